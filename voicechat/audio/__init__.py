@@ -1,0 +1,1 @@
+"""Microphone and speaker, in a process of their own."""

@@ -1,0 +1,1 @@
+"""The embedded voice: a server of the OpenAI Realtime wire on loopback."""

@@ -1,0 +1,1 @@
+"""Ears, mind and voice behind small protocols."""
