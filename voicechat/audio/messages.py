@@ -1,0 +1,197 @@
+"""What goes over the pipe between the audio process and its parent.
+
+Commands go down, events come up. All sound is PCM16 mono little-endian: microphone blocks at
+`AudioSettings.input_rate`, playback at `AudioSettings.output_rate`. Times are `time.monotonic()`
+seconds, which parent and child share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+# --------------------------------------------------------------------------- settings
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSettings:
+    """How to open the sound. Devices are named by a part of their name; None is the default."""
+
+    input_device: str | None = None
+    output_device: str | None = None
+    input_rate: int = 24_000
+    output_rate: int = 24_000
+    block_ms: int = 20
+    echo_cancel: bool = True
+    barge_in: Literal["off", "low", "normal", "high"] = "normal"
+    """How readily the sound side itself stops playback when it hears the person."""
+
+
+# --------------------------------------------------------------------------- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Queue sound of an item."""
+
+    item_id: str
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndItem:
+    """The item has no more sound; `ItemFinished` follows when the last of it was heard."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Fade out and forget all queued sound; `Stopped` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Undo a duck or a local stop that was a false alarm; held sound plays on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Muted, the microphone delivers silence instead of sound."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CloseMic:
+    """Closed, the microphone delivers nothing at all (push-to-talk up, text only)."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Play a short sound of our own over everything: ready, alarm, error."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Playback gain, 0.0 to 1.0."""
+
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Close the streams and end."""
+
+
+AudioCommand = Play | EndItem | Stop | Resume | Mute | CloseMic | Cue | Volume | Quit
+
+# --------------------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The streams run. None where there is no such device; `problem` then says why, `hint` the remedy."""
+
+    input_name: str | None
+    output_name: str | None
+    output_latency_ms: float = 0.0
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A block from the microphone; `at` is when its last sample was taken."""
+
+    pcm: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Loudness of both sides in dBFS, some 15 times a second; -100 is silence."""
+
+    mic: float
+    speaker: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechHeard:
+    """The person speaks over the playing sound; `confirmed` means playback was held at this moment."""
+
+    confirmed: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The person is silent again."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStarted:
+    """The first sound of the item came out of the speaker."""
+
+    item_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """This much of the item came out of the speaker, device latency subtracted. Some 15 times a second."""
+
+    item_id: str
+    heard_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFinished:
+    """The last sound of the item came out of the speaker."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Playback is silent. Heard ms of every item that was playing or queued (0.0 if not begun)."""
+
+    heard_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Underrun:
+    """The speaker ran dry inside an item, or the device dropped sound; totals since the start."""
+
+    gaps: int
+    lost_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something is wrong with the sound: one sentence and its remedy. Text goes on."""
+
+    text: str
+    hint: str = ""
+
+
+AudioEvent = (
+    Opened
+    | Captured
+    | Levels
+    | SpeechHeard
+    | SpeechEnded
+    | ItemStarted
+    | Progress
+    | ItemFinished
+    | Stopped
+    | Underrun
+    | Problem
+)
