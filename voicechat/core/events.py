@@ -24,7 +24,7 @@ from voicechat.core.settings import SessionSettings
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated:
-    """The provider is ready for commands."""
+    """A new connection is ready for commands: an epoch begins."""
 
     session_id: str = ""
     expires_at: float | None = None
@@ -274,8 +274,8 @@ class ProviderError:
 
     message: str
     code: str | None = None
-    command_id: str | None = None
-    """Id of the command at fault, when the provider says so."""
+    command: str | None = None
+    """Class name of the command at fault, when the provider says which it was."""
     fatal: bool = False
     """True when the provider ends the session with it."""
 
@@ -426,11 +426,6 @@ Command = (
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """A connection epoch began: the provider said `SessionCreated` on a new socket."""
-
-
-@dataclass(frozen=True, slots=True)
 class Disconnected:
     """The connection epoch ended; nothing of it may be sent or played any more."""
 
@@ -466,13 +461,6 @@ class Talk:
 @dataclass(frozen=True, slots=True)
 class HandsFree:
     """Choose who ends a turn: turn detection (`on`) or push-to-talk."""
-
-    on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Mute:
-    """The microphone was muted or opened."""
 
     on: bool
 
@@ -546,14 +534,12 @@ class Tick:
 
 
 Input = (
-    Connected
-    | Disconnected
+    Disconnected
     | MicBlock
     | Typed
     | Interrupt
     | Talk
     | HandsFree
-    | Mute
     | LocalSpeech
     | LocalSpeechEnded
     | Heard

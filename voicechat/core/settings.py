@@ -83,3 +83,25 @@ class SessionSettings:
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: str | None = None
     max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do. The conversation and the session read these flags and never ask who it is."""
+
+    truncate: bool = True
+    """A spoken item can be cut at what was heard."""
+    cancel: bool = True
+    """A running response can be stopped by a command."""
+    semantic_vad: bool = True
+    text_output: bool = True
+    manual_turns: bool = True
+    """Push-to-talk: the client may end a turn."""
+    commit_starts_response: bool = False
+    """A commit alone asks for the reply; `CreateResponse` must not follow it."""
+    user_partials: bool = True
+    """The person's words arrive while they speak."""
+    input_rates: tuple[int, ...] = (24_000,)
+    output_rates: tuple[int, ...] = (24_000,)
+    resumption: bool = False
+    """The provider can restore a session by handle."""

@@ -1,4 +1,4 @@
-"""What every wire format must be able to do, and the flags that tell how providers differ."""
+"""What every wire format must be able to do. How providers differ is in `Capabilities`."""
 
 from __future__ import annotations
 
@@ -7,30 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voicechat.core.events import Command, Event
-from voicechat.core.settings import SessionSettings
+from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.errors import Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a provider can do. The conversation and the session read these flags and never ask who it is."""
-
-    truncate: bool = True
-    """A spoken item can be cut at what was heard."""
-    cancel: bool = True
-    """A running response can be stopped by a command."""
-    semantic_vad: bool = True
-    text_output: bool = True
-    manual_turns: bool = True
-    """Push-to-talk: the client may end a turn."""
-    commit_starts_response: bool = False
-    """A commit alone asks for the reply; `CreateResponse` must not follow it."""
-    user_partials: bool = True
-    """The person's words arrive while they speak."""
-    input_rates: tuple[int, ...] = (24_000,)
-    output_rates: tuple[int, ...] = (24_000,)
-    resumption: bool = False
-    """The provider can restore a session by handle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +18,9 @@ class Endpoint:
     url: str
     headers: Mapping[str, Secret]
     subprotocols: Sequence[str] = ()
+
+
+__all__ = ["Capabilities", "Codec", "Endpoint"]
 
 
 class Codec(Protocol):
