@@ -1,0 +1,68 @@
+"""Text from outside, made fit to show: nothing in it can steer a terminal or hide from a reader.
+
+What is replaced by U+FFFD is drawn as one visible mark per character, so that a person sees
+that something was there.
+"""
+
+from __future__ import annotations
+
+import re
+
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_INVISIBLE = (
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f"
+    "\u3164\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+)
+_SURROGATES = "\ud800-\udfff"
+_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_JOINERS = "\u200c\u200d"
+_WESTERN = "\x00-\u02ff"
+
+_HAZARD = re.compile(
+    f"[{_CONTROLS}{_BIDI}{_INVISIBLE}{_SURROGATES}]"
+    # One variation selector picks an emoji's look; a row of them carries hidden text.
+    f"|(?<=[{_SELECTORS}])[{_SELECTORS}]"
+    # Joiners build emoji families and Persian or Indic words; anywhere else they only hide.
+    f"|(?<=[{_WESTERN}{_JOINERS}])[{_JOINERS}]|[{_JOINERS}](?=[{_WESTERN}{_JOINERS}])|[{_JOINERS}]\\Z"
+)
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_LINE_END = re.compile("\r\n|[\u2028\u2029]")
+_SPLITTABLE = re.compile(f"[\r\ud800-\udbff{_JOINERS}]\\Z")
+
+MARK = "\ufffd"
+"""What stands for a character that may not be shown."""
+
+
+def clean(text: str) -> str:
+    """The text without characters that control a terminal, reorder the line or hide.
+
+    Controls other than newline and tab, bidi marks, overrides and isolates, lone surrogates,
+    zero-width and tag characters become U+FFFD; CRLF and Unicode line separators become LF;
+    two surrogates that form a pair become the character they mean. Cleaning clean text
+    changes nothing and costs one scan.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if _LINE_END.search(text):
+        text = _LINE_END.sub("\n", text)
+    if not _HAZARD.search(text):
+        return text
+    return _HAZARD.sub(MARK, _PAIR.sub(_joined, text))
+
+
+def split_tail(text: str) -> tuple[str, str]:
+    """Part a piece of streamed text before a last character that only the next piece explains.
+
+    That is the first half of a surrogate pair, a joiner or a carriage return. Put the tail
+    (mostly empty, at most one character) in front of the next piece before cleaning it, and
+    clean it by itself when no piece follows.
+    """
+    if not text or text[-1].isalnum() or not _SPLITTABLE.search(text):
+        return text, ""
+    return text[:-1], text[-1]
+
+
+def _joined(pair: re.Match[str]) -> str:
+    halves = pair.group()
+    return chr(0x10000 + ((ord(halves[0]) - 0xD800) << 10) + (ord(halves[1]) - 0xDC00))
