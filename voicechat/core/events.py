@@ -74,9 +74,10 @@ class IdleTimeout:
 
 @dataclass(frozen=True, slots=True)
 class UserTranscript:
-    """The person's words. `delta` is appended when `replace` is false, else it is the whole text so far.
+    """The person's words: more of them, or with `replace` all of them so far.
 
-    `final` is true exactly once per item, also when the provider could not transcribe (`error` set).
+    `final` is true once per item, also when it could not be transcribed (`error` set); `text` is
+    then the whole text.
     """
 
     item_id: str
@@ -98,7 +99,7 @@ class ItemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ItemAdded:
-    """An item entered the provider's conversation (it may be one we created, or the start of a reply)."""
+    """An item entered the provider's conversation: one we created, or the start of a reply."""
 
     item_id: str
     kind: ItemKind = ItemKind.OTHER
@@ -379,7 +380,7 @@ class DeleteItem:
 
 @dataclass(frozen=True, slots=True)
 class TruncateItem:
-    """Tell the provider how much of a spoken item was heard. Never 0, never beyond what was received."""
+    """Tell the provider how much of an item was heard; never 0, never beyond what was received."""
 
     item_id: str
     audio_end_ms: int
@@ -504,19 +505,16 @@ class PlaybackFinished:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStopped:
-    """Playback was stopped; `heard` are the final heard positions in ms of every item it cut or held."""
+    """Playback was stopped; `heard` are the final positions in ms of every item that was queued."""
 
     heard: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class ToolDecision:
-    """The person (or a stored permission) decided on a call that asks."""
+class SpeakerChanged:
+    """There is a speaker now, or there is none any more and replies are read, not heard."""
 
-    call_id: str
-    allowed: bool
-    word: str = ""
-    """Why not, for the model to read."""
+    present: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,7 +544,7 @@ Input = (
     | PlaybackStarted
     | PlaybackFinished
     | PlaybackStopped
-    | ToolDecision
+    | SpeakerChanged
     | ToolFinished
     | Tick
 )
@@ -612,7 +610,7 @@ class CloseMic:
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Run (or ask about) the call; answer with `ToolFinished`. The shell looks up the permission."""
+    """Run the call, if its permission allows; answer with `ToolFinished`."""
 
     call_id: str
     name: str
@@ -680,7 +678,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Recycle:
-    """The provider hangs (no `ResponseDone` in time, or the same error again): open a new connection."""
+    """The provider hangs or ended the session: open a new connection."""
 
     reason: str
 

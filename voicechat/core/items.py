@@ -158,7 +158,7 @@ class Transcript:
     _by_id: dict[str, Entry] = field(default_factory=dict)
 
     def add(self, entry: Entry, after: str | None = None) -> None:
-        """Append the entry, or put it right behind the entry with the id `after` if that is known."""
+        """Append the entry, or put it right behind the entry with the id `after` if known."""
         key = entry_id(entry)
         previous = self._by_id.get(after) if after else None
         self._by_id[key] = entry

@@ -87,7 +87,7 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can do. The conversation and the session read these flags and never ask who it is."""
+    """What a provider can do. Conversation and session read these flags, never who it is."""
 
     truncate: bool = True
     """A spoken item can be cut at what was heard."""
