@@ -1,0 +1,567 @@
+"""The shell of a conversation: joins provider, sound and tools, and carries out effects.
+
+`Session.run` is the life of one conversation on this machine. It starts the sound and, for the
+embedded voice, the server; then one *epoch* after another: dial, read, write, until the person
+closes the session or it cannot go on. Everything that happens goes through one door, `_take`:
+the conversation turns it into effects, `_carry_out` does them.
+
+Nothing here knows a provider (it sees a `Codec`) or a screen (it tells `listen`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from voicechat.audio import messages as sound
+from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.items import Transcript, Usage
+from voicechat.core.settings import SemanticVad, SessionSettings
+from voicechat.errors import ConnectError, SessionLost, VoicechatError
+
+if TYPE_CHECKING:
+    from voicechat.audio.process import AudioProcess
+    from voicechat.config import Options
+    from voicechat.local import LocalServer
+    from voicechat.providers.catalog import Choice
+    from voicechat.providers.codec import Codec
+    from voicechat.transport import Connection
+
+ATTEMPTS = 6
+"""Dials in a row without success until a lost session is given up."""
+
+OUTBOX = 256
+"""Commands that may wait for the socket; one more means the path is dead, so: reconnect."""
+
+MAILBOX = 2_000
+"""Sound events that may wait for the loop, about 30 s of them; the oldest are dropped."""
+
+INSTRUCTIONS = (
+    "You are a friendly voice assistant in a terminal. Answer briefly, as one speaks: one to three"
+    " sentences, no lists, no markup. If you did not understand, ask."
+)
+
+
+class Link(StrEnum):
+    """How things stand with the provider."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    RECONNECTING = "reconnecting"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """The connection's state; `text` is one sentence for the status line."""
+
+    link: Link
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelsChanged:
+    """Loudness of both sides in dBFS; -100 is silence."""
+
+    mic: float
+    speaker: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundChanged:
+    """The devices in use; None where there is none, then `problem` and `hint` say why."""
+
+    microphone: str | None
+    speaker: str | None
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChanged:
+    """Muted, hands-free or push-to-talk changed."""
+
+    muted: bool
+    hands_free: bool
+    talking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A new conversation began; the transcript is empty."""
+
+
+Update = (
+    ev.EntryChanged
+    | ev.EntryRemoved
+    | ev.FloorChanged
+    | ev.TurnMeasured
+    | ev.UsageChanged
+    | ev.Notice
+    | LinkChanged
+    | LevelsChanged
+    | SoundChanged
+    | ModeChanged
+    | Cleared
+)
+
+
+class _EpochOver(Exception):
+    """This connection shall end; the next one begins at once."""
+
+
+class Session:
+    """One conversation of the person with a model.
+
+    Set `listen` before `run`; it is called on the event loop for every `Update` and must return
+    quickly. All other methods are to be called on the loop too, and return at once.
+    """
+
+    def __init__(self, options: Options) -> None:
+        from voicechat.tools.builtin import builtin
+
+        self.listen: Callable[[Update], None] = _ignore
+        self.link = Link.CONNECTING
+        self.muted = False
+        self.model = options.model or ""
+        self.voice = options.voice or ""
+        self.microphone: str | None = None
+        self.speaker: str | None = None
+        self._options = options
+        self._tools = builtin()
+        self._conversation = self._new_conversation()
+        self._audio: AudioProcess | None = None
+        self._server: LocalServer | None = None
+        self._choice: Choice | None = None
+        self._codec: Codec | None = None
+        self._connection: Connection | None = None
+        self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
+        self._mailbox: deque[sound.AudioEvent] = deque(maxlen=MAILBOX)
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._closing = asyncio.Event()
+        self._fresh = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._greeted = False
+
+    def _new_conversation(self) -> Conversation:
+        options = self._options
+        settings = SessionSettings(
+            instructions=options.instructions or INSTRUCTIONS,
+            voice=options.voice,
+            output="audio" if options.with_sound else "text",
+            turn_detection=SemanticVad(),
+            tools=self._tools.specs,
+        )
+        return Conversation(
+            settings,
+            hands_free=options.with_sound and not options.push_to_talk,
+            speaker=options.with_sound,
+        )
+
+    # ----------------------------------------------------------------- what can be read
+
+    @property
+    def with_sound(self) -> bool:
+        """Whether this session was asked to open microphone and speaker."""
+        return self._options.with_sound
+
+    @property
+    def transcript(self) -> Transcript:
+        """The conversation so far; read only."""
+        return self._conversation.transcript
+
+    @property
+    def floor(self) -> ev.Floor:
+        """Who has the floor."""
+        return self._conversation.floor
+
+    @property
+    def hands_free(self) -> bool:
+        """Whether turns end by themselves; otherwise by `talk`."""
+        return self._conversation.hands_free
+
+    @property
+    def talking(self) -> bool:
+        """Whether push-to-talk is down."""
+        return self._conversation.talking
+
+    @property
+    def latency_ms(self) -> float | None:
+        """The last turn's wait, from its end to the first sound or text."""
+        return self._conversation.latency_ms
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used so far."""
+        return self._conversation.usage
+
+    # ----------------------------------------------------------------- what the person does
+
+    def type(self, text: str) -> None:
+        """Say something by typing; interrupts what is being said."""
+        self._take(ev.Typed(text))
+
+    def interrupt(self) -> None:
+        """Stop speech, thinking and tools alike."""
+        self._take(ev.Interrupt())
+
+    def talk(self, on: bool) -> None:
+        """Push-to-talk: begin (`on`) or end a spoken turn. Means nothing while hands-free."""
+        self._take(ev.Talk(on))
+        self._tell_mode()
+
+    def set_hands_free(self, on: bool) -> None:
+        """Let turns end by themselves (`on`), or by `talk`."""
+        if on and self.microphone is None:
+            self._tell(ev.Notice("There is no microphone to listen with.", ev.Level.WARNING))
+            return
+        self._take(ev.HandsFree(on))
+        self._tell_mode()
+
+    def set_muted(self, on: bool) -> None:
+        """Mute or open the microphone; muted, the provider is sent silence."""
+        self.muted = on
+        self._play(sound.Mute(on))
+        self._tell_mode()
+
+    def new_conversation(self) -> None:
+        """Forget everything said and begin anew on a fresh connection."""
+        self._take(ev.Interrupt())
+        self._take(ev.Disconnected("A new conversation begins."))
+        before = self._conversation
+        self._conversation = self._new_conversation()
+        self._take(ev.SpeakerChanged(self.speaker is not None))
+        self._take(ev.HandsFree(before.hands_free))
+        self._fresh.set()
+        self._tell(Cleared())
+        self._tell_mode()
+
+    def close(self) -> None:
+        """End the session; `run` returns soon after."""
+        self._closing.set()
+
+    # ----------------------------------------------------------------- the life of a session
+
+    async def run(self) -> None:
+        """Live until `close`. Raises `VoicechatError` when the session cannot begin or go on."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                living = self._tasks.create_task(self._live())
+                closing = self._tasks.create_task(self._closing.wait())
+                await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
+                for task in (living, closing, *self._calls.values()):
+                    task.cancel()
+        except* VoicechatError as group:
+            raise _first(group) from None
+        finally:
+            await self._end()
+
+    async def _live(self) -> None:
+        await self._open_sound()
+        await self._choose_model()
+        failures = 0
+        while True:
+            try:
+                connection = await self._dial()
+            except ConnectError as error:
+                failures += 1
+                await self._wait_for_next(error, failures)
+                continue
+            failures = 0
+            reason = await self._epoch(connection)
+            self._take(ev.Disconnected(reason))
+            if reason:
+                self._set_link(Link.RECONNECTING, reason)
+
+    async def _wait_for_next(self, error: ConnectError, failures: int) -> None:
+        """Wait before the next dial, or give up by raising."""
+        from voicechat.transport import backoff
+
+        lost = self._greeted
+        if not (lost or getattr(error, "retry", False)) or failures >= ATTEMPTS:
+            self._set_link(Link.OFFLINE, str(error))
+            raise SessionLost(error.message, error.hint) if lost else error
+        wait = getattr(error, "retry_after", None) or backoff(failures, random.random)
+        self._set_link(Link.RECONNECTING, f"{error.message} Trying again in {wait:.1f} s.")
+        await asyncio.sleep(wait)
+
+    async def _choose_model(self) -> None:
+        from voicechat.providers import catalog
+
+        options = self._options
+        environ = {name: secret.reveal() for name, secret in options.keys.items()}
+        self._choice = catalog.resolve(options.model, base_url=options.base_url, environ=environ)
+        self.model = self._choice.name
+        if self._choice.why and not options.model:
+            self._tell(ev.Notice(self._choice.why))
+        if self._choice.needs_local_server:
+            await self._start_server()
+        self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
+
+    async def _start_server(self) -> None:
+        from voicechat.local import LocalServer
+        from voicechat.providers import catalog
+
+        def progress(text: str) -> None:
+            self._set_link(Link.CONNECTING, text)
+
+        assert self._choice is not None
+        if self._server is not None:
+            await self._server.stop()
+        self._server = LocalServer(self._options, on_progress=progress)
+        url, token = await self._server.start()
+        self._make_codec = lambda: catalog.local_codec(url, token)
+
+    def _make_codec(self) -> Codec:
+        assert self._choice is not None
+        return self._choice.codec()
+
+    async def _dial(self) -> Connection:
+        from voicechat.transport import dial
+
+        if self._server is not None and not self._server.running:
+            await self._start_server()
+        self._codec = self._make_codec()
+        return await dial(self._codec.endpoint())
+
+    async def _epoch(self, connection: Connection) -> str:
+        """Talk over one connection until it ends; why it ended, empty when that was wished for."""
+        from voicechat.transport import ConnectionLost
+
+        self._connection = connection
+        self._outbox = asyncio.Queue(OUTBOX)
+        self._fresh.clear()
+        try:
+            assert self._codec is not None
+            await connection.send(self._codec.opening(self._conversation.settings))
+            async with asyncio.TaskGroup() as epoch:
+                epoch.create_task(self._read(connection))
+                epoch.create_task(self._write(connection))
+                epoch.create_task(self._renew())
+        except* ConnectionLost as group:
+            lost = _first(group)
+            if not lost.retry:
+                raise SessionLost(str(lost)) from None
+            return str(lost)
+        except* _EpochOver:
+            return ""
+        finally:
+            self._connection = None
+            await connection.close()
+        return ""
+
+    async def _read(self, connection: Connection) -> None:
+        assert self._codec is not None
+        async for frame in connection:
+            for event in self._codec.decode(frame):
+                self._take(event)
+
+    async def _write(self, connection: Connection) -> None:
+        assert self._codec is not None
+        while True:
+            command = await self._outbox.get()
+            await connection.send(self._codec.encode(command))
+
+    async def _renew(self) -> None:
+        await self._fresh.wait()
+        raise _EpochOver
+
+    async def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._audio is not None:
+            audio, self._audio = self._audio, None
+            await asyncio.to_thread(audio.close)
+        if self._server is not None:
+            await self._server.stop()
+        if self.link is not Link.OFFLINE:
+            self._set_link(Link.OFFLINE)
+
+    # ----------------------------------------------------------------- one door in
+
+    def _take(self, happening: ev.Event | ev.Input) -> None:
+        """Whatever happens comes in here and is carried out at once."""
+        created = isinstance(happening, ev.SessionCreated)
+        if created:
+            self._set_link(Link.ONLINE)
+        for effect in self._conversation.handle(happening, time.monotonic()):
+            self._carry_out(effect)
+        if created and not self._greeted:
+            self._greeted = True
+            self._play(sound.Cue("ready"))
+        self._arm_timer()
+
+    def _carry_out(self, effect: ev.Effect) -> None:
+        match effect:
+            case ev.Send(command):
+                self._send(command)
+            case ev.Play(item_id, pcm):
+                self._play(sound.Play(item_id, pcm))
+            case ev.EndItem(item_id):
+                self._play(sound.EndItem(item_id))
+            case ev.StopPlayback():
+                self._play(sound.Stop())
+            case ev.ResumePlayback():
+                self._play(sound.Resume())
+            case ev.CloseMic(closed):
+                self._play(sound.CloseMic(closed))
+            case ev.RunTool() | ev.CancelTools():
+                self._work(effect)
+            case ev.Recycle(reason):
+                self._tell(ev.Notice(reason, ev.Level.WARNING))
+                self._fresh.set()
+            case _:
+                self._tell(effect)
+
+    def _send(self, command: ev.Command) -> None:
+        if self._connection is None or self._codec is None:
+            return
+        if isinstance(command, ev.AppendAudio):
+            for frame in self._codec.encode(command):
+                self._connection.send_audio(frame)
+            return
+        try:
+            self._outbox.put_nowait(command)
+        except asyncio.QueueFull:
+            self._fresh.set()
+
+    def _work(self, effect: ev.RunTool | ev.CancelTools) -> None:
+        if isinstance(effect, ev.CancelTools):
+            for call_id in effect.call_ids:
+                task = self._calls.pop(call_id, None)
+                if task is not None:
+                    task.cancel()
+        elif self._tasks is not None:
+            self._calls[effect.call_id] = self._tasks.create_task(self._run_tool(effect))
+
+    async def _run_tool(self, call: ev.RunTool) -> None:
+        outcome = await self._tools.run(call.name, call.arguments)
+        self._calls.pop(call.call_id, None)
+        self._take(ev.ToolFinished(call.call_id, outcome.output, outcome.failed))
+
+    def _arm_timer(self) -> None:
+        deadline = self._conversation.deadline
+        if self._timer is not None:
+            if deadline is not None and not self._timer.cancelled():
+                if abs(self._timer.when() - self._loop_time(deadline)) < 0.01:
+                    return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(self._loop_time(deadline), self._tick)
+
+    def _loop_time(self, at: float) -> float:
+        return asyncio.get_running_loop().time() + at - time.monotonic()
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._take(ev.Tick())
+
+    # ----------------------------------------------------------------- sound
+
+    async def _open_sound(self) -> None:
+        options = self._options
+        if not options.with_sound:
+            return
+        from voicechat.audio.process import AudioProcess
+
+        loop = asyncio.get_running_loop()
+
+        def deliver(event: sound.AudioEvent) -> None:
+            """Called on the audio reader's thread."""
+            idle = not self._mailbox
+            self._mailbox.append(event)
+            if idle:
+                with suppress(RuntimeError):  # the loop has ended: nobody listens any more
+                    loop.call_soon_threadsafe(self._empty_mailbox)
+
+        settings = self._conversation.settings
+        self._audio = AudioProcess(
+            sound.AudioSettings(
+                input_device=options.input_device,
+                output_device=options.output_device,
+                input_rate=settings.input_format.rate,
+                output_rate=settings.output_format.rate,
+                echo_cancel=options.echo_cancel,
+            ),
+            deliver,
+        )
+        self._audio.start()
+        self._play(sound.CloseMic(True))
+
+    def _play(self, command: sound.AudioCommand) -> None:
+        if self._audio is not None:
+            self._audio.send(command)
+
+    def _empty_mailbox(self) -> None:
+        for _ in range(len(self._mailbox)):
+            self._hear(self._mailbox.popleft())
+        if self._mailbox:
+            asyncio.get_running_loop().call_soon(self._empty_mailbox)
+
+    def _hear(self, event: sound.AudioEvent) -> None:
+        match event:
+            case sound.Levels(mic, speaker):
+                self._tell(LevelsChanged(mic, speaker))
+            case sound.Opened():
+                self._sound_opened(event)
+            case sound.Problem(text, hint):
+                self._tell(ev.Notice(text, ev.Level.WARNING, hint))
+            case _:
+                translate = _HEARD.get(type(event))
+                if translate is not None:
+                    self._take(translate(event))
+
+    def _sound_opened(self, opened: sound.Opened) -> None:
+        self.microphone, self.speaker = opened.input_name, opened.output_name
+        self._take(ev.SpeakerChanged(self.speaker is not None))
+        wanted = self.microphone is not None and not self._options.push_to_talk
+        self._take(ev.HandsFree(wanted))
+        self._tell(SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint))
+        self._tell_mode()
+
+    # ----------------------------------------------------------------- telling the screen
+
+    def _tell(self, update: Update) -> None:
+        self.listen(update)
+
+    def _tell_mode(self) -> None:
+        self._tell(ModeChanged(self.muted, self.hands_free, self.talking))
+
+    def _set_link(self, link: Link, text: str = "") -> None:
+        self.link = link
+        self._tell(LinkChanged(link, text))
+
+
+_HEARD: Mapping[type, Callable[..., ev.Input]] = {
+    sound.Captured: lambda event: ev.MicBlock(event.pcm),
+    sound.SpeechHeard: lambda event: ev.LocalSpeech(event.confirmed),
+    sound.SpeechEnded: lambda event: ev.LocalSpeechEnded(),
+    sound.ItemStarted: lambda event: ev.PlaybackStarted(event.item_id),
+    sound.Progress: lambda event: ev.Heard(event.item_id, event.heard_ms),
+    sound.ItemFinished: lambda event: ev.PlaybackFinished(event.item_id),
+    sound.Stopped: lambda event: ev.PlaybackStopped(event.heard_ms),
+}
+"""What the sound side says, in the words of the conversation."""
+
+
+def _ignore(update: Update) -> None:
+    """Nobody listens yet."""
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    """The first single exception in a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error  # type: ignore[return-value]

@@ -1,0 +1,22 @@
+"""The tools that come with voicechat. All of them are harmless: they read, and change nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from voicechat.tools.registry import Registry, tool
+
+
+def current_time(zone: str = "") -> str:
+    """Tell the date and time now. zone: an IANA time zone such as Europe/Paris; empty is here."""
+    try:
+        now = datetime.now(ZoneInfo(zone)) if zone else datetime.now().astimezone()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return f"There is no time zone called {zone!r}."
+    return now.strftime("%A, %d %B %Y, %H:%M (%Z)")
+
+
+def builtin() -> Registry:
+    """The built-in tools."""
+    return Registry(tool(current_time))
