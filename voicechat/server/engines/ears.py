@@ -1,0 +1,174 @@
+"""The built-in ears: two pocketsphinx decoders that hear the same sound in two processes.
+
+The domain decoder knows the sentences the built-in mind understands, and gives the partials. When
+what it heard is not such a sentence, the stock decoder's text is taken: it hears in step, so
+that its text is there when it is needed. The other side of the pipes is `recogniser.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+from voicechat.errors import ServerError
+from voicechat.server.engines.interfaces import EARS_RATE, Ears, Partial
+from voicechat.server.engines.worker import Worker, WorkerGone
+
+_RECOGNISER = "voicechat.server.engines.recogniser:Recogniser"
+_SENTENCES = "voicechat.server.engines.intents:sample_sentences"
+_FINISH_S = 15.0
+_LONGEST = 60 * EARS_RATE * 2
+_DOMAIN_SETTINGS: dict[str, object] = {}
+_STOCK_SETTINGS: dict[str, object] = {}
+
+
+class PocketsphinxEars:
+    """`Ears` that need no download. Two worker processes, about 180 MB.
+
+    cache: folder for the language model and the room's sound; the user's cache when None.
+    understood: whether a text is a whole request; the built-in mind's opinion when None.
+    sentences: "module:function" of the sample sentences, (count, seed) -> list of str.
+    """
+
+    def __init__(
+        self,
+        cache: Path | None = None,
+        understood: Callable[[str], bool] | None = None,
+        sentences: str = _SENTENCES,
+    ) -> None:
+        folder = str(cache or platformdirs.user_cache_path("voicechat") / "ears")
+        self.on_partial: Callable[[Partial], None] = lambda _partial: None
+        self._understood = understood or _parses
+        self._domain = _Decoder(
+            "domain", folder, sentences, _DOMAIN_SETTINGS, on_partial=self._on_partial
+        )
+        self._stock = _Decoder("stock", folder, sentences, _STOCK_SETTINGS)
+        self._number = 0
+        self._sound = bytearray()
+        self._first = True
+
+    async def open(self) -> None:
+        """Start both decoders side by side. Raises `ServerError` when that is impossible."""
+        self._understood("")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._domain.worker.start())
+                group.create_task(self._stock.worker.start())
+        except* ServerError as errors:
+            await self.close()
+            raise ServerError(*_told(errors)) from errors
+
+    def begin(self) -> None:
+        """Start an utterance, dropping an unfinished one."""
+        self._number += 1
+        self._sound.clear()
+        for decoder in (self._domain, self._stock):
+            decoder.begin(self._number)
+
+    def feed(self, pcm: bytes) -> None:
+        """Sound of the running utterance, PCM16 mono 16 kHz. What goes beyond a minute is lost."""
+        if len(self._sound) < _LONGEST:
+            self._sound += pcm
+            for decoder in (self._domain, self._stock):
+                decoder.feed(pcm)
+
+    async def finish(self) -> str:
+        """End the utterance and give its text; empty when nothing was understood.
+
+        A decoder that crashed is started again and hears the utterance once more.
+        Raises `ServerError` when the ears cannot be brought back.
+        """
+        sound = bytes(self._sound)
+        first, self._first = self._first, False
+        text = await self._domain.finish(sound)
+        if text and not self._understood(text) and first:
+            text = await self._domain.again() or text
+        if text and self._understood(text):
+            self._stock.drop()
+            return text
+        return await self._stock.finish(sound)
+
+    def drop(self) -> None:
+        """Forget the running utterance."""
+        self._number += 1
+        self._sound.clear()
+        for decoder in (self._domain, self._stock):
+            decoder.drop()
+
+    async def close(self) -> None:
+        """Stop both decoders. What was learned about the room is already in the cache."""
+        await asyncio.gather(self._domain.worker.stop(), self._stock.worker.stop())
+
+    def _on_partial(self, number: int, text: str) -> None:
+        if number == self._number:
+            self.on_partial(Partial(text, self._understood(text)))
+
+
+class _Decoder:
+    """One decoder's worker, and whether it has heard the whole running utterance."""
+
+    def __init__(
+        self,
+        model: str,
+        cache: str,
+        source: str,
+        settings: dict[str, object],
+        on_partial: Callable[[int, str], None] | None = None,
+    ) -> None:
+        self.worker = Worker(
+            _RECOGNISER,
+            "Speech recognition",
+            on_event=None if on_partial is None else lambda event: on_partial(*event),
+            model=model,
+            cache=cache,
+            source=source,
+            settings=settings,
+        )
+        self._epoch = 0
+        self._number = 0
+
+    def begin(self, number: int) -> None:
+        self._epoch, self._number = self.worker.epoch, number
+        self.worker.post("begin", number)
+
+    def feed(self, pcm: bytes) -> None:
+        self.worker.post("feed", pcm)
+
+    def drop(self) -> None:
+        self.worker.post("drop")
+
+    async def finish(self, sound: bytes) -> str:
+        """The text; `sound` is the utterance for a decoder that has to hear it anew."""
+        if self.worker.alive and self.worker.epoch == self._epoch:
+            try:
+                return str(await self.worker.call("finish", deadline=_FINISH_S))
+            except WorkerGone:
+                pass
+        await self.worker.start()
+        self.begin(self._number)
+        self.feed(sound)
+        return str(await self.worker.call("finish", deadline=_FINISH_S))
+
+    async def again(self) -> str:
+        return str(await self.worker.call("again", deadline=_FINISH_S))
+
+
+def _parses(text: str) -> bool:
+    from voicechat.server.engines.intents import is_complete
+
+    return bool(is_complete(text))
+
+
+def _told(errors: BaseExceptionGroup[ServerError]) -> tuple[str, str]:
+    first = errors.exceptions[0]
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first.message, first.hint
+
+
+def ears() -> Ears:
+    """The built-in ears, not yet open."""
+    return PocketsphinxEars()

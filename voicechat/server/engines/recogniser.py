@@ -1,0 +1,139 @@
+"""A pocketsphinx decoder. Runs in a worker process: it holds the interpreter lock at work."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+from typing import Any
+
+from pocketsphinx import Decoder, get_model_path
+
+from voicechat.server.engines.interfaces import EARS_RATE
+from voicechat.server.engines.language import language, version_of, write_atomically
+from voicechat.server.engines.worker_main import Job
+
+SENTENCES = 20_000
+_SEED = 1
+_ROOM = "room.txt"
+_LONGEST = 60 * EARS_RATE * 2
+_CEPSTRA = 13
+_LOUDNESS_RANGE = (5.0, 100.0)
+_COLOUR_LIMIT = 60.0
+
+
+class Recogniser:
+    """One decoder, one utterance at a time; jobs are `begin`, `feed`, `finish`, `again`.
+
+    model: "domain" hears what the built-in mind understands, "stock" general English.
+    cache: folder for the domain model and the room's mean.
+    source: "module:function" that gives sentences for (count, seed).
+    """
+
+    def __init__(self, model: str, cache: str, source: str, settings: dict[str, Any]) -> None:
+        self._cache = Path(cache)
+        self._announces = model == "domain"
+        files = self._domain(source) if model == "domain" else {}
+        self._decoder = Decoder(loglevel="FATAL", cmn="batch", **files, **settings)
+        self._number = -1
+        self._running = False
+        self._sound = bytearray()
+        self._partial = ""
+        if room := _plausible(_read(self._cache / _ROOM)):
+            self._decoder.set_cmn(room)
+        self._warm_up()
+
+    def begin(self, job: Job, number: int) -> None:
+        """Start utterance `number`; an unfinished one is dropped."""
+        if self._running:
+            self._decoder.end_utt()
+        self._number, self._partial = number, ""
+        self._sound.clear()
+        self._decoder.start_utt()
+        self._running = True
+
+    def feed(self, job: Job, pcm: bytes) -> None:
+        """Hear PCM16 at 16 kHz; announces [number, text] when the partial text changed.
+
+        What goes beyond a minute is not heard.
+        """
+        if not self._running or len(self._sound) >= _LONGEST:
+            return
+        self._sound += pcm
+        self._decoder.process_raw(pcm, False, False)
+        if self._announces and (text := self._text()) != self._partial:
+            self._partial = text
+            job.announce([self._number, text])
+
+    def finish(self, job: Job) -> str:
+        """End the utterance and give its text; keeps what was learned about the room."""
+        if not self._running:
+            return ""
+        self._decoder.end_utt()
+        self._running = False
+        text = self._text()
+        if text and self._announces:
+            self._keep_room()
+        return text
+
+    def again(self, job: Job) -> str:
+        """Hear the finished utterance once more, now that its own mean is known."""
+        self._decoder.start_utt()
+        self._decoder.process_raw(bytes(self._sound), False, True)
+        self._decoder.end_utt()
+        return self._text()
+
+    def drop(self, job: Job) -> None:
+        """Forget the running utterance."""
+        if self._running:
+            self._decoder.end_utt()
+        self._running = False
+
+    def _text(self) -> str:
+        found = self._decoder.hyp()
+        return found.hypstr if found else ""
+
+    def _domain(self, source: str) -> dict[str, str]:
+        module, _, name = source.partition(":")
+        version = version_of(Path(__file__).parent, source, SENTENCES, _SEED)
+        found = language(
+            self._cache,
+            Path(get_model_path("en-us/cmudict-en-us.dict")),
+            lambda: getattr(importlib.import_module(module), name)(SENTENCES, _SEED),
+            version,
+        )
+        return {"lm": str(found.model), "dict": str(found.dictionary)}
+
+    def _warm_up(self) -> None:
+        room = self._decoder.get_cmn(False)
+        self._decoder.start_utt()
+        self._decoder.process_raw(bytes(EARS_RATE // 2), False, False)
+        self._decoder.end_utt()
+        self._decoder.set_cmn(room)
+
+    def _keep_room(self) -> None:
+        if room := _plausible(self._decoder.get_cmn(False)):
+            write_atomically(self._cache / _ROOM, room)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _plausible(room: str) -> str:
+    """This cepstral mean, or nothing when no room sounds like it."""
+    try:
+        values = [float(value) for value in room.split(",")]
+    except ValueError:
+        return ""
+    low, high = _LOUDNESS_RANGE
+    fits = (
+        len(values) == _CEPSTRA
+        and all(math.isfinite(value) for value in values)
+        and low <= values[0] <= high
+        and all(abs(value) <= _COLOUR_LIMIT for value in values[1:])
+    )
+    return ",".join(f"{value:g}" for value in values) if fits else ""
