@@ -1,1 +1,1 @@
-"""Wire formats of the speech providers, each turned into the core vocabulary and back; no sockets."""
+"""Wire formats of the speech providers, each turned into the core vocabulary and back."""
