@@ -200,6 +200,8 @@ class Conversation:
         if not text:
             return
         self._stop_everything()
+        self._here.user_speaking = False
+        self._drop_talk()
         self._typed += 1
         item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED)
         self.transcript.add(item)
@@ -243,6 +245,13 @@ class Conversation:
         self._turn = Turn(self._now)
         self._slot.wanted = not self._can.commit_starts_response
         self._timers["owed"] = self._now + OWED_S
+
+    def _drop_talk(self) -> None:
+        """Push-to-talk was overtaken by something else: nothing of it is committed."""
+        if self._here.talking:
+            self._here.talking = False
+            self._send(ev.ClearAudio())
+            self._do(ev.CloseMic(closed=True))
 
     def _set_hands_free(self, mode: ev.HandsFree) -> None:
         if mode.on is self._hands_free:
