@@ -59,8 +59,12 @@ class _Child(asyncio.SubprocessProtocol):
         self._on_frame = on_frame
         self._on_gone = on_gone
         self._incoming = bytearray()
+        self._transport: asyncio.BaseTransport | None = None
         self.complaints = bytearray()
         self.ended = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
@@ -68,17 +72,37 @@ class _Child(asyncio.SubprocessProtocol):
             del self.complaints[:-_STDERR_KEPT]
             return
         self._incoming += data
-        while len(self._incoming) >= HEADER.size:
-            (size,) = HEADER.unpack_from(self._incoming)
-            end = HEADER.size + size
-            if size <= FRAME_LIMIT and len(self._incoming) < end:
-                return
-            body = bytes(self._incoming[HEADER.size : end])
-            del self._incoming[:end]
-            number, kind, value = msgspec.msgpack.decode(body)
-            self._on_frame(number, kind, value)
+        try:
+            while (body := self._next_body()) is not None:
+                self._on_frame(*msgspec.msgpack.decode(body, type=tuple[int, str, Any]))
+        except (msgspec.MsgspecError, OverflowError):
+            self.complaints += b"\nwhat it sent makes no sense"
+            self._incoming.clear()
+            if self._transport is not None:
+                self._transport.close()
+
+    def _next_body(self) -> bytes | None:
+        """The next whole frame's body. Raises OverflowError when no frame can be that long."""
+        if len(self._incoming) < HEADER.size:
+            return None
+        (size,) = HEADER.unpack_from(self._incoming)
+        if size > FRAME_LIMIT:
+            raise OverflowError
+        end = HEADER.size + int(size)
+        if len(self._incoming) < end:
+            return None
+        body = bytes(self._incoming[HEADER.size : end])
+        del self._incoming[:end]
+        return body
+
+    def last_words(self) -> str:
+        """The last line the process wrote on standard error."""
+        lines = self.complaints.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._transport.close()
         if not self.ended.done():
             self.ended.set_result(None)
         self._on_gone(self)
@@ -106,6 +130,7 @@ class Worker:
         self._options = options
         self._transport: asyncio.SubprocessTransport | None = None
         self._child: _Child | None = None
+        self._warm = False
         self._numbers = 0
         self._waiting: dict[int, Callable[[str, Any], None]] = {}
         self._starts: deque[float] = deque(maxlen=_RESTARTS + 1)
@@ -116,7 +141,7 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Whether there is a process that answered to its start."""
-        return self._child is not None
+        return self._warm
 
     @property
     def pid(self) -> int | None:
@@ -147,30 +172,25 @@ class Worker:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[Any] = loop.create_future()
         self._waiting = {0: _settle(ready)}
-        transport: asyncio.SubprocessTransport | None = None
+        child = self._child = _Child(self._on_frame, self._on_gone)
         try:
             async with asyncio.timeout(deadline):
-                transport, child = await loop.subprocess_exec(
-                    lambda: _Child(self._on_frame, self._on_gone),
-                    *_command(self._engine),
-                    env=_environment(),
+                transport, _ = await loop.subprocess_exec(
+                    lambda: child, *_command(self._engine), env=_environment()
                 )
                 self._transport = transport
                 self._send(encode(0, "open", self._options))
                 await ready
-        except (OSError, TimeoutError, ServerError, asyncio.CancelledError) as error:
-            complaint = ""
-            if transport is not None:
-                complaint = _last_line(cast(_Child, transport.get_protocol()).complaints)
-                transport.close()
-                self._transport = None
-            if isinstance(error, asyncio.CancelledError):
-                raise
+        except (OSError, TimeoutError, ServerError) as error:
             why = "took too long" if isinstance(error, TimeoutError) else "failed"
-            told = complaint or str(error)
-            raise ServerError(f"Starting {self._label} {why}.", told) from error
-        self._child = child
-        self.epoch += 1
+            told = child.last_words() or str(error)
+            raise ServerError(f"{self._label}: the start {why}.", told) from error
+        else:
+            self._warm = True
+            self.epoch += 1
+        finally:
+            if not self._warm:
+                self._end()
 
     def post(self, method: str, *arguments: object) -> int:
         """Send a job whose answer nobody awaits; gives its number. Lost when nobody lives there.
@@ -225,19 +245,19 @@ class Worker:
 
     async def stop(self) -> None:
         """End the process: ask, wait at most two seconds, kill. Fine to call twice."""
-        transport, self._child = self._transport, None
-        if transport is None:
+        transport, child = self._transport, self._child
+        if transport is None or child is None:
             return
+        self._on_gone(child)
         stdin = transport.get_pipe_transport(0)
         if stdin is not None:
             stdin.close()
-        ended = cast(_Child, transport.get_protocol()).ended
         try:
             async with asyncio.timeout(_STOP_S):
-                await asyncio.shield(ended)
+                await asyncio.shield(child.ended)
         except TimeoutError:
             transport.kill()
-            await ended
+            await child.ended
         finally:
             transport.close()
 
@@ -264,8 +284,11 @@ class Worker:
             self._end()
 
     def _end(self) -> None:
+        """Kill the child and tell everyone who waits for it."""
         if self._transport is not None:
             self._transport.close()
+        if self._child is not None:
+            self._on_gone(self._child)
 
     def _on_frame(self, number: int, kind: str, value: Any) -> None:
         if kind == "event":
@@ -280,11 +303,12 @@ class Worker:
         settle(kind, value)
 
     def _on_gone(self, child: _Child) -> None:
-        if self._transport is None or self._transport.get_protocol() is not child:
+        if self._child is not child:
             return
         self._child = self._transport = None
+        self._warm = False
         waiting, self._waiting = self._waiting, {}
-        reason = f"{self._label} stopped working. {_last_line(child.complaints)}".strip()
+        reason = f"{self._label} stopped working. {child.last_words()}".strip()
         for settle in waiting.values():
             settle("gone", reason)
 
@@ -303,11 +327,6 @@ def _settle(answer: asyncio.Future[Any]) -> Callable[[str, Any], None]:
 
 def _failure(kind: str, value: Any) -> ServerError:
     return WorkerGone(str(value)) if kind == "gone" else JobFailed(str(value))
-
-
-def _last_line(complaints: bytearray) -> str:
-    lines = complaints.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else ""
 
 
 def _command(engine: str) -> list[str]:

@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from typing import Any, BinaryIO
 
 import msgspec
@@ -112,4 +113,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException as error:  # the reading thread forbids an ordinary exit of the interpreter
+        sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.flush()
+        os._exit(1)
