@@ -27,7 +27,6 @@ FILE_LIMIT = 1 << 20
 """Bytes; a larger settings file is refused unread."""
 
 _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN)|VOICECHAT_CHAT_KEY")
-_NO_KEYS: Mapping[str, Secret] = MappingProxyType({})
 
 
 def _from(*variables: str) -> Mapping[str, tuple[str, ...]]:
@@ -56,7 +55,7 @@ class Options:
     chat_url: str | None = field(default=None, metadata=_from("VOICECHAT_CHAT_URL"))
     """An OpenAI-compatible chat endpoint that thinks for the embedded voice."""
     chat_model: str | None = field(default=None, metadata=_from("VOICECHAT_CHAT_MODEL"))
-    keys: Mapping[str, Secret] = field(default=_NO_KEYS, repr=False)
+    keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, e.g. OPENAI_API_KEY."""
 
     def key(self, *variables: str) -> Secret | None:

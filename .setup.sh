@@ -1,0 +1,87 @@
+#!/bin/sh
+# Prepare this checkout: .setup.sh run | test
+#
+# Makes .venv with the package in it ("test": with the tools too) and, on Debian and Ubuntu,
+# installs the system libraries when that needs no password. Fast when nothing changed.
+set -eu
+cd "$(dirname "$0")"
+purpose=${1:-run}
+
+say() { printf '%s\n' "$*" >&2; }
+
+wanted="$(cksum <pyproject.toml) $PWD"
+stamp=.venv/.ready-$purpose
+if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+    exit 0
+fi
+
+# ------------------------------------------------------------------ which Python
+python=
+for name in "${PYTHON:-python3}" python3.13 python3.12 python3.11 python3.14; do
+    if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$name
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    say "Python 3.11 or newer is needed; none was found. PYTHON=/path/to/python3 make $purpose names one."
+    exit 1
+fi
+
+# ------------------------------------------------------------------ system packages
+packages=
+add() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed' || packages="$packages $1"; }
+
+has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
+
+install() {
+    set -- apt-get install -y --no-install-recommends --no-remove $packages
+    say "Installing$packages"
+    export DEBIAN_FRONTEND=noninteractive
+    if [ "$(id -u)" = 0 ]; then
+        "$@" >/dev/null 2>&1 || { apt-get update -qq >/dev/null 2>&1 && "$@" >/dev/null; }
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@" >/dev/null 2>&1 || { sudo -n apt-get update -qq >/dev/null 2>&1 && sudo -n "$@" >/dev/null; }
+    else
+        return 1
+    fi
+}
+
+if command -v apt-get >/dev/null; then
+    has_venv || add "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    add libportaudio2
+    add libasound2-plugins
+    if [ "$purpose" = test ]; then
+        add espeak-ng
+        # A desktop with PipeWire keeps it: --no-remove, and no second sound server is asked for.
+        command -v pipewire >/dev/null || { add pulseaudio; add pulseaudio-utils; }
+    fi
+    if [ -n "$packages" ] && ! install; then
+        say "Sound needs libraries that only an administrator can install. Type:"
+        say "    sudo apt-get install -y --no-install-recommends$packages"
+        say "Going on without them, in text."
+    fi
+elif [ "$(uname)" = Linux ] && ! ldconfig -p 2>/dev/null | grep -q libportaudio; then
+    say "Sound needs PortAudio and ALSA's PulseAudio plug-in from your distribution, for example"
+    say "    sudo dnf install portaudio alsa-plugins-pulseaudio"
+    say "Going on without them, in text."
+fi
+
+# ------------------------------------------------------------------ the virtual environment
+if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    if ! has_venv; then
+        say "This Python cannot make virtual environments until python3-venv is installed."
+        exit 1
+    fi
+    say "Preparing .venv (once, a minute or two)"
+    "$python" -m venv --clear .venv
+fi
+pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip --quiet"
+# Dependency groups need pip 25.1.
+$pip install --upgrade 'pip>=25.1'
+if [ "$purpose" = test ]; then
+    $pip install --editable . --group dev
+else
+    $pip install --editable .
+fi
+printf '%s\n' "$wanted" >"$stamp"

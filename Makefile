@@ -1,0 +1,42 @@
+# Everything here prepares what it needs in .venv first; a second run finds it ready.
+.DEFAULT_GOAL := help
+PYTEST := .venv/bin/pytest -q
+
+.PHONY: help run test check bench fuzz snapshots pictures clean ready ready-test
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+run: ready  ## Talk (options: make run ARGS="--text")
+	@.venv/bin/voicechat $(ARGS)
+
+test: check  ## Check and test everything, the sound tests one at a time
+	$(PYTEST) -n 2 -m "not sound and not end_to_end"
+	$(PYTEST) -m "sound or end_to_end"
+
+check: ready-test  ## Lint, types and the walls between the rooms
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: ready-test  ## Measure hearing, understanding and latency of the embedded voice
+	.venv/bin/python tests/bench.py
+
+fuzz: ready-test  ## Let Hypothesis search for ten minutes instead of seconds
+	$(PYTEST) -n 2 -m "not sound and not end_to_end" --hypothesis-profile fuzz --timeout 900
+
+snapshots: ready-test  ## Accept how the screens look now
+	$(PYTEST) tests/tui --snapshot-update
+
+pictures: ready-test  ## Draw the README's pictures again
+	.venv/bin/python assets/make_pictures.py
+
+clean:  ## Remove everything that was prepared or built
+	rm -rf .venv dist build .*_cache .hypothesis snapshot_report.html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ready:
+	@sh .setup.sh run
+
+ready-test:
+	@sh .setup.sh test

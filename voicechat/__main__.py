@@ -1,0 +1,8 @@
+"""`python -m voicechat`: the same as the command `voicechat`."""
+
+import sys
+
+from voicechat.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

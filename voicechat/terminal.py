@@ -1,0 +1,133 @@
+"""A guardian for the terminal: whatever ends the app, the screen is given back sane.
+
+A full-screen program that is killed leaves the terminal raw, on the alternate screen, with
+mouse reports on, and nothing inside it can help that. So before anything heavy is imported
+`guard()` forks: the parent keeps the terminal's settings and waits, the child becomes the app.
+
+    the child ends or is killed   the parent restores the terminal, exits with the child's code
+                                  (128 + signal when it was killed)
+    the parent is told to end     it passes the signal on and waits as before
+    the parent is killed          the child sees its pipe close, restores and ends
+    the child stops (Ctrl-Z)      the parent stops too, so that the shell sees one job
+
+Only where `os.fork` and `termios` exist; elsewhere `guard()` does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+if sys.platform != "win32":
+    import termios
+
+_RESTORE = (
+    b"\x1b[?2026l"  # show what a synchronised update held back
+    b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # mouse reports
+    b"\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # focus, bracketed paste, in-band resize
+    b"\x1b[<u"  # the keyboard protocol, before leaving the screen that owns it
+    b"\x1b[?7h\x1b[?25h\x1b[0m\x1b[?1049l\x1b[?25h"  # wrap, cursor, colours, main screen
+)
+_PASSED_ON = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGTSTP", "SIGUSR1", "SIGUSR2")
+_ORDINARY = {"SIGTERM", "SIGHUP", "SIGINT", "SIGPIPE"}
+"""Ways to be ended that need no explanation."""
+
+
+def is_dumb() -> bool:
+    """Whether the terminal cannot move its cursor, so that only the line mode fits it."""
+    return os.name == "posix" and os.environ.get("TERM", "") in {"", "dumb", "unknown"}
+
+
+def guard() -> None:
+    """Return in a child process that is watched over; the calling process never returns.
+
+    Call it once, in the main thread, before other threads run and before the screen opens.
+    Standard input and output must be a terminal.
+    """
+    if sys.platform == "win32":
+        return
+    screen = sys.stdout.fileno()
+    try:
+        sane = termios.tcgetattr(screen)
+    except termios.error:
+        return
+    passed_on = {getattr(signal, name) for name in _PASSED_ON}
+    lifeline, held = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Nothing may arrive between the fork and the moment both sides know what to do with it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)
+    child = os.fork()
+    if child == 0:
+        os.close(held)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
+        threading.Thread(
+            target=_outlive, args=(lifeline, screen, sane), name="lifeline", daemon=True
+        ).start()
+        return
+    os.close(lifeline)
+    code = 1
+    try:
+        for number in passed_on:
+            signal.signal(number, lambda number, _: _pass_on(child, number, screen))
+        # Restoring from the background must not stop the guardian.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
+        code = _wait(child, screen, sane)
+    finally:
+        os._exit(code)
+
+
+if sys.platform != "win32":
+
+    def _pass_on(child: int, number: int, screen: int) -> None:
+        if number == signal.SIGINT and _sends_signals(screen):
+            return  # typed at the keyboard: the terminal gave it to both processes already
+        try:
+            os.kill(child, number)
+        except ProcessLookupError:
+            return
+
+    def _sends_signals(screen: int) -> bool:
+        try:
+            return bool(termios.tcgetattr(screen)[3] & termios.ISIG)
+        except termios.error:
+            return False
+
+    def _wait(child: int, screen: int, sane: list[object]) -> int:
+        """Follow the child to its end; the exit code for the shell."""
+        while True:
+            _, status = os.waitpid(child, os.WUNTRACED)
+            if not os.WIFSTOPPED(status):
+                break
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os.kill(child, signal.SIGCONT)
+        restore(screen, sane)
+        if os.WIFEXITED(status):
+            return os.WEXITSTATUS(status)
+        number = os.WTERMSIG(status)
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        if name not in _ORDINARY:
+            os.write(2, f"voicechat: The program was ended by {name}.\n".encode())
+        return 128 + number
+
+    def _outlive(lifeline: int, screen: int, sane: list[object]) -> None:
+        """Wait for the guardian's end, which closes its side of the pipe; then end as well."""
+        os.read(lifeline, 1)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        restore(screen, sane)
+        os._exit(128 + signal.SIGTERM)
+
+    def restore(screen: int, sane: list[object]) -> None:
+        """Give the terminal its settings back, if somebody left it changed."""
+        try:
+            if termios.tcgetattr(screen) == sane:
+                return
+            termios.tcflow(screen, termios.TCOON)
+            termios.tcsetattr(screen, termios.TCSANOW, sane)  # type: ignore[arg-type]
+            os.write(screen, _RESTORE)
+            termios.tcflush(screen, termios.TCIFLUSH)
+        except (OSError, termios.error):
+            return  # the terminal itself is gone
