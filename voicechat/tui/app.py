@@ -1,0 +1,167 @@
+"""The terminal app around one session, and its way out.
+
+Whatever ends it, the terminal is given back, and the person gets one sentence and the
+script an exit code: 0 for leaving, the error's own code when the session cannot go on,
+1 for a crash, 128 + n for a signal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import Worker, WorkerFailed
+
+from voicechat.errors import VoicechatError
+from voicechat.session import Session
+from voicechat.tui import crash
+from voicechat.tui.conversation import ConversationScreen
+from voicechat.tui.keys import KEYS, Key
+from voicechat.tui.plain import ControlNet
+from voicechat.tui.themes import DARK, LIGHT, first_theme
+
+GOODBYE = 2.0
+"""Seconds the session gets to end when the person leaves."""
+TWICE = 3.0
+"""Seconds in which a second Ctrl+C leaves."""
+
+
+class VoicechatApp(App[None]):
+    """Runs the session and shows it."""
+
+    TITLE = "voicechat"
+    CSS_PATH = "voicechat.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", id="quit", priority=True),
+        Binding("ctrl+c", "leave", id="leave", show=False, system=True),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.failure: VoicechatError | None = None
+        """Why the session could not go on."""
+        self._asked_to_leave = float("-inf")
+        self._talk: Worker[None] | None = None
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = first_theme()
+        self._filters.append(ControlNet())
+
+    def get_default_screen(self) -> Screen[None]:
+        """The conversation is the only standing screen."""
+        return ConversationScreen(self._session)
+
+    def on_mount(self) -> None:
+        """Draw first, then begin to talk."""
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._watch_signals()
+        self._talk = self._run_session()
+        gc.freeze()
+
+    @work(group="session", exclusive=True)
+    async def _run_session(self) -> None:
+        try:
+            await self._session.run()
+        except VoicechatError as error:
+            self._session_failed(error)
+        else:
+            self.exit()
+
+    def _session_failed(self, error: VoicechatError) -> None:
+        """Leave at once when nothing was said yet; else keep the conversation readable."""
+        self.failure = error
+        screen = self.screen_stack[0]
+        if not self._session.transcript.entries or not isinstance(screen, ConversationScreen):
+            self.exit(return_code=error.exit_code)
+            return
+        hint = f"{error.hint} Ctrl+Q leaves.".strip()
+        screen.show_problem(error.message, hint)
+        screen.refresh_state()
+
+    # ---------------------------------------------------------------- ways out
+
+    async def action_quit(self) -> None:
+        """End the session and leave."""
+        self._session.close()
+        if self._talk is not None and self._talk.is_running:
+            with suppress(TimeoutError, asyncio.CancelledError, WorkerFailed):
+                await asyncio.wait_for(self._talk.wait(), GOODBYE)
+        self.exit(return_code=self.failure.exit_code if self.failure else 0)
+
+    async def action_leave(self) -> None:
+        """Ctrl+C with nothing to copy: the second one in a row leaves."""
+        now = time.monotonic()
+        if now - self._asked_to_leave < TWICE:
+            await self.action_quit()
+            return
+        self._asked_to_leave = now
+        self.notify("Ctrl+C again leaves.", timeout=TWICE, markup=False)
+
+    def _watch_signals(self) -> None:
+        """A terminated program gives the terminal back like one that was left."""
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                with suppress(NotImplementedError, RuntimeError, ValueError):
+                    loop.add_signal_handler(number, self._end_by_signal, number)
+
+    def _end_by_signal(self, number: int) -> None:
+        self._session.close()
+        self.exit(return_code=128 + number)
+
+    def _fatal_error(self) -> None:
+        """Textual prints every local variable here; this tells one sentence instead."""
+        error = self._exception
+        if isinstance(error, WorkerFailed):
+            error = error.error  # type: ignore[assignment]
+        told = error or RuntimeError("unknown")
+        text = crash.sentence(told, crash.write_report(told))
+        self._exit_renderables.append(Text(text))
+        self._session.close()
+        self._close_messages_no_wait()
+
+    # ---------------------------------------------------------------- commands
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: everything a key does, and the themes."""
+        for key in KEYS:
+            if key.action == "quit" or screen.check_action(key.action, ()):
+                yield self._command(key, screen)
+        yield SystemCommand("Theme", "change the colours", self.action_change_theme)
+
+    def _command(self, key: Key, screen: Screen[object]) -> SystemCommand:
+        namespace = "app" if key.action == "quit" else "screen"
+
+        async def press() -> None:
+            await screen.run_action(f"{namespace}.{key.action}")
+
+        name = key.word or key.action.replace("_", " ").capitalize()
+        return SystemCommand(name, key.meaning, press)
+
+
+def run(session: Session) -> int:
+    """Show the session until the person leaves; the result is the exit code.
+
+    A failure is told on stderr in one sentence, after the terminal was given back.
+    """
+    app = VoicechatApp(session)
+    app.run()
+    if app.failure is not None:
+        print(f"voicechat: {app.failure}", file=sys.stderr)  # noqa: T201
+        return app.return_code or app.failure.exit_code
+    return app.return_code or 0

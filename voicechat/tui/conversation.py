@@ -1,0 +1,251 @@
+"""The one main screen: shows what the session tells and tells it what the person does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from voicechat.core.events import Floor, Notice
+from voicechat.session import Link, Session, SoundChanged
+from voicechat.tui.changes import Changes
+from voicechat.tui.composer import Composer
+from voicechat.tui.entries import QUIET
+from voicechat.tui.footer import KeyLine
+from voicechat.tui.help import HelpScreen
+from voicechat.tui.keys import KEYS
+from voicechat.tui.plain import plain
+from voicechat.tui.status import FloorLine, TopLine, can_talk
+from voicechat.tui.transcript import TranscriptView
+
+FRAME = 1 / 15
+"""Seconds between two looks at what changed: faster than words are spoken."""
+
+_PRIORITY = {"earlier", "later"}
+_SEVERITY = {"info": "information", "warning": "warning", "error": "error"}
+
+
+def greeting(session: Session) -> Content:
+    """What one can say, for an empty conversation."""
+    verb = "Say" if session.with_sound else "Type"
+    examples = (
+        "what time is it",
+        "set a timer for ten minutes",
+        "what is 17 times 23",
+        "what can you do",
+    )
+    lines = [Content(f"{verb} something, for example").stylize(QUIET), Content("")]
+    lines += [Content(f"“{example}”") for example in examples]
+    lines += [Content("")]
+    if session.with_sound:
+        lines += [Content("You can type, too, and talk over the answer.").stylize(QUIET)]
+    else:
+        lines += [Content("Enter sends; Esc stops the answer.").stylize(QUIET)]
+    return Content("\n").join(lines)
+
+
+def _placeholder(session: Session) -> str:
+    if not session.with_sound or session.microphone is None:
+        return "Type a message"
+    if session.hands_free:
+        return "Type a message, or just talk"
+    return "Type a message, or press Space to talk"
+
+
+class ConversationScreen(Screen[None]):
+    """Top line, transcript, banner, floor line, composer, keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            key.keys,
+            key.action,
+            key.word or key.action,
+            id=key.action,
+            show=bool(key.word),
+            priority=key.action in _PRIORITY,
+        )
+        for key in KEYS
+        if key.action != "quit"
+    ]
+    AUTO_FOCUS = "#composer"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        # Class names by height and width in cells; the style sheet tells what they change.
+        self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-high")]
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (100, "-wide")]
+        self._session = session
+        self._changes = Changes()
+        session.listen = self._changes.note
+        self._flushing = asyncio.Lock()
+        self._mode: tuple[bool, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Few widgets: the first frame should be there at once."""
+        session = self._session
+        yield TopLine(session)
+        yield TranscriptView(session.transcript, greeting(session))
+        yield Static("", markup=False, id="banner")
+        yield FloorLine(session)
+        yield Composer()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Begin to look at what changes."""
+        self._mode_changed()
+        self._paint()
+
+    # ---------------------------------------------------------------- what the session tells
+
+    @work(group="paint")
+    async def _paint(self) -> None:
+        while True:
+            await self._changes.wait()
+            await self.flush()
+            await asyncio.sleep(FRAME)
+
+    async def flush(self) -> None:
+        """Show everything the session said since the last time."""
+        async with self._flushing:
+            changes = self._changes
+            entries, cleared = tuple(changes.entries), changes.cleared
+            notices, sound = tuple(changes.notices), changes.sound
+            changes.forget()
+            with self.app.batch_update():
+                view = self.query_one(TranscriptView)
+                if cleared:
+                    await view.fill(self._session.transcript)
+                elif entries:
+                    await view.show(entries)
+                if sound is not None:
+                    self._show_sound(sound)
+                for notice in notices:
+                    self._show_notice(notice)
+                self.refresh_state()
+
+    def refresh_state(self) -> None:
+        """Draw floor, link and modes as the session has them."""
+        changes = self._changes
+        self.query_one(FloorLine).show(changes.mic, changes.speaker, changes.link_text)
+        self.query_one(TopLine).show()
+        self._mode_changed()
+
+    def _show_notice(self, notice: Notice) -> None:
+        text = f"{notice.text} {notice.hint}".strip()
+        timeout = 10 if notice.hint else 5
+        severity = _SEVERITY[notice.level]
+        self.app.notify(
+            plain(text).plain,
+            severity=severity,  # type: ignore[arg-type]
+            timeout=timeout,
+            markup=False,
+        )
+
+    def _show_sound(self, sound: SoundChanged) -> None:
+        self.show_problem(sound.problem, sound.hint)
+
+    def show_problem(self, problem: str, hint: str = "") -> None:
+        """Keep one sentence and its remedy above the floor line; an empty one takes it away."""
+        banner = self.query_one("#banner", Static)
+        banner.display = bool(problem)
+        if problem:
+            words = Content.assemble(("▲ ", "bold $warning"), plain(problem))
+            remedy = Content.assemble("  ", plain(hint, QUIET)) if hint else Content("")
+            banner.update(Content.assemble(words, remedy))
+
+    def _mode_changed(self) -> None:
+        session = self._session
+        composer = self.query_one(Composer)
+        composer.space_talks = can_talk(session)
+        composer.placeholder = _placeholder(session)
+        state = (
+            can_talk(session),
+            session.hands_free,
+            session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING},
+            session.link is Link.ONLINE,
+            bool(self.query_one(TranscriptView).asking()),
+        )
+        if state != self._mode:
+            self._mode = state
+            self.refresh_bindings()
+
+    # ---------------------------------------------------------------- what the person does
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide what this session cannot do; grey out what it cannot do now."""
+        if any(key.action == action and key.sound for key in KEYS):
+            if not self._session.with_sound:
+                return False
+            return True if action != "talk" or can_talk(self._session) else None
+        if action in {"allow", "refuse"}:
+            return bool(self.query_one(TranscriptView).asking())
+        if action == "interrupt":
+            busy = {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
+            return True if self._session.floor in busy else None
+        return True
+
+    @on(Composer.Sent)
+    def _sent(self, message: Composer.Sent) -> None:
+        self._session.type(message.text)
+        self.query_one(TranscriptView).anchor()
+
+    @on(Composer.TalkKey)
+    def _talk_key(self, message: Composer.TalkKey) -> None:
+        if message.released:
+            self._session.talk(False)
+        else:
+            self.action_talk()
+
+    def action_talk(self) -> None:
+        """Push-to-talk: open the floor, or hand over what was said."""
+        self._session.talk(not self._session.talking)
+
+    def action_mute(self) -> None:
+        """Close or open the microphone."""
+        self._session.set_muted(not self._session.muted)
+
+    def action_hands_free(self) -> None:
+        """Change between hands-free and push-to-talk."""
+        self._session.set_hands_free(not self._session.hands_free)
+
+    def action_interrupt(self) -> None:
+        """Stop speech, thinking and tools."""
+        self._session.interrupt()
+
+    def action_new_conversation(self) -> None:
+        """Begin anew."""
+        self._session.new_conversation()
+
+    def action_allow(self) -> None:
+        """Let the oldest waiting tool run."""
+        self._decide(True)
+
+    def action_refuse(self) -> None:
+        """Refuse the oldest waiting tool."""
+        self._decide(False)
+
+    def action_unfold(self) -> None:
+        """Show tool results whole, or fold them."""
+        self.query_one(TranscriptView).unfold()
+
+    async def action_earlier(self) -> None:
+        """A page back in the conversation."""
+        await self.query_one(TranscriptView).page_up()
+
+    async def action_later(self) -> None:
+        """A page on in the conversation."""
+        await self.query_one(TranscriptView).page_down()
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.app.push_screen(HelpScreen(self._session.with_sound))
+
+    def _decide(self, allowed: bool) -> None:
+        for call in self.query_one(TranscriptView).asking()[:1]:
+            self._session.decide(call.call_id, allowed)

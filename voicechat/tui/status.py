@@ -1,0 +1,178 @@
+"""Two lines of state: on top whom one talks with and how fast, below who has the floor."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from voicechat.core.events import Floor
+from voicechat.session import Link, Session
+from voicechat.tui.entries import QUIET, duration
+from voicechat.tui.plain import plain
+
+QUIETEST = -60.0
+"""dBFS at the left end of a meter; the right end is 0."""
+
+_LINKS = {
+    Link.CONNECTING: ("◌", "connecting", "$warning"),
+    Link.ONLINE: ("●", "online", "$success"),
+    Link.RECONNECTING: ("↻", "reconnecting", "$warning"),
+    Link.OFFLINE: ("○", "offline", "$error"),
+}
+
+_FLOORS = {
+    Floor.IDLE: ("○", "ready", QUIET),
+    Floor.LISTENING: ("●", "listening", "$success"),
+    Floor.HEARING: ("◉", "hearing you", "bold $accent"),
+    Floor.THINKING: ("◔", "thinking", "$secondary"),
+    Floor.SPEAKING: ("▶", "speaking", "bold $primary"),
+    Floor.WORKING: ("◆", "working", "$secondary"),
+}
+
+
+def spread(left: Content, right: Content, width: int) -> Content:
+    """One line: `left` at the left, `right` at the right if it fits."""
+    gap = width - left.cell_length - right.cell_length
+    if gap < 1:
+        return left.truncate(max(1, width), ellipsis=True)
+    return Content.assemble(left, " " * gap, right)
+
+
+def joined(parts: list[Content], room: int) -> Content:
+    """The parts with dots between them; the last ones are left out when there is no room."""
+    while parts:
+        line = Content(" · ").stylize(QUIET).join(parts)
+        if line.cell_length <= room:
+            return line
+        parts = parts[:-1]
+    return Content("")
+
+
+def meter(level: float, cells: int, style: str) -> Content:
+    """A level in dBFS as a line of `cells` cells, filled in half cells."""
+    halves = round(min(1.0, max(0.0, 1 - level / QUIETEST)) * cells * 2)
+    full, half = divmod(halves, 2)
+    rest = cells - full - half
+    return Content.assemble(("━" * full + "╸" * half, style), ("─" * rest, "$foreground 22%"))
+
+
+def _word(word: str, cells: int, style: str) -> Content:
+    """A word in the place of a meter; a short meter makes room for it."""
+    return Content(f"{word:<{cells}}").stylize(style)
+
+
+def floor_line(session: Session, link_text: str = "") -> Content:
+    """Who has the floor, as glyph and word; with it why nobody has, and whether one is muted."""
+    if session.link is not Link.ONLINE:
+        glyph, word, style = _LINKS[session.link]
+        text = plain(f"  {link_text}", QUIET) if link_text else Content("")
+        return Content.assemble((f"{glyph} {word}", style), text)
+    glyph, word, style = _FLOORS[session.floor]
+    if session.muted and session.with_sound:
+        if session.floor in {Floor.LISTENING, Floor.IDLE}:
+            return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 opens the mic", QUIET))
+        return Content.assemble((f"{glyph} {word}", style), (" · ⊘ muted", "bold $warning"))
+    hint = _hint(session)
+    return Content.assemble((f"{glyph} {word}", style), (f"  {hint}" if hint else "", QUIET))
+
+
+def _hint(session: Session) -> str:
+    if session.floor is Floor.SPEAKING:
+        return "Esc stops"
+    if session.floor is Floor.IDLE and can_talk(session):
+        return "Space or F2 to talk"
+    if session.floor is Floor.HEARING and session.talking:
+        return "Space or F2 to send"
+    return ""
+
+
+def can_talk(session: Session) -> bool:
+    """Whether the talk key does something: push-to-talk, and a microphone is there."""
+    return session.with_sound and session.microphone is not None and not session.hands_free
+
+
+class TopLine(Static):
+    """Model, voice, link, latency of the last turn."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("", markup=False, id="top")
+        self._session = session
+        self._drawn: Content | None = None
+
+    def show(self) -> None:
+        """Draw the line again if the session's state looks different."""
+        if self._drawn is None or not self._line().is_same(self._drawn):
+            self.refresh()
+
+    def render(self) -> Content:
+        """The line for the width there is; what matters least is left out first."""
+        self._drawn = self._line()
+        return self._drawn
+
+    def _line(self) -> Content:
+        session = self._session
+        width = self.content_size.width
+        name = Content("voicechat").stylize("bold $primary")
+        glyph, word, style = _LINKS[session.link]
+        parts = [Content(f"{glyph} {word}").stylize(style), plain(session.model)]
+        if session.latency_ms is not None:
+            parts.append(Content(f"answered in {duration(session.latency_ms)}").stylize(QUIET))
+        if session.with_sound and session.voice:
+            parts.append(plain(f"voice {session.voice}", QUIET))
+        if not session.with_sound:
+            parts.append(Content("text only").stylize(QUIET))
+        if session.usage.total_tokens:
+            parts.append(Content(f"{session.usage.total_tokens:,} tokens").stylize(QUIET))
+        return spread(name, joined(parts, width - name.cell_length - 2), width)
+
+
+class FloorLine(Static):
+    """Who has the floor, and what the microphone and the speaker do just now."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("", markup=False, id="floor")
+        self._session = session
+        self._mic = self._speaker = QUIETEST
+        self._link_text = ""
+        self._drawn: Content | None = None
+
+    def show(self, mic: float, speaker: float, link_text: str) -> None:
+        """Draw the line again if these levels (dBFS) or the session's state look different."""
+        self._mic, self._speaker, self._link_text = mic, speaker, link_text
+        line = self._line()
+        if self._drawn is None or not line.is_same(self._drawn):
+            self.refresh()
+
+    def render(self) -> Content:
+        """The line for the width there is."""
+        self._drawn = self._line()
+        return self._drawn
+
+    def _line(self) -> Content:
+        session = self._session
+        width = self.content_size.width
+        left = floor_line(session, self._link_text)
+        if not session.with_sound or width < 36:
+            return spread(left, Content(""), width)
+        right = self._meters(12 if width >= 100 else 8 if width >= 70 else 4)
+        if left.cell_length + right.cell_length + 2 > width:
+            right = self._meters(3)
+        return spread(left, right, width)
+
+    def _meters(self, cells: int) -> Content:
+        session = self._session
+        speaker = meter(self._speaker, cells, "$primary")
+        if session.speaker is None:
+            speaker = _word("none", cells, QUIET)
+        mic = self._microphone(cells)
+        return Content.assemble(("mic ", QUIET), mic, ("  speaker ", QUIET), speaker)
+
+    def _microphone(self, cells: int) -> Content:
+        session = self._session
+        if session.microphone is None:
+            return _word("none", cells, QUIET)
+        if session.muted:
+            return _word("muted", cells, "$warning")
+        if not session.hands_free and not session.talking:
+            return _word("closed", cells, QUIET)
+        return meter(self._mic, cells, "$success")

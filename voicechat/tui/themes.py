@@ -1,0 +1,75 @@
+"""The two looks of voicechat: night and paper. Styles name only `$variables` of these."""
+
+from __future__ import annotations
+
+import os
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="voicechat",
+    primary="#7fb4ca",
+    secondary="#9a93c4",
+    accent="#e0b184",
+    warning="#e6b673",
+    error="#e58a8a",
+    success="#8fc0a0",
+    foreground="#d9dde3",
+    background="#14171c",
+    surface="#1b1f26",
+    panel="#20252e",
+    dark=True,
+    variables={
+        "border": "#343b47",
+        "border-blurred": "#2a303a",
+        "input-cursor-background": "#7fb4ca",
+        "input-selection-background": "#7fb4ca 30%",
+        "scrollbar": "#2a303a",
+        "scrollbar-hover": "#3a424f",
+        "scrollbar-active": "#4a5464",
+        "scrollbar-background": "#14171c",
+        "scrollbar-background-hover": "#14171c",
+        "scrollbar-background-active": "#14171c",
+        "footer-key-foreground": "#7fb4ca",
+    },
+)
+
+LIGHT = Theme(
+    name="voicechat-light",
+    primary="#23627d",
+    secondary="#5a5296",
+    accent="#96580f",
+    warning="#8a5a00",
+    error="#b03434",
+    success="#2c7048",
+    foreground="#23272e",
+    background="#faf8f4",
+    surface="#f2efe8",
+    panel="#eae6dd",
+    dark=False,
+    variables={
+        "border": "#cfc9bc",
+        "border-blurred": "#ddd8cd",
+        "input-cursor-background": "#23627d",
+        "input-selection-background": "#23627d 25%",
+        "scrollbar": "#ddd8cd",
+        "scrollbar-hover": "#cfc9bc",
+        "scrollbar-active": "#b9b2a3",
+        "scrollbar-background": "#faf8f4",
+        "scrollbar-background-hover": "#faf8f4",
+        "scrollbar-background-active": "#faf8f4",
+        "footer-key-foreground": "#23627d",
+    },
+)
+
+
+def first_theme() -> str:
+    """The theme to start with: TEXTUAL_THEME if set, else by the background the terminal tells.
+
+    COLORFGBG is "foreground;background" in the 16 colours; 7 and 15 are light.
+    """
+    chosen = os.environ.get("TEXTUAL_THEME")
+    if chosen:
+        return chosen
+    background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
+    return LIGHT.name if background in {"7", "15"} else DARK.name
