@@ -1,4 +1,4 @@
-"""Which providers there are: names, addresses, key variables, voices; and how a name becomes a codec.
+"""Which providers there are: names, addresses, key variables, voices; and codecs for them.
 
 A model is named PROVIDER/MODEL; the provider's name alone means its usual model. `PROVIDERS`
 is the whole list.

@@ -1,0 +1,91 @@
+"""A network that misbehaves on command: a TCP proxy between a client and a server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+
+class FaultProxy:
+    """Forwards to `port` until told otherwise. Use as an async context manager."""
+
+    def __init__(self, port: int) -> None:
+        self.upstream = port
+        self.port = 0
+        self.delay = 0.0
+        """Seconds by which each piece is late."""
+        self.slice = 65_536
+        """Bytes that are passed on at a time."""
+        self.connections = 0
+        self._open = asyncio.Event()
+        self._open.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> FaultProxy:
+        await self.accept()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.refuse()
+        self._drop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def accept(self) -> None:
+        """Take new connections, at the same port as before."""
+        self._server = await asyncio.start_server(
+            self._join, "127.0.0.1", self.port, limit=4096, reuse_address=True
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def refuse(self) -> None:
+        """Take no new connections; those that are open stay."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def reset(self) -> None:
+        """Break every open connection with RST."""
+        for writer in self._writers:
+            raw = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._drop()
+
+    def black_hole(self) -> None:
+        """Swallow everything from now on: nothing is passed on, nothing is closed."""
+        self._open.clear()
+
+    def heal(self) -> None:
+        """Pass on again, beginning with what was held back."""
+        self._open.set()
+
+    def _drop(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        there, back = await asyncio.open_connection("127.0.0.1", self.upstream, limit=4096)
+        self._writers |= {writer, back}
+        for source, sink in ((reader, back), (there, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(self.slice):
+                await self._open.wait()
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                sink.write(data)
+                await sink.drain()
+            if sink.can_write_eof():
+                sink.write_eof()
+        except OSError:
+            sink.transport.abort()
