@@ -340,6 +340,7 @@ class Session:
         self._connection = connection
         self._outbox = asyncio.Queue(OUTBOX)
         self._fresh.clear()
+        why = ""
         try:
             assert self._codec is not None
             await connection.send(self._codec.opening(self._conversation.settings))
@@ -351,13 +352,13 @@ class Session:
             lost = _first(group)
             if not lost.retry:
                 raise SessionLost(str(lost)) from None
-            return str(lost)
+            why = str(lost)
         except* _EpochOver:
-            return ""
+            why = ""
         finally:
             self._connection = None
             await connection.close()
-        return ""
+        return why
 
     async def _read(self, connection: Connection) -> None:
         assert self._codec is not None
