@@ -10,6 +10,7 @@ from voicechat.server.engines.interfaces import EARS_RATE, Detector
 _AGGRESSIVENESS = 3
 _SPEECH, _SILENCE = 0.9, 0.05
 _SMOOTHING = 0.5
+_SETTLING = 8
 
 
 class SileroDetector:
@@ -32,7 +33,10 @@ class SileroDetector:
 
 
 class WebrtcDetector:
-    """WebRTC's detector at its strictest, 20 ms a window, smoothed over a few windows."""
+    """WebRTC's detector at its strictest, 20 ms a window, smoothed over a few windows.
+
+    It takes its first 0.1 s of any sound for speech; until 0.16 s are heard the answer is no.
+    """
 
     window = EARS_RATE // 50
 
@@ -41,15 +45,19 @@ class WebrtcDetector:
 
         self._model = webrtcvad.Vad(_AGGRESSIVENESS)
         self._likely = _SILENCE
+        self._settling = _SETTLING
 
     def probability(self, pcm: bytes) -> float:
         """How likely this window is speech, 0 to 1. `pcm`: `window` samples of PCM16."""
         heard = _SPEECH if self._model.is_speech(pcm, EARS_RATE) else _SILENCE
+        if self._settling:
+            self._settling -= 1
+            return _SILENCE
         self._likely += (heard - self._likely) * _SMOOTHING
         return self._likely
 
     def reset(self) -> None:
-        """Forget the past."""
+        """Forget the past, except for what the room's noise is like."""
         self._likely = _SILENCE
 
 

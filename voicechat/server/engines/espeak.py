@@ -58,9 +58,7 @@ class Espeak:
     def __init__(self) -> None:
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         path = espeakng_loader.get_data_path().encode()
-        self.rate: int = self._library.espeak_Initialize(
-            _SYNCHRONOUS, _BUFFER_MS, path, _DONT_EXIT
-        )
+        self.rate: int = self._library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, path, _DONT_EXIT)
         if self.rate <= 0:
             raise OSError("espeak-ng found no voice files")
         self._on_sound: Callable[[bytes, Marks], bool] = lambda _pcm, _marks: True

@@ -108,7 +108,7 @@ def _counts(sentences: Iterable[list[str]]) -> list[Counter[Gram]]:
 
 
 def _single(counts: Counter[Gram]) -> dict[Gram, float]:
-    total = sum(counts.values()) - counts[_START,] + len(counts)
+    total = sum(counts.values()) - counts[_START,] + len(counts) - 1
     chances = {gram: (count + 1) / total for gram, count in counts.items()}
     chances[_START,] = 0.0
     return chances

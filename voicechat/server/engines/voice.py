@@ -16,10 +16,10 @@ VOICES = MappingProxyType(
     {
         "robin": ("en-us+klatt3", 45),
         "wren": ("en-us+f3", 50),
-        "heron": ("en-gb+m3", 40),
-        "linnet": ("en-gb+f2", 55),
+        "heron": ("en-gb-x-rp+m3", 40),
+        "linnet": ("en-gb-x-rp+f2", 55),
         "martin": ("en-us+m7", 45),
-        "lark": ("en-us+klatt4", 60),
+        "lark": ("en-us+Annie", 50),
     }
 )
 """Friendly name -> (espeak-ng voice, pitch 0 to 100). The first is the default."""

@@ -146,7 +146,7 @@ class Worker:
     @property
     def pid(self) -> int | None:
         """Process id of the child, None when there is none."""
-        return self._transport.get_pid() if self._transport else None
+        return self._transport.get_pid() if self._transport and self._warm else None
 
     async def start(self, deadline: float = 20.0) -> None:
         """Spawn the process unless it runs, and wait until the engine is warm.
@@ -156,6 +156,7 @@ class Worker:
         """
         async with self._starting:
             if not self.alive:
+                await self.stop()
                 self._count_start()
                 await self._spawn(deadline)
 
@@ -191,6 +192,7 @@ class Worker:
         finally:
             if not self._warm:
                 self._end()
+                await self.stop()
 
     def post(self, method: str, *arguments: object) -> int:
         """Send a job whose answer nobody awaits; gives its number. Lost when nobody lives there.
@@ -246,6 +248,7 @@ class Worker:
     async def stop(self) -> None:
         """End the process: ask, wait at most two seconds, kill. Fine to call twice."""
         transport, child = self._transport, self._child
+        self._transport = None
         if transport is None or child is None:
             return
         self._on_gone(child)
@@ -305,7 +308,6 @@ class Worker:
     def _on_gone(self, child: _Child) -> None:
         if self._child is not child:
             return
-        self._child = self._transport = None
         self._warm = False
         waiting, self._waiting = self._waiting, {}
         reason = f"{self._label} stopped working. {child.last_words()}".strip()

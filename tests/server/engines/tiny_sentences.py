@@ -1,0 +1,26 @@
+"""A handful of sentences to build a small language model from."""
+
+import random
+
+NUMBERS = ("one", "two", "three", "five", "six", "seven", "eight", "ten", "fifteen", "twenty")
+SHAPES = (
+    "what time is it",
+    "flip a coin",
+    "set a timer for {} minutes",
+    "what is {} times {}",
+    "how many miles are in {} kilometers",
+    "voicechat what can you do",
+    "sing the blorptastic song",
+)
+
+
+def sample(count, seed):
+    chance = random.Random(seed)
+    return [
+        chance.choice(SHAPES).format(chance.choice(NUMBERS), chance.choice(NUMBERS))
+        for _ in range(count)
+    ]
+
+
+def understood(text):
+    return text in set(sample(5000, 2))
