@@ -1,0 +1,254 @@
+"""Numbers as people say and read them: words and digits to numbers, numbers to words.
+
+Everything here works on lists of lower-case words and reads the whole list or nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+Words = Sequence[str]
+
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_SMALL = {word: value for value, word in enumerate(_ONES)} | {
+    word: 20 + 10 * place for place, word in enumerate(_TENS)
+}
+_GREAT = {
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "quadrillion": 10**15,
+}
+_DIGITS = {word: str(value) for value, word in enumerate(_ONES[:10])} | {"oh": "0", "o": "0"}
+PARTS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4} | {
+    form: value
+    for value, word in enumerate(
+        ["third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"], start=3
+    )
+    for form in (word, word + "s")
+}
+"""Words for parts of a whole, and what they divide by."""
+_IRREGULAR = {
+    1: "first",
+    2: "second",
+    3: "third",
+    5: "fifth",
+    8: "eighth",
+    9: "ninth",
+    12: "twelfth",
+}
+_DIGIT_TOKEN = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
+_OPENERS = frozenset(
+    {"a", "an", "minus", "negative", "point", "half", "couple", "dozen", "hundred"}
+)
+
+
+def may_start(word: str) -> bool:
+    """Whether a number can begin with this word: a cheap look before reading."""
+    return (
+        word in _SMALL or word in _OPENERS or word in PARTS or word[0].isdigit() or word[0] == "."
+    )
+
+
+def number(words: Words) -> Fraction | None:
+    """The number these words say ("minus two and a half", "1,200", "a hundred and five")."""
+    if words and words[0] in ("minus", "negative"):
+        positive = number(words[1:])
+        return None if positive is None or positive < 0 else -positive
+    return (
+        _of_idiom(words) or _mixed(words) or _with_point(words) or _part(words) or _cardinal(words)
+    )
+
+
+def whole(words: Words) -> int | None:
+    """Like `number`, for whole numbers only."""
+    value = number(words)
+    return int(value) if value is not None and value.denominator == 1 else None
+
+
+def ordinal(words: Words) -> int | None:
+    """The whole number an ordinal says: "first", "twenty third", "3rd"."""
+    if not words:
+        return None
+    *front, last = words
+    if match := re.fullmatch(r"(\d+)(st|nd|rd|th)", last):
+        return int(match[1]) if not front else None
+    for value in (*range(20), *range(20, 100, 10), 100, 1000):
+        if last == _ordinal_word(value):
+            if not front:
+                return value
+            before = _cardinal(front)
+            fits = before is not None and (before % 100 == 0 or (before % 10 == 0 and value < 10))
+            return int(before) + value if fits and before is not None else None
+    return None
+
+
+def _of_idiom(words: Words) -> Fraction | None:
+    idioms = {
+        ("a", "couple", "of"): 2,
+        ("a", "couple"): 2,
+        ("a", "dozen"): 12,
+        ("half", "a", "dozen"): 6,
+    }
+    value = idioms.get(tuple(words))
+    return None if value is None else Fraction(value)
+
+
+def _mixed(words: Words) -> Fraction | None:
+    """ "two and a half", "five and three quarters"."""
+    if "and" not in words:
+        return None
+    cut = len(words) - 1 - list(reversed(words)).index("and")
+    front, part = _cardinal(words[:cut]), _part(words[cut + 1 :])
+    return None if front is None or part is None or part >= 1 else front + part
+
+
+def _part(words: Words) -> Fraction | None:
+    """ "half", "a quarter", "two thirds"."""
+    if not words or words[-1] not in PARTS:
+        return None
+    above = words[:-1]
+    count = (
+        Fraction(1) if not above or list(above) in (["a"], ["one"], ["an"]) else _cardinal(above)
+    )
+    return None if not count else count / PARTS[words[-1]]
+
+
+def _with_point(words: Words) -> Fraction | None:
+    """ "three point one four", "point five"."""
+    if "point" not in words:
+        return None
+    cut = list(words).index("point")
+    front = _cardinal(words[:cut]) if cut else Fraction(0)
+    tail = "".join(_DIGITS.get(word, word if word.isdigit() else "?") for word in words[cut + 1 :])
+    if not tail.isdigit():
+        two = _cardinal(words[cut + 1 :])
+        tail = str(two) if two is not None and two < 100 and cut + 1 < len(words) else ""
+    return front + Fraction(int(tail), 10 ** len(tail)) if tail and front is not None else None
+
+
+def _cardinal(words: Words) -> Fraction | None:
+    """ "a hundred and forty four", "17", "3 million"; one pass, falling orders of magnitude."""
+    if not words or words[-1] == "and" or words[0] == "and":
+        return None
+    total, group, room = Fraction(0), None, Fraction(10**18)
+    for place, word in enumerate(words):
+        if word in _GREAT:
+            if group is None or _GREAT[word] >= room:
+                return None
+            room = Fraction(_GREAT[word])
+            total, group = total + group * room, None
+        elif word == "and":
+            if (group or total) < 100:
+                return None
+        elif word == "a":
+            if place or next(iter(words[1:2]), "") not in ("hundred", *_GREAT):
+                return None
+            group = Fraction(1)
+        else:
+            group = _grown(group, word)
+            if group is None or group >= room:
+                return None
+    return total + (group or 0)
+
+
+def _grown(group: Fraction | None, word: str) -> Fraction | None:
+    """The group of hundreds with one more word, or None where that word cannot follow."""
+    if word == "hundred":
+        return group * 100 if group is not None and 0 < group < 100 else None
+    if word in _SMALL:
+        value = Fraction(_SMALL[word])
+        if group is None:
+            return value
+        fits = value < 100 if group % 100 == 0 else group % 10 == 0 < value < 10 <= group % 100
+        return group + value if fits and group else None
+    if group is None and _DIGIT_TOKEN.fullmatch(word):
+        return _digits(word)
+    return None
+
+
+def _digits(word: str) -> Fraction | None:
+    try:
+        return Fraction(Decimal(word.replace(",", "")))
+    except InvalidOperation:
+        return None
+
+
+def spelled(value: int) -> str:
+    """A whole number in words, as people say it: "one hundred and five"."""
+    if value < 0:
+        return "minus " + spelled(-value)
+    if value < 20:
+        return _ONES[value]
+    if value < 100:
+        rest = f" {_ONES[value % 10]}" if value % 10 else ""
+        return _TENS[value // 10 - 2] + rest
+    if value < 1000:
+        rest = f" and {spelled(value % 100)}" if value % 100 else ""
+        return f"{_ONES[value // 100]} hundred{rest}"
+    name, size = max(((n, s) for n, s in _GREAT.items() if s <= value), key=lambda pair: pair[1])
+    rest = value % size
+    glue = " and " if 0 < rest < 100 else " "
+    return f"{spelled(value // size)} {name}" + (glue + spelled(rest) if rest else "")
+
+
+def _ordinal_word(value: int) -> str:
+    if value in _IRREGULAR:
+        return _IRREGULAR[value]
+    word = spelled(value) if value < 100 else {100: "hundred", 1000: "thousand"}[value]
+    return word[:-1] + "ieth" if word.endswith("y") else word + "th"
+
+
+def ranked(value: int) -> str:
+    """A whole number under 100 as an ordinal in words: "twenty first"."""
+    if value > 20 and value % 10:
+        return f"{spelled(value - value % 10)} {_ordinal_word(value % 10)}"
+    return _ordinal_word(value)
+
+
+def readable(value: Fraction | float | int) -> str:
+    """A number for the ear and the eye: few decimals, separators from 10,000 up.
+
+    Whole numbers are given in full; others rounded to at most ten significant digits,
+    four decimals unless the number is small.
+    """
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    if isinstance(value, Fraction) and value.denominator == 1:
+        value = int(value)
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    plain = float(value)
+    if plain and (abs(plain) >= 1e15 or abs(plain) < 1e-4):
+        mantissa, _, exponent = f"{plain:.4e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')} times 10 to the {int(exponent)}"
+    text = f"{plain:,.4f}" if abs(plain) >= 10_000 else f"{plain:.4f}"
+    if abs(plain) < 0.1:
+        text = f"{plain:.6f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

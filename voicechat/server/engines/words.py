@@ -1,0 +1,123 @@
+"""Text to the plain words that templates are written in, without losing what was typed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from random import Random
+
+LONGEST = 80
+"""Words; longer sentences are never commands."""
+
+_WORD = re.compile(
+    r"\d{1,2}:\d\d(?!\d)"
+    r"|\d+(?:st|nd|rd|th)\b"
+    r"|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+    r"|[^\W\d_]+(?:'[^\W\d_]+)*"
+    r"|\*\*|[-+*/^%()×÷√²³½¼¾°!=]"
+)
+_APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "−": "-", "–": "-", "—": " "})
+_HALF_OF_DAY = re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE)
+_SYMBOLS = {
+    "×": ["times"], "÷": ["/"], "²": ["squared"], "³": ["cubed"], "√": ["root"],
+    "½": ["half"], "¼": ["quarter"], "¾": ["three", "quarters"], "°": ["degrees"], "%": ["percent"],
+}  # fmt: skip
+
+_WHOLE = {
+    "i'm": "i am", "can't": "can not", "cannot": "can not", "won't": "will not", "let's": "let us",
+    "whats": "what is", "dont": "do not", "im": "i am", "wanna": "want to", "gonna": "going to",
+    "gimme": "give me", "lemme": "let me", "y'all": "you all", "o'clock": "o'clock",
+    "ok": "okay", "todo": "to do", "colour": "color", "favourite": "favorite", "mum's": "mum's",
+    "alarm's": "alarm is", "timer's": "timer is", "gotta": "got to", "kinda": "kind of",
+}  # fmt: skip
+_ENDINGS = {"n't": "not", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would"}
+_IS = frozenset(
+    [
+        "what",
+        "how",
+        "where",
+        "who",
+        "when",
+        "that",
+        "it",
+        "there",
+        "here",
+        "time",
+        "day",
+        "date",
+        "he",
+        "she",
+        "why",
+    ]
+)
+_SPOKEN_SHORT = {
+    "what is": "what's", "how is": "how's", "i am": "i'm", "it is": "it's", "do not": "don't",
+    "did not": "didn't", "i would": "i'd", "i will": "i'll", "i have": "i've", "that is": "that's",
+    "you are": "you're", "let us": "let's", "there is": "there's", "can not": "can't",
+    "does not": "doesn't", "is not": "isn't", "who is": "who's", "we are": "we're",
+}  # fmt: skip
+_SHORTENING = re.compile(r"\b(" + "|".join(_SPOKEN_SHORT) + r")\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A sentence as plain lower-case words, and beside each what was really written."""
+
+    plain: tuple[str, ...]
+    shown: tuple[str, ...]
+
+    def span(self, start: int, end: int) -> str:
+        """What was written for these words, without punctuation at its edges."""
+        text = " ".join(piece for piece in self.shown[start:end] if piece)
+        return text.strip(' ,.;:!?"“”').strip()
+
+
+def read(text: str) -> Heard:
+    """Split text into words: contractions written out, symbols named, punctuation dropped."""
+    text = _HALF_OF_DAY.sub(r"\1m ", text.translate(_APOSTROPHES))
+    calculating = any(letter.isdigit() for letter in text)
+    plain: list[str] = []
+    shown: list[str] = []
+    last_end = 0
+    for found in _WORD.finditer(text):
+        token = found[0].lower()
+        if shown and shown[-1]:
+            shown[-1] += re.sub(r"\s", "", text[last_end : found.start()]).replace('"', "")
+        last_end = found.end()
+        names = _names(token, text, found, calculating)
+        plain += names
+        shown += [found[0], *[""] * (len(names) - 1)][: len(names)]
+    return Heard(tuple(plain), tuple(shown))
+
+
+def _names(token: str, text: str, found: re.Match[str], calculating: bool) -> list[str]:
+    """The plain words of one token; none where it means nothing."""
+    if token in _SYMBOLS:
+        return _SYMBOLS[token]
+    if not token[0].isalnum() and token[0] != ".":
+        before, after = text[: found.start()].rstrip()[-1:], text[found.end() :].lstrip()[:1]
+        if token == "-":
+            glued = bool(before) and before.isalpha()
+            return [token] if (after.isdigit() or after == "(") and not glued else []
+        return (
+            [token] if calculating and token != "=" and (token != "!" or before.isdigit()) else []
+        )
+    return _expanded(token)
+
+
+def _expanded(token: str) -> list[str]:
+    if token in _WHOLE:
+        return _WHOLE[token].split()
+    for ending, meaning in _ENDINGS.items():
+        if token.endswith(ending) and len(token) > len(ending):
+            return [token.removesuffix(ending), meaning]
+    if token.endswith("'s") and token[:-2] in _IS:
+        return [token[:-2], "is"]
+    return [token]
+
+
+def contracted(sentence: str, random: Random) -> str:
+    """The sentence with some of its word pairs drawn together, as people speak."""
+    return _SHORTENING.sub(
+        lambda pair: _SPOKEN_SHORT[pair[0]] if random.random() < 0.6 else pair[0], sentence
+    )
