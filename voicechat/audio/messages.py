@@ -23,9 +23,12 @@ class AudioSettings:
     input_rate: int = 24_000
     output_rate: int = 24_000
     block_ms: int = 20
+    """Length of the blocks that `Captured` delivers."""
     echo_cancel: bool = True
     barge_in: Literal["off", "low", "normal", "high"] = "normal"
     """How readily the sound side itself stops playback when it hears the person."""
+    latency_ms: int = 0
+    """Asks the device to buffer this much; 0 is as little as it can."""
 
 
 # --------------------------------------------------------------------------- commands
@@ -72,7 +75,10 @@ class CloseMic:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Play a short sound of our own over everything: ready, alarm, error."""
+    """Play a short sound of our own over everything; `cues.NAMES` has them all.
+
+    ready, listening, working, stopped, alarm, error; an unknown name is silent.
+    """
 
     name: str
 
@@ -96,13 +102,15 @@ AudioCommand = Play | EndItem | Stop | Resume | Mute | CloseMic | Cue | Volume |
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The streams run. None where there is no such device; `problem` then says why, `hint` the remedy."""
+    """The streams run. None where there is no such device; `problem` and `hint` say why."""
 
     input_name: str | None
     output_name: str | None
     output_latency_ms: float = 0.0
     problem: str = ""
     hint: str = ""
+    echo: str = ""
+    """What takes the echo out: "AEC3", "half-duplex gate" or "off"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +127,17 @@ class Levels:
 
     mic: float
     speaker: float
+    mic_peak: float = -100.0
+    speaker_peak: float = -100.0
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechHeard:
-    """The person speaks over the playing sound; `confirmed` means playback was held at this moment."""
+    """The person speaks over the playing sound.
+
+    Not `confirmed`: playback was lowered. Confirmed: playback was held at this moment, silent with
+    nothing lost; answer with `Stop` (forget it) or `Resume` (play on from where it was).
+    """
 
     confirmed: bool
     at: float
@@ -146,7 +160,7 @@ class ItemStarted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """This much of the item came out of the speaker, device latency subtracted. Some 15 times a second."""
+    """This much of the item came out of the speaker, latency subtracted; 15 times a second."""
 
     item_id: str
     heard_ms: float

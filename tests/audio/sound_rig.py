@@ -1,0 +1,89 @@
+"""An audio process on a virtual card, with its events kept and waited for."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicechat.audio.messages import AudioEvent, AudioSettings, Opened
+from voicechat.audio.process import AudioProcess
+
+E = TypeVar("E")
+
+PATIENCE_S = 12.0
+
+
+class Rig:
+    """`events` has everything so far, each with the time it came."""
+
+    def __init__(self, settings: AudioSettings) -> None:
+        self._arrivals: queue.Queue[tuple[float, AudioEvent]] = queue.Queue()
+        self.events: list[tuple[float, AudioEvent]] = []
+        self.process = AudioProcess(settings, self._arrive)
+        self.send = self.process.send
+
+    def _arrive(self, event: AudioEvent) -> None:
+        self._arrivals.put((time.monotonic(), event))
+
+    def wait(
+        self,
+        kind: type[E],
+        suits: Callable[[E], bool] = lambda _: True,
+        patience: float = PATIENCE_S,
+    ) -> E:
+        """The next event of this kind that suits; AssertionError if none comes."""
+        give_up = time.monotonic() + patience
+        while (left := give_up - time.monotonic()) > 0:
+            try:
+                at, event = self._arrivals.get(timeout=left)
+            except queue.Empty:
+                break
+            self.events.append((at, event))
+            if isinstance(event, kind) and suits(event):
+                return event
+        raise AssertionError(
+            f"no {kind.__name__}; last were {[type(e) for _, e in self.events[-8:]]}"
+        )
+
+    def collect(self, seconds: float) -> list[AudioEvent]:
+        """Everything that comes within this time."""
+        found: list[AudioEvent] = []
+        give_up = time.monotonic() + seconds
+        while (left := give_up - time.monotonic()) > 0:
+            try:
+                at, event = self._arrivals.get(timeout=left)
+            except queue.Empty:
+                break
+            self.events.append((at, event))
+            found.append(event)
+        return found
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Every event of this kind so far."""
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+    def open(self) -> Opened:
+        """Start and wait until the streams run."""
+        self.process.start()
+        return self.wait(Opened)
+
+
+def spans(side: NDArray[np.int16], level: int = 200, gap_ms: float = 15) -> list[tuple[int, int]]:
+    """Where a side of a recording sounds: (begin, end) in frames, pauses below `gap_ms` joined."""
+    loud = np.flatnonzero(np.abs(side.astype(np.int32)) > level)
+    if not len(loud):
+        return []
+    breaks = np.flatnonzero(np.diff(loud) > gap_ms * 48)
+    begins = [loud[0], *loud[breaks + 1]]
+    ends = [*loud[breaks], loud[-1]]
+    return [(int(b), int(e) + 1) for b, e in zip(begins, ends, strict=True)]
+
+
+def milliseconds(found: list[tuple[int, int]]) -> float:
+    """How long the spans last together."""
+    return sum(end - begin for begin, end in found) / 48

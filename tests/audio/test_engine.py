@@ -1,0 +1,139 @@
+"""The whole path on real PortAudio over a virtual card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sound_rig import Rig, milliseconds, spans
+from virtual_audio import VirtualCard, tone
+
+from voicechat.audio.messages import (
+    Captured,
+    CloseMic,
+    Cue,
+    EndItem,
+    ItemFinished,
+    ItemStarted,
+    Levels,
+    Mute,
+    Play,
+    Progress,
+    Stop,
+    Stopped,
+    Volume,
+)
+
+pytestmark = pytest.mark.sound
+MakeRig = Callable[..., Rig]
+
+
+def test_plays_an_item_gapless_and_tells_its_life(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig()
+    opened = rig.open()
+    assert opened.input_name
+    assert opened.output_name
+    assert not opened.problem
+    recording = card.record()
+    sound = tone(1.2)
+    for at in range(0, len(sound), 4801):
+        rig.send(Play("a", sound[at : at + 4801]))
+    rig.send(EndItem("a"))
+    rig.wait(ItemFinished)
+    rig.collect(0.2)
+    heard = spans(recording.stop()[:, 1])
+    assert len(heard) == 1
+    assert milliseconds(heard) == pytest.approx(1200, abs=12)
+    assert rig.of(ItemStarted)[0].item_id == "a"
+    assert rig.of(Progress)[-1].heard_ms == pytest.approx(1200, abs=1)
+    assert max(level.speaker for level in rig.of(Levels)) == pytest.approx(-13.5, abs=1.5)
+
+
+def test_stop_silences_and_reports_exactly_what_was_heard(
+    card: VirtualCard, make_rig: MakeRig
+) -> None:
+    rig = make_rig()
+    rig.open()
+    recording = card.record()
+    rig.send(Play("a", tone(0.3)))
+    rig.send(EndItem("a"))
+    rig.send(Play("b", tone(30, 660)))
+    rig.send(Play("c", tone(30, 880)))
+    rig.wait(Progress, lambda p: p.item_id == "b" and p.heard_ms > 400)
+    rig.send(Stop())
+    stopped = rig.wait(Stopped)
+    rig.collect(0.3)
+    recorded = recording.stop()[:, 1]
+    heard = spans(recorded)
+    assert set(stopped.heard_ms) == {"b", "c"}
+    assert stopped.heard_ms["c"] == 0.0
+    assert 300 + stopped.heard_ms["b"] == pytest.approx(milliseconds(heard), abs=12)
+    assert loudest_click(recorded[heard[-1][1] - 480 : heard[-1][1] + 480]) < -30
+
+
+def loudest_click(side: np.ndarray) -> float:
+    """The largest jump in the second difference, in dBFS: a cut tone has one, a faded has not."""
+    bend = np.abs(np.diff(side.astype(np.float64), 2))
+    return 20 * np.log10(max(1.0, float(bend.max())) / 32768)
+
+
+def test_sound_after_a_stop_plays(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.open()
+    rig.send(Play("a", tone(5)))
+    rig.wait(ItemStarted)
+    rig.send(Stop())
+    rig.send(Play("b", tone(0.2)))
+    rig.send(EndItem("b"))
+    assert rig.wait(Stopped).heard_ms.keys() == {"a"}
+    assert rig.wait(ItemFinished).item_id == "b"
+
+
+def test_the_microphone_is_delivered_muted_and_closed(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig(echo_cancel=False)
+    rig.open()
+    card.say(np.frombuffer(tone(12, 500, 48_000), np.int16))
+    block = rig.wait(Captured, lambda c: np.abs(np.frombuffer(c.pcm, np.int16)).max() > 3000)
+    assert len(block.pcm) == 960
+    rig.send(Mute(True))
+    rig.wait(Captured, lambda c: not any(c.pcm))
+    rig.send(Mute(False))
+    rig.wait(Captured, lambda c: any(c.pcm))
+    rig.send(CloseMic(True))
+    rig.collect(0.1)
+    assert not [event for event in rig.collect(0.5) if isinstance(event, Captured)]
+    rig.send(CloseMic(False))
+    opened = [event for event in rig.collect(0.1) if isinstance(event, Captured)]
+    assert len(opened) >= 15, "the last 300 ms come first"
+
+
+def test_captured_pitch_and_time_are_true(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig(echo_cancel=False)
+    rig.open()
+    card.say(np.frombuffer(tone(1.5, 700, 48_000), np.int16))
+    rig.wait(Captured, lambda c: np.abs(np.frombuffer(c.pcm, np.int16)).max() > 3000)
+    rig.collect(0.8)
+    blocks = rig.of(Captured)[-30:]
+    sound = np.frombuffer(b"".join(block.pcm for block in blocks), np.int16)
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+    assert np.argmax(spectrum) * 24_000 / len(sound) == pytest.approx(700, rel=0.01)
+    assert blocks[-1].at - blocks[0].at == pytest.approx(29 * 0.020, abs=0.02)
+
+
+def test_volume_and_cues(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.open()
+    recording = card.record()
+    rig.send(Volume(0.1))
+    rig.send(Play("a", tone(0.3)))
+    rig.send(EndItem("a"))
+    rig.wait(ItemFinished)
+    rig.collect(0.2)
+    rig.send(Cue("ready"))
+    rig.send(Cue("no such cue"))
+    rig.collect(0.6)
+    side = recording.stop()[:, 1]
+    quiet, cue = spans(side, gap_ms=60)
+    assert np.abs(side[slice(*quiet)]).max() == pytest.approx(983, rel=0.1)
+    assert milliseconds([cue]) == pytest.approx(310, abs=80)

@@ -1,0 +1,270 @@
+"""A private sound card for tests: one PulseAudio daemon, without root, dbus or hardware.
+
+    program's playback ─► [spk] ─► right ┐
+                                         hw (a null sink: one clock) ─► stereo recording
+    feed(wav) ─► [mic_in] ─► left ───────┘        └─ left ─► [mic] ─► program's capture
+    echo(): right ─► delay ─► left
+
+One recording has both sides, sample for sample: left what the microphone hears, right what the
+speaker plays.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 48_000
+AVAILABLE = all(shutil.which(tool) for tool in ("pulseaudio", "pactl", "paplay", "parec"))
+
+_FOREIGN = ("PULSE_", "PIPEWIRE_", "ALSA_", "DBUS_", "JACK_")
+
+_DAEMON = """\
+load-module module-native-protocol-unix socket={socket} auth-anonymous=1 auth-cookie-enabled=0
+load-module module-null-sink sink_name=hw rate={rate} channels=2 format=s16le \
+channel_map=front-left,front-right norewinds=1
+load-module module-remap-sink sink_name=spk master=hw channels=1 channel_map=mono \
+master_channel_map=front-right remix=no
+load-module module-remap-sink sink_name=mic_in master=hw channels=1 channel_map=mono \
+master_channel_map=front-left remix=no
+load-module module-remap-source source_name=mic master=hw.monitor channels=1 channel_map=mono \
+master_channel_map=front-left remix=no
+load-module module-remap-source source_name=spk_mon master=hw.monitor channels=1 channel_map=mono \
+master_channel_map=front-right remix=no
+set-default-sink spk
+set-default-source mic
+"""
+
+_ALSA = """\
+pcm.!default {{
+  type asym
+  playback.pcm {{ type pulse server "unix:{socket}" device "{sink}" }}
+  capture.pcm {{ type pulse server "unix:{socket}" device "{source}" }}
+}}
+ctl.!default {{ type pulse server "unix:{socket}" }}
+"""
+
+
+class Recording:
+    """What both sides of the card carry, from `VirtualCard.record` on."""
+
+    def __init__(self, process: subprocess.Popen[bytes], path: Path) -> None:
+        self._process = process
+        self._path = path
+        self.began = time.monotonic()
+
+    def stop(self) -> NDArray[np.int16]:
+        """Everything recorded, shape (frames, 2) at 48 kHz: microphone, speaker."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(5)
+        raw = np.fromfile(self._path, np.int16)
+        return raw[: len(raw) // 2 * 2].reshape(-1, 2)
+
+
+class VirtualCard:
+    """Use as a context manager. `environment` is what a program under test needs to see it."""
+
+    def __init__(self, rate: int = RATE) -> None:
+        self.rate = rate
+        self._folder = Path(tempfile.mkdtemp(prefix="card-"))
+        self._socket = self._folder / "native"
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._programs: list[subprocess.Popen[bytes]] = []
+        self._count = 0
+
+    def __enter__(self) -> VirtualCard:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that lead any ALSA or PulseAudio program here and nowhere else."""
+        folder = str(self._folder)
+        return {
+            "PULSE_SERVER": f"unix:{self._socket}",
+            "PULSE_RUNTIME_PATH": folder,
+            "PULSE_STATE_PATH": folder,
+            "PULSE_COOKIE": str(self._folder / "cookie"),
+            "PULSE_CLIENTCONFIG": str(self._folder / "client.conf"),
+            "ALSA_CONFIG_PATH": str(self._folder / "asound.conf"),
+            "DBUS_SESSION_BUS_ADDRESS": "disabled:",
+            "JACK_NO_START_SERVER": "1",
+        }
+
+    def start(self) -> None:
+        """Start the daemon; returns when it answers."""
+        script = self._folder / "card.pa"
+        script.write_text(_DAEMON.format(socket=self._socket, rate=self.rate))
+        self.route()
+        (self._folder / "cookie").write_bytes(os.urandom(256))
+        (self._folder / "client.conf").write_text("autospawn = no\n")
+        with (self._folder / "log").open("wb") as log:
+            self._daemon = subprocess.Popen(
+                [
+                    *("pulseaudio", "-n", "-F", str(script), "--daemonize=no"),
+                    *("--use-pid-file=no", "--exit-idle-time=-1", "--high-priority=no"),
+                    *("--realtime=no", "--log-target=stderr", "--log-level=warning"),
+                ],
+                env=self._private(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        give_up = time.monotonic() + 10
+        while self._daemon.poll() is None and time.monotonic() < give_up:
+            if self._socket.exists() and self.pactl("info", check=False).returncode == 0:
+                return
+            time.sleep(0.01)
+        raise RuntimeError("the sound daemon did not start: " + (self._folder / "log").read_text())
+
+    def stop(self) -> None:
+        """End the daemon and every program started here; remove all files."""
+        self.thaw()
+        programs = [*self._programs, *([self._daemon] if self._daemon else [])]
+        for program in programs:
+            program.terminate()
+        for program in programs:
+            try:
+                program.wait(2)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                program.wait(2)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def route(self, sink: str = "spk", source: str = "mic") -> None:
+        """What programs that start from now on find as the default device."""
+        text = _ALSA.format(socket=self._socket, sink=sink, source=source)
+        (self._folder / "asound.conf").write_text(text)
+
+    def pactl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Ask the daemon."""
+        return subprocess.run(
+            ["pactl", *arguments],
+            env=self._private(),
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+
+    # ----------------------------------------------------------------- sound
+
+    def feed(self, wav: Path) -> subprocess.Popen[bytes]:
+        """Play a WAV file into the microphone; `wait()` on what is returned for its end."""
+        return self._run("paplay", "-d", "mic_in", "--latency-msec=300", str(wav))
+
+    def say(self, samples: NDArray[np.int16], rate: int = RATE) -> subprocess.Popen[bytes]:
+        """Play samples into the microphone."""
+        self._count += 1
+        return self.feed(write_wav(self._folder / f"say{self._count}.wav", samples, rate))
+
+    def record(self) -> Recording:
+        """Record both sides until `Recording.stop`; returns when sound arrives."""
+        self._count += 1
+        path = self._folder / f"record{self._count}.raw"
+        path.touch()
+        process = self._run(
+            *("parec", "-d", "hw.monitor", f"--rate={RATE}", "--format=s16le", "--channels=2"),
+            *("--latency-msec=10", "--raw", str(path)),
+        )
+        recording = Recording(process, path)
+        give_up = time.monotonic() + 5
+        while not path.stat().st_size and time.monotonic() < give_up:
+            time.sleep(0.002)
+        recording.began = time.monotonic()
+        return recording
+
+    @contextmanager
+    def echo(self, delay_ms: int = 60, gain_db: float = -12.0) -> Iterator[None]:
+        """The speaker is heard by the microphone for as long as this lasts."""
+        loaded = self.pactl(
+            *("load-module", "module-loopback", "source=spk_mon", "sink=mic_in"),
+            *(f"latency_msec={delay_ms}", "source_dont_move=1", "sink_dont_move=1"),
+            "adjust_time=0",
+        )
+        module = loaded.stdout.strip()
+        for entry in self.pactl("list", "sink-inputs").stdout.split("Sink Input #")[1:]:
+            if f"Owner Module: {module}\n" in entry:
+                self.pactl("set-sink-input-volume", entry.split("\n")[0].strip(), f"{gain_db}dB")
+        try:
+            yield
+        finally:
+            self.pactl("unload-module", module, check=False)
+
+    # ----------------------------------------------------------------- faults
+
+    def suspend(self, on: bool) -> None:
+        """Stall the card as a Bluetooth profile switch does: no error, no callback."""
+        self.pactl("suspend-sink", "hw", str(int(on)))
+        self.pactl("suspend-source", "hw.monitor", str(int(on)))
+
+    def unplug(self, name: str) -> None:
+        """Remove the module that made the sink or source `name`."""
+        for line in self.pactl("list", "short", "modules").stdout.splitlines():
+            if f"_name={name} " in line:
+                self.pactl("unload-module", line.split("\t")[0])
+
+    def plug(self, name: str) -> None:
+        """Bring `unplug`ged mic or spk back."""
+        for line in _DAEMON.replace("\\\n", "").splitlines():
+            if f"_name={name} " in line:
+                self.pactl("load-module", *line.split()[1:])
+
+    def freeze(self) -> None:
+        """The daemon hangs: it answers nobody."""
+        assert self._daemon is not None
+        self._daemon.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """The daemon goes on."""
+        if self._daemon is not None:
+            with suppress(ProcessLookupError):
+                self._daemon.send_signal(signal.SIGCONT)
+
+    # ----------------------------------------------------------------- inside
+
+    def _private(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+        folder = str(self._folder)
+        return kept | self.environment | {"HOME": folder, "XDG_RUNTIME_DIR": folder}
+
+    def _run(self, *command: str) -> subprocess.Popen[bytes]:
+        program = subprocess.Popen(command, env=self._private(), stdin=subprocess.DEVNULL)
+        self._programs.append(program)
+        return program
+
+
+def write_wav(path: Path, samples: NDArray[np.int16], rate: int = RATE) -> Path:
+    """A mono WAV file of int16 samples."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
+    return path
+
+
+def tone(seconds: float, pitch: float = 440.0, rate: int = 24_000, level: float = 0.3) -> bytes:
+    """A sine as PCM16."""
+    time_axis = np.arange(int(seconds * rate)) / rate
+    return (level * 32767 * np.sin(2 * np.pi * pitch * time_axis)).astype(np.int16).tobytes()

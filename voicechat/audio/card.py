@@ -1,0 +1,161 @@
+"""The two streams of the sound card, and the work on them that may hang.
+
+Opening, closing and aborting go through the sound server, which may never answer. They run as
+a `Surgery`, on a daemon thread that the loop watches and, if need be, leaves behind.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+import numpy as np
+
+from voicechat.audio import devices
+from voicechat.audio.buffers import CaptureRing, PlaybackQueue
+from voicechat.audio.messages import AudioSettings
+
+T = TypeVar("T")
+
+QUICK_MS: Final = 10
+SAFE_MS: Final = 20
+
+
+class Surgery(Generic[T]):
+    """One call on a daemon thread of its own. Poll `done`, then read `result` or `error`."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self.began = time.monotonic()
+        self.done = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        threading.Thread(target=self._run, name="sound surgery", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self.result = self._work()
+        except BaseException as error:
+            self.error = error
+        self.done = True
+
+
+class Speaker:
+    """An open output stream with its queue. `reference` has what was handed to the device."""
+
+    def __init__(self, settings: AudioSettings, block_ms: int) -> None:
+        """Open the device; raises NoSound."""
+        device = devices.find("output", settings.output_device)
+        self.name: Final = device.name
+        self.block_ms: Final = block_ms
+        self.called_at = time.monotonic()
+        self.latency = 0.0
+        """Seconds from a callback to the speaker, as the latest callback saw it."""
+        self.underflows = 0
+        self._stream, self.rate = devices.open_stream(
+            "output",
+            device,
+            (settings.output_rate,),
+            block_ms,
+            settings.latency_ms,
+            self._prepare,
+        )
+        self.latency = max(self.latency, float(self._stream.latency))
+
+    def _prepare(self, rate: int, channels: int) -> devices.StreamCallback:
+        queue = self.queue = PlaybackQueue(rate)
+        reference = self.reference = CaptureRing(rate)
+        self._late = True
+
+        def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
+            now = time.monotonic()
+            ahead = clock.outputBufferDacTime - clock.currentTime
+            if 0.0 < ahead < 5.0:
+                self.latency = ahead
+            view = np.frombuffer(out, np.int16)
+            mono = view if channels == 1 else view[:frames]
+            queue.render(mono, now + self.latency)
+            reference.write(mono, now)
+            if channels > 1:
+                view.reshape(frames, channels)[:] = mono.copy()[:, None]
+            if status.output_underflow:
+                self.underflows += 1
+            self.called_at = now
+
+        return speak
+
+    def abort(self) -> float:
+        """Throw away what the device holds and go on; when it fell silent. May hang."""
+        at = time.monotonic()
+        self._stream.abort()
+        self._stream.start()
+        return at
+
+    def close(self) -> None:
+        """End the stream at once. May hang."""
+        self._stream.abort()
+        self._stream.close()
+
+
+class Microphone:
+    """An open input stream with its ring."""
+
+    def __init__(self, settings: AudioSettings, block_ms: int) -> None:
+        """Open the device; raises NoSound."""
+        device = devices.find("input", settings.input_device)
+        self.name: Final = device.name
+        self.called_at = time.monotonic()
+        self.overflows = 0
+        self._stream, self.rate = devices.open_stream(
+            "input", device, (16_000,), block_ms, settings.latency_ms, self._prepare
+        )
+
+    def _prepare(self, rate: int, channels: int) -> devices.StreamCallback:
+        ring = self.ring = CaptureRing(rate * 2)
+
+        def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
+            now = time.monotonic()
+            view = np.frombuffer(taken, np.int16)
+            ago = clock.currentTime - clock.inputBufferAdcTime
+            last = now - ago + frames / rate if 0.0 < ago < 5.0 else now
+            ring.write(view[::channels], min(last, now))
+            if status.input_overflow:
+                self.overflows += 1
+            self.called_at = now
+
+        return listen
+
+    def close(self) -> None:
+        """End the stream at once. May hang."""
+        self._stream.abort()
+        self._stream.close()
+
+
+class Card:
+    """What could be opened: both streams, one of them or none, and why."""
+
+    def __init__(self, settings: AudioSettings, speaker_block_ms: int) -> None:
+        self.speaker: Speaker | None = None
+        self.microphone: Microphone | None = None
+        problems: list[devices.NoSound] = []
+        try:
+            self.speaker = Speaker(settings, speaker_block_ms)
+        except devices.NoSound as problem:
+            problems.append(problem)
+        try:
+            self.microphone = Microphone(settings, settings.block_ms)
+        except devices.NoSound as problem:
+            problems.append(problem)
+        self.problem = problems[0].problem if problems else ""
+        self.hint = problems[0].hint if problems else ""
+        if len(problems) == 2 and problems[0].problem != problems[1].problem:
+            self.problem = "There is no usable microphone and no usable speaker."
+
+    def close(self) -> None:
+        """Close both streams. May hang."""
+        for stream in (self.speaker, self.microphone):
+            if stream is not None:
+                stream.close()
+        self.speaker = self.microphone = None

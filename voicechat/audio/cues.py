@@ -1,0 +1,37 @@
+"""Our own short sounds, made of a few decaying sines."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NOTES: dict[str, tuple[tuple[float, float, float], ...]] = {
+    # name: (begin s, length s, Hz) of each note
+    "ready": ((0.0, 0.16, 523.25), (0.09, 0.22, 783.99)),
+    "listening": ((0.0, 0.12, 659.25),),
+    "working": ((0.0, 0.09, 440.0), (0.12, 0.09, 440.0)),
+    "stopped": ((0.0, 0.12, 392.0),),
+    "error": ((0.0, 0.16, 311.13), (0.12, 0.26, 233.08)),
+    "alarm": tuple((0.25 * i, 0.22, 880.0 if i % 2 else 1046.5) for i in range(8)),
+}
+_LOUDNESS = 5500.0
+
+NAMES = frozenset(_NOTES)
+
+
+def synthesise(name: str, rate: int) -> NDArray[np.float32] | None:
+    """The cue as float32 at int16 scale, mono; None when there is no such cue."""
+    notes = _NOTES.get(name)
+    if notes is None:
+        return None
+    length = max(begin + span for begin, span, _ in notes)
+    sound = np.zeros(int(length * rate) + 1, np.float32)
+    for begin, span, pitch in notes:
+        time = np.arange(int(span * rate), dtype=np.float32) / rate
+        attack = np.minimum(1.0, time / 0.006)
+        release = np.minimum(1.0, (span - time) / 0.02)
+        body = np.exp(-time * 3.5 / span) * attack * release
+        tone = np.sin(2 * np.pi * pitch * time) + 0.25 * np.sin(4 * np.pi * pitch * time)
+        start = int(begin * rate)
+        sound[start : start + len(time)] += (_LOUDNESS * body * tone).astype(np.float32)
+    return sound

@@ -1,0 +1,126 @@
+"""Arithmetic on sound: levels, fades, rates and the telephone codes.
+
+All samples are int16 numpy arrays of shape (frames,), mono.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+
+SILENCE_DB = -100.0
+FULL_SCALE = 32768.0
+
+
+def dbfs(samples: Samples) -> float:
+    """RMS loudness in dBFS; a full-scale sine is -3, silence is -100."""
+    if not samples.size:
+        return SILENCE_DB
+    wide = samples.astype(np.float32)
+    return decibels(math.sqrt(float(np.dot(wide, wide)) / samples.size) / FULL_SCALE)
+
+
+def peak_dbfs(samples: Samples) -> float:
+    """The largest sample in dBFS."""
+    if not samples.size:
+        return SILENCE_DB
+    top = max(int(samples.max()), -int(samples.min()))
+    return decibels(top / FULL_SCALE)
+
+
+def decibels(ratio: float) -> float:
+    """20 log10 of an amplitude ratio, never below -100."""
+    return max(SILENCE_DB, 20 * math.log10(ratio)) if ratio > 0 else SILENCE_DB
+
+
+def amplitude(db: float) -> float:
+    """The amplitude ratio of a level in dB."""
+    return float(10 ** (db / 20))
+
+
+def rising(frames: int) -> NDArray[np.float32]:
+    """A raised-cosine gain from 0 to 1; reversed it is the fade-out."""
+    phase = (np.arange(frames, dtype=np.float32) + 0.5) / max(1, frames)
+    return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
+
+
+class Resampler:
+    """A streaming rate converter (soxr LQ: 137 dB of signal to noise, 1.25 ms held back).
+
+    Equal rates pass through untouched. `finish` gives what is still held back and starts anew.
+    """
+
+    def __init__(self, source: int, target: int) -> None:
+        self.source, self.target = source, target
+        self._stream = (
+            None
+            if source == target
+            else soxr.ResampleStream(source, target, 1, dtype="int16", quality="LQ")
+        )
+
+    def convert(self, samples: Samples) -> Samples:
+        """The next piece at the target rate; its length varies by a few frames."""
+        if self._stream is None:
+            return samples
+        converted: Samples = self._stream.resample_chunk(samples)
+        return converted
+
+    def finish(self) -> Samples:
+        """The rest of the sound; the next `convert` begins a new one."""
+        rest: Samples = np.empty(0, np.int16)
+        if self._stream is not None:
+            rest = self._stream.resample_chunk(rest, last=True)
+            self._stream.clear()
+        return rest
+
+
+# --------------------------------------------------------------------------- G.711
+
+Law = Literal["pcmu", "pcma"]
+
+
+def _mulaw_values() -> Samples:
+    code = ~np.arange(256, dtype=np.uint8)
+    exponent = ((code >> 4) & 7).astype(np.int32)
+    magnitude = ((((code & 15).astype(np.int32) << 3) + 132) << exponent) - 132
+    return np.where(code & 128, -magnitude, magnitude).astype(np.int16)
+
+
+def _alaw_values() -> Samples:
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent = ((code >> 4) & 7).astype(np.int32)
+    mantissa = (code & 15).astype(np.int32)
+    first = (mantissa << 4) + 8
+    magnitude = np.where(exponent == 0, first, (first + 256) << np.maximum(exponent - 1, 0))
+    return np.where(code & 128, magnitude, -magnitude).astype(np.int16)
+
+
+def _nearest_codes(values: Samples) -> NDArray[np.uint8]:
+    """For each of the 65536 samples (as uint16) the code whose value lies nearest."""
+    order = np.argsort(values, kind="stable").astype(np.uint8)
+    heights = values[order].astype(np.int32)
+    middles = (heights[1:] + heights[:-1] + 1) // 2
+    samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    return order[np.searchsorted(middles, samples, side="right")]
+
+
+_VALUES = {"pcmu": _mulaw_values(), "pcma": _alaw_values()}
+_CODES: dict[str, NDArray[np.uint8]] = {}
+
+
+def g711_decode(law: Law, codes: bytes) -> Samples:
+    """Samples of G.711 bytes (ITU-T G.711; 8 kHz by custom)."""
+    return _VALUES[law][np.frombuffer(codes, np.uint8)]
+
+
+def g711_encode(law: Law, samples: Samples) -> bytes:
+    """G.711 bytes of samples, each the nearest code."""
+    if law not in _CODES:
+        _CODES[law] = _nearest_codes(_VALUES[law])
+    return _CODES[law][samples.view(np.uint16)].tobytes()

@@ -1,0 +1,314 @@
+"""The sound engine: one loop between commands, events and two callbacks.
+
+    command(...)  ──►  playback ──► queue ──► speaker callback
+    tick(now)     ◄──  hearing  ◄── ring  ◄── microphone callback
+
+`command` and `tick` are called by one thread, `tick` every few milliseconds; neither blocks.
+All that may hang runs as a `Surgery` beside the loop. The engine neither knows nor cares
+whether it lives in a process of its own or on a thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from voicechat.audio import cues, devices
+from voicechat.audio.bargein import BargeIn, Step
+from voicechat.audio.card import QUICK_MS, SAFE_MS, Card, Surgery
+from voicechat.audio.hearing import Hearing
+from voicechat.audio.messages import (
+    AudioCommand,
+    AudioEvent,
+    AudioSettings,
+    CloseMic,
+    Cue,
+    EndItem,
+    Levels,
+    Mute,
+    Opened,
+    Play,
+    Problem,
+    Quit,
+    Resume,
+    SpeechEnded,
+    SpeechHeard,
+    Stop,
+    Underrun,
+    Volume,
+)
+from voicechat.audio.playback import Playback
+
+TELL_S: Final = 1 / 15
+GAP_S: Final = 0.5
+"""A stream whose callback was silent for this long is dead, whatever PortAudio says."""
+HANG_S: Final = 1.5
+"""Work on the card that takes longer hangs; only another process helps then."""
+DEEP_S: Final = 0.1
+"""A device that buffers more than this is silenced by throwing its buffer away."""
+_RETRIES_S: Final = (0.0, 0.5, 1.0, 2.0)
+
+
+class Engine:
+    """See the module. `hung` turns true when the process must be replaced."""
+
+    def __init__(self, settings: AudioSettings, emit: Callable[[AudioEvent], None]) -> None:
+        self._settings: Final = settings
+        self._emit: Final = emit
+        self._playback = Playback(settings.output_rate)
+        self._barge = BargeIn(settings.barge_in)
+        self._hearing = Hearing(settings, self._barge.above_floor_db)
+        self._card: Card | None = None
+        self._block_ms = QUICK_MS
+        self._opening: Surgery[Card] | None = Surgery(self._open)
+        self._aborting: Surgery[float] | None = None
+        self._deferred: list[AudioCommand] = []
+        self._failures = 0
+        self._retry_at = 0.0
+        self._told_at = 0.0
+        self._ticked_at = time.monotonic()
+        self._underruns = (0, 0.0)
+        self._underflows = 0
+        self._told_problem = ""
+        self.hung = False
+        self.over = False
+
+    # ----------------------------------------------------------------- commands
+
+    def command(self, command: AudioCommand) -> None:
+        """Do it now, or right after the stop that is taking effect."""
+        if self._playback.stopping:
+            self._deferred.append(command)
+            return
+        match command:
+            case Play(item_id, pcm):
+                self._playback.play(item_id, pcm)
+            case EndItem(item_id):
+                self._playback.end(item_id)
+            case Stop():
+                self._stop()
+            case Resume():
+                self._barge.decided(false_alarm=True, now=time.monotonic())
+                self._playback.resume()
+            case Volume(gain):
+                self._playback.volume(gain)
+            case Cue(name):
+                self._cue(name)
+            case Mute() | CloseMic():
+                self._hearing.door(command)
+            case Quit():
+                self.over = True
+
+    def tick(self, now: float) -> None:
+        """Everything that is due."""
+        self._attend(now)
+        self._playback.feed()
+        self._listen(now)
+        self._finish_stop(now)
+        tell = now - self._told_at >= TELL_S
+        for event in self._playback.events(now, progress=tell):
+            self._emit(event)
+        if tell:
+            self._tell(now)
+
+    def close(self) -> None:
+        """Close the streams, beside the loop and for at most half a second."""
+        self._playback.close()
+        card, self._card = self._card, None
+        if card is not None:
+            closing = Surgery(card.close)
+            while not closing.done and time.monotonic() - closing.began < 0.5:
+                time.sleep(0.005)
+
+    # ----------------------------------------------------------------- the speaker
+
+    def _stop(self) -> None:
+        self._barge.decided(false_alarm=False, now=time.monotonic())
+        self._playback.stop(time.monotonic())
+        self._discard_deep_buffer()
+
+    def _discard_deep_buffer(self) -> None:
+        speaker = self._card.speaker if self._card else None
+        if speaker is not None and speaker.latency > DEEP_S and self._aborting is None:
+            self._aborting = Surgery(speaker.abort)
+
+    def _finish_stop(self, now: float) -> None:
+        silent_since: float | None = None
+        if self._aborting is not None:
+            if not self._aborting.done and now - self._aborting.began < HANG_S:
+                return
+            silent_since = self._aborting.result
+            self._aborting = None
+            if silent_since is not None:
+                self._playback.silenced(silent_since)
+        stopped = self._playback.stopped(now, silent_since)
+        if stopped is not None:
+            self._emit(stopped)
+            deferred, self._deferred = self._deferred, []
+            for command in deferred:
+                self.command(command)
+
+    def _cue(self, name: str) -> None:
+        speaker = self._card.speaker if self._card else None
+        sound = cues.synthesise(name, speaker.rate) if speaker else None
+        if speaker is not None and sound is not None:
+            speaker.queue.play_cue(sound)
+
+    # ----------------------------------------------------------------- the microphone
+
+    def _listen(self, now: float) -> None:
+        if self._card is None:
+            return
+        if self._card.speaker is not None:
+            self._hearing.listen_to_speaker(self._card.speaker.reference)
+        microphone = self._card.microphone
+        if microphone is None:
+            return
+        for voiced in self._hearing.frames(microphone.ring):
+            self._weigh(voiced, now)
+        last_at = microphone.ring.last_at - microphone.ring.available / microphone.rate
+        for block in self._hearing.blocks(last_at):
+            for captured in self._hearing.deliver(block):
+                self._emit(captured)
+
+    def _weigh(self, voiced: bool, now: float) -> None:
+        if not self._hearing.canceller.full_duplex:
+            return
+        sounding = self._playback.sounding
+        step = self._barge.frame(voiced, sounding, self._hearing.converged, now)
+        match step:
+            case Step.LOWER:
+                self._playback.duck(True)
+                self._emit(SpeechHeard(confirmed=False, at=now))
+            case Step.HOLD:
+                self._playback.hold()
+                self._discard_deep_buffer()
+                self._emit(SpeechHeard(confirmed=True, at=now))
+            case Step.RESTORE:
+                self._playback.resume()
+                self._emit(SpeechEnded(now))
+            case Step.ENDED:
+                self._emit(SpeechEnded(now))
+
+    # ----------------------------------------------------------------- the card
+
+    def _open(self) -> Card:
+        return Card(self._settings, self._block_ms)
+
+    def _reopen(self, old: Card | None) -> Card:
+        if old is not None:
+            old.close()
+        devices.refresh()
+        return self._open()
+
+    def _attend(self, now: float) -> None:
+        """Take over an opened card; notice a dead one."""
+        paused = now - self._ticked_at > GAP_S / 2
+        self._ticked_at = now
+        if self._opening is not None:
+            if self._opening.done:
+                self._take_over(self._opening, now)
+            elif now - self._opening.began > HANG_S:
+                self._tell_problem("The sound server does not answer.", "Restart it.")
+                self.hung = True
+            return
+        if paused:
+            self._forgive(now)
+        elif self._dead(now) or self._struggling():
+            self._begin_reopening(now)
+
+    def _take_over(self, opening: Surgery[Card], now: float) -> None:
+        self._opening = None
+        if opening.result is None:
+            problem = getattr(opening.error, "problem", str(opening.error))
+            hint = getattr(opening.error, "hint", "")
+            self._card = None
+            self._emit(Opened(None, None, problem=problem, hint=hint))
+        else:
+            self._adopt(opening.result, now)
+        if self._card is None or self._card.speaker is None:
+            for event in self._playback.detach():
+                self._emit(event)
+
+    def _adopt(self, card: Card, now: float) -> None:
+        self._card = card
+        speaker, microphone = card.speaker, card.microphone
+        self._hearing.renew(
+            microphone.rate if microphone else 16_000, speaker.rate if speaker else 16_000
+        )
+        if speaker is not None:
+            self._playback.attach(speaker.queue, now)
+            self._underflows = 0
+        self._emit(
+            Opened(
+                microphone.name if microphone else None,
+                speaker.name if speaker else None,
+                speaker.latency * 1000 if speaker else 0.0,
+                card.problem,
+                card.hint,
+                self._hearing.canceller.name,
+            )
+        )
+
+    def _dead(self, now: float) -> bool:
+        card = self._card
+        if card is None:
+            return False
+        ages = [now - side.called_at for side in (card.speaker, card.microphone) if side]
+        if not ages or max(ages) < GAP_S:
+            if self._failures and ages:
+                self._failures, self._told_problem = 0, ""
+            return False
+        return now >= self._retry_at
+
+    def _struggling(self) -> bool:
+        """Whether short blocks drop out here, so that longer ones are tried."""
+        speaker = self._card.speaker if self._card else None
+        return (
+            speaker is not None
+            and speaker.block_ms < SAFE_MS
+            and speaker.underflows >= 3
+            and not self._playback.stopping
+        )
+
+    def _begin_reopening(self, now: float) -> None:
+        card, self._card = self._card, None
+        if card is not None and card.speaker is not None and card.speaker.underflows >= 3:
+            self._block_ms = SAFE_MS
+        else:
+            self._tell_problem("The sound device stopped; it is being reopened.", "")
+        self._failures += 1
+        self._retry_at = now + _RETRIES_S[min(self._failures, len(_RETRIES_S) - 1)] + GAP_S
+        self._opening = Surgery(lambda: self._reopen(card))
+
+    def _forgive(self, now: float) -> None:
+        """The loop itself was paused; the callbacks may be fine."""
+        for side in (self._card.speaker, self._card.microphone) if self._card else ():
+            if side is not None:
+                side.called_at = now
+
+    def _tell_problem(self, text: str, hint: str) -> None:
+        if text != self._told_problem:
+            self._told_problem = text
+            self._emit(Problem(text, hint))
+
+    # ----------------------------------------------------------------- what is told
+
+    def _tell(self, now: float) -> None:
+        elapsed, self._told_at = now - self._told_at, now
+        ear = self._hearing
+        self._emit(Levels(ear.level, ear.far_level, ear.peak, ear.far_peak))
+        ear.level = ear.far_level = -100.0
+        if self._playback.sounding:
+            self._playback.calm(min(1.0, elapsed))
+        underruns = self._totals()
+        if underruns != self._underruns:
+            self._underruns = underruns
+            self._emit(Underrun(*underruns))
+
+    def _totals(self) -> tuple[int, float]:
+        gaps, lost = self._playback.totals()
+        speaker = self._card.speaker if self._card else None
+        dropped = speaker.underflows if speaker else 0
+        return gaps + dropped, lost + dropped * (speaker.block_ms if speaker else 0)

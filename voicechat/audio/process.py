@@ -1,0 +1,202 @@
+"""The parent's handle on the audio process.
+
+The process is expendable: when it dies, or its sound server hangs and it asks to be replaced,
+another one is started with the same settings; what it was playing is reported as stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import IO, Final
+
+from voicechat.audio.child import REPLACE, read_frame, write_frame
+from voicechat.audio.messages import (
+    AudioCommand,
+    AudioEvent,
+    AudioSettings,
+    CloseMic,
+    EndItem,
+    ItemFinished,
+    Mute,
+    Opened,
+    Play,
+    Problem,
+    Progress,
+    Quit,
+    Stop,
+    Stopped,
+    Volume,
+)
+
+_OUTBOX_BYTES: Final = 256 * 1024 * 1024
+_RESTARTS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+_STEADY_S: Final = 20.0
+
+
+class AudioProcess:
+    """Sound in a process of its own. `on_event` is called on a thread of this object.
+
+    `on_event` must be quick and must not call `close`. Commands sent before the devices are open
+    wait in the process. All methods may be called from any thread.
+    """
+
+    def __init__(self, settings: AudioSettings, on_event: Callable[[AudioEvent], None]) -> None:
+        self._settings: Final = settings
+        self._on_event: Final = on_event
+        self._commands: deque[AudioCommand] = deque()
+        self._waiting_bytes = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lasting: dict[type, AudioCommand] = {}
+        self._playing: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._supervise, name="sound", daemon=True)
+
+    def start(self) -> None:
+        """Start the process and return at once; `Opened` follows, or says why there is no sound."""
+        self._thread.start()
+
+    def send(self, command: AudioCommand) -> None:
+        """Queue a command. Never waits; with 256 MiB of sound queued the oldest is dropped."""
+        with self._changed:
+            if isinstance(command, Mute | CloseMic | Volume):
+                self._lasting[type(command)] = command
+            elif isinstance(command, Play | EndItem):
+                self._playing.setdefault(command.item_id, 0.0)
+            self._commands.append(command)
+            self._waiting_bytes += _size(command)
+            while self._waiting_bytes > _OUTBOX_BYTES:
+                self._waiting_bytes -= _size(self._commands.popleft())
+            self._changed.notify_all()
+
+    def close(self, deadline: float = 1.5) -> None:
+        """End the process: asked for half of `deadline` seconds, then made to. Never hangs."""
+        with self._changed:
+            self._closing = True
+            self._commands.append(Quit())
+            self._changed.notify_all()
+        child = self._child
+        if child is not None:
+            _end(child, deadline)
+        if self._thread.is_alive():
+            self._thread.join(0.2)
+
+    # ----------------------------------------------------------------- the thread
+
+    def _supervise(self) -> None:
+        """Start, follow, replace. The thread that starts a child must outlive it (PDEATHSIG)."""
+        failures = 0
+        while not self._closing:
+            began = time.monotonic()
+            code = self._live()
+            if self._closing:
+                return
+            failures = 0 if time.monotonic() - began > _STEADY_S else failures + 1
+            self._report_loss(code, failures)
+            with self._changed:
+                pause = _RESTARTS_S[min(failures, len(_RESTARTS_S) - 1)]
+                self._changed.wait_for(lambda: self._closing, pause)
+
+    def _live(self) -> int | None:
+        """One child from start to end; its exit code."""
+        try:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "voicechat.audio.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._on_event(Opened(None, None, problem=f"Sound cannot start: {error}."))
+            return None
+        self._child = child
+        if self._closing:
+            child.kill()
+        assert child.stdin is not None
+        assert child.stdout is not None
+        writer = threading.Thread(
+            target=self._write, args=(child, child.stdin), name="sound commands", daemon=True
+        )
+        writer.start()
+        self._read(child.stdout)
+        _end(child, 1.0)
+        with self._changed:
+            self._changed.notify_all()
+        writer.join(1.0)
+        child.stdout.close()
+        with contextlib.suppress(OSError):
+            child.stdin.close()
+        return child.returncode
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError, EOFError):
+            while (event := read_frame(pipe)) is not None:
+                self._note(event)
+                self._on_event(event)  # type: ignore[arg-type]
+
+    def _write(self, child: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            write_frame(pipe, self._settings)
+            for command in tuple(self._lasting.values()):
+                write_frame(pipe, command)
+            while child.poll() is None:
+                write_frame(pipe, self._next(child))
+
+    def _next(self, child: subprocess.Popen[bytes]) -> AudioCommand:
+        with self._changed:
+            self._changed.wait_for(lambda: self._commands or child.poll() is not None)
+            if not self._commands:
+                raise BrokenPipeError
+            command = self._commands.popleft()
+            self._waiting_bytes -= _size(command)
+            return command
+
+    def _note(self, event: object) -> None:
+        """Remember what is playing, for the report if this process dies."""
+        match event:
+            case Progress(item_id, heard_ms):
+                if item_id in self._playing:
+                    self._playing[item_id] = heard_ms
+            case ItemFinished(item_id):
+                self._playing.pop(item_id, None)
+            case Stopped(heard_ms):
+                for item_id in heard_ms:
+                    self._playing.pop(item_id, None)
+
+    def _report_loss(self, code: int | None, failures: int) -> None:
+        """The child died: what it played is stopped, queued commands of it are void."""
+        with self._changed:
+            playing = dict(self._playing)
+            self._playing.clear()
+            self._commands = deque(c for c in self._commands if not _is_sound(c))
+            self._waiting_bytes = 0
+        if playing:
+            self._on_event(Stopped(playing))
+        if code != REPLACE and failures <= 1:
+            self._on_event(Problem("The sound process ended; it is being restarted.", ""))
+
+
+def _size(command: AudioCommand) -> int:
+    return len(command.pcm) if isinstance(command, Play) else 0
+
+
+def _is_sound(command: AudioCommand) -> bool:
+    return isinstance(command, Play | EndItem | Stop)
+
+
+def _end(child: subprocess.Popen[bytes], deadline: float) -> None:
+    """Wait for half the time, then terminate, then kill."""
+    for share, act in ((0.5, child.terminate), (0.25, child.kill), (0.25, child.kill)):
+        try:
+            child.wait(deadline * share)
+        except subprocess.TimeoutExpired:
+            act()
+        else:
+            return

@@ -1,0 +1,84 @@
+"""Whether the person speaks: webrtcvad behind a loudness gate, and the votes that decide.
+
+Frames are 20 ms at 16 kHz (320 samples). Three voiced of the last four make a suspicion (about
+60 ms after the onset), five of the last six a certainty; the gate keeps keyboards out.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+import webrtcvad
+
+from voicechat.audio.dsp import Samples, dbfs
+
+RATE: Final = 16_000
+FRAME: Final = 320
+FRAME_MS: Final = 20
+
+Sensitivity = Literal["off", "low", "normal", "high"]
+
+
+class Votes(NamedTuple):
+    """How many voiced frames of how many suspect and confirm."""
+
+    suspect: tuple[int, int]
+    confirm: tuple[int, int]
+    above_floor_db: float
+
+
+VOTES: dict[Sensitivity, Votes] = {
+    "low": Votes((5, 6), (9, 10), 12.0),
+    "normal": Votes((3, 4), (5, 6), 9.0),
+    "high": Votes((2, 3), (4, 5), 7.0),
+}
+CAREFUL = Votes((7, 8), (14, 15), 14.0)
+"""Used while the echo canceller has not yet shown that it works."""
+
+_QUIETEST_DB = -50.0
+_HISTORY = 16
+
+
+class VoiceGate:
+    """Says of each frame whether it is voiced and louder than the room."""
+
+    def __init__(self, above_floor_db: float = 9.0) -> None:
+        self._vad = webrtcvad.Vad(3)
+        self.above_floor_db = above_floor_db
+        self.floor_db = -60.0
+
+    def voiced(self, frame: Samples) -> bool:
+        """Judge 320 samples."""
+        level = dbfs(frame)
+        voiced = bool(self._vad.is_speech(frame.tobytes(), RATE))
+        self._follow(level, voiced)
+        return voiced and level > max(_QUIETEST_DB, self.floor_db + self.above_floor_db)
+
+    def _follow(self, level: float, voiced: bool) -> None:
+        """The floor falls at once and rises slowly, slower still under voices."""
+        if level < self.floor_db:
+            self.floor_db += 0.3 * (level - self.floor_db)
+        else:
+            self.floor_db += min(level - self.floor_db, 0.01 if voiced else 0.06)
+        self.floor_db = max(-90.0, self.floor_db)
+
+
+class SpeechVotes:
+    """The last frames as bits, newest lowest."""
+
+    def __init__(self) -> None:
+        self._bits = 0
+        self.silent_frames = 0
+
+    def add(self, voiced: bool) -> None:
+        self._bits = ((self._bits << 1) | voiced) & ((1 << _HISTORY) - 1)
+        self.silent_frames = 0 if voiced else self.silent_frames + 1
+
+    def at_least(self, vote: tuple[int, int]) -> bool:
+        """Whether `vote[0]` of the last `vote[1]` frames were voiced."""
+        count, of = vote
+        return (self._bits & ((1 << of) - 1)).bit_count() >= count
+
+    def forget(self) -> None:
+        self._bits = 0
+        self.silent_frames = 0
