@@ -34,8 +34,6 @@ class ServeOptions:
     session_seconds: float = 86_400.0
     """A session older than this is ended with `session_expired`."""
     log_level: str = "warning"
-    scripted: str | None = None
-    """`package.module:function` giving the engines instead of the built-in ones (for tests)."""
 
     @property
     def model(self) -> str:

@@ -1,0 +1,227 @@
+"""The openai package's client talks to a server on scripted engines."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+from scripted import Scene, check, scene, silence, tone
+
+from voicechat.server.engines.interfaces import Call, Partial, Say
+
+USER = {"type": "message", "role": "user"}
+
+
+def _text(words: str) -> dict[str, Any]:
+    return {**USER, "content": [{"type": "input_text", "text": words}]}
+
+
+async def events_until(connection: Any, last: str) -> list[dict[str, Any]]:
+    """All events up to the first of this type, each validated by the package's own class."""
+    seen = []
+    async with asyncio.timeout(10):
+        while not seen or seen[-1]["type"] != last:
+            seen.append(check(await connection.recv_bytes()))
+    return seen
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    """The types in order, runs of deltas as one."""
+    found: list[str] = []
+    for event in events:
+        if not found or not event["type"].endswith("delta") or event["type"] not in found[-2:]:
+            found.append(event["type"])
+    return found
+
+
+async def append(connection: Any, pcm: bytes) -> None:
+    """Send sound in 20 ms blocks."""
+    for start in range(0, len(pcm), 960):
+        block = base64.b64encode(pcm[start : start + 960]).decode()
+        await connection.input_audio_buffer.append(audio=block)
+
+
+REPLY = [
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_audio_transcript.delta",
+    "response.output_audio.delta",
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "conversation.item.done",
+    "response.output_item.done",
+    "response.done",
+]
+
+
+async def test_typed_turn_is_answered_aloud_in_the_order_of_the_wire() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
+        created = check(await connection.recv_bytes())
+        assert created["type"] == "session.created"
+        assert created["session"]["model"] == "any"
+        await connection.conversation.item.create(item=_text("hello there"))
+        await connection.response.create()
+        events = await events_until(connection, "response.done")
+    assert kinds(events) == [
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+        *REPLY,
+    ]
+    deltas = [event for event in events if event["type"].endswith(".delta")]
+    # A word, then its sound, word by word.
+    assert [event["type"].split(".")[1] for event in deltas[:4]] == [
+        "output_audio_transcript",
+        "output_audio",
+    ] * 2
+    done = events[-1]["response"]
+    assert done["status"] == "completed"
+    assert done["output"][0]["content"][0]["transcript"] == "You said hello there."
+    sound = b"".join(
+        base64.b64decode(event["delta"]) for event in deltas if "transcript" not in event["type"]
+    )
+    # Four words of 100 ms at 24 kHz.
+    assert abs(len(sound) / 2 - 9600) < 10
+    usage = done["usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert usage["output_token_details"]["audio_tokens"] == 8
+
+
+async def test_spoken_turn_is_endpointed_recognised_and_answered() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
+        stage.ears.texts = ["what time is it"]
+        stage.ears.partials = {
+            16_000: Partial("what time", False),
+            20_000: Partial("what time is", False),
+            24_000: Partial("what time is it", True),
+        }
+        await events_until(connection, "session.created")
+        await append(connection, silence(400) + tone(800) + silence(500))
+        events = await events_until(connection, "response.done")
+    assert kinds(events) == [
+        "input_audio_buffer.speech_started",
+        "conversation.item.input_audio_transcription.delta",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.completed",
+        *REPLY,
+    ]
+    started, stopped = events[0], next(e for e in events if "stopped" in e["type"])
+    assert abs(started["audio_start_ms"] - 100) <= 40
+    assert abs(stopped["audio_end_ms"] - 1200) <= 60
+    item = next(e["item"] for e in events if e["type"] == "conversation.item.added")
+    assert started["item_id"] == item["id"]
+    told = "".join(e["delta"] for e in events if "transcription.delta" in e["type"])
+    assert told == "what time is it"
+    # The ears heard the padding, the speech and the silence that ended the turn.
+    assert abs(stage.ears.heard[0] / 32 - (300 + 800 + 200)) < 120
+
+
+async def test_tool_call_and_its_result() -> None:
+    def answer(request: Any) -> Any:
+        if request.messages[-1].role == "tool_result":
+            return [Say(f"It is {request.messages[-1].text} degrees.")]
+        return [Say("Let me look. "), Call("call_1", request.tools[0].name, '{"city":"Oslo"}')]
+
+    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
+        stage.mind.answer = answer
+        tool = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
+        await connection.session.update(
+            session={"type": "realtime", "tools": [tool], "output_modalities": ["text"]}
+        )
+        await connection.conversation.item.create(item=_text("weather in oslo"))
+        await connection.response.create()
+        events = await events_until(connection, "response.done")
+        assert kinds(events)[-8:] == [
+            "response.output_item.done",
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.function_call_arguments.delta",
+            "response.function_call_arguments.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.done",
+        ]
+        call = events[-1]["response"]["output"][1]
+        assert (call["name"], call["arguments"]) == ("weather", '{"city":"Oslo"}')
+        await connection.conversation.item.create(
+            item={"type": "function_call_output", "call_id": call["call_id"], "output": "4"}
+        )
+        await connection.response.create()
+        events = await events_until(connection, "response.done")
+    assert events[-1]["response"]["output"][0]["content"][0]["text"] == "It is 4 degrees."
+    assert [message.role for message in stage.mind.requests[-1].messages] == [
+        "user",
+        "assistant",
+        "tool_call",
+        "tool_result",
+    ]
+    assert stage.mind.requests[-1].messages[-1].name == "weather"
+
+
+async def _begin_long_reply(stage: Scene, connection: Any) -> list[dict[str, Any]]:
+    """A reply that stands after its first word."""
+    stage.voice.gate.clear()
+    await connection.conversation.item.create(item=_text("tell me a long story"))
+    await connection.response.create()
+    return await events_until(connection, "response.output_audio.delta")
+
+
+async def test_speaking_over_the_reply_cancels_it_and_its_synthesis() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
+        await _begin_long_reply(stage, connection)
+        assert stage.voice.open_speeches == 1
+        await append(connection, tone(200))
+        events = await events_until(connection, "response.done")
+        assert kinds(events) == [
+            "input_audio_buffer.speech_started",
+            "response.output_audio.done",
+            "response.output_audio_transcript.done",
+            "response.content_part.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.done",
+        ]
+        response = events[-1]["response"]
+        assert response["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+        assert response["output"][0]["status"] == "incomplete"
+        await connection.input_audio_buffer.clear()
+        await events_until(connection, "input_audio_buffer.cleared")
+        assert stage.voice.open_speeches == stage.mind.open_replies == 0
+
+
+async def test_cancel_truncate_and_what_the_mind_sees_later() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
+        await connection.conversation.item.create(item=_text("one two three four"))
+        await connection.response.create()
+        events = await events_until(connection, "response.done")
+        item_id = events[-1]["response"]["output"][0]["id"]
+        await connection.conversation.item.truncate(
+            item_id=item_id, content_index=0, audio_end_ms=310
+        )
+        assert (await events_until(connection, "conversation.item.truncated"))[-1][
+            "audio_end_ms"
+        ] == 310
+        await connection.conversation.item.create(item=_text("go on"))
+        await connection.response.create()
+        await events_until(connection, "response.done")
+    seen = stage.mind.requests[-1].messages
+    assert (seen[1].role, seen[1].text) == ("assistant", "You said one ")
+
+
+async def test_server_speaks_by_itself_when_the_floor_is_free() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
+        await _begin_long_reply(stage, connection)
+        stage.mind.on_nudge("Your timer rings.")
+        stage.voice.gate.set()
+        first = await events_until(connection, "response.done")
+        second = await events_until(connection, "response.done")
+    assert "timer" not in str(first)
+    assert second[-1]["response"]["output"][0]["content"][0]["transcript"] == "Your timer rings."

@@ -1,0 +1,252 @@
+"""`voicechat serve`: the HTTP and WebSocket front of the embedded voice.
+
+    serve -> warm every engine -> listen -> one JSON line on stdout -> connections until stopped
+
+One connection is one task group: a reader, a sender, the responses. Whatever ends one of them
+ends all of them, so a client that vanishes leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TextIO
+
+import msgspec
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as listen
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from voicechat.errors import Secret, ServerError, UsageError
+from voicechat.server.front import REALTIME, Front, asked_model
+from voicechat.server.hearing import SharedEars
+from voicechat.server.lifetime import stop_requested
+from voicechat.server.options import ServeOptions
+from voicechat.server.outbox import Outbox, SlowClient
+from voicechat.server.pipeline import Engines, Pipeline
+from voicechat.server.protocol import Protocol
+from voicechat.server.warming import Stage, stage
+
+__all__ = ["App", "ServeOptions", "serve"]
+
+_FRAME_BYTES = 16 * 1024 * 1024
+_CLOSE_SECONDS = 0.5
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+_log = logging.getLogger(__name__)
+
+
+class _Ended(Exception):
+    """The client closed the connection."""
+
+
+class _Expired(Exception):
+    """The session is too old."""
+
+
+class App:
+    """A listening server on warm engines. Use `start`, read `url`, end with `stop`."""
+
+    def __init__(self, options: ServeOptions, engines: Stage) -> None:
+        self.token = options.token or Secret(secrets.token_urlsafe(32))
+        self._options = options
+        self._stage = engines
+        self._engines = Engines(
+            SharedEars(engines.ears),
+            engines.mind,
+            engines.voice,
+            engines.detector,
+            options.voice,
+        )
+        self._front = Front(self.token, options.model, not options.allow_remote)
+        self._live: list[Pipeline] = []
+        self._unsaid: deque[str] = deque(maxlen=16)
+        self._server: Server | None = None
+        engines.mind.on_nudge = self._nudge
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._live)
+
+    @property
+    def url(self) -> str:
+        """Where the server listens; only after `start`."""
+        sockets = self._server.sockets if self._server is not None else ()
+        port = next(iter(sockets)).getsockname()[1] if sockets else self._options.port
+        host = self._options.host
+        return f"ws://{f'[{host}]' if ':' in host else host}:{port}{REALTIME}"
+
+    async def start(self) -> None:
+        """Listen. Raises `ServerError` when the address cannot be had."""
+        logger = logging.getLogger("voicechat.server.socket")
+        # Its debug lines show headers, and with them the token.
+        logger.setLevel(logging.CRITICAL)
+        options = self._options
+        try:
+            self._server = await listen(
+                self._converse,
+                options.host,
+                options.port,
+                process_request=self._judge,
+                select_subprotocol=_subprotocol,
+                compression=None,
+                open_timeout=5,
+                ping_interval=20,
+                ping_timeout=30,
+                close_timeout=_CLOSE_SECONDS,
+                max_size=_FRAME_BYTES,
+                logger=logger,
+                server_header=None,
+            )
+        except OSError as error:
+            raise ServerError(
+                f"Cannot listen on {options.host} port {options.port}: {error.strerror or error}.",
+                "Choose another port with --port, or 0 for a free one.",
+            ) from error
+
+    async def stop(self) -> None:
+        """Close every connection and the port, within a moment."""
+        if self._server is not None:
+            self._server.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS + 0.2):
+                    await self._server.wait_closed()
+
+    # ----------------------------------------------------------------- connections
+
+    def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
+        answer = self._front.judge(request, len(self._live) >= self._options.max_connections)
+        if answer is not None and answer.status_code != HTTPStatus.OK:
+            _log.info("refused a request with status %d", answer.status_code)
+        return answer
+
+    async def _converse(self, socket: ServerConnection) -> None:
+        if len(self._live) >= self._options.max_connections:
+            await socket.close(1013, "all connections are in use")
+            return
+        code, reason = 1000, ""
+        try:
+            await self._connection(socket)
+        except* (_Ended, ConnectionClosed):
+            code = 1000
+        except* SlowClient:
+            code, reason = 1013, "the client reads too slowly"
+        except* _Expired:
+            code, reason = 1001, "the session expired"
+        await socket.close(code, reason)
+
+    async def _connection(self, socket: ServerConnection) -> None:
+        options, outbox = self._options, Outbox()
+        path = socket.request.path if socket.request is not None else ""
+        protocol = Protocol(
+            asked_model(path, options.model),
+            self._stage.voice.names,
+            options.voice,
+            options.session_seconds,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.room)
+            self._live.append(pipeline)
+            try:
+                tasks.create_task(outbox.drain(lambda frame: socket.send(frame, text=True)))
+                tasks.create_task(self._expire(protocol, outbox))
+                while self._unsaid:
+                    pipeline.nudge(self._unsaid.popleft())
+                async for frame in socket:
+                    await pipeline.receive(frame)
+                    await outbox.room()
+                raise _Ended
+            finally:
+                self._live.remove(pipeline)
+                pipeline.close()
+
+    async def _expire(self, protocol: Protocol, outbox: Outbox) -> None:
+        await asyncio.sleep(self._options.session_seconds)
+        protocol.expire()
+        outbox.put(protocol.take())
+        # The sender gets a moment to pass the error on.
+        await asyncio.sleep(0.1)
+        raise _Expired
+
+    def _nudge(self, words: str) -> None:
+        """The mind wants to speak: on the newest connection, or on the next one."""
+        if self._live:
+            self._live[-1].nudge(words)
+        else:
+            self._unsaid.append(words)
+
+
+def _subprotocol(
+    connection: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    wanted = Subprotocol("realtime")
+    return wanted if wanted in offered else None
+
+
+# --------------------------------------------------------------------------- the command
+
+
+def serve(options: ServeOptions) -> int:
+    """Run the embedded voice until it is told to stop; gives the exit code.
+
+    Prints one JSON line on stdout when ready (`url`, `token`), progress as JSON lines on stderr.
+    The environment adds what it alone may carry (see `ServeOptions.with_environment`). Raises
+    `VoicechatError` when the server cannot start.
+    """
+    options = options.with_environment(os.environ)
+    if options.host not in _LOCAL_HOSTS and not options.allow_remote:
+        raise UsageError(
+            f"{options.host} can be reached from other machines.",
+            "Say --allow-remote if that is what you want.",
+        )
+    logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
+    return asyncio.run(_serve(options))
+
+
+async def _serve(options: ServeOptions) -> int:
+    engines = stage(options)
+    with stop_requested(options.parent_watch) as stopped:
+        running = asyncio.create_task(_run(options, engines))
+        try:
+            waiting = asyncio.create_task(stopped.wait())
+            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+        finally:
+            with suppress(TimeoutError):
+                await engines.close()
+    return 0
+
+
+async def _run(options: ServeOptions, engines: Stage) -> None:
+    await engines.open(_show_progress)
+    app = App(replace(options, chat_key=None), engines)
+    await app.start()
+    try:
+        _line(sys.stdout, {"url": app.url, "token": app.token.reveal()})
+        await asyncio.Event().wait()
+    finally:
+        await app.stop()
+
+
+def _show_progress(name: str, done: float) -> None:
+    _line(sys.stderr, {"progress": name, "done": round(done, 2)})
+
+
+def _line(stream: TextIO, content: dict[str, object]) -> None:
+    text = msgspec.json.encode(content).decode()
+    stream.write(f"{text}\n")
+    stream.flush()

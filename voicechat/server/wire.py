@@ -1,0 +1,86 @@
+"""Frames, ids and errors of the OpenAI Realtime wire, as a server writes them.
+
+Source: OpenAI Realtime API reference (GA), server events.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from typing import Any
+
+import msgspec
+
+Json = dict[str, Any]
+"""A decoded JSON object."""
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+
+
+class WireError(Exception):
+    """A client event that cannot be carried out: an `error` event, and the session goes on."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+
+    def frame(self, event_id: str | None) -> bytes:
+        """The `error` event, naming the client event at fault."""
+        return encode(
+            "error",
+            error={
+                "type": "invalid_request_error",
+                "code": self.code,
+                "message": self.message,
+                "param": self.param,
+                "event_id": event_id,
+            },
+        )
+
+
+def new_id(prefix: str) -> str:
+    """An id like the real ones: a prefix and 21 random letters and digits."""
+    return f"{prefix}_{''.join(_ALPHABET[byte % 62] for byte in secrets.token_bytes(21))}"
+
+
+def encode(kind: str, **fields: Any) -> bytes:
+    """One server event as JSON bytes, with a fresh event id."""
+    return _encoder.encode({"type": kind, "event_id": new_id("event"), **fields})
+
+
+def decode(frame: str | bytes) -> Json:
+    """The client event in a frame. Raises `WireError` when it is no JSON object with a type."""
+    try:
+        event = _decoder.decode(frame)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise WireError("invalid_json", f"The event is not valid JSON: {error}") from error
+    if not isinstance(event, dict):
+        raise WireError("invalid_event", "An event must be a JSON object.")
+    if not isinstance(event.get("type"), str):
+        raise WireError("missing_required_parameter", "Missing required parameter: 'type'.", "type")
+    return event
+
+
+def sound_bytes(text: str, param: str) -> bytes:
+    """Decode base64 strictly. Raises `WireError` on anything that is not base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise WireError(
+            "invalid_value", f"Invalid '{param}'. Expected base64-encoded audio bytes.", param
+        ) from error
+
+
+def sound_text(sound: bytes) -> str:
+    """Sound as base64 text."""
+    return base64.b64encode(sound).decode("ascii")
+
+
+def text_tokens(text: str) -> int:
+    """An estimate of the tokens in a text: four characters each."""
+    return (len(text) + 3) // 4
