@@ -1,0 +1,38 @@
+"""What a happening set off: effects in order, and the transcript they speak of."""
+
+from __future__ import annotations
+
+from voicechat.core import events as ev
+from voicechat.core.items import Entry, Item, Transcript, entry_id
+
+
+class Outbox:
+    """Collects the effects of one happening. Commands to a provider that is gone are not kept."""
+
+    def __init__(self) -> None:
+        self.transcript = Transcript()
+        self.online = False
+        self._effects: list[ev.Effect] = []
+
+    def do(self, effect: ev.Effect) -> None:
+        """The shell has to do this."""
+        self._effects.append(effect)
+
+    def send(self, command: ev.Command) -> None:
+        """The provider is to be told this, if there is a connection."""
+        if self.online:
+            self.do(ev.Send(command))
+
+    def changed(self, entry: Entry) -> None:
+        """The entry has to be shown anew."""
+        self.do(ev.EntryChanged(entry_id(entry)))
+
+    def remove(self, item: Item) -> None:
+        """The item leaves the transcript."""
+        self.transcript.remove(item.item_id)
+        self.do(ev.EntryRemoved(item.item_id))
+
+    def take(self) -> list[ev.Effect]:
+        """The effects collected since the last time."""
+        effects, self._effects = self._effects, []
+        return effects
