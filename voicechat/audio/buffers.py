@@ -270,6 +270,8 @@ class PlaybackQueue:
         """Gain, the rise after a pause, the fall before one."""
         fall = self._dry
         wanted = self._gain_wanted
+        if rise:
+            self._gain = wanted
         if wanted == self._gain == 1.0 and not rise and not fall:
             return
         mix = self._mix[:take]
