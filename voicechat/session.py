@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voicechat.audio import messages as sound
@@ -25,7 +26,7 @@ from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import SemanticVad, SessionSettings
-from voicechat.errors import ConnectError, SessionLost, VoicechatError
+from voicechat.errors import VoicechatError
 
 if TYPE_CHECKING:
     from voicechat.audio.process import AudioProcess
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from voicechat.local import LocalServer
     from voicechat.providers.catalog import Choice
     from voicechat.providers.codec import Codec
-    from voicechat.transport import Connection
+    from voicechat.transport import Connection, DialFailed
 
 ATTEMPTS = 6
 """Dials in a row without success until a lost session is given up."""
@@ -141,6 +142,7 @@ class Session:
         self._audio: AudioProcess | None = None
         self._server: LocalServer | None = None
         self._choice: Choice | None = None
+        self._make_codec: Callable[[], Codec] | None = None
         self._codec: Codec | None = None
         self._connection: Connection | None = None
         self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
@@ -150,6 +152,7 @@ class Session:
         self._closing = asyncio.Event()
         self._fresh = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
         self._greeted = False
 
     def _new_conversation(self) -> Conversation:
@@ -266,15 +269,17 @@ class Session:
             await self._end()
 
     async def _live(self) -> None:
+        from voicechat.transport import DialFailed
+
         await self._open_sound()
         await self._choose_model()
         failures = 0
         while True:
             try:
                 connection = await self._dial()
-            except ConnectError as error:
+            except DialFailed as failed:
                 failures += 1
-                await self._wait_for_next(error, failures)
+                await self._wait_for_next(failed, failures)
                 continue
             failures = 0
             reason = await self._epoch(connection)
@@ -282,29 +287,31 @@ class Session:
             if reason:
                 self._set_link(Link.RECONNECTING, reason)
 
-    async def _wait_for_next(self, error: ConnectError, failures: int) -> None:
+    async def _wait_for_next(self, failed: DialFailed, failures: int) -> None:
         """Wait before the next dial, or give up by raising."""
         from voicechat.transport import backoff
 
-        lost = self._greeted
-        if not (lost or getattr(error, "retry", False)) or failures >= ATTEMPTS:
-            self._set_link(Link.OFFLINE, str(error))
-            raise SessionLost(error.message, error.hint) if lost else error
-        wait = getattr(error, "retry_after", None) or backoff(failures, random.random)
-        self._set_link(Link.RECONNECTING, f"{error.message} Trying again in {wait:.1f} s.")
+        hopeful = failed.retry and (self._greeted or failed.retry_after is not None)
+        if not hopeful or failures >= ATTEMPTS:
+            raise failed
+        wait = failed.retry_after or backoff(failures - 1, random.random)
+        self._set_link(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
         await asyncio.sleep(wait)
 
     async def _choose_model(self) -> None:
         from voicechat.providers import catalog
 
         options = self._options
-        environ = {name: secret.reveal() for name, secret in options.keys.items()}
-        self._choice = catalog.resolve(options.model, base_url=options.base_url, environ=environ)
+        self._choice = catalog.resolve(
+            options.model, base_url=options.base_url, environ=options.keys
+        )
         self.model = self._choice.name
         if self._choice.why and not options.model:
             self._tell(ev.Notice(self._choice.why))
         if self._choice.needs_local_server:
             await self._start_server()
+        else:
+            self._make_codec = self._choice.codec
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     async def _start_server(self) -> None:
@@ -314,22 +321,18 @@ class Session:
         def progress(text: str) -> None:
             self._set_link(Link.CONNECTING, text)
 
-        assert self._choice is not None
         if self._server is not None:
             await self._server.stop()
         self._server = LocalServer(self._options, on_progress=progress)
         url, token = await self._server.start()
-        self._make_codec = lambda: catalog.local_codec(url, token)
-
-    def _make_codec(self) -> Codec:
-        assert self._choice is not None
-        return self._choice.codec()
+        self._make_codec = partial(catalog.local_codec, url, token)
 
     async def _dial(self) -> Connection:
         from voicechat.transport import dial
 
         if self._server is not None and not self._server.running:
             await self._start_server()
+        assert self._make_codec is not None
         self._codec = self._make_codec()
         return await dial(self._codec.endpoint())
 
@@ -350,9 +353,9 @@ class Session:
                 epoch.create_task(self._renew())
         except* ConnectionLost as group:
             lost = _first(group)
-            if not lost.retry:
-                raise SessionLost(str(lost)) from None
-            why = str(lost)
+            if not (isinstance(lost, ConnectionLost) and lost.retry):
+                raise lost from None
+            why = lost.message
         except* _EpochOver:
             why = ""
         finally:
@@ -451,21 +454,18 @@ class Session:
 
     def _arm_timer(self) -> None:
         deadline = self._conversation.deadline
+        if deadline == self._armed_for:
+            return
+        self._armed_for = deadline
         if self._timer is not None:
-            if deadline is not None and not self._timer.cancelled():
-                if abs(self._timer.when() - self._loop_time(deadline)) < 0.01:
-                    return
             self._timer.cancel()
-            self._timer = None
         if deadline is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(self._loop_time(deadline), self._tick)
-
-    def _loop_time(self, at: float) -> float:
-        return asyncio.get_running_loop().time() + at - time.monotonic()
+            at = loop.time() + deadline - time.monotonic()
+            self._timer = loop.call_at(at, self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
+        self._armed_for = None
         self._take(ev.Tick())
 
     # ----------------------------------------------------------------- sound
