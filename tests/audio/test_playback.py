@@ -1,0 +1,155 @@
+"""From `Play` to a queue that a test pulls, without a device."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voicechat.audio.backlog import Backlog, Piece
+from voicechat.audio.buffers import PlaybackQueue
+from voicechat.audio.messages import ItemFinished, ItemStarted, Progress, Stopped
+from voicechat.audio.playback import Playback
+
+RATE = 24_000
+
+
+class Speaker:
+    """A device of 10 ms blocks and no latency."""
+
+    def __init__(self, playback: Playback, rate: int = RATE, now: float = 1.0) -> None:
+        self.playback = playback
+        self.queue = PlaybackQueue(rate)
+        self.now = now
+        self.events: list[object] = []
+        self.sound: list[np.ndarray] = []
+        playback.attach(self.queue, self.now)
+
+    def run(self, ms: int) -> None:
+        for _ in range(ms // 10):
+            self.playback.feed()
+            block = np.zeros(self.queue.rate // 100, np.int16)
+            self.queue.render(block, self.now)
+            self.sound.append(block)
+            self.now += 0.01
+            self.events += self.playback.events(self.now, progress=True)
+            stopped = self.playback.stopped(self.now)
+            if stopped:
+                self.events.append(stopped)
+
+
+def constant(ms: float, value: int = 5_000) -> bytes:
+    return np.full(int(RATE * ms / 1000), value, np.int16).tobytes()
+
+
+def test_an_hour_at_once_is_neither_dropped_nor_kept_in_memory() -> None:
+    backlog = Backlog(memory_bytes=1_000)
+    sent = [bytes([n % 256]) * 300 for n in range(50)]
+    for piece in sent:
+        backlog.push("a", piece)
+    backlog.end("a")
+    assert backlog.memory_bytes <= 1_000
+    assert backlog.spilled_bytes == 47 * 300
+    got = []
+    while (piece := backlog.pop()) is not None:
+        got.append(piece)
+        if len(got) == 20:
+            backlog.push("b", b"later")
+    assert b"".join(p.pcm for p in got if p.item_id == "a") == b"".join(sent)
+    assert got[-2:] == [Piece("a", b"", last=True), Piece("b", b"later")]
+    assert backlog.spilled_bytes == backlog.memory_bytes == 0
+    backlog.close()
+
+
+@pytest.mark.parametrize("device_rate", [16_000, 24_000, 44_100, 48_000])
+def test_every_millisecond_is_played_at_any_rate(device_rate: int) -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback, device_rate)
+    sound = constant(1_000)
+    for at in range(0, len(sound), 777):
+        playback.play("a", sound[at : at + 777])
+    playback.end("a")
+    speaker.run(1_200)
+    assert [type(e) for e in speaker.events if not isinstance(e, Progress)] == [
+        ItemStarted,
+        ItemFinished,
+    ]
+    progress = [e.heard_ms for e in speaker.events if isinstance(e, Progress)]
+    assert progress[-1] == pytest.approx(1_000, abs=0.5)
+    loud = np.concatenate(speaker.sound) > 2_500
+    assert loud.sum() / device_rate == pytest.approx(1.0, abs=0.01)
+
+
+def test_sound_and_end_that_come_while_stopping_belong_to_what_follows() -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback)
+    playback.play("a", constant(500))
+    speaker.run(200)
+    playback.stop(speaker.now)
+    assert playback.stopping
+    speaker.run(20)
+    assert not playback.stopping
+    stopped = [e for e in speaker.events if isinstance(e, Stopped)]
+    assert stopped[0].heard_ms["a"] == pytest.approx(208, abs=1)
+
+
+def test_a_stop_without_a_callback_still_answers() -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback)
+    playback.play("a", constant(500))
+    speaker.run(100)
+    playback.stop(speaker.now)
+    assert playback.stopped(speaker.now) is None
+    late = playback.stopped(speaker.now + 1)
+    assert late is not None
+    assert late.heard_ms["a"] == pytest.approx(100, abs=1)
+
+
+def test_the_prebuffer_grows_with_gaps_and_shrinks_with_calm() -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback)
+    calm = playback.prebuffer_ms
+    for _ in range(3):
+        playback.play("a", constant(calm * 4))
+        speaker.run(800)
+    assert playback.totals()[0] >= 2
+    assert playback.prebuffer_ms >= calm * 4
+    for _ in range(200):
+        playback.calm(1.0)
+    assert playback.prebuffer_ms == calm
+
+
+def test_held_sound_plays_on_where_it_was() -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback)
+    playback.play("a", constant(500))
+    playback.end("a")
+    speaker.run(200)
+    playback.hold()
+    speaker.run(1_000)
+    assert not playback.sounding
+    playback.resume()
+    speaker.run(400)
+    assert isinstance(speaker.events[-1], ItemFinished)
+    loud = np.concatenate(speaker.sound) > 2_500
+    assert loud.sum() * 1000 / RATE == pytest.approx(500, abs=8)
+
+
+def test_a_new_device_at_another_rate_takes_over() -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback)
+    playback.play("a", constant(1_000))
+    playback.end("a")
+    speaker.run(400)
+    second = Speaker(playback, 48_000, speaker.now)
+    second.run(700)
+    assert isinstance(second.events[-1], ItemFinished)
+    loud = np.concatenate(second.sound) > 2_500
+    assert loud.sum() / 48_000 == pytest.approx(0.6, abs=0.02)
+
+
+def test_without_a_speaker_items_end_at_once() -> None:
+    playback = Playback(RATE)
+    playback.play("a", constant(1_000))
+    assert not list(playback.detach())
+    playback.end("a")
+    assert list(playback.detach()) == [ItemFinished("a")]
