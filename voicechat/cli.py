@@ -12,16 +12,21 @@ Standard output carries only what was asked for; everything else goes to standar
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from voicechat.errors import UsageError, VoicechatError
+from voicechat.core.text import clean
+from voicechat.errors import SoundError, UsageError, VoicechatError
+
+if TYPE_CHECKING:
+    from voicechat.config import Options
 
 app = typer.Typer(
     name="voicechat",
@@ -111,6 +116,10 @@ def serve(
     port: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, max=65535, help="Port; 0 picks a free one.")
     ] = 8765,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Let other machines in, with the token.")
+    ] = False,
+    voice: Annotated[Text, typer.Option(metavar="NAME", help="Voice of new sessions.")] = None,
     chat_url: Annotated[Text, _CHAT_URL] = None,
     chat_model: Annotated[Text, _CHAT_MODEL] = None,
 ) -> int:
@@ -120,20 +129,19 @@ def serve(
     new each time, unless VOICECHAT_SERVE_TOKEN sets it.
     """
     from voicechat import config
-    from voicechat.errors import Secret
-    from voicechat.server.app import ServeOptions
     from voicechat.server.app import serve as run
+    from voicechat.server.options import ServeOptions
 
     options = config.load({"chat_url": chat_url, "chat_model": chat_model})
-    token = os.environ.get("VOICECHAT_SERVE_TOKEN", "").strip()
     return run(
         ServeOptions(
             host=host,
             port=port,
-            token=Secret(token) if token else None,
+            allow_remote=allow_remote,
             chat_url=options.chat_url,
             chat_model=options.chat_model,
-            chat_key=options.key("VOICECHAT_CHAT_KEY"),
+            chat_key=options.key("VOICECHAT_CHAT_KEY", "OPENAI_API_KEY"),
+            voice=voice,
         )
     )
 
@@ -141,9 +149,23 @@ def serve(
 @app.command(short_help="List microphones and speakers.")
 def devices() -> int:
     """List microphones and speakers, with the numbers that --input-device understands."""
-    from voicechat.audio.devices import describe
+    from voicechat.audio.devices import NoSound
+    from voicechat.audio.devices import devices as find_devices
 
-    typer.echo(describe())
+    try:
+        with _quiet_libraries():
+            found = find_devices()
+    except NoSound as error:
+        raise SoundError(error.problem, error.hint) from None
+    for title, default, channels in (
+        ("Microphones", "is_default_input", "inputs"),
+        ("Speakers", "is_default_output", "outputs"),
+    ):
+        typer.echo(f"{title}:")
+        for device in found:
+            if getattr(device, channels):
+                mark = "*" if getattr(device, default) else " "
+                typer.echo(f"{mark}{device.index:>4}  {clean(device.name)} ({clean(device.host)})")
     return 0
 
 
@@ -153,6 +175,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Whatever goes wrong ends as one sentence on standard error.
     """
     return _outcome(lambda: app(args=arguments, prog_name="voicechat", standalone_mode=False))
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """ALSA and PortAudio write to descriptor 2 on their own; what they say helps nobody."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 # ------------------------------------------------------------------------------ ways to talk
@@ -180,7 +216,7 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
     return answer_lines(options)
 
 
-def _show_screen(options: Any) -> int:
+def _show_screen(options: Options) -> int:
     from voicechat import terminal
 
     if not sys.stderr.isatty():
@@ -221,44 +257,15 @@ def _outcome(run: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        return _crashed(error)
+        from voicechat import crash
+
+        _say(crash.tell(error))
+        return 1
 
 
 def _sentence(error: TyperException) -> str:
-    from voicechat.core.text import clean
-
     text = clean(error.format_message()).rstrip(".")
     return f"{text[:1].upper()}{text[1:]}. See voicechat --help."
-
-
-def _crashed(error: Exception) -> int:
-    """Write a report without local variables or keys, and say where it is."""
-    import traceback
-
-    from voicechat.errors import redact
-
-    what = f"Something unexpected went wrong ({type(error).__name__})."
-    report = redact("".join(traceback.format_exception(error)))
-    try:
-        _say(f"{what} The report is in {_store_report(report)}.")
-    except OSError:
-        _say(what)
-        sys.stderr.write(report)
-    return 1
-
-
-def _store_report(report: str) -> str:
-    import tempfile
-
-    import platformdirs
-
-    folder = platformdirs.user_state_path("voicechat", appauthor=False)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp makes a file that only its owner can read.
-    descriptor, path = tempfile.mkstemp(prefix="crash-", suffix=".txt", dir=folder)
-    with open(descriptor, "w", encoding="utf-8", errors="replace") as stream:
-        stream.write(report)
-    return path
 
 
 def _say(sentence: str) -> None:

@@ -78,6 +78,11 @@ def settings_path() -> Path:
     return platformdirs.user_config_path("voicechat", appauthor=False) / "config.toml"
 
 
+def holds_key(variable: str) -> bool:
+    """Whether an environment variable of this name holds a key."""
+    return _KEY_VARIABLE.fullmatch(variable) is not None
+
+
 def load(
     flags: Mapping[str, object] = MappingProxyType({}),
     environ: Mapping[str, str] | None = None,
@@ -96,7 +101,7 @@ def load(
     keys |= {
         name: Secret(value.strip())
         for name, value in environ.items()
-        if value.strip() and _KEY_VARIABLE.fullmatch(name)
+        if value.strip() and holds_key(name)
     }
     merged = {**stored, **_read_environment(environ), **typed}
     return Options(**merged, keys=MappingProxyType(keys))  # type: ignore[arg-type]
@@ -217,7 +222,7 @@ def _read_keys(path: Path, text: str, status: os.stat_result, keys: object) -> d
     found = {}
     for name, value in keys.items():
         where = f"{path}:{_line_of(text, name)}: {name}"
-        if not _KEY_VARIABLE.fullmatch(name):
+        if not holds_key(name):
             raise UsageError(f"{where} is not the name of a key.", "Write it like OPENAI_API_KEY.")
         if not isinstance(value, str) or not value.strip():
             raise UsageError(f"{where} must be the key as text in quotes.")

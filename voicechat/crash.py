@@ -1,0 +1,85 @@
+"""What is left of a crash: a report in a private file, and one sentence for the person.
+
+The report has the types, the redacted messages and the stack; never a local variable, where
+keys and conversations are.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import tempfile
+import time
+import traceback
+
+from voicechat import __version__
+
+_KEYS = (
+    re.compile(r"(?i)\b(bearer|basic)\s+\S+"),
+    re.compile(r"(?i)\b(sk|ek|xai|gsk|AIza|ghp|hf)[-_]?[A-Za-z0-9_\-]{8,}"),
+    re.compile(r"(?i)((?:api[-_ ]?key|key|token|secret|password|authorization)\S{0,2}[=:]\s*)\S+"),
+    re.compile(r"\b[A-Za-z0-9+/_\-]{32,}={0,2}"),
+)
+_KEY_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+_LONGEST_MESSAGE = 300
+
+
+def tell(error: BaseException) -> str:
+    """Write the report where only the person can read it; the sentence to show."""
+    what = f"Something unexpected went wrong ({type(error).__name__})."
+    try:
+        return f"{what} The report, without your conversation or keys, is in {_store(error)}."
+    except OSError:
+        return f"{what} The report could not be written."
+
+
+def redacted(text: str) -> str:
+    """The text without anything that looks like a key, and without the values of key variables."""
+    for name, value in os.environ.items():
+        if len(value) >= 6 and _KEY_NAME.search(name):
+            text = text.replace(value, "***")
+    for pattern in _KEYS:
+        text = pattern.sub("***", text)
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]} …"
+
+
+def report(error: BaseException) -> str:
+    """Types, messages and stacks of an error and of what caused it, oldest first."""
+    lines = [
+        f"voicechat {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    ]
+    for link in reversed(_chain(error)):
+        frames = traceback.extract_tb(link.__traceback__)
+        lines += ["", *(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)]
+        lines.append(f"{type(link).__name__}: {redacted(str(link))}")
+    return "\n".join(lines) + "\n"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is None or link in chain:
+            continue
+        chain.append(link)
+        waiting.append(link.__cause__ or (None if link.__suppress_context__ else link.__context__))
+        if isinstance(link, BaseExceptionGroup):
+            waiting.extend(link.exceptions)
+    return chain
+
+
+def _store(error: BaseException) -> str:
+    from platformdirs import user_state_path
+
+    folder = user_state_path("voicechat", appauthor=False)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkstemp makes a file that only its owner can read.
+    descriptor, path = tempfile.mkstemp(
+        prefix=f"crash-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".txt", dir=folder
+    )
+    with open(descriptor, "w", encoding="utf-8", errors="replace") as stream:
+        stream.write(report(error))
+    return path
