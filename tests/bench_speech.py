@@ -1,0 +1,206 @@
+"""How well the embedded ears and mind understand synthetic people: `python tests/bench_speech.py`.
+
+Every sentence of the corpora is spoken by several voices, clean and with light noise, heard by
+the real ears and read by the real intents. The last part feeds sound at its own pace and
+measures the time from the end of the speech to the text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+
+import numpy as np
+
+from voicechat.server.engines import intents
+from voicechat.server.engines.ears import PocketsphinxEars
+from voicechat.server.engines.interfaces import EARS_RATE
+from voicechat.server.engines.worker import Worker
+
+CORPUS = Path(__file__).parent / "server/engines/corpus"
+PEOPLE = {
+    "klatt": ("en-us+klatt3", 45, 1.0),
+    "quick": ("en-us+klatt3", 55, 1.15),
+    "max": ("en-us+m7", 45, 0.95),
+    "rp": ("en-gb-x-rp+m3", 45, 0.95),
+    "anna": ("en-us+Annie", 50, 0.9),
+    "fay": ("en-us+f3", 50, 0.95),
+}
+"""name -> (espeak-ng voice, pitch, speed)."""
+ROOMS = (None, 30.0, 20.0)
+"""Signal to noise in dB."""
+LEAD, TAIL = 0.25, 0.35
+
+
+@dataclass
+class Tally:
+    right: int = 0
+    asked: int = 0
+    errors: int = 0
+    words: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+class Person:
+    """Speaks sentences as somebody in a room, PCM16 at 16 kHz."""
+
+    def __init__(self) -> None:
+        voices = {name: (voice, pitch) for name, (voice, pitch, _) in PEOPLE.items()}
+        self._worker = Worker(
+            "voicechat.server.engines.espeak:Synthesiser",
+            "The person",
+            rate=EARS_RATE,
+            voices=voices,
+        )
+
+    async def open(self) -> None:
+        await self._worker.start()
+
+    async def close(self) -> None:
+        await self._worker.stop()
+
+    async def say(self, text: str, name: str, noise: float | None, chance: random.Random) -> bytes:
+        stream = self._worker.stream("speak", text, name, PEOPLE[name][2], deadline=10)
+        pcm = b"".join([pcm async for _, pcm in stream])
+        sound = np.frombuffer(pcm, "<i2").astype(np.float32) * chance.uniform(0.35, 1.0)
+        loud = np.flatnonzero(abs(sound) > 100)
+        sound = sound[: loud[-1] + 1] if len(loud) else sound
+        level = np.sqrt(np.mean(sound**2)) * 10 ** (-(noise if noise is not None else 50) / 20)
+        sound = np.pad(sound, (int(LEAD * EARS_RATE), int(TAIL * EARS_RATE)))
+        hiss = pink(len(sound), chance.getrandbits(32)) * level
+        return np.clip(sound + hiss, -32768, 32767).astype("<i2").tobytes()
+
+
+def pink(count: int, seed: int) -> np.ndarray:
+    """Noise that falls by 3 dB an octave, level 1."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=count))
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 20))
+    sound = np.fft.irfft(spectrum, count)
+    return sound / np.sqrt(np.mean(sound**2))
+
+
+async def hear(ears: PocketsphinxEars, pcm: bytes, *, live: bool = False) -> tuple[str, float]:
+    """The text, and the milliseconds from the end of the sound until it was there."""
+    ears.begin()
+    started = time.perf_counter()
+    for at in range(0, len(pcm), 1024):
+        ears.feed(pcm[at : at + 1024])
+        if live:
+            due = started + (at + 1024) / 2 / EARS_RATE
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+    ended = time.perf_counter()
+    text = await ears.finish()
+    return text, (time.perf_counter() - ended) * 1000
+
+
+def word_errors(said: list[str], heard: list[str]) -> int:
+    row = list(range(len(heard) + 1))
+    for i, word in enumerate(said, 1):
+        previous, row[0] = row[0], i
+        for j, other in enumerate(heard, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (word != other))
+    return row[-1]
+
+
+def means(text: str, entry: dict) -> bool:
+    """Whether the text is understood as the corpus says, with its values."""
+    meaning = intents.parse(text)
+    if entry.get("intent") is None:
+        return meaning is None
+    return (
+        meaning is not None
+        and meaning.intent == entry["intent"]
+        and all(meaning.values.get(name) == value for name, value in entry["values"].items())
+    )
+
+
+def corpora(only: str) -> dict[str, list[dict]]:
+    found = {}
+    for path in sorted(CORPUS.glob("*.json")):
+        if only in path.stem:
+            found[path.stem] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+async def accuracy(ears, person, name, entries, times, show):
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    chance = random.Random(name)
+    for number, entry in enumerate(entries):
+        for turn in range(times):
+            who = list(PEOPLE)[(number + turn * 2) % len(PEOPLE)]
+            noise = ROOMS[(number // len(PEOPLE) + turn) % len(ROOMS)]
+            pcm = await person.say(entry["text"], who, noise, chance)
+            heard, _ = await hear(ears, pcm)
+            right = means(heard, entry)
+            said = entry["text"].split()
+            for key in ("all", who, "clean" if noise is None else f"{noise:.0f} dB"):
+                tallies[key].right += right
+                tallies[key].asked += 1
+                tallies[key].errors += word_errors(said, heard.split())
+                tallies[key].words += len(said)
+            if not right:
+                tallies["all"].wrong.append(f"{who:6} {noise} {entry['text']!r} -> {heard!r}")
+    text_right = sum(means(entry["text"], entry) for entry in entries)
+    out(f"\n{name}: {len(entries)} sentences, {100 * text_right / len(entries):.0f} % right typed")
+    for key, tally in tallies.items():
+        share, errors = 100 * tally.right / tally.asked, 100 * tally.errors / tally.words
+        out(f"  {key:6} {tally.asked:4} heard  {share:5.1f} % right  {errors:5.1f} % word errors")
+    for line in tallies["all"].wrong if show else ():
+        out(f"    {line}")
+
+
+async def latency(ears, person, entries):
+    chance = random.Random(5)
+    times = []
+    for entry in chance.sample(entries, min(20, len(entries))):
+        pcm = await person.say(entry["text"], chance.choice(list(PEOPLE)), 30.0, chance)
+        times.append((await hear(ears, pcm, live=True))[1])
+    cuts = quantiles(times, n=20, method="inclusive")
+    out(f"\nend of sound to text: p50 {cuts[9]:.0f} ms, p95 {cuts[18]:.0f} ms ({len(times)} turns)")
+
+
+def out(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def bench(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as fresh:
+        ears, person = PocketsphinxEars(options.cache or Path(fresh)), Person()
+        started = time.perf_counter()
+        await asyncio.gather(ears.open(), person.open())
+        out(f"ready after {time.perf_counter() - started:.2f} s")
+        found = corpora(options.only)
+        try:
+            for name, entries in found.items():
+                await accuracy(
+                    ears, person, name, entries[:: options.every], options.times, options.show
+                )
+            if not options.no_latency:
+                await latency(ears, person, next(iter(found.values())))
+        finally:
+            await asyncio.gather(ears.close(), person.close())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="only corpora with this in their name")
+    parser.add_argument("--every", type=int, default=1, help="take every nth sentence")
+    parser.add_argument("--times", type=int, default=2, help="voices per sentence")
+    parser.add_argument("--show", action="store_true", help="show what was misunderstood")
+    parser.add_argument("--no-latency", action="store_true", help="leave the live part out")
+    parser.add_argument("--cache", type=Path, help="keep the language model here")
+    asyncio.run(bench(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
