@@ -1,0 +1,163 @@
+"""Names, addresses and keys of providers."""
+
+import pytest
+
+from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
+from voicechat.providers.catalog import PROVIDERS, local_codec, realtime_url, resolve
+
+KEY = "sk-planted-0123456789abcdef"
+WITH_KEY = {"OPENAI_API_KEY": KEY}
+
+
+def test_without_anything_the_embedded_voice_answers():
+    choice = resolve(None, environ={})
+    assert (choice.name, choice.provider) == ("local/built-in", "local")
+    assert choice.needs_local_server
+    assert "OPENAI_API_KEY" in choice.why
+    with pytest.raises(ServerError):
+        choice.codec()
+
+
+@pytest.mark.parametrize("model", [None, ""])
+def test_a_key_chooses_openai_and_says_so(model):
+    choice = resolve(model, environ=WITH_KEY)
+    assert (choice.name, choice.provider) == ("openai/gpt-realtime-2.1", "openai")
+    assert not choice.needs_local_server
+    assert "OPENAI_API_KEY is set" in choice.why
+    assert "--model local" in choice.why
+    assert "marin" in choice.voices
+    endpoint = choice.codec().endpoint()
+    assert endpoint.url == "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1"
+    assert endpoint.headers["Authorization"].reveal() == f"Bearer {KEY}"
+
+
+def test_a_base_url_alone_chooses_openai_s_wire_without_a_key():
+    choice = resolve(None, base_url="http://10.0.0.5:8000/v1", environ={})
+    assert choice.name == "openai/gpt-realtime-2.1"
+    assert "base URL" in choice.why
+    endpoint = choice.codec().endpoint()
+    assert endpoint.url == "ws://10.0.0.5:8000/v1/realtime?model=gpt-realtime-2.1"
+    assert endpoint.headers == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("openai", "openai/gpt-realtime-2.1"),
+        ("openai/gpt-realtime-2.1-mini", "openai/gpt-realtime-2.1-mini"),
+        (" openai/ft:gpt/mine ", "openai/ft:gpt/mine"),
+        ("local", "local/built-in"),
+        ("local/built-in", "local/built-in"),
+    ],
+)
+def test_named_models(model, name):
+    choice = resolve(model, environ=WITH_KEY)
+    assert choice.name == name
+    assert name in choice.why
+
+
+def test_local_stays_local_whatever_else_is_set():
+    assert resolve("local", base_url="https://host/v1", environ=WITH_KEY).needs_local_server
+
+
+@pytest.mark.parametrize(
+    "model", ["nope/model", "gpt-realtime", "local/other", "/", "Openai", "x\x1b"]
+)
+def test_unknown_names_are_told_the_known_ones(model):
+    with pytest.raises(UsageError) as caught:
+        resolve(model, environ=WITH_KEY)
+    assert "local/built-in" in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_names_that_cannot_be():
+    with pytest.raises(UsageError, match="cannot be the name"):
+        resolve("openai/gpt realtime", environ=WITH_KEY)
+
+
+@pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": "  "}])
+def test_openai_by_name_needs_a_key(environ):
+    with pytest.raises(KeyMissing, match="OPENAI_API_KEY"):
+        resolve("openai", environ=environ)
+
+
+def test_a_key_may_be_a_secret_already():
+    choice = resolve(None, environ={"OPENAI_API_KEY": Secret(KEY)})
+    assert choice.codec().endpoint().headers["Authorization"].reveal() == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\nX-Evil: 1", f"{KEY} two", f"{KEY}é", f"\x00{KEY}"])
+def test_a_key_that_is_none_is_refused_and_not_shown(key):
+    with pytest.raises(UsageError, match="OPENAI_API_KEY") as caught:
+        resolve(None, environ={"OPENAI_API_KEY": key})
+    assert "planted" not in str(caught.value)
+
+
+def test_the_key_is_not_in_what_is_printed():
+    choice = resolve(None, environ=WITH_KEY)
+    assert KEY not in repr(choice) + repr(choice.codec()) + repr(choice.codec().endpoint())
+
+
+def test_each_connection_has_a_codec_of_its_own():
+    choice = resolve(None, environ=WITH_KEY)
+    assert choice.codec() is not choice.codec()
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("https://host", "wss://host/v1/realtime?model=m"),
+        ("https://host/", "wss://host/v1/realtime?model=m"),
+        ("https://host/v1", "wss://host/v1/realtime?model=m"),
+        ("https://host/v1/", "wss://host/v1/realtime?model=m"),
+        ("http://localhost:8080/openai/v1", "ws://localhost:8080/openai/v1/realtime?model=m"),
+        ("ws://127.0.0.1:1/v1/realtime", "ws://127.0.0.1:1/v1/realtime?model=m"),
+        ("wss://host/v1?api-version=3&model=x", "wss://host/v1/realtime?api-version=3&model=m"),
+        ("wss://[::1]:5/v1", "wss://[::1]:5/v1/realtime?model=m"),
+        ("HTTPS://Host/v1#part", "wss://Host/v1/realtime?model=m"),
+    ],
+)
+def test_addresses_below_a_base_url(base, url):
+    assert realtime_url(base, "m") == url
+
+
+def test_a_model_s_name_is_quoted():
+    assert realtime_url("https://host", "a&b=c").endswith("?model=a%26b%3Dc")
+
+
+@pytest.mark.parametrize(
+    "base", ["host/v1", "ftp://host", "https://", "https://[::1", "https://h:99999", "ws://h\x1b/"]
+)
+def test_base_urls_that_are_none(base):
+    with pytest.raises(UsageError, match="base URL"):
+        resolve(None, base_url=base, environ={})
+
+
+def test_a_password_in_a_base_url_is_refused_and_not_shown():
+    with pytest.raises(UsageError, match="host") as caught:
+        resolve(None, base_url=f"https://me:{KEY}@host/v1", environ={})
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["voice.example", "10.0.0.5", "localhost.evil.example", "0.0.0.0"])
+def test_a_key_never_travels_unencrypted(host):
+    for scheme in ("http", "ws"):
+        with pytest.raises(UsageError, match=f"unencrypted to {host}"):
+            resolve(None, base_url=f"{scheme}://{host}/v1", environ=WITH_KEY)
+
+
+@pytest.mark.parametrize("base", ["http://localhost:1", "ws://127.0.0.2:1", "http://[::1]:1/v1"])
+def test_a_key_may_stay_on_this_machine(base):
+    assert resolve(None, base_url=base, environ=WITH_KEY).codec().endpoint().headers
+
+
+def test_the_embedded_voice_is_reached_with_its_token():
+    endpoint = local_codec("ws://127.0.0.1:5/v1/realtime", Secret("once")).endpoint()
+    assert endpoint.url == "ws://127.0.0.1:5/v1/realtime"
+    assert endpoint.headers["Authorization"].reveal() == "Bearer once"
+
+
+def test_the_list_of_providers_is_sound():
+    for name, provider in PROVIDERS.items():
+        assert provider.name == name
+        assert provider.usual_model in provider.models

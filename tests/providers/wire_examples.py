@@ -1,0 +1,21 @@
+"""Example frames of the wires, grouped in scenarios in the order they come."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+RECORDINGS = Path(__file__).parents[2].parent / "shared" / "recordings"
+"""Recorded sockets, where this checkout stands beside them."""
+
+
+@cache
+def lines(name: str) -> tuple[tuple[str, str], ...]:
+    """Scenario and JSON text of every frame in `wire/NAME.jsonl`."""
+    text = Path(__file__).with_name("wire").joinpath(f"{name}.jsonl").read_text("utf-8")
+    found = [json.loads(line) for line in text.splitlines()]
+    return tuple((line["scenario"], json.dumps(line["raw"])) for line in found)
+
+
+def frames(name: str, scenario: str | None = None) -> list[str]:
+    """The frames of one scenario, or of all of them."""
+    return [frame for found, frame in lines(name) if scenario in {None, found}]
