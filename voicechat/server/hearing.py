@@ -91,7 +91,7 @@ class Utterance:
 
 
 class Growth:
-    """Tells which words of a changing text are certain: those that two texts in a row agree on."""
+    """Tells which words of a changing text are certain: two texts agree, and more words follow."""
 
     def __init__(self) -> None:
         self._before: list[str] = []
@@ -104,7 +104,7 @@ class Growth:
         if not final:
             pairs = zip(self._before, words, strict=False)
             agreed = words[: next((at for at, (a, b) in enumerate(pairs) if a != b), None)]
-            agreed = agreed[: len(self._before)]
+            agreed = agreed[: min(len(self._before), len(words) - 1)]
         self._before = words
         told = len(self._told)
         if agreed[:told] != self._told or len(agreed) == told:
