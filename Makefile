@@ -5,7 +5,7 @@ PYTEST := .venv/bin/pytest -q
 .PHONY: help run test check bench fuzz snapshots pictures clean ready ready-test
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' Makefile
 
 run: ready  ## Talk (options: make run ARGS="--text")
 	@.venv/bin/voicechat $(ARGS)
@@ -19,8 +19,8 @@ check: ready-test  ## Lint, types and the walls between the rooms
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: ready-test  ## Measure hearing, understanding and latency of the embedded voice
-	.venv/bin/python tests/bench.py
+bench: ready-test  ## Measure hearing, understanding, latency and sound
+	@for bench in tests/bench_*.py; do .venv/bin/python $$bench || exit 1; done
 
 fuzz: ready-test  ## Let Hypothesis search for ten minutes instead of seconds
 	$(PYTEST) -n 2 -m "not sound and not end_to_end" --hypothesis-profile fuzz --timeout 900

@@ -162,10 +162,11 @@ def devices() -> int:
         ("Speakers", "is_default_output", "outputs"),
     ):
         typer.echo(f"{title}:")
-        for device in found:
-            if getattr(device, channels):
-                mark = "*" if getattr(device, default) else " "
-                typer.echo(f"{mark}{device.index:>4}  {clean(device.name)} ({clean(device.host)})")
+        for device in (able := [each for each in found if getattr(each, channels)]):
+            mark = "*" if getattr(device, default) else " "
+            typer.echo(f"{mark}{device.index:>4}  {clean(device.name)} ({clean(device.host)})")
+        if not able:
+            typer.echo("      none")
     return 0
 
 
@@ -230,9 +231,9 @@ def _show_screen(options: Options) -> int:
 
 
 def _show_version() -> int:
-    from importlib.metadata import version
+    from voicechat import __version__
 
-    typer.echo(f"voicechat {version('voicechat')}")
+    typer.echo(f"voicechat {__version__}")
     return 0
 
 

@@ -174,7 +174,8 @@ def _read_file(path: Path) -> tuple[dict[str, object], dict[str, Secret]]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{_place(path, error)} is not valid TOML: {_reason(error)}.") from None
+        line = _line_of_error(text, error)
+        raise UsageError(f"{path}:{line} is not valid TOML: {_reason(error)}.") from None
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply.") from None
     keys = table.pop("keys", {})
@@ -251,9 +252,9 @@ def _line_of(text: str, name: str) -> int:
     return text.count("\n", 0, match.end()) + 1 if match else 1
 
 
-def _place(path: Path, error: tomllib.TOMLDecodeError) -> str:
-    match = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-    return f"{path}:{match[1]}" if match else str(path)
+def _line_of_error(text: str, error: tomllib.TOMLDecodeError) -> int:
+    match = re.search(r"\(at line (\d+), column \d+\)", str(error))
+    return int(match[1]) if match else len(text.splitlines()) or 1
 
 
 def _reason(error: tomllib.TOMLDecodeError) -> str:
