@@ -197,3 +197,12 @@ def tone(ms: int, rate: int = 24_000) -> bytes:
 def silence(ms: int, rate: int = 24_000) -> bytes:
     """Silent PCM16."""
     return bytes(rate * ms // 1000 * 2)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Return as soon as it is true; fail when that takes more than five seconds."""
+    for _ in range(1_000):
+        if true():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come true")

@@ -214,6 +214,13 @@ class Pipeline:
             self.protocol.hearing(item_id, delta)
             self._flush()
 
+    def _finish_resampling(self) -> None:
+        """Give the utterance what the resampler holds back; the next one begins afresh."""
+        rest = self._resampler.feed(self._format.decode(b""), last=True)
+        if self._utterance is not None:
+            self._utterance.feed(rest.tobytes())
+        self._resampler = Resampler(self._format.rate, EARS_RATE)
+
     def _drop(self) -> None:
         utterance, self._utterance = self._utterance, None
         if utterance is not None:
@@ -222,6 +229,8 @@ class Pipeline:
     # ----------------------------------------------------------------- recognising
 
     def _commit(self, item_id: str) -> None:
+        if self._turns is None:
+            self._finish_resampling()
         utterance, self._utterance = self._utterance, None
         self._endpointer.speaking = False
         if utterance is None:
