@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from voicechat.core import events as ev
-from voicechat.core.conversation import CONFIRM_S, PATIENCE_S, Conversation
+from voicechat.core.conversation import CONFIRM_S, Conversation
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Usage
 from voicechat.core.settings import Capabilities, SessionSettings
-from voicechat.core.turns import SlotState
+from voicechat.core.turns import PATIENCE_S, SlotState
 
 SECOND = b"\0\0" * 24_000
 

@@ -90,6 +90,7 @@ class Promises(RuleBasedStateMachine):
         self.seen: set[str] = set()
         self.dead: set[str] = set()
         self.ended: set[str] = set()
+        self.outside: set[str] = set()
         self.received: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.ran: set[str] = set()
@@ -117,34 +118,39 @@ class Promises(RuleBasedStateMachine):
 
     def witness_before(self, happening: ev.Event | ev.Input) -> None:
         match happening:
-            case ev.Interrupt():
-                self.dead |= self.seen
-            case ev.Typed(text) if text:
+            case ev.Interrupt() | ev.Typed("hello"):
                 self.dead |= self.seen
             case ev.ResponseDone(rid):
-                if rid not in self.ended and rid != "o1":
-                    self.asked = False
-                self.ended.add(rid)
-                self.seen.add(rid)
-                self.running = None if self.running == rid else self.running
-            case ev.ResponseCreated(rid, _, False):
+                self.witness_done(rid)
+            case ev.ResponseCreated(rid, _, True):
+                self.outside.add(rid)
+            case ev.ResponseCreated(rid):
                 self.asked = self.asked and rid in self.ended
                 self.running = self.running if rid in self.seen else rid
-                self.seen.add(rid)
-            case ev.AudioDelta(rid) | ev.TextDelta(rid) | ev.OutputItemAdded(rid):
                 self.seen.add(rid)
             case ev.ProviderError() | ev.Disconnected() | ev.Tick():
                 self.asked = False
                 self.running = None
-            case ev.TextDone(rid, _, text) if text:
-                self.seen.add(rid)
-            case ev.ToolCallReady(rid):
-                self.seen.add(rid)
+            case _ if hasattr(happening, "response_id"):
+                self.announce(happening.response_id)
         if isinstance(happening, ev.Disconnected):
             self.excused |= self.ran
             self.dead |= self.seen
         if isinstance(happening, ev.ToolCallsCancelled):
             self.excused |= set(happening.call_ids)
+
+    def witness_done(self, response_id: str) -> None:
+        """A response ended: what was asked for has been answered."""
+        if response_id not in self.ended | self.outside:
+            self.asked = False
+        self.ended.add(response_id)
+        self.seen.add(response_id)
+        self.running = None if self.running == response_id else self.running
+
+    def announce(self, response_id: str) -> None:
+        """Something of a response arrived; of one that was never created only while none runs."""
+        if self.running in {None, response_id}:
+            self.seen.add(response_id)
 
     def witness(self, happening: ev.Event | ev.Input, effect: ev.Effect) -> None:
         match effect:
@@ -178,7 +184,7 @@ class Promises(RuleBasedStateMachine):
         for call_id in self.ran - self.excused:
             assert self.answers[call_id] == 1, "a call was never answered"
         self.settle()
-        self.take(ev.Typed("one more turn"))
+        self.take(ev.Typed("hello"))
         for round_ in range(4):
             self.wait_until_asked()
             response_id, item_id = f"last{round_}", f"final{round_}"

@@ -8,9 +8,11 @@ never waits, sends or plays: `Send`, `Play`, `RunTool` and the rest are requests
 whose results come back as further inputs. `now` is any clock that only goes forward, in
 seconds; when `deadline` is reached the shell sends a `Tick`.
 
-Four small ledgers hold the state, each with one question to answer:
+Six small parts hold the state, each with one question to answer:
 
 * `turns.ResponseSlot`   may a response be asked for now? (one at a time, ever)
+* `microphone.Microphone` when is the person's sound sent, and who ends the turn?
+* `person.Person`        what did the person say?
 * `replies.Replies`      how much of which item came out of the speaker?
 * `calls.Calls`          which tool calls still need an answer, and is the batch complete?
 * `turns.Presence`       who has the floor?
@@ -29,33 +31,23 @@ sequence of happenings the next turn can still be taken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, get_args
 
 from voicechat.core import events as ev
 from voicechat.core.calls import Calls
 from voicechat.core.items import Entry, Item, ItemStatus, Role, Transcript, Turn, Usage
+from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
+from voicechat.core.person import Person
 from voicechat.core.replies import Replies
-from voicechat.core.settings import Capabilities, SessionSettings, TurnDetection
+from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.turns import Presence, RecentIds, ResponseSlot, SlotState, Trigger
-
-PATIENCE_S = {
-    SlotState.REQUESTED: 15.0,
-    SlotState.RUNNING: 15.0,
-    SlotState.CANCELLING: 3.0,
-    SlotState.REFUSED: 2.0,
-}
-"""Seconds without any sign of a response until it is given up, by state of the slot."""
 
 CONFIRM_S = 0.6
 """Seconds the provider has to confirm speech that the sound side heard."""
 
 OWED_S = 8.0
 """Seconds after a committed turn in which the provider may begin to answer."""
-
-MIN_TALK_MS = 150.0
-"""Push-to-talk shorter than this is a slip; providers refuse commits under 100 ms."""
 
 _QUIET_CODES = frozenset({"response_cancel_not_active"})
 _QUIET_COMMANDS = frozenset({"TruncateItem", "DeleteItem", "CancelResponse", "ClearAudio"})
@@ -75,11 +67,11 @@ class Conversation:
         self.usage = Usage()
         self.latency_ms: float | None = None
         self.floor = ev.Floor.IDLE
-        self._settings = settings
         self._can = capabilities or Capabilities()
-        self._hands_free = hands_free
         self._outbox = Outbox()
         self._slot = ResponseSlot()
+        self._mic = Microphone(self._outbox, settings, hands_free=hands_free)
+        self._person = Person(self._outbox)
         self._calls = Calls(self._outbox)
         self._replies = Replies(
             self._outbox,
@@ -91,12 +83,8 @@ class Conversation:
         self._here = Presence()
         self._turn: Turn | None = None
         self._outside = RecentIds()
-        self._nudges = RecentIds()
         self._hung = False
-        self._slot_seen = 0.0
         self._timers: dict[str, float] = {}
-        self._mic_ms = 0.0
-        self._typed = 0
         self._now = 0.0
 
     # ----------------------------------------------------------------- the way in
@@ -110,7 +98,7 @@ class Conversation:
         _ON[type(happening)](self, happening)
         self._advance()
         if self._slot.state is not state:
-            self._slot_seen = self._now
+            self._slot.seen_at = self._now
         return self._outbox.take()
 
     @property
@@ -129,39 +117,33 @@ class Conversation:
         limits = list(self._timers.values())
         if self._replies.stop_due is not None:
             limits.append(self._replies.stop_due)
-        if self._slot.state in PATIENCE_S:
-            limits.append(self._slot_seen + PATIENCE_S[self._slot.state])
+        if self._slot.due is not None:
+            limits.append(self._slot.due)
         return min(limits, default=None)
 
     @property
     def settings(self) -> SessionSettings:
         """The settings in force: without hands-free there is no turn detection."""
-        return self._settings if self._hands_free else replace(self._settings, turn_detection=None)
+        return self._mic.settings
 
     @property
     def hands_free(self) -> bool:
         """Whether the provider's turn detection ends the person's turns."""
-        return self._hands_free
+        return self._mic.hands_free
 
     @property
     def talking(self) -> bool:
         """Whether push-to-talk is down."""
-        return self._here.talking
-
-    @property
-    def owes(self) -> bool:
-        """Whether the provider owes something, so that silence on the wire is suspicious."""
-        return self.online and self._slot.busy
+        return self._mic.talking
 
     # ----------------------------------------------------------------- connection
 
     def _session_created(self, event: ev.SessionCreated) -> None:
         self._outbox.online = True
-        self._mic_ms = 0.0
         self._outbox.send(ev.UpdateSession(self.settings))
         for entry in self.transcript.entries:
             self._replay(entry)
-        self._outbox.do(ev.CloseMic(closed=not self._hands_free))
+        self._mic.connected()
 
     def _replay(self, entry: Entry) -> None:
         if isinstance(entry, Item) and entry.shown.strip() and not entry.hidden:
@@ -172,16 +154,11 @@ class Conversation:
         self._slot.reset()
         self._hung = False
         self._timers.pop("owed", None)
-        self._here.user_speaking = self._here.talking = False
+        self._here.user_speaking = self._mic.talking = False
         self._calls.connection_lost(self._now)
         self._replies.connection_lost()
 
     # ----------------------------------------------------------------- the person
-
-    def _mic(self, block: ev.MicBlock) -> None:
-        if self.online and (self._hands_free or self._here.talking):
-            self._mic_ms += self._settings.input_format.ms(len(block.pcm))
-            self._outbox.send(ev.AppendAudio(block.pcm))
 
     def _type(self, typed: ev.Typed) -> None:
         text = typed.text.strip()
@@ -189,11 +166,8 @@ class Conversation:
             return
         self._stop_everything()
         self._here.user_speaking = False
-        self._drop_talk()
-        self._typed += 1
-        item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED)
-        self.transcript.add(item)
-        self._outbox.changed(item)
+        self._mic.drop()
+        item = self._person.typed(text)
         self._outbox.send(ev.CreateMessage(item.item_id, Role.USER.value, text))
         self._slot.wanted = True
         self._turn = Turn(self._now)
@@ -208,52 +182,30 @@ class Conversation:
         self._calls.interrupt(self._now)
 
     def _talk(self, talk: ev.Talk) -> None:
-        if self._hands_free or not self.online or talk.on is self._here.talking:
+        mic = self._mic
+        if mic.hands_free or not self.online or talk.on is mic.talking:
             return
-        self._here.talking = talk.on
         if talk.on:
             self._slot.wanted = False
             self._barge_in(provider_cancels=False)
-            self._mic_ms = 0.0
-            self._outbox.send(ev.ClearAudio())
-            self._outbox.do(ev.CloseMic(closed=False))
-            return
-        self._outbox.do(ev.CloseMic(closed=True))
-        if self._mic_ms < MIN_TALK_MS:
-            self._outbox.send(ev.ClearAudio())
-            self._outbox.do(
-                ev.Notice("That was too short to hear.", hint="Talk, then press the key again.")
-            )
-            return
-        self._outbox.send(ev.CommitAudio())
-        self._turn = Turn(self._now)
-        self._slot.wanted = not self._can.commit_starts_response
-        self._timers["owed"] = self._now + OWED_S
-
-    def _drop_talk(self) -> None:
-        """Push-to-talk was overtaken by something else: nothing of it is committed."""
-        if self._here.talking:
-            self._here.talking = False
-            self._outbox.send(ev.ClearAudio())
-            self._outbox.do(ev.CloseMic(closed=True))
+            mic.press()
+        elif mic.release():
+            self._turn = Turn(self._now)
+            self._slot.wanted = not self._can.commit_starts_response
+            self._timers["owed"] = self._now + OWED_S
 
     def _set_hands_free(self, mode: ev.HandsFree) -> None:
-        if mode.on is self._hands_free:
-            return
-        self._here.talking = self._here.user_speaking = False
-        self._hands_free = mode.on
-        if self.online:
-            self._outbox.send(ev.UpdateSession(self.settings))
-            self._outbox.send(ev.ClearAudio())
-        self._outbox.do(ev.CloseMic(closed=not mode.on))
+        if mode.on is not self._mic.hands_free:
+            self._here.user_speaking = False
+            self._mic.set_hands_free(mode.on)
 
     # ----------------------------------------------------------------- the person's speech
 
     def _speech_started(self, event: ev.SpeechStarted) -> None:
         self._here.user_speaking = True
         self._timers.pop("owed", None)
-        self._user_item(event.item_id)
-        detection = self._detection
+        self._person.spoken(event.item_id)
+        detection = self._mic.detection
         if detection is None or detection.interrupt_response:
             self._barge_in(provider_cancels=True)
         elif self._here.held:
@@ -261,19 +213,17 @@ class Conversation:
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
         self._here.user_speaking = False
-        behind_ms = self._mic_ms - event.audio_end_ms if event.audio_end_ms else 0.0
+        behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
         self._turn = Turn(self._now - min(max(behind_ms, 0.0), 5_000.0) / 1000)
         self._expect_answer()
 
     def _committed(self, event: ev.InputCommitted) -> None:
         self._here.user_speaking = False
-        if event.item_id in self._nudges:
-            return
-        self._user_item(event.item_id, event.previous_item_id)
+        self._person.spoken(event.item_id, event.previous_item_id)
         self._expect_answer()
 
     def _expect_answer(self) -> None:
-        detection = self._detection
+        detection = self._mic.detection
         if detection is not None and detection.create_response:
             self._slot.wanted = False
             if not self._slot.busy:
@@ -282,38 +232,15 @@ class Conversation:
     def _user_transcript(self, event: ev.UserTranscript) -> None:
         if event.usage:
             self._count(event.usage)
-        if event.item_id in self._nudges:
-            return
-        item = self._user_item(event.item_id)
-        if event.replace or event.final:
-            item.text = event.text or ("" if event.final else item.text)
-        else:
-            item.text += event.text
-        if event.final:
-            item.status, item.error = ItemStatus.COMPLETED, event.error
-            if not item.text.strip() and not event.error:
-                self._timers.pop("owed", None)
-                self._outbox.remove(item)
-                return
-        self._outbox.changed(item)
-
-    def _idle_timeout(self, event: ev.IdleTimeout) -> None:
-        self._nudges.add(event.item_id)
-
-    def _user_item(self, item_id: str, after: str | None = None) -> Item:
-        item = self.transcript.item(item_id)
-        if item is None:
-            item = Item(item_id, Role.USER, spoken=True)
-            self.transcript.add(item, after)
-            self._outbox.changed(item)
-        return item
+        if not self._person.understood(event):
+            self._timers.pop("owed", None)
 
     # ----------------------------------------------------------------- barge-in
 
     def _local_speech(self, heard: ev.LocalSpeech) -> None:
         if not heard.confirmed:
             return
-        if not (self._hands_free and self._replies.sounding):
+        if not (self._mic.hands_free and self._replies.sounding):
             self._outbox.do(ev.ResumePlayback())
         elif self._here.user_speaking:
             self._barge_in(provider_cancels=True)
@@ -368,7 +295,7 @@ class Conversation:
             if slot.state not in {SlotState.IDLE, SlotState.REQUESTED}:
                 return False
             self._begin(response_id)
-        self._slot_seen = self._now
+        self._slot.seen_at = self._now
         return response_id not in slot.dead
 
     def _response_done(self, event: ev.ResponseDone) -> None:
@@ -399,14 +326,6 @@ class Conversation:
         elif event.kind is ev.ItemKind.TOOL_CALL and event.call_id:
             self._calls.entry(event.response_id, event.item_id, event.call_id, event.name or "")
 
-    # ----------------------------------------------------------------- what is heard
-
-    def _playback_stopped(self, event: ev.PlaybackStopped) -> None:
-        self._replies.stopped(event.heard, self._now)
-
-    def _speaker_changed(self, event: ev.SpeakerChanged) -> None:
-        self._replies.set_speaker(event.present)
-
     def _answered(self, response_id: str) -> None:
         turn = self._turn
         if turn is None or turn.response_id != response_id:
@@ -418,18 +337,9 @@ class Conversation:
 
     # ----------------------------------------------------------------- tools
 
-    def _arguments(self, event: ev.ToolArgumentsDelta) -> None:
-        self._calls.arguments(event)
-
     def _call_ready(self, event: ev.ToolCallReady) -> None:
         alive = self._alive(event.response_id)
         self._calls.ready(event, self._now, alive=alive)
-
-    def _tool_finished(self, event: ev.ToolFinished) -> None:
-        self._calls.finished(event, self._now)
-
-    def _calls_cancelled(self, event: ev.ToolCallsCancelled) -> None:
-        self._calls.cancelled(event, self._now)
 
     # ----------------------------------------------------------------- errors and time
 
@@ -455,8 +365,7 @@ class Conversation:
                 self._false_alarm()
         if self._replies.stop_due is not None and self._now >= self._replies.stop_due:
             self._replies.stopped({}, self._now)
-        patience = PATIENCE_S.get(self._slot.state)
-        if patience is not None and self._now >= self._slot_seen + patience:
+        if self._slot.due is not None and self._now >= self._slot.due:
             self._give_up()
 
     def _give_up(self) -> None:
@@ -481,10 +390,11 @@ class Conversation:
         slot, here = self._slot, self._here
         if self._calls.take_finished():
             slot.wanted = True
-        if slot.may_ask and self.online and not (here.user_speaking or here.talking):
+        if slot.may_ask and self.online and not (here.user_speaking or self._mic.talking):
             slot.ask()
             self._outbox.send(ev.CreateResponse())
-        here.open_mic = self.online and self._hands_free
+        here.talking = self._mic.talking
+        here.open_mic = self.online and self._mic.hands_free
         here.sounding = self._replies.audible or (not self._replies.speaker and self._writing())
         here.owed = slot.wanted or slot.busy or "owed" in self._timers or self._replies.sounding
         here.tools = self._calls.waiting
@@ -502,16 +412,9 @@ class Conversation:
             and bool(last.text)
         )
 
-    @property
-    def _detection(self) -> TurnDetection:
-        return self._settings.turn_detection if self._hands_free else None
-
     def _count(self, usage: Usage) -> None:
         self.usage += usage
         self._outbox.do(ev.UsageChanged(self.usage))
-
-    def _nothing(self, _: object) -> None:
-        """The happening changes nothing here."""
 
 
 _OF_A_CONNECTION = frozenset(get_args(ev.Event)) - {ev.SessionCreated}
@@ -527,33 +430,29 @@ _OUTCOMES = {
 _Step = Callable[[Conversation, Any], None]
 
 
+def _nothing(conversation: Conversation, happening: object) -> None:
+    """The happening changes nothing here."""
+
+
 def _reply(step: Callable[[Replies, Any], None]) -> _Step:
     """A step that concerns the model's side alone."""
-
-    def run(conversation: Conversation, happening: Any) -> None:
-        step(conversation._replies, happening)
-
-    return run
+    return lambda c, e: step(c._replies, e)
 
 
 def _if_alive(step: _Step) -> _Step:
     """A step that is taken for living responses only."""
 
-    def run(conversation: Conversation, happening: Any) -> None:
-        if conversation._alive(happening.response_id):
-            step(conversation, happening)
-
-    return run
+    return lambda c, e: step(c, e) if c._alive(e.response_id) else None
 
 
 _C = Conversation
 _ON: dict[type[Any], _Step] = {
     # the connection
     ev.SessionCreated: _C._session_created,
-    ev.SessionUpdated: _C._nothing,
+    ev.SessionUpdated: _nothing,
     ev.Disconnected: _C._disconnected,
     # the person
-    ev.MicBlock: _C._mic,
+    ev.MicBlock: lambda c, e: c._mic.block(e),
     ev.Typed: _C._type,
     ev.Interrupt: _C._interrupt,
     ev.Talk: _C._talk,
@@ -562,22 +461,22 @@ _ON: dict[type[Any], _Step] = {
     ev.SpeechStarted: _C._speech_started,
     ev.SpeechStopped: _C._speech_stopped,
     ev.InputCommitted: _C._committed,
-    ev.InputCleared: _C._nothing,
-    ev.IdleTimeout: _C._idle_timeout,
+    ev.InputCleared: _nothing,
+    ev.IdleTimeout: lambda c, e: c._person.not_a_turn(e),
     ev.UserTranscript: _C._user_transcript,
     # the person's speech, as the sound side hears it
     ev.LocalSpeech: _C._local_speech,
-    ev.LocalSpeechEnded: _C._nothing,
+    ev.LocalSpeechEnded: _nothing,
     # the provider's items
-    ev.ItemAdded: _C._nothing,
-    ev.ItemDeleted: _C._nothing,
-    ev.ItemTruncated: _C._nothing,
-    ev.ItemRetrieved: _C._nothing,
+    ev.ItemAdded: _nothing,
+    ev.ItemDeleted: _nothing,
+    ev.ItemTruncated: _nothing,
+    ev.ItemRetrieved: _nothing,
     # responses
     ev.ResponseCreated: _C._response_created,
     ev.ResponseDone: _C._response_done,
     ev.OutputItemAdded: _if_alive(_C._item_added),
-    ev.OutputItemDone: _C._nothing,
+    ev.OutputItemDone: _nothing,
     ev.AudioDelta: _if_alive(_reply(Replies.audio)),
     ev.AudioDone: _if_alive(_reply(Replies.audio_done)),
     ev.TextDelta: _if_alive(_reply(Replies.text)),
@@ -586,17 +485,17 @@ _ON: dict[type[Any], _Step] = {
     ev.PlaybackStarted: _reply(Replies.playback_started),
     ev.Heard: _reply(Replies.heard),
     ev.PlaybackFinished: _reply(Replies.playback_finished),
-    ev.PlaybackStopped: _C._playback_stopped,
-    ev.SpeakerChanged: _C._speaker_changed,
+    ev.PlaybackStopped: lambda c, e: c._replies.stopped(e.heard, c._now),
+    ev.SpeakerChanged: lambda c, e: c._replies.set_speaker(e.present),
     # tools
-    ev.ToolArgumentsDelta: _C._arguments,
+    ev.ToolArgumentsDelta: lambda c, e: c._calls.arguments(e),
     ev.ToolCallReady: _C._call_ready,
-    ev.ToolCallsCancelled: _C._calls_cancelled,
-    ev.ToolFinished: _C._tool_finished,
+    ev.ToolCallsCancelled: lambda c, e: c._calls.cancelled(e, c._now),
+    ev.ToolFinished: lambda c, e: c._calls.finished(e, c._now),
     # errors and time
-    ev.RateLimits: _C._nothing,
+    ev.RateLimits: _nothing,
     ev.ProviderError: _C._provider_error,
-    ev.Unmapped: _C._nothing,
+    ev.Unmapped: _nothing,
     ev.Tick: _C._tick,
 }
 """What each happening sets off: the whole conversation at a glance."""

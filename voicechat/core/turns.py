@@ -64,6 +64,10 @@ TRANSITIONS: dict[SlotState, dict[Trigger, SlotState]] = {
 """state -> trigger -> next state; a trigger that is not listed changes nothing."""
 
 
+PATIENCE_S = {_S.REQUESTED: 15.0, _S.RUNNING: 15.0, _S.CANCELLING: 3.0, _S.REFUSED: 2.0}
+"""Seconds without any sign of a response until it is given up, by state of the slot."""
+
+
 class RecentIds:
     """Remembers the last `size` ids it was told; older ones are forgotten."""
 
@@ -94,6 +98,8 @@ class ResponseSlot:
     """A response shall be asked for as soon as the slot is idle. A queue of one."""
     doomed: bool = False
     """The response that was asked for is no longer wanted: cancel it when it is created."""
+    seen_at: float = 0.0
+    """When there was the last sign of the response, or the state changed; seconds."""
     dead: RecentIds = field(default_factory=RecentIds)
     """Responses of which nothing may be played or shown any more."""
     ended: RecentIds = field(default_factory=RecentIds)
@@ -108,6 +114,12 @@ class ResponseSlot:
     def may_ask(self) -> bool:
         """Whether `ask` would be in order now."""
         return self.wanted and self.state is SlotState.IDLE
+
+    @property
+    def due(self) -> float | None:
+        """When the response will be overdue."""
+        patience = PATIENCE_S.get(self.state)
+        return None if patience is None else self.seen_at + patience
 
     def fire(self, trigger: Trigger) -> bool:
         """Take the transition; False when the trigger means nothing in this state."""

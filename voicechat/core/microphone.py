@@ -1,0 +1,85 @@
+"""When the person's sound is sent, and who ends their turn.
+
+Hands-free, everything is sent and the provider finds the turns. With push-to-talk only what is
+said while the key is down is sent, and letting go ends the turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voicechat.core import events as ev
+from voicechat.core.outbox import Outbox
+from voicechat.core.settings import SessionSettings, TurnDetection
+
+MIN_TALK_MS = 150.0
+"""Push-to-talk shorter than this is a slip; providers refuse commits under 100 ms."""
+
+
+class Microphone:
+    """The way of the person's sound to the provider."""
+
+    def __init__(self, outbox: Outbox, settings: SessionSettings, *, hands_free: bool) -> None:
+        self.hands_free = hands_free
+        self.talking = False
+        """Push-to-talk is down."""
+        self.sent_ms = 0.0
+        """Sound sent on this connection (with push-to-talk: in this turn)."""
+        self._outbox = outbox
+        self._settings = settings
+
+    @property
+    def settings(self) -> SessionSettings:
+        """The session's settings in force: without hands-free there is no turn detection."""
+        return self._settings if self.hands_free else replace(self._settings, turn_detection=None)
+
+    @property
+    def detection(self) -> TurnDetection:
+        """The turn detection in force."""
+        return self._settings.turn_detection if self.hands_free else None
+
+    def connected(self) -> None:
+        """A new connection: it has heard nothing yet."""
+        self.sent_ms = 0.0
+        self._outbox.do(ev.CloseMic(closed=not self.hands_free))
+
+    def block(self, event: ev.MicBlock) -> None:
+        """A block of sound was captured."""
+        if self._outbox.online and (self.hands_free or self.talking):
+            self.sent_ms += self._settings.input_format.ms(len(event.pcm))
+            self._outbox.send(ev.AppendAudio(event.pcm))
+
+    def press(self) -> None:
+        """Push-to-talk goes down."""
+        self.talking = True
+        self.sent_ms = 0.0
+        self._outbox.send(ev.ClearAudio())
+        self._outbox.do(ev.CloseMic(closed=False))
+
+    def release(self) -> bool:
+        """Push-to-talk comes up. True when a turn was committed, False when it was a slip."""
+        self.talking = False
+        self._outbox.do(ev.CloseMic(closed=True))
+        if self.sent_ms >= MIN_TALK_MS:
+            self._outbox.send(ev.CommitAudio())
+            return True
+        self._outbox.send(ev.ClearAudio())
+        self._outbox.do(
+            ev.Notice("That was too short to hear.", hint="Talk, then press the key again.")
+        )
+        return False
+
+    def drop(self) -> None:
+        """Something overtook push-to-talk: nothing of it is committed."""
+        if self.talking:
+            self.talking = False
+            self._outbox.send(ev.ClearAudio())
+            self._outbox.do(ev.CloseMic(closed=True))
+
+    def set_hands_free(self, on: bool) -> None:
+        """Choose who ends the person's turns."""
+        self.talking = False
+        self.hands_free = on
+        self._outbox.send(ev.UpdateSession(self.settings))
+        self._outbox.send(ev.ClearAudio())
+        self._outbox.do(ev.CloseMic(closed=not on))
