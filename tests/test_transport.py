@@ -117,6 +117,7 @@ async def test_a_large_frame_comes_in_and_a_giant_one_ends_the_epoch():
         assert len(await anext(frames)) == 5_000_000
         with pytest.raises(ConnectionLost) as caught:
             await anext(frames)
+        assert "too large" in str(caught.value)
         assert caught.value.retry
 
 

@@ -90,7 +90,8 @@ class Peer:
     def closed(self, closed: ConnectionClosed) -> ConnectionLost:
         """It closed the connection, or the connection broke."""
         if closed.rcvd is None:
-            why = "sent what no endpoint may send" if closed.sent else "broke off the connection"
+            ours = closed.sent.code if closed.sent else 1006
+            why = _COMPLAINTS.get(ours, "sent what no endpoint may send")
             return ConnectionLost(f"{self.host} {why}.")
         code = closed.rcvd.code
         sentence = _ENDINGS.get(code, f"closed the connection with code {code}")
@@ -181,6 +182,7 @@ _ENDINGS = {
     1012: "is restarting",
     1013: "is overloaded",
 }
+_COMPLAINTS = {1006: "broke off the connection", 1009: "sent a frame that is too large"}
 _FINAL = frozenset({1002, 1003, 1007, 1008, 1010, 3000, 3003, 4001, 4003, 4400, 4401, 4403, 4404})
 """Close codes with which a peer says that the same would fail again."""
 
