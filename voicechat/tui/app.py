@@ -1,8 +1,7 @@
 """The terminal app around one session, and its way out.
 
-Whatever ends it, the terminal is given back, and the person gets one sentence and the
-script an exit code: 0 for leaving, the error's own code when the session cannot go on,
-1 for a crash, 128 + n for a signal.
+Whatever ends it, the terminal is given back before anything is told. The exit code is 0 for
+leaving and 128 + n for a signal; errors are raised to the caller of `run`.
 """
 
 from __future__ import annotations
@@ -10,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -25,7 +22,6 @@ from textual.worker import Worker, WorkerFailed
 
 from voicechat.errors import VoicechatError
 from voicechat.session import Session
-from voicechat.tui import crash
 from voicechat.tui.conversation import ConversationScreen
 from voicechat.tui.keys import KEYS, Key
 from voicechat.tui.plain import ControlNet
@@ -96,11 +92,15 @@ class VoicechatApp(App[None]):
 
     async def action_quit(self) -> None:
         """End the session and leave."""
+        await self._leave(self.failure.exit_code if self.failure else 0)
+
+    async def _leave(self, code: int) -> None:
+        """Give the session time to end what it started, then leave with this exit code."""
         self._session.close()
         if self._talk is not None and self._talk.is_running:
             with suppress(TimeoutError, asyncio.CancelledError, WorkerFailed):
                 await asyncio.wait_for(self._talk.wait(), GOODBYE)
-        self.exit(return_code=self.failure.exit_code if self.failure else 0)
+        self.exit(return_code=code)
 
     async def action_leave(self) -> None:
         """Ctrl+C with nothing to copy: the second one in a row leaves."""
@@ -121,19 +121,18 @@ class VoicechatApp(App[None]):
                     loop.add_signal_handler(number, self._end_by_signal, number)
 
     def _end_by_signal(self, number: int) -> None:
-        self._session.close()
-        self.exit(return_code=128 + number)
+        self.call_later(self._leave, 128 + number)
 
     def _fatal_error(self) -> None:
-        """Textual prints every local variable here; this tells one sentence instead."""
-        error = self._exception
-        if isinstance(error, WorkerFailed):
-            error = error.error  # type: ignore[assignment]
-        told = error or RuntimeError("unknown")
-        text = crash.sentence(told, crash.write_report(told))
-        self._exit_renderables.append(Text(text))
+        """Leave quietly; Textual would print every local variable here, keys among them."""
         self._session.close()
         self._close_messages_no_wait()
+
+    @property
+    def crash(self) -> BaseException | None:
+        """The error nobody expected, if one ended the app."""
+        error = self._exception
+        return error.error if isinstance(error, WorkerFailed) else error
 
     # ---------------------------------------------------------------- commands
 
@@ -157,11 +156,13 @@ class VoicechatApp(App[None]):
 def run(session: Session) -> int:
     """Show the session until the person leaves; the result is the exit code.
 
-    A failure is told on stderr in one sentence, after the terminal was given back.
+    Whatever happens, the terminal is given back first. Then what ended the app is raised: the
+    `VoicechatError` for which the session could not go on, or the error nobody expected; the
+    caller tells it in one sentence.
     """
     app = VoicechatApp(session)
     app.run()
-    if app.failure is not None:
-        print(f"voicechat: {app.failure}", file=sys.stderr)  # noqa: T201
-        return app.return_code or app.failure.exit_code
+    error = app.crash or app.failure
+    if error is not None:
+        raise error
     return app.return_code or 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass
+from time import monotonic
 
 from textual import events
 from textual.message import Message
@@ -82,6 +82,8 @@ class Composer(TextArea):
         self._recalled = 0
         """How many messages back the shown one is; 0 for what is being typed."""
 
+    # Textual calls the handlers of every base class itself, unless the default is prevented.
+
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "space" and self.space_talks and not self.text:
             event.stop()
@@ -95,16 +97,13 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self.send()
-        else:
-            await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
-        self._pasted_at = time.monotonic()
-        await super()._on_paste(event)
+        self._pasted_at = monotonic()
 
     @property
     def _pasting(self) -> bool:
-        return time.monotonic() - self._pasted_at < AFTER_PASTE
+        return monotonic() - self._pasted_at < AFTER_PASTE
 
     def send(self) -> None:
         """Hand over what is typed, if it is more than blanks, and begin anew."""
@@ -119,7 +118,7 @@ class Composer(TextArea):
     # ---------------------------------------------------------------- talking
 
     def _talk(self) -> None:
-        if self._space.press(time.monotonic()):
+        if self._space.press(monotonic()):
             self.post_message(self.TalkKey())
         elif self._space.held:
             if self._release is not None:

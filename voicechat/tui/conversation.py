@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from voicechat.core.events import Floor, Notice
+from voicechat.core.events import Floor, Level, Notice
 from voicechat.session import Link, Session, SoundChanged
 from voicechat.tui.changes import Changes
 from voicechat.tui.composer import Composer
@@ -28,7 +28,12 @@ FRAME = 1 / 15
 """Seconds between two looks at what changed: faster than words are spoken."""
 
 _PRIORITY = {"earlier", "later"}
-_SEVERITY = {"info": "information", "warning": "warning", "error": "error"}
+_SEVERITIES = {
+    Level.INFO: ("information", ""),
+    Level.WARNING: ("warning", "▲ "),
+    Level.ERROR: ("error", "✗ "),
+}
+"""Textual's name of a notice's level, and the sign that tells it without colour."""
 
 
 def greeting(session: Session) -> Content:
@@ -78,7 +83,7 @@ class ConversationScreen(Screen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         # Class names by height and width in cells; the style sheet tells what they change.
-        self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-high")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-flat"), (12, "-low"), (20, "-high")]
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (100, "-wide")]
         self._session = session
         self._changes = Changes()
@@ -137,9 +142,9 @@ class ConversationScreen(Screen[None]):
         self._mode_changed()
 
     def _show_notice(self, notice: Notice) -> None:
-        text = f"{notice.text} {notice.hint}".strip()
+        severity, sign = _SEVERITIES[notice.level]
+        text = f"{sign}{notice.text} {notice.hint}".strip()
         timeout = 10 if notice.hint else 5
-        severity = _SEVERITY[notice.level]
         self.app.notify(
             plain(text).plain,
             severity=severity,  # type: ignore[arg-type]

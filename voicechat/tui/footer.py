@@ -12,6 +12,8 @@ from textual.widgets import Static
 from voicechat.tui.entries import QUIET
 from voicechat.tui.keys import KEYS, shown
 
+_GAP = Content("  ")
+
 
 class KeyLine(Static):
     """The keys that do something now, as many as fit; what is greyed out does nothing just now.
@@ -32,28 +34,28 @@ class KeyLine(Static):
     def render(self) -> Content:
         """The line for the width there is."""
         room = self.content_size.width
-        line = Content("")
-        for binding, word, enabled in self._shown():
-            part = self._part(binding, word, enabled)
-            gap = "  " if line else ""
-            if line.cell_length + len(gap) + part.cell_length > room:
-                continue
-            line = Content.assemble(line, gap, part)
+        found = self._shown()
+        line = _GAP.join([part for part, _ in found])
+        if line.cell_length > room:
+            line = _GAP.join([part for part, enabled in found if enabled])
+        while line.cell_length > room and found:
+            found.pop()
+            line = _GAP.join([part for part, enabled in found if enabled])
         return line
 
-    def _shown(self) -> list[tuple[Binding, str, bool]]:
-        """Binding, word and whether it works now, in the order of the table; no hidden ones."""
+    def _shown(self) -> list[tuple[Content, bool]]:
+        """Each key and whether it works now, in the order of the table; no hidden ones."""
         active: dict[str, tuple[Binding, bool]] = {}
         for _, binding, enabled, _tooltip in self.screen.active_bindings.values():
             active.setdefault(binding.id or "", (binding, enabled))
         return [
-            (active[key.action][0], key.word, active[key.action][1])
+            (self._part(*active[key.action], key.word), active[key.action][1])
             for key in KEYS
             if key.word and key.action in active
         ]
 
     @staticmethod
-    def _part(binding: Binding, word: str, enabled: bool) -> Content:
+    def _part(binding: Binding, enabled: bool, word: str) -> Content:
         name = shown(binding.key)
         if not enabled:
             return Content(f"{name} {word}").stylize("$foreground 30%")

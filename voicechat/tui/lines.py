@@ -65,8 +65,9 @@ class EntryLine(Static):
     """One entry of the conversation. Give it the entry again with `show` when that changed."""
 
     def __init__(self, entry: Entry) -> None:
-        self._reading = read(entry)
-        super().__init__(Beside(self._reading), markup=False)
+        self.reading = read(entry)
+        """What is drawn."""
+        super().__init__(Beside(self.reading), markup=False)
 
     def show(self, entry: Entry) -> bool:
         """Draw the entry as it is now; says whether anything was to draw.
@@ -76,9 +77,9 @@ class EntryLine(Static):
         return self._draw(read(entry))
 
     def _draw(self, reading: Reading) -> bool:
-        if reading.is_same(self._reading):
+        if reading.is_same(self.reading):
             return False
-        self._reading = reading
+        self.reading = reading
         visual = Beside(reading)
         width = self.content_size.width
         higher = visual.get_height(self.styles.get_rules(), width) != self.content_size.height
