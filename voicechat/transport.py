@@ -6,7 +6,7 @@ Nothing here waits for ever, and nothing queues without a bound:
     control out     the caller waits until its frames are written, at most 2 s
     sound out       about 500 ms may wait; then the oldest block is dropped and counted
     everything in   the library stops reading behind 16 frames that nobody took
-    life            any frame or pong; a ping every 2 s, given up after 9 s without a sign
+    life            any frame or pong; a ping every 2 s, given up after 7.5 s without a sign
     closing         0.5 s
 
 Frames leave in the order they were given, sound and control alike. No key gets into a log or an
@@ -37,7 +37,7 @@ DIAL_SECONDS = 10.0
 SEND_SECONDS = 2.0
 CLOSE_SECONDS = 0.5
 PING_SECONDS = 2.0
-PATIENCE_SECONDS = 9.0
+PATIENCE_SECONDS = 7.5
 LARGEST_FRAME = 16 << 20
 """Bytes of one incoming frame."""
 SOUND_QUEUED = 32 << 10
