@@ -73,7 +73,7 @@ async def test_who_may_come_in(path: str, headers: dict[str, str], status: int) 
         assert found == status
         assert ("error" in body) == (status != 200)
         assert TOKEN not in str(body)
-        assert stage.app.connections == 0
+        assert stage.app.live == []
 
 
 async def test_crowd_is_turned_away_and_a_free_place_is_given_again() -> None:
@@ -94,7 +94,7 @@ async def test_crowd_is_turned_away_and_a_free_place_is_given_again() -> None:
 
 async def gone(stage: Scene, left: int = 0) -> None:
     """Wait until so many connections are left."""
-    await until(lambda: stage.app.connections <= left)
+    await until(lambda: len(stage.app.live) <= left)
 
 
 def frame(kind: str, **fields: Any) -> str:

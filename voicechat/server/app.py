@@ -69,15 +69,11 @@ class App:
             options.voice,
         )
         self._front = Front(self.token, options.model, not options.allow_remote)
-        self._live: list[Pipeline] = []
+        self.live: list[Pipeline] = []
+        """The connections, the newest last."""
         self._unsaid: deque[str] = deque(maxlen=16)
         self._server: Server | None = None
         engines.mind.on_nudge = self._nudge
-
-    @property
-    def connections(self) -> int:
-        """How many clients are connected."""
-        return len(self._live)
 
     @property
     def url(self) -> str:
@@ -126,13 +122,13 @@ class App:
     # ----------------------------------------------------------------- connections
 
     def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
-        answer = self._front.judge(request, len(self._live) >= self._options.max_connections)
+        answer = self._front.judge(request, len(self.live) >= self._options.max_connections)
         if answer is not None and answer.status_code != HTTPStatus.OK:
             _log.info("refused a request with status %d", answer.status_code)
         return answer
 
     async def _converse(self, socket: ServerConnection) -> None:
-        if len(self._live) >= self._options.max_connections:
+        if len(self.live) >= self._options.max_connections:
             await socket.close(1013, "all connections are in use")
             return
         code, reason = 1000, ""
@@ -157,7 +153,7 @@ class App:
         )
         async with asyncio.TaskGroup() as tasks:
             pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.room)
-            self._live.append(pipeline)
+            self.live.append(pipeline)
             try:
                 tasks.create_task(outbox.drain(lambda frame: socket.send(frame, text=True)))
                 tasks.create_task(self._expire(protocol, outbox))
@@ -168,7 +164,7 @@ class App:
                     await outbox.room()
                 raise _Ended
             finally:
-                self._live.remove(pipeline)
+                self.live.remove(pipeline)
                 pipeline.close()
 
     async def _expire(self, protocol: Protocol, outbox: Outbox) -> None:
@@ -181,8 +177,8 @@ class App:
 
     def _nudge(self, words: str) -> None:
         """The mind wants to speak: on the newest connection, or on the next one."""
-        if self._live:
-            self._live[-1].nudge(words)
+        if self.live:
+            self.live[-1].nudge(words)
         else:
             self._unsaid.append(words)
 

@@ -90,7 +90,8 @@ class Pipeline:
         """16 kHz sound from before a possible beginning of speech."""
         self._utterance: Utterance | None = None
         self._blips: set[str] = set()
-        self._idle: asyncio.TimerHandle | None = None
+        self.idle_timer: asyncio.TimerHandle | None = None
+        """Runs while nobody speaks, if the session has an idle timeout."""
         self._configure()
         self._flush()
 
@@ -111,6 +112,8 @@ class Pipeline:
         """The client is gone: stop everything that the task group does not."""
         self._stop_idle()
         self._drop()
+        # The resampler's library complains about streams that live until the process ends.
+        self._resampler = Resampler(EARS_RATE, EARS_RATE)
 
     # ----------------------------------------------------------------- actions
 
@@ -311,12 +314,12 @@ class Pipeline:
         self._stop_idle()
         since, delay = self._clock_ms, (idle_ms + reply.audio_ms) / 1000
         loop = asyncio.get_running_loop()
-        self._idle = loop.call_later(delay, lambda: self._do_all(self.protocol.idle(since)))
+        self.idle_timer = loop.call_later(delay, lambda: self._do_all(self.protocol.idle(since)))
 
     def _stop_idle(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
+            self.idle_timer = None
 
 
 def _pcm_size(ms: float) -> int:

@@ -1,0 +1,187 @@
+"""A connection at work, over a real socket: broken engines, noises, formats, what is passed on."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+from scripted import scene, silence, tone
+from test_conversation_over_socket import append, events_until, kinds
+
+from voicechat.errors import ServerError
+from voicechat.server.engines.interfaces import Say
+from voicechat.server.sound import Format
+
+
+async def respond(connection: Any, **response: Any) -> dict[str, Any]:
+    """Ask for a response and give it when it is done."""
+    await connection.response.create(response=response)
+    found: dict[str, Any] = (await events_until(connection, "response.done"))[-1]["response"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [(ServerError("No model.", "Start one."), "No model. Start one."), (KeyError("x"), "internal")],
+)
+async def test_mind_that_fails_fails_one_response(
+    failure: Exception, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(request: Any) -> Any:
+        raise failure
+
+    caplog.set_level(logging.CRITICAL, "voicechat.server.pipeline")
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        working, stage.mind.answer = stage.mind.answer, fail
+        response = await respond(connection)
+        assert response["status"] == "failed"
+        assert told in response["status_details"]["error"]["message"]
+        stage.mind.answer = working
+        assert (await respond(connection))["status"] == "completed"
+
+
+async def test_ears_that_fail_are_told_and_the_mind_still_answers() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        stage.ears.error = ServerError("The recogniser crashed.")
+        await append(connection, silence(300) + tone(600) + silence(900))
+        events = await events_until(connection, "response.done")
+    assert "conversation.item.input_audio_transcription.failed" in kinds(events)
+    assert stage.mind.requests[0].messages[-1].text == ""
+
+
+async def test_noise_without_words_gets_an_empty_response() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        await append(connection, silence(300) + tone(150) + silence(900))
+        events = await events_until(connection, "response.done")
+        assert events[-1]["response"]["output"] == []
+        assert stage.mind.requests == []
+        stage.ears.texts = ["yes"]
+        await append(connection, tone(150) + silence(900))
+        await events_until(connection, "response.done")
+        assert stage.mind.requests[0].messages[-1].text == "yes"
+
+
+@pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
+async def test_telephone_sound_in_and_out(kind: str) -> None:
+    form = Format(kind)
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        stage.ears.texts = ["hello"]
+        audio = {"input": {"format": {"type": kind}}, "output": {"format": {"type": kind}}}
+        await connection.session.update(session={"type": "realtime", "audio": audio})
+        pcm = silence(400, 8_000) + tone(800, 8_000) + silence(900, 8_000)
+        sound = form.encode(np.frombuffer(pcm, "<i2").astype(np.int16))
+        for start in range(0, len(sound), 160):
+            block = base64.b64encode(sound[start : start + 160]).decode()
+            await connection.input_audio_buffer.append(audio=block)
+        events = await events_until(connection, "response.done")
+    started = next(event for event in events if event["type"].endswith("speech_started"))
+    assert abs(started["audio_start_ms"] - 100) < 40
+    assert stage.mind.requests[0].messages[-1].text == "hello"
+    reply = b"".join(
+        base64.b64decode(event["delta"])
+        for event in events
+        if event["type"] == "response.output_audio.delta"
+    )
+    samples = form.decode(reply)
+    # Three words of 100 ms, at the loudness they were spoken with.
+    assert abs(len(samples) - 2400) < 10
+    assert 7_000 < np.abs(samples.astype(int)).max() < 9_000
+
+
+async def test_push_to_talk_takes_exactly_what_was_sent() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        stage.ears.texts = ["hello"]
+        audio = {"input": {"turn_detection": None}}
+        await connection.session.update(session={"type": "realtime", "audio": audio})
+        await connection.input_audio_buffer.clear()
+        await append(connection, tone(500))
+        await connection.input_audio_buffer.commit()
+        events = await events_until(
+            connection, "conversation.item.input_audio_transcription.completed"
+        )
+        assert "response.created" not in kinds(events)
+        assert events[-1]["transcript"] == "hello"
+        assert stage.ears.heard == [16_000]
+
+
+async def test_item_with_sound_is_recognised_before_it_is_answered() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        stage.ears.texts = ["good day"]
+        audio = base64.b64encode(tone(400)).decode()
+        content = [{"type": "input_audio", "audio": audio}]
+        await connection.conversation.item.create(
+            item={"type": "message", "role": "user", "content": content}
+        )
+        response = await respond(connection)
+    assert response["output"][0]["content"][0]["transcript"] == "You said good day."
+
+
+async def test_settings_reach_mind_and_voice() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        tool = {"type": "function", "name": "f", "description": "d", "parameters": {}}
+        audio = {"output": {"voice": "deep", "speed": 1.25}}
+        await connection.session.update(
+            session={
+                "type": "realtime",
+                "instructions": "Be kind.",
+                "tools": [tool],
+                "tool_choice": "required",
+                "audio": audio,
+            }
+        )
+        await respond(connection)
+        request = stage.mind.requests[0]
+        assert (request.instructions, request.tool_choice) == ("Be kind.", "required")
+        assert [(offer.name, offer.description) for offer in request.tools] == [("f", "d")]
+        assert stage.voice.asked[0][1:] == ("deep", 1.25)
+        await respond(connection, tool_choice="none", audio={"output": {"voice": "marin"}})
+        assert stage.mind.requests[1].tools == ()
+        assert stage.voice.asked[1][1:] == (None, 1.25)
+
+
+async def test_reply_ends_at_its_limit_of_tokens() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        stage.mind.answer = lambda request: (Say("word " * 20) for _ in range(1_000))
+        response = await respond(connection, max_output_tokens=20)
+    assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
+    assert response["usage"]["output_tokens"] < 30
+
+
+async def test_replies_beside_the_conversation_run_while_one_is_running() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        stage.voice.gate.clear()
+        await connection.response.create()
+        await events_until(connection, "response.output_audio.delta")
+        await connection.response.create(
+            response={
+                "conversation": "none",
+                "output_modalities": ["text"],
+                "input": [],
+                "metadata": {"topic": "mood"},
+            }
+        )
+        events = await events_until(connection, "response.done")
+        assert events[-1]["response"]["metadata"] == {"topic": "mood"}
+        stage.voice.gate.set()
+        assert (await events_until(connection, "response.done"))[-1]["response"]["metadata"] is None
+
+
+async def test_idle_timeout_makes_the_server_speak_up() -> None:
+    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+        vad = {"type": "server_vad", "idle_timeout_ms": 5000}
+        await connection.session.update(
+            session={"type": "realtime", "audio": {"input": {"turn_detection": vad}}}
+        )
+        await respond(connection, output_modalities=["text"])
+        (pipeline,) = stage.app.live
+        timer = pipeline.idle_timer
+        assert timer is not None
+        timer._run()
+        events = await events_until(connection, "response.done")
+    assert kinds(events)[:2] == [
+        "input_audio_buffer.timeout_triggered",
+        "input_audio_buffer.committed",
+    ]
