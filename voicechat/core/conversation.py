@@ -488,7 +488,7 @@ _ON: dict[type[Any], _Step] = {
     ev.PlaybackStopped: lambda c, e: c._replies.stopped(e.heard, c._now),
     ev.SpeakerChanged: lambda c, e: c._replies.set_speaker(e.present),
     # tools
-    ev.ToolArgumentsDelta: lambda c, e: c._calls.arguments(e),
+    ev.ToolArgumentsDelta: _if_alive(lambda c, e: c._calls.arguments(e)),
     ev.ToolCallReady: _C._call_ready,
     ev.ToolCallsCancelled: lambda c, e: c._calls.cancelled(e, c._now),
     ev.ToolFinished: lambda c, e: c._calls.finished(e, c._now),
