@@ -53,29 +53,30 @@ def guard() -> None:
         sane = termios.tcgetattr(screen)
     except termios.error:
         return
-    passed_on = {getattr(signal, name) for name in _PASSED_ON}
+    watched = {getattr(signal, name) for name in (*_PASSED_ON, "SIGCHLD")}
     lifeline, held = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Nothing may arrive between the fork and the moment both sides know what to do with it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)
+    # The guardian takes its signals one by one with `sigwait`; none may act on it otherwise.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     child = os.fork()
     if child == 0:
         os.close(held)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         threading.Thread(
             target=_outlive, args=(lifeline, screen, sane), name="lifeline", daemon=True
         ).start()
         return
-    os.close(lifeline)
     code = 1
     try:
-        for number in passed_on:
-            signal.signal(number, lambda number, _: _pass_on(child, number, screen))
+        os.close(lifeline)
+        # A default disposition may discard it even while it is waited for.
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
         # Restoring from the background must not stop the guardian.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
-        code = _wait(child, screen, sane)
+        status = _follow(child, screen, watched)
+        restore(screen, sane)
+        code = _tell_end(status)
     finally:
         os._exit(code)
 
@@ -96,15 +97,22 @@ if sys.platform != "win32":
         except termios.error:
             return False
 
-    def _wait(child: int, screen: int, sane: list[object]) -> int:
-        """Follow the child to its end; the exit code for the shell."""
+    def _follow(child: int, screen: int, watched: set[int]) -> int:
+        """Stay with the child to its end; its status as `waitpid` gives it."""
         while True:
-            _, status = os.waitpid(child, os.WUNTRACED)
-            if not os.WIFSTOPPED(status):
-                break
-            os.kill(os.getpid(), signal.SIGSTOP)
-            os.kill(child, signal.SIGCONT)
-        restore(screen, sane)
+            number = signal.sigwait(watched)
+            if number != signal.SIGCHLD:
+                _pass_on(child, number, screen)
+                continue
+            ended, status = os.waitpid(child, os.WUNTRACED | os.WNOHANG)
+            if ended and not os.WIFSTOPPED(status):
+                return status
+            if ended:
+                os.kill(os.getpid(), signal.SIGSTOP)
+                os.kill(child, signal.SIGCONT)
+
+    def _tell_end(status: int) -> int:
+        """The exit code for the shell; an unusual end is told."""
         if os.WIFEXITED(status):
             return os.WEXITSTATUS(status)
         number = os.WTERMSIG(status)
