@@ -29,6 +29,9 @@ from numpy.typing import NDArray
 RATE = 48_000
 AVAILABLE = all(shutil.which(tool) for tool in ("pulseaudio", "pactl", "paplay", "parec"))
 
+_FIRST = ("nice", "-n", "-11")
+"""Sound servers have priority on people's machines; where that is refused, nice goes on without."""
+
 _FOREIGN = ("PULSE_", "PIPEWIRE_", "ALSA_", "DBUS_", "JACK_")
 
 _DAEMON = """\
@@ -121,6 +124,7 @@ class VirtualCard:
         with (self._folder / "log").open("wb") as log:
             self._daemon = subprocess.Popen(
                 [
+                    *_FIRST,
                     *("pulseaudio", "-n", "-F", str(script), "--daemonize=no"),
                     *("--use-pid-file=no", "--exit-idle-time=-1", "--high-priority=no"),
                     *("--realtime=no", "--log-target=stderr", "--log-level=warning"),
@@ -249,7 +253,9 @@ class VirtualCard:
         return kept | self.environment | {"HOME": folder, "XDG_RUNTIME_DIR": folder}
 
     def _run(self, *command: str) -> subprocess.Popen[bytes]:
-        program = subprocess.Popen(command, env=self._private(), stdin=subprocess.DEVNULL)
+        program = subprocess.Popen(
+            [*_FIRST, *command], env=self._private(), stdin=subprocess.DEVNULL
+        )
         self._programs.append(program)
         return program
 

@@ -88,8 +88,8 @@ class Speaker:
 
     def abort(self) -> float:
         """Throw away what the device holds and go on; when it fell silent. May hang."""
-        at = time.monotonic()
         self._stream.abort()
+        at = time.monotonic()
         self._stream.start()
         return at
 
@@ -136,16 +136,16 @@ class Microphone:
 class Card:
     """What could be opened: both streams, one of them or none, and why."""
 
-    def __init__(self, settings: AudioSettings, speaker_block_ms: int) -> None:
+    def __init__(self, settings: AudioSettings, block_ms: int) -> None:
         self.speaker: Speaker | None = None
         self.microphone: Microphone | None = None
         problems: list[devices.NoSound] = []
         try:
-            self.speaker = Speaker(settings, speaker_block_ms)
+            self.speaker = Speaker(settings, block_ms)
         except devices.NoSound as problem:
             problems.append(problem)
         try:
-            self.microphone = Microphone(settings, settings.block_ms)
+            self.microphone = Microphone(settings, block_ms)
         except devices.NoSound as problem:
             problems.append(problem)
         self.problem = problems[0].problem if problems else ""

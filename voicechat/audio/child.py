@@ -6,6 +6,7 @@ of a four-byte little-endian length and a pickle. Whoever closes the pipe ends t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -164,6 +165,8 @@ def _receive(pipe: IO[bytes], inbox: queue.Queue[AudioCommand]) -> None:
 def _detach() -> None:
     """Die with the parent; leave Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -47,6 +47,8 @@ HANG_S: Final = 1.5
 """Work on the card that takes longer hangs; only another process helps then."""
 DEEP_S: Final = 0.1
 """A device that buffers more than this is silenced by throwing its buffer away."""
+_STRUGGLING: Final = 2
+"""So many drop-outs, and the next pause is used to go over to longer blocks."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 2.0)
 
 
@@ -215,7 +217,11 @@ class Engine:
             return
         if paused:
             self._forgive(now)
-        elif self._dead(now) or self._struggling():
+        elif self._dead(now):
+            self._tell_problem("The sound device stopped; it is being reopened.", "")
+            self._begin_reopening(now)
+        elif self._struggling():
+            self._block_ms = SAFE_MS
             self._begin_reopening(now)
 
     def _take_over(self, opening: Surgery[Card], now: float) -> None:
@@ -268,16 +274,13 @@ class Engine:
         return (
             speaker is not None
             and speaker.block_ms < SAFE_MS
-            and speaker.underflows >= 3
+            and speaker.underflows >= _STRUGGLING
+            and not self._playback.sounding
             and not self._playback.stopping
         )
 
     def _begin_reopening(self, now: float) -> None:
         card, self._card = self._card, None
-        if card is not None and card.speaker is not None and card.speaker.underflows >= 3:
-            self._block_ms = SAFE_MS
-        else:
-            self._tell_problem("The sound device stopped; it is being reopened.", "")
         self._failures += 1
         self._retry_at = now + _RETRIES_S[min(self._failures, len(_RETRIES_S) - 1)] + GAP_S
         self._opening = Surgery(lambda: self._reopen(card))
