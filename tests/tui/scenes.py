@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+from corpus import ESCAPES
 from scripted_session import ScriptedSession
 
-from voicechat.core.events import Floor
+from voicechat.core.events import Floor, Notice
 from voicechat.core.items import ItemStatus, Role, ToolState, Usage
 
 STORY = (
@@ -63,3 +66,19 @@ def noted(session: ScriptedSession) -> None:
     session.you("I would like", status=ItemStatus.IN_PROGRESS)
     session.turn_to(Floor.HEARING)
     session.levels(-12.0, -100.0)
+
+
+def hostile(session: ScriptedSession) -> None:
+    """Text that would steer a terminal, wherever text from outside can stand."""
+    session.model = session.voice = ESCAPES[0]
+    for text in ESCAPES:
+        session.you(text)
+        session.call(text, text, ToolState.DONE, output=text)
+        session.notice(Notice(text))
+    session.voiced("the end of it")
+
+
+def crashing(session: ScriptedSession) -> None:
+    """An error nobody expected, with a secret beside it."""
+    secret = os.environ["SECRET_OF_TEST"]
+    raise RuntimeError(f"{len(secret)} characters were wrong")

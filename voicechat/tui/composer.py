@@ -11,6 +11,8 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from voicechat.core.text import clean
+
 FIRST_REPEAT = 0.7
 """Seconds in which a second press is the keyboard repeating, not the person."""
 NEXT_REPEAT = 0.2
@@ -106,8 +108,8 @@ class Composer(TextArea):
         return monotonic() - self._pasted_at < AFTER_PASTE
 
     def send(self) -> None:
-        """Hand over what is typed, if it is more than blanks, and begin anew."""
-        text = self.text.strip()
+        """Hand over what is typed, cleaned, if it is more than blanks; begin anew."""
+        text = clean(self.text).strip()
         if not text:
             return
         self._sent.append(text)
