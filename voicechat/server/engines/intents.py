@@ -7,6 +7,7 @@ Loading takes some tens of milliseconds and happens once, at the first call or `
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from voicechat.server.engines import slots, words
 from voicechat.server.engines.grammar import Network, Part, Slot, parse_template, write
 from voicechat.server.engines.slots import Span
 
+_MOST_REQUESTS = 5
 _FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
 
 
@@ -119,6 +121,31 @@ def parse(text: str) -> Meaning | None:
             value = heard.span(value.start, end)
         values[name] = value
     return Meaning(template.intent, values, open_ended)
+
+
+_SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
+_JOINTS = frozenset({"and", "then"})
+
+
+def parse_all(text: str) -> list[Meaning]:
+    """The requests in the text: one, or several sentences, or two joined by "and".
+
+    Empty unless every part of the text is a request.
+    """
+    whole = parse(text)
+    if whole is not None:
+        return [whole]
+    sentences = [piece for piece in _SENTENCE_END.split(text) if piece.strip()]
+    if 1 < len(sentences) <= _MOST_REQUESTS:
+        parts = [parse(piece) for piece in sentences]
+        return [part for part in parts if part] if all(parts) else []
+    pieces = text.split()
+    for at in range(1, len(pieces) - 1):
+        if pieces[at].lower() in _JOINTS and (first := parse(" ".join(pieces[:at]))):
+            second = parse(" ".join(pieces[at + 1 :]))
+            if second:
+                return [first, second]
+    return []
 
 
 def is_complete(text: str) -> bool:

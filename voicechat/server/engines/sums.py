@@ -323,21 +323,12 @@ def evaluate(text: str) -> Value:
         raise TooHard("I can't work that out.") from None
 
 
-def told(text: str) -> str:
-    """The value of an expression in words for the person; never raises."""
-    try:
-        value = evaluate(text)
-    except TooHard as hard:
-        return hard.message
-    if isinstance(value, Fraction | int) and _bits(value) > 200:
-        return f"That is about {float(value):.4g}." if _bits(value) < 1000 else "That is enormous."
-    answer = readable(value)
-    exact = isinstance(value, int | Fraction) and _reads_exactly(value)
-    return f"{answer}." if exact else f"About {answer}."
-
-
-def _reads_exactly(value: int | Fraction) -> bool:
-    return Fraction(value) * 10_000 == int(value * 10_000)
+def shown(value: Value) -> tuple[str, bool]:
+    """A value to be read or heard, and whether it is exact."""
+    if not isinstance(value, float) and _bits(value) > 200:
+        return f"{float(value):.3g}".replace("e+", " times 10 to the "), False
+    exact = not isinstance(value, float) and Fraction(value) * 10_000 == int(value * 10_000)
+    return readable(value), exact
 
 
 _FRACTIONS = ("a half", "half", "a third", "a quarter", "two thirds")

@@ -61,15 +61,15 @@ _SHORTENING = re.compile(r"\b(" + "|".join(_SPOKEN_SHORT) + r")\b")
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A sentence as plain lower-case words, and beside each what was really written."""
+    """A sentence as plain lower-case words, and where each stands in what was written."""
 
-    plain: tuple[str, ...]
-    shown: tuple[str, ...]
+    plain: list[str]
+    places: list[tuple[int, int]]
+    text: str
 
     def span(self, start: int, end: int) -> str:
         """What was written for these words, without punctuation at its edges."""
-        text = " ".join(piece for piece in self.shown[start:end] if piece)
-        return text.strip(' ,.;:!?"“”').strip()
+        return self.text[self.places[start][0] : self.places[end - 1][1]].strip()
 
 
 def read(text: str) -> Heard:
@@ -77,17 +77,12 @@ def read(text: str) -> Heard:
     text = _HALF_OF_DAY.sub(r"\1m ", text.translate(_APOSTROPHES))
     calculating = any(letter.isdigit() for letter in text)
     plain: list[str] = []
-    shown: list[str] = []
-    last_end = 0
+    places: list[tuple[int, int]] = []
     for found in _WORD.finditer(text):
-        token = found[0].lower()
-        if shown and shown[-1]:
-            shown[-1] += re.sub(r"\s", "", text[last_end : found.start()]).replace('"', "")
-        last_end = found.end()
-        names = _names(token, text, found, calculating)
+        names = _names(found[0].lower(), text, found, calculating)
         plain += names
-        shown += [found[0], *[""] * (len(names) - 1)][: len(names)]
-    return Heard(tuple(plain), tuple(shown))
+        places += [found.span()] * len(names)
+    return Heard(plain, places, text)
 
 
 def _names(token: str, text: str, found: re.Match[str], calculating: bool) -> list[str]:

@@ -1,0 +1,60 @@
+"""What session instructions tell the built-in mind to do, as far as it can follow them."""
+
+from __future__ import annotations
+
+import re
+
+_VERB = r"(?:say|repeat|reply|respond|answer|output|read|speak|write)"
+_EXACT = (
+    r"(?:exactly|verbatim|literally|only|just|word for word|the following|these words|this"
+    r"|the words?|the single words?|the sentence|the phrase|the text|nothing but)"
+)
+_SAY = re.compile(
+    rf"\b{_VERB}\b(?:\s+(?:only|just))?(?:\s+(?:back|to the user|aloud|out loud))?(?:\s+with)?"
+    rf"(?:\s+{_EXACT})+\s*(?:text|words?|sentence|phrase|message)?\s*(?:and nothing else)?"
+    r"\s*[:,-]?\s*(?P<words>[\"“'‘].+?[\"”'’](?=[\s.!?]|$)|.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTED = re.compile(
+    rf"\b{_VERB}\b(?:\s+(?:only|just|exactly))?(?:\s+with)?\s*:?\s*[\"“](?P<words>[^\"”]+)[\"”]",
+    re.IGNORECASE,
+)
+_COLON = re.compile(rf"(?:^|[.!?\n]\s*){_VERB}(?:\s+\w+)?:\s*(?P<words>.+)", re.IGNORECASE)
+_ONLY_IF = re.compile(r"\b(?:if|when|whenever|unless|never|don't|do not|after|before)\b", re.I)
+_GREET = re.compile(r"\b(?:greet|welcome|introduce yourself|say (?:hello|hi))\b", re.IGNORECASE)
+_NAME = re.compile(
+    r"\b(?:your name is|you are called|call yourself|you are named)\s+[\"“]?([A-Z][\w-]{0,30})"
+)
+_LONGEST = 4000
+
+
+def exact_words(instructions: str) -> str:
+    """The words which the instructions want said ("Say exactly: Hello."), or nothing.
+
+    Conditions ("when asked, say …") are beyond this mind and give nothing.
+    """
+    for pattern in (_SAY, _QUOTED, _COLON):
+        for found in pattern.finditer(instructions):
+            before = re.split(r"[.!?\n]", instructions[: found.start()])[-1]
+            if not _ONLY_IF.search(before):
+                return _unquoted(found["words"])[:_LONGEST]
+    return ""
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    for opening, closing in ('""', "“”", "''", "‘’"):
+        if len(text) > 2 and text[0] == opening and text[-1] == closing:
+            return text[1:-1].strip()
+    return text
+
+
+def wants_greeting(instructions: str) -> bool:
+    """Whether the instructions ask for a greeting."""
+    return _GREET.search(instructions) is not None
+
+
+def own_name(instructions: str) -> str:
+    """What the instructions call the assistant, if anything."""
+    found = _NAME.search(instructions)
+    return found[1] if found else ""

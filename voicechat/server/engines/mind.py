@@ -1,0 +1,153 @@
+"""The built-in mind: answers from intents and tools, without a language model.
+
+For each request, in this order: a tool's result is told; words that the instructions want
+said are said; an offered tool that fits is called; a known intent is answered by its skill;
+everything else is honestly declined. Nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from random import Random
+
+import platformdirs
+
+from voicechat.errors import VoicechatError
+from voicechat.server.engines import clauses, directions, intents, offers, results
+from voicechat.server.engines.intents import Meaning
+from voicechat.server.engines.interfaces import Call, Message, Mind, Request, Say, Thought
+from voicechat.server.engines.notebook import Notebook
+from voicechat.server.engines.skills import BLOCKING, SKILLS, Ask
+from voicechat.server.engines.skills.talk import HOW_TO_CONNECT
+from voicechat.server.engines.timers import Later, Timers
+
+_BLOCKING_S = 10.0
+_UNKNOWN = (
+    "I can't answer that. I'm the small built-in mind, without a language model; "
+    "say help to hear what I can do. "
+)
+_UNKNOWN_AGAIN = "I can't answer that without a language model. Say help to hear what I can do."
+
+
+class BuiltInMind:
+    """A `Mind` that needs no network. Timers run in the event loop and end with `close()`.
+
+    folder: where the notebook is kept; the user's data folder when None.
+    now, random, later: the clock, the dice and `loop.call_later`, to be replaced in tests.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        now: Callable[[], datetime] | None = None,
+        random: Random | None = None,
+        later: Later | None = None,
+    ) -> None:
+        self.on_nudge: Callable[[str], None] = lambda _words: None
+        path = (folder or platformdirs.user_data_path("voicechat")) / "notebook.json"
+        self._notebook = Notebook(path)
+        self._now = now or (lambda: datetime.now().astimezone())
+        self._random = random or Random()
+        self._timers = Timers(lambda words: self.on_nudge(words), self._now, later)
+
+    async def open(self) -> None:
+        """Load the templates."""
+        await asyncio.to_thread(intents.warm)
+
+    async def close(self) -> None:
+        """End all timers."""
+        self._timers.cancel(self._timers.running())
+
+    async def reply(self, request: Request) -> AsyncGenerator[Thought, None]:
+        """Answer the newest message. Never waits for anything outside this machine."""
+        if results_now := _results(request.messages):
+            for thought in _said(" ".join(map(results.spoken_result, results_now))):
+                yield thought
+            return
+        text = _question(request.messages)
+        meanings = intents.parse_all(text)
+        words = directions.exact_words(request.instructions)
+        if not words or request.tool_choice not in ("auto", "none"):
+            chosen = offers.choose(
+                text,
+                meanings[0] if len(meanings) == 1 else None,
+                request.tools,
+                request.tool_choice,
+            )
+            if chosen is not None and not chosen.question:
+                yield Call(f"call_{uuid.uuid4().hex[:24]}", chosen.name, chosen.arguments)
+                return
+            words = words or (chosen.question if chosen is not None else "")
+        for thought in _said(words or await self._answer(request, text, meanings)):
+            yield thought
+
+    async def _answer(self, request: Request, text: str, meanings: list[Meaning]) -> str:
+        if meanings:
+            return " ".join([await self._one(request, meaning) for meaning in meanings])
+        if not text:
+            greeted = any(message.role == "assistant" for message in request.messages)
+            if directions.wants_greeting(request.instructions) or not greeted:
+                return await self._one(request, Meaning("greet"))
+            return "I didn't catch that."
+        told = any(HOW_TO_CONNECT in message.text for message in request.messages)
+        return _UNKNOWN_AGAIN if told else _UNKNOWN + HOW_TO_CONNECT
+
+    async def _one(self, request: Request, meaning: Meaning) -> str:
+        ask = Ask(
+            meaning.values,
+            self._notebook,
+            self._timers,
+            self._now,
+            self._random,
+            _last(request.messages, "assistant"),
+            directions.own_name(request.instructions),
+        )
+        skill = SKILLS[meaning.intent]
+        try:
+            if meaning.intent not in BLOCKING:
+                return skill(ask)
+            async with asyncio.timeout(_BLOCKING_S):
+                return await asyncio.to_thread(skill, ask)
+        except VoicechatError as error:
+            return error.message
+        except TimeoutError:
+            return "The disk does not answer, so I couldn't do that."
+
+
+def _said(text: str) -> list[Say]:
+    return [Say(piece) for piece in clauses.split(text)]
+
+
+def _results(messages: Sequence[Message]) -> list[str]:
+    """The tool results that nobody has spoken of yet, in order."""
+    found: list[str] = []
+    for message in reversed(messages):
+        if message.role not in ("tool_result", "tool_call"):
+            break
+        if message.role == "tool_result":
+            found.append(message.text)
+    return found[::-1]
+
+
+def _last(messages: Sequence[Message], role: str) -> str:
+    return next((one.text for one in reversed(messages) if one.role == role), "")
+
+
+def _question(messages: Sequence[Message]) -> str:
+    """What the person wants now; an answer to our question is joined to what that was about."""
+    spoken = [message for message in messages if message.role in ("user", "assistant")]
+    if not spoken or spoken[-1].role != "user":
+        return ""
+    text = spoken[-1].text.strip()
+    if len(spoken) > 2 and offers.asked(spoken[-2].text) and not intents.is_complete(text):
+        return f"{spoken[-3].text.rstrip(' .?!')} for {text}"
+    return text
+
+
+def mind(folder: Path | None = None) -> Mind:
+    """The built-in mind, not yet open. folder: for the notebook; the user's own when None."""
+    return BuiltInMind(folder)

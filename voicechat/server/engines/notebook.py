@@ -1,0 +1,105 @@
+"""What the built-in mind keeps between runs: lists, notes, a name and facts, in one file.
+
+The file is the person's own: readable by nobody else, never sent anywhere, plain JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from voicechat.errors import ServerError
+
+_MOST = 500
+"""Entries in one list; what comes later is refused."""
+
+
+class Full(ServerError):
+    """Nothing more fits into this list."""
+
+
+@dataclass(slots=True)
+class Pages:
+    """The contents of the notebook."""
+
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    name: str = ""
+    facts: list[str] = field(default_factory=list)
+
+
+class Notebook:
+    """Reads and writes the file at `path`; the newest contents every time, whoever wrote them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> Pages:
+        """The contents; empty when there is no file. A file nobody can read is set aside."""
+        try:
+            return _pages(json.loads(self._path.read_text("utf-8")))
+        except FileNotFoundError:
+            return Pages()
+        except OSError as error:
+            raise ServerError(f"I can't read my notebook: {error.strerror}.") from error
+        except (ValueError, TypeError, AttributeError):
+            self._set_aside()
+            return Pages()
+
+    @contextmanager
+    def edit(self) -> Iterator[Pages]:
+        """The contents to be changed; written in one step at the end, or not at all.
+
+        Raises `ServerError` when the disk refuses and `Full` when a list grew too long.
+        """
+        pages = self.read()
+        yield pages
+        if max(map(len, (pages.notes, pages.facts, *pages.lists.values()))) > _MOST:
+            raise Full(f"I keep no more than {_MOST} entries in one place.")
+        try:
+            self._write(json.dumps(asdict(pages), ensure_ascii=False, indent=1))
+        except OSError as error:
+            raise ServerError(f"I can't write my notebook: {error.strerror}.") from error
+
+    def _write(self, text: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".notebook-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+
+    def _set_aside(self) -> None:
+        try:
+            os.replace(self._path, self._path.with_suffix(".broken"))
+        except OSError as error:
+            raise ServerError(f"I can't read my notebook: {error.strerror}.") from error
+
+
+def _pages(content: dict[str, object]) -> Pages:
+    """Pages from the file's JSON; unknown keys are ignored. Raises on anything misshapen."""
+    lists, notes, facts = (content.get(key) or {} for key in ("lists", "notes", "facts"))
+    if not isinstance(lists, dict):
+        raise TypeError("lists")
+    return Pages(
+        {str(name): _strings(items) for name, items in lists.items()},
+        _strings(notes or []),
+        str(content.get("name") or ""),
+        _strings(facts or []),
+    )
+
+
+def _strings(value: object) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return [str(item) for item in value]
