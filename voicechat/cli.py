@@ -253,10 +253,6 @@ def _outcome(run: Callable[[], object]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # The interpreter flushes once more at its end; let it find somebody who listens.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except Exception as error:
         from voicechat import crash
 

@@ -31,21 +31,31 @@ WAITING_LINES = 64
 PATIENCE = 120.0
 """Seconds without any sign of life after which a turn counts as unanswered."""
 
+BROKEN_PIPE = 13
+"""The number of SIGPIPE, also where there is no such signal."""
+
 _GOODBYE = 2.0
 
 
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer."""
     session = Session(options)
-    filtering = Filter(session, out or sys.stdout)
-    return asyncio.run(live(session, filtering.work()))
+    return _live(session, Filter(session, out or sys.stdout))
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:
     """Talk in lines until /quit or the end of input; the exit code."""
     session = Session(options)
-    chat = Chat(session, out or sys.stdout, echo=not sys.stdin.isatty())
-    return asyncio.run(live(session, chat.work()))
+    return _live(session, Chat(session, out or sys.stdout, echo=not sys.stdin.isatty()))
+
+
+def _live(session: Session, turns: Filter | Chat) -> int:
+    try:
+        return asyncio.run(live(session, turns.work()))
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end; let it find somebody who listens.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + BROKEN_PIPE
 
 
 async def live(session: Session, work: Coroutine[None, None, int]) -> int:
