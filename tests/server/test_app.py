@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gc
 from contextlib import suppress
+from random import Random
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from voicechat.errors import UsageError
 from voicechat.server import outbox
 from voicechat.server.app import ServeOptions, serve
 from voicechat.server.engines.interfaces import Say
+from voicechat.server.shapes import EVENTS
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -209,6 +211,58 @@ async def test_long_append_does_not_hold_up_others() -> None:
                 continue
         await one.close()
         await two.close()
+
+
+async def test_half_open_handshakes_do_not_keep_others_out() -> None:
+    async with scene() as stage:
+        host, port = stage.app.url.split("/")[2].split(":")
+        slow = [await asyncio.open_connection(host, port) for _ in range(200)]
+        for _, writer in slow:
+            writer.write(b"GET /v1/realtime HTTP/1.1\r\nX-Slow: ")
+        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        assert check(await socket.recv())["type"] == "session.created"
+        await socket.close()
+        for _, writer in slow:
+            writer.transport.abort()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_no_sequence_of_frames_ends_a_connection(seed: int) -> None:
+    chance = Random(seed)
+    words = [
+        "root",
+        "none",
+        "auto",
+        "text",
+        "audio",
+        "realtime",
+        "message",
+        "user",
+        None,
+        7,
+        [],
+        {},
+    ]
+    names = ["session", "item", "response", "audio", "type", "role", "content", "input", "id"]
+
+    def thing(depth: int) -> Any:
+        if depth == 0:
+            return chance.choice(words)
+        return {chance.choice(names): thing(chance.randrange(depth)) for _ in range(3)}
+
+    sounds = [base64.b64encode(part).decode() for part in (tone(90), silence(300), tone(1), b"x")]
+    async with scene() as stage:
+        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        for _ in range(300):
+            fields = {**thing(3), "type": chance.choice(sorted(EVENTS))}
+            if chance.random() < 0.7:
+                fields["audio"] = chance.choice(sounds)
+            await socket.send(msgspec.json.encode(fields), text=True)
+        await socket.send(frame("session.update", session={"type": "realtime"}))
+        async with asyncio.timeout(10):
+            while check(await socket.recv())["type"] != "session.updated":
+                continue
+        await socket.close()
 
 
 def test_other_machines_are_let_in_only_on_purpose() -> None:

@@ -429,6 +429,10 @@ def test_truncation_keeps_the_words_that_were_heard(heard: int, seen: str) -> No
     send(protocol, "conversation.item.truncate", audio_end_ms=heard, **fields)
     assert kinds(protocol) == ["conversation.item.truncated"]
     assert [m.text for m in protocol.conversation.messages()] == [seen]
+    send(protocol, "conversation.item.retrieve", item_id=item_id)
+    part = out(protocol)[0]["item"]["content"][0]
+    assert part["transcript"] == seen
+    assert base64.b64decode(part.get("audio", "")) == (tone(100) * 3)[: heard * 48]
 
 
 # --------------------------------------------------------------------------- turns

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -73,6 +74,7 @@ class App:
         """The connections, the newest last."""
         self._unsaid: deque[str] = deque(maxlen=16)
         self._server: Server | None = None
+        self._port: socket.socket | None = None
         engines.mind.on_nudge = self._nudge
 
     @property
@@ -83,33 +85,51 @@ class App:
         host = self._options.host
         return f"ws://{f'[{host}]' if ':' in host else host}:{port}{REALTIME}"
 
+    def reserve(self) -> None:
+        """Take the address without listening yet. Raises `ServerError` when it cannot be had."""
+        host, port = self._options.host, self._options.port
+        try:
+            family, kind, number, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )[0]
+            self._port = socket.socket(family, kind, number)
+            if os.name == "posix":
+                self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._port.bind(address)
+        except OSError as error:
+            self.release()
+            raise ServerError(
+                f"Cannot listen on {host} port {port}: {error.strerror or error}.",
+                "Choose another port with --port, or 0 for a free one.",
+            ) from error
+
+    def release(self) -> None:
+        """Give a reserved address back."""
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
     async def start(self) -> None:
         """Listen. Raises `ServerError` when the address cannot be had."""
+        if self._port is None:
+            self.reserve()
         logger = logging.getLogger("voicechat.server.socket")
         # Its debug lines show headers, and with them the token.
         logger.setLevel(logging.CRITICAL)
-        options = self._options
-        try:
-            self._server = await listen(
-                self._converse,
-                options.host,
-                options.port,
-                process_request=self._judge,
-                select_subprotocol=_subprotocol,
-                compression=None,
-                open_timeout=5,
-                ping_interval=20,
-                ping_timeout=30,
-                close_timeout=_CLOSE_SECONDS,
-                max_size=_FRAME_BYTES,
-                logger=logger,
-                server_header=None,
-            )
-        except OSError as error:
-            raise ServerError(
-                f"Cannot listen on {options.host} port {options.port}: {error.strerror or error}.",
-                "Choose another port with --port, or 0 for a free one.",
-            ) from error
+        self._server = await listen(
+            self._converse,
+            sock=self._port,
+            process_request=self._judge,
+            select_subprotocol=_subprotocol,
+            compression=None,
+            open_timeout=5,
+            ping_interval=20,
+            ping_timeout=30,
+            close_timeout=_CLOSE_SECONDS,
+            max_size=_FRAME_BYTES,
+            logger=logger,
+            server_header=None,
+        )
 
     async def stop(self) -> None:
         """Close every connection and the port, within a moment."""
@@ -127,26 +147,25 @@ class App:
             _log.info("refused a request with status %d", answer.status_code)
         return answer
 
-    async def _converse(self, socket: ServerConnection) -> None:
+    async def _converse(self, connection: ServerConnection) -> None:
         if len(self.live) >= self._options.max_connections:
-            await socket.close(1013, "all connections are in use")
+            await connection.close(1013, "all connections are in use")
             return
         code, reason = 1000, ""
         try:
-            await self._connection(socket)
+            await self._connection(connection)
         except* (_Ended, ConnectionClosed):
             code = 1000
         except* SlowClient:
             code, reason = 1013, "the client reads too slowly"
         except* _Expired:
             code, reason = 1001, "the session expired"
-        await socket.close(code, reason)
+        await connection.close(code, reason)
 
-    async def _connection(self, socket: ServerConnection) -> None:
-        options, outbox = self._options, Outbox()
-        path = socket.request.path if socket.request is not None else ""
+    async def _connection(self, connection: ServerConnection) -> None:
+        options, outbox, request = self._options, Outbox(), connection.request
         protocol = Protocol(
-            asked_model(path, options.model),
+            asked_model(request.path if request is not None else "", options.model),
             self._stage.voice.names,
             options.voice,
             options.session_seconds,
@@ -155,11 +174,11 @@ class App:
             pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.room)
             self.live.append(pipeline)
             try:
-                tasks.create_task(outbox.drain(lambda frame: socket.send(frame, text=True)))
+                tasks.create_task(outbox.drain(lambda frame: connection.send(frame, text=True)))
                 tasks.create_task(self._expire(protocol, outbox))
                 while self._unsaid:
                     pipeline.nudge(self._unsaid.popleft())
-                async for frame in socket:
+                async for frame in connection:
                     await pipeline.receive(frame)
                     await outbox.room()
                 raise _Ended
@@ -228,14 +247,16 @@ async def _serve(options: ServeOptions) -> int:
 
 
 async def _run(options: ServeOptions, engines: Stage) -> None:
-    await engines.open(_show_progress)
     app = App(replace(options, chat_key=None), engines)
-    await app.start()
+    app.reserve()
     try:
+        await engines.open(_show_progress)
+        await app.start()
         _line(sys.stdout, {"url": app.url, "token": app.token.reveal()})
         await asyncio.Event().wait()
     finally:
         await app.stop()
+        app.release()
 
 
 def _show_progress(name: str, done: float) -> None:

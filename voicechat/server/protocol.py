@@ -343,6 +343,8 @@ class Protocol:
         for part in item.get("content", ()):
             if part["type"] in ("input_audio", "output_audio") and entry.sound:
                 part["audio"] = sound_text(bytes(entry.sound))
+            if entry.heard_ms is not None:
+                part["transcript"] = entry.text()
         self._emit("conversation.item.retrieved", item=item)
         return []
 

@@ -1,0 +1,273 @@
+"""The openai package's client holds conversations with a real `voicechat serve` process."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from openai import AsyncOpenAI
+from openai.types.realtime import RealtimeErrorEvent
+from scripted import CLASSES
+from test_conversation_over_socket import REPLY, append, events_until, kinds
+
+from voicechat.server.engines.voice import EspeakVoice
+from voicechat.server.sound import Resampler
+
+Spoken = Callable[[str], np.ndarray[Any, np.dtype[np.int16]]]
+
+
+class Process:
+    """A running `voicechat serve`."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        secrets = re.compile("KEY|TOKEN|SECRET")
+        inherited = {name: text for name, text in os.environ.items() if not secrets.search(name)}
+        folders = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CACHE", "DATA", "CONFIG")}
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "voicechat", "serve", "--port", "0", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**inherited, **folders, **environment},
+            text=True,
+        )
+        assert self.child.stdout is not None
+        ready = json.loads(self.child.stdout.readline())
+        self.url, self.token = ready["url"], ready["token"]
+        self.family = psutil.Process(self.child.pid).children(recursive=True)
+
+    def client(self) -> AsyncOpenAI:
+        """A client of the openai package on this server."""
+        root = self.url.replace("ws://", "http://").removesuffix("/realtime")
+        return AsyncOpenAI(api_key=self.token, base_url=root)
+
+    def ended(self) -> tuple[int, str]:
+        """Exit code and standard error, once the process and its workers are gone."""
+        _, complaints = self.child.communicate(timeout=3)
+        _, alive = psutil.wait_procs(self.family, timeout=3)
+        assert alive == []
+        return self.child.returncode, complaints
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of one person, so that the language model is built once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def process(home: Path) -> Iterator[Process]:
+    """One server for the conversations."""
+    running = Process(home)
+    try:
+        yield running
+    finally:
+        running.child.terminate()
+        assert running.ended()[0] == 0
+
+
+@pytest.fixture(scope="module")
+def spoken() -> Spoken:
+    """Makes speech: PCM16 at 24 kHz with light noise, silence before and after."""
+
+    async def say(words: str) -> bytes:
+        voice = EspeakVoice()
+        await voice.open()
+        try:
+            return b"".join([piece.pcm async for piece in voice.speak(words)])
+        finally:
+            await voice.close()
+
+    def make(words: str) -> np.ndarray[Any, np.dtype[np.int16]]:
+        samples = np.frombuffer(asyncio.run(say(words)), "<i2").astype(np.int16)
+        speech = Resampler(EspeakVoice.rate, 24_000).feed(samples, last=True)
+        noise = np.random.default_rng(7).normal(0, 30, len(speech) + 48_000).astype(np.int16)
+        noise[12_000 : 12_000 + len(speech)] += speech
+        return noise
+
+    return make
+
+
+async def hear(connection: Any, sound: np.ndarray[Any, np.dtype[np.int16]]) -> None:
+    """Send sound as a microphone does: in blocks, in real time."""
+    begin = time.monotonic()
+    for start in range(0, len(sound), 2_400):
+        await append(connection, sound[start : start + 2_400].tobytes())
+        await asyncio.sleep(max(0.0, begin + start / 24_000 - time.monotonic()))
+
+
+async def test_typed_conversation(process: Process) -> None:
+    async with process.client().realtime.connect(model="voicechat-local") as connection:
+        seen = []
+        await connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
+        content: Any = [{"type": "input_text", "text": "what is 17 times 23"}]
+        await connection.conversation.item.create(
+            item={"type": "message", "role": "user", "content": content}
+        )
+        await connection.response.create()
+        async with asyncio.timeout(10):
+            async for event in connection:
+                assert type(event) is CLASSES[event.type]
+                seen.append(event)
+                if event.type == "response.done":
+                    break
+        assert [event.type for event in seen[:2]] == ["session.created", "session.updated"]
+        part: Any = seen[-1].response.output[0].content[0]
+        assert "391" in part.text
+
+
+async def test_spoken_conversation(process: Process, spoken: Spoken) -> None:
+    sound = await asyncio.to_thread(spoken, "what is seventeen times twenty three")
+    async with process.client().realtime.connect(model="voicechat-local") as connection:
+        microphone = asyncio.create_task(hear(connection, sound))
+        events = await events_until(connection, "response.done")
+        await microphone
+    found = kinds(events)
+    turn = [kind for kind in found if "transcription.delta" not in kind]
+    assert turn == [
+        "session.created",
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+        "conversation.item.input_audio_transcription.completed",
+        *REPLY,
+    ]
+    completed = next(e for e in events if e["type"].endswith("transcription.completed"))
+    assert completed["transcript"] == "what is seventeen times twenty three"
+    answer = events[-1]["response"]["output"][0]["content"][0]["transcript"]
+    assert "391" in answer
+    reply = b"".join(
+        base64.b64decode(e["delta"]) for e in events if e["type"] == "response.output_audio.delta"
+    )
+    assert len(reply) / 48_000 > 0.5
+    assert np.abs(np.frombuffer(reply, "<i2").astype(int)).max() > 1_000
+
+
+async def test_tool_conversation(process: Process) -> None:
+    tool: Any = {
+        "type": "function",
+        "name": "get_weather",
+        "description": "Look up the current weather for one city.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    }
+    async with process.client().realtime.connect(model="voicechat-local") as connection:
+        await connection.session.update(
+            session={"type": "realtime", "output_modalities": ["text"], "tools": [tool]}
+        )
+        content: Any = [{"type": "input_text", "text": "what is the weather in Oslo"}]
+        await connection.conversation.item.create(
+            item={"type": "message", "role": "user", "content": content}
+        )
+        await connection.response.create()
+        events = await events_until(connection, "response.done")
+        (call,) = events[-1]["response"]["output"]
+        assert call["name"] == "get_weather"
+        assert json.loads(call["arguments"])["city"].lower() == "oslo"
+        result: Any = {
+            "type": "function_call_output",
+            "call_id": call["call_id"],
+            "output": '{"temperature": 4, "sky": "overcast"}',
+        }
+        await connection.conversation.item.create(item=result)
+        await connection.response.create()
+        events = await events_until(connection, "response.done")
+        text = events[-1]["response"]["output"][0]["content"][0]["text"]
+        assert "4" in text
+        assert "overcast" in text
+
+
+async def test_mistake_is_told_and_the_session_goes_on(process: Process) -> None:
+    async with process.client().realtime.connect(model="voicechat-local") as connection:
+        await connection.send({"type": "tea.make"})  # type: ignore[arg-type]
+        async with asyncio.timeout(10):
+            while not isinstance(event := await connection.recv(), RealtimeErrorEvent):
+                continue
+        assert "tea.make" in event.error.message
+        await connection.response.create(response={"output_modalities": ["text"]})
+        await events_until(connection, "response.done")
+
+
+async def test_speaking_over_a_long_reply(process: Process, spoken: Spoken) -> None:
+    sound = await asyncio.to_thread(spoken, "please stop talking now")
+    async with process.client().realtime.connect(model="voicechat-local") as connection:
+        instructions = f"Say exactly: {'This is a very long story. ' * 2_000}"
+        await connection.session.update(session={"type": "realtime", "instructions": instructions})
+        await connection.response.create()
+        await events_until(connection, "response.output_audio.delta")
+        await append(connection, sound.tobytes())
+        events = await events_until(connection, "response.done")
+        done = events[-1]["response"]
+        assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+        # The next answer is a new response, and a whole one.
+        await connection.session.update(session={"type": "realtime", "instructions": ""})
+        events = await events_until(connection, "response.done")
+        assert events[-1]["response"]["id"] != done["id"]
+        assert events[-1]["response"]["status"] == "completed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signal_ends_it_and_its_workers(home: Path, number: signal.Signals) -> None:
+    running = await asyncio.to_thread(Process, home)
+    async with running.client().realtime.connect(model="m") as connection:
+        await connection.recv()
+        running.child.send_signal(number)
+        code, complaints = await asyncio.to_thread(running.ended)
+    assert code == 0
+    # Only progress was ever said.
+    assert all(line.startswith('{"progress"') for line in complaints.splitlines())
+
+
+async def test_it_ends_with_its_parent(home: Path) -> None:
+    token = "a-token-from-the-parent"
+    watched = {"VOICECHAT_PARENT_WATCH": "1", "VOICECHAT_SERVE_TOKEN": token}
+    running = await asyncio.to_thread(lambda: Process(home, **watched))
+    assert running.token == token
+    assert running.child.stdin is not None
+    running.child.stdin.close()
+    running.child.stdin = None
+    assert (await asyncio.to_thread(running.ended))[0] == 0
+
+
+async def test_killed_outright_it_leaves_no_worker(home: Path) -> None:
+    running = await asyncio.to_thread(Process, home)
+    assert running.family
+    running.child.kill()
+    assert (await asyncio.to_thread(running.ended))[0] == -signal.SIGKILL
+
+
+async def test_port_in_use_is_one_clear_sentence(process: Process, home: Path) -> None:
+    port = process.url.split(":")[2].split("/")[0]
+    command = [sys.executable, "-m", "voicechat", "serve", "--port", port]
+    folders = {f"XDG_{kind}_HOME": str(home / kind) for kind in ("CACHE", "DATA", "CONFIG")}
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **folders},
+        check=False,
+    )
+    assert ended.returncode == 7
+    assert f"port {port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
