@@ -7,6 +7,7 @@ int is replaced in one step, so the other side sees the old value or the new one
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -97,6 +98,8 @@ class PlaybackQueue:
         self._rewind_to = 0
         self._cue: NDArray[np.float32] | None = None
         self._cue_asked = 0
+        self.silent_at = math.inf
+        """When the device was closed: what it had not played by then was never heard."""
         self.closed = True
         """Set while nothing more is expected now: running dry is then no underrun."""
         self.start_frames = 0
@@ -191,6 +194,7 @@ class PlaybackQueue:
 
     def heard(self, now: float) -> int:
         """The absolute position that leaves the speaker at monotonic time `now`."""
+        now = min(now, self.silent_at)
         last = self._logged
         for index in range(last - 1, max(-1, last - self._log_size + 8), -1):
             slot = index % self._log_size

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,8 +19,17 @@ from voicechat.audio.messages import AudioSettings
 
 T = TypeVar("T")
 
-QUICK_MS: Final = 10
-SAFE_MS: Final = 20
+
+class Pace(NamedTuple):
+    """Length of a callback's block and of the device's buffer, in ms; 0 is the least it can."""
+
+    block_ms: int
+    buffer_ms: int
+
+
+PACES: Final = (Pace(10, 0), Pace(10, 40), Pace(20, 80))
+"""From the one that stops soonest to the one that a busy machine keeps up with."""
+_SETTLING_CALLS: Final = 20
 
 
 class Surgery(Generic[T]):
@@ -45,21 +54,25 @@ class Surgery(Generic[T]):
 class Speaker:
     """An open output stream with its queue. `reference` has what was handed to the device."""
 
-    def __init__(self, settings: AudioSettings, block_ms: int) -> None:
+    def __init__(self, settings: AudioSettings, pace: Pace) -> None:
         """Open the device; raises NoSound."""
         device = devices.find("output", settings.output_device)
         self.name: Final = device.name
-        self.block_ms: Final = block_ms
+        self.block_ms: Final = pace.block_ms
         self.called_at = time.monotonic()
         self.latency = 0.0
         """Seconds from a callback to the speaker, as the latest callback saw it."""
         self.underflows = 0
+        """How often the device ran dry, told by PortAudio or by its buffer being empty."""
+        self.close_calls = 0
+        """How often it nearly did."""
+        self._calls = 0
         self._stream, self.rate = devices.open_stream(
             "output",
             device,
             (settings.output_rate,),
-            block_ms,
-            settings.latency_ms,
+            pace.block_ms,
+            settings.latency_ms or pace.buffer_ms,
             self._prepare,
         )
         self.latency = max(self.latency, float(self._stream.latency))
@@ -67,7 +80,7 @@ class Speaker:
     def _prepare(self, rate: int, channels: int) -> devices.StreamCallback:
         queue = self.queue = PlaybackQueue(rate)
         reference = self.reference = CaptureRing(rate)
-        self._late = True
+        block_s = self.block_ms / 1000
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
@@ -80,14 +93,17 @@ class Speaker:
             reference.write(mono, now)
             if channels > 1:
                 view.reshape(frames, channels)[:] = mono.copy()[:, None]
-            if status.output_underflow:
-                self.underflows += 1
             self.called_at = now
+            self._calls += 1
+            if self._calls > _SETTLING_CALLS:
+                self.underflows += bool(status.output_underflow) or ahead < block_s
+                self.close_calls += ahead < 1.4 * block_s
 
         return speak
 
     def abort(self) -> float:
         """Throw away what the device holds and go on; when it fell silent. May hang."""
+        self._calls = 0
         self._stream.abort()
         at = time.monotonic()
         self._stream.start()
@@ -96,6 +112,7 @@ class Speaker:
     def close(self) -> None:
         """End the stream at once. May hang."""
         self._stream.abort()
+        self.queue.silent_at = time.monotonic()
         self._stream.close()
 
 
@@ -136,16 +153,16 @@ class Microphone:
 class Card:
     """What could be opened: both streams, one of them or none, and why."""
 
-    def __init__(self, settings: AudioSettings, block_ms: int) -> None:
+    def __init__(self, settings: AudioSettings, pace: Pace) -> None:
         self.speaker: Speaker | None = None
         self.microphone: Microphone | None = None
         problems: list[devices.NoSound] = []
         try:
-            self.speaker = Speaker(settings, block_ms)
+            self.speaker = Speaker(settings, pace)
         except devices.NoSound as problem:
             problems.append(problem)
         try:
-            self.microphone = Microphone(settings, block_ms)
+            self.microphone = Microphone(settings, pace.block_ms)
         except devices.NoSound as problem:
             problems.append(problem)
         self.problem = problems[0].problem if problems else ""

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from voicechat.audio.messages import (
     AudioCommand,
@@ -31,6 +31,9 @@ from voicechat.audio.messages import (
     Progress,
     Quit,
 )
+
+if TYPE_CHECKING:
+    from voicechat.audio.engine import Engine
 
 REPLACE: Final = 75
 """Exit code: the sound server hangs, start another process."""
@@ -138,11 +141,8 @@ def _loop(settings: AudioSettings, inbox: queue.Queue[AudioCommand], outbox: Out
     return 0
 
 
-def _obey(engine: object, inbox: queue.Queue[AudioCommand]) -> None:
+def _obey(engine: Engine, inbox: queue.Queue[AudioCommand]) -> None:
     """Wait a tick for a command; take the others that are there, but not for long."""
-    from voicechat.audio.engine import Engine
-
-    assert isinstance(engine, Engine)
     try:
         command = inbox.get(timeout=_TICK_S)
         for _ in range(64):

@@ -16,7 +16,7 @@ from typing import Final
 
 from voicechat.audio import cues, devices
 from voicechat.audio.bargein import BargeIn, Step
-from voicechat.audio.card import QUICK_MS, SAFE_MS, Card, Surgery
+from voicechat.audio.card import PACES, Card, Surgery
 from voicechat.audio.hearing import Hearing
 from voicechat.audio.messages import (
     AudioCommand,
@@ -35,6 +35,7 @@ from voicechat.audio.messages import (
     SpeechEnded,
     SpeechHeard,
     Stop,
+    Stopped,
     Underrun,
     Volume,
 )
@@ -47,8 +48,8 @@ HANG_S: Final = 1.5
 """Work on the card that takes longer hangs; only another process helps then."""
 DEEP_S: Final = 0.1
 """A device that buffers more than this is silenced by throwing its buffer away."""
-_STRUGGLING: Final = 2
-"""So many drop-outs, and the next pause is used to go over to longer blocks."""
+_STRUGGLING: Final = 3
+"""So many drop-outs while sound plays are too many."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 2.0)
 
 
@@ -62,7 +63,7 @@ class Engine:
         self._barge = BargeIn(settings.barge_in)
         self._hearing = Hearing(settings, self._barge.above_floor_db)
         self._card: Card | None = None
-        self._block_ms = QUICK_MS
+        self._pace = 0
         self._opening: Surgery[Card] | None = Surgery(self._open)
         self._aborting: Surgery[float] | None = None
         self._deferred: list[AudioCommand] = []
@@ -144,7 +145,9 @@ class Engine:
             self._aborting = None
             if silent_since is not None:
                 self._playback.silenced(silent_since)
-        stopped = self._playback.stopped(now, silent_since)
+        self._end_stop(self._playback.stopped(now, silent_since))
+
+    def _end_stop(self, stopped: Stopped | None) -> None:
         if stopped is not None:
             self._emit(stopped)
             deferred, self._deferred = self._deferred, []
@@ -196,7 +199,7 @@ class Engine:
     # ----------------------------------------------------------------- the card
 
     def _open(self) -> Card:
-        return Card(self._settings, self._block_ms)
+        return Card(self._settings, PACES[self._pace])
 
     def _reopen(self, old: Card | None) -> Card:
         if old is not None:
@@ -221,7 +224,7 @@ class Engine:
             self._tell_problem("The sound device stopped; it is being reopened.", "")
             self._begin_reopening(now)
         elif self._struggling():
-            self._block_ms = SAFE_MS
+            self._pace += 1
             self._begin_reopening(now)
 
     def _take_over(self, opening: Surgery[Card], now: float) -> None:
@@ -243,6 +246,7 @@ class Engine:
         self._hearing.renew(
             microphone.rate if microphone else 16_000, speaker.rate if speaker else 16_000
         )
+        self._end_stop(self._playback.stopped(now, now))
         if speaker is not None:
             self._playback.attach(speaker.queue, now)
             self._underflows = 0
@@ -269,15 +273,13 @@ class Engine:
         return now >= self._retry_at
 
     def _struggling(self) -> bool:
-        """Whether short blocks drop out here, so that longer ones are tried."""
+        """Whether this pace is too quick here; a slower one is taken in a pause, if it can wait."""
         speaker = self._card.speaker if self._card else None
-        return (
-            speaker is not None
-            and speaker.block_ms < SAFE_MS
-            and speaker.underflows >= _STRUGGLING
-            and not self._playback.sounding
-            and not self._playback.stopping
-        )
+        if speaker is None or self._playback.stopping or self._pace + 1 >= len(PACES):
+            return False
+        if self._playback.sounding:
+            return speaker.underflows >= _STRUGGLING
+        return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING
 
     def _begin_reopening(self, now: float) -> None:
         card, self._card = self._card, None

@@ -114,12 +114,13 @@ class Playback:
         `silent_since`: the device's own buffer was thrown away at that time.
         """
         queue = self._queue
-        if not self.stopping or (queue is not None and queue.flushing and now < self._stop_by):
+        pending = queue is not None and queue.flushing and now < self._stop_by
+        if not self.stopping or (pending and silent_since is None):
             return None
         if queue is None:
             position = 0
         elif silent_since is not None or queue.flushing:
-            position = queue.heard(silent_since if silent_since is not None else now)
+            position = queue.heard(now if silent_since is None else silent_since)
         else:
             position = queue.flushed_at
         heard = self._ledger.stop(position)
