@@ -13,11 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,13 +23,33 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import SemanticVad, SessionSettings
 from voicechat.errors import VoicechatError
+from voicechat.updates import (
+    Cleared,
+    LevelsChanged,
+    Link,
+    LinkChanged,
+    ModeChanged,
+    SoundChanged,
+    Update,
+)
+
+__all__ = [
+    "Cleared",
+    "LevelsChanged",
+    "Link",
+    "LinkChanged",
+    "ModeChanged",
+    "Session",
+    "SoundChanged",
+    "Update",
+]
 
 if TYPE_CHECKING:
-    from voicechat.audio.process import AudioProcess
     from voicechat.config import Options
     from voicechat.local import LocalServer
     from voicechat.providers.catalog import Choice
     from voicechat.providers.codec import Codec
+    from voicechat.sound import SoundLine
     from voicechat.transport import Connection, DialFailed
 
 ATTEMPTS = 6
@@ -42,76 +58,9 @@ ATTEMPTS = 6
 OUTBOX = 256
 """Commands that may wait for the socket; one more means the path is dead, so: reconnect."""
 
-MAILBOX = 2_000
-"""Sound events that may wait for the loop, about 30 s of them; the oldest are dropped."""
-
 INSTRUCTIONS = (
     "You are a friendly voice assistant in a terminal. Answer briefly, as one speaks: one to three"
     " sentences, no lists, no markup. If you did not understand, ask."
-)
-
-
-class Link(StrEnum):
-    """How things stand with the provider."""
-
-    CONNECTING = "connecting"
-    ONLINE = "online"
-    RECONNECTING = "reconnecting"
-    OFFLINE = "offline"
-
-
-@dataclass(frozen=True, slots=True)
-class LinkChanged:
-    """The connection's state; `text` is one sentence for the status line."""
-
-    link: Link
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LevelsChanged:
-    """Loudness of both sides in dBFS; -100 is silence."""
-
-    mic: float
-    speaker: float
-
-
-@dataclass(frozen=True, slots=True)
-class SoundChanged:
-    """The devices in use; None where there is none, then `problem` and `hint` say why."""
-
-    microphone: str | None
-    speaker: str | None
-    problem: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModeChanged:
-    """Muted, hands-free or push-to-talk changed."""
-
-    muted: bool
-    hands_free: bool
-    talking: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """A new conversation began; the transcript is empty."""
-
-
-Update = (
-    ev.EntryChanged
-    | ev.EntryRemoved
-    | ev.FloorChanged
-    | ev.TurnMeasured
-    | ev.UsageChanged
-    | ev.Notice
-    | LinkChanged
-    | LevelsChanged
-    | SoundChanged
-    | ModeChanged
-    | Cleared
 )
 
 
@@ -139,14 +88,13 @@ class Session:
         self._options = options
         self._tools = builtin()
         self._conversation = self._new_conversation()
-        self._audio: AudioProcess | None = None
+        self._audio: SoundLine | None = None
         self._server: LocalServer | None = None
         self._choice: Choice | None = None
         self._make_codec: Callable[[], Codec] | None = None
         self._codec: Codec | None = None
         self._connection: Connection | None = None
         self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
-        self._mailbox: deque[sound.AudioEvent] = deque(maxlen=MAILBOX)
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
@@ -338,7 +286,8 @@ class Session:
 
     async def _epoch(self, connection: Connection) -> str:
         """Talk over one connection until it ends; why it ended, empty when that was wished for."""
-        from voicechat.transport import ConnectionLost
+        from voicechat.sound import SoundLine
+    from voicechat.transport import ConnectionLost
 
         self._connection = connection
         self._outbox = asyncio.Queue(OUTBOX)
@@ -384,7 +333,7 @@ class Session:
             self._timer.cancel()
         if self._audio is not None:
             audio, self._audio = self._audio, None
-            await asyncio.to_thread(audio.close)
+            await audio.close()
         if self._server is not None:
             await self._server.stop()
         if self.link is not Link.OFFLINE:
@@ -474,20 +423,10 @@ class Session:
         options = self._options
         if not options.with_sound:
             return
-        from voicechat.audio.process import AudioProcess
-
-        loop = asyncio.get_running_loop()
-
-        def deliver(event: sound.AudioEvent) -> None:
-            """Called on the audio reader's thread."""
-            idle = not self._mailbox
-            self._mailbox.append(event)
-            if idle:
-                with suppress(RuntimeError):  # the loop has ended: nobody listens any more
-                    loop.call_soon_threadsafe(self._empty_mailbox)
+        from voicechat.sound import SoundLine
 
         settings = self._conversation.settings
-        self._audio = AudioProcess(
+        self._audio = SoundLine(
             sound.AudioSettings(
                 input_device=options.input_device,
                 output_device=options.output_device,
@@ -495,22 +434,17 @@ class Session:
                 output_rate=settings.output_format.rate,
                 echo_cancel=options.echo_cancel,
             ),
-            deliver,
+            self._hear,
         )
-        self._audio.start()
         self._play(sound.CloseMic(True))
 
     def _play(self, command: sound.AudioCommand) -> None:
         if self._audio is not None:
             self._audio.send(command)
 
-    def _empty_mailbox(self) -> None:
-        for _ in range(len(self._mailbox)):
-            self._hear(self._mailbox.popleft())
-        if self._mailbox:
-            asyncio.get_running_loop().call_soon(self._empty_mailbox)
-
     def _hear(self, event: sound.AudioEvent) -> None:
+        from voicechat.sound import as_input
+
         match event:
             case sound.Levels(mic, speaker):
                 self._tell(LevelsChanged(mic, speaker))
@@ -519,9 +453,9 @@ class Session:
             case sound.Problem(text, hint):
                 self._tell(ev.Notice(text, ev.Level.WARNING, hint))
             case _:
-                translate = _HEARD.get(type(event))
-                if translate is not None:
-                    self._take(translate(event))
+                happening = as_input(event)
+                if happening is not None:
+                    self._take(happening)
 
     def _sound_opened(self, opened: sound.Opened) -> None:
         self.microphone, self.speaker = opened.input_name, opened.output_name
@@ -542,18 +476,6 @@ class Session:
     def _set_link(self, link: Link, text: str = "") -> None:
         self.link = link
         self._tell(LinkChanged(link, text))
-
-
-_HEARD: Mapping[type, Callable[..., ev.Input]] = {
-    sound.Captured: lambda event: ev.MicBlock(event.pcm),
-    sound.SpeechHeard: lambda event: ev.LocalSpeech(event.confirmed),
-    sound.SpeechEnded: lambda event: ev.LocalSpeechEnded(),
-    sound.ItemStarted: lambda event: ev.PlaybackStarted(event.item_id),
-    sound.Progress: lambda event: ev.Heard(event.item_id, event.heard_ms),
-    sound.ItemFinished: lambda event: ev.PlaybackFinished(event.item_id),
-    sound.Stopped: lambda event: ev.PlaybackStopped(event.heard_ms),
-}
-"""What the sound side says, in the words of the conversation."""
 
 
 def _ignore(update: Update) -> None:

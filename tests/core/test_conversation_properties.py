@@ -88,6 +88,7 @@ class Promises(RuleBasedStateMachine):
         self.asked = False
         self.running: str | None = None
         self.seen: set[str] = set()
+        self.known: set[str] = set()
         self.dead: set[str] = set()
         self.ended: set[str] = set()
         self.outside: set[str] = set()
@@ -126,13 +127,12 @@ class Promises(RuleBasedStateMachine):
                 self.outside.add(rid)
             case ev.ResponseCreated(rid):
                 self.asked = self.asked and rid in self.ended
-                self.running = self.running if rid in self.seen else rid
+                self.running = self.running if rid in self.known else rid
                 self.seen.add(rid)
             case ev.ProviderError() | ev.Disconnected() | ev.Tick():
                 self.asked = False
                 self.running = None
-            case _ if hasattr(happening, "response_id"):
-                self.announce(happening.response_id)
+        self.known.add(getattr(happening, "response_id", ""))
         if isinstance(happening, ev.Disconnected):
             self.excused |= self.ran
             self.dead |= self.seen
@@ -147,11 +147,6 @@ class Promises(RuleBasedStateMachine):
         self.seen.add(response_id)
         self.running = None if self.running == response_id else self.running
 
-    def announce(self, response_id: str) -> None:
-        """Something of a response arrived; of one that was never created only while none runs."""
-        if self.running in {None, response_id}:
-            self.seen.add(response_id)
-
     def witness(self, happening: ev.Event | ev.Input, effect: ev.Effect) -> None:
         match effect:
             case ev.Send(ev.CreateResponse()):
@@ -162,6 +157,7 @@ class Promises(RuleBasedStateMachine):
                 assert isinstance(happening, ev.AudioDelta)
                 assert happening.response_id not in self.dead, "a dead response is played"
                 assert happening.response_id not in self.ended
+                self.seen.add(happening.response_id)
                 self.received[item_id] += len(pcm)
             case ev.Send(ev.TruncateItem(item_id, audio_end_ms)):
                 assert 0 < audio_end_ms <= self.received[item_id] / 48

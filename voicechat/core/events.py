@@ -16,10 +16,140 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voicechat.core.commands import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    ClearOutput,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    DeleteItem,
+    RetrieveItem,
+    ToolResult,
+    TruncateItem,
+    UpdateSession,
+)
+from voicechat.core.effects import (
+    CancelTools,
+    CloseMic,
+    Effect,
+    EndItem,
+    EntryChanged,
+    EntryRemoved,
+    Floor,
+    FloorChanged,
+    Level,
+    Notice,
+    Play,
+    Recycle,
+    ResumePlayback,
+    RunTool,
+    Send,
+    StopPlayback,
+    TurnMeasured,
+    UsageChanged,
+)
+from voicechat.core.inputs import (
+    Disconnected,
+    HandsFree,
+    Heard,
+    Input,
+    Interrupt,
+    LocalSpeech,
+    LocalSpeechEnded,
+    MicBlock,
+    PlaybackFinished,
+    PlaybackStarted,
+    PlaybackStopped,
+    SpeakerChanged,
+    Talk,
+    Tick,
+    ToolFinished,
+    Typed,
+)
 from voicechat.core.items import Usage
-from voicechat.core.settings import SessionSettings
 
-# --------------------------------------------------------------------------- events
+__all__ = [
+    "AppendAudio",
+    "AudioDelta",
+    "AudioDone",
+    "CancelResponse",
+    "CancelTools",
+    "ClearAudio",
+    "ClearOutput",
+    "CloseMic",
+    "Command",
+    "CommitAudio",
+    "CreateMessage",
+    "CreateResponse",
+    "DeleteItem",
+    "Disconnected",
+    "Effect",
+    "EndItem",
+    "EntryChanged",
+    "EntryRemoved",
+    "Event",
+    "Floor",
+    "FloorChanged",
+    "HandsFree",
+    "Heard",
+    "IdleTimeout",
+    "Input",
+    "InputCleared",
+    "InputCommitted",
+    "Interrupt",
+    "ItemAdded",
+    "ItemDeleted",
+    "ItemKind",
+    "ItemRetrieved",
+    "ItemTruncated",
+    "Level",
+    "LocalSpeech",
+    "LocalSpeechEnded",
+    "MicBlock",
+    "Notice",
+    "OutputItemAdded",
+    "OutputItemDone",
+    "Play",
+    "PlaybackFinished",
+    "PlaybackStarted",
+    "PlaybackStopped",
+    "ProviderError",
+    "RateLimit",
+    "RateLimits",
+    "Recycle",
+    "ResponseCreated",
+    "ResponseDone",
+    "ResponseStatus",
+    "ResumePlayback",
+    "RetrieveItem",
+    "RunTool",
+    "Send",
+    "SessionCreated",
+    "SessionUpdated",
+    "SpeakerChanged",
+    "SpeechStarted",
+    "SpeechStopped",
+    "StopPlayback",
+    "Talk",
+    "TextDelta",
+    "TextDone",
+    "Tick",
+    "ToolArgumentsDelta",
+    "ToolCallReady",
+    "ToolCallsCancelled",
+    "ToolFinished",
+    "ToolResult",
+    "TruncateItem",
+    "TurnMeasured",
+    "Typed",
+    "Unmapped",
+    "UpdateSession",
+    "UsageChanged",
+    "UserTranscript",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,388 +445,4 @@ Event = (
     | RateLimits
     | ProviderError
     | Unmapped
-)
-
-# --------------------------------------------------------------------------- commands
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateSession:
-    """Ask for these settings."""
-
-    settings: SessionSettings
-
-
-@dataclass(frozen=True, slots=True)
-class AppendAudio:
-    """A block of the person's sound: PCM16 mono at the session's input rate."""
-
-    pcm: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class CommitAudio:
-    """Make the sound sent so far a user item."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClearAudio:
-    """Throw the uncommitted sound away."""
-
-
-@dataclass(frozen=True, slots=True)
-class CreateMessage:
-    """Put a message into the provider's conversation; asks for no response."""
-
-    item_id: str
-    role: str
-    text: str
-    previous_item_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResult:
-    """Answer a tool call; asks for no response. `output` is text, usually JSON."""
-
-    call_id: str
-    output: str
-    name: str = ""
-    failed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RetrieveItem:
-    """Ask for an item as the provider has it."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteItem:
-    """Make the provider forget an item."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class TruncateItem:
-    """Tell the provider how much of an item was heard; never 0, never beyond what was received."""
-
-    item_id: str
-    audio_end_ms: int
-    content_index: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CreateResponse:
-    """Ask for a response. With `out_of_band` it stands outside the conversation."""
-
-    instructions: str | None = None
-    out_of_band: bool = False
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class CancelResponse:
-    """Stop the running response."""
-
-    response_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ClearOutput:
-    """Empty the provider's own playback buffer (WebRTC and SIP only)."""
-
-
-Command = (
-    UpdateSession
-    | AppendAudio
-    | CommitAudio
-    | ClearAudio
-    | CreateMessage
-    | ToolResult
-    | RetrieveItem
-    | DeleteItem
-    | TruncateItem
-    | CreateResponse
-    | CancelResponse
-    | ClearOutput
-)
-
-# --------------------------------------------------------------------------- inputs
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnected:
-    """The connection epoch ended; nothing of it may be sent or played any more."""
-
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MicBlock:
-    """A block from the microphone: PCM16 mono at the session's input rate."""
-
-    pcm: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """The person sent a line."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupt:
-    """The person pressed the interrupt key: stop speech, thinking and tools alike."""
-
-
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """Push-to-talk went down (`on`) or up."""
-
-    on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class HandsFree:
-    """Choose who ends a turn: turn detection (`on`) or push-to-talk."""
-
-    on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LocalSpeech:
-    """The sound side heard the person over the playing reply and has ducked or stopped it already.
-
-    `confirmed` false: ducked, the person may be speaking. True: stopped at the heard position.
-    """
-
-    confirmed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LocalSpeechEnded:
-    """The sound side no longer hears the person (also after a duck that came to nothing)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """`ms` of the item's sound have come out of the speaker by now. Sent some 15 times a second."""
-
-    item_id: str
-    ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class PlaybackStarted:
-    """The first sound of an item comes out of the speaker."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlaybackFinished:
-    """The item ended (`EndItem`) and its last sound came out of the speaker."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlaybackStopped:
-    """Playback was stopped; `heard` are the final positions in ms of every item that was queued."""
-
-    heard: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class SpeakerChanged:
-    """There is a speaker now, or there is none any more and replies are read, not heard."""
-
-    present: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ToolFinished:
-    """A tool ended. `output` is text for the model, a result or an error."""
-
-    call_id: str
-    output: str
-    failed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time passed; send one when `Conversation.deadline` is reached."""
-
-
-Input = (
-    Disconnected
-    | MicBlock
-    | Typed
-    | Interrupt
-    | Talk
-    | HandsFree
-    | LocalSpeech
-    | LocalSpeechEnded
-    | Heard
-    | PlaybackStarted
-    | PlaybackFinished
-    | PlaybackStopped
-    | SpeakerChanged
-    | ToolFinished
-    | Tick
-)
-
-# --------------------------------------------------------------------------- effects
-
-
-class Floor(StrEnum):
-    """Who has the floor. Muted and offline are shown beside it, not instead of it."""
-
-    IDLE = "idle"
-    """Push-to-talk or text: waiting for the person."""
-    LISTENING = "listening"
-    """Hands-free: the microphone is open and nobody speaks."""
-    HEARING = "hearing"
-    """The person is speaking."""
-    THINKING = "thinking"
-    """The provider owes an answer."""
-    SPEAKING = "speaking"
-    """The answer is being heard."""
-    WORKING = "working"
-    """Tools run or wait for a decision, and nothing is being said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Give the command to the provider."""
-
-    command: Command
-
-
-@dataclass(frozen=True, slots=True)
-class Play:
-    """Queue sound of an item behind what is queued already."""
-
-    item_id: str
-    pcm: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class EndItem:
-    """No more sound will come for the item; report `PlaybackFinished` when it was heard."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class StopPlayback:
-    """Fade and flush everything queued; answer with `PlaybackStopped`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResumePlayback:
-    """False alarm: bring the ducked or held sound back, nothing lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class CloseMic:
-    """Push-to-talk or text only: stop (or start, `closed` false) delivering microphone blocks."""
-
-    closed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RunTool:
-    """Run the call, if its permission allows; answer with `ToolFinished`."""
-
-    call_id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class CancelTools:
-    """Stop these calls; their results are no longer wanted."""
-
-    call_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EntryChanged:
-    """The entry with this id appeared or changed; read it from `Conversation.transcript`."""
-
-    entry_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRemoved:
-    """The entry with this id is gone."""
-
-    entry_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class FloorChanged:
-    """Somebody else has the floor now."""
-
-    floor: Floor
-
-
-@dataclass(frozen=True, slots=True)
-class TurnMeasured:
-    """A turn was answered; end of speech (or Enter) to first sound or text, in ms."""
-
-    latency_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class UsageChanged:
-    """Tokens used by the session so far."""
-
-    usage: Usage
-
-
-class Level(StrEnum):
-    """How serious a notice is."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One clear sentence for the person. `hint` is the remedy, if there is one."""
-
-    text: str
-    level: Level = Level.INFO
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Recycle:
-    """The provider hangs or ended the session: open a new connection."""
-
-    reason: str
-
-
-Effect = (
-    Send
-    | Play
-    | EndItem
-    | StopPlayback
-    | ResumePlayback
-    | CloseMic
-    | RunTool
-    | CancelTools
-    | EntryChanged
-    | EntryRemoved
-    | FloorChanged
-    | TurnMeasured
-    | UsageChanged
-    | Notice
-    | Recycle
 )

@@ -1,0 +1,112 @@
+"""What a provider is told. A codec encodes each into the frames of its wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from voicechat.core.settings import SessionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSession:
+    """Ask for these settings."""
+
+    settings: SessionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class AppendAudio:
+    """A block of the person's sound: PCM16 mono at the session's input rate."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAudio:
+    """Make the sound sent so far a user item."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAudio:
+    """Throw the uncommitted sound away."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateMessage:
+    """Put a message into the provider's conversation; asks for no response."""
+
+    item_id: str
+    role: str
+    text: str
+    previous_item_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """Answer a tool call; asks for no response. `output` is text, usually JSON."""
+
+    call_id: str
+    output: str
+    name: str = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveItem:
+    """Ask for an item as the provider has it."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteItem:
+    """Make the provider forget an item."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TruncateItem:
+    """Tell the provider how much of an item was heard; never 0, never beyond what was received."""
+
+    item_id: str
+    audio_end_ms: int
+    content_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResponse:
+    """Ask for a response. With `out_of_band` it stands outside the conversation."""
+
+    instructions: str | None = None
+    out_of_band: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelResponse:
+    """Stop the running response."""
+
+    response_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClearOutput:
+    """Empty the provider's own playback buffer (WebRTC and SIP only)."""
+
+
+Command = (
+    UpdateSession
+    | AppendAudio
+    | CommitAudio
+    | ClearAudio
+    | CreateMessage
+    | ToolResult
+    | RetrieveItem
+    | DeleteItem
+    | TruncateItem
+    | CreateResponse
+    | CancelResponse
+    | ClearOutput
+)

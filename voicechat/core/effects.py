@@ -1,0 +1,159 @@
+"""What the shell must do. The conversation only asks for it; results come back as inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voicechat.core.commands import Command
+from voicechat.core.items import Usage
+
+
+class Floor(StrEnum):
+    """Who has the floor. Muted and offline are shown beside it, not instead of it."""
+
+    IDLE = "idle"
+    """Push-to-talk or text: waiting for the person."""
+    LISTENING = "listening"
+    """Hands-free: the microphone is open and nobody speaks."""
+    HEARING = "hearing"
+    """The person is speaking."""
+    THINKING = "thinking"
+    """The provider owes an answer."""
+    SPEAKING = "speaking"
+    """The answer is being heard."""
+    WORKING = "working"
+    """Tools run or wait for a decision, and nothing is being said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Give the command to the provider."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Queue sound of an item behind what is queued already."""
+
+    item_id: str
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndItem:
+    """No more sound will come for the item; report `PlaybackFinished` when it was heard."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlayback:
+    """Fade and flush everything queued; answer with `PlaybackStopped`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePlayback:
+    """False alarm: bring the ducked or held sound back, nothing lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseMic:
+    """Push-to-talk or text only: stop (or start, `closed` false) delivering microphone blocks."""
+
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run the call, if its permission allows; answer with `ToolFinished`."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTools:
+    """Stop these calls; their results are no longer wanted."""
+
+    call_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChanged:
+    """The entry with this id appeared or changed; read it from `Conversation.transcript`."""
+
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRemoved:
+    """The entry with this id is gone."""
+
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FloorChanged:
+    """Somebody else has the floor now."""
+
+    floor: Floor
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMeasured:
+    """A turn was answered; end of speech (or Enter) to first sound or text, in ms."""
+
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class UsageChanged:
+    """Tokens used by the session so far."""
+
+    usage: Usage
+
+
+class Level(StrEnum):
+    """How serious a notice is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One clear sentence for the person. `hint` is the remedy, if there is one."""
+
+    text: str
+    level: Level = Level.INFO
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recycle:
+    """The provider hangs or ended the session: open a new connection."""
+
+    reason: str
+
+
+Effect = (
+    Send
+    | Play
+    | EndItem
+    | StopPlayback
+    | ResumePlayback
+    | CloseMic
+    | RunTool
+    | CancelTools
+    | EntryChanged
+    | EntryRemoved
+    | FloorChanged
+    | TurnMeasured
+    | UsageChanged
+    | Notice
+    | Recycle
+)

@@ -1,0 +1,72 @@
+"""What a session tells whoever shows it. Everything else is read from the session itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voicechat.core import events as ev
+
+
+class Link(StrEnum):
+    """How things stand with the provider."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    RECONNECTING = "reconnecting"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """The connection's state; `text` is one sentence for the status line."""
+
+    link: Link
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelsChanged:
+    """Loudness of both sides in dBFS; -100 is silence."""
+
+    mic: float
+    speaker: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundChanged:
+    """The devices in use; None where there is none, then `problem` and `hint` say why."""
+
+    microphone: str | None
+    speaker: str | None
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChanged:
+    """Muted, hands-free or push-to-talk changed."""
+
+    muted: bool
+    hands_free: bool
+    talking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A new conversation began; the transcript is empty."""
+
+
+Update = (
+    ev.EntryChanged
+    | ev.EntryRemoved
+    | ev.FloorChanged
+    | ev.TurnMeasured
+    | ev.UsageChanged
+    | ev.Notice
+    | LinkChanged
+    | LevelsChanged
+    | SoundChanged
+    | ModeChanged
+    | Cleared
+)
