@@ -286,8 +286,7 @@ class Session:
 
     async def _epoch(self, connection: Connection) -> str:
         """Talk over one connection until it ends; why it ended, empty when that was wished for."""
-        from voicechat.sound import SoundLine
-    from voicechat.transport import ConnectionLost
+        from voicechat.transport import ConnectionLost
 
         self._connection = connection
         self._outbox = asyncio.Queue(OUTBOX)
