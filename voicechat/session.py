@@ -23,6 +23,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import SemanticVad, SessionSettings
 from voicechat.errors import VoicechatError
+from voicechat.sound import SoundLine, as_input
 from voicechat.updates import (
     Cleared,
     LevelsChanged,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from voicechat.local import LocalServer
     from voicechat.providers.catalog import Choice
     from voicechat.providers.codec import Codec
-    from voicechat.sound import SoundLine
     from voicechat.transport import Connection, DialFailed
 
 ATTEMPTS = 6
@@ -422,8 +422,6 @@ class Session:
         options = self._options
         if not options.with_sound:
             return
-        from voicechat.sound import SoundLine
-
         settings = self._conversation.settings
         self._audio = SoundLine(
             sound.AudioSettings(
@@ -442,8 +440,6 @@ class Session:
             self._audio.send(command)
 
     def _hear(self, event: sound.AudioEvent) -> None:
-        from voicechat.sound import as_input
-
         match event:
             case sound.Levels(mic, speaker):
                 self._tell(LevelsChanged(mic, speaker))
