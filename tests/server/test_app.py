@@ -265,6 +265,11 @@ async def test_no_sequence_of_frames_ends_a_connection(seed: int) -> None:
         await socket.close()
 
 
+def test_voice_that_does_not_exist_is_a_mistake_of_usage() -> None:
+    with pytest.raises(UsageError, match="nobody"):
+        serve(ServeOptions(port=0, voice="nobody"))
+
+
 def test_other_machines_are_let_in_only_on_purpose() -> None:
     with pytest.raises(UsageError):
         serve(ServeOptions(host="0.0.0.0", port=0))

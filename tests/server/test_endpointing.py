@@ -38,7 +38,7 @@ def run(sound: bytes, step_ms: int = 20, complete: bool = False, **turns: Any) -
 @pytest.mark.parametrize(
     ("turns", "complete", "silence_ms"),
     [
-        ({"type": "semantic_vad", "eagerness": "auto"}, True, 200),
+        ({"type": "semantic_vad", "eagerness": "auto"}, True, 190),
         ({"type": "semantic_vad", "eagerness": "auto"}, False, 700),
         ({"type": "semantic_vad", "eagerness": "low"}, True, 400),
         ({"type": "semantic_vad", "eagerness": "low"}, False, 1500),

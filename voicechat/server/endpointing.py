@@ -21,8 +21,8 @@ _LONGEST_MS = 60_000.0
 
 _PATIENCE: Mapping[str, tuple[float, float]] = {
     "low": (400.0, 1_500.0),
-    "medium": (200.0, 700.0),
-    "auto": (200.0, 700.0),
+    "medium": (190.0, 700.0),
+    "auto": (190.0, 700.0),
     "high": (160.0, 450.0),
 }
 """Eagerness -> silence in ms after a whole request, and after anything else."""

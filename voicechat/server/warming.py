@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from voicechat.errors import ServerError
+from voicechat.errors import ServerError, UsageError
 from voicechat.server.engines.interfaces import Detector, Ears, Mind, Voice
 from voicechat.server.options import ServeOptions
 
@@ -66,7 +66,12 @@ def stage(options: ServeOptions) -> Stage:
     from voicechat.server.engines.ears import ears
     from voicechat.server.engines.voice import voice
 
-    return Stage(ears(), _mind(options), voice(), detector)
+    speaker = voice()
+    if options.voice is not None and options.voice not in speaker.names:
+        raise UsageError(
+            f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(speaker.names)}."
+        )
+    return Stage(ears(), _mind(options), speaker, detector)
 
 
 def _mind(options: ServeOptions) -> Mind:
