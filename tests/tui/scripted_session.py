@@ -17,7 +17,7 @@ from voicechat.core.items import (
     Usage,
     entry_id,
 )
-from voicechat.session import (
+from voicechat.updates import (
     Cleared,
     LevelsChanged,
     Link,
@@ -88,9 +88,6 @@ class ScriptedSession:
         self.asked.append(("new_conversation",))
         self.transcript = Transcript()
         self.listen(Cleared())
-
-    def decide(self, call_id: str, allowed: bool, word: str = "") -> None:
-        self.asked.append(("decide", call_id, allowed))
 
     # ------------------------------------------------------------ what the test calls
 

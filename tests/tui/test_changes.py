@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from voicechat.core.events import EntryChanged, EntryRemoved, Level, Notice, TurnMeasured
-from voicechat.session import Cleared, LevelsChanged, Link, LinkChanged
 from voicechat.tui.changes import NOTICES, Changes
+from voicechat.updates import Cleared, LevelsChanged, Link, LinkChanged
 
 
 async def test_a_thousand_words_are_one_change() -> None:

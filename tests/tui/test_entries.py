@@ -115,11 +115,6 @@ def test_even_unfolded_a_result_is_bounded() -> None:
     assert len(body(call, unfolded=True)) < UNFOLDED_CHARS + 100
 
 
-def test_arguments_one_is_asked_about_are_never_folded() -> None:
-    secret = "y" * (FOLDED_CHARS * 3) + "rm -rf"
-    assert "rm -rf" in body(ToolCall("c", "i", "r", "run", secret, ToolState.ASKING))
-
-
 @pytest.mark.parametrize("text", ["[" * 100_000, "NaN", "1e999", "9" * 5000, "null", '"x"', ""])
 def test_no_json_breaks_a_panel(text: str) -> None:
     call = ToolCall("c", "i", "r", "look", text, ToolState.DONE, text)

@@ -38,7 +38,7 @@ class Bench:
         """That many finished entries, shown in portions as they would come."""
         for number in range(turns):
             self.session.you(f"turn {number}")
-            if number % 20 == 0:
+            if number % 100 == 0:
                 await self.look()
         await self.look()
 

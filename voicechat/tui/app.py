@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -21,11 +21,13 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerFailed
 
 from voicechat.errors import VoicechatError
-from voicechat.session import Session
 from voicechat.tui.conversation import ConversationScreen
 from voicechat.tui.keys import KEYS, Key
 from voicechat.tui.plain import ControlNet
 from voicechat.tui.themes import DARK, LIGHT, first_theme
+
+if TYPE_CHECKING:
+    from voicechat.session import Session
 
 GOODBYE = 2.0
 """Seconds the session gets to end when the person leaves."""

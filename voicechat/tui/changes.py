@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from voicechat.core.events import EntryChanged, EntryRemoved, Notice
-from voicechat.session import Cleared, LevelsChanged, LinkChanged, SoundChanged, Update
+from voicechat.updates import Cleared, LevelsChanged, LinkChanged, SoundChanged, Update
 
 NOTICES = 8
 """Notices kept between two looks; older ones are dropped."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,7 +13,6 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from voicechat.core.events import Floor, Level, Notice
-from voicechat.session import Link, Session, SoundChanged
 from voicechat.tui.changes import Changes
 from voicechat.tui.composer import Composer
 from voicechat.tui.entries import QUIET
@@ -23,10 +22,15 @@ from voicechat.tui.keys import KEYS
 from voicechat.tui.plain import plain
 from voicechat.tui.status import FloorLine, TopLine, can_talk
 from voicechat.tui.transcript import TranscriptView
+from voicechat.updates import Link, SoundChanged
+
+if TYPE_CHECKING:
+    from voicechat.session import Session
 
 FRAME = 1 / 15
 """Seconds between two looks at what changed: faster than words are spoken."""
 
+_OF_SOUND = {key.action for key in KEYS if key.sound}
 _PRIORITY = {"earlier", "later"}
 _SEVERITIES = {
     Level.INFO: ("information", ""),
@@ -38,7 +42,7 @@ _SEVERITIES = {
 
 def greeting(session: Session) -> Content:
     """What one can say, for an empty conversation."""
-    verb = "Say" if session.with_sound else "Type"
+    verb = "Say or type" if session.with_sound else "Type"
     examples = (
         "what time is it",
         "set a timer for ten minutes",
@@ -49,7 +53,7 @@ def greeting(session: Session) -> Content:
     lines += [Content(f"“{example}”") for example in examples]
     lines += [Content("")]
     if session.with_sound:
-        lines += [Content("You can type, too, and talk over the answer.").stylize(QUIET)]
+        lines += [Content("Talk over the answer, and it stops.").stylize(QUIET)]
     else:
         lines += [Content("Enter sends; Esc stops the answer.").stylize(QUIET)]
     return Content("\n").join(lines)
@@ -170,11 +174,10 @@ class ConversationScreen(Screen[None]):
         composer.space_talks = can_talk(session)
         composer.placeholder = _placeholder(session)
         state = (
-            can_talk(session),
+            session.microphone is not None,
             session.hands_free,
             session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING},
             session.link is Link.ONLINE,
-            bool(self.query_one(TranscriptView).asking()),
         )
         if state != self._mode:
             self._mode = state
@@ -184,16 +187,19 @@ class ConversationScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what this session cannot do; grey out what it cannot do now."""
-        if any(key.action == action and key.sound for key in KEYS):
-            if not self._session.with_sound:
-                return False
-            return True if action != "talk" or can_talk(self._session) else None
-        if action in {"allow", "refuse"}:
-            return bool(self.query_one(TranscriptView).asking())
+        if action in _OF_SOUND:
+            return self._check_sound(action)
         if action == "interrupt":
             busy = {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
             return True if self._session.floor in busy else None
         return True
+
+    def _check_sound(self, action: str) -> bool | None:
+        if not self._session.with_sound:
+            return False
+        if action == "talk":
+            return can_talk(self._session) or None
+        return self._session.microphone is not None or None
 
     @on(Composer.Sent)
     def _sent(self, message: Composer.Sent) -> None:
@@ -227,14 +233,6 @@ class ConversationScreen(Screen[None]):
         """Begin anew."""
         self._session.new_conversation()
 
-    def action_allow(self) -> None:
-        """Let the oldest waiting tool run."""
-        self._decide(True)
-
-    def action_refuse(self) -> None:
-        """Refuse the oldest waiting tool."""
-        self._decide(False)
-
     def action_unfold(self) -> None:
         """Show tool results whole, or fold them."""
         self.query_one(TranscriptView).unfold()
@@ -250,7 +248,3 @@ class ConversationScreen(Screen[None]):
     def action_help(self) -> None:
         """Show the keys."""
         self.app.push_screen(HelpScreen(self._session.with_sound))
-
-    def _decide(self, allowed: bool) -> None:
-        for call in self.query_one(TranscriptView).asking()[:1]:
-            self._session.decide(call.call_id, allowed)

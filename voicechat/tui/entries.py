@@ -122,14 +122,10 @@ def _tool(call: ToolCall, unfolded: bool) -> Content:
     head = Content.assemble(plain(call.name, "bold"), "  ", (f"{glyph} {word}", style))
     if call.elapsed_ms is not None and call.state.final:
         head = Content.assemble(head, (f" · {duration(call.elapsed_ms)}", QUIET))
-    if call.state is ToolState.ASKING:
-        head = Content.assemble(head, (" F8 allow · F9 refuse", QUIET))
     parts = [head]
     arguments = _arguments(call.arguments)
     if arguments:
-        # What is asked about is shown whole: nobody can agree to what is cut off.
-        whole = unfolded or call.state is ToolState.ASKING
-        parts.append(_folded(arguments, whole, QUIET))
+        parts.append(_folded(arguments, unfolded, QUIET))
     if call.output:
         parts.append(Content.assemble(("→ ", QUIET), _folded(_output(call, unfolded), unfolded)))
     return Content("\n").join(parts)

@@ -14,7 +14,7 @@ from textual.style import Style
 from textual.visual import RenderOptions, Visual
 from textual.widgets import Static
 
-from voicechat.core.items import Entry, ToolCall, ToolState
+from voicechat.core.items import Entry, ToolCall
 from voicechat.tui.entries import Reading, read
 
 MARGIN = 8
@@ -106,14 +106,12 @@ class ToolPanel(EntryLine, can_focus=True):
         self.call = call
         """The call that is shown; changed by `show`."""
         self._unfolded = unfolded
-        self._mark(call)
 
     def show(self, entry: Entry) -> bool:
         """Draw the call as it is now; says whether anything was to draw."""
         if not isinstance(entry, ToolCall):
             return False
         self.call = entry
-        self._mark(entry)
         return self._draw(read(entry, self._unfolded))
 
     def unfold(self, whole: bool) -> None:
@@ -129,9 +127,6 @@ class ToolPanel(EntryLine, can_focus=True):
         """A click does what Enter does, unless it ended a selection of text."""
         if self.text_selection is None:
             self.action_unfold()
-
-    def _mark(self, call: ToolCall) -> None:
-        self.set_class(call.state is ToolState.ASKING, "-asking")
 
 
 def line_for(entry: Entry, unfolded: bool) -> EntryLine:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 from textual.widgets import Static
 
 from voicechat.core.events import Floor
-from voicechat.session import Link, Session
 from voicechat.tui.entries import QUIET, duration
 from voicechat.tui.plain import plain
+from voicechat.updates import Link
+
+if TYPE_CHECKING:
+    from voicechat.session import Session
 
 QUIETEST = -60.0
 """dBFS at the left end of a meter; the right end is 0."""
@@ -114,7 +119,9 @@ class TopLine(Static):
         width = self.content_size.width
         name = Content("voicechat").stylize("bold $primary")
         glyph, word, style = _LINKS[session.link]
-        parts = [Content(f"{glyph} {word}").stylize(style), plain(session.model)]
+        parts = [Content(f"{glyph} {word}").stylize(style)]
+        if session.model:
+            parts.append(plain(session.model))
         if session.latency_ms is not None:
             parts.append(Content(f"answered in {duration(session.latency_ms)}").stylize(QUIET))
         if session.with_sound and session.voice:

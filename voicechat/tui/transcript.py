@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.widget import AwaitMount
 from textual.widgets import Static
 
-from voicechat.core.items import Entry, ToolCall, ToolState, Transcript, entry_id
+from voicechat.core.items import Entry, Transcript, entry_id
 from voicechat.tui.entries import QUIET, worth_showing
 from voicechat.tui.lines import EntryLine, ToolPanel, line_for
 
@@ -91,11 +92,6 @@ class TranscriptView(VerticalScroll, can_focus=False):
             await self._place(came)
             await self._let_go()
 
-    def asking(self) -> list[ToolCall]:
-        """Calls whose panel stands here and that wait for a decision, oldest first."""
-        panels = [line for line in self._mounted() if isinstance(line, ToolPanel)]
-        return [panel.call for panel in panels if panel.call.state is ToolState.ASKING]
-
     def unfold(self) -> None:
         """Show every tool result whole, or fold them all."""
         self._unfolded = not self._unfolded
@@ -131,19 +127,19 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _place(self, came: list[Entry]) -> None:
         """Mount new entries where the conversation has them; mostly that is the end."""
         await self._talk_began()
+        mounting: list[AwaitMount] = []
         for entry in came:
             after, windowed = self._line_before(entry)
             if windowed and after is None and self._lines:
                 continue
+            first = self._mounted()[:1]
             [line] = self._new([entry])
-            await self._mount_behind(line, after)
-
-    async def _mount_behind(self, line: EntryLine, after: EntryLine | None) -> None:
-        mounted = self._mounted()
-        if after is None and mounted:
-            await self.mount(line, before=mounted[0])
-        else:
-            await self.mount(line, after=after)
+            if after is None and first:
+                mounting.append(self.mount(line, before=first[0]))
+            else:
+                mounting.append(self.mount(line, after=after))
+        for mounted in mounting:
+            await mounted
 
     def _line_before(self, entry: Entry) -> tuple[EntryLine | None, bool]:
         """The mounted line the entry comes behind, and whether there are unmounted ones before."""
