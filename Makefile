@@ -11,8 +11,8 @@ run: ready  ## Talk (options: make run ARGS="--text")
 	@.venv/bin/voicechat $(ARGS)
 
 test: check  ## Check and test everything, the sound tests one at a time
-	$(PYTEST) -n 2 -m "not sound and not end_to_end"
-	$(PYTEST) -m "sound or end_to_end"
+	$(PYTEST) -n 2 -m "not sound"
+	$(PYTEST) -m sound
 
 check: ready-test  ## Lint, types and the walls between the rooms
 	.venv/bin/ruff check .

@@ -116,7 +116,7 @@ class VoicechatApp(App[None]):
     def _watch_signals(self) -> None:
         """A terminated program gives the terminal back like one that was left."""
         loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
+        for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"):
             number = getattr(signal, name, None)
             if number is not None:
                 with suppress(NotImplementedError, RuntimeError, ValueError):

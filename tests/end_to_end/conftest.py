@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from on_terminal import OnTerminal
+from virtual_audio import AVAILABLE, VirtualCard
+
+
+@pytest.fixture
+def card() -> Iterator[VirtualCard]:
+    """A sound card of this test alone; give its `environment` to the program."""
+    if not AVAILABLE:
+        pytest.skip("PulseAudio is not installed")
+    with VirtualCard() as made:
+        yield made
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., OnTerminal]]:
+    """Starts the program on a terminal of its own: `start("--text", rows=36)`."""
+    started: list[OnTerminal] = []
+
+    def begin(*words: str, **options: object) -> OnTerminal:
+        started.append(OnTerminal(tmp_path, *words, **options))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield begin
+    for terminal in started:
+        terminal.close()

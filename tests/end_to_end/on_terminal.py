@@ -1,0 +1,167 @@
+"""The whole program in a pseudo-terminal of its own, with the screen a person would see."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+import pyte
+from ptyprocess import PtyProcess
+
+_UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=][0-9;]*u|\x1b\[\?[0-9]+\$p")
+
+
+class OnTerminal:
+    """`voicechat` on a screen of `columns` x `rows`.
+
+    Its settings, history and caches live in `folder`, so nothing of the person's own is seen
+    or touched. End it with `close`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        columns: int = 80,
+        rows: int = 24,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._changed = threading.Condition()
+        self.raw = b""
+        self.started = time.monotonic()
+        self._pty = PtyProcess.spawn(
+            [sys.executable, "-m", "voicechat", *words],
+            dimensions=(rows, columns),
+            env=private_environment(folder) | dict(environ or {}),
+        )
+        self.sane = termios.tcgetattr(self._pty.fd)
+        self.guardian = psutil.Process(self._pty.pid)
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                piece = os.read(self._pty.fd, 65_536)
+            except OSError:
+                piece = b""
+            with self._changed:
+                self.raw += piece
+                self._stream.feed(_UNKNOWN_TO_PYTE.sub(b"", piece))
+                self._ended = not piece
+                self._changed.notify_all()
+            if not piece:
+                return
+
+    # ----------------------------------------------------------------- what a person does
+
+    def type(self, text: str) -> None:
+        """Press the keys of a text; a newline is Enter."""
+        os.write(self._pty.fd, text.replace("\n", "\r").encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Drag the window."""
+        with self._changed:
+            self._screen.resize(rows, columns)
+        self._pty.setwinsize(rows, columns)
+
+    # ----------------------------------------------------------------- what a person sees
+
+    @property
+    def text(self) -> str:
+        """The screen's lines."""
+        with self._changed:
+            return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def see(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
+        """Wait until the screen matches; AssertionError with the screen when it does not."""
+        found = self.until(lambda: re.search(pattern, self._joined()), seconds)
+        assert found is not None, f"never saw {pattern!r} on\n{self.text}"
+        return found  # type: ignore[return-value]
+
+    def _joined(self) -> str:
+        """The screen with the lines of a turn run together, as they would be read."""
+        return re.sub(r"\s+", " ", "\n".join(self._screen.display))
+
+    def until(self, condition: Callable[[], object], seconds: float) -> object | None:
+        """Wait, looking anew at every change of the screen; None in the end."""
+        give_up = time.monotonic() + seconds
+        with self._changed:
+            while not (found := condition()):
+                left = give_up - time.monotonic()
+                if left <= 0 or self._ended:
+                    return condition() or None
+                self._changed.wait(left)
+        return found
+
+    # ----------------------------------------------------------------- processes and the end
+
+    def family(self) -> list[psutil.Process]:
+        """The guardian and everything below it."""
+        return [self.guardian, *self.guardian.children(recursive=True)]
+
+    @property
+    def app(self) -> psutil.Process:
+        """The process that is the app."""
+        return self.guardian.children()[0]
+
+    def is_sane(self) -> bool:
+        """Whether the terminal's settings are as they were."""
+        return termios.tcgetattr(self._pty.fd) == self.sane
+
+    def code(self, seconds: float = 10.0) -> int:
+        """Wait for the end; the exit code."""
+        assert self.until(lambda: self._ended, seconds), f"still runs:\n{self.text}"
+        self._pty.wait()
+        status = self._pty.exitstatus
+        return 128 + self._pty.signalstatus if status is None else status
+
+    def hang_up(self) -> None:
+        """Close the window."""
+        self._pty.fileobj.close()
+        self._pty.closed = True
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        family = []
+        if self.guardian.is_running():
+            family = self.family()
+        for process in family:
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(family, timeout=5)
+        if not self._pty.closed:
+            self._reader.join(5)
+            self._pty.fileobj.close()
+            self._pty.closed = True
+
+
+def private_environment(folder: Path) -> dict[str, str]:
+    """This process's environment without keys and settings, and with its own places for files."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VOICECHAT_", "OPENAI_", "TEXTUAL", "COLUMNS", "LINES"))
+        and not name.endswith("_KEY")
+    }
+    places = {f"XDG_{name}_HOME": str(folder / name) for name in ("CONFIG", "STATE", "DATA")}
+    return kept | places | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+
+
+def ended(processes: list[psutil.Process], seconds: float = 5.0) -> list[psutil.Process]:
+    """Those that still run after waiting this long; zombies of others count as ended."""
+    _, left = psutil.wait_procs(processes, timeout=seconds)
+    return [p for p in left if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]

@@ -1,0 +1,125 @@
+"""The whole program on a terminal: typed talk, odd sizes, and every way to end it."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from on_terminal import ended
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
+
+READY = "online"
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 36)])
+def test_a_typed_conversation(start, columns: int, rows: int) -> None:
+    terminal = start("--text", columns=columns, rows=rows)
+    terminal.see(READY)
+    terminal.type("what is 17 times 23\n")
+    terminal.see("you what is 17 times 23 voice .*391")
+    terminal.type("my name is [/b][@click=app.bell] Ada\n")
+    terminal.see(r"you my name is \[/b\]\[@click=app.bell\] Ada voice")
+    family = terminal.family()
+    terminal.type("\x11")
+    assert terminal.code() == 0
+    assert terminal.is_sane()
+    assert not ended(family)
+
+
+def test_leaving_with_ctrl_c(start) -> None:
+    terminal = start("--text")
+    terminal.see(READY)
+    terminal.type("\x03")
+    terminal.see("again leaves")
+    terminal.type("\x03")
+    assert terminal.code() == 0
+
+
+def test_odd_sizes(start) -> None:
+    terminal = start("--text")
+    terminal.see(READY)
+    for columns, rows in ((1, 1), (200, 60), (20, 5), (80, 24)):
+        terminal.resize(columns, rows)
+    terminal.type("what is 2 plus 2\n")
+    terminal.see("voice .*4")
+    terminal.type("\x11")
+    assert terminal.code() == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGSEGV", "SIGKILL"]
+)
+def test_the_app_is_killed(start, name: str) -> None:
+    terminal = start("--text")
+    terminal.see(READY)
+    assert not terminal.is_sane()
+    family = terminal.family()
+    terminal.app.send_signal(getattr(signal, name))
+    assert terminal.code() == 128 + getattr(signal, name)
+    assert b"\x1b[?1049l" in terminal.raw
+    assert terminal.is_sane()
+    assert not ended(family)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_the_guardian_is_killed(start, name: str) -> None:
+    terminal = start("--text")
+    terminal.see(READY)
+    family = terminal.family()
+    terminal.guardian.send_signal(getattr(signal, name))
+    assert terminal.code() == 128 + getattr(signal, name)
+    assert not ended(family)
+
+
+def test_killed_while_it_starts(start) -> None:
+    terminal = start("--text")
+    terminal.until(lambda: terminal.raw, 20)
+    family = terminal.family()
+    terminal.app.send_signal(signal.SIGKILL)
+    assert terminal.code() == 128 + signal.SIGKILL
+    assert terminal.is_sane()
+    assert not ended(family)
+
+
+def test_the_window_is_closed(start) -> None:
+    terminal = start("--text")
+    terminal.see(READY)
+    family = terminal.family()
+    terminal.hang_up()
+    assert not ended(family)
+
+
+def test_nobody_answers(start) -> None:
+    terminal = start(
+        "--text",
+        *("--base-url", "http://127.0.0.1:9/v1"),
+        environ={"OPENAI_API_KEY": "sk-planted-key"},
+    )
+    assert terminal.code(30) == 4
+    assert b"Nobody answers at 127.0.0.1 port 9." in terminal.raw
+    assert b"planted" not in terminal.raw
+    assert terminal.is_sane()
+
+
+def test_a_dumb_terminal_gets_lines(start) -> None:
+    terminal = start("--text", environ={"TERM": "dumb"})
+    terminal.see("Ready. Type a line")
+    assert b"\x1b" not in terminal.raw
+    terminal.type("what is 17 times 23\n")
+    terminal.see("Assistant: .*391")
+    family = terminal.family()
+    terminal.type("/quit\n")
+    assert terminal.code() == 0
+    assert not ended(family)
+
+
+def test_no_sound_card_is_said_and_text_goes_on(start, tmp_path) -> None:
+    nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/none"}
+    terminal = start(environ=nowhere, columns=120, rows=36)
+    terminal.see("mic none")
+    terminal.see(READY)
+    terminal.type("what is 17 times 23\n")
+    terminal.see("voice .*391")
+    terminal.type("\x11")
+    assert terminal.code() == 0
