@@ -63,30 +63,29 @@ def parse_template(text: str) -> Sequence[Part]:
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s+", "", text):
         raise ValueError(f"cannot read the template {text!r}")
-    options, rest = _options(tokens, 0, "")
-    if rest != len(tokens):
+    options, end = _options([*tokens, ""], 0)
+    if end != len(tokens):
         raise ValueError(f"brackets do not match in {text!r}")
     return options[0] if len(options) == 1 else [Choice(tuple(options))]
 
 
-def _options(tokens: list[str], at: int, closing: str) -> tuple[list[Sequence[Part]], int]:
-    """The alternatives from `at` up to the closing bracket, and where that stands."""
+def _options(tokens: list[str], at: int) -> tuple[list[Sequence[Part]], int]:
+    """The alternatives from `at` on, and where they end: at a closing bracket or an empty token.
+
+    A bracket without its partner ends everything: at -1.
+    """
     options: list[list[Part]] = [[]]
-    while at < len(tokens) and tokens[at] != closing:
-        token = tokens[at]
+    while at >= 0 and (token := tokens[at]) not in ("", ")", "]"):
         if token in "([":
-            inner, at = _options(tokens, at + 1, ")" if token == "(" else "]")
-            if at >= len(tokens):
-                raise ValueError(f"brackets do not match in {' '.join(tokens)!r}")
+            inner, at = _options(tokens, at + 1)
+            at = at if tokens[at] == (")" if token == "(" else "]") else -2
             options[-1].append(Choice((*inner, [])) if token == "[" else Choice(tuple(inner)))
         elif token == "|":
             options.append([])
-        elif token in ")]":
-            break
         else:
             options[-1].append(_atom(token))
         at += 1
-    return list(options), at
+    return [*options], at
 
 
 def _atom(token: str) -> Part:

@@ -89,6 +89,26 @@ def _is_plain(words: Words) -> bool:
     return words[0] not in ("of", "is", "was", "are", "about", "if", "not", "when", "how", "why")
 
 
+def _is_own(words: Words) -> bool:
+    return len(words) > 2 and words[0] in ("my", "our", "i", "we")
+
+
+def _is_saying(words: Words) -> bool:
+    """Words to be said, rather than a wish for something to be told ("say something in latin")."""
+    vague = words[0] in (
+        "something",
+        "anything",
+        "what",
+        "it",
+        "that",
+        "this",
+        "nothing",
+        "a",
+        "if",
+    )
+    return not vague and "in" not in words[-2:-1]
+
+
 def _is_item(words: Words) -> bool:
     return _is_plain(words) and words[-1] not in (
         "my",
@@ -113,6 +133,7 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
     def some(name: str) -> Callable[[Random], str]:
         return lambda random: random.choice(vocabulary[name])
 
+    own = [fact for fact in vocabulary["facts"] if fact.startswith(("my ", "i "))]
     label = _without(vocabulary["not_labels"])
     person = _without(vocabulary["not_labels"] + vocabulary["not_names"])
     return {
@@ -132,6 +153,8 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         "item": _free(lambda random: _write_items(random, vocabulary["items"]), 12, _is_item),
         "task": _free(some("tasks"), 30, _is_plain),
         "fact": _free(some("facts"), 40, _is_plain),
+        "own_fact": _free(lambda random: random.choice(own), 40, _is_own),
+        "saying": _free(some("phrases"), 60, _is_saying),
         "text": _free(some("phrases"), 60),
         "word": _free(some("spelling"), 1),
         "options": _free(

@@ -1,0 +1,52 @@
+"""Comparing what was understood with what the corpus says."""
+
+import json
+from pathlib import Path
+
+from voicechat.server.engines import intents, sums
+from voicechat.server.engines.measures import Measure
+
+CORPUS = Path(__file__).with_name("corpus")
+
+
+def corpus(name):
+    return json.loads((CORPUS / f"{name}.json").read_text("utf-8"))
+
+
+def values_of(meaning):
+    """The values of a meaning in the plain form of the corpus."""
+    plain = {}
+    for name, value in meaning.values.items():
+        if isinstance(value, Measure):
+            plain["amount"], plain["from"] = float(value.parts[0][0]), value.parts[0][1]
+        elif isinstance(value, tuple):
+            plain[name] = value[0]
+        elif name == "sum":
+            plain["value"] = float(sums.evaluate(value))
+        else:
+            plain[name] = value
+    return plain
+
+
+def same(wanted, found):
+    if isinstance(wanted, bool):
+        return bool(found) == wanted
+    if isinstance(wanted, int | float):
+        return found is not None and abs(float(found) - wanted) < 1e-9
+    if isinstance(wanted, list):
+        return all(option in str(found) for option in wanted)
+    return str(found).casefold() == wanted.casefold()
+
+
+ALIASES = {"grocery": "shopping", "groceries": "shopping"}
+
+
+def fits(entry):
+    """Whether the sentence is understood as the corpus says, in intent and values."""
+    meaning = intents.parse(entry["text"])
+    if meaning is None or meaning.intent != entry["intent"]:
+        return False
+    found = values_of(meaning)
+    if "list" in found:
+        found["list"] = ALIASES.get(found["list"], found["list"])
+    return all(same(value, found.get(name)) for name, value in entry["values"].items())
