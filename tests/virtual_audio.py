@@ -220,7 +220,7 @@ class VirtualCard:
     def suspend(self, on: bool) -> None:
         """Stall the card as a Bluetooth profile switch does: no error, no callback."""
         self.pactl("suspend-sink", "hw", str(int(on)))
-        self.pactl("suspend-source", "hw.monitor", str(int(on)))
+        self.pactl("suspend-source", "hw.monitor", str(int(on)), check=False)
 
     def unplug(self, name: str) -> None:
         """Remove the module that made the sink or source `name`."""
@@ -230,7 +230,7 @@ class VirtualCard:
 
     def plug(self, name: str) -> None:
         """Bring `unplug`ged mic or spk back."""
-        for line in _DAEMON.replace("\\\n", "").splitlines():
+        for line in _DAEMON.format(socket=self._socket, rate=self.rate).splitlines():
             if f"_name={name} " in line:
                 self.pactl("load-module", *line.split()[1:])
 

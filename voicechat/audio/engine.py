@@ -42,6 +42,7 @@ from voicechat.audio.messages import (
 from voicechat.audio.playback import Playback
 
 TELL_S: Final = 1 / 15
+_QUIET_DB: Final = -45.0
 GAP_S: Final = 0.5
 """A stream whose callback was silent for this long is dead, whatever PortAudio says."""
 HANG_S: Final = 1.5
@@ -50,7 +51,9 @@ DEEP_S: Final = 0.1
 """A device that buffers more than this is silenced by throwing its buffer away."""
 _STRUGGLING: Final = 3
 """So many drop-outs while sound plays are too many."""
-_RETRIES_S: Final = (0.0, 0.5, 1.0, 2.0)
+_RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
+_MOURNING_S: Final = 3.0
+"""A lost speaker may come back for this long before what it had to say is dropped."""
 
 
 class Engine:
@@ -69,6 +72,8 @@ class Engine:
         self._deferred: list[AudioCommand] = []
         self._failures = 0
         self._retry_at = 0.0
+        self._drop_at = 0.0
+        self._told_opened: Opened | None = None
         self._told_at = 0.0
         self._ticked_at = time.monotonic()
         self._underruns = (0, 0.0)
@@ -106,6 +111,7 @@ class Engine:
     def tick(self, now: float) -> None:
         """Everything that is due."""
         self._attend(now)
+        self._mourn(now)
         self._playback.feed()
         self._listen(now)
         self._finish_stop(now)
@@ -226,6 +232,8 @@ class Engine:
         elif self._struggling():
             self._pace += 1
             self._begin_reopening(now)
+        elif self._incomplete(now):
+            self._begin_reopening(now)
 
     def _take_over(self, opening: Surgery[Card], now: float) -> None:
         self._opening = None
@@ -233,12 +241,9 @@ class Engine:
             problem = getattr(opening.error, "problem", str(opening.error))
             hint = getattr(opening.error, "hint", "")
             self._card = None
-            self._emit(Opened(None, None, problem=problem, hint=hint))
+            self._tell_opened(Opened(None, None, problem=problem, hint=hint))
         else:
             self._adopt(opening.result, now)
-        if self._card is None or self._card.speaker is None:
-            for event in self._playback.detach():
-                self._emit(event)
 
     def _adopt(self, card: Card, now: float) -> None:
         self._card = card
@@ -250,7 +255,7 @@ class Engine:
         if speaker is not None:
             self._playback.attach(speaker.queue, now)
             self._underflows = 0
-        self._emit(
+        self._tell_opened(
             Opened(
                 microphone.name if microphone else None,
                 speaker.name if speaker else None,
@@ -267,7 +272,7 @@ class Engine:
             return False
         ages = [now - side.called_at for side in (card.speaker, card.microphone) if side]
         if not ages or max(ages) < GAP_S:
-            if self._failures and ages:
+            if self._failures and len(ages) == 2:
                 self._failures, self._told_problem = 0, ""
             return False
         return now >= self._retry_at
@@ -281,17 +286,47 @@ class Engine:
             return speaker.underflows >= _STRUGGLING
         return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING
 
+    def _incomplete(self, now: float) -> bool:
+        """Whether it is time to look for a missing device; never while the person can hear it."""
+        card = self._card
+        if card is not None and card.microphone is not None and card.speaker is not None:
+            return False
+        return now >= self._retry_at and not self._playback.sounding and not self._hears()
+
+    def _hears(self) -> bool:
+        """Whether an open microphone has anything above silence, which looking would interrupt."""
+        return (
+            self._card is not None
+            and self._card.microphone is not None
+            and self._hearing.peak > _QUIET_DB
+        )
+
     def _begin_reopening(self, now: float) -> None:
         card, self._card = self._card, None
+        if card is not None and card.speaker is not None:
+            self._drop_at = now + _MOURNING_S
         self._failures += 1
-        self._retry_at = now + _RETRIES_S[min(self._failures, len(_RETRIES_S) - 1)] + GAP_S
+        self._retry_at = now + GAP_S + _RETRIES_S[min(self._failures, len(_RETRIES_S)) - 1]
         self._opening = Surgery(lambda: self._reopen(card))
+
+    def _mourn(self, now: float) -> None:
+        """Without a speaker, queued sound is dropped and ended items end."""
+        gone = self._opening is None and (self._card is None or self._card.speaker is None)
+        if gone and now >= self._drop_at:
+            for event in self._playback.detach():
+                self._emit(event)
 
     def _forgive(self, now: float) -> None:
         """The loop itself was paused; the callbacks may be fine."""
         for side in (self._card.speaker, self._card.microphone) if self._card else ():
             if side is not None:
                 side.called_at = now
+
+    def _tell_opened(self, opened: Opened) -> None:
+        """Looking again and finding the same is no news."""
+        last, self._told_opened = self._told_opened, opened
+        if last is None or opened.problem != last.problem or not opened.problem:
+            self._emit(opened)
 
     def _tell_problem(self, text: str, hint: str) -> None:
         if text != self._told_problem:

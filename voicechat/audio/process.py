@@ -53,6 +53,7 @@ class AudioProcess:
         self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._closing = False
+        self._opened = False
         self._child: subprocess.Popen[bytes] | None = None
         self._lasting: dict[type, AudioCommand] = {}
         self._playing: dict[str, float] = {}
@@ -99,6 +100,8 @@ class AudioProcess:
                 return
             failures = 0 if time.monotonic() - began > _STEADY_S else failures + 1
             self._report_loss(code, failures)
+            if failures > len(_RESTARTS_S) and code != REPLACE:
+                return
             with self._changed:
                 pause = _RESTARTS_S[min(failures, len(_RESTARTS_S) - 1)]
                 self._changed.wait_for(lambda: self._closing, pause)
@@ -161,6 +164,8 @@ class AudioProcess:
     def _note(self, event: object) -> None:
         """Remember what is playing, for the report if this process dies."""
         match event:
+            case Opened():
+                self._opened = True
             case Progress(item_id, heard_ms):
                 if item_id in self._playing:
                     self._playing[item_id] = heard_ms
@@ -179,7 +184,11 @@ class AudioProcess:
             self._waiting_bytes = 0
         if playing:
             self._on_event(Stopped(playing))
-        if code != REPLACE and failures <= 1:
+        if not self._opened and failures == 2:
+            self._on_event(
+                Opened(None, None, problem="The sound library crashes.", hint="Check its set-up.")
+            )
+        elif code != REPLACE and failures == 1 and self._opened:
             self._on_event(Problem("The sound process ended; it is being restarted.", ""))
 
 
