@@ -147,7 +147,7 @@ def test_leaving_gives_the_terminal_back() -> None:
 
 
 @pty_only
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
 def test_a_signal_gives_the_terminal_back(number: signal.Signals) -> None:
     terminal = Terminal("talk")
     terminal.until(b"lighthouse")

@@ -68,7 +68,8 @@ class VoicechatApp(App[None]):
     def _begin(self) -> None:
         self._watch_signals()
         self._talk = self._run_session()
-        gc.freeze()
+        if not self.is_headless:
+            gc.freeze()  # the collector need not walk the modules while words come
 
     @work(group="session", exclusive=True)
     async def _run_session(self) -> None:
