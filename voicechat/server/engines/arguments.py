@@ -75,11 +75,11 @@ def fill(
     listed = schema.get("required")
     required = [str(name) for name in listed] if isinstance(listed, list) else []
     sentence = _Sentence(text, meaning, trigger)
-    sole = len([name for name in properties if name in required or len(properties) == 1]) == 1
+    sole = len(properties) == 1 or len([name for name in properties if name in required]) == 1
     arguments: dict[str, object] = {}
     for name, kind in properties.items():
         needed = name in required
-        found = sentence.value(name, _mapping(kind), sole, needed or len(properties) == 1)
+        found = sentence.value(name, _mapping(kind), sole and (needed or not required), needed)
         if found is None and needed:
             if not forced:
                 raise Missing(_shown(name))
@@ -137,7 +137,7 @@ class _Sentence:
         found = self._understood(name, _kind(schema))
         if found is not None:
             return found
-        if self._meaning is not None and _known(self._meaning):
+        if self._meaning is not None and (not needed or _known(self._meaning)):
             return None
         finder: Mapping[str, Callable[[], object | None]] = {
             "integer": self._whole,
@@ -214,7 +214,7 @@ class _Sentence:
         if path and re.search("path|file|url|uri|dir|folder|link", name.lower()):
             return path[0].rstrip(".,?!")
         rest = self._rest if alone else self._leftover
-        return self._after_preposition(name) or (rest() if needed else None)
+        return self._after_preposition(name) or (rest() if needed or alone else None)
 
     def _after_preposition(self, name: str) -> str | None:
         """What stands behind "in", "for", …: for places, and for words that are no sentence."""

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import re
 
-_VERB = r"(?:say|repeat|reply|respond|answer|output|read|speak|write)"
+_VERB = r"\b(?:say|repeat|reply|respond|answer|output|read|speak|write)\b"
 _EXACT = (
-    r"(?:exactly|verbatim|literally|only|just|word for word|the following|these words|this"
-    r"|the words?|the single words?|the sentence|the phrase|the text|nothing but)"
+    r"(?:exactly|verbatim|literally|word for word|the following|nothing but"
+    r"|(?:the|this|these) (?:single |exact )?(?:words?|sentence|phrase|text|message))"
 )
 _SAY = re.compile(
-    rf"\b{_VERB}\b(?:\s+(?:only|just))?(?:\s+(?:back|to the user|aloud|out loud))?(?:\s+with)?"
-    rf"(?:\s+{_EXACT})+\s*(?:text|words?|sentence|phrase|message)?\s*(?:and nothing else)?"
-    r"\s*[:,-]?\s*(?P<words>[\"“'‘].+?[\"”'’](?=[\s.!?]|$)|.+)",
-    re.IGNORECASE | re.DOTALL,
+    rf"{_VERB}[\w ]{{0,24}}? {_EXACT}\s*[:,-]?\s*(?P<words>.+)", re.IGNORECASE | re.DOTALL
 )
-_QUOTED = re.compile(
-    rf"\b{_VERB}\b(?:\s+(?:only|just|exactly))?(?:\s+with)?\s*:?\s*[\"“](?P<words>[^\"”]+)[\"”]",
-    re.IGNORECASE,
-)
-_COLON = re.compile(rf"(?:^|[.!?\n]\s*){_VERB}(?:\s+\w+)?:\s*(?P<words>.+)", re.IGNORECASE)
+_COLON = re.compile(rf"{_VERB}[\w ]{{0,24}}:\s*(?P<words>.+)", re.IGNORECASE | re.DOTALL)
+_QUOTED = re.compile(rf"{_VERB}[\w ]{{0,24}}[:,]?\s*[\"“](?P<words>[^\"”]+)[\"”]", re.IGNORECASE)
+_OPEN = re.compile(r"(?:what|whatever|how|as|when|in|the user|each|every)\b", re.IGNORECASE)
 _ONLY_IF = re.compile(r"\b(?:if|when|whenever|unless|never|don't|do not|after|before)\b", re.I)
 _GREET = re.compile(r"\b(?:greet|welcome|introduce yourself|say (?:hello|hi))\b", re.IGNORECASE)
 _NAME = re.compile(
-    r"\b(?:your name is|you are called|call yourself|you are named)\s+[\"“]?([A-Z][\w-]{0,30})"
+    r"\b(?i:your name is|you are called|call yourself|you are named)\s+[\"“]?([A-Z][\w-]{0,30})"
 )
 _LONGEST = 4000
 
@@ -33,10 +28,10 @@ def exact_words(instructions: str) -> str:
 
     Conditions ("when asked, say …") are beyond this mind and give nothing.
     """
-    for pattern in (_SAY, _QUOTED, _COLON):
+    for pattern in (_QUOTED, _COLON, _SAY):
         for found in pattern.finditer(instructions):
             before = re.split(r"[.!?\n]", instructions[: found.start()])[-1]
-            if not _ONLY_IF.search(before):
+            if not _ONLY_IF.search(before) and not _OPEN.match(found["words"]):
                 return _unquoted(found["words"])[:_LONGEST]
     return ""
 

@@ -46,7 +46,7 @@ LONGEST = 366 * 86400
 def duration(words: Words) -> int | None:
     """Seconds in "an hour and a half", "two minutes thirty", "90 seconds", "half an hour"."""
     total = _pieces(list(words))
-    return int(total) if total is not None and 0 < total <= LONGEST else None
+    return int(total) if total is not None and 1 <= total <= LONGEST else None
 
 
 def _pieces(words: list[str]) -> Fraction | None:

@@ -158,6 +158,7 @@ class _Writer:
         self.operations = 0
         self.depth = 0
         self.prefix: str | None = None
+        self.sign = ""
         self.last: Fraction | None = None
 
     def take(self, token: str | Fraction) -> bool:
@@ -179,25 +180,26 @@ class _Writer:
     def _number(self, value: Fraction) -> bool:
         if not self.operand_next:
             return False
-        literal = _literal(value)
+        literal = self.sign + _literal(value)
         self.text += f"{self.prefix}({literal})" if self.prefix else literal
-        self.prefix, self.operand_next, self.last = None, False, value
+        self.prefix, self.sign, self.operand_next, self.last = None, "", False, value
         return True
 
     def _bracket(self, token: str) -> bool:
         if (token == "(") != self.operand_next:
             return False
-        self.text += f"{self.prefix or ''}{token}"
-        self.prefix, self.last = None, None
+        self.text += f"{self.sign}{self.prefix or ''}{token}"
+        self.prefix, self.sign, self.last = None, "", None
         self.depth += 1 if token == "(" else -1
         return self.depth >= 0
 
     def _before_operand(self, token: str) -> bool:
         if token in _PREFIX and self.prefix is None:
-            self.prefix = _PREFIX[token]
+            self.text += self.sign
+            self.prefix, self.sign = _PREFIX[token], ""
             return True
-        if _INFIX.get(token) == "-" and self.prefix is None:
-            self.text += "-"
+        if _INFIX.get(token) == "-" and not self.sign:
+            self.sign = "-"
             self.operations -= 1
             return True
         return False

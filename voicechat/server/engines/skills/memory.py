@@ -30,7 +30,7 @@ def _recall(ask: Ask) -> str:
     if about:
         known = [fact for fact in pages.facts if _speaks_of(fact, about)]
         if not known:
-            return f"You haven't told me about {to_listener(ask.text('about'))}."
+            return "You haven't told me anything about that."
         return " ".join(sentence(f"You told me that {to_listener(fact)}") for fact in known[-3:])
     told = [f"your name is {pages.name}"] if pages.name else []
     told += [to_listener(fact) for fact in pages.facts]

@@ -10,8 +10,14 @@ from voicechat.server.engines.measures import Measure, convert, spoken
 from voicechat.server.engines.numerals import readable
 from voicechat.server.engines.skills.ask import Ask, sentence
 
+
+def _fraction(text: str, above: int, below: int) -> str:
+    """A fraction as a decimal number where that is exact, else as it was."""
+    return readable(Fraction(above, below)) if above * 10_000 % below == 0 else text
+
+
 _SAID = (
-    (r"\((\d+)/(\d+)\)", lambda part: readable(Fraction(int(part[1]), int(part[2])))),
+    (r"\((\d+)/(\d+)\)", lambda part: _fraction(part[0], int(part[1]), int(part[2]))),
     (r"/100\*", " percent of "),
     (r"\*\*2\b(?!\d)", " squared"),
     (r"\*\*3\b(?!\d)", " cubed"),
