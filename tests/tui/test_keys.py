@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from textual.binding import Binding
 from textual.widgets import TextArea
 
@@ -65,3 +67,8 @@ def test_the_markdown_table_has_every_row() -> None:
     table = markdown()
     assert table.count("\n") == len(rows()) + 2
     assert all(f"| {key} | {meaning} |" in table for key, meaning in rows())
+
+
+def test_the_readme_has_no_other_table_of_keys() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert markdown() in readme or "| Key |" not in readme
