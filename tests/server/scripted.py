@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from voicechat.errors import Secret
 from voicechat.server.app import App
 from voicechat.server.engines.interfaces import Message, Partial, Request, Say, Speech, Thought
+from voicechat.server.hearing import Detectors
 from voicechat.server.options import ServeOptions
 from voicechat.server.warming import Stage
 
@@ -180,7 +181,10 @@ class Scene:
 async def scene(**options: Any) -> AsyncIterator[Scene]:
     """Start a server on scripted engines; stop it at the end."""
     ears, mind, voice = ScriptedEars(), ScriptedMind(), ScriptedVoice()
-    app = App(ServeOptions(port=0, token=Secret(TOKEN), **options), Stage(ears, mind, voice, Loud))
+    app = App(
+        ServeOptions(port=0, token=Secret(TOKEN), **options),
+        Stage(ears, mind, voice, Detectors(Loud)),
+    )
     await app.start()
     try:
         yield Scene(app, ears, mind, voice)

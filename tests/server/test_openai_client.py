@@ -130,7 +130,7 @@ async def test_typed_conversation(process: Process) -> None:
 
 
 async def test_spoken_conversation(process: Process, spoken: Spoken) -> None:
-    sound = await asyncio.to_thread(spoken, "what is seventeen times twenty three")
+    sound = await asyncio.to_thread(spoken, "set a timer for ten minutes")
     async with process.client().realtime.connect(model="voicechat-local") as connection:
         microphone = asyncio.create_task(hear(connection, sound))
         events = await events_until(connection, "response.done")
@@ -149,9 +149,9 @@ async def test_spoken_conversation(process: Process, spoken: Spoken) -> None:
         *REPLY,
     ]
     completed = next(e for e in events if e["type"].endswith("transcription.completed"))
-    assert completed["transcript"] == "what is seventeen times twenty three"
+    assert "timer for ten minutes" in completed["transcript"]
     answer = events[-1]["response"]["output"][0]["content"][0]["transcript"]
-    assert "391" in answer
+    assert "10 minutes" in answer
     reply = b"".join(
         base64.b64decode(e["delta"]) for e in events if e["type"] == "response.output_audio.delta"
     )

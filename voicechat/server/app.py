@@ -66,7 +66,7 @@ class App:
             SharedEars(engines.ears),
             engines.mind,
             engines.voice,
-            engines.detector,
+            engines.detectors,
             options.voice,
         )
         self._front = Front(self.token, options.model, not options.allow_remote)
@@ -160,6 +160,9 @@ class App:
             code, reason = 1013, "the client reads too slowly"
         except* _Expired:
             code, reason = 1001, "the session expired"
+        except* Exception as errors:
+            _log.error("a connection failed", exc_info=errors)
+            code, reason = 1011, "the server had an internal error"
         await connection.close(code, reason)
 
     async def _connection(self, connection: ServerConnection) -> None:

@@ -30,8 +30,8 @@ from voicechat.server.actions import (
     Stopped,
 )
 from voicechat.server.endpointing import Began, Ended, Endpointer
-from voicechat.server.engines.interfaces import EARS_RATE, Detector, Mind, Partial, Voice
-from voicechat.server.hearing import SharedEars, Utterance
+from voicechat.server.engines.interfaces import EARS_RATE, Mind, Partial, Voice
+from voicechat.server.hearing import Detectors, SharedEars, Utterance
 from voicechat.server.protocol import Protocol
 from voicechat.server.replies import Reply
 from voicechat.server.sound import Format, Resampler
@@ -49,12 +49,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The warm engines of a server; `detector` makes a detector for one connection."""
+    """The warm engines of a server."""
 
     ears: SharedEars
     mind: Mind
     voice: Voice
-    detector: Callable[[], Detector]
+    detectors: Detectors
     voice_name: str | None = None
     """The engine's voice for names it does not know."""
 
@@ -81,7 +81,8 @@ class Pipeline:
         self._room = room
         self._replies: dict[Reply, asyncio.Task[None]] = {}
         self._texts: dict[str, asyncio.Task[None]] = {}
-        self._endpointer = Endpointer(engines.detector())
+        self._detector = engines.detectors.take()
+        self._endpointer = Endpointer(self._detector)
         self._turns: Json | None = None
         self._format = Format()
         self._resampler = Resampler(self._format.rate, EARS_RATE)
@@ -112,6 +113,7 @@ class Pipeline:
         """The client is gone: stop everything that the task group does not."""
         self._stop_idle()
         self._drop()
+        self._engines.detectors.give_back(self._detector)
         # The resampler's library complains about streams that live until the process ends.
         self._resampler = Resampler(EARS_RATE, EARS_RATE)
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voicechat.errors import ServerError, UsageError
-from voicechat.server.engines.interfaces import Detector, Ears, Mind, Voice
+from voicechat.server.engines.interfaces import Ears, Mind, Voice
+from voicechat.server.hearing import Detectors
 from voicechat.server.options import ServeOptions
 
 _OPEN_SECONDS = 60.0
@@ -24,7 +25,7 @@ class Stage:
     ears: Ears
     mind: Mind
     voice: Voice
-    detector: Callable[[], Detector]
+    detectors: Detectors
 
     async def open(self, progress: Progress) -> None:
         """Warm up everything at once. Raises `VoicechatError` when something cannot be had."""
@@ -32,6 +33,7 @@ class Stage:
             "voice": self.voice.open(),
             "mind": self.mind.open(),
             "ears": self.ears.open(),
+            "detector": asyncio.to_thread(self.detectors.warm),
         }
         done = 0
 
@@ -71,7 +73,7 @@ def stage(options: ServeOptions) -> Stage:
         raise UsageError(
             f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(speaker.names)}."
         )
-    return Stage(ears(), _mind(options), speaker, detector)
+    return Stage(ears(), _mind(options), speaker, Detectors(detector))
 
 
 def _mind(options: ServeOptions) -> Mind:
