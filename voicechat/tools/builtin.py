@@ -14,7 +14,8 @@ def current_time(zone: str = "") -> str:
         now = datetime.now(ZoneInfo(zone)) if zone else datetime.now().astimezone()
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return f"There is no time zone called {zone!r}."
-    return now.strftime("%A, %d %B %Y, %H:%M (%Z)")
+    where = f" in {zone.rpartition('/')[2].replace('_', ' ')}" if zone else ""
+    return f"It is {now:%H:%M}{where} on {now:%A}, {now.day} {now:%B %Y}."
 
 
 def builtin() -> Registry:

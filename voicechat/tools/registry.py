@@ -47,9 +47,7 @@ def tool(function: Callable[..., Any]) -> Tool:
     fields: list[Any] = []
     for name, parameter in inspect.signature(function).parameters.items():
         required = parameter.default is inspect.Parameter.empty
-        fields.append(
-            (name, hints[name]) if required else (name, hints[name], parameter.default)
-        )
+        fields.append((name, hints[name]) if required else (name, hints[name], parameter.default))
     arguments = msgspec.defstruct(function.__name__, fields, forbid_unknown_fields=True)
     schema = msgspec.json.schema(arguments)
     parameters = {**next(iter(schema.get("$defs", {}).values())), "additionalProperties": False}

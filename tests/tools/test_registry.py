@@ -1,0 +1,76 @@
+"""Tools as the model meets them: schema, arguments, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from voicechat.tools import registry
+from voicechat.tools.builtin import builtin
+from voicechat.tools.registry import Registry, tool
+
+
+def weigh(grams: int, name: str = "it") -> str:
+    """Say how heavy something is."""
+    return f"{name} weighs {grams} g"
+
+
+async def wait() -> None:
+    """Never come back."""
+    await asyncio.Event().wait()
+
+
+def fail() -> None:
+    """Raise."""
+    raise ValueError("broken \x1b]52;c;x\x07")
+
+
+def test_the_schema_comes_from_the_signature() -> None:
+    spec = tool(weigh).spec
+    assert (spec.name, spec.description) == ("weigh", "Say how heavy something is.")
+    assert spec.parameters == {
+        "type": "object",
+        "properties": {"grams": {"type": "integer"}, "name": {"type": "string", "default": "it"}},
+        "required": ["grams"],
+        "additionalProperties": False,
+    }
+
+
+async def test_a_call_gives_its_result() -> None:
+    outcome = await Registry(tool(weigh)).run("weigh", '{"grams": 3}')
+    assert (outcome.output, outcome.failed) == ("it weighs 3 g", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("weigh", '{"grams": "x"}', "do not fit"),
+        ("weigh", '{"grams": 1, "more": 2}', "do not fit"),
+        ("weigh", "[" * 100_000, "do not fit"),
+        ("weigh", "not json", "do not fit"),
+        ("other", "{}", "no tool called"),
+        ("fail", "{}", "ValueError"),
+    ],
+)
+async def test_whatever_goes_wrong_is_an_error_the_model_can_read(
+    name: str, arguments: str, said: str
+) -> None:
+    outcome = await Registry(tool(weigh), tool(fail)).run(name, arguments)
+    assert outcome.failed
+    assert said in json.loads(outcome.output)["error"]
+    assert "\x1b" not in outcome.output
+
+
+async def test_a_tool_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "DEADLINE_S", 0.01)
+    outcome = await Registry(tool(wait)).run("wait", "{}")
+    assert outcome.failed
+    assert "given up" in outcome.output
+
+
+async def test_the_clock_knows_other_places() -> None:
+    outcome = await builtin().run("current_time", '{"zone": "Asia/Tokyo"}')
+    assert " in Tokyo on " in outcome.output
+    assert "no time zone" in (await builtin().run("current_time", '{"zone": "../x"}')).output
