@@ -49,9 +49,20 @@ def test_samples_cover_every_intent():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "   ", "what is seventeen times", "set a timer for", "set a timer for five", "?!",
-     "what is the", "add milk to my", "how many feet are in a", "x" * 5000, "one " * 500],
-)  # fmt: skip
+    [
+        "",
+        "   ",
+        "what is seventeen times",
+        "set a timer for",
+        "set a timer for five",
+        "?!",
+        "what is the",
+        "add milk to my",
+        "how many feet are in a",
+        "x" * 5000,
+        "one " * 500,
+    ],
+)
 def test_unfinished_requests_are_not_complete(text):
     assert not intents.is_complete(text)
 

@@ -10,7 +10,7 @@ _LONGEST = 240
 _ENDS = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|\n+|[。！？]")
 _PAUSES = re.compile(r"[,;:—–]\s+|\s[-—–]\s+")
 _SHORT_WORDS = (
-    "mr mrs ms dr prof st vs etc e.g i.e eg ie cf approx no nr vol fig jr sr gen col sgt rev hon "
+    "mr mrs ms dr prof st vs etc e.g i.e eg ie cf approx nr vol fig jr sr gen col sgt rev hon "
     "inc ltd co dept est a.m p.m u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec"
 )
 _SHORT = frozenset(_SHORT_WORDS.split())

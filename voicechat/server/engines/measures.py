@@ -177,7 +177,7 @@ class Measure:
 def measure(words: Sequence[str]) -> Measure | None:
     """ "five miles", "a pound", "5 foot 11", "six pounds four ounces"."""
     for cut in range(1, len(words)):
-        amount = number(words[:cut]) if words[:cut] not in (["a"], ["an"]) else Fraction(1)
+        amount = _amount(words[:cut])
         if amount is None:
             continue
         name = unit(words[cut:])
@@ -186,6 +186,15 @@ def measure(words: Sequence[str]) -> Measure | None:
         if words[cut] in ("foot", "feet", "pounds", "pound", "stone", "hours", "hour"):
             return _with_small(amount, words, cut)
     return None
+
+
+def _amount(words: Sequence[str]) -> Fraction | None:
+    """The number before a unit: also "a", "half a", "a quarter of a"."""
+    if words[-1] not in ("a", "an"):
+        return number(words)
+    front = words[:-2] if words[-2:-1] == ["of"] else words[:-1]
+    part = number(front) if front else Fraction(1)
+    return part if part is not None and 0 < part <= 1 else None
 
 
 _SMALLER = {"foot": "inch", "pound": "ounce", "stone": "pound", "hour": "minute"}

@@ -142,11 +142,9 @@ def _phrase_at(words: Words, at: int, run: list[str]) -> tuple[str, ...] | None:
 
 
 def _value(run: list[str], before: list[str | Fraction]) -> Fraction | None:
-    value = number(run)
-    if value is None and before and _INFIX.get(str(before[-1])) == "**":
-        rank = ordinal(run)
-        return None if rank is None else Fraction(rank)
-    return value
+    if before and _INFIX.get(str(before[-1])) == "**" and (rank := ordinal(run)) is not None:
+        return Fraction(rank)
+    return number(run)
 
 
 class _Writer:

@@ -90,7 +90,7 @@ def _names(token: str, text: str, found: re.Match[str], calculating: bool) -> li
     if token in _SYMBOLS:
         return _SYMBOLS[token]
     if not token[0].isalnum() and token[0] != ".":
-        before, after = text[: found.start()].rstrip()[-1:], text[found.end() :].lstrip()[:1]
+        before, after = text[: found.start()][-1:], text[found.end() :].lstrip()[:1]
         if token == "-":
             glued = bool(before) and before.isalpha()
             return [token] if (after.isdigit() or after == "(") and not glued else []
