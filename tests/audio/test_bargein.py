@@ -11,18 +11,18 @@ def run(
     """Feed v(oiced) and .(silent) frames; the steps with the frame they came at."""
     steps = []
     for index, letter in enumerate(frames):
-        step = barge.frame(letter == "v", sounding, converged, at + index * 0.02)
+        step = barge.frame(letter == "v", sounding, converged, at + index * 0.01)
         if step is not None:
             steps.append((index, step))
     return steps
 
 
-def test_three_of_four_lower_and_five_of_six_hold() -> None:
-    assert run(BargeIn("normal"), "vvvvvvvv") == [(2, Step.LOWER), (4, Step.HOLD)]
+def test_four_of_five_lower_and_nine_of_twelve_hold() -> None:
+    assert run(BargeIn("normal"), "v" * 12) == [(3, Step.LOWER), (8, Step.HOLD)]
 
 
 def test_a_cough_comes_back() -> None:
-    assert run(BargeIn("normal"), "vvv" + "." * 12) == [(2, Step.LOWER), (12, Step.RESTORE)]
+    assert run(BargeIn("normal"), "vvvv" + "." * 22) == [(3, Step.LOWER), (23, Step.RESTORE)]
 
 
 def test_silence_on_the_speaker_needs_no_decision() -> None:
@@ -39,21 +39,21 @@ def test_low_takes_longer_than_high() -> None:
 
 
 def test_more_careful_before_the_canceller_converged() -> None:
-    assert run(BargeIn("normal"), "v" * 20, converged=False)[0][0] >= 6
+    assert run(BargeIn("normal"), "v" * 20, converged=False)[0][0] >= 12
 
 
 @pytest.mark.parametrize("false_alarm", [True, False])
 def test_the_conversation_decides_about_held_sound(false_alarm: bool) -> None:
     barge = BargeIn("normal")
-    run(barge, "vvvvv")
+    run(barge, "v" * 9)
     assert run(barge, "v" * 30, at=0.1) == []
     barge.decided(false_alarm, now=0.7)
-    after = run(barge, "v" * 10 + "." * 30, at=0.7)
-    assert after == ([] if false_alarm else [(29, Step.ENDED)])
+    after = run(barge, "v" * 10 + "." * 60, at=0.7)
+    assert after == ([] if false_alarm else [(49, Step.ENDED)])
 
 
 def test_held_sound_that_nobody_decides_about_plays_on() -> None:
     barge = BargeIn("normal")
-    run(barge, "vvvvv")
-    steps = run(barge, "." * 300, at=0.1)
+    run(barge, "v" * 9)
+    steps = run(barge, "." * 600, at=0.1)
     assert [step for _, step in steps] == [Step.RESTORE]

@@ -3,7 +3,7 @@
     idle ──suspect──► lowered ──confirm──► held ──Stop / Resume──► talking ──silence──► idle
                          └───silence──► idle (a false alarm: loudness comes back)
 
-Pure: 20 ms verdicts and the clock go in, steps come out.
+Pure: 10 ms verdicts and the clock go in, steps come out.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class _State(Enum):
     TALKING = auto()
 
 
-_FALSE_ALARM_FRAMES: Final = 10
-_SILENCE_FRAMES: Final = 20
+_FALSE_ALARM_FRAMES: Final = 20
+_SILENCE_FRAMES: Final = 40
 _REST_S: Final = 1.0
 """After a false alarm nothing is suspected for this long."""
 _UNANSWERED_S: Final = 5.0
@@ -55,7 +55,7 @@ class BargeIn:
         return self._votes.above_floor_db
 
     def frame(self, voiced: bool, sounding: bool, converged: bool, now: float) -> Step | None:
-        """Weigh 20 ms. `sounding`: the assistant is heard; `converged`: no echo is left."""
+        """Weigh 10 ms. `sounding`: the assistant is heard; `converged`: no echo is left."""
         if not self.enabled:
             return None
         self._heard.add(voiced)

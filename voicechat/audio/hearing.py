@@ -16,7 +16,6 @@ from voicechat.audio.buffers import CaptureRing
 from voicechat.audio.dsp import Resampler, Samples, dbfs, peak_dbfs
 from voicechat.audio.echo import FRAME, Convergence, canceller
 from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
-from voicechat.audio.vad import FRAME as VOICE_FRAME
 from voicechat.audio.vad import RATE, VoiceGate
 
 _PREROLL_MS: Final = 300
@@ -100,7 +99,7 @@ class Hearing:
         self._near_step = microphone_rate // 100
         self._far_step = speaker_rate // 100
         self._near, self._far = _Line(), _FarEnd()
-        self._voice, self._ready = _Line(), _Line()
+        self._ready = _Line()
 
     def door(self, command: Mute | CloseMic) -> None:
         """Silence instead of sound, or nothing at all."""
@@ -122,15 +121,13 @@ class Hearing:
             self._far.put(self._far_rate.convert(played))
 
     def frames(self, microphone: CaptureRing) -> Iterator[bool]:
-        """Work off the microphone's ring; for each 20 ms whether the person's voice is in them."""
+        """Work off the microphone's ring; for each 10 ms whether the person's voice is in them."""
         while (taken := microphone.read(self._near_step)) is not None:
             self._near.put(self._near_rate.convert(taken))
         while (near := self._near.take(FRAME)) is not None:
             cleaned = self._clean(near)
             self._ready.put(self._out.convert(cleaned))
-            self._voice.put(cleaned)
-            if (frame := self._voice.take(VOICE_FRAME)) is not None:
-                yield self._gate.voiced(frame) and not self.muted and not self.closed
+            yield self._gate.voiced(cleaned) and not self.muted and not self.closed
 
     def blocks(self, last_at: float) -> Iterator[Captured]:
         """The finished blocks; `last_at` is when the newest sample of the ring was taken."""

@@ -1,0 +1,156 @@
+"""Echo, voice and barge-in on simulated rooms: minutes of sound in seconds."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voicechat.audio.bargein import BargeIn, Step
+from voicechat.audio.buffers import CaptureRing
+from voicechat.audio.dsp import Resampler, amplitude, dbfs
+from voicechat.audio.echo import Gate, canceller
+from voicechat.audio.hearing import Hearing
+from voicechat.audio.messages import AudioSettings
+
+RATE = 16_000
+STEP = 160
+Sound = NDArray[np.int16]
+
+needs_voice = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not there")
+
+
+@cache
+def speech(text: str, voice: str = "en-us") -> Sound:
+    """A spoken sentence at 16 kHz."""
+    wav = subprocess.run(
+        ["espeak-ng", "-v", voice, "--stdout", text], capture_output=True, check=True
+    ).stdout
+    mover = Resampler(22_050, RATE)
+    return np.concatenate((mover.convert(np.frombuffer(wav[44:], np.int16)), mover.finish()))
+
+
+def assistant(seconds: float) -> Sound:
+    text = (
+        "The weather tomorrow is mild, with light winds from the west. You have two meetings, one "
+        "at nine and one at half past three. The kettle was on the list, and so were the apples."
+    )
+    once = np.concatenate((speech(text), np.zeros(RATE // 2, np.int16)))
+    return np.resize(once, int(seconds * RATE))
+
+
+def room(far: Sound, delay_ms: float, gain_db: float, drift_ppm: float = 0.0) -> Sound:
+    """The far sound as the microphone has it: later, softer, with a short tail."""
+    noise = np.random.default_rng(7).standard_normal(int(0.08 * RATE))
+    tail = noise * np.exp(-np.arange(len(noise)) / (0.012 * RATE)) * 0.12
+    tail[0] = 1.0
+    size = 1 << (len(far) + len(tail) - 1).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(far, size) * np.fft.rfft(tail, size), size)[: len(far)]
+    spots = np.arange(len(far)) * (1 + drift_ppm / 1e6) - delay_ms * RATE / 1000
+    echo = np.interp(spots, np.arange(len(wet)), wet, left=0.0)
+    hiss = np.random.default_rng(1).standard_normal(len(far)) * 8
+    return (echo * amplitude(gain_db) + hiss).clip(-32768, 32767).astype(np.int16)
+
+
+class Listener:
+    """Hearing and barge-in as the engine joins them, fed 10 ms at a time."""
+
+    def __init__(self, **settings: object) -> None:
+        self.settings = AudioSettings(input_rate=RATE, **settings)  # type: ignore[arg-type]
+        self.barge = BargeIn(self.settings.barge_in)
+        self.hearing = Hearing(self.settings, self.barge.above_floor_db)
+        self.microphone, self.reference = CaptureRing(RATE), CaptureRing(RATE)
+        self.steps: list[tuple[float, Step]] = []
+        self.out: list[Sound] = []
+
+    def run(self, near: Sound, far: Sound) -> Sound:
+        for at in range(0, len(near) - STEP + 1, STEP):
+            now = at / RATE
+            self.reference.write(far[at : at + STEP], now)
+            self.microphone.write(near[at : at + STEP], now)
+            self.hearing.listen_to_speaker(self.reference)
+            for voiced in self.hearing.frames(self.microphone):
+                step = self.barge.frame(voiced, True, self.hearing.converged, now)
+                if step is not None:
+                    self.steps.append((now, step))
+            self.out += [np.frombuffer(b.pcm, np.int16) for b in self.hearing.blocks(now)]
+        return np.concatenate(self.out)
+
+
+@needs_voice
+@pytest.mark.parametrize(
+    ("delay_ms", "gain_db", "drift_ppm", "least_db"),
+    [(60, -12, 0, 30), (60, -6, 0, 30), (150, -12, 0, 30), (60, -12, 100, 30)],
+)
+def test_the_assistant_alone_never_stops_itself(
+    delay_ms: float, gain_db: float, drift_ppm: float, least_db: float
+) -> None:
+    far = assistant(60)
+    near = room(far, delay_ms, gain_db, drift_ppm)
+    listener = Listener()
+    cleaned = listener.run(near, far)
+    settled = slice(2 * RATE, None)
+    assert dbfs(near[settled]) - dbfs(cleaned[settled]) >= least_db
+    assert not [step for _, step in listener.steps if step is Step.HOLD]
+    assert len(listener.steps) <= 4
+
+
+@needs_voice
+def test_a_jump_of_the_delay_is_survived() -> None:
+    far = assistant(60)
+    before, after = room(far, 60, -12), room(far, 80, -12)
+    near = np.concatenate((before[: 30 * RATE], after[30 * RATE :]))
+    listener = Listener()
+    cleaned = listener.run(near, far)
+    late = slice(33 * RATE, None)
+    assert dbfs(near[late]) - dbfs(cleaned[late]) >= 30
+    assert not [step for _, step in listener.steps if step is Step.HOLD]
+
+
+@needs_voice
+@pytest.mark.parametrize("gain_db", [-12, -6])
+def test_the_person_over_the_assistant_is_heard_soon(gain_db: float) -> None:
+    far = assistant(40)
+    near = room(far, 60, gain_db).astype(np.int32)
+    voice = speech("No, wait a moment, I have a question.", "en-gb")
+    voice = voice[np.flatnonzero(np.abs(voice) > 400)[0] :]
+    onsets = [8.0 + 4.1 * n for n in range(7)]
+    for onset in onsets:
+        spot = int(onset * RATE)
+        near[spot : spot + len(voice)] += voice
+    listener = Listener()
+    held = []
+    original = listener.barge.frame
+
+    def frame(voiced: bool, sounding: bool, converged: bool, now: float) -> Step | None:
+        step = original(voiced, sounding, converged, now)
+        if step is Step.HOLD:
+            held.append(now)
+            listener.barge.decided(false_alarm=False, now=now)
+        return step
+
+    listener.barge.frame = frame  # type: ignore[method-assign]
+    listener.run(near.clip(-32768, 32767).astype(np.int16), far)
+    delays = [min((t - onset for t in held if t >= onset), default=9.0) for onset in onsets]
+    assert np.median(delays) <= 0.2
+    length = len(voice) / RATE + 0.2
+    assert all(any(t <= at <= t + length for t in onsets) for at in held), "nobody else stops it"
+
+
+def test_without_a_canceller_the_microphone_waits_its_turn() -> None:
+    gate = Gate()
+    loud, quiet = np.full(STEP, 900, np.int16), np.zeros(STEP, np.int16)
+    assert not gate.process(loud, loud).any()
+    assert not gate.process(loud, quiet).any()
+    for _ in range(40):
+        heard = gate.process(loud, quiet)
+    assert heard.any()
+
+
+def test_the_person_may_do_without() -> None:
+    loud = np.full(STEP, 900, np.int16)
+    assert canceller(False).process(loud, loud) is loud
