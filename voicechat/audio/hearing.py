@@ -15,6 +15,7 @@ import numpy as np
 from voicechat.audio.buffers import CaptureRing
 from voicechat.audio.dsp import Resampler, Samples, dbfs, peak_dbfs
 from voicechat.audio.echo import FRAME, Convergence, canceller
+from voicechat.audio.evidence import WhenNeeded
 from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
 from voicechat.audio.vad import RATE, VoiceGate
 
@@ -92,7 +93,8 @@ class Hearing:
 
     def renew(self, microphone_rate: int, speaker_rate: int) -> None:
         """The devices run at these rates now; the canceller learns anew."""
-        self.canceller = canceller(self._wanted)
+        best = canceller(self._wanted)
+        self.canceller = WhenNeeded(best) if self._wanted and best.full_duplex else best
         self.convergence = Convergence()
         self._near_rate = Resampler(microphone_rate, RATE)
         self._far_rate = Resampler(speaker_rate, RATE)

@@ -1,0 +1,78 @@
+"""The canceller steps aside for headphones, and only for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from voicechat.audio.dsp import Samples
+from voicechat.audio.echo import FRAME
+from voicechat.audio.evidence import Evidence, WhenNeeded
+
+
+def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:
+    """Noise with the rhythm of syllables, as loud as speech."""
+    random = np.random.default_rng(seed)
+    count = int(16_000 * seconds)
+    steps = np.repeat(random.uniform(0.02, 1.0, count // 1_600 + 1) ** 2, 1_600)[:count]
+    return (random.normal(0, 1, count) * level * steps).astype(np.int16)
+
+
+def watch(near: Samples, far: Samples) -> Evidence:
+    evidence = Evidence()
+    for start in range(0, len(far) - FRAME, FRAME):
+        evidence.observe(near[start : start + FRAME], far[start : start + FRAME])
+    return evidence
+
+
+def echo_of(far: Samples, delay_ms: int, gain_db: float) -> Samples:
+    delay = 16 * delay_ms
+    return (np.r_[np.zeros(delay), far[: len(far) - delay]] * 10 ** (gain_db / 20)).astype(np.int16)
+
+
+def test_a_silent_microphone_under_a_loud_speaker_means_headphones() -> None:
+    far = talker(1, 2)
+    assert watch(np.zeros_like(far), far).dry
+
+
+def test_an_echo_is_never_taken_for_silence() -> None:
+    far = talker(1, 6)
+    for delay_ms, gain_db in ((60, -12.0), (150, -12.0), (250, -20.0)):
+        assert not watch(echo_of(far, delay_ms, gain_db), far).dry
+
+
+def test_a_second_talker_is_not_taken_for_an_echo() -> None:
+    far = talker(1, 12)
+    near = talker(2, 12)
+    near[: 16_000 * 2] = 0
+    assert watch(near, far).dry
+
+
+def test_taking_the_headphones_off_is_noticed() -> None:
+    far = talker(1, 8)
+    near = echo_of(far, 80, -12.0)
+    near[: 16_000 * 3] = 0
+    assert not watch(near, far).dry
+
+
+class Deaf:
+    """A canceller that takes everything away."""
+
+    name = "deaf"
+    full_duplex = True
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        return np.zeros_like(near)
+
+
+def test_without_an_echo_the_person_is_heard_as_they_are() -> None:
+    canceller = WhenNeeded(Deaf())
+    silence = np.zeros(FRAME, np.int16)
+    step: Callable[[Samples, Samples], Samples] = canceller.process
+    far = talker(1, 1)
+    voice = talker(2, 1)[:FRAME]
+    assert not step(voice, silence).any()
+    for start in range(0, len(far) - FRAME, FRAME):
+        step(silence, far[start : start + FRAME])
+    assert (step(voice, far[:FRAME]) == voice).all()
