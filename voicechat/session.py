@@ -86,6 +86,7 @@ class Session:
         self.microphone: str | None = None
         self.speaker: str | None = None
         self._options = options
+        self._wants_hands_free = not options.push_to_talk
         self._tools = builtin()
         self._conversation = self._new_conversation()
         self._audio: SoundLine | None = None
@@ -175,6 +176,7 @@ class Session:
         if on and self.microphone is None:
             self._tell(ev.Notice("There is no microphone to listen with.", ev.Level.WARNING))
             return
+        self._wants_hands_free = on
         self._take(ev.HandsFree(on))
         self._tell_mode()
 
@@ -455,8 +457,7 @@ class Session:
     def _sound_opened(self, opened: sound.Opened) -> None:
         self.microphone, self.speaker = opened.input_name, opened.output_name
         self._take(ev.SpeakerChanged(self.speaker is not None))
-        wanted = self.microphone is not None and not self._options.push_to_talk
-        self._take(ev.HandsFree(wanted))
+        self._take(ev.HandsFree(self.microphone is not None and self._wants_hands_free))
         self._tell(SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint))
         self._tell_mode()
 
