@@ -15,7 +15,7 @@ from typing import Any
 
 from voicechat.server.engines.interfaces import EARS_RATE, Detector
 
-_HYSTERESIS = 0.15
+_HYSTERESIS = 0.05
 _ONSET_MS, _ONSET_WITHIN_MS = 60, 100
 _LONGEST_MS = 60_000.0
 
