@@ -24,7 +24,7 @@ from voicechat.core.items import (
     entry_id,
 )
 from voicechat.errors import ConnectError, UsageError
-from voicechat.session import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Update
+from voicechat.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Update
 
 
 class Scripted:

@@ -20,7 +20,8 @@ from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, UsageError
-from voicechat.session import Cleared, Link, LinkChanged, ModeChanged, Session, SoundChanged, Update
+from voicechat.session import Session
+from voicechat.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Update
 
 LINE_LIMIT = 1 << 20
 """Bytes of one line of input; a longer one ends the program."""

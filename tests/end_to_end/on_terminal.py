@@ -86,13 +86,14 @@ class OnTerminal:
 
     def see(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
         """Wait until the screen matches; AssertionError with the screen when it does not."""
-        found = self.until(lambda: re.search(pattern, self._joined()), seconds)
+        found = self.until(lambda: re.search(pattern, self.reading), seconds)
         assert found is not None, f"never saw {pattern!r} on\n{self.text}"
         return found  # type: ignore[return-value]
 
-    def _joined(self) -> str:
-        """The screen with the lines of a turn run together, as they would be read."""
-        return re.sub(r"\s+", " ", "\n".join(self._screen.display))
+    @property
+    def reading(self) -> str:
+        """The screen with its lines run together, as they would be read."""
+        return " ".join(self.text.split())
 
     def until(self, condition: Callable[[], object], seconds: float) -> object | None:
         """Wait, looking anew at every change of the screen; None in the end."""

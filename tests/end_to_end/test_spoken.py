@@ -1,0 +1,149 @@
+"""Out loud: speech into a virtual microphone, the answer off a virtual speaker, heard back."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+import spoken_sums
+from numpy.typing import NDArray
+from on_terminal import OnTerminal, ended
+from virtual_audio import RATE, VirtualCard
+
+from voicechat.server.engines.ears import PocketsphinxEars
+from voicechat.server.engines.interfaces import EARS_RATE
+
+pytestmark = [
+    pytest.mark.sound,
+    pytest.mark.end_to_end,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed"),
+]
+
+LISTENING = "● listening"
+LEAD = 0.25
+"""Seconds of room around what a person says."""
+
+
+def person(folder: Path, words: str) -> NDArray[np.int16]:
+    """A person saying the words in a quiet room, 48 kHz."""
+    path = folder / "person.wav"
+    subprocess.run(
+        ["espeak-ng", "-v", "en-us+klatt3", "-s", "160", "-w", str(path), words], check=True
+    )
+    with wave.open(str(path)) as file:
+        raw = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        spoken = soxr.resample(raw.astype(np.float32), file.getframerate(), RATE)
+    hiss = np.random.default_rng(1).normal(size=len(spoken) + 2 * int(LEAD * RATE))
+    sound = np.pad(spoken * 0.7, int(LEAD * RATE)) + hiss * np.std(spoken) / 30
+    return np.clip(sound, -32768, 32767).astype(np.int16)
+
+
+def position(sound: NDArray[np.int16], part: NDArray[np.int16]) -> int:
+    """The frame at which the part is found in the sound."""
+    size = len(sound) + len(part)
+    spectrum = np.fft.rfft(sound.astype(float), size) * np.conj(
+        np.fft.rfft(part.astype(float), size)
+    )
+    return int(np.argmax(np.fft.irfft(spectrum, size)[: len(sound)]))
+
+
+async def heard(ears: PocketsphinxEars, sound: NDArray[np.int16]) -> str:
+    """What a listener understands of a 48 kHz recording."""
+    pcm = soxr.resample(sound.astype(np.float32), RATE, EARS_RATE).astype(np.int16).tobytes()
+    ears.begin()
+    for at in range(0, len(pcm), 1024):
+        ears.feed(pcm[at : at + 1024])
+    return await ears.finish()
+
+
+def loud(sound: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Seconds of the 20 ms frames in which something is heard."""
+    frames = sound[: len(sound) // 960 * 960].reshape(-1, 960).astype(np.float64)
+    return np.flatnonzero(np.sqrt((frames**2).mean(axis=1)) > 150) * 0.02
+
+
+def talk(start, card: VirtualCard, *words: str) -> OnTerminal:
+    terminal = start(*words, columns=120, rows=36, environ=card.environment)
+    terminal.see(LISTENING, 30)
+    return terminal
+
+
+async def test_a_question_is_answered_aloud(
+    start, card: VirtualCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = talk(start, card)
+    recording = card.record()
+    await asyncio.to_thread(card.say(person(tmp_path, "what is seven plus five"), RATE).wait, 10)
+    terminal.see("you .*(seven|7) plus (five|5) voice .*12")
+    terminal.see(LISTENING)
+    sound = recording.stop()
+    question, spoken = loud(sound[:, 0]), sound[:, 1]
+    times = loud(spoken)
+    times = times[times > question[-1]]
+    assert len(times), "the speaker stayed silent"
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    ears = PocketsphinxEars(tmp_path / "ears", spoken_sums.understood, "spoken_sums:sample")
+    await ears.open()
+    try:
+        words = await heard(ears, spoken[max(0, int((times[0] - 0.3) * RATE)) :])
+    finally:
+        await ears.close()
+    assert words.endswith("plus five is twelve")
+    family = terminal.family()
+    terminal.type("\x11")
+    assert terminal.code() == 0
+    assert not ended(family)
+
+
+async def test_talking_over_an_answer_cuts_it(start, card: VirtualCard, tmp_path: Path) -> None:
+    question = person(tmp_path, "what is seven plus five")
+    terminal = talk(start, card, "--no-echo-cancel")
+    recording = card.record()
+    terminal.type("what can you do\n")
+    terminal.see(r"▶ speaking")
+    terminal.see(r"voice( \S+){4}")
+    await asyncio.to_thread(card.say(question, RATE).wait, 10)
+    terminal.see("┄ interrupted .* you .*(seven|7) plus (five|5) voice .*12")
+    terminal.see(LISTENING)
+    sound = recording.stop()
+    began = position(sound[:, 0], question) / RATE + LEAD
+    ends = began + len(question) / RATE - 2 * LEAD
+    answers = loud(sound[:, 1])
+    assert (answers < began).any(), "the answer was being heard"
+    during = answers[(answers > began + 1.0) & (answers < ends)]
+    assert not len(during), "the old answer went on under the question"
+    assert (answers > ends).any(), "the question was answered aloud"
+    cut = re.search("you what can you do voice (.*?) ┄ interrupted", terminal.reading)
+    assert cut is not None
+    assert cut[1].startswith("I can tell"), "what was heard stands before the mark"
+
+
+async def test_keys_while_it_speaks(start, card: VirtualCard) -> None:
+    terminal = talk(start, card)
+    terminal.type("what can you do\n")
+    terminal.see("▶ speaking")
+    terminal.type("\x1b")
+    terminal.see("interrupted")
+    terminal.see(LISTENING)
+    terminal.type("\x0f")
+    terminal.see("muted")
+
+
+async def test_speech_in_the_line_mode(start, card: VirtualCard, tmp_path: Path) -> None:
+    terminal = start("--plain", environ=card.environment)
+    terminal.see("Ready. Type a line", 30)
+    await asyncio.to_thread(card.say(person(tmp_path, "what is seven plus five"), RATE).wait, 10)
+    terminal.see("You: .*(seven|7) plus (five|5)")
+    terminal.see("Assistant: .*12")
+    family = terminal.family()
+    terminal.type("\x04")
+    assert terminal.code() == 0
+    assert not ended(family)
