@@ -7,7 +7,7 @@ is only allowed while no stream is open. Any call here may hang when the sound s
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,7 +81,12 @@ def find(kind: Kind, part: str | None) -> Device:
 
     Raises NoSound when there is none.
     """
-    able = [d for d in devices() if (d.inputs if kind == "input" else d.outputs)]
+    return choose(devices(), kind, part)
+
+
+def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
+    """What `find` would take of these devices; raises as it does. Asks no library."""
+    able = [d for d in among if (d.inputs if kind == "input" else d.outputs)]
     noun = "microphone" if kind == "input" else "speaker"
     if part is None:
         for device in able:
