@@ -116,7 +116,7 @@ def load(card: VirtualCard, seconds: float) -> None:
 def barge(card: VirtualCard, speech: np.ndarray, trials: int, gain_db: float) -> None:
     """The person's onset to the lowered and to the silent speaker, echo in the room."""
     rig = start()
-    ducks, silences, wrong = [], [], 0
+    ducks, silences, wrong, missed = [], [], 0, 0
     voice = np.frombuffer(espeak(LONG_TEXT), np.int16)
     with card.echo(60, gain_db):
         for trial in range(trials):
@@ -127,7 +127,13 @@ def barge(card: VirtualCard, speech: np.ndarray, trials: int, gain_db: float) ->
             rig.events.clear()
             recording = card.record()
             card.say(speech)
-            rig.wait(SpeechHeard, lambda e: e.confirmed, patience=6)
+            try:
+                rig.wait(SpeechHeard, lambda e: e.confirmed, patience=6)
+            except AssertionError:
+                missed += 1
+                rig.send(Stop())
+                recording.stop()
+                continue
             rig.collect(0.25)
             sides = recording.stop()
             rig.send(Stop())
@@ -140,7 +146,8 @@ def barge(card: VirtualCard, speech: np.ndarray, trials: int, gain_db: float) ->
             rig.collect(1.2)
     rig.process.close()
     say(f"  onset -> lowered, ms: {spread(ducks)}")
-    say(f"  onset -> silent, ms: {spread(silences)}; stops without a person: {wrong}")
+    say(f"  onset -> silent, ms: {spread(silences)}")
+    say(f"  stops without a person: {wrong}, missed: {missed}")
 
 
 LONG_TEXT = (

@@ -30,7 +30,7 @@ MakeRig = Callable[..., Rig]
 
 
 def test_plays_an_item_gapless_and_tells_its_life(card: VirtualCard, make_rig: MakeRig) -> None:
-    rig = make_rig()
+    rig = make_rig(latency_ms=60)
     opened = rig.open()
     assert opened.input_name
     assert opened.output_name
@@ -53,7 +53,7 @@ def test_plays_an_item_gapless_and_tells_its_life(card: VirtualCard, make_rig: M
 def test_stop_silences_and_reports_exactly_what_was_heard(
     card: VirtualCard, make_rig: MakeRig
 ) -> None:
-    rig = make_rig()
+    rig = make_rig(latency_ms=60)
     rig.open()
     recording = card.record()
     rig.send(Play("a", tone(0.3)))
@@ -76,6 +76,21 @@ def loudest_click(side: np.ndarray) -> float:
     """The largest jump in the second difference, in dBFS: a cut tone has one, a faded has not."""
     bend = np.abs(np.diff(side.astype(np.float64), 2))
     return 20 * np.log10(max(1.0, float(bend.max())) / 32768)
+
+
+def test_a_device_that_buffers_much_is_silenced_at_once(
+    card: VirtualCard, make_rig: MakeRig
+) -> None:
+    rig = make_rig(latency_ms=300, barge_in="off")
+    assert rig.open().output_latency_ms > 100
+    recording = card.record()
+    rig.send(Play("a", tone(30)))
+    rig.wait(Progress, lambda p: p.heard_ms > 500)
+    rig.send(Stop())
+    stopped = rig.wait(Stopped)
+    rig.collect(0.6)
+    heard = milliseconds(spans(recording.stop()[:, 1]))
+    assert stopped.heard_ms["a"] == pytest.approx(heard, abs=60), "not the 300 ms it still held"
 
 
 def test_sound_after_a_stop_plays(card: VirtualCard, make_rig: MakeRig) -> None:

@@ -42,6 +42,7 @@ from voicechat.audio.messages import (
 from voicechat.audio.playback import Playback
 
 TELL_S: Final = 1 / 15
+_STALE_S: Final = 3.0
 _QUIET_DB: Final = -45.0
 GAP_S: Final = 0.5
 """A stream whose callback was silent for this long is dead, whatever PortAudio says."""
@@ -73,11 +74,12 @@ class Engine:
         self._failures = 0
         self._retry_at = 0.0
         self._drop_at = 0.0
+        self._devices = (("", 0), ("", 0))
         self._told_opened: Opened | None = None
         self._told_at = 0.0
         self._ticked_at = time.monotonic()
         self._underruns = (0, 0.0)
-        self._underflows = 0
+        self._past_drops = (0, 0.0)
         self._told_problem = ""
         self.hung = False
         self.over = False
@@ -215,7 +217,7 @@ class Engine:
 
     def _attend(self, now: float) -> None:
         """Take over an opened card; notice a dead one."""
-        paused = now - self._ticked_at > GAP_S / 2
+        pause = now - self._ticked_at
         self._ticked_at = now
         if self._opening is not None:
             if self._opening.done:
@@ -224,8 +226,8 @@ class Engine:
                 self._tell_problem("The sound server does not answer.", "Restart it.")
                 self.hung = True
             return
-        if paused:
-            self._forgive(now)
+        if pause > GAP_S / 2:
+            self._forgive(now, pause)
         elif self._dead(now):
             self._tell_problem("The sound device stopped; it is being reopened.", "")
             self._begin_reopening(now)
@@ -248,13 +250,16 @@ class Engine:
     def _adopt(self, card: Card, now: float) -> None:
         self._card = card
         speaker, microphone = card.speaker, card.microphone
-        self._hearing.renew(
-            microphone.rate if microphone else 16_000, speaker.rate if speaker else 16_000
+        devices_now = (
+            (microphone.name, microphone.rate) if microphone else ("", 16_000),
+            (speaker.name, speaker.rate) if speaker else ("", 16_000),
         )
+        if devices_now != self._devices:
+            self._devices = devices_now
+            self._hearing.renew(devices_now[0][1], devices_now[1][1])
         self._end_stop(self._playback.stopped(now, now))
         if speaker is not None:
             self._playback.attach(speaker.queue, now)
-            self._underflows = 0
         self._tell_opened(
             Opened(
                 microphone.name if microphone else None,
@@ -305,6 +310,9 @@ class Engine:
         card, self._card = self._card, None
         if card is not None and card.speaker is not None:
             self._drop_at = now + _MOURNING_S
+            drops, drops_ms = self._past_drops
+            dropped = card.speaker.underflows
+            self._past_drops = (drops + dropped, drops_ms + dropped * card.speaker.block_ms)
         self._failures += 1
         self._retry_at = now + GAP_S + _RETRIES_S[min(self._failures, len(_RETRIES_S)) - 1]
         self._opening = Surgery(lambda: self._reopen(card))
@@ -316,8 +324,10 @@ class Engine:
             for event in self._playback.detach():
                 self._emit(event)
 
-    def _forgive(self, now: float) -> None:
-        """The loop itself was paused; the callbacks may be fine."""
+    def _forgive(self, now: float, pause: float) -> None:
+        """The loop itself was paused; the callbacks may be fine. Sound of long ago is not said."""
+        if pause > _STALE_S and self._card is not None and self._card.microphone is not None:
+            self._card.microphone.ring.forget()
         for side in (self._card.speaker, self._card.microphone) if self._card else ():
             if side is not None:
                 side.called_at = now
@@ -349,6 +359,9 @@ class Engine:
 
     def _totals(self) -> tuple[int, float]:
         gaps, lost = self._playback.totals()
+        dropped, dropped_ms = self._past_drops
         speaker = self._card.speaker if self._card else None
-        dropped = speaker.underflows if speaker else 0
-        return gaps + dropped, lost + dropped * (speaker.block_ms if speaker else 0)
+        if speaker is not None:
+            dropped += speaker.underflows
+            dropped_ms += speaker.underflows * speaker.block_ms
+        return gaps + dropped, lost + dropped_ms
