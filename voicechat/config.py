@@ -55,6 +55,8 @@ class Options:
     chat_url: str | None = field(default=None, metadata=_from("VOICECHAT_CHAT_URL"))
     """An OpenAI-compatible chat endpoint that thinks for the embedded voice."""
     chat_model: str | None = field(default=None, metadata=_from("VOICECHAT_CHAT_MODEL"))
+    record: Path | None = None
+    """A folder to write the conversation down in while it is held."""
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, e.g. OPENAI_API_KEY."""
 
@@ -64,7 +66,7 @@ class Options:
 
 
 _FIELDS = {f.name: f for f in fields(Options)}
-_SETTINGS = {name: f for name, f in _FIELDS.items() if name not in {"with_sound", "keys"}}
+_SETTINGS = {name: f for name, f in _FIELDS.items() if "variables" in f.metadata}
 _SCHEMES = {
     "base_url": ("http://", "https://", "ws://", "wss://"),
     "chat_url": ("http://", "https://"),
