@@ -41,12 +41,17 @@ def same(wanted, found):
 ALIASES = {"grocery": "shopping", "groceries": "shopping"}
 
 
-def fits(entry):
-    """Whether the sentence is understood as the corpus says, in intent and values."""
-    meaning = intents.parse(entry["text"])
+def right(text, entry):
+    """Whether the text is understood as the entry of the corpus says, in intent and values."""
+    meaning = intents.parse(text)
     if meaning is None or meaning.intent != entry["intent"]:
         return False
     found = values_of(meaning)
     if "list" in found:
         found["list"] = ALIASES.get(found["list"], found["list"])
     return all(same(value, found.get(name)) for name, value in entry["values"].items())
+
+
+def fits(entry):
+    """Whether the entry's own text is understood."""
+    return right(entry["text"], entry)

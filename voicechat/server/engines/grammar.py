@@ -19,6 +19,10 @@ from random import Random
 _TOKEN = re.compile(r"[()\[\]|]|\{[a-z_]+(?::[a-z_]+)?\}|<[a-z_]+>|[^\s()\[\]|{}<>]+")
 
 
+_LEFT_OUT = 0.65
+_FLATNESS = 1.5
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A kind of value inside sentences.
@@ -264,7 +268,10 @@ def write(
     slots: Mapping[str, Slot],
     rules: Mapping[str, Sequence[Part]],
 ) -> str:
-    """One sentence of the template, every choice left to chance."""
+    """One sentence of the template, as people would say it.
+
+    What stands first among alternatives is said most; what can be left out mostly is.
+    """
     pieces: list[str] = []
     for part in parts:
         if isinstance(part, str):
@@ -274,5 +281,14 @@ def write(
         elif isinstance(part, Rule):
             pieces.append(write(rules[part.name], random, slots, rules))
         else:
-            pieces.append(write(random.choice(part.options), random, slots, rules))
+            pieces.append(write(_likely(part.options, random), random, slots, rules))
     return " ".join(piece for piece in pieces if piece)
+
+
+def _likely(options: Sequence[Sequence[Part]], random: Random) -> Sequence[Part]:
+    if not options[-1]:
+        if len(options) == 1 or random.random() < _LEFT_OUT:
+            return options[-1]
+        options = options[:-1]
+    weights = [1 / (place + _FLATNESS) for place in range(len(options))]
+    return random.choices(options, weights)[0]

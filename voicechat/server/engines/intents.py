@@ -20,6 +20,8 @@ from voicechat.server.engines.grammar import Network, Part, Slot, parse_template
 from voicechat.server.engines.slots import Span
 
 _MOST_REQUESTS = 5
+_FRAMED = 0.1
+"""Share of the sample sentences with a "please" or the like before or behind."""
 _FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
 
 
@@ -40,7 +42,7 @@ class _Template:
     fixed: Mapping[str, object]
     open: str
     """The value that takes all words to the end of the sentence, if any."""
-    weight: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,10 @@ def _templates(group: Mapping[str, object]) -> list[_Template]:
     assert isinstance(fixed, dict)
     assert isinstance(weight, int)
     intent, rest = str(group["intent"]), str(group.get("open", ""))
-    return [_Template(intent, list(parse_template(text)), fixed, rest, weight) for text in say]
+    return [
+        _Template(intent, list(parse_template(text)), fixed, rest, weight / (place + 2))
+        for place, text in enumerate(say)
+    ]
 
 
 def warm() -> None:
@@ -169,9 +174,9 @@ def sample_sentences(count: int, seed: int) -> list[str]:
     sentences = []
     for template in random.choices(book.templates, weights, k=count):
         sentence = write(template.parts, random, book.slots, book.rules)
-        if random.random() < 0.25:
+        if random.random() < _FRAMED:
             sentence = f"{write(book.rules['lead'], random, book.slots, book.rules)} {sentence}"
-        if random.random() < 0.25:
+        if random.random() < _FRAMED:
             sentence = f"{sentence} {write(book.rules['tail'], random, book.slots, book.rules)}"
         sentences.append(words.contracted(" ".join(sentence.split()), random))
     return sentences
