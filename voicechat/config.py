@@ -106,6 +106,8 @@ def load(
         if value.strip() and holds_key(name)
     }
     merged = {**stored, **_read_environment(environ), **typed}
+    if "record" in merged:
+        merged["record"] = Path(str(merged["record"])).expanduser()
     return Options(**merged, keys=MappingProxyType(keys))  # type: ignore[arg-type]
 
 

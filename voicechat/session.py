@@ -5,7 +5,8 @@ embedded voice, the server; then one *epoch* after another: dial, read, write, u
 closes the session or it cannot go on. Everything that happens goes through one door, `_take`:
 the conversation turns it into effects, `_carry_out` does them.
 
-Nothing here knows a provider (it sees a `Codec`) or a screen (it tells `listen`).
+Nothing here knows a provider (it sees a `Codec`) or a screen (it tells `listen`). What comes
+in, and what the session itself has to tell, goes to `observe` first: a recording hears it there.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from voicechat.audio import messages as sound
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
-from voicechat.core.settings import SemanticVad, SessionSettings
+from voicechat.core.settings import Capabilities
 from voicechat.errors import VoicechatError
+from voicechat.sessionsettings import session_settings
 from voicechat.sound import SoundLine, as_input
 from voicechat.updates import (
     Cleared,
@@ -48,8 +50,8 @@ __all__ = [
 if TYPE_CHECKING:
     from voicechat.config import Options
     from voicechat.local import LocalServer
-    from voicechat.providers.catalog import Choice
     from voicechat.providers.codec import Codec
+    from voicechat.recording import Recorder
     from voicechat.transport import Connection, DialFailed
 
 ATTEMPTS = 6
@@ -58,10 +60,8 @@ ATTEMPTS = 6
 OUTBOX = 256
 """Commands that may wait for the socket; one more means the path is dead, so: reconnect."""
 
-INSTRUCTIONS = (
-    "You are a friendly voice assistant in a terminal. Answer briefly, as one speaks: one to three"
-    " sentences, no lists, no markup. If you did not understand, ask."
-)
+LIFELESS_S = 5.0
+"""Seconds without frame or pong, while an answer is owed, after which a path is dead."""
 
 
 class _EpochOver(Exception):
@@ -71,28 +71,36 @@ class _EpochOver(Exception):
 class Session:
     """One conversation of the person with a model.
 
+    Raises `UsageError` or `KeyMissing` when the options name no model that can be had.
     Set `listen` before `run`; it is called on the event loop for every `Update` and must return
     quickly. All other methods are to be called on the loop too, and return at once.
     """
 
     def __init__(self, options: Options) -> None:
+        from voicechat.providers import catalog
         from voicechat.tools.builtin import builtin
 
         self.listen: Callable[[Update], None] = _ignore
+        self.observe: Callable[[object, float], None] = _ignore
         self.link = Link.CONNECTING
         self.muted = False
-        self.model = options.model or ""
+        self._choice = catalog.resolve(
+            options.model, base_url=options.base_url, environ=options.keys
+        )
+        self.model = self._choice.name
         self.voice = options.voice or ""
         self.microphone: str | None = None
         self.speaker: str | None = None
         self._options = options
         self._wants_hands_free = not options.push_to_talk
+        self._make_codec: Callable[[], Codec] = self._choice.codec
+        self._can = Capabilities()
+        if not self._choice.needs_local_server:
+            self._can = self._choice.codec().capabilities
         self._tools = builtin()
-        self._conversation = self._new_conversation()
         self._audio: SoundLine | None = None
+        self._conversation = self._new_conversation()
         self._server: LocalServer | None = None
-        self._choice: Choice | None = None
-        self._make_codec: Callable[[], Codec] | None = None
         self._codec: Codec | None = None
         self._connection: Connection | None = None
         self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
@@ -103,20 +111,23 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
         self._greeted = False
+        self._recorder = self._record()
+
+    def _record(self) -> Recorder | None:
+        if self._options.record is None:
+            return None
+        from voicechat.recording import record
+
+        settings = session_settings(self._options, self._can, self._tools.specs)
+        return record(self, self._options, settings, self._can)
 
     def _new_conversation(self) -> Conversation:
-        options = self._options
-        settings = SessionSettings(
-            instructions=options.instructions or INSTRUCTIONS,
-            voice=options.voice,
-            output="audio" if options.with_sound else "text",
-            turn_detection=SemanticVad(),
-            tools=self._tools.specs,
-        )
+        with_sound = self._options.with_sound
         return Conversation(
-            settings,
-            hands_free=options.with_sound and not options.push_to_talk,
-            speaker=options.with_sound,
+            session_settings(self._options, self._can, self._tools.specs),
+            self._can,
+            hands_free=with_sound and self._wants_hands_free,
+            speaker=with_sound and (self.speaker is not None or self._audio is None),
         )
 
     # ----------------------------------------------------------------- what can be read
@@ -192,10 +203,10 @@ class Session:
         self._take(ev.Disconnected("A new conversation begins."))
         before = self._conversation
         self._conversation = self._new_conversation()
+        self._tell(Cleared())
         self._take(ev.SpeakerChanged(self.speaker is not None))
         self._take(ev.HandsFree(before.hands_free))
         self._fresh.set()
-        self._tell(Cleared())
         self._tell_mode()
 
     def close(self) -> None:
@@ -222,7 +233,7 @@ class Session:
         from voicechat.transport import DialFailed
 
         await self._open_sound()
-        await self._choose_model()
+        await self._find_model()
         failures = 0
         while True:
             try:
@@ -248,20 +259,11 @@ class Session:
         self._set_link(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
         await asyncio.sleep(wait)
 
-    async def _choose_model(self) -> None:
-        from voicechat.providers import catalog
-
-        options = self._options
-        self._choice = catalog.resolve(
-            options.model, base_url=options.base_url, environ=options.keys
-        )
-        self.model = self._choice.name
-        if self._choice.why and not options.model:
+    async def _find_model(self) -> None:
+        if not self._options.model:
             self._tell(ev.Notice(self._choice.why))
         if self._choice.needs_local_server:
             await self._start_server()
-        else:
-            self._make_codec = self._choice.codec
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     async def _start_server(self) -> None:
@@ -282,7 +284,6 @@ class Session:
 
         if self._server is not None and not self._server.running:
             await self._start_server()
-        assert self._make_codec is not None
         self._codec = self._make_codec()
         return await dial(self._codec.endpoint())
 
@@ -300,6 +301,7 @@ class Session:
             async with asyncio.TaskGroup() as epoch:
                 epoch.create_task(self._read(connection))
                 epoch.create_task(self._write(connection))
+                epoch.create_task(self._watch(connection))
                 epoch.create_task(self._renew())
         except* ConnectionLost as group:
             lost = _first(group)
@@ -325,6 +327,16 @@ class Session:
             command = await self._outbox.get()
             await connection.send(self._codec.encode(command))
 
+    async def _watch(self, connection: Connection) -> None:
+        """While an answer is owed, a path without any sign of life is given up quickly."""
+        from voicechat.transport import ConnectionLost
+
+        while True:
+            await asyncio.sleep(1)
+            owed = self.floor in {ev.Floor.THINKING, ev.Floor.SPEAKING}
+            if owed and connection.quiet_for() > LIFELESS_S:
+                raise ConnectionLost("The connection went dead during the answer.")
+
     async def _renew(self) -> None:
         await self._fresh.wait()
         raise _EpochOver
@@ -339,6 +351,8 @@ class Session:
             await self._server.stop()
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
 
     # ----------------------------------------------------------------- one door in
 
@@ -347,7 +361,9 @@ class Session:
         created = isinstance(happening, ev.SessionCreated)
         if created:
             self._set_link(Link.ONLINE)
-        for effect in self._conversation.handle(happening, time.monotonic()):
+        now = time.monotonic()
+        self.observe(happening, now)
+        for effect in self._conversation.handle(happening, now):
             self._carry_out(effect)
         if created and not self._greeted:
             self._greeted = True
@@ -374,7 +390,7 @@ class Session:
                 self._tell(ev.Notice(reason, ev.Level.WARNING))
                 self._fresh.set()
             case _:
-                self._tell(effect)
+                self.listen(effect)
 
     def _send(self, command: ev.Command) -> None:
         if self._connection is None or self._codec is None:
@@ -432,6 +448,7 @@ class Session:
                 input_rate=settings.input_format.rate,
                 output_rate=settings.output_format.rate,
                 echo_cancel=options.echo_cancel,
+                monitor=options.record is not None,
             ),
             self._hear,
         )
@@ -442,6 +459,7 @@ class Session:
             self._audio.send(command)
 
     def _hear(self, event: sound.AudioEvent) -> None:
+        self.observe(event, time.monotonic())
         match event:
             case sound.Levels(mic, speaker):
                 self._tell(LevelsChanged(mic, speaker))
@@ -464,6 +482,7 @@ class Session:
     # ----------------------------------------------------------------- telling the screen
 
     def _tell(self, update: Update) -> None:
+        self.observe(update, time.monotonic())
         self.listen(update)
 
     def _tell_mode(self) -> None:
@@ -474,7 +493,7 @@ class Session:
         self._tell(LinkChanged(link, text))
 
 
-def _ignore(update: Update) -> None:
+def _ignore(*_: object) -> None:
     """Nobody listens yet."""
 
 

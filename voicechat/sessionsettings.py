@@ -1,0 +1,41 @@
+"""What a session asks of its provider: the person's options, as far as the provider can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voicechat.config import Options
+from voicechat.core.settings import (
+    AudioFormat,
+    Capabilities,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    ToolSpec,
+)
+
+INSTRUCTIONS = (
+    "You are a friendly voice assistant in a terminal. Answer briefly, as one speaks: one to three"
+    " sentences, no lists, no markup. If you did not understand, ask."
+)
+
+
+def session_settings(
+    options: Options, can: Capabilities, tools: tuple[ToolSpec, ...]
+) -> SessionSettings:
+    """The settings to ask for."""
+    aloud = options.with_sound or not can.text_output
+    return SessionSettings(
+        instructions=options.instructions or INSTRUCTIONS,
+        voice=options.voice,
+        output="audio" if aloud else "text",
+        turn_detection=SemanticVad() if can.semantic_vad else ServerVad(),
+        input_format=AudioFormat(rate=_rate(can.input_rates)),
+        output_format=AudioFormat(rate=_rate(can.output_rates)),
+        tools=tools,
+    )
+
+
+def _rate(rates: Sequence[int]) -> int:
+    """The rate to use in Hz: 24 kHz where the provider takes that."""
+    return 24_000 if 24_000 in rates else rates[0]
