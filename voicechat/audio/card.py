@@ -52,7 +52,10 @@ class Surgery(Generic[T]):
 
 
 class Speaker:
-    """An open output stream with its queue. `reference` has what was handed to the device."""
+    """An open output stream with its queue. `reference` has what was handed to the device.
+
+    `monitor` has the same for a recording, by the time it is heard; None when nobody asked.
+    """
 
     def __init__(self, settings: AudioSettings, pace: Pace) -> None:
         """Open the device; raises NoSound."""
@@ -67,6 +70,7 @@ class Speaker:
         self.close_calls = 0
         """How often it nearly did."""
         self._calls = 0
+        self._monitored: Final = settings.monitor
         self._stream, self.rate = devices.open_stream(
             "output",
             device,
@@ -80,6 +84,7 @@ class Speaker:
     def _prepare(self, rate: int, channels: int) -> devices.StreamCallback:
         queue = self.queue = PlaybackQueue(rate)
         reference = self.reference = CaptureRing(rate)
+        monitor = self.monitor = CaptureRing(rate) if self._monitored else None
         block_s = self.block_ms / 1000
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
@@ -91,6 +96,8 @@ class Speaker:
             mono = view if channels == 1 else view[:frames]
             queue.render(mono, now + self.latency)
             reference.write(mono, now)
+            if monitor is not None:
+                monitor.write(mono, now + self.latency + frames / rate)
             if channels > 1:
                 view.reshape(frames, channels)[:] = mono.copy()[:, None]
             self.called_at = now

@@ -27,6 +27,7 @@ from voicechat.audio.messages import (
     Captured,
     Levels,
     Opened,
+    Played,
     Problem,
     Progress,
     Quit,
@@ -83,7 +84,7 @@ class Outbox:
 
     def _drop_one(self) -> None:
         for index, event in enumerate(self._events):
-            if isinstance(event, Captured | Levels | Progress):
+            if isinstance(event, Captured | Played | Levels | Progress):
                 del self._events[index]
                 self.dropped += 1
                 return

@@ -39,6 +39,7 @@ from voicechat.audio.messages import (
     Underrun,
     Volume,
 )
+from voicechat.audio.monitor import Monitor
 from voicechat.audio.playback import Playback
 
 TELL_S: Final = 1 / 15
@@ -66,6 +67,7 @@ class Engine:
         self._playback = Playback(settings.output_rate)
         self._barge = BargeIn(settings.barge_in)
         self._hearing = Hearing(settings, self._barge.above_floor_db)
+        self._monitor = Monitor(settings.output_rate)
         self._card: Card | None = None
         self._pace = 0
         self._opening: Surgery[Card] | None = Surgery(self._open)
@@ -116,6 +118,8 @@ class Engine:
         self._mourn(now)
         self._playback.feed()
         self._listen(now)
+        for played in self._monitor.blocks(now):
+            self._emit(played)
         self._finish_stop(now)
         tell = now - self._told_at >= TELL_S
         for event in self._playback.events(now, progress=tell):
@@ -153,6 +157,7 @@ class Engine:
             self._aborting = None
             if silent_since is not None:
                 self._playback.silenced(silent_since)
+                self._monitor.cut(silent_since)
         self._end_stop(self._playback.stopped(now, silent_since))
 
     def _end_stop(self, stopped: Stopped | None) -> None:
@@ -260,6 +265,7 @@ class Engine:
         self._end_stop(self._playback.stopped(now, now))
         if speaker is not None:
             self._playback.attach(speaker.queue, now)
+            self._monitor.attach(speaker.monitor, speaker.rate)
         self._tell_opened(
             Opened(
                 microphone.name if microphone else None,

@@ -29,6 +29,8 @@ class AudioSettings:
     """How readily the sound side itself stops playback when it hears the person."""
     latency_ms: int = 0
     """Asks the device to buffer this much; 0 is as little as it can."""
+    monitor: bool = False
+    """Also deliver what comes out of the speaker, as `Played`."""
 
 
 # --------------------------------------------------------------------------- commands
@@ -122,6 +124,17 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """A block that came out of the speaker, ducked, faded and with cues, at the output rate.
+
+    `at` is when its last sample was heard. Only with `AudioSettings.monitor`.
+    """
+
+    pcm: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Levels:
     """Loudness of both sides in dBFS, some 15 times a second; -100 is silence."""
 
@@ -199,6 +212,7 @@ class Problem:
 AudioEvent = (
     Opened
     | Captured
+    | Played
     | Levels
     | SpeechHeard
     | SpeechEnded
