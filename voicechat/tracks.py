@@ -1,0 +1,175 @@
+"""A stereo WAV file of both sides of a conversation on one clock: the person left, the model right.
+
+Blocks come from two sound streams, each with the time of its last sample. Within a side blocks
+follow each other without a seam; only when a side is off its clock (a gap, a reopened device, a
+crystal that runs fast) is it put right. The sizes in the header are brought up to date every
+second, so a file that was cut off anywhere is still a WAV file.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from voicechat.core.text import clean
+from voicechat.errors import UsageError
+
+HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
+FRAME: Final = 4
+"""Bytes of one frame: two samples of 16 bits."""
+
+LATE_S: Final = 1.0
+"""A block may arrive so much later than a block of the other side; then its place is written."""
+
+JUMP_S: Final = 0.06
+"""A side that is off its clock by more than this had a gap."""
+DRIFT_S: Final = 0.005
+"""A side that is off its clock on average by more than this is put right."""
+_SMOOTH: Final = 0.04
+_STEP_S: Final = 0.2
+_LIMIT: Final = (0xFFFF_FFFF - HEADER.size) // FRAME * FRAME
+
+
+def header(rate: int, size: int) -> bytes:
+    """The header of a stereo file with `size` bytes of sound."""
+    return HEADER.pack(
+        *(b"RIFF", HEADER.size - 8 + size, b"WAVE", b"fmt ", 16, 1, 2),
+        *(rate, rate * FRAME, FRAME, 16, b"data", size),
+    )
+
+
+@dataclass(slots=True)
+class _Side:
+    """One channel: frames that are not written yet, from frame `start` on."""
+
+    rate: int
+    start: int = 0
+    waiting: bytearray = field(default_factory=bytearray)
+    _next: int | None = None
+    _drift: float = 0.0
+
+    def place(self, pcm: bytes, end: int) -> None:
+        """Put PCM16 where its last sample is frame `end`; what came too late is dropped."""
+        count = len(pcm) // 2
+        begin = self._begin(end - count)
+        self._next = begin + count
+        pcm = pcm[2 * max(0, self.start - begin) : 2 * count]
+        offset = 2 * max(0, begin - self.start)
+        if pcm:
+            self.waiting.extend(bytes(max(0, offset - len(self.waiting))))
+            self.waiting[offset : offset + len(pcm)] = pcm
+
+    def _begin(self, wanted: int) -> int:
+        """Where a block stands that should begin at `wanted`: mostly right behind the last one."""
+        if self._next is None or abs(wanted - self._next) > JUMP_S * self.rate:
+            self._drift = 0.0
+            return wanted
+        self._drift += (wanted - self._next - self._drift) * _SMOOTH
+        if abs(self._drift) < DRIFT_S * self.rate:
+            return self._next
+        begin, self._drift = self._next + round(self._drift), 0.0
+        return begin
+
+    def take(self, count: int) -> bytes:
+        """The next `count` frames, with silence where nothing was."""
+        taken = bytes(self.waiting[: 2 * count])
+        del self.waiting[: 2 * count]
+        self.start += count
+        return taken + bytes(2 * count - len(taken))
+
+
+class StereoFile:
+    """Writes the file. Any method may raise OSError. Not for two threads at once."""
+
+    def __init__(self, path: Path, rate: int) -> None:
+        """Make the file; FileExistsError when it is there already."""
+        self.rate: Final = rate
+        self.full = False
+        """A WAV file holds 4 GiB; what comes later is not kept."""
+        self._left, self._right = _Side(rate), _Side(rate)
+        self._latest = 0.0
+        self._size = 0
+        self._told_size = 0
+        self._file: BinaryIO = os.fdopen(
+            os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb", buffering=0
+        )
+        self._write(header(rate, 0))
+
+    def person(self, pcm: bytes, at: float) -> None:
+        """PCM16 of the microphone; `at` is when its last sample was taken, seconds after 0."""
+        self._place(self._left, pcm, at)
+
+    def speaker(self, pcm: bytes, at: float) -> None:
+        """PCM16 out of the speaker; `at` is when its last sample was heard."""
+        self._place(self._right, pcm, at)
+
+    def _place(self, side: _Side, pcm: bytes, at: float) -> None:
+        self._latest = max(self._latest, at)
+        side.place(pcm, round(at * self.rate))
+        certain = self._latest - LATE_S
+        if certain - self._left.start / self.rate > _STEP_S:
+            self.settle(certain)
+
+    def settle(self, until: float) -> None:
+        """Nothing before `until` (s) will come any more: write it."""
+        count = int(until * self.rate) - self._left.start
+        while count > 0 and not self.full:
+            step = min(count, self.rate)
+            count -= step
+            self._write_frames(step)
+
+    def close(self) -> None:
+        """Write what is left and the final sizes."""
+        try:
+            self.settle(self._latest)
+            self._tell_size()
+        finally:
+            self._file.close()
+
+    def _write_frames(self, count: int) -> None:
+        frames = array("h", bytes(count * FRAME))
+        frames[0::2] = array("h", self._left.take(count))
+        frames[1::2] = array("h", self._right.take(count))
+        size = min(count * FRAME, _LIMIT - self._size)
+        self.full = size < count * FRAME
+        self._write(frames.tobytes()[:size])
+        self._size += size
+        if self._size - self._told_size >= self.rate * FRAME:
+            self._tell_size()
+
+    def _write(self, content: bytes) -> None:
+        view = memoryview(content)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def _tell_size(self) -> None:
+        self._told_size = self._size
+        self._file.seek(0)
+        self._write(header(self.rate, self._size))
+        self._file.seek(0, os.SEEK_END)
+
+
+def read(path: Path) -> tuple[int, bytes]:
+    """Sample rate and frames (PCM16, person and speaker in turn) of a recording's file.
+
+    A file that was cut off is read to its end, whatever its header says. Raises `UsageError` for
+    a file that is not one of ours, FileNotFoundError when there is none.
+    """
+    name = clean(str(path))
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEADER.size)
+            content = file.read()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}.") from None
+    found = HEADER.unpack(start) if len(start) == HEADER.size else ()
+    rate = found[7] if found else 0
+    if not found or header(rate, found[12]) != start or not 8_000 <= rate <= 192_000:
+        raise UsageError(f"{name} is not the sound of a recording.")
+    return rate, content[: len(content) // FRAME * FRAME]
