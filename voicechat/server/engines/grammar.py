@@ -19,8 +19,8 @@ from random import Random
 _TOKEN = re.compile(r"[()\[\]|]|\{[a-z_]+(?::[a-z_]+)?\}|<[a-z_]+>|[^\s()\[\]|{}<>]+")
 
 
-_LEFT_OUT = 0.65
-_FLATNESS = 1.5
+_LEFT_OUT = 0.8
+_FLATNESS = 1.0
 
 
 @dataclass(frozen=True, slots=True)

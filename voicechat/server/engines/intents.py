@@ -20,7 +20,7 @@ from voicechat.server.engines.grammar import Network, Part, Slot, parse_template
 from voicechat.server.engines.slots import Span
 
 _MOST_REQUESTS = 5
-_FRAMED = 0.1
+_FRAMED = 0.07
 """Share of the sample sentences with a "please" or the like before or behind."""
 _FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
 

@@ -133,6 +133,7 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
     def some(name: str) -> Callable[[Random], str]:
         return lambda random: random.choice(vocabulary[name])
 
+    units = _Units()
     own = [fact for fact in vocabulary["facts"] if fact.startswith(("my ", "i "))]
     label = _without(vocabulary["not_labels"])
     person = _without(vocabulary["not_labels"] + vocabulary["not_names"])
@@ -143,8 +144,8 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         "duration": _checked(spoken.duration, _write_duration, 9, _may_begin_duration),
         "clock": _checked(spoken.clock, _write_clock, 8, _may_begin_clock),
         "day": _checked(_day, _write_day, 5, spoken.may_begin_day),
-        "unit": _checked(measures.unit, _write_unit, 3),
-        "measure": _checked(measures.measure, _write_measure, 9, numerals.may_start),
+        "unit": _checked(measures.unit, units.unit, 3),
+        "measure": _checked(measures.measure, units.measure, 9, numerals.may_start),
         "place": _checked(places.zone, lambda random: random.choice(places.NAMES), 3),
         "known_list": _checked(_list_name, lambda random: random.choice(list(_LISTS)), 2),
         "new_list": _free(some("list_names"), 2, label, cost=3),
@@ -229,14 +230,31 @@ def _write_day(random: Random) -> str:
     )  # fmt: skip
 
 
-def _write_unit(random: Random) -> str:
-    return measures.spoken(random.choice(measures.COMMON)).lower()
+class _Units:
+    """Writes units that belong together: an amount and the unit it is wanted in."""
 
+    def __init__(self) -> None:
+        self._family = measures.FAMILIES[0]
+        self._open = False
 
-def _write_measure(random: Random) -> str:
-    count = random.choice((1, 2, 3, 5, 10, 20, 50, 70, 100, random.randint(1, 300)))
-    unit = random.choice(measures.COMMON)
-    return f"{spelled(count)} {measures.spoken(unit, count)}".lower()
+    def unit(self, random: Random) -> str:
+        """A unit, of the same kind as the one written before it."""
+        return measures.spoken(random.choice(self._next(random))).lower()
+
+    def measure(self, random: Random) -> str:
+        """An amount of a unit, of the same kind as the one written before it."""
+        family = self._next(random)
+        count = random.choice((1, 1, 2, 3, 5, 10, 20, 50, 70, 100, random.randint(1, 300)))
+        unit = random.choice(family)
+        article = "an" if unit in ("inch", "ounce", "hour") else "a"
+        amount = article if count == 1 and random.random() < 0.6 else spelled(count)
+        return f"{amount} {measures.spoken(unit, count)}".lower()
+
+    def _next(self, random: Random) -> tuple[str, ...]:
+        if not self._open:
+            self._family = random.choice(measures.FAMILIES)
+        self._open = not self._open
+        return self._family
 
 
 def _write_items(random: Random, items: list[str]) -> str:
