@@ -1,15 +1,20 @@
 """The built-in ears: two pocketsphinx decoders that hear the same sound in two processes.
 
-The domain decoder knows the sentences the built-in mind understands, and gives the partials. When
-what it heard is not such a sentence, the stock decoder's text is taken: it hears in step, so
-that its text is there when it is needed. The other side of the pipes is `recogniser.py`.
+The domain decoder knows the sentences the built-in mind understands, and gives the partials. Its
+text is taken when it is such a sentence and sounds like one: forced to make requests out of any
+speech, it betrays itself by words that never stand side by side. Else the stock decoder's text is
+taken. That one hears in step, so that its text is there when it is needed.
+
+The other side of the pipes is `recogniser.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from difflib import SequenceMatcher
 from pathlib import Path
+from typing import cast
 
 import platformdirs
 
@@ -20,6 +25,7 @@ from voicechat.server.engines.worker import Worker, WorkerGone
 _RECOGNISER = "voicechat.server.engines.recogniser:Recogniser"
 _SENTENCES = "voicechat.server.engines.intents:sample_sentences"
 _FINISH_S = 15.0
+_ALIKE = 0.66
 _LONGEST = 60 * EARS_RATE * 2
 _DOMAIN_SETTINGS: dict[str, object] = {}
 _STOCK_SETTINGS: dict[str, object] = {}
@@ -42,6 +48,7 @@ class PocketsphinxEars:
         folder = str(cache or platformdirs.user_cache_path("voicechat") / "ears")
         self.on_partial: Callable[[Partial], None] = lambda _partial: None
         self._understood = understood or _parses
+        self._ends = understood or _ends
         self._domain = _Decoder(
             "domain", folder, sentences, _DOMAIN_SETTINGS, on_partial=self._on_partial
         )
@@ -83,13 +90,27 @@ class PocketsphinxEars:
         """
         sound = bytes(self._sound)
         first, self._first = self._first, False
-        text = await self._domain.finish(sound)
-        if text and not self._understood(text) and first:
-            text = await self._domain.again() or text
-        if text and self._understood(text):
+        text, expected = await self._domain.finish(sound)
+        if not text:
+            return (await self._stock.finish(sound))[0]
+        if request := await self._request(text, expected, first=first):
             self._stock.drop()
+            return request
+        general, _ = await self._stock.finish(sound)
+        return text if self._understood(text) and _alike(text, general) else general
+
+    async def _request(self, text: str, expected: bool, *, first: bool) -> str:
+        """The likeliest of the domain decoder's guesses that is a sound request, or nothing."""
+        if expected and self._understood(text):
             return text
-        return await self._stock.finish(sound)
+        if first:
+            text, expected = await self._domain.again()
+            if expected and self._understood(text):
+                return text
+        for other in await self._domain.others():
+            if self._ends(other):
+                return other
+        return ""
 
     def drop(self) -> None:
         """Forget the running utterance."""
@@ -104,7 +125,7 @@ class PocketsphinxEars:
 
     def _on_partial(self, number: int, text: str) -> None:
         if number == self._number:
-            self.on_partial(Partial(text, self._understood(text)))
+            self.on_partial(Partial(text, self._ends(text)))
 
 
 class _Decoder:
@@ -140,26 +161,47 @@ class _Decoder:
     def drop(self) -> None:
         self.worker.post("drop")
 
-    async def finish(self, sound: bytes) -> str:
-        """The text; `sound` is the utterance for a decoder that has to hear it anew."""
+    async def finish(self, sound: bytes) -> tuple[str, bool]:
+        """The text, and whether it was to be expected.
+
+        sound: the whole utterance, for a decoder that has to hear it anew.
+        """
         if self.worker.alive and self.worker.epoch == self._epoch:
             try:
-                return str(await self.worker.call("finish", deadline=_FINISH_S))
+                return _text(await self.worker.call("finish", deadline=_FINISH_S))
             except WorkerGone:
                 pass
         await self.worker.start()
         self.begin(self._number)
         self.feed(sound)
-        return str(await self.worker.call("finish", deadline=_FINISH_S))
+        return _text(await self.worker.call("finish", deadline=_FINISH_S))
 
-    async def again(self) -> str:
-        return str(await self.worker.call("again", deadline=_FINISH_S))
+    async def again(self) -> tuple[str, bool]:
+        return _text(await self.worker.call("again", deadline=_FINISH_S))
+
+    async def others(self) -> list[str]:
+        return [str(text) for text in await self.worker.call("others", deadline=_FINISH_S)]
+
+
+def _text(answer: object) -> tuple[str, bool]:
+    text, expected = cast(tuple[str, bool], answer)
+    return text, expected
+
+
+def _alike(text: str, other: str) -> bool:
+    return SequenceMatcher(None, text.split(), other.split()).ratio() >= _ALIKE
 
 
 def _parses(text: str) -> bool:
     from voicechat.server.engines.intents import is_complete
 
-    return bool(is_complete(text))
+    return is_complete(text)
+
+
+def _ends(text: str) -> bool:
+    from voicechat.server.engines.intents import is_closed
+
+    return is_closed(text)
 
 
 def _told(errors: BaseExceptionGroup[ServerError]) -> tuple[str, str]:

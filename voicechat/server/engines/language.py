@@ -98,6 +98,14 @@ def arpa(sentences: Iterable[list[str]]) -> Iterator[str]:
     yield "\n\\end\\\n"
 
 
+def pairs(model: Path) -> frozenset[tuple[str, str]]:
+    """The pairs of neighbouring words, with <s> and </s>, that a model of ours has seen."""
+    text = model.read_text(encoding="utf-8")
+    section = text[text.index("\\2-grams:") : text.index("\\3-grams:")]
+    rows = (line.split() for line in section.splitlines()[1:])
+    return frozenset((row[1], row[2]) for row in rows if row)
+
+
 def _counts(sentences: Iterable[list[str]]) -> list[Counter[Gram]]:
     counts: list[Counter[Gram]] = [Counter() for _ in range(_ORDER)]
     for sentence in sentences:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib
 import math
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pocketsphinx import Decoder, get_model_path
 
 from voicechat.server.engines.interfaces import EARS_RATE
-from voicechat.server.engines.language import language, version_of, write_atomically
+from voicechat.server.engines.language import language, pairs, version_of, write_atomically
 from voicechat.server.engines.worker_main import Job
 
-SENTENCES = 20_000
+SENTENCES = 60_000
 _SEED = 1
+_OTHERS = 20
+_FLOOR = 30.0
 _ROOM = "room.txt"
 _LONGEST = 60 * EARS_RATE * 2
 _CEPSTRA = 13
@@ -23,7 +27,9 @@ _COLOUR_LIMIT = 60.0
 
 
 class Recogniser:
-    """One decoder, one utterance at a time; jobs are `begin`, `feed`, `finish`, `again`.
+    """One decoder, one utterance at a time: `begin`, `feed`, `finish` and, after it, `others`.
+
+    A little noise is laid under the sound: the acoustic model never heard digital silence.
 
     model: "domain" hears what the built-in mind understands, "stock" general English.
     cache: folder for the domain model and the room's mean.
@@ -33,8 +39,10 @@ class Recogniser:
     def __init__(self, model: str, cache: str, source: str, settings: dict[str, Any]) -> None:
         self._cache = Path(cache)
         self._announces = model == "domain"
+        self._pairs: frozenset[tuple[str, str]] = frozenset()
         files = self._domain(source) if model == "domain" else {}
         self._decoder = Decoder(loglevel="FATAL", cmn="batch", **files, **settings)
+        self._noise = np.random.default_rng(0)
         self._number = -1
         self._running = False
         self._sound = bytearray()
@@ -59,35 +67,54 @@ class Recogniser:
         """
         if not self._running or len(self._sound) >= _LONGEST:
             return
-        self._sound += pcm
-        self._decoder.process_raw(pcm, False, False)
+        heard = self._with_floor(pcm)
+        self._sound += heard
+        self._decoder.process_raw(heard, False, False)
         if self._announces and (text := self._text()) != self._partial:
             self._partial = text
             job.announce([self._number, text])
 
-    def finish(self, job: Job) -> str:
-        """End the utterance and give its text; keeps what was learned about the room."""
+    def finish(self, job: Job) -> tuple[str, bool]:
+        """End the utterance: its text, and whether every pair of words in it was to be expected.
+
+        Keeps what was learned about the room.
+        """
         if not self._running:
-            return ""
+            return "", False
         self._decoder.end_utt()
         self._running = False
         text = self._text()
         if text and self._announces:
             self._keep_room()
-        return text
+        return text, self._expected(text)
 
-    def again(self, job: Job) -> str:
+    def others(self, job: Job) -> list[str]:
+        """What else the utterance could have been, likeliest first: expected pairs only."""
+        guesses = (guess.hypstr for guess in islice(self._decoder.nbest(), _OTHERS) if guess)
+        return [text for text in dict.fromkeys(guesses) if text and self._expected(text)]
+
+    def again(self, job: Job) -> tuple[str, bool]:
         """Hear the finished utterance once more, now that its own mean is known."""
         self._decoder.start_utt()
         self._decoder.process_raw(bytes(self._sound), False, True)
         self._decoder.end_utt()
-        return self._text()
+        text = self._text()
+        return text, self._expected(text)
 
     def drop(self, job: Job) -> None:
         """Forget the running utterance."""
         if self._running:
             self._decoder.end_utt()
         self._running = False
+
+    def _with_floor(self, pcm: bytes) -> bytes:
+        sound = np.frombuffer(pcm, "<i2")
+        noise = self._noise.normal(0.0, _FLOOR, len(sound))
+        return np.clip(sound + noise, -32768, 32767).astype("<i2").tobytes()
+
+    def _expected(self, text: str) -> bool:
+        words = ["<s>", *text.split(), "</s>"]
+        return self._pairs.issuperset(pairwise(words))
 
     def _text(self) -> str:
         found = self._decoder.hyp()
@@ -102,6 +129,7 @@ class Recogniser:
             lambda: getattr(importlib.import_module(module), name)(SENTENCES, _SEED),
             version,
         )
+        self._pairs = pairs(found.model)
         return {"lm": str(found.model), "dict": str(found.dictionary)}
 
     def _warm_up(self) -> None:
