@@ -126,13 +126,15 @@ def barge(card: VirtualCard, speech: np.ndarray, trials: int, gain_db: float) ->
             wrong += sum(event.confirmed for event in rig.of(SpeechHeard))
             rig.events.clear()
             recording = card.record()
-            card.say(speech)
+            spoken = card.say(speech)
             try:
                 rig.wait(SpeechHeard, lambda e: e.confirmed, patience=6)
             except AssertionError:
                 missed += 1
                 rig.send(Stop())
                 recording.stop()
+                spoken.wait(10)
+                rig.collect(1.0)
                 continue
             rig.collect(0.25)
             sides = recording.stop()
@@ -143,7 +145,8 @@ def barge(card: VirtualCard, speech: np.ndarray, trials: int, gain_db: float) ->
             silent = spans(sides[:, 1], level=60, gap_ms=120)[-1][1]
             silences.append((silent - onset) / 48)
             ducks.append((lowered(sides[:, 1], onset) - onset) / 48)
-            rig.collect(1.2)
+            spoken.wait(10)
+            rig.collect(1.0)
     rig.process.close()
     say(f"  onset -> lowered, ms: {spread(ducks)}")
     say(f"  onset -> silent, ms: {spread(silences)}")

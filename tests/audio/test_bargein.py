@@ -22,7 +22,7 @@ def test_four_of_five_lower_and_nine_of_twelve_hold() -> None:
 
 
 def test_a_cough_comes_back() -> None:
-    assert run(BargeIn("normal"), "vvvv" + "." * 22) == [(3, Step.LOWER), (23, Step.RESTORE)]
+    assert run(BargeIn("normal"), "vvvv" + "." * 22) == [(3, Step.LOWER), (21, Step.RESTORE)]
 
 
 def test_silence_on_the_speaker_needs_no_decision() -> None:
@@ -49,7 +49,7 @@ def test_the_conversation_decides_about_held_sound(false_alarm: bool) -> None:
     assert run(barge, "v" * 30, at=0.1) == []
     barge.decided(false_alarm, now=0.7)
     after = run(barge, "v" * 10 + "." * 60, at=0.7)
-    assert after == ([] if false_alarm else [(49, Step.ENDED)])
+    assert after == ([] if false_alarm else [(45, Step.ENDED)])
 
 
 def test_held_sound_that_nobody_decides_about_plays_on() -> None:

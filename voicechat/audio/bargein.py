@@ -90,7 +90,7 @@ class BargeIn:
             self._state = _State.HELD
             self._since = now
             return Step.HOLD
-        if self._heard.silent_frames >= _FALSE_ALARM_FRAMES:
+        if self._heard.silent_for(_FALSE_ALARM_FRAMES):
             self._state = _State.IDLE
             return Step.RESTORE
         return None
@@ -102,7 +102,7 @@ class BargeIn:
         return Step.RESTORE
 
     def _talking(self) -> Step | None:
-        if self._heard.silent_frames < _SILENCE_FRAMES:
+        if not self._heard.silent_for(_SILENCE_FRAMES):
             return None
         self._state = _State.IDLE
         return Step.ENDED

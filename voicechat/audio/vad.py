@@ -35,7 +35,7 @@ CAREFUL = Votes((14, 16), (27, 30), 14.0)
 """Used while the echo canceller has not yet shown that it works."""
 
 _QUIETEST_DB = -50.0
-_HISTORY = 32
+_HISTORY = 40
 
 
 class VoiceGate:
@@ -67,17 +67,18 @@ class SpeechVotes:
 
     def __init__(self) -> None:
         self._bits = 0
-        self.silent_frames = 0
 
     def add(self, voiced: bool) -> None:
         self._bits = ((self._bits << 1) | voiced) & ((1 << _HISTORY) - 1)
-        self.silent_frames = 0 if voiced else self.silent_frames + 1
 
     def at_least(self, vote: tuple[int, int]) -> bool:
         """Whether `vote[0]` of the last `vote[1]` frames were voiced."""
         count, of = vote
         return (self._bits & ((1 << of) - 1)).bit_count() >= count
 
+    def silent_for(self, frames: int) -> bool:
+        """Whether hardly any (one in ten) of the last `frames` were voiced."""
+        return (self._bits & ((1 << frames) - 1)).bit_count() <= frames // 10
+
     def forget(self) -> None:
         self._bits = 0
-        self.silent_frames = 0
