@@ -166,9 +166,9 @@ class _Sentence:
                 if divisor > 1 or re.search("second|duration|delay|length|time", plain):
                     return value if divisor == 1 else round(value / divisor, 4)
             elif key == "place" and isinstance(value, tuple):
-                if plain in _PLACES:
-                    return value[0]
-                return value[1] if re.search("zone|tz", plain) else None
+                city, zone = map(str, value)
+                wanted = zone if re.search("zone|tz", plain) else None
+                return city if plain in _PLACES else wanted
             elif isinstance(value, Measure):
                 if (taken := _measured(value, plain)) is not None:
                     return taken

@@ -103,9 +103,10 @@ def ordinal(words: Words) -> int | None:
         if last == _ordinal_word(value):
             if not front:
                 return value
-            before = _cardinal(front)
-            fits = before is not None and (before % 100 == 0 or (before % 10 == 0 and value < 10))
-            return int(before) + value if fits and before is not None else None
+            above = _cardinal(front)
+            before = -1 if above is None else int(above)
+            fits = before > 0 and (before % 100 == 0 or (before % 10 == 0 and value < 10))
+            return before + value if fits else None
     return None
 
 
@@ -212,10 +213,10 @@ def spelled(value: int) -> str:
     if value < 1000:
         rest = f" and {spelled(value % 100)}" if value % 100 else ""
         return f"{_ONES[value // 100]} hundred{rest}"
-    name, size = max(((n, s) for n, s in _GREAT.items() if s <= value), key=lambda pair: pair[1])
-    rest = value % size
-    glue = " and " if 0 < rest < 100 else " "
-    return f"{spelled(value // size)} {name}" + (glue + spelled(rest) if rest else "")
+    size, name = max((size, name) for name, size in _GREAT.items() if size <= value)
+    left = value % size
+    glue = " and " if 0 < left < 100 else " "
+    return f"{spelled(value // size)} {name}" + (glue + spelled(left) if left else "")
 
 
 def _ordinal_word(value: int) -> str:

@@ -293,7 +293,7 @@ def _factorial(value: Value) -> int:
 _FUNCTIONS: dict[str, Callable[[Value], Value]] = {
     "sqrt": _root,
     "cbrt": _cube_root,
-    "abs": abs,
+    "abs": lambda value: value if value >= 0 else -value,
     "fact": _factorial,
     "twice": lambda value: value * 2,
     "thrice": lambda value: value * 3,
