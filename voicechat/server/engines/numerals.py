@@ -69,6 +69,10 @@ _OPENERS = frozenset(
 )
 
 
+_RANKS: tuple[int, ...] = (*range(20), *range(20, 100, 10), 100, 1000)
+"""The numbers that have an ordinal word of their own."""
+
+
 def may_start(word: str) -> bool:
     """Whether a number can begin with this word: a cheap look before reading."""
     return (
@@ -99,7 +103,7 @@ def ordinal(words: Words) -> int | None:
     *front, last = words
     if match := re.fullmatch(r"(\d+)(st|nd|rd|th)", last):
         return int(match[1]) if not front else None
-    for value in (*range(20), *range(20, 100, 10), 100, 1000):
+    for value in _RANKS:
         if last == _ordinal_word(value):
             if not front:
                 return value
