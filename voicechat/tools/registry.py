@@ -42,7 +42,7 @@ class Tool:
 
 
 def tool(function: Callable[..., Any]) -> Tool:
-    """Make a tool of a function. Every parameter needs a type hint; the docstring is the description."""
+    """Make a tool of a function: type hints become its schema, the docstring its description."""
     hints = get_type_hints(function)
     fields: list[Any] = []
     for name, parameter in inspect.signature(function).parameters.items():

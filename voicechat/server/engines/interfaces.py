@@ -17,7 +17,7 @@ EARS_RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What the ears understand so far; `complete` when it would make a whole request as it stands."""
+    """What the ears understand so far; `complete` when it is a whole request as it stands."""
 
     text: str
     complete: bool
@@ -142,7 +142,7 @@ class Mind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A piece of spoken text: the words, and the sound that says them (PCM16 mono at `Voice.rate`)."""
+    """A piece of spoken text: its words, and their sound (PCM16 mono at `Voice.rate`)."""
 
     text: str
     pcm: bytes = field(repr=False, default=b"")
@@ -160,7 +160,9 @@ class Voice(Protocol):
         """Load and warm up."""
         ...
 
-    def speak(self, text: str, voice: str | None = None, speed: float = 1.0) -> AsyncIterator[Speech]:
+    def speak(
+        self, text: str, voice: str | None = None, speed: float = 1.0
+    ) -> AsyncIterator[Speech]:
         """Say the text word by word: each piece holds a word (with its spaces) and its sound.
 
         The texts joined are the text given. Closing the iterator stops synthesis at once.
