@@ -181,6 +181,8 @@ async def bench(options: argparse.Namespace) -> None:
         started = time.perf_counter()
         await asyncio.gather(ears.open(), person.open())
         out(f"ready after {time.perf_counter() - started:.2f} s")
+        await ears.grown()
+        out(f"with the full language model after {time.perf_counter() - started:.2f} s")
         found = corpora(options.only)
         try:
             for name, entries in found.items():

@@ -46,19 +46,20 @@ def test_a_model_is_built_once_per_version_and_old_ones_go(tmp_path):
     dictionary.write_text("what W AH T\nwhat(2) HH W AH T\ntime T AY M\nzebra Z IY B R AH\n")
     calls = []
 
-    def sentences():
+    def sentences(size):
+        assert size == 3
         calls.append(1)
         return ["what time", "voicechat", "frobnicate time"]
 
     folder = tmp_path / "cache"
-    built = language(folder, dictionary, sentences, "one")
+    built = language(folder, dictionary, sentences, "one", 3)
     assert built.unknown == ("frobnicate",)
     words = {line.split()[0] for line in built.dictionary.read_text().splitlines()}
     assert words == {"what", "what(2)", "time", "voicechat"}
     assert "frobnicate" not in built.model.read_text()
-    assert language(folder, dictionary, sentences, "one").model == built.model
+    assert language(folder, dictionary, sentences, "one", 3).model == built.model
     assert len(calls) == 1
-    other = language(folder, dictionary, sentences, "two")
+    other = language(folder, dictionary, sentences, "two", 3)
     assert sorted(folder.iterdir()) == sorted((other.model, other.dictionary))
 
 

@@ -16,6 +16,7 @@ SHAPES = (
 
 def sample(count, seed):
     chance = random.Random(seed)
+    count = min(count, 3000)
     return [
         chance.choice(SHAPES).format(chance.choice(NUMBERS), chance.choice(NUMBERS))
         for _ in range(count)

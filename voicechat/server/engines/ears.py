@@ -11,6 +11,7 @@ The other side of the pipes is `recogniser.py`.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -23,12 +24,17 @@ from voicechat.server.engines.interfaces import EARS_RATE, Ears, Partial
 from voicechat.server.engines.worker import Worker, WorkerGone
 
 _RECOGNISER = "voicechat.server.engines.recogniser:Recogniser"
+_BUILDER = "voicechat.server.engines.recogniser:Builder"
 _SENTENCES = "voicechat.server.engines.intents:sample_sentences"
 _FINISH_S = 15.0
+_BUILD_S = 300.0
 _ALIKE = 0.66
 _LONGEST = 60 * EARS_RATE * 2
 _DOMAIN_SETTINGS: dict[str, object] = {}
 _STOCK_SETTINGS: dict[str, object] = {}
+
+
+_log = logging.getLogger(__name__)
 
 
 class PocketsphinxEars:
@@ -53,6 +59,10 @@ class PocketsphinxEars:
             "domain", folder, sentences, _DOMAIN_SETTINGS, on_partial=self._on_partial
         )
         self._stock = _Decoder("stock", folder, sentences, _STOCK_SETTINGS)
+        self._builder = Worker(
+            _BUILDER, "Building the language model", cache=folder, source=sentences
+        )
+        self._growing: asyncio.Task[None] | None = None
         self._number = 0
         self._sound = bytearray()
         self._first = True
@@ -67,6 +77,7 @@ class PocketsphinxEars:
         except* ServerError as errors:
             await self.close()
             raise ServerError(*_told(errors)) from errors
+        self._growing = asyncio.create_task(self._grow())
 
     def begin(self) -> None:
         """Start an utterance, dropping an unfinished one."""
@@ -119,8 +130,27 @@ class PocketsphinxEars:
         for decoder in (self._domain, self._stock):
             decoder.drop()
 
+    async def grown(self) -> None:
+        """Wait until the full language model is in use: a few seconds, at the first start only."""
+        if self._growing is not None:
+            await self._growing
+
+    async def _grow(self) -> None:
+        try:
+            if await self._domain.worker.call("is_first", deadline=_FINISH_S):
+                await self._builder.start()
+                await self._builder.call("build", deadline=_BUILD_S)
+                await self._domain.worker.call("reload", deadline=_FINISH_S)
+        except ServerError as error:
+            _log.warning("The ears stay with their first language model: %s", error)
+        finally:
+            await self._builder.stop()
+
     async def close(self) -> None:
         """Stop both decoders. What was learned about the room is already in the cache."""
+        if self._growing is not None:
+            self._growing.cancel()
+            await asyncio.gather(self._growing, return_exceptions=True)
         await asyncio.gather(self._domain.worker.stop(), self._stock.worker.stop())
 
     def _on_partial(self, number: int, text: str) -> None:

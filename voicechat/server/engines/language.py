@@ -38,23 +38,34 @@ class Language:
     unknown: tuple[str, ...] = ()
 
 
+def kept(folder: Path, version: str, size: int) -> Language | None:
+    """The model of this version and size, when it has been built."""
+    found = Language(folder / f"{version}-{size}.arpa", folder / f"{version}-{size}.dict")
+    return found if found.model.exists() and found.dictionary.exists() else None
+
+
 def language(
-    folder: Path, stock_dictionary: Path, sentences: Callable[[], Iterable[str]], version: str
+    folder: Path,
+    stock_dictionary: Path,
+    sentences: Callable[[int], Iterable[str]],
+    version: str,
+    size: int,
 ) -> Language:
     """The model of this version from `folder`, built there first when it is missing.
 
-    sentences: called only to build; lower-case words separated by spaces.
-    version: what the sentences depend on; another version is another model.
+    sentences: called with `size` only to build; lower-case words separated by spaces.
+    version: what the sentences depend on; models of other versions are removed.
     Raises OSError when the folder cannot be written.
     """
-    found = Language(folder / f"{version}.arpa", folder / f"{version}.dict")
-    if found.model.exists() and found.dictionary.exists():
+    if found := kept(folder, version, size):
         return found
-    known, unknown = _pronounced(stock_dictionary, [line.split() for line in sentences()])
+    found = Language(folder / f"{version}-{size}.arpa", folder / f"{version}-{size}.dict")
+    known, unknown = _pronounced(stock_dictionary, [line.split() for line in sentences(size)])
     words = {word for line in known for word in line}
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("*.arpa"), *folder.glob("*.dict")):
-        old.unlink(missing_ok=True)
+        if not old.name.startswith(version):
+            old.unlink(missing_ok=True)
     write_atomically(found.dictionary, "".join(_entries(stock_dictionary, words)))
     write_atomically(found.model, "".join(arpa(known)))
     return Language(found.model, found.dictionary, unknown)
