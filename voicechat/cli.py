@@ -12,18 +12,16 @@ Standard output carries only what was asked for; everything else goes to standar
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from voicechat.core.text import clean
-from voicechat.errors import SoundError, UsageError, VoicechatError
+from voicechat.errors import UsageError, VoicechatError
 
 if TYPE_CHECKING:
     from voicechat.config import Options
@@ -74,6 +72,9 @@ def talk(
     no_echo_cancel: Annotated[
         bool, typer.Option("--no-echo-cancel", help="For headphones: leave the microphone raw.")
     ] = False,
+    record: Annotated[
+        Text, typer.Option(metavar="DIR", help="Keep what is said and heard in a new folder.")
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -97,6 +98,7 @@ def talk(
         "with_sound": False if text else None,
         "push_to_talk": push_to_talk or None,
         "echo_cancel": False if no_echo_cancel else None,
+        "record": record,
     }
     if context.invoked_subcommand is None:
         return _talk(flags, plain=plain)
@@ -147,27 +149,44 @@ def serve(
 
 
 @app.command(short_help="List microphones and speakers.")
-def devices() -> int:
+def devices(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> int:
     """List microphones and speakers, with the numbers that --input-device understands."""
-    from voicechat.audio.devices import NoSound
-    from voicechat.audio.devices import devices as find_devices
+    from voicechat import config
+    from voicechat.doctor.listing import devices as find_devices
 
-    try:
-        with _quiet_libraries():
-            found = find_devices()
-    except NoSound as error:
-        raise SoundError(error.problem, error.hint) from None
-    for title, default, channels in (
-        ("Microphones", "is_default_input", "inputs"),
-        ("Speakers", "is_default_output", "outputs"),
-    ):
-        typer.echo(f"{title}:")
-        for device in (able := [each for each in found if getattr(each, channels)]):
-            mark = "*" if getattr(device, default) else " "
-            typer.echo(f"{mark}{device.index:>4}  {clean(device.name)} ({clean(device.host)})")
-        if not able:
-            typer.echo("      none")
+    found = find_devices(config.load())
+    typer.echo(found.as_json() if as_json else found.as_text())
+    for unmet in found.unmet:
+        _say(unmet)
     return 0
+
+
+@app.command(short_help="Say what is wrong with sound and network, and what helps.")
+def doctor(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without the chirp and the embedded voice.")
+    ] = False,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Open a session with the chosen provider, too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> int:
+    """Say what sound there is, what is wrong, and what helps; then the same of the network.
+
+    Listens for a second and plays a short chirp. Takes about six seconds, shows no keys and no
+    names of yours, and ends with 1 when there is a problem.
+    """
+    import asyncio
+
+    from voicechat.doctor import checkup, findings
+
+    if sys.stderr.isatty():
+        _say("Listening for a second…" if quick else "Listening for a second, then a chirp…")
+    found = asyncio.run(checkup.check_up(quick=quick, connect=connect))
+    typer.echo(findings.as_json(found) if as_json else findings.as_text(found))
+    return 0 if findings.is_usable(found) else 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,20 +195,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Whatever goes wrong ends as one sentence on standard error.
     """
     return _outcome(lambda: app(args=arguments, prog_name="voicechat", standalone_mode=False))
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """ALSA and PortAudio write to descriptor 2 on their own; what they say helps nobody."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 # ------------------------------------------------------------------------------ ways to talk

@@ -1,7 +1,7 @@
 """Two seconds with both devices open: what the microphone hears, and whether a chirp comes back.
 
-    0 s     0.3         1.3        1.6            2.3
-    settle  listen      chirp      wait for it    end
+0 s     0.3         1.3        1.6            2.3
+settle  listen      chirp      wait for it    end
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ class _Mouth:
         return self._with_chirp and self.frames >= self.begin + int(CHIRP_S * self.rate)
 
 
-def try_out(
-    microphone: Device | NoSound, speaker: Device | NoSound, with_chirp: bool
-) -> Trial:
+def try_out(microphone: Device | NoSound, speaker: Device | NoSound, with_chirp: bool) -> Trial:
     """Open what there is, listen for a second, then chirp. May hang; takes some two seconds."""
     problems: list[tuple[str, str]] = []
     seconds = _SETTLE_S + _LISTEN_S + (CHIRP_S + _WAIT_S if with_chirp else 0.0)

@@ -1,0 +1,192 @@
+"""Everything at once, and in time: the machine, the sound, the embedded voice, the network."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from voicechat import config
+from voicechat.audio.survey import Survey, Wish, survey
+from voicechat.config import Options
+from voicechat.doctor import machine, reach, sound
+from voicechat.doctor.aside import aside
+from voicechat.doctor.environment import Environment, Storage, snapshot
+from voicechat.doctor.findings import Finding, Privacy, note, ok, problem
+from voicechat.errors import UsageError, VoicechatError
+from voicechat.local import LocalServer
+from voicechat.providers import catalog
+
+SNAPSHOT_S = 3.0
+SOUND_S = 5.5
+VOICE_S = 4.5
+SESSION_S = 4.5
+
+
+async def check_up(*, quick: bool = False, connect: bool = False) -> list[Finding]:
+    """Everything that can be found out in some six seconds.
+
+    `quick` leaves out the chirp and the embedded voice; `connect` opens a session with the chosen
+    provider, and closes it. The findings hold nothing personal.
+    """
+    found: list[Finding] = []
+    try:
+        options = config.load()
+    except UsageError as error:
+        found.append(problem("Settings", error.message, error.hint or "Mend it there."))
+        options = Options()
+    choice, about_model = _choice(options)
+    environment, heard, voice, network = await asyncio.gather(
+        _machine(),
+        aside(lambda: survey(_wish(options, quick), SOUND_S), SOUND_S + 1.0),
+        _nothing() if quick else _embedded_voice(options, choice),
+        _network(options, choice if connect else None, _wanted(options, choice)),
+    )
+    privacy = _privacy(options)
+    found += machine.findings(environment)
+    found += sound.findings(unowned(heard, privacy), environment)
+    found += [*voice, *about_model, *network]
+    return [privacy.keep(finding) for finding in found]
+
+
+def unowned(heard: Survey, privacy: Privacy) -> Survey:
+    """The survey without the names of people in the names of devices."""
+    name = privacy.unowned
+    trial = heard.trial and replace(
+        heard.trial,
+        microphone=heard.trial.microphone and name(heard.trial.microphone),
+        speaker=heard.trial.speaker and name(heard.trial.speaker),
+        problems=tuple((name(what), name(hint)) for what, hint in heard.trial.problems),
+    )
+    devices = tuple(replace(each, name=name(each.name)) for each in heard.devices)
+    return replace(heard, devices=devices, trial=trial)
+
+
+def _wish(options: Options, quick: bool) -> Wish:
+    return Wish(options.input_device, options.output_device, listen=True, chirp=not quick)
+
+
+async def _machine() -> Environment:
+    try:
+        return await aside(snapshot, SNAPSHOT_S)
+    except TimeoutError:
+        # A file system that hangs; the history's is the one that matters.
+        return Environment(system=sys.platform, storage=Storage("its folder", writable=False))
+
+
+async def _nothing() -> list[Finding]:
+    return []
+
+
+async def _embedded_voice(options: Options, choice: catalog.Choice | None) -> list[Finding]:
+    began = time.monotonic()
+    server = LocalServer(options)
+    try:
+        await server.start(VOICE_S)
+        took = time.monotonic() - began
+    except VoicechatError as error:
+        if time.monotonic() - began >= VOICE_S:
+            return [
+                note(
+                    "Embedded voice",
+                    f"It was not ready after {VOICE_S:g} s, while all else was tested, too.",
+                    "A busy machine takes longer; voicechat serve shows how far it gets.",
+                )
+            ]
+        make = problem if choice is None or choice.needs_local_server else note
+        return [make("Embedded voice", error.message, error.hint or "Install voicechat again.")]
+    finally:
+        await server.stop()
+    return [ok("Embedded voice", f"It starts, and is ready after {took:.1f} s.")]
+
+
+# ------------------------------------------------------------------------------- the network
+
+
+async def _network(options: Options, session: catalog.Choice | None, wanted: str) -> list[Finding]:
+    """Reach everybody; then open a session with one of them, if its address can be reached."""
+    targets = _targets(options, wanted)
+    results = await asyncio.gather(*(reach.reach(target) for target in targets))
+    found = reach.findings(list(results))
+    broken = any(each.failure and each.target.is_chosen for each in results)
+    if session is None or session.needs_local_server or broken:
+        return found
+    return [*found, await _session(session)]
+
+
+def _choice(options: Options) -> tuple[catalog.Choice | None, list[Finding]]:
+    """What the settings choose, and what there is to say about it."""
+    try:
+        choice = catalog.resolve(options.model, base_url=options.base_url, environ=options.keys)
+    except VoicechatError as error:
+        return None, [problem("Model", error.message, error.hint or "Choose another --model.")]
+    return choice, [ok("Model", choice.why)]
+
+
+def _wanted(options: Options, choice: catalog.Choice | None) -> str:
+    """The name of the provider that the settings lead to, or try to."""
+    return choice.provider if choice else (options.model or "").partition("/")[0]
+
+
+def _targets(options: Options, chosen: str) -> list[reach.Target]:
+    targets = []
+    for provider in catalog.PROVIDERS.values():
+        is_chosen = provider.name == chosen
+        if provider.url is None or (is_chosen and options.base_url):
+            continue
+        targets.append(
+            reach.Target(
+                provider.name,
+                provider.url,
+                provider.key_variable,
+                provider.key_variable in options.keys,
+                is_chosen,
+            )
+        )
+    if options.base_url:
+        targets.append(reach.Target("Base URL", options.base_url, is_chosen=True, is_private=True))
+    if options.chat_url:
+        targets.append(reach.Target("Chat URL", options.chat_url, is_chosen=True, is_private=True))
+    return targets
+
+
+async def _session(choice: catalog.Choice) -> Finding:
+    """Open a session, and close it."""
+    from voicechat.transport import dial
+
+    began = time.monotonic()
+    try:
+        connection = await dial(choice.codec().endpoint(), deadline=SESSION_S)
+    except VoicechatError as error:
+        return problem("Session", error.message, error.hint or "Try again later.")
+    took_ms = (time.monotonic() - began) * 1000
+    await connection.close()
+    return ok("Session", f"{choice.name} opens one in {took_ms:.0f} ms.")
+
+
+# --------------------------------------------------------------------------------- privacy
+
+
+def _privacy(options: Options) -> Privacy:
+    addresses = (options.base_url, options.chat_url)
+    own = [urlsplit(each).hostname or "" for each in addresses if each]
+    public = {urlsplit(p.url).hostname for p in catalog.PROVIDERS.values() if p.url}
+    return Privacy(
+        home=str(Path.home()),
+        names=[*_user(), socket.gethostname(), socket.gethostname().partition(".")[0]],
+        secrets=options.keys.values(),
+        hosts=[host for host in own if host not in public and not catalog.is_loopback(host)],
+    )
+
+
+def _user() -> list[str]:
+    try:
+        return [getpass.getuser()]
+    except (OSError, KeyError, ImportError):
+        return [name for name in (os.environ.get("USER"), os.environ.get("USERNAME")) if name]

@@ -1,0 +1,157 @@
+"""A snapshot of the machine as far as it matters for sound: plain values, nothing to call."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FILES = (
+    "/etc/os-release",
+    "/proc/version",
+    "/proc/1/cgroup",
+    "/proc/asound/cards",
+    "/run/systemd/container",
+)
+"""Files whose beginnings are read."""
+PLACES = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io", "/mnt/wslg")
+"""Paths whose being there says something."""
+VARIABLES = frozenset(
+    {
+        *("CI", "container", "CONTAINER_ID", "KUBERNETES_SERVICE_HOST", "WSL_DISTRO_NAME"),
+        *("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "TMUX", "STY"),
+        *("PULSE_SERVER", "PIPEWIRE_REMOTE", "XDG_RUNTIME_DIR"),
+        *("TERM", "COLORTERM", "NO_COLOR", "TERM_PROGRAM", "LC_ALL", "LC_CTYPE", "LANG"),
+    }
+)
+"""Variables whose values are taken; of no other one."""
+_BEGINNING = 16 << 10
+_SOCKET_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where the output goes."""
+
+    is_terminal: bool = True
+    columns: int = 80
+    rows: int = 24
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The place of the history."""
+
+    path: str = ""
+    free: int = 1 << 40
+    """Bytes."""
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the machine is like. The defaults are a healthy Linux desktop's, but for its server."""
+
+    system: str = "linux"
+    """As `sys.platform`."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Contents of those of `FILES` that are there."""
+    places: frozenset[str] = frozenset()
+    """Those of `PLACES` that are there."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Those of `VARIABLES` that are set."""
+    servers: Mapping[str, bool] = field(default_factory=dict)
+    """Sound servers whose sockets are there, by the names of `sockets`; whether they take calls."""
+    devices_readable: bool = True
+    """Whether ALSA's device files, if there are any, may be opened by this user."""
+    is_root: bool = False
+    terminal: Terminal = Terminal()
+    storage: Storage = Storage()
+
+
+def snapshot() -> Environment:
+    """This machine, now. Takes at most a second; never raises."""
+    variables = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
+    return Environment(
+        system=sys.platform,
+        files={path: text for path in FILES if (text := _beginning(path)) is not None},
+        places=frozenset(path for path in PLACES if os.path.exists(path)),
+        variables=variables,
+        servers={
+            name: _takes_calls(path)
+            for name, path in sockets(variables, _user()).items()
+            if os.path.exists(path)
+        },
+        devices_readable=_may_open_devices(Path("/dev/snd")),
+        is_root=_user() == 0,
+        terminal=_terminal(),
+        storage=_storage(),
+    )
+
+
+def sockets(variables: Mapping[str, str], user: int | None) -> dict[str, str]:
+    """Where sound servers listen: `PulseAudio`, `PipeWire` and `WSLg` -> path."""
+    runtime = variables.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
+    pulse = variables.get("PULSE_SERVER", "").rpartition("}")[2]
+    return {
+        "PulseAudio": pulse.removeprefix("unix:")
+        if pulse.startswith(("unix:", "/"))
+        else f"{runtime}/pulse/native",
+        "PipeWire": f"{runtime}/{variables.get('PIPEWIRE_REMOTE', 'pipewire-0')}",
+        "WSLg": "/mnt/wslg/PulseServer",
+    }
+
+
+def _user() -> int | None:
+    return os.getuid() if hasattr(os, "getuid") else None
+
+
+def _beginning(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_BEGINNING).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _takes_calls(path: str) -> bool:
+    if not hasattr(socket, "AF_UNIX"):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.settimeout(_SOCKET_S)
+        try:
+            caller.connect(path)
+        except OSError:
+            return False
+        return True
+
+
+def _may_open_devices(folder: Path) -> bool:
+    try:
+        nodes = [node for node in folder.iterdir() if node.name.startswith("pcm")]
+    except OSError:
+        return True
+    return not nodes or any(os.access(node, os.R_OK | os.W_OK) for node in nodes)
+
+
+def _terminal() -> Terminal:
+    size = shutil.get_terminal_size()
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return Terminal(sys.stdout.isatty(), size.columns, size.lines, encoding.lower())
+
+
+def _storage() -> Storage:
+    import platformdirs
+
+    path = platformdirs.user_data_path("voicechat", appauthor=False)
+    there = next((each for each in (path, *path.parents) if each.exists()), path)
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError:
+        free = 0
+    return Storage(str(path), free, os.access(there, os.W_OK))
