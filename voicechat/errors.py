@@ -24,7 +24,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The key itself. Never put the result in a log, an exception, a URL or an argument list."""
+        """The key itself; never for a log, an exception, a URL or an argument list."""
         return self._value
 
     def __bool__(self) -> bool:

@@ -24,8 +24,7 @@ there on the provider's side and marked in the transcript. When the sound side i
 to hear the person it has only *held* the reply; without the provider's word within
 `CONFIRM_S` that was a false alarm and the reply goes on.
 
-Every wait has a deadline: a response that never ends is cancelled, then given up, so after any
-sequence of happenings the next turn can still be taken.
+Every wait has a deadline: after any sequence of happenings the next turn can still be taken.
 """
 
 from __future__ import annotations
