@@ -259,6 +259,7 @@ class Engine:
             (microphone.name, microphone.rate) if microphone else ("", 16_000),
             (speaker.name, speaker.rate) if speaker else ("", 16_000),
         )
+        self._hearing.rejoin()
         if devices_now != self._devices:
             self._devices = devices_now
             self._hearing.renew(devices_now[0][1], devices_now[1][1])

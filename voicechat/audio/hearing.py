@@ -22,7 +22,7 @@ from voicechat.audio.vad import RATE, VoiceGate
 _PREROLL_MS: Final = 300
 _FAR_MOST: Final = 40 * FRAME
 _FAR_TRIM: Final = 3 * FRAME
-_TRIM_EVERY: Final = 300
+_TRIM_EVERY: Final = 100
 
 
 class _Line:
@@ -49,7 +49,7 @@ class _FarEnd:
     """The speaker's sound beside the microphone's, frame for frame.
 
     Kept in order and never skipped while it sounds, so that the canceller sees one constant
-    delay; a surplus from clocks or stalls is cut out of silence.
+    delay; a surplus from clocks or stalls is cut out, of silence if it is small.
     """
 
     def __init__(self) -> None:
@@ -69,11 +69,19 @@ class _FarEnd:
         self._count += 1
         if frame is None:
             return self._nothing
-        if self._count >= _TRIM_EVERY and not frame.any():
-            if self._least > _FAR_TRIM:
-                self._line.take(self._least - FRAME)
+        if self._count >= _TRIM_EVERY:
+            if self._least > (_FAR_TRIM if frame.any() else FRAME):
+                self._line.take(self._least - FRAME // 2)
             self._least, self._count = _FAR_MOST, 0
         return frame
+
+    def join(self, near: int) -> None:
+        """The microphone begins with `near` samples: what came long before them is not its echo.
+
+        Sound that stands here too late would be cancelled after its echo, which is impossible.
+        """
+        self._line.take(max(0, len(self._line) - near - FRAME))
+        self._least, self._count = _FAR_MOST, 0
 
 
 class Hearing:
@@ -94,6 +102,7 @@ class Hearing:
     def renew(self, microphone_rate: int, speaker_rate: int) -> None:
         """The devices run at these rates now; the canceller learns anew."""
         best = canceller(self._wanted)
+        self._joined = False
         self.canceller = WhenNeeded(best) if self._wanted and best.full_duplex else best
         self.convergence = Convergence()
         self._near_rate = Resampler(microphone_rate, RATE)
@@ -102,6 +111,10 @@ class Hearing:
         self._far_step = speaker_rate // 100
         self._near, self._far = _Line(), _FarEnd()
         self._ready = _Line()
+
+    def rejoin(self) -> None:
+        """The streams were opened anew: they did not begin at the same time."""
+        self._joined = False
 
     def door(self, command: Mute | CloseMic) -> None:
         """Silence instead of sound, or nothing at all."""
@@ -126,6 +139,9 @@ class Hearing:
         """Work off the microphone's ring; for each 10 ms whether the person's voice is in them."""
         while (taken := microphone.read(self._near_step)) is not None:
             self._near.put(self._near_rate.convert(taken))
+        if not self._joined and len(self._near):
+            self._joined = True
+            self._far.join(len(self._near))
         while (near := self._near.take(FRAME)) is not None:
             cleaned = self._clean(near)
             self._ready.put(self._out.convert(cleaned))
