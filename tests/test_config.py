@@ -164,3 +164,19 @@ def test_any_bytes_give_options_or_one_sentence(raw: bytes) -> None:
             sentence = str(error)
         assert sentence.startswith(str(path))
         assert path.read_bytes() == raw
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://api.openai.com/v1", "theirs"),
+        ("https://openai.com.example.org/v1", None),
+        ("http://127.0.0.1:11434/v1", None),
+    ],
+)
+def test_the_key_of_openai_goes_to_no_other_chat_endpoint(url: str, name: str | None) -> None:
+    keys = {"OPENAI_API_KEY": Secret("theirs")}
+    key = Options(chat_url=url, keys=keys).chat_key
+    assert (key.reveal() if key else None) == name
+    both = Options(chat_url=url, keys={**keys, "VOICECHAT_CHAT_KEY": Secret("mine")})
+    assert both.chat_key == Secret("mine")

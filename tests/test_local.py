@@ -100,8 +100,12 @@ async def test_of_all_keys_only_the_chat_key_goes_to_the_child(child, monkeypatc
     shows = READY + (
         "print(sorted(k for k in os.environ if 'KEY' in k), sys.argv[1:], file=sys.stderr)\n"
     )
-    keys = {"OPENAI_API_KEY": Secret("sk-planted"), "XAI_API_KEY": Secret("xai-planted")}
-    for chat_url, seen in ((None, "[] ['--port', '0']"), ("http://127.0.0.1:1/v1", "CHAT_KEY")):
+    names = ("OPENAI_API_KEY", "XAI_API_KEY", "VOICECHAT_CHAT_KEY")
+    keys = {name: Secret(f"{name}-planted") for name in names}
+    for chat_url, seen in (
+        (None, "[] ['--port', '0']"),
+        ("http://127.0.0.1:1/v1", "['VOICECHAT_CHAT_KEY']"),
+    ):
         server = LocalServer(Options(keys=keys, chat_url=chat_url), command=child(shows))
         await server.start()
         assert server._errors is not None

@@ -142,7 +142,7 @@ def serve(
             allow_remote=allow_remote,
             chat_url=options.chat_url,
             chat_model=options.chat_model,
-            chat_key=options.key("VOICECHAT_CHAT_KEY", "OPENAI_API_KEY"),
+            chat_key=options.chat_key,
             voice=voice,
         )
     )

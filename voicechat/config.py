@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from voicechat.errors import Secret, UsageError
 
@@ -59,6 +60,13 @@ class Options:
     """A folder to write the conversation down in while it is held."""
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, e.g. OPENAI_API_KEY."""
+
+    @property
+    def chat_key(self) -> Secret | None:
+        """The key for the chat endpoint. OpenAI's own key goes to OpenAI and nowhere else."""
+        host = urlsplit(self.chat_url or "").hostname or ""
+        mine = host == "openai.com" or host.endswith(".openai.com")
+        return self.key("VOICECHAT_CHAT_KEY", *(["OPENAI_API_KEY"] if mine else []))
 
     def key(self, *variables: str) -> Secret | None:
         """The first key that is set, in the order asked for."""

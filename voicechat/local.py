@@ -108,7 +108,7 @@ class LocalServer:
     def _environment(self, token: Secret) -> dict[str, str]:
         """The child's environment: of all keys only the one for its chat endpoint."""
         found = {name: value for name, value in os.environ.items() if not holds_key(name)}
-        chat_key = self._options.key("VOICECHAT_CHAT_KEY", "OPENAI_API_KEY")
+        chat_key = self._options.chat_key
         if self._options.chat_url and chat_key is not None:
             found["VOICECHAT_CHAT_KEY"] = chat_key.reveal()
         return found | {"VOICECHAT_SERVE_TOKEN": token.reveal(), "VOICECHAT_PARENT_WATCH": "1"}

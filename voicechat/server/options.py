@@ -45,7 +45,7 @@ class ServeOptions:
         from dataclasses import replace
 
         token = environ.get("VOICECHAT_SERVE_TOKEN")
-        key = environ.get("VOICECHAT_CHAT_KEY") or environ.get("OPENAI_API_KEY")
+        key = environ.get("VOICECHAT_CHAT_KEY")
         return replace(
             self,
             token=self.token or (Secret(token) if token else None),
