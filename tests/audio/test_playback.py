@@ -147,6 +147,18 @@ def test_a_new_device_at_another_rate_takes_over() -> None:
     assert loud.sum() / 48_000 == pytest.approx(0.6, abs=0.02)
 
 
+def test_stopped_sound_does_not_come_back_with_a_new_device() -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback)
+    playback.play("a", constant(1_000))
+    speaker.run(300)
+    playback.stop(speaker.now)
+    speaker.run(10)
+    second = Speaker(playback, RATE, speaker.now - 0.02)
+    second.run(300)
+    assert not np.concatenate(second.sound).any()
+
+
 def test_without_a_speaker_items_end_at_once() -> None:
     playback = Playback(RATE)
     playback.play("a", constant(1_000))

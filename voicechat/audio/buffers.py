@@ -132,6 +132,11 @@ class PlaybackQueue:
         return self._written
 
     @property
+    def forgotten(self) -> int:
+        """The position before which all was flushed."""
+        return self._flush_to
+
+    @property
     def waiting(self) -> int:
         """Frames not yet handed to the device."""
         return self._written - self._read

@@ -167,7 +167,7 @@ class Playback:
         old = self._queue
         origin, rest = 0, np.empty(0, np.int16)
         if old is not None:
-            origin = old.heard(now)
+            origin = max(old.heard(now), old.forgotten)
             rest = old.unplayed(origin)
             self._keep_totals(old)
         self._ledger.move(origin, queue.rate)
