@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from voicechat.core import events as ev
 from voicechat.core.settings import (
     AudioFormat,
+    NoiseReduction,
     SemanticVad,
     ServerVad,
     SessionSettings,
@@ -27,7 +28,7 @@ FULL = SessionSettings(
     voice="marin",
     turn_detection=ServerVad(0.6, 200, 400, 6000, create_response=False, interrupt_response=False),
     transcription=Transcription("gpt-4o-transcribe", "en", "names"),
-    noise_reduction="near_field",
+    noise_reduction=NoiseReduction("near_field"),
     speed=1.2,
     tools=(ToolSpec("look", "Looks.", {"type": "object", "properties": {}}),),
     tool_choice="look",

@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 
 from voicechat.core import events as ev
-from voicechat.core.settings import SemanticVad, ServerVad, SessionSettings, ToolSpec
+from voicechat.core.settings import (
+    NoiseReduction,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    ToolSpec,
+)
 from voicechat.providers.openai import OpenAICodec
 from voicechat.server.actions import Committed, Sound, Started, Stopped
 from voicechat.server.protocol import Protocol
@@ -53,7 +59,7 @@ SETTINGS = [
     SessionSettings(turn_detection=SemanticVad("low")),
     SessionSettings(turn_detection=ServerVad(0.4, 100, 300, 5000), instructions="Be brief."),
     SessionSettings(tools=(TOOL,), tool_choice="look", max_output_tokens=100, speed=1.2),
-    SessionSettings(transcription=None, noise_reduction="near_field"),
+    SessionSettings(transcription=None, noise_reduction=NoiseReduction("near_field")),
 ]
 
 

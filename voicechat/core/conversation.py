@@ -75,7 +75,7 @@ class Conversation:
         self._replies = Replies(
             self._outbox,
             self._can,
-            settings.output_format,
+            settings.output_format.decoded,
             speaker=speaker,
             answered=self._answered,
         )

@@ -46,7 +46,7 @@ class Microphone:
     def block(self, event: ev.MicBlock) -> None:
         """A block of sound was captured."""
         if self._outbox.online and (self.hands_free or self.talking):
-            self.sent_ms += self._settings.input_format.ms(len(event.pcm))
+            self.sent_ms += self._settings.input_format.decoded.ms(len(event.pcm))
             self._outbox.send(ev.AppendAudio(event.pcm))
 
     def press(self) -> None:

@@ -7,7 +7,7 @@ A codec turns these into its wire's session object. `None` in an optional field 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -22,6 +22,11 @@ class AudioFormat:
         """Milliseconds that `size` bytes of this format last."""
         width = 2 if self.encoding == "pcm16" else 1
         return size * 1000 / (width * self.rate)
+
+    @property
+    def decoded(self) -> AudioFormat:
+        """The format of the same sound in events and commands, which is always PCM16."""
+        return AudioFormat(rate=self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,35 @@ TurnDetection = ServerVad | SemanticVad | None
 """None: the person decides (push-to-talk, typed)."""
 
 
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+"""How long a model thinks, or a transcriber waits; each provider knows some of these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcription:
     """How the person's speech is written down; None fields are the provider's defaults."""
 
     model: str | None = None
     language: str | None = None
+    """The language that is spoken, as a code like `en`."""
     prompt: str | None = None
+    """What the speech is about, in words."""
+    languages: tuple[str, ...] = ()
+    """Several languages that may be spoken, instead of the one."""
+    keywords: tuple[str, ...] = ()
+    """Names and terms that may be said."""
+    delay: Effort | None = None
+    """How long the transcriber waits for more before it writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseReduction:
+    """How the provider cleans the person's sound."""
+
+    kind: Literal["near_field", "far_field"] = "near_field"
+    """Whether the microphone is at the mouth or across the room."""
+    strength: float | None = None
+    """From 0 (not at all) upwards; 1 is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +92,59 @@ class ToolSpec:
     name: str
     description: str
     parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """Tools that the provider itself fetches and runs, from an MCP server it can reach."""
+
+    label: str
+    url: str | None = None
+    """Its address; None when a `connector` is named."""
+    connector: str | None = None
+    """One of the provider's own connectors."""
+    authorization: str | None = field(default=None, repr=False)
+    """A token for the server; goes to the provider and nowhere else."""
+    description: str | None = None
+    allowed_tools: tuple[str, ...] = ()
+    """Empty for all of them."""
+    require_approval: Literal["always", "never"] = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class McpChoice:
+    """The model must use this MCP server, or this tool of it."""
+
+    label: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """How the provider files this session in its own traces."""
+
+    workflow_name: str | None = None
+    group_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRatio:
+    """How much of the conversation is kept when it no longer fits."""
+
+    ratio: float = 0.8
+    """From 0 to 1."""
+    post_instructions: int | None = None
+    """Most tokens of conversation, instructions not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPrompt:
+    """Instructions kept at the provider, with values for the places left open in them."""
+
+    id: str
+    version: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +158,24 @@ class SessionSettings:
     transcription: Transcription | None = Transcription()
     input_format: AudioFormat = AudioFormat()
     output_format: AudioFormat = AudioFormat()
-    noise_reduction: Literal["near_field", "far_field"] | None = None
+    noise_reduction: NoiseReduction | None = None
     speed: float | None = None
+    """How fast is spoken; 1 is usual."""
     tools: tuple[ToolSpec, ...] = ()
-    tool_choice: str | None = None
+    tool_choice: str | McpChoice | None = None
+    """auto, none, required, or the name of a tool that must be used."""
     max_output_tokens: int | None = None
+    mcp_servers: tuple[McpServer, ...] = ()
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Effort | None = None
+    temperature: float | None = None
+    tracing: Literal["auto"] | Tracing | None = None
+    truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
+    prompt: StoredPrompt | None = None
+    include: tuple[str, ...] = ()
+    """More that events shall carry, e.g. `item.input_audio_transcription.logprobs`."""
+    purpose: Literal["conversation", "transcription"] = "conversation"
+    """A session that only writes down what is said has no replies, voice or tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +198,13 @@ class Capabilities:
     output_rates: tuple[int, ...] = (24_000,)
     resumption: bool = False
     """The provider can restore a session by handle."""
+    out_of_band: bool = True
+    """A response can be asked for that stands outside the conversation."""
+    retrieve: bool = True
+    """An item can be read back."""
+    delete: bool = True
+    """An item can be taken out of the conversation."""
+    clear_output: bool = True
+    """The provider may have a playback buffer of its own, which can be emptied."""
+    transcription_only: bool = False
+    """There are sessions that only write down what is said."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from voicechat.core.events import Command, Event
 from voicechat.core.settings import Capabilities, SessionSettings
@@ -20,7 +20,7 @@ class Endpoint:
     subprotocols: Sequence[str] = ()
 
 
-__all__ = ["Capabilities", "Codec", "Endpoint"]
+__all__ = ["Capabilities", "Codec", "Critical", "Endpoint", "unsupported"]
 
 
 class Codec(Protocol):
@@ -46,3 +46,20 @@ class Codec(Protocol):
     def encode(self, command: Command) -> list[str | bytes]:
         """The frames that carry out one command; empty if this wire has no such command."""
         ...
+
+
+@runtime_checkable
+class Critical(Protocol):
+    """A codec that can say which settings its wire cannot carry."""
+
+    def unsupported(self, settings: SessionSettings) -> list[str]:
+        """A sentence, naming provider and field, for each setting that will have no effect."""
+        ...
+
+
+def unsupported(codec: Codec, settings: SessionSettings) -> list[str]:
+    """What to tell the person before these settings are used; empty when all of them count.
+
+    A codec that cannot say it is taken to carry everything.
+    """
+    return codec.unsupported(settings) if isinstance(codec, Critical) else []

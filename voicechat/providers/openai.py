@@ -7,13 +7,17 @@ want their settings written is data in a `Dialect`. Reading is the same for all 
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 from voicechat.core.events import (
     AppendAudio,
+    ClearAudio,
     Command,
+    CommitAudio,
     CreateResponse,
     Event,
     ProviderError,
@@ -21,28 +25,52 @@ from voicechat.core.events import (
 )
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.errors import Secret
-from voicechat.providers import g711, openai_events
+from voicechat.providers import g711, openai_events, openai_session
 from voicechat.providers.codec import Endpoint
+from voicechat.providers.openai_events import TABLE, Reader
 from voicechat.providers.openai_frames import Memory
-from voicechat.providers.openai_session import WRITERS, Message, changes, session_object
+from voicechat.providers.openai_parts import Message, changes
+from voicechat.providers.openai_session import WRITERS, Writers, session_object
 from voicechat.providers.wire import encode
+
+HELD = 10_000.0
+"""Milliseconds of sound that may wait for the end of a reply; then the oldest is dropped."""
+_RELEASED = 4
+"""Blocks of held sound that go out with each new one: they catch up without a flood."""
+
+
+def bearer(key: Secret) -> dict[str, Secret]:
+    """The key as most servers want it."""
+    return {"Authorization": Secret(f"Bearer {key.reveal()}")}
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How a server of the family differs from OpenAI itself."""
 
-    capabilities: Capabilities = field(default_factory=Capabilities)
+    name: str = "openai"
+    """What the provider is called in sentences."""
+    capabilities: Capabilities = field(
+        default_factory=partial(Capabilities, transcription_only=True)
+    )
     session: Callable[[SessionSettings], Message] = session_object
     """Settings as the session object of `session.update`."""
-    headers: Callable[[Secret], dict[str, Secret]] = field(
-        default=lambda key: {"Authorization": Secret(f"Bearer {key.reveal()}")}
-    )
+    updates: Callable[[Message, Message], Message] = changes
+    """The object that turns the session before into the session after."""
+    unsupported: Callable[[str, SessionSettings], list[str]] = openai_session.unsupported
+    """A sentence for each setting that `session` cannot carry."""
+    headers: Callable[[Secret], dict[str, Secret]] = bearer
     """How the key is shown to the server."""
+    writers: Writers = field(default_factory=lambda: WRITERS, repr=False)
+    table: Mapping[str, Reader] = field(default_factory=lambda: TABLE, repr=False)
+    half_duplex: bool = False
+    """Without turn detection, sound sent during a reply would break it off."""
+    clears_first: bool = False
+    """Without turn detection, a response is only given after the input buffer was touched."""
 
 
 GENERAL = Dialect()
-"""OpenAI Realtime as generally available, the embedded voice and most compatible servers."""
+"""OpenAI Realtime as generally available and most compatible servers."""
 
 
 class OpenAICodec:
@@ -57,6 +85,8 @@ class OpenAICodec:
         self._input = SessionSettings().input_format
         self._session: Message = {}
         self._numbers: Iterator[int] = count(1)
+        self._held: deque[str] = deque()
+        self._held_ms = 0.0
 
     def endpoint(self) -> Endpoint:
         """Where and how to dial."""
@@ -68,39 +98,87 @@ class OpenAICodec:
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""
-        events = openai_events.read(self._memory, frame)
+        events = openai_events.read(self._memory, frame, self._dialect.table)
         for event in events:
             if isinstance(event, ProviderError) and event.command == UpdateSession.__name__:
                 # Nothing is known of the session any more: the next update says everything.
                 self._session = {}
         return events
 
-    def encode(self, command: Command) -> list[str | bytes]:
-        """The one frame that carries out the command.
+    def unsupported(self, settings: SessionSettings) -> list[str]:
+        """A sentence for each of these settings that this provider lacks."""
+        return self._dialect.unsupported(self._dialect.name, settings)
 
-        Its event id begins with the command's class name, so that an error can tell which
+    def encode(self, command: Command) -> list[str | bytes]:
+        """The frames that carry out the command: none if the wire has no such command.
+
+        Their event ids begin with the command's class name, so that an error can tell which
         command it is about. Sound has no event id; nothing is ever said of one block.
         """
-        if isinstance(command, AppendAudio):
-            return [self._append(command.pcm)]
-        if isinstance(command, UpdateSession):
-            return [self._message(command, "session.update", self._update(command.settings))]
-        if isinstance(command, CreateResponse) and command.out_of_band:
+        match command:
+            case AppendAudio(pcm):
+                return self._append(pcm)
+            case CommitAudio():
+                return [*self._release(len(self._held)), *self._plain(command)]
+            case ClearAudio():
+                self._release(len(self._held))
+                return self._plain(command)
+            case UpdateSession(settings):
+                return [self._message(command, "session.update", self._update(settings))]
+            case CreateResponse():
+                return self._respond(command)
+            case _:
+                return self._plain(command)
+
+    def _respond(self, command: CreateResponse) -> list[str | bytes]:
+        if command.out_of_band:
+            if not self.capabilities.out_of_band:
+                return []
             self._memory.apart_asked = True
-        wire_type, write = WRITERS[type(command)]
+        before: list[str | bytes] = []
+        if self._dialect.clears_first and self._memory.manual:
+            before = self.encode(ClearAudio())
+        return [*before, *self._plain(command)]
+
+    def _plain(self, command: Command) -> list[str | bytes]:
+        if type(command) not in self._dialect.writers:
+            return []
+        wire_type, write = self._dialect.writers[type(command)]
         return [self._message(command, wire_type, write(command))]
 
-    def _append(self, pcm: bytes) -> str:
+    def _append(self, pcm: bytes) -> list[str | bytes]:
+        ms = self._input.decoded.ms(len(pcm))
         if self._input.encoding != "pcm16":
             pcm = g711.from_pcm16(pcm, self._input.encoding)
         sound = b2a_base64(pcm, newline=False).decode("ascii")
-        return f'{{"type":"input_audio_buffer.append","audio":"{sound}"}}'
+        frame = f'{{"type":"input_audio_buffer.append","audio":"{sound}"}}'
+        memory = self._memory
+        waits = self._dialect.half_duplex and memory.manual and memory.running
+        if not waits and not self._held:
+            return [frame]
+        self._held.append(frame)
+        if not waits:
+            return self._release(_RELEASED)
+        if self._held_ms >= HELD:
+            self._held.popleft()
+        else:
+            self._held_ms += ms
+        return []
+
+    def _release(self, blocks: int) -> list[str | bytes]:
+        released: list[str | bytes] = [
+            self._held.popleft() for _ in range(min(blocks, len(self._held)))
+        ]
+        if not self._held:
+            self._held_ms = 0.0
+        return released
 
     def _update(self, settings: SessionSettings) -> Message:
         before, self._session = self._session, self._dialect.session(settings)
         self._input = settings.input_format
         self._memory.output = settings.output_format.encoding
-        return {"session": changes(before, self._session)}
+        self._memory.manual = settings.turn_detection is None
+        return {"session": self._dialect.updates(before, self._session)}
 
     def _message(self, command: Command, wire_type: str, said: Message) -> str:
         event_id = f"{type(command).__name__}-{next(self._numbers)}"

@@ -7,7 +7,7 @@ reader takes the memory of the connection and a frame whose fields may hold anyt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
 from voicechat.core.events import (
@@ -18,6 +18,7 @@ from voicechat.core.events import (
     InputCommitted,
     ItemAdded,
     ItemDeleted,
+    ItemKind,
     ItemRetrieved,
     ItemTruncated,
     ProviderError,
@@ -43,13 +44,18 @@ COMMANDS = frozenset(command.__name__ for command in get_args(Command))
 Reader = Callable[[Memory, Frame], Iterable[Event]]
 
 
-def read(memory: Memory, text: str | bytes) -> list[Event]:
-    """The events in one frame. A frame that cannot be read is `Unmapped`."""
+def read(
+    memory: Memory, text: str | bytes, table: Mapping[str, Reader] | None = None
+) -> list[Event]:
+    """The events in one frame, read by `table` (default: `TABLE`).
+
+    A frame that cannot be read is `Unmapped`.
+    """
     frame = parse(text, Frame)
     if frame is None:
         return [Unmapped("")]
     kind = words(frame.type)
-    reader = TABLE.get(kind)
+    reader = (table or TABLE).get(kind)
     return [Unmapped(kind)] if reader is None else list(reader(memory, frame))
 
 
@@ -171,10 +177,11 @@ def _heard_finally(memory: Memory, frame: Frame, text: str, error: str | None) -
 
 def _item_added(memory: Memory, frame: Frame, done: bool = False) -> Iterable[Event]:
     item = fields(frame.item)
+    kind = kind_of(item)
     yield ItemAdded(
         words(item.get("id")),
-        kind_of(item),
-        words(item.get("role")),
+        kind,
+        words(item.get("role")) if kind is ItemKind.MESSAGE else "",
         text_of(item),
         word(frame.previous_item_id),
         done,

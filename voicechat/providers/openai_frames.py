@@ -47,7 +47,7 @@ class ItemMemory:
     name: str = ""
     call_id: str = ""
     asked: bool = False
-    """The tool call was reported."""
+    """The tool call was reported; kept under the id of the call."""
     told: bool = False
     """The whole text was reported."""
     heard: bool = False
@@ -68,6 +68,10 @@ class Memory:
 
     output: str = "pcm16"
     """Encoding of the sound that comes in: pcm16, pcmu or pcma."""
+    running: str = ""
+    """The response of the conversation that runs now; empty if none does."""
+    manual: bool = False
+    """The person ends their turns: there is no turn detection."""
     apart_asked: bool = False
     """Whether a response outside the conversation was ever asked for on this connection."""
     items: dict[str, ItemMemory] = field(default_factory=dict)

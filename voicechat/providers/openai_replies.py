@@ -51,11 +51,11 @@ def response_created(memory: Memory, frame: Frame) -> Iterable[Event]:
     metadata = _metadata(response)
     # Some servers give no response a conversation, so null alone says little.
     nowhere = "conversation_id" in response and response["conversation_id"] is None
-    yield ResponseCreated(
-        words(response.get("id")),
-        metadata,
-        out_of_band=APART in metadata or (nowhere and memory.apart_asked),
-    )
+    apart = APART in metadata or (nowhere and memory.apart_asked)
+    response_id = words(response.get("id"))
+    if not apart:
+        memory.running = response_id
+    yield ResponseCreated(response_id, metadata, out_of_band=apart)
 
 
 class _Arguments(msgspec.Struct):
@@ -69,6 +69,8 @@ def response_done(memory: Memory, frame: Frame) -> Iterable[Event]:
     """A response is over; a call that no earlier frame completed comes first."""
     response = fields(frame.response)
     response_id = words(response.get("id"))
+    if response_id == memory.running:
+        memory.running = ""
     status = _STATUSES.get(words(response.get("status")), ResponseStatus.COMPLETED)
     details = fields(response.get("status_details"))
     error = fields(details.get("error"))
@@ -187,10 +189,13 @@ def arguments_done(memory: Memory, frame: Frame) -> Iterable[Event]:
     arguments = words(frame.arguments)
     # A cancelled call ends like a finished one, cut off within its arguments. What is no whole
     # JSON value waits for the item, which says whether it was completed.
-    if item.asked or not (call_id and name and parse(arguments, _Arguments) is not None):
+    if not (call_id and name and parse(arguments, _Arguments) is not None):
         return
-    item.asked = True
-    yield ToolCallReady(words(frame.response_id), item_id, call_id, name, arguments)
+    asked = memory.item(call_id)
+    if not asked.asked:
+        asked.asked = True
+        response_id = words(frame.response_id) or memory.running
+        yield ToolCallReady(response_id, item_id, call_id, name, arguments)
 
 
 def _call_of(memory: Memory, response_id: str, item: dict[str, object]) -> Iterable[Event]:
@@ -199,13 +204,15 @@ def _call_of(memory: Memory, response_id: str, item: dict[str, object]) -> Itera
         return
     item_id = words(item.get("id"))
     known = memory.item(item_id or words(item.get("call_id")))
-    if known.asked:
+    call_id = words(item.get("call_id")) or known.call_id
+    asked = memory.item(call_id or item_id)
+    if asked.asked:
         return
-    known.asked = True
+    asked.asked = True
     yield ToolCallReady(
         response_id,
         item_id,
-        words(item.get("call_id")) or known.call_id,
+        call_id,
         words(item.get("name")) or known.name,
         words(item.get("arguments")),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 from voicechat.core.events import (
     CancelResponse,
@@ -18,24 +17,13 @@ from voicechat.core.events import (
     ToolResult,
     TruncateItem,
 )
-from voicechat.core.settings import (
-    AudioFormat,
-    SemanticVad,
-    ServerVad,
-    SessionSettings,
-    ToolSpec,
-    Transcription,
-    TurnDetection,
-)
+from voicechat.core.settings import AudioFormat, SessionSettings
+from voicechat.providers import openai_parts as parts
+from voicechat.providers.openai_parts import Message, ignored, lacks, said
 from voicechat.providers.openai_replies import APART
 
-Message = dict[str, object]
-"""A JSON object."""
-
-TRANSCRIBER = "gpt-transcribe"
-"""Writes down the person's words under every kind of turn detection."""
-
-_LISTS_LANGUAGES = ("gpt-transcribe", "gpt-live-transcribe")
+RATE = 24_000
+"""The one rate of PCM16, in Hz."""
 
 
 def session_object(settings: SessionSettings) -> Message:
@@ -43,128 +31,97 @@ def session_object(settings: SessionSettings) -> Message:
 
     Turn detection and transcription are always there, as null when they are off.
     """
-    heard = {
-        "format": _format(settings.input_format),
-        "transcription": _transcription(settings.transcription),
-        "turn_detection": _turn_detection(settings.turn_detection),
+    heard: Message = {
+        "format": audio_format(settings.input_format),
+        "transcription": parts.transcription(settings.transcription),
+        "turn_detection": _turn_detection(settings),
+        **said({"noise_reduction": parts.noise_reduction(settings.noise_reduction)}),
     }
-    if settings.noise_reduction is not None:
-        heard["noise_reduction"] = {"type": settings.noise_reduction}
+    include = said({"include": list(settings.include) or None})
+    if settings.purpose == "transcription":
+        return {"type": "transcription", "audio": {"input": heard}, **include}
     audio: Message = {"input": heard}
     if settings.output == "audio":
-        spoken: Message = {"voice": settings.voice, "speed": settings.speed}
-        audio["output"] = {"format": _format(settings.output_format), **_said(spoken)}
+        spoken: Message = {"voice": _voice(settings.voice), "speed": settings.speed}
+        audio["output"] = {"format": audio_format(settings.output_format), **said(spoken)}
+    effort = _effort(settings)
     return {
         "type": "realtime",
         "output_modalities": [settings.output],
         "audio": audio,
-        "tools": [_tool(tool) for tool in settings.tools],
-        **_said({
+        "tools": parts.tools(settings),
+        **include,
+        **said({
             "instructions": settings.instructions,
-            "tool_choice": _tool_choice(settings.tool_choice),
+            "tool_choice": parts.tool_choice(settings.tool_choice),
             "max_output_tokens": settings.max_output_tokens,
+            "parallel_tool_calls": settings.parallel_tool_calls,
+            "reasoning": effort and {"effort": effort},
+            "tracing": parts.tracing(settings.tracing),
+            "truncation": parts.truncation(settings.truncation),
+            "prompt": parts.prompt(settings),
         }),
     }  # fmt: skip
 
 
-def changes(before: Message, after: Message) -> Message:
-    """The part of a session object that an update has to carry; fields that vanished are reset."""
-    changed = _difference(before, after)
-    return {"type": after.get("type", "realtime"), **changed}
+def unsupported(provider: str, settings: SessionSettings) -> list[str]:
+    """A sentence for each setting that `session_object` cannot carry."""
+    found = ignored(provider, settings, ["temperature"])
+    found += [lacks(provider, name) for name in parts.unheard(settings.transcription)]
+    if settings.reasoning_effort == "none":
+        found.append(lacks(provider, "reasoning_effort none", "its own default counts"))
+    if settings.turn_detection is not None and _turn_detection(settings) is None:
+        found.append(lacks(provider, f"turn_detection with {parts.STREAMING_TRANSCRIBER}"))
+    return found + odd_rates(provider, settings, (RATE,))
 
 
-_RESETS: Mapping[str, object] = {
-    "instructions": "",
-    "tool_choice": "auto",
-    "max_output_tokens": "inf",
-    "noise_reduction": None,
-    "speed": 1.0,
-}
-"""What undoes a setting. A voice cannot be unset."""
+def odd_rates(provider: str, settings: SessionSettings, rates: tuple[int, ...]) -> list[str]:
+    """A sentence for each sound format whose rate the provider does not take."""
+    return [
+        lacks(provider, f"{name} of {sound.rate} Hz", "the sound will be wrong")
+        for name, sound in (
+            ("input_format", settings.input_format),
+            ("output_format", settings.output_format),
+        )
+        if sound.rate not in (rates if sound.encoding == "pcm16" else (8_000,))
+    ]
 
 
-def _difference(before: Message, after: Message) -> Message:
-    changed: Message = {name: _RESETS[name] for name in before if name in _RESETS.keys() - after}
-    for name, value in after.items():
-        known = before.get(name)
-        if name in {"audio", "input", "output"} and isinstance(known, dict):
-            if inner := _difference(known, cast("Message", value)):
-                changed[name] = inner
-        elif name not in before or known != value:
-            changed[name] = value
-    return changed
-
-
-def _said(settings: Message) -> Message:
-    return {name: value for name, value in settings.items() if value is not None}
-
-
-def _format(sound: AudioFormat) -> Message:
+def audio_format(sound: AudioFormat) -> Message:
+    """A sound format as today's wire names it."""
     if sound.encoding == "pcm16":
         return {"type": "audio/pcm", "rate": sound.rate}
     return {"type": f"audio/{sound.encoding}"}
 
 
-def _transcription(wanted: Transcription | None) -> Message | None:
-    if wanted is None:
+def _voice(name: str | None) -> object:
+    return {"id": name} if name and name.startswith("voice_") else name
+
+
+def _effort(settings: SessionSettings) -> str | None:
+    return None if settings.reasoning_effort == "none" else settings.reasoning_effort
+
+
+def _turn_detection(settings: SessionSettings) -> Message | None:
+    writes = settings.purpose == "transcription" and settings.transcription
+    if writes and writes.model == parts.STREAMING_TRANSCRIBER:
         return None
-    model = wanted.model or TRANSCRIBER
-    asked: Message = {"model": model, **_said({"prompt": wanted.prompt})}
-    if wanted.language and model in _LISTS_LANGUAGES:
-        asked["languages"] = [wanted.language]
-    elif wanted.language:
-        asked["language"] = wanted.language
-    return asked
-
-
-def _turn_detection(wanted: TurnDetection) -> Message | None:
-    if wanted is None:
-        return None
-    reply = {
-        "create_response": wanted.create_response,
-        "interrupt_response": wanted.interrupt_response,
-    }
-    if isinstance(wanted, SemanticVad):
-        return {"type": "semantic_vad", "eagerness": wanted.eagerness, **reply}
-    return {"type": "server_vad", **_said(_silence(wanted)), **reply}
-
-
-def _silence(wanted: ServerVad) -> Message:
-    return {
-        "threshold": wanted.threshold,
-        "prefix_padding_ms": wanted.prefix_padding_ms,
-        "silence_duration_ms": wanted.silence_duration_ms,
-        "idle_timeout_ms": wanted.idle_timeout_ms,
-    }
-
-
-def _tool(tool: ToolSpec) -> Message:
-    return {
-        "type": "function",
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters,
-    }
-
-
-def _tool_choice(wanted: str | None) -> object:
-    if wanted in {None, "auto", "none", "required"}:
-        return wanted
-    return {"type": "function", "name": wanted}
+    return parts.turn_detection(settings.turn_detection)
 
 
 # --------------------------------------------------------------------------- commands
 
 
-def _create_message(command: CreateMessage) -> Message:
-    content = "output_text" if command.role == "assistant" else "input_text"
+def create_message(command: CreateMessage, answer: str = "output_text") -> Message:
+    """A message; `answer` is the content type of what the model said."""
+    content = answer if command.role == "assistant" else "input_text"
     item = {
         "type": "message",
         "id": command.item_id,
         "role": command.role,
         "content": [{"type": content, "text": command.text}],
     }
-    return _said({"item": item, "previous_item_id": command.previous_item_id})
+    return said({"item": item, "previous_item_id": command.previous_item_id})
 
 
 def _tool_result(command: ToolResult) -> Message:
@@ -187,7 +144,7 @@ def _truncate(command: TruncateItem) -> Message:
 
 def _create_response(command: CreateResponse) -> Message:
     metadata = {**command.metadata, **({APART: "1"} if command.out_of_band else {})}
-    response = _said({
+    response = said({
         "instructions": command.instructions,
         "conversation": "none" if command.out_of_band else None,
         "metadata": metadata or None,
@@ -200,17 +157,20 @@ def _item_id(command: RetrieveItem | DeleteItem) -> Message:
 
 
 def _response_id(command: CancelResponse) -> Message:
-    return _said({"response_id": command.response_id})
+    return said({"response_id": command.response_id})
 
 
 def _nothing(command: Command) -> Message:
     return {}
 
 
-WRITERS: Mapping[type[Command], tuple[str, Callable[..., Message]]] = {
+Writers = Mapping[type[Command], tuple[str, Callable[..., Message]]]
+"""Wire type and fields of each command that a wire has and that needs no memory."""
+
+WRITERS: Writers = {
     CommitAudio: ("input_audio_buffer.commit", _nothing),
     ClearAudio: ("input_audio_buffer.clear", _nothing),
-    CreateMessage: ("conversation.item.create", _create_message),
+    CreateMessage: ("conversation.item.create", create_message),
     ToolResult: ("conversation.item.create", _tool_result),
     RetrieveItem: ("conversation.item.retrieve", _item_id),
     DeleteItem: ("conversation.item.delete", _item_id),
@@ -219,4 +179,4 @@ WRITERS: Mapping[type[Command], tuple[str, Callable[..., Message]]] = {
     CancelResponse: ("response.cancel", _response_id),
     ClearOutput: ("output_audio_buffer.clear", _nothing),
 }
-"""Wire type and fields of each command that needs no memory."""
+"""The commands of today's wire."""
