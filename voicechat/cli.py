@@ -15,7 +15,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer.exceptions import TyperException
@@ -25,6 +25,7 @@ from voicechat.errors import UsageError, VoicechatError
 
 if TYPE_CHECKING:
     from voicechat.config import Options
+    from voicechat.session import Session
 
 app = typer.Typer(
     name="voicechat",
@@ -148,6 +149,37 @@ def serve(
     )
 
 
+@app.command(short_help="Play a recording of --record back.")
+def replay(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="What --record made.")],
+    speed: Annotated[
+        float,
+        typer.Option(metavar="TIMES", min=0.1, max=1000, help="How fast; sound from 0.5 to 4."),
+    ] = 1.0,
+    text: Annotated[bool, typer.Option("--text", help="Opens no sound.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Line by line.")] = False,
+) -> int:
+    """Play a recorded conversation back, without its provider.
+
+    Space pauses, the arrow keys go back and on, Esc ends.
+    """
+    from pathlib import Path
+
+    from voicechat import terminal
+    from voicechat.replay import Replay
+
+    on_screen = sys.stdin.isatty() and sys.stdout.isatty() and not (plain or terminal.is_dumb())
+    again = Replay(Path(folder).expanduser(), speed=speed, aloud=not text, stay=on_screen)
+    if not on_screen:
+        from voicechat.plain import narrate
+
+        return narrate(cast("Session", again))
+    _prepare_screen()
+    from voicechat.tui.replay import run
+
+    return run(again)
+
+
 @app.command(short_help="List microphones and speakers.")
 def devices(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -222,13 +254,17 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
     return answer_lines(options)
 
 
-def _show_screen(options: Options) -> int:
+def _prepare_screen() -> None:
     from voicechat import terminal
 
     if not sys.stderr.isatty():
         # The screen is drawn on standard error; redirecting that must not take it away.
         sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
     terminal.guard()
+
+
+def _show_screen(options: Options) -> int:
+    _prepare_screen()
     from voicechat.session import Session
     from voicechat.tui.app import run
 

@@ -10,7 +10,7 @@ newline: a recording that was cut off loses at most its last line.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,6 +31,7 @@ LINE_LIMIT = 16 << 20
 """Bytes of one line; a longer one is not from a recording."""
 
 _SOUND_LIMIT = 64 << 20
+_LONGEST_S = 31 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ from its events."""
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Happening)}
 """The classes of `Happening` by the name they have in a line."""
 
-_PCM = {name for name, kind in KINDS.items() if "pcm" in {f.name for f in fields(kind)}}
+_WITH_PCM = {kind.__name__ for kind in (ev.MicBlock, ev.AudioDelta)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,14 @@ class Moment:
 
     at: float
     happening: Happening
+    sound: int = 0
+    """Bytes of sound that belong into `happening.pcm`, which is empty here."""
+
+    def whole(self) -> Happening:
+        """What happened, with silence of the right length for sound."""
+        if isinstance(self.happening, ev.MicBlock | ev.AudioDelta):
+            return replace(self.happening, pcm=bytes(self.sound))
+        return self.happening
 
 
 class _Raw(msgspec.Struct, rename={"kind": "is"}):
@@ -123,7 +132,7 @@ def _shallow(happening: Happening) -> dict[str, Any]:
 
 
 def read(folder: Path) -> tuple[Heading, list[Moment]]:
-    """A whole recording. Text is cleaned; sound in it is silence of the right length.
+    """A whole recording, in the order of time. All text is cleaned.
 
     Raises `UsageError` naming file and line for anything that is not a recording.
     """
@@ -135,7 +144,7 @@ def read(folder: Path) -> tuple[Heading, list[Moment]]:
     for number, text in enumerate(lines, 2):
         moment = _moment(f"{clean(str(path))}:{number}", text)
         latest = max(latest, moment.at)
-        moments.append(Moment(latest, moment.happening))
+        moments.append(replace(moment, at=latest))
     return heading, moments
 
 
@@ -182,18 +191,21 @@ def _moment(where: str, text: bytes) -> Moment:
         kind = KINDS.get(raw.kind)
         if kind is None:
             raise ValueError(f"nothing is called {raw.kind[:40]!r}")
+        if not 0 <= raw.at <= _LONGEST_S:
+            raise ValueError("at is not a number of seconds")
         values = _cleaned(raw.of)
-        if raw.kind in _PCM:
-            values["pcm"] = _silence(values.get("pcm"))
-        return Moment(raw.at, msgspec.convert(values, kind))
+        size = 0
+        if raw.kind in _WITH_PCM:
+            size, values["pcm"] = _size(values.get("pcm")), b""
+        return Moment(raw.at, msgspec.convert(values, kind), size)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{where} is not a line of a recording: {_why(error)}.") from None
 
 
-def _silence(size: object) -> bytes:
-    if not isinstance(size, int) or not 0 <= size <= _SOUND_LIMIT:
+def _size(found: object) -> int:
+    if not isinstance(found, int) or not 0 <= found <= _SOUND_LIMIT:
         raise ValueError("pcm is not a number of bytes")
-    return bytes(size)
+    return found
 
 
 def _cleaned(value: Any) -> Any:

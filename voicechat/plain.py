@@ -41,18 +41,24 @@ _GOODBYE = 2.0
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer."""
     session = Session(options)
-    return _live(session, Filter(session, out or sys.stdout))
+    return _live(session, Filter(session, out or sys.stdout).work())
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:
     """Talk in lines until /quit or the end of input; the exit code."""
     session = Session(options)
-    return _live(session, Chat(session, out or sys.stdout, echo=not sys.stdin.isatty()))
+    return _live(session, Chat(session, out or sys.stdout, echo=not sys.stdin.isatty()).work())
 
 
-def _live(session: Session, turns: Filter | Chat) -> int:
+def narrate(session: Session, out: TextIO | None = None) -> int:
+    """Tell what happens in a session that goes on by itself, to its end; the exit code."""
+    chat = Chat(session, out or sys.stdout)
+    return _live(session, chat.until_the_end())
+
+
+def _live(session: Session, work: Coroutine[None, None, int]) -> int:
     try:
-        return asyncio.run(live(session, turns.work()))
+        return asyncio.run(live(session, work))
     except BrokenPipeError:
         # The interpreter flushes once more at its end; let it find somebody who listens.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -275,6 +281,11 @@ class Chat(Turns):
             if not self._obey(line.strip()):
                 return 0
         await self.until(self.quiet, PATIENCE)
+        return 0
+
+    async def until_the_end(self) -> int:
+        """Only tell."""
+        await self.until(lambda: False)
         return 0
 
     # ----------------------------------------------------------------- what is typed

@@ -98,11 +98,11 @@ class Recorder:
         else:
             self._queue.put((happening, now - self._began))
 
-    def name(self, model: str, voice: str) -> None:
+    def name(self, model: str, voice: str, now: float) -> None:
         """Whom one talks with, whenever that may have changed."""
         if (model, voice) != self._named:
             self._named = (model, voice)
-            self.observe(moments.Named(model, voice), time.monotonic())
+            self.observe(moments.Named(model, voice), now)
 
     def close(self) -> None:
         """Write the rest, for `CLOSE_S` at most. Call it on another thread than the loop's."""
@@ -221,7 +221,7 @@ def record(
     )
 
     def observe(happening: object, now: float) -> None:
-        recorder.name(session.model, session.voice)
+        recorder.name(session.model, session.voice, now)
         recorder.observe(happening, now)
 
     session.observe = observe

@@ -157,13 +157,17 @@ class VoicechatApp(App[None]):
 
 
 def run(session: Session) -> int:
-    """Show the session until the person leaves; the result is the exit code.
+    """Show the session until the person leaves; as `show`."""
+    return show(VoicechatApp(session))
+
+
+def show(app: VoicechatApp) -> int:
+    """Run the app until the person leaves; the result is the exit code.
 
     Whatever happens, the terminal is given back first. Then what ended the app is raised: the
     `VoicechatError` for which the session could not go on, or the error nobody expected; the
     caller tells it in one sentence.
     """
-    app = VoicechatApp(session)
     app.run()
     error = app.crash or app.failure
     if error is not None:
