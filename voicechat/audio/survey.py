@@ -91,17 +91,21 @@ def survey(wish: Wish, deadline: float, command: tuple[str, ...] = ()) -> Survey
     """
     words = [*(command or (sys.executable, "-P", "-m", "voicechat.audio.survey"))]
     words.append(json.dumps({**asdict(wish), "deadline": deadline}))
+    lifeline, held = os.pipe()
     try:
         child = subprocess.Popen(
             words,
-            stdin=subprocess.DEVNULL,
+            stdin=lifeline,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        said, timed_out = _follow(child, deadline)
     except OSError as error:
         return Survey(problem=f"Sound cannot start: {error.strerror}.", step="starting")
-    said, timed_out = _follow(child, deadline)
+    finally:
+        os.close(lifeline)
+        os.close(held)
     return replace(_read(said), timed_out=timed_out)
 
 
@@ -121,7 +125,7 @@ def _read(said: bytes) -> Survey:
     """The pieces together; a line that was cut off is left out."""
     found: dict[str, Any] = {"step": "starting"}
     for line in said.splitlines():
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, TypeError):
             found.update(json.loads(line))
     found["devices"] = tuple(Device(**each) for each in found.get("devices", ()))
     for side in ("input_rates", "output_rates"):
@@ -192,11 +196,12 @@ def _takes(sd: Any, check: Callable[..., None], index: int, rate: int) -> bool:
 
 
 def _run() -> None:
-    """Keep the pipe, silence the library, end in time even when the parent is gone."""
+    """Keep the pipe, silence the library, end in time and with the parent."""
     asked = json.loads(sys.argv[1])
     end = threading.Timer(asked.pop("deadline") + 1.0, os._exit, (1,))
     end.daemon = True
     end.start()
+    threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
@@ -207,6 +212,12 @@ def _run() -> None:
         pipe.flush()
 
     main(Wish(**asked), say)
+
+
+def _end_with_parent() -> None:
+    """Standard input is a pipe that is never written; the parent's end closes it."""
+    os.read(0, 1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def listing(found: Survey, options: Options) -> Listing:
 
 def _nothing(found: Survey) -> SoundError:
     missing = why_nothing(found, snapshot())
-    return SoundError(missing.sentence, missing.remedy)
+    return SoundError(clean(missing.sentence), clean(missing.remedy))
 
 
 def _chosen(found: Survey, kind: Kind, part: str | None) -> tuple[Device | None, str]:

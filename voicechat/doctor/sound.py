@@ -189,14 +189,15 @@ def _microphone(trial: Trial, environment: Environment) -> Finding:
         )
     if trial.level <= _SILENCE_DB and trial.return_db is None:
         return problem(title, f"{name}, but hears pure silence: it is muted.", _unmute(environment))
-    level = f"{trial.level:.0f} dBFS, peak {trial.peak or 0.0:.0f}"
+    peak = trial.level if trial.peak is None else trial.peak
+    level = f"{trial.level:.0f} dBFS, peak {peak:.0f}"
     if trial.level <= _SILENCE_DB:
         return ok(title, f"{name} and is silent between sounds (a noise gate).")
     if trial.level < _VERY_LOW_DB:
         return note(
             title, f"{name}, but very low: {level}.", "Raise its level in the sound settings."
         )
-    if trial.level > _LOUD_DB or (trial.peak or -100.0) > _CLIPPED_DB:
+    if trial.level > _LOUD_DB or peak > _CLIPPED_DB:
         return note(
             title, f"{name} and is very loud: {level}.", "Lower its level in the sound settings."
         )

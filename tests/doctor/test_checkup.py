@@ -1,0 +1,207 @@
+"""`voicechat devices` and `voicechat doctor` as a person and a script meet them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from virtual_audio import AVAILABLE, VirtualCard
+
+from voicechat.audio.devices import Device
+from voicechat.audio.survey import Survey, Trial
+from voicechat.doctor.checkup import unowned
+from voicechat.doctor.findings import Privacy
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+KEY = "sk-this-must-never-be-seen"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs `voicechat` with nothing of the person's own settings, keys or sound."""
+    foreign = ("VOICECHAT_", "OPENAI_", "PULSE_", "ALSA_", "SSH_", "COV_")
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(foreign) and not name.lower().endswith(("_key", "_proxy"))
+    }
+    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
+        environ[f"XDG_{name}_HOME"] = str(tmp_path / "home" / name)
+    environ |= {"HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": str(tmp_path)}
+
+    def voicechat(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "voicechat", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+            env=environ | more,
+        )
+
+    return voicechat
+
+
+@pytest.fixture
+def card() -> Iterator[VirtualCard]:
+    if not AVAILABLE:
+        pytest.skip("PulseAudio is not installed")
+    with VirtualCard() as made:
+        yield made
+
+
+@pytest.fixture
+def no_sound(tmp_path: Path) -> dict[str, str]:
+    """Variables with which ALSA finds a server that is not there."""
+    way = f'type pulse server "unix:{tmp_path}/none"'
+    conf = tmp_path / "asound.conf"
+    conf.write_text(f"pcm.!default {{ {way} }}\nctl.!default {{ {way} }}\n")
+    return {"ALSA_CONFIG_PATH": str(conf), "JACK_NO_START_SERVER": "1"}
+
+
+def titles(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Level by title of what `doctor --json` told; the most serious one of each."""
+    found = json.loads(done.stdout)["findings"]
+    order = ["ok", "note", "problem"]
+    told: dict[str, str] = {}
+    for each in found:
+        told[each["title"]] = max(told.get(each["title"], "ok"), each["level"], key=order.index)
+    return told
+
+
+@pytest.mark.sound
+def test_devices_are_listed(run: Run, card: VirtualCard) -> None:
+    done = run("devices", **card.environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    head, *lines = done.stdout.splitlines()
+    assert head == "Microphones:"
+    assert re.fullmatch(r">\*   \d  default \(ALSA\), .*8/16/24/44.1/48 kHz", lines[0])
+    (entry,) = json.loads(run("devices", "--json", **card.environment).stdout)["inputs"]
+    assert (entry["default"], entry["chosen"]) == (True, True)
+
+
+@pytest.mark.sound
+def test_a_wish_that_no_device_fulfils_is_told(run: Run, card: VirtualCard) -> None:
+    done = run("devices", VOICECHAT_INPUT_DEVICE="Radio", **card.environment)
+    assert done.returncode == 0
+    assert done.stderr.startswith("voicechat: No microphone has 'Radio' in its name.")
+    assert "> " not in done.stdout.partition("Speakers:")[0]
+
+
+def test_without_devices_one_sentence_and_the_code_for_no_sound(
+    run: Run, no_sound: dict[str, str]
+) -> None:
+    done = run("devices", **no_sound)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("voicechat: ")
+
+
+@pytest.mark.sound
+def test_a_frozen_server_hangs_neither(run: Run, card: VirtualCard) -> None:
+    card.freeze()
+    began = time.monotonic()
+    listed = run("devices", **card.environment)
+    assert listed.returncode == 6
+    assert "The sound server does not answer" in listed.stderr
+    done = run("doctor", "--quick", "--json", **card.environment)
+    assert done.returncode == 1
+    assert titles(done)["Sound server"] == "problem"
+    assert time.monotonic() - began < 3 * 10
+
+
+@pytest.mark.sound
+def test_a_card_with_an_echo_is_found_sound(run: Run, card: VirtualCard) -> None:
+    with card.echo(60, -12):
+        done = run("doctor", "--json", **card.environment)
+    told = titles(done)
+    assert told["Devices"] == told["Speaker"] == told["Loopback"] == told["Microphone"] == "ok"
+    assert told["Embedded voice"] in {"ok", "note"}
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_sound_the_doctor_finds_a_problem(run: Run, no_sound: dict[str, str]) -> None:
+    done = run("doctor", "--quick", **no_sound)
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("ok       Version: voicechat ")
+    assert any(line.startswith("PROBLEM  ") for line in lines)
+    assert re.fullmatch(r"\d problems? w(as|ere) found\.", lines[-1])
+    assert "Embedded voice" not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_nothing_personal_is_told(run: Run, no_sound: dict[str, str], tmp_path: Path) -> None:
+    done = run(
+        *("doctor", "--quick", "--connect"),
+        OPENAI_API_KEY=KEY,
+        VOICECHAT_CHAT_KEY=KEY,
+        OPENAI_BASE_URL="https://voice.secret-company.invalid/v1",
+        VOICECHAT_CHAT_URL="http://127.0.0.1:9/v1",
+        **no_sound,
+    )
+    assert done.returncode == 1
+    assert "Base URL: Its address cannot be found." in done.stdout
+    assert "Chat URL: Its address cannot be reached" in done.stdout
+    assert "History: ~/" in done.stdout
+    for secret in (KEY, "secret-company", str(tmp_path)):
+        assert secret not in done.stdout + done.stderr
+
+
+def test_a_key_that_is_set_is_told_as_set(run: Run, no_sound: dict[str, str]) -> None:
+    done = run("doctor", "--quick", OPENAI_API_KEY=KEY, **no_sound)
+    assert "OPENAI_API_KEY is set." in done.stdout
+    assert "OPENAI_API_KEY is not set." in run("doctor", "--quick", **no_sound).stdout
+
+
+def test_broken_settings_are_a_finding_and_the_rest_is_told(
+    run: Run, no_sound: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "home" / "CONFIG" / "voicechat"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("voise = 'x'\n")
+    done = run("doctor", "--quick", **no_sound)
+    assert "PROBLEM  Settings: ~/CONFIG/voicechat/config.toml:1: voise" in done.stdout
+    assert "Version:" in done.stdout
+
+
+async def test_a_session_is_opened_when_asked_for(run: Run, no_sound: dict[str, str]) -> None:
+    from websockets.asyncio.server import serve
+
+    calls: list[str] = []
+
+    async def answer(connection) -> None:
+        calls.append(connection.request.headers["Authorization"])
+        await connection.wait_closed()
+
+    async with serve(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        there = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
+        await asyncio.to_thread(lambda: run("doctor", "--quick", **there, **no_sound))
+        assert calls == []
+        done = await asyncio.to_thread(
+            lambda: run("doctor", "--quick", "--connect", **there, **no_sound)
+        )
+    assert calls == [f"Bearer {KEY}"]
+    assert "ok       Session: openai/" in done.stdout
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_names_of_people_leave_the_devices() -> None:
+    anna = "Anna's AirPods"
+    trial = Trial(anna, anna, ((f"The microphone {anna!r} is busy.", ""),))
+    found = Survey(devices=(Device(0, anna, "Core Audio", 1, 2, 48_000, True, True),), trial=trial)
+    shown = unowned(found, Privacy())
+    assert "Anna" not in repr(shown)
+    assert shown.devices[0].name == "Someone's AirPods"
+    assert unowned(replace(found, trial=None), Privacy()).trial is None

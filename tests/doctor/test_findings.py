@@ -1,0 +1,78 @@
+"""How findings read, and what is kept out of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from voicechat.doctor.findings import Privacy, as_json, as_text, is_usable, note, ok, problem
+from voicechat.errors import Secret
+
+FINE = ok("Speaker", "It opens.")
+HINT = note("SSH", "Far away.", "Come here.")
+BAD = problem("Microphone", "It is muted.", "Unmute it.")
+
+
+def test_findings_read_as_lines_with_words_for_marks() -> None:
+    assert as_text([FINE, HINT, BAD]) == (
+        "ok       Speaker: It opens.\n"
+        "note     SSH: Far away.\n"
+        "         Come here.\n"
+        "PROBLEM  Microphone: It is muted.\n"
+        "         Unmute it.\n"
+        "\n"
+        "1 problem was found."
+    )
+    assert as_text([FINE]).endswith("\n\nNo problem was found.")
+    assert as_text([BAD, BAD]).endswith("\n\n2 problems were found.")
+
+
+def test_findings_read_as_json() -> None:
+    told = json.loads(as_json([FINE, BAD]))
+    assert told["usable"] is False
+    assert told["findings"][1] == {
+        "level": "problem",
+        "title": "Microphone",
+        "sentence": "It is muted.",
+        "remedy": "Unmute it.",
+    }
+
+
+def test_only_a_problem_makes_it_unusable() -> None:
+    assert is_usable([FINE, HINT])
+    assert not is_usable([FINE, HINT, BAD])
+
+
+PRIVACY = Privacy(
+    home="/home/anna/",
+    names=["anna", "annas-box", "root", "me"],
+    secrets=[Secret("sk-12345678")],
+    hosts=["llm.annas.example"],
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/anna/.local cannot be written.", "~/.local cannot be written."),
+        ("Log in as root and tell me.", "Log in as root and tell me."),
+        ("HDMI of Annas-Box", "HDMI of (hidden)"),
+        ("anna_headset and annapurna", "(hidden)_headset and annapurna"),
+        ("it said sk-12345678", "it said ***"),
+        ("llm.annas.example refused", "(your server) refused"),
+        ("bad\x1b[31m name", "bad\ufffd[31m name"),
+    ],
+)
+def test_what_is_personal_stays_here(text: str, shown: str) -> None:
+    assert PRIVACY.kept(text) == shown
+    assert PRIVACY.keep(problem("T", text, text)) == problem("T", shown, shown)
+
+
+@pytest.mark.parametrize("name", ["Bela's AirPods", "Bela’s AirPods"])
+def test_a_device_forgets_its_owner(name: str) -> None:
+    assert PRIVACY.unowned(name) == "Someone's AirPods"
+
+
+def test_nothing_known_hides_nothing() -> None:
+    assert Privacy().kept("any text") == "any text"

@@ -1,0 +1,134 @@
+"""What a survey of the sound is made into."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from voicechat.audio.devices import Device
+from voicechat.audio.survey import Survey, Trial
+from voicechat.doctor import sound
+from voicechat.doctor.environment import Environment
+
+DEBIAN = Environment(files={"/etc/os-release": "ID=debian\n"})
+SERVED = replace(DEBIAN, servers={"PulseAudio": True})
+MAC = Environment(system="darwin", variables={"TERM_PROGRAM": "iTerm.app"})
+WINDOWS = Environment(system="win32")
+
+HEADSET = Device(0, "Headset", "ALSA", 1, 2, 48_000, True, True)
+GOOD = Trial("Headset", "Headset", (), 24_000, 24_000, -62.0, -48.0, True, 90.0, -30.0)
+FINE = Survey((HEADSET,), {0: (24_000,)}, {0: (24_000,)}, "PortAudio V19", "AEC3", "", "", GOOD)
+FINE = replace(FINE, listed=True)
+
+
+def tried(**changes: object) -> Survey:
+    return replace(FINE, trial=replace(GOOD, **changes))  # type: ignore[arg-type]
+
+
+NO_LIBRARY = Survey(problem="The sound library PortAudio is not installed.", hint="Install it.")
+MUTED = tried(level=-100.0, peak=-100.0, return_db=None, round_trip_ms=None)
+
+CASES = {
+    "no library, debian": (
+        NO_LIBRARY, DEBIAN, "PortAudio", "problem", "not installed", "apt install libportaudio2",
+    ),
+    "no library, unknown": (
+        NO_LIBRARY, Environment(), "PortAudio", "problem", "not installed", "Install it.",
+    ),
+    "hung": (
+        Survey(step="listing the devices", timed_out=True),
+        DEBIAN, "Sound server", "problem", "does not answer", "systemctl --user restart",
+    ),
+    "hung on a mac": (
+        Survey(step="listing the devices", timed_out=True),
+        MAC, "Sound server", "problem", "does not answer", "coreaudiod",
+    ),
+    "crashed": (
+        Survey(step="loading"), DEBIAN, "PortAudio", "problem", "crashes", "asoundrc",
+    ),
+    "nothing there": (
+        replace(FINE, devices=(), trial=None), DEBIAN, "Devices", "problem", "no microphone and",
+        "headset",
+    ),
+    "the bridge is missing": (
+        replace(FINE, devices=(), trial=None), SERVED, "Devices", "problem",
+        "PortAudio finds no device", "apt install libasound2-plugins",
+    ),
+    "only a speaker": (
+        replace(FINE, devices=(replace(HEADSET, inputs=0),)), DEBIAN, "Devices", "problem",
+        "no microphone", "Plug",
+    ),
+    "only a microphone": (
+        replace(FINE, devices=(replace(HEADSET, outputs=0),)), DEBIAN, "Devices", "problem",
+        "no speaker", "Plug",
+    ),
+    "both": (FINE, DEBIAN, "Devices", "ok", "1 microphone, 1 speaker (ALSA)", ""),
+    "rates refused": (
+        replace(FINE, input_rates={0: (44_100, 48_000)}), DEBIAN, "Microphone rates", "note",
+        "opened at 48 kHz and resampled", "",
+    ),
+    "canceller": (FINE, DEBIAN, "Echo canceller", "ok", "AEC3", ""),
+    "no canceller": (
+        replace(FINE, canceller="half-duplex gate"), DEBIAN, "Echo canceller", "note", "shut",
+        "headphones",
+    ),
+    "heard": (FINE, DEBIAN, "Microphone", "ok", "hears the room: -62 dBFS, peak -48", ""),
+    "muted": (MUTED, DEBIAN, "Microphone", "problem", "muted", "pavucontrol"),
+    "not permitted": (MUTED, MAC, "Microphone", "problem", "silence", "allow iTerm.app"),
+    "not permitted by Windows": (MUTED, WINDOWS, "Microphone", "problem", "silence", "Privacy"),
+    "a noise gate": (tried(level=-100.0), DEBIAN, "Microphone", "ok", "noise gate", ""),
+    "very low": (tried(level=-88.0), DEBIAN, "Microphone", "note", "very low", "Raise"),
+    "very loud": (tried(level=-12.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
+    "clipping": (tried(peak=0.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
+    "dead": (tried(level=None), DEBIAN, "Microphone", "problem", "no sound at all", "Plug"),
+    "came back": (FINE, DEBIAN, "Loopback", "ok", "after 90 ms at -30 dB", ""),
+    "not come back": (
+        tried(return_db=None, round_trip_ms=None), DEBIAN, "Loopback", "note", "did not come back",
+        "headphones",
+    ),
+    "slow": (tried(round_trip_ms=420.0), DEBIAN, "Loopback", "note", "slow", "Bluetooth"),
+    "strong echo": (tried(return_db=2.0), DEBIAN, "Loopback", "note", "strong", "down"),
+    "busy": (
+        tried(problems=(("The speaker 'X' cannot be opened: Device unavailable.", "?"),)),
+        DEBIAN, "Opening", "problem", "unavailable", "fuser -v /dev/snd/*",
+    ),
+    "chosen, but not there": (
+        tried(problems=(("No microphone has 'X' in its name.", "There are: Y."),)),
+        DEBIAN, "Opening", "problem", "'X'", "Y",
+    ),
+    "drop-outs": (tried(dropouts=3), DEBIAN, "Drop-outs", "note", "3 times", "busy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("survey", "environment", "title", "level", "sentence", "remedy"), CASES.values(), ids=CASES
+)
+def test_a_survey_and_what_is_said_of_it(
+    survey: Survey,
+    environment: Environment,
+    title: str,
+    level: str,
+    sentence: str,
+    remedy: str,
+) -> None:
+    found = [each for each in sound.findings(survey, environment) if each.title == title]
+    assert [each.level.value for each in found] == [level]
+    assert sentence in found[0].sentence
+    assert remedy in found[0].remedy
+
+
+def test_a_missing_side_is_told_once() -> None:
+    lone = replace(
+        tried(microphone=None, problems=(("There is no microphone.", "Plug one in."),)),
+        devices=(replace(HEADSET, inputs=0),),
+    )
+    told = [each for each in sound.findings(lone, DEBIAN) if "no microphone" in each.sentence]
+    assert len(told) == 1
+
+
+def test_the_bridge_on_every_system_has_a_name() -> None:
+    for name in ("debian", "fedora", "arch", "alpine", "opensuse"):
+        environment = replace(SERVED, files={"/etc/os-release": f"ID={name}\n"})
+        missing = sound.why_nothing(replace(FINE, devices=()), environment)
+        assert missing.remedy.startswith("Install the bridge to it: sudo ")
