@@ -4,7 +4,7 @@ Every heavy import is inside a function, so that `--help` and `--version` stay i
 Standard output carries only what was asked for; everything else goes to standard error.
 
     0    done                              5    the connection was lost for good
-    1    something unexpected              6    no usable sound
+    1    something unexpected, a problem   6    no usable sound
     2    a wrong flag or setting           7    the embedded voice could not start
     3    no key, or a refused one          130  Ctrl-C
     4    nobody answers at the address     141  the reader of standard output went away
