@@ -24,7 +24,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import Capabilities
 from voicechat.errors import VoicechatError
-from voicechat.sessionsettings import session_settings
+from voicechat.sessionsettings import session_settings, sound_settings
 from voicechat.sound import SoundLine, as_input
 from voicechat.updates import (
     Cleared,
@@ -440,18 +440,7 @@ class Session:
         options = self._options
         if not options.with_sound:
             return
-        settings = self._conversation.settings
-        self._audio = SoundLine(
-            sound.AudioSettings(
-                input_device=options.input_device,
-                output_device=options.output_device,
-                input_rate=settings.input_format.rate,
-                output_rate=settings.output_format.rate,
-                echo_cancel=options.echo_cancel,
-                monitor=options.record is not None,
-            ),
-            self._hear,
-        )
+        self._audio = SoundLine(sound_settings(options, self._conversation.settings), self._hear)
         self._play(sound.CloseMic(True))
 
     def _play(self, command: sound.AudioCommand) -> None:

@@ -1,9 +1,10 @@
-"""What a session asks of its provider: the person's options, as far as the provider can."""
+"""What a session asks of its provider and of its sound: the person's options, as far as it goes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from voicechat.audio.messages import AudioSettings
 from voicechat.config import Options
 from voicechat.core.settings import (
     AudioFormat,
@@ -33,6 +34,18 @@ def session_settings(
         input_format=AudioFormat(rate=_rate(can.input_rates)),
         output_format=AudioFormat(rate=_rate(can.output_rates)),
         tools=tools,
+    )
+
+
+def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings:
+    """How to open the sound for these settings."""
+    return AudioSettings(
+        input_device=options.input_device,
+        output_device=options.output_device,
+        input_rate=settings.input_format.rate,
+        output_rate=settings.output_format.rate,
+        echo_cancel=options.echo_cancel,
+        monitor=options.record is not None,
     )
 
 
