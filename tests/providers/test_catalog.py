@@ -160,4 +160,5 @@ def test_the_embedded_voice_is_reached_with_its_token():
 def test_the_list_of_providers_is_sound():
     for name, provider in PROVIDERS.items():
         assert provider.name == name
-        assert provider.usual_model in provider.models
+        assert not provider.usual_model or provider.usual_model in provider.models
+        assert (provider.connect is None) is (name == "local")

@@ -75,7 +75,9 @@ OLD_NAMES = {
     "response.text.done": "response.output_text.done",
     "transcription_session.updated": "session.updated",
 }
-OF_OTHER_WIRES = {ev.ToolCallsCancelled}
+OF_OTHER_WIRES = {
+    ev.ToolCallsCancelled, ev.SessionEnding, ev.ResumptionHandle, ev.UsageReported,
+}  # fmt: skip
 """Events that no server of this family causes."""
 
 

@@ -7,15 +7,41 @@ is the whole list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
+from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from voicechat.core.text import clean
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
+from voicechat.providers import azure
 from voicechat.providers.codec import Codec
-from voicechat.providers.openai import OpenAICodec
+from voicechat.providers.openai import GENERAL, OpenAICodec
+from voicechat.providers.openai_beta import BETA, VOICE_LIVE
+from voicechat.providers.xai import XAI as XAI_DIALECT
+
+Wire = Literal["ga", "beta", "voice-live"]
+"""How an endpoint of the OpenAI family wants to be spoken to."""
+
+WIRES: tuple[Wire, ...] = ("ga", "beta", "voice-live")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Everything a provider's codec is made from."""
+
+    model: str
+    """Without the provider's name."""
+    base_url: str | None = None
+    """Where its API is; None for the usual place."""
+    key: Secret | None = None
+    key_variable: str | None = None
+    """Where the key was found."""
+    wire: str | None = None
+    """One of `WIRES`; None to tell by the address."""
+    purpose: Literal["conversation", "transcription"] = "conversation"
+    environ: Mapping[str, str | Secret] = field(default_factory=dict, repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +50,95 @@ class Provider:
 
     name: str
     usual_model: str
+    """Empty where only the person can know it."""
     models: tuple[str, ...]
     """The models to name in lists; a remote provider takes any other one, too."""
     voices: tuple[str, ...] = ()
-    key_variable: str | None = None
-    """The environment variable that holds the key; None where none is needed."""
+    key_variables: tuple[str, ...] = ()
+    """The environment variables that may hold the key; the first that is set counts."""
     url: str | None = None
-    """Its realtime API; None for the embedded voice, which listens where it likes."""
+    """Its realtime API; None where the person says it, and for the embedded voice."""
+    url_variable: str | None = None
+    """The environment variable that says where its API is."""
+    connect: Callable[[Wanted], Callable[[], Codec]] | None = field(default=None, repr=False)
+    """What makes the codecs of its connections; None for the embedded voice."""
+
+    @property
+    def key_variable(self) -> str | None:
+        """The usual variable for the key; None where none is needed."""
+        return self.key_variables[0] if self.key_variables else None
+
+
+def _openai(wanted: Wanted) -> Callable[[], Codec]:
+    url = realtime_url(wanted.base_url or OPENAI.url or "", wanted.model, wanted.purpose)
+    dialect = {"beta": BETA, "voice-live": VOICE_LIVE}.get(wanted.wire or "", GENERAL)
+    return partial(OpenAICodec, url, wanted.key, replace(dialect, name="openai"))
+
+
+def _xai(wanted: Wanted) -> Callable[[], Codec]:
+    url = realtime_url(wanted.base_url or XAI.url or "", wanted.model)
+    return partial(OpenAICodec, url, wanted.key, XAI_DIALECT)
+
+
+def _azure(wanted: Wanted) -> Callable[[], Codec]:
+    if not wanted.base_url:
+        raise UsageError(
+            "Azure is reached at an address of your own.",
+            f"Set {AZURE.url_variable} to it, like https://NAME.openai.azure.com.",
+        )
+    parts = _checked(wanted.base_url)
+    wire = wanted.wire or azure.wire_of(parts)
+    version = wanted.environ.get("OPENAI_API_VERSION")
+    socket = azure.address(
+        parts._replace(scheme=_SOCKETS[parts.scheme]),
+        wanted.model,
+        wire,
+        version if isinstance(version, str) and version else None,
+    )
+    url = urlunsplit(socket)
+    if wanted.purpose == "transcription" and wire == "ga":
+        url = urlunsplit(socket._replace(query="intent=transcription"))
+    dialect = azure.dialect(wire, token=wanted.key_variable == azure.TOKEN_VARIABLE)
+    return partial(OpenAICodec, url, wanted.key, dialect)
 
 
 OPENAI = Provider(
     name="openai",
     usual_model="gpt-realtime-2.1",
-    models=("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2", "gpt-realtime-1.5"),
+    models=(
+        "gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2", "gpt-realtime-1.5",
+        "gpt-realtime", "gpt-realtime-mini",
+    ),
     voices=(
         "marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse",
     ),
-    key_variable="OPENAI_API_KEY",
+    key_variables=("OPENAI_API_KEY",),
     url="wss://api.openai.com/v1/realtime",
+    url_variable="OPENAI_BASE_URL",
+    connect=_openai,
 )  # fmt: skip
+AZURE = Provider(
+    name="azure",
+    usual_model="",
+    models=(),
+    key_variables=("AZURE_OPENAI_API_KEY", azure.TOKEN_VARIABLE),
+    url_variable="AZURE_OPENAI_ENDPOINT",
+    connect=_azure,
+)
+XAI = Provider(
+    name="xai",
+    usual_model="grok-voice-latest",
+    models=("grok-voice-latest", "grok-voice-think-fast-2.0", "grok-voice-think-fast-1.0"),
+    voices=("ara", "eve", "rex", "sal", "leo"),
+    key_variables=("XAI_API_KEY",),
+    url="wss://api.x.ai/v1/realtime",
+    connect=_xai,
+)
 LOCAL = Provider(name="local", usual_model="built-in", models=("built-in",))
 
-PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (OPENAI, LOCAL)}
+PROVIDERS: Mapping[str, Provider] = {
+    provider.name: provider for provider in (OPENAI, AZURE, XAI, LOCAL)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,66 +158,101 @@ class Choice:
 
 
 def resolve(
-    model: str | None, *, base_url: str | None = None, environ: Mapping[str, str | Secret]
+    model: str | None,
+    *,
+    base_url: str | None = None,
+    environ: Mapping[str, str | Secret],
+    wire: str | None = None,
+    purpose: Literal["conversation", "transcription"] = "conversation",
 ) -> Choice:
     """Find the model of a session.
 
     `model` is what the person named (None or empty: nobody named one), `base_url` where they
-    say the provider's API is, `environ` the variables that may hold keys. With no model named,
-    a key or an address of OpenAI's chooses OpenAI, and the embedded voice is used otherwise.
+    say the provider's API is, `environ` the variables that may hold keys and addresses. With no
+    model named, the first provider that has a key (or OpenAI, when there is an address) is
+    chosen, and the embedded voice otherwise. `wire` is one of `WIRES`.
     Raises `UsageError` for names and addresses that cannot be, `KeyMissing` without a key.
     """
-    key = _key(OPENAI, environ)
+    if wire and wire not in WIRES:
+        raise UsageError(f"There is no wire {_quoted(wire)}.", f"Known: {', '.join(WIRES)}.")
     if model:
         provider, name = _named(model)
         why = f"{provider.name}/{name} was asked for."
-    elif key or base_url:
-        provider, name = OPENAI, OPENAI.usual_model
-        cause = f"{OPENAI.key_variable} is set" if key else "a base URL is given"
-        why = f"Using {provider.name}/{name} because {cause}; --model local stays offline."
     else:
-        provider, name = LOCAL, LOCAL.usual_model
-        why = "Using the embedded voice; set OPENAI_API_KEY or name a --model for another one."
-    if provider is LOCAL:
+        provider, why = _unasked(base_url, environ)
+        name = provider.usual_model
+    if provider.connect is None:
         codec: Callable[[], Codec] = _no_address
     else:
-        codec = codec_for(f"{provider.name}/{name}", base_url, key)
+        codec = connection(provider, name, base_url, environ, wire, purpose)
     return Choice(
         f"{provider.name}/{name}", provider.name, codec, provider is LOCAL, why, provider.voices
     )
 
 
-def codec_for(model: str, base_url: str | None, key: Secret | None) -> Callable[[], Codec]:
+def _unasked(base_url: str | None, environ: Mapping[str, str | Secret]) -> tuple[Provider, str]:
+    """The provider when nobody named a model, and why it is that one."""
+    cause = "a base URL is given" if base_url or _address(OPENAI, environ) else None
+    keyed = (p for p in PROVIDERS.values() if p.usual_model and key_of(p, environ)[0])
+    provider = OPENAI if base_url else next(keyed, OPENAI if cause else LOCAL)
+    if provider is LOCAL:
+        hint = f"set {OPENAI.key_variable} or name a --model for another one."
+        return LOCAL, f"Using the embedded voice; {hint}"
+    _, variable = key_of(provider, environ)
+    cause = f"{variable} is set" if variable else cause
+    name = f"{provider.name}/{provider.usual_model}"
+    return provider, f"Using {name} because {cause}; --model local stays offline."
+
+
+def connection(
+    provider: Provider,
+    model: str,
+    base_url: str | None,
+    environ: Mapping[str, str | Secret],
+    wire: str | None = None,
+    purpose: Literal["conversation", "transcription"] = "conversation",
+) -> Callable[[], Codec]:
     """What makes the codecs of a remote model's connections, a fresh one on each call.
 
     A key goes over TLS or to this machine, nowhere else. Raises as `resolve` does.
     """
-    provider, name = _named(model)
-    if not base_url and not key:
+    if provider.connect is None:
+        return _no_address
+    key, variable = key_of(provider, environ)
+    base_url = base_url or _address(provider, environ)
+    if not key and (not base_url or provider is AZURE):
+        variables = " or ".join(provider.key_variables)
         raise KeyMissing(
-            f"{provider.name}/{name} needs a key.",
-            f"Set {provider.key_variable}, or use --model local, which needs none.",
+            f"{provider.name}/{model} needs a key.",
+            f"Set {variables}, or use --model local, which needs none.",
         )
-    url = realtime_url(base_url, name) if base_url else f"{provider.url}?model={quote(name)}"
-    parts = urlsplit(url)
+    codec = provider.connect(Wanted(model, base_url, key, variable, wire, purpose, environ))
+    parts = urlsplit(codec().endpoint().url)
     if key and parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
         raise UsageError(
             f"The key would travel unencrypted to {parts.hostname}.",
             "Use an https:// or wss:// base URL, or unset the key.",
         )
-    return partial(OpenAICodec, url, key)
+    return codec
 
 
 def local_codec(url: str, token: Secret) -> Codec:
     """The codec of one connection to the embedded voice, whose address `voicechat serve` prints."""
-    return OpenAICodec(url, token)
+    return OpenAICodec(url, token, _LOCAL_DIALECT)
 
 
-def realtime_url(base_url: str, model: str) -> str:
+_LOCAL_DIALECT = replace(GENERAL, name="local")
+
+
+def realtime_url(base_url: str, model: str, purpose: str = "conversation") -> str:
     """The socket's address below a base URL: http(s) or ws(s), with or without its path.
 
-    Raises `UsageError` for what is not such an address.
+    For transcription the address names no model. Raises `UsageError` for what is no address.
     """
+    return urlunsplit(_socket_address(_checked(base_url), model, purpose))
+
+
+def _checked(base_url: str) -> SplitResult:
     try:
         parts = urlsplit(base_url.strip())
         usable = parts.scheme in _SOCKETS and parts.hostname and (parts.port or 1)
@@ -138,20 +266,21 @@ def realtime_url(base_url: str, model: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise UsageError(
             f"The base URL of {parts.hostname} holds a user name or password.",
-            "Put the key into OPENAI_API_KEY.",
+            "Put the key into the environment.",
         )
-    return urlunsplit(_socket_address(parts, model))
+    return parts
 
 
 _SOCKETS = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}
 
 
-def _socket_address(parts: SplitResult, model: str) -> SplitResult:
+def _socket_address(parts: SplitResult, model: str, purpose: str) -> SplitResult:
     path = parts.path.rstrip("/") or "/v1"
     if not path.endswith("/realtime"):
         path += "/realtime"
     asked = [pair for pair in parts.query.split("&") if pair and not pair.startswith("model=")]
-    query = "&".join([*asked, f"model={quote(model)}"])
+    what = "intent=transcription" if purpose == "transcription" else f"model={quote(model)}"
+    query = "&".join([*asked, what])
     return SplitResult(_SOCKETS[parts.scheme], parts.netloc, path, query, "")
 
 
@@ -167,9 +296,14 @@ def _named(model: str) -> tuple[Provider, str]:
     prefix, _, name = model.strip().partition("/")
     provider = PROVIDERS.get(prefix)
     if provider is None:
-        known = ", ".join(f"{each.name}/{each.usual_model}" for each in PROVIDERS.values())
+        known = ", ".join(f"{p.name}/{p.usual_model or 'DEPLOYMENT'}" for p in PROVIDERS.values())
         raise UsageError(f"There is no model {_quoted(model)}.", f"Known: {known}.")
     name = name or provider.usual_model
+    if not name:
+        raise UsageError(
+            f"{provider.name} needs the name of your deployment.",
+            f"Write it as --model {provider.name}/NAME.",
+        )
     if provider is LOCAL and name not in LOCAL.models:
         raise UsageError(
             f"There is no model {_quoted(model)}.", f"The embedded one is local/{LOCAL.models[0]}."
@@ -183,14 +317,26 @@ def _quoted(name: str) -> str:
     return repr(clean(name)[:80])
 
 
-def _key(provider: Provider, environ: Mapping[str, str | Secret]) -> Secret | None:
-    found = environ.get(provider.key_variable or "", "")
-    text = (found.reveal() if isinstance(found, Secret) else found).strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError(
-            f"{provider.key_variable} holds characters that no key has.", "Copy the key again."
-        )
-    return Secret(text) if text else None
+def key_of(
+    provider: Provider, environ: Mapping[str, str | Secret]
+) -> tuple[Secret | None, str | None]:
+    """The provider's key and the variable that holds it; (None, None) when none is set.
+
+    Raises `UsageError` for a variable that cannot hold a key.
+    """
+    for variable in provider.key_variables:
+        found = environ.get(variable, "")
+        text = (found.reveal() if isinstance(found, Secret) else found).strip()
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise UsageError(f"{variable} holds characters that no key has.", "Copy the key again.")
+        if text:
+            return Secret(text), variable
+    return None, None
+
+
+def _address(provider: Provider, environ: Mapping[str, str | Secret]) -> str | None:
+    found = environ.get(provider.url_variable or "", "")
+    return found.strip() or None if isinstance(found, str) else None
 
 
 def _no_address() -> Codec:

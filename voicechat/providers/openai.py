@@ -55,6 +55,8 @@ class Dialect:
     )
     session: Callable[[SessionSettings], Message] = session_object
     """Settings as the session object of `session.update`."""
+    update_type: Callable[[SessionSettings], str] = lambda settings: "session.update"
+    """The wire type that carries the session object."""
     updates: Callable[[Message, Message], Message] = changes
     """The object that turns the session before into the session after."""
     unsupported: Callable[[str, SessionSettings], list[str]] = openai_session.unsupported
@@ -124,7 +126,8 @@ class OpenAICodec:
                 self._release(len(self._held))
                 return self._plain(command)
             case UpdateSession(settings):
-                return [self._message(command, "session.update", self._update(settings))]
+                wire_type = self._dialect.update_type(settings)
+                return [self._message(command, wire_type, self._update(settings))]
             case CreateResponse():
                 return self._respond(command)
             case _:

@@ -72,6 +72,14 @@ class Memory:
     """The response of the conversation that runs now; empty if none does."""
     manual: bool = False
     """The person ends their turns: there is no turn detection."""
+    turn: str = ""
+    """The item of the speech that was heard last."""
+    answered: str = ""
+    """The `turn` when the last response began."""
+    given_up: str = ""
+    """The response that was declared over because its end never comes."""
+    billed_seconds: float = 0.0
+    """The running total of seconds, where a server counts so."""
     apart_asked: bool = False
     """Whether a response outside the conversation was ever asked for on this connection."""
     items: dict[str, ItemMemory] = field(default_factory=dict)

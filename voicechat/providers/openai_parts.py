@@ -37,11 +37,14 @@ def said(settings: Mapping[str, object]) -> Message:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def transcription(wanted: Transcription | None) -> Message | None:
-    """How the person's words are written down, as far as the named transcriber takes it."""
+def transcription(wanted: Transcription | None, usual: str = TRANSCRIBER) -> Message | None:
+    """How the person's words are written down, as far as the transcriber takes it.
+
+    `usual` is the one that is asked for when none was named.
+    """
     if wanted is None:
         return None
-    model = wanted.model or TRANSCRIBER
+    model = wanted.model or usual
     asked: Message = {"model": model}
     if model != STREAMING_TRANSCRIBER:
         asked |= said({"prompt": wanted.prompt})
@@ -56,11 +59,11 @@ def transcription(wanted: Transcription | None) -> Message | None:
     return asked
 
 
-def unheard(wanted: Transcription | None) -> list[str]:
-    """Names of the fields that the named transcriber does not take."""
+def unheard(wanted: Transcription | None, usual: str = TRANSCRIBER) -> list[str]:
+    """Names of the fields that the transcriber does not take."""
     if wanted is None:
         return []
-    model = wanted.model or TRANSCRIBER
+    model = wanted.model or usual
     listed, streams = model in KEYWORD_TRANSCRIBERS, model == STREAMING_TRANSCRIBER
     lost = {
         "languages": len(wanted.languages) > 1 and not listed,
