@@ -43,7 +43,7 @@ def _library(survey: Survey, environment: Environment) -> Iterator[Finding]:
     elif survey.timed_out:
         yield problem(
             "Sound server",
-            f"The sound server does not answer: {survey.step} never came to an end.",
+            f"The sound server does not answer: {survey.step} did not come to an end in time.",
             machine.restart(environment),
         )
     elif survey.step:
