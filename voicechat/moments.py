@@ -222,4 +222,5 @@ def _cleaned(value: Any) -> Any:
 def _why(error: BaseException) -> str:
     """The reason as a part of a sentence."""
     words = clean(str(error)).split("\n")[0].rstrip(".")[:120]
-    return words[:1].lower() + words[1:] if words else type(error).__name__
+    first = words[:1].lower() if words[1:2].islower() else words[:1]
+    return first + words[1:] if words else type(error).__name__

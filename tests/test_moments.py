@@ -1,0 +1,178 @@
+"""The lines of a recording: everything comes back, nothing broken or hostile gets in."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import types
+import typing
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_recording import heading
+
+from voicechat import moments
+from voicechat.cli import main
+from voicechat.core import events as ev
+from voicechat.core.text import clean
+from voicechat.errors import UsageError
+from voicechat.moments import Moment, heading_line, line, read
+
+
+def some(kind: object) -> object:
+    """A value of the type that is no default."""
+    origin = typing.get_origin(kind)
+    if origin in {typing.Union, types.UnionType}:
+        return some(typing.get_args(kind)[0])
+    if origin is tuple:
+        return (some(typing.get_args(kind)[0]),) * 2
+    if origin is Mapping:
+        return {"name": some(typing.get_args(kind)[1])}
+    plain = {str: "wörd \U0001f600", int: 7, float: 2.5, bool: True, bytes: bytes(6), object: [1]}
+    if kind in plain:
+        return plain[kind]  # type: ignore[index]
+    assert isinstance(kind, type)
+    if issubclass(kind, enum.Enum):
+        return list(kind)[-1]
+    hints = typing.get_type_hints(kind)
+    return kind(**{field.name: some(hints[field.name]) for field in dataclasses.fields(kind)})
+
+
+def write(folder: Path, *lines: bytes) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / moments.EVENTS).write_bytes(heading_line(heading()) + b"".join(lines))
+    return folder
+
+
+def test_every_event_and_input_can_stand_in_a_line() -> None:
+    named = set(typing.get_args(ev.Event)) | set(typing.get_args(ev.Input))
+    assert named <= set(moments.KINDS.values())
+    assert len(moments.KINDS) == len(typing.get_args(moments.Happening))
+
+
+@pytest.mark.parametrize("kind", moments.KINDS.values(), ids=moments.KINDS)
+def test_it_comes_back_as_it_was(kind: type, tmp_path: Path) -> None:
+    whole = some(kind)
+    needed = {
+        f.name: getattr(whole, f.name)
+        for f in dataclasses.fields(kind)
+        if f.default is f.default_factory is dataclasses.MISSING
+    }
+    for happening in (whole, kind(**needed)):
+        folder = write(tmp_path / "talk", line(happening, 1.25))  # type: ignore[arg-type]
+        found_heading, (moment,) = read(folder)
+        assert found_heading == heading()
+        assert (moment.at, moment.whole()) == (1.25, happening)
+
+
+def test_time_never_goes_back(tmp_path: Path) -> None:
+    folder = write(tmp_path, line(ev.Tick(), 2), line(ev.Tick(), 1.5), line(ev.Tick(), 3))
+    assert [moment.at for moment in read(folder)[1]] == [2, 2, 3]
+
+
+def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    folder = write(tmp_path, line(ev.Typed("a"), 1), line(ev.Typed("b"), 2)[:-5])
+    assert read(folder)[1] == [Moment(1, ev.Typed("a"))]
+
+
+HOSTILE = "a\x1b]0;title\x07b\u202ec\u200bd"
+
+
+def test_hostile_text_is_cleaned_wherever_it_stands(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        line(ev.TextDelta("r" + HOSTILE, "i", HOSTILE, spoken=False), 1),
+        line(ev.ItemRetrieved("i", {HOSTILE: [{"deep": HOSTILE}]}), 2),
+        line(moments.Named(HOSTILE, HOSTILE), 3),
+    )
+    delta, item, named = [moment.whole() for moment in read(folder)[1]]
+    mild = clean(HOSTILE)
+    assert "\x1b" not in mild
+    assert delta == ev.TextDelta("r" + mild, "i", mild, spoken=False)
+    assert item == ev.ItemRetrieved("i", {mild: [{"deep": mild}]})
+    assert named == moments.Named(mild, mild)
+
+
+BROKEN = {
+    "no json": b"hello\n",
+    "a list": b"[]\n",
+    "no time": b'{"is":"Tick","of":{}}\n',
+    "an endless time": b'{"at":1e300,"is":"Tick","of":{}}\n',
+    "a time before": b'{"at":-1,"is":"Tick","of":{}}\n',
+    "no time at all": b'{"at":NaN,"is":"Tick","of":{}}\n',
+    "an unknown kind": b'{"at":1,"is":"Tock","of":{}}\n',
+    "a missing field": b'{"at":1,"is":"Typed","of":{}}\n',
+    "a wrong type": b'{"at":1,"is":"Typed","of":{"text":5}}\n',
+    "a wrong choice": b'{"at":1,"is":"LinkChanged","of":{"link":"\\u001b[31mred"}}\n',
+    "sound as text": b'{"at":1,"is":"MicBlock","of":{"pcm":"AAAA"}}\n',
+    "too much sound": b'{"at":1,"is":"MicBlock","of":{"pcm":99999999999}}\n',
+    "negative sound": b'{"at":1,"is":"MicBlock","of":{"pcm":-2}}\n',
+    "no sound": b'{"at":1,"is":"AudioDelta","of":{"response_id":"r","item_id":"i"}}\n',
+    "a deep nest": b'{"at":1,"is":"Typed","of":' + b"[" * 50_000 + b"]" * 50_000 + b"}\n",
+    "no utf-8": b'{"at":1,"is":"Typed","of":{"text":"\xff"}}\n',
+    "half a character": b'{"at":4,"is":"Typed","of":{"text":"\\ud800 half"}}\n',
+    "zeros": bytes(300) + b"\n",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_broken_line_is_one_sentence_with_its_place(
+    text: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "talk", line(ev.Tick(), 1), text)
+    assert main(["replay", str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert f"{folder / moments.EVENTS}:3 is not a line of a recording: " in err
+    assert "\x1b" not in err
+    assert len(err) < 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"hello\n", b"{}\n", b'{"recording":1}\n', b"[1]\n", b"[" * 50_000 + b"\n", b"\xff\n"],
+)
+def test_a_broken_heading_is_one_sentence(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / moments.EVENTS).write_bytes(text)
+    with pytest.raises(UsageError, match=r"events\.jsonl:1 is not the heading of a recording"):
+        read(tmp_path)
+
+
+def test_what_this_version_cannot_know_is_said(tmp_path: Path) -> None:
+    newer = json.loads(heading_line(heading())) | {"recording": moments.FORMAT + 1}
+    (tmp_path / moments.EVENTS).write_text(json.dumps(newer) + "\n")
+    with pytest.raises(UsageError, match="newer voicechat"):
+        read(tmp_path)
+    odd = json.loads(heading_line(heading()))
+    odd["output_format"]["rate"] = 0
+    (tmp_path / moments.EVENTS).write_text(json.dumps(odd) + "\n")
+    with pytest.raises(UsageError, match="sample rate"):
+        read(tmp_path)
+
+
+def test_no_recording_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (tmp_path, tmp_path / "absent", Path(__file__)):
+        assert main(["replay", str(folder)]) == 2
+        assert "holds no recording" in capsys.readouterr().err
+    (tmp_path / moments.EVENTS).mkdir()
+    assert main(["replay", str(tmp_path)]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    monkeypatch.setattr(moments, "LINE_LIMIT", 1_000)
+    folder = write(tmp_path / "long", b"x" * 5_000)
+    with pytest.raises(UsageError, match=":2 is too long"):
+        read(folder)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_line_or_a_sentence(raw: bytes) -> None:
+    text = raw.replace(b"\n", b" ") + b"\n"
+    with suppress(UsageError):
+        assert isinstance(moments._moment("here", text), Moment)
