@@ -297,6 +297,29 @@ def test_a_response_that_never_ends_is_cancelled_and_then_given_up() -> None:
     assert any(isinstance(e, ev.Recycle) for e in effects)
 
 
+def test_a_response_that_is_still_being_heard_is_not_overdue() -> None:
+    stage = replying(online())
+    stage.feed(ev.AudioDelta("r1", "a1", bytes(48_000 * 60)), ev.PlaybackStarted("a1"))
+    for second in range(1, 40):
+        assert stage.sent(stage.later(1.0)) == []
+        stage.feed(ev.Heard("a1", second * 1000.0))
+    assert stage.sent(stage.later(PATIENCE_S[SlotState.RUNNING] + 0.1))
+
+
+def test_words_may_come_when_their_response_is_over() -> None:
+    stage = replying(online())
+    stage.feed(ev.ResponseDone("r1"), ev.TextDelta("r1", "a1", " And more.", True))
+    assert stage.item("a1").text.endswith(" And more.")
+    stage.feed(ev.Interrupt(), ev.TextDelta("r1", "a1", " Unwanted.", True))
+    assert "Unwanted" not in stage.item("a1").text
+
+
+def test_usage_that_comes_by_itself_counts() -> None:
+    stage = online()
+    stage.feed(ev.UsageReported(Usage(total_tokens=7)), ev.UsageReported(Usage(total_tokens=3)))
+    assert stage.conversation.usage.total_tokens == 10
+
+
 def test_a_refused_request_is_made_again_later() -> None:
     stage = online(hands_free=False)
     stage.feed(ev.Typed("hello"))

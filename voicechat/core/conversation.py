@@ -38,7 +38,7 @@ from voicechat.core.items import Entry, Item, ItemStatus, Role, Transcript, Turn
 from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
-from voicechat.core.replies import Replies
+from voicechat.core.replies import OUTCOMES, Replies
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.turns import Presence, RecentIds, ResponseSlot, SlotState, Trigger
 
@@ -297,6 +297,14 @@ class Conversation:
         self._slot.seen_at = self._now
         return response_id not in slot.dead
 
+    def _wanted(self, response_id: str) -> bool:
+        return self._slot.over(response_id) or self._alive(response_id)
+
+    def _heard(self, heard: ev.Heard) -> None:
+        # Some providers end a response only when it was heard to its end.
+        if self._replies.heard(heard):
+            self._slot.seen_at = self._now
+
     def _response_done(self, event: ev.ResponseDone) -> None:
         if event.usage:
             self._count(event.usage)
@@ -308,7 +316,7 @@ class Conversation:
         if not first:
             return
         self._hung = False
-        self._replies.response_over(rid, _OUTCOMES[event.status], event.error)
+        self._replies.response_over(rid, OUTCOMES[event.status], event.error)
         self._calls.response_over(rid)
         if event.status is ev.ResponseStatus.FAILED:
             self._outbox.do(ev.Notice(event.error or "The model could not answer.", ev.Level.ERROR))
@@ -419,13 +427,6 @@ class Conversation:
 _OF_A_CONNECTION = frozenset(get_args(ev.Event)) - {ev.SessionCreated}
 """What a provider says means nothing once its connection is gone."""
 
-_OUTCOMES = {
-    ev.ResponseStatus.COMPLETED: ItemStatus.COMPLETED,
-    ev.ResponseStatus.CANCELLED: ItemStatus.INTERRUPTED,
-    ev.ResponseStatus.INCOMPLETE: ItemStatus.INTERRUPTED,
-    ev.ResponseStatus.FAILED: ItemStatus.FAILED,
-}
-
 _Step = Callable[[Conversation, Any], None]
 
 
@@ -440,15 +441,18 @@ def _reply(step: Callable[[Replies, Any], None]) -> _Step:
 
 def _if_alive(step: _Step) -> _Step:
     """A step that is taken for living responses only."""
-
     return lambda c, e: step(c, e) if c._alive(e.response_id) else None
+
+
+def _if_wanted(step: _Step) -> _Step:
+    """The same for words, which may come when their response is over; silenced ones never do."""
+    return lambda c, e: step(c, e) if c._wanted(e.response_id) else None
 
 
 _C = Conversation
 _ON: dict[type[Any], _Step] = {
     # the connection
     ev.SessionCreated: _C._session_created,
-    ev.SessionUpdated: _nothing,
     ev.Disconnected: _C._disconnected,
     # the person
     ev.MicBlock: lambda c, e: c._mic.block(e),
@@ -460,29 +464,23 @@ _ON: dict[type[Any], _Step] = {
     ev.SpeechStarted: _C._speech_started,
     ev.SpeechStopped: _C._speech_stopped,
     ev.InputCommitted: _C._committed,
-    ev.InputCleared: _nothing,
     ev.IdleTimeout: lambda c, e: c._person.not_a_turn(e),
     ev.UserTranscript: _C._user_transcript,
     # the person's speech, as the sound side hears it
     ev.LocalSpeech: _C._local_speech,
-    ev.LocalSpeechEnded: _nothing,
-    # the provider's items
-    ev.ItemAdded: _nothing,
-    ev.ItemDeleted: _nothing,
-    ev.ItemTruncated: _nothing,
-    ev.ItemRetrieved: _nothing,
     # responses
     ev.ResponseCreated: _C._response_created,
     ev.ResponseDone: _C._response_done,
+    ev.UsageReported: lambda c, e: c._count(e.usage),
     ev.OutputItemAdded: _if_alive(_C._item_added),
     ev.OutputItemDone: _nothing,
     ev.AudioDelta: _if_alive(_reply(Replies.audio)),
     ev.AudioDone: _if_alive(_reply(Replies.audio_done)),
-    ev.TextDelta: _if_alive(_reply(Replies.text)),
-    ev.TextDone: _if_alive(_reply(Replies.text_done)),
+    ev.TextDelta: _if_wanted(_reply(Replies.text)),
+    ev.TextDone: _if_wanted(_reply(Replies.text_done)),
     # what comes out of the speaker
     ev.PlaybackStarted: _reply(Replies.playback_started),
-    ev.Heard: _reply(Replies.heard),
+    ev.Heard: _C._heard,
     ev.PlaybackFinished: _reply(Replies.playback_finished),
     ev.PlaybackStopped: lambda c, e: c._replies.stopped(e.heard, c._now),
     ev.SpeakerChanged: lambda c, e: c._replies.set_speaker(e.present),
@@ -492,9 +490,11 @@ _ON: dict[type[Any], _Step] = {
     ev.ToolCallsCancelled: lambda c, e: c._calls.cancelled(e, c._now),
     ev.ToolFinished: lambda c, e: c._calls.finished(e, c._now),
     # errors and time
-    ev.RateLimits: _nothing,
     ev.ProviderError: _C._provider_error,
-    ev.Unmapped: _nothing,
     ev.Tick: _C._tick,
+    # of no consequence here
+    **dict.fromkeys((ev.SessionUpdated, ev.SessionEnding, ev.ResumptionHandle), _nothing),
+    **dict.fromkeys((ev.ItemAdded, ev.ItemDeleted, ev.ItemTruncated, ev.ItemRetrieved), _nothing),
+    **dict.fromkeys((ev.InputCleared, ev.LocalSpeechEnded, ev.RateLimits, ev.Unmapped), _nothing),
 }
 """What each happening sets off: the whole conversation at a glance."""

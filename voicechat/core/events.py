@@ -124,10 +124,12 @@ __all__ = [
     "ResponseDone",
     "ResponseStatus",
     "ResumePlayback",
+    "ResumptionHandle",
     "RetrieveItem",
     "RunTool",
     "Send",
     "SessionCreated",
+    "SessionEnding",
     "SessionUpdated",
     "SpeakerChanged",
     "SpeechStarted",
@@ -148,6 +150,7 @@ __all__ = [
     "Unmapped",
     "UpdateSession",
     "UsageChanged",
+    "UsageReported",
     "UserTranscript",
 ]
 
@@ -159,6 +162,22 @@ class SessionCreated:
     session_id: str = ""
     expires_at: float | None = None
     """Unix time in seconds at which the provider will end the session."""
+    resumed: bool = False
+    """The provider still knows what was said before: it need not be told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnding:
+    """The provider will close this connection soon; go on with a new one before that."""
+
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResumptionHandle:
+    """With this handle the session can be gone on with as it is now; the newest one counts."""
+
+    handle: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +315,13 @@ class ResponseDone:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageReported:
+    """Tokens or seconds used that no other event carries; add them to the rest."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class OutputItemAdded:
     """A response began one of its items. Items of one response may overlap in time."""
 
@@ -421,6 +447,8 @@ class Unmapped:
 Event = (
     SessionCreated
     | SessionUpdated
+    | SessionEnding
+    | ResumptionHandle
     | SpeechStarted
     | SpeechStopped
     | InputCommitted
@@ -433,6 +461,7 @@ Event = (
     | ItemRetrieved
     | ResponseCreated
     | ResponseDone
+    | UsageReported
     | OutputItemAdded
     | OutputItemDone
     | AudioDelta

@@ -20,6 +20,14 @@ from voicechat.core.turns import RecentIds
 STOP_S = 0.5
 """Seconds the sound side has to say where it stopped."""
 
+OUTCOMES = {
+    ev.ResponseStatus.COMPLETED: ItemStatus.COMPLETED,
+    ev.ResponseStatus.CANCELLED: ItemStatus.INTERRUPTED,
+    ev.ResponseStatus.INCOMPLETE: ItemStatus.INTERRUPTED,
+    ev.ResponseStatus.FAILED: ItemStatus.FAILED,
+}
+"""How the items of a response stand when it ended so."""
+
 
 class Replies:
     """The model's side of a conversation.
@@ -137,15 +145,16 @@ class Replies:
             spoken.audible = True
             self._answered(spoken.item.response_id or "")
 
-    def heard(self, event: ev.Heard) -> None:
-        """So much of an item has come out of the speaker."""
+    def heard(self, event: ev.Heard) -> bool:
+        """So much of an item has come out of the speaker. True when it is more than before."""
         spoken = self._ledger.get(event.item_id)
         if spoken is None:
-            return
-        before = spoken.item.heard_chars
+            return False
+        before, before_ms = spoken.item.heard_chars, spoken.item.heard_ms
         spoken.hear(event.ms)
         if spoken.item.heard_chars != before:
             self._outbox.changed(spoken.item)
+        return spoken.item.heard_ms > before_ms
 
     def playback_finished(self, event: ev.PlaybackFinished) -> None:
         """An item was heard to its end."""

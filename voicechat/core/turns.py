@@ -179,6 +179,10 @@ class ResponseSlot:
             self.end(self.response_id)
         self.fire(Trigger.EXPIRE)
 
+    def over(self, response_id: str) -> bool:
+        """Whether the response ended and what was said of it still counts."""
+        return response_id in self.ended and response_id not in self.dead
+
     def end(self, response_id: str) -> None:
         """Treat the response as over although the provider did not say so."""
         self.ended.add(response_id)
