@@ -21,6 +21,7 @@ from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, UsageError
 from voicechat.session import Session
+from voicechat.slash import help_lines, is_command, obey
 from voicechat.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Update
 
 LINE_LIMIT = 1 << 20
@@ -295,18 +296,19 @@ class Chat(Turns):
         session = self.session
         if not line:
             self._press_enter()
-        elif not line.startswith("/"):
-            session.type(line)
         elif line in {"/quit", "/exit"}:
             return False
-        elif line in COMMANDS:
-            COMMANDS[line][1](session)
         elif line == "/help":
-            for name, (meaning, _) in COMMANDS.items():
-                self._say(f"{name}: {meaning}.")
+            for help_line in help_lines():
+                self._say(help_line)
             self._say("/quit: leave. An empty line: talk (push-to-talk), or interrupt.")
+        elif is_command(line):
+            try:
+                self._say(obey(session, line) or "")
+            except UsageError as error:
+                self._say(str(error))
         else:
-            self._say(f"There is no {line.split()[0]}. /help lists the commands.")
+            session.type(line)
         return True
 
     def _press_enter(self) -> None:
@@ -366,18 +368,7 @@ class Chat(Turns):
 
     def _say(self, line: str) -> None:
         line = line.rstrip()
-        if line != self._last:
+        if line and line != self._last:
             self._last = line
             self._out.write(f"{line}\n")
             self._out.flush()
-
-
-COMMANDS: dict[str, tuple[str, Callable[[Session], None]]] = {
-    "/interrupt": ("stop speech, thinking and tools", lambda s: s.interrupt()),
-    "/mute": ("close the microphone", lambda s: s.set_muted(True)),
-    "/unmute": ("open the microphone", lambda s: s.set_muted(False)),
-    "/hands-free": ("let turns end by themselves", lambda s: s.set_hands_free(True)),
-    "/push-to-talk": ("talk only while told to", lambda s: s.set_hands_free(False)),
-    "/new": ("begin a new conversation", lambda s: s.new_conversation()),
-}
-"""Command: what it does, and how. /help and /quit belong to the chat itself."""

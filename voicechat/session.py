@@ -84,6 +84,7 @@ class Session:
         self.observe: Callable[[object, float], None] = _ignore
         self.link = Link.CONNECTING
         self.muted = False
+        self.volume = 100
         self._choice = catalog.resolve(
             options.model, base_url=options.base_url, environ=options.keys
         )
@@ -196,6 +197,11 @@ class Session:
         self.muted = on
         self._play(sound.Mute(on))
         self._tell_mode()
+
+    def set_volume(self, percent: int) -> None:
+        """How loud the voice is, 0 to 100."""
+        self.volume = percent
+        self._play(sound.Volume(percent / 100))
 
     def new_conversation(self) -> None:
         """Forget everything said and begin anew on a fresh connection."""

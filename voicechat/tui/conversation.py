@@ -13,6 +13,8 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from voicechat.core.events import Floor, Level, Notice
+from voicechat.errors import UsageError
+from voicechat.slash import is_command, obey
 from voicechat.tui.changes import Changes
 from voicechat.tui.composer import Composer
 from voicechat.tui.entries import QUIET
@@ -203,8 +205,25 @@ class ConversationScreen(Screen[None]):
 
     @on(Composer.Sent)
     def _sent(self, message: Composer.Sent) -> None:
-        self._session.type(message.text)
+        if is_command(message.text):
+            self._obey(message.text.strip())
+        else:
+            self._session.type(message.text)
         self.query_one(TranscriptView).anchor()
+
+    def _obey(self, line: str) -> None:
+        """Carry out a command behind a slash."""
+        if line == "/help":
+            self.action_help()
+        elif line in {"/quit", "/exit"}:
+            self.app.call_later(self.app.action_quit)
+        else:
+            try:
+                said = obey(self._session, line)
+            except UsageError as error:
+                self.notify(str(error), severity="warning", markup=False)
+            else:
+                self.notify(said or "Done.", markup=False)
 
     @on(Composer.TalkKey)
     def _talk_key(self, message: Composer.TalkKey) -> None:

@@ -1,0 +1,79 @@
+"""What can be typed behind a slash, in the line mode and on the screen alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicechat.errors import UsageError
+
+if TYPE_CHECKING:
+    from voicechat.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command. `run` gets what stood behind it, and gives a sentence to show or nothing."""
+
+    meaning: str
+    run: Callable[[Session, str], str | None]
+    argument: str = ""
+    """How its argument is shown in the help; empty when it takes none."""
+
+
+def _volume(session: Session, argument: str) -> str:
+    if argument:
+        number = argument.removesuffix("%").strip()
+        if not number.isdecimal() or int(number) > 100:
+            raise UsageError("/volume takes a number from 0 to 100.")
+        session.set_volume(int(number))
+    return f"The volume is {session.volume} percent."
+
+
+def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
+    return lambda session, argument: act(session)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "/interrupt": Command("stop speech, thinking and tools", _simply(lambda s: s.interrupt())),
+    "/mute": Command("close the microphone", _simply(lambda s: s.set_muted(True))),
+    "/unmute": Command("open the microphone", _simply(lambda s: s.set_muted(False))),
+    "/volume": Command("say or set how loud the voice is", _volume, "0-100"),
+    "/hands-free": Command(
+        "let turns end by themselves", _simply(lambda s: s.set_hands_free(True))
+    ),
+    "/push-to-talk": Command("talk only while told to", _simply(lambda s: s.set_hands_free(False))),
+    "/new": Command("begin a new conversation", _simply(lambda s: s.new_conversation())),
+}
+"""The commands that act on a session. Leaving and help belong to whoever reads the line."""
+
+_COMMAND = re.compile(r"/[a-z-]+(?:\s|$)")
+
+
+def is_command(line: str) -> bool:
+    """Whether the line means a command, known or not; a path does not."""
+    return _COMMAND.match(line) is not None
+
+
+def obey(session: Session, line: str) -> str | None:
+    """Carry out a line for which `is_command` holds; a sentence to show, or nothing.
+
+    Raises `UsageError` for a command that is not there, and for a bad argument.
+    """
+    name, _, argument = line.strip().partition(" ")
+    command = COMMANDS.get(name)
+    if command is None:
+        raise UsageError(f"There is no {name}.", "/help lists the commands.")
+    if argument and not command.argument:
+        raise UsageError(f"{name} takes nothing behind it.")
+    return command.run(session, argument.strip())
+
+
+def help_lines() -> list[str]:
+    """One line per command."""
+    return [
+        f"{name} {command.argument}".strip() + f": {command.meaning}."
+        for name, command in COMMANDS.items()
+    ]
