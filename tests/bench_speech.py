@@ -40,6 +40,14 @@ PEOPLE = {
     "fran": ("en-us+f2", 50, 0.95),
 }
 """name -> (espeak-ng voice, pitch, speed)."""
+ACTIONS = frozenset(
+    {
+        "alarm_set", "forget_all", "goodbye", "list_add", "list_clear", "list_remove", "name_set",
+        "note_add", "note_clear", "note_remove", "remember", "remind", "stop", "timer_cancel",
+        "timer_set",
+    }
+)  # fmt: skip
+"""Intents that change something: heard in an open question they are wrong actions."""
 ROOMS = (None, 30.0, 20.0)
 """Signal to noise in dB."""
 LEAD, TAIL = 0.25, 0.35
@@ -136,6 +144,7 @@ def corpora(only: str) -> dict[str, list[dict]]:
 async def accuracy(ears, person, name, entries, times, show):
     tallies: dict[str, Tally] = defaultdict(Tally)
     chance = random.Random(name)
+    actions = 0
     for number, entry in enumerate(entries):
         for turn in range(times):
             who = list(PEOPLE)[(number + turn * 2) % len(PEOPLE)]
@@ -143,6 +152,8 @@ async def accuracy(ears, person, name, entries, times, show):
             pcm = await person.say(entry["text"], who, noise, chance)
             heard, _ = await hear(ears, pcm)
             right = means(heard, entry)
+            meaning = None if right else intents.parse(heard)
+            actions += meaning is not None and meaning.intent in ACTIONS
             said = entry["text"].split()
             for key in ("all", who, "clean" if noise is None else f"{noise:.0f} dB"):
                 tallies[key].right += right
@@ -153,6 +164,8 @@ async def accuracy(ears, person, name, entries, times, show):
                 tallies["all"].wrong.append(f"{who:6} {noise} {entry['text']!r} -> {heard!r}")
     text_right = sum(means(entry["text"], entry) for entry in entries)
     out(f"\n{name}: {len(entries)} sentences, {100 * text_right / len(entries):.0f} % right typed")
+    if name == "open_questions":
+        out(f"  wrong actions: {actions}")
     for key, tally in tallies.items():
         share, errors = 100 * tally.right / tally.asked, 100 * tally.errors / tally.words
         out(f"  {key:6} {tally.asked:4} heard  {share:5.1f} % right  {errors:5.1f} % word errors")
