@@ -70,6 +70,11 @@ class Loudspeaker:
             self._sent = None
             self._line.send(sound.Stop())
 
+    def set_volume(self, percent: int) -> None:
+        """How loud, 0 to 100."""
+        if self._line is not None:
+            self._line.send(sound.Volume(percent / 100))
+
     async def close(self) -> None:
         """Give the speaker back."""
         if self._line is not None:

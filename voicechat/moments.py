@@ -122,9 +122,9 @@ def line(happening: Happening, at: float) -> bytes:
 
 
 def _shallow(happening: Happening) -> dict[str, Any]:
-    """The fields; sound as its number of bytes."""
+    """The fields; sound as its number of bytes, and nothing of what does not show itself."""
     assert is_dataclass(happening)
-    found = {field.name: getattr(happening, field.name) for field in fields(happening)}
+    found = {f.name: getattr(happening, f.name) if f.repr else "" for f in fields(happening)}
     return {k: len(v) if isinstance(v, bytes) else v for k, v in found.items()}
 
 

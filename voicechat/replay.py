@@ -64,6 +64,7 @@ class Replay:
         self.listen: Callable[[Update], None] = _nobody
         self.speed = speed
         self.paused = False
+        self.volume = 100
         self._heading, self._moments = moments.read(folder)
         self._wav = folder / moments.SOUND
         self._rate: int | None = None
@@ -194,6 +195,12 @@ class Replay:
 
     def set_muted(self, on: bool) -> None:
         """It stays as it was recorded."""
+
+    def set_volume(self, percent: int) -> None:
+        """How loud the recording is, 0 to 100."""
+        self.volume = percent
+        if self._loudspeaker is not None:
+            self._loudspeaker.set_volume(percent)
 
     def new_conversation(self) -> None:
         """It stays as it was recorded."""
