@@ -70,3 +70,18 @@ _INPUTS: Mapping[type, Callable[..., ev.Input]] = {
     sound.ItemFinished: lambda event: ev.PlaybackFinished(event.item_id),
     sound.Stopped: lambda event: ev.PlaybackStopped(event.heard_ms),
 }
+
+
+def as_command(effect: ev.Effect) -> sound.AudioCommand | None:
+    """What an effect means for the sound side; None where it means nothing there."""
+    translate = _COMMANDS.get(type(effect))
+    return None if translate is None else translate(effect)
+
+
+_COMMANDS: Mapping[type, Callable[..., sound.AudioCommand]] = {
+    ev.Play: lambda effect: sound.Play(effect.item_id, effect.pcm),
+    ev.EndItem: lambda effect: sound.EndItem(effect.item_id),
+    ev.StopPlayback: lambda effect: sound.Stop(),
+    ev.ResumePlayback: lambda effect: sound.Resume(),
+    ev.CloseMic: lambda effect: sound.CloseMic(effect.closed),
+}

@@ -1,0 +1,31 @@
+"""Short sounds that tell the state without a screen, at the moment it becomes true."""
+
+from __future__ import annotations
+
+from voicechat.core import events as ev
+
+_FLOORS = {
+    ev.Floor.LISTENING: "listening",
+    ev.Floor.THINKING: "working",
+    ev.Floor.WORKING: "working",
+}
+
+
+class Earcons:
+    """Chooses the cue for what a conversation does; None where it is to be silent."""
+
+    def __init__(self) -> None:
+        self._floor = ev.Floor.IDLE
+
+    def cue(self, effect: ev.Effect) -> str | None:
+        """The name of the sound for this effect."""
+        match effect:
+            case ev.StopPlayback():
+                return "stopped"
+            case ev.Notice(_, ev.Level.ERROR):
+                return "error"
+            case ev.FloorChanged(floor):
+                before, self._floor = self._floor, floor
+                both_work = _FLOORS.get(before) == _FLOORS.get(floor)
+                return None if both_work else _FLOORS.get(floor)
+        return None

@@ -1,0 +1,64 @@
+"""The microphone and the speaker of last time, chosen by a flag and kept until another is chosen.
+
+What the settings file or the environment says wins over memory; "default" forgets. A file that
+cannot be read or written only means that nothing is remembered.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from voicechat.config import Options
+
+_DEVICES = ("input_device", "output_device")
+
+
+def with_devices(
+    options: Options, typed: Mapping[str, object], folder: Path | None = None
+) -> Options:
+    """The options with the remembered devices where none is named; what was typed is remembered."""
+    if not options.with_sound:
+        return options
+    path = (folder or _folder()) / "devices.json"
+    stored = _read(path)
+    chosen = {name: str(typed[name]) for name in _DEVICES if typed.get(name)}
+    kept = {name: part for name, part in (stored | chosen).items() if part != "default"}
+    if kept != stored:
+        with suppress(OSError):
+            _write(path, kept)
+    named: dict[str, Any] = {}
+    for name in _DEVICES:
+        given = getattr(options, name)
+        named[name] = None if given == "default" else given or kept.get(name)
+    return replace(options, **named)
+
+
+def _folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_state_path("voicechat", appauthor=False)
+
+
+def _read(path: Path) -> dict[str, str]:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+
+
+def _write(path: Path, devices: Mapping[str, str]) -> None:
+    import msgspec
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.encode(devices))
+    os.replace(name, path)
