@@ -27,9 +27,12 @@ LATE_S: Final = 1.0
 
 JUMP_S: Final = 0.06
 """A side that is off its clock by more than this had a gap."""
-DRIFT_S: Final = 0.005
-"""A side that is off its clock on average by more than this is put right."""
-_SMOOTH: Final = 0.04
+DRIFT_S: Final = 0.004
+"""A side that is off its clock on average by more than this is put right in the next pause."""
+HURRY_S: Final = 0.012
+"""By more than this, it is put right at once."""
+_SMOOTH: Final = 0.1
+_QUIET: Final = 300
 _STEP_S: Final = 0.2
 _LIMIT: Final = (0xFFFF_FFFF - HEADER.size) // FRAME * FRAME
 
@@ -55,7 +58,7 @@ class _Side:
     def place(self, pcm: bytes, end: int) -> None:
         """Put PCM16 where its last sample is frame `end`; what came too late is dropped."""
         count = len(pcm) // 2
-        begin = self._begin(end - count)
+        begin = self._begin(end - count, pcm)
         self._next = begin + count
         pcm = pcm[2 * max(0, self.start - begin) : 2 * count]
         offset = 2 * max(0, begin - self.start)
@@ -63,13 +66,14 @@ class _Side:
             self.waiting.extend(bytes(max(0, offset - len(self.waiting))))
             self.waiting[offset : offset + len(pcm)] = pcm
 
-    def _begin(self, wanted: int) -> int:
+    def _begin(self, wanted: int, pcm: bytes) -> int:
         """Where a block stands that should begin at `wanted`: mostly right behind the last one."""
         if self._next is None or abs(wanted - self._next) > JUMP_S * self.rate:
             self._drift = 0.0
             return wanted
         self._drift += (wanted - self._next - self._drift) * _SMOOTH
-        if abs(self._drift) < DRIFT_S * self.rate:
+        off = abs(self._drift) / self.rate
+        if off < DRIFT_S or (off < HURRY_S and not _quiet(pcm)):
             return self._next
         begin, self._drift = self._next + round(self._drift), 0.0
         return begin
@@ -80,6 +84,12 @@ class _Side:
         del self.waiting[: 2 * count]
         self.start += count
         return taken + bytes(2 * count - len(taken))
+
+
+def _quiet(pcm: bytes) -> bool:
+    """Whether nobody hears a seam here."""
+    samples = array("h", pcm)
+    return max(samples, default=0) < _QUIET and min(samples, default=0) > -_QUIET
 
 
 class StereoFile:
