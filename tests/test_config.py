@@ -40,11 +40,11 @@ def test_file_then_environment_then_flags(settings: Path) -> None:
     assert (options.voice, options.model, options.chat_model) == ("flag", "a/environment", "file")
 
 
-def test_own_variable_beats_the_borrowed_one(settings: Path) -> None:
-    environ = {"OPENAI_BASE_URL": "https://two.example/v1"}
-    assert load({}, environ, settings).base_url == "https://two.example/v1"
-    environ["VOICECHAT_BASE_URL"] = "wss://one.example/v1"
-    assert load({}, environ, settings).base_url == "wss://one.example/v1"
+def test_the_address_of_one_provider_is_not_that_of_all(settings: Path) -> None:
+    environ = {"OPENAI_BASE_URL": "https://two.example/v1", "OPENAI_API_KEY": "sk-1"}
+    options = load({}, environ, settings)
+    assert options.base_url is None
+    assert options.environ == {**options.keys, "OPENAI_BASE_URL": "https://two.example/v1"}
 
 
 def test_an_empty_variable_is_not_set(settings: Path) -> None:

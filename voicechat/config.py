@@ -11,7 +11,6 @@ from the moment they are read.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -20,14 +19,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 from urllib.parse import urlsplit
 
+from voicechat import wishes
 from voicechat.errors import Secret, UsageError
+from voicechat.providers.prices import Price
+from voicechat.wishes import Place, nearest, record
 
 FILE_LIMIT = 1 << 20
 """Bytes; a larger settings file is refused unread."""
 
-_KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN)|VOICECHAT_CHAT_KEY")
+_KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_CHAT_KEY")
+
+_ADDRESSES = ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT")
+_VARIABLES = (*_ADDRESSES, "OPENAI_API_VERSION")
+"""Variables of providers that are no keys; what they mean is the catalog's business."""
 
 
 def _from(*variables: str) -> Mapping[str, tuple[str, ...]]:
@@ -42,10 +49,12 @@ class Options:
     """PROVIDER/MODEL, as the catalog of providers reads it."""
     voice: str | None = field(default=None, metadata=_from("VOICECHAT_VOICE"))
     instructions: str | None = field(default=None, metadata=_from("VOICECHAT_INSTRUCTIONS"))
-    base_url: str | None = field(
-        default=None, metadata=_from("VOICECHAT_BASE_URL", "OPENAI_BASE_URL")
-    )
+    base_url: str | None = field(default=None, metadata=_from("VOICECHAT_BASE_URL"))
     """Where the provider's realtime API lives instead of its usual place: http(s) or ws(s)."""
+    wire: str | None = field(default=None, metadata=_from("VOICECHAT_WIRE"))
+    """How the provider's API is spoken to where its address does not tell: ga, beta, voice-live."""
+    profile: str | None = field(default=None, metadata=_from("VOICECHAT_PROFILE"))
+    """The profile of the settings file that was chosen."""
     with_sound: bool = True
     """False for `--text`: no microphone and no speaker is opened."""
     push_to_talk: bool = field(default=False, metadata=_from("VOICECHAT_PUSH_TO_TALK"))
@@ -53,6 +62,8 @@ class Options:
     """A number or a part of the name, as `voicechat devices` lists them."""
     output_device: str | None = field(default=None, metadata=_from("VOICECHAT_OUTPUT_DEVICE"))
     echo_cancel: bool = field(default=True, metadata=_from("VOICECHAT_ECHO_CANCEL"))
+    earcons: bool = field(default=False, metadata=_from("VOICECHAT_EARCONS"))
+    """Short sounds for listening, working, stopped and errors."""
     chat_url: str | None = field(default=None, metadata=_from("VOICECHAT_CHAT_URL"))
     """An OpenAI-compatible chat endpoint that thinks for the embedded voice."""
     chat_model: str | None = field(default=None, metadata=_from("VOICECHAT_CHAT_MODEL"))
@@ -60,6 +71,19 @@ class Options:
     """A folder to write the conversation down in while it is held."""
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, e.g. OPENAI_API_KEY."""
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Addresses and versions of providers by the name of their environment variable."""
+    wanted: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """Fields of `SessionSettings` that the settings file sets."""
+    tools: tuple[str, ...] | None = None
+    """Names of the tools to offer; None for all of them."""
+    prices: Mapping[str, Price] = field(default_factory=dict, hash=False)
+    """The person's own prices, by PROVIDER/MODEL."""
+
+    @property
+    def environ(self) -> Mapping[str, str | Secret]:
+        """Everything the catalog of providers may look up."""
+        return {**self.variables, **self.keys}
 
     @property
     def chat_key(self) -> Secret | None:
@@ -104,19 +128,24 @@ def load(
     default to the real ones. Raises `UsageError` for anything wrong in any of the three.
     """
     environ = os.environ if environ is None else environ
-    stored, keys = _read_file(settings_path() if path is None else path)
+    stored = _read_file(settings_path() if path is None else path)
     typed = {name: value for name, value in flags.items() if value is not None}
     for name, value in typed.items():
         _check(f"--{name.replace('_', '-')}", name, value)
-    keys |= {
+    keys = stored.keys | {
         name: Secret(value.strip())
         for name, value in environ.items()
         if value.strip() and holds_key(name)
     }
-    merged = {**stored, **_read_environment(environ), **typed}
-    if "record" in merged:
-        merged["record"] = Path(str(merged["record"])).expanduser()
-    return Options(**merged, keys=MappingProxyType(keys))  # type: ignore[arg-type]
+    given = {**_read_environment(environ), **typed}
+    profile = stored.profile(given.get("profile"))
+    merged = {**stored.settings, **profile, **given}
+    return Options(
+        **merged,  # type: ignore[arg-type]
+        keys=MappingProxyType(keys),
+        variables=_read_variables(environ),
+        prices=MappingProxyType(stored.prices),
+    )
 
 
 # ------------------------------------------------------------------- environment and checks
@@ -142,6 +171,14 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
             _check(variable, name, value)
             found[name] = value
     return found
+
+
+def _read_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
+    found = {name: environ.get(name, "").strip() for name in _VARIABLES}
+    for name in _ADDRESSES:
+        if found[name]:
+            _check(name, "base_url", found[name])
+    return {name: value for name, value in found.items() if value}
 
 
 def _check(place: str, name: str, value: object) -> None:
@@ -179,10 +216,37 @@ def _check_url(place: str, value: str, schemes: tuple[str, ...]) -> None:
 # --------------------------------------------------------------------------------- the file
 
 
-def _read_file(path: Path) -> tuple[dict[str, object], dict[str, Secret]]:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the settings file says."""
+
+    settings: dict[str, object] = field(default_factory=dict)
+    keys: dict[str, Secret] = field(default_factory=dict)
+    profiles: dict[str, dict[str, object]] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
+
+    def profile(self, chosen: object) -> dict[str, object]:
+        """The settings of a profile, laid over those of the file: the named, or the file's own."""
+        name = chosen or self.settings.get("profile")
+        if name is None:
+            return {}
+        if name not in self.profiles:
+            known = list(self.profiles)
+            hint = nearest(str(name), known) if known else "Write one as [profiles.NAME]."
+            raise UsageError(f"There is no profile {str(name)[:40]!r}.", hint)
+        found = {"profile": name, **self.profiles[str(name)]}
+        wanted = cast("dict[str, object]", self.settings.get("wanted", {}))
+        over = cast("dict[str, object]", found.get("wanted", {}))
+        return {**found, "wanted": {**wanted, **over}}
+
+
+_TABLES = ("keys", "profiles", "prices")
+
+
+def _read_file(path: Path) -> _Stored:
     text, status = _read_text(path)
     if status is None:
-        return {}, {}
+        return _Stored()
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -190,13 +254,57 @@ def _read_file(path: Path) -> tuple[dict[str, object], dict[str, Secret]]:
         raise UsageError(f"{path}:{line} is not valid TOML: {_reason(error)}.") from None
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply.") from None
+    place = Place(path, text)
     keys = table.pop("keys", {})
+    profiles = _tables(place, "profiles", table.pop("profiles", {}))
+    prices = _tables(place, "prices", table.pop("prices", {}))
+    return _Stored(
+        _read_settings(place, table, _TABLES),
+        _read_keys(place, status, keys),
+        {
+            name: _read_settings(Place(path, text, f"profiles\0{name}"), inner)
+            for name, inner in profiles.items()
+        },
+        {
+            name: record(Place(path, text, f"prices\0{name}"), inner, Price)
+            for name, inner in prices.items()
+        },
+    )
+
+
+def _tables(place: Place, name: str, value: object) -> dict[str, dict[str, object]]:
+    if not isinstance(value, dict) or not all(isinstance(inner, dict) for inner in value.values()):
+        raise UsageError(f"{place(name)} must hold tables.", f"Write [{name}.NAME] on a line.")
+    return value
+
+
+def _read_settings(
+    place: Place, table: Mapping[str, object], tables: tuple[str, ...] = ()
+) -> dict[str, object]:
+    """What a table sets: settings of a word, a switch, or a session's own."""
+    known = [*_SETTINGS, "tools", *wishes.KEYS, *tables]
+    if not tables:
+        known.remove("profile")
+    found: dict[str, object] = {}
     for name, value in table.items():
-        where = f"{path}:{_line_of(text, name)}: {name}"
-        if name not in _SETTINGS:
-            raise UsageError(f"{where} is not a setting.", _nearest(name, [*_SETTINGS, "keys"]))
-        _check(where, name, value)
-    return table, _read_keys(path, text, status, keys)
+        if name not in known:
+            raise place.refuse(name, known)
+        if name in _SETTINGS:
+            _check(place(name), name, value)
+            found[name] = value
+    if "tools" in table:
+        found["tools"] = _names(place, "tools", table["tools"])
+    wanted = wishes.read(place, table)
+    if wanted.get("turn_detection", ...) is None:
+        del wanted["turn_detection"]
+        found["push_to_talk"] = True
+    return {**found, "wanted": wanted} if wanted else found
+
+
+def _names(place: Place, name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise UsageError(f"{place(name)} must be a list of names in quotes.")
+    return tuple(value)
 
 
 def _read_text(path: Path) -> tuple[str, os.stat_result | None]:
@@ -225,16 +333,15 @@ def _read_text(path: Path) -> tuple[str, os.stat_result | None]:
         raise UsageError(f"{path}:{line} is not UTF-8 text.") from None
 
 
-def _read_keys(path: Path, text: str, status: os.stat_result, keys: object) -> dict[str, Secret]:
+def _read_keys(place: Place, status: os.stat_result, keys: object) -> dict[str, Secret]:
     if not isinstance(keys, dict):
-        line = _line_of(text, "keys")
-        raise UsageError(f"{path}:{line}: keys must be a table.", "Write [keys] on its own line.")
+        raise UsageError(f"{place('keys')} must be a table.", "Write [keys] on its own line.")
     if not keys:
         return {}
-    _refuse_strangers(path, status)
+    _refuse_strangers(place.path, status)
     found = {}
     for name, value in keys.items():
-        where = f"{path}:{_line_of(text, name)}: {name}"
+        where = Place(place.path, place.text, "keys")(name)
         if not holds_key(name):
             raise UsageError(f"{where} is not the name of a key.", "Write it like OPENAI_API_KEY.")
         if not isinstance(value, str) or not value.strip():
@@ -258,12 +365,6 @@ def _refuse_strangers(path: Path, status: os.stat_result) -> None:
             ) from None
 
 
-def _line_of(text: str, name: str) -> int:
-    pattern = re.compile(rf"^\s*\[?[\"']?{re.escape(name)}[\"']?\s*[=.\]]", re.MULTILINE)
-    match = pattern.search(text)
-    return text.count("\n", 0, match.end()) + 1 if match else 1
-
-
 def _line_of_error(text: str, error: tomllib.TOMLDecodeError) -> int:
     match = re.search(r"\(at line (\d+), column \d+\)", str(error))
     return int(match[1]) if match else len(text.splitlines()) or 1
@@ -272,8 +373,3 @@ def _line_of_error(text: str, error: tomllib.TOMLDecodeError) -> int:
 def _reason(error: tomllib.TOMLDecodeError) -> str:
     sentence = re.sub(r" \(at .*\)$", "", str(error))
     return sentence[:1].lower() + sentence[1:120]
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name.replace("-", "_").lower(), known, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Known are {', '.join(known)}."

@@ -24,7 +24,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import Capabilities
 from voicechat.errors import VoicechatError
-from voicechat.sessionsettings import session_settings, sound_settings
+from voicechat.sessionsettings import doubts, session_settings, sound_settings
 from voicechat.sound import SoundLine, as_input
 from voicechat.updates import (
     Cleared,
@@ -86,7 +86,7 @@ class Session:
         self.muted = False
         self.volume = 100
         self._choice = catalog.resolve(
-            options.model, base_url=options.base_url, environ=options.keys
+            options.model, base_url=options.base_url, environ=options.environ, wire=options.wire
         )
         self.model = self._choice.name
         self.voice = options.voice or ""
@@ -270,6 +270,9 @@ class Session:
             self._tell(ev.Notice(self._choice.why))
         if self._choice.needs_local_server:
             await self._start_server()
+        settings = self._conversation.settings
+        for doubt in doubts(self._options, self._make_codec(), settings, self._tools.specs):
+            self._tell(ev.Notice(doubt, ev.Level.WARNING))
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     async def _start_server(self) -> None:

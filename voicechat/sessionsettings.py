@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from voicechat.audio.messages import AudioSettings
 from voicechat.config import Options
@@ -14,6 +15,7 @@ from voicechat.core.settings import (
     SessionSettings,
     ToolSpec,
 )
+from voicechat.providers.codec import Codec, unsupported
 
 INSTRUCTIONS = (
     "You are a friendly voice assistant in a terminal. Answer briefly, as one speaks: one to three"
@@ -24,17 +26,36 @@ INSTRUCTIONS = (
 def session_settings(
     options: Options, can: Capabilities, tools: tuple[ToolSpec, ...]
 ) -> SessionSettings:
-    """The settings to ask for."""
+    """The settings to ask for: the usual ones, and over them what the settings file wants."""
     aloud = options.with_sound or not can.text_output
-    return SessionSettings(
+    usual = SessionSettings(
         instructions=options.instructions or INSTRUCTIONS,
         voice=options.voice,
         output="audio" if aloud else "text",
         turn_detection=SemanticVad() if can.semantic_vad else ServerVad(),
         input_format=AudioFormat(rate=_rate(can.input_rates)),
         output_format=AudioFormat(rate=_rate(can.output_rates)),
-        tools=tools,
+        tools=tuple(tool for tool in tools if options.tools is None or tool.name in options.tools),
     )
+    # What the file calls pcm16 is meant at the provider's own rate.
+    wanted = {
+        name: value
+        for name, value in options.wanted.items()
+        if not (isinstance(value, AudioFormat) and value.encoding == "pcm16")
+    }
+    return replace(usual, **wanted)  # type: ignore[arg-type]
+
+
+def doubts(
+    options: Options, codec: Codec, settings: SessionSettings, tools: tuple[ToolSpec, ...]
+) -> list[str]:
+    """A sentence for everything that was asked for and will not be had."""
+    there = {tool.name for tool in tools}
+    strange = [name for name in options.tools or () if name not in there]
+    return [
+        *unsupported(codec, settings),
+        *(f"There is no tool {name!r}; known are {', '.join(sorted(there))}." for name in strange),
+    ]
 
 
 def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings:

@@ -177,7 +177,7 @@ def test_a_spoken_turn():
     assert "".join(e.text for e in spoken) == of(ev.TextDone, events)[0].text == "Mount Everest."
     (done,) = of(ev.ResponseDone, events)
     assert done.status is ev.ResponseStatus.COMPLETED
-    assert done.usage == Usage(199, 143, 56, 119, 24, 0, 64, 14, 42)
+    assert done.usage == Usage(199, 143, 56, 119, 24, 0, 64, 14, 42, cached_text_tokens=64)
     assert {e.response_id for e in of(ev.AudioDelta, events)} == {done.response_id}
 
 

@@ -126,6 +126,8 @@ class Usage:
     output_audio_tokens: int = 0
     seconds: float = 0.0
     """For providers that meter time instead of tokens."""
+    cached_text_tokens: int = 0
+    cached_audio_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))

@@ -123,7 +123,12 @@ async def _network(options: Options, session: catalog.Choice | None, wanted: str
 def _choice(options: Options) -> tuple[catalog.Choice | None, list[Finding]]:
     """What the settings choose, and what there is to say about it."""
     try:
-        choice = catalog.resolve(options.model, base_url=options.base_url, environ=options.keys)
+        choice = catalog.resolve(
+            options.model,
+            base_url=options.base_url,
+            environ=options.environ,
+            wire=options.wire,
+        )
     except VoicechatError as error:
         return None, [problem("Model", error.message, error.hint or "Choose another --model.")]
     return choice, [ok("Model", choice.why)]
@@ -138,19 +143,15 @@ def _targets(options: Options, chosen: str) -> list[reach.Target]:
     targets = []
     for provider in catalog.PROVIDERS.values():
         is_chosen = provider.name == chosen
-        if provider.url is None or (is_chosen and options.base_url):
-            continue
-        targets.append(
-            reach.Target(
-                provider.name,
-                provider.url,
-                provider.key_variable,
-                provider.key_variable in options.keys,
-                is_chosen,
+        own = options.variables.get(provider.url_variable or "")
+        own = (options.base_url if is_chosen else None) or own
+        if own:
+            targets.append(reach.Target("Base URL", own, is_chosen=is_chosen, is_private=True))
+        elif provider.url:
+            has_key = any(variable in options.keys for variable in provider.key_variables)
+            targets.append(
+                reach.Target(provider.name, provider.url, provider.key_variable, has_key, is_chosen)
             )
-        )
-    if options.base_url:
-        targets.append(reach.Target("Base URL", options.base_url, is_chosen=True, is_private=True))
     if options.chat_url:
         targets.append(reach.Target("Chat URL", options.chat_url, is_chosen=True, is_private=True))
     return targets
@@ -174,8 +175,8 @@ async def _session(choice: catalog.Choice) -> Finding:
 
 
 def _privacy(options: Options) -> Privacy:
-    addresses = (options.base_url, options.chat_url)
-    own = [urlsplit(each).hostname or "" for each in addresses if each]
+    addresses = (options.base_url, options.chat_url, *options.variables.values())
+    own = [host for each in addresses if (host := urlsplit(each or "").hostname)]
     public = {urlsplit(p.url).hostname for p in catalog.PROVIDERS.values() if p.url}
     return Privacy(
         home=str(Path.home()),

@@ -118,6 +118,7 @@ def usage_of(value: object) -> Usage | None:
     if not usage:
         return None
     inward = fields(usage.get("input_token_details"))
+    cached = fields(inward.get("cached_tokens_details"))
     outward = fields(usage.get("output_token_details"))
     return Usage(
         total_tokens=count(usage.get("total_tokens")),
@@ -130,4 +131,6 @@ def usage_of(value: object) -> Usage | None:
         output_text_tokens=count(outward.get("text_tokens")),
         output_audio_tokens=count(outward.get("audio_tokens")),
         seconds=max(0.0, number(usage.get("seconds"))),
+        cached_text_tokens=count(cached.get("text_tokens")),
+        cached_audio_tokens=count(cached.get("audio_tokens")),
     )
