@@ -15,6 +15,7 @@ import msgspec
 from voicechat.core.text import clean, split_tail
 
 Record = TypeVar("Record", bound=msgspec.Struct)
+Kind = TypeVar("Kind")
 
 _LARGEST = 2**53
 _DEEPEST = 32
@@ -26,14 +27,23 @@ def parse(frame: str | bytes, record: type[Record]) -> Record | None:
     NaN and infinities are not JSON. Half a surrogate pair as an escape is: streamed text may be
     cut between the halves.
     """
+    return _read(frame, record)
+
+
+def message(frame: str | bytes) -> dict[str, object] | None:
+    """The JSON object in the frame with all its fields; None if it is not one."""
+    return _read(frame, dict[str, object])
+
+
+def _read(frame: str | bytes, kind: type[Kind]) -> Kind | None:
     try:
-        return msgspec.json.decode(frame, type=record)
+        return msgspec.json.decode(frame, type=kind)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         text = frame if isinstance(frame, str) else frame.decode(errors="replace")
     if "\\ud" not in text.lower():
         return None
     try:
-        return msgspec.convert(json.loads(text, parse_constant=_refuse), record)
+        return msgspec.convert(json.loads(text, parse_constant=_refuse), kind)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
