@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from voicechat import moments, recording, tracks
+from voicechat import config, moments, recording, tracks
 from voicechat.audio import messages as sound
 from voicechat.cli import main
 from voicechat.core import events as ev
@@ -194,6 +194,11 @@ def test_a_recording_is_never_written_over(recorder: Recorder, tmp_path: Path) -
         Recorder(tmp_path / "file", heading(), lambda notice: None)
     with pytest.raises(UsageError, match="cannot be written"):
         Recorder(tmp_path / "file" / "deeper", heading(), lambda notice: None)
+
+
+def test_the_option_is_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config.load({"record": "~/talk"}, {}).record == tmp_path / "talk"
 
 
 def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

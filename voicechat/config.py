@@ -140,6 +140,8 @@ def load(
     given = {**_read_environment(environ), **typed}
     profile = stored.profile(given.get("profile"))
     merged = {**stored.settings, **profile, **given}
+    if "record" in merged:
+        merged["record"] = Path(str(merged["record"])).expanduser()
     return Options(
         **merged,  # type: ignore[arg-type]
         keys=MappingProxyType(keys),
