@@ -73,6 +73,9 @@ def talk(
     no_echo_cancel: Annotated[
         bool, typer.Option("--no-echo-cancel", help="For headphones: leave the microphone raw.")
     ] = False,
+    earcons: Annotated[
+        bool, typer.Option("--earcons", help="Short sounds for listening, working, stopped.")
+    ] = False,
     record: Annotated[
         Text, typer.Option(metavar="DIR", help="Keep what is said and heard in a new folder.")
     ] = None,
@@ -99,6 +102,7 @@ def talk(
         "with_sound": False if text else None,
         "push_to_talk": push_to_talk or None,
         "echo_cancel": False if no_echo_cancel else None,
+        "earcons": earcons or None,
         "record": record,
     }
     if context.invoked_subcommand is None:
@@ -233,9 +237,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _talk(flags: dict[str, object], *, plain: bool) -> int:
-    from voicechat import config, terminal
+    from voicechat import config, remembered, terminal
 
-    options = config.load(flags)
+    options = remembered.with_devices(config.load(flags), flags)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if plain or (on_terminal and terminal.is_dumb()):
         if not plain:

@@ -16,16 +16,17 @@ import random
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from voicechat.audio import messages as sound
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import Capabilities
+from voicechat.earcons import Earcons
 from voicechat.errors import VoicechatError
 from voicechat.sessionsettings import doubts, session_settings, sound_settings
-from voicechat.sound import SoundLine, as_input
+from voicechat.sound import SoundLine, as_command, as_input
 from voicechat.updates import (
     Cleared,
     LevelsChanged,
@@ -78,6 +79,7 @@ class Session:
 
     def __init__(self, options: Options) -> None:
         from voicechat.providers import catalog
+        from voicechat.toolruns import ToolRuns
         from voicechat.tools.builtin import builtin
 
         self.listen: Callable[[Update], None] = _ignore
@@ -105,7 +107,8 @@ class Session:
         self._codec: Codec | None = None
         self._connection: Connection | None = None
         self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
-        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._runs = ToolRuns(self._tools, self._take)
+        self._earcons = Earcons() if options.earcons else None
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
         self._fresh = asyncio.Event()
@@ -228,7 +231,8 @@ class Session:
                 living = self._tasks.create_task(self._live())
                 closing = self._tasks.create_task(self._closing.wait())
                 await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
-                for task in (living, closing, *self._calls.values()):
+                self._runs.stop_all()
+                for task in (living, closing):
                     task.cancel()
         except* VoicechatError as group:
             raise _first(group) from None
@@ -380,26 +384,25 @@ class Session:
         self._arm_timer()
 
     def _carry_out(self, effect: ev.Effect) -> None:
+        if self._earcons is not None and (cue := self._earcons.cue(effect)):
+            self._play(sound.Cue(cue))
+        heard = as_command(effect)
+        if heard is not None:
+            self._play(heard)
+            return
         match effect:
             case ev.Send(command):
                 self._send(command)
-            case ev.Play(item_id, pcm):
-                self._play(sound.Play(item_id, pcm))
-            case ev.EndItem(item_id):
-                self._play(sound.EndItem(item_id))
-            case ev.StopPlayback():
-                self._play(sound.Stop())
-            case ev.ResumePlayback():
-                self._play(sound.Resume())
-            case ev.CloseMic(closed):
-                self._play(sound.CloseMic(closed))
-            case ev.RunTool() | ev.CancelTools():
-                self._work(effect)
+            case ev.RunTool():
+                if self._tasks is not None:
+                    self._runs.start(effect, self._tasks)
+            case ev.CancelTools(call_ids):
+                self._runs.stop(call_ids)
             case ev.Recycle(reason):
                 self._tell(ev.Notice(reason, ev.Level.WARNING))
                 self._fresh.set()
             case _:
-                self.listen(effect)
+                self.listen(cast(Update, effect))
 
     def _send(self, command: ev.Command) -> None:
         if self._connection is None or self._codec is None:
@@ -412,20 +415,6 @@ class Session:
             self._outbox.put_nowait(command)
         except asyncio.QueueFull:
             self._fresh.set()
-
-    def _work(self, effect: ev.RunTool | ev.CancelTools) -> None:
-        if isinstance(effect, ev.CancelTools):
-            for call_id in effect.call_ids:
-                task = self._calls.pop(call_id, None)
-                if task is not None:
-                    task.cancel()
-        elif self._tasks is not None:
-            self._calls[effect.call_id] = self._tasks.create_task(self._run_tool(effect))
-
-    async def _run_tool(self, call: ev.RunTool) -> None:
-        outcome = await self._tools.run(call.name, call.arguments)
-        self._calls.pop(call.call_id, None)
-        self._take(ev.ToolFinished(call.call_id, outcome.output, outcome.failed))
 
     def _arm_timer(self) -> None:
         deadline = self._conversation.deadline
