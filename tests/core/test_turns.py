@@ -1,0 +1,92 @@
+"""The slot of the one response, and the floor."""
+
+from __future__ import annotations
+
+import itertools
+
+from voicechat.core.events import Floor
+from voicechat.core.turns import (
+    PATIENCE_S,
+    TRANSITIONS,
+    Presence,
+    RecentIds,
+    ResponseSlot,
+    SlotState,
+    Trigger,
+)
+
+
+def test_every_state_can_be_left_again_without_the_provider() -> None:
+    for state in SlotState:
+        if state is SlotState.IDLE:
+            continue
+        assert TRANSITIONS[state][Trigger.EXPIRE] is SlotState.IDLE or state in PATIENCE_S
+        assert state in PATIENCE_S, "a state in which something is awaited has a deadline"
+
+
+def test_only_an_idle_slot_can_ask() -> None:
+    assert [s for s in SlotState if Trigger.ASK in TRANSITIONS[s]] == [SlotState.IDLE]
+
+
+def test_a_response_is_asked_for_created_and_done() -> None:
+    slot = ResponseSlot(wanted=True)
+    assert slot.may_ask
+    slot.ask()
+    assert not slot.may_ask
+    assert not slot.created("r")
+    assert slot.done("r")
+    assert not slot.busy
+    assert not slot.done("r"), "once"
+
+
+def test_a_doomed_request_is_dead_when_it_is_created() -> None:
+    slot = ResponseSlot(wanted=True)
+    slot.ask()
+    assert slot.cancel() is None
+    assert slot.created("r")
+    assert "r" in slot.dead
+
+
+def test_a_response_that_ends_unannounced_frees_the_slot() -> None:
+    slot = ResponseSlot(wanted=True)
+    slot.ask()
+    assert slot.done("r")
+    assert not slot.busy
+
+
+def test_what_was_asked_before_the_connection_was_lost_is_wanted_again() -> None:
+    slot = ResponseSlot(wanted=True)
+    slot.ask()
+    slot.reset()
+    assert slot.may_ask
+
+
+def test_nothing_that_ended_begins_again() -> None:
+    slot = ResponseSlot()
+    slot.created("r")
+    slot.expire()
+    slot.created("r")
+    assert not slot.busy
+
+
+def test_ids_are_forgotten_in_the_order_they_came() -> None:
+    recent = RecentIds(2)
+    for key in ("a", "b", "b", "c"):
+        recent.add(key)
+    assert [key in recent for key in "abc"] == [False, True, True]
+
+
+def test_the_person_comes_before_the_voice_and_the_voice_before_the_thinking() -> None:
+    order = [
+        ("talking", Floor.HEARING),
+        ("user_speaking", Floor.HEARING),
+        ("held", Floor.HEARING),
+        ("sounding", Floor.SPEAKING),
+        ("owed", Floor.THINKING),
+        ("tools", Floor.WORKING),
+        ("open_mic", Floor.LISTENING),
+    ]
+    assert Presence().floor() is Floor.IDLE
+    for first, second in itertools.combinations(order, 2):
+        here = Presence(**{first[0]: True, second[0]: True})
+        assert here.floor() is first[1]
