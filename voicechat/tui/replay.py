@@ -37,7 +37,7 @@ def clock(seconds: float) -> str:
 class TimeLine(Static):
     """Where the replay stands, and the keys."""
 
-    DEFAULT_CSS = "#time { height: 1; padding: 0 2; }"
+    DEFAULT_CSS = "TimeLine { height: 1; padding: 0 2; }"
 
     def __init__(self, replay: Replay) -> None:
         super().__init__("", markup=False, id="time")
