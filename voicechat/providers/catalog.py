@@ -15,8 +15,10 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from voicechat.core.text import clean
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
-from voicechat.providers import azure
+from voicechat.providers import azure, gateway, google
 from voicechat.providers.codec import Codec
+from voicechat.providers.gateway import GatewayCodec
+from voicechat.providers.google import GoogleCodec
 from voicechat.providers.openai import GENERAL, OpenAICodec
 from voicechat.providers.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.xai import XAI as XAI_DIALECT
@@ -102,6 +104,17 @@ def _azure(wanted: Wanted) -> Callable[[], Codec]:
     return partial(OpenAICodec, url, wanted.key, dialect)
 
 
+def _google(wanted: Wanted) -> Callable[[], Codec]:
+    short_lived = wanted.key is not None and google.is_token(wanted.key)
+    url = google.address(_host(wanted.base_url or google.URL), token=short_lived)
+    return partial(GoogleCodec, url, wanted.model, wanted.key)
+
+
+def _gateway(wanted: Wanted) -> Callable[[], Codec]:
+    url = gateway.address(_host(wanted.base_url or gateway.URL), wanted.model)
+    return partial(GatewayCodec, url, wanted.model, wanted.key)
+
+
 OPENAI = Provider(
     name="openai",
     usual_model="gpt-realtime-2.1",
@@ -134,10 +147,32 @@ XAI = Provider(
     url="wss://api.x.ai/v1/realtime",
     connect=_xai,
 )
+GOOGLE = Provider(
+    name="google",
+    usual_model="gemini-3.8-live",
+    models=("gemini-3.8-live", "gemini-3.8-live-extended-thinking"),
+    voices=(
+        "Puck", "Charon", "Kore", "Fenrir", "Aoede", "Leda", "Orus", "Zephyr",
+    ),
+    key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    url=google.URL,
+    connect=_google,
+)  # fmt: skip
+GATEWAY = Provider(
+    name="gateway",
+    usual_model="openai/gpt-realtime-2.1",
+    models=(
+        "openai/gpt-realtime-2.1", "google/gemini-3.8-live",
+        "google/gemini-3.8-live-extended-thinking", "spacexai/grok-voice-3.0",
+    ),
+    key_variables=("AI_GATEWAY_API_KEY",),
+    url=gateway.URL,
+    connect=_gateway,
+)  # fmt: skip
 LOCAL = Provider(name="local", usual_model="built-in", models=("built-in",))
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (OPENAI, AZURE, XAI, LOCAL)
+    provider.name: provider for provider in (OPENAI, AZURE, XAI, GOOGLE, GATEWAY, LOCAL)
 }
 
 
@@ -250,6 +285,12 @@ def realtime_url(base_url: str, model: str, purpose: str = "conversation") -> st
     For transcription the address names no model. Raises `UsageError` for what is no address.
     """
     return urlunsplit(_socket_address(_checked(base_url), model, purpose))
+
+
+def _host(base_url: str) -> str:
+    """The base URL as that of a socket, without a query."""
+    parts = _checked(base_url)
+    return f"{_SOCKETS[parts.scheme]}://{parts.netloc}{parts.path}"
 
 
 def _checked(base_url: str) -> SplitResult:

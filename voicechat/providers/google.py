@@ -268,8 +268,13 @@ class GoogleCodec:
         return [*self._end_history(), encode({"toolResponse": {"functionResponses": [answer]}})]
 
 
+def is_token(key: Secret) -> bool:
+    """Whether the key is a short-lived token."""
+    return key.reveal().startswith("auth_tokens/")
+
+
 def _shown(key: Secret) -> dict[str, Secret]:
-    if key.reveal().startswith("auth_tokens/"):
+    if is_token(key):
         return {"Authorization": Secret(f"Token {key.reveal()}")}
     return {"x-goog-api-key": key}
 
