@@ -41,6 +41,8 @@ Text = str | None
 _CHAT_URL = typer.Option(
     metavar="URL", help="OpenAI-compatible chat endpoint that thinks for the embedded voice."
 )
+_WIRE = typer.Option(metavar="KIND", help="How the API is spoken to: ga, beta or voice-live.")
+_PROFILE = typer.Option(metavar="NAME", help="A profile of the settings file.")
 _CHAT_MODEL = typer.Option(metavar="NAME", help="Model to ask for at --chat-url.")
 
 
@@ -68,6 +70,8 @@ def talk(
     base_url: Annotated[
         Text, typer.Option(metavar="URL", help="Another address of the provider's API.")
     ] = None,
+    wire: Annotated[Text, _WIRE] = None,
+    profile: Annotated[Text, _PROFILE] = None,
     chat_url: Annotated[Text, _CHAT_URL] = None,
     chat_model: Annotated[Text, _CHAT_MODEL] = None,
     no_echo_cancel: Annotated[
@@ -95,6 +99,8 @@ def talk(
         "voice": voice,
         "instructions": instructions,
         "base_url": base_url,
+        "wire": wire,
+        "profile": profile,
         "input_device": input_device,
         "output_device": output_device,
         "chat_url": chat_url,
@@ -182,6 +188,38 @@ def replay(
     from voicechat.tui.replay import run
 
     return run(again)
+
+
+@app.command(short_help="List providers, models, voices and keys.")
+def models(
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> int:
+    """List providers with their models and voices, and which key each wants; * is the usual one."""
+    from voicechat import config, listing
+
+    options = config.load()
+    typer.echo(listing.as_json(options) if json else listing.as_text(options))
+    return 0
+
+
+@app.command(short_help="Print a short-lived token for another program.")
+def token(
+    model: Annotated[Text, typer.Option(metavar="PROVIDER/MODEL", help="Whom it is for.")] = None,
+    seconds: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="How long it can open sessions.")
+    ] = None,
+    voice: Annotated[Text, typer.Option(metavar="NAME", help="The voice that answers.")] = None,
+    base_url: Annotated[
+        Text, typer.Option(metavar="URL", help="Another address of the provider's API.")
+    ] = None,
+    profile: Annotated[Text, _PROFILE] = None,
+) -> int:
+    """Have the provider mint a token, and print it with the address it opens as a line of JSON."""
+    from voicechat import config, tokens
+
+    flags = {"model": model, "voice": voice, "base_url": base_url, "profile": profile}
+    typer.echo(tokens.printed(tokens.mint(config.load(flags), seconds)))
+    return 0
 
 
 @app.command(short_help="List microphones and speakers.")
