@@ -28,8 +28,9 @@ fuzz: ready-test  ## Let Hypothesis search for ten minutes instead of seconds
 snapshots: ready-test  ## Accept how the screens look now
 	$(PYTEST) tests/tui --snapshot-update
 
-pictures: ready-test  ## Draw the README's pictures again
+pictures: ready-test  ## Draw the README's pictures and copy the help into it
 	.venv/bin/python assets/make_pictures.py
+	.venv/bin/python assets/make_readme.py
 
 clean:  ## Remove everything that was prepared or built
 	rm -rf .venv dist build .*_cache .hypothesis snapshot_report.html
