@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+import subprocess
+import sys
 import wave
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -126,6 +128,21 @@ async def test_lines_tell_it(typed: tuple[Desk, Path], capsys: pytest.CaptureFix
     assert "The tool current_time is done." in lines
     assert "Assistant: Heard héllo <b>\U0001f600." in lines
     assert lines[-1] == "The recording is over."
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    write(tmp_path, moments.line(ev.Tick(), 0.2))
+    program = subprocess.Popen(
+        [sys.executable, "-m", "voicechat", "replay", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        program.stdout.close()
+        assert program.stderr.read() == b""
+    assert program.returncode == 141
 
 
 async def test_back_and_on_and_pause(typed: tuple[Desk, Path]) -> None:

@@ -61,9 +61,13 @@ def _live(session: Session, work: Coroutine[None, None, int]) -> int:
     try:
         return asyncio.run(live(session, work))
     except BrokenPipeError:
-        # The interpreter flushes once more at its end; let it find somebody who listens.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + BROKEN_PIPE
+        pass
+    except BaseExceptionGroup as group:
+        if group.split(BrokenPipeError)[1] is not None:
+            raise
+    # The interpreter flushes once more at its end; let it find somebody who listens.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + BROKEN_PIPE
 
 
 async def live(session: Session, work: Coroutine[None, None, int]) -> int:
