@@ -12,7 +12,6 @@ in, and what the session itself has to tell, goes to `observe` first: a recordin
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +23,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import Capabilities
 from voicechat.earcons import Earcons
+from voicechat.epochs import Epochs, first
 from voicechat.errors import VoicechatError
 from voicechat.sessionsettings import doubts, session_settings, sound_settings
 from voicechat.sound import SoundLine, as_command, as_input
@@ -53,20 +53,6 @@ if TYPE_CHECKING:
     from voicechat.local import LocalServer
     from voicechat.providers.codec import Codec
     from voicechat.recording import Recorder
-    from voicechat.transport import Connection, DialFailed
-
-ATTEMPTS = 6
-"""Dials in a row without success until a lost session is given up."""
-
-OUTBOX = 256
-"""Commands that may wait for the socket; one more means the path is dead, so: reconnect."""
-
-LIFELESS_S = 5.0
-"""Seconds without frame or pong, while an answer is owed, after which a path is dead."""
-
-
-class _EpochOver(Exception):
-    """This connection shall end; the next one begins at once."""
 
 
 class Session:
@@ -104,17 +90,19 @@ class Session:
         self._audio: SoundLine | None = None
         self._conversation = self._new_conversation()
         self._server: LocalServer | None = None
-        self._codec: Codec | None = None
-        self._connection: Connection | None = None
-        self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
+        self._epochs = Epochs(
+            self._next_codec,
+            lambda: self._conversation.settings,
+            self._take,
+            lambda: self.floor,
+            self._set_link,
+        )
         self._runs = ToolRuns(self._tools, self._take)
         self._earcons = Earcons() if options.earcons else None
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
-        self._fresh = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
-        self._greeted = False
         self._recorder = self._record()
 
     def _record(self) -> Recorder | None:
@@ -215,7 +203,7 @@ class Session:
         self._tell(Cleared())
         self._take(ev.SpeakerChanged(self.speaker is not None))
         self._take(ev.HandsFree(before.hands_free))
-        self._fresh.set()
+        self._epochs.renew()
         self._tell_mode()
 
     def close(self) -> None:
@@ -235,39 +223,14 @@ class Session:
                 for task in (living, closing):
                     task.cancel()
         except* VoicechatError as group:
-            raise _first(group) from None
+            raise first(group) from None
         finally:
             await self._end()
 
     async def _live(self) -> None:
-        from voicechat.transport import DialFailed
-
         await self._open_sound()
         await self._find_model()
-        failures = 0
-        while True:
-            try:
-                connection = await self._dial()
-            except DialFailed as failed:
-                failures += 1
-                await self._wait_for_next(failed, failures)
-                continue
-            failures = 0
-            reason = await self._epoch(connection)
-            self._take(ev.Disconnected(reason))
-            if reason:
-                self._set_link(Link.RECONNECTING, reason)
-
-    async def _wait_for_next(self, failed: DialFailed, failures: int) -> None:
-        """Wait before the next dial, or give up by raising."""
-        from voicechat.transport import backoff
-
-        hopeful = failed.retry and (self._greeted or failed.retry_after is not None)
-        if not hopeful or failures >= ATTEMPTS:
-            raise failed
-        wait = failed.retry_after or backoff(failures - 1, random.random)
-        self._set_link(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
-        await asyncio.sleep(wait)
+        await self._epochs.run()
 
     async def _find_model(self) -> None:
         if not self._options.model:
@@ -292,67 +255,11 @@ class Session:
         url, token = await self._server.start()
         self._make_codec = partial(catalog.local_codec, url, token)
 
-    async def _dial(self) -> Connection:
-        from voicechat.transport import dial
-
+    async def _next_codec(self) -> Codec:
+        """The codec of the next connection; the embedded voice is started again if it ended."""
         if self._server is not None and not self._server.running:
             await self._start_server()
-        self._codec = self._make_codec()
-        return await dial(self._codec.endpoint())
-
-    async def _epoch(self, connection: Connection) -> str:
-        """Talk over one connection until it ends; why it ended, empty when that was wished for."""
-        from voicechat.transport import ConnectionLost
-
-        self._connection = connection
-        self._outbox = asyncio.Queue(OUTBOX)
-        self._fresh.clear()
-        why = ""
-        try:
-            assert self._codec is not None
-            await connection.send(self._codec.opening(self._conversation.settings))
-            async with asyncio.TaskGroup() as epoch:
-                epoch.create_task(self._read(connection))
-                epoch.create_task(self._write(connection))
-                epoch.create_task(self._watch(connection))
-                epoch.create_task(self._renew())
-        except* ConnectionLost as group:
-            lost = _first(group)
-            if not (isinstance(lost, ConnectionLost) and lost.retry):
-                raise lost from None
-            why = lost.message
-        except* _EpochOver:
-            why = ""
-        finally:
-            self._connection = None
-            await connection.close()
-        return why
-
-    async def _read(self, connection: Connection) -> None:
-        assert self._codec is not None
-        async for frame in connection:
-            for event in self._codec.decode(frame):
-                self._take(event)
-
-    async def _write(self, connection: Connection) -> None:
-        assert self._codec is not None
-        while True:
-            command = await self._outbox.get()
-            await connection.send(self._codec.encode(command))
-
-    async def _watch(self, connection: Connection) -> None:
-        """While an answer is owed, a path without any sign of life is given up quickly."""
-        from voicechat.transport import ConnectionLost
-
-        while True:
-            await asyncio.sleep(1)
-            owed = self.floor in {ev.Floor.THINKING, ev.Floor.SPEAKING}
-            if owed and connection.quiet_for() > LIFELESS_S:
-                raise ConnectionLost("The connection went dead during the answer.")
-
-    async def _renew(self) -> None:
-        await self._fresh.wait()
-        raise _EpochOver
+        return self._make_codec()
 
     async def _end(self) -> None:
         if self._timer is not None:
@@ -371,15 +278,11 @@ class Session:
 
     def _take(self, happening: ev.Event | ev.Input) -> None:
         """Whatever happens comes in here and is carried out at once."""
-        created = isinstance(happening, ev.SessionCreated)
-        if created:
-            self._set_link(Link.ONLINE)
         now = time.monotonic()
         self.observe(happening, now)
         for effect in self._conversation.handle(happening, now):
             self._carry_out(effect)
-        if created and not self._greeted:
-            self._greeted = True
+        if isinstance(happening, ev.SessionCreated) and self._epochs.begun == 1:
             self._play(sound.Cue("ready"))
         self._arm_timer()
 
@@ -392,7 +295,7 @@ class Session:
             return
         match effect:
             case ev.Send(command):
-                self._send(command)
+                self._epochs.send(command)
             case ev.RunTool():
                 if self._tasks is not None:
                     self._runs.start(effect, self._tasks)
@@ -400,21 +303,9 @@ class Session:
                 self._runs.stop(call_ids)
             case ev.Recycle(reason):
                 self._tell(ev.Notice(reason, ev.Level.WARNING))
-                self._fresh.set()
+                self._epochs.renew()
             case _:
                 self.listen(cast(Update, effect))
-
-    def _send(self, command: ev.Command) -> None:
-        if self._connection is None or self._codec is None:
-            return
-        if isinstance(command, ev.AppendAudio):
-            for frame in self._codec.encode(command):
-                self._connection.send_audio(frame)
-            return
-        try:
-            self._outbox.put_nowait(command)
-        except asyncio.QueueFull:
-            self._fresh.set()
 
     def _arm_timer(self) -> None:
         deadline = self._conversation.deadline
@@ -482,11 +373,3 @@ class Session:
 
 def _ignore(*_: object) -> None:
     """Nobody listens yet."""
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    """The first single exception in a group of groups."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error  # type: ignore[return-value]

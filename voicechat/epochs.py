@@ -1,0 +1,208 @@
+"""Staying connected: one epoch after another, each a socket, a codec and four tasks.
+
+    dial -> opening frames -> read, write, watch, renew -> it ends -> wait -> dial ...
+
+An epoch ends because the peer or the network ended it (dial again, with growing patience), because
+its time is nearly up (renew between turns, before the provider cuts it off), or because somebody
+wished it (a new conversation, a provider that hangs). Nothing queued for a dead epoch is sent on
+the next one: every epoch has an outbox of its own. What was said is told again by the
+conversation itself, when the new session is created.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from voicechat.core import events as ev
+from voicechat.core.settings import SessionSettings
+from voicechat.providers.codec import Codec
+from voicechat.transport import Connection, ConnectionLost, DialFailed, backoff, dial
+from voicechat.updates import Link
+
+PERSEVERANCE_S = 90.0
+"""Seconds without a connection after which a lost session is given up."""
+
+FIRST_TRIES = 3
+"""Dials until the first connection, where the provider asks to wait."""
+
+OUTBOX = 256
+"""Commands that may wait for the socket; one more means the path is dead, so: reconnect."""
+
+LIFELESS_S = 5.0
+"""Seconds without frame or pong, while an answer is owed, after which a path is dead."""
+
+RENEW_BEFORE_S = 120.0
+"""Seconds before a provider's cap at which a session may be renewed between two turns."""
+
+RENEW_AT_LAST_S = 15.0
+"""Seconds before the cap at which it is renewed whatever goes on."""
+
+_BETWEEN_TURNS = frozenset({ev.Floor.IDLE, ev.Floor.LISTENING})
+_OWED = frozenset({ev.Floor.THINKING, ev.Floor.SPEAKING})
+
+
+class _Over(Exception):
+    """This epoch shall end; the next one begins at once."""
+
+
+class Epochs:
+    """The connections of one session. `run` lives until it is cancelled or cannot go on.
+
+    make_codec  makes the codec of the next epoch, after anything that has to be done first
+    settings    what to ask for, at the moment of asking
+    take        is given every event, and `Disconnected` at the end of an epoch
+    floor       who has the floor now
+    tell        is told how things stand, with one sentence
+    """
+
+    def __init__(
+        self,
+        make_codec: Callable[[], Awaitable[Codec]],
+        settings: Callable[[], SessionSettings],
+        take: Callable[[ev.Event | ev.Disconnected], None],
+        floor: Callable[[], ev.Floor],
+        tell: Callable[[Link, str], None],
+    ) -> None:
+        self._make_codec = make_codec
+        self._settings = settings
+        self._take = take
+        self._floor = floor
+        self._tell = tell
+        self._codec: Codec | None = None
+        self._connection: Connection | None = None
+        self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
+        self._renewal = asyncio.Event()
+        self._ends_at: float | None = None
+        self._begun = 0
+
+    @property
+    def begun(self) -> int:
+        """How many sessions were created so far."""
+        return self._begun
+
+    def renew(self) -> None:
+        """End this epoch and begin the next."""
+        self._renewal.set()
+
+    def send(self, command: ev.Command) -> None:
+        """Put a command on the way, in order; without a connection it is dropped."""
+        if self._connection is None or self._codec is None:
+            return
+        if isinstance(command, ev.AppendAudio) and self._outbox.empty():
+            for frame in self._codec.encode(command):
+                self._connection.send_audio(frame)
+            return
+        try:
+            self._outbox.put_nowait(command)
+        except asyncio.QueueFull:
+            self._renewal.set()
+
+    async def run(self) -> None:
+        """Dial and talk, again and again. Raises `VoicechatError` when there is no going on."""
+        failures, lost_at = 0, time.monotonic()
+        while True:
+            try:
+                codec = await self._make_codec()
+                connection = await dial(codec.endpoint())
+            except DialFailed as failed:
+                failures += 1
+                await self._wait(failed, failures, time.monotonic() - lost_at)
+                continue
+            failures = 0
+            reason = await self._live(codec, connection)
+            lost_at = time.monotonic()
+            self._take(ev.Disconnected(reason))
+            if reason:
+                self._tell(Link.RECONNECTING, reason)
+
+    async def _wait(self, failed: DialFailed, failures: int, without_s: float) -> None:
+        """Wait before the next dial, or give up by raising."""
+        if self._begun:
+            hopeful = failed.retry and without_s < PERSEVERANCE_S
+        else:
+            hopeful = failed.retry_after is not None and failures < FIRST_TRIES
+        if not hopeful:
+            raise failed
+        wait = failed.retry_after or backoff(failures - 1, random.random)
+        self._tell(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
+        await asyncio.sleep(wait)
+
+    async def _live(self, codec: Codec, connection: Connection) -> str:
+        """Talk over one connection until it ends; why it ended, empty when that was wished for."""
+        self._codec, self._connection = codec, connection
+        self._outbox = asyncio.Queue(OUTBOX)
+        self._renewal.clear()
+        self._ends_at = None
+        why = ""
+        try:
+            await connection.send(codec.opening(self._settings()))
+            async with asyncio.TaskGroup() as epoch:
+                epoch.create_task(self._read(codec, connection))
+                epoch.create_task(self._write(codec, connection))
+                epoch.create_task(self._watch(connection))
+                epoch.create_task(self._await_renewal())
+        except* ConnectionLost as group:
+            lost = first(group)
+            if not (isinstance(lost, ConnectionLost) and lost.retry):
+                raise lost from None
+            why = lost.message
+        except* _Over:
+            why = ""
+        finally:
+            self._connection = None
+            await connection.close()
+        return why
+
+    async def _read(self, codec: Codec, connection: Connection) -> None:
+        async for frame in connection:
+            for event in codec.decode(frame):
+                self._note(event)
+                self._take(event)
+
+    async def _write(self, codec: Codec, connection: Connection) -> None:
+        while True:
+            command = await self._outbox.get()
+            await connection.send(codec.encode(command))
+
+    def _note(self, event: ev.Event) -> None:
+        match event:
+            case ev.SessionCreated(_, expires_at):
+                self._begun += 1
+                self._tell(Link.ONLINE, "" if self._begun == 1 else "Connected again.")
+                if expires_at:
+                    self._ends_in(expires_at - time.time())
+            case ev.SessionEnding(seconds):
+                self._ends_in(seconds)
+
+    def _ends_in(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+
+    async def _watch(self, connection: Connection) -> None:
+        """Once a second: is there life, and is there time?"""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._renewal.wait(), 1)
+                return
+            if self._floor() in _OWED and connection.quiet_for() > LIFELESS_S:
+                raise ConnectionLost("The connection went dead during the answer.")
+            if self._ends_at is not None:
+                left = self._ends_at - time.monotonic()
+                between = self._floor() in _BETWEEN_TURNS and left < RENEW_BEFORE_S
+                if between or left < RENEW_AT_LAST_S:
+                    raise _Over
+
+    async def _await_renewal(self) -> None:
+        await self._renewal.wait()
+        raise _Over
+
+
+def first(group: BaseExceptionGroup[Exception]) -> Exception:
+    """The first single exception in a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error  # type: ignore[return-value]
