@@ -1,0 +1,393 @@
+"""What xAI says and is told, where it differs from OpenAI."""
+
+import json
+from collections import Counter
+from typing import get_args
+
+import pytest
+import yaml
+from wire_examples import RECORDINGS, frames
+
+from voicechat.core import events as ev
+from voicechat.core.settings import (
+    AudioFormat,
+    McpServer,
+    NoiseReduction,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    ToolSpec,
+    Transcription,
+)
+from voicechat.errors import Secret
+from voicechat.providers.openai import HELD, OpenAICodec
+from voicechat.providers.openai_events import KNOWN_UNMAPPED
+from voicechat.providers.xai import TABLE, XAI
+
+WHAT_BECOMES_OF_IT = {
+    "session.created": {ev.SessionCreated},
+    "session.updated": {ev.SessionUpdated},
+    "conversation.created": {ev.Unmapped},
+    "ping": {ev.Unmapped},
+    "conversation.item.added": {ev.ItemAdded},
+    "conversation.item.deleted": {ev.ItemDeleted},
+    "conversation.item.input_audio_transcription.updated": {ev.UserTranscript},
+    "conversation.item.input_audio_transcription.completed": {ev.UserTranscript},
+    "input_audio_buffer.speech_started": {ev.SpeechStarted, ev.ResponseDone},
+    "input_audio_buffer.speech_stopped": {ev.SpeechStopped},
+    "input_audio_buffer.committed": {ev.InputCommitted},
+    "input_audio_buffer.cleared": {ev.InputCleared},
+    "input_audio_buffer.timeout_triggered": {ev.IdleTimeout},
+    "input_audio_buffer.dtmf_event_received": {ev.Unmapped},
+    "response.created": {ev.ResponseCreated},
+    "response.output_item.added": {ev.OutputItemAdded},
+    "response.output_item.done": {ev.OutputItemDone, ev.ItemAdded},
+    "response.content_part.added": {ev.Unmapped},
+    "response.content_part.done": {ev.Unmapped},
+    "response.output_audio.delta": {ev.AudioDelta},
+    "response.output_audio.done": {ev.AudioDone},
+    "response.output_audio_transcript.delta": {ev.TextDelta},
+    "response.output_audio_transcript.done": {ev.TextDone},
+    "response.text.delta": {ev.TextDelta},
+    "response.text.done": {ev.TextDone},
+    "response.function_call_arguments.delta": {ev.ToolArgumentsDelta},
+    "response.function_call_arguments.done": {ev.ToolCallReady},
+    "mcp_list_tools.in_progress": {ev.Unmapped},
+    "mcp_list_tools.completed": {ev.Unmapped},
+    "mcp_list_tools.failed": {ev.Unmapped},
+    "response.mcp_call_arguments.delta": {ev.Unmapped},
+    "response.mcp_call_arguments.done": {ev.Unmapped},
+    "response.mcp_call.in_progress": {ev.Unmapped},
+    "response.mcp_call.completed": {ev.Unmapped},
+    "response.mcp_call.failed": {ev.Unmapped},
+    "response.done": {ev.ResponseDone},
+    "error": {ev.ProviderError},
+}
+MANUAL = SessionSettings(turn_detection=None)
+HANDS_FREE = SessionSettings(turn_detection=ServerVad())
+
+
+def codec(settings: SessionSettings | None = HANDS_FREE) -> OpenAICodec:
+    made = OpenAICodec("wss://api.x.ai/v1/realtime?model=m", Secret("xai-1"), XAI)
+    if settings is not None:
+        made.encode(ev.UpdateSession(settings))
+    return made
+
+
+def decode(reader: OpenAICodec, *said: dict | str) -> list[ev.Event]:
+    texts = [one if isinstance(one, str) else json.dumps(one) for one in said]
+    return [event for text in texts for event in reader.decode(text)]
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def sent(writer: OpenAICodec, *commands: ev.Command) -> list[dict]:
+    return [json.loads(frame) for command in commands for frame in writer.encode(command)]
+
+
+def session_of(settings: SessionSettings) -> dict:
+    return sent(codec(None), ev.UpdateSession(settings))[0]["session"]
+
+
+# ------------------------------------------------------------------------------- what it says
+
+
+def test_the_table_names_every_example():
+    assert set(WHAT_BECOMES_OF_IT) == {json.loads(f)["type"] for f in frames("xai_server")}
+    assert set(WHAT_BECOMES_OF_IT) <= TABLE.keys() | KNOWN_UNMAPPED
+
+
+@pytest.mark.parametrize("wire_type", WHAT_BECOMES_OF_IT)
+def test_each_example(wire_type):
+    reader, seen = codec(), []
+    for frame in frames("xai_server"):
+        events = reader.decode(frame)
+        if json.loads(frame)["type"] == wire_type:
+            seen += events
+    assert {type(event) for event in seen} - {ev.ToolCallReady} <= WHAT_BECOMES_OF_IT[wire_type]
+    assert seen
+
+
+def test_one_spoken_turn():
+    events = decode(codec(), *frames("xai_server", "xai-turn"))
+    heard = of(ev.UserTranscript, events)
+    assert [e.final for e in heard] == [False] * 4 + [True]
+    assert all(e.replace for e in heard)
+    assert heard[-1].text == "Hello, how tall is Everest?"
+    assert [(e.role, e.done) for e in of(ev.ItemAdded, events)] == [
+        ("user", False), ("assistant", False), ("assistant", True),
+    ]  # fmt: skip
+    assert of(ev.ItemAdded, events)[-1].text == "About 8,849 metres."
+    (done,) = of(ev.ResponseDone, events)
+    assert (done.usage.total_tokens, done.usage.input_audio_tokens) == (341, 146)
+    assert done.usage.seconds == 5
+
+
+def test_seconds_are_a_running_total():
+    reader = codec()
+    over = [f for f in frames("xai_server") if json.loads(f)["type"] == "response.done"][:3]
+    done = of(ev.ResponseDone, decode(reader, *over))
+    assert [e.usage.seconds for e in done] == [5, 1, 0]
+
+
+def test_a_call_and_words_in_one_response():
+    events = decode(codec(), *frames("xai_server", "xai-tools"))
+    ready = of(ev.ToolCallReady, events)
+    first = "call-8c4f83c5-ef59-4af0-ab08-945a22451a42-0"
+    assert [e.call_id for e in ready] == [first, "call_31415927"]
+    calls = [e for e in of(ev.ItemAdded, events) if e.kind is ev.ItemKind.TOOL_CALL]
+    assert calls
+    assert {e.role for e in calls} == {""}
+
+
+def test_a_call_that_names_no_response_belongs_to_the_running_one():
+    reader = codec()
+    decode(reader, {"type": "response.created", "response": {"id": "r"}})
+    call = {"type": "response.function_call_arguments.done", "name": "look", "arguments": "{}"}
+    events = decode(reader, {**call, "call_id": "1"}, {**call, "call_id": "2"},
+                    {**call, "call_id": "1"})  # fmt: skip
+    assert [(e.response_id, e.call_id) for e in events] == [("r", "1"), ("r", "2")]
+
+
+def test_a_reply_that_never_ends_is_ended():
+    reader = codec()
+    events = decode(reader, *frames("xai_server", "xai-dropped-reply"))
+    assert [type(e).__name__ for e in events] == [
+        "SpeechStarted", "SpeechStopped", "ResponseCreated", "ResponseDone", "SpeechStarted",
+    ]  # fmt: skip
+    created, done = events[2], events[3]
+    assert (done.response_id, done.status) == (created.response_id, ev.ResponseStatus.CANCELLED)
+    assert done.reason == "turn_detected"
+    late = {"type": "response.done", "response": {"id": done.response_id, "status": "cancelled"}}
+    assert decode(reader, late) == [ev.Unmapped("response.done")]
+
+
+def test_talking_over_a_reply_of_an_earlier_turn_ends_nothing():
+    started = {"type": "input_audio_buffer.speech_started"}
+    begun = {"type": "response.created", "response": {"id": "r"}}
+    second = {**started, "item_id": "b"}
+    events = decode(codec(), {**started, "item_id": "a"}, begun, second, second)
+    assert not of(ev.ResponseDone, events)
+
+
+def test_without_turn_detection_speech_that_it_hears_means_nothing():
+    events = decode(codec(MANUAL), *frames("xai_server", "xai-push-to-talk"))
+    assert not of(ev.SpeechStarted, events)
+    assert not of(ev.SpeechStopped, events)
+    assert of(ev.InputCommitted, events)
+    assert of(ev.UserTranscript, events)[-1].text == "Say hello."
+
+
+@pytest.mark.parametrize(
+    ("message", "fatal"),
+    [
+        ("Invalid turn_detection.threshold", False),
+        ("The conversation has reached its maximum duration.", True),
+        ("Too many concurrent sessions", False),
+        ("speed must be between 0.7 and 1.5", False),
+    ],
+)
+def test_every_shape_of_error(message, fatal):
+    errors = of(ev.ProviderError, decode(codec(), *frames("xai_server", "xai-misc")))
+    assert {e.message: e.fatal for e in errors}[message] is fatal
+
+
+def test_recorded_sockets():
+    recordings = sorted(RECORDINGS.joinpath("xai_ws").glob("*.yaml"))
+    if not recordings:
+        pytest.skip("no recordings beside this checkout")
+    for recording in recordings:
+        talk = yaml.safe_load(recording.read_text("utf-8"))["interactions"]
+        reader = codec()
+        said = [one["data"] for one in talk if one["direction"] == "received"]
+        events = decode(reader, *(one for one in said if isinstance(one, dict)))
+        counts = Counter(type(event) for event in events)
+        assert counts[ev.ResponseCreated] == counts[ev.ResponseDone] > 0
+        assert counts[ev.ProviderError] == 0
+        finals = [e for e in of(ev.UserTranscript, events) if e.final]
+        assert len({e.item_id for e in finals}) == len(finals)
+        asked = [e for e in of(ev.ItemAdded, events) if e.role == "assistant" and e.done]
+        assert asked
+        theirs = [one["data"] for one in talk if one["direction"] == "sent"]
+        update = next(one["session"] for one in theirs if one["type"] == "session.update")
+        assert set(session_of(HANDS_FREE)) <= set(update) | {"tools"}
+
+
+# ------------------------------------------------------------------------------- what it is told
+
+TOOL = ToolSpec("look", "Looks.", {"type": "object", "properties": {}})
+
+
+def test_the_whole_session():
+    settings = SessionSettings(
+        instructions="Be brief.",
+        voice="ara",
+        turn_detection=ServerVad(0.85, 333, 200, 8000),
+        transcription=Transcription(language="en", keywords=("voicechat",)),
+        speed=1.1,
+        reasoning_effort="none",
+        tools=(TOOL,),
+        mcp_servers=(McpServer("docs", "https://docs.example/mcp"),),
+        input_format=AudioFormat(rate=16_000),
+        output_format=AudioFormat("pcmu", 8_000),
+    )
+    assert not codec().unsupported(settings)
+    assert session_of(settings) == {
+        "voice": "ara",
+        "instructions": "Be brief.",
+        "turn_detection": {
+            "type": "server_vad", "threshold": 0.85, "prefix_padding_ms": 333,
+            "silence_duration_ms": 200, "idle_timeout_ms": 8000,
+            "create_response": True, "interrupt_response": True,
+        },
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 16000},
+                "transcription": {
+                    "model": "grok-transcribe", "language_hint": "en", "keyterms": ["voicechat"],
+                },
+            },
+            "output": {"format": {"type": "audio/pcmu"}, "speed": 1.1},
+        },
+        "reasoning": {"effort": "none"},
+        "tools": [
+            {"type": "function", "name": "look", "description": "Looks.",
+             "parameters": {"type": "object", "properties": {}}},
+            {"type": "mcp", "server_label": "docs", "server_url": "https://docs.example/mcp",
+             "require_approval": "never"},
+        ],
+    }  # fmt: skip
+
+
+def test_the_examples_are_shaped_as_ours():
+    for frame in frames("xai_client"):
+        message = json.loads(frame)
+        if message["type"] == "session.update" and "instructions" in message["session"]:
+            known = {"resumption", *session_of(SessionSettings(
+                instructions="x", voice="ara", reasoning_effort="high"))}  # fmt: skip
+            assert set(message["session"]) <= known
+
+
+def test_every_update_says_everything():
+    first, second = sent(codec(None), ev.UpdateSession(HANDS_FREE), ev.UpdateSession(MANUAL))
+    assert second["session"] == {**first["session"], "turn_detection": None}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (SessionSettings(), "xai has no setting turn_detection semantic_vad: a silence"),
+        (SessionSettings(turn_detection=ServerVad(create_response=False)), "is answered"),
+        (SessionSettings(output="text", turn_detection=None), "output text: it always speaks"),
+        (SessionSettings(max_output_tokens=5, turn_detection=None), "max_output_tokens"),
+        (SessionSettings(noise_reduction=NoiseReduction(), turn_detection=None), "noise_reduction"),
+        (SessionSettings(reasoning_effort="low", turn_detection=None), "reasoning_effort low"),
+        (SessionSettings(transcription=Transcription(prompt="x"), turn_detection=None),
+         "transcription.prompt"),
+        (SessionSettings(input_format=AudioFormat(rate=12_345), turn_detection=None), "12345 Hz"),
+        (SessionSettings(mcp_servers=(McpServer("a", connector="b"),), turn_detection=None),
+         "only servers with a url"),
+    ],
+)  # fmt: skip
+def test_what_it_lacks_is_said(settings, sentence):
+    (said,) = codec().unsupported(settings)
+    assert said.startswith("xai has no setting ")
+    assert sentence in said
+
+
+def test_semantic_turn_detection_becomes_a_silence():
+    wanted = SessionSettings(turn_detection=SemanticVad("low", interrupt_response=False))
+    assert session_of(wanted)["turn_detection"] == {
+        "type": "server_vad", "create_response": True, "interrupt_response": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        (ev.TruncateItem("i", 5), "truncate"),
+        (ev.RetrieveItem("i"), "retrieve"),
+        (ev.ClearOutput(), "clear_output"),
+        (ev.CreateResponse(out_of_band=True), "out_of_band"),
+    ],
+)
+def test_what_it_cannot_do_is_a_flag_and_no_frame(command, flag):
+    assert not getattr(XAI.capabilities, flag)
+    assert codec().encode(command) == []
+
+
+def test_every_command_is_a_frame_or_a_flag():
+    commands = {
+        ev.UpdateSession(HANDS_FREE), ev.AppendAudio(b"\0\0"), ev.CommitAudio(), ev.ClearAudio(),
+        ev.CreateMessage("i", "user", "hi"), ev.ToolResult("c", "{}"), ev.DeleteItem("i"),
+        ev.CancelResponse("r"),
+    }  # fmt: skip
+    without = {ev.TruncateItem, ev.RetrieveItem, ev.ClearOutput, ev.CreateResponse}
+    assert {type(c) for c in commands} | without == set(get_args(ev.Command))
+    known = {json.loads(f)["type"] for f in frames("xai_client")}
+    for command in commands:
+        (message,) = sent(codec(), command)
+        assert message["type"] in known
+
+
+def test_items_and_responses():
+    (item,) = sent(codec(), ev.CreateMessage("typed_1", "user", "Hi"))
+    assert item["item"] == {
+        "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}],
+    }  # fmt: skip
+    (plain,) = sent(codec(), ev.CreateResponse(metadata={"a": "b"}))
+    assert set(plain) == {"type", "event_id"}
+    (told,) = sent(codec(), ev.CreateResponse("Short."))
+    assert told["response"] == {"instructions": "Short."}
+
+
+# ------------------------------------------------------------------------------- half duplex
+
+BEGUN = {"type": "response.created", "response": {"id": "r"}}
+OVER = {"type": "response.done", "response": {"id": "r", "status": "completed"}}
+BLOCK = ev.AppendAudio(bytes(960))
+
+
+def test_a_commit_alone_asks_for_the_reply():
+    assert XAI.capabilities.commit_starts_response
+
+
+def test_a_response_after_a_manual_turn_is_not_swallowed():
+    types = [m["type"] for m in sent(codec(MANUAL), ev.CreateResponse())]
+    assert types == ["input_audio_buffer.clear", "response.create"]
+
+
+def test_sound_waits_for_the_end_of_a_reply_and_keeps_its_order():
+    writer = codec(MANUAL)
+    decode(writer, BEGUN)
+    blocks = [ev.AppendAudio(bytes([n, 0] * 480)) for n in range(8)]
+    assert sent(writer, *blocks[:6]) == []
+    decode(writer, OVER)
+    out = sent(writer, *blocks[6:], ev.CommitAudio())
+    assert [m["type"] for m in out] == ["input_audio_buffer.append"] * 8 + [
+        "input_audio_buffer.commit"
+    ]
+    expected = [sent(codec(MANUAL), block)[0]["audio"] for block in blocks]
+    assert [m["audio"] for m in out[:-1]] == expected
+
+
+def test_with_turn_detection_sound_never_waits():
+    writer = codec()
+    decode(writer, BEGUN)
+    assert len(sent(writer, BLOCK)) == 1
+
+
+def test_sound_that_waits_is_bounded_and_can_be_thrown_away():
+    writer = codec(MANUAL)
+    decode(writer, BEGUN)
+    assert sent(writer, *[BLOCK] * 1000) == []
+    decode(writer, OVER)
+    assert len(sent(writer, ev.CommitAudio())) == HELD / 20 + 1
+    decode(writer, BEGUN)
+    sent(writer, *[BLOCK] * 5)
+    decode(writer, OVER)
+    assert [m["type"] for m in sent(writer, ev.ClearAudio(), ev.CommitAudio())] == [
+        "input_audio_buffer.clear", "input_audio_buffer.commit",
+    ]  # fmt: skip
