@@ -15,6 +15,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -37,6 +38,16 @@ app = typer.Typer(
 
 Text = str | None
 """An option with a text; None when it was not typed."""
+
+
+class WireAction(StrEnum):
+    """What `voicechat wire` does with each line."""
+
+    DECODE = "decode"
+    ENCODE = "encode"
+    SESSION = "session"
+    CONNECT = "connect"
+
 
 _CHAT_URL = typer.Option(
     metavar="URL", help="OpenAI-compatible chat endpoint that thinks for the embedded voice."
@@ -261,6 +272,34 @@ def doctor(
     found = asyncio.run(checkup.check_up(quick=quick, connect=connect))
     typer.echo(findings.as_json(found) if as_json else findings.as_text(found))
     return 0 if findings.is_usable(found) else 1
+
+
+@app.command(short_help="Translate frames of a provider, line by line, without a socket.")
+def wire(
+    action: Annotated[
+        WireAction, typer.Argument(metavar="ACTION", help="decode, encode, session or connect.")
+    ],
+    model: Annotated[str, typer.Option(metavar="PROVIDER/MODEL", help="Whose wire it is.")],
+    base_url: Annotated[Text, typer.Option(metavar="URL", help="The provider's API.")] = None,
+) -> int:
+    """Translate between a provider's frames and normalized events: JSON lines in, JSON lines out.
+
+    decode reads raw server frames and writes an array of events for each; encode reads client
+    events and writes an array of frames for each; session reads a configuration and writes the
+    wire's session object; connect reads nothing and writes the URL, the headers (keys masked)
+    and the subprotocols. State is kept across the lines of one run; a line that cannot be read
+    gives {"error": ...}.
+    """
+    from voicechat import config
+    from voicechat import wire as lines
+    from voicechat.providers import catalog
+    from voicechat.providers.normalized import Wire
+
+    options = config.load({"base_url": base_url})
+    codec = catalog.codec_of(
+        model, base_url=options.base_url, environ=options.environ, wire=options.wire
+    )
+    return lines.converse(Wire(codec), action.value, sys.stdin.buffer)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

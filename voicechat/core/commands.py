@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from voicechat.core.settings import SessionSettings
 
@@ -82,6 +83,8 @@ class CreateResponse:
     instructions: str | None = None
     out_of_band: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+    output: Literal["audio", "text"] | None = None
+    """How this one is given; None as the session says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,31 @@ def connection(
     return codec
 
 
+def codec_of(
+    model: str,
+    *,
+    base_url: str | None = None,
+    environ: Mapping[str, str | Secret],
+    wire: str | None = None,
+) -> Codec:
+    """A codec to read and write frames with, not to dial with: it is made without a key, too.
+
+    Raises `UsageError` for names and addresses that cannot be.
+    """
+    provider, name = _named(model)
+    if provider.connect is None:
+        return OpenAICodec(realtime_url(base_url or _LOCAL_URL, name), None, _LOCAL_DIALECT)
+    key, variable = key_of(provider, environ)
+    address = base_url or _address(provider, environ)
+    if provider is AZURE and not address:
+        address = "https://RESOURCE.openai.azure.com"
+    key = key or Secret("missing")
+    return provider.connect(Wanted(name, address, key, variable, wire, environ=environ))()
+
+
+_LOCAL_URL = "http://127.0.0.1:8765"
+
+
 def local_codec(url: str, token: Secret) -> Codec:
     """The codec of one connection to the embedded voice, whose address `voicechat serve` prints."""
     return OpenAICodec(url, token, _LOCAL_DIALECT)

@@ -95,7 +95,7 @@ class GatewayCodec:
         """Where and how to dial."""
         return self._endpoint
 
-    def opening(self, settings: SessionSettings) -> list[str | bytes]:
+    def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
         """The configuration: some providers say nothing before they have it."""
         return self._update(settings)
 
@@ -167,9 +167,11 @@ class GatewayCodec:
             if not told:
                 return []
             return [_text_message(told)]
-        options = said(
-            {"instructions": command.instructions, "metadata": dict(command.metadata) or None}
-        )
+        options = said({
+            "modalities": [command.output] if command.output else None,
+            "instructions": command.instructions,
+            "metadata": dict(command.metadata) or None,
+        })  # fmt: skip
         return [encode({"type": "response-create", **({"options": options} if options else {})})]
 
     def _plain(self, command: ToolResult | TruncateItem | CancelResponse) -> list[str | bytes]:

@@ -89,6 +89,8 @@ class GoogleCodec:
         )
         self.stale = False
         """True when the last settings can only hold for a new connection."""
+        self.at_once = False
+        """Every message of the person is to be answered; set it before `opening`."""
         self._model = model
         self._its = its
         self._endpoint = Endpoint(url, _shown(key) if key else {})
@@ -110,6 +112,8 @@ class GoogleCodec:
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
         """The setup, which must be the first frame; `resume` is the handle of a session before."""
         self._setup = setup(self._model, settings, resume)
+        if self.at_once:
+            self._setup.pop("historyConfig", None)
         self._resumed = bool(resume)
         self._seeding = "historyConfig" in self._setup
         self._spoken = self._setup_says_audio()
@@ -222,7 +226,7 @@ class GoogleCodec:
         frames = self._flush()
         if message.role != "user":
             return [*frames, _content(message)]
-        if self._turns.reply is not None:
+        if self._turns.reply is not None or self.at_once:
             return [*frames, *self._end_history(), self._say(message)]
         self._typed = message
         return frames

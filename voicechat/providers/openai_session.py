@@ -148,6 +148,7 @@ def _create_response(command: CreateResponse) -> Message:
         "instructions": command.instructions,
         "conversation": "none" if command.out_of_band else None,
         "metadata": metadata or None,
+        "output_modalities": [command.output] if command.output else None,
     })  # fmt: skip
     return {"response": response} if response else {}
 

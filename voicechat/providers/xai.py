@@ -226,7 +226,12 @@ def _create_message(command: CreateMessage) -> Message:
 
 
 def _create_response(command: CreateResponse) -> Message:
-    return {"response": {"instructions": command.instructions}} if command.instructions else {}
+    modalities = ["text", "audio"] if command.output == "audio" else ["text"]
+    asked = said({
+        "instructions": command.instructions,
+        "modalities": modalities if command.output else None,
+    })  # fmt: skip
+    return {"response": asked} if asked else {}
 
 
 _WRITERS: Writers = {
