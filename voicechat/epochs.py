@@ -77,6 +77,7 @@ class Epochs:
         self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
         self._renewal = asyncio.Event()
         self._ends_at: float | None = None
+        self._handle = ""
         self._begun = 0
 
     @property
@@ -84,8 +85,10 @@ class Epochs:
         """How many sessions were created so far."""
         return self._begun
 
-    def renew(self) -> None:
-        """End this epoch and begin the next."""
+    def renew(self, *, afresh: bool = False) -> None:
+        """End this epoch and begin the next; `afresh`, without anything of this one."""
+        if afresh:
+            self._handle = ""
         self._renewal.set()
 
     def send(self, command: ev.Command) -> None:
@@ -137,9 +140,9 @@ class Epochs:
         self._outbox = asyncio.Queue(OUTBOX)
         self._renewal.clear()
         self._ends_at = None
-        why = ""
+        why, begun = "", self._begun
         try:
-            await connection.send(codec.opening(self._settings()))
+            await connection.send(codec.opening(self._settings(), self._handle))
             async with asyncio.TaskGroup() as epoch:
                 epoch.create_task(self._read(codec, connection))
                 epoch.create_task(self._write(codec, connection))
@@ -154,6 +157,9 @@ class Epochs:
             why = ""
         finally:
             self._connection = None
+            if self._begun == begun:
+                # The provider would not go on with that session: ask for a new one.
+                self._handle = ""
             await connection.close()
         return why
 
@@ -175,6 +181,8 @@ class Epochs:
                 self._tell(Link.ONLINE, "" if self._begun == 1 else "Connected again.")
                 if expires_at:
                     self._ends_in(expires_at - time.time())
+            case ev.ResumptionHandle(handle):
+                self._handle = handle
             case ev.SessionEnding(seconds):
                 self._ends_in(seconds)
 

@@ -203,7 +203,7 @@ class Session:
         self._tell(Cleared())
         self._take(ev.SpeakerChanged(self.speaker is not None))
         self._take(ev.HandsFree(before.hands_free))
-        self._epochs.renew()
+        self._epochs.renew(afresh=True)
         self._tell_mode()
 
     def close(self) -> None:

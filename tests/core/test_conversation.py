@@ -410,3 +410,21 @@ def test_typing_while_the_provider_still_hears_someone_is_answered() -> None:
     stage = online()
     stage.feed(ev.SpeechStarted("u"), ev.Typed("hello"))
     assert ev.CreateResponse() in stage.sent()
+
+
+def test_what_is_said_while_reconnecting_is_sent_on_the_next_connection() -> None:
+    stage = online()
+    stage.feed(ev.Disconnected("gone"))
+    half = len(SECOND) // 2
+    for _ in range(30):
+        stage.feed(ev.MicBlock(SECOND[:half]))
+    commands = stage.sent(stage.feed(ev.SessionCreated("s2")))
+    assert isinstance(commands[-1], ev.AppendAudio)
+    assert len(commands[-1].pcm) == len(SECOND) * 10, "the last ten seconds"
+
+
+def test_a_resumed_session_is_not_told_what_it_knows() -> None:
+    stage = online(speaker=False)
+    stage.feed(ev.Typed("first"), ev.Disconnected("gone"))
+    commands = stage.sent(stage.feed(ev.SessionCreated("s", resumed=True)))
+    assert ev.CreateMessage not in {type(command) for command in commands}

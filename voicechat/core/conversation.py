@@ -34,11 +34,12 @@ from typing import Any, get_args
 
 from voicechat.core import events as ev
 from voicechat.core.calls import Calls
-from voicechat.core.items import Entry, Item, ItemStatus, Role, Transcript, Turn, Usage
+from voicechat.core.items import Item, ItemStatus, Role, Transcript, Turn, Usage
 from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
 from voicechat.core.replies import OUTCOMES, Replies
+from voicechat.core.retelling import retell
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.turns import Presence, RecentIds, ResponseSlot, SlotState, Trigger
 
@@ -140,20 +141,18 @@ class Conversation:
     def _session_created(self, event: ev.SessionCreated) -> None:
         self._outbox.online = True
         self._outbox.send(ev.UpdateSession(self.settings))
-        for entry in self.transcript.entries:
-            self._replay(entry)
+        if not event.resumed:
+            for command in retell(self.transcript):
+                self._outbox.send(command)
         self._mic.connected()
-
-    def _replay(self, entry: Entry) -> None:
-        if isinstance(entry, Item) and entry.shown.strip() and not entry.hidden:
-            self._outbox.send(ev.CreateMessage(entry.item_id, entry.role.value, entry.shown))
 
     def _disconnected(self, event: ev.Disconnected) -> None:
         self._outbox.online = False
         self._slot.reset()
         self._hung = False
         self._timers.pop("owed", None)
-        self._here.user_speaking = self._mic.talking = False
+        self._here.user_speaking = False
+        self._mic.disconnected()
         self._calls.connection_lost(self._now)
         self._replies.connection_lost()
 

@@ -6,6 +6,7 @@ said while the key is down is sent, and letting go ends the turn.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 from voicechat.core import events as ev
@@ -14,6 +15,10 @@ from voicechat.core.settings import SessionSettings, TurnDetection
 
 MIN_TALK_MS = 150.0
 """Push-to-talk shorter than this is a slip; providers refuse commits under 100 ms."""
+
+
+KEPT_MS = 10_000.0
+"""What is said while a lost connection is being restored is kept this long; the oldest goes."""
 
 
 class Microphone:
@@ -27,6 +32,9 @@ class Microphone:
         """Sound sent on this connection (with push-to-talk: in this turn)."""
         self._outbox = outbox
         self._settings = settings
+        self._keeps = False
+        self._missed: deque[bytes] = deque()
+        self._missed_ms = 0.0
 
     @property
     def settings(self) -> SessionSettings:
@@ -39,15 +47,31 @@ class Microphone:
         return self._settings.turn_detection if self.hands_free else None
 
     def connected(self) -> None:
-        """A new connection: it has heard nothing yet."""
+        """A new connection: it has heard nothing yet, but is told what was said meanwhile."""
         self.sent_ms = 0.0
         self._outbox.do(ev.CloseMic(closed=not self.hands_free))
+        missed = b"".join(self._missed)
+        self._missed.clear()
+        self._missed_ms = 0.0
+        if missed:
+            self.block(ev.MicBlock(missed))
+
+    def disconnected(self) -> None:
+        """The connection is gone: what is said from now on is kept for the next one."""
+        self.talking = False
+        self._keeps = True
 
     def block(self, event: ev.MicBlock) -> None:
         """A block of sound was captured."""
+        lasts_ms = self._settings.input_format.decoded.ms
         if self._outbox.online and (self.hands_free or self.talking):
-            self.sent_ms += self._settings.input_format.decoded.ms(len(event.pcm))
+            self.sent_ms += lasts_ms(len(event.pcm))
             self._outbox.send(ev.AppendAudio(event.pcm))
+        elif self._keeps and self.hands_free and not self._outbox.online:
+            self._missed.append(event.pcm)
+            self._missed_ms += lasts_ms(len(event.pcm))
+            while self._missed_ms > KEPT_MS:
+                self._missed_ms -= lasts_ms(len(self._missed.popleft()))
 
     def press(self) -> None:
         """Push-to-talk goes down."""

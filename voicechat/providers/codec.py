@@ -35,8 +35,11 @@ class Codec(Protocol):
         """Where and how to dial."""
         ...
 
-    def opening(self, settings: SessionSettings) -> list[str | bytes]:
-        """Frames to send as soon as the socket is open, before anything was received."""
+    def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
+        """Frames to send as soon as the socket is open, before anything was received.
+
+        `resume` is the last `ResumptionHandle` of the session to go on with, if there was one.
+        """
         ...
 
     def decode(self, frame: str | bytes) -> list[Event]:

@@ -94,7 +94,7 @@ class OpenAICodec:
         """Where and how to dial."""
         return self._endpoint
 
-    def opening(self, settings: SessionSettings) -> list[str | bytes]:
+    def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
         """Nothing: the server speaks first, then `UpdateSession` carries the settings."""
         return []
 
