@@ -162,3 +162,38 @@ def test_the_list_of_providers_is_sound():
         assert provider.name == name
         assert not provider.usual_model or provider.usual_model in provider.models
         assert (provider.connect is None) is (name == "local")
+
+
+def test_xai_by_name():
+    choice = resolve("xai", environ={"XAI_API_KEY": "xai-1"})
+    endpoint = choice.codec().endpoint()
+    assert endpoint.url == "wss://api.x.ai/v1/realtime?model=grok-voice-latest"
+    assert endpoint.headers["Authorization"].reveal() == "Bearer xai-1"
+    assert choice.codec().capabilities.commit_starts_response
+    assert "ara" in choice.voices
+
+
+@pytest.mark.parametrize(("variable", "name"), [("XAI_API_KEY", "xai/grok-voice-latest")])
+def test_the_only_key_chooses_its_provider(variable, name):
+    choice = resolve(None, environ={variable: "k-1"})
+    assert choice.name == name
+    assert f"{variable} is set" in choice.why
+
+
+def test_the_address_of_openai_is_for_openai_alone():
+    environ = {"XAI_API_KEY": "xai-1", "OPENAI_BASE_URL": "https://mine.example/v1"}
+    assert resolve("xai", environ=environ).codec().endpoint().url.startswith("wss://api.x.ai/")
+    ours = resolve("openai", environ=environ).codec().endpoint()
+    assert ours.url.startswith("wss://mine.example/v1/realtime")
+    assert ours.headers == {}
+
+
+def test_a_server_that_wants_the_old_wire():
+    choice = resolve("openai/m", base_url="https://old.example/v1", environ=WITH_KEY, wire="beta")
+    assert choice.codec().endpoint().headers["OpenAI-Beta"].reveal() == "realtime=v1"
+    assert "OpenAI-Beta" not in resolve("openai/m", environ=WITH_KEY).codec().endpoint().headers
+
+
+def test_a_session_that_only_writes_down():
+    choice = resolve("openai/m", environ=WITH_KEY, purpose="transcription")
+    assert choice.codec().endpoint().url == "wss://api.openai.com/v1/realtime?intent=transcription"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -11,14 +12,20 @@ from pydantic import BaseModel, TypeAdapter
 from voicechat.core import events as ev
 from voicechat.core.settings import (
     AudioFormat,
+    McpChoice,
+    McpServer,
     NoiseReduction,
+    RetentionRatio,
     SemanticVad,
     ServerVad,
     SessionSettings,
+    StoredPrompt,
     ToolSpec,
+    Tracing,
     Transcription,
 )
 from voicechat.errors import Secret
+from voicechat.providers.codec import unsupported
 from voicechat.providers.openai import OpenAICodec
 
 PUBLISHED = TypeAdapter(RealtimeClientEvent)
@@ -36,8 +43,37 @@ FULL = SessionSettings(
 )
 PLAIN = SessionSettings()
 
+EVERYTHING = SessionSettings(
+    voice="voice_custom",
+    transcription=Transcription(languages=("en", "de"), keywords=("voicechat",)),
+    noise_reduction=NoiseReduction("far_field", 1.5),
+    input_format=AudioFormat("pcmu", 8_000),
+    output_format=AudioFormat("pcma", 8_000),
+    tools=FULL.tools,
+    mcp_servers=(
+        McpServer("docs", "https://docs.example/mcp", authorization="t-1", allowed_tools=("a",)),
+        McpServer("mail", connector="connector_gmail", description="Mail"),
+    ),
+    tool_choice=McpChoice("docs", "a"),
+    parallel_tool_calls=False,
+    reasoning_effort="low",
+    tracing=Tracing("talk", "group", {"k": "v"}),
+    truncation=RetentionRatio(0.7, 8000),
+    prompt=StoredPrompt("pmpt_1", "2", {"city": "Oslo"}),
+    include=("item.input_audio_transcription.logprobs",),
+)
+WRITTEN_DOWN = SessionSettings(
+    purpose="transcription",
+    turn_detection=ServerVad(),
+    transcription=Transcription("gpt-realtime-whisper", delay="low"),
+    include=("item.input_audio_transcription.logprobs",),
+)
+
 COMMANDS = {
-    "session.update": [ev.UpdateSession(FULL), ev.UpdateSession(PLAIN)],
+    "session.update": [
+        *map(ev.UpdateSession, (FULL, PLAIN, EVERYTHING, WRITTEN_DOWN)),
+        ev.UpdateSession(SessionSettings(tracing="auto", truncation="disabled")),
+    ],
     "input_audio_buffer.append": [ev.AppendAudio(b"\x01\x02")],
     "input_audio_buffer.commit": [ev.CommitAudio()],
     "input_audio_buffer.clear": [ev.ClearAudio()],
@@ -250,3 +286,96 @@ def test_half_characters_never_reach_the_wire():
     tool = ToolSpec("t", "d", {"enum": ["\udc00"]})
     (frame,) = codec().encode(ev.UpdateSession(SessionSettings(tools=(tool,))))
     assert json.loads(frame)["session"]["tools"][0]["parameters"] == {"enum": ["\ufffd"]}
+
+
+# ------------------------------------------------------------------------------- settings
+
+
+def test_every_other_setting_reaches_the_wire():
+    session = session_of(EVERYTHING)
+    heard, spoken = session["audio"]["input"], session["audio"]["output"]
+    assert heard == {
+        "format": {"type": "audio/pcmu"},
+        "transcription": {
+            "model": "gpt-transcribe", "languages": ["en", "de"], "keywords": ["voicechat"],
+        },
+        "turn_detection": {
+            "type": "semantic_vad", "eagerness": "auto",
+            "create_response": True, "interrupt_response": True,
+        },
+        "noise_reduction": {"type": "far_field", "strength": 1.5},
+    }  # fmt: skip
+    assert spoken == {"format": {"type": "audio/pcma"}, "voice": {"id": "voice_custom"}}
+    assert session["tools"][1:] == [
+        {"type": "mcp", "server_label": "docs", "server_url": "https://docs.example/mcp",
+         "authorization": "t-1", "allowed_tools": ["a"], "require_approval": "never"},
+        {"type": "mcp", "server_label": "mail", "connector_id": "connector_gmail",
+         "server_description": "Mail", "require_approval": "never"},
+    ]  # fmt: skip
+    rest = {name: session[name] for name in session.keys() - {"audio", "tools"}}
+    assert rest == {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "tool_choice": {"type": "mcp", "server_label": "docs", "name": "a"},
+        "parallel_tool_calls": False,
+        "reasoning": {"effort": "low"},
+        "tracing": {"workflow_name": "talk", "group_id": "group", "metadata": {"k": "v"}},
+        "truncation": {"type": "retention_ratio", "retention_ratio": 0.7,
+                       "token_limits": {"post_instructions": 8000}},
+        "prompt": {"id": "pmpt_1", "version": "2", "variables": {"city": "Oslo"}},
+        "include": ["item.input_audio_transcription.logprobs"],
+    }  # fmt: skip
+    assert not codec().unsupported(EVERYTHING)
+
+
+def test_a_session_that_only_writes_down_is_another_type():
+    assert session_of(replace(WRITTEN_DOWN, voice="marin", instructions="x")) == {
+        "type": "transcription",
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24000},
+                "transcription": {"model": "gpt-realtime-whisper", "delay": "low"},
+                "turn_detection": None,
+            }
+        },
+        "include": ["item.input_audio_transcription.logprobs"],
+    }
+
+
+def test_secrets_of_mcp_servers_do_not_show():
+    assert "t-1" not in repr(EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (SessionSettings(temperature=0.7), "temperature"),
+        (SessionSettings(reasoning_effort="none"), "reasoning_effort none"),
+        (SessionSettings(transcription=Transcription("whisper-1", languages=("a", "b"))),
+         "transcription.languages with whisper-1"),
+        (SessionSettings(transcription=Transcription("whisper-1", keywords=("a",))),
+         "transcription.keywords with whisper-1"),
+        (SessionSettings(transcription=Transcription("gpt-realtime-whisper", prompt="a")),
+         "transcription.prompt with gpt-realtime-whisper"),
+        (SessionSettings(transcription=Transcription(delay="low")), "transcription.delay"),
+        (WRITTEN_DOWN, "turn_detection with gpt-realtime-whisper"),
+        (SessionSettings(input_format=AudioFormat(rate=16_000)), "input_format of 16000 Hz"),
+        (SessionSettings(output_format=AudioFormat("pcma")), "output_format of 24000 Hz"),
+    ],
+)  # fmt: skip
+def test_what_the_wire_lacks_is_said(settings, name):
+    (sentence,) = codec().unsupported(settings)
+    assert sentence.startswith(f"openai has no setting {name}")
+    assert unsupported(codec(), settings) == [sentence]
+
+
+@pytest.mark.parametrize("settings", [FULL, PLAIN, EVERYTHING])
+def test_what_the_wire_has_needs_no_word(settings):
+    assert codec().unsupported(settings) == []
+
+
+def test_a_codec_that_cannot_tell_carries_everything():
+    class Quiet:
+        """A codec of old."""
+
+    assert unsupported(Quiet(), SessionSettings(temperature=1)) == []

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from wire_examples import frames
 
 from voicechat.core import events as ev
-from voicechat.providers.openai import OpenAICodec
+from voicechat.providers.openai import GENERAL, OpenAICodec
 from voicechat.providers.openai_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.openai_frames import Frame
+from voicechat.providers.xai import XAI
 
 EVENTS = get_args(ev.Event)
-EXAMPLES = frames("openai_ga_server") + frames("openai_beta_server")
+EXAMPLES = frames("openai_ga_server") + frames("openai_beta_server") + frames("xai_server")
+DIALECTS = {"general": GENERAL, "xai": XAI}
 
 anything = st.recursive(
     st.none()
@@ -42,8 +44,8 @@ some_frame = st.fixed_dictionaries(
 )
 
 
-def codec() -> OpenAICodec:
-    return OpenAICodec("wss://example.invalid")
+def codec(dialect: str = "general") -> OpenAICodec:
+    return OpenAICodec("wss://example.invalid", dialect=DIALECTS[dialect])
 
 
 def texts(value: object) -> Iterator[str]:
@@ -73,9 +75,10 @@ def check(reader: OpenAICodec, frame: str | bytes) -> None:
             assert len(event.pcm) % 2 == 0
 
 
-@given(st.lists(some_frame, max_size=5))
-def test_any_fields_in_known_frames(said):
-    reader = codec()
+@pytest.mark.parametrize("dialect", DIALECTS)
+@given(said=st.lists(some_frame, max_size=5))
+def test_any_fields_in_known_frames(dialect, said):
+    reader = codec(dialect)
     for frame in said:
         check(reader, json.dumps(frame))
 
@@ -113,10 +116,11 @@ def mutate(choose: random.Random, frame: str) -> str | bytes:
     return json.dumps(message)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_broken_examples(seed):
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_broken_examples(seed, dialect):
     choose = random.Random(seed)
-    reader = codec()
+    reader = codec(dialect)
     for _ in range(5_000):
         check(reader, mutate(choose, choose.choice(EXAMPLES)))
     assert len(reader._memory.items) <= 512
@@ -129,6 +133,7 @@ def test_each_field_missing_or_wrong(frame):
         rest = {other: value for other, value in message.items() if other != name}
         check(codec(), json.dumps(rest))
         for wrong in (None, 0, "", [], {}, True, [None], {"type": {}}):
+            check(codec("xai"), json.dumps({**rest, name: wrong}))
             check(codec(), json.dumps({**rest, name: wrong}))
 
 

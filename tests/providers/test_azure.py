@@ -1,0 +1,101 @@
+"""Azure's endpoints: addresses, keys and which wire is spoken there."""
+
+import json
+from collections import Counter
+
+import pytest
+import yaml
+from wire_examples import RECORDINGS
+
+from voicechat.core import events as ev
+from voicechat.core.settings import ServerVad, SessionSettings, Transcription
+from voicechat.errors import KeyMissing, UsageError
+from voicechat.providers.catalog import resolve
+
+KEY = {"AZURE_OPENAI_API_KEY": "az-1"}
+HOST = "https://res.openai.azure.com"
+
+
+def endpoint(address, wire=None, **environ):
+    choice = resolve(
+        "azure/mine", environ={**KEY, "AZURE_OPENAI_ENDPOINT": address, **environ}, wire=wire
+    )
+    return choice.codec().endpoint()
+
+
+@pytest.mark.parametrize(
+    ("address", "wire", "url"),
+    [
+        (HOST, None, "wss://res.openai.azure.com/openai/v1/realtime?model=mine"),
+        (f"{HOST}/", None, "wss://res.openai.azure.com/openai/v1/realtime?model=mine"),
+        (f"{HOST}/openai/v1", "ga", "wss://res.openai.azure.com/openai/v1/realtime?model=mine"),
+        (HOST, "beta", ("wss://res.openai.azure.com/openai/realtime"
+         "?api-version=2025-04-01-preview&deployment=mine")),
+        (f"{HOST}/openai/realtime?api-version=2024-10-01-preview&deployment=x", None,
+         ("wss://res.openai.azure.com/openai/realtime"
+         "?api-version=2024-10-01-preview&deployment=mine")),
+        ("https://res.services.ai.azure.com/voice-live", None,
+         "wss://res.services.ai.azure.com/voice-live/realtime?api-version=2025-10-01&model=mine"),
+        ("https://res.services.ai.azure.com", "voice-live",
+         "wss://res.services.ai.azure.com/voice-live/realtime?api-version=2025-10-01&model=mine"),
+    ],
+)  # fmt: skip
+def test_addresses(address, wire, url):
+    assert endpoint(address, wire).url == url
+
+
+def test_the_version_of_the_environment_counts_on_the_preview_alone():
+    version = {"OPENAI_API_VERSION": "2025-01-01-preview"}
+    assert "api-version=2025-01-01-preview" in endpoint(HOST, "beta", **version).url
+    assert "api-version" not in endpoint(HOST, **version).url
+
+
+@pytest.mark.parametrize(("wire", "beta"), [("ga", False), ("beta", True), ("voice-live", False)])
+@pytest.mark.parametrize("is_entra", [False, True])
+def test_the_key_is_in_one_header_and_the_beta_s_only_where_it_is_wanted(wire, beta, is_entra):
+    token = {"AZURE_OPENAI_API_KEY": "", "AZURE_OPENAI_AD_TOKEN": "e-1"} if is_entra else {}
+    headers = endpoint(HOST, wire, **token).headers
+    shown = {name: value.reveal() for name, value in headers.items()}
+    expected = {"Authorization": "Bearer e-1"} if is_entra else {"api-key": "az-1"}
+    assert shown == {**expected, **({"OpenAI-Beta": "realtime=v1"} if beta else {})}
+
+
+def test_what_is_missing_is_said():
+    with pytest.raises(UsageError, match="AZURE_OPENAI_ENDPOINT"):
+        resolve("azure/mine", environ=KEY)
+    with pytest.raises(UsageError, match="name of your deployment"):
+        resolve("azure", environ=KEY)
+    with pytest.raises(KeyMissing, match="AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN"):
+        resolve("azure/mine", environ={"AZURE_OPENAI_ENDPOINT": HOST})
+    with pytest.raises(UsageError, match="unencrypted"):
+        endpoint("http://res.openai.azure.com")
+    with pytest.raises(UsageError, match="no wire"):
+        endpoint(HOST, "newest")
+
+
+def test_a_transcription_session_names_no_model():
+    choice = resolve(
+        "azure/mine", environ={**KEY, "AZURE_OPENAI_ENDPOINT": HOST}, purpose="transcription"
+    )
+    url = choice.codec().endpoint().url
+    assert url == "wss://res.openai.azure.com/openai/v1/realtime?intent=transcription"
+
+
+def test_a_recorded_socket():
+    recordings = list(RECORDINGS.joinpath("azure_ws").glob("*.yaml"))
+    if not recordings:
+        pytest.skip("no recordings beside this checkout")
+    talk = yaml.safe_load(recordings[0].read_text("utf-8"))["interactions"]
+    codec = resolve("azure/mine", environ={**KEY, "AZURE_OPENAI_ENDPOINT": HOST}).codec()
+    settings = SessionSettings(
+        instructions="Answer in two or three words.",
+        turn_detection=ServerVad(),
+        transcription=Transcription("gpt-realtime-whisper"),
+    )
+    (update,) = codec.encode(ev.UpdateSession(settings))
+    theirs = next(one["data"]["session"] for one in talk if one["direction"] == "sent")
+    assert {**json.loads(update)["session"], "tools": None} == {**theirs, "tools": None}
+    received = [json.dumps(one["data"]) for one in talk if one["direction"] == "received"]
+    kinds = Counter(type(e) for frame in received for e in codec.decode(frame))
+    assert kinds[ev.ResponseCreated] == kinds[ev.ResponseDone] == 1
+    assert kinds[ev.ProviderError] == 0
