@@ -19,3 +19,11 @@ def lines(name: str) -> tuple[tuple[str, str], ...]:
 def frames(name: str, scenario: str | None = None) -> list[str]:
     """The frames of one scenario, or of all of them."""
     return [frame for found, frame in lines(name) if scenario in {None, found}]
+
+
+@cache
+def example(scenario: str, kind: str) -> dict:
+    """The first HTTP body of this scenario and kind in `wire/rest.jsonl`."""
+    text = Path(__file__).with_name("wire").joinpath("rest.jsonl").read_text("utf-8")
+    found = [json.loads(line) for line in text.splitlines()]
+    return next(x["raw"] for x in found if (x["scenario"], x["type"]) == (scenario, kind))

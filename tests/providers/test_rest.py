@@ -1,0 +1,139 @@
+"""What each provider is asked for a token, and what its answer means."""
+
+import json
+
+import pytest
+from wire_examples import example
+
+from voicechat.errors import Secret, UsageError
+from voicechat.providers.rest import MINTS, Ask, mint_request, read_error, read_token
+
+NOW = 1_794_643_200.0
+OPENAI = "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1"
+
+
+def ask(model="gpt-realtime-2.1", socket=OPENAI, **more) -> Ask:
+    return Ask(model, Secret("sk-test"), socket, now=NOW, **more)
+
+
+def shown(headers) -> dict:
+    return {name: value.reveal() for name, value in headers.items()}
+
+
+def test_openai_is_asked_as_in_the_example():
+    request = mint_request("openai", ask(seconds=600, voice="marin"))
+    assert request.url == "https://api.openai.com/v1/realtime/client_secrets"
+    assert shown(request.headers) == {
+        "Authorization": "Bearer sk-test", "Content-Type": "application/json",
+    }  # fmt: skip
+    expected = example("openai-client-secret", "openai_client_secret_request")
+    assert json.loads(request.body) == expected
+    assert request.body == json.dumps(expected, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    ("provider", "given", "url", "header", "body"),
+    [
+        ("azure", ask("mine", "wss://r.openai.azure.com/openai/v1/realtime?model=mine"),
+         "https://r.openai.azure.com/openai/v1/realtime/client_secrets", "api-key",
+         {"expires_after": {"anchor": "created_at", "seconds": 600},
+          "session": {"type": "realtime", "model": "mine"}}),
+        ("xai", ask("grok", "wss://api.x.ai/v1/realtime?model=grok", seconds=90),
+         "https://api.x.ai/v1/realtime/client_secrets", "Authorization",
+         {"expires_after": {"seconds": 90}}),
+        ("google", ask("gemini-3.8-live", ""),
+         "https://generativelanguage.googleapis.com/v1alpha/auth_tokens", "x-goog-api-key",
+         {"uses": 1, "expireTime": "2026-11-14T08:31:00Z",
+          "newSessionExpireTime": "2026-11-14T08:01:00Z",
+          "bidiGenerateContentSetup": {"model": "models/gemini-3.8-live"}}),
+        ("gateway", ask("openai/gpt-realtime-2.1", "", seconds=60),
+         "https://ai-gateway.vercel.sh/v1/realtime/client-secrets", "Authorization",
+         {"model": "openai/gpt-realtime-2.1", "expiresIn": 60}),
+    ],
+)  # fmt: skip
+def test_how_the_others_are_asked(provider, given, url, header, body):
+    request = mint_request(provider, given)
+    assert (request.url, json.loads(request.body)) == (url, body)
+    assert set(request.headers) == {"Content-Type", header}
+    assert "sk-test" in request.headers[header].reveal()
+    assert "sk-test" not in repr(request)
+    assert "sk-test" not in request.url
+
+
+def test_an_entra_token_is_shown_as_one():
+    given = ask("mine", "wss://r.openai.azure.com/openai/v1/realtime", is_entra=True)
+    assert shown(mint_request("azure", given).headers)["Authorization"] == "Bearer sk-test"
+
+
+@pytest.mark.parametrize(
+    ("provider", "seconds"), [("openai", 9), ("openai", 7201), ("gateway", 301), ("xai", 0)]
+)
+def test_times_that_cannot_be(provider, seconds):
+    with pytest.raises(UsageError, match=f"not {seconds}"):
+        mint_request(provider, ask(seconds=seconds))
+
+
+def test_who_gives_none():
+    with pytest.raises(UsageError, match="openai"):
+        mint_request("local", ask())
+    with pytest.raises(UsageError, match="today's Azure"):
+        mint_request("azure", ask("m", "wss://r.openai.azure.com/openai/realtime?api-version=1"))
+
+
+@pytest.mark.parametrize(
+    ("provider", "scenario", "kind", "value", "expires"),
+    [
+        ("openai", "openai-client-secret", "openai_client_secret_response",
+         "ek_3Bv8c1GUf42gtaYbqHwt6oQvQkdC3G0W", 1794643800),
+        ("azure", "openai-client-secret", "openai_client_secret_response",
+         "ek_3Bv8c1GUf42gtaYbqHwt6oQvQkdC3G0W", 1794643800),
+        ("xai", "xai-client-secret", "xai_client_secret",
+         "xai-realtime-client-secret-VEfENMcsrQU9n849z4vbtAXAbYGlPLCQr0hizJDJ", 1794643800),
+        ("google", "gemini-token", "gemini_auth_token",
+         "auth_tokens/zw5reb5tnyfuyzhryf5n9bunbeteasio8zmduahl", None),
+        ("gateway", "gateway-client-secret", "gateway_client_secret",
+         "vcst_ekvqjq9Lua9rQYer5NHVldRR7sVVr3gwxEAWaxH5", 1794643260),
+    ],
+)  # fmt: skip
+def test_what_is_answered(provider, scenario, kind, value, expires):
+    body = json.dumps(example(scenario, kind)).encode()
+    token = read_token(provider, ask(), body)
+    assert token is not None
+    assert (token.value.reveal(), token.expires_at) == (value, expires)
+    assert value not in repr(token)
+
+
+def test_the_address_that_a_token_opens():
+    answer = json.dumps({"value": "t"}).encode()
+    gateway = read_token("gateway", ask("openai/gpt-realtime-2.1", ""), answer)
+    assert gateway.url == (
+        "wss://ai-gateway.vercel.sh/v4/ai/realtime-model?ai-model-id=openai%2Fgpt-realtime-2.1"
+    )
+    google = read_token("google", ask("g", ""), b'{"name":"auth_tokens/a","expireTime":"x"}')
+    assert google.url.endswith("v1alpha.GenerativeService.BidiGenerateContentConstrained")
+    assert google.url.startswith("wss://generativelanguage.googleapis.com/ws/")
+    assert read_token("openai", ask(), answer).url == OPENAI
+    timed = b'{"name":"auth_tokens/a","expireTime":"2026-11-14T08:31:00Z"}'
+    assert read_token("google", ask("g", ""), timed).expires_at == NOW + 1860
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"value": 3}', b"\xff", b'{"value": ""}'])
+def test_an_answer_without_a_token(body):
+    assert all(read_token(provider, ask(), body) is None for provider in MINTS)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": {"message": "No.", "type": "t", "code": None}}, "No."),
+        ({"error": "speed must be lower"}, "speed must be lower"),
+        ({"code": "invalid-argument", "error": "file is required"}, "file is required"),
+        ({"error": {"code": 400, "message": "Bad.", "status": "INVALID"}}, "Bad."),
+        ({"error": {"code": "DeploymentNotFound"}}, "DeploymentNotFound"),
+        ({"message": "Nope \u001b[2J"}, "Nope \ufffd[2J"),
+        ({}, ""),
+        ([], ""),
+    ],
+)
+def test_errors_of_every_shape(body, said):
+    assert read_error(json.dumps(body).encode()) == said
