@@ -57,3 +57,36 @@ def test_held_sound_that_nobody_decides_about_plays_on() -> None:
     run(barge, "v" * 9)
     steps = run(barge, "." * 600, at=0.1)
     assert [step for _, step in steps] == [Step.RESTORE]
+
+
+def hint(barge: BargeIn, seems: str, sure: str, at: float) -> list[tuple[int, Step]]:
+    """Feed what the quick and the sure ear say, letter by letter."""
+    steps = []
+    for index, (quick, certain) in enumerate(zip(seems, sure, strict=True)):
+        now = at + index * 0.01
+        step = barge.frame(certain == "v", True, True, now, seems=quick == "v")
+        if step is not None:
+            steps.append((index, step))
+    return steps
+
+
+def test_the_quick_ear_lowers_and_the_sure_one_holds() -> None:
+    steps = hint(BargeIn("normal"), "v" * 20, "." * 8 + "v" * 12, at=0.0)
+    assert steps == [(3, Step.LOWER), (16, Step.HOLD)]
+
+
+def test_the_quick_ear_alone_never_holds_and_is_then_not_believed_for_a_while() -> None:
+    barge = BargeIn("normal")
+    steps = hint(barge, "v" * 60 + "." * 30, "." * 90, at=0.0)
+    assert [step for _, step in steps] == [Step.LOWER, Step.RESTORE]
+    assert hint(barge, "v" * 30, "." * 30, at=5.0) == []
+    assert hint(barge, "v" * 9, "v" * 9, at=6.0) == [(3, Step.LOWER), (8, Step.HOLD)]
+
+
+def test_a_quick_ear_that_often_errs_is_believed_seldom() -> None:
+    barge = BargeIn("normal")
+    lowered = 0
+    for tenth in range(0, 3_000, 10):
+        steps = hint(barge, "v" * 10 + "." * 30, "." * 40, at=tenth / 10)
+        lowered += sum(step is Step.LOWER for _, step in steps)
+    assert lowered <= 3

@@ -73,8 +73,9 @@ class Listener:
             self.reference.write(far[at : at + STEP], now)
             self.microphone.write(near[at : at + STEP], now)
             self.hearing.listen_to_speaker(self.reference)
-            for voiced in self.hearing.frames(self.microphone):
-                step = self.barge.frame(voiced, True, self.hearing.converged, now)
+            for voice in self.hearing.frames(self.microphone):
+                converged = self.hearing.converged
+                step = self.barge.frame(voice.sure, True, converged, now, voice.seems)
                 if step is not None:
                     self.steps.append((now, step))
             self.out += [np.frombuffer(b.pcm, np.int16) for b in self.hearing.blocks(now)]
@@ -126,8 +127,10 @@ def test_the_person_over_the_assistant_is_heard_soon(gain_db: float) -> None:
     held = []
     original = listener.barge.frame
 
-    def frame(voiced: bool, sounding: bool, converged: bool, now: float) -> Step | None:
-        step = original(voiced, sounding, converged, now)
+    def frame(
+        voiced: bool, sounding: bool, converged: bool, now: float, seems: bool = False
+    ) -> Step | None:
+        step = original(voiced, sounding, converged, now, seems)
         if step is Step.HOLD:
             held.append(now)
             listener.barge.decided(false_alarm=False, now=now)

@@ -3,6 +3,7 @@
     idle ──suspect──► lowered ──confirm──► held ──Stop / Resume──► talking ──silence──► idle
                          └───silence──► idle (a false alarm: loudness comes back)
 
+A suspicion may come from a quick ear that errs now and then; only the sure one confirms.
 Pure: 10 ms verdicts and the clock go in, steps come out.
 """
 
@@ -34,6 +35,9 @@ _FALSE_ALARM_FRAMES: Final = 20
 _SILENCE_FRAMES: Final = 40
 _REST_S: Final = 1.0
 """After a false alarm nothing is suspected for this long."""
+_DISTRUST_S: Final = 15.0
+_MOST_DISTRUST_S: Final = 600.0
+"""After its false alarm the quick ear is not believed for so long; each time eight times longer."""
 _UNANSWERED_S: Final = 5.0
 """Held sound that nobody decides about plays on after this."""
 
@@ -45,20 +49,30 @@ class BargeIn:
         self.enabled = sensitivity != "off"
         self._votes = VOTES["normal" if sensitivity == "off" else sensitivity]
         self._heard = SpeechVotes()
+        self._seemed = SpeechVotes()
         self._state = _State.IDLE
         self._since = 0.0
         self._rest_until = 0.0
+        self._hasty = False
+        self._distrust_s = _DISTRUST_S
+        self._distrust_until = 0.0
 
     @property
     def above_floor_db(self) -> float:
         """How far above the room's noise a voice must be."""
         return self._votes.above_floor_db
 
-    def frame(self, voiced: bool, sounding: bool, converged: bool, now: float) -> Step | None:
-        """Weigh 10 ms. `sounding`: the assistant is heard; `converged`: no echo is left."""
+    def frame(
+        self, voiced: bool, sounding: bool, converged: bool, now: float, seems: bool = False
+    ) -> Step | None:
+        """Weigh 10 ms. `sounding`: the assistant is heard; `converged`: no echo is left.
+
+        `seems`: the quick ear's word for `voiced`.
+        """
         if not self.enabled:
             return None
         self._heard.add(voiced)
+        self._seemed.add(seems)
         match self._state:
             case _State.IDLE:
                 return self._idle(sounding, converged, now)
@@ -74,13 +88,19 @@ class BargeIn:
         if false_alarm:
             self._rest_until = now + _REST_S
             self._heard.forget()
+            self._seemed.forget()
         if self._state in (_State.HELD, _State.LOWERED):
             self._state = _State.IDLE if false_alarm else _State.TALKING
 
     def _idle(self, sounding: bool, converged: bool, now: float) -> Step | None:
         votes = self._votes if converged else CAREFUL
-        if not sounding or now < self._rest_until or not self._heard.at_least(votes.suspect):
+        if not sounding or now < self._rest_until:
             return None
+        sure = self._heard.at_least(votes.suspect)
+        believed = converged and now >= self._distrust_until
+        if not sure and not (believed and self._seemed.at_least(votes.suspect)):
+            return None
+        self._hasty = not sure
         self._state = _State.LOWERED
         return Step.LOWER
 
@@ -89,9 +109,14 @@ class BargeIn:
         if self._heard.at_least(votes.confirm):
             self._state = _State.HELD
             self._since = now
+            self._distrust_s = _DISTRUST_S
             return Step.HOLD
-        if self._heard.silent_for(_FALSE_ALARM_FRAMES):
+        silent = self._heard.silent_for(_FALSE_ALARM_FRAMES)
+        if silent and self._seemed.silent_for(_FALSE_ALARM_FRAMES):
             self._state = _State.IDLE
+            if self._hasty:
+                self._distrust_until = now + self._distrust_s
+                self._distrust_s = min(_MOST_DISTRUST_S, 8 * self._distrust_s)
             return Step.RESTORE
         return None
 

@@ -17,7 +17,7 @@ from typing import Final
 from voicechat.audio import cues, devices
 from voicechat.audio.bargein import BargeIn, Step
 from voicechat.audio.card import PACES, Card, Surgery
-from voicechat.audio.hearing import Hearing
+from voicechat.audio.hearing import Hearing, Voice
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -183,18 +183,19 @@ class Engine:
         microphone = self._card.microphone
         if microphone is None:
             return
-        for voiced in self._hearing.frames(microphone.ring):
-            self._weigh(voiced, now)
+        for voice in self._hearing.frames(microphone.ring):
+            self._weigh(voice, now)
         last_at = microphone.ring.last_at - microphone.ring.available / microphone.rate
         for block in self._hearing.blocks(last_at):
             for captured in self._hearing.deliver(block):
                 self._emit(captured)
 
-    def _weigh(self, voiced: bool, now: float) -> None:
+    def _weigh(self, voice: Voice, now: float) -> None:
         if not self._hearing.canceller.full_duplex:
             return
         sounding = self._playback.sounding
-        step = self._barge.frame(voiced, sounding, self._hearing.converged, now)
+        converged = self._hearing.converged
+        step = self._barge.frame(voice.sure, sounding, converged, now, voice.seems)
         match step:
             case Step.LOWER:
                 self._playback.duck(True)

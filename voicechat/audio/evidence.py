@@ -78,6 +78,11 @@ class WhenNeeded:
         self._inner = inner
         self._evidence = Evidence()
 
+    @property
+    def aside(self) -> bool:
+        """Whether there is nothing to cancel, as far as is known."""
+        return self._evidence.dry
+
     def process(self, near: Samples, far: Samples) -> Samples:
         """The microphone's frame, without the speaker's sound if there is any of it."""
         cleaned = self._inner.process(near, far)

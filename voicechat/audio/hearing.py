@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,13 +16,23 @@ from voicechat.audio.buffers import CaptureRing
 from voicechat.audio.dsp import Resampler, Samples, dbfs, peak_dbfs
 from voicechat.audio.echo import FRAME, Convergence, canceller
 from voicechat.audio.evidence import WhenNeeded
+from voicechat.audio.linear import Onset
 from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
 from voicechat.audio.vad import RATE, VoiceGate
 
 _PREROLL_MS: Final = 300
 _FAR_MOST: Final = 40 * FRAME
-_FAR_TRIM: Final = 3 * FRAME
+_FAR_TRIM: Final = 4 * FRAME
+_FAR_CUSHION: Final = FRAME * 3 // 2
+"""So much of the speaker's sound waits, that the canceller's delay stays what it is."""
 _TRIM_EVERY: Final = 100
+
+
+class Voice(NamedTuple):
+    """Whether the person speaks in 10 ms: for certain, or as it seems a little sooner."""
+
+    sure: bool
+    seems: bool
 
 
 class _Line:
@@ -30,6 +40,10 @@ class _Line:
 
     def __init__(self) -> None:
         self._rest: Samples = np.empty(0, np.int16)
+
+    def lead(self, frames: int) -> None:
+        """Put silence before what waits."""
+        self._rest = np.concatenate((np.zeros(frames, np.int16), self._rest))
 
     def __len__(self) -> int:
         return len(self._rest)
@@ -49,7 +63,7 @@ class _FarEnd:
     """The speaker's sound beside the microphone's, frame for frame.
 
     Kept in order and never skipped while it sounds, so that the canceller sees one constant
-    delay; a surplus from clocks or stalls is cut out, of silence if it is small.
+    delay; a surplus from clocks or stalls is cut out.
     """
 
     def __init__(self) -> None:
@@ -70,8 +84,8 @@ class _FarEnd:
         if frame is None:
             return self._nothing
         if self._count >= _TRIM_EVERY:
-            if self._least > (_FAR_TRIM if frame.any() else FRAME):
-                self._line.take(self._least - FRAME // 2)
+            if self._least > _FAR_TRIM:
+                self._line.take(self._least - _FAR_CUSHION)
             self._least, self._count = _FAR_MOST, 0
         return frame
 
@@ -80,7 +94,10 @@ class _FarEnd:
 
         Sound that stands here too late would be cancelled after its echo, which is impossible.
         """
-        self._line.take(max(0, len(self._line) - near - FRAME))
+        surplus = len(self._line) - near - _FAR_CUSHION
+        if surplus < 0:
+            self._line.lead(-surplus)
+        self._line.take(max(0, surplus))
         self._least, self._count = _FAR_MOST, 0
 
 
@@ -103,7 +120,9 @@ class Hearing:
         """The devices run at these rates now; the canceller learns anew."""
         best = canceller(self._wanted)
         self._joined = False
-        self.canceller = WhenNeeded(best) if self._wanted and best.full_duplex else best
+        self._needed = WhenNeeded(best) if self._wanted and best.full_duplex else None
+        self.canceller = self._needed or best
+        self._onset = Onset()
         self.convergence = Convergence()
         self._near_rate = Resampler(microphone_rate, RATE)
         self._far_rate = Resampler(speaker_rate, RATE)
@@ -115,6 +134,7 @@ class Hearing:
     def rejoin(self) -> None:
         """The streams were opened anew: they did not begin at the same time."""
         self._joined = False
+        self._onset = Onset()
 
     def door(self, command: Mute | CloseMic) -> None:
         """Silence instead of sound, or nothing at all."""
@@ -135,7 +155,7 @@ class Hearing:
             self.far_peak = max(peak_dbfs(played), self.far_peak - 1)
             self._far.put(self._far_rate.convert(played))
 
-    def frames(self, microphone: CaptureRing) -> Iterator[bool]:
+    def frames(self, microphone: CaptureRing) -> Iterator[Voice]:
         """Work off the microphone's ring; for each 10 ms whether the person's voice is in them."""
         while (taken := microphone.read(self._near_step)) is not None:
             self._near.put(self._near_rate.convert(taken))
@@ -143,9 +163,10 @@ class Hearing:
             self._joined = True
             self._far.join(len(self._near))
         while (near := self._near.take(FRAME)) is not None:
-            cleaned = self._clean(near)
+            far = self._far.next()
+            cleaned = self._clean(near, far)
             self._ready.put(self._out.convert(cleaned))
-            yield self._gate.voiced(cleaned) and not self.muted and not self.closed
+            yield self._judge(near, far, cleaned)
 
     def blocks(self, last_at: float) -> Iterator[Captured]:
         """The finished blocks; `last_at` is when the newest sample of the ring was taken."""
@@ -162,8 +183,15 @@ class Hearing:
             yield self._preroll.popleft()
         yield captured
 
-    def _clean(self, near: Samples) -> Samples:
-        far = self._far.next()
+    def _judge(self, near: Samples, far: Samples, cleaned: Samples) -> Voice:
+        sure = self._gate.voiced(cleaned)
+        seems = sure
+        if self._needed is not None and not self._needed.aside:
+            seems = self._onset.voiced(near, far, cleaned)
+        ear = not self.muted and not self.closed
+        return Voice(sure and ear, seems and ear)
+
+    def _clean(self, near: Samples, far: Samples) -> Samples:
         cleaned = self.canceller.process(near, far)
         self.convergence.observe(near, far, cleaned)
         if self.muted:
