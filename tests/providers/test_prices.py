@@ -1,0 +1,86 @@
+"""What a conversation is estimated to cost."""
+
+import re
+from functools import reduce
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicechat.core.items import Usage
+from voicechat.providers.catalog import PROVIDERS
+from voicechat.providers.prices import PRICES, Price, estimate, price_of
+
+FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5)
+tokens = st.integers(0, 10**6)
+
+
+def test_each_kind_has_its_price():
+    million = 10**6
+    assert estimate(Usage(input_tokens=million, input_text_tokens=million), FULL) == 4
+    assert estimate(Usage(input_tokens=million, input_audio_tokens=million), FULL) == 32
+    assert estimate(Usage(input_tokens=million, input_image_tokens=million), FULL) == 5
+    assert estimate(Usage(output_tokens=million, output_text_tokens=million), FULL) == 16
+    assert estimate(Usage(output_tokens=million, output_audio_tokens=million), FULL) == 64
+    assert estimate(Usage(), FULL) == 0
+
+
+def test_tokens_of_no_known_kind_count_as_text():
+    assert estimate(Usage(input_tokens=10**6), FULL) == 4
+    assert estimate(Usage(output_tokens=10**6), FULL) == 16
+
+
+def test_what_is_remembered_costs_less():
+    heard = Usage(input_tokens=1000, input_audio_tokens=1000, cached_tokens=600,
+                  cached_audio_tokens=600)  # fmt: skip
+    assert estimate(heard, FULL) == pytest.approx((400 * 32 + 600 * 0.4) / 1e6)
+    mixed = Usage(input_tokens=1000, input_text_tokens=250, input_audio_tokens=750,
+                  cached_tokens=400)  # fmt: skip
+    expected = (150 * 4 + 100 * 0.4 + 450 * 32 + 300 * 0.4) / 1e6
+    assert estimate(mixed, FULL) == pytest.approx(expected)
+    assert estimate(heard, Price(audio_in=32)) == pytest.approx(1000 * 32 / 1e6)
+
+
+def test_a_recorded_response():
+    usage = Usage(199, 143, 56, 119, 24, 0, 64, 14, 42, cached_text_tokens=64)
+    expected = (55 * 4 + 64 * 0.4 + 24 * 32 + 14 * 16 + 42 * 64) / 1e6
+    assert estimate(usage, FULL) == pytest.approx(expected)
+
+
+def test_time_is_billed_by_the_minute():
+    assert estimate(Usage(seconds=90), Price(minute=0.08)) == pytest.approx(0.12)
+    per_response = [Usage(seconds=s) for s in (5, 1, 0)]
+    total = reduce(Usage.__add__, per_response)
+    assert estimate(total, Price(minute=0.6)) == pytest.approx(0.06)
+
+
+@given(st.builds(Usage, *[tokens] * 9, st.floats(0, 1e6), tokens, tokens))
+def test_no_usage_costs_less_than_nothing(usage):
+    assert estimate(usage, FULL) >= 0
+
+
+@given(tokens, tokens)
+def test_two_halves_cost_what_the_whole_costs(first, second):
+    a, b = Usage(input_tokens=first), Usage(input_tokens=second)
+    assert estimate(a + b, FULL) == pytest.approx(estimate(a, FULL) + estimate(b, FULL))
+
+
+def test_the_table():
+    for model, price in PRICES.items():
+        provider, _, name = model.partition("/")
+        assert name in PROVIDERS[provider].models
+        assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)
+        assert price.dated or price == Price()
+
+
+def test_own_prices_come_first():
+    own = {"openai/gpt-realtime": Price(text_in=1), "azure/mine": Price(text_in=2)}
+    assert price_of("openai/gpt-realtime", own).text_in == 1
+    assert price_of("openai/gpt-realtime").text_in == 4
+    assert price_of("azure/mine", own).text_in == 2
+    assert price_of("azure/mine") is None
+
+
+def test_a_dated_model_costs_what_the_model_costs():
+    assert price_of("openai/gpt-realtime-2025-08-28") == price_of("openai/gpt-realtime")
+    assert price_of("openai/gpt-realtime-2000") is None
