@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from voicechat import moments, tracks
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
-from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import SessionSettings
 from voicechat.moments import Named
+from voicechat.outlook import Outlook
 from voicechat.updates import (
     Cleared,
     LevelsChanged,
@@ -50,7 +50,7 @@ _TOLD = frozenset(
 """Effects that are news for a screen; the others would have moved a provider or the sound."""
 
 
-class Replay:
+class Replay(Outlook):
     """A recorded session that happens again. Use it where a `Session` is shown.
 
     Raises `UsageError` when the folder holds no recording that can be read. `speed` is within
@@ -109,36 +109,6 @@ class Replay:
     def with_sound(self) -> bool:
         """Whether the recorded session had microphone and speaker."""
         return self._heading.with_sound
-
-    @property
-    def transcript(self) -> Transcript:
-        """The conversation as it stood at `position`."""
-        return self._conversation.transcript
-
-    @property
-    def floor(self) -> ev.Floor:
-        """Who had the floor."""
-        return self._conversation.floor
-
-    @property
-    def hands_free(self) -> bool:
-        """Whether turns ended by themselves."""
-        return self._conversation.hands_free
-
-    @property
-    def talking(self) -> bool:
-        """Whether push-to-talk was down."""
-        return self._conversation.talking
-
-    @property
-    def latency_ms(self) -> float | None:
-        """The last turn's wait, as it was."""
-        return self._conversation.latency_ms
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used so far."""
-        return self._conversation.usage
 
     @property
     def length(self) -> float:

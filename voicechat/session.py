@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, cast
 from voicechat.audio import messages as sound
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
-from voicechat.core.items import Transcript, Usage
 from voicechat.core.settings import Capabilities
 from voicechat.earcons import Earcons
 from voicechat.epochs import Epochs, first
 from voicechat.errors import VoicechatError
+from voicechat.outlook import Outlook
 from voicechat.sessionsettings import doubts, session_settings, sound_settings
 from voicechat.sound import SoundLine, as_command, as_input
 from voicechat.updates import (
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from voicechat.recording import Recorder
 
 
-class Session:
+class Session(Outlook):
     """One conversation of the person with a model.
 
     Raises `UsageError` or `KeyMissing` when the options name no model that can be had.
@@ -128,36 +128,6 @@ class Session:
     def with_sound(self) -> bool:
         """Whether this session was asked to open microphone and speaker."""
         return self._options.with_sound
-
-    @property
-    def transcript(self) -> Transcript:
-        """The conversation so far; read only."""
-        return self._conversation.transcript
-
-    @property
-    def floor(self) -> ev.Floor:
-        """Who has the floor."""
-        return self._conversation.floor
-
-    @property
-    def hands_free(self) -> bool:
-        """Whether turns end by themselves; otherwise by `talk`."""
-        return self._conversation.hands_free
-
-    @property
-    def talking(self) -> bool:
-        """Whether push-to-talk is down."""
-        return self._conversation.talking
-
-    @property
-    def latency_ms(self) -> float | None:
-        """The last turn's wait, from its end to the first sound or text."""
-        return self._conversation.latency_ms
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used so far."""
-        return self._conversation.usage
 
     # ----------------------------------------------------------------- what the person does
 

@@ -1,0 +1,43 @@
+"""What can be read of a conversation that is going on, live or from a recording."""
+
+from __future__ import annotations
+
+from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.items import Transcript, Usage
+
+
+class Outlook:
+    """The readable side of whoever owns a conversation. The owner sets `_conversation`."""
+
+    _conversation: Conversation
+
+    @property
+    def transcript(self) -> Transcript:
+        """The conversation so far; read only."""
+        return self._conversation.transcript
+
+    @property
+    def floor(self) -> ev.Floor:
+        """Who has the floor."""
+        return self._conversation.floor
+
+    @property
+    def hands_free(self) -> bool:
+        """Whether turns end by themselves; otherwise by push-to-talk."""
+        return self._conversation.hands_free
+
+    @property
+    def talking(self) -> bool:
+        """Whether push-to-talk is down."""
+        return self._conversation.talking
+
+    @property
+    def latency_ms(self) -> float | None:
+        """The last turn's wait, from its end to the first sound or text."""
+        return self._conversation.latency_ms
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used so far."""
+        return self._conversation.usage
