@@ -25,7 +25,7 @@ from voicechat.core.settings import (
     Transcription,
 )
 from voicechat.errors import Secret
-from voicechat.providers.codec import unsupported
+from voicechat.providers.codec import later, unsupported
 from voicechat.providers.openai import OpenAICodec
 
 PUBLISHED = TypeAdapter(RealtimeClientEvent)
@@ -379,3 +379,32 @@ def test_a_codec_that_cannot_tell_carries_everything():
         """A codec of old."""
 
     assert unsupported(Quiet(), SessionSettings(temperature=1)) == []
+
+
+# ------------------------------------------------------------------------------- later
+
+SOUND = '{"type":"response.output_audio.delta","item_id":"i","delta":"AAAA"}'
+
+
+def test_a_voice_can_change_until_it_was_heard():
+    writer = codec()
+    marin, cedar = SessionSettings(voice="marin"), SessionSettings(voice="cedar", speed=1.1)
+    writer.encode(ev.UpdateSession(marin))
+    assert writer.later(cedar) == []
+    writer.decode(SOUND)
+    assert writer.later(cedar) == ["voice will only change with the next session."]
+    assert later(writer, cedar) == writer.later(cedar)
+    (frame,) = writer.encode(ev.UpdateSession(cedar))
+    assert json.loads(frame)["session"]["audio"] == {"output": {"speed": 1.1}}
+    assert later(codec(), cedar) == []
+
+
+def test_tracing_and_purpose_stay():
+    writer = codec()
+    writer.encode(ev.UpdateSession(SessionSettings()))
+    assert writer.later(SessionSettings(tracing="auto")) == []
+    writer.encode(ev.UpdateSession(SessionSettings(tracing="auto")))
+    (said,) = writer.later(SessionSettings())
+    assert said.startswith("tracing ")
+    (said,) = writer.later(SessionSettings(tracing="auto", purpose="transcription"))
+    assert said.startswith("purpose ")

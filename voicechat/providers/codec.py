@@ -20,7 +20,7 @@ class Endpoint:
     subprotocols: Sequence[str] = ()
 
 
-__all__ = ["Capabilities", "Codec", "Critical", "Endpoint", "unsupported"]
+__all__ = ["Capabilities", "Codec", "Critical", "Endpoint", "Lasting", "later", "unsupported"]
 
 
 class Codec(Protocol):
@@ -66,3 +66,20 @@ def unsupported(codec: Codec, settings: SessionSettings) -> list[str]:
     A codec that cannot say it is taken to carry everything.
     """
     return codec.unsupported(settings) if isinstance(codec, Critical) else []
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A codec that can say which settings a running session keeps as they are."""
+
+    def later(self, settings: SessionSettings) -> list[str]:
+        """A sentence for each setting that will only hold for the next session."""
+        ...
+
+
+def later(codec: Codec, settings: SessionSettings) -> list[str]:
+    """What to tell the person before a running session is asked for these settings.
+
+    A codec that cannot say it is taken to change everything at once.
+    """
+    return codec.later(settings) if isinstance(codec, Lasting) else []

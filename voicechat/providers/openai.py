@@ -9,7 +9,7 @@ from __future__ import annotations
 from binascii import b2a_base64
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
@@ -65,6 +65,9 @@ class Dialect:
     """How the key is shown to the server."""
     writers: Writers = field(default_factory=lambda: WRITERS, repr=False)
     table: Mapping[str, Reader] = field(default_factory=lambda: TABLE, repr=False)
+    fixed: tuple[str, ...] = ("purpose", "tracing", "voice")
+    """Settings that a running session keeps: a purpose always, tracing once it is on, a voice once
+    it has been heard."""
     half_duplex: bool = False
     """Without turn detection, sound sent during a reply would break it off."""
     clears_first: bool = False
@@ -86,6 +89,7 @@ class OpenAICodec:
         self._memory = Memory()
         self._input = SessionSettings().input_format
         self._session: Message = {}
+        self._settings: SessionSettings | None = None
         self._numbers: Iterator[int] = count(1)
         self._held: deque[str] = deque()
         self._held_ms = 0.0
@@ -110,6 +114,26 @@ class OpenAICodec:
     def unsupported(self, settings: SessionSettings) -> list[str]:
         """A sentence for each of these settings that this provider lacks."""
         return self._dialect.unsupported(self._dialect.name, settings)
+
+    def later(self, settings: SessionSettings) -> list[str]:
+        """A sentence for each of these settings that will only hold for the next session."""
+        return [f"{name} will only change with the next session." for name in self._kept(settings)]
+
+    def _kept(self, settings: SessionSettings) -> dict[str, object]:
+        """The fields that the running session keeps against these settings, as they are now."""
+        before = self._settings
+        if before is None:
+            return {}
+        is_fixed = {
+            "purpose": True,
+            "tracing": before.tracing is not None,
+            "voice": self._memory.spoke,
+        }
+        return {
+            name: getattr(before, name)
+            for name in self._dialect.fixed
+            if is_fixed[name] and getattr(before, name) != getattr(settings, name)
+        }
 
     def encode(self, command: Command) -> list[str | bytes]:
         """The frames that carry out the command: none if the wire has no such command.
@@ -177,6 +201,9 @@ class OpenAICodec:
         return released
 
     def _update(self, settings: SessionSettings) -> Message:
+        # One setting that cannot change any more would make the server refuse all of them.
+        settings = replace(settings, **self._kept(settings))  # type: ignore[arg-type]
+        self._settings = settings
         before, self._session = self._session, self._dialect.session(settings)
         self._input = settings.input_format
         self._memory.output = settings.output_format.encoding

@@ -68,6 +68,8 @@ class Memory:
 
     output: str = "pcm16"
     """Encoding of the sound that comes in: pcm16, pcmu or pcma."""
+    spoke: bool = False
+    """Sound of the model has come."""
     running: str = ""
     """The response of the conversation that runs now; empty if none does."""
     manual: bool = False

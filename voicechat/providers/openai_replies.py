@@ -121,6 +121,7 @@ def audio_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
     if pcm is None:
         yield Unmapped(words(frame.type))
         return
+    memory.spoke = True
     if memory.output == "pcm16":
         pcm = memory.item(item_id).samples.setdefault(part, Samples()).piece(pcm)
     else:

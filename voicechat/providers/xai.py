@@ -259,6 +259,7 @@ XAI = Dialect(
     unsupported=unsupported,
     writers={name: _WRITERS[name] for name in _WRITERS if name not in _UNKNOWN},
     table=TABLE,
+    fixed=("purpose",),
     half_duplex=True,
     clears_first=True,
 )
