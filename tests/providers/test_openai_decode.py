@@ -409,6 +409,7 @@ HEARD = "conversation.item.input_audio_transcription"
 
 def test_interim_words_are_not_final():
     said = [
+        {"type": f"{HEARD}.completed", "item_id": "u", "transcript": "w", "status": "interim"},
         {"type": f"{HEARD}.updated", "item_id": "u", "transcript": "what"},
         {
             "type": f"{HEARD}.completed",
@@ -426,7 +427,7 @@ def test_interim_words_are_not_final():
         {"type": f"{HEARD}.failed", "item_id": "u", "error": {"message": "too late"}},
     ]
     assert [(e.text, e.final, e.replace) for e in decode(*said)] == [
-        ("what", False, True), ("wha", False, True), ("What?", True, True),
+        ("w", False, True), ("what", False, True), ("wha", False, True), ("What?", True, True),
     ]  # fmt: skip
 
 

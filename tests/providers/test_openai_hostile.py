@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from wire_examples import frames
 
 from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.settings import SessionSettings
 from voicechat.providers.openai import GENERAL, OpenAICodec
 from voicechat.providers.openai_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.openai_frames import Frame
@@ -192,3 +194,26 @@ def test_memory_of_items_is_bounded():
         reader.decode(json.dumps({**sound, "content_index": number}))
     assert len(reader._memory.items) == 512
     assert all(len(item.samples) <= 16 for item in reader._memory.items.values())
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_after_broken_examples_the_next_turn_can_be_taken(dialect):
+    choose = random.Random(7)
+    for _ in range(20):
+        reader = codec(dialect)
+        talk = Conversation(SessionSettings(), reader.capabilities)
+        now = 0.0
+        talk.handle(ev.SessionCreated(), now)
+        for _ in range(300):
+            now += 0.1
+            for event in reader.decode(mutate(choose, choose.choice(EXAMPLES))):
+                for effect in talk.handle(event, now):
+                    if isinstance(effect, ev.Send):
+                        reader.encode(effect.command)
+            if talk.deadline is not None and talk.deadline <= now:
+                talk.handle(ev.Tick(), now)
+        talk.handle(ev.Disconnected("over"), now)
+        talk.handle(ev.SessionCreated(), now)
+        asked = talk.handle(ev.Typed("hello"), now)
+        assert any(isinstance(e, ev.Send) and isinstance(e.command, ev.CreateResponse)
+                   for e in asked)  # fmt: skip

@@ -149,7 +149,7 @@ def _heard_so_far(memory: Memory, frame: Frame) -> Iterable[Event]:
 
 
 def _heard(memory: Memory, frame: Frame) -> Iterable[Event]:
-    if frame.status == "in_progress":
+    if frame.status not in (None, "completed"):
         yield from _heard_so_far(memory, frame)
     else:
         yield from _heard_finally(memory, frame, words(frame.transcript), None)

@@ -1,0 +1,240 @@
+"""Whole conversations between the core, the codec and a server with all of xAI's ways."""
+
+import json
+from base64 import b64encode
+from itertools import count
+
+from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.items import Item, ToolCall, ToolState
+from voicechat.core.settings import ServerVad, SessionSettings
+from voicechat.providers.openai import OpenAICodec
+from voicechat.providers.xai import XAI
+
+SPEECH = b64encode(bytes(4_800)).decode()
+
+
+class Grok:
+    """xAI's side: replies to a commit without being asked, drops replies, never says item.done."""
+
+    def __init__(self, *, loses_first_reply: bool = False) -> None:
+        self.heard: list[str] = []
+        """Types of all frames but sound."""
+        self.blocks = 0
+        self.tools: list[list[str]] = []
+        """Calls that the next replies make."""
+        self.running: str | None = None
+        self.broken_off = 0
+        self.billed = 0
+        self._manual = True
+        self._fresh = False
+        self._loses = loses_first_reply
+        self._ids = count(1)
+
+    def greeting(self) -> list[dict]:
+        """What it says when somebody connects."""
+        return [
+            {"type": "session.created", "session": {"id": "s", "turn_detection": {"type": None}}},
+            {"type": "conversation.created", "conversation": {"id": "c"}},
+            {"type": "ping", "timestamp": 1},
+        ]
+
+    def receive(self, frame: str) -> list[dict]:
+        """Its answers to a frame."""
+        message = json.loads(frame)
+        kind = message["type"]
+        if kind == "input_audio_buffer.append":
+            return self._listen()
+        self.heard.append(kind)
+        match kind:
+            case "session.update":
+                self._manual = message["session"]["turn_detection"] is None
+                return [{"type": "session.updated", "session": {"output_audio_format": "?"}}]
+            case "input_audio_buffer.commit" if self._manual:
+                item = {"item_id": f"u{next(self._ids)}"}
+                said = {**item, "status": "completed", "transcript": "By hand."}
+                return [
+                    {"type": "input_audio_buffer.committed", **item},
+                    {"type": f"{_HEARD}.completed", **said},
+                    *self.reply("You spoke."),
+                ]
+            case "input_audio_buffer.clear":
+                self._fresh = True
+                return [{"type": "input_audio_buffer.cleared"}]
+            case "conversation.item.create":
+                self._fresh = True
+                item = {"id": str(next(self._ids)), "status": "completed", **message["item"]}
+                return [{"type": "conversation.item.added", "item": item}]
+            case "response.create":
+                return self.reply("You asked.") if self._fresh else []
+            case "response.cancel":
+                return self.end("cancelled") if self.running else []
+        return []
+
+    def _listen(self) -> list[dict]:
+        self.blocks += 1
+        if self._manual and self.running:
+            self.broken_off += 1
+            self.running = None
+        return []
+
+    def spoken(self, item_id: str, text: str) -> list[dict]:
+        """The person speaks a whole turn, with turn detection on."""
+        item = {"item_id": item_id}
+        started = {"type": "input_audio_buffer.speech_started", **item, "audio_start_ms": 100}
+        stopped = {"type": "input_audio_buffer.speech_stopped", **item, "audio_end_ms": 900}
+        out = [started, {"type": f"{_HEARD}.updated", **item, "transcript": text[:3]},
+               {"type": f"{_HEARD}.completed", **item, "transcript": text[:3],
+                "status": "in_progress"}, stopped]  # fmt: skip
+        if self._loses:
+            self._loses = False
+            self.running = None
+            begun = {"type": "response.created", "response": {"id": f"r{next(self._ids)}"}}
+            out += [begun, started, stopped]
+        final = {"type": f"{_HEARD}.completed", **item, "transcript": text, "status": "completed"}
+        committed = {"type": "input_audio_buffer.committed", **item}
+        return [*out, committed, final, *self.reply(f"You said {text}")]
+
+    def reply(self, text: str) -> list[dict]:
+        """A reply up to its end; calls come with a preamble."""
+        self.running, self._fresh = f"r{next(self._ids)}", False
+        item = {"id": f"a{next(self._ids)}", "type": "message", "role": "assistant"}
+        at = {"response_id": self.running, "item_id": item["id"]}
+        calls = self.tools.pop(0) if self.tools else []
+        out = [
+            {"type": "response.created", "response": {"id": self.running, "usage": {}}},
+            {"type": "response.output_item.added", "response_id": self.running, "item": item},
+            {"type": "conversation.item.added", "item": {**item, "status": "in_progress"}},
+            {"type": "response.output_audio.delta", **at, "delta": SPEECH},
+            {"type": "response.output_audio_transcript.delta", **at, "delta": text},
+            {"type": "response.output_audio_transcript.done", **at, "transcript": text},
+            {"type": "response.content_part.done", **at},
+            {"type": "response.output_audio.done", **at},
+            {"type": "response.output_item.done", "response_id": self.running, "item": item},
+        ]
+        for name in calls:
+            call_id = f"call-{next(self._ids)}-0"
+            call = {"id": f"f{call_id}", "type": "function_call", "role": "user", "name": name,
+                    "call_id": call_id, "arguments": "{}"}  # fmt: skip
+            done = {"response_id": self.running, "item_id": call["id"], "call_id": call_id}
+            out += [
+                {"type": "response.output_item.added", **done, "item": {**call, "arguments": ""}},
+                {"type": "response.function_call_arguments.delta", **done, "delta": "{}"},
+                {"type": "response.function_call_arguments.done", **done, "name": name,
+                 "arguments": "{}"},
+                {"type": "response.output_item.done", **done, "item": call},
+            ]  # fmt: skip
+        return out + self.end("completed")
+
+    def end(self, status: str) -> list[dict]:
+        """The end of the running reply; the seconds are a running total."""
+        self.billed += 2
+        response = {"id": self.running, "status": status, "status_details": "unimplemented"}
+        self.running = None
+        usage = {"total_tokens": 10, "billable_audio_seconds": self.billed}
+        return [{"type": "response.done", "response": {**response, "usage": {}}, "usage": usage}]
+
+
+_HEARD = "conversation.item.input_audio_transcription"
+
+
+class Talk:
+    """A conversation with Grok; what it says is heard at once, tools answer at once."""
+
+    def __init__(self, grok: Grok, *, hands_free: bool = True) -> None:
+        self.grok, self.ran, self.now = grok, [], 0.0
+        settings = SessionSettings(turn_detection=ServerVad())
+        self.core = Conversation(settings, XAI.capabilities, hands_free=hands_free)
+        self.codec = OpenAICodec("wss://example.invalid", dialect=XAI)
+        self.arrive(grok.greeting())
+
+    def arrive(self, said: list[dict]) -> None:
+        """Frames of the server."""
+        for message in said:
+            for event in self.codec.decode(json.dumps(message)):
+                self.take(event)
+
+    def take(self, *happenings: ev.Event | ev.Input) -> None:
+        """Anything that happens, and all that follows from it."""
+        for happening in happenings:
+            self.now += 0.02
+            for effect in self.core.handle(happening, self.now):
+                self._carry_out(effect)
+
+    def _carry_out(self, effect: ev.Effect) -> None:
+        match effect:
+            case ev.Send(command):
+                for frame in self.codec.encode(command):
+                    self.arrive(self.grok.receive(frame))
+            case ev.EndItem(item_id):
+                self.take(ev.PlaybackStarted(item_id), ev.PlaybackFinished(item_id))
+            case ev.RunTool():
+                self.ran.append(effect.name)
+                self.take(ev.ToolFinished(effect.call_id, "4 degrees", False))
+
+    @property
+    def lines(self) -> list[str]:
+        """The transcript."""
+        return [
+            f"{entry.role.value}: {entry.shown}" if isinstance(entry, Item) else entry.name
+            for entry in self.core.transcript.entries
+        ]
+
+
+def test_typed_spoken_and_tools():
+    grok = Grok()
+    talk = Talk(grok)
+    talk.take(ev.Typed("Hello"))
+    grok.tools = [["weather"], ["left", "right"]]
+    talk.arrive(grok.spoken("u", "how warm is it"))
+    assert talk.lines == [
+        "user: Hello", "assistant: You asked.", "user: how warm is it",
+        "assistant: You said how warm is it", "weather",
+        "assistant: You asked.", "left", "right", "assistant: You asked.",
+    ]  # fmt: skip
+    assert talk.ran == ["weather", "left", "right"]
+    assert grok.heard.count("response.create") == 3
+    calls = [e for e in talk.core.transcript.entries if isinstance(e, ToolCall)]
+    assert {call.state for call in calls} == {ToolState.DONE}
+    assert talk.core.usage.seconds == grok.billed == 8
+    assert talk.core.floor is ev.Floor.LISTENING
+
+
+def test_a_turn_by_hand_is_answered_once():
+    grok = Grok()
+    talk = Talk(grok, hands_free=False)
+    block = ev.MicBlock(bytes(960))
+    talk.take(ev.Talk(True), *[block] * 20, ev.Talk(False))
+    assert talk.lines == ["user: By hand.", "assistant: You spoke."]
+    assert "response.create" not in grok.heard
+    assert (grok.blocks, grok.broken_off) == (20, 0)
+    talk.take(ev.Typed("And now?"))
+    assert talk.lines[2:] == ["user: And now?", "assistant: You asked."]
+
+
+def test_a_tool_after_a_turn_by_hand():
+    grok = Grok()
+    grok.tools = [["weather"]]
+    talk = Talk(grok, hands_free=False)
+    talk.take(ev.Talk(True), *[ev.MicBlock(bytes(960))] * 20, ev.Talk(False))
+    assert talk.lines[1:] == ["assistant: You spoke.", "weather", "assistant: You asked."]
+
+
+def test_a_lost_reply_hangs_nothing():
+    grok = Grok(loses_first_reply=True)
+    talk = Talk(grok)
+    talk.arrive(grok.spoken("u", "and one more thing"))
+    assert talk.lines == ["user: and one more thing", "assistant: You said and one more thing"]
+    assert talk.core.floor is ev.Floor.LISTENING
+
+
+def test_pressing_the_key_during_a_reply_never_breaks_it_off():
+    grok = Grok()
+    talk = Talk(grok, hands_free=False)
+    begun = grok.reply("A long story")[:5]
+    talk.arrive(begun)
+    grok.running = begun[0]["response"]["id"]
+    talk.take(ev.Talk(True), *[ev.MicBlock(bytes(960))] * 20, ev.Talk(False))
+    assert grok.broken_off == 0
+    assert grok.heard.count("response.cancel") == 1
+    assert (grok.blocks, talk.lines[-1]) == (20, "assistant: You spoke.")
