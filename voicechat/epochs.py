@@ -96,8 +96,9 @@ class Epochs:
         if self._connection is None or self._codec is None:
             return
         if isinstance(command, ev.AppendAudio) and self._outbox.empty():
-            for frame in self._codec.encode(command):
-                self._connection.send_audio(frame)
+            frames = self._codec.encode(command)
+            for frame in frames:
+                self._connection.send_audio(frame, keep=frame is not frames[-1])
             return
         try:
             self._outbox.put_nowait(command)

@@ -122,15 +122,19 @@ class Connection:
             raise self._lose(self._peer.stalled())
         written.result()
 
-    def send_audio(self, frame: str | bytes) -> None:
-        """Queue a block of sound without waiting. Where too much waits already, the oldest goes."""
+    def send_audio(self, frame: str | bytes, *, keep: bool = False) -> None:
+        """Queue a block of sound without waiting. Where too much waits already, the oldest goes.
+
+        `keep` is for a frame without which the sound behind it means nothing: it is not dropped.
+        """
         if self._lost is not None:
             self.dropped_audio += 1
             return
         entry = _Entry(frame)
         self._queue.append(entry)
-        self._sound.append(entry)
-        self._sound_size += len(frame)
+        if not keep:
+            self._sound.append(entry)
+            self._sound_size += len(frame)
         while self._sound_size > SOUND_QUEUED and len(self._sound) > 1:
             self._leave_out(self._sound.popleft())
         self._wake.set()

@@ -131,13 +131,17 @@ def read(memory: Memory, text: str | bytes) -> list[Event]:
 
 
 def _created(memory: Memory, frame: Message) -> Iterator[Event]:
-    if not memory.created:
-        memory.created = True
-        yield SessionCreated(words(frame.get("sessionId")))
+    if memory.created:
+        yield Unmapped(words(frame.get("type")))
+        return
+    memory.created = True
+    yield SessionCreated(words(frame.get("sessionId")))
 
 
 def _updated(memory: Memory, frame: Message) -> Iterator[Event]:
-    yield from _created(memory, frame)
+    """Where no session was created before, it is now."""
+    if not memory.created:
+        yield from _created(memory, frame)
     yield SessionUpdated()
 
 

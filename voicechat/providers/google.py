@@ -41,6 +41,7 @@ from voicechat.providers.google_setup import (
     setup,
     traits,
     unsupported,
+    update,
 )
 from voicechat.providers.google_turns import Turns
 from voicechat.providers.wire import encode
@@ -176,13 +177,13 @@ class GoogleCodec:
         now = {name: value for name, value in fixed(asked).items() if name not in lasting}
         before = {n: value for n, value in fixed(self._setup).items() if n not in lasting}
         changed = context(self._model, settings)
-        known = {n: self._setup[n] for n in ("systemInstruction", "tools") if n in self._setup}
+        known: Message = {n: self._setup[n] for n in ("systemInstruction", "tools") if n in self._setup}
         updates = self._its.generation >= 3
         self.stale = now != before or (changed != known and not updates)
         if changed == known or not updates:
             return []
         self._setup = {**fixed(self._setup), **changed}
-        return [encode({"contextUpdate": changed})]
+        return [encode({"contextUpdate": update(known, changed)})]
 
     # ----------------------------------------------------------------- the person's sound
 

@@ -88,6 +88,17 @@ def context(model: str, settings: SessionSettings) -> Message:
     return asked
 
 
+def update(before: Message, after: Message) -> Message:
+    """The update that turns one context into the other; what vanished becomes empty."""
+    changed: Message = {}
+    if before.get("systemInstruction") != after.get("systemInstruction"):
+        nothing = {"parts": [{"text": ""}]}
+        changed["systemInstruction"] = after.get("systemInstruction", nothing)
+    if before.get("tools") != after.get("tools"):
+        changed["tools"] = {"tools": after.get("tools", [])}
+    return changed
+
+
 def fixed(asked: Message) -> Message:
     """The part of a setup that holds as long as its connection."""
     return {name: asked[name] for name in asked if name not in {"systemInstruction", "tools"}}

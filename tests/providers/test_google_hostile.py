@@ -1,0 +1,238 @@
+"""Whatever Gemini or the gateway sends, decoding gives clean events and never raises."""
+
+import dataclasses
+import json
+import random
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wire_examples import frames
+
+from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.settings import ServerVad, SessionSettings
+from voicechat.providers.codec import Codec
+from voicechat.providers.gateway import GatewayCodec
+from voicechat.providers.gateway_events import TABLE
+from voicechat.providers.google import GoogleCodec
+from voicechat.providers.normalized import Wire, json_line
+
+EVENTS = get_args(ev.Event)
+
+
+def google() -> GoogleCodec:
+    return GoogleCodec("wss://example.invalid", "gemini-3.8-live", tag="t")
+
+
+def gateway() -> GatewayCodec:
+    return GatewayCodec("wss://example.invalid", "google/gemini-3.8-live")
+
+
+WIRES: dict[str, tuple[Callable[[], Codec], list[str]]] = {
+    "google": (google, frames("gemini_server")),
+    "gateway": (gateway, frames("gateway_server")),
+}
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters() | st.sampled_from("\x1b\x9b\u202e\ud800\udc00\r\n")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "text", "parts", "data", "ids", "name", "args", "type", "x"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+KEYS = [
+    "setupComplete", "toolCall", "toolCallCancellation", "usageMetadata", "goAway", "error",
+    "sessionResumptionUpdate", "voiceActivity", "new",
+]  # fmt: skip
+CONTENT = [
+    "modelTurn", "generationComplete", "turnComplete", "turnCompleteReason", "interrupted",
+    "inputTranscription", "interimInputTranscription", "outputTranscription", "new",
+]  # fmt: skip
+google_frame = st.dictionaries(st.sampled_from(KEYS), anything, max_size=3) | st.builds(
+    lambda content: {"serverContent": content},
+    st.dictionaries(st.sampled_from(CONTENT), anything, max_size=5),
+)
+gateway_frame = st.fixed_dictionaries(
+    {"type": st.sampled_from([*TABLE, "new"])},
+    optional=dict.fromkeys(
+        ("itemId", "responseId", "callId", "delta", "item", "usage", "raw", "status"), anything
+    ),
+)
+
+
+def texts(value: object) -> Iterator[str]:
+    """All text in an event."""
+    if isinstance(value, str):
+        yield value
+    elif dataclasses.is_dataclass(value):
+        for inner in dataclasses.fields(value):
+            yield from texts(getattr(value, inner.name))
+    elif isinstance(value, Mapping):
+        yield from texts(list(value))
+        yield from texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts(inner)
+
+
+def check(reader: Codec, frame: str | bytes) -> list[ev.Event]:
+    events = reader.decode(frame)
+    for event in events:
+        assert isinstance(event, EVENTS)
+        for text in texts(event):
+            assert not any(
+                unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" for c in text
+            )
+        if isinstance(event, ev.AudioDelta):
+            assert len(event.pcm) % 2 == 0
+    return events
+
+
+@given(st.lists(google_frame, max_size=6), st.booleans())
+def test_any_fields_in_known_frames(said, opened):
+    reader = google()
+    if opened:
+        reader.opening(SessionSettings())
+    for frame in said:
+        check(reader, json.dumps(frame))
+        for event in Wire(google()).decode(json.dumps(frame)):
+            json_line(event)
+
+
+@given(st.lists(gateway_frame, max_size=6))
+def test_any_fields_in_normalized_frames(said):
+    reader = gateway()
+    for frame in said:
+        reader.decode(json.dumps(frame))
+        json_line(Wire(gateway()).decode(json.dumps(frame)))
+
+
+@given(st.text() | st.binary())
+def test_any_bytes(frame):
+    check(google(), frame)
+    check(gateway(), frame)
+    json_line(Wire(google()).decode(frame))
+
+
+def mutate(choose: random.Random, frame: str) -> str | bytes:
+    """One of the ways in which a frame gets broken."""
+    message = json.loads(frame)
+    holder = message
+    while choose.random() < 0.7:
+        inner = [value for value in holder.values() if isinstance(value, dict) and value]
+        inner += [v[0] for v in holder.values() if isinstance(v, list) and v and v[0] and
+                  isinstance(v[0], dict)]  # fmt: skip
+        if not inner:
+            break
+        holder = choose.choice(inner)
+    name = choose.choice(list(holder))
+    odd = [None, True, -1, 2**70, 1e308, "", "\x1b[2J", "\ud83d", [], {}, [[]], {"id": 3}, "AAA="]
+    match choose.randrange(6):
+        case 0:
+            del holder[name]
+        case 1 | 2:
+            holder[name] = choose.choice(odd)
+        case 3:
+            holder[f"{name}_"] = holder.pop(name)
+        case 4:
+            at = choose.randrange(len(frame))
+            return frame[:at] + choose.choice(['"', "{", "\\", "\x00", "9" * 400]) + frame[at:]
+        case 5:
+            raw = bytearray(frame.encode())
+            raw[choose.randrange(len(raw))] = choose.randrange(256)
+            return bytes(raw)
+    return json.dumps(message)
+
+
+COMMANDS = [
+    ev.CreateMessage("i", "user", "hi"), ev.CreateMessage("j", "assistant", "ho"),
+    ev.CreateResponse(), ev.ToolResult("c", "{}"), ev.AppendAudio(bytes(640)), ev.CommitAudio(),
+    ev.ClearAudio(), ev.UpdateSession(SessionSettings()),
+    ev.UpdateSession(SessionSettings(turn_detection=None)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("wire", WIRES)
+def test_broken_examples_in_any_order_leave_the_conversation_whole(wire, seed):
+    make, examples = WIRES[wire]
+    choose = random.Random(seed)
+    reader = make()
+    settings = SessionSettings(turn_detection=ServerVad())
+    reader.opening(settings)
+    talk = Conversation(settings, reader.capabilities)
+    talk.handle(ev.SessionCreated(), 0.0)
+    now = 0.0
+    for _ in range(3_000):
+        now += choose.random()
+        frame: str | bytes = choose.choice(examples)
+        if choose.random() < 0.4:
+            frame = mutate(choose, frame)
+        happenings: list[ev.Event | ev.Input] = [*check(reader, frame)]
+        if choose.random() < 0.2:
+            happenings.append(choose.choice([ev.Typed("x"), ev.Interrupt(), ev.Tick()]))
+        for happening in happenings:
+            for effect in talk.handle(happening, now):
+                if isinstance(effect, ev.Send):
+                    reader.encode(effect.command)
+        if choose.random() < 0.2:
+            reader.encode(choose.choice(COMMANDS))
+    # The next turn can be taken.
+    for happening in (ev.Interrupt(), ev.Disconnected("gone"), ev.SessionCreated()):
+        talk.handle(happening, now)
+    sent = talk.handle(ev.Typed("still there?"), now)
+    assert ev.Send(ev.CreateResponse()) in sent
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "", "null", "[]", "{", "{}", '{"serverContent": null}', '{"serverContent": {}}',
+        '{"serverContent": {"modelTurn": {"parts": [null, 1, {}, {"inlineData": 5}]}}}',
+        '{"toolCall": {"functionCalls": [{}, null, {"name": "f"}, {"id": 3, "name": "g"}]}}',
+        '{"goAway": {"timeLeft": "soon"}}', '{"goAway": {"timeLeft": 1e400}}',
+        '{"sessionResumptionUpdate": {"resumable": true, "newHandle": "\\u0007"}}',
+        '{"usageMetadata": {"totalTokenCount": 1e300}}',
+        '{"usageMetadata": {"promptTokenCount": -4, "promptTokensDetails": [3]}}',
+        "[" * 100_000,
+        '{"serverContent": {"groundingMetadata": ' + "[" * 5000 + "]" * 5000 + "}}",
+        b"\xff\xfe\x00",
+    ],
+    ids=lambda frame: repr(frame[:40]),
+)  # fmt: skip
+def test_known_trouble(frame):
+    check(google(), frame)
+
+
+def test_what_is_no_frame_is_unmapped():
+    assert google().decode("nonsense") == [ev.Unmapped("")]
+    assert google().decode('{"brandNew": {}}') == [ev.Unmapped("brandNew")]
+    assert gateway().decode('{"type": "brand-new"}') == [ev.Unmapped("brand-new")]
+
+
+def test_memory_is_bounded():
+    reader, other = google(), gateway()
+    for number in range(1_000):
+        calls = [{"id": f"{number}", "name": "f"}]
+        reader.decode(json.dumps({"toolCall": {"functionCalls": calls}}))
+        item = {"itemId": f"i{number}", "responseId": "r", "delta": "x"}
+        other.decode(json.dumps({"type": "text-delta", **item}))
+        other.decode('{"type": "speech-started"}')
+        heard = {"type": "input-transcription-completed", "itemId": f"u{number}"}
+        other.decode(json.dumps({**heard, "transcript": "x"}))
+    assert len(reader._calls) <= 256
+    assert len(other._memory.items) <= 512
+    assert len(other._memory.aliases) <= 512
