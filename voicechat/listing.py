@@ -53,8 +53,9 @@ def _lines(each: dict[str, object]) -> Iterator[str]:
     keys, address = each["keys"], each["address"]
     assert isinstance(keys, dict)
     assert isinstance(address, dict)
-    needs = " or ".join(_told(name, is_set) for name, is_set in keys.items())
-    yield f"{each['provider']}: {needs or 'needs no key'}"
+    found = [name for name, is_set in keys.items() if is_set]
+    needs = _told(found[0], True) if found else _told(" or ".join(keys), False)
+    yield f"{each['provider']}: {needs if keys else 'needs no key'}"
     for name, is_set in address.items():
         yield f"  address  {_told(name, is_set)}"
     listed, voices = each["models"], each["voices"]
