@@ -25,6 +25,7 @@ from voicechat.core.settings import (
     Transcription,
 )
 from voicechat.errors import Secret
+from voicechat.providers.catalog import local_codec
 from voicechat.providers.codec import later, unsupported
 from voicechat.providers.openai import OpenAICodec
 
@@ -367,6 +368,19 @@ def test_what_the_wire_lacks_is_said(settings, name):
     (sentence,) = codec().unsupported(settings)
     assert sentence.startswith(f"openai has no setting {name}")
     assert unsupported(codec(), settings) == [sentence]
+
+
+def test_the_embedded_voice_is_never_asked_for_what_it_would_refuse():
+    local = local_codec("ws://127.0.0.1:1/v1/realtime", Secret("t"))
+    told = local.unsupported(EVERYTHING)
+    assert all(sentence.startswith("local has no setting ") for sentence in told)
+    for name in ("mcp_servers", "prompt", "truncation", "transcription.keywords"):
+        assert any(f" {name}:" in sentence for sentence in told)
+    assert local.unsupported(PLAIN) == []
+    (frame,) = local.encode(ev.UpdateSession(EVERYTHING))
+    session = json.loads(frame)["session"]
+    assert "prompt" not in session
+    assert [tool["type"] for tool in session["tools"]] == ["function"]
 
 
 @pytest.mark.parametrize("settings", [FULL, PLAIN, EVERYTHING])

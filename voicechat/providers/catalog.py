@@ -17,6 +17,7 @@ from voicechat.core.text import clean
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.providers import azure, gateway, google
 from voicechat.providers.codec import Codec
+from voicechat.providers.embedded import EMBEDDED
 from voicechat.providers.gateway import GatewayCodec
 from voicechat.providers.google import GoogleCodec
 from voicechat.providers.openai import GENERAL, OpenAICodec
@@ -284,7 +285,7 @@ def codec_of(
     """
     provider, name = _named(model)
     if provider.connect is None:
-        return OpenAICodec(realtime_url(base_url or _LOCAL_URL, name), None, _LOCAL_DIALECT)
+        return OpenAICodec(realtime_url(base_url or _LOCAL_URL, name), None, EMBEDDED)
     key, variable = key_of(provider, environ)
     address = base_url or _address(provider, environ)
     if provider is AZURE and not address:
@@ -298,10 +299,7 @@ _LOCAL_URL = "http://127.0.0.1:8765"
 
 def local_codec(url: str, token: Secret) -> Codec:
     """The codec of one connection to the embedded voice, whose address `voicechat serve` prints."""
-    return OpenAICodec(url, token, _LOCAL_DIALECT)
-
-
-_LOCAL_DIALECT = replace(GENERAL, name="local")
+    return OpenAICodec(url, token, EMBEDDED)
 
 
 def realtime_url(base_url: str, model: str, purpose: str = "conversation") -> str:
