@@ -1,0 +1,216 @@
+"""One conversation over every wire: the same transcript and the same tool results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from desk import Desk, talking
+from fake_wires import Fake, gateway, gemini, running
+from scripted import scene
+
+from voicechat.config import Options
+from voicechat.core import events as ev
+from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
+from voicechat.errors import Secret
+from voicechat.server.engines.interfaces import Call, Request, Say, Thought
+from voicechat.session import Link, LinkChanged, Session
+
+WIRES = {
+    "google": (gemini, "google/gemini-3.8-live", "GEMINI_API_KEY"),
+    "gateway": (gateway, "gateway/openai/gpt-realtime-2.1", "AI_GATEWAY_API_KEY"),
+}
+
+
+@asynccontextmanager
+async def at(wire: str, *, hands_free: bool = False) -> AsyncIterator[tuple[Desk, Fake]]:
+    """A session at the fake of this wire, which nobody broke."""
+    talk, model, key = WIRES[wire]
+    async with running(talk) as fake:
+        desk = Desk(Session(Options(
+            model=model, with_sound=False, base_url=f"http://127.0.0.1:{fake.port}",
+            keys={key: Secret("planted-key")},
+        )))  # fmt: skip
+        if hands_free:
+            desk.session._take(ev.HandsFree(True))
+            desk.session._take(ev.SpeakerChanged(True))
+        living = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            yield desk, fake
+        finally:
+            desk.session.close()
+            await living
+        assert fake.wrong == []
+
+
+def entries(desk: Desk) -> list[tuple[str, str, str]]:
+    """The transcript, without ids and times."""
+    told = []
+    for entry in desk.session.transcript.entries:
+        if isinstance(entry, Item):
+            told.append((entry.role.value, entry.text, entry.status.value))
+        else:
+            told.append(("tool", f"{entry.name} {entry.output}"[:25], entry.state.value))
+    return told
+
+
+async def idle(desk: Desk, answered: int) -> None:
+    await desk.until(
+        lambda: (
+            len(desk.said(Role.ASSISTANT)) == answered
+            and desk.session.floor in {ev.Floor.IDLE, ev.Floor.LISTENING}
+        )
+    )
+
+
+async def hold(desk: Desk) -> list[tuple[str, str, str]]:
+    """A typed turn, a tool, two tools in one response and an interrupted story."""
+    session = desk.session
+    for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
+        session.type(line)
+        await idle(desk, answered)
+    session.type("tell me a story")
+    await desk.until(lambda: entries(desk)[-1][1] == "Once upon a time")
+    session.type("enough")
+    await idle(desk, 5)
+    return entries(desk)
+
+
+def mind(request: Request) -> list[Thought]:
+    """The embedded voice thinks as the fakes do."""
+    last = request.messages[-1]
+    if last.role == "tool_result":
+        return [Say("So it is.")]
+    calls = 2 if "both" in last.text else 1 if "time" in last.text else 0
+    zone = '{"zone": "Asia/Tokyo"}'
+    number = len(request.messages)
+    if calls:
+        return [Call(f"c{number}_{i}", "current_time", zone) for i in range(calls)]
+    return [Say(f"You said {last.text}.")]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_the_scripted_conversation(wire: str) -> None:
+    async with at(wire) as (desk, fake):
+        told = await hold(desk)
+        tool = ("tool", told[3][1], "done")
+        assert "current_time It is" in tool[1]
+        assert told == [
+            ("user", "hello", "completed"), ("assistant", "You said hello.", "completed"),
+            ("user", "what time is it", "completed"), tool,
+            ("assistant", "So it is.", "completed"),
+            ("user", "both of them", "completed"), tool, tool,
+            ("assistant", "So it is.", "completed"),
+            ("user", "tell me a story", "completed"),
+            ("assistant", "Once upon a time", "interrupted"),
+            ("user", "enough", "completed"), ("assistant", "You said enough.", "completed"),
+        ]  # fmt: skip
+        assert len(fake.results) == 3
+        assert all("in Tokyo" in result["output"] for result in fake.results)
+        assert desk.session.usage.total_tokens >= 60
+
+
+async def test_the_same_is_said_over_the_wire_of_openai() -> None:
+    async with scene() as stage, talking(stage) as desk:
+        stage.mind.answer = mind
+        for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
+            desk.session.type(line)
+            await idle(desk, answered)
+        theirs = entries(desk)
+    async with at("google") as (other, _):
+        for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
+            other.session.type(line)
+            await idle(other, answered)
+        assert entries(other) == theirs
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_manual_turn(wire: str) -> None:
+    async with at(wire) as (desk, fake):
+        session = desk.session
+        session.talk(True)
+        rate = session._can.input_rates[0]
+        for _ in range(20):
+            session._take(ev.MicBlock(bytes(rate // 50 * 2)))
+        session.talk(False)
+        await idle(desk, 1)
+        assert entries(desk) == [
+            ("user", "spoken words", "completed"),
+            ("assistant", "You said spoken words.", "completed"),
+        ]
+        assert fake.heard == rate // 50 * 2 * 20
+
+
+async def test_a_slip_of_the_key_never_reaches_gemini() -> None:
+    async with at("google") as (desk, fake):
+        desk.session.talk(True)
+        desk.session._take(ev.MicBlock(bytes(640)))
+        desk.session.talk(False)
+        desk.session.type("hello")
+        await idle(desk, 1)
+        assert fake.heard == 0
+
+
+async def speak(session: Session) -> None:
+    for _ in range(50):
+        session._take(ev.MicBlock(bytes(640)))
+        await asyncio.sleep(0)
+
+
+async def test_barge_in_by_voice_at_gemini() -> None:
+    async with at("google", hands_free=True) as (desk, fake):
+        session = desk.session
+        detection = fake.setups[0]["realtimeInputConfig"]["automaticActivityDetection"]
+        assert detection["disabled"] is False
+        session.type("tell me a story")
+        story = await first_story(desk)
+        session._take(ev.PlaybackStarted(story.item_id))
+        session._take(ev.Heard(story.item_id, 40.0))
+        await speak(session)
+        await desk.until(lambda: session.floor is ev.Floor.HEARING or len(entries(desk)) > 2)
+        session._take(ev.PlaybackStopped({story.item_id: 40.0}))
+        await desk.until(lambda: entries(desk)[-1][1] == "You said spoken words.")
+        assert story.status is ItemStatus.INTERRUPTED
+        assert [told[:2] for told in entries(desk)] == [
+            ("user", "tell me a story"), ("assistant", "Once upon a time"),
+            ("user", "spoken words"), ("assistant", "You said spoken words."),
+        ]  # fmt: skip
+
+
+async def first_story(desk: Desk) -> Item:
+    def story() -> Item | None:
+        last = desk.session.transcript.entries[-1]
+        return last if isinstance(last, Item) and last.received_ms else None
+
+    await desk.until(lambda: story() is not None)
+    found = story()
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_lost_connection_is_gone_on_with(wire: str) -> None:
+    async with at(wire) as (desk, fake):
+        desk.session.type("hello")
+        await idle(desk, 1)
+        fake.sockets[-1].transport.abort()
+        online = LinkChanged(Link.ONLINE, "Connected again.")
+        await desk.until(lambda: online in desk.updates)
+        desk.session.type("again")
+        await desk.until(lambda: "You said again" in entries(desk)[-1][1])
+        assert len(fake.sockets) == 2
+        if wire == "google":
+            assert fake.setups[1]["sessionResumption"] == {"handle": "handle-1"}
+        else:
+            assert any("hello" in text for _, text in fake.history[1:])
+
+
+async def test_calls_end_in_a_final_state() -> None:
+    async with at("google") as (desk, _):
+        desk.session.type("both of them")
+        await idle(desk, 1)
+        calls = [e for e in desk.session.transcript.entries if isinstance(e, ToolCall)]
+        assert {call.state for call in calls} == {ToolState.DONE}
