@@ -73,7 +73,7 @@ class Gemini:
         self.seeding = self.active = self.telling = False
         self.sound = 0
         self.calls: set[str] = set()
-        self.number = 0
+        self.number = 1000 * len(fake.sockets)
 
     async def send(self, **message: object) -> None:
         # The real server sends its JSON in binary frames.
@@ -203,7 +203,7 @@ class Gateway:
 
     def __init__(self, fake: Fake, socket: ServerConnection) -> None:
         self.fake, self.socket = fake, socket
-        self.number = 0
+        self.number = 1000 * len(fake.sockets)
         self.running = ""
         self.last = ""
         self.calls: set[str] = set()

@@ -108,6 +108,13 @@ def test_the_end_of_a_call_through_google_is_mended():
     assert reader.encode(ev.CreateResponse()) == [], "it answers by itself"
 
 
+def test_ids_that_are_counted_differ_between_connections():
+    delta = said("text-delta", "google-item-1", delta="x")
+    events = [decode(codec("google/gemini-3.8-live"), delta)[0] for _ in range(2)]
+    assert events[0].item_id != events[1].item_id
+    assert events[0].response_id != events[1].response_id
+
+
 def test_speech_without_an_id_gets_one_and_keeps_it():
     reader = codec("google/gemini-3.8-live")
     started, first, again = decode(

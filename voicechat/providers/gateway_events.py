@@ -100,11 +100,20 @@ class Memory:
         wire_id = words(frame.get("responseId"))
         if wire_id != self.running:
             self.running, self.split = wire_id, 0
-        return f"{wire_id}+{self.split}" if self.split else wire_id
+        own = self._own(wire_id)
+        return f"{own}+{self.split}" if self.split else own
+
+    def item(self, frame: Message) -> str:
+        """The id under which we know the item of a frame."""
+        return self._own(words(frame.get("itemId")))
+
+    def _own(self, wire_id: str) -> str:
+        # The ids of a provider that has none are counted anew on every connection.
+        return f"{wire_id}_{self.tag}" if self.calls_end and wire_id else wire_id
 
     def spoken_item(self, wire_id: object) -> str:
         """The id of a person's item; one that was begun without an id gets its id now."""
-        known = words(wire_id)
+        known = self._own(words(wire_id))
         if not known:
             if not self.unnamed:
                 self.number += 1
@@ -217,7 +226,7 @@ def _output_item_added(memory: Memory, frame: Message) -> Iterator[Event]:
     kind = kind_of(item) if item else ItemKind.OTHER
     yield OutputItemAdded(
         memory.response(frame),
-        words(frame.get("itemId")),
+        memory.item(frame),
         kind,
         word(item.get("call_id")),
         word(item.get("name")),
@@ -225,11 +234,11 @@ def _output_item_added(memory: Memory, frame: Message) -> Iterator[Event]:
 
 
 def _output_item_done(memory: Memory, frame: Message) -> Iterator[Event]:
-    yield OutputItemDone(memory.response(frame), words(frame.get("itemId")))
+    yield OutputItemDone(memory.response(frame), memory.item(frame))
 
 
 def _audio_piece(memory: Memory, frame: Message) -> Iterator[Event]:
-    item_id = words(frame.get("itemId"))
+    item_id = memory.item(frame)
     pcm = sound(frame.get("delta"))
     if pcm is None:
         yield Unmapped(words(frame.get("type")))
@@ -238,11 +247,11 @@ def _audio_piece(memory: Memory, frame: Message) -> Iterator[Event]:
 
 
 def _audio_done(memory: Memory, frame: Message) -> Iterator[Event]:
-    yield AudioDone(memory.response(frame), words(frame.get("itemId")))
+    yield AudioDone(memory.response(frame), memory.item(frame))
 
 
 def _text_piece(memory: Memory, frame: Message) -> Iterator[Event]:
-    item_id, spoken = words(frame.get("itemId")), frame.get("type") == "audio-transcript-delta"
+    item_id, spoken = memory.item(frame), frame.get("type") == "audio-transcript-delta"
     known = memory.piece(item_id)
     if text := (known.spoken if spoken else known.written).piece(frame.get("delta")):
         yield TextDelta(memory.response(frame), item_id, text, spoken)
@@ -252,14 +261,14 @@ def _text_done(memory: Memory, frame: Message) -> Iterator[Event]:
     spoken = frame.get("type") == "audio-transcript-done"
     whole = frame.get("transcript" if spoken else "text")
     text = words(whole) if isinstance(whole, str) else None
-    yield TextDone(memory.response(frame), words(frame.get("itemId")), text, spoken)
+    yield TextDone(memory.response(frame), memory.item(frame), text, spoken)
 
 
 # --------------------------------------------------------------------------- tool calls
 
 
 def _arguments_piece(memory: Memory, frame: Message) -> Iterator[Event]:
-    item_id = words(frame.get("itemId"))
+    item_id = memory.item(frame)
     if text := memory.piece(item_id).arguments.piece(frame.get("delta")):
         call_id = words(frame.get("callId"))
         yield ToolArgumentsDelta(memory.response(frame), item_id, call_id, text)
@@ -272,7 +281,7 @@ def _arguments_done(memory: Memory, frame: Message) -> Iterator[Event]:
         return
     response_id = memory.response(frame)
     arguments = words(frame.get("arguments"))
-    yield ToolCallReady(response_id, words(frame.get("itemId")), call_id, name, arguments)
+    yield ToolCallReady(response_id, memory.item(frame), call_id, name, arguments)
     if memory.calls_end:
         memory.split += 1
         yield ResponseDone(response_id)
