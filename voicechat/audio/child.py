@@ -164,10 +164,12 @@ def _receive(pipe: IO[bytes], inbox: queue.Queue[AudioCommand]) -> None:
 
 
 def _detach() -> None:
-    """Die with the parent; leave Ctrl-C to it."""
+    """Die with the parent; leave Ctrl-C to it; run ahead of others as far as that is allowed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

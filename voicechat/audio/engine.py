@@ -52,7 +52,9 @@ HANG_S: Final = 1.5
 DEEP_S: Final = 0.1
 """A device that buffers more than this is silenced by throwing its buffer away."""
 _STRUGGLING: Final = 3
-"""So many drop-outs while sound plays are too many."""
+"""So many near misses are too many: slower blocks from the next silence on."""
+_FAILING: Final = 25
+"""So many drop-outs are worse than the pause that a change in the middle of a sentence makes."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
 _MOURNING_S: Final = 3.0
 """A lost speaker may come back for this long before what it had to say is dropped."""
@@ -295,8 +297,8 @@ class Engine:
         speaker = self._card.speaker if self._card else None
         if speaker is None or self._playback.stopping or self._pace + 1 >= len(PACES):
             return False
-        if self._playback.sounding:
-            return speaker.underflows >= _STRUGGLING
+        if not self._playback.idle:
+            return speaker.underflows >= _FAILING
         return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING
 
     def _incomplete(self, now: float) -> bool:

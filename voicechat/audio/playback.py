@@ -104,6 +104,11 @@ class Playback:
         return self._stop_by > 0.0
 
     @property
+    def idle(self) -> bool:
+        """Whether every item was heard to its end."""
+        return not self._ledger
+
+    @property
     def sounding(self) -> bool:
         """Whether items are playing or queued and not held."""
         return self._queue is not None and self._queue.sounding and not self._held
