@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 RATE = 48_000
 AVAILABLE = all(shutil.which(tool) for tool in ("pulseaudio", "pactl", "paplay", "parec"))
 
+
 def _first() -> tuple[str, ...]:
     """Sound servers run ahead of others on people's machines: real-time where that is allowed."""
     chrt = ("chrt", "--rr", "5")
