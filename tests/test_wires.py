@@ -180,6 +180,18 @@ async def test_barge_in_by_voice_at_gemini() -> None:
         ]  # fmt: skip
 
 
+async def test_settings_of_the_next_connection_come_with_it() -> None:
+    async with at("google", hands_free=True) as (desk, fake):
+        desk.session._take(ev.HandsFree(False))
+        await desk.until(lambda: LinkChanged(Link.ONLINE, "Connected again.") in desk.updates)
+        first, second = (setup["realtimeInputConfig"] for setup in fake.setups)
+        assert not first["automaticActivityDetection"]["disabled"]
+        assert second["automaticActivityDetection"]["disabled"]
+        assert fake.setups[1]["sessionResumption"] == {"handle": "handle-1"}
+        desk.session.type("hello")
+        await desk.until(lambda: len(entries(desk)) == 2)
+
+
 async def first_story(desk: Desk) -> Item:
     def story() -> Item | None:
         last = desk.session.transcript.entries[-1]

@@ -198,6 +198,8 @@ class Epochs:
                 return
             if self._floor() in _OWED and connection.quiet_for() > LIFELESS_S:
                 raise ConnectionLost("The connection went dead during the answer.")
+            if self._codec is not None and self._codec.stale and self._floor() in _BETWEEN_TURNS:
+                raise _Over
             if self._ends_at is not None:
                 left = self._ends_at - time.monotonic()
                 between = self._floor() in _BETWEEN_TURNS and left < RENEW_BEFORE_S

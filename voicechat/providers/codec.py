@@ -30,6 +30,8 @@ class Codec(Protocol):
     """
 
     capabilities: Capabilities
+    stale: bool
+    """True when the last settings that were asked for can only hold for a new connection."""
 
     def endpoint(self) -> Endpoint:
         """Where and how to dial."""

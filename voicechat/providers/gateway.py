@@ -81,7 +81,6 @@ class GatewayCodec:
         upstream = _UPSTREAMS.get(model.partition("/")[0], _OPENAI)
         self.capabilities = upstream.capabilities
         self.stale = False
-        """True when the last settings can only hold for a new connection."""
         self._endpoint = Endpoint(url, _headers(key) if key else {})
         self._answers = upstream.answers
         self._memory = Memory(calls_end=upstream.answers)

@@ -89,7 +89,6 @@ class GoogleCodec:
             clear_output=False,
         )
         self.stale = False
-        """True when the last settings can only hold for a new connection."""
         self.at_once = False
         """Every message of the person is to be answered; set it before `opening`."""
         self._model = model
@@ -177,7 +176,9 @@ class GoogleCodec:
         now = {name: value for name, value in fixed(asked).items() if name not in lasting}
         before = {n: value for n, value in fixed(self._setup).items() if n not in lasting}
         changed = context(self._model, settings)
-        known: Message = {n: self._setup[n] for n in ("systemInstruction", "tools") if n in self._setup}
+        known: Message = {
+            n: self._setup[n] for n in ("systemInstruction", "tools") if n in self._setup
+        }
         updates = self._its.generation >= 3
         self.stale = now != before or (changed != known and not updates)
         if changed == known or not updates:

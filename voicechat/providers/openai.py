@@ -84,6 +84,7 @@ class OpenAICodec:
     def __init__(self, url: str, key: Secret | None = None, dialect: Dialect = GENERAL) -> None:
         """`url` is a complete ws(s) address with its query; without a key none is sent."""
         self.capabilities = dialect.capabilities
+        self.stale = False
         self._dialect = dialect
         self._endpoint = Endpoint(url, dialect.headers(key) if key else {})
         self._memory = Memory()
