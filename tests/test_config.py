@@ -73,6 +73,7 @@ def test_names_of_keys(name: str) -> None:
 BROKEN = {
     'voise = "x"': ":1: voise is not a setting. Did you mean voice?",
     "\n\nvoice = 3\n": ":3: voice must be text in quotes, not int.",
+    'barge_in = "loud"': ":1: barge_in must be one of off, low, normal, high.",
     'push_to_talk = "yes"': ":1: push_to_talk must be true or false, not str.",
     'voice = ""': ":1: voice is empty.",
     "voice = ": ":1 is not valid TOML",

@@ -53,6 +53,9 @@ _CHAT_URL = typer.Option(
     metavar="URL", help="OpenAI-compatible chat endpoint that thinks for the embedded voice."
 )
 _WIRE = typer.Option(metavar="KIND", help="How the API is spoken to: ga, beta or voice-live.")
+_BARGE_IN = typer.Option(
+    metavar="KIND", help="How readily your voice stops a reply: off, low, normal or high."
+)
 _PROFILE = typer.Option(metavar="NAME", help="A profile of the settings file.")
 _CHAT_MODEL = typer.Option(metavar="NAME", help="Model to ask for at --chat-url.")
 
@@ -88,6 +91,7 @@ def talk(
     no_echo_cancel: Annotated[
         bool, typer.Option("--no-echo-cancel", help="For headphones: leave the microphone raw.")
     ] = False,
+    barge_in: Annotated[Text, _BARGE_IN] = None,
     earcons: Annotated[
         bool, typer.Option("--earcons", help="Short sounds for listening, working, stopped.")
     ] = False,
@@ -119,6 +123,7 @@ def talk(
         "with_sound": False if text else None,
         "push_to_talk": push_to_talk or None,
         "echo_cancel": False if no_echo_cancel else None,
+        "barge_in": barge_in,
         "earcons": earcons or None,
         "record": record,
     }

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from voicechat import wishes
@@ -31,6 +31,9 @@ FILE_LIMIT = 1 << 20
 """Bytes; a larger settings file is refused unread."""
 
 _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_CHAT_KEY")
+
+BargeIn = Literal["off", "low", "normal", "high"]
+_CHOICES: Mapping[str, tuple[str, ...]] = {"barge_in": get_args(BargeIn)}
 
 _ADDRESSES = ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT")
 _VARIABLES = (*_ADDRESSES, "OPENAI_API_VERSION")
@@ -62,6 +65,8 @@ class Options:
     """A number or a part of the name, as `voicechat devices` lists them."""
     output_device: str | None = field(default=None, metadata=_from("VOICECHAT_OUTPUT_DEVICE"))
     echo_cancel: bool = field(default=True, metadata=_from("VOICECHAT_ECHO_CANCEL"))
+    barge_in: BargeIn = field(default="normal", metadata=_from("VOICECHAT_BARGE_IN"))
+    """How readily the person's voice stops the assistant's before the provider says anything."""
     earcons: bool = field(default=False, metadata=_from("VOICECHAT_EARCONS"))
     """Short sounds for listening, working, stopped and errors."""
     chat_url: str | None = field(default=None, metadata=_from("VOICECHAT_CHAT_URL"))
@@ -194,6 +199,8 @@ def _check(place: str, name: str, value: object) -> None:
         raise UsageError(f"{place} is empty.", "Leave it out to use the default.")
     if "\0" in value:
         raise UsageError(f"{place} contains a NUL character.")
+    if value not in _CHOICES.get(name, (value,)):
+        raise UsageError(f"{place} must be one of {', '.join(_CHOICES[name])}.")
     schemes = _SCHEMES.get(name)
     if schemes:
         _check_url(place, value, schemes)
