@@ -428,3 +428,36 @@ def test_a_resumed_session_is_not_told_what_it_knows() -> None:
     stage.feed(ev.Typed("first"), ev.Disconnected("gone"))
     commands = stage.sent(stage.feed(ev.SessionCreated("s", resumed=True)))
     assert ev.CreateMessage not in {type(command) for command in commands}
+
+
+def test_tool_calls_are_told_again_with_what_they_came_to() -> None:
+    stage = online()
+    stage.feed(
+        ev.ResponseCreated("r1"),
+        ev.ToolCallReady("r1", "f1", "c1", "look", "{}"),
+        ev.ToolCallReady("r1", "f2", "c2", "write", "{}"),
+        ev.ToolFinished("c1", "seen"),
+        ev.Disconnected("gone"),
+    )
+    commands = stage.sent(stage.feed(ev.SessionCreated("s2")))
+    assert commands[1:4] == [
+        ev.RetellCall("c1", "look", "{}"),
+        ev.RetellResult("c1", "seen"),
+        ev.RetellCall("c2", "write", "{}"),
+    ]
+    assert isinstance(commands[4], ev.RetellResult)
+    assert "not known" in commands[4].output
+    assert commands[5:] == [ev.CreateResponse()], "the person still waits for an answer"
+
+
+def test_a_reply_that_had_begun_is_not_asked_for_again() -> None:
+    stage = online(speaker=False)
+    stage.feed(ev.Typed("hi"), ev.ResponseCreated("r"), ev.TextDelta("r", "a", "Well", False))
+    stage.feed(ev.Disconnected("gone"))
+    assert ev.CreateResponse() not in stage.sent(stage.feed(ev.SessionCreated("s2")))
+
+
+def test_a_reply_of_which_nothing_was_said_is_asked_for_again() -> None:
+    stage = online(speaker=False)
+    stage.feed(ev.Typed("hi"), ev.ResponseCreated("r"), ev.Disconnected("gone"))
+    assert ev.CreateResponse() in stage.sent(stage.feed(ev.SessionCreated("s2")))

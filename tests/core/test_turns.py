@@ -54,11 +54,14 @@ def test_a_response_that_ends_unannounced_frees_the_slot() -> None:
     assert not slot.busy
 
 
-def test_what_was_asked_before_the_connection_was_lost_is_wanted_again() -> None:
+def test_only_a_response_that_is_still_wanted_is_owed() -> None:
     slot = ResponseSlot(wanted=True)
     slot.ask()
+    assert slot.owed
+    slot.cancel()
+    assert not slot.owed
     slot.reset()
-    assert slot.may_ask
+    assert not slot.busy
 
 
 def test_nothing_that_ended_begins_again() -> None:

@@ -20,6 +20,7 @@ from voicechat.core.settings import (
 from voicechat.errors import Secret
 from voicechat.providers import google
 from voicechat.providers.codec import unsupported
+from voicechat.providers.gateway import GatewayCodec
 from voicechat.providers.google import GoogleCodec
 
 HANDS_FREE = SessionSettings(turn_detection=ServerVad(), input_format=AudioFormat(rate=16_000))
@@ -214,6 +215,16 @@ def test_history_goes_first_and_calls_no_model():
         {"realtimeInput": {"text": "again"}},
         {"realtimeInput": {"text": "more"}},
     ]
+
+
+def test_an_earlier_call_is_told_in_words():
+    call, result = ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "a cat")
+    (frame,) = encode(codec(), call, result)
+    assert "look was called with {}: a cat" in json.dumps(frame)
+    other = GatewayCodec("wss://x", "openai/m")
+    assert other.encode(result) == other.encode(call) == [], "half a call is not told"
+    (text,) = other.encode(result)
+    assert "a cat" in str(text)
 
 
 def test_history_ends_before_sound_begins():

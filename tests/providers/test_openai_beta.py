@@ -50,7 +50,8 @@ COMMANDS = [
     ev.UpdateSession(SessionSettings(turn_detection=None, transcription=None, output="text")),
     ev.AppendAudio(b"\x01\x02"), ev.CommitAudio(), ev.ClearAudio(),
     ev.CreateMessage("i", "user", "hi", "root"), ev.CreateMessage("i", "assistant", "hi"),
-    ev.ToolResult("c", "{}"), ev.RetrieveItem("i"), ev.DeleteItem("i"), ev.TruncateItem("i", 100),
+    ev.ToolResult("c", "{}"), ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "{}"),
+    ev.RetrieveItem("i"), ev.DeleteItem("i"), ev.TruncateItem("i", 100),
     ev.CreateResponse(), ev.CreateResponse("Hi.", out_of_band=True, metadata={"turn": "1"}),
     ev.CancelResponse("r"), ev.ClearOutput(),
 ]  # fmt: skip

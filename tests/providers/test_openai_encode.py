@@ -83,6 +83,8 @@ COMMANDS = {
         ev.CreateMessage("i", "assistant", "hi"),
         ev.CreateMessage("i", "system", "hi"),
         ev.ToolResult("c", "{}"),
+        ev.RetellCall("c", "look", "{}"),
+        ev.RetellResult("c", "{}"),
     ],
     "conversation.item.retrieve": [ev.RetrieveItem("i")],
     "conversation.item.delete": [ev.DeleteItem("i")],

@@ -322,7 +322,7 @@ def test_every_command_is_a_frame_or_a_flag():
     commands = {
         ev.UpdateSession(HANDS_FREE), ev.AppendAudio(b"\0\0"), ev.CommitAudio(), ev.ClearAudio(),
         ev.CreateMessage("i", "user", "hi"), ev.ToolResult("c", "{}"), ev.DeleteItem("i"),
-        ev.CancelResponse("r"),
+        ev.CancelResponse("r"), ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "{}"),
     }  # fmt: skip
     without = {ev.TruncateItem, ev.RetrieveItem, ev.ClearOutput, ev.CreateResponse}
     assert {type(c) for c in commands} | without == set(get_args(ev.Command))

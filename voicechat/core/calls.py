@@ -104,7 +104,7 @@ class Calls:
         """Nothing can be answered any more."""
         lost = list(self._open.values())
         for call in lost:
-            self._close(call, ToolState.CANCELLED, "The connection was lost.", now)
+            self._close(call, ToolState.CANCELLED, None, now)
         self._batches.clear()
         self._stop(lost)
 

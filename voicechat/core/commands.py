@@ -54,6 +54,23 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RetellCall:
+    """A tool call of an earlier connection, for the record; nothing is to be run."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetellResult:
+    """What a tool call of an earlier connection came to."""
+
+    call_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class RetrieveItem:
     """Ask for an item as the provider has it."""
 
@@ -106,6 +123,8 @@ Command = (
     | ClearAudio
     | CreateMessage
     | ToolResult
+    | RetellCall
+    | RetellResult
     | RetrieveItem
     | DeleteItem
     | TruncateItem

@@ -39,7 +39,7 @@ from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
 from voicechat.core.replies import OUTCOMES, Replies
-from voicechat.core.retelling import retell
+from voicechat.core.retelling import retell, unanswered
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.turns import Presence, RecentIds, ResponseSlot, SlotState, Trigger
 
@@ -148,6 +148,7 @@ class Conversation:
 
     def _disconnected(self, event: ev.Disconnected) -> None:
         self._outbox.online = False
+        owed = self._slot.owed or self._calls.waiting or "owed" in self._timers
         self._slot.reset()
         self._hung = False
         self._timers.pop("owed", None)
@@ -155,6 +156,7 @@ class Conversation:
         self._mic.disconnected()
         self._calls.connection_lost(self._now)
         self._replies.connection_lost()
+        self._slot.wanted = bool(self._slot.wanted or (owed and unanswered(self.transcript)))
 
     # ----------------------------------------------------------------- the person
 
@@ -169,9 +171,6 @@ class Conversation:
         self._outbox.send(ev.CreateMessage(item.item_id, Role.USER.value, text))
         self._slot.wanted = True
         self._turn = Turn(self._now)
-
-    def _interrupt(self, _: ev.Interrupt) -> None:
-        self._stop_everything()
 
     def _stop_everything(self) -> None:
         self._slot.wanted = False
@@ -456,7 +455,7 @@ _ON: dict[type[Any], _Step] = {
     # the person
     ev.MicBlock: lambda c, e: c._mic.block(e),
     ev.Typed: _C._type,
-    ev.Interrupt: _C._interrupt,
+    ev.Interrupt: lambda c, e: c._stop_everything(),
     ev.Talk: _C._talk,
     ev.HandsFree: _C._set_hands_free,
     # the person's speech, as the provider hears it

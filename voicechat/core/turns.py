@@ -111,6 +111,11 @@ class ResponseSlot:
         return self.state is not SlotState.IDLE
 
     @property
+    def owed(self) -> bool:
+        """Whether a response is being waited for that is still wanted."""
+        return self.state in {SlotState.REQUESTED, SlotState.RUNNING} and not self.doomed
+
+    @property
     def may_ask(self) -> bool:
         """Whether `ask` would be in order now."""
         return self.wanted and self.state is SlotState.IDLE
@@ -192,7 +197,6 @@ class ResponseSlot:
         """The connection is gone: no response of it will ever end."""
         if self.response_id is not None:
             self.end(self.response_id)
-        self.wanted = self.wanted or (self.state is SlotState.REQUESTED and not self.doomed)
         self.state = SlotState.IDLE
         self.response_id = None
         self.doomed = False

@@ -13,6 +13,8 @@ from voicechat.core.events import (
     CreateMessage,
     CreateResponse,
     DeleteItem,
+    RetellCall,
+    RetellResult,
     RetrieveItem,
     ToolResult,
     TruncateItem,
@@ -124,12 +126,23 @@ def create_message(command: CreateMessage, answer: str = "output_text") -> Messa
     return said({"item": item, "previous_item_id": command.previous_item_id})
 
 
-def _tool_result(command: ToolResult) -> Message:
+def _tool_result(command: ToolResult | RetellResult) -> Message:
     return {
         "item": {
             "type": "function_call_output",
             "call_id": command.call_id,
             "output": command.output,
+        }
+    }
+
+
+def _retell_call(command: RetellCall) -> Message:
+    return {
+        "item": {
+            "type": "function_call",
+            "call_id": command.call_id,
+            "name": command.name,
+            "arguments": command.arguments,
         }
     }
 
@@ -173,6 +186,8 @@ WRITERS: Writers = {
     ClearAudio: ("input_audio_buffer.clear", _nothing),
     CreateMessage: ("conversation.item.create", create_message),
     ToolResult: ("conversation.item.create", _tool_result),
+    RetellCall: ("conversation.item.create", _retell_call),
+    RetellResult: ("conversation.item.create", _tool_result),
     RetrieveItem: ("conversation.item.retrieve", _item_id),
     DeleteItem: ("conversation.item.delete", _item_id),
     TruncateItem: ("conversation.item.truncate", _truncate),
