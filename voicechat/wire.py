@@ -2,7 +2,8 @@
 
 One line is written for each line read, in order, as soon as it was read; state is kept across
 the lines. A line that cannot be read gives an object with `error` instead of what was asked for,
-and the next line is read as if nothing had happened.
+and the next line is read as if nothing had happened. Settings that a wire cannot carry are named
+on standard error.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def _encode(wire: Wire, line: bytes) -> object:
 
 
 def _session(wire: Wire, line: bytes) -> object:
-    return wire.session(_object(line))
+    config = _object(line)
+    for sentence in wire.unsupported(config):
+        sys.stderr.write(f"voicechat: {sentence}\n")
+    return wire.session(config)
 
 
 _ANSWERS: dict[str, Callable[[Wire, bytes], object]] = {
