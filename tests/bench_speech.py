@@ -63,14 +63,15 @@ class Tally:
 
 
 class Person:
-    """Speaks sentences as somebody in a room, PCM16 at 16 kHz."""
+    """Speaks sentences as somebody in a room, PCM16 mono at `rate` Hz."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int = EARS_RATE) -> None:
+        self._rate = rate
         voices = {name: (voice, pitch) for name, (voice, pitch, _) in PEOPLE.items()}
         self._worker = Worker(
             "voicechat.server.engines.espeak:Synthesiser",
             "The person",
-            rate=EARS_RATE,
+            rate=rate,
             voices=voices,
         )
 
@@ -80,14 +81,22 @@ class Person:
     async def close(self) -> None:
         await self._worker.stop()
 
-    async def say(self, text: str, name: str, noise: float | None, chance: random.Random) -> bytes:
+    async def say(
+        self,
+        text: str,
+        name: str,
+        noise: float | None,
+        chance: random.Random,
+        lead: float = LEAD,
+        tail: float = TAIL,
+    ) -> bytes:
         stream = self._worker.stream("speak", text, name, PEOPLE[name][2], deadline=10)
         pcm = b"".join([pcm async for _, pcm in stream])
         sound = np.frombuffer(pcm, "<i2").astype(np.float32) * chance.uniform(0.35, 1.0)
         loud = np.flatnonzero(abs(sound) > 100)
         sound = sound[: loud[-1] + 1] if len(loud) else sound
         level = np.sqrt(np.mean(sound**2)) * 10 ** (-(noise if noise is not None else 50) / 20)
-        sound = np.pad(sound, (int(LEAD * EARS_RATE), int(TAIL * EARS_RATE)))
+        sound = np.pad(sound, (int(lead * self._rate), int(tail * self._rate)))
         hiss = pink(len(sound), chance.getrandbits(32)) * level
         return np.clip(sound + hiss, -32768, 32767).astype("<i2").tobytes()
 

@@ -57,7 +57,7 @@ class ScriptedEars:
         self.heard: list[int] = []
         self.fed = 0
         self.running = False
-        self.dropped = 0
+        self.dropped = self.settled = self.resumed = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self.error: Exception | None = None
@@ -77,6 +77,12 @@ class ScriptedEars:
         for size, partial in self.partials.items():
             if before < size <= self.fed:
                 self.on_partial(partial)
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    def resume(self) -> None:
+        self.resumed += 1
 
     async def finish(self) -> str:
         try:

@@ -18,6 +18,8 @@ from voicechat.server.engines.interfaces import EARS_RATE, Detector
 _HYSTERESIS = 0.05
 _ONSET_MS, _ONSET_WITHIN_MS = 60, 100
 _LONGEST_MS = 60_000.0
+_PAUSE_MS = 60.0
+"""Silence after which a speaker may be done; within words it is shorter."""
 
 _PATIENCE: Mapping[str, tuple[float, float]] = {
     "low": (400.0, 1_500.0),
@@ -51,6 +53,8 @@ class Endpointer:
         self.speaking = False
         self.complete = False
         """Set while the words understood so far make a whole request."""
+        self.pausing = False
+        """Whether the speaker, not yet done, has fallen silent."""
         self._detector = detector
         self._window = detector.window * 2
         self._window_ms = detector.window * 1000 / EARS_RATE
@@ -73,7 +77,7 @@ class Endpointer:
 
     def reset(self) -> None:
         """Forget the running turn and the past."""
-        self.speaking = self.complete = False
+        self.speaking = self.complete = self.pausing = False
         self._recent.clear()
         self._rest = b""
         self._detector.reset()
@@ -100,16 +104,17 @@ class Endpointer:
             return None
         first = len(self._recent) - self._recent.index(True)
         self._began, self._voiced = max(now - first * self._window_ms, 0.0), now
-        self.speaking, self.complete = True, False
+        self.speaking, self.complete, self.pausing = True, False, False
         self._recent.clear()
         return Began(self._began)
 
     def _speaking(self, probability: float, now: float) -> Ended | None:
         if probability >= max(self._threshold - _HYSTERESIS, 0.01):
             self._voiced = now
+        self.pausing = now - self._voiced >= _PAUSE_MS
         short, long = self._patience
         patient = now - self._voiced < (short if self.complete else long)
         if (patient or now == self._voiced) and now - self._began < _LONGEST_MS:
             return None
-        self.speaking = False
+        self.speaking = self.pausing = False
         return Ended(self._voiced, now, self._voiced - self._began)

@@ -88,6 +88,17 @@ class Utterance:
             self._shared.ears.feed(bytes(self._waiting))
             self._waiting.clear()
 
+    def settle(self) -> None:
+        """The speaker may be done: have the text ready when `finish` comes."""
+        if self._shared.take(self):
+            self._pass_on()
+            self._shared.ears.settle()
+
+    def resume(self) -> None:
+        """The speaker was not done."""
+        if self._shared.take(self):
+            self._shared.ears.resume()
+
     async def finish(self) -> str:
         """The text of the utterance. Raises `ServerError` when there is none in time."""
         try:

@@ -186,12 +186,15 @@ class Pipeline:
         if self._utterance is not None:
             self._utterance.feed(pcm)
         self._before += pcm
+        paused = self._endpointer.pausing
         prefix = (self._turns or {}).get("prefix_padding_ms", 300.0)
         for change in self._endpointer.feed(pcm, self._clock_ms):
             if isinstance(change, Began):
                 self._began(change, prefix)
             else:
                 self._ended(change)
+        if self._endpointer.speaking and self._endpointer.pausing != paused:
+            self._pause(not paused)
         if not self._endpointer.speaking:
             self.protocol.trim(self._clock_ms - prefix - _KEPT_MS)
         del self._before[: -_pcm_size(prefix + _KEPT_MS)]
@@ -201,6 +204,13 @@ class Pipeline:
         back = self._clock_ms - max(change.at_ms - prefix, 0.0)
         self._hear(bytes(self._before[-_pcm_size(back) :]))
         self._do_all(self.protocol.speech_started(change.at_ms))
+
+    def _pause(self, pausing: bool) -> None:
+        if self._utterance is not None:
+            if pausing:
+                self._utterance.settle()
+            else:
+                self._utterance.resume()
 
     def _ended(self, change: Ended) -> None:
         if change.spoken_ms < _BLIP_MS and self.protocol.speech is not None:

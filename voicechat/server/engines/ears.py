@@ -1,9 +1,9 @@
 """The built-in ears: two pocketsphinx decoders that hear the same sound in two processes.
 
 The domain decoder knows the sentences the built-in mind understands, and gives the partials. Its
-text is taken when it is such a sentence and sounds like one: forced to make requests out of any
-speech, it betrays itself by words that never stand side by side. Else the stock decoder's text is
-taken. That one hears in step, so that its text is there when it is needed.
+text is taken when it is such a sentence and explains the sound better than general English does:
+forced to make requests out of any speech, it betrays itself there. Else the stock decoder's text
+is taken. That one hears in step, so that it can be weighed against at once.
 
 The other side of the pipes is `recogniser.py`.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import cast
 
@@ -28,8 +27,8 @@ _BUILDER = "voicechat.server.engines.recogniser:Builder"
 _SENTENCES = "voicechat.server.engines.intents:sample_sentences"
 _FINISH_S = 15.0
 _BUILD_S = 300.0
-_ALIKE = 0.66
 _LONGEST = 60 * EARS_RATE * 2
+Guess = tuple[str, bool, float]
 _DOMAIN_SETTINGS: dict[str, object] = {
     "beam": 1e-80,
     "wbeam": 1e-60,
@@ -73,6 +72,7 @@ class PocketsphinxEars:
         self._number = 0
         self._sound = bytearray()
         self._first = True
+        self._settling: asyncio.Task[str] | None = None
 
     async def open(self) -> None:
         """Start both decoders side by side. Raises `ServerError` when that is impossible."""
@@ -88,6 +88,7 @@ class PocketsphinxEars:
 
     def begin(self) -> None:
         """Start an utterance, dropping an unfinished one."""
+        self._unsettle()
         self._number += 1
         self._sound.clear()
         for decoder in (self._domain, self._stock):
@@ -100,38 +101,71 @@ class PocketsphinxEars:
             for decoder in (self._domain, self._stock):
                 decoder.feed(pcm)
 
+    def settle(self) -> None:
+        """The speaker may be done: work the text out; it comes as a partial unless `resume`d."""
+        if self._settling is None:
+            self._settling = asyncio.create_task(self._settle(self._number))
+
+    def resume(self) -> None:
+        """The speaker was not done."""
+        if self._unsettle():
+            self._domain.worker.post("resume")
+
     async def finish(self) -> str:
         """End the utterance and give its text; empty when nothing was understood.
 
         A decoder that crashed is started again and hears the utterance once more.
         Raises `ServerError` when the ears cannot be brought back.
         """
-        sound = bytes(self._sound)
-        first, self._first = self._first, False
-        text, expected = await self._domain.finish(sound)
-        if not text:
-            return (await self._stock.finish(sound))[0]
-        if request := await self._request(text, expected, first=first):
+        self.settle()
+        settling, self._settling = self._settling, None
+        assert settling is not None
+        try:
+            request = await settling
+        finally:
+            settling.cancel()
+        self._first = False
+        if request:
             self._stock.drop()
             return request
-        general, _ = await self._stock.finish(sound)
-        return text if self._understood(text) and _alike(text, general) else general
+        return cast(Guess, await self._stock.ask("finish", bytes(self._sound)))[0]
 
-    async def _request(self, text: str, expected: bool, *, first: bool) -> str:
-        """The likeliest of the domain decoder's guesses that is a sound request, or nothing."""
-        if expected and self._understood(text):
+    async def _settle(self, number: int) -> str:
+        """The request that was understood, or nothing."""
+        sound = bytes(self._sound)
+        guess, weight = await asyncio.gather(
+            self._domain.ask("settle", sound), self._stock.ask("weigh", sound)
+        )
+        text, _, likelihood = cast(Guess, guess)
+        request = ""
+        if text and likelihood > cast(float, weight):
+            request = await self._request(text, first=self._first)
+        if number == self._number:
+            self.on_partial(Partial(request or text, bool(request) and self._ends(request)))
+        return request
+
+    async def _request(self, text: str, *, first: bool) -> str:
+        """The likeliest of the domain decoder's guesses that is a request, or nothing."""
+        if self._understood(text):
             return text
         if first:
-            text, expected = await self._domain.again()
-            if expected and self._understood(text):
-                return text
-        for other in await self._domain.others():
-            if self._ends(other):
-                return other
-        return ""
+            again, expected, _ = cast(Guess, await self._domain.again())
+            if expected and self._understood(again):
+                return again
+        others = cast(list[str], await self._domain.others())
+        return next((other for other in others if self._ends(other)), "")
+
+    def _unsettle(self) -> bool:
+        """Take `settle` back; whether there was one."""
+        settling, self._settling = self._settling, None
+        if settling is None:
+            return False
+        settling.cancel()
+        return True
 
     def drop(self) -> None:
         """Forget the running utterance."""
+        self._unsettle()
         self._number += 1
         self._sound.clear()
         for decoder in (self._domain, self._stock):
@@ -155,6 +189,7 @@ class PocketsphinxEars:
 
     async def close(self) -> None:
         """Stop both decoders. What was learned about the room is already in the cache."""
+        self._unsettle()
         if self._growing is not None:
             self._growing.cancel()
             await asyncio.gather(self._growing, return_exceptions=True)
@@ -198,35 +233,26 @@ class _Decoder:
     def drop(self) -> None:
         self.worker.post("drop")
 
-    async def finish(self, sound: bytes) -> tuple[str, bool]:
-        """The text, and whether it was to be expected.
+    async def ask(self, method: str, sound: bytes) -> object:
+        """The answer to a question about the running utterance.
 
-        sound: the whole utterance, for a decoder that has to hear it anew.
+        sound: the utterance so far, for a decoder that has to hear it anew.
         """
         if self.worker.alive and self.worker.epoch == self._epoch:
             try:
-                return _text(await self.worker.call("finish", deadline=_FINISH_S))
+                return await self.worker.call(method, deadline=_FINISH_S)
             except WorkerGone:
                 pass
         await self.worker.start()
         self.begin(self._number)
         self.feed(sound)
-        return _text(await self.worker.call("finish", deadline=_FINISH_S))
+        return await self.worker.call(method, deadline=_FINISH_S)
 
-    async def again(self) -> tuple[str, bool]:
-        return _text(await self.worker.call("again", deadline=_FINISH_S))
+    async def again(self) -> object:
+        return await self.worker.call("again", deadline=_FINISH_S)
 
-    async def others(self) -> list[str]:
-        return [str(text) for text in await self.worker.call("others", deadline=_FINISH_S)]
-
-
-def _text(answer: object) -> tuple[str, bool]:
-    text, expected = cast(tuple[str, bool], answer)
-    return text, expected
-
-
-def _alike(text: str, other: str) -> bool:
-    return SequenceMatcher(None, text.split(), other.split()).ratio() >= _ALIKE
+    async def others(self) -> object:
+        return await self.worker.call("others", deadline=_FINISH_S)
 
 
 def _parses(text: str) -> bool:

@@ -17,6 +17,7 @@ from random import Random
 
 from voicechat.server.engines import slots, words
 from voicechat.server.engines.grammar import Network, Part, Slot, parse_template, write
+from voicechat.server.engines.measures import Measure, alike
 from voicechat.server.engines.slots import Span
 
 _MOST_REQUESTS = 5
@@ -154,14 +155,21 @@ def parse_all(text: str) -> list[Meaning]:
 
 
 def is_complete(text: str) -> bool:
-    """Whether the text as it stands is one whole request."""
-    return parse(text) is not None
+    """Whether the text as it stands is one whole request that makes sense."""
+    meaning = parse(text)
+    return meaning is not None and _makes_sense(meaning)
 
 
 def is_closed(text: str) -> bool:
     """Like `is_complete`, and it does not end in free text that may still go on."""
     meaning = parse(text)
-    return meaning is not None and not meaning.open_ended
+    return meaning is not None and not meaning.open_ended and _makes_sense(meaning)
+
+
+def _makes_sense(meaning: Meaning) -> bool:
+    """Not so when it wants feet in minutes: nobody asks that, it was misheard."""
+    amount, target = meaning.values.get("amount"), meaning.values.get("to")
+    return not isinstance(amount, Measure) or alike(amount, str(target))
 
 
 def sample_sentences(count: int, seed: int) -> list[str]:

@@ -41,6 +41,17 @@ class Ears(Protocol):
         """Sound of the running utterance, PCM16 mono 16 kHz. Never blocks."""
         ...
 
+    def settle(self) -> None:
+        """The speaker may be done: work the text out by now; it comes as a partial.
+
+        `finish` or `resume` follows.
+        """
+        ...
+
+    def resume(self) -> None:
+        """The speaker was not done: take `settle` back."""
+        ...
+
     async def finish(self) -> str:
         """End the utterance and give its text; empty when nothing was understood."""
         ...

@@ -100,6 +100,22 @@ _CONVERTIBLE_PAIRS = {
     "time": "second minute hour day week",
     "speed": "kilometer_per_hour mile_per_hour",
 }
+_KINDS = {
+    "length": "millimeter centimeter meter kilometer inch foot yard mile nautical_mile light_year",
+    "weight": "milligram gram kilogram tonne ton ounce pound stone",
+    "volume": "milliliter centiliter deciliter liter gallon quart pint cup fluid_ounce tablespoon"
+    " teaspoon",
+    "heat": "degree_Celsius degree_Fahrenheit kelvin",
+    "time": "second minute hour day week month year",
+    "speed": "kilometer_per_hour mile_per_hour meter_per_second knot",
+    "area": "square_meter square_kilometer square_foot square_mile acre hectare",
+    "memory": "byte bit kilobyte megabyte gigabyte terabyte",
+    "energy": "calorie kilocalorie joule kilojoule kilowatt_hour",
+    "power": "watt kilowatt horsepower",
+    "pressure": "pascal bar psi",
+    "angle": "degree radian",
+}
+_KIND_OF = {unit: kind for kind, units in _KINDS.items() for unit in units.split()}
 FAMILIES = tuple(tuple(names.split()) for names in _CONVERTIBLE_PAIRS.values())
 """Units that convert into each other, for sentences that make sense."""
 
@@ -174,6 +190,11 @@ def _with_small(amount: Fraction, words: Sequence[str], cut: int) -> Measure | N
     named = rest[-1:] and unit(rest[-1:]) == _SMALLER[large]
     small = number(rest[:-1] if named else rest)
     return None if small is None else Measure(((amount, large), (small, _SMALLER[large])))
+
+
+def alike(amount: Measure, target: str) -> bool:
+    """Whether the measure and the unit are of one kind, so that one can become the other."""
+    return all(_KIND_OF[name] == _KIND_OF[target] for _, name in amount.parts)
 
 
 @cache

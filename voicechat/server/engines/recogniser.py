@@ -36,9 +36,15 @@ _CEPSTRA = 13
 _LOUDNESS_RANGE = (5.0, 100.0)
 _COLOUR_LIMIT = 60.0
 
+Guess = tuple[str, bool, float]
+"""A text, whether every pair of words in it was to be expected, and its likelihood's logarithm."""
+_NOTHING: Guess = ("", False, -math.inf)
+
 
 class Recogniser:
     """One decoder, one utterance at a time: `begin`, `feed`, `finish` and, after it, `others`.
+
+    `settle` works the answer of `finish` out beforehand; `resume` takes it back.
 
     A little noise is laid under the sound: the acoustic model never heard digital silence.
 
@@ -58,6 +64,7 @@ class Recogniser:
         self._number = -1
         self._running = False
         self._sound = bytearray()
+        self._settled: Guess | None = None
         self._partial = ""
         self._warm_up(_plausible(_read(self._cache / _ROOM)))
 
@@ -76,53 +83,71 @@ class Recogniser:
         self._refresh()
         self._number, self._partial = number, ""
         self._sound.clear()
+        self._settled = None
         self._decoder.start_utt()
         self._running = True
 
     def feed(self, job: Job, pcm: bytes) -> None:
         """Hear PCM16 at 16 kHz; announces [number, text] when the partial text changed.
 
-        What goes beyond a minute is not heard.
+        What goes beyond a minute is not heard. After `settle` the sound waits for `resume`.
         """
         if not self._running or len(self._sound) >= _LONGEST:
             return
         heard = self._with_floor(pcm)
         self._sound += heard
+        if self._settled is not None:
+            return
         self._decoder.process_raw(heard, False, False)
         if self._announces and (text := self._text()) != self._partial:
             self._partial = text
             job.announce([self._number, text])
 
-    def finish(self, job: Job) -> tuple[str, bool]:
-        """End the utterance: its text, and whether every pair of words in it was to be expected.
+    def settle(self, job: Job) -> Guess:
+        """The text of what was heard so far, whether every pair of words in it was to be
+        expected, and the logarithm of its likelihood.
 
         Keeps what was learned about the room.
         """
-        if not self._running:
-            return "", False
-        self._decoder.end_utt()
+        if self._settled is None and self._running:
+            self._decoder.end_utt()
+            self._settled = self._guess()
+            if self._settled[0] and self._announces:
+                self._keep_room()
+        return self._settled or _NOTHING
+
+    def resume(self, job: Job) -> None:
+        """The utterance goes on after `settle`: hear it again from the start."""
+        if self._settled is not None:
+            self._settled = None
+            self._decoder.start_utt()
+            self._decoder.process_raw(bytes(self._sound), False, False)
+
+    def finish(self, job: Job) -> Guess:
+        """End the utterance; the answer of `settle`."""
+        answer = self.settle(job)
         self._running = False
-        text = self._text()
-        if text and self._announces:
-            self._keep_room()
-        return text, self._expected(text)
+        return answer
+
+    def weigh(self, job: Job) -> float:
+        """The logarithm of the likelihood of the best text so far; the utterance goes on."""
+        return self._guess()[2]
 
     def others(self, job: Job) -> list[str]:
         """What else the utterance could have been, likeliest first: expected pairs only."""
         guesses = (guess.hypstr for guess in islice(self._decoder.nbest(), _OTHERS) if guess)
         return [text for text in dict.fromkeys(guesses) if text and self._expected(text)]
 
-    def again(self, job: Job) -> tuple[str, bool]:
+    def again(self, job: Job) -> Guess:
         """Hear the finished utterance once more, now that its own mean is known."""
         self._decoder.start_utt()
         self._decoder.process_raw(bytes(self._sound), False, True)
         self._decoder.end_utt()
-        text = self._text()
-        return text, self._expected(text)
+        return self._guess()
 
     def drop(self, job: Job) -> None:
         """Forget the running utterance."""
-        if self._running:
+        if self._running and self._settled is None:
             self._decoder.end_utt()
         self._running = False
 
@@ -134,6 +159,13 @@ class Recogniser:
     def _expected(self, text: str) -> bool:
         words = ["<s>", *text.split(), "</s>"]
         return self._pairs.issuperset(pairwise(words))
+
+    def _guess(self) -> Guess:
+        found = self._decoder.hyp()
+        if not found or not found.hypstr:
+            return _NOTHING
+        likelihood = math.log(found.score) if found.score > 0 else -math.inf
+        return found.hypstr, self._expected(found.hypstr), likelihood
 
     def _text(self) -> str:
         found = self._decoder.hyp()
