@@ -213,7 +213,7 @@ def test_after_broken_examples_the_next_turn_can_be_taken(dialect):
             if talk.deadline is not None and talk.deadline <= now:
                 talk.handle(ev.Tick(), now)
         talk.handle(ev.Disconnected("over"), now)
-        talk.handle(ev.SessionCreated(), now)
-        asked = talk.handle(ev.Typed("hello"), now)
+        asked = talk.handle(ev.SessionCreated(), now)
+        asked += talk.handle(ev.Typed("hello"), now)
         assert any(isinstance(e, ev.Send) and isinstance(e.command, ev.CreateResponse)
                    for e in asked)  # fmt: skip
