@@ -20,6 +20,8 @@ from voicechat.core.events import (
     CreateMessage,
     CreateResponse,
     Event,
+    RetellCall,
+    RetellResult,
     ToolResult,
     TruncateItem,
     UpdateSession,
@@ -31,6 +33,7 @@ from voicechat.providers.codec import Endpoint
 from voicechat.providers.gateway_events import Memory
 from voicechat.providers.normalized_config import config_of
 from voicechat.providers.openai_parts import ignored, lacks, said
+from voicechat.providers.retelling import Retelling
 from voicechat.providers.wire import encode
 
 URL = "wss://ai-gateway.vercel.sh"
@@ -87,6 +90,7 @@ class GatewayCodec:
         self._config: Message = {}
         self._input = SessionSettings().input_format
         self._numbers = count(1)
+        self._retelling = Retelling()
         self._told: list[CreateMessage] = []
         """Messages that wait: a provider that answers at once gets them in one."""
 
@@ -129,6 +133,9 @@ class GatewayCodec:
                 return self._update(settings)
             case CreateMessage():
                 return self._create(command)
+            case RetellCall() | RetellResult():
+                told = self._retelling.told(command)
+                return self._create(told) if told is not None else []
             case CreateResponse():
                 return self._respond(command)
             case ToolResult() | TruncateItem() | CancelResponse():

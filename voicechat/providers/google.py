@@ -23,6 +23,8 @@ from voicechat.core.events import (
     CreateMessage,
     CreateResponse,
     Event,
+    RetellCall,
+    RetellResult,
     ToolCallReady,
     ToolCallsCancelled,
     ToolResult,
@@ -44,6 +46,7 @@ from voicechat.providers.google_setup import (
     update,
 )
 from voicechat.providers.google_turns import Turns
+from voicechat.providers.retelling import Retelling
 from voicechat.providers.wire import encode
 
 URL = "wss://generativelanguage.googleapis.com"
@@ -104,6 +107,7 @@ class GoogleCodec:
         self._slip: list[bytes] | None = None
         """Sound of a manual turn that is not announced yet; None while one is or none is due."""
         self._calls: dict[str, str] = {}
+        self._retelling = Retelling()
 
     def endpoint(self) -> Endpoint:
         """Where and how to dial."""
@@ -162,6 +166,9 @@ class GoogleCodec:
                 return self._respond(command)
             case ToolResult():
                 return self._answer(command)
+            case RetellCall() | RetellResult():
+                told = self._retelling.told(command)
+                return self._create(told) if told is not None else []
             case _:
                 return []
 
