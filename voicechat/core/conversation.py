@@ -84,6 +84,7 @@ class Conversation:
         self._turn: Turn | None = None
         self._outside = RecentIds()
         self._hung = False
+        self._known = 0
         self._timers: dict[str, float] = {}
         self._now = 0.0
 
@@ -141,9 +142,8 @@ class Conversation:
     def _session_created(self, event: ev.SessionCreated) -> None:
         self._outbox.online = True
         self._outbox.send(ev.UpdateSession(self.settings))
-        if not event.resumed:
-            for command in retell(self.transcript):
-                self._outbox.send(command)
+        for command in retell(self.transcript, self._known if event.resumed else 0):
+            self._outbox.send(command)
         self._mic.connected()
 
     def _disconnected(self, event: ev.Disconnected) -> None:
@@ -156,6 +156,7 @@ class Conversation:
         self._mic.disconnected()
         self._calls.connection_lost(self._now)
         self._replies.connection_lost()
+        self._known = len(self.transcript.entries)
         self._slot.wanted = bool(self._slot.wanted or (owed and unanswered(self.transcript)))
 
     # ----------------------------------------------------------------- the person

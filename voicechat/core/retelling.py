@@ -18,9 +18,9 @@ def unanswered(transcript: Transcript) -> bool:
     return last is not None
 
 
-def retell(transcript: Transcript) -> Iterator[ev.Command]:
-    """The conversation so far as commands: both sides, the assistant's only as far as heard."""
-    for entry in transcript.entries:
+def retell(transcript: Transcript, start: int = 0) -> Iterator[ev.Command]:
+    """The conversation from entry `start` on: both sides, the assistant's only as far as heard."""
+    for entry in transcript.entries[start:]:
         if isinstance(entry, ToolCall):
             if entry.state.final and entry.arguments:
                 yield ev.RetellCall(entry.call_id, entry.name, entry.arguments)
