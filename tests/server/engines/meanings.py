@@ -35,7 +35,12 @@ def same(wanted, found):
         return found is not None and abs(float(found) - wanted) < 1e-9
     if isinstance(wanted, list):
         return all(option in str(found) for option in wanted)
-    return str(found).casefold() == wanted.casefold()
+    return american(str(found).casefold()) == american(wanted.casefold())
+
+
+def american(text):
+    """Spellings that sound the same are the same."""
+    return text.replace("mum", "mom")
 
 
 ALIASES = {"grocery": "shopping", "groceries": "shopping"}

@@ -21,7 +21,7 @@ from voicechat.server.engines.measures import Measure, alike
 from voicechat.server.engines.slots import Span
 
 _MOST_REQUESTS = 5
-_FRAMED = 0.07
+_FRAMED = 0.04
 """Share of the sample sentences with a "please" or the like before or behind."""
 _FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
 

@@ -24,6 +24,11 @@ _START, _END = "<s>", "</s>"
 _DISCOUNT = 0.7
 _NEVER = -99.0
 _ORDER = 3
+_COARSE = (
+    "asshole", "bastard", "bitch", "bullshit", "cunt", "faggot", "fuck", "motherfuck", "nigg",
+    "shit", "slut", "whore",
+)  # fmt: skip
+"""Beginnings of words that nobody wants put into their mouth by a mishearing."""
 _PRONUNCIATIONS = Path(__file__).with_name("pronunciations.dict")
 
 Gram = tuple[str, ...]
@@ -64,11 +69,21 @@ def language(
     words = {word for line in known for word in line}
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("*.arpa"), *folder.glob("*.dict")):
-        if not old.name.startswith(version):
+        if not old.name.startswith(version) and not old.stem.endswith("-polite"):
             old.unlink(missing_ok=True)
     write_atomically(found.dictionary, "".join(_entries(stock_dictionary, words)))
     write_atomically(found.model, "".join(arpa(known)))
     return Language(found.model, found.dictionary, unknown)
+
+
+def polite(folder: Path, dictionary: Path) -> Path:
+    """A copy of the dictionary in `folder` without coarse words, made there when it is missing."""
+    copy = folder / f"{dictionary.stem}-polite.dict"
+    if not copy.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = dictionary.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_atomically(copy, "".join(line for line in lines if not line.startswith(_COARSE)))
+    return copy
 
 
 def version_of(folder: Path, *more: object) -> str:

@@ -18,17 +18,21 @@ from voicechat.server.engines.language import (
     kept,
     language,
     pairs,
+    polite,
     version_of,
     write_atomically,
 )
+from voicechat.server.engines.soundalikes import SoundAlikes, soundalikes
 from voicechat.server.engines.worker_main import Job
 
 FIRST_SENTENCES = 25_000
 """Enough for a model that is there within a second, at the very first start."""
 SENTENCES = 150_000
 """What `Builder` makes the model from while the first one is in use: a tenth fewer errors."""
+_STOCK_DICTIONARY = Path(get_model_path("en-us/cmudict-en-us.dict"))
 _SEED = 1
-_OTHERS = 20
+_OTHERS = 60
+_VARIANTS = 400
 _FLOOR = 30.0
 _ROOM = "room.txt"
 _LONGEST = 60 * EARS_RATE * 2
@@ -57,6 +61,7 @@ class Recogniser:
         self._cache = Path(cache)
         self._announces = model == "domain"
         self._pairs: frozenset[tuple[str, str]] = frozenset()
+        self._alikes = SoundAlikes(())
         self._source, self._settings = source, settings
         self._stale = False
         self._decoder = self._load()
@@ -134,9 +139,12 @@ class Recogniser:
         return self._guess()[2]
 
     def others(self, job: Job) -> list[str]:
-        """What else the utterance could have been, likeliest first: expected pairs only."""
+        """What else the utterance could have been: texts that sound like its text, the likest
+        first, then the decoder's other guesses of expected pairs, likeliest first.
+        """
         guesses = (guess.hypstr for guess in islice(self._decoder.nbest(), _OTHERS) if guess)
-        return [text for text in dict.fromkeys(guesses) if text and self._expected(text)]
+        other = [text for text in dict.fromkeys(guesses) if text and self._expected(text)]
+        return self._alikes.variants(self._text(), _VARIANTS) + other
 
     def again(self, job: Job) -> Guess:
         """Hear the finished utterance once more, now that its own mean is known."""
@@ -179,7 +187,10 @@ class Recogniser:
                 self._cache, self._source, FIRST_SENTENCES
             )
             self._pairs = pairs(found.model)
+            self._alikes = soundalikes(found.dictionary)
             files = {"lm": str(found.model), "dict": str(found.dictionary)}
+        else:
+            files = {"dict": str(polite(self._cache, _STOCK_DICTIONARY))}
         return Decoder(loglevel="FATAL", cmn="batch", **files, **self._settings)
 
     def _refresh(self) -> None:
@@ -221,7 +232,7 @@ def _build(cache: Path, source: str, size: int) -> Language:
     module, _, name = source.partition(":")
     return language(
         cache,
-        Path(get_model_path("en-us/cmudict-en-us.dict")),
+        _STOCK_DICTIONARY,
         lambda count: getattr(importlib.import_module(module), name)(count, _SEED),
         _version(source),
         size,
