@@ -27,6 +27,8 @@ _BUILDER = "voicechat.server.engines.recogniser:Builder"
 _SENTENCES = "voicechat.server.engines.intents:sample_sentences"
 _FINISH_S = 15.0
 _BUILD_S = 300.0
+_SURE = 0.03
+"""By how much the logarithm of the likelihood must win before the domain's other guesses count."""
 _LONGEST = 60 * EARS_RATE * 2
 Guess = tuple[str, bool, float]
 _DOMAIN_SETTINGS: dict[str, object] = {
@@ -137,21 +139,22 @@ class PocketsphinxEars:
             self._domain.ask("settle", sound), self._stock.ask("weigh", sound)
         )
         text, _, likelihood = cast(Guess, guess)
-        request = ""
-        if text and likelihood > cast(float, weight):
-            request = await self._request(text, first=self._first)
+        margin = likelihood - cast(float, weight)
+        request = await self._request(text, margin) if text and margin > 0 else ""
         if number == self._number:
             self.on_partial(Partial(request or text, bool(request) and self._ends(request)))
         return request
 
-    async def _request(self, text: str, *, first: bool) -> str:
+    async def _request(self, text: str, margin: float) -> str:
         """The likeliest of the domain decoder's guesses that is a request, or nothing."""
         if self._understood(text):
             return text
-        if first:
+        if self._first:
             again, expected, _ = cast(Guess, await self._domain.again())
             if expected and self._understood(again):
                 return again
+        if margin < _SURE:
+            return ""
         others = cast(list[str], await self._domain.others())
         return next((other for other in others if self._ends(other)), "")
 
