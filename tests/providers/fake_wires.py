@@ -208,6 +208,8 @@ class Gateway:
         self.last = ""
         self.calls: set[str] = set()
         self.sound = 0
+        self.spoken = ""
+        """The item of the turn being spoken."""
 
     async def send(self, kind: str, **fields: object) -> None:
         await self.socket.send(json.dumps({"type": kind, **fields, "raw": {}}))
@@ -239,6 +241,16 @@ class Gateway:
     async def on_input_audio_append(self, audio: str) -> None:
         self.sound += len(b64decode(audio))
         self.fake.heard += len(b64decode(audio))
+        if self.fake.setups[-1]["turnDetection"]["type"] == "disabled":
+            return
+        if not self.spoken:
+            self.spoken = self.id("item")
+            await self.send("speech-started", itemId=self.spoken)
+            await self.on_response_cancel()
+        if self.sound >= 48_000:
+            await self.send("speech-stopped", itemId=self.spoken)
+            await self.on_input_audio_commit()
+            await self.on_response_create()
 
     async def on_input_audio_clear(self) -> None:
         self.sound = 0
@@ -247,7 +259,7 @@ class Gateway:
         assert self.sound, "an empty buffer"
         self.sound = 0
         self.last = "spoken words"
-        item = self.id("item")
+        item, self.spoken = self.spoken or self.id("item"), ""
         await self.send("audio-committed", itemId=item)
         await self.send("input-transcription-completed", itemId=item, transcript=self.last)
 

@@ -1,0 +1,230 @@
+"""One conversation, out loud and by typing, over the wires of all five providers.
+
+The same transcript, the same tool results, and a planted key that is nowhere to be found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from desk import Desk
+from fake_openai import azure, grok, openai
+from fake_wires import Fake, gateway, gemini, running
+from scripted import until
+
+from voicechat.audio import messages as sound
+from voicechat.config import Options
+from voicechat.core import events as ev
+from voicechat.core.items import Item, Role
+from voicechat.errors import Secret
+from voicechat.session import Link, LinkChanged, Session
+from voicechat.tools.registry import Registry, tool
+
+KEY = "planted-key"
+WIRES = {
+    "openai": (openai, "openai/gpt-realtime-2.1", "OPENAI_API_KEY"),
+    "azure": (azure, "azure/my-deployment", "AZURE_OPENAI_API_KEY"),
+    "xai": (grok, "xai/grok-voice-latest", "XAI_API_KEY"),
+    "google": (gemini, "google/gemini-3.8-live", "GEMINI_API_KEY"),
+    "gateway": (gateway, "gateway/openai/gpt-realtime-2.1", "AI_GATEWAY_API_KEY"),
+}
+HEARD_MS = 40.0
+"""How far everything is heard that is stopped."""
+
+
+def current_time(zone: str) -> str:
+    """The time there."""
+    return f"noon in {zone}"
+
+
+class Card:
+    """A microphone and a speaker, as the session sees them."""
+
+    rate = 24_000
+
+    def __init__(
+        self, settings: sound.AudioSettings, hear: Callable[[sound.AudioEvent], None]
+    ) -> None:
+        self._hear = hear
+        self._loop = asyncio.get_running_loop()
+        self._playing: set[str] = set()
+        Card.rate = settings.input_rate
+        self._tell(sound.Opened("a microphone", "a speaker"))
+
+    def _tell(self, event: sound.AudioEvent) -> None:
+        self._loop.call_soon(self._hear, event)
+
+    def send(self, command: sound.AudioCommand) -> None:
+        match command:
+            case sound.Play(item_id) if item_id not in self._playing:
+                self._playing.add(item_id)
+                self._tell(sound.ItemStarted(item_id, 0.0))
+                self._tell(sound.Progress(item_id, HEARD_MS))
+            case sound.EndItem(item_id) if item_id in self._playing:
+                self._playing.discard(item_id)
+                self._tell(sound.ItemFinished(item_id))
+            case sound.Stop():
+                self._tell(sound.Stopped(dict.fromkeys(self._playing, HEARD_MS)))
+                self._playing.clear()
+
+    async def close(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def talking(wire: str, **more: object) -> AsyncIterator[tuple[Desk, Fake]]:
+    """A session with sound at the fake of this wire, which nobody broke."""
+    talk, model, key = WIRES[wire]
+    async with running(talk) as fake:
+        desk = Desk(Session(Options(
+            model=model, base_url=f"http://127.0.0.1:{fake.port}",
+            keys={key: Secret(KEY)}, **more,  # type: ignore[arg-type]
+        )))  # fmt: skip
+        living = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.link is Link.ONLINE and desk.session.hands_free)
+            yield desk, fake
+        finally:
+            desk.session.close()
+            await living
+        assert fake.wrong == []
+
+
+def entries(desk: Desk) -> list[tuple[str, ...]]:
+    """The transcript, without ids and times."""
+    return [
+        (entry.role.value, entry.text, entry.status.value)
+        if isinstance(entry, Item)
+        else (entry.name, entry.arguments.replace(" ", ""), entry.output, entry.state.value)
+        for entry in desk.session.transcript.entries
+    ]
+
+
+class Person:
+    """What a person does, and waits for."""
+
+    def __init__(self, desk: Desk, fake: Fake) -> None:
+        self.desk, self.session, self.fake = desk, desk.session, fake
+        self.answers = 0
+
+    async def answered(self) -> None:
+        self.answers += 1
+        waiting = {ev.Floor.IDLE, ev.Floor.LISTENING}
+        await self.desk.until(
+            lambda: (
+                len(self.desk.said(Role.ASSISTANT)) == self.answers
+                and self.session.floor in waiting
+            )
+        )
+
+    async def types(self, line: str) -> None:
+        self.session.type(line)
+        await self.answered()
+
+    async def speaks(self) -> None:
+        """For a second, no faster than the wire takes it."""
+        block = bytes(Card.rate // 50 * 2)
+        for _ in range(5):
+            heard = self.fake.heard + 10 * len(block)
+            for _ in range(10):
+                self.session._hear(sound.Captured(block, 0.0))
+            await until(lambda heard=heard: self.fake.heard >= heard)  # type: ignore[misc]
+
+    async def asks_for_a_story(self) -> None:
+        self.session.type("tell me a story")
+
+        def being_told() -> bool:
+            last = self.session.transcript.entries[-1]
+            return isinstance(last, Item) and last.heard_ms == HEARD_MS and "time" in last.text
+
+        await self.desk.until(being_told)
+
+    async def turns_hands_free_off(self) -> None:
+        self.session.set_hands_free(False)
+        codec = self.session._epochs._codec
+        await asyncio.sleep(0)
+        if codec is not None and codec.stale:
+            await self.again_online()
+
+    async def again_online(self) -> None:
+        before = self.session._epochs.begun
+        again = LinkChanged(Link.ONLINE, "Connected again.")
+        await self.desk.until(
+            lambda: again in self.desk.updates and self.session._epochs.begun > before
+        )
+
+
+async def hold(desk: Desk, fake: Fake) -> None:
+    """The conversation of this file."""
+    person = Person(desk, fake)
+    session = desk.session
+    await person.types("hello")
+    await person.speaks()
+    await person.answered()
+    await person.types("what time is it")
+    await person.types("both of them")
+    await person.asks_for_a_story()
+    await person.speaks()
+    person.answers += 1
+    await person.answered()
+    await person.turns_hands_free_off()
+    session.talk(True)
+    await person.speaks()
+    session.talk(False)
+    await person.answered()
+    await person.asks_for_a_story()
+    session.interrupt()
+    await person.answered()
+    fake.sockets[-1].transport.abort()
+    await person.again_online()
+    await person.types("again")
+
+
+TIME = ("current_time", '{"zone":"Asia/Tokyo"}', "noon in Asia/Tokyo", "done")
+EXPECTED: list[tuple[str, ...]] = [
+    ("user", "hello", "completed"), ("assistant", "You said hello.", "completed"),
+    ("user", "spoken words", "completed"), ("assistant", "You said spoken words.", "completed"),
+    ("user", "what time is it", "completed"), TIME, ("assistant", "So it is.", "completed"),
+    ("user", "both of them", "completed"), TIME, TIME, ("assistant", "So it is.", "completed"),
+    ("user", "tell me a story", "completed"), ("assistant", "Once upon a time", "interrupted"),
+    ("user", "spoken words", "completed"), ("assistant", "You said spoken words.", "completed"),
+    ("user", "spoken words", "completed"), ("assistant", "You said spoken words.", "completed"),
+    ("user", "tell me a story", "completed"), ("assistant", "Once upon a time", "interrupted"),
+    ("user", "again", "completed"), ("assistant", "You said again.", "completed"),
+]  # fmt: skip
+
+
+def kept(folder: Path) -> list[Path]:
+    """The files of a recording."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_the_conversation_is_the_same(
+    wire: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr("voicechat.session.SoundLine", Card)
+    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda: Registry(tool(current_time)))
+    async with talking(wire, record=tmp_path) as (desk, fake):
+        await hold(desk, fake)
+        assert entries(desk) == EXPECTED
+        assert [result["output"] for result in fake.results[:3]] == ["noon in Asia/Tokyo"] * 3
+        # What the fake itself logs of its side is not ours.
+        told = [record for record in caplog.records if not record.name.endswith(".server")]
+        shown = [repr(desk.updates), repr(vars(desk.session)), *map(repr, map(vars, told))]
+    shown += [
+        *capfd.readouterr(),
+        *(path.read_bytes().decode("latin-1") for path in kept(tmp_path)),
+    ]
+    assert len(kept(tmp_path)) > 1
+    assert not any(KEY in text for text in shown)
