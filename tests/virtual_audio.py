@@ -30,17 +30,8 @@ RATE = 48_000
 AVAILABLE = all(shutil.which(tool) for tool in ("pulseaudio", "pactl", "paplay", "parec"))
 
 
-def _first() -> tuple[str, ...]:
-    """Sound servers run ahead of others on people's machines: real-time where that is allowed."""
-    chrt = ("chrt", "--rr", "5")
-    try:
-        allowed = subprocess.run([*chrt, "true"], capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        allowed = False
-    return chrt if allowed else ("nice", "-n", "-11")
-
-
-_FIRST = _first()
+_FIRST = ("nice", "-n", "-11")
+"""What feeds and records the card must keep up too; where it is refused, nice goes on without."""
 
 _FOREIGN = ("PULSE_", "PIPEWIRE_", "ALSA_", "DBUS_", "JACK_")
 
@@ -125,7 +116,7 @@ class VirtualCard:
         }
 
     def start(self) -> None:
-        """Start the daemon; returns when it answers."""
+        """Start the daemon, as far ahead of others as people's have it; returns when it answers."""
         script = self._folder / "card.pa"
         script.write_text(_DAEMON.format(socket=self._socket, rate=self.rate))
         self.route()
@@ -136,8 +127,8 @@ class VirtualCard:
                 [
                     *_FIRST,
                     *("pulseaudio", "-n", "-F", str(script), "--daemonize=no"),
-                    *("--use-pid-file=no", "--exit-idle-time=-1", "--high-priority=no"),
-                    *("--realtime=no", "--log-target=stderr", "--log-level=warning"),
+                    *("--use-pid-file=no", "--exit-idle-time=-1", "--high-priority=yes"),
+                    *("--realtime=yes", "--log-target=stderr", "--log-level=error"),
                 ],
                 env=self._private(),
                 stdin=subprocess.DEVNULL,
@@ -147,6 +138,8 @@ class VirtualCard:
         give_up = time.monotonic() + 10
         while self._daemon.poll() is None and time.monotonic() < give_up:
             if self._socket.exists() and self.pactl("info", check=False).returncode == 0:
+                with suppress(OSError, AttributeError):
+                    os.sched_setscheduler(self._daemon.pid, os.SCHED_RR, os.sched_param(4))
                 return
             time.sleep(0.01)
         raise RuntimeError("the sound daemon did not start: " + (self._folder / "log").read_text())

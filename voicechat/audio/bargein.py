@@ -35,9 +35,9 @@ _FALSE_ALARM_FRAMES: Final = 20
 _SILENCE_FRAMES: Final = 40
 _REST_S: Final = 1.0
 """After a false alarm nothing is suspected for this long."""
-_DISTRUST_S: Final = 15.0
+_DISTRUST_S: Final = 20.0
 _MOST_DISTRUST_S: Final = 600.0
-"""After its false alarm the quick ear is not believed for so long; each time eight times longer."""
+"""After its false alarm the quick ear is not believed for so long; each time far longer."""
 _UNANSWERED_S: Final = 5.0
 """Held sound that nobody decides about plays on after this."""
 
@@ -116,7 +116,7 @@ class BargeIn:
             self._state = _State.IDLE
             if self._hasty:
                 self._distrust_until = now + self._distrust_s
-                self._distrust_s = min(_MOST_DISTRUST_S, 8 * self._distrust_s)
+                self._distrust_s = min(_MOST_DISTRUST_S, 15 * self._distrust_s)
             return Step.RESTORE
         return None
 

@@ -88,7 +88,7 @@ class LinearFilter:
         self._trim = (self._trim + _TRIMMED) % _PARTS
 
 
-_SURE_DB: Final = -8.0
+_SURE_DB: Final = -10.0
 """The filter is trusted when it leaves less of the echo than this."""
 _MARGIN_DB: Final = 7.0
 _QUIETEST_DB: Final = -50.0
