@@ -1,8 +1,7 @@
 """How well the embedded ears and mind understand synthetic people: `python tests/bench_speech.py`.
 
 Every sentence of the corpora is spoken by several voices, clean and with light noise, heard by
-the real ears and read by the real intents. The last part feeds sound at its own pace and
-measures the time from the end of the speech to the text.
+the real ears and read by the real intents. How soon they are answered: `bench_turns.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import quantiles
 
 import numpy as np
 
@@ -109,18 +107,12 @@ def pink(count: int, seed: int) -> np.ndarray:
     return sound / np.sqrt(np.mean(sound**2))
 
 
-async def hear(ears: PocketsphinxEars, pcm: bytes, *, live: bool = False) -> tuple[str, float]:
-    """The text, and the milliseconds from the end of the sound until it was there."""
+async def hear(ears: PocketsphinxEars, pcm: bytes) -> str:
+    """What was understood."""
     ears.begin()
-    started = time.perf_counter()
     for at in range(0, len(pcm), 1024):
         ears.feed(pcm[at : at + 1024])
-        if live:
-            due = started + (at + 1024) / 2 / EARS_RATE
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-    ended = time.perf_counter()
-    text = await ears.finish()
-    return text, (time.perf_counter() - ended) * 1000
+    return await ears.finish()
 
 
 def word_errors(said: list[str], heard: list[str]) -> int:
@@ -159,7 +151,7 @@ async def accuracy(ears, person, name, entries, times, show):
             who = list(PEOPLE)[(number + turn * 2) % len(PEOPLE)]
             noise = ROOMS[(number // len(PEOPLE) + turn) % len(ROOMS)]
             pcm = await person.say(entry["text"], who, noise, chance)
-            heard, _ = await hear(ears, pcm)
+            heard = await hear(ears, pcm)
             right = means(heard, entry)
             meaning = None if right else intents.parse(heard)
             actions += meaning is not None and meaning.intent in ACTIONS
@@ -182,16 +174,6 @@ async def accuracy(ears, person, name, entries, times, show):
         out(f"    {line}")
 
 
-async def latency(ears, person, entries):
-    chance = random.Random(5)
-    times = []
-    for entry in chance.sample(entries, min(20, len(entries))):
-        pcm = await person.say(entry["text"], chance.choice(list(PEOPLE)), 30.0, chance)
-        times.append((await hear(ears, pcm, live=True))[1])
-    cuts = quantiles(times, n=20, method="inclusive")
-    out(f"\nend of sound to text: p50 {cuts[9]:.0f} ms, p95 {cuts[18]:.0f} ms ({len(times)} turns)")
-
-
 def out(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -211,8 +193,6 @@ async def bench(options: argparse.Namespace) -> None:
                 await accuracy(
                     ears, person, name, entries[:: options.every], options.times, options.show
                 )
-            if not options.no_latency:
-                await latency(ears, person, next(iter(found.values())))
         finally:
             await asyncio.gather(ears.close(), person.close())
 
@@ -221,9 +201,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="only corpora with this in their name")
     parser.add_argument("--every", type=int, default=1, help="take every nth sentence")
-    parser.add_argument("--times", type=int, default=2, help="voices per sentence")
+    parser.add_argument("--times", type=int, default=1, help="voices per sentence")
     parser.add_argument("--show", action="store_true", help="show what was misunderstood")
-    parser.add_argument("--no-latency", action="store_true", help="leave the live part out")
     parser.add_argument("--cache", type=Path, help="keep the language model here")
     asyncio.run(bench(parser.parse_args()))
 

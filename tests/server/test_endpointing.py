@@ -81,3 +81,18 @@ def test_turns_always_alternate_and_never_run_backwards(parts: list[tuple[bool, 
         assert isinstance(change, Ended if place % 2 else Began)
         assert before <= change.at_ms
         before = change.at_ms
+
+
+def test_a_speaker_who_falls_silent_may_be_done_and_may_go_on() -> None:
+    endpointer = Endpointer(Loud())
+    endpointer.feed(loud(512), 512.0)
+    assert endpointer.speaking
+    assert not endpointer.pausing
+    endpointer.feed(quiet(96), 608.0)
+    assert endpointer.pausing
+    endpointer.feed(loud(64), 672.0)
+    assert endpointer.speaking
+    assert not endpointer.pausing
+    endpointer.feed(quiet(1024), 1696.0)
+    assert not endpointer.speaking
+    assert not endpointer.pausing

@@ -110,6 +110,28 @@ async def test_cancelling_finish_leaves_the_ears_usable(ears, sounds):
     assert await ears.finish() == "what time is it"
 
 
+async def test_the_text_is_ready_when_the_speaker_is_silent(ears, sounds):
+    settled = asyncio.Event()
+    hear(ears, await sounds("flip a coin"))
+    ears.on_partial = lambda partial: settled.set() if partial.complete else None
+    settled.clear()
+    ears.settle()
+    await settled.wait()
+    assert await ears.finish() == "flip a coin"
+
+
+async def test_a_speaker_who_goes_on_is_heard_whole(ears, sounds):
+    sound = await sounds("what is six times seven")
+    ears.begin()
+    ears.feed(sound[:20_000])
+    ears.settle()
+    await asyncio.sleep(0)
+    ears.feed(sound[20_000:30_000])
+    ears.resume()
+    ears.feed(sound[30_000:])
+    assert await ears.finish() == "what is six times seven"
+
+
 async def test_the_room_is_kept_between_runs(ears, sounds, tmp_path):
     hear(ears, await sounds("what time is it"))
     await ears.finish()

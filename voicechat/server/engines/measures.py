@@ -204,6 +204,11 @@ def _registry() -> Any:
     return pint.UnitRegistry(cache_folder=None)
 
 
+def warm() -> None:
+    """Load Pint, half a second of work, so that the first conversion is quick."""
+    convert(Measure(((Fraction(1), "mile"),)), "kilometer")
+
+
 def convert(amount: Measure, target: str) -> float | None:
     """The measure in the target unit; None when the two do not measure the same thing."""
     import pint

@@ -17,7 +17,7 @@ from random import Random
 import platformdirs
 
 from voicechat.errors import VoicechatError
-from voicechat.server.engines import clauses, directions, intents, offers, results
+from voicechat.server.engines import clauses, directions, intents, measures, offers, results
 from voicechat.server.engines.intents import Meaning
 from voicechat.server.engines.interfaces import Call, Message, Mind, Request, Say, Thought
 from voicechat.server.engines.notebook import Notebook
@@ -26,6 +26,7 @@ from voicechat.server.engines.skills.talk import HOW_TO_CONNECT
 from voicechat.server.engines.timers import Later, Timers
 
 _BLOCKING_S = 10.0
+_UNITS_AFTER_S = 3.0
 _UNKNOWN = (
     "I can't answer that. I'm the small built-in mind, without a language model; "
     "say help to hear what I can do. "
@@ -54,12 +55,18 @@ class BuiltInMind:
         self._random = random or Random()
         self._timers = Timers(lambda words: self.on_nudge(words), self._now, later)
 
+        self._units: asyncio.Task[None] | None = None
+
     async def open(self) -> None:
-        """Load the templates."""
+        """Load the templates; the units follow when everything else is ready."""
         await asyncio.to_thread(intents.warm)
+        self._units = asyncio.create_task(_load_units())
 
     async def close(self) -> None:
         """End all timers."""
+        if self._units is not None:
+            self._units.cancel()
+            await asyncio.gather(self._units, return_exceptions=True)
         self._timers.cancel(self._timers.running())
 
     async def reply(self, request: Request) -> AsyncGenerator[Thought, None]:
@@ -120,6 +127,11 @@ class BuiltInMind:
 
 def _said(text: str) -> list[Say]:
     return [Say(piece) for piece in clauses.split(text)]
+
+
+async def _load_units() -> None:
+    await asyncio.sleep(_UNITS_AFTER_S)
+    await asyncio.to_thread(measures.warm)
 
 
 def _results(messages: Sequence[Message]) -> list[str]:
