@@ -2,19 +2,16 @@
 
 import dataclasses
 import json
-import random
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_examples import frames
 
 from voicechat.core import events as ev
-from voicechat.core.conversation import Conversation
-from voicechat.core.settings import ServerVad, SessionSettings
+from voicechat.core.settings import SessionSettings
 from voicechat.providers.codec import Codec
 from voicechat.providers.gateway import GatewayCodec
 from voicechat.providers.gateway_events import TABLE
@@ -31,11 +28,6 @@ def google() -> GoogleCodec:
 def gateway() -> GatewayCodec:
     return GatewayCodec("wss://example.invalid", "google/gemini-3.8-live")
 
-
-WIRES: dict[str, tuple[Callable[[], Codec], list[str]]] = {
-    "google": (google, frames("gemini_server")),
-    "gateway": (gateway, frames("gateway_server")),
-}
 
 anything = st.recursive(
     st.none()
@@ -125,76 +117,6 @@ def test_any_bytes(frame):
     check(google(), frame)
     check(gateway(), frame)
     json_line(Wire(google()).decode(frame))
-
-
-def mutate(choose: random.Random, frame: str) -> str | bytes:
-    """One of the ways in which a frame gets broken."""
-    message = json.loads(frame)
-    holder = message
-    while choose.random() < 0.7:
-        inner = [value for value in holder.values() if isinstance(value, dict) and value]
-        inner += [v[0] for v in holder.values() if isinstance(v, list) and v and v[0] and
-                  isinstance(v[0], dict)]  # fmt: skip
-        if not inner:
-            break
-        holder = choose.choice(inner)
-    name = choose.choice(list(holder))
-    odd = [None, True, -1, 2**70, 1e308, "", "\x1b[2J", "\ud83d", [], {}, [[]], {"id": 3}, "AAA="]
-    match choose.randrange(6):
-        case 0:
-            del holder[name]
-        case 1 | 2:
-            holder[name] = choose.choice(odd)
-        case 3:
-            holder[f"{name}_"] = holder.pop(name)
-        case 4:
-            at = choose.randrange(len(frame))
-            return frame[:at] + choose.choice(['"', "{", "\\", "\x00", "9" * 400]) + frame[at:]
-        case 5:
-            raw = bytearray(frame.encode())
-            raw[choose.randrange(len(raw))] = choose.randrange(256)
-            return bytes(raw)
-    return json.dumps(message)
-
-
-COMMANDS = [
-    ev.CreateMessage("i", "user", "hi"), ev.CreateMessage("j", "assistant", "ho"),
-    ev.CreateResponse(), ev.ToolResult("c", "{}"), ev.AppendAudio(bytes(640)), ev.CommitAudio(),
-    ev.ClearAudio(), ev.UpdateSession(SessionSettings()),
-    ev.UpdateSession(SessionSettings(turn_detection=None)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("wire", WIRES)
-def test_broken_examples_in_any_order_leave_the_conversation_whole(wire, seed):
-    make, examples = WIRES[wire]
-    choose = random.Random(seed)
-    reader = make()
-    settings = SessionSettings(turn_detection=ServerVad())
-    reader.opening(settings)
-    talk = Conversation(settings, reader.capabilities)
-    talk.handle(ev.SessionCreated(), 0.0)
-    now = 0.0
-    for _ in range(3_000):
-        now += choose.random()
-        frame: str | bytes = choose.choice(examples)
-        if choose.random() < 0.4:
-            frame = mutate(choose, frame)
-        happenings: list[ev.Event | ev.Input] = [*check(reader, frame)]
-        if choose.random() < 0.2:
-            happenings.append(choose.choice([ev.Typed("x"), ev.Interrupt(), ev.Tick()]))
-        for happening in happenings:
-            for effect in talk.handle(happening, now):
-                if isinstance(effect, ev.Send):
-                    reader.encode(effect.command)
-        if choose.random() < 0.2:
-            reader.encode(choose.choice(COMMANDS))
-    # The next turn can be taken.
-    for happening in (ev.Interrupt(), ev.Disconnected("gone"), ev.SessionCreated()):
-        talk.handle(happening, now)
-    sent = talk.handle(ev.Typed("still there?"), now)
-    assert ev.Send(ev.CreateResponse()) in sent
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,211 @@
+"""Every codec and the conversation behind it, fed with examples in and out of order, some broken.
+
+Each round is a conversation of its own, and a failure names its number. `make fuzz` plays a
+million events for each codec.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import get_args
+
+import pytest
+from hypothesis import settings as profile
+from mutation import mutate
+from wire_examples import frames
+
+from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.items import Role
+from voicechat.core.settings import ServerVad, SessionSettings
+from voicechat.providers import catalog
+from voicechat.providers.codec import Codec
+
+EVENTS = get_args(ev.Event)
+ROUND = 1_000
+"""Frames in one conversation."""
+
+CODECS = {
+    "openai": ("openai/gpt-realtime-2.1", None, "openai_ga_server"),
+    "beta": ("openai/gpt-realtime-2.1", "beta", "openai_beta_server"),
+    "azure": ("azure/d", None, "openai_ga_server"),
+    "azure beta": ("azure/d", "beta", "openai_beta_server"),
+    "voice-live": ("azure/d", "voice-live", "openai_ga_server"),
+    "xai": ("xai/grok-voice-latest", None, "xai_server"),
+    "local": ("local/built-in", None, "openai_ga_server"),
+    "google": ("google/gemini-3.8-live", None, "gemini_server"),
+    "gateway to openai": ("gateway/openai/m", None, "gateway_server"),
+    "gateway to google": ("gateway/google/m", None, "gateway_server"),
+    "gateway to xai": ("gateway/spacexai/m", None, "gateway_server"),
+}
+COMMANDS: list[ev.Command] = [
+    ev.CreateMessage("i", "user", "hi"), ev.CreateMessage("j", "assistant", "ho"),
+    ev.CreateResponse(), ev.CreateResponse(out_of_band=True), ev.ToolResult("c", "{}"),
+    ev.CommitAudio(), ev.UpdateSession(SessionSettings()), ev.DeleteItem("i"),
+    ev.RetrieveItem("i"), ev.ClearOutput(), ev.TruncateItem("i", 20),
+]  # fmt: skip
+
+
+_IDS = re.compile(r'("(?:id|\w+_id|\w+Id)": "[^"]+)"')
+
+
+class Play:
+    """One conversation over one connection after another, among people and machines at their worst.
+
+    Tools come to an end, sound is heard, deadlines are kept; everything else is left to chance.
+    """
+
+    def __init__(self, codec: str, number: int) -> None:
+        model, wire, self._examples = CODECS[codec]
+        self._choose = Random(f"{codec} {number}")
+        self._codec: Codec = catalog.codec_of(model, environ={}, wire=wire)
+        can = self._codec.capabilities
+        self._settings = SessionSettings(turn_detection=ServerVad())
+        self._core = Conversation(
+            self._settings,
+            can,
+            hands_free=self._choose.random() < 0.5,
+            speaker=self._choose.random() < 0.5,
+        )
+        self._now = 0.0
+        self._asked = False
+        self._items: list[str] = ["a"]
+        self._calls: list[str] = ["c"]
+        self._codec.opening(self._settings)
+        self._take(ev.SessionCreated())
+
+    def run(self) -> None:
+        """Play, and look that the next turn can be taken."""
+        examples = frames(self._examples)
+        choose = self._choose
+        at = jumps = 0
+        for _ in range(ROUND):
+            at += 1
+            if choose.random() < 0.1:
+                at, jumps = choose.randrange(len(examples)), jumps + 1
+            frame = examples[at % len(examples)]
+            if choose.random() < 0.8:
+                # Told again, the same story is about other things.
+                frame = _IDS.sub(rf'\1-{jumps}"', frame)
+            broken = choose.random() < 0.3
+            self._now += choose.expovariate(8)
+            self._take(
+                *self._decoded(mutate(choose, frame, choose.choice(examples)) if broken else frame)
+            )
+            if choose.random() < 0.25:
+                self._take(self._happening())
+            if choose.random() < 0.05:
+                self._encode(choose.choice(COMMANDS))
+            if (self._core.deadline or self._now) < self._now:
+                self._take(ev.Tick())
+        self._settle()
+
+    def _decoded(self, frame: str | bytes) -> list[ev.Event]:
+        events = self._codec.decode(frame)
+        for event in events:
+            assert isinstance(event, EVENTS)
+            for text in texts(event):
+                assert not any(unclean(c) for c in text if c < " " or c > "~")
+            if isinstance(event, ev.AudioDelta):
+                assert len(event.pcm) % 2 == 0
+                self._items.append(event.item_id)
+        return events
+
+    def _happening(self) -> ev.Input:
+        choose = self._choose
+        item = choose.choice(self._items[-4:])
+        happenings: list[ev.Input] = [
+            ev.Typed("x"), ev.Interrupt(), ev.Talk(choose.random() < 0.5),
+            ev.MicBlock(bytes(9_600)), ev.MicBlock(bytes(960)), ev.LocalSpeech(True),
+            ev.LocalSpeech(False), ev.LocalSpeechEnded(), ev.PlaybackStarted(item),
+            ev.Heard(item, choose.random() * 300), ev.PlaybackFinished(item),
+            ev.PlaybackStopped({item: 40.0}), ev.ToolFinished(choose.choice(self._calls), "done"),
+            ev.HandsFree(choose.random() < 0.5), ev.SpeakerChanged(choose.random() < 0.5),
+        ]  # fmt: skip
+        return choose.choice(happenings)
+
+    def _take(self, *happenings: ev.Event | ev.Input) -> None:
+        for happening in happenings:
+            for effect in self._core.handle(happening, self._now):
+                self._carry_out(effect)
+
+    def _carry_out(self, effect: ev.Effect) -> None:
+        match effect:
+            case ev.Send(command):
+                self._asked = self._asked or isinstance(command, ev.CreateResponse)
+                self._encode(command)
+            case ev.RunTool(call_id):
+                self._calls.append(call_id)
+            case ev.Recycle():
+                self._connect()
+
+    def _connect(self) -> None:
+        self._take(ev.Disconnected("again"), ev.SessionCreated())
+
+    def _encode(self, command: ev.Command) -> None:
+        for frame in self._codec.encode(command):
+            assert isinstance(json.loads(frame), dict)
+
+    def _settle(self) -> None:
+        """Everything that may still come comes; then a typed turn is asked for and answered."""
+        for call_id in self._calls:
+            self._take(ev.ToolFinished(call_id, "done"))
+        self._take(ev.Interrupt())
+        self._pass_deadlines()
+        self._asked = False
+        self._take(ev.Typed("still there?"))
+        self._pass_deadlines(until_asked=True)
+        assert self._asked, "the turn was never asked for"
+        self._take(ev.ResponseCreated("last"), ev.TextDelta("last", "final", "Yes.", spoken=False))
+        self._take(ev.ResponseDone("last"))
+        final = self._core.transcript.item("final")
+        assert final is not None
+        assert (final.role, final.text) == (Role.ASSISTANT, "Yes.")
+
+    def _pass_deadlines(self, *, until_asked: bool = False) -> None:
+        for _ in range(40):
+            deadline = self._core.deadline
+            if deadline is None or (until_asked and self._asked):
+                return
+            self._now = max(self._now, deadline)
+            self._take(ev.Tick())
+        raise AssertionError("something is awaited for ever")
+
+
+def texts(value: object) -> Iterator[str]:
+    """All text in an event."""
+    if isinstance(value, str):
+        yield value
+    elif dataclasses.is_dataclass(value):
+        for inner in dataclasses.fields(value):
+            yield from texts(getattr(value, inner.name))
+    elif isinstance(value, Mapping):
+        yield from texts([*value, *value.values()])
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts(inner)
+
+
+def unclean(character: str) -> bool:
+    """Whether a terminal might act on it, or nothing can write it down."""
+    return unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t"
+
+
+def rounds() -> int:
+    """A few where time is short, a million events where Hypothesis has time as well."""
+    return 1_000 if profile().max_examples >= 5_000 else 3
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_whatever_comes_the_next_turn_can_be_taken(codec: str) -> None:
+    for number in range(rounds()):
+        try:
+            Play(codec, number).run()
+        except Exception as failure:
+            failure.add_note(f"In round {number}.")
+            raise
