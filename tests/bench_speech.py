@@ -38,14 +38,6 @@ PEOPLE = {
     "fran": ("en-us+f2", 50, 0.95),
 }
 """name -> (espeak-ng voice, pitch, speed)."""
-ACTIONS = frozenset(
-    {
-        "alarm_set", "forget_all", "goodbye", "list_add", "list_clear", "list_remove", "name_set",
-        "note_add", "note_clear", "note_remove", "remember", "remind", "stop", "timer_cancel",
-        "timer_set",
-    }
-)  # fmt: skip
-"""Intents that change something: heard in an open question they are wrong actions."""
 ROOMS = (None, 30.0, 20.0)
 """Signal to noise in dB."""
 LEAD, TAIL = 0.25, 0.35
@@ -154,7 +146,7 @@ async def accuracy(ears, person, name, entries, times, show):
             heard = await hear(ears, pcm)
             right = means(heard, entry)
             meaning = None if right else intents.parse(heard)
-            actions += meaning is not None and meaning.intent in ACTIONS
+            actions += meaning is not None and meaning.intent in intents.CHANGING
             said = entry["text"].split()
             for key in ("all", who, "clean" if noise is None else f"{noise:.0f} dB"):
                 tallies[key].right += right

@@ -29,6 +29,8 @@ _FINISH_S = 15.0
 _BUILD_S = 300.0
 _SURE = 0.03
 """By how much the logarithm of the likelihood must win before the domain's other guesses count."""
+_SURE_TO_CHANGE = 0.12
+"""The same for one that changes something."""
 _LONGEST = 60 * EARS_RATE * 2
 Guess = tuple[str, bool, float]
 _DOMAIN_SETTINGS: dict[str, object] = {
@@ -63,6 +65,7 @@ class PocketsphinxEars:
         self.on_partial: Callable[[Partial], None] = lambda _partial: None
         self._understood = understood or _parses
         self._ends = understood or _ends
+        self._changes = _changes if understood is None else lambda _text: False
         self._domain = _Decoder(
             "domain", folder, sentences, _DOMAIN_SETTINGS, on_partial=self._on_partial
         )
@@ -156,7 +159,8 @@ class PocketsphinxEars:
         if margin < _SURE:
             return ""
         others = cast(list[str], await self._domain.others())
-        return next((other for other in others if self._ends(other)), "")
+        found = next((other for other in others if self._ends(other)), "")
+        return "" if margin < _SURE_TO_CHANGE and self._changes(found) else found
 
     def _unsettle(self) -> bool:
         """Take `settle` back; whether there was one."""
@@ -268,6 +272,12 @@ def _ends(text: str) -> bool:
     from voicechat.server.engines.intents import is_closed
 
     return is_closed(text)
+
+
+def _changes(text: str) -> bool:
+    from voicechat.server.engines.intents import changes
+
+    return changes(text)
 
 
 def _told(errors: BaseExceptionGroup[ServerError]) -> tuple[str, str]:

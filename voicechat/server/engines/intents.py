@@ -24,6 +24,14 @@ _MOST_REQUESTS = 5
 _FRAMED = 0.04
 """Share of the sample sentences with a "please" or the like before or behind."""
 _FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
+CHANGING = frozenset(
+    {
+        "alarm_set", "forget_all", "goodbye", "list_add", "list_clear", "list_remove", "name_set",
+        "note_add", "note_clear", "note_remove", "remember", "remind", "stop", "timer_cancel",
+        "timer_set",
+    }
+)  # fmt: skip
+"""Intents that change something: heard in an open question they are wrong actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +172,12 @@ def is_closed(text: str) -> bool:
     """Like `is_complete`, and it does not end in free text that may still go on."""
     meaning = parse(text)
     return meaning is not None and not meaning.open_ended and _makes_sense(meaning)
+
+
+def changes(text: str) -> bool:
+    """Whether the text asks for something to be changed: to be taken only when heard surely."""
+    meaning = parse(text)
+    return meaning is not None and meaning.intent in CHANGING
 
 
 def _makes_sense(meaning: Meaning) -> bool:
