@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/pytest -q
 
-.PHONY: help run test check bench fuzz snapshots pictures clean ready ready-test
+.PHONY: help run test check bench fuzz smoke snapshots pictures clean ready ready-test
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ bench: ready-test  ## Measure hearing, understanding, latency and sound
 
 fuzz: ready-test  ## Let Hypothesis search for ten minutes instead of seconds
 	$(PYTEST) -n 2 -m "not sound and not end_to_end" --hypothesis-profile fuzz --timeout 900
+
+smoke: ready-test  ## Try a real provider: make smoke PROVIDER=openai
+	@.venv/bin/python tests/smoke.py "$(PROVIDER)"
 
 snapshots: ready-test  ## Accept how the screens look now
 	$(PYTEST) tests/tui --snapshot-update
