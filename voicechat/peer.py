@@ -28,6 +28,9 @@ from voicechat.providers.codec import Endpoint
 _LONGEST_WAIT = 60.0
 _LONGEST_QUOTE = 200
 
+_SHORTEST_KEY = 16
+"""Characters; a shorter header value may be an ordinary word, which a frame may hold."""
+
 
 class DialFailed(ConnectError):
     """No connection came about. With `retry` another attempt may succeed, after `retry_after` s."""
@@ -62,6 +65,7 @@ class Peer:
             self.host, self.port = "the server", 0
         secrets = [value.reveal() for value in endpoint.headers.values()]
         self._unspeakable = [*secrets, *(part for value in secrets for part in value.split())]
+        self._keys = [value for value in self._unspeakable if len(value) >= _SHORTEST_KEY]
         self.has_key = bool(secrets)
 
     @property
@@ -78,6 +82,15 @@ class Peer:
         if len(text) > _LONGEST_QUOTE:
             text = text[:_LONGEST_QUOTE] + "…"
         return f": {text}" if text else ""
+
+    def hushed(self, frame: str | bytes) -> str | bytes:
+        """The frame without the keys that were sent to the peer, should it repeat them."""
+        for key in self._keys:
+            if isinstance(frame, str):
+                frame = frame.replace(key, "***")
+            else:
+                frame = frame.replace(key.encode(), b"***")
+        return frame
 
     def stalled(self) -> ConnectionLost:
         """It takes nothing any more."""

@@ -145,7 +145,7 @@ class Connection:
             while True:
                 frame = await self._socket.recv()
                 self._alive = self._clock()
-                yield frame
+                yield self._peer.hushed(frame)
         except ConnectionClosed as closed:
             lost = self._lose(self._peer.closed(closed))
         raise lost
