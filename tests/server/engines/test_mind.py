@@ -211,6 +211,7 @@ async def test_notes_and_memory(talk, tmp_path):
     assert await talk("remember that my car is on level 3") == (
         "I'll remember that your car is on level 3."
     )
+    await talk("remember that my car is on level 3")
     later = Talk(tmp_path)
     assert await later("what's my name") == "Your name is Sarah."
     assert await later("hello") == "Hello, Sarah. What can I do for you?"

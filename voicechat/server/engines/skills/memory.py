@@ -20,7 +20,8 @@ def _get_name(ask: Ask) -> str:
 def _remember(ask: Ask) -> str:
     fact = ask.text("fact")
     with ask.notebook.edit() as pages:
-        pages.facts.append(fact)
+        if fact not in pages.facts:
+            pages.facts.append(fact)
     return sentence(f"I'll remember that {to_listener(fact)}")
 
 
