@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
-from fake_openai import azure, grok, openai
-from fake_wires import Fake, gateway, gemini, running
+from fake_wires import Fake, running
+from five_wires import WIRES
 from scripted import until
 
 from voicechat.audio import messages as sound
@@ -26,13 +26,6 @@ from voicechat.session import Link, LinkChanged, Session
 from voicechat.tools.registry import Registry, tool
 
 KEY = "planted-key"
-WIRES = {
-    "openai": (openai, "openai/gpt-realtime-2.1", "OPENAI_API_KEY"),
-    "azure": (azure, "azure/my-deployment", "AZURE_OPENAI_API_KEY"),
-    "xai": (grok, "xai/grok-voice-latest", "XAI_API_KEY"),
-    "google": (gemini, "google/gemini-3.8-live", "GEMINI_API_KEY"),
-    "gateway": (gateway, "gateway/openai/gpt-realtime-2.1", "AI_GATEWAY_API_KEY"),
-}
 HEARD_MS = 40.0
 """How far everything is heard that is stopped."""
 

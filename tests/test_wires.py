@@ -7,21 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from desk import Desk, talking
-from fake_wires import Fake, gateway, gemini, running
-from scripted import scene
+from desk import Desk
+from fake_wires import Fake, running
+from five_wires import WIRES
 
 from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import Secret
-from voicechat.server.engines.interfaces import Call, Request, Say, Thought
 from voicechat.session import Link, LinkChanged, Session
-
-WIRES = {
-    "google": (gemini, "google/gemini-3.8-live", "GEMINI_API_KEY"),
-    "gateway": (gateway, "gateway/openai/gpt-realtime-2.1", "AI_GATEWAY_API_KEY"),
-}
 
 
 @asynccontextmanager
@@ -79,19 +73,6 @@ async def hold(desk: Desk) -> list[tuple[str, str, str]]:
     return entries(desk)
 
 
-def mind(request: Request) -> list[Thought]:
-    """The embedded voice thinks as the fakes do."""
-    last = request.messages[-1]
-    if last.role == "tool_result":
-        return [Say("So it is.")]
-    calls = 2 if "both" in last.text else 1 if "time" in last.text else 0
-    zone = '{"zone": "Asia/Tokyo"}'
-    number = len(request.messages)
-    if calls:
-        return [Call(f"c{number}_{i}", "current_time", zone) for i in range(calls)]
-    return [Say(f"You said {last.text}.")]
-
-
 @pytest.mark.parametrize("wire", WIRES)
 async def test_the_scripted_conversation(wire: str) -> None:
     async with at(wire) as (desk, fake):
@@ -111,20 +92,6 @@ async def test_the_scripted_conversation(wire: str) -> None:
         assert len(fake.results) == 3
         assert all("in Tokyo" in result["output"] for result in fake.results)
         assert desk.session.usage.total_tokens >= 60
-
-
-async def test_the_same_is_said_over_the_wire_of_openai() -> None:
-    async with scene() as stage, talking(stage) as desk:
-        stage.mind.answer = mind
-        for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
-            desk.session.type(line)
-            await idle(desk, answered)
-        theirs = entries(desk)
-    async with at("google") as (other, _):
-        for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
-            other.session.type(line)
-            await idle(other, answered)
-        assert entries(other) == theirs
 
 
 @pytest.mark.parametrize("wire", WIRES)
