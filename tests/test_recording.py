@@ -284,11 +284,13 @@ while True:
     recorder.observe(sound.Captured(block(5), end), end)
     recorder.observe(ev.Typed(f"line {{number}}"), end)
     number += 1
-    if number == 500:
+    if number in (500, 501):
+        # What is taken out the second time comes after everything of the first was written.
         while recorder._queue.qsize():
             time.sleep(0.001)
+    if number == 501:
         print("now", flush=True)
-    if number > 500:
+    if number > 501:
         time.sleep(0.0002)
 """
 
