@@ -36,6 +36,13 @@ def test_a_silent_microphone_under_a_loud_speaker_means_headphones() -> None:
     assert watch(np.zeros_like(far), far).dry
 
 
+def test_a_short_cue_is_enough() -> None:
+    far = talker(1, 1)
+    far[16_000 // 5 :] = 0
+    assert watch(np.zeros_like(far), far).dry
+    assert not watch(echo_of(far, 250, -12.0), far).dry
+
+
 def test_an_echo_is_never_taken_for_silence() -> None:
     far = talker(1, 6)
     for delay_ms, gain_db in ((60, -12.0), (150, -12.0), (250, -20.0)):

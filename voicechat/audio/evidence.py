@@ -23,6 +23,8 @@ _LOUD: Final = 0.003
 _SILENT: Final = 0.0016
 """RMS of full scale (-56 dBFS) below which the microphone counts as silent."""
 _DRY_FRAMES: Final = 30
+_CUE_FRAMES: Final = 10
+"""Loud frames that are enough when all of the longest delay has passed in silence: a short cue."""
 _WINDOW: Final = 150
 """Frames of 10 ms that are compared."""
 _LONGEST_DELAY: Final = 50
@@ -39,6 +41,7 @@ class Evidence:
         self._near: NDArray[np.float32] = np.full(_WINDOW, _SILENT, np.float32)
         self._far: NDArray[np.float32] = np.full(_WINDOW, _SILENT, np.float32)
         self._silent_frames = 0
+        self._since_loud = 0
         self._frames = 0
 
     def observe(self, near: Samples, far: Samples) -> None:
@@ -48,13 +51,20 @@ class Evidence:
         self._far[:-1] = self._far[1:]
         self._near[-1], self._far[-1] = loudness
         self._frames += 1
-        if loudness[1] >= _LOUD:
-            # An echo may come late: the silence must last longer than any delay would.
-            self._silent_frames = self._silent_frames + 1 if loudness[0] <= _SILENT else 0
-            self.dry = self.dry or self._silent_frames >= _DRY_FRAMES
+        self._wait_for_echo(near_silent=loudness[0] <= _SILENT, far_loud=loudness[1] >= _LOUD)
         if self.dry and self._frames % _EVERY == 0 and self._follows():
             self.dry = False
-            self._silent_frames = 0
+            self._silent_frames = self._since_loud = 0
+
+    def _wait_for_echo(self, *, near_silent: bool, far_loud: bool) -> None:
+        """An echo may come late: the silence must last longer than any delay would."""
+        self._since_loud = self._since_loud + 1 if self._since_loud or far_loud else 0
+        if not near_silent:
+            self._silent_frames = self._since_loud = 0
+            return
+        self._silent_frames += far_loud
+        waited = self._since_loud >= _LONGEST_DELAY and self._silent_frames >= _CUE_FRAMES
+        self.dry = self.dry or waited or self._silent_frames >= _DRY_FRAMES
 
     def _follows(self) -> bool:
         far, near = np.log(self._far), np.log(self._near)
