@@ -121,9 +121,10 @@ async def test_talking_over_an_answer_cuts_it(start, card: VirtualCard, tmp_path
     ends = began + len(question) / RATE - 2 * LEAD
     answers = loud(sound[:, 1])
     assert (answers < began).any(), "the answer was being heard"
-    during = answers[(answers > began + 1.0) & (answers < ends)]
+    # The file ends in silence, in which the next answer may begin already.
+    during = answers[(answers > began + 1.0) & (answers < ends - 0.5)]
     assert not len(during), "the old answer went on under the question"
-    assert (answers > ends).any(), "the question was answered aloud"
+    assert (answers > ends - 0.5).any(), "the question was answered aloud"
     cut = re.search("you what can you do voice (.*?) ┄ interrupted", terminal.reading)
     assert cut is not None
     assert cut[1].startswith("I can tell"), "what was heard stands before the mark"
