@@ -10,7 +10,7 @@ seconds; when `deadline` is reached the shell sends a `Tick`.
 
 Six small parts hold the state, each with one question to answer:
 
-* `turns.ResponseSlot`   may a response be asked for now? (one at a time, ever)
+* `answers.Answers`      may a response be asked for now (one at a time, ever), and which live?
 * `microphone.Microphone` when is the person's sound sent, and who ends the turn?
 * `person.Person`        what did the person say?
 * `replies.Replies`      how much of which item came out of the speaker?
@@ -33,21 +33,19 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from voicechat.core import events as ev
+from voicechat.core.answers import Answers
 from voicechat.core.calls import Calls
-from voicechat.core.items import Item, ItemStatus, Role, Transcript, Turn, Usage
+from voicechat.core.items import Item, Role, Transcript, Usage
 from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
-from voicechat.core.replies import OUTCOMES, Replies
-from voicechat.core.retelling import retell, unanswered
+from voicechat.core.replies import Replies
+from voicechat.core.retelling import retell
 from voicechat.core.settings import Capabilities, SessionSettings
-from voicechat.core.turns import Presence, RecentIds, ResponseSlot, SlotState, Trigger
+from voicechat.core.turns import Presence
 
 CONFIRM_S = 0.6
 """Seconds the provider has to confirm speech that the sound side heard."""
-
-OWED_S = 8.0
-"""Seconds after a committed turn in which the provider may begin to answer."""
 
 _QUIET_CODES = frozenset({"response_cancel_not_active"})
 _QUIET_COMMANDS = frozenset({"TruncateItem", "DeleteItem", "CancelResponse", "ClearAudio"})
@@ -65,11 +63,9 @@ class Conversation:
         speaker: bool = True,
     ) -> None:
         self.usage = Usage()
-        self.latency_ms: float | None = None
         self.floor = ev.Floor.IDLE
         self._can = capabilities or Capabilities()
         self._outbox = Outbox()
-        self._slot = ResponseSlot()
         self._mic = Microphone(self._outbox, settings, hands_free=hands_free)
         self._person = Person(self._outbox)
         self._calls = Calls(self._outbox)
@@ -78,14 +74,12 @@ class Conversation:
             self._can,
             settings.output_format.decoded,
             speaker=speaker,
-            answered=self._answered,
+            answered=lambda response_id: self._answers.began(response_id),
         )
+        self._answers = Answers(self._outbox, self._can, self._replies, self._calls)
         self._here = Presence()
-        self._turn: Turn | None = None
-        self._outside = RecentIds()
-        self._hung = False
         self._known = 0
-        self._timers: dict[str, float] = {}
+        self._confirm_until: float | None = None
         self._now = 0.0
 
     # ----------------------------------------------------------------- the way in
@@ -95,11 +89,9 @@ class Conversation:
         if not self.online and type(happening) in _OF_A_CONNECTION:
             return []
         self._now = max(now, self._now)
-        state = self._slot.state
+        self._answers.begin(self._now)
         _ON[type(happening)](self, happening)
         self._advance()
-        if self._slot.state is not state:
-            self._slot.seen_at = self._now
         return self._outbox.take()
 
     @property
@@ -115,12 +107,13 @@ class Conversation:
     @property
     def deadline(self) -> float | None:
         """When to send the next `Tick`, on the clock of `now`; None when nothing is awaited."""
-        limits = list(self._timers.values())
-        if self._replies.stop_due is not None:
-            limits.append(self._replies.stop_due)
-        if self._slot.due is not None:
-            limits.append(self._slot.due)
-        return min(limits, default=None)
+        limits = [self._confirm_until, self._replies.stop_due, *self._answers.deadlines]
+        return min((at for at in limits if at is not None), default=None)
+
+    @property
+    def latency_ms(self) -> float | None:
+        """What the last turn took, from its end to the first of the answer."""
+        return self._answers.latency_ms
 
     @property
     def settings(self) -> SessionSettings:
@@ -148,16 +141,10 @@ class Conversation:
 
     def _disconnected(self, event: ev.Disconnected) -> None:
         self._outbox.online = False
-        owed = self._slot.owed or self._calls.waiting or "owed" in self._timers
-        self._slot.reset()
-        self._hung = False
-        self._timers.pop("owed", None)
         self._here.user_speaking = False
         self._mic.disconnected()
-        self._calls.connection_lost(self._now)
-        self._replies.connection_lost()
+        self._answers.connection_lost()
         self._known = len(self.transcript.entries)
-        self._slot.wanted = bool(self._slot.wanted or (owed and unanswered(self.transcript)))
 
     # ----------------------------------------------------------------- the person
 
@@ -170,12 +157,11 @@ class Conversation:
         self._mic.drop()
         item = self._person.typed(text)
         self._outbox.send(ev.CreateMessage(item.item_id, Role.USER.value, text))
-        self._slot.wanted = True
-        self._turn = Turn(self._now)
+        self._answers.want()
+        self._answers.turn_ended()
 
     def _stop_everything(self) -> None:
-        self._slot.wanted = False
-        self._timers.pop("owed", None)
+        self._answers.want_none()
         self._barge_in(provider_cancels=False)
         self._calls.interrupt(self._now)
 
@@ -184,13 +170,13 @@ class Conversation:
         if mic.hands_free or not self.online or talk.on is mic.talking:
             return
         if talk.on:
-            self._slot.wanted = False
+            self._answers.want(False)
             self._barge_in(provider_cancels=False)
             mic.press()
         elif mic.release():
-            self._turn = Turn(self._now)
-            self._slot.wanted = not self._can.commit_starts_response
-            self._timers["owed"] = self._now + OWED_S
+            self._answers.turn_ended()
+            self._answers.want(not self._can.commit_starts_response)
+            self._answers.expect()
 
     def _set_hands_free(self, mode: ev.HandsFree) -> None:
         if mode.on is not self._mic.hands_free:
@@ -201,7 +187,7 @@ class Conversation:
 
     def _speech_started(self, event: ev.SpeechStarted) -> None:
         self._here.user_speaking = True
-        self._timers.pop("owed", None)
+        self._answers.expect_none()
         self._person.spoken(event.item_id)
         detection = self._mic.detection
         if detection is None or detection.interrupt_response:
@@ -212,7 +198,7 @@ class Conversation:
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
         self._here.user_speaking = False
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
-        self._turn = Turn(self._now - min(max(behind_ms, 0.0), 5_000.0) / 1000)
+        self._answers.turn_ended(self._now - min(max(behind_ms, 0.0), 5_000.0) / 1000)
         self._expect_answer()
 
     def _committed(self, event: ev.InputCommitted) -> None:
@@ -223,15 +209,13 @@ class Conversation:
     def _expect_answer(self) -> None:
         detection = self._mic.detection
         if detection is not None and detection.create_response:
-            self._slot.wanted = False
-            if not self._slot.busy:
-                self._timers["owed"] = self._now + OWED_S
+            self._answers.expect_unasked()
 
     def _user_transcript(self, event: ev.UserTranscript) -> None:
         if event.usage:
             self._count(event.usage)
         if not self._person.understood(event):
-            self._timers.pop("owed", None)
+            self._answers.expect_none()
 
     # ----------------------------------------------------------------- barge-in
 
@@ -244,86 +228,30 @@ class Conversation:
             self._barge_in(provider_cancels=True)
         else:
             self._here.held = True
-            self._timers["confirm"] = self._now + CONFIRM_S
+            self._confirm_until = self._now + CONFIRM_S
 
     def _false_alarm(self) -> None:
         self._here.held = False
-        self._timers.pop("confirm", None)
+        self._confirm_until = None
         self._outbox.do(ev.ResumePlayback())
 
     def _barge_in(self, *, provider_cancels: bool) -> None:
         """Nothing of what is being said is wanted: silence it and find out what was heard."""
         self._here.held = False
-        self._timers.pop("confirm", None)
-        running = self._slot.cancel()
-        if running is not None:
-            self._replies.close_items(running, ItemStatus.INTERRUPTED)
-            if self._can.cancel and not provider_cancels:
-                self._outbox.send(ev.CancelResponse(running))
-        for response_id in self._replies.silence(self._now):
-            self._slot.dead.add(response_id)
+        self._confirm_until = None
+        self._answers.silence(provider_cancels=provider_cancels)
 
     # ----------------------------------------------------------------- responses
-
-    def _response_created(self, event: ev.ResponseCreated) -> None:
-        if event.out_of_band:
-            self._outside.add(event.response_id)
-            return
-        self._begin(event.response_id)
-
-    def _begin(self, response_id: str) -> None:
-        previous = self._slot.response_id
-        if self._slot.created(response_id):
-            self._slot.response_id = response_id
-            self._slot.fire(Trigger.CANCEL)
-            if self._can.cancel:
-                self._outbox.send(ev.CancelResponse(response_id))
-        elif previous not in (None, response_id):
-            self._calls.response_over(previous or "")
-        self._timers.pop("owed", None)
-        if self._turn is not None and self._turn.response_id is None:
-            self._turn.response_id = response_id
-
-    def _alive(self, response_id: str) -> bool:
-        """Whether this response may still be played and shown; one never announced begins here."""
-        slot = self._slot
-        if response_id in slot.dead or response_id in slot.ended or response_id in self._outside:
-            return False
-        if slot.response_id != response_id:
-            if slot.state not in {SlotState.IDLE, SlotState.REQUESTED}:
-                return False
-            self._begin(response_id)
-        self._slot.seen_at = self._now
-        return response_id not in slot.dead
-
-    def _wanted(self, response_id: str) -> bool:
-        return self._slot.over(response_id) or self._alive(response_id)
 
     def _heard(self, heard: ev.Heard) -> None:
         # Some providers end a response only when it was heard to its end.
         if self._replies.heard(heard):
-            self._slot.seen_at = self._now
+            self._answers.sign_of_life()
 
     def _response_done(self, event: ev.ResponseDone) -> None:
         if event.usage:
             self._count(event.usage)
-        rid = event.response_id
-        if rid in self._outside:
-            return
-        first = rid not in self._slot.ended
-        self._slot.done(rid)
-        if not first:
-            return
-        self._hung = False
-        self._replies.response_over(rid, OUTCOMES[event.status], event.error)
-        self._calls.response_over(rid)
-        if event.status is ev.ResponseStatus.FAILED:
-            self._outbox.do(ev.Notice(event.error or "The model could not answer.", ev.Level.ERROR))
-        if (
-            event.reason == "turn_detected"
-            and rid not in self._slot.dead
-            and self._replies.sounding
-        ):
+        if self._answers.done(event) and self._replies.sounding:
             self._barge_in(provider_cancels=True)
 
     def _item_added(self, event: ev.OutputItemAdded) -> None:
@@ -332,19 +260,10 @@ class Conversation:
         elif event.kind is ev.ItemKind.TOOL_CALL and event.call_id:
             self._calls.entry(event.response_id, event.item_id, event.call_id, event.name or "")
 
-    def _answered(self, response_id: str) -> None:
-        turn = self._turn
-        if turn is None or turn.response_id != response_id:
-            return
-        turn.answered_at = self._now
-        self._turn = None
-        self.latency_ms = turn.latency_ms or 0.0
-        self._outbox.do(ev.TurnMeasured(self.latency_ms))
-
     # ----------------------------------------------------------------- tools
 
     def _call_ready(self, event: ev.ToolCallReady) -> None:
-        alive = self._alive(event.response_id)
+        alive = self._answers.alive(event.response_id)
         self._calls.ready(event, self._now, alive=alive)
 
     # ----------------------------------------------------------------- errors and time
@@ -356,53 +275,32 @@ class Conversation:
         if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
             return
         if event.code == "conversation_already_has_active_response":
-            self._slot.wanted = True
-            self._slot.fire(Trigger.REFUSE)
+            self._answers.refused(busy=True)
             return
-        if event.command == "CreateResponse" and self._slot.state is SlotState.REQUESTED:
-            self._slot.expire()
-        self._timers.pop("owed", None)
+        if event.command == "CreateResponse":
+            self._answers.refused(busy=False)
+        self._answers.expect_none()
         self._outbox.do(ev.Notice(event.message, ev.Level.ERROR))
 
     def _tick(self, _: ev.Tick) -> None:
-        for name in [name for name, at in self._timers.items() if at <= self._now]:
-            del self._timers[name]
-            if name == "confirm":
-                self._false_alarm()
+        if self._confirm_until is not None and self._now >= self._confirm_until:
+            self._false_alarm()
         if self._replies.stop_due is not None and self._now >= self._replies.stop_due:
             self._replies.stopped({}, self._now)
-        if self._slot.due is not None and self._now >= self._slot.due:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        """The response is overdue: cancel it first, then go on without it."""
-        if self._slot.state is SlotState.RUNNING:
-            self._hung = True
+        if self._answers.tick():
             self._barge_in(provider_cancels=False)
-            return
-        recycle = self._hung or self._slot.state is SlotState.REQUESTED
-        self._hung = False
-        response_id = self._slot.response_id
-        self._slot.expire()
-        if response_id is not None:
-            self._calls.response_over(response_id)
-        if recycle:
-            self._outbox.do(ev.Recycle("The model stopped answering."))
 
     # ----------------------------------------------------------------- shared steps
 
     def _advance(self) -> None:
         """Ask for the response that is due, and see who has the floor now."""
-        slot, here = self._slot, self._here
-        if self._calls.take_finished():
-            slot.wanted = True
-        if slot.may_ask and self.online and not (here.user_speaking or self._mic.talking):
-            slot.ask()
-            self._outbox.send(ev.CreateResponse())
+        here = self._here
+        busy = here.user_speaking or self._mic.talking
+        self._answers.settle(free=self.online and not busy)
         here.talking = self._mic.talking
         here.open_mic = self.online and self._mic.hands_free
         here.sounding = self._replies.audible or (not self._replies.speaker and self._writing())
-        here.owed = slot.wanted or slot.busy or "owed" in self._timers or self._replies.sounding
+        here.owed = self._answers.owed or self._replies.sounding
         here.tools = self._calls.waiting
         floor = here.floor()
         if floor is not self.floor:
@@ -412,7 +310,7 @@ class Conversation:
     def _writing(self) -> bool:
         last = self.transcript.entries[-1] if self.transcript.entries else None
         return (
-            self._slot.state is SlotState.RUNNING
+            self._answers.running
             and isinstance(last, Item)
             and last.role is Role.ASSISTANT
             and bool(last.text)
@@ -440,12 +338,12 @@ def _reply(step: Callable[[Replies, Any], None]) -> _Step:
 
 def _if_alive(step: _Step) -> _Step:
     """A step that is taken for living responses only."""
-    return lambda c, e: step(c, e) if c._alive(e.response_id) else None
+    return lambda c, e: step(c, e) if c._answers.alive(e.response_id) else None
 
 
 def _if_wanted(step: _Step) -> _Step:
     """The same for words, which may come when their response is over; silenced ones never do."""
-    return lambda c, e: step(c, e) if c._wanted(e.response_id) else None
+    return lambda c, e: step(c, e) if c._answers.counts(e.response_id) else None
 
 
 _C = Conversation
@@ -468,7 +366,7 @@ _ON: dict[type[Any], _Step] = {
     # the person's speech, as the sound side hears it
     ev.LocalSpeech: _C._local_speech,
     # responses
-    ev.ResponseCreated: _C._response_created,
+    ev.ResponseCreated: lambda c, e: c._answers.created(e),
     ev.ResponseDone: _C._response_done,
     ev.UsageReported: lambda c, e: c._count(e.usage),
     ev.OutputItemAdded: _if_alive(_C._item_added),
