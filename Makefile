@@ -19,8 +19,8 @@ check: ready-test  ## Lint, types and the walls between the rooms
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: ready-test  ## Measure hearing, understanding, latency and sound
-	@for bench in tests/bench_*.py; do .venv/bin/python $$bench || exit 1; done
+bench: ready-test  ## Measure beside targets and peers (some rows: make bench ONLY="stop load")
+	@.venv/bin/python tests/bench.py $(ONLY)
 
 fuzz: ready-test  ## Let Hypothesis search for ten minutes instead of seconds
 	$(PYTEST) -n 2 -m "not sound and not end_to_end" --hypothesis-profile fuzz --timeout 900

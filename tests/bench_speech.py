@@ -12,8 +12,8 @@ import json
 import random
 import sys
 import tempfile
-import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent / "server/engines"))
 
+from figures import Figure, Table
 from meanings import right
 
 from voicechat.server.engines import intents
@@ -134,7 +135,8 @@ def corpora(only: str) -> dict[str, list[dict]]:
     return found
 
 
-async def accuracy(ears, person, name, entries, times, show):
+async def accuracy(ears, person, name, entries, times) -> tuple[dict[str, Tally], int]:
+    """What was heard, of all and by voice and room, and how many wrong actions that made."""
     tallies: dict[str, Tally] = defaultdict(Tally)
     chance = random.Random(name)
     actions = 0
@@ -155,8 +157,12 @@ async def accuracy(ears, person, name, entries, times, show):
                 tallies[key].words += len(said)
             if not right:
                 tallies["all"].wrong.append(f"{who:6} {noise} {entry['text']!r} -> {heard!r}")
-    text_right = sum(means(entry["text"], entry) for entry in entries)
-    out(f"\n{name}: {len(entries)} sentences, {100 * text_right / len(entries):.0f} % right typed")
+    return tallies, actions
+
+
+def tell(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int, show: bool):
+    """Print everything about a corpus."""
+    out(f"\n{name}: {len(entries)} sentences, {typed_right(entries):.0f} % right typed")
     if name == "open_questions":
         out(f"  wrong actions: {actions}")
     for key, tally in tallies.items():
@@ -166,27 +172,48 @@ async def accuracy(ears, person, name, entries, times, show):
         out(f"    {line}")
 
 
+def typed_right(entries: list[dict]) -> float:
+    """Percent understood when typed."""
+    return 100 * sum(means(entry["text"], entry) for entry in entries) / len(entries)
+
+
 def out(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
-async def bench(options: argparse.Namespace) -> None:
+async def bench(options: argparse.Namespace, told: Callable[..., None]) -> None:
+    """Tell of every corpus: its name, sentences, tallies and wrong actions."""
     with tempfile.TemporaryDirectory() as fresh:
         ears, person = PocketsphinxEars(options.cache or Path(fresh)), Person()
-        started = time.perf_counter()
         await asyncio.gather(ears.open(), person.open())
-        out(f"ready after {time.perf_counter() - started:.2f} s")
-        await ears.grown()
-        out(f"with the full language model after {time.perf_counter() - started:.2f} s")
-        found = corpora(options.only)
         try:
-            for name, entries in found.items():
-                await accuracy(
-                    ears, person, name, entries[:: options.every], options.times, options.show
-                )
+            await ears.grown()
+            for name, all_entries in corpora(options.only).items():
+                entries = all_entries[:: options.every]
+                told(name, entries, *await accuracy(ears, person, name, entries, options.times))
         finally:
             await asyncio.gather(ears.close(), person.close())
+
+
+def rows(effort: float) -> Iterator[Figure]:
+    figures: list[Figure] = []
+
+    def told(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int) -> None:
+        every = tallies["all"]
+        share, errors = 100 * every.right / every.asked, 100 * every.errors / every.words
+        ours = f"{share:.0f} heard, {typed_right(entries):.0f} typed, n {every.asked}"
+        figures.append(Figure(f"{name}: right, %", ours))
+        figures.append(Figure(f"{name}: wrong words, %", f"{errors:.0f}"))
+        if name == "open_questions":
+            figures.append(Figure(f"{name}: wrong actions", str(actions)))
+
+    every = max(1, round(4 / effort))
+    asyncio.run(bench(argparse.Namespace(only="", every=every, times=1, cache=None), told))
+    yield from figures
+
+
+TABLE = Table("Understanding", {"speech of six voices in three rooms": rows})
 
 
 def main() -> None:
@@ -196,7 +223,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1, help="voices per sentence")
     parser.add_argument("--show", action="store_true", help="show what was misunderstood")
     parser.add_argument("--cache", type=Path, help="keep the language model here")
-    asyncio.run(bench(parser.parse_args()))
+    options = parser.parse_args()
+    asyncio.run(bench(options, lambda *found: tell(*found, show=options.show)))
 
 
 if __name__ == "__main__":

@@ -16,11 +16,13 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import quantiles
 
 import numpy as np
 from bench_speech import PEOPLE, ROOMS, Person, corpora, means, out
+from figures import Figure, Table, trials
 from websockets.asyncio.client import ClientConnection, connect
 
 RATE = 24_000
@@ -28,6 +30,11 @@ BLOCK_S = 0.02
 LEAD_S = 0.4
 PATIENCE_S = 3.0
 GROWN_S = 60.0
+MOMENTS = {
+    "stop": "input_audio_buffer.speech_stopped",
+    "text": "conversation.item.input_audio_transcription.completed",
+    "sound": "response.output_audio.delta",
+}
 
 
 class Caller:
@@ -112,9 +119,13 @@ async def grown(cache: Path) -> None:
         await asyncio.sleep(1)
 
 
-async def turns(caller: Caller, person: Person, entries: list[dict], show: bool) -> None:
+async def turns(
+    caller: Caller, person: Person, entries: list[dict], show: bool
+) -> tuple[int, dict[str, list[float]]]:
+    """How many were understood, and the ms from the end of speech to each moment of the turn."""
     chance = random.Random(7)
-    times, right, parts = [], 0, []
+    right = 0
+    parts: dict[str, list[float]] = {name: [] for name in MOMENTS}
     for number, entry in enumerate(entries):
         who, noise = list(PEOPLE)[number % len(PEOPLE)], ROOMS[number // 2 % len(ROOMS)]
         pcm = await person.say(entry["text"], who, noise, chance, lead=LEAD_S, tail=0.0)
@@ -130,30 +141,21 @@ async def turns(caller: Caller, person: Person, entries: list[dict], show: bool)
         right += good
         moments = {
             name: (caller.moments[kind] - caller.spoken_at) * 1000
-            for name, kind in (
-                ("stop", "input_audio_buffer.speech_stopped"),
-                ("text", "conversation.item.input_audio_transcription.completed"),
-                ("sound", "response.output_audio.delta"),
-            )
+            for name, kind in MOMENTS.items()
             if kind in caller.moments and caller.spoken_at
         }
         if "sound" in moments and moments["sound"] > 0:
-            times.append(moments["sound"])
-            parts.append(moments)
+            for name, ms in moments.items():
+                parts[name].append(ms)
         if show:
             marks = " ".join(f"{name} {ms:.0f}" for name, ms in moments.items())
             out(f"  {'  ' if good else '!!'} {who:6} {entry['text']!r} -> {caller.text!r}  {marks}")
         await caller.hush()
         await asyncio.sleep(0.3)
-    out(f"\nover the socket: {len(entries)} requests, {100 * right / len(entries):.0f} % right")
-    cuts = quantiles(times, n=20, method="inclusive")
-    out(f"end of speech to first sound: p50 {cuts[9]:.0f} ms, p95 {cuts[18]:.0f} ms")
-    for name in ("stop", "text"):
-        cuts = quantiles([part[name] for part in parts], n=20, method="inclusive")
-        out(f"  of it until {name}: p50 {cuts[9]:.0f} ms, p95 {cuts[18]:.0f} ms")
+    return right, parts
 
 
-async def bench(options: argparse.Namespace) -> None:
+async def bench(options: argparse.Namespace) -> list[Figure]:
     entries = next(iter(corpora("commands").values()))
     entries = random.Random(options.seed).sample(entries, min(options.turns, len(entries)))
     with tempfile.TemporaryDirectory() as fresh:
@@ -168,7 +170,7 @@ async def bench(options: argparse.Namespace) -> None:
                 caller = Caller(socket)
                 tasks = [asyncio.create_task(caller.stream()), asyncio.create_task(caller.listen())]
                 await asyncio.sleep(1)
-                await turns(caller, person, entries, options.show)
+                right, parts = await turns(caller, person, entries, options.show)
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -176,6 +178,29 @@ async def bench(options: argparse.Namespace) -> None:
             child.terminate()
             await child.wait()
             await person.close()
+    share = 100 * right / len(entries)
+    return [
+        Figure(f"understood of {len(entries)}, %", f"{share:.0f}"),
+        *(
+            Figure(f"end of speech → {told}, ms", _spread(parts[name]))
+            for name, told in (("stop", "its end noticed"), ("text", "text"), ("sound", "sound"))
+        ),
+    ]
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) < 2:
+        return "none"
+    cuts = quantiles(values, n=20, method="inclusive")
+    return f"median {cuts[9]:.0f}, p95 {cuts[18]:.0f}, n {len(values)}"
+
+
+def rows(effort: float) -> Iterator[Figure]:
+    options = argparse.Namespace(turns=trials(20, effort), seed=3, show=False, cache=None)
+    yield from asyncio.run(bench(options))
+
+
+TABLE = Table("Embedded voice", {"turns aloud": rows})
 
 
 def main() -> None:
@@ -184,7 +209,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3, help="another choice of requests")
     parser.add_argument("--show", action="store_true", help="show every turn")
     parser.add_argument("--cache", type=Path, help="keep the language model here")
-    asyncio.run(bench(parser.parse_args()))
+    for figure in asyncio.run(bench(parser.parse_args())):
+        out(f"{figure.what}: {figure.ours}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+"""The tables of the benches: every figure beside its target and what peers reach.
+
+A bench is a module `bench_*.py` with a `TABLE`. Its rows are functions that take the effort (1.0
+as in `make bench`, more trials with more) and yield their figures as soon as they have them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+UNMEASURED = "not measured"
+_WIDTHS = (34, 38, 24)
+_LEAST_COLUMNS = 140
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of a table."""
+
+    what: str
+    """With its unit."""
+    ours: str
+    target: str = ""
+    met: bool | None = None
+    """None where there is no target."""
+    peers: str = UNMEASURED
+
+
+Measure = Callable[[float], Iterator[Figure]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A topic and its rows, by names with which they are selected."""
+
+    title: str
+    rows: Mapping[str, Measure]
+
+
+def show(table: Table, wanted: Callable[[str], bool], effort: float) -> bool:
+    """Measure the wanted rows and print them; whether no target was missed."""
+    names = [name for name in table.rows if wanted(f"{table.title} {name}")]
+    if not names:
+        return True
+    say(f"\n{table.title}")
+    say(_line("", "voicechat", "target", "peers"))
+    good = True
+    for name in names:
+        began = time.monotonic()
+        say(f"  {name}")
+        for figure in table.rows[name](effort):
+            good &= figure.met is not False
+            mark = {True: "✓ ", False: "✗ ", None: ""}[figure.met]
+            say(_line(f"    {figure.what}", figure.ours, mark + figure.target, figure.peers))
+        say(f"    ({time.monotonic() - began:.0f} s)")
+    return good
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def trials(count: int, effort: float) -> int:
+    """So many trials at this effort, three at least."""
+    return max(3, round(count * effort))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median, 95th percentile and the worst of what was measured."""
+    if not values:
+        return "none"
+    middle, worst = statistics.median(values), max(values, key=abs)
+    p95 = float(np.percentile(values, 95))
+    return f"median {middle:.0f}, p95 {p95:.0f}, worst {worst:.0f}, n {len(values)}"
+
+
+def at_most(values: Sequence[float], *, median: float = np.inf, worst: float = np.inf) -> bool:
+    """Whether there are values, and none of these limits is passed."""
+    return bool(values) and statistics.median(values) <= median and max(values) <= worst
+
+
+def _line(*cells: str) -> str:
+    """The cells beside each other, each wrapped to its column."""
+    columns = max(_LEAST_COLUMNS, shutil.get_terminal_size((_LEAST_COLUMNS, 24)).columns)
+    widths = (*_WIDTHS, columns - sum(_WIDTHS) - 2 * len(_WIDTHS))
+    wrapped = [
+        textwrap.wrap(cell, width, subsequent_indent="      " if not at else "") or [""]
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    height = max(map(len, wrapped))
+    lines = []
+    for number in range(height):
+        row = [cell[number] if number < len(cell) else "" for cell in wrapped]
+        lines.append("  ".join(f"{text:<{w}}" for text, w in zip(row, widths, strict=True)))
+    return "\n".join(line.rstrip() for line in lines)
