@@ -23,7 +23,8 @@ from voicechat.core import events as ev
 from voicechat.core.items import Item, Role
 from voicechat.errors import Secret
 from voicechat.session import Link, LinkChanged, Session
-from voicechat.tools.registry import Registry, tool
+from voicechat.tools.functions import tool
+from voicechat.tools.registry import Registry
 
 KEY = "planted-key"
 HEARD_MS = 40.0

@@ -9,7 +9,8 @@ import pytest
 
 from voicechat.tools import registry
 from voicechat.tools.builtin import builtin
-from voicechat.tools.registry import Registry, tool
+from voicechat.tools.functions import tool
+from voicechat.tools.registry import Registry
 
 
 def weigh(grams: int, name: str = "it") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 
@@ -85,6 +86,17 @@ class NoiseReduction:
     """From 0 (not at all) upwards; 1 is usual."""
 
 
+class Permission(StrEnum):
+    """Who decides whether a tool runs."""
+
+    AUTO = "auto"
+    """It runs when the model calls it."""
+    ASK = "ask"
+    """The person decides each time."""
+    NEVER = "never"
+    """It is not offered, and a call of it is denied."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
     """A tool as the model sees it; `parameters` is a JSON schema of an object."""
@@ -92,6 +104,7 @@ class ToolSpec:
     name: str
     description: str
     parameters: Mapping[str, object]
+    permission: Permission = Permission.AUTO
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from voicechat.tools.registry import Registry, tool
+from voicechat.tools.functions import tool
+from voicechat.tools.registry import Registry
 
 
 def current_time(zone: str = "") -> str:
@@ -20,4 +21,4 @@ def current_time(zone: str = "") -> str:
 
 def builtin() -> Registry:
     """The built-in tools."""
-    return Registry(tool(current_time))
+    return Registry(tool(permission="auto")(current_time))

@@ -1,0 +1,158 @@
+"""Tools are typed Python functions: signature and docstring become what the model sees.
+
+    @tool(permission="ask")
+    def water(plant: str, litres: float = 0.5) -> str:
+        "Water a plant."
+
+pydantic checks what the model sends against the type hints and turns it into their types; what
+does not fit goes back as an error that says where. A coroutine function runs on the event loop,
+any other function on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints, overload
+
+from voicechat.core.settings import Permission, ToolSpec
+from voicechat.core.text import clean
+from voicechat.tools.registry import BUILT_IN, OUTPUT_LIMIT, Tool, ToolError
+
+if TYPE_CHECKING:
+    import pydantic
+
+Function = Callable[..., Any]
+Word = Literal["auto", "ask", "never"]
+
+
+@overload
+def tool(function: Function, /) -> Tool: ...
+
+
+@overload
+def tool(
+    *,
+    permission: Permission | Word = "ask",
+    deadline: float | None = None,
+    name: str = "",
+    source: str = BUILT_IN,
+) -> Callable[[Function], Tool]: ...
+
+
+def tool(
+    function: Function | None = None,
+    /,
+    *,
+    permission: Permission | Word = "ask",
+    deadline: float | None = None,
+    name: str = "",
+    source: str = BUILT_IN,
+) -> Tool | Callable[[Function], Tool]:
+    """Make a tool of a function, as a decorator with or without brackets.
+
+    `permission` is what it starts with, `deadline` is in seconds, `name` replaces the function's.
+    Raises `TypeError` when a parameter has no type hint that has a JSON schema.
+    """
+
+    def made(function: Function) -> Tool:
+        return _tool(function, Permission(permission), deadline, name, source)
+
+    return made if function is None else made(function)
+
+
+def _tool(
+    function: Function, permission: Permission, deadline: float | None, name: str, source: str
+) -> Tool:
+    name = name or function.__name__
+    model = _model(function, name)
+    schema = {**model.model_json_schema(), "additionalProperties": False}
+    schema.pop("title", None)
+    for each in schema.get("properties", {}).values():
+        each.pop("title", None)
+    schema.setdefault("properties", {})
+    schema.pop("description", None)
+    spec = ToolSpec(name, clean(inspect.getdoc(function) or ""), schema, permission)
+
+    async def call(arguments: str) -> str:
+        return _text(await _run(function, _checked(model, arguments)))
+
+    return Tool(spec, call, source, deadline)
+
+
+def _model(function: Function, name: str) -> type[pydantic.BaseModel]:
+    import pydantic
+
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for each, parameter in inspect.signature(function).parameters.items():
+        if each not in hints:
+            raise TypeError(f"The parameter {each!r} of {name} has no type hint.")
+        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+            raise TypeError(f"The parameter {each!r} of {name} must be a named one.")
+        required = parameter.default is inspect.Parameter.empty
+        fields[each] = (hints[each], ... if required else parameter.default)
+    config = pydantic.ConfigDict(extra="forbid", protected_namespaces=())
+    return pydantic.create_model(name, __config__=config, **fields)
+
+
+def _checked(model: type[pydantic.BaseModel], arguments: str) -> dict[str, Any]:
+    import pydantic
+
+    try:
+        given = model.model_validate_json(arguments or "{}")
+    except pydantic.ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}"
+            for each in error.errors(include_url=False, include_input=False)[:8]
+        )
+        raise ToolError(f"The arguments do not fit: {wrong}.") from None
+    return {name: getattr(given, name) for name in model.model_fields}
+
+
+async def _run(function: Function, arguments: dict[str, Any]) -> Any:
+    if inspect.iscoroutinefunction(function):
+        return await function(**arguments)
+    return await _on_a_thread(function, arguments)
+
+
+async def _on_a_thread(function: Function, arguments: dict[str, Any]) -> Any:
+    """Run it on a daemon thread: one that never comes back does not hold up the way out."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, problem: BaseException | None) -> None:
+        if done.done():
+            return
+        if problem is None:
+            done.set_result(result)
+        else:
+            done.set_exception(problem)
+
+    def body() -> None:
+        result: Any = None
+        problem: BaseException | None = None
+        try:
+            result = function(**arguments)
+        except BaseException as error:
+            # StopIteration cannot cross a future, and SystemExit must not end the program.
+            expected = isinstance(error, Exception) and not isinstance(error, StopIteration)
+            problem = error if expected else RuntimeError(f"{type(error).__name__}: {error}")
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, result, problem)
+
+    threading.Thread(target=body, name=f"tool {function.__name__}", daemon=True).start()
+    return await done
+
+
+def _text(result: Any) -> str:
+    if isinstance(result, str):
+        return result
+    if isinstance(result, (bytes, bytearray)):
+        return result[: OUTPUT_LIMIT * 4].decode(errors="replace")
+    import pydantic_core
+
+    return pydantic_core.to_json(result, fallback=str).decode(errors="replace")
