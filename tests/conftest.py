@@ -1,4 +1,4 @@
-"""What all tests share: folders of their own, and how long Hypothesis searches."""
+"""What all tests share: folders of their own, a sound card, how long Hypothesis searches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from needs import SOUND, need
+from virtual_audio import VirtualCard
 
 settings.register_profile("fuzz", max_examples=5_000, deadline=None)
 settings.register_profile(
@@ -25,3 +27,19 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in [name for name in os.environ if name.endswith("_API_KEY")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture
+def card() -> Iterator[VirtualCard]:
+    """A sound card of this test alone; give its `environment` to a program."""
+    need(SOUND)
+    with VirtualCard() as made:
+        yield made
+
+
+@pytest.fixture
+def own_card(card: VirtualCard, monkeypatch: pytest.MonkeyPatch) -> VirtualCard:
+    """The card, as the default of this process and all that it starts."""
+    for name, value in card.environment.items():
+        monkeypatch.setenv(name, value)
+    return card

@@ -8,7 +8,7 @@ import inspect
 import subprocess
 import sys
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,7 @@ from sound_rig import spans
 from test_session import Desk, options
 from textual.content import Content
 from textual.widgets import Static
-from virtual_audio import AVAILABLE, VirtualCard
+from virtual_audio import VirtualCard
 
 from voicechat import moments
 from voicechat.cli import main
@@ -259,16 +259,6 @@ async def test_keys_on_the_screen(typed: tuple[Desk, Path]) -> None:
 # -------------------------------------------------------------------------- spoken
 
 
-@pytest.fixture
-def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualCard]:
-    if not AVAILABLE:
-        pytest.skip("PulseAudio is not installed")
-    with VirtualCard() as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
-        yield made
-
-
 def onsets(side: NDArray[np.int16], rate: int) -> NDArray[np.float64]:
     """Seconds at which each sound of a side begins."""
     wide = np.repeat(side, 48_000 // rate)
@@ -282,7 +272,7 @@ def heard_in(folder: Path) -> NDArray[np.int16]:
 
 @pytest.mark.sound
 async def test_a_spoken_conversation_sounds_and_ends_the_same(
-    card: VirtualCard, tmp_path: Path
+    own_card: VirtualCard, tmp_path: Path
 ) -> None:
     folder = tmp_path / "talk"
     async with (
@@ -292,10 +282,10 @@ async def test_a_spoken_conversation_sounds_and_ends_the_same(
         stage.ears.texts = ["one two three"]
         stage.mind.answer = lambda request: [Say(request.messages[-1].text + " four" * 30 + ".")]
         await desk.until(lambda: desk.session.microphone is not None)
-        both = card.record()
+        both = own_card.record()
         await asyncio.sleep(0.3)
         speech = np.concatenate([np.frombuffer(tone(400), np.int16), np.zeros(24_000, np.int16)])
-        await asyncio.to_thread(card.say(speech, RATE).wait)
+        await asyncio.to_thread(own_card.say(speech, RATE).wait)
         await desk.until(lambda: desk.session.floor is ev.Floor.SPEAKING)
         await desk.until(lambda: any(i.heard_ms > 600 for i in answers(desk)))
         desk.session.interrupt()
@@ -327,7 +317,9 @@ def answers(desk: Desk) -> list[Item]:
 
 @pytest.mark.sound
 @pytest.mark.parametrize("speed", [1.0, 2.0])
-async def test_the_sound_is_played_again(card: VirtualCard, tmp_path: Path, speed: float) -> None:
+async def test_the_sound_is_played_again(
+    own_card: VirtualCard, tmp_path: Path, speed: float
+) -> None:
     from test_recording import heading
 
     from voicechat.tracks import StereoFile
@@ -340,7 +332,7 @@ async def test_the_sound_is_played_again(card: VirtualCard, tmp_path: Path, spee
     file.speaker(tone(200), 1.7)
     file.person(bytes(960), 4.0)
     file.close()
-    both = card.record()
+    both = own_card.record()
     desk = await replayed(tmp_path, speed=speed, aloud=True)
     assert not [update for update in desk.updates if isinstance(update, ev.Notice)]
     begun = onsets(both.stop()[:, 1], 48_000)

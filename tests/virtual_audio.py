@@ -27,8 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE = 48_000
-AVAILABLE = all(shutil.which(tool) for tool in ("pulseaudio", "pactl", "paplay", "parec"))
-
 
 _FIRST = ("nice", "-n", "-11")
 """What feeds and records the card must keep up too; where it is refused, nice goes on without."""

@@ -4,20 +4,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from sound_rig import Rig
-from virtual_audio import AVAILABLE, VirtualCard
+from virtual_audio import VirtualCard
 
 from voicechat.audio.messages import AudioSettings
 
 
 @pytest.fixture
-def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualCard]:
+def card(own_card: VirtualCard) -> VirtualCard:
     """A sound card of this test alone, the default of every process it starts."""
-    if not AVAILABLE:
-        pytest.skip("PulseAudio is not installed")
-    with VirtualCard() as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
-        yield made
+    return own_card
 
 
 @pytest.fixture

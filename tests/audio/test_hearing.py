@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from functools import cache
 
 import numpy as np
 import pytest
+from needs import VOICE, needs
 from numpy.typing import NDArray
 
 from voicechat.audio.bargein import BargeIn, Step
@@ -21,7 +21,7 @@ RATE = 16_000
 STEP = 160
 Sound = NDArray[np.int16]
 
-needs_voice = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not there")
+needs_voice = needs(VOICE)
 
 
 @cache

@@ -9,12 +9,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from virtual_audio import AVAILABLE, VirtualCard
+from virtual_audio import VirtualCard
 
 from voicechat import config
 from voicechat.audio.devices import Device
@@ -53,14 +53,6 @@ def run(tmp_path: Path) -> Run:
         )
 
     return voicechat
-
-
-@pytest.fixture
-def card() -> Iterator[VirtualCard]:
-    if not AVAILABLE:
-        pytest.skip("PulseAudio is not installed")
-    with VirtualCard() as made:
-        yield made
 
 
 @pytest.fixture
@@ -125,19 +117,17 @@ def test_a_frozen_server_hangs_neither(run: Run, card: VirtualCard) -> None:
 
 @pytest.mark.sound
 def test_a_card_with_an_echo_is_found_sound(
-    card: VirtualCard,
+    own_card: VirtualCard,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name, value in card.environment.items():
-        monkeypatch.setenv(name, value)
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "VOICECHAT_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(config, "settings_path", lambda: tmp_path / "none.toml")
     # A machine that runs many tests is slower than a person's.
     monkeypatch.setattr(checkup, "SOUND_S", 20.0)
-    with card.echo(60, -12):
+    with own_card.echo(60, -12):
         code = main(["doctor", "--json"])
     printed = capsys.readouterr()
     told = titles(printed.out)

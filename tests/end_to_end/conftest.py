@@ -5,16 +5,6 @@ from pathlib import Path
 
 import pytest
 from on_terminal import OnTerminal
-from virtual_audio import AVAILABLE, VirtualCard
-
-
-@pytest.fixture
-def card() -> Iterator[VirtualCard]:
-    """A sound card of this test alone; give its `environment` to the program."""
-    if not AVAILABLE:
-        pytest.skip("PulseAudio is not installed")
-    with VirtualCard() as made:
-        yield made
 
 
 @pytest.fixture

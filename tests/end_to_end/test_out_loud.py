@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import subprocess
 import wave
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import soxr
 import spoken_sums
+from needs import VOICE, needs
 from numpy.typing import NDArray
 from on_terminal import OnTerminal, ended
 from virtual_audio import RATE, VirtualCard
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.sound,
     pytest.mark.end_to_end,
     pytest.mark.timeout(180),
-    pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed"),
+    needs(VOICE),
 ]
 
 LISTENING = "● listening"
