@@ -19,6 +19,9 @@ from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
 OWED_S = 8.0
 """Seconds after a committed turn in which the provider may begin to answer."""
 
+GO_ON_S = 3.0
+"""Seconds in which a provider goes on by itself after a call that it ran; then it is asked to."""
+
 
 class Answers:
     """What the provider owes, gives and fails to give."""
@@ -35,6 +38,7 @@ class Answers:
         self._turn: Turn | None = None
         self._hung = False
         self._owed_until: float | None = None
+        self._goes_on_until: float | None = None
         self._state = self._slot.state
         self._now = 0.0
 
@@ -59,7 +63,13 @@ class Answers:
     @property
     def owed(self) -> bool:
         """Whether an answer is wanted, asked for or running, or a committed turn awaits one."""
-        return self._slot.wanted or self._slot.busy or self._owed_until is not None
+        waits = self._owed_until is not None or self._goes_on_until is not None
+        return self._slot.wanted or self._slot.busy or waits
+
+    @property
+    def busy(self) -> bool:
+        """Whether a response is asked for, being given or being cancelled."""
+        return self._slot.busy
 
     @property
     def running(self) -> bool:
@@ -69,7 +79,8 @@ class Answers:
     @property
     def deadlines(self) -> list[float]:
         """When something of this will be overdue."""
-        return [at for at in (self._owed_until, self._slot.due) if at is not None]
+        limits = (self._owed_until, self._goes_on_until, self._slot.due)
+        return [at for at in limits if at is not None]
 
     # ----------------------------------------------------------------- what is wanted
 
@@ -80,7 +91,7 @@ class Answers:
     def want_none(self) -> None:
         """No answer shall be asked for, nor is one awaited."""
         self._slot.wanted = False
-        self._owed_until = None
+        self._owed_until = self._goes_on_until = None
 
     def turn_ended(self, at: float | None = None) -> None:
         """The person's turn ended at this time: from now on they wait."""
@@ -90,6 +101,10 @@ class Answers:
         """The provider may answer by itself; it is given `OWED_S` for that."""
         self._owed_until = self._now + OWED_S
 
+    def expect_more(self) -> None:
+        """The provider goes on by itself; when it does not within `GO_ON_S`, it is asked to."""
+        self._goes_on_until = self._now + GO_ON_S
+
     def expect_unasked(self) -> None:
         """The provider answers this turn by itself: nothing is to be asked for."""
         self._slot.wanted = False
@@ -98,7 +113,7 @@ class Answers:
 
     def expect_none(self) -> None:
         """Nothing is owed for what the person said."""
-        self._owed_until = None
+        self._owed_until = self._goes_on_until = None
 
     # ----------------------------------------------------------------- a response's life
 
@@ -118,7 +133,7 @@ class Answers:
                 self._outbox.send(ev.CancelResponse(response_id))
         elif previous not in (None, response_id):
             self._calls.response_over(previous or "")
-        self._owed_until = None
+        self._owed_until = self._goes_on_until = None
         if self._turn is not None and self._turn.response_id is None:
             self._turn.response_id = response_id
 
@@ -192,6 +207,9 @@ class Answers:
         """Time passed. True when an overdue response is to be silenced."""
         if self._owed_until is not None and self._now >= self._owed_until:
             self._owed_until = None
+        if self._goes_on_until is not None and self._now >= self._goes_on_until:
+            self._goes_on_until = None
+            self._slot.wanted = True
         due = self._slot.due
         return due is not None and self._now >= due and self._overdue()
 
@@ -212,10 +230,11 @@ class Answers:
 
     def connection_lost(self) -> None:
         """No response of this connection will end; what was owed is asked for on the next."""
-        owed = self._slot.owed or self._calls.waiting or self._owed_until is not None
+        waits = self._owed_until is not None or self._goes_on_until is not None
+        owed = self._slot.owed or self._calls.waiting or waits
         self._slot.reset()
         self._hung = False
-        self._owed_until = None
+        self._owed_until = self._goes_on_until = None
         self._calls.connection_lost(self._now)
         self._replies.connection_lost()
         still_owed = owed and unanswered(self._outbox.transcript)

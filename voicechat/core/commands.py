@@ -56,6 +56,17 @@ class ToolResult:
 @dataclass(frozen=True, slots=True)
 class RetellCall:
     """A tool call of an earlier connection, for the record; nothing is to be run."""
+@dataclass(frozen=True, slots=True)
+class AnswerApproval:
+    """Let the provider run a call of its own, or not; it goes on by itself."""
+
+    request_id: str
+    """The `item_id` of the `RemoteApproval`."""
+    approve: bool
+    reason: str = ""
+    """Why not, for the model."""
+
+
 
     call_id: str
     name: str
@@ -126,6 +137,7 @@ Command = (
     | RetellCall
     | RetellResult
     | RetrieveItem
+    | AnswerApproval
     | DeleteItem
     | TruncateItem
     | CreateResponse

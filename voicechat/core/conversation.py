@@ -39,6 +39,7 @@ from voicechat.core.items import Item, Role, Transcript, Usage
 from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
+from voicechat.core.remotecalls import RemoteCalls
 from voicechat.core.replies import Replies
 from voicechat.core.retelling import retell
 from voicechat.core.settings import Capabilities, SessionSettings
@@ -69,6 +70,7 @@ class Conversation:
         self._mic = Microphone(self._outbox, settings, hands_free=hands_free)
         self._person = Person(self._outbox)
         self._calls = Calls(self._outbox)
+        self._remote = RemoteCalls(self._outbox)
         self._replies = Replies(
             self._outbox,
             self._can,
@@ -148,6 +150,7 @@ class Conversation:
 
     # ----------------------------------------------------------------- the person
 
+        self._remote.connection_lost(self._now)
     def _type(self, typed: ev.Typed) -> None:
         text = typed.text.strip()
         if not text:
@@ -170,6 +173,7 @@ class Conversation:
         if mic.hands_free or not self.online or talk.on is mic.talking:
             return
         if talk.on:
+        self._remote.interrupt(self._now)
             self._answers.want(False)
             self._barge_in(provider_cancels=False)
             mic.press()
@@ -262,6 +266,7 @@ class Conversation:
 
     # ----------------------------------------------------------------- tools
 
+            self._remote.unspoken = False
     def _call_ready(self, event: ev.ToolCallReady) -> None:
         alive = self._answers.alive(event.response_id)
         self._calls.ready(event, self._now, alive=alive)
@@ -272,6 +277,11 @@ class Conversation:
         if event.fatal:
             self._outbox.do(ev.Recycle(event.message))
             return
+    def _remote_call(self, event: ev.RemoteCall) -> None:
+        if event.response_id:
+            self._answers.alive(event.response_id)
+        self._remote.changed(event, self._now)
+
         if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
             return
         if event.code == "conversation_already_has_active_response":
@@ -293,6 +303,8 @@ class Conversation:
     # ----------------------------------------------------------------- shared steps
 
     def _advance(self) -> None:
+        if self._remote.at_work(self._now):
+            self._answers.sign_of_life()
         """Ask for the response that is due, and see who has the floor now."""
         here = self._here
         busy = here.user_speaking or self._mic.talking
@@ -300,8 +312,12 @@ class Conversation:
         here.talking = self._mic.talking
         here.open_mic = self.online and self._mic.hands_free
         here.sounding = self._replies.audible or (not self._replies.speaker and self._writing())
+        remote = self._remote
+        if remote.unspoken and not (self._answers.busy or remote.at_work(self._now)):
+            remote.unspoken = False
+            self._answers.expect_more()
         here.owed = self._answers.owed or self._replies.sounding
-        here.tools = self._calls.waiting
+        here.tools = self._calls.waiting or self._remote.asking
         floor = here.floor()
         if floor is not self.floor:
             self.floor = floor
@@ -392,6 +408,9 @@ _ON: dict[type[Any], _Step] = {
     # of no consequence here
     **dict.fromkeys((ev.SessionUpdated, ev.SessionEnding, ev.ResumptionHandle), _nothing),
     **dict.fromkeys((ev.ItemAdded, ev.ItemDeleted, ev.ItemTruncated, ev.ItemRetrieved), _nothing),
+    ev.RemoteTools: lambda c, e: c._remote.listed(e),
+    ev.RemoteCall: _C._remote_call,
+    ev.RemoteApproval: lambda c, e: c._remote.asked(e),
     **dict.fromkeys((ev.InputCleared, ev.LocalSpeechEnded, ev.RateLimits, ev.Unmapped), _nothing),
 }
 """What each happening sets off: the whole conversation at a glance."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicechat.core.commands import (
+    AnswerApproval,
     AppendAudio,
     CancelResponse,
     ClearAudio,
@@ -72,8 +73,10 @@ from voicechat.core.inputs import (
     Typed,
 )
 from voicechat.core.items import Usage
+from voicechat.core.remote import RemoteApproval, RemoteCall, RemoteTools
 
 __all__ = [
+    "AnswerApproval",
     "AppendAudio",
     "AudioDelta",
     "AudioDone",
@@ -122,6 +125,9 @@ __all__ = [
     "RateLimit",
     "RateLimits",
     "Recycle",
+    "RemoteApproval",
+    "RemoteCall",
+    "RemoteTools",
     "ResponseCreated",
     "ResponseDone",
     "ResponseStatus",
@@ -475,6 +481,9 @@ Event = (
     | ToolArgumentsDelta
     | ToolCallReady
     | ToolCallsCancelled
+    | RemoteTools
+    | RemoteCall
+    | RemoteApproval
     | RateLimits
     | ProviderError
     | Unmapped

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voicechat.core.pictures import Picture
+
 
 class Role(StrEnum):
     """Who an item belongs to."""
@@ -78,6 +80,8 @@ class Item:
     error: str | None = None
     hidden: bool = False
     """True for items that belong to the wire but not on the screen (idle nudges, out-of-band)."""
+    picture: Picture | None = None
+    """What the person showed with it."""
 
     @property
     def shown(self) -> str:
@@ -105,6 +109,8 @@ class ToolCall:
     started_at: float | None = None
     """Seconds, on the caller's clock."""
     elapsed_ms: float | None = None
+    server: str = ""
+    """The MCP server with which the provider runs it by itself; empty when it runs here."""
 
 
 Entry = Item | ToolCall
