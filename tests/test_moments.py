@@ -19,6 +19,7 @@ from test_recording import heading
 from voicechat import moments
 from voicechat.cli import main
 from voicechat.core import events as ev
+from voicechat.core.pictures import Kind, Picture
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.moments import Moment, heading_line, line, read
@@ -37,6 +38,8 @@ def some(kind: object) -> object:
     if kind in plain:
         return plain[kind]  # type: ignore[index]
     assert isinstance(kind, type)
+    if kind is Picture:
+        return Picture(Kind.WEBP, 7, 7, "cät.webp")
     if kind is ev.ResumptionHandle:
         return ev.ResumptionHandle("")
     if issubclass(kind, enum.Enum):
@@ -74,6 +77,8 @@ def test_it_comes_back_as_it_was(kind: type, tmp_path: Path) -> None:
 
 def test_what_hides_itself_is_not_written() -> None:
     assert b"token-1" not in line(ev.ResumptionHandle("token-1"), 1)
+    shown = ev.Typed("look", Picture(Kind.PNG, 2, 2, "cat.png", b"0123456789"))
+    assert len(line(shown, 1)) < len(line(ev.Typed("look"), 1)) + 80
 
 
 def test_time_never_goes_back(tmp_path: Path) -> None:

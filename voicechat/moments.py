@@ -3,8 +3,9 @@
 A recording is a folder with `events.jsonl` and, where there was sound, `sound.wav` (stereo: the
 person left, the speaker right). The first line of the events is the `Heading`; every other line
 is a `Moment`: {"at": seconds since the start, "is": class name, "of": fields}. Sound is in the
-WAV file only; in a line it is its number of bytes. A line is complete when it ends with a
-newline: a recording that was cut off loses at most its last line.
+WAV file only; in a line it is its number of bytes. Of a picture only kind, size and name are kept.
+A line is complete when it ends with a newline: a recording that was cut off loses at most its last
+line.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, get_args
 import msgspec
 
 from voicechat.core import events as ev
+from voicechat.core.pictures import Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SemanticVad, ServerVad, TurnDetection
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
@@ -125,7 +127,15 @@ def _shallow(happening: Happening) -> dict[str, Any]:
     """The fields; sound as its number of bytes, and nothing of what does not show itself."""
     assert is_dataclass(happening)
     found = {f.name: getattr(happening, f.name) if f.repr else "" for f in fields(happening)}
-    return {k: len(v) if isinstance(v, bytes) else v for k, v in found.items()}
+    if found.get("picture") is None:
+        found.pop("picture", None)
+    return {name: _without_bytes(value) for name, value in found.items()}
+
+
+def _without_bytes(value: object) -> object:
+    if isinstance(value, Picture):
+        return replace(value, data=b"")
+    return len(value) if isinstance(value, bytes) else value
 
 
 # ------------------------------------------------------------------------------ reading

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from voicechat.core.pictures import Picture
 from voicechat.core.settings import SessionSettings
 
 
@@ -41,6 +42,8 @@ class CreateMessage:
     role: str
     text: str
     previous_item_id: str | None = None
+    picture: Picture | None = None
+    """Shown before the words; only where the provider takes pictures of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,6 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
-class RetellCall:
-    """A tool call of an earlier connection, for the record; nothing is to be run."""
-@dataclass(frozen=True, slots=True)
 class AnswerApproval:
     """Let the provider run a call of its own, or not; it goes on by itself."""
 
@@ -67,6 +67,9 @@ class AnswerApproval:
     """Why not, for the model."""
 
 
+@dataclass(frozen=True, slots=True)
+class RetellCall:
+    """A tool call of an earlier connection, for the record; nothing is to be run."""
 
     call_id: str
     name: str
@@ -134,10 +137,10 @@ Command = (
     | ClearAudio
     | CreateMessage
     | ToolResult
+    | AnswerApproval
     | RetellCall
     | RetellResult
     | RetrieveItem
-    | AnswerApproval
     | DeleteItem
     | TruncateItem
     | CreateResponse

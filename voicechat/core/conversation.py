@@ -137,8 +137,12 @@ class Conversation:
     def _session_created(self, event: ev.SessionCreated) -> None:
         self._outbox.online = True
         self._outbox.send(ev.UpdateSession(self.settings))
-        for command in retell(self.transcript, self._known if event.resumed else 0):
+        told, lost = retell(self.transcript, self._can, self._known if event.resumed else 0)
+        for command in told:
             self._outbox.send(command)
+        if lost:
+            what = "A picture" if lost == 1 else f"{lost} pictures"
+            self._outbox.do(ev.Notice(f"{what} could not be shown to the model again."))
         self._mic.connected()
 
     def _disconnected(self, event: ev.Disconnected) -> None:
@@ -146,20 +150,22 @@ class Conversation:
         self._here.user_speaking = False
         self._mic.disconnected()
         self._answers.connection_lost()
+        self._remote.connection_lost(self._now)
         self._known = len(self.transcript.entries)
 
     # ----------------------------------------------------------------- the person
 
-        self._remote.connection_lost(self._now)
     def _type(self, typed: ev.Typed) -> None:
         text = typed.text.strip()
-        if not text:
+        if not text and typed.picture is None:
             return
         self._stop_everything()
         self._here.user_speaking = False
         self._mic.drop()
-        item = self._person.typed(text)
-        self._outbox.send(ev.CreateMessage(item.item_id, Role.USER.value, text))
+        item = self._person.typed(text, typed.picture)
+        self._outbox.send(
+            ev.CreateMessage(item.item_id, Role.USER.value, text, picture=typed.picture)
+        )
         self._answers.want()
         self._answers.turn_ended()
 
@@ -167,13 +173,13 @@ class Conversation:
         self._answers.want_none()
         self._barge_in(provider_cancels=False)
         self._calls.interrupt(self._now)
+        self._remote.interrupt(self._now)
 
     def _talk(self, talk: ev.Talk) -> None:
         mic = self._mic
         if mic.hands_free or not self.online or talk.on is mic.talking:
             return
         if talk.on:
-        self._remote.interrupt(self._now)
             self._answers.want(False)
             self._barge_in(provider_cancels=False)
             mic.press()
@@ -260,16 +266,21 @@ class Conversation:
 
     def _item_added(self, event: ev.OutputItemAdded) -> None:
         if event.kind is ev.ItemKind.MESSAGE:
+            self._remote.unspoken = False
             self._replies.item(event.response_id, event.item_id)
         elif event.kind is ev.ItemKind.TOOL_CALL and event.call_id:
             self._calls.entry(event.response_id, event.item_id, event.call_id, event.name or "")
 
     # ----------------------------------------------------------------- tools
 
-            self._remote.unspoken = False
     def _call_ready(self, event: ev.ToolCallReady) -> None:
         alive = self._answers.alive(event.response_id)
         self._calls.ready(event, self._now, alive=alive)
+
+    def _remote_call(self, event: ev.RemoteCall) -> None:
+        if event.response_id:
+            self._answers.alive(event.response_id)
+        self._remote.changed(event, self._now)
 
     # ----------------------------------------------------------------- errors and time
 
@@ -277,11 +288,6 @@ class Conversation:
         if event.fatal:
             self._outbox.do(ev.Recycle(event.message))
             return
-    def _remote_call(self, event: ev.RemoteCall) -> None:
-        if event.response_id:
-            self._answers.alive(event.response_id)
-        self._remote.changed(event, self._now)
-
         if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
             return
         if event.code == "conversation_already_has_active_response":
@@ -297,25 +303,25 @@ class Conversation:
             self._false_alarm()
         if self._replies.stop_due is not None and self._now >= self._replies.stop_due:
             self._replies.stopped({}, self._now)
+        if self._remote.at_work(self._now):
+            self._answers.sign_of_life()
         if self._answers.tick():
             self._barge_in(provider_cancels=False)
 
     # ----------------------------------------------------------------- shared steps
 
     def _advance(self) -> None:
-        if self._remote.at_work(self._now):
-            self._answers.sign_of_life()
         """Ask for the response that is due, and see who has the floor now."""
+        remote = self._remote
+        if remote.unspoken and not (self._answers.busy or remote.at_work(self._now)):
+            remote.unspoken = False
+            self._answers.expect_more()
         here = self._here
         busy = here.user_speaking or self._mic.talking
         self._answers.settle(free=self.online and not busy)
         here.talking = self._mic.talking
         here.open_mic = self.online and self._mic.hands_free
         here.sounding = self._replies.audible or (not self._replies.speaker and self._writing())
-        remote = self._remote
-        if remote.unspoken and not (self._answers.busy or remote.at_work(self._now)):
-            remote.unspoken = False
-            self._answers.expect_more()
         here.owed = self._answers.owed or self._replies.sounding
         here.tools = self._calls.waiting or self._remote.asking
         floor = here.floor()
@@ -402,15 +408,15 @@ _ON: dict[type[Any], _Step] = {
     ev.ToolCallReady: _C._call_ready,
     ev.ToolCallsCancelled: lambda c, e: c._calls.cancelled(e, c._now),
     ev.ToolFinished: lambda c, e: c._calls.finished(e, c._now),
+    ev.RemoteTools: lambda c, e: c._remote.listed(e),
+    ev.RemoteCall: _C._remote_call,
+    ev.RemoteApproval: lambda c, e: c._remote.asked(e),
     # errors and time
     ev.ProviderError: _C._provider_error,
     ev.Tick: _C._tick,
     # of no consequence here
     **dict.fromkeys((ev.SessionUpdated, ev.SessionEnding, ev.ResumptionHandle), _nothing),
     **dict.fromkeys((ev.ItemAdded, ev.ItemDeleted, ev.ItemTruncated, ev.ItemRetrieved), _nothing),
-    ev.RemoteTools: lambda c, e: c._remote.listed(e),
-    ev.RemoteCall: _C._remote_call,
-    ev.RemoteApproval: lambda c, e: c._remote.asked(e),
     **dict.fromkeys((ev.InputCleared, ev.LocalSpeechEnded, ev.RateLimits, ev.Unmapped), _nothing),
 }
 """What each happening sets off: the whole conversation at a glance."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from voicechat.core.pictures import Picture
+
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
@@ -22,9 +24,10 @@ class MicBlock:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The person sent a line."""
+    """The person sent a line, or showed a picture (of a kind that the provider takes), or both."""
 
     text: str
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import replace
+
 from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.outbox import Outbox
+from voicechat.core.pictures import Picture
 from voicechat.core.turns import RecentIds
+
+KEPT_BYTES = 10_000_000
+"""Pictures that are kept to be shown again on the next connection; the oldest go first."""
 
 
 class Person:
@@ -14,13 +21,25 @@ class Person:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._typed = 0
+        self._shown: deque[Item] = deque()
         self._nudges = RecentIds()
 
-    def typed(self, text: str) -> Item:
-        """The person typed this."""
+    def typed(self, text: str, picture: Picture | None = None) -> Item:
+        """The person typed this, and showed that."""
         self._typed += 1
-        item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED)
+        item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED, picture=picture)
+        if picture is not None:
+            self._shown.append(item)
+            self._let_go()
         return self._add(item)
+
+    def _let_go(self) -> None:
+        sizes = [len(item.picture.data) for item in self._shown if item.picture]
+        while sum(sizes) > KEPT_BYTES and len(sizes) > 1:
+            oldest = self._shown.popleft()
+            if oldest.picture is not None:
+                oldest.picture = replace(oldest.picture, data=b"")
+            del sizes[0]
 
     def spoken(self, item_id: str, after: str | None = None) -> None:
         """The person says (or said) something: keep its place, until the words are known."""

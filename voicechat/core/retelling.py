@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from voicechat.core import events as ev
 from voicechat.core.items import Item, Role, ToolCall, Transcript
+from voicechat.core.settings import Capabilities
 
 UNKNOWN_OUTCOME = '{"error": "The connection was lost; whether this was done is not known."}'
 
@@ -14,16 +13,38 @@ def unanswered(transcript: Transcript) -> bool:
     """Whether the last word is the person's, or a tool's: an answer to it is still to come."""
     last = transcript.entries[-1] if transcript.entries else None
     if isinstance(last, Item):
-        return last.role is Role.USER and bool(last.text.strip())
+        return last.role is Role.USER and bool(last.text.strip() or last.picture)
     return last is not None
 
 
-def retell(transcript: Transcript, start: int = 0) -> Iterator[ev.Command]:
-    """The conversation from entry `start` on: both sides, the assistant's only as far as heard."""
+def retell(
+    transcript: Transcript, can: Capabilities, start: int = 0
+) -> tuple[list[ev.Command], int]:
+    """The conversation from entry `start` on: both sides, the assistant's only as far as heard.
+
+    With it comes how many pictures could only be told of: they are not kept any more, or this
+    provider does not take them.
+    """
+    told: list[ev.Command] = []
+    lost = 0
     for entry in transcript.entries[start:]:
         if isinstance(entry, ToolCall):
             if entry.state.final and entry.arguments:
-                yield ev.RetellCall(entry.call_id, entry.name, entry.arguments)
-                yield ev.RetellResult(entry.call_id, entry.output or UNKNOWN_OUTCOME)
+                told.append(ev.RetellCall(entry.call_id, entry.name, entry.arguments))
+                told.append(ev.RetellResult(entry.call_id, entry.output or UNKNOWN_OUTCOME))
+        elif entry.picture is not None:
+            message = _shown(entry, can)
+            lost += message.picture is None
+            told.append(message)
         elif entry.shown.strip() and not entry.hidden:
-            yield ev.CreateMessage(entry.item_id, entry.role.value, entry.shown)
+            told.append(ev.CreateMessage(entry.item_id, entry.role.value, entry.shown))
+    return told, lost
+
+
+def _shown(item: Item, can: Capabilities) -> ev.CreateMessage:
+    """A message with its picture, or with a note in its place."""
+    picture = item.picture
+    if picture is not None and (not picture.data or picture.kind not in can.pictures):
+        note = f"(I showed a picture here, {picture.caption}. It cannot be shown again.)"
+        return ev.CreateMessage(item.item_id, item.role.value, f"{note} {item.shown}".strip())
+    return ev.CreateMessage(item.item_id, item.role.value, item.shown, picture=picture)

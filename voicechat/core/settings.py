@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from voicechat.core.pictures import Kind
+
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
@@ -219,5 +221,11 @@ class Capabilities:
     """An item can be taken out of the conversation."""
     clear_output: bool = True
     """The provider may have a playback buffer of its own, which can be emptied."""
+    pictures: tuple[Kind, ...] = (Kind.PNG, Kind.JPEG)
+    """The kinds of picture that can be shown; empty where none can."""
+    picture_bytes: int = 5_000_000
+    """The largest picture, as its file has it."""
+    remote_tools: bool = True
+    """The provider can fetch tools from an MCP server and run them by itself."""
     transcription_only: bool = False
     """There are sessions that only write down what is said."""

@@ -38,6 +38,9 @@ def _unsupported(provider: str, settings: SessionSettings) -> list[str]:
 
 
 EMBEDDED = Dialect(
-    name="local", capabilities=Capabilities(), session=_session, unsupported=_unsupported
+    name="local",
+    capabilities=Capabilities(pictures=()),
+    session=_session,
+    unsupported=_unsupported,
 )
 """The embedded voice."""

@@ -52,7 +52,7 @@ class Upstream:
 
 
 _OPENAI = Upstream(
-    Capabilities(out_of_band=False, retrieve=False, delete=False, clear_output=False)
+    Capabilities(out_of_band=False, retrieve=False, delete=False, clear_output=False, pictures=())
 )
 _XAI = Upstream(
     replace(

@@ -30,6 +30,7 @@ from voicechat.core.events import (
     ToolResult,
     UpdateSession,
 )
+from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers import google_events
@@ -90,6 +91,7 @@ class GoogleCodec:
             retrieve=False,
             delete=False,
             clear_output=False,
+            pictures=(Kind.PNG, Kind.JPEG, Kind.WEBP),
         )
         self.stale = False
         self.at_once = False
@@ -236,7 +238,7 @@ class GoogleCodec:
         if message.role != "user":
             return [*frames, _content(message)]
         if self._turns.reply is not None or self.at_once:
-            return [*frames, *self._end_history(), self._say(message)]
+            return [*frames, *self._end_history(), *self._say(message)]
         self._typed = message
         return frames
 
@@ -249,11 +251,13 @@ class GoogleCodec:
         begun, self._seeding = self._seeding, False
         return [encode({"clientContent": {"turnComplete": True}})] if begun else []
 
-    def _say(self, message: CreateMessage) -> str:
+    def _say(self, message: CreateMessage) -> list[str | bytes]:
         self._turns.owed = True
-        if self._its.generation >= 3:
-            return _live({"text": message.text})
-        return _content(message, complete=True)
+        if self._its.generation < 3:
+            return [_content(message, complete=True)]
+        # Only words are answered; a picture waits for them.
+        shown = [_live({"video": _blob(message.picture)})] if message.picture else []
+        return [*shown, _live({"text": message.text or "(This is a picture.)"})]
 
     def _respond(self, command: CreateResponse) -> list[str | bytes]:
         if command.out_of_band:
@@ -261,7 +265,7 @@ class GoogleCodec:
         frames = self._end_history()
         if self._typed is not None:
             message, self._typed = self._typed, None
-            return [*frames, self._say(message)]
+            return [*frames, *self._say(message)]
         if self._turns.owed:
             return frames
         self._turns.owed = True
@@ -298,8 +302,18 @@ def _live(said: Message) -> str:
 
 def _content(message: CreateMessage, *, complete: bool = False) -> str:
     role = "model" if message.role == "assistant" else "user"
-    turn = {"role": role, "parts": [{"text": message.text}]}
+    parts: list[Message] = []
+    if message.picture is not None:
+        parts.append({"inlineData": _blob(message.picture)})
+    if message.text or not parts:
+        parts.append({"text": message.text})
+    turn = {"role": role, "parts": parts}
     return encode({"clientContent": {"turns": [turn], "turnComplete": complete}})
+
+
+def _blob(picture: Picture) -> Message:
+    data = b2a_base64(picture.data, newline=False).decode("ascii")
+    return {"data": data, "mimeType": picture.media_type}
 
 
 def _object(output: str, *, failed: bool) -> Message:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 
 from voicechat.core.events import (
+    AnswerApproval,
     CancelResponse,
     ClearAudio,
     ClearOutput,
@@ -19,6 +21,7 @@ from voicechat.core.events import (
     ToolResult,
     TruncateItem,
 )
+from voicechat.core.pictures import Picture
 from voicechat.core.settings import AudioFormat, SessionSettings
 from voicechat.providers import openai_parts as parts
 from voicechat.providers.openai_parts import Message, ignored, lacks, said
@@ -114,16 +117,31 @@ def _turn_detection(settings: SessionSettings) -> Message | None:
 # --------------------------------------------------------------------------- commands
 
 
+_ID_LONGEST = 27
+"""Characters of a made-up id behind its prefix: 32 in all."""
+
+
 def create_message(command: CreateMessage, answer: str = "output_text") -> Message:
     """A message; `answer` is the content type of what the model said."""
-    content = answer if command.role == "assistant" else "input_text"
+    content: list[Message] = []
+    if command.picture is not None:
+        content.append({"type": "input_image", "image_url": address_of(command.picture)})
+    if command.text or not content:
+        kind = answer if command.role == "assistant" else "input_text"
+        content.append({"type": kind, "text": command.text})
     item = {
         "type": "message",
         "id": command.item_id,
         "role": command.role,
-        "content": [{"type": content, "text": command.text}],
+        "content": content,
     }
     return said({"item": item, "previous_item_id": command.previous_item_id})
+
+
+def address_of(picture: Picture) -> str:
+    """The picture itself as an address."""
+    text = b2a_base64(picture.data, newline=False).decode("ascii")
+    return f"data:{picture.media_type};base64,{text}"
 
 
 def _tool_result(command: ToolResult | RetellResult) -> Message:
@@ -132,6 +150,18 @@ def _tool_result(command: ToolResult | RetellResult) -> Message:
             "type": "function_call_output",
             "call_id": command.call_id,
             "output": command.output,
+        }
+    }
+
+
+def _answer_approval(command: AnswerApproval) -> Message:
+    return {
+        "item": {
+            "type": "mcp_approval_response",
+            "id": f"mcpa_{command.request_id[-_ID_LONGEST:]}",
+            "approval_request_id": command.request_id,
+            "approve": command.approve,
+            **said({"reason": command.reason or None}),
         }
     }
 
@@ -186,6 +216,7 @@ WRITERS: Writers = {
     ClearAudio: ("input_audio_buffer.clear", _nothing),
     CreateMessage: ("conversation.item.create", create_message),
     ToolResult: ("conversation.item.create", _tool_result),
+    AnswerApproval: ("conversation.item.create", _answer_approval),
     RetellCall: ("conversation.item.create", _retell_call),
     RetellResult: ("conversation.item.create", _tool_result),
     RetrieveItem: ("conversation.item.retrieve", _item_id),

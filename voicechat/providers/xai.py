@@ -251,6 +251,7 @@ XAI = Dialect(
         out_of_band=False,
         retrieve=False,
         clear_output=False,
+        pictures=(),
         input_rates=RATES,
         output_rates=RATES,
     ),

@@ -1,0 +1,158 @@
+"""Pictures are told by their bytes, and a conversation shows them again as long as it can."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.items import Item
+from voicechat.core.person import KEPT_BYTES
+from voicechat.core.pictures import Kind, Picture, picture
+from voicechat.core.settings import Capabilities, SessionSettings
+
+HEADS = {
+    # The first bytes of 123 by 45 pixels as ImageMagick writes them.
+    "png": "iVBORw0KGgoAAAANSUhEUgAAAHsAAAAtEAIAAABR",
+    "gif": "R0lGODlhewAtAPUAAP8AAPkA",
+    "webp": "UklGRqYAAABXRUJQVlA4IJoAAADwBgCdASp7AC0A",
+    "webp lossless": "UklGRnYAAABXRUJQVlA4TGkAAAAvegALABmA",
+    "webp extended": "UklGRmIAAABXRUJQVlA4WAoAAAAQAAAAegAALAAA",
+}
+JPEG = (
+    b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+    b"\xff\xdb\x00\x04\x00\x01\xff\xff\xc2\x00\x11\x08\x00\x2d\x00\x7b\x03\x01"
+)
+
+
+def head(name: str) -> bytes:
+    return base64.b64decode(HEADS[name]).ljust(40, b"\0")
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_bytes_tell_kind_and_size(name: str) -> None:
+    found = picture(head(name), "cat")
+    assert found is not None
+    assert (found.kind, found.width, found.height) == (Kind(name.split()[0]), 123, 45)
+    assert found.caption == f"cat, {found.kind.word}, 123 × 45 pixels"
+    assert found.data == head(name)
+
+
+def test_a_jpeg_tells_its_size_behind_its_other_parts() -> None:
+    found = picture(JPEG)
+    assert found is not None
+    assert (found.media_type, found.width, found.height) == ("image/jpeg", 123, 45)
+    assert picture(JPEG[:20]) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"BM6\0", b"%PDF-1.7", b"<svg xmlns=", b"RIFF\0\0\0\0WAVEfmt ", b"\xff\xd8\xff\xe0"],
+)
+def test_what_is_no_picture_is_none(data: bytes) -> None:
+    assert picture(data) is None
+    assert picture(data.ljust(64, b"\0")) is None
+
+
+def test_a_picture_of_no_size_is_none() -> None:
+    empty = bytearray(head("png"))
+    empty[16:20] = bytes(4)
+    assert picture(bytes(empty)) is None
+
+
+@given(st.sampled_from([*map(head, HEADS), JPEG]), st.integers(0, 40), st.binary(max_size=40))
+def test_no_bytes_make_it_fail(start: bytes, keep: int, rest: bytes) -> None:
+    found = picture(start[:keep] + rest)
+    assert found is None or found.width > 0 < found.height
+
+
+# ----------------------------------------------------------------------- in a conversation
+
+
+CAT = Picture(Kind.PNG, 123, 45, "cat.png", head("png"))
+
+
+class Talk:
+    """A conversation, and what it told the provider."""
+
+    def __init__(self, can: Capabilities | None = None) -> None:
+        self.conversation = Conversation(SessionSettings(), can or Capabilities())
+
+    def take(self, happening: ev.Event | ev.Input) -> list[ev.Effect]:
+        return self.conversation.handle(happening, 0.0)
+
+    def told(self, happening: ev.Event | ev.Input) -> list[ev.CreateMessage]:
+        sent = [effect.command for effect in self.take(happening) if isinstance(effect, ev.Send)]
+        return [command for command in sent if isinstance(command, ev.CreateMessage)]
+
+
+def test_a_picture_is_shown_with_its_words_and_answered() -> None:
+    talk = Talk()
+    talk.take(ev.SessionCreated("s"))
+    effects = talk.take(ev.Typed("What is this?", CAT))
+    sent = [effect.command for effect in effects if isinstance(effect, ev.Send)]
+    assert sent == [
+        ev.CreateMessage("typed_1", "user", "What is this?", picture=CAT),
+        ev.CreateResponse(),
+    ]
+    (item,) = talk.conversation.transcript.entries
+    assert isinstance(item, Item)
+    assert item.picture is CAT
+
+
+def test_a_picture_alone_is_a_turn_and_nothing_at_all_is_none() -> None:
+    talk = Talk()
+    talk.take(ev.SessionCreated("s"))
+    assert talk.told(ev.Typed(" ")) == []
+    assert talk.told(ev.Typed("", CAT)) == [
+        ev.CreateMessage("typed_1", "user", "", picture=CAT)
+    ]  # fmt: skip
+
+
+def test_it_is_shown_again_on_the_next_connection() -> None:
+    talk = Talk()
+    talk.take(ev.SessionCreated("s"))
+    talk.take(ev.Typed("", CAT))
+    talk.take(ev.Disconnected("lost"))
+    effects = talk.take(ev.SessionCreated("t"))
+    assert ev.Send(ev.CreateMessage("typed_1", "user", "", picture=CAT)) in effects
+    assert ev.Send(ev.CreateResponse()) in effects, "and still owed an answer"
+    assert not [effect for effect in effects if isinstance(effect, ev.Notice)]
+
+
+def test_a_provider_without_pictures_is_told_that_there_was_one() -> None:
+    talk = Talk(Capabilities(pictures=(Kind.JPEG,)))
+    talk.take(ev.Typed("What is this?", CAT))
+    effects = talk.take(ev.SessionCreated("s"))
+    (message,) = [
+        effect.command
+        for effect in effects
+        if isinstance(effect, ev.Send) and isinstance(effect.command, ev.CreateMessage)
+    ]
+    assert message.picture is None
+    assert "cat.png" in message.text
+    assert "What is this?" in message.text
+    (notice,) = [effect for effect in effects if isinstance(effect, ev.Notice)]
+    assert notice.text == "A picture could not be shown to the model again."
+
+
+def test_only_so_much_is_kept_and_the_oldest_goes_first() -> None:
+    talk = Talk()
+    large = replace(CAT, data=bytes(KEPT_BYTES // 2))
+    for _ in range(3):
+        talk.take(ev.Typed("look", large))
+    kept = [bool(item.picture.data) for item in items(talk) if item.picture]
+    assert kept == [False, True, True]
+    huge = replace(CAT, data=bytes(KEPT_BYTES + 1))
+    talk.take(ev.Typed("look", huge))
+    kept = [bool(item.picture.data) for item in items(talk) if item.picture]
+    assert kept == [False, False, False, True], "the last one is always kept"
+
+
+def items(talk: Talk) -> list[Item]:
+    return [entry for entry in talk.conversation.transcript.entries if isinstance(entry, Item)]

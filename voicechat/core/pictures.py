@@ -1,0 +1,126 @@
+"""Pictures that a person shows: which kind they are and how large, told by their bytes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The kinds that are told apart; the value is the second half of the media type."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    GIF = "gif"
+    WEBP = "webp"
+
+    @property
+    def word(self) -> str:
+        """As a person knows it."""
+        return "WebP" if self is Kind.WEBP else self.upper()
+
+
+_MOST_PIXELS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as its file has it. `data` is empty where only the memory of it is left."""
+
+    kind: Kind
+    width: int
+    """Pixels."""
+    height: int
+    name: str = ""
+    """What its file was called, cleaned; for the person."""
+    data: bytes = field(default=b"", repr=False)
+
+    @property
+    def media_type(self) -> str:
+        """As a wire names it, e.g. `image/png`."""
+        return f"image/{self.kind}"
+
+    @property
+    def caption(self) -> str:
+        """Name, kind and size in words: "cat.png, PNG, 640 × 480 pixels"."""
+        told = f"{self.kind.word}, {self.width} × {self.height} pixels"
+        return f"{self.name}, {told}" if self.name else told
+
+
+def picture(data: bytes, name: str = "") -> Picture | None:
+    """The picture in these bytes; None if they are no picture of a known kind, or broken off."""
+    for kind, read in _READERS.items():
+        size = read(data)
+        if size is not None:
+            width, height = size
+            sound = 0 < width <= _MOST_PIXELS and 0 < height <= _MOST_PIXELS
+            return Picture(kind, width, height, name, data) if sound else None
+    return None
+
+
+Size = tuple[int, int]
+
+
+def _png(data: bytes) -> Size | None:
+    """Source: the PNG specification, 5.2 and 11.2.2."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n") or data[12:16] != b"IHDR" or len(data) < 24:
+        return None
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def _gif(data: bytes) -> Size | None:
+    """Source: GIF89a, 17 and 18."""
+    if not data.startswith((b"GIF87a", b"GIF89a")) or len(data) < 10:
+        return None
+    return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+
+
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG markers that begin a frame."""
+_BARE = frozenset({0x01, *range(0xD0, 0xDA)})
+"""JPEG markers that carry nothing."""
+
+
+def _jpeg(data: bytes) -> Size | None:
+    """Source: ITU-T T.81, B.1 and B.2.2. The size stands in the header of the first frame."""
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    at = 2
+    while at + 9 < len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker in _BARE:
+            at += 2
+        elif marker in _FRAMES:
+            height = int.from_bytes(data[at + 5 : at + 7], "big")
+            return int.from_bytes(data[at + 7 : at + 9], "big"), height
+        else:
+            at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+    return None
+
+
+def _webp(data: bytes) -> Size | None:
+    """Source: RFC 9649, 2.4 to 2.7, and RFC 6386, 9.1."""
+    if not (data.startswith(b"RIFF") and data[8:12] == b"WEBP") or len(data) < 30:
+        return None
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+        return width, height
+    if chunk == b"VP8L" and data[20] == 0x2F:
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
+        width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+        return width, height
+    return None
+
+
+_READERS: Mapping[Kind, Callable[[bytes], Size | None]] = {
+    Kind.PNG: _png,
+    Kind.JPEG: _jpeg,
+    Kind.GIF: _gif,
+    Kind.WEBP: _webp,
+}
