@@ -67,6 +67,8 @@ class Session(Outlook):
         from voicechat.providers import catalog
         from voicechat.toolruns import ToolRuns
         from voicechat.tools.builtin import builtin
+        from voicechat.tools.registry import Registry
+        from voicechat.tools.surroundings import Surroundings
 
         self.listen: Callable[[Update], None] = _ignore
         self.observe: Callable[[object, float], None] = _ignore
@@ -86,7 +88,7 @@ class Session(Outlook):
         self._can = Capabilities()
         if not self._choice.needs_local_server:
             self._can = self._choice.codec().capabilities
-        self._tools = builtin()
+        self._tools = Registry(*builtin(Surroundings()))
         self._audio: SoundLine | None = None
         self._conversation = self._new_conversation()
         self._server: LocalServer | None = None

@@ -11,6 +11,7 @@ from voicechat.tools import registry
 from voicechat.tools.builtin import builtin
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Registry
+from voicechat.tools.surroundings import Surroundings
 
 
 def weigh(grams: int, name: str = "it") -> str:
@@ -72,6 +73,7 @@ async def test_a_tool_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_the_clock_knows_other_places() -> None:
-    outcome = await builtin().run("current_time", '{"zone": "Asia/Tokyo"}')
+    tools = Registry(*builtin(Surroundings()))
+    outcome = await tools.run("current_time", '{"zone": "Asia/Tokyo"}')
     assert " in Tokyo on " in outcome.output
-    assert "no time zone" in (await builtin().run("current_time", '{"zone": "../x"}')).output
+    assert "no time zone" in (await tools.run("current_time", '{"zone": "../x"}')).output

@@ -6,7 +6,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from voicechat.tools.functions import tool
-from voicechat.tools.registry import Registry
+from voicechat.tools.registry import Tool
+from voicechat.tools.surroundings import Surroundings
 
 
 def current_time(zone: str = "") -> str:
@@ -19,6 +20,6 @@ def current_time(zone: str = "") -> str:
     return f"It is {now:%H:%M}{where} on {now:%A}, {now.day} {now:%B %Y}."
 
 
-def builtin() -> Registry:
-    """The built-in tools."""
-    return Registry(tool(permission="auto")(current_time))
+def builtin(surroundings: Surroundings) -> tuple[Tool, ...]:
+    """The built-in tools, in the order in which they are listed."""
+    return (tool(permission="auto")(current_time),)
