@@ -85,6 +85,8 @@ COMMANDS = {
         ev.ToolResult("c", "{}"),
         ev.RetellCall("c", "look", "{}"),
         ev.RetellResult("c", "{}"),
+        ev.AnswerApproval("mcpr_kNkR8Dci0QFIf2m5g2CtC", True),
+        ev.AnswerApproval("mcpr_kNkR8Dci0QFIf2m5g2CtC", False, "Not now."),
     ],
     "conversation.item.retrieve": [ev.RetrieveItem("i")],
     "conversation.item.delete": [ev.DeleteItem("i")],

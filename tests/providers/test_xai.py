@@ -52,14 +52,14 @@ WHAT_BECOMES_OF_IT = {
     "response.text.done": {ev.TextDone},
     "response.function_call_arguments.delta": {ev.ToolArgumentsDelta},
     "response.function_call_arguments.done": {ev.ToolCallReady},
-    "mcp_list_tools.in_progress": {ev.Unmapped},
-    "mcp_list_tools.completed": {ev.Unmapped},
-    "mcp_list_tools.failed": {ev.Unmapped},
-    "response.mcp_call_arguments.delta": {ev.Unmapped},
-    "response.mcp_call_arguments.done": {ev.Unmapped},
-    "response.mcp_call.in_progress": {ev.Unmapped},
-    "response.mcp_call.completed": {ev.Unmapped},
-    "response.mcp_call.failed": {ev.Unmapped},
+    "mcp_list_tools.in_progress": {ev.RemoteTools},
+    "mcp_list_tools.completed": {ev.RemoteTools},
+    "mcp_list_tools.failed": {ev.RemoteTools},
+    "response.mcp_call_arguments.delta": {ev.RemoteCall},
+    "response.mcp_call_arguments.done": {ev.RemoteCall},
+    "response.mcp_call.in_progress": {ev.RemoteCall},
+    "response.mcp_call.completed": {ev.RemoteCall},
+    "response.mcp_call.failed": {ev.RemoteCall},
     "response.done": {ev.ResponseDone},
     "error": {ev.ProviderError},
 }
@@ -323,6 +323,7 @@ def test_every_command_is_a_frame_or_a_flag():
         ev.UpdateSession(HANDS_FREE), ev.AppendAudio(b"\0\0"), ev.CommitAudio(), ev.ClearAudio(),
         ev.CreateMessage("i", "user", "hi"), ev.ToolResult("c", "{}"), ev.DeleteItem("i"),
         ev.CancelResponse("r"), ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "{}"),
+        ev.AnswerApproval("mcpr_1", True),
     }  # fmt: skip
     without = {ev.TruncateItem, ev.RetrieveItem, ev.ClearOutput, ev.CreateResponse}
     assert {type(c) for c in commands} | without == set(get_args(ev.Command))

@@ -39,7 +39,7 @@ def _unsupported(provider: str, settings: SessionSettings) -> list[str]:
 
 EMBEDDED = Dialect(
     name="local",
-    capabilities=Capabilities(pictures=()),
+    capabilities=Capabilities(pictures=(), remote_tools=False),
     session=_session,
     unsupported=_unsupported,
 )

@@ -52,7 +52,14 @@ class Upstream:
 
 
 _OPENAI = Upstream(
-    Capabilities(out_of_band=False, retrieve=False, delete=False, clear_output=False, pictures=())
+    Capabilities(
+        out_of_band=False,
+        retrieve=False,
+        delete=False,
+        clear_output=False,
+        pictures=(),
+        remote_tools=False,
+    )
 )
 _XAI = Upstream(
     replace(

@@ -91,6 +91,7 @@ class GoogleCodec:
             retrieve=False,
             delete=False,
             clear_output=False,
+            remote_tools=False,
             pictures=(Kind.PNG, Kind.JPEG, Kind.WEBP),
         )
         self.stale = False

@@ -27,6 +27,9 @@ from voicechat.core.events import (
     CommitAudio,
     CreateMessage,
     CreateResponse,
+    RemoteApproval,
+    RemoteCall,
+    RemoteTools,
     ToolResult,
     TruncateItem,
     UpdateSession,
@@ -58,6 +61,9 @@ SILENT = frozenset({
 })  # fmt: skip
 """Client events of continuous sessions: turn-based wires have no frames for them."""
 
+
+_OURS_ALONE = (RemoteTools, RemoteCall, RemoteApproval)
+"""Events that the model has no word for; a frame that says nothing else is `custom`."""
 
 _OPEN = frozenset({"ai-gateway-protocol-version", "ai-gateway-auth-method"})
 """Headers without a secret."""
@@ -115,7 +121,8 @@ class Wire:
             return [{"type": "error", "message": said, "code": "invalid_frame", "raw": words(text)}]
         if isinstance(self._codec, GatewayCodec):
             return [_same(raw)]
-        return [normalized(event, raw) for event in self._codec.decode(frame)] or [
+        events = [e for e in self._codec.decode(frame) if not isinstance(e, _OURS_ALONE)]
+        return [normalized(event, raw) for event in events] or [
             {"type": "custom", "rawType": words(raw.get("type")), "raw": cleaned(raw)}
         ]
 

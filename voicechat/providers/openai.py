@@ -14,6 +14,7 @@ from functools import partial
 from itertools import count
 
 from voicechat.core.events import (
+    AnswerApproval,
     AppendAudio,
     ClearAudio,
     Command,
@@ -155,6 +156,8 @@ class OpenAICodec:
                 return [self._message(command, wire_type, self._update(settings))]
             case CreateResponse():
                 return self._respond(command)
+            case AnswerApproval() if not self.capabilities.remote_tools:
+                return []
             case _:
                 return self._plain(command)
 

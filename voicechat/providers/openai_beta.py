@@ -111,7 +111,7 @@ def _with_beta(key: Secret) -> dict[str, Secret]:
 
 
 BETA = Dialect(
-    capabilities=Capabilities(transcription_only=True, pictures=()),
+    capabilities=Capabilities(transcription_only=True, pictures=(), remote_tools=False),
     session=flat_session,
     update_type=_update_type,
     unsupported=unsupported,
@@ -161,7 +161,7 @@ def unsupported_there(provider: str, settings: SessionSettings) -> list[str]:
 
 VOICE_LIVE = Dialect(
     name="azure",
-    capabilities=Capabilities(input_rates=(RATE, 16_000), pictures=()),
+    capabilities=Capabilities(input_rates=(RATE, 16_000), pictures=(), remote_tools=False),
     session=voice_live_session,
     updates=everything,
     unsupported=unsupported_there,

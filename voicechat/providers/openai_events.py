@@ -31,6 +31,7 @@ from voicechat.core.events import (
     Unmapped,
     UserTranscript,
 )
+from voicechat.providers import openai_mcp as mcp
 from voicechat.providers import openai_replies as replies
 from voicechat.providers.openai_frames import Frame, Memory, kind_of, text_of, usage_of
 from voicechat.providers.wire import cleaned, count, fields, number, parse, several, word, words
@@ -186,6 +187,7 @@ def _item_added(memory: Memory, frame: Frame, done: bool = False) -> Iterable[Ev
         word(frame.previous_item_id),
         done,
     )
+    yield from mcp.of_item(memory, item, done=done)
 
 
 def _item_done(memory: Memory, frame: Frame) -> Iterable[Event]:
@@ -257,6 +259,15 @@ TABLE: dict[str, Reader] = {
     # tool calls
     "response.function_call_arguments.delta": replies.arguments_piece,
     "response.function_call_arguments.done": replies.arguments_done,
+    # calls that the server runs
+    "mcp_list_tools.in_progress": mcp.list_progress,
+    "mcp_list_tools.completed": mcp.list_progress,
+    "mcp_list_tools.failed": mcp.list_progress,
+    "response.mcp_call_arguments.delta": mcp.arguments_piece,
+    "response.mcp_call_arguments.done": mcp.arguments_done,
+    "response.mcp_call.in_progress": mcp.call_progress,
+    "response.mcp_call.completed": mcp.call_progress,
+    "response.mcp_call.failed": mcp.call_progress,
 }
 """How each wire type is read. What is not listed here is `Unmapped`."""
 
@@ -266,9 +277,6 @@ KNOWN_UNMAPPED = frozenset({
     f"{_TRANSCRIPTION}.segment",
     "input_audio_buffer.dtmf_event_received",
     "output_audio_buffer.started", "output_audio_buffer.stopped", "output_audio_buffer.cleared",
-    "mcp_list_tools.in_progress", "mcp_list_tools.completed", "mcp_list_tools.failed",
-    "response.mcp_call_arguments.delta", "response.mcp_call_arguments.done",
-    "response.mcp_call.in_progress", "response.mcp_call.completed", "response.mcp_call.failed",
     "ping",
 })  # fmt: skip
 """Documented wire types that have no event: said already by another one, or by no one here."""

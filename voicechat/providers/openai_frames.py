@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from voicechat.core.events import ItemKind
+from voicechat.core.events import ItemKind, RemoteCall, RemoteTools
 from voicechat.core.items import Usage
 from voicechat.providers.wire import Samples, Stream, count, fields, number, several, words
 
@@ -56,6 +56,10 @@ class ItemMemory:
     streams: dict[str, Stream] = field(default_factory=dict)
     parts: dict[int, str] = field(default_factory=dict)
     """The finished texts of an item by content index."""
+    remote_call: RemoteCall | None = None
+    """What is known of a call that the server runs."""
+    remote_tools: RemoteTools | None = None
+    """What is known of a list of tools that the server fetches."""
 
     def stream(self, kind: str) -> Stream:
         """The text stream of this kind."""

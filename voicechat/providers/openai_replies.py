@@ -25,7 +25,7 @@ from voicechat.core.events import (
     ToolCallReady,
     Unmapped,
 )
-from voicechat.providers import g711
+from voicechat.providers import g711, openai_mcp
 from voicechat.providers.openai_frames import Frame, Memory, kind_of, text_of, usage_of
 from voicechat.providers.wire import Samples, count, fields, parse, several, sound, word, words
 
@@ -77,6 +77,7 @@ def response_done(memory: Memory, frame: Frame) -> Iterable[Event]:
     for item in map(fields, several(response.get("output"))):
         if status is ResponseStatus.COMPLETED:
             yield from _call_of(memory, response_id, item)
+            yield from openai_mcp.of_item(memory, item, response_id, done=True)
         if known := memory.items.get(words(item.get("id"))):
             known.samples.clear()
             known.streams.clear()
@@ -98,7 +99,9 @@ def output_item_added(memory: Memory, frame: Frame) -> Iterable[Event]:
     call_id, name = word(item.get("call_id")), word(item.get("name"))
     known = memory.item(item_id)
     known.call_id, known.name = call_id or "", name or ""
-    yield OutputItemAdded(words(frame.response_id), item_id, kind_of(item), call_id, name)
+    response_id = words(frame.response_id)
+    yield OutputItemAdded(response_id, item_id, kind_of(item), call_id, name)
+    yield from openai_mcp.of_item(memory, item, response_id)
 
 
 def output_item_done(memory: Memory, frame: Frame) -> Iterable[Event]:
@@ -111,6 +114,7 @@ def output_item_done(memory: Memory, frame: Frame) -> Iterable[Event]:
         memory.item(item_id).told = True
         last = fields(several(item.get("content"))[-1])
         yield TextDone(response_id, item_id, text, spoken="transcript" in last)
+    yield from openai_mcp.of_item(memory, item, response_id, done=True)
     yield OutputItemDone(response_id, item_id, complete=item.get("status") != "incomplete")
 
 
