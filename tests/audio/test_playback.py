@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from voicechat.audio.backlog import Backlog, Piece
-from voicechat.audio.buffers import PlaybackQueue
 from voicechat.audio.messages import ItemFinished, ItemStarted, Progress, Stopped
 from voicechat.audio.playback import Playback
+from voicechat.audio.playqueue import PlaybackQueue
 
 RATE = 24_000
 
@@ -66,7 +66,7 @@ def test_every_millisecond_is_played_at_any_rate(device_rate: int) -> None:
     speaker = Speaker(playback, device_rate)
     sound = constant(1_000)
     for at in range(0, len(sound), 777):
-        playback.play("a", sound[at : at + 777])
+        playback.play("a", sound[at : at + 777], speaker.now)
     playback.end("a")
     speaker.run(1_200)
     assert [type(e) for e in speaker.events if not isinstance(e, Progress)] == [
@@ -82,7 +82,7 @@ def test_every_millisecond_is_played_at_any_rate(device_rate: int) -> None:
 def test_sound_and_end_that_come_while_stopping_belong_to_what_follows() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
-    playback.play("a", constant(500))
+    playback.play("a", constant(500), speaker.now)
     speaker.run(200)
     playback.stop(speaker.now)
     assert playback.stopping
@@ -95,7 +95,7 @@ def test_sound_and_end_that_come_while_stopping_belong_to_what_follows() -> None
 def test_a_stop_without_a_callback_still_answers() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
-    playback.play("a", constant(500))
+    playback.play("a", constant(500), speaker.now)
     speaker.run(100)
     playback.stop(speaker.now)
     assert playback.stopped(speaker.now) is None
@@ -104,24 +104,10 @@ def test_a_stop_without_a_callback_still_answers() -> None:
     assert late.heard_ms["a"] == pytest.approx(100, abs=1)
 
 
-def test_the_prebuffer_grows_with_gaps_and_shrinks_with_calm() -> None:
-    playback = Playback(RATE)
-    speaker = Speaker(playback)
-    calm = playback.prebuffer_ms
-    for _ in range(3):
-        playback.play("a", constant(calm * 4))
-        speaker.run(800)
-    assert playback.totals()[0] >= 2
-    assert playback.prebuffer_ms >= calm * 4
-    for _ in range(200):
-        playback.calm(1.0)
-    assert playback.prebuffer_ms == calm
-
-
 def test_held_sound_plays_on_where_it_was() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
-    playback.play("a", constant(500))
+    playback.play("a", constant(500), speaker.now)
     playback.end("a")
     speaker.run(200)
     playback.hold()
@@ -137,7 +123,7 @@ def test_held_sound_plays_on_where_it_was() -> None:
 def test_a_new_device_at_another_rate_takes_over() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
-    playback.play("a", constant(1_000))
+    playback.play("a", constant(1_000), speaker.now)
     playback.end("a")
     speaker.run(400)
     second = Speaker(playback, 48_000, speaker.now)
@@ -150,7 +136,7 @@ def test_a_new_device_at_another_rate_takes_over() -> None:
 def test_stopped_sound_does_not_come_back_with_a_new_device() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
-    playback.play("a", constant(1_000))
+    playback.play("a", constant(1_000), speaker.now)
     speaker.run(300)
     playback.stop(speaker.now)
     speaker.run(10)
@@ -161,7 +147,7 @@ def test_stopped_sound_does_not_come_back_with_a_new_device() -> None:
 
 def test_without_a_speaker_items_end_at_once() -> None:
     playback = Playback(RATE)
-    playback.play("a", constant(1_000))
+    playback.play("a", constant(1_000), 1.0)
     assert not list(playback.detach())
     playback.end("a")
     assert list(playback.detach()) == [ItemFinished("a")]

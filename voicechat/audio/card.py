@@ -14,8 +14,9 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from voicechat.audio import devices
-from voicechat.audio.buffers import CaptureRing, PlaybackQueue
+from voicechat.audio.buffers import CaptureRing
 from voicechat.audio.messages import AudioSettings
+from voicechat.audio.playqueue import PlaybackQueue
 
 T = TypeVar("T")
 
@@ -30,6 +31,8 @@ class Pace(NamedTuple):
 PACES: Final = (Pace(10, 0), Pace(10, 40), Pace(20, 80))
 """From the one that stops soonest to the one that a busy machine keeps up with."""
 _SETTLING_CALLS: Final = 20
+_MIXED_S: Final = 0.006
+"""What a sound server has mixed cannot be taken back: so long is still heard after an abort."""
 
 
 class Surgery(Generic[T]):
@@ -112,7 +115,7 @@ class Speaker:
         """Throw away what the device holds and go on; when it fell silent. May hang."""
         self._calls = 0
         self._stream.abort()
-        at = time.monotonic()
+        at = time.monotonic() + _MIXED_S
         self._stream.start()
         return at
 

@@ -97,7 +97,7 @@ class Engine:
             return
         match command:
             case Play(item_id, pcm):
-                self._playback.play(item_id, pcm)
+                self._playback.play(item_id, pcm, time.monotonic())
             case EndItem(item_id):
                 self._playback.end(item_id)
             case Stop():

@@ -13,17 +13,17 @@ from typing import Final
 import numpy as np
 
 from voicechat.audio.backlog import Backlog, Piece
-from voicechat.audio.buffers import PlaybackQueue
 from voicechat.audio.dsp import Resampler, Samples, amplitude
+from voicechat.audio.jitter import Jitter
 from voicechat.audio.ledger import Ledger
 from voicechat.audio.messages import AudioEvent, ItemFinished, Stopped
+from voicechat.audio.playqueue import PlaybackQueue
 
 _MEMORY_S: Final = 300
 _AHEAD_S: Final = 2.0
 _STEP_S: Final = 0.25
 _ACK_S: Final = 0.15
 _DUCK: Final = amplitude(-18)
-_LEAST_MS, _MOST_MS = 40, 480
 
 
 class Playback:
@@ -43,21 +43,22 @@ class Playback:
         self._ducked = False
         self._held = False
         self._stop_by = 0.0
-        self._gaps_seen = 0
         self._past_gaps = 0
         self._past_lost_ms = 0.0
-        self.prebuffer_ms: float = _LEAST_MS
+        self._jitter: Final = Jitter()
 
     # ----------------------------------------------------------------- what comes in
 
-    def play(self, item_id: str, pcm: bytes) -> None:
-        """Queue sound; an odd byte waits for its other half."""
+    def play(self, item_id: str, pcm: bytes, now: float) -> None:
+        """Queue sound that came at `now`; an odd byte waits for its other half."""
         pcm = self._odd.pop(item_id, b"") + pcm
         if len(pcm) & 1:
             self._odd[item_id] = pcm[-1:]
             pcm = pcm[:-1]
         self._ledger.announce(item_id)
         if pcm:
+            self._jitter.arrived(item_id, len(pcm) * 500 / self._rate, now)
+            self._set_prebuffer()
             self._backlog.push(item_id, pcm)
 
     def end(self, item_id: str) -> None:
@@ -145,7 +146,6 @@ class Playback:
         while queue.waiting < _AHEAD_S * queue.rate and self._feed_step(queue):
             pass
         queue.closed = not (self._ledger.open_ended or self._backlog or self._piece)
-        self._watch_gaps(queue)
 
     def silenced(self, at: float) -> None:
         """The device threw its buffer away at `at`; held sound goes back to there."""
@@ -156,6 +156,16 @@ class Playback:
         """Items that began, went on or ended."""
         if self._queue is not None and not self.stopping:
             yield from self._ledger.heard(self._queue.heard(now), now, progress)
+
+    @property
+    def prebuffer_ms(self) -> float:
+        """How long the first sound of an item waits at most before it is played."""
+        return self._jitter.wait_ms
+
+    def calm(self, seconds: float) -> None:
+        """So much time passed with sound playing."""
+        self._jitter.calm(seconds)
+        self._set_prebuffer()
 
     def totals(self) -> tuple[int, float]:
         """Gaps and lost ms since the start."""
@@ -181,7 +191,6 @@ class Playback:
             rest = np.concatenate((mover.convert(rest), mover.finish()))
         self._resampler = Resampler(self._rate, queue.rate)
         self._queue = queue
-        self._gaps_seen = 0
         self._set_prebuffer()
         queue.closed = False
         queue.write(rest)
@@ -247,21 +256,10 @@ class Playback:
         if self._queue is not None:
             self._queue.set_gain(self._volume * (_DUCK if self._ducked else 1.0))
 
-    def _watch_gaps(self, queue: PlaybackQueue) -> None:
-        """More is gathered before playing after a gap, less again while all goes well."""
-        if queue.gaps != self._gaps_seen:
-            self._gaps_seen = queue.gaps
-            self.prebuffer_ms = min(_MOST_MS, self.prebuffer_ms * 2)
-            self._set_prebuffer()
-
-    def calm(self, seconds: float) -> None:
-        """So much time passed with sound playing: the prebuffer shrinks by half in 30 s."""
-        self.prebuffer_ms = max(_LEAST_MS, self.prebuffer_ms * 0.5 ** (seconds / 30))
-        self._set_prebuffer()
-
     def _set_prebuffer(self) -> None:
         if self._queue is not None:
-            self._queue.start_frames = int(self._queue.rate * self.prebuffer_ms / 1000)
+            self._queue.start_frames = int(self._queue.rate * self._jitter.gather_ms / 1000)
+            self._queue.patience_frames = int(self._queue.rate * self._jitter.wait_ms / 1000)
 
     def _keep_totals(self, queue: PlaybackQueue) -> None:
         self._past_gaps += queue.gaps
