@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.config import FILE_LIMIT, Options, holds_key, load
+from voicechat.config import Options, holds_key, load
 from voicechat.errors import Secret, UsageError
+from voicechat.files import FILE_LIMIT
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -24,11 +23,9 @@ from urllib.parse import urlsplit
 
 from voicechat import wishes
 from voicechat.errors import Secret, UsageError
+from voicechat.files import read_text, refuse_strangers
 from voicechat.providers.prices import Price
 from voicechat.wishes import Place, nearest, record
-
-FILE_LIMIT = 1 << 20
-"""Bytes; a larger settings file is refused unread."""
 
 _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_CHAT_KEY")
 
@@ -253,7 +250,7 @@ _TABLES = ("keys", "profiles", "prices")
 
 
 def _read_file(path: Path) -> _Stored:
-    text, status = _read_text(path)
+    text, status = read_text(path)
     if status is None:
         return _Stored()
     try:
@@ -316,38 +313,12 @@ def _names(place: Place, name: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _read_text(path: Path) -> tuple[str, os.stat_result | None]:
-    """The file's text and its status; ("", None) when there is no such file."""
-    try:
-        # Not blocking: a FIFO without a writer would hold the start for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except (FileNotFoundError, NotADirectoryError):
-        return "", None
-    except (OSError, ValueError) as error:
-        word = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"{path} cannot be read: {word}.") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"{path} is not a file.")
-        if status.st_size > FILE_LIMIT:
-            raise UsageError(f"{path} is larger than 1 MB and cannot be a settings file.")
-        raw = os.read(descriptor, FILE_LIMIT)
-    finally:
-        os.close(descriptor)
-    try:
-        return raw.decode("utf-8-sig"), status
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}:{line} is not UTF-8 text.") from None
-
-
 def _read_keys(place: Place, status: os.stat_result, keys: object) -> dict[str, Secret]:
     if not isinstance(keys, dict):
         raise UsageError(f"{place('keys')} must be a table.", "Write [keys] on its own line.")
     if not keys:
         return {}
-    _refuse_strangers(place.path, status)
+    refuse_strangers(place.path, status)
     found = {}
     for name, value in keys.items():
         where = Place(place.path, place.text, "keys")(name)
@@ -357,21 +328,6 @@ def _read_keys(place: Place, status: os.stat_result, keys: object) -> dict[str, 
             raise UsageError(f"{where} must be the key as text in quotes.")
         found[name] = Secret(value.strip())
     return found
-
-
-def _refuse_strangers(path: Path, status: os.stat_result) -> None:
-    """A file with keys must belong to the person alone; one that others can read is tightened."""
-    if os.name != "posix":
-        return
-    if status.st_uid not in {os.getuid(), 0}:
-        raise UsageError(f"{path} holds keys but belongs to another user.")
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        try:
-            os.chmod(path, 0o600)
-        except OSError:
-            raise UsageError(
-                f"{path} holds keys that other users can read.", f"Type: chmod 600 {path}"
-            ) from None
 
 
 def _line_of_error(text: str, error: tomllib.TOMLDecodeError) -> int:

@@ -6,8 +6,6 @@ cannot be read or written only means that nothing is remembered.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from voicechat.config import Options
+from voicechat.files import write_private
 
 _DEVICES = ("input_device", "output_device")
 
@@ -31,7 +30,7 @@ def with_devices(
     kept = {name: part for name, part in (stored | chosen).items() if part != "default"}
     if kept != stored:
         with suppress(OSError):
-            _write(path, kept)
+            write_private(path, _encoded(kept))
     named: dict[str, Any] = {}
     for name in _DEVICES:
         given = getattr(options, name)
@@ -54,11 +53,7 @@ def _read(path: Path) -> dict[str, str]:
         return {}
 
 
-def _write(path: Path, devices: Mapping[str, str]) -> None:
+def _encoded(devices: Mapping[str, str]) -> bytes:
     import msgspec
 
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(devices))
-    os.replace(name, path)
+    return msgspec.json.encode(devices)

@@ -1,0 +1,76 @@
+"""The person's own small files: read with care, kept from others, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from voicechat.errors import UsageError
+
+FILE_LIMIT = 1 << 20
+"""Bytes; a larger settings file is refused unread."""
+
+
+def read_text(path: Path) -> tuple[str, os.stat_result | None]:
+    """The file's text and its status; ("", None) when there is no such file.
+
+    Raises `UsageError` for what is no file, is larger than `FILE_LIMIT` or is not UTF-8.
+    """
+    try:
+        # Not blocking: a FIFO without a writer would hold the start for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (FileNotFoundError, NotADirectoryError):
+        return "", None
+    except (OSError, ValueError) as error:
+        word = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{path} cannot be read: {word}.") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError(f"{path} is not a file.")
+        if status.st_size > FILE_LIMIT:
+            raise UsageError(f"{path} is larger than 1 MB and cannot be a settings file.")
+        raw = os.read(descriptor, FILE_LIMIT)
+    finally:
+        os.close(descriptor)
+    try:
+        return raw.decode("utf-8-sig"), status
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path}:{line} is not UTF-8 text.") from None
+
+
+def refuse_strangers(path: Path, status: os.stat_result) -> None:
+    """A file with keys must belong to the person alone; one that others can read is tightened."""
+    if os.name != "posix":
+        return
+    if status.st_uid not in {os.getuid(), 0}:
+        raise UsageError(f"{path} holds keys but belongs to another user.")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        try:
+            os.chmod(path, 0o600)
+        except OSError:
+            raise UsageError(
+                f"{path} holds keys that other users can read.", f"Type: chmod 600 {path}"
+            ) from None
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace the file by one that the person alone can read: the old or the new, never half.
+
+    Raises `OSError`.
+    """
+    path = path.resolve()  # a link stays a link, to the new content
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
