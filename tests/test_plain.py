@@ -37,7 +37,7 @@ class Scripted:
         self.floor = Floor.IDLE
         self.link = Link.CONNECTING
         self.with_sound, self.hands_free = with_sound, hands_free
-        self.muted = self.talking = False
+        self.muted = self.talking = self.pending = False
         self.asked: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
         self.answer: Callable[[str], list[Entry]] = lambda text: [self.said(text.upper())]

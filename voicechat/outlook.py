@@ -38,6 +38,11 @@ class Outlook:
         return self._conversation.latency_ms
 
     @property
+    def pending(self) -> bool:
+        """Whether something the person asked for is still on its way, and nobody has the floor."""
+        return False
+
+    @property
     def usage(self) -> Usage:
         """Tokens used so far."""
         return self._conversation.usage

@@ -21,7 +21,7 @@ from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, UsageError
 from voicechat.session import Session
-from voicechat.slash import help_lines, is_command, obey
+from voicechat.slash import help_lines, is_command, is_turn, obey
 from voicechat.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Update
 
 LINE_LIMIT = 1 << 20
@@ -178,9 +178,14 @@ class Turns:
 
     def quiet(self) -> bool:
         """Whether nobody owes anything: the person may begin the next turn."""
-        return self.session.floor in {ev.Floor.IDLE, ev.Floor.LISTENING} and not any(
-            isinstance(entry, ToolCall) and not entry.state.final
-            for entry in self.session.transcript.entries[-50:]
+        free = self.session.floor in {ev.Floor.IDLE, ev.Floor.LISTENING}
+        return (
+            free
+            and not self.session.pending
+            and not any(
+                isinstance(entry, ToolCall) and not entry.state.final
+                for entry in self.session.transcript.entries[-50:]
+            )
         )
 
 
@@ -205,7 +210,14 @@ class Filter(Turns):
     async def _answer(self, line: str) -> bool:
         await self.until(lambda: self.online and self.quiet(), PATIENCE)
         self._new_answers()
-        self.session.type(line)
+        if is_turn(line):
+            try:
+                obey(self.session, line)
+            except UsageError as error:
+                _aside(str(error))
+                return False
+        else:
+            self.session.type(line)
         await self.until(self.quiet, PATIENCE)
         answers = self._new_answers()
         for answer in answers:
@@ -364,9 +376,13 @@ class Chat(Turns):
     def _tell_item(self, item: Item) -> None:
         end = _ENDS.get(item.status)
         typed = item.role is Role.USER and not item.spoken
-        if end is None or item.item_id in self._told or (typed and not self._echo):
+        if end is None or item.item_id in self._told:
             return
         self._told[item.item_id] = item.status
+        if item.picture is not None:
+            self._say(f"Picture: {item.picture.caption}.")
+        if typed and not self._echo:
+            return
         if item.shown.strip() or item.error:
             self._say(f"{_SPEAKERS[item.role]}: {item.shown.strip()}{end} {item.error or ''}")
 

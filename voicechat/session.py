@@ -23,9 +23,10 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.settings import Capabilities
 from voicechat.earcons import Earcons
 from voicechat.epochs import Epochs, first
-from voicechat.errors import VoicechatError
+from voicechat.errors import UsageError, VoicechatError
 from voicechat.outlook import Outlook
 from voicechat.sessionsettings import doubts, session_settings, sound_settings
+from voicechat.showing import Place, Showing, named, places
 from voicechat.sound import SoundLine, as_command, as_input
 from voicechat.updates import (
     Cleared,
@@ -85,9 +86,10 @@ class Session(Outlook):
         self._options = options
         self._wants_hands_free = not options.push_to_talk
         self._make_codec: Callable[[], Codec] = self._choice.codec
-        self._can = Capabilities()
-        if not self._choice.needs_local_server:
-            self._can = self._choice.codec().capabilities
+        codec = self._choice.codec
+        if self._choice.needs_local_server:
+            codec = partial(catalog.codec_of, self._choice.name, environ={})
+        self._can = codec().capabilities
         self._tools = Registry(*builtin(Surroundings()))
         self._audio: SoundLine | None = None
         self._conversation = self._new_conversation()
@@ -100,6 +102,7 @@ class Session(Outlook):
             self._set_link,
         )
         self._runs = ToolRuns(self._tools, self._take)
+        self._showing = Showing(self._take, self._tell)
         self._earcons = Earcons() if options.earcons else None
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
@@ -131,11 +134,37 @@ class Session(Outlook):
         """Whether this session was asked to open microphone and speaker."""
         return self._options.with_sound
 
+    @property
+    def pending(self) -> bool:
+        """Whether something the person asked for is still on its way, and nobody has the floor."""
+        return bool(self._showing.reading)
+
     # ----------------------------------------------------------------- what the person does
 
     def type(self, text: str) -> None:
-        """Say something by typing; interrupts what is being said."""
-        self._take(ev.Typed(text))
+        """Say something by typing, or show the picture whose path it is.
+
+        Interrupts what is being said.
+        """
+        where = places(text)
+        if not (where and self._show(where, text)):
+            self._take(ev.Typed(text))
+
+    def show(self, argument: str) -> None:
+        """Show the picture at the beginning of the argument, with the words behind it.
+
+        Raises `UsageError` for what can be no path. Whether there is a picture is told later.
+        """
+        where = named(argument)
+        if not where:
+            raise UsageError("/image takes the path of a picture, and words if you like.")
+        self._show(where)
+
+    def _show(self, where: list[Place], otherwise: str | None = None) -> bool:
+        if self._tasks is None or self._closing.is_set():
+            return False
+        self._showing.start(self._tasks, where, self._can, self.model, otherwise)
+        return True
 
     def interrupt(self) -> None:
         """Stop speech, thinking and tools alike."""

@@ -21,6 +21,8 @@ class Command:
     run: Callable[[Session, str], str | None]
     argument: str = ""
     """How its argument is shown in the help; empty when it takes none."""
+    turn: bool = False
+    """It says something to the model: an answer follows."""
 
 
 def _volume(session: Session, argument: str) -> str:
@@ -38,6 +40,7 @@ def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
 
 COMMANDS: Mapping[str, Command] = {
     "/interrupt": Command("stop speech, thinking and tools", _simply(lambda s: s.interrupt())),
+    "/image": Command("show a picture", lambda s, path: s.show(path), "PATH [words]", turn=True),
     "/mute": Command("close the microphone", _simply(lambda s: s.set_muted(True))),
     "/unmute": Command("open the microphone", _simply(lambda s: s.set_muted(False))),
     "/volume": Command("say or set how loud the voice is", _volume, "0-100"),
@@ -50,6 +53,12 @@ COMMANDS: Mapping[str, Command] = {
 """The commands that act on a session. Leaving and help belong to whoever reads the line."""
 
 _COMMAND = re.compile(r"/[a-z-]+(?:\s|$)")
+
+
+def is_turn(line: str) -> bool:
+    """Whether the line means a command that says something to the model."""
+    command = COMMANDS.get(line.split(maxsplit=1)[0])
+    return command is not None and command.turn
 
 
 def is_command(line: str) -> bool:

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
+from voicechat.aside import aside
 from voicechat.doctor import reach
-from voicechat.doctor.aside import aside
 from voicechat.doctor.reach import Reach, Target, findings
 
 

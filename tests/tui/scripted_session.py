@@ -39,6 +39,7 @@ class ScriptedSession:
         self.muted = False
         self.hands_free = hands_free
         self.talking = False
+        self.pending = False
         self.with_sound = with_sound
         self.microphone = "Built-in microphone" if with_sound else None
         self.speaker = "Built-in speaker" if with_sound else None

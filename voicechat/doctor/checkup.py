@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from voicechat import config
+from voicechat.aside import aside
 from voicechat.audio.survey import Survey, Wish, survey
 from voicechat.config import Options
 from voicechat.doctor import machine, reach, sound
-from voicechat.doctor.aside import aside
 from voicechat.doctor.environment import Environment, Storage, snapshot
 from voicechat.doctor.findings import Finding, Privacy, note, ok, problem
 from voicechat.errors import UsageError, VoicechatError

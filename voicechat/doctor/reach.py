@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from voicechat.doctor.aside import aside
+from voicechat.aside import aside
 from voicechat.doctor.findings import Finding, note, ok, problem
 
 DEADLINE_S = 3.5

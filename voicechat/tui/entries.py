@@ -88,6 +88,9 @@ def _user(item: Item) -> Content:
         return Content.assemble(("✗ not written down", "$warning"), _because(item.error))
     if item.status is ItemStatus.IN_PROGRESS:
         return Content.assemble(plain(item.text), (" …" if item.text else "…", QUIET))
+    if item.picture is not None:
+        shown = Content.assemble(("▣ ", "$accent"), plain(item.picture.caption, QUIET))
+        return Content.assemble(shown, "\n", plain(item.text)) if item.text else shown
     return plain(item.text) if item.text else Content("(no words)").stylize(QUIET)
 
 
