@@ -31,7 +31,7 @@ class Pace(NamedTuple):
 PACES: Final = (Pace(10, 0), Pace(10, 40), Pace(20, 80))
 """From the one that stops soonest to the one that a busy machine keeps up with."""
 _SETTLING_CALLS: Final = 20
-_MIXED_S: Final = 0.006
+_MIXED_S: Final = 0.008
 """What a sound server has mixed cannot be taken back: so long is still heard after an abort."""
 
 
