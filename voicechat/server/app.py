@@ -29,7 +29,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from voicechat.errors import Secret, ServerError, UsageError
-from voicechat.server.front import REALTIME, Front, asked_model
+from voicechat.server.front import REALTIME, Front, asked_model, writes_only
 from voicechat.server.hearing import SharedEars
 from voicechat.server.lifetime import stop_requested
 from voicechat.server.options import ServeOptions
@@ -167,11 +167,13 @@ class App:
 
     async def _connection(self, connection: ServerConnection) -> None:
         options, outbox, request = self._options, Outbox(), connection.request
+        path = request.path if request is not None else ""
         protocol = Protocol(
-            asked_model(request.path if request is not None else "", options.model),
+            asked_model(path, options.model),
             self._stage.voice.names,
             options.voice,
             options.session_seconds,
+            writes=writes_only(path),
         )
         async with asyncio.TaskGroup() as tasks:
             pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.room)

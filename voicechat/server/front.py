@@ -111,6 +111,11 @@ def asked_model(path: str, default: str) -> str:
     return found[:128] or default
 
 
+def writes_only(path: str) -> bool:
+    """Whether a request asks for a session that only writes down what is said."""
+    return "transcription" in parse_qs(urlsplit(path).query).get("intent", ())
+
+
 def _hostname(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""

@@ -37,7 +37,13 @@ from voicechat.server.actions import (
 from voicechat.server.conversation import Conversation, Entry, prepared
 from voicechat.server.inputs import InputBuffer
 from voicechat.server.replies import Plan, Reply
-from voicechat.server.sessions import input_format, merge, new_session, plan
+from voicechat.server.sessions import (
+    input_format,
+    merge,
+    new_session,
+    plan,
+    transcription_session,
+)
 from voicechat.server.sound import Format
 from voicechat.server.wire import (
     Json,
@@ -49,6 +55,16 @@ from voicechat.server.wire import (
     sound_text,
     text_tokens,
 )
+
+_WRITING = (
+    "session.update",
+    "input_audio_buffer.append",
+    "input_audio_buffer.commit",
+    "input_audio_buffer.clear",
+    "conversation.item.retrieve",
+    "conversation.item.delete",
+)
+"""What a session understands that only writes down what is said."""
 
 PARALLEL = 8
 """Responses outside the conversation that may run at once."""
@@ -64,7 +80,10 @@ class Protocol:
         voice: str | None = None,
         session_seconds: float = 3600.0,
         now: Callable[[], float] = time.time,
+        *,
+        writes: bool = False,
     ) -> None:
+        """With `writes` the session only writes down what is said: it has no responses."""
         voice = voice or (voices[0] if voices else shapes.OPENAI_VOICES[0])
         self.session = new_session(model, voice, int(now() + session_seconds))
         self.conversation = Conversation()
@@ -77,7 +96,10 @@ class Protocol:
         self._owed = False
         self._nudges: deque[str] = deque(maxlen=16)
         self._buffer = InputBuffer()
-        self._check_session = shapes.session_update((*voices, voice))
+        self._writes = writes
+        self._check_session = (
+            shapes.TRANSCRIPTION_UPDATE if writes else shapes.session_update((*voices, voice))
+        )
         self._check_response = shapes.response_create((*voices, voice))
         self._events: dict[str, Callable[[Json], Actions]] = {
             "session.update": self._update,
@@ -92,7 +114,9 @@ class Protocol:
             "response.cancel": self._cancel,
             "output_audio_buffer.clear": self._clear_output,
         }
-        self._emit("session.created", session=self.session)
+        if writes:
+            self._events = {kind: self._events[kind] for kind in _WRITING}
+        self._emit("session.created", session=self._shown())
 
     # ----------------------------------------------------------------- frames
 
@@ -134,8 +158,11 @@ class Protocol:
         merge(self.session, self._check_session(event["session"], "session"))
         if input_format(self.session) != self._buffer.format:
             self._buffer.clear(input_format(self.session))
-        self._emit("session.updated", session=self.session)
+        self._emit("session.updated", session=self._shown())
         return [Configured(), *self._next()]
+
+    def _shown(self) -> Json:
+        return transcription_session(self.session) if self._writes else self.session
 
     def expire(self) -> None:
         """The session is too old; say so before closing."""
@@ -157,6 +184,9 @@ class Protocol:
     def _append(self, event: Json) -> Actions:
         sound = sound_bytes(event["audio"], "audio")
         sound, overflow = self._buffer.append(sound, bounded=self.turn_detection is None)
+        if self._writes and self.turn_detection is None and sound:
+            # The words are told while they are spoken, so their item has its id from the start.
+            self.speech = self.speech or new_id("item")
         if overflow:
             self._frames.append(_FULL.frame(None))
         return [Sound(sound, self._buffer.format)] if sound else []
@@ -229,12 +259,12 @@ class Protocol:
         self.speech = item_id
         self._emit("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=int(at_ms))
         self._commit(until_ms)
-        self._owed = (self.turn_detection or {}).get("create_response", True)
+        self._owed = (self.turn_detection or {}).get("create_response", True) and not self._writes
         return [Committed(item_id), *self._next()]
 
     def idle(self, since_ms: float) -> Actions:
         """Nobody spoke for the idle timeout: an empty item is committed and answered."""
-        if self.active is not None or self.speech is not None:
+        if self._writes or self.active is not None or self.speech is not None:
             return []
         item_id = new_id("item")
         self._emit(
@@ -447,7 +477,7 @@ class Protocol:
 
     def _next(self) -> Actions:
         """Start what waits for the floor, if it is free: first an owed answer, then a nudge."""
-        if self.active is not None or self.speech is not None:
+        if self._writes or self.active is not None or self.speech is not None:
             return []
         if self._owed:
             return self._start(plan(self.session, {}, None))

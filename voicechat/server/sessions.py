@@ -48,12 +48,24 @@ def new_session(model: str, voice: str, expires_at: int) -> Json:
     }
 
 
+def transcription_session(session: Json) -> Json:
+    """The same session as one shows it that only writes down what is said."""
+    return {
+        "type": "transcription",
+        "object": "realtime.transcription_session",
+        "id": session["id"],
+        "expires_at": session["expires_at"],
+        "include": session["include"],
+        "audio": {"input": session["audio"]["input"]},
+    }
+
+
 def merge(session: Json, update: Mapping[str, Any]) -> None:
     """Change only what the checked update carries. The model and the type stay as they are."""
     for name, value in update.items():
         if name in _MERGED:
             merge(session[name], value)
-        elif name != "model":
+        elif name not in ("model", "type"):
             session[name] = value
 
 

@@ -330,30 +330,42 @@ def _shared() -> dict[str, Check]:
     }
 
 
+_INCOMING = shape(
+    {
+        "format": _FORMAT,
+        "transcription": nullable(_TRANSCRIPTION),
+        "noise_reduction": nullable(
+            shape(
+                {"type": one_of("near_field", "far_field"), "strength": nullable(anything)},
+                ("type",),
+            )
+        ),
+        "turn_detection": nullable(
+            tagged({"server_vad": _SERVER_VAD, "semantic_vad": _SEMANTIC_VAD})
+        ),
+    }
+)
+
+TRANSCRIPTION_UPDATE = shape(
+    {
+        "type": one_of("transcription"),
+        "audio": shape({"input": _INCOMING}),
+        "include": nullable(list_of(text, 16)),
+    },
+    ("type",),
+)
+"""The `session` of `session.update` where it only writes down what is said."""
+
+
 def session_update(voices: tuple[str, ...]) -> Check:
     """The `session` of `session.update`; `voices` are the engine's own voice names."""
-    incoming = shape(
-        {
-            "format": _FORMAT,
-            "transcription": nullable(_TRANSCRIPTION),
-            "noise_reduction": nullable(
-                shape(
-                    {"type": one_of("near_field", "far_field"), "strength": nullable(anything)},
-                    ("type",),
-                )
-            ),
-            "turn_detection": nullable(
-                tagged({"server_vad": _SERVER_VAD, "semantic_vad": _SEMANTIC_VAD})
-            ),
-        }
-    )
     outgoing = shape({"format": _FORMAT, "voice": _voice(voices), "speed": number(0.25, 1.5)})
     return shape(
         {
             **_shared(),
             "type": one_of("realtime"),
             "model": text,
-            "audio": shape({"input": incoming, "output": outgoing}),
+            "audio": shape({"input": _INCOMING, "output": outgoing}),
             "include": nullable(list_of(text, 16)),
             "tracing": nullable(_word_or_object("auto")),
             "truncation": _word_or_object("auto", "disabled"),

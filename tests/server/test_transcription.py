@@ -1,0 +1,117 @@
+"""Sessions that only write down what is said: the wire's other half, without a socket."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+from scripted import check, tone
+
+from voicechat.server.actions import Committed, Sound
+from voicechat.server.front import writes_only
+from voicechat.server.protocol import Protocol
+
+MANUAL = {"audio": {"input": {"turn_detection": None}}}
+
+
+def opened(**session: Any) -> Protocol:
+    protocol = Protocol("m", ("plain",), now=lambda: 1_000.0, writes=True)
+    if session:
+        send(protocol, "session.update", session={"type": "transcription", **session})
+    protocol.take()
+    return protocol
+
+
+def send(protocol: Protocol, kind: str, **fields: Any) -> list[Any]:
+    return protocol.receive(msgspec.json.encode({"type": kind, **fields}))
+
+
+def append(protocol: Protocol, sound: bytes) -> list[Any]:
+    return send(protocol, "input_audio_buffer.append", audio=base64.b64encode(sound).decode())
+
+
+def out(protocol: Protocol) -> list[dict[str, Any]]:
+    return [check(frame) for frame in protocol.take()]
+
+
+@pytest.mark.parametrize(
+    ("path", "writes"),
+    [
+        ("/v1/realtime?intent=transcription", True),
+        ("/v1/realtime?model=m&intent=transcription", True),
+        ("/v1/realtime?intent=realtime", False),
+        ("/v1/realtime?model=transcription", False),
+        ("/v1/realtime", False),
+    ],
+)
+def test_the_address_asks_for_it(path: str, writes: bool) -> None:
+    assert writes_only(path) is writes
+
+
+def test_the_session_has_a_shape_of_its_own() -> None:
+    protocol = Protocol("m", now=lambda: 1_000.0, writes=True)
+    (created,) = out(protocol)
+    session = created["session"]
+    assert session["type"] == "transcription"
+    assert set(session["audio"]) == {"input"}
+    assert not {"voice", "tools", "instructions", "output_modalities"} & session.keys()
+    send(protocol, "session.update", session={"type": "transcription", **MANUAL})
+    (updated,) = out(protocol)
+    assert updated["type"] == "session.updated"
+    assert updated["session"]["audio"]["input"]["turn_detection"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "param"),
+    [
+        ("response.create", {}, "type"),
+        ("conversation.item.truncate", {"item_id": "i"}, "type"),
+        ("session.update", {"session": {"type": "realtime"}}, "session.type"),
+        (
+            "session.update",
+            {"session": {"type": "transcription", "voice": "plain"}},
+            "session.voice",
+        ),
+    ],
+)
+def test_what_belongs_to_replies_is_refused(kind: str, fields: Any, param: str) -> None:
+    protocol = opened()
+    send(protocol, kind, **fields)
+    (error,) = out(protocol)
+    assert error["type"] == "error"
+    assert error["error"]["param"] == param
+
+
+def test_a_turn_that_the_client_ends_is_told_while_it_is_spoken() -> None:
+    protocol = opened(**MANUAL)
+    (sound,) = append(protocol, tone(500))
+    assert isinstance(sound, Sound)
+    item_id = protocol.speech
+    assert item_id is not None
+    protocol.hearing(item_id, "one")
+    (committed,) = send(protocol, "input_audio_buffer.commit")
+    assert committed == Committed(item_id)
+    append(protocol, tone(500))
+    assert protocol.speech not in (None, item_id)
+    protocol.transcribed(item_id, "one two")
+    told = [(event["type"].rpartition(".")[2], event.get("item_id")) for event in out(protocol)]
+    assert told == [
+        ("delta", item_id),
+        ("committed", item_id),
+        ("added", None),
+        ("done", None),
+        ("completed", item_id),
+    ]
+
+
+def test_a_turn_that_the_server_ends_gets_no_reply() -> None:
+    protocol = opened()
+    append(protocol, tone(500))
+    protocol.speech_started(0.0)
+    (committed,) = protocol.speech_stopped(400.0, 500.0)
+    assert isinstance(committed, Committed)
+    assert protocol.nudge("Time is up.") == []
+    assert protocol.idle(0.0) == []
+    assert not [event for event in out(protocol) if event["type"].startswith("response")]
