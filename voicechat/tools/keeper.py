@@ -1,0 +1,144 @@
+"""Runs one program and sees to it that nothing of it outlives its purpose.
+
+    python -I -S keeper.py COMMAND [ARGUMENT...]
+
+Standard input is a pipe (or socket) from whoever wants the program. The program inherits it and
+both outputs. When the program ends, whatever it left running is killed, and the keeper ends with
+its exit code. When the other end of the pipe closes, also by `kill -9`, the program may end by
+itself, is then asked by SIGTERM, then killed with the whole tree. On Linux the tree holds also
+what escaped into sessions of its own; elsewhere it is the program's process group. SIGTERM to the
+keeper leaves out the first wait.
+
+Standard library only, and nothing of voicechat: it is started by its path, in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+GRACE_S = 0.6
+"""Seconds the program has to end by itself when nobody wants it any more."""
+
+TERM_S = 0.4
+"""Seconds it has after SIGTERM."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def main(command: list[str]) -> int:
+    """Run the command to its end; its exit code, 128 + signal, or 127 when it cannot start."""
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    control = _control()
+    control(_PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        child = subprocess.Popen(
+            command,
+            start_new_session=True,
+            close_fds=True,
+            # Only the keeper's own end may kill it: there is one thread, so this is its parent.
+            preexec_fn=lambda: control(_PR_SET_PDEATHSIG, signal.SIGKILL),
+        )
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{command[0]}: {getattr(error, 'strerror', None) or error}\n")
+        return 127
+    for descriptor in (1, 2):
+        os.close(descriptor)  # the last writer of both is the program
+    with contextlib.suppress(KeyboardInterrupt):
+        _stay(child, told)
+    _kill_tree(child)
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _control() -> Callable[[int, int], None]:
+    """`prctl` where there is one. Looked up before the fork: no lock is taken in the child."""
+    if not sys.platform.startswith("linux"):
+        return lambda option, value: None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def control(option: int, value: int) -> None:
+        prctl(option, value)
+
+    return control
+
+
+def _stay(child: subprocess.Popen[bytes], told: int) -> None:
+    """Return when the program has ended or had its chances."""
+    wanted = select.poll()
+    wanted.register(told, select.POLLIN)
+    wanted.register(0, getattr(select, "POLLRDHUP", 0))
+    asked = False
+    while child.poll() is None:
+        happened = dict(wanted.poll(1000))
+        if told in happened:
+            asked = signal.SIGTERM in os.read(told, 4096)
+        if asked or 0 in happened:
+            break
+    if not asked:
+        _wait(child, GRACE_S)
+    if child.poll() is None:
+        with contextlib.suppress(OSError):
+            os.killpg(child.pid, signal.SIGTERM)
+        _wait(child, TERM_S)
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(seconds)
+
+
+def _kill_tree(child: subprocess.Popen[bytes]) -> None:
+    """Kill the program's group, and on Linux every descendant wherever it went."""
+    until = time.monotonic() + 1.0
+    while True:
+        with contextlib.suppress(OSError):
+            os.killpg(child.pid, signal.SIGKILL)
+        left = list(_descendants(os.getpid()))
+        for number in left:
+            with contextlib.suppress(OSError):
+                os.kill(number, signal.SIGKILL)
+        child.poll()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not left or time.monotonic() > until:
+            return
+        time.sleep(0.005)
+
+
+def _descendants(ancestor: int) -> Iterator[int]:
+    """Live processes below this one; a subreaper is the parent of every orphan of its own."""
+    parents = dict(_parents())
+    found = {ancestor}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        yield from more
+        found |= more
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """(process, its parent) of every process that lives, as /proc tells; none elsewhere."""
+    if not sys.platform.startswith("linux"):
+        return
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/stat", "rb") as file:
+            state, parent = file.read().rpartition(b")")[2].split()[:2]
+            if state not in {b"Z", b"X"}:
+                yield int(name), int(parent)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
