@@ -59,6 +59,18 @@ ctl.!default {{ type pulse server "unix:{socket}" }}
 """
 
 
+_FOLLOWING = """\
+pcm.pulse {{
+  type pulse
+  server "unix:{socket}"
+  hint {{ show on }}
+}}
+pcm.!default {{ type pulse server "unix:{socket}" }}
+ctl.!default {{ type pulse server "unix:{socket}" }}
+"""
+"""As desktops have it: programs that ask for no device follow the server's defaults."""
+
+
 class Recording:
     """What both sides of the card carry, from `VirtualCard.record` on."""
 
@@ -161,6 +173,10 @@ class VirtualCard:
         text = _ALSA.format(socket=self._socket, sink=sink, source=source)
         (self._folder / "asound.conf").write_text(text)
 
+    def route_as_desktop(self) -> None:
+        """Programs that start from now on see all devices, and follow the server's defaults."""
+        (self._folder / "asound.conf").write_text(_FOLLOWING.format(socket=self._socket))
+
     def pactl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Ask the daemon."""
         return subprocess.run(
@@ -183,13 +199,13 @@ class VirtualCard:
         self._count += 1
         return self.feed(write_wav(self._folder / f"say{self._count}.wav", samples, rate))
 
-    def record(self) -> Recording:
+    def record(self, source: str = "hw.monitor") -> Recording:
         """Record both sides until `Recording.stop`; returns when sound arrives."""
         self._count += 1
         path = self._folder / f"record{self._count}.raw"
         path.touch()
         process = self._run(
-            *("parec", "-d", "hw.monitor", f"--rate={RATE}", "--format=s16le", "--channels=2"),
+            *("parec", "-d", source, f"--rate={RATE}", "--format=s16le", "--channels=2"),
             *("--latency-msec=10", "--raw", str(path)),
         )
         recording = Recording(process, path)
@@ -234,6 +250,28 @@ class VirtualCard:
         for line in _DAEMON.format(socket=self._socket, rate=self.rate).splitlines():
             if f"_name={name} " in line:
                 self.pactl("load-module", *line.split()[1:])
+
+    def add(self, name: str, title: str) -> None:
+        """Plug in another device, a speaker `name` and a microphone `name_mic`, on its own clock.
+
+        What the speaker plays, the microphone hears; record `name.monitor` to have it.
+        """
+        properties = "{}_properties=device.description={}"
+        self.pactl(
+            *("load-module", "module-null-sink", f"sink_name={name}", f"rate={self.rate}"),
+            *("norewinds=1", properties.format("sink", title)),
+        )
+        self.pactl(
+            *("load-module", "module-remap-source", f"source_name={name}_mic"),
+            *(f"master={name}.monitor", properties.format("source", f"{title}-Mic")),
+        )
+
+    def make_default(self, sink: str = "", source: str = "") -> None:
+        """The person chooses other defaults in the system's settings."""
+        if sink:
+            self.pactl("set-default-sink", sink)
+        if source:
+            self.pactl("set-default-source", source)
 
     def freeze(self) -> None:
         """The daemon hangs: it answers nobody."""

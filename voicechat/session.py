@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 from voicechat.audio import messages as sound
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
-from voicechat.core.settings import Capabilities
+from voicechat.core.text import clean
 from voicechat.earcons import Earcons
 from voicechat.epochs import Epochs, first
 from voicechat.errors import UsageError, VoicechatError
@@ -344,6 +344,8 @@ class Session(Outlook):
                 self._tell(LevelsChanged(mic, speaker))
             case sound.Opened():
                 self._sound_opened(event)
+            case sound.Switched(kind, name):
+                self._sound_switched(kind, clean(name))
             case sound.Problem(text, hint):
                 self._tell(ev.Notice(text, ev.Level.WARNING, hint))
             case _:
@@ -357,6 +359,14 @@ class Session(Outlook):
         self._take(ev.HandsFree(self.microphone is not None and self._wants_hands_free))
         self._tell(SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint))
         self._tell_mode()
+
+    def _sound_switched(self, kind: str, name: str) -> None:
+        if kind == "input":
+            self.microphone = name
+        else:
+            self.speaker = name
+        noun = "microphone" if kind == "input" else "speaker"
+        self._tell(ev.Notice(f"The {noun} is now {name}."))
 
     # ----------------------------------------------------------------- telling the screen
 

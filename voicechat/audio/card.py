@@ -63,7 +63,7 @@ class Speaker:
     def __init__(self, settings: AudioSettings, pace: Pace) -> None:
         """Open the device; raises NoSound."""
         device = devices.find("output", settings.output_device)
-        self.name: Final = device.name
+        self.name = devices.title(device, "output")
         self.block_ms: Final = pace.block_ms
         self.called_at = time.monotonic()
         self.latency = 0.0
@@ -132,7 +132,7 @@ class Microphone:
     def __init__(self, settings: AudioSettings, block_ms: int) -> None:
         """Open the device; raises NoSound."""
         device = devices.find("input", settings.input_device)
-        self.name: Final = device.name
+        self.name = devices.title(device, "input")
         self.called_at = time.monotonic()
         self.overflows = 0
         self._stream, self.rate = devices.open_stream(

@@ -2,17 +2,28 @@
 
 PortAudio's list of devices is frozen when it starts; `refresh` ends and starts it again, which
 is only allowed while no stream is open. Any call here may hang when the sound server hangs.
+
+On Linux PortAudio knows a sound server as one or two devices ("default", "pulse", "pipewire").
+The server's own devices are listed behind them, and opened by way of them.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+from voicechat.audio import soundserver
 
 Kind = Literal["input", "output"]
 StreamCallback = Callable[[Any, int, Any, Any], None]
+
+_WAYS: Final = ("pulse", "pipewire")
+"""PortAudio's devices that surely lead to the sound server."""
+_SERVER_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,15 @@ class Device:
     rate: int
     is_default_input: bool
     is_default_output: bool
+    node: str = ""
+    """Its name in the sound server; empty for a device of PortAudio's own."""
+    way: int = -1
+    """Index of PortAudio's device by which a node is opened."""
+
+    @property
+    def opens(self) -> int:
+        """What to give to PortAudio."""
+        return self.way if self.node else self.index
 
 
 class NoSound(Exception):
@@ -61,7 +81,7 @@ def devices() -> list[Device]:
     sd = library()
     hosts = sd.query_hostapis()
     standard = [_default(sd, "input"), _default(sd, "output")]
-    return [
+    own = [
         Device(
             index=index,
             name=str(found["name"]),
@@ -74,6 +94,46 @@ def devices() -> list[Device]:
         )
         for index, found in enumerate(sd.query_devices())
     ]
+    return [*own, *_nodes(own)]
+
+
+def _nodes(own: list[Device]) -> Iterator[Device]:
+    """The sound server's devices, numbered on, if it can be reached by one of PortAudio's."""
+    way = next((d.index for name in _WAYS for d in own if d.name == name), None)
+    known = None if way is None else server_nodes()
+    if way is None or known is None:
+        return
+    for number, node in enumerate(known.nodes, len(own)):
+        hears = node.kind == "input"
+        yield Device(
+            index=number,
+            name=node.title,
+            host=known.server,
+            inputs=node.channels if hears else 0,
+            outputs=0 if hears else node.channels,
+            rate=node.rate,
+            is_default_input=hears and node.name == known.default_input,
+            is_default_output=not hears and node.name == known.default_output,
+            node=node.name,
+            way=way,
+        )
+
+
+def server_nodes() -> soundserver.Nodes | None:
+    """What the sound server has; None where there is none, or where it does not answer soon."""
+    if sys.platform != "linux":
+        return None
+    server = soundserver.connection()
+    return None if server is None else server.wait(_SERVER_S)
+
+
+def title(device: Device, kind: Kind) -> str:
+    """What to call a device: for the one that leads to the server's default, the name of that."""
+    if device.node or device.name not in {"default", *_WAYS}:
+        return device.name
+    known = server_nodes()
+    node = known.default(kind) if known else None
+    return node.title if node else device.name
 
 
 def find(kind: Kind, part: str | None) -> Device:
@@ -93,6 +153,8 @@ def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
             if device.is_default_input if kind == "input" else device.is_default_output:
                 return device
         raise NoSound(f"There is no {noun}.", _server_hint())
+    # The sound server shares a device; PortAudio's own way to the same one would take it alone.
+    able.sort(key=lambda device: not device.node)
     for device in able:
         if part == str(device.index) or part.casefold() in device.name.casefold():
             return device
@@ -122,15 +184,16 @@ def open_stream(
         for rate in dict.fromkeys((*rates, device.rate, 48_000, 44_100)):
             stream = None
             try:
-                stream = make(
-                    samplerate=rate,
-                    blocksize=rate * block_ms // 1000,
-                    device=device.index,
-                    channels=channels,
-                    dtype="int16",
-                    latency=latency,
-                    callback=callback(rate, channels),
-                )
+                with _towards(device):
+                    stream = make(
+                        samplerate=rate,
+                        blocksize=rate * block_ms // 1000,
+                        device=device.opens,
+                        channels=channels,
+                        dtype="int16",
+                        latency=latency,
+                        callback=callback(rate, channels),
+                    )
                 stream.start()
             except sd.PortAudioError as error:
                 refusal = error
@@ -139,6 +202,29 @@ def open_stream(
             else:
                 return stream, rate
     raise _refused(kind, device, refusal)
+
+
+@contextmanager
+def _towards(device: Device) -> Iterator[None]:
+    """While this lasts the ways to the sound server lead to this node of it.
+
+    ALSA's plugins for both servers read these variables when a device is opened.
+    """
+    if not device.node:
+        yield
+        return
+    side = "PULSE_SINK" if device.outputs else "PULSE_SOURCE"
+    wanted = {side: device.node, "PIPEWIRE_NODE": device.node}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _default(sd: Any, kind: Kind) -> int:

@@ -18,6 +18,7 @@ from voicechat.audio import cues, devices
 from voicechat.audio.bargein import BargeIn, Step
 from voicechat.audio.card import PACES, Card, Surgery
 from voicechat.audio.hearing import Hearing, Voice
+from voicechat.audio.lookout import Lookout
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -36,6 +37,7 @@ from voicechat.audio.messages import (
     SpeechHeard,
     Stop,
     Stopped,
+    Switched,
     Underrun,
     Volume,
 )
@@ -70,6 +72,8 @@ class Engine:
         self._barge = BargeIn(settings.barge_in)
         self._hearing = Hearing(settings, self._barge.above_floor_db)
         self._monitor = Monitor(settings.output_rate)
+        self._lookout = Lookout(settings)
+        self._moving = False
         self._card: Card | None = None
         self._pace = 0
         self._opening: Surgery[Card] | None = Surgery(self._open)
@@ -127,6 +131,7 @@ class Engine:
         for event in self._playback.events(now, progress=tell):
             self._emit(event)
         if tell:
+            self._follow(now)
             self._tell(now)
 
     def close(self) -> None:
@@ -242,8 +247,21 @@ class Engine:
         elif self._struggling():
             self._pace += 1
             self._begin_reopening(now)
-        elif self._incomplete(now):
+        elif self._moving or self._incomplete(now):
             self._begin_reopening(now)
+
+    def _follow(self, now: float) -> None:
+        """Go where the system wants the sound; look at once for what came, if it is missed."""
+        for switch in self._lookout.switches():
+            card = self._card
+            side = card and (card.microphone if switch.kind == "input" else card.speaker)
+            if side and side.name != switch.title:
+                side.name = switch.title
+                self._emit(Switched(switch.kind, switch.title))
+                self._hearing.rejoin()
+                self._moving |= switch.reopen
+        if self._lookout.fresh():
+            self._retry_at = min(self._retry_at, now)
 
     def _take_over(self, opening: Surgery[Card], now: float) -> None:
         self._opening = None
@@ -318,6 +336,7 @@ class Engine:
 
     def _begin_reopening(self, now: float) -> None:
         card, self._card = self._card, None
+        self._moving = False
         if card is not None and card.speaker is not None:
             self._drop_at = now + _MOURNING_S
             drops, drops_ms = self._past_drops

@@ -116,6 +116,14 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Switched:
+    """The system's choice changed, and the sound of this side follows it to the device `name`."""
+
+    kind: Literal["input", "output"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Captured:
     """A block from the microphone; `at` is when its last sample was taken."""
 
@@ -211,6 +219,7 @@ class Problem:
 
 AudioEvent = (
     Opened
+    | Switched
     | Captured
     | Played
     | Levels

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from voicechat.audio.devices import Device, Kind, NoSound, choose, devices, library
 
@@ -183,7 +183,7 @@ def _say_rates(
                 continue
             if only and device is not only[kind]:
                 continue
-            rates[device.index] = [rate for rate in RATES if _takes(sd, check, device.index, rate)]
+            rates[device.index] = [rate for rate in RATES if _takes(sd, check, device.opens, rate)]
             say({f"{kind}_rates": rates})
 
 
@@ -195,17 +195,23 @@ def _takes(sd: Any, check: Callable[..., None], index: int, rate: int) -> bool:
     return True
 
 
-def _run() -> None:
-    """Keep the pipe, silence the library, end in time and with the parent."""
-    asked = json.loads(sys.argv[1])
-    end = threading.Timer(asked.pop("deadline") + 1.0, os._exit, (1,))
-    end.daemon = True
-    end.start()
+def quiet_pipe() -> TextIO:
+    """The pipe to the parent, with which this process ends; what the library prints is lost."""
     threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    return pipe
+
+
+def _run() -> None:
+    """Find out and tell, and end in time."""
+    asked = json.loads(sys.argv[1])
+    end = threading.Timer(asked.pop("deadline") + 1.0, os._exit, (1,))
+    end.daemon = True
+    end.start()
+    pipe = quiet_pipe()
 
     def say(piece: dict[str, object]) -> None:
         pipe.write(json.dumps(piece) + "\n")

@@ -1,0 +1,132 @@
+"""Where the system wants the sound: defaults that change, devices that come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sound_rig import Rig, milliseconds, spans
+from virtual_audio import VirtualCard, tone
+
+from voicechat.audio.messages import (
+    Captured,
+    EndItem,
+    ItemFinished,
+    Opened,
+    Play,
+    Problem,
+    Progress,
+    Switched,
+)
+
+pytestmark = pytest.mark.sound
+MakeRig = Callable[..., Rig]
+
+
+@pytest.fixture
+def desktop(card: VirtualCard) -> VirtualCard:
+    """A card beside which a second device is plugged in."""
+    card.route_as_desktop()
+    card.add("kitchen", "Kitchen")
+    return card
+
+
+def loud(captured: Captured) -> bool:
+    return bool(np.abs(np.frombuffer(captured.pcm, np.int16)).max() > 2_000)
+
+
+def test_sound_goes_to_the_new_default_and_one_line_says_so(
+    desktop: VirtualCard, make_rig: MakeRig
+) -> None:
+    rig = make_rig(barge_in="off")
+    first = rig.open()
+    rig.send(Play("a", tone(2)))
+    rig.send(EndItem("a"))
+    rig.wait(Progress, lambda p: p.heard_ms > 300)
+    recording = desktop.record("kitchen.monitor")
+    desktop.make_default(sink="kitchen")
+    assert rig.wait(Switched) == Switched("output", "Kitchen")
+    rig.wait(ItemFinished)
+    rig.collect(0.2)
+    heard = milliseconds(spans(recording.stop()[:, 0]))
+    assert heard > 500, "the rest of the sentence comes from the new device"
+    assert rig.of(Switched) == [Switched("output", "Kitchen")]
+    assert first.output_name != "Kitchen"
+    assert not rig.of(Problem)
+    assert rig.of(Opened) == [first], "the server moved the stream: nothing was opened anew"
+
+
+def test_the_new_default_microphone_is_heard(desktop: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig(echo_cancel=False)
+    rig.open()
+    rig.wait(Captured)
+    desktop.make_default(source="kitchen_mic")
+    assert rig.wait(Switched) == Switched("input", "Kitchen-Mic")
+    desktop.make_default(sink="kitchen")
+    rig.wait(Switched)
+    rig.send(Play("a", tone(5)))
+    rig.wait(Captured, loud)
+
+
+def test_a_default_that_is_unplugged_leaves_the_sound_to_the_next(
+    desktop: VirtualCard, make_rig: MakeRig
+) -> None:
+    desktop.make_default("kitchen", "kitchen_mic")
+    rig = make_rig(barge_in="off")
+    assert rig.open().output_name == "Kitchen"
+    rig.send(Play("a", tone(2)))
+    rig.send(EndItem("a"))
+    rig.wait(Progress, lambda p: p.heard_ms > 300)
+    desktop.unplug("kitchen")
+    told = {rig.wait(Switched).kind, rig.wait(Switched).kind}
+    assert told == {"input", "output"}
+    rig.wait(ItemFinished)
+    rig.wait(Captured)
+
+
+def test_who_named_a_device_does_not_follow(desktop: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig(output_device="kitchen", input_device="kitchen-mic", barge_in="off")
+    opened = rig.open()
+    assert (opened.input_name, opened.output_name) == ("Kitchen-Mic", "Kitchen")
+    recording = desktop.record("kitchen.monitor")
+    desktop.make_default(sink="mic_in")
+    desktop.make_default(sink="spk")
+    rig.send(Play("a", tone(0.4)))
+    rig.send(EndItem("a"))
+    rig.wait(ItemFinished)
+    rig.collect(0.2)
+    assert milliseconds(spans(recording.stop()[:, 0])) == pytest.approx(400, abs=60)
+    assert not rig.of(Switched)
+
+
+def test_a_named_device_that_is_plugged_in_later_is_adopted(
+    desktop: VirtualCard, make_rig: MakeRig
+) -> None:
+    rig = make_rig(output_device="cellar")
+    opened = rig.open()
+    assert opened.output_name is None
+    assert "cellar" in opened.problem
+    desktop.add("cellar", "Cellar")
+    assert rig.wait(Opened, lambda o: o.output_name is not None).output_name == "Cellar"
+    rig.send(Play("a", tone(0.2)))
+    rig.send(EndItem("a"))
+    rig.wait(ItemFinished)
+
+
+def test_a_named_device_that_went_and_came_back_is_used_again(
+    desktop: VirtualCard, make_rig: MakeRig
+) -> None:
+    rig = make_rig(output_device="kitchen", barge_in="off")
+    rig.open()
+    desktop.unplug("kitchen")
+    assert rig.wait(Switched).kind == "output"
+    desktop.add("kitchen", "Kitchen")
+    assert rig.wait(Switched).name == "Kitchen"
+    rig.wait(Opened)
+    recording = desktop.record("kitchen.monitor")
+    rig.send(Play("a", tone(0.4)))
+    rig.send(EndItem("a"))
+    rig.wait(ItemFinished)
+    rig.collect(0.2)
+    assert milliseconds(spans(recording.stop()[:, 0])) == pytest.approx(400, abs=60)

@@ -1,0 +1,196 @@
+"""What is new about the system's devices, by the server's word or by a child's."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sound_rig import Rig, milliseconds, spans
+from virtual_audio import VirtualCard, tone
+
+from voicechat.audio.lookout import Lookout, Place, Switch, _OfChild, _OfServer, defaults
+from voicechat.audio.messages import (
+    AudioSettings,
+    EndItem,
+    ItemFinished,
+    ItemStarted,
+    Opened,
+    Play,
+    Switched,
+)
+from voicechat.audio.soundserver import Node, Nodes
+
+NOBODY = {"input": None, "output": None}
+DESK = Node("output", "alsa_output.pci", "Desk", 48_000, 2)
+HEADSET = Node("output", "bluez_output.1", "Headset", 48_000, 2)
+MIC = Node("input", "alsa_input.pci", "Desk Mic", 48_000, 1)
+
+
+class Server:
+    """A sound server as far as it is looked at."""
+
+    def __init__(self, *nodes: Node, default: Node) -> None:
+        self.nodes: Nodes | None = None
+        self.has(*nodes, default=default)
+
+    def has(self, *nodes: Node, default: Node) -> None:
+        self.nodes = Nodes("PipeWire", nodes, MIC.name, default.name)
+
+
+def watching(server: Server, **wishes: str) -> Lookout:
+    return Lookout(AudioSettings(), _OfServer(server, {**NOBODY, **wishes}))  # type: ignore[arg-type]
+
+
+def test_the_first_look_is_no_news() -> None:
+    look = watching(Server(DESK, MIC, default=DESK))
+    assert look.switches() == []
+    assert not look.fresh()
+
+
+def test_another_default_is_followed_by_itself() -> None:
+    server = Server(DESK, HEADSET, MIC, default=DESK)
+    look = watching(server)
+    look.switches()
+    server.has(DESK, HEADSET, MIC, default=HEADSET)
+    assert look.switches() == [Switch("output", "Headset", reopen=False)]
+    assert look.switches() == []
+
+
+def test_a_wish_is_not_moved_by_defaults_and_is_reopened_when_it_is_back() -> None:
+    server = Server(DESK, HEADSET, MIC, default=DESK)
+    look = watching(server, output="head")
+    look.switches()
+    server.has(DESK, HEADSET, MIC, default=HEADSET)
+    assert look.switches() == []
+    server.has(DESK, MIC, default=DESK)
+    assert look.switches() == [Switch("output", "Desk", reopen=False)]
+    server.has(DESK, HEADSET, MIC, default=DESK)
+    assert look.switches() == [Switch("output", "Headset", reopen=True)]
+
+
+def test_a_server_that_is_gone_for_a_moment_is_no_news() -> None:
+    server = Server(DESK, MIC, default=DESK)
+    look = watching(server)
+    look.switches()
+    look.fresh()
+    server.nodes = None
+    assert look.switches() == []
+    assert not look.fresh()
+    server.has(DESK, MIC, default=DESK)
+    assert look.switches() == []
+
+
+def test_what_comes_and_goes_is_fresh_once() -> None:
+    server = Server(DESK, MIC, default=DESK)
+    look = watching(server)
+    look.fresh()
+    server.has(DESK, HEADSET, MIC, default=DESK)
+    assert look.fresh()
+    assert not look.fresh()
+
+
+def host(inputs: int, outputs: int) -> dict[str, int]:
+    return {"default_input_device": inputs, "default_output_device": outputs}
+
+
+def test_windows_is_told_apart_by_all_of_its_host_apis() -> None:
+    names = [
+        *("Microsoft Sound Mapper - Input", "Microsoft Sound Mapper - Output"),
+        *("Microphone (Yeti Classic X)", "Speakers (Yeti)", "Headphones"),
+    ]
+    before = defaults([host(0, 1), host(2, 3)], names)
+    after = defaults([host(0, 1), host(2, 4)], names)
+    assert before["output"] != after["output"]
+    assert before["input"] == after["input"]
+    assert after["output"][1] == "Headphones"
+    assert before["input"][1] == "Microphone (Yeti Classic X)"
+
+
+def test_no_device_is_no_default() -> None:
+    assert defaults([host(-1, -1)], []) == {}
+    assert defaults([], ["x"]) == {}
+
+
+def until(reached: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 12
+    while not reached():
+        assert time.monotonic() < give_up, "it never came true"
+        time.sleep(0.005)
+
+
+@pytest.mark.sound
+def test_the_child_sees_what_portaudio_finds_anew(card: VirtualCard) -> None:
+    look = _OfChild(NOBODY)
+    until(lambda: look.devices() == ["default"])
+    assert look.place("output") == look.place("input") == Place("default", "default")
+    card.route_as_desktop()
+    until(lambda: look.devices() == ["pulse", "default"])
+    look.close()
+
+
+def test_a_side_with_a_wish_has_no_default_to_follow() -> None:
+    line = json.dumps({"defaults": {"input": ["a", "A"], "output": ["b", "B"]}, "names": []})
+    command = (sys.executable, "-c", f"print({line!r})")
+    look = _OfChild({"input": None, "output": "Yeti"}, command)
+    until(lambda: look.place("input") == Place("a", "A"))
+    assert look.place("output") is None
+
+
+def test_a_child_that_cannot_be_started_tells_nothing() -> None:
+    look = _OfChild(NOBODY, ("/no/such/program",))
+    assert look.place("input") is look.place("output") is look.devices() is None
+
+
+CHILD = """
+import json, pathlib, sys, time
+def say(name):
+    print(json.dumps({"defaults": {"output": [name, name]}, "names": [name]}), flush=True)
+say("Desk")
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+say("Kitchen")
+sys.stdin.read()
+"""
+
+AS_ELSEWHERE = """
+import sys
+from voicechat.audio import lookout
+lookout._source_here = lambda wishes: lookout._OfChild(wishes, {command!r})
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The audio process follows a child, as on macOS and Windows; make the file to switch."""
+    command = (sys.executable, "-c", CHILD, str(tmp_path / "switch"))
+    (tmp_path / "sitecustomize.py").write_text(AS_ELSEWHERE.format(command=command))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    yield tmp_path / "switch"
+    (tmp_path / "switch").touch()
+
+
+@pytest.mark.sound
+def test_where_streams_stay_they_are_opened_anew_on_the_new_default(
+    card: VirtualCard, make_rig: Callable[..., Rig], elsewhere: Path
+) -> None:
+    card.add("kitchen", "Kitchen")
+    rig = make_rig(barge_in="off")
+    rig.open()
+    rig.send(Play("a", tone(2)))
+    rig.send(EndItem("a"))
+    rig.wait(ItemStarted)
+    recording = card.record("kitchen.monitor")
+    card.route(sink="kitchen")
+    elsewhere.touch()
+    assert rig.wait(Switched) == Switched("output", "Kitchen")
+    rig.wait(Opened)
+    rig.wait(ItemFinished)
+    rig.collect(0.2)
+    side = recording.stop()[:, 0]
+    assert milliseconds(spans(side)) > 500
+    assert np.abs(side).max() > 5_000

@@ -1,0 +1,261 @@
+"""The sound server of a Linux desktop, PulseAudio or PipeWire: its devices and its defaults.
+
+PortAudio sees one device named "default" there and leaves the rest to the server. This asks the
+server itself, through libpulse, which every program that reaches it by ALSA has in memory
+already. It only looks: no stream is touched.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from ctypes import POINTER, c_char_p, c_int, c_uint8, c_uint32, c_void_p
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final, Literal
+
+_NO_AUTOSPAWN: Final = 1
+_READY: Final = 4
+_FAILED: Final = (5, 6)
+_WATCHED: Final = 0x1 | 0x2 | 0x80
+"""Sinks, sources and the server itself, whose change is that of a default."""
+_FACILITY: Final = 0x0F
+_SERVER: Final = 7
+_KIND: Final = 0x30
+_CHANGED: Final = 0x10
+_PAUSE_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A microphone or speaker of the server."""
+
+    kind: Literal["input", "output"]
+    name: str
+    """The server's own, which never changes."""
+    title: str
+    """What people call it."""
+    rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Everything that the server has at one moment."""
+
+    server: str = ""
+    """PulseAudio or PipeWire."""
+    nodes: tuple[Node, ...] = ()
+    default_input: str = ""
+    """Name of the node."""
+    default_output: str = ""
+
+    def default(self, kind: Literal["input", "output"]) -> Node | None:
+        """The node that programs get that ask for none."""
+        wanted = self.default_input if kind == "input" else self.default_output
+        return next((n for n in self.nodes if n.kind == kind and n.name == wanted), None)
+
+
+class SoundServer:
+    """A standing connection, on a daemon thread of its own. Nothing here ever blocks for it."""
+
+    def __init__(self) -> None:
+        """Raises OSError without libpulse."""
+        self.nodes: Nodes | None = None
+        """The latest; None before the first answer and while there is no server."""
+        self._pulse: Final = _library()
+        self._known = threading.Event()
+        threading.Thread(target=self._run, name="sound server", daemon=True).start()
+
+    def wait(self, deadline: float) -> Nodes | None:
+        """The nodes, waiting so many seconds for the first answer."""
+        self._known.wait(deadline)
+        return self.nodes
+
+    def _run(self) -> None:
+        while True:
+            _Visit(self._pulse, self._learn).last()
+            self.nodes = None
+            # No server is an answer, too: whoever waits goes on.
+            self._known.set()
+            time.sleep(_PAUSE_S)
+
+    def _learn(self, nodes: Nodes) -> None:
+        self.nodes = nodes
+        self._known.set()
+
+
+@dataclass
+class _Asked:
+    """The answers to one round of questions, as they come in."""
+
+    missing: int = 3
+    server: str = ""
+    default_input: str = ""
+    default_output: str = ""
+    nodes: list[Node] = field(default_factory=list)
+
+
+class _Visit:
+    """One connection from its beginning to its end. All of it happens on one thread."""
+
+    def __init__(self, pulse: Any, learn: Callable[[Nodes], None]) -> None:
+        self._pulse = pulse
+        self._learn = learn
+        self._asked: _Asked | None = None
+        self._stale = True
+        # ctypes keeps no reference to these; without ours they would be freed while in use.
+        self._on_event = _EVENT(self._happened)
+        self._on_server = _SERVER_TOLD(self._server_told)
+        self._on_sink = _NODE_TOLD(lambda _, each, end, __: self._node_told("output", each, end))
+        self._on_source = _NODE_TOLD(lambda _, each, end, __: self._node_told("input", each, end))
+
+    def last(self) -> None:
+        """Stay until the server ends the connection, or takes none."""
+        pulse = self._pulse
+        loop = pulse.pa_mainloop_new()
+        context = pulse.pa_context_new(pulse.pa_mainloop_get_api(loop), b"voicechat")
+        try:
+            if pulse.pa_context_connect(context, None, _NO_AUTOSPAWN, None) < 0:
+                return
+            subscribed = False
+            while pulse.pa_mainloop_iterate(loop, 1, None) >= 0:
+                state = pulse.pa_context_get_state(context)
+                if state in _FAILED:
+                    return
+                if state == _READY and not subscribed:
+                    subscribed = True
+                    pulse.pa_context_set_subscribe_callback(context, self._on_event, None)
+                    self._forget(pulse.pa_context_subscribe(context, _WATCHED, None, None))
+                if state == _READY and self._stale and self._asked is None:
+                    self._ask(context)
+        finally:
+            pulse.pa_context_disconnect(context)
+            pulse.pa_context_unref(context)
+            pulse.pa_mainloop_free(loop)
+
+    def _ask(self, context: int) -> None:
+        pulse = self._pulse
+        self._stale, self._asked = False, _Asked()
+        self._forget(pulse.pa_context_get_server_info(context, self._on_server, None))
+        self._forget(pulse.pa_context_get_sink_info_list(context, self._on_sink, None))
+        self._forget(pulse.pa_context_get_source_info_list(context, self._on_source, None))
+
+    def _forget(self, operation: int | None) -> None:
+        if operation:
+            self._pulse.pa_operation_unref(operation)
+
+    def _happened(self, _: int, event: int, __: int, ___: int) -> None:
+        """Volumes change all the time; only what comes, goes or becomes the default matters."""
+        if event & _FACILITY == _SERVER or event & _KIND != _CHANGED:
+            self._stale = True
+
+    def _server_told(self, _: int, told: Any, __: int) -> None:
+        asked = self._asked
+        if asked is not None and told:
+            name = _text(told.contents.server_name)
+            asked.server = "PipeWire" if "PipeWire" in name else "PulseAudio"
+            asked.default_output = _text(told.contents.default_sink)
+            asked.default_input = _text(told.contents.default_source)
+        self._answered()
+
+    def _node_told(self, kind: Literal["input", "output"], each: Any, end: int) -> None:
+        if end:
+            self._answered()
+        elif self._asked is not None:
+            node = each.contents
+            name = _text(node.name)
+            if not (kind == "input" and name.endswith(".monitor")):
+                title = _text(node.description) or name
+                spec = node.spec
+                self._asked.nodes.append(Node(kind, name, title, spec.rate, spec.channels))
+
+    def _answered(self) -> None:
+        asked = self._asked
+        if asked is None:
+            return
+        asked.missing -= 1
+        if not asked.missing:
+            self._asked = None
+            self._learn(
+                Nodes(asked.server, tuple(asked.nodes), asked.default_input, asked.default_output)
+            )
+
+
+@cache
+def connection() -> SoundServer | None:
+    """This process's connection, begun with the first call; None without libpulse."""
+    try:
+        return SoundServer()
+    except OSError:
+        return None
+
+
+# ------------------------------------------------------------------------------- libpulse
+
+
+class _Spec(ctypes.Structure):
+    _fields_ = (("format", c_int), ("rate", c_uint32), ("channels", c_uint8))
+
+
+class _ServerTold(ctypes.Structure):
+    """The beginning of pa_server_info."""
+
+    _fields_ = (
+        ("user", c_char_p),
+        ("host", c_char_p),
+        ("version", c_char_p),
+        ("server_name", c_char_p),
+        ("spec", _Spec),
+        ("default_sink", c_char_p),
+        ("default_source", c_char_p),
+    )
+
+
+class _NodeTold(ctypes.Structure):
+    """The common beginning of pa_sink_info and pa_source_info."""
+
+    _fields_ = (
+        ("name", c_char_p),
+        ("index", c_uint32),
+        ("description", c_char_p),
+        ("spec", _Spec),
+    )
+
+
+_EVENT = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_uint32, c_void_p)
+_SERVER_TOLD = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_ServerTold), c_void_p)
+_NODE_TOLD = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_NodeTold), c_int, c_void_p)
+
+_FUNCTIONS: Final = {
+    "pa_mainloop_new": (c_void_p,),
+    "pa_mainloop_get_api": (c_void_p, c_void_p),
+    "pa_mainloop_iterate": (c_int, c_void_p, c_int, c_void_p),
+    "pa_mainloop_free": (None, c_void_p),
+    "pa_context_new": (c_void_p, c_void_p, c_char_p),
+    "pa_context_connect": (c_int, c_void_p, c_char_p, c_int, c_void_p),
+    "pa_context_get_state": (c_int, c_void_p),
+    "pa_context_set_subscribe_callback": (None, c_void_p, _EVENT, c_void_p),
+    "pa_context_subscribe": (c_void_p, c_void_p, c_uint32, c_void_p, c_void_p),
+    "pa_context_get_server_info": (c_void_p, c_void_p, _SERVER_TOLD, c_void_p),
+    "pa_context_get_sink_info_list": (c_void_p, c_void_p, _NODE_TOLD, c_void_p),
+    "pa_context_get_source_info_list": (c_void_p, c_void_p, _NODE_TOLD, c_void_p),
+    "pa_context_disconnect": (None, c_void_p),
+    "pa_context_unref": (None, c_void_p),
+    "pa_operation_unref": (None, c_void_p),
+}
+"""Result, then arguments of everything that is called."""
+
+
+def _library() -> Any:
+    pulse = ctypes.CDLL("libpulse.so.0")
+    for name, (result, *arguments) in _FUNCTIONS.items():
+        function = getattr(pulse, name)
+        function.restype, function.argtypes = result, arguments
+    return pulse
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode("utf-8", "replace")
