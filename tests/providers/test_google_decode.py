@@ -97,7 +97,7 @@ def test_the_events_that_this_wire_cannot_cause():
     assert {kind.__name__ for kind in get_args(ev.Event)} - reached == {
         "SessionUpdated", "InputCleared", "IdleTimeout", "ItemAdded", "ItemDeleted",
         "ItemTruncated", "ItemRetrieved", "RateLimits", "ProviderError",
-        "RemoteTools", "RemoteCall", "RemoteApproval",
+        "TranscriptSegment", "RemoteTools", "RemoteCall", "RemoteApproval",
     }  # fmt: skip
 
 

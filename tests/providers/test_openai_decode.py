@@ -30,7 +30,7 @@ WHAT_BECOMES_OF_IT = {
     "conversation.item.truncated": ev.ItemTruncated,
     "conversation.item.input_audio_transcription.delta": ev.UserTranscript,
     "conversation.item.input_audio_transcription.completed": ev.UserTranscript,
-    "conversation.item.input_audio_transcription.segment": ev.Unmapped,
+    "conversation.item.input_audio_transcription.segment": ev.TranscriptSegment,
     "conversation.item.input_audio_transcription.failed": ev.UserTranscript,
     "input_audio_buffer.speech_started": ev.SpeechStarted,
     "input_audio_buffer.speech_stopped": ev.SpeechStopped,

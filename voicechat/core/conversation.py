@@ -417,6 +417,7 @@ _ON: dict[type[Any], _Step] = {
     # of no consequence here
     **dict.fromkeys((ev.SessionUpdated, ev.SessionEnding, ev.ResumptionHandle), _nothing),
     **dict.fromkeys((ev.ItemAdded, ev.ItemDeleted, ev.ItemTruncated, ev.ItemRetrieved), _nothing),
+    ev.TranscriptSegment: _nothing,
     **dict.fromkeys((ev.InputCleared, ev.LocalSpeechEnded, ev.RateLimits, ev.Unmapped), _nothing),
 }
 """What each happening sets off: the whole conversation at a glance."""

@@ -54,6 +54,7 @@ from voicechat.core.effects import (
     TurnMeasured,
     UsageChanged,
 )
+from voicechat.core.heard import Token, TranscriptSegment, UserTranscript
 from voicechat.core.inputs import (
     Disconnected,
     HandsFree,
@@ -149,11 +150,13 @@ __all__ = [
     "TextDelta",
     "TextDone",
     "Tick",
+    "Token",
     "ToolArgumentsDelta",
     "ToolCallReady",
     "ToolCallsCancelled",
     "ToolFinished",
     "ToolResult",
+    "TranscriptSegment",
     "TruncateItem",
     "TurnMeasured",
     "Typed",
@@ -229,22 +232,6 @@ class IdleTimeout:
     """Nobody spoke; the provider commits an empty item and speaks up. Not a user turn."""
 
     item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class UserTranscript:
-    """The person's words: more of them, or with `replace` all of them so far.
-
-    `final` is true once per item, also when it could not be transcribed (`error` set); `text` is
-    then the whole text.
-    """
-
-    item_id: str
-    text: str
-    final: bool = False
-    replace: bool = False
-    error: str | None = None
-    usage: Usage | None = None
 
 
 class ItemKind(StrEnum):
@@ -465,6 +452,7 @@ Event = (
     | InputCleared
     | IdleTimeout
     | UserTranscript
+    | TranscriptSegment
     | ItemAdded
     | ItemDeleted
     | ItemTruncated

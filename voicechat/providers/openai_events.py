@@ -28,6 +28,8 @@ from voicechat.core.events import (
     SessionUpdated,
     SpeechStarted,
     SpeechStopped,
+    Token,
+    TranscriptSegment,
     Unmapped,
     UserTranscript,
 )
@@ -141,7 +143,7 @@ def _idle(memory: Memory, frame: Frame) -> Iterable[Event]:
 def _heard_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
     item_id = words(frame.item_id)
     if text := memory.item(item_id).stream("heard").piece(frame.delta):
-        yield UserTranscript(item_id, text)
+        yield UserTranscript(item_id, text, tokens=_tokens(frame))
 
 
 def _heard_so_far(memory: Memory, frame: Frame) -> Iterable[Event]:
@@ -169,7 +171,36 @@ def _heard_finally(memory: Memory, frame: Frame, text: str, error: str | None) -
         return
     item.heard = True
     yield UserTranscript(
-        item_id, text, final=True, replace=error is None, error=error, usage=usage_of(frame.usage)
+        item_id,
+        text,
+        final=True,
+        replace=error is None,
+        error=error,
+        usage=usage_of(frame.usage),
+        tokens=_tokens(frame),
+        languages=_languages(frame),
+    )
+
+
+def _tokens(frame: Frame) -> tuple[Token, ...]:
+    told = map(fields, several(frame.logprobs))
+    return tuple(Token(words(each.get("token")), number(each.get("logprob"))) for each in told)
+
+
+def _languages(frame: Frame) -> tuple[str, ...]:
+    told = several(frame.languages)
+    codes = (words(each) or words(fields(each).get("code")) for each in told)
+    return tuple(code for code in codes if code)
+
+
+def _segment(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield TranscriptSegment(
+        words(frame.item_id),
+        words(frame.id),
+        words(frame.text),
+        words(frame.speaker),
+        number(frame.start),
+        number(frame.end),
     )
 
 
@@ -231,6 +262,7 @@ TABLE: dict[str, Reader] = {
     f"{_TRANSCRIPTION}.delta": _heard_piece,
     f"{_TRANSCRIPTION}.updated": _heard_so_far,
     f"{_TRANSCRIPTION}.completed": _heard,
+    f"{_TRANSCRIPTION}.segment": _segment,
     f"{_TRANSCRIPTION}.failed": _not_heard,
     # items
     "conversation.item.added": _item_added,
@@ -274,7 +306,6 @@ TABLE: dict[str, Reader] = {
 KNOWN_UNMAPPED = frozenset({
     "conversation.created",
     "response.content_part.added", "response.content_part.done",
-    f"{_TRANSCRIPTION}.segment",
     "input_audio_buffer.dtmf_event_received",
     "output_audio_buffer.started", "output_audio_buffer.stopped", "output_audio_buffer.cleared",
     "ping",

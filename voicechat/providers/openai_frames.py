@@ -34,6 +34,12 @@ class Frame(msgspec.Struct):
     audio_end_ms: object = None
     status: object = None
     usage: object = None
+    logprobs: object = None
+    languages: object = None
+    id: object = None
+    speaker: object = None
+    start: object = None
+    end: object = None
     rate_limits: object = None
     error: object = None
     code: object = None

@@ -28,6 +28,9 @@ TRANSCRIBER = "gpt-transcribe"
 STREAMING_TRANSCRIBER = "gpt-realtime-whisper"
 """Writes while the person speaks; takes a delay, but neither a prompt nor turn detection."""
 
+LIVE_TRANSCRIBER = "gpt-live-transcribe"
+"""Writes while the person speaks, who ends their turns: it takes no turn detection."""
+
 KEYWORD_TRANSCRIBERS = ("gpt-transcribe", "gpt-live-transcribe")
 """Those that take several languages and keywords."""
 

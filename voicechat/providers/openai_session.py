@@ -76,7 +76,8 @@ def unsupported(provider: str, settings: SessionSettings) -> list[str]:
     if settings.reasoning_effort == "none":
         found.append(lacks(provider, "reasoning_effort none", "its own default counts"))
     if settings.turn_detection is not None and _turn_detection(settings) is None:
-        found.append(lacks(provider, f"turn_detection with {parts.STREAMING_TRANSCRIBER}"))
+        model = settings.transcription and settings.transcription.model
+        found.append(lacks(provider, f"turn_detection with {model}"))
     return found + odd_rates(provider, settings, (RATE,))
 
 
@@ -109,7 +110,7 @@ def _effort(settings: SessionSettings) -> str | None:
 
 def _turn_detection(settings: SessionSettings) -> Message | None:
     writes = settings.purpose == "transcription" and settings.transcription
-    if writes and writes.model == parts.STREAMING_TRANSCRIBER:
+    if writes and writes.model in (parts.STREAMING_TRANSCRIBER, parts.LIVE_TRANSCRIBER):
         return None
     return parts.turn_detection(settings.turn_detection)
 
