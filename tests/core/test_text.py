@@ -1,12 +1,13 @@
 """Cleaning of outside text."""
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.core.text import MARK, clean, split_tail
+from voicechat.core.text import MARK, clean, clean_json, split_tail
 
 HIDING = [
     *(chr(code) for code in range(0x20) if chr(code) not in "\n\t"),
@@ -100,3 +101,21 @@ def test_split_loses_nothing(text):
     head, tail = split_tail(text)
     assert head + tail == text
     assert len(tail) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (r'{"a":"\u001b[2J"}', {"a": "\ufffd[2J"}),
+        (r'{"a":"\\u001b"}', {"a": r"\u001b"}),
+        (r'{"a":"\u202e\ud800\b"}', {"a": "\ufffd\ufffd\ufffd"}),
+        (r'{"a":"\ud83d\ude00\u0022\n\t\r\n"}', {"a": '\U0001f600"\n\t\n'}),
+        ('{"a":"x\u2028y"}', {"a": "x\ny"}),
+        (r'{"a":"\u000a\u2029"}', {"a": "\n\n"}),
+        (r'{"\u001b":{"b":["\u0007"]}}', {"\ufffd": {"b": ["\ufffd"]}}),
+    ],
+)
+def test_what_a_json_text_means_is_clean_too(text: str, meant: object) -> None:
+    cleaned = clean_json(text)
+    assert json.loads(cleaned) == meant
+    assert clean_json(cleaned) == cleaned

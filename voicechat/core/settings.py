@@ -107,6 +107,10 @@ class ToolSpec:
     description: str
     parameters: Mapping[str, object]
     permission: Permission = Permission.AUTO
+    source: str = ""
+    """Where it comes from, for the person who is asked."""
+    asks_always: bool = False
+    """Every single call is asked for: no answer counts for a later one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,10 @@ _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LINE_END = re.compile("\r\n|[\u2028\u2029]")
 _SPLITTABLE = re.compile(f"[\r\ud800-\udbff{_JOINERS}]\\Z")
 
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(r\\n|.))", re.DOTALL)
+_SEPARATOR = re.compile("[\u2028\u2029]")
+_TO_STAY = frozenset('"\\\n\t')
+
 MARK = "\ufffd"
 """What stands for a character that may not be shown."""
 
@@ -51,6 +55,18 @@ def clean(text: str) -> str:
     return _HAZARD.sub(MARK, _PAIR.sub(_joined, text))
 
 
+def clean_json(text: str) -> str:
+    """JSON text in which no string means anything that `clean` would not leave in.
+
+    Characters written as escapes are judged as what they mean: `\\u001b` becomes U+FFFD, not an
+    escape for whoever reads the JSON. Newline and tab stay escapes, and the text stays the same
+    JSON in all else; what is no JSON is only cleaned.
+    """
+    if "\\" in text:
+        text = _ESCAPE.sub(_meant, text)
+    return clean(_SEPARATOR.sub(r"\\n", text))
+
+
 def split_tail(text: str) -> tuple[str, str]:
     """Part a piece of streamed text before a last character that only the next piece explains.
 
@@ -66,3 +82,14 @@ def split_tail(text: str) -> tuple[str, str]:
 def _joined(pair: re.Match[str]) -> str:
     halves = pair.group()
     return chr(0x10000 + ((ord(halves[0]) - 0xD800) << 10) + (ord(halves[1]) - 0xDC00))
+
+
+def _meant(escape: re.Match[str]) -> str:
+    """The character an escape stands for, or the escape where JSON needs it."""
+    code, short = escape.groups()
+    if code is None:
+        if short == r"r\n":
+            return r"\n"
+        return MARK if short in {"b", "f", "r"} else escape.group()
+    character = chr(int(code, 16))
+    return escape.group() if character in _TO_STAY else character

@@ -9,15 +9,15 @@ class Retelling:
     """Puts a call and what it came to into one message."""
 
     def __init__(self) -> None:
-        self._call: RetellCall | None = None
+        self._calls: dict[str, RetellCall] = {}
 
     def told(self, command: RetellCall | RetellResult) -> CreateMessage | None:
         """The message, as soon as both halves are known; its role is `system`."""
         if isinstance(command, RetellCall):
-            self._call = command
+            self._calls[command.call_id] = command
             return None
-        call, self._call = self._call, None
-        if call is None or call.call_id != command.call_id:
+        call = self._calls.pop(command.call_id, None)
+        if call is None:
             return None
         text = f"(The tool {call.name} was called with {call.arguments}: {command.output})"
         return CreateMessage(call.call_id, "system", text)

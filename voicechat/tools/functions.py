@@ -16,6 +16,7 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints, overload
 
 from voicechat.core.settings import Permission, ToolSpec
@@ -40,6 +41,7 @@ def tool(
     deadline: float | None = None,
     name: str = "",
     source: str = BUILT_IN,
+    asks_always: bool = False,
 ) -> Callable[[Function], Tool]: ...
 
 
@@ -51,17 +53,20 @@ def tool(
     deadline: float | None = None,
     name: str = "",
     source: str = BUILT_IN,
+    asks_always: bool = False,
 ) -> Tool | Callable[[Function], Tool]:
     """Make a tool of a function, as a decorator with or without brackets.
 
     `permission` is what it starts with, `deadline` is in seconds, `name` replaces the function's.
+    With `asks_always` the person decides on every single call, whatever they said before.
     Raises `TypeError` when a parameter has no type hint that has a JSON schema.
     """
 
-    def made(function: Function) -> Tool:
-        return _tool(function, Permission(permission), deadline, name, source)
+    def make(function: Function) -> Tool:
+        made = _tool(function, Permission(permission), deadline, name, source)
+        return replace(made, asks_always=asks_always)
 
-    return made if function is None else made(function)
+    return make if function is None else make(function)
 
 
 def _tool(

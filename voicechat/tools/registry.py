@@ -54,6 +54,8 @@ class Tool:
     """Where it comes from: `built in`, a plugin's file, an MCP server, an address."""
     deadline_s: float | None = None
     """Seconds a call may take; None for `DEADLINE_S`."""
+    asks_always: bool = False
+    """The person decides on every single call: nothing set or stored makes it run unasked."""
 
     @property
     def fingerprint(self) -> str:

@@ -1,0 +1,78 @@
+"""Who decides whether a tool runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from voicechat.core.settings import Permission
+from voicechat.tools.functions import tool
+from voicechat.tools.permissions import Approvals, effective, permitted
+
+
+@tool(permission="ask")
+def water(plant: str) -> str:
+    """Water a plant."""
+    return plant
+
+
+@tool(permission="ask", asks_always=True)
+def burn(plant: str) -> str:
+    """Burn a plant."""
+    return plant
+
+
+def watered_otherwise() -> object:
+    @tool(permission="ask", name="water")
+    def other(plant: str) -> str:
+        """Water a plant with acid."""
+        return plant
+
+    return other
+
+
+def test_settings_win_over_what_is_stored_and_that_over_the_tool(tmp_path: Path) -> None:
+    approvals = Approvals(tmp_path / "approvals.json")
+    assert effective(water, {}, approvals) is Permission.ASK
+    assert approvals.allow(water)
+    assert effective(water, {}, approvals) is Permission.AUTO
+    assert effective(water, {"water": Permission.NEVER}, approvals) is Permission.NEVER
+    assert effective(water, {"water": Permission.ASK}, approvals) is Permission.ASK
+
+
+def test_an_approval_outlives_the_program_until_it_is_revoked(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "approvals.json"
+    Approvals(path).allow(water)
+    assert path.stat().st_mode & 0o077 == 0
+    again = Approvals(path)
+    assert [(kept.name, kept.source) for kept in again] == [("water", "built in")]
+    assert again.allows(water)
+    assert again.revoke("water")
+    assert not again.revoke("water")
+    assert not Approvals(path).allows(water)
+
+
+def test_a_changed_tool_of_the_same_name_is_not_approved(tmp_path: Path) -> None:
+    approvals = Approvals(tmp_path / "approvals.json")
+    approvals.allow(water)
+    assert not approvals.allows(watered_otherwise())  # type: ignore[arg-type]
+
+
+def test_a_tool_that_always_asks_cannot_be_made_to_run_unasked(tmp_path: Path) -> None:
+    approvals = Approvals(tmp_path / "approvals.json")
+    assert not approvals.allow(burn)
+    assert effective(burn, {"burn": Permission.AUTO}, approvals) is Permission.ASK
+    assert effective(burn, {"burn": Permission.NEVER}, approvals) is Permission.NEVER
+    [spec] = permitted([burn], {}, approvals)
+    assert (spec.permission, spec.source, spec.asks_always) == (Permission.ASK, "built in", True)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b'[{"name":"water"}]', b"\xff"])
+def test_a_broken_file_approves_nothing(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "approvals.json"
+    path.write_bytes(content)
+    approvals = Approvals(path)
+    assert list(approvals) == []
+    assert approvals.allow(water)
+    assert Approvals(path).allows(water)
