@@ -50,6 +50,20 @@ def test_a_resampler_starts_anew_after_the_end() -> None:
     assert np.abs(first.astype(int) - again).max() <= 2
 
 
+@pytest.mark.parametrize("source", [24_000, 44_100, 48_000])
+def test_a_short_piece_comes_out_at_once(source: int) -> None:
+    mover = Resampler(source, 16_000)
+    sizes = [len(mover.convert(np.zeros(source // 100, np.int16))) for _ in range(20)]
+    assert sizes[0] >= 130
+    assert sizes[1:] == [160] * 19
+
+
+def test_what_the_lower_rate_cannot_carry_is_gone() -> None:
+    mover = Resampler(48_000, 16_000)
+    left = np.concatenate((mover.convert(sine(48_000, pitch=9_000)), mover.finish()))
+    assert dbfs(left[200:-200]) < -70
+
+
 @pytest.mark.parametrize("law", ["pcmu", "pcma"])
 def test_g711_codes_survive_and_samples_come_near(law: Law) -> None:
     codes = bytes(range(256))

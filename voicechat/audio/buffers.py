@@ -27,14 +27,26 @@ class CaptureRing:
         """Frames overwritten before they were read."""
         self.last_at = 0.0
         """Monotonic time of the last frame written."""
+        self.mark = (0, 0.0)
+        """Frames written so far, and the moment at which the newest of them came."""
+        self.drops = 0
+        """How often the device lost frames of this stream; counted by its callback."""
 
     @property
     def available(self) -> int:
         """Frames that wait for the reader."""
         return self._written - self._read
 
-    def write(self, block: Samples, at: float) -> None:
-        """Callback side: append a block no longer than the ring; `at` is its last sample's time."""
+    @property
+    def taken(self) -> int:
+        """Frames read or lost so far."""
+        return self._read
+
+    def write(self, block: Samples, at: float, came: float | None = None) -> None:
+        """Callback side: append a block no longer than the ring; `at` is its last sample's time.
+
+        `came`: the steadiest moment known for the block, where that is not `at`.
+        """
         start = self._written & (self._size - 1)
         first = min(len(block), self._size - start)
         self._ring[start : start + first] = block[:first]
@@ -42,6 +54,7 @@ class CaptureRing:
             self._ring[: len(block) - first] = block[first:]
         self.last_at = at
         self._written += len(block)
+        self.mark = (self._written, at if came is None else came)
 
     def read(self, frames: int) -> Samples | None:
         """Loop side: exactly `frames` as a copy, or None when there are fewer."""

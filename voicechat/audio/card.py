@@ -98,7 +98,7 @@ class Speaker:
             view = np.frombuffer(out, np.int16)
             mono = view if channels == 1 else view[:frames]
             queue.render(mono, now + self.latency)
-            reference.write(mono, now)
+            reference.write(mono, now + self.latency)
             if monitor is not None:
                 monitor.write(mono, now + self.latency + frames / rate)
             if channels > 1:
@@ -106,7 +106,9 @@ class Speaker:
             self.called_at = now
             self._calls += 1
             if self._calls > _SETTLING_CALLS:
-                self.underflows += bool(status.output_underflow) or ahead < block_s
+                dry = bool(status.output_underflow) or ahead < block_s
+                self.underflows += dry
+                reference.drops += dry
                 self.close_calls += ahead < 1.4 * block_s
 
         return speak
@@ -115,6 +117,7 @@ class Speaker:
         """Throw away what the device holds and go on; when it fell silent. May hang."""
         self._calls = 0
         self._stream.abort()
+        self.reference.drops += 1
         at = time.monotonic() + _MIXED_S
         self._stream.start()
         return at
@@ -134,7 +137,6 @@ class Microphone:
         device = devices.find("input", settings.input_device)
         self.name = devices.title(device, "input")
         self.called_at = time.monotonic()
-        self.overflows = 0
         self._stream, self.rate = devices.open_stream(
             "input", device, (16_000,), block_ms, settings.latency_ms, self._prepare
         )
@@ -147,9 +149,9 @@ class Microphone:
             view = np.frombuffer(taken, np.int16)
             ago = clock.currentTime - clock.inputBufferAdcTime
             last = now - ago + frames / rate if 0.0 < ago < 5.0 else now
-            ring.write(view[::channels], min(last, now))
+            ring.write(view[::channels], min(last, now), now)
             if status.input_overflow:
-                self.overflows += 1
+                ring.drops += 1
             self.called_at = now
 
         return listen

@@ -6,10 +6,10 @@ All samples are int16 numpy arrays of shape (frames,), mono.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from functools import cache
+from typing import Final, Literal
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 Samples = NDArray[np.int16]
@@ -50,33 +50,81 @@ def rising(frames: int) -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
 
 
-class Resampler:
-    """A streaming rate converter (soxr LQ: 137 dB of signal to noise, 1.25 ms held back).
+_CROSSINGS: Final = 24
+"""Zero crossings on each side of the filter; so many samples of the lower rate are held back."""
+_CUTOFF: Final = 0.92
+"""Of half the lower rate; a kHz above it less than -70 dB is left."""
+_SHAPE: Final = 7.5
 
-    Equal rates pass through untouched. `finish` gives what is still held back and starts anew.
+
+@cache
+def _phases(up: int, down: int) -> NDArray[np.float32]:
+    """The windowed sinc between two samples, one row for each place there: (up, taps)."""
+    wide = max(1.0, down / up)
+    half = math.ceil(_CROSSINGS * wide)
+    away = np.arange(1 - half, half + 1)[None, :] - np.arange(up)[:, None] / up
+    taps = np.sinc(away * _CUTOFF / wide) * np.i0(
+        _SHAPE * np.sqrt(np.maximum(0.0, 1 - (away / half) ** 2))
+    )
+    rows: NDArray[np.float32] = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return rows
+
+
+class Resampler:
+    """A streaming rate converter that holds back 1.5 ms of a 16 kHz stream and no more.
+
+    Each piece gives its own sound at once: a converter that gathers blocks of its own makes the
+    sound of a 10 ms piece come up to 20 ms late. Equal rates pass through untouched. `finish`
+    gives what is still held back and starts anew.
     """
 
     def __init__(self, source: int, target: int) -> None:
         self.source, self.target = source, target
-        self._stream = (
-            None
-            if source == target
-            else soxr.ResampleStream(source, target, 1, dtype="int16", quality="LQ")
-        )
+        shared = math.gcd(source, target)
+        self._up, self._down = target // shared, source // shared
+        self._begin()
+
+    def _begin(self) -> None:
+        taps = 0 if self.source == self.target else _phases(self._up, self._down).shape[1]
+        self._rest: Samples = np.zeros(max(0, taps // 2 - 1), np.int16)
+        self._next = 0
+        self._owed = 0
 
     def convert(self, samples: Samples) -> Samples:
-        """The next piece at the target rate; its length varies by a few frames."""
-        if self._stream is None:
+        """The next piece at the target rate; its length varies by a frame."""
+        if self.source == self.target:
             return samples
-        converted: Samples = self._stream.resample_chunk(samples)
-        return converted
+        self._owed += len(samples) * self._up
+        return self._convert(samples)
+
+    def _convert(self, samples: Samples) -> Samples:
+        phases = _phases(self._up, self._down)
+        sound = np.concatenate((self._rest, samples))
+        windows = len(sound) - phases.shape[1] + 1
+        count = max(0, -((self._next - windows * self._up) // self._down))
+        places = self._next + self._down * np.arange(count)
+        if count:
+            slices = np.lib.stride_tricks.sliding_window_view(sound, phases.shape[1])
+            made = np.einsum(
+                "ij,ij->i", slices[places // self._up].astype(np.float32), phases[places % self._up]
+            )
+        else:
+            made = np.empty(0, np.float32)
+        self._owed -= count * self._down
+        self._next += count * self._down
+        done = min(len(sound), self._next // self._up)
+        self._next -= done * self._up
+        self._rest = sound[done:]
+        whole: Samples = np.rint(made).clip(-32768, 32767).astype(np.int16)
+        return whole
 
     def finish(self) -> Samples:
         """The rest of the sound; the next `convert` begins a new one."""
         rest: Samples = np.empty(0, np.int16)
-        if self._stream is not None:
-            rest = self._stream.resample_chunk(rest, last=True)
-            self._stream.clear()
+        if self.source != self.target:
+            owed = max(0, -(-self._owed // self._down))
+            rest = self._convert(np.zeros(_phases(self._up, self._down).shape[1], np.int16))[:owed]
+            self._begin()
         return rest
 
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from voicechat.audio.alignment import FarEnd, Line
 from voicechat.audio.buffers import CaptureRing
 from voicechat.audio.dsp import Resampler, Samples, dbfs, peak_dbfs
 from voicechat.audio.echo import FRAME, Convergence, canceller
@@ -21,11 +22,8 @@ from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
 from voicechat.audio.vad import RATE, VoiceGate
 
 _PREROLL_MS: Final = 300
-_FAR_MOST: Final = 40 * FRAME
-_FAR_TRIM: Final = 4 * FRAME
-_FAR_CUSHION: Final = FRAME * 3 // 2
-"""So much of the speaker's sound waits, that the canceller's delay stays what it is."""
-_TRIM_EVERY: Final = 100
+_CAREFUL_FRAMES: Final = 150
+"""After frames were lost the canceller is not trusted for so long."""
 
 
 class Voice(NamedTuple):
@@ -33,72 +31,6 @@ class Voice(NamedTuple):
 
     sure: bool
     seems: bool
-
-
-class _Line:
-    """Samples in order of arrival, taken in equal frames."""
-
-    def __init__(self) -> None:
-        self._rest: Samples = np.empty(0, np.int16)
-
-    def lead(self, frames: int) -> None:
-        """Put silence before what waits."""
-        self._rest = np.concatenate((np.zeros(frames, np.int16), self._rest))
-
-    def __len__(self) -> int:
-        return len(self._rest)
-
-    def put(self, samples: Samples) -> None:
-        if len(samples):
-            self._rest = np.concatenate((self._rest, samples))
-
-    def take(self, count: int) -> Samples | None:
-        if len(self._rest) < count:
-            return None
-        frame, self._rest = self._rest[:count], self._rest[count:]
-        return frame
-
-
-class _FarEnd:
-    """The speaker's sound beside the microphone's, frame for frame.
-
-    Kept in order and never skipped while it sounds, so that the canceller sees one constant
-    delay; a surplus from clocks or stalls is cut out.
-    """
-
-    def __init__(self) -> None:
-        self._line = _Line()
-        self._least = _FAR_MOST
-        self._count = 0
-        self._nothing: Samples = np.zeros(FRAME, np.int16)
-
-    def put(self, samples: Samples) -> None:
-        self._line.put(samples)
-        if len(self._line) > _FAR_MOST:
-            self._line.take(len(self._line) - FRAME)
-
-    def next(self) -> Samples:
-        frame = self._line.take(FRAME)
-        self._least = min(self._least, len(self._line))
-        self._count += 1
-        if frame is None:
-            return self._nothing
-        if self._count >= _TRIM_EVERY:
-            if self._least > _FAR_TRIM:
-                self._line.take(self._least - _FAR_CUSHION)
-            self._least, self._count = _FAR_MOST, 0
-        return frame
-
-    def join(self, near: int) -> None:
-        """The microphone begins with `near` samples: what came long before them is not its echo.
-
-        Sound that stands here too late would be cancelled after its echo, which is impossible.
-        """
-        surplus = len(self._line) - near - _FAR_CUSHION
-        if surplus < 0:
-            self._line.lead(-surplus)
-        self._line.take(max(0, surplus))
-        self._least, self._count = _FAR_MOST, 0
 
 
 class Hearing:
@@ -119,7 +51,6 @@ class Hearing:
     def renew(self, microphone_rate: int, speaker_rate: int) -> None:
         """The devices run at these rates now; the canceller learns anew."""
         best = canceller(self._wanted)
-        self._joined = False
         self._needed = WhenNeeded(best) if self._wanted and best.full_duplex else None
         self.canceller = self._needed or best
         self._onset = Onset()
@@ -128,12 +59,14 @@ class Hearing:
         self._far_rate = Resampler(speaker_rate, RATE)
         self._near_step = microphone_rate // 100
         self._far_step = speaker_rate // 100
-        self._near, self._far = _Line(), _FarEnd()
-        self._ready = _Line()
+        self._near, self._ready = Line(), Line()
+        self._far = FarEnd(microphone_rate, speaker_rate)
+        self._reference: CaptureRing | None = None
+        self._careful = 0
 
     def rejoin(self) -> None:
         """The streams were opened anew: they did not begin at the same time."""
-        self._joined = False
+        self._far.rejoin()
         self._onset = Onset()
 
     def door(self, command: Mute | CloseMic) -> None:
@@ -146,10 +79,11 @@ class Hearing:
     @property
     def converged(self) -> bool:
         """Whether what is left in the signal is the person and not the speaker."""
-        return not self._wanted or self.convergence.reached
+        return not self._wanted or (self.convergence.reached and not self._careful)
 
     def listen_to_speaker(self, reference: CaptureRing) -> None:
         """Take what was handed to the speaker since the last call."""
+        self._reference = reference
         while (played := reference.read(self._far_step)) is not None:
             self.far_level = max(dbfs(played), self.far_level - 3)
             self.far_peak = max(peak_dbfs(played), self.far_peak - 1)
@@ -159,11 +93,12 @@ class Hearing:
         """Work off the microphone's ring; for each 10 ms whether the person's voice is in them."""
         while (taken := microphone.read(self._near_step)) is not None:
             self._near.put(self._near_rate.convert(taken))
-        if not self._joined and len(self._near):
-            self._joined = True
-            self._far.join(len(self._near))
+        self._far.join(len(self._near))
+        if self._far.follow(microphone, len(self._near), self._reference):
+            self._careful = _CAREFUL_FRAMES
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next()
+            self._careful = max(0, self._careful - 1)
             cleaned = self._clean(near, far)
             self._ready.put(self._out.convert(cleaned))
             yield self._judge(near, far, cleaned)
