@@ -233,6 +233,23 @@ async def test_a_peer_that_stops_reading_is_given_up_after_the_deadline(monkeypa
         assert "stopped taking" in str(await ending(connection))
 
 
+async def test_a_large_frame_may_take_long_on_a_slow_network(monkeypatch):
+    monkeypatch.setattr(transport, "SEND_SECONDS", 0.1)
+    received = asyncio.get_running_loop().create_future()
+
+    async def listen(client):
+        received.set_result(len(await client.recv()))
+
+    async with server(listen, max_size=None) as port, FaultProxy(port) as network:
+        network.slice, network.delay = 65_536, 0.01
+        async with connected(network.port) as connection:
+            began = connection._clock()
+            await connection.send(["x" * 8_000_000])
+            assert await received == 8_000_000
+            assert connection._clock() - began > transport.SEND_SECONDS
+            assert connection.quiet_for() < 1
+
+
 async def test_sound_for_a_stuck_network_is_bounded_and_counted():
     async with (
         server(wait_for_ever) as port,

@@ -3,7 +3,7 @@
 Nothing here waits for ever, and nothing queues without a bound:
 
     dialling        10 s for name, TCP, TLS and handshake together
-    control out     the caller waits until its frames are written, at most 2 s
+    control out     the caller waits until its frames are written; 2 s without progress are the end
     sound out       about 500 ms may wait; then the oldest block is dropped and counted
     everything in   the library stops reading behind 16 frames that nobody took
     life            any frame or pong; a ping every 2 s, given up after 7.5 s without a sign
@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket as sockets
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -42,6 +43,8 @@ LARGEST_FRAME = 16 << 20
 """Bytes of one incoming frame."""
 SOUND_QUEUED = 32 << 10
 """Characters of sound frames that may wait: half a second of PCM16 at 24 kHz in base64."""
+_LARGE_FRAME = 128 << 10
+"""Characters of a frame that a slow network may take long for, such as a picture."""
 _UNSENT_IN_KERNEL = 16 << 10
 
 
@@ -90,6 +93,7 @@ class Connection:
         self._queue: deque[_Entry] = deque()
         self._sound: deque[_Entry] = deque()
         self._sound_size = 0
+        self._written = 0
         self._wake = asyncio.Event()
         # They end with the epoch: `_end` cancels them and `close` waits for them.
         self._tasks = (
@@ -107,7 +111,7 @@ class Connection:
     async def send(self, frames: Sequence[str | bytes]) -> None:
         """Write the frames behind everything given before; returns when the last is written.
 
-        Raises `ConnectionLost` when that takes longer than 2 s or the connection is gone.
+        Raises `ConnectionLost` when the peer takes nothing for 2 s or the connection is gone.
         """
         if self._lost is not None:
             raise self._lost
@@ -117,9 +121,10 @@ class Connection:
         self._queue.extend(_Entry(frame) for frame in frames[:-1])
         self._queue.append(_Entry(frames[-1], written))
         self._wake.set()
-        await asyncio.wait([written], timeout=SEND_SECONDS)
-        if not written.done():
-            raise self._lose(self._peer.stalled())
+        try:
+            await self._while_moving(written)
+        except TimeoutError:
+            raise self._lose(self._peer.stalled()) from None
         written.result()
 
     def send_audio(self, frame: str | bytes, *, keep: bool = False) -> None:
@@ -186,10 +191,36 @@ class Connection:
         if self._sound and self._sound[0] is entry:
             self._sound.popleft()
             self._sound_size -= len(entry.frame)
-        async with asyncio.timeout(SEND_SECONDS):
-            await self._socket.send(entry.frame)
+        if len(entry.frame) < _LARGE_FRAME:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._socket.send(entry.frame)
+        else:
+            sending = asyncio.ensure_future(self._socket.send(entry.frame))
+            try:
+                await self._while_moving(sending)
+                sending.result()
+            finally:
+                sending.cancel()
+        self._written += 1
         if entry.written is not None and not entry.written.done():
             entry.written.set_result(None)
+
+    async def _while_moving(self, outcome: asyncio.Future[None]) -> None:
+        """Wait for the outcome for as long as the peer takes something; TimeoutError after 2 s.
+
+        What it takes is a sign of life, too: behind a large frame the pongs come late.
+        """
+        written, least, moved = self._written, sys.maxsize, self._clock()
+        while not outcome.done():
+            await asyncio.wait([outcome], timeout=SEND_SECONDS / 4)
+            waiting = self._socket.transport.get_write_buffer_size()
+            if self._written != written or waiting < least:
+                moved = self._clock()
+                if least != sys.maxsize:
+                    self._alive = moved
+                written, least = self._written, min(least, waiting)
+            elif self._clock() - moved > SEND_SECONDS:
+                raise TimeoutError
 
     async def _keep_alive(self) -> None:
         with suppress(ConnectionClosed):
