@@ -1,0 +1,160 @@
+"""What is said, as passages in the order in which it was said.
+
+A provider may finish a later passage before an earlier one; which follows which is told by the
+`previous_item_id` of the commits. A passage is given out when it is final and nothing before it
+is still being written, or has been for too long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from voicechat.core import events as ev
+from voicechat.core.items import Usage
+from voicechat.core.turns import RecentIds
+
+LATE_S = 10.0
+"""Seconds for which a passage may hold up those behind it."""
+
+
+@dataclass(slots=True)
+class Passage:
+    """One stretch of speech: the person's words between two pauses."""
+
+    item_id: str
+    previous_item_id: str | None = None
+    text: str = ""
+    final: bool = False
+    error: str | None = None
+    """Why it could not be written down; there may be text of a part of it."""
+    segments: list[ev.TranscriptSegment] = field(default_factory=list)
+    """Who spoke when, where the transcriber tells voices apart."""
+    tokens: tuple[ev.Token, ...] = ()
+    languages: tuple[str, ...] = ()
+    usage: Usage | None = None
+
+    @property
+    def spoken(self) -> str:
+        """The text, with the names of the speakers where they are known."""
+        if not self.segments:
+            return self.text
+        told: list[str] = []
+        speaker = ""
+        for segment in sorted(self.segments, key=lambda each: each.start_s):
+            name = f"{segment.speaker}: " if segment.speaker not in ("", speaker) else ""
+            speaker = segment.speaker
+            told.append(f"{name}{segment.text.strip()}")
+        return " ".join(told)
+
+
+class Dictation:
+    """Takes a provider's events and gives the finished passages in order."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Passage] = []
+        self._given = RecentIds()
+        self._blocked_since: float | None = None
+
+    @property
+    def partial(self) -> str:
+        """What is being written, and may still change."""
+        texts = (each.text.strip() for each in self._waiting if not each.final)
+        return " ".join(text for text in texts if text)
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `tick`, on the clock of `now`; None when nothing is held up."""
+        return None if self._blocked_since is None else self._blocked_since + LATE_S
+
+    def handle(self, event: ev.Event, now: float) -> list[Passage]:
+        """Take in an event at the time `now` (s); the passages that are due, in order."""
+        match event:
+            case ev.InputCommitted(item_id, previous):
+                self._place(item_id, previous)
+            case ev.UserTranscript():
+                self._understand(event)
+            case ev.TranscriptSegment():
+                passage = self._passage(event.item_id)
+                if passage is not None:
+                    passage.segments.append(event)
+        return self._due(now)
+
+    def tick(self, now: float) -> list[Passage]:
+        """Time passed: a passage that has held up others for too long does so no more."""
+        if self.deadline is None or now < self.deadline:
+            return []
+        return self._give([each for each in self._waiting if each.final], now)
+
+    def lost(self) -> list[Passage]:
+        """The connection is gone: what is final is given; the rest will be said again."""
+        final = [each for each in self._waiting if each.final]
+        self._waiting.clear()
+        return self._give(final, 0.0)
+
+    # ----------------------------------------------------------------- inside
+
+    def _passage(self, item_id: str) -> Passage | None:
+        """The passage with this id; None when it was given out already."""
+        if item_id in self._given:
+            return None
+        for each in self._waiting:
+            if each.item_id == item_id:
+                return each
+        self._waiting.append(Passage(item_id))
+        return self._waiting[-1]
+
+    def _place(self, item_id: str, previous: str | None) -> None:
+        passage = self._passage(item_id)
+        if passage is None:
+            return
+        passage.previous_item_id = previous
+        self._waiting = self._in_order()
+
+    def _in_order(self) -> list[Passage]:
+        """The waiting passages, each behind the one that it names as its previous."""
+        ids = {each.item_id for each in self._waiting}
+        behind: dict[str, list[Passage]] = {}
+        first: list[Passage] = []
+        for each in self._waiting:
+            previous = each.previous_item_id
+            if previous is not None and previous in ids:
+                behind.setdefault(previous, []).append(each)
+            else:
+                first.append(each)
+        first.sort(key=lambda each: (each.previous_item_id or "") not in self._given)
+        ordered: list[Passage] = []
+        ahead = first[::-1]
+        while ahead:
+            ordered.append(ahead.pop())
+            ahead += behind.pop(ordered[-1].item_id, [])[::-1]
+        # Passages that name each other in a circle stay where they came.
+        return ordered + [each for circle in behind.values() for each in circle]
+
+    def _understand(self, event: ev.UserTranscript) -> None:
+        passage = self._passage(event.item_id)
+        if passage is None or passage.final:
+            return
+        whole = event.replace or (event.final and event.error is None)
+        passage.text = event.text if whole else passage.text + event.text
+        passage.tokens = event.tokens if whole and event.tokens else passage.tokens + event.tokens
+        if event.final:
+            passage.final, passage.error = True, event.error
+            passage.languages, passage.usage = event.languages, event.usage
+
+    def _due(self, now: float) -> list[Passage]:
+        due: list[Passage] = []
+        for each in self._waiting:
+            if not each.final:
+                break
+            due.append(each)
+        return self._give(due, now)
+
+    def _give(self, due: list[Passage], now: float) -> list[Passage]:
+        for each in due:
+            self._given.add(each.item_id)
+        self._waiting = [each for each in self._waiting if each.item_id not in self._given]
+        if not any(each.final for each in self._waiting):
+            self._blocked_since = None
+        elif self._blocked_since is None or due:
+            self._blocked_since = now
+        return due
