@@ -35,6 +35,7 @@ from voicechat.core.commands import (
     UpdateSession,
 )
 from voicechat.core.effects import (
+    Ask,
     CancelTools,
     CloseMic,
     Effect,
@@ -43,6 +44,7 @@ from voicechat.core.effects import (
     EntryRemoved,
     Floor,
     FloorChanged,
+    KeepApproval,
     Level,
     Notice,
     Play,
@@ -56,6 +58,9 @@ from voicechat.core.effects import (
 )
 from voicechat.core.heard import Token, TranscriptSegment, UserTranscript
 from voicechat.core.inputs import (
+    Announce,
+    Decided,
+    Decision,
     Disconnected,
     HandsFree,
     Heard,
@@ -64,6 +69,7 @@ from voicechat.core.inputs import (
     LocalSpeech,
     LocalSpeechEnded,
     MicBlock,
+    OfferTools,
     PlaybackFinished,
     PlaybackStarted,
     PlaybackStopped,
@@ -75,10 +81,22 @@ from voicechat.core.inputs import (
 )
 from voicechat.core.items import Usage
 from voicechat.core.remote import RemoteApproval, RemoteCall, RemoteTools
+from voicechat.core.service import (
+    ProviderError,
+    RateLimit,
+    RateLimits,
+    ResumptionHandle,
+    SessionCreated,
+    SessionEnding,
+    SessionUpdated,
+    Unmapped,
+)
 
 __all__ = [
+    "Announce",
     "AnswerApproval",
     "AppendAudio",
+    "Ask",
     "AudioDelta",
     "AudioDone",
     "CancelResponse",
@@ -90,6 +108,8 @@ __all__ = [
     "CommitAudio",
     "CreateMessage",
     "CreateResponse",
+    "Decided",
+    "Decision",
     "DeleteItem",
     "Disconnected",
     "Effect",
@@ -111,11 +131,13 @@ __all__ = [
     "ItemKind",
     "ItemRetrieved",
     "ItemTruncated",
+    "KeepApproval",
     "Level",
     "LocalSpeech",
     "LocalSpeechEnded",
     "MicBlock",
     "Notice",
+    "OfferTools",
     "OutputItemAdded",
     "OutputItemDone",
     "Play",
@@ -166,36 +188,6 @@ __all__ = [
     "UsageReported",
     "UserTranscript",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionCreated:
-    """A new connection is ready for commands: an epoch begins."""
-
-    session_id: str = ""
-    expires_at: float | None = None
-    """Unix time in seconds at which the provider will end the session."""
-    resumed: bool = False
-    """The provider still knows what was said before: it need not be told again."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnding:
-    """The provider will close this connection soon; go on with a new one before that."""
-
-    seconds_left: float
-
-
-@dataclass(frozen=True, slots=True)
-class ResumptionHandle:
-    """With this handle the session can be gone on with as it is now; the newest one counts."""
-
-    handle: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionUpdated:
-    """The last `UpdateSession` took effect. Correlate by order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,42 +395,6 @@ class ToolCallsCancelled:
     """The provider no longer wants these results."""
 
     call_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """One limit of the account: requests or tokens."""
-
-    name: str
-    limit: int
-    remaining: int
-    reset_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimits:
-    """What is left of the account's limits."""
-
-    limits: tuple[RateLimit, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderError:
-    """The provider refused something. Most errors leave the session usable."""
-
-    message: str
-    code: str | None = None
-    command: str | None = None
-    """Class name of the command at fault, when the provider says which it was."""
-    fatal: bool = False
-    """True when the provider ends the session with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unmapped:
-    """A frame with no meaning in this vocabulary: kept for the event console, otherwise ignored."""
-
-    wire_type: str
 
 
 Event = (
