@@ -3,7 +3,13 @@
 import pytest
 
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
-from voicechat.providers.catalog import PROVIDERS, local_codec, realtime_url, resolve
+from voicechat.providers.catalog import (
+    PROVIDERS,
+    local_codec,
+    realtime_url,
+    resolve,
+    transcriber,
+)
 
 KEY = "sk-planted-0123456789abcdef"
 WITH_KEY = {"OPENAI_API_KEY": KEY}
@@ -197,3 +203,36 @@ def test_a_server_that_wants_the_old_wire():
 def test_a_session_that_only_writes_down():
     choice = resolve("openai/m", environ=WITH_KEY, purpose="transcription")
     assert choice.codec().endpoint().url == "wss://api.openai.com/v1/realtime?intent=transcription"
+
+
+# ------------------------------------------------------------------------------ transcription
+
+
+@pytest.mark.parametrize(
+    ("model", "environ", "name", "asked"),
+    [
+        (None, {}, "local/built-in", None),
+        (None, {"OPENAI_API_KEY": "k"}, "openai/gpt-live-transcribe", "gpt-live-transcribe"),
+        (None, {"XAI_API_KEY": "k"}, "local/built-in", None),
+        ("openai", {"OPENAI_API_KEY": "k"}, "openai/gpt-live-transcribe", "gpt-live-transcribe"),
+        ("openai/gpt-realtime-2.1", {"OPENAI_API_KEY": "k"}, "openai/gpt-live-transcribe",
+         "gpt-live-transcribe"),
+        ("openai/whisper-1", {"OPENAI_API_KEY": "k"}, "openai/whisper-1", "whisper-1"),
+        ("azure/my-whisper",
+         {"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "https://n.openai.azure.com"},
+         "azure/my-whisper", "my-whisper"),
+    ],
+)  # fmt: skip
+def test_who_writes_down_what_is_said(model, environ, name, asked):
+    choice, said = transcriber(model, environ=environ)
+    assert (choice.name, said) == (name, asked)
+    if not choice.needs_local_server:
+        url = choice.codec().endpoint().url
+        assert "intent=transcription" in url
+        assert "model=" not in url
+
+
+@pytest.mark.parametrize("model", ["xai", "google", "gateway/openai/gpt-realtime-2.1"])
+def test_a_provider_without_such_sessions_says_so_even_without_a_key(model):
+    with pytest.raises(UsageError, match="has no sessions that only write down"):
+        transcriber(model, environ={})

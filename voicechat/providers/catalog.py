@@ -30,6 +30,10 @@ Wire = Literal["ga", "beta", "voice-live"]
 WIRES: tuple[Wire, ...] = ("ga", "beta", "voice-live")
 
 
+Purpose = Literal["conversation", "transcription"]
+"""What a session is for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Everything a provider's codec is made from."""
@@ -43,7 +47,7 @@ class Wanted:
     """Where the key was found."""
     wire: str | None = None
     """One of `WIRES`; None to tell by the address."""
-    purpose: Literal["conversation", "transcription"] = "conversation"
+    purpose: Purpose = "conversation"
     environ: Mapping[str, str | Secret] = field(default_factory=dict, repr=False, hash=False)
 
 
@@ -57,6 +61,8 @@ class Provider:
     models: tuple[str, ...]
     """The models to name in lists; a remote provider takes any other one, too."""
     voices: tuple[str, ...] = ()
+    transcribers: tuple[str, ...] = ()
+    """Models that only write down what is said; a session names one, the first is usual."""
     key_variables: tuple[str, ...] = ()
     """The environment variables that may hold the key; the first that is set counts."""
     url: str | None = None
@@ -125,6 +131,10 @@ OPENAI = Provider(
     ),
     voices=(
         "marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse",
+    ),
+    transcribers=(
+        "gpt-live-transcribe", "gpt-transcribe", "gpt-realtime-whisper", "gpt-4o-transcribe",
+        "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize", "whisper-1",
     ),
     key_variables=("OPENAI_API_KEY",),
     url="wss://api.openai.com/v1/realtime",
@@ -199,7 +209,7 @@ def resolve(
     base_url: str | None = None,
     environ: Mapping[str, str | Secret],
     wire: str | None = None,
-    purpose: Literal["conversation", "transcription"] = "conversation",
+    purpose: Purpose = "conversation",
 ) -> Choice:
     """Find the model of a session.
 
@@ -240,13 +250,47 @@ def _unasked(base_url: str | None, environ: Mapping[str, str | Secret]) -> tuple
     return provider, f"Using {name} because {cause}; --model local stays offline."
 
 
+def transcriber(
+    model: str | None,
+    *,
+    base_url: str | None = None,
+    environ: Mapping[str, str | Secret],
+    wire: str | None = None,
+) -> tuple[Choice, str | None]:
+    """Whom to let write down what is said, and the model that a session has to ask for.
+
+    A name of a model that talks means its provider's usual transcriber. With no model named, the
+    first provider that transcribes and has a key is chosen, and the embedded voice otherwise.
+    Raises as `resolve` does, and `UsageError` for a provider that has no such sessions.
+    """
+    if not model:
+        keyed = (p for p in PROVIDERS.values() if p.transcribers and key_of(p, environ)[0])
+        model = OPENAI.name if base_url else next(keyed, LOCAL).name
+    provider, name = _named(model)
+    check_transcribes(provider.name, codec_of(model, base_url=base_url, environ=environ, wire=wire))
+    found = resolve(model, base_url=base_url, environ=environ, wire=wire, purpose="transcription")
+    if found.needs_local_server:
+        return found, None
+    name = provider.transcribers[0] if name in provider.models else name
+    return replace(found, name=f"{provider.name}/{name}"), name
+
+
+def check_transcribes(provider: str, codec: Codec) -> None:
+    """Raise `UsageError` when the provider has no sessions that only write down what is said."""
+    if not codec.capabilities.transcription_only:
+        raise UsageError(
+            f"{provider} has no sessions that only write down what is said.",
+            f"Name one with --model: {OPENAI.name}, {AZURE.name}/DEPLOYMENT or {LOCAL.name}.",
+        )
+
+
 def connection(
     provider: Provider,
     model: str,
     base_url: str | None,
     environ: Mapping[str, str | Secret],
     wire: str | None = None,
-    purpose: Literal["conversation", "transcription"] = "conversation",
+    purpose: Purpose = "conversation",
 ) -> Callable[[], Codec]:
     """What makes the codecs of a remote model's connections, a fresh one on each call.
 
@@ -278,6 +322,7 @@ def codec_of(
     base_url: str | None = None,
     environ: Mapping[str, str | Secret],
     wire: str | None = None,
+    purpose: Purpose = "conversation",
 ) -> Codec:
     """A codec to read and write frames with, not to dial with: it is made without a key, too.
 
@@ -285,20 +330,22 @@ def codec_of(
     """
     provider, name = _named(model)
     if provider.connect is None:
-        return OpenAICodec(realtime_url(base_url or _LOCAL_URL, name), None, EMBEDDED)
+        return OpenAICodec(realtime_url(base_url or _LOCAL_URL, name, purpose), None, EMBEDDED)
     key, variable = key_of(provider, environ)
     address = base_url or _address(provider, environ)
     if provider is AZURE and not address:
         address = "https://RESOURCE.openai.azure.com"
     key = key or Secret("missing")
-    return provider.connect(Wanted(name, address, key, variable, wire, environ=environ))()
+    return provider.connect(Wanted(name, address, key, variable, wire, purpose, environ))()
 
 
 _LOCAL_URL = "http://127.0.0.1:8765"
 
 
-def local_codec(url: str, token: Secret) -> Codec:
+def local_codec(url: str, token: Secret, purpose: Purpose = "conversation") -> Codec:
     """The codec of one connection to the embedded voice, whose address `voicechat serve` prints."""
+    if purpose == "transcription":
+        url = realtime_url(url, LOCAL.usual_model, purpose)
     return OpenAICodec(url, token, EMBEDDED)
 
 

@@ -39,7 +39,7 @@ def _unsupported(provider: str, settings: SessionSettings) -> list[str]:
 
 EMBEDDED = Dialect(
     name="local",
-    capabilities=Capabilities(pictures=(), remote_tools=False),
+    capabilities=Capabilities(pictures=(), remote_tools=False, transcription_only=True),
     session=_session,
     unsupported=_unsupported,
 )
