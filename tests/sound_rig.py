@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from voicechat.audio.messages import AudioEvent, AudioSettings, Opened
@@ -71,6 +72,13 @@ class Rig:
         """Start and wait until the streams run."""
         self.process.start()
         return self.wait(Opened)
+
+
+def child_of(rig: Rig) -> psutil.Process:
+    """The audio process itself."""
+    child = rig.process._child
+    assert child is not None
+    return psutil.Process(child.pid)
 
 
 def spans(side: NDArray[np.int16], level: int = 200, gap_ms: float = 15) -> list[tuple[int, int]]:

@@ -53,7 +53,7 @@ _ALSA = """\
 pcm.!default {{
   type asym
   playback.pcm {{ type pulse server "unix:{socket}" device "{sink}" }}
-  capture.pcm {{ type pulse server "unix:{socket}" device "{source}" }}
+  capture.pcm {{ type pulse server "unix:{hears}" device "{source}" }}
 }}
 ctl.!default {{ type pulse server "unix:{socket}" }}
 """
@@ -168,9 +168,12 @@ class VirtualCard:
                 program.wait(2)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def route(self, sink: str = "spk", source: str = "mic") -> None:
+    def route(
+        self, sink: str = "spk", source: str = "mic", microphone_of: VirtualCard | None = None
+    ) -> None:
         """What programs that start from now on find as the default device."""
-        text = _ALSA.format(socket=self._socket, sink=sink, source=source)
+        hears = (microphone_of or self)._socket
+        text = _ALSA.format(socket=self._socket, sink=sink, source=source, hears=hears)
         (self._folder / "asound.conf").write_text(text)
 
     def route_as_desktop(self) -> None:
@@ -234,22 +237,31 @@ class VirtualCard:
 
     # ----------------------------------------------------------------- faults
 
-    def suspend(self, on: bool) -> None:
+    def suspend(self, on: bool, sinks: str = "hw", sources: str = "hw.monitor") -> None:
         """Stall the card as a Bluetooth profile switch does: no error, no callback."""
-        self.pactl("suspend-sink", "hw", str(int(on)))
-        self.pactl("suspend-source", "hw.monitor", str(int(on)), check=False)
+        for kind, names in (("sink", sinks), ("source", sources)):
+            for name in names.split():
+                self.pactl(f"suspend-{kind}", name, str(int(on)), check=False)
 
-    def unplug(self, name: str) -> None:
-        """Remove the module that made the sink or source `name`."""
-        for line in self.pactl("list", "short", "modules").stdout.splitlines():
-            if f"_name={name} " in line:
-                self.pactl("unload-module", line.split("\t")[0])
+    def unplug(self, *names: str) -> None:
+        """Remove the modules that made these sinks or sources; all of them without names."""
+        for name in names or ("mic", "spk_mon", "mic_in", "spk", "hw"):
+            for line in self.pactl("list", "short", "modules").stdout.splitlines():
+                if f"_name={name} " in line:
+                    self.pactl("unload-module", line.split("\t")[0])
 
-    def plug(self, name: str) -> None:
-        """Bring `unplug`ged mic or spk back."""
-        for line in _DAEMON.format(socket=self._socket, rate=self.rate).splitlines():
-            if f"_name={name} " in line:
-                self.pactl("load-module", *line.split()[1:])
+    def plug(self, *names: str) -> None:
+        """Bring back what was `unplug`ged, at `rate`; all of it without names."""
+        for name in names or ("hw", "spk", "mic_in", "mic", "spk_mon"):
+            for line in _DAEMON.format(socket=self._socket, rate=self.rate).splitlines():
+                if f"_name={name} " in line:
+                    self.pactl("load-module", *line.split()[1:])
+
+    def kill(self) -> None:
+        """The daemon crashes; `start` brings another one."""
+        assert self._daemon is not None
+        self._daemon.kill()
+        self._daemon.wait(5)
 
     def add(self, name: str, title: str) -> None:
         """Plug in another device, a speaker `name` and a microphone `name_mic`, on its own clock.

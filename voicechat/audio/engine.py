@@ -324,7 +324,8 @@ class Engine:
         card = self._card
         if card is not None and card.microphone is not None and card.speaker is not None:
             return False
-        return now >= self._retry_at and not self._playback.sounding and not self._hears()
+        audible = card is not None and card.speaker is not None and self._playback.sounding
+        return now >= self._retry_at and not audible and not self._hears()
 
     def _hears(self) -> bool:
         """Whether an open microphone has anything above silence, which looking would interrupt."""

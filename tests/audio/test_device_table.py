@@ -1,0 +1,392 @@
+"""The table of what happens to devices; each test is a row of it, made on a private server.
+
+row              made by                             expected
+a1 unplugged     input alone, output alone, both     one line; the other side goes on; adopted again
+a2 stalled       suspended input, output, both       watchdog; one line; goes on by itself
+a3 server gone   SIGSTOP, SIGKILL                    one line; process replaced; closing never hangs
+a4 nothing       no card, no library, no microphone  one sentence with a remedy; items end
+a5 rate refused  a device that takes only 44.1 kHz   opened at its own rate, resampled: pitch true
+a6 rate changed  replugged at 16 kHz while playing   reopened; pitch true
+a7 stolen        another program has it alone        one sentence; adopted when it is free
+a8 switched      Bluetooth headset to its telephony  follows the default; pitch true
+a9 ALSA alone    no sound server is told             sound as ever, nothing to follow
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+from sound_rig import Rig, child_of, milliseconds, spans
+from virtual_audio import RATE, Recording, VirtualCard, tone
+
+from voicechat.audio.messages import (
+    Captured,
+    EndItem,
+    ItemFinished,
+    ItemStarted,
+    Opened,
+    Play,
+    Problem,
+    Progress,
+    Stop,
+    Stopped,
+    Switched,
+)
+
+pytestmark = pytest.mark.sound
+MakeRig = Callable[..., Rig]
+
+
+def whole(opened: Opened) -> bool:
+    return bool(opened.input_name and opened.output_name)
+
+
+def say(rig: Rig, name: str, seconds: float) -> None:
+    rig.send(Play(name, tone(seconds)))
+    rig.send(EndItem(name))
+
+
+def works(rig: Rig, name: str = "again") -> None:
+    """Both sides do."""
+    say(rig, name, 0.2)
+    rig.wait(ItemFinished, lambda finished: finished.item_id == name)
+    rig.wait(Captured)
+
+
+def pitch(side: NDArray[np.int16], rate: int = RATE) -> float:
+    """Hz of the loudest tone in the longest sound of a recording."""
+    begin, end = max(spans(side), key=lambda span: span[1] - span[0])
+    sound = side[begin:end].astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 1 << 19))
+    return float(np.argmax(spectrum)) * rate / (1 << 19)
+
+
+def heard_to_the_end(rig: Rig, recording: Recording) -> NDArray[np.int16]:
+    """The speaker's side until the running item ended."""
+    rig.wait(ItemFinished)
+    rig.collect(0.2)
+    return recording.stop()[:, 1]
+
+
+# ----------------------------------------------------------------------------- a1 unplugged
+
+
+@pytest.fixture
+def two_cards(card: VirtualCard) -> Iterator[tuple[VirtualCard, VirtualCard]]:
+    """A card to hear with and another to speak with."""
+    with VirtualCard() as ear:
+        card.route(microphone_of=ear)
+        yield ear, card
+
+
+def test_a1_both_unplugged_and_plugged_back(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.open()
+    card.unplug()
+    rig.wait(Problem)
+    card.plug()
+    rig.wait(Opened, whole)
+    works(rig)
+    assert len(rig.of(Problem)) == 1
+
+
+def test_a1_input_alone_unplugged_and_the_reply_goes_on(
+    two_cards: tuple[VirtualCard, VirtualCard], make_rig: MakeRig
+) -> None:
+    ear, mouth = two_cards
+    rig = make_rig(barge_in="off")
+    rig.open()
+    recording = mouth.record()
+    say(rig, "a", 2.5)
+    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    ear.unplug()
+    rig.wait(Problem)
+    opened = rig.wait(Opened)
+    assert (opened.input_name, bool(opened.output_name)) == (None, True)
+    assert "microphone" in opened.problem
+    side = heard_to_the_end(rig, recording)
+    assert milliseconds(spans(side)) == pytest.approx(2_500, abs=150)
+    ear.plug()
+    rig.wait(Opened, whole)
+    works(rig)
+    assert len(rig.of(Problem)) == 1
+
+
+def test_a1_output_alone_unplugged_and_the_person_is_heard(
+    two_cards: tuple[VirtualCard, VirtualCard], make_rig: MakeRig
+) -> None:
+    _, mouth = two_cards
+    rig = make_rig()
+    rig.open()
+    say(rig, "a", 30)
+    rig.wait(ItemStarted)
+    mouth.unplug()
+    rig.wait(Problem)
+    opened = rig.wait(Opened)
+    assert (bool(opened.input_name), opened.output_name) == (True, None)
+    assert "speaker" in opened.problem
+    rig.wait(Captured)
+    assert rig.wait(ItemFinished).item_id == "a", "nobody waits for what cannot be heard"
+    mouth.plug()
+    rig.wait(Opened, whole)
+    works(rig)
+    assert len(rig.of(Problem)) == 1
+
+
+# ------------------------------------------------------------------------------- a2 stalled
+
+
+@pytest.mark.parametrize(
+    ("sinks", "sources"), [("hw", "hw.monitor"), ("spk", ""), ("", "mic")], ids=str
+)
+def test_a2_suspended_and_the_reply_goes_on(
+    card: VirtualCard, make_rig: MakeRig, sinks: str, sources: str
+) -> None:
+    rig = make_rig(barge_in="off")
+    rig.open()
+    recording = card.record()
+    say(rig, "a", 1.5)
+    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    card.suspend(True, sinks, sources)
+    assert rig.wait(Problem).text
+    card.suspend(False, sinks, sources)
+    side = heard_to_the_end(rig, recording)
+    rig.wait(Captured)
+    assert milliseconds(spans(side)) == pytest.approx(1_500, abs=150)
+    assert len(rig.of(Problem)) == 1
+
+
+# --------------------------------------------------------------------------- a3 server gone
+
+
+def test_a3_a_hanging_server_hangs_nobody(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.open()
+    say(rig, "a", 30)
+    rig.wait(ItemStarted)
+    first = child_of(rig).pid
+    card.freeze()
+    rig.wait(Problem)
+    assert rig.wait(Stopped).heard_ms.keys() == {"a"}
+    card.thaw()
+    rig.wait(Opened, whole)
+    assert child_of(rig).pid != first
+    works(rig)
+
+
+def test_a3_closing_while_the_server_hangs_takes_no_longer_than_allowed(
+    card: VirtualCard, make_rig: MakeRig
+) -> None:
+    rig = make_rig()
+    rig.open()
+    child = child_of(rig)
+    card.freeze()
+    began = time.monotonic()
+    rig.process.close(deadline=1.5)
+    took = time.monotonic() - began
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert took < 5.0, "bounded; the exact time is for the bench"
+
+
+def test_a3_a_server_that_is_killed_and_started_again(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig(barge_in="off")
+    rig.open()
+    say(rig, "a", 3)
+    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    card.kill()
+    rig.wait(Problem)
+    card.start()
+    rig.wait(Opened, whole)
+    assert rig.wait(ItemFinished).item_id == "a"
+    works(rig)
+    assert len(rig.of(Problem)) == 1
+
+
+# ------------------------------------------------------------------------------- a4 nothing
+
+
+def test_a4_only_a_speaker_is_enough_to_be_heard(card: VirtualCard, make_rig: MakeRig) -> None:
+    card.route(source="no_such_microphone")
+    rig = make_rig()
+    opened = rig.open()
+    assert opened.input_name is None
+    assert opened.output_name
+    assert "microphone" in opened.problem
+    say(rig, "a", 0.3)
+    rig.wait(ItemStarted)
+    rig.wait(ItemFinished)
+
+
+def test_a4_only_a_microphone_hears_and_items_end(card: VirtualCard, make_rig: MakeRig) -> None:
+    card.route(sink="no_such_speaker")
+    rig = make_rig()
+    opened = rig.open()
+    assert opened.output_name is None
+    assert opened.input_name
+    rig.wait(Captured)
+    say(rig, "a", 30)
+    assert rig.wait(ItemFinished).item_id == "a"
+    rig.send(Play("b", tone(30)))
+    rig.send(Stop())
+    assert rig.wait(Stopped).heard_ms == {"b": 0.0}
+
+
+def test_a4_no_card_at_all_is_one_sentence(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "asound.conf").write_text("pcm.absent { type hw card 99 }\n")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent")
+    rig = make_rig()
+    opened = rig.open()
+    assert opened.input_name is opened.output_name is None
+    assert opened.problem.endswith(".")
+    assert opened.hint
+    rig.send(Stop())
+    rig.wait(Stopped)
+
+
+def test_a4_without_the_sound_library(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    opened = make_rig().open()
+    assert opened.input_name is opened.output_name is None
+    assert "PortAudio" in opened.problem
+    assert opened.hint
+
+
+def test_a4_a_device_name_that_nobody_has(card: VirtualCard, make_rig: MakeRig) -> None:
+    opened = make_rig(input_device="Unobtainium").open()
+    assert "Unobtainium" in opened.problem
+    assert opened.output_name
+
+
+# ------------------------------------------------------------------ a5 to a7: what refuses
+
+REFUSING = """
+import pathlib
+from voicechat.audio import devices
+
+library = devices.library
+
+def refusing():
+    sd = library()
+    for name in ("RawInputStream", "RawOutputStream"):
+        stream = getattr(sd, name)
+        if not hasattr(stream, "asked"):
+            class Refusing(stream):
+                asked = True
+                def __init__(self, *, samplerate, **rest):
+                    if {refuses}:
+                        raise sd.PortAudioError("Error opening stream: {why}", -9997)
+                    super().__init__(samplerate=samplerate, **rest)
+            setattr(sd, name, Refusing)
+    return sd
+
+devices.library = refusing
+"""
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Makes streams of the audio process refuse to open: `refuse(when, why)`."""
+
+    def prepare(when: str, why: str) -> None:
+        (tmp_path / "sitecustomize.py").write_text(REFUSING.format(refuses=when, why=why))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return prepare
+
+
+def test_a5_a_device_that_takes_only_its_own_rate_is_resampled(
+    card: VirtualCard, make_rig: MakeRig, refuse: Callable[[str, str], None]
+) -> None:
+    refuse("samplerate != 44_100", "Invalid sample rate")
+    rig = make_rig(barge_in="off", echo_cancel=False)
+    assert whole(rig.open())
+    recording = card.record()
+    card.say(np.frombuffer(tone(1.5, 700, RATE), np.int16))
+    say(rig, "a", 1.0)
+    side = heard_to_the_end(rig, recording)
+    assert milliseconds(spans(side)) == pytest.approx(1_000, abs=15)
+    assert pitch(side) == pytest.approx(440, rel=0.01)
+    rig.collect(0.8)
+    heard = np.frombuffer(b"".join(each.pcm for each in rig.of(Captured)), np.int16)
+    assert pitch(heard, 24_000) == pytest.approx(700, rel=0.01)
+
+
+def test_a7_a_device_that_another_program_has_alone(
+    card: VirtualCard, make_rig: MakeRig, refuse: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.touch()
+    refuse(f"pathlib.Path({str(taken)!r}).exists()", "Device unavailable")
+    rig = make_rig()
+    opened = rig.open()
+    assert opened.input_name is opened.output_name is None
+    assert opened.hint
+    taken.unlink()
+    rig.wait(Opened, whole)
+    works(rig)
+
+
+def test_a6_a_device_that_comes_back_at_another_rate(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig(barge_in="off")
+    rig.open()
+    say(rig, "a", 3)
+    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    card.unplug()
+    card.rate = 16_000
+    card.plug()
+    rig.wait(Opened, whole)
+    side = heard_to_the_end(rig, card.record())
+    assert pitch(side) == pytest.approx(440, rel=0.01)
+
+
+# ---------------------------------------------------------------------------- a8 switched
+
+
+def test_a8_a_headset_that_goes_over_to_telephony_is_followed(
+    card: VirtualCard, make_rig: MakeRig
+) -> None:
+    """The profile of music ends, another device takes its place, at a telephone's rate."""
+    card.route_as_desktop()
+    card.add("music", "Headset")
+    card.make_default("music", "music_mic")
+    rig = make_rig(barge_in="off")
+    assert rig.open().output_name == "Headset"
+    say(rig, "a", 3)
+    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    card.unplug("music")
+    card.rate = 16_000
+    card.add("telephony", "Headset-Telephony")
+    card.make_default("telephony", "telephony_mic")
+    rig.wait(Switched, lambda switched: switched.name == "Headset-Telephony")
+    recording = card.record("telephony.monitor")
+    side = heard_to_the_end(rig, recording)
+    assert pitch(side) == pytest.approx(440, rel=0.01)
+    rig.wait(Captured)
+    assert not rig.of(Problem)
+
+
+# --------------------------------------------------------------------------- a9 ALSA alone
+
+
+def test_a9_alsa_alone_has_sound_and_nothing_to_follow(
+    card: VirtualCard, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent")
+    rig = make_rig()
+    opened = rig.open()
+    assert (opened.input_name, opened.output_name) == ("default", "default")
+    card.make_default(sink="mic_in")
+    works(rig)
+    assert not rig.of(Switched)
