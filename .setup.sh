@@ -80,8 +80,8 @@ pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore .venv/bin/p
 # Dependency groups need pip 25.1.
 $pip install --upgrade 'pip>=25.1'
 if [ "$purpose" = test ]; then
-    $pip install --editable . --group dev
+    $pip install --editable '.[mcp]' --group dev
 else
-    $pip install --editable .
+    $pip install --editable '.[mcp]'
 fi
 printf '%s\n' "$wanted" >"$stamp"
