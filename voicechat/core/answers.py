@@ -72,6 +72,11 @@ class Answers:
         return self._slot.busy
 
     @property
+    def requested(self) -> bool:
+        """Whether a response was asked for that did not begin yet."""
+        return self._slot.state is SlotState.REQUESTED
+
+    @property
     def running(self) -> bool:
         """Whether a response is being given."""
         return self._slot.state is SlotState.RUNNING
@@ -195,6 +200,10 @@ class Answers:
         for response_id in self._replies.silence(self._now):
             self._slot.dead.add(response_id)
 
+    def bury(self, response_id: str) -> None:
+        """Nothing that still comes of this response counts."""
+        self._slot.dead.add(response_id)
+
     def refused(self, *, busy: bool) -> None:
         """The provider gives no response: another one runs (`busy`), or it cannot."""
         if busy:
@@ -231,11 +240,12 @@ class Answers:
     def connection_lost(self) -> None:
         """No response of this connection will end; what was owed is asked for on the next."""
         waits = self._owed_until is not None or self._goes_on_until is not None
-        owed = self._slot.owed or self._calls.waiting or waits
+        owed = self._slot.owed or waits
         self._slot.reset()
         self._hung = False
         self._owed_until = self._goes_on_until = None
-        self._calls.connection_lost(self._now)
+        self._calls.connection_lost()
         self._replies.connection_lost()
-        still_owed = owed and unanswered(self._outbox.transcript)
+        # What open calls come to is answered when they have; asked before, they might be repeated.
+        still_owed = owed and not self._calls.waiting and unanswered(self._outbox.transcript)
         self._slot.wanted = bool(self._slot.wanted or still_owed)

@@ -17,6 +17,9 @@ Six small parts hold the state, each with one question to answer:
 * `calls.Calls`          which tool calls still need an answer, and is the batch complete?
 * `turns.Presence`       who has the floor?
 
+Beside them stand `asides.Asides` (questions that are not part of the conversation),
+`edits.Edits` (what is put in and taken out) and `meter.Meter` (what it costs).
+
 A barge-in goes: the person is heard (by the provider, a key, a typed line) -> the response is
 declared dead, so nothing of it that still arrives is played or shown -> `StopPlayback` ->
 the sound side answers with the exact heard positions -> each item that was cut is truncated
@@ -34,8 +37,11 @@ from typing import Any, get_args
 
 from voicechat.core import events as ev
 from voicechat.core.answers import Answers
+from voicechat.core.asides import Asides
 from voicechat.core.calls import Calls
-from voicechat.core.items import Item, Role, Transcript, Usage
+from voicechat.core.edits import Edits
+from voicechat.core.items import Item, Role, ToolCall, Transcript
+from voicechat.core.meter import Meter
 from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
@@ -43,13 +49,16 @@ from voicechat.core.remotecalls import RemoteCalls
 from voicechat.core.replies import Replies
 from voicechat.core.retelling import retell
 from voicechat.core.settings import Capabilities, SessionSettings
+from voicechat.core.tidings import Tidings
 from voicechat.core.turns import Presence
 
 CONFIRM_S = 0.6
 """Seconds the provider has to confirm speech that the sound side heard."""
 
 _QUIET_CODES = frozenset({"response_cancel_not_active"})
-_QUIET_COMMANDS = frozenset({"TruncateItem", "DeleteItem", "CancelResponse", "ClearAudio"})
+_QUIET_COMMANDS = frozenset({
+    "TruncateItem", "DeleteItem", "CancelResponse", "ClearAudio", "RetrieveItem",
+})  # fmt: skip
 
 
 class Conversation:
@@ -62,15 +71,17 @@ class Conversation:
         *,
         hands_free: bool = True,
         speaker: bool = True,
+        transcript: Transcript | None = None,
     ) -> None:
-        self.usage = Usage()
+        """With a `transcript` it goes on where another conversation stopped."""
         self.floor = ev.Floor.IDLE
         self._can = capabilities or Capabilities()
-        self._outbox = Outbox()
+        self._outbox = Outbox(transcript)
         self._mic = Microphone(self._outbox, settings, hands_free=hands_free)
         self._person = Person(self._outbox)
-        self._calls = Calls(self._outbox)
+        self._calls = Calls(self._outbox, settings.tools)
         self._remote = RemoteCalls(self._outbox)
+        self._tidings = Tidings(self._outbox)
         self._replies = Replies(
             self._outbox,
             self._can,
@@ -79,6 +90,10 @@ class Conversation:
             answered=lambda response_id: self._answers.began(response_id),
         )
         self._answers = Answers(self._outbox, self._can, self._replies, self._calls)
+        self._asides = Asides(self._outbox, self._can)
+        self._edits = Edits(self._outbox, self._can, self._person, self._answers)
+        self.meter = Meter(self._outbox)
+        """What was used, and what is left."""
         self._here = Presence()
         self._known = 0
         self._confirm_until: float | None = None
@@ -109,7 +124,10 @@ class Conversation:
     @property
     def deadline(self) -> float | None:
         """When to send the next `Tick`, on the clock of `now`; None when nothing is awaited."""
-        limits = [self._confirm_until, self._replies.stop_due, *self._answers.deadlines]
+        limits = [
+            self._confirm_until, self._replies.stop_due, self._asides.due, self.meter.due,
+            *self._answers.deadlines,
+        ]  # fmt: skip
         return min((at for at in limits if at is not None), default=None)
 
     @property
@@ -121,6 +139,11 @@ class Conversation:
     def settings(self) -> SessionSettings:
         """The settings in force: without hands-free there is no turn detection."""
         return self._mic.settings
+
+    @property
+    def asking(self) -> tuple[ToolCall, ...]:
+        """The tool calls that wait for the person's decision, ours and the provider's."""
+        return self._calls.asking + self._remote.asking
 
     @property
     def hands_free(self) -> bool:
@@ -143,6 +166,9 @@ class Conversation:
         if lost:
             what = "A picture" if lost == 1 else f"{lost} pictures"
             self._outbox.do(ev.Notice(f"{what} could not be shown to the model again."))
+        self._calls.connected(resumed=event.resumed)
+        if self._tidings.retold(c.item_id for c in told if isinstance(c, ev.CreateMessage)):
+            self._answers.want()
         self._mic.connected()
 
     def _disconnected(self, event: ev.Disconnected) -> None:
@@ -150,6 +176,7 @@ class Conversation:
         self._here.user_speaking = False
         self._mic.disconnected()
         self._answers.connection_lost()
+        self._asides.connection_lost()
         self._remote.connection_lost(self._now)
         self._known = len(self.transcript.entries)
 
@@ -159,7 +186,9 @@ class Conversation:
         text = typed.text.strip()
         if not text and typed.picture is None:
             return
-        self._stop_everything()
+        # What is typed overtakes what is being said, like speech; tools go on, and cards wait.
+        self._answers.want_none()
+        self._barge_in(provider_cancels=False)
         self._here.user_speaking = False
         self._mic.drop()
         item = self._person.typed(text, typed.picture)
@@ -168,6 +197,13 @@ class Conversation:
         )
         self._answers.want()
         self._answers.turn_ended()
+
+    def _forget(self, event: ev.ForgetItem | ev.ForgetLast) -> None:
+        entries = self._edits.meant(event)
+        if entries and entries[-1] is self.transcript.entries[-1]:
+            self._stop_everything()
+            self._here.user_speaking = False
+        self._edits.forget(entries)
 
     def _stop_everything(self) -> None:
         self._answers.want_none()
@@ -223,7 +259,7 @@ class Conversation:
 
     def _user_transcript(self, event: ev.UserTranscript) -> None:
         if event.usage:
-            self._count(event.usage)
+            self.meter.wrote_down(event.usage)
         if not self._person.understood(event):
             self._answers.expect_none()
 
@@ -258,9 +294,15 @@ class Conversation:
         if self._replies.heard(heard):
             self._answers.sign_of_life()
 
+    def _response_created(self, event: ev.ResponseCreated) -> None:
+        if event.out_of_band:
+            self._asides.created(event)
+        self._answers.created(event)
+
     def _response_done(self, event: ev.ResponseDone) -> None:
         if event.usage:
-            self._count(event.usage)
+            self.meter.responded(event.usage)
+        self._asides.done(event)
         if self._answers.done(event) and self._replies.sounding:
             self._barge_in(provider_cancels=True)
 
@@ -282,18 +324,31 @@ class Conversation:
             self._answers.alive(event.response_id)
         self._remote.changed(event, self._now)
 
+    def _offer(self, offer: ev.OfferTools) -> None:
+        self._calls.offer(offer.tools, self._now)
+        if self._mic.offer(offer.tools):
+            self._outbox.send(ev.UpdateSession(self.settings))
+
+    def _decide(self, decided: ev.Decided) -> None:
+        if not self._calls.decide(decided, self._now):
+            self._remote.decided(decided)
+
     # ----------------------------------------------------------------- errors and time
 
     def _provider_error(self, event: ev.ProviderError) -> None:
         if event.fatal:
             self._outbox.do(ev.Recycle(event.message))
             return
+        if event.command == "RetrieveItem":
+            self._outbox.do(ev.ItemFetched("", None))
         if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
             return
         if event.code == "conversation_already_has_active_response":
             self._answers.refused(busy=True)
             return
         if event.command == "CreateResponse":
+            if not self._answers.requested and self._asides.refused(event.message):
+                return
             self._answers.refused(busy=False)
         self._answers.expect_none()
         self._outbox.do(ev.Notice(event.message, ev.Level.ERROR))
@@ -305,6 +360,8 @@ class Conversation:
             self._replies.stopped({}, self._now)
         if self._remote.at_work(self._now):
             self._answers.sign_of_life()
+        self._asides.tick(self._now)
+        self.meter.tick(self._now)
         if self._answers.tick():
             self._barge_in(provider_cancels=False)
 
@@ -318,12 +375,15 @@ class Conversation:
             self._answers.expect_more()
         here = self._here
         busy = here.user_speaking or self._mic.talking
-        self._answers.settle(free=self.online and not busy)
+        free = self.online and not busy
+        if free and not (self._answers.busy or self._replies.sounding) and self._tidings.tell():
+            self._answers.want()
+        self._answers.settle(free=free)
         here.talking = self._mic.talking
         here.open_mic = self.online and self._mic.hands_free
         here.sounding = self._replies.audible or (not self._replies.speaker and self._writing())
         here.owed = self._answers.owed or self._replies.sounding
-        here.tools = self._calls.waiting or self._remote.asking
+        here.tools = self._calls.waiting or bool(self._remote.asking)
         floor = here.floor()
         if floor is not self.floor:
             self.floor = floor
@@ -337,10 +397,6 @@ class Conversation:
             and last.role is Role.ASSISTANT
             and bool(last.text)
         )
-
-    def _count(self, usage: Usage) -> None:
-        self.usage += usage
-        self._outbox.do(ev.UsageChanged(self.usage))
 
 
 _OF_A_CONNECTION = frozenset(get_args(ev.Event)) - {ev.SessionCreated}
@@ -364,8 +420,13 @@ def _if_alive(step: _Step) -> _Step:
 
 
 def _if_wanted(step: _Step) -> _Step:
-    """The same for words, which may come when their response is over; silenced ones never do."""
-    return lambda c, e: step(c, e) if c._answers.counts(e.response_id) else None
+    """The same for words, which may come when their response is over; silenced ones never do.
+
+    Words of an aside are for whoever asked it.
+    """
+    return lambda c, e: (
+        step(c, e) if not c._asides.text(e) and c._answers.counts(e.response_id) else None
+    )
 
 
 _C = Conversation
@@ -377,6 +438,13 @@ _ON: dict[type[Any], _Step] = {
     ev.MicBlock: lambda c, e: c._mic.block(e),
     ev.Typed: _C._type,
     ev.Interrupt: lambda c, e: c._stop_everything(),
+    ev.Configure: lambda c, e: c._mic.configure(e.settings),
+    ev.AskAside: lambda c, e: c._asides.ask(e, c._now),
+    # what was said
+    ev.InsertMessage: lambda c, e: c._edits.insert(e),
+    **dict.fromkeys((ev.ForgetItem, ev.ForgetLast), _C._forget),
+    ev.FetchItem: lambda c, e: c._edits.fetch(e),
+    ev.ItemRetrieved: lambda c, e: c._outbox.do(ev.ItemFetched(e.item_id, e.item)),
     ev.Talk: _C._talk,
     ev.HandsFree: _C._set_hands_free,
     # the person's speech, as the provider hears it
@@ -388,9 +456,10 @@ _ON: dict[type[Any], _Step] = {
     # the person's speech, as the sound side hears it
     ev.LocalSpeech: _C._local_speech,
     # responses
-    ev.ResponseCreated: lambda c, e: c._answers.created(e),
+    ev.ResponseCreated: _C._response_created,
     ev.ResponseDone: _C._response_done,
-    ev.UsageReported: lambda c, e: c._count(e.usage),
+    ev.UsageReported: lambda c, e: c.meter.other(e.usage),
+    ev.RateLimits: lambda c, e: c.meter.limited(e, c._now),
     ev.OutputItemAdded: _if_alive(_C._item_added),
     ev.OutputItemDone: _nothing,
     ev.AudioDelta: _if_alive(_reply(Replies.audio)),
@@ -408,6 +477,9 @@ _ON: dict[type[Any], _Step] = {
     ev.ToolCallReady: _C._call_ready,
     ev.ToolCallsCancelled: lambda c, e: c._calls.cancelled(e, c._now),
     ev.ToolFinished: lambda c, e: c._calls.finished(e, c._now),
+    ev.OfferTools: _C._offer,
+    ev.Decided: _C._decide,
+    ev.Announce: lambda c, e: c._tidings.come(e),
     ev.RemoteTools: lambda c, e: c._remote.listed(e),
     ev.RemoteCall: _C._remote_call,
     ev.RemoteApproval: lambda c, e: c._remote.asked(e),
@@ -416,8 +488,8 @@ _ON: dict[type[Any], _Step] = {
     ev.Tick: _C._tick,
     # of no consequence here
     **dict.fromkeys((ev.SessionUpdated, ev.SessionEnding, ev.ResumptionHandle), _nothing),
-    **dict.fromkeys((ev.ItemAdded, ev.ItemDeleted, ev.ItemTruncated, ev.ItemRetrieved), _nothing),
+    **dict.fromkeys((ev.ItemAdded, ev.ItemDeleted, ev.ItemTruncated), _nothing),
     ev.TranscriptSegment: _nothing,
-    **dict.fromkeys((ev.InputCleared, ev.LocalSpeechEnded, ev.RateLimits, ev.Unmapped), _nothing),
+    **dict.fromkeys((ev.InputCleared, ev.LocalSpeechEnded, ev.Unmapped), _nothing),
 }
 """What each happening sets off: the whole conversation at a glance."""

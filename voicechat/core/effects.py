@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicechat.core.commands import Command
 from voicechat.core.items import Usage
+from voicechat.core.service import RateLimit
 
 
 class Floor(StrEnum):
@@ -66,8 +68,22 @@ class CloseMic:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """A call waits for the person: show it whole; their word comes back as `Decided`."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepApproval:
+    """The person always allows exactly the tool that has this name now: write that down."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunTool:
-    """Run the call, if its permission allows; answer with `ToolFinished`."""
+    """Run the call, which is allowed; answer with `ToolFinished`."""
 
     call_id: str
     name: str
@@ -111,9 +127,38 @@ class TurnMeasured:
 
 @dataclass(frozen=True, slots=True)
 class UsageChanged:
-    """Tokens used by the session so far."""
+    """Tokens or seconds were used."""
 
     usage: Usage
+    """By the conversation so far."""
+    added: Usage = field(default_factory=Usage)
+    """The newest part of it."""
+    what: str = "response"
+    """What used that part: response, transcription or other."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """What is left of the account's limits; empty when they are whole again."""
+
+    limits: tuple[RateLimit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AsideAnswered:
+    """The answer to the aside with this key, or why there is none."""
+
+    key: str
+    text: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFetched:
+    """An item as the provider has it, in its own shape; None where it cannot be had."""
+
+    item_id: str
+    item: Mapping[str, object] | None
 
 
 class Level(StrEnum):
@@ -140,6 +185,11 @@ class Recycle:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class StartAfresh:
+    """Open a new connection that knows nothing of this one; the conversation is told there."""
+
+
 Effect = (
     Send
     | Play
@@ -147,6 +197,8 @@ Effect = (
     | StopPlayback
     | ResumePlayback
     | CloseMic
+    | Ask
+    | KeepApproval
     | RunTool
     | CancelTools
     | EntryChanged
@@ -154,6 +206,10 @@ Effect = (
     | FloorChanged
     | TurnMeasured
     | UsageChanged
+    | LimitsChanged
+    | AsideAnswered
+    | ItemFetched
     | Notice
     | Recycle
+    | StartAfresh
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from voicechat.core.pictures import Picture
+from voicechat.core.settings import SessionSettings, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,51 @@ class Typed:
 
     text: str
     picture: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """The person wants other settings; those that the running session keeps hold for the next."""
+
+    settings: SessionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class AskAside:
+    """Ask the model something beside the conversation; `AsideAnswered` with this key follows."""
+
+    key: str
+    instructions: str
+
+
+@dataclass(frozen=True, slots=True)
+class InsertMessage:
+    """Put a message into the conversation; no answer is asked for. `role` as in `items.Role`."""
+
+    item_id: str
+    role: str
+    text: str
+    after: str | None = None
+    """The item it comes behind; None for the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetItem:
+    """Take an item or a tool call out of the conversation, at the provider too."""
+
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetLast:
+    """Take the last exchange out: the person's last turn and all that followed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchItem:
+    """Look an item up at the provider; `ItemFetched` follows where an answer comes."""
+
+    item_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +147,50 @@ class SpeakerChanged:
     present: bool
 
 
+class Decision(StrEnum):
+    """What a person can say to a call that asks."""
+
+    ONCE = "once"
+    """Run this call."""
+    SESSION = "session"
+    """Run it, and every call of this tool until the conversation ends."""
+    ALWAYS = "always"
+    """Run it, and every call of exactly this tool from now on."""
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The person decided on a call that asks, having seen these arguments of it.
+
+    Only a key, a click or a typed command may become this: never speech, nor anything printed.
+    """
+
+    call_id: str
+    arguments: str
+    """`ToolCall.arguments` as they were shown; a decision on others changes nothing."""
+    decision: Decision
+    words: str = ""
+    """For the model, with a denial."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferTools:
+    """These are the tools from now on, each with who decides on it."""
+
+    tools: tuple[ToolSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Something happened that the person is to hear of, e.g. a timer rang: tell the model.
+
+    The model is told between two turns, never in the middle of anybody's speech.
+    """
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
     """A tool ended. `output` is text for the model, a result or an error."""
@@ -118,6 +209,12 @@ Input = (
     Disconnected
     | MicBlock
     | Typed
+    | Configure
+    | AskAside
+    | InsertMessage
+    | ForgetItem
+    | ForgetLast
+    | FetchItem
     | Interrupt
     | Talk
     | HandsFree
@@ -128,6 +225,9 @@ Input = (
     | PlaybackFinished
     | PlaybackStopped
     | SpeakerChanged
+    | Decided
+    | OfferTools
+    | Announce
     | ToolFinished
     | Tick
 )

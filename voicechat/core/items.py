@@ -111,6 +111,10 @@ class ToolCall:
     elapsed_ms: float | None = None
     server: str = ""
     """The MCP server with which the provider runs it by itself; empty when it runs here."""
+    source: str = ""
+    """Where the tool comes from that runs here."""
+    asks_always: bool = False
+    """The person's answer counts for this call only, whatever they choose."""
 
 
 Entry = Item | ToolCall

@@ -7,11 +7,12 @@ said while the key is down is sent, and letting go ends the turn.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 from voicechat.core import events as ev
 from voicechat.core.outbox import Outbox
-from voicechat.core.settings import SessionSettings, TurnDetection
+from voicechat.core.settings import Permission, SessionSettings, ToolSpec, TurnDetection
 
 MIN_TALK_MS = 150.0
 """Push-to-talk shorter than this is a slip; providers refuse commits under 100 ms."""
@@ -31,7 +32,7 @@ class Microphone:
         self.sent_ms = 0.0
         """Sound sent on this connection (with push-to-talk: in this turn)."""
         self._outbox = outbox
-        self._settings = settings
+        self._settings = with_tools(settings, settings.tools)
         self._keeps = False
         self._missed: deque[bytes] = deque()
         self._missed_ms = 0.0
@@ -45,6 +46,11 @@ class Microphone:
     def detection(self) -> TurnDetection:
         """The turn detection in force."""
         return self._settings.turn_detection if self.hands_free else None
+
+    def offer(self, tools: Iterable[ToolSpec]) -> bool:
+        """The tools to ask for from now on; False when that changes nothing."""
+        before, self._settings = self._settings, with_tools(self._settings, tools)
+        return self._settings != before
 
     def connected(self) -> None:
         """A new connection: it has heard nothing yet, but is told what was said meanwhile."""
@@ -100,6 +106,11 @@ class Microphone:
             self._outbox.send(ev.ClearAudio())
             self._outbox.do(ev.CloseMic(closed=True))
 
+    def configure(self, settings: SessionSettings) -> None:
+        """Ask for other settings; the formats of sound stay as they are."""
+        self._settings = settings
+        self._outbox.send(ev.UpdateSession(self.settings))
+
     def set_hands_free(self, on: bool) -> None:
         """Choose who ends the person's turns."""
         self.talking = False
@@ -107,3 +118,9 @@ class Microphone:
         self._outbox.send(ev.UpdateSession(self.settings))
         self._outbox.send(ev.ClearAudio())
         self._outbox.do(ev.CloseMic(closed=not on))
+
+
+def with_tools(settings: SessionSettings, tools: Iterable[ToolSpec]) -> SessionSettings:
+    """The settings with those of the tools that may be used at all."""
+    offered = (tool for tool in tools if tool.permission is not Permission.NEVER)
+    return replace(settings, tools=tuple(offered))

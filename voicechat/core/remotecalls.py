@@ -10,6 +10,7 @@ from __future__ import annotations
 from voicechat.core import events as ev
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.outbox import Outbox
+from voicechat.core.text import clean_json
 
 LONGEST_S = 60.0
 """Seconds that a call may run before the response that waits for it counts as hanging."""
@@ -27,16 +28,17 @@ class RemoteCalls:
         self._outbox = outbox
         self._asking: dict[str, ToolCall] = {}
         self._running: dict[str, ToolCall] = {}
+        self._allowed: set[tuple[str, str]] = set()
 
     @property
-    def asking(self) -> bool:
-        """Whether a call waits for the person's leave."""
-        return bool(self._asking)
+    def asking(self) -> tuple[ToolCall, ...]:
+        """The calls that wait for the person's leave, in the order in which they came."""
+        return tuple(self._asking.values())
 
     def at_work(self, now: float) -> bool:
         """Whether a call may still come further at the time `now` (s), and no answer without it."""
         since = [call.started_at or 0.0 for call in self._running.values()]
-        return self.asking or any(now < start + LONGEST_S for start in since)
+        return bool(self._asking) or any(now < start + LONGEST_S for start in since)
 
     def listed(self, event: ev.RemoteTools) -> None:
         """A server's tools were fetched, or could not be."""
@@ -50,9 +52,32 @@ class RemoteCalls:
         """The provider wants leave for a call; asked again, nothing changes."""
         if self._outbox.transcript.get(event.item_id) is None:
             call = self._call(event.item_id, event.response_id, event.server, event.name)
-            call.arguments, call.state = event.arguments, ToolState.ASKING
+            call.arguments, call.state = clean_json(event.arguments), ToolState.ASKING
             self._asking[call.call_id] = call
+            if (call.server, call.name) in self._allowed:
+                self.decide(call.call_id, True)
+                return
             self._outbox.changed(call)
+            self._outbox.do(ev.Ask(call.call_id))
+
+    def decided(self, decided: ev.Decided) -> None:
+        """The person's word, if it is on a call that asks, with just these arguments.
+
+        Nothing about the tool is known that an approval could be kept for beyond this session.
+        """
+        call = self._asking.get(decided.call_id)
+        if call is None or call.arguments != decided.arguments:
+            return
+        if decided.decision is ev.Decision.DENY:
+            self.decide(call.call_id, False, decided.words or NOT_ANSWERED)
+            return
+        self.decide(call.call_id, True)
+        if decided.decision is not ev.Decision.ONCE:
+            key = (call.server, call.name)
+            self._allowed.add(key)
+            for other in self.asking:
+                if (other.server, other.name) == key:
+                    self.decide(other.call_id, True)
 
     def decide(self, call_id: str, approve: bool, reason: str = NOT_ANSWERED) -> bool:
         """The person's word on a call that asks. False when no such call asks."""
@@ -123,6 +148,6 @@ class RemoteCalls:
             self._outbox.changed(call)
 
     def _call(self, item_id: str, response_id: str, server: str, name: str) -> ToolCall:
-        call = ToolCall(item_id, item_id, response_id, name, server=server)
+        call = ToolCall(item_id, item_id, response_id, name, server=server, source=server)
         self._outbox.transcript.add(call)
         return call

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voicechat.core import events as ev
-from voicechat.core.items import Item, Role, ToolCall, Transcript
+from voicechat.core.items import Item, Role, ToolCall, ToolState, Transcript
 from voicechat.core.settings import Capabilities
 
 UNKNOWN_OUTCOME = '{"error": "The connection was lost; whether this was done is not known."}'
@@ -29,9 +29,7 @@ def retell(
     lost = 0
     for entry in transcript.entries[start:]:
         if isinstance(entry, ToolCall):
-            if entry.state.final and entry.arguments:
-                told.append(ev.RetellCall(entry.call_id, entry.name, entry.arguments))
-                told.append(ev.RetellResult(entry.call_id, entry.output or UNKNOWN_OUTCOME))
+            told += _called(entry)
         elif entry.picture is not None:
             message = _shown(entry, can)
             lost += message.picture is None
@@ -39,6 +37,16 @@ def retell(
         elif entry.shown.strip() and not entry.hidden:
             told.append(ev.CreateMessage(entry.item_id, entry.role.value, entry.shown))
     return told, lost
+
+
+def _called(call: ToolCall) -> list[ev.Command]:
+    """A call, and what it came to; of one that still runs or waits, that follows later."""
+    if call.state is ToolState.STREAMING or not call.arguments:
+        return []
+    told: list[ev.Command] = [ev.RetellCall(call.call_id, call.name, call.arguments)]
+    if call.state.final:
+        told.append(ev.RetellResult(call.call_id, call.output or UNKNOWN_OUTCOME))
+    return told
 
 
 def _shown(item: Item, can: Capabilities) -> ev.CreateMessage:
