@@ -103,7 +103,7 @@ def test_a1_input_alone_unplugged_and_the_reply_goes_on(
     rig = make_rig(barge_in="off")
     rig.open()
     recording = mouth.record()
-    say(rig, "a", 2.5)
+    say(rig, "a", 1.5)
     rig.wait(Progress, lambda progress: progress.heard_ms > 200)
     ear.unplug()
     rig.wait(Problem)
@@ -111,7 +111,7 @@ def test_a1_input_alone_unplugged_and_the_reply_goes_on(
     assert (opened.input_name, bool(opened.output_name)) == (None, True)
     assert "microphone" in opened.problem
     side = heard_to_the_end(rig, recording)
-    assert milliseconds(spans(side)) == pytest.approx(2_500, abs=150)
+    assert milliseconds(spans(side)) == pytest.approx(1_500, abs=150)
     ear.plug()
     rig.wait(Opened, whole)
     works(rig)
@@ -197,7 +197,7 @@ def test_a3_closing_while_the_server_hangs_takes_no_longer_than_allowed(
 def test_a3_a_server_that_is_killed_and_started_again(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(barge_in="off")
     rig.open()
-    say(rig, "a", 3)
+    say(rig, "a", 1.5)
     rig.wait(Progress, lambda progress: progress.heard_ms > 200)
     card.kill()
     rig.wait(Problem)
@@ -341,7 +341,7 @@ def test_a7_a_device_that_another_program_has_alone(
 def test_a6_a_device_that_comes_back_at_another_rate(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(barge_in="off")
     rig.open()
-    say(rig, "a", 3)
+    say(rig, "a", 1.5)
     rig.wait(Progress, lambda progress: progress.heard_ms > 200)
     card.unplug()
     card.rate = 16_000
@@ -363,7 +363,7 @@ def test_a8_a_headset_that_goes_over_to_telephony_is_followed(
     card.make_default("music", "music_mic")
     rig = make_rig(barge_in="off")
     assert rig.open().output_name == "Headset"
-    say(rig, "a", 3)
+    say(rig, "a", 1.5)
     rig.wait(Progress, lambda progress: progress.heard_ms > 200)
     card.unplug("music")
     card.rate = 16_000

@@ -181,7 +181,7 @@ def test_where_streams_stay_they_are_opened_anew_on_the_new_default(
     card.add("kitchen", "Kitchen")
     rig = make_rig(barge_in="off")
     rig.open()
-    rig.send(Play("a", tone(2)))
+    rig.send(Play("a", tone(1.5)))
     rig.send(EndItem("a"))
     rig.wait(ItemStarted)
     recording = card.record("kitchen.monitor")
@@ -192,5 +192,5 @@ def test_where_streams_stay_they_are_opened_anew_on_the_new_default(
     rig.wait(ItemFinished)
     rig.collect(0.2)
     side = recording.stop()[:, 0]
-    assert milliseconds(spans(side)) > 500
+    assert milliseconds(spans(side)) > 300
     assert np.abs(side).max() > 5_000
