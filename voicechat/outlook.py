@@ -45,4 +45,4 @@ class Outlook:
     @property
     def usage(self) -> Usage:
         """Tokens used so far."""
-        return self._conversation.usage
+        return self._conversation.meter.total

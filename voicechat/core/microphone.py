@@ -107,8 +107,13 @@ class Microphone:
             self._outbox.do(ev.CloseMic(closed=True))
 
     def configure(self, settings: SessionSettings) -> None:
-        """Ask for other settings; the formats of sound stay as they are."""
-        self._settings = settings
+        """Ask for other settings; the formats of sound and the tools stay as they are."""
+        self._settings = replace(
+            settings,
+            tools=self._settings.tools,
+            input_format=self._settings.input_format,
+            output_format=self._settings.output_format,
+        )
         self._outbox.send(ev.UpdateSession(self.settings))
 
     def set_hands_free(self, on: bool) -> None:

@@ -9,8 +9,8 @@ from voicechat.core.items import Entry, Item, Transcript, entry_id
 class Outbox:
     """Collects the effects of one happening. Commands to a provider that is gone are not kept."""
 
-    def __init__(self) -> None:
-        self.transcript = Transcript()
+    def __init__(self, transcript: Transcript | None = None) -> None:
+        self.transcript = transcript if transcript is not None else Transcript()
         self.online = False
         self._effects: list[ev.Effect] = []
 

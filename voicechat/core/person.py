@@ -26,7 +26,8 @@ class Person:
 
     def typed(self, text: str, picture: Picture | None = None) -> Item:
         """The person typed this, and showed that."""
-        self._typed += 1
+        while self._outbox.transcript.get(f"typed_{self._typed}") or not self._typed:
+            self._typed += 1
         item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED, picture=picture)
         if picture is not None:
             self._shown.append(item)
@@ -49,6 +50,10 @@ class Person:
     def not_a_turn(self, event: ev.IdleTimeout) -> None:
         """This item is the provider's own nudge: it never shows."""
         self._nudges.add(event.item_id)
+
+    def forget(self, item_id: str) -> None:
+        """Nothing more of this item is to show."""
+        self._nudges.add(item_id)
 
     def understood(self, event: ev.UserTranscript) -> bool:
         """Words of the person arrived. False when it turned out that they said nothing."""
