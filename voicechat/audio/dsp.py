@@ -50,6 +50,8 @@ def rising(frames: int) -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
 
 
+_Wave = NDArray[np.float32]
+
 _CROSSINGS: Final = 24
 """Zero crossings on each side of the filter; so many samples of the lower rate are held back."""
 _CUTOFF: Final = 0.92
@@ -68,6 +70,18 @@ def _phases(up: int, down: int) -> NDArray[np.float32]:
     )
     rows: NDArray[np.float32] = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
     return rows
+
+
+@cache
+def _period(up: int, down: int) -> NDArray[np.float32]:
+    """The filter for a whole period, `down` samples that give `up`: (samples, up)."""
+    phases = _phases(up, down)
+    taps = phases.shape[1]
+    whole = np.zeros((taps + (up - 1) * down // up, up), np.float32)
+    for place in range(up):
+        first = place * down // up
+        whole[first : first + taps, place] = phases[place * down % up]
+    return whole
 
 
 class Resampler:
@@ -102,21 +116,40 @@ class Resampler:
         sound = np.concatenate((self._rest, samples))
         windows = len(sound) - phases.shape[1] + 1
         count = max(0, -((self._next - windows * self._up) // self._down))
-        places = self._next + self._down * np.arange(count)
-        if count:
-            slices = np.lib.stride_tricks.sliding_window_view(sound, phases.shape[1])
-            made = np.einsum(
-                "ij,ij->i", slices[places // self._up].astype(np.float32), phases[places % self._up]
-            )
+        if self._next or count % self._up:
+            made = self._singly(sound, phases, count)
         else:
-            made = np.empty(0, np.float32)
+            made = self._by_periods(sound, count)
         self._owed -= count * self._down
         self._next += count * self._down
         done = min(len(sound), self._next // self._up)
         self._next -= done * self._up
         self._rest = sound[done:]
-        whole: Samples = np.rint(made).clip(-32768, 32767).astype(np.int16)
+        np.rint(made, out=made)
+        np.minimum(made, 32767.0, out=made)
+        np.maximum(made, -32768.0, out=made)
+        whole: Samples = made.astype(np.int16)
         return whole
+
+    def _singly(self, sound: Samples, phases: NDArray[np.float32], count: int) -> _Wave:
+        """So many samples, each with the row of its own place."""
+        if not count:
+            return np.empty(0, np.float32)
+        places = self._next + self._down * np.arange(count)
+        slices = np.lib.stride_tricks.sliding_window_view(sound, phases.shape[1])
+        made: _Wave = np.einsum(
+            "ij,ij->i", slices[places // self._up].astype(np.float32), phases[places % self._up]
+        )
+        return made
+
+    def _by_periods(self, sound: Samples, count: int) -> _Wave:
+        """The same for whole periods, several times as fast: one product for all."""
+        period = _period(self._up, self._down)
+        wide = sound.astype(np.float32)
+        shape = count // self._up, len(period)
+        slices: _Wave = np.ndarray(shape, np.float32, wide, 0, (4 * self._down, 4))
+        made: _Wave = slices @ period
+        return made.reshape(-1)
 
     def finish(self) -> Samples:
         """The rest of the sound; the next `convert` begins a new one."""
