@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from voicechat.server.engines import intents, sums
+from voicechat.everyday import arithmetic
+from voicechat.server.engines import intents
 from voicechat.server.engines.measures import Measure
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -22,7 +23,7 @@ def values_of(meaning):
         elif isinstance(value, tuple):
             plain[name] = value[0]
         elif name == "sum":
-            plain["value"] = float(sums.evaluate(value))
+            plain["value"] = float(arithmetic.evaluate(value))
         else:
             plain[name] = value
     return plain

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
+from voicechat.everyday.notebook import Notebook
 from voicechat.server.engines.interfaces import Call, Message, Request, Say, ToolOffer
 from voicechat.server.engines.mind import BuiltInMind
-from voicechat.server.engines.notebook import Notebook
 
 
 class Clock:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voicechat.everyday import arithmetic, units, wording
 from voicechat.server.engines import measures, numerals, spoken, sums
 from voicechat.server.engines.words import read
 
@@ -96,7 +97,7 @@ def test_an_ordinal_is_read_back(value):
     ],
 )
 def test_numbers_to_be_heard(value, text):
-    assert numerals.readable(value) == text
+    assert wording.readable(value) == text
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def test_days(words, day):
     ],
 )
 def test_lengths_to_be_heard(seconds, text):
-    assert spoken.lasting(seconds) == text
+    assert wording.lasting(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -256,10 +257,10 @@ def test_sums(text, value):
     expression = sums.expression(read(text).plain)
     assert expression is not None
     if value is None:
-        with pytest.raises(sums.TooHard):
-            sums.evaluate(expression)
+        with pytest.raises(arithmetic.TooHard):
+            arithmetic.evaluate(expression)
     else:
-        assert sums.evaluate(expression) == value
+        assert arithmetic.evaluate(expression) == value
 
 
 @pytest.mark.parametrize(
@@ -298,8 +299,8 @@ def test_no_sums(text):
 def test_whatever_reads_as_a_sum_has_a_value_or_a_reason(words):
     expression = sums.expression(words)
     if expression is not None:
-        with contextlib.suppress(sums.TooHard):
-            assert sums.shown(sums.evaluate(expression))[0]
+        with contextlib.suppress(arithmetic.TooHard):
+            assert arithmetic.shown(arithmetic.evaluate(expression))[0]
 
 
 @pytest.mark.parametrize(
@@ -324,5 +325,5 @@ def test_units(text, target, value):
 
 
 def test_every_unit_is_known_to_pint():
-    for name in set(measures._TABLE.values()):
+    for name in set(units.FORMS.values()):
         assert measures.convert(measures.Measure(((Fraction(2), name),)), name) == pytest.approx(2)

@@ -14,16 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 
-import platformdirs
-
 from voicechat.errors import VoicechatError
+from voicechat.everyday.notebook import Notebook, notebook_folder
+from voicechat.everyday.timers import Later, Timers
 from voicechat.server.engines import clauses, directions, intents, measures, offers, results
 from voicechat.server.engines.intents import Meaning
 from voicechat.server.engines.interfaces import Call, Message, Mind, Request, Say, Thought
-from voicechat.server.engines.notebook import Notebook
 from voicechat.server.engines.skills import BLOCKING, SKILLS, Ask
 from voicechat.server.engines.skills.talk import HOW_TO_CONNECT
-from voicechat.server.engines.timers import Later, Timers
 
 _BLOCKING_S = 10.0
 _UNITS_AFTER_S = 3.0
@@ -49,7 +47,7 @@ class BuiltInMind:
         later: Later | None = None,
     ) -> None:
         self.on_nudge: Callable[[str], None] = lambda _words: None
-        path = (folder or platformdirs.user_data_path("voicechat")) / "notebook.json"
+        path = (folder or notebook_folder()) / "notebook.json"
         self._notebook = Notebook(path)
         self._now = now or (lambda: datetime.now().astimezone())
         self._random = random or Random()

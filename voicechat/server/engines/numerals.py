@@ -235,25 +235,3 @@ def ranked(value: int) -> str:
     if value > 20 and value % 10:
         return f"{spelled(value - value % 10)} {_ordinal_word(value % 10)}"
     return _ordinal_word(value)
-
-
-def readable(value: Fraction | float | int) -> str:
-    """A number for the ear and the eye: few decimals, separators from 10,000 up.
-
-    Whole numbers are given in full; others rounded to at most ten significant digits,
-    four decimals unless the number is small.
-    """
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        value = int(value)
-    if isinstance(value, Fraction) and value.denominator == 1:
-        value = int(value)
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    plain = float(value)
-    if plain and (abs(plain) >= 1e15 or abs(plain) < 1e-4):
-        mantissa, _, exponent = f"{plain:.4e}".partition("e")
-        return f"{mantissa.rstrip('0').rstrip('.')} times 10 to the {int(exponent)}"
-    text = f"{plain:,.4f}" if abs(plain) >= 10_000 else f"{plain:.4f}"
-    if abs(plain) < 0.1:
-        text = f"{plain:.6f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -6,8 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from voicechat.server.engines.numerals import readable
-from voicechat.server.engines.skills.ask import joined, sentence
+from voicechat.everyday.wording import joined, readable, sentence
 
 _LONGEST = 600
 _TOLD = ("spoken", "answer", "text", "message", "summary", "result", "output", "content", "value")

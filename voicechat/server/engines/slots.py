@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
+from voicechat.everyday import units
 from voicechat.server.engines import measures, numerals, places, spoken, sums
 from voicechat.server.engines.grammar import Slot
 from voicechat.server.engines.numerals import spelled
@@ -133,7 +134,7 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
     def some(name: str) -> Callable[[Random], str]:
         return lambda random: random.choice(vocabulary[name])
 
-    units = _Units()
+    written = _Units()
     own = [fact for fact in vocabulary["facts"] if fact.startswith(("my ", "i "))]
     label = _without(vocabulary["not_labels"])
     person = _without(vocabulary["not_labels"] + vocabulary["not_names"])
@@ -144,8 +145,8 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         "duration": _checked(spoken.duration, _write_duration, 9, _may_begin_duration),
         "clock": _checked(spoken.clock, _write_clock, 8, _may_begin_clock),
         "day": _checked(_day, _write_day, 5, spoken.may_begin_day),
-        "unit": _checked(measures.unit, units.unit, 3),
-        "measure": _checked(measures.measure, units.measure, 9, numerals.may_start),
+        "unit": _checked(units.unit, written.unit, 3),
+        "measure": _checked(measures.measure, written.measure, 9, numerals.may_start),
         "place": _checked(places.zone, lambda random: random.choice(places.NAMES), 3),
         "known_list": _checked(_list_name, lambda random: random.choice(list(_LISTS)), 2),
         "new_list": _free(some("list_names"), 2, label, cost=3),
@@ -239,7 +240,7 @@ class _Units:
 
     def unit(self, random: Random) -> str:
         """A unit, of the same kind as the one written before it."""
-        return measures.spoken(random.choice(self._next(random))).lower()
+        return units.spoken(random.choice(self._next(random))).lower()
 
     def measure(self, random: Random) -> str:
         """An amount of a unit, of the same kind as the one written before it."""
@@ -248,7 +249,7 @@ class _Units:
         unit = random.choice(family)
         article = "an" if unit in ("inch", "ounce", "hour") else "a"
         amount = article if count == 1 and random.random() < 0.6 else spelled(count)
-        return f"{amount} {measures.spoken(unit, count)}".lower()
+        return f"{amount} {units.spoken(unit, count)}".lower()
 
     def _next(self, random: Random) -> tuple[str, ...]:
         if not self._open:

@@ -250,15 +250,3 @@ def _distance(words: list[str], today: date) -> date | None:
     seconds = duration(words)
     whole_days = seconds is not None and seconds % 86400 == 0
     return today + timedelta(days=sign * seconds // 86400) if whole_days and seconds else None
-
-
-def lasting(seconds: float) -> str:
-    """A length of time in words for the ear: "1 hour and 5 minutes"."""
-    left = max(0, round(seconds))
-    pieces = []
-    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        count, left = divmod(left, size)
-        if count:
-            pieces.append(f"{count} {name}{'' if count == 1 else 's'}")
-    pieces = pieces[:3] or ["0 seconds"]
-    return pieces[0] if len(pieces) == 1 else ", ".join(pieces[:-1]) + " and " + pieces[-1]

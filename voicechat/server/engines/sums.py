@@ -1,21 +1,16 @@
-"""Arithmetic: spoken or typed words to an expression, and expressions to their value."""
+"""Arithmetic: spoken or typed words to an expression."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
 
-from voicechat.errors import VoicechatError
-from voicechat.server.engines.numerals import may_start, number, ordinal, readable, spelled
+from voicechat.server.engines.numerals import may_start, number, ordinal, spelled
 
 Words = Sequence[str]
-Value = int | float | Fraction
 
 _LONGEST = 60
-_BITS = 2048
-"""No whole number of a calculation may grow beyond this."""
 
 _INFIX = {
     "plus": "+", "+": "+", "add": "+", "added to": "+",
@@ -238,97 +233,6 @@ def _infix(words: Words) -> str | None:
     if tokens is None or not all(writer.take(token) for token in tokens):
         return None
     return writer.done()
-
-
-class TooHard(VoicechatError):
-    """The calculation has no answer, or one too large to say."""
-
-
-def _divide(a: Value, b: Value) -> Value:
-    if b == 0:
-        raise TooHard("You can't divide by zero.")
-    exact = not isinstance(a, float) and not isinstance(b, float)
-    return Fraction(a) / Fraction(b) if exact else a / b
-
-
-def _power(a: Value, b: Value) -> Value:
-    size = abs(float(b)) * abs(math.log2(abs(float(a)))) if a not in (0, 1, -1) else 0.0
-    if size > _BITS:
-        raise TooHard("That number is too large for me.")
-    if a == 0 and b < 0:
-        raise TooHard("You can't divide by zero.")
-    if a < 0 and Fraction(b).denominator != 1:
-        raise TooHard("That has no real answer.")
-    return Fraction(a) ** int(b) if Fraction(b).denominator == 1 else float(a) ** float(b)
-
-
-def _multiply(a: Value, b: Value) -> Value:
-    if max(_bits(a), _bits(b)) > _BITS:
-        raise TooHard("That number is too large for me.")
-    return a * b
-
-
-def _bits(value: Value) -> int:
-    return 0 if isinstance(value, float) else Fraction(value).numerator.bit_length()
-
-
-def _root(value: Value) -> Value:
-    if value < 0:
-        raise TooHard("A negative number has no real square root.")
-    exact = math.isqrt(int(value)) if value == int(value) else None
-    return exact if exact is not None and exact * exact == value else math.sqrt(value)
-
-
-def _cube_root(value: Value) -> Value:
-    near = round(math.cbrt(value))
-    return near if near**3 == value else math.cbrt(value)
-
-
-def _factorial(value: Value) -> int:
-    if value != int(value) or not 0 <= value <= 170:
-        raise TooHard("I only know factorials of whole numbers up to 170.")
-    return math.factorial(int(value))
-
-
-_FUNCTIONS: dict[str, Callable[[Value], Value]] = {
-    "sqrt": _root,
-    "cbrt": _cube_root,
-    "abs": lambda value: value if value >= 0 else -value,
-    "fact": _factorial,
-    "twice": lambda value: value * 2,
-    "thrice": lambda value: value * 3,
-    "halve": lambda value: _divide(value, 2),
-}
-
-
-def evaluate(text: str) -> Value:
-    """The value of an expression that `expression` gave, exact where it can be.
-
-    Raises `TooHard` with a sentence for the person when there is none.
-    """
-    import ast
-
-    import simpleeval
-
-    calculator = simpleeval.SimpleEval(functions=_FUNCTIONS)
-    calculator.operators |= {ast.Div: _divide, ast.Pow: _power, ast.Mult: _multiply}
-    try:
-        value: Value = calculator.eval(text)
-        return value
-    except ZeroDivisionError:
-        raise TooHard("You can't divide by zero.") from None
-    except (OverflowError, RecursionError, MemoryError, ValueError):
-        raise TooHard("That number is too large for me.") from None
-    except simpleeval.InvalidExpression:
-        raise TooHard("I can't work that out.") from None
-
-
-def shown(value: Value) -> tuple[str, bool]:
-    """A value to be read or heard, and whether it is exact."""
-    if not isinstance(value, float) and _bits(value) > 200:
-        return f"{float(value):.3g}".replace("e+", " times 10 to the "), False
-    exact = not isinstance(value, float) and Fraction(value) * 10_000 == int(value * 10_000)
-    return readable(value), exact
 
 
 _FRACTIONS = ("a half", "half", "a third", "a quarter", "two thirds")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from voicechat.server.engines.notebook import Notebook
-from voicechat.server.engines.timers import Timers
+from voicechat.everyday.notebook import Notebook
+from voicechat.everyday.timers import Timers
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,6 @@ def value_of(value: object) -> float:
 
 
 Skill = Callable[[Ask], str]
-
-
-def joined(items: list[str], word: str = "and") -> str:
-    """Items as one would say them: "a, b and c"."""
-    if len(items) < 2:
-        return "".join(items)
-    return ", ".join(items[:-1]) + f" {word} {items[-1]}"
-
-
-def sentence(text: str) -> str:
-    """The text with a capital at its start and a full stop at its end."""
-    text = text.strip()
-    if not text:
-        return ""
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".?!" else ".")
 
 
 def to_listener(text: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from voicechat.server.engines.skills.ask import Ask, joined, sentence
+from voicechat.everyday.wording import joined, sentence
+from voicechat.server.engines.skills.ask import Ask
 
 _MOST_DICE = 20
 _MOST_SIDES = 1000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from voicechat.server.engines.skills.ask import Ask, sentence
+from voicechat.everyday.wording import sentence, spoken_clock
+from voicechat.server.engines.skills.ask import Ask
 from voicechat.server.engines.spoken import DAYS, MONTHS, day
-from voicechat.server.engines.timers import spoken_clock
 
 
 def _time(ask: Ask) -> str:

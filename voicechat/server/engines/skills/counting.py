@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voicechat.server.engines.skills.ask import Ask, sentence
+from voicechat.everyday.wording import sentence
+from voicechat.server.engines.skills.ask import Ask
 
 _MOST_COUNTED = 200
 

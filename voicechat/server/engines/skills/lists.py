@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from voicechat.server.engines.skills.ask import Ask, joined, sentence
+from voicechat.everyday.wording import joined, sentence
+from voicechat.server.engines.skills.ask import Ask
 
 _DEFAULT = "shopping"
 _ALIASES = {"grocery": "shopping", "groceries": "shopping", "task": "to do", "tasks": "to do"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voicechat.server.engines.skills.ask import Ask, joined, sentence, to_listener
+from voicechat.everyday.wording import joined, sentence
+from voicechat.server.engines.skills.ask import Ask, to_listener
 
 
 def _set_name(ask: Ask) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from voicechat.server.engines.skills.ask import Ask, joined, sentence, to_listener, value_of
-from voicechat.server.engines.spoken import Clock, lasting
-from voicechat.server.engines.timers import Timer, spoken_clock
+from voicechat.everyday.timers import Timer
+from voicechat.everyday.wording import joined, lasting, sentence, spoken_clock
+from voicechat.server.engines.skills.ask import Ask, to_listener, value_of
+from voicechat.server.engines.spoken import Clock
 
 _TOO_MANY = "I have too many timers already. Cancel one first."
 

@@ -1,4 +1,4 @@
-"""What the built-in mind keeps between runs: lists, notes, a name and facts, in one file.
+"""What tools and the built-in mind keep between runs: lists, notes, a name and facts, in one file.
 
 The file is the person's own: readable by nobody else, never sent anywhere, plain JSON.
 """
@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from voicechat.errors import ServerError
+from voicechat.files import write_private
 
 _MOST = 500
 """Entries in one list; what comes later is refused."""
+_LARGEST = 1 << 20
+"""Characters of the whole file."""
+_editing = threading.Lock()
+"""Several tools may write at once, each on a thread of its own."""
+
+
+def notebook_folder() -> Path:
+    """Where the notebook is kept unless said otherwise."""
+    import platformdirs
+
+    return platformdirs.user_data_path("voicechat")
 
 
 class Full(ServerError):
@@ -57,27 +69,21 @@ class Notebook:
 
         Raises `ServerError` when the disk refuses and `Full` when a list grew too long.
         """
+        with _editing:
+            yield from self._edit()
+
+    def _edit(self) -> Iterator[Pages]:
         pages = self.read()
         yield pages
         if max(map(len, (pages.notes, pages.facts, *pages.lists.values()))) > _MOST:
             raise Full(f"I keep no more than {_MOST} entries in one place.")
+        content = json.dumps(asdict(pages), ensure_ascii=False, indent=1)
+        if len(content) > _LARGEST:
+            raise Full("My notebook is full.")
         try:
-            self._write(json.dumps(asdict(pages), ensure_ascii=False, indent=1))
+            write_private(self._path, content.encode())
         except OSError as error:
             raise ServerError(f"I can't write my notebook: {error.strerror}.") from error
-
-    def _write(self, text: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".notebook-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
-        except OSError:
-            os.unlink(temporary)
-            raise
 
     def _set_aside(self) -> None:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from voicechat.server.engines.spoken import lasting
+from voicechat.everyday.wording import lasting, spoken_clock
 
 _MOST = 32
 
@@ -101,10 +101,3 @@ class Timers:
         if timer in self._running:
             self._running.remove(timer)
             self._ring(timer.call)
-
-
-def spoken_clock(moment: datetime) -> str:
-    """A time of day for the ear: "6:30 PM", "12 noon"."""
-    if moment.minute == 0 and moment.hour in (0, 12):
-        return "midnight" if moment.hour == 0 else "12 noon"
-    return f"{moment.hour % 12 or 12}:{moment.minute:02} {'AM' if moment.hour < 12 else 'PM'}"

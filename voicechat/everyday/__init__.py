@@ -1,0 +1,1 @@
+"""Chores that the built-in tools and the built-in mind share: sums, units, timers, lists."""
