@@ -21,10 +21,11 @@ from types import MappingProxyType
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
-from voicechat import wishes
+from voicechat import mcpconfig, wishes
 from voicechat.errors import Secret, UsageError
 from voicechat.files import read_text, refuse_strangers
 from voicechat.providers.prices import Price
+from voicechat.tools.mcp_config import ServerConfig
 from voicechat.wishes import Place, nearest, record
 
 _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_CHAT_KEY")
@@ -81,6 +82,8 @@ class Options:
     """Names of the tools to offer; None for all of them."""
     prices: Mapping[str, Price] = field(default_factory=dict, hash=False)
     """The person's own prices, by PROVIDER/MODEL."""
+    mcp_servers: tuple[ServerConfig, ...] = ()
+    """MCP servers that run here or are asked from here; those of the provider are in `wanted`."""
 
     @property
     def environ(self) -> Mapping[str, str | Secret]:
@@ -130,7 +133,8 @@ def load(
     default to the real ones. Raises `UsageError` for anything wrong in any of the three.
     """
     environ = os.environ if environ is None else environ
-    stored = _read_file(settings_path() if path is None else path)
+    path = settings_path() if path is None else path
+    stored = _read_file(path)
     typed = {name: value for name, value in flags.items() if value is not None}
     for name, value in typed.items():
         _check(f"--{name.replace('_', '-')}", name, value)
@@ -144,8 +148,13 @@ def load(
     merged = {**stored.settings, **profile, **given}
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
+    look_up: dict[str, str | Secret] = {**environ, **keys}
+    servers = mcpconfig.read_json(path.with_name("mcp.json"), look_up)
+    if stored.mcp is not None:
+        servers += mcpconfig.servers(*stored.mcp, look_up)
     return Options(
         **merged,  # type: ignore[arg-type]
+        mcp_servers=mcpconfig.unlike(servers),
         keys=MappingProxyType(keys),
         variables=_read_variables(environ),
         prices=MappingProxyType(stored.prices),
@@ -230,6 +239,7 @@ class _Stored:
     keys: dict[str, Secret] = field(default_factory=dict)
     profiles: dict[str, dict[str, object]] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
+    mcp: tuple[mcpconfig.Origin, object] | None = None
 
     def profile(self, chosen: object) -> dict[str, object]:
         """The settings of a profile, laid over those of the file: the named, or the file's own."""
@@ -246,7 +256,7 @@ class _Stored:
         return {**found, "wanted": {**wanted, **over}}
 
 
-_TABLES = ("keys", "profiles", "prices")
+_TABLES = ("keys", "profiles", "prices", mcpconfig.TABLE)
 
 
 def _read_file(path: Path) -> _Stored:
@@ -264,6 +274,7 @@ def _read_file(path: Path) -> _Stored:
     keys = table.pop("keys", {})
     profiles = _tables(place, "profiles", table.pop("profiles", {}))
     prices = _tables(place, "prices", table.pop("prices", {}))
+    servers = table.pop(mcpconfig.TABLE, None)
     return _Stored(
         _read_settings(place, table, _TABLES),
         _read_keys(place, status, keys),
@@ -275,6 +286,7 @@ def _read_file(path: Path) -> _Stored:
             name: record(Place(path, text, f"prices\0{name}"), inner, Price)
             for name, inner in prices.items()
         },
+        None if servers is None else (mcpconfig.Origin(path, text, status), servers),
     )
 
 

@@ -44,6 +44,8 @@ class ServerConfig:
     """Where the program runs; None for the home folder, never where voicechat was started."""
     timeout_s: float | None = None
     """Seconds a call may take; None for the usual ones."""
+    disabled: bool = False
+    """It stays configured, and is not started."""
     place: str = ""
     """File and line it comes from."""
     problem: str = ""
@@ -63,9 +65,13 @@ class ServerConfig:
 
     @property
     def shown(self) -> str:
-        """The exact command with its arguments as one would type it, or the address; no keys."""
+        """The exact command with its arguments as one would type it, or the address; no keys,
+
+        and of a query nothing at all.
+        """
         if self.url:
-            return clean(self.url)
+            address, query, _ = self.url.partition("?")
+            return clean(address + ("?…" if query else ""))
         where = f" (in {self.cwd})" if self.cwd is not None else ""
         names = f" (with {', '.join(sorted(self.env))})" if self.env else ""
         return clean(shlex.join(self.command) + where + names)

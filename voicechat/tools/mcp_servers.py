@@ -77,7 +77,11 @@ class McpServers:
         allowed is kept. Without it such a server does not run, and it is told how to allow it.
         """
         seen = pins or Pins()
-        self._servers = [_Server(config, seen, changed, tell, approve) for config in configs]
+        self._servers = [
+            _Server(config, seen, changed, tell, approve)
+            for config in configs
+            if not config.disabled
+        ]
 
     @property
     def tools(self) -> tuple[Tool, ...]:
