@@ -56,6 +56,8 @@ _WIRE = typer.Option(metavar="KIND", help="How the API is spoken to: ga, beta or
 _BARGE_IN = typer.Option(
     metavar="KIND", help="How readily your voice stops a reply: off, low, normal or high."
 )
+_INPUT_DEVICE = typer.Option(metavar="NAME", help="Microphone: a number or part of its name.")
+_BASE_URL = typer.Option(metavar="URL", help="Another address of the provider's API.")
 _PROFILE = typer.Option(metavar="NAME", help="A profile of the settings file.")
 _CHAT_MODEL = typer.Option(metavar="NAME", help="Model to ask for at --chat-url.")
 
@@ -72,18 +74,14 @@ def talk(
     instructions: Annotated[
         Text, typer.Option(metavar="TEXT", help="How the assistant should behave.")
     ] = None,
-    input_device: Annotated[
-        Text, typer.Option(metavar="NAME", help="Microphone: a number or part of its name.")
-    ] = None,
+    input_device: Annotated[Text, _INPUT_DEVICE] = None,
     output_device: Annotated[
         Text, typer.Option(metavar="NAME", help="Speaker: a number or part of its name.")
     ] = None,
     push_to_talk: Annotated[
         bool, typer.Option("--push-to-talk", help="Listen only while told to, not hands-free.")
     ] = False,
-    base_url: Annotated[
-        Text, typer.Option(metavar="URL", help="Another address of the provider's API.")
-    ] = None,
+    base_url: Annotated[Text, _BASE_URL] = None,
     wire: Annotated[Text, _WIRE] = None,
     profile: Annotated[Text, _PROFILE] = None,
     chat_url: Annotated[Text, _CHAT_URL] = None,
@@ -206,6 +204,53 @@ def replay(
     return run(again)
 
 
+@app.command(short_help="Write down what is said, while it is said.")
+def transcribe(
+    source: Annotated[
+        Text, typer.Argument(metavar="[FILE]", help="A WAV file, or - for standard input.")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Listen to the microphone.")] = False,
+    model: Annotated[
+        Text, typer.Option(metavar="PROVIDER/MODEL", help="Who writes it down.")
+    ] = None,
+    language: Annotated[
+        Text, typer.Option(metavar="CODE", help="The language that is spoken, like en.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: an object a line.")
+    ] = False,
+    logprobs: Annotated[
+        bool, typer.Option("--logprobs", help="With --json: how sure each token was.")
+    ] = False,
+    input_device: Annotated[Text, _INPUT_DEVICE] = None,
+    base_url: Annotated[Text, _BASE_URL] = None,
+    profile: Annotated[Text, _PROFILE] = None,
+) -> int:
+    """Write down what is said: a line for each passage, as soon as it is over.
+
+    Words in the making are shown on a terminal while they are spoken. Ctrl-C ends, and the last
+    words are still written down. What comes from a pipe is a WAV file or PCM16 mono at 24 kHz.
+    """
+    from voicechat import config
+    from voicechat import transcribe as writing
+
+    if live is (source is not None):
+        raise UsageError(
+            "Say --live to listen to the microphone, or name a WAV file; not both."
+            if live
+            else "There is nothing to write down.",
+            "" if live else "Say --live to listen to the microphone, or name a WAV file.",
+        )
+    flags = {
+        "model": model,
+        "base_url": base_url,
+        "profile": profile,
+        "input_device": input_device,
+    }
+    wish = writing.Wish(source, language, as_json, logprobs)
+    return writing.transcribe(config.load(flags), wish)
+
+
 @app.command(short_help="List providers, models, voices and keys.")
 def models(
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -225,9 +270,7 @@ def token(
         int | None, typer.Option(metavar="NUMBER", help="How long it can open sessions.")
     ] = None,
     voice: Annotated[Text, typer.Option(metavar="NAME", help="The voice that answers.")] = None,
-    base_url: Annotated[
-        Text, typer.Option(metavar="URL", help="Another address of the provider's API.")
-    ] = None,
+    base_url: Annotated[Text, _BASE_URL] = None,
     profile: Annotated[Text, _PROFILE] = None,
 ) -> int:
     """Have the provider mint a token, and print it with the address it opens as a line of JSON."""

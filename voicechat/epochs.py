@@ -105,6 +105,15 @@ class Epochs:
         except asyncio.QueueFull:
             self._renewal.set()
 
+    async def carry(self, command: ev.Command) -> None:
+        """Give the provider a command at once, sound as well, and wait until it is written.
+
+        Raises `ConnectionLost` when it cannot be, or there is no connection.
+        """
+        if self._connection is None or self._codec is None:
+            raise ConnectionLost("There is no connection.")
+        await self._connection.send(self._codec.encode(command))
+
     async def run(self) -> None:
         """Dial and talk, again and again. Raises `VoicechatError` when there is no going on."""
         failures, lost_at = 0, time.monotonic()

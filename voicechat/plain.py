@@ -65,6 +65,11 @@ def _live(session: Session, work: Coroutine[None, None, int]) -> int:
     except BaseExceptionGroup as group:
         if group.split(BrokenPipeError)[1] is not None:
             raise
+    return nobody_reads()
+
+
+def nobody_reads() -> int:
+    """The reader of standard output went away: the exit code for that."""
     # The interpreter flushes once more at its end; let it find somebody who listens.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + BROKEN_PIPE
