@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from voicechat.audio.dsp import Samples
 from voicechat.audio.echo import FRAME
-from voicechat.audio.evidence import Evidence, WhenNeeded
+from voicechat.audio.evidence import Evidence, Verdict, WhenNeeded
 
 
 def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:
@@ -19,11 +20,11 @@ def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:
     return (random.normal(0, 1, count) * level * steps).astype(np.int16)
 
 
-def watch(near: Samples, far: Samples) -> Evidence:
+def watch(near: Samples, far: Samples) -> Verdict:
     evidence = Evidence()
     for start in range(0, len(far) - FRAME, FRAME):
         evidence.observe(near[start : start + FRAME], far[start : start + FRAME])
-    return evidence
+    return evidence.verdict
 
 
 def echo_of(far: Samples, delay_ms: int, gain_db: float) -> Samples:
@@ -33,34 +34,47 @@ def echo_of(far: Samples, delay_ms: int, gain_db: float) -> Samples:
 
 def test_a_silent_microphone_under_a_loud_speaker_means_headphones() -> None:
     far = talker(1, 2)
-    assert watch(np.zeros_like(far), far).dry
+    assert watch(np.zeros_like(far), far) is Verdict.DRY
 
 
 def test_a_short_cue_is_enough() -> None:
-    far = talker(1, 1)
+    far = talker(1, 2)
     far[16_000 // 5 :] = 0
-    assert watch(np.zeros_like(far), far).dry
-    assert not watch(echo_of(far, 250, -12.0), far).dry
+    assert watch(np.zeros_like(far), far) is Verdict.DRY
 
 
-def test_an_echo_is_never_taken_for_silence() -> None:
-    far = talker(1, 6)
-    for delay_ms, gain_db in ((60, -12.0), (150, -12.0), (250, -20.0)):
-        assert not watch(echo_of(far, delay_ms, gain_db), far).dry
+@pytest.mark.parametrize(
+    ("delay_ms", "gain_db"), [(25, -12), (60, -6), (60, -24), (150, -12), (400, -12)]
+)
+def test_an_echo_is_found_soon_at_any_delay(delay_ms: int, gain_db: float) -> None:
+    far = talker(1, 0.75 + delay_ms / 1000)
+    assert watch(echo_of(far, delay_ms, gain_db), far) is Verdict.ECHO
 
 
-def test_a_second_talker_is_not_taken_for_an_echo() -> None:
-    far = talker(1, 12)
-    near = talker(2, 12)
-    near[: 16_000 * 2] = 0
-    assert watch(near, far).dry
+def test_an_echo_is_found_under_the_person_s_voice() -> None:
+    far, voice = talker(1, 1.2), talker(2, 1.2)
+    assert watch(echo_of(far, 60, -12.0) + voice // 2, far) is Verdict.ECHO
+
+
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_a_second_talker_is_not_taken_for_an_echo(seed: int) -> None:
+    far, near = talker(1, 12), talker(seed, 12)
+    for begin in range(0, 16_000 * 10, 16_000 * 2):
+        assert watch(near[begin:], far[begin:]) is Verdict.DRY
 
 
 def test_taking_the_headphones_off_is_noticed() -> None:
+    far = talker(1, 5)
+    near = echo_of(far, 80, -12.0)
+    near[: 16_000 * 4] = 0
+    assert watch(near, far) is Verdict.ECHO
+
+
+def test_putting_them_on_is_noticed_too() -> None:
     far = talker(1, 8)
     near = echo_of(far, 80, -12.0)
-    near[: 16_000 * 3] = 0
-    assert not watch(near, far).dry
+    near[16_000 * 2 :] = 0
+    assert watch(near, far) is Verdict.DRY
 
 
 class Deaf:

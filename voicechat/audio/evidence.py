@@ -4,78 +4,116 @@ A canceller that has never seen an echo expects a strong one, and takes the pers
 for it: measured on a card without any echo, the first second of speech over a reply was lost.
 So its output is used only until the room has shown itself dry:
 
-    dry     the speaker was loud for `_DRY_FRAMES` frames and the microphone stayed silent
-    echo    the microphone's loudness follows the speaker's, at some delay up to half a second
+    unknown ─┬─ the microphone repeats the speaker, at some delay ────────────────► echo
+             └─ the speaker was heard for longer than any delay, and it does not ─► dry
+
+Whether one sound repeats the other is seen in their whitened cross-correlation: an echo has its
+peak at the same delay in one piece after another, even when somebody speaks over it.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from enum import Enum, auto
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.dsp import FULL_SCALE, Samples
-from voicechat.audio.echo import Canceller
+from voicechat.audio.echo import FRAME, Canceller
 
 _LOUD: Final = 0.003
 """RMS of full scale (-50 dBFS) above which the speaker counts as sounding."""
 _SILENT: Final = 0.0016
 """RMS of full scale (-56 dBFS) below which the microphone counts as silent."""
-_DRY_FRAMES: Final = 30
 _CUE_FRAMES: Final = 10
-"""Loud frames that are enough when all of the longest delay has passed in silence: a short cue."""
-_WINDOW: Final = 150
-"""Frames of 10 ms that are compared."""
-_LONGEST_DELAY: Final = 50
-_ALIKE: Final = 0.8
-"""Correlation of the two loudness curves; different talkers stay below 0.6."""
-_EVERY: Final = 10
+"""Loud frames that are enough when all of the longest delay has passed: a short cue."""
+_DRY_AGAIN_FRAMES: Final = 300
+"""Loud frames without an echo after which a room that had one is dry."""
+_PIECE: Final = 3_200
+"""Samples that are compared at a time."""
+_LONGEST: Final = 9_600
+"""Samples of the longest delay."""
+_SIZE: Final = 16_384
+"""Of the transform; both pieces together fit in."""
+_WHITE: Final = 0.85
+"""How far the spectra are flattened."""
+_AGREE: Final = {2: 18.0, 3: 7.0}
+"""So many pieces in a row show an echo by a common peak so many times the average."""
+
+
+class Verdict(Enum):
+    """What is known of the way from the speaker to the microphone."""
+
+    UNKNOWN = auto()
+    DRY = auto()
+    ECHO = auto()
 
 
 class Evidence:
-    """What is known of the echo path. `dry` until an echo shows again."""
+    """Weighs both sides, 10 ms at a time; `verdict` is what they have shown so far."""
 
     def __init__(self) -> None:
-        self.dry = False
-        self._near: NDArray[np.float32] = np.full(_WINDOW, _SILENT, np.float32)
-        self._far: NDArray[np.float32] = np.full(_WINDOW, _SILENT, np.float32)
-        self._silent_frames = 0
+        self.verdict = Verdict.UNKNOWN
+        self.waiting = False
+        """The speaker sounds, or did just now, and it is not known whether there is an echo."""
+        self._near: Samples = np.zeros(_PIECE, np.int16)
+        self._far: Samples = np.zeros(_PIECE + _LONGEST, np.int16)
+        self._pieces: deque[NDArray[np.float32]] = deque(maxlen=max(_AGREE))
+        self._loud = 0
         self._since_loud = 0
         self._frames = 0
 
     def observe(self, near: Samples, far: Samples) -> None:
-        """Weigh one 10 ms frame of both sides."""
-        loudness = max(_rms(near), _SILENT), max(_rms(far), _SILENT)
-        self._near[:-1] = self._near[1:]
-        self._far[:-1] = self._far[1:]
-        self._near[-1], self._far[-1] = loudness
+        """Weigh one frame of both sides."""
+        self._near[:-FRAME] = self._near[FRAME:]
+        self._near[-FRAME:] = near
+        self._far[:-FRAME] = self._far[FRAME:]
+        self._far[-FRAME:] = far
+        loud = _rms(far) >= _LOUD
+        self._loud += loud
+        self._since_loud = self._since_loud + 1 if self._since_loud or loud else 0
+        self.waiting = self.verdict is Verdict.UNKNOWN and self._since_loud > 0
         self._frames += 1
-        self._wait_for_echo(near_silent=loudness[0] <= _SILENT, far_loud=loudness[1] >= _LOUD)
-        if self.dry and self._frames % _EVERY == 0 and self._follows():
-            self.dry = False
-            self._silent_frames = self._since_loud = 0
+        if self._frames * FRAME >= _PIECE and self._since_loud:
+            self._frames = 0
+            self._judge()
 
-    def _wait_for_echo(self, *, near_silent: bool, far_loud: bool) -> None:
-        """An echo may come late: the silence must last longer than any delay would."""
-        self._since_loud = self._since_loud + 1 if self._since_loud or far_loud else 0
-        if not near_silent:
-            self._silent_frames = self._since_loud = 0
+    def _judge(self) -> None:
+        """Look for the echo of what was said; forget that when it cannot come any more."""
+        if _rms(self._near) >= _SILENT:
+            self._pieces.append(self._compare())
+        heights = {count: self._common(count) for count in _AGREE}
+        if any(heights[count] >= enough for count, enough in _AGREE.items()):
+            self.verdict = Verdict.ECHO
+            self._loud = self._since_loud = 0
+            self._pieces.clear()
             return
-        self._silent_frames += far_loud
-        waited = self._since_loud >= _LONGEST_DELAY and self._silent_frames >= _CUE_FRAMES
-        self.dry = self.dry or waited or self._silent_frames >= _DRY_FRAMES
+        enough = _DRY_AGAIN_FRAMES if self.verdict is Verdict.ECHO else _CUE_FRAMES
+        if self._loud >= enough and self._since_loud * FRAME >= _LONGEST + _PIECE:
+            self.verdict = Verdict.DRY
+            self._loud = 0
+        if not self._far.any():
+            self._since_loud = 0
 
-    def _follows(self) -> bool:
-        far, near = np.log(self._far), np.log(self._near)
-        if (self._near > _SILENT).mean() < 0.3 or far.std() < 0.3 or near.std() < 0.3:
-            return False
-        span = _WINDOW - _LONGEST_DELAY
-        tail = near[_LONGEST_DELAY:]
-        windows = np.lib.stride_tricks.sliding_window_view(far, span)
-        centred = windows - windows.mean(axis=1, keepdims=True)
-        scale = np.sqrt((centred**2).sum(axis=1) * ((tail - tail.mean()) ** 2).sum()) + 1e-9
-        return bool(((centred @ (tail - tail.mean())) / scale).max() >= _ALIKE)
+    def _compare(self) -> NDArray[np.float32]:
+        """For every delay, the latest first, how well it explains the piece: logarithms."""
+        near = np.fft.rfft(self._near.astype(np.float32), _SIZE)
+        far = np.fft.rfft(self._far.astype(np.float32), _SIZE)
+        cross = near * np.conj(far)
+        loudness = np.abs(cross) ** _WHITE
+        cross /= loudness + 1e-3 * loudness.mean() + 1e-9
+        found: NDArray[np.float32] = np.abs(np.fft.irfft(cross, _SIZE)[-_LONGEST:])
+        average = float(np.sqrt(np.mean(found**2))) + 1e-9
+        return np.log(found / average + 1e-6)
+
+    def _common(self, count: int) -> float:
+        """How high the peak is that the latest pieces have in common; 0.0 for too few."""
+        if len(self._pieces) < count:
+            return 0.0
+        latest = list(self._pieces)[-count:]
+        return float(np.exp(np.max(sum(latest)) / count))
 
 
 class WhenNeeded:
@@ -91,15 +129,20 @@ class WhenNeeded:
     @property
     def aside(self) -> bool:
         """Whether there is nothing to cancel, as far as is known."""
-        return self._evidence.dry
+        return self._evidence.verdict is Verdict.DRY
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it will be known soon, but is not yet, which version is the better one."""
+        return self._evidence.waiting
 
     def process(self, near: Samples, far: Samples) -> Samples:
         """The microphone's frame, without the speaker's sound if there is any of it."""
         cleaned = self._inner.process(near, far)
         self._evidence.observe(near, far)
-        return near if self._evidence.dry else cleaned
+        return near if self.aside else cleaned
 
 
-def _rms(frame: Samples) -> float:
-    wide = frame.astype(np.float32)
+def _rms(sound: Samples) -> float:
+    wide = sound.astype(np.float32)
     return float(np.sqrt(np.dot(wide, wide) / max(1, len(wide)))) / FULL_SCALE

@@ -22,6 +22,9 @@ from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
 from voicechat.audio.vad import RATE, VoiceGate
 
 _PREROLL_MS: Final = 300
+_HELD_MOST: Final = 90
+"""Frames that wait for evidence at most."""
+_SILENT_DB: Final = -56.0
 _CAREFUL_FRAMES: Final = 150
 """After frames were lost the canceller is not trusted for so long."""
 
@@ -31,6 +34,14 @@ class Voice(NamedTuple):
 
     sure: bool
     seems: bool
+
+
+class _Moment(NamedTuple):
+    """10 ms of both sides, and what the canceller made of them."""
+
+    near: Samples
+    far: Samples
+    cleaned: Samples
 
 
 class Hearing:
@@ -63,6 +74,7 @@ class Hearing:
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: CaptureRing | None = None
         self._careful = 0
+        self._held: list[_Moment] = []
 
     def rejoin(self) -> None:
         """The streams were opened anew: they did not begin at the same time."""
@@ -79,7 +91,9 @@ class Hearing:
     @property
     def converged(self) -> bool:
         """Whether what is left in the signal is the person and not the speaker."""
-        return not self._wanted or (self.convergence.reached and not self._careful)
+        dry = self._needed is not None and self._needed.aside
+        reached = dry or self.convergence.reached
+        return not self._wanted or (reached and not self._careful)
 
     def listen_to_speaker(self, reference: CaptureRing) -> None:
         """Take what was handed to the speaker since the last call."""
@@ -99,14 +113,14 @@ class Hearing:
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next()
             self._careful = max(0, self._careful - 1)
-            cleaned = self._clean(near, far)
-            self._ready.put(self._out.convert(cleaned))
-            yield self._judge(near, far, cleaned)
+            self._held.append(_Moment(near, far, self._clean(near, far)))
+            if not self._must_wait(near):
+                yield from self._decide()
 
     def blocks(self, last_at: float) -> Iterator[Captured]:
         """The finished blocks; `last_at` is when the newest sample of the ring was taken."""
         while (block := self._ready.take(self._block)) is not None:
-            at = last_at - len(self._ready) / self._rate
+            at = last_at - len(self._ready) / self._rate - len(self._held) / 100
             yield Captured(bytes(2 * self._block) if self.muted else block.tobytes(), at)
 
     def deliver(self, captured: Captured) -> Iterator[Captured]:
@@ -118,19 +132,37 @@ class Hearing:
             yield self._preroll.popleft()
         yield captured
 
-    def _judge(self, near: Samples, far: Samples, cleaned: Samples) -> Voice:
-        sure = self._gate.voiced(cleaned)
+    def _must_wait(self, near: Samples) -> bool:
+        """Whether what was said under the first sound of the speaker waits for the evidence.
+
+        Only then can it be told whether the canceller takes an echo away, or the person.
+        """
+        if self._needed is None or not self._needed.undecided or len(self._held) >= _HELD_MOST:
+            return False
+        return len(self._held) > 1 or dbfs(near) > _SILENT_DB
+
+    def _decide(self) -> Iterator[Voice]:
+        """Hand on what waited, in the version that proved to be the better one."""
+        aside = self._needed is not None and self._needed.aside
+        for near, far, cleaned in self._held:
+            heard = near if aside else cleaned
+            if self.muted:
+                heard = np.zeros_like(heard)
+            self.level = max(dbfs(heard), self.level - 3)
+            self.peak = max(peak_dbfs(heard), self.peak - 1)
+            self._ready.put(self._out.convert(heard))
+            yield self._judge(near, far, heard)
+        self._held.clear()
+
+    def _judge(self, near: Samples, far: Samples, heard: Samples) -> Voice:
+        sure = self._gate.voiced(heard)
         seems = sure
         if self._needed is not None and not self._needed.aside:
-            seems = self._onset.voiced(near, far, cleaned)
+            seems = self._onset.voiced(near, far, heard)
         ear = not self.muted and not self.closed
         return Voice(sure and ear, seems and ear)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:
         cleaned = self.canceller.process(near, far)
         self.convergence.observe(near, far, cleaned)
-        if self.muted:
-            cleaned = np.zeros_like(cleaned)
-        self.level = max(dbfs(cleaned), self.level - 3)
-        self.peak = max(peak_dbfs(cleaned), self.peak - 1)
         return cleaned

@@ -1,0 +1,143 @@
+"""The real engine in simulated rooms: a minute of sound in seconds, the same one every time."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from simulated_card import RATE, Room, SimulatedCard, Stall
+from sound_measures import LONG_TEXT, espeak
+
+from voicechat.audio.dsp import Samples, dbfs
+from voicechat.audio.messages import (
+    Captured,
+    EndItem,
+    ItemFinished,
+    Play,
+    Resume,
+    SpeechEnded,
+    SpeechHeard,
+    Underrun,
+)
+
+pytestmark = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not there")
+
+QUESTION = "No, wait a moment, I have a question."
+
+
+def person(text: str = QUESTION, voice: str = "en-gb") -> Samples:
+    """Somebody near the microphone, from the first sound on, at 16 kHz."""
+    said = np.frombuffer(espeak(text, voice), np.int16)[::3]
+    wide = np.interp(np.arange(2 * len(said)) / 2, np.arange(len(said)), said).astype(np.int16)
+    return wide[np.flatnonzero(np.abs(wide) > 400)[0] :]
+
+
+def speak(card: SimulatedCard, seconds: float) -> list[bool]:
+    """The assistant speaks for so long; for each time it heard somebody, whether for certain."""
+    voice = espeak(LONG_TEXT)
+    heard: list[bool] = []
+    seen = 0
+
+    def over() -> bool:
+        nonlocal seen
+        new, seen = card.events[seen:], len(card.events)
+        for _, event in new:
+            if isinstance(event, SpeechHeard):
+                heard.append(event.confirmed)
+                if event.confirmed:
+                    card.engine.command(Resume())
+        return any(isinstance(event, ItemFinished) for _, event in new)
+
+    number = 0
+    while card.elapsed < seconds:
+        number += 1
+        card.engine.command(Play(f"v{number}", voice))
+        card.engine.command(EndItem(f"v{number}"))
+        assert card.run(60, over), "the reply came to its end"
+    return heard
+
+
+def left(card: SimulatedCard) -> float:
+    """How many dB of what the microphone had are gone, from the third second on."""
+    settled = slice(2 * RATE, None)
+    delivered = np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+    return dbfs(np.concatenate(card.heard)[settled]) - dbfs(delivered[settled])
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        Room(),
+        Room(gain_db=-6),
+        Room(delay_ms=150),
+        Room(drift_ppm=100),
+        Room(jump_ms=20, jump_at=20),
+    ],
+    ids=["-12 dB", "-6 dB", "150 ms", "100 ppm", "jump"],
+)
+def test_alone_the_assistant_never_stops_itself(
+    monkeypatch: pytest.MonkeyPatch, room: Room
+) -> None:
+    card = SimulatedCard(monkeypatch, room)
+    card.open()
+    heard = speak(card, 40)
+    assert not any(heard)
+    assert len(heard) <= 1
+    assert len(heard) == len(card.of(SpeechEnded)), "every false alarm is undone"
+    assert left(card) >= 30
+
+
+def storm(seed: int, seconds: float) -> list[Stall]:
+    """Nothing of the program runs for 30 to 150 ms, every four seconds or so."""
+    chance = np.random.default_rng(seed)
+    begins = 3.0 + np.cumsum(chance.exponential(4.0, int(seconds)))
+    return [Stall(at, chance.uniform(0.03, 0.15)) for at in begins if at < seconds]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nor_on_a_machine_that_drops_sound(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-6), storm(seed, 60))
+    card.open()
+    heard = speak(card, 60)
+    assert card.of(Underrun)[-1].lost_ms > 100
+    assert not any(heard)
+    assert len(heard) <= 1
+    assert left(card) >= 15
+
+
+@pytest.mark.parametrize("after", [0.0, 0.15, 0.3])
+def test_a_first_word_over_the_first_reply_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, after: float
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    card.open()
+    card.run(0.5)
+    card.engine.command(Play("first", espeak(LONG_TEXT)))
+    said = person()
+    begin = int((card.elapsed + 0.05 + after) * RATE)
+    card.say(begin / RATE, said)
+    card.run(4)
+    delivered = np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+    for at in range(0, RATE, RATE // 10):
+        word, came = said[at : at + RATE // 10], delivered[begin + at : begin + at + RATE // 10]
+        assert dbfs(came) == pytest.approx(dbfs(word), abs=3)
+    assert any(event.confirmed for event in card.of(SpeechHeard))
+
+
+def test_switched_off_nobody_is_heard_over_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    card.open(barge_in="off")
+    card.say(2.0, person())
+    speak(card, 5)
+    assert not card.of(SpeechHeard)
+    loudness = [dbfs(block) for block in card.spoken]
+    assert loudness[220:300] == pytest.approx(undisturbed(monkeypatch)[220:300], abs=0.1)
+
+
+def undisturbed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How loud the speaker is, 10 ms by 10 ms, when nobody is there."""
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    card.open()
+    speak(card, 5)
+    return [dbfs(block) for block in card.spoken]
