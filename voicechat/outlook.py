@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
-from voicechat.core.items import Transcript, Usage
+from voicechat.core.items import ToolCall, Transcript, Usage
+from voicechat.core.meter import is_near
 
 
 class Outlook:
@@ -41,6 +42,22 @@ class Outlook:
     def pending(self) -> bool:
         """Whether something the person asked for is still on its way, and nobody has the floor."""
         return False
+
+    @property
+    def asking(self) -> tuple[ToolCall, ...]:
+        """The tool calls that wait for the person's decision, the one to decide on first."""
+        return self._conversation.asking
+
+    @property
+    def near_limit(self) -> ev.RateLimit | None:
+        """The limit of the account of which the least is left, if that is little."""
+        near = filter(is_near, self._conversation.meter.limits)
+        return min(near, key=lambda limit: limit.remaining / limit.limit, default=None)
+
+    @property
+    def shown_cost(self) -> str:
+        """About what this costs so far, like "$0.04"; empty when that is nothing or not known."""
+        return ""
 
     @property
     def usage(self) -> Usage:

@@ -14,8 +14,10 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import TextIO
 
+from voicechat.asked import asked, lines
 from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
@@ -251,8 +253,19 @@ class Filter(Turns):
         match update:
             case ev.Notice(text, _, hint):
                 _aside(f"{text} {hint}")
+            case ev.Ask(call_id) if isinstance(
+                call := self.session.transcript.get(call_id), ToolCall
+            ):
+                _aside(f"The tool {call.name} may not run: nobody is there to be asked.")
+                deny_unasked(self.session, call)
             case LinkChanged(Link.RECONNECTING, text) if text:
                 _aside(text)
+
+
+def deny_unasked(session: Session, call: ToolCall) -> None:
+    """Deny a call, soon: nobody is there to be asked."""
+    deny = partial(session.decide, call, ev.Decision.DENY, "Nobody is there to be asked.")
+    asyncio.get_running_loop().call_soon(deny)
 
 
 def _aside(sentence: str) -> None:
@@ -274,7 +287,6 @@ _ENDS = {
 }
 _TOOL_ENDS = {
     ToolState.RUNNING: "is running",
-    ToolState.ASKING: "asks for permission",
     ToolState.DONE: "is done",
     ToolState.FAILED: "failed",
     ToolState.DENIED: "was not allowed",
@@ -286,7 +298,10 @@ class Chat(Turns):
     """What is said and what happens, one whole line each."""
 
     def __init__(self, session: Session, out: TextIO, *, echo: bool = True) -> None:
-        """`echo` false: the person's typed lines stand on the terminal already."""
+        """`echo` false: a person types at the terminal, where their lines stand already.
+
+        Without one, calls that ask are denied.
+        """
         super().__init__(session)
         self._out = out
         self._echo = echo
@@ -347,6 +362,8 @@ class Chat(Turns):
         match update:
             case ev.EntryChanged(entry_id):
                 self._tell_entry(entry_id)
+            case ev.Ask(call_id):
+                self._ask(call_id)
             case ev.FloorChanged(floor) if floor in _FLOORS:
                 self._say(_FLOORS[floor])
             case ev.Notice(text, _, hint):
@@ -371,12 +388,31 @@ class Chat(Turns):
     def _tell_entry(self, entry_id: str) -> None:
         entry = self.session.transcript.get(entry_id)
         if isinstance(entry, ToolCall):
+            if entry.state is ToolState.ASKING:
+                return
             words = _TOOL_ENDS.get(entry.state)
             if words and self._told.get(entry_id) is not entry.state:
                 self._told[entry_id] = entry.state
                 self._say(f"The tool {entry.name} {words}.")
         elif isinstance(entry, Item) and not entry.hidden:
             self._tell_item(entry)
+
+    def _ask(self, call_id: str) -> None:
+        """Tell a call that waits, whole; without anybody to type an answer it is denied."""
+        call = self.session.transcript.get(call_id)
+        if not isinstance(call, ToolCall):
+            return
+        shown, number = asked(call), call.number
+        source = f" ({shown.source})" if shown.source else ""
+        self._say(f"May the tool {shown.name}{source} run? It would get:")
+        self._out.writelines(f"{line}\n" for line in lines(shown))
+        if not self._echo:
+            choices = [f"/allow {number}"]
+            choices += [f"/allow {number} session"] if shown.lasting else []
+            choices += [f"/always {number}"] if shown.forever else []
+            self._say(f"Type {', '.join(choices)} or /deny {number}, with words if you like.")
+        else:
+            deny_unasked(self.session, call)
 
     def _tell_item(self, item: Item) -> None:
         end = _ENDS.get(item.status)

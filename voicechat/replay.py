@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from voicechat import moments, tracks
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
+from voicechat.core.items import ToolCall
 from voicechat.core.settings import SessionSettings
 from voicechat.moments import Named
 from voicechat.outlook import Outlook
@@ -42,6 +43,7 @@ _TOLD = frozenset(
         ev.EntryChanged,
         ev.EntryRemoved,
         ev.FloorChanged,
+        ev.Ask,
         ev.TurnMeasured,
         ev.UsageChanged,
         ev.Notice,
@@ -153,6 +155,9 @@ class Replay(Outlook):
 
     def type(self, text: str) -> None:
         """A recording is not talked with."""
+
+    def decide(self, call: ToolCall, decision: ev.Decision, words: str = "") -> None:
+        """What was decided was decided."""
 
     def interrupt(self) -> None:
         """What was said was said."""

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from voicechat.core.events import Decision
 from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
+    from voicechat.core.items import ToolCall
     from voicechat.session import Session
 
 
@@ -34,6 +36,43 @@ def _volume(session: Session, argument: str) -> str:
     return f"The volume is {session.volume} percent."
 
 
+def _meant(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
+    """The call whose number stands first, and what stands behind it."""
+    first, _, rest = argument.partition(" ")
+    calls = {call.number: call for call in session.asking}
+    if not calls:
+        raise UsageError("No tool waits for a decision.")
+    if not first.isdecimal() or int(first) not in calls:
+        choices = " or ".join(f"{name} {each}" for each in calls)
+        raise UsageError(f"{name} takes the number of a tool that waits.", f"Type {choices}.")
+    return calls[int(first)], rest.strip()
+
+
+def _allow(session: Session, argument: str) -> str:
+    call, rest = _meant(session, "/allow", argument)
+    if rest not in {"", "session"}:
+        raise UsageError("/allow takes a number, and “session” to allow more of the same.")
+    lasting = bool(rest) and not call.asks_always
+    session.decide(call, Decision.SESSION if lasting else Decision.ONCE)
+    return f"{call.name} may run {'until this conversation ends' if lasting else 'once'}."
+
+
+def _always(session: Session, argument: str) -> str:
+    call, rest = _meant(session, "/always", argument)
+    if rest:
+        raise UsageError("/always takes a number and nothing else.")
+    if call.asks_always or call.server:
+        raise UsageError(f"{call.name} cannot be allowed for ever.", "/allow allows it once.")
+    session.decide(call, Decision.ALWAYS)
+    return f"{call.name} may always run; voicechat tools takes that back."
+
+
+def _deny(session: Session, argument: str) -> str:
+    call, words = _meant(session, "/deny", argument)
+    session.decide(call, Decision.DENY, words)
+    return f"{call.name} will not run."
+
+
 def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
     return lambda session, argument: act(session)
 
@@ -48,6 +87,9 @@ COMMANDS: Mapping[str, Command] = {
         "let turns end by themselves", _simply(lambda s: s.set_hands_free(True))
     ),
     "/push-to-talk": Command("talk only while told to", _simply(lambda s: s.set_hands_free(False))),
+    "/allow": Command("let a tool run that waits", _allow, "NUMBER [session]"),
+    "/always": Command("always let exactly this tool run", _always, "NUMBER"),
+    "/deny": Command("do not let it run, and say why", _deny, "NUMBER [words]"),
     "/new": Command("begin a new conversation", _simply(lambda s: s.new_conversation())),
 }
 """The commands that act on a session. Leaving and help belong to whoever reads the line."""

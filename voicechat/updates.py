@@ -57,16 +57,27 @@ class Cleared:
     """A new conversation began; the transcript is empty."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something to read that is no part of the conversation; several lines under a title."""
+
+    title: str
+    text: str
+
+
 Update = (
     ev.EntryChanged
     | ev.EntryRemoved
     | ev.FloorChanged
+    | ev.Ask
     | ev.TurnMeasured
     | ev.UsageChanged
+    | ev.LimitsChanged
     | ev.Notice
     | LinkChanged
     | LevelsChanged
     | SoundChanged
     | ModeChanged
     | Cleared
+    | Told
 )

@@ -30,10 +30,14 @@ from voicechat.core.turns import RecentIds
 MOST_OPEN = 32
 """Calls that may run or wait for a decision at a time; one more is answered with an error."""
 
+LONGEST = 20_000
+"""Characters of arguments that a person can be asked about; they must be able to read them."""
+
 INTERRUPTED = '{"error": "The person interrupted before this finished. Do not repeat it."}'
 NOT_ALLOWED = '{"error": "The person did not allow this. It was not done."}'
 FORBIDDEN = '{"error": "This tool may not be used. It was not done."}'
 UNKNOWN = '{"error": "There is no such tool. Nothing was done."}'
+TOO_LONG = '{"error": "The arguments are too long for the person to check. It was not done."}'
 TOO_MANY = '{"error": "Too many calls at once. This one was not done."}'
 CHANGED = '{"error": "The tool changed before the person allowed this. It was not done."}'
 USED_ID = '{"error": "This call id was used before, for something else. It was not done."}'
@@ -145,6 +149,8 @@ class Calls:
             self._answer(call, ToolState.DENIED, FORBIDDEN, now)
         elif spec.permission is Permission.AUTO or spec.name in self._allowed:
             self._run(call, now)
+        elif len(call.arguments) > LONGEST:
+            self._answer(call, ToolState.DENIED, TOO_LONG, now)
         else:
             self._ask(call, spec)
 
@@ -156,9 +162,8 @@ class Calls:
 
     def _ask(self, call: ToolCall, spec: ToolSpec) -> None:
         self._asked[call.call_id] = spec
-        call.state, call.asks_always = ToolState.ASKING, spec.asks_always
-        self._outbox.changed(call)
-        self._outbox.do(ev.Ask(call.call_id))
+        call.asks_always = spec.asks_always
+        self._outbox.ask(call)
 
     def _again(self, event: ev.ToolCallReady, *, alive: bool) -> None:
         """A call that is known already is never run again; a new session is answered anew."""

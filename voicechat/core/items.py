@@ -113,6 +113,8 @@ class ToolCall:
     """The MCP server with which the provider runs it by itself; empty when it runs here."""
     source: str = ""
     """Where the tool comes from that runs here."""
+    number: int = 0
+    """Under which the person decides on it; 0 while it was never asked for."""
     asks_always: bool = False
     """The person's answer counts for this call only, whatever they choose."""
 

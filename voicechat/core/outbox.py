@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voicechat.core import events as ev
-from voicechat.core.items import Entry, Item, Transcript, entry_id
+from voicechat.core.items import Entry, Item, ToolCall, ToolState, Transcript, entry_id
 
 
 class Outbox:
@@ -13,6 +13,7 @@ class Outbox:
         self.transcript = transcript if transcript is not None else Transcript()
         self.online = False
         self._effects: list[ev.Effect] = []
+        self._asked = 0
 
     def do(self, effect: ev.Effect) -> None:
         """The shell has to do this."""
@@ -26,6 +27,13 @@ class Outbox:
     def changed(self, entry: Entry) -> None:
         """The entry has to be shown anew."""
         self.do(ev.EntryChanged(entry_id(entry)))
+
+    def ask(self, call: ToolCall) -> None:
+        """The call waits for the person, who decides on it under the next number."""
+        self._asked += 1
+        call.state, call.number = ToolState.ASKING, self._asked
+        self.changed(call)
+        self.do(ev.Ask(call.call_id))
 
     def remove(self, item: Item) -> None:
         """The item leaves the transcript."""

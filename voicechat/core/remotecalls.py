@@ -8,6 +8,7 @@ on by itself. Every call ends: with its connection, with the person's interrupti
 from __future__ import annotations
 
 from voicechat.core import events as ev
+from voicechat.core.calls import LONGEST
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.outbox import Outbox
 from voicechat.core.text import clean_json
@@ -52,13 +53,14 @@ class RemoteCalls:
         """The provider wants leave for a call; asked again, nothing changes."""
         if self._outbox.transcript.get(event.item_id) is None:
             call = self._call(event.item_id, event.response_id, event.server, event.name)
-            call.arguments, call.state = clean_json(event.arguments), ToolState.ASKING
+            call.arguments = clean_json(event.arguments)
             self._asking[call.call_id] = call
             if (call.server, call.name) in self._allowed:
                 self.decide(call.call_id, True)
-                return
-            self._outbox.changed(call)
-            self._outbox.do(ev.Ask(call.call_id))
+            elif len(call.arguments) > LONGEST:
+                self.decide(call.call_id, False, "The arguments are too long to check.")
+            else:
+                self._outbox.ask(call)
 
     def decided(self, decided: ev.Decided) -> None:
         """The person's word, if it is on a call that asks, with just these arguments.

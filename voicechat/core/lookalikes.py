@@ -1,0 +1,92 @@
+"""Characters that may be taken for others, told in words: for text on which a person decides.
+
+`remarks` says of a text what its looks hide: letters of several alphabets in one word, words of
+another alphabet that look Latin, letters and signs that only look like ASCII, strange blanks, and
+characters that cannot be shown at all. Text in one language alone is mostly not remarked on.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from voicechat.core.text import MARK
+
+MOST = 6
+"""Remarks on one text."""
+
+_ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU")
+_ALIKE = {
+    "CYRILLIC": "аАВВсСеЕһНіІјЈкКМоОрРѕЅТуУхХԁԛԜѵ",
+    "GREEK": "αΑΒϲΕΗιΙκΚΜνΝοΟρΡΤυΥχΧΖ",
+    "ARMENIAN": "օոսԼՕՍցհ",
+    "CHEROKEE": "ᎪᏴᏟᎬᎻᎫᏦᏞᎷᏢᏚᎢᏙᎳᏃ",
+}
+"""Letters that look like Latin ones."""
+_SIGNS = {
+    "\u2044": "/", "\u2215": "/", "\u29f8": "/", "\u2216": "\\", "\u29f5": "\\", "\u2223": "|",
+    "\u01c0": "|", "\u2236": ":", "\ua789": ":", "\u037e": ";", "\u2010": "-", "\u2011": "-",
+    "\u2012": "-", "\u2212": "-", "\u02d7": "-", "\u201a": ",", "\u066a": "%", "\u2217": "*",
+    "\u02c4": "^", "\u2038": "^", "\u02bc": "'", "\u02b9": "'", "\u2032": "'", "\u0131": "i",
+    "\u017f": "s", "\u2039": "<", "\u203a": ">", "\u02c2": "<", "\u02c3": ">", "\ua4f8": ".",
+    "\u0660": ".", "\u06d4": "-", "\u1735": "/", "\u05f3": "'", "\u02bb": "`", "\u2035": "`",
+}  # fmt: skip
+"""Characters that look like an ASCII one without being a variant of it."""
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def remarks(text: str) -> list[str]:
+    """What a person cannot see in the text, one sentence each; at most `MOST`, mostly none."""
+    if text.isascii():
+        return []
+    found = list(dict.fromkeys([*_unseen(text), *_words(text), *_single(text)]))
+    more = len(found) - MOST
+    return found if more <= 0 else [*found[:MOST], f"{more} more remarks like these."]
+
+
+def _unseen(text: str) -> Iterator[str]:
+    hidden = text.count(MARK)
+    if hidden:
+        what = "1 character" if hidden == 1 else f"{hidden} characters"
+        yield f"{what} that cannot be shown stand as {MARK}."
+
+
+def _words(text: str) -> Iterator[str]:
+    words = [word for word in dict.fromkeys(_WORD.findall(text)) if not word.isascii()]
+    among_latin = re.search("[A-Za-z]", text) is not None or all(map(_looks_latin, words))
+    for word in words:
+        alphabets = sorted({name for letter in word if (name := _alphabet(letter))})
+        if len(alphabets) > 1:
+            names = " and ".join(name.title() for name in alphabets)
+            yield f"“{word}” mixes {names} letters."
+        elif among_latin and _looks_latin(word):
+            yield f"“{word}” looks Latin but is {alphabets[0].title()}."
+
+
+def _looks_latin(word: str) -> bool:
+    return all(letter in _ALIKE.get(_alphabet(word[0]), "") for letter in word)
+
+
+def _single(text: str) -> Iterator[str]:
+    for character in dict.fromkeys(text):
+        if character.isascii() or character == MARK:
+            continue
+        plain = _SIGNS.get(character) or unicodedata.normalize("NFKC", character)
+        if character.isspace() or unicodedata.category(character) == "Zs":
+            yield f"A blank is not the usual one ({_name(character)})."
+        elif character == "\u2800" or character == "\u1680":
+            yield f"Something that looks blank is none ({_name(character)})."
+        elif len(plain) == 1 and plain.isascii():
+            yield f"“{character}” looks like {plain!r} but is not ({_name(character)})."
+        elif character.isdigit():
+            yield f"“{character}” is a digit of another script ({_name(character)})."
+
+
+def _alphabet(letter: str) -> str:
+    name = unicodedata.name(letter, "")
+    return next((each for each in _ALPHABETS if name.startswith(f"{each} ")), "")
+
+
+def _name(character: str) -> str:
+    return f"{unicodedata.name(character, 'nameless').lower()}, U+{ord(character):04X}"
