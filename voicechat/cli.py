@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer.exceptions import TyperException
 
+from voicechat import mcpcommands
 from voicechat.core.text import clean
 from voicechat.errors import UsageError, VoicechatError
 
@@ -261,6 +262,9 @@ def models(
     options = config.load()
     typer.echo(listing.as_json(options) if json else listing.as_text(options))
     return 0
+
+
+app.add_typer(mcpcommands.app, name="mcp", short_help="List, add, remove and test MCP servers.")
 
 
 @app.command(short_help="Print a short-lived token for another program.")

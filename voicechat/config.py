@@ -148,10 +148,10 @@ def load(
     merged = {**stored.settings, **profile, **given}
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
-    look_up: dict[str, str | Secret] = {**environ, **keys}
-    servers = mcpconfig.read_json(path.with_name("mcp.json"), look_up)
+    named: dict[str, str | Secret] = {**environ, **keys}
+    servers = mcpconfig.read_json(path.with_name("mcp.json"), named)
     if stored.mcp is not None:
-        servers += mcpconfig.servers(*stored.mcp, look_up)
+        servers += mcpconfig.servers(*stored.mcp, named)
     return Options(
         **merged,  # type: ignore[arg-type]
         mcp_servers=mcpconfig.unlike(servers),

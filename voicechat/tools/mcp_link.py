@@ -68,12 +68,15 @@ class Link:
         """
         await asyncio.to_thread(load_sdk)
         try:
-            async with asyncio.timeout(CONNECT_S) as patience:
+            async with asyncio.timeout(self._patience_s) as patience:
                 await self._live(patience)
         except TimeoutError:
-            raise ConnectError(f"It did not answer within {CONNECT_S:g} seconds.") from None
+            raise ConnectError(
+                f"It did not answer within {self._patience_s:g} seconds.",
+                f"Type: voicechat mcp test {self._config.name}",
+            ) from None
         except Exception as problem:  # whatever the SDK and the server make of each other
-            raise _told(problem) from None
+            raise self._told(problem) from None
         finally:
             self._client = None
 
@@ -184,10 +187,30 @@ class Link:
             raise ToolError(text or "The tool failed and does not say why.")
         return text
 
-    def _reason(self, problem: Exception) -> str:
+    def _told(self, problem: Exception) -> ConnectError:
+        """The reason in a sentence, out of the groups that the SDK wraps it in."""
+        leaf = next(_leaves(problem))
+        kind = type(leaf).__name__
+        words = clean(str(leaf)).strip().rstrip(".")[:300]
+        if isinstance(leaf, ConnectError):
+            return leaf
+        if isinstance(leaf, TimeoutError):
+            return ConnectError("It did not answer in time.")
+        if kind == "ConnectError":  # that of the HTTP client
+            return ConnectError(f"Nobody answers at {self._config.shown} ({words}).")
+        if self._is_closed(leaf):
+            return ConnectError("It ended before it had answered.")
+        if not words or kind == "ValidationError":
+            return ConnectError(f"It does not speak MCP as it should ({kind}).")
+        return ConnectError(f"{words[:1].upper()}{words[1:]}.")
+
+    def _is_closed(self, problem: BaseException) -> bool:
         from mcp_types import CONNECTION_CLOSED
 
-        if getattr(problem, "code", None) != CONNECTION_CLOSED:
+        return getattr(problem, "code", None) == CONNECTION_CLOSED
+
+    def _reason(self, problem: Exception) -> str:
+        if not self._is_closed(problem):
             return f"The {self._config.source} refused: {clean(str(problem))}"
         self.end()
         return (
@@ -211,19 +234,6 @@ def load_sdk() -> None:
         logger.propagate = False
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
-
-
-def _told(problem: Exception) -> ConnectError:
-    """The reason in a sentence, out of the groups that the SDK wraps it in."""
-    leaf = next(_leaves(problem))
-    if isinstance(leaf, ConnectError):
-        return leaf
-    if isinstance(leaf, TimeoutError):
-        return ConnectError("It did not answer in time.")
-    words = clean(str(leaf)).strip().rstrip(".")[:300]
-    if not words or type(leaf).__name__ == "ValidationError":
-        return ConnectError(f"It does not speak MCP as it should ({type(leaf).__name__}).")
-    return ConnectError(f"{words[:1].upper()}{words[1:]}.")
 
 
 def _leaves(problem: BaseException) -> Iterator[BaseException]:
