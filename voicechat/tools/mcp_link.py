@@ -48,9 +48,16 @@ class Link:
     """A connection that is made once; make another when it has ended."""
 
     def __init__(
-        self, config: ServerConfig, listed: Callable[[Sequence[types.Tool]], None]
+        self,
+        config: ServerConfig,
+        listed: Callable[[Sequence[types.Tool]], None],
+        patience_s: float = CONNECT_S,
     ) -> None:
-        """`listed` is called with the server's tools once connected, and whenever they change."""
+        """`listed` is called with the server's tools once connected, and whenever they change.
+
+        It is to be so for the first time within `patience_s` seconds.
+        """
+        self._patience_s = patience_s
         self._config = config
         self._listed = listed
         self._client: Client | None = None
