@@ -121,6 +121,8 @@ class Recorded:
         except OSError as error:
             raise UsageError(f"{self._name} cannot be read: {error.strerror}.") from None
         self._stopped = threading.Event()
+        self._room = threading.Semaphore(_AHEAD)
+        self._queue: asyncio.Queue[bytes | UsageError | None] = asyncio.Queue()
 
     def _open(self) -> IO[bytes]:
         if self._path == "-":
@@ -130,17 +132,15 @@ class Recorded:
     async def blocks(self) -> AsyncIterator[bytes]:
         """The sound as fast as it is taken. Raises `UsageError` for what is no such sound."""
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[bytes | UsageError | None] = asyncio.Queue()
-        room = threading.BoundedSemaphore(_AHEAD)
 
         def put(found: bytes | UsageError | None) -> None:
             with suppress(RuntimeError):  # the loop has ended: nobody waits for sound any more
-                loop.call_soon_threadsafe(queue.put_nowait, found)
+                loop.call_soon_threadsafe(self._queue.put_nowait, found)
 
         def read() -> None:
             try:
                 for block in self._read():
-                    room.acquire()
+                    self._room.acquire()
                     if self._stopped.is_set():
                         break
                     put(block)
@@ -150,10 +150,10 @@ class Recorded:
 
         # A daemon: a thread that waits for a pipe must not hold up the end.
         threading.Thread(target=read, name="recorded-sound", daemon=True).start()
-        while (found := await queue.get()) is not None:
+        while (found := await self._queue.get()) is not None:
             if isinstance(found, UsageError):
                 raise found
-            room.release()
+            self._room.release()
             yield found
 
     def _read(self) -> Iterator[bytes]:
@@ -193,12 +193,15 @@ class Recorded:
             yield resampler.feed(_mono(b"", width, channels), last=True).tobytes()
 
     def stop(self) -> None:
-        """Read no more."""
+        """Read no more, even if the reading thread waits for a pipe."""
         self._stopped.set()
+        self._room.release()
+        self._queue.put_nowait(None)
 
     async def close(self) -> None:
-        """Nothing: the reading thread may still be waiting in the file."""
+        """Have the reading thread end, unless it waits for a pipe."""
         self._stopped.set()
+        self._room.release()
 
 
 class _Ahead:

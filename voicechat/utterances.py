@@ -129,5 +129,10 @@ class Utterances:
         self._texts.add(item_id)
         self.waiting = [each for each in self.waiting if each.item_id != item_id]
 
+    def close(self) -> None:
+        """No more sound will come."""
+        # The resampler's library complains about streams that live until the process ends.
+        self._resampler = type(self._resampler)(self._form.rate, self._form.rate)
+
     def _unnamed(self) -> Iterator[Utterance]:
         return (each for each in list(self.waiting) if each.committed and not each.item_id)
