@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -48,11 +49,15 @@ class Pages:
 class Notebook:
     """Reads and writes the file at `path`; the newest contents every time, whoever wrote them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
+        """Without a path it lasts as long as this object."""
         self._path = path
+        self._passing = Pages()
 
     def read(self) -> Pages:
         """The contents; empty when there is no file. A file nobody can read is set aside."""
+        if self._path is None:
+            return deepcopy(self._passing)
         try:
             return _pages(json.loads(self._path.read_text("utf-8")))
         except FileNotFoundError:
@@ -60,7 +65,7 @@ class Notebook:
         except OSError as error:
             raise ServerError(f"I can't read my notebook: {error.strerror}.") from error
         except (ValueError, TypeError, AttributeError):
-            self._set_aside()
+            _set_aside(self._path)
             return Pages()
 
     @contextmanager
@@ -77,6 +82,9 @@ class Notebook:
         yield pages
         if max(map(len, (pages.notes, pages.facts, *pages.lists.values()))) > _MOST:
             raise Full(f"I keep no more than {_MOST} entries in one place.")
+        if self._path is None:
+            self._passing = pages
+            return
         content = json.dumps(asdict(pages), ensure_ascii=False, indent=1)
         if len(content) > _LARGEST:
             raise Full("My notebook is full.")
@@ -85,11 +93,12 @@ class Notebook:
         except OSError as error:
             raise ServerError(f"I can't write my notebook: {error.strerror}.") from error
 
-    def _set_aside(self) -> None:
-        try:
-            os.replace(self._path, self._path.with_suffix(".broken"))
-        except OSError as error:
-            raise ServerError(f"I can't read my notebook: {error.strerror}.") from error
+
+def _set_aside(path: Path) -> None:
+    try:
+        os.replace(path, path.with_suffix(".broken"))
+    except OSError as error:
+        raise ServerError(f"I can't read my notebook: {error.strerror}.") from error
 
 
 def _pages(content: dict[str, object]) -> Pages:

@@ -1,0 +1,69 @@
+"""Which addresses of the network a tool may reach: those that anybody on the Internet could."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+
+from voicechat.tools.registry import ToolError
+
+Resolver = Callable[[str, int], Awaitable[list[str]]]
+"""All addresses of a host, as text. Raises `OSError` when there are none."""
+
+_LOOKUP_S = 5.0
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, asked of the system."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(_LOOKUP_S):
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def is_public(text: str) -> bool:
+    """Whether this IP address is on the public Internet, also where it carries another one."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return all(
+        one.is_global and not (one.is_multicast or one.is_reserved or one.is_unspecified)
+        for one in _carried(address)
+    )
+
+
+def _carried(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The address, or the IPv4 ones that it stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return [address]
+    if address.ipv4_mapped is not None:
+        return [address.ipv4_mapped]
+    if address.sixtofour is not None:
+        return [address, address.sixtofour]
+    if address.teredo is not None:
+        return [address, *address.teredo]
+    if address in _NAT64 or address in _COMPATIBLE:
+        return [address, ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
+    return [address]
+
+
+async def public_address(
+    host: str, port: int, resolver: Resolver, allowed: Callable[[str], bool] = is_public
+) -> str:
+    """One address of the host, to connect to. Raises `ToolError` unless all of them are public."""
+    try:
+        found = await resolver(host, port)
+    except (OSError, UnicodeError):
+        raise ToolError(f"There is no host called {host!r}.") from None
+    except TimeoutError:
+        raise ToolError(f"The name {host!r} could not be looked up in time.") from None
+    if not found or not all(map(allowed, found)):
+        raise ToolError(f"{host!r} is not a public address, so it is not asked.")
+    return next((one for one in found if ":" not in one), found[0])

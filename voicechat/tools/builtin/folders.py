@@ -1,0 +1,149 @@
+"""Files and folders, under those that the person named and nowhere else.
+
+A name is looked for below each named folder. Links are followed to their end before anything is
+compared, and what was opened is looked at again, so that a file swapped in between is refused.
+Names that begin with a dot are never given: keys and settings are kept in such files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from voicechat.core.settings import Permission
+from voicechat.tools.functions import tool
+from voicechat.tools.registry import Tool, ToolError
+from voicechat.tools.surroundings import Surroundings
+
+LARGEST = 60_000
+"""Bytes of a file that are given at a time."""
+
+_MOST_NAMES = 300
+
+
+class Folders:
+    """The folders the person named."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(Path(os.path.realpath(folder.expanduser())) for folder in folders)
+
+    def read_file(self, path: str, start: int = 0) -> str:
+        """Read a text file of the person's. path: its name or path. start: from which byte on."""
+        found = self._find(path)
+        descriptor = self._open(found, path)
+        with os.fdopen(descriptor, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(min(max(start, 0), size))
+            raw = file.read(LARGEST)
+        if b"\0" in raw:
+            raise ToolError(f"{path} is not a text file.")
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            if error.start < len(raw) - 4 or len(raw) < LARGEST:
+                raise ToolError(f"{path} is not a text file.") from None
+            raw = raw[: error.start]  # a character that the limit cuts in two
+            text = raw.decode("utf-8-sig")
+        left = size - max(start, 0) - len(raw)
+        if left > 0:
+            text += f"\n[{left} more bytes; read on with start {max(start, 0) + len(raw)}]"
+        return text or "The file is empty."
+
+    def list_folder(self, path: str = "") -> str:
+        """List the files in a folder of the person's. path: its name; empty: all named folders."""
+        if not path.strip(" ./"):
+            shown = self._folders
+            if len(shown) > 1:
+                return "\n".join(f"{folder.name}/" for folder in shown)
+            found = shown[0]
+        else:
+            found = self._find(path)
+        if not found.is_dir():
+            raise ToolError(f"{path} is not a folder.")
+        try:
+            with os.scandir(found) as entries:
+                names = sorted(
+                    f"{entry.name}/" if entry.is_dir() else entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                )
+        except OSError as error:
+            raise ToolError(f"{path or found.name} cannot be listed: {error.strerror}.") from None
+        more = len(names) - _MOST_NAMES
+        told = "\n".join(names[:_MOST_NAMES]) + (f"\n[{more} more]" if more > 0 else "")
+        return told or "The folder is empty."
+
+    def _find(self, name: str) -> Path:
+        """Where the name leads to: an existing file or folder below a named folder."""
+        if "\0" in name or len(name) > 1_000:
+            raise ToolError("That is no path.")
+        wanted = Path(name.strip()).expanduser()
+        places = [folder / wanted for folder in self._folders]
+        places += [
+            folder.parent / wanted
+            for folder in self._folders
+            if wanted.parts[:1] and wanted.parts[0].casefold() == folder.name.casefold()
+        ]
+        refused = False
+        for place in places:
+            real = _spelled(place)
+            if self._holds(real):
+                if real.exists():
+                    return real
+            elif real.exists():
+                refused = True
+        if refused:
+            raise ToolError(f"{name} is not in a folder that may be read.")
+        known = ", ".join(str(folder) for folder in self._folders)
+        raise ToolError(f"There is no {name} in {known}.")
+
+    def _holds(self, path: Path) -> bool:
+        """Whether a real path is in a named folder, and no name on the way begins with a dot."""
+        for folder in self._folders:
+            if path == folder:
+                return True
+            if path.is_relative_to(folder):
+                return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        return False
+
+    def _open(self, path: Path, name: str) -> int:
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        flags |= getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(path, flags)
+        except OSError as error:
+            raise ToolError(f"{name} cannot be read: {error.strerror}.") from None
+        status = os.fstat(descriptor)
+        try:
+            # The way there may have been changed after it was looked at.
+            again = Path(os.path.realpath(path))
+            same = self._holds(again) and os.path.samestat(os.stat(again), status)
+        except OSError:
+            same = False
+        if same and stat.S_ISREG(status.st_mode):
+            return descriptor
+        os.close(descriptor)
+        what = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a file that can be read"
+        raise ToolError(f"{name} {what}.")
+
+
+def _spelled(path: Path) -> Path:
+    """The real path, also when the name was said in other letters: a name is heard, not typed."""
+    real = Path(os.path.realpath(path))
+    if real.exists():
+        return real
+    try:
+        names = os.listdir(real.parent)
+    except OSError:
+        return real
+    close = [name for name in names if name.casefold() == real.name.casefold()]
+    return Path(os.path.realpath(real.parent / close[0])) if len(close) == 1 else real
+
+
+def tools(surroundings: Surroundings) -> tuple[Tool, ...]:
+    """What reads files: off until the person names folders, then asked about."""
+    mine = Folders(surroundings.folders)
+    permission = Permission.ASK if surroundings.folders else Permission.NEVER
+    return tuple(tool(permission=permission)(one) for one in (mine.read_file, mine.list_folder))

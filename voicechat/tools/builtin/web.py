@@ -1,0 +1,216 @@
+"""Web pages: fetched as text from public addresses, or opened in the person's browser."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from voicechat.tools.addresses import Resolver, is_public, public_address, resolve
+from voicechat.tools.children import plain_environment
+from voicechat.tools.functions import tool
+from voicechat.tools.registry import Tool, ToolError
+
+if TYPE_CHECKING:
+    import httpx
+
+LARGEST = 2 * 1024 * 1024
+"""Bytes of a page that are read."""
+
+TEXT = 40_000
+"""Characters of its text that are given."""
+
+DEADLINE_S = 25.0
+_REDIRECTS = 5
+_WAIT_S = 10.0
+_TEXTS = re.compile(r"text/|application/(?:[\w.+-]*(?:json|xml)|javascript)|\Z")
+_OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+
+
+class Web:
+    """Fetches pages. `resolver` and `allowed` decide which addresses are reached."""
+
+    def __init__(self, resolver: Resolver = resolve, allowed: Callable[[str], bool] = is_public):
+        self._resolver = resolver
+        self._allowed = allowed
+
+    async def fetch_page(self, url: str) -> str:
+        """Fetch a web page and give its text. url: its address, like https://example.com/news."""
+        kind, raw, charset = await self._read(_address(url))
+        if not _TEXTS.match(kind):
+            raise ToolError(f"That is no page of text but {kind[:60]}.")
+        text = _decoded(raw, kind, charset)
+        if "html" in kind or text.lstrip()[:1] == "<":
+            text = await _text_of(text)
+        text = text.strip()
+        more = len(text) - TEXT
+        told = f"{text[:TEXT]}\n[{more} more characters]" if more > 0 else text
+        return told or "The page has no text."
+
+    async def _read(self, url: str) -> tuple[str, bytes, str]:
+        """Follow the address to a page: its kind, its bytes, its character set."""
+        # Loading it and its certificates takes a while: beside the loop.
+        client = await asyncio.to_thread(_client)
+        import httpx
+
+        async with client:
+            for _ in range(_REDIRECTS + 1):
+                try:
+                    found = await self._one(client, url)
+                except httpx.TimeoutException:
+                    raise ToolError("The page did not answer in time.") from None
+                except (httpx.HTTPError, httpx.InvalidURL) as error:
+                    raise ToolError(
+                        f"The page cannot be reached: {error or 'no answer'}."
+                    ) from None
+                if not isinstance(found, str):
+                    return found
+                url = _address(urljoin(url, found))
+        raise ToolError("The page leads on to another one again and again.")
+
+    async def _one(self, client: httpx.AsyncClient, url: str) -> str | tuple[str, bytes, str]:
+        """One request: where it leads on to, or the page."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        # What is connected to is the address that was looked at, whatever the name says next time.
+        address = await public_address(host, port, self._resolver, self._allowed)
+        shown = f"[{address}]" if ":" in address else address
+        request = client.build_request(
+            "GET",
+            urlunsplit((parts.scheme, f"{shown}:{port}", parts.path or "/", parts.query, "")),
+            headers={
+                "Host": parts.netloc.rpartition("@")[2],
+                "Accept": "text/html, text/plain;q=0.9, */*;q=0.1",
+                "Accept-Encoding": "identity",
+                "User-Agent": "voicechat",
+            },
+            extensions={"sni_hostname": host},
+        )
+        response = await client.send(request, stream=True)
+        try:
+            if response.is_redirect:
+                return str(response.headers.get("location", ""))
+            if response.status_code >= 400:
+                reason = f"{response.status_code} {response.reason_phrase}".strip()
+                raise ToolError(f"The page answers with {reason}.")
+            raw = bytearray()
+            async for piece in response.aiter_raw(65_536):
+                raw += piece
+                if len(raw) >= LARGEST:
+                    break
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            encoding = response.headers.get("content-encoding", "").strip().lower()
+            return kind, _unpacked(bytes(raw[:LARGEST]), encoding), response.charset_encoding or ""
+        finally:
+            await response.aclose()
+
+
+def _client() -> httpx.AsyncClient:
+    import httpx
+
+    return httpx.AsyncClient(trust_env=False, timeout=_WAIT_S)
+
+
+def _address(text: str) -> str:
+    """A whole http(s) address; a bare name gets https. Raises `ToolError` for anything else."""
+    text = text.strip()
+    if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:/\S*)?", text):
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        text.encode("ascii" if not parts.hostname else "utf-8")
+    except (ValueError, UnicodeError):
+        fits = False
+    if not fits or re.search(r"[\s\x00-\x1f\x7f]", text) or len(text) > 2_000:
+        raise ToolError("Only addresses that begin with https:// or http:// can be used.")
+    if parts.username or parts.password:
+        raise ToolError("An address with a password in it is not used.")
+    return text
+
+
+def _unpacked(raw: bytes, encoding: str) -> bytes:
+    """What the page holds; at most `LARGEST` bytes, however small it was made."""
+    if encoding in {"", "identity"}:
+        return raw
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise ToolError(f"The page is packed in a way that is not known: {encoding[:20]}.")
+    try:
+        return zlib.decompressobj(47).decompress(raw, LARGEST)
+    except zlib.error:
+        raise ToolError("The page is damaged.") from None
+
+
+def _decoded(raw: bytes, kind: str, charset: str) -> str:
+    named = re.search(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", raw[:2048])
+    name = charset or (named[1].decode("ascii", "replace") if named else "utf-8")
+    if b"\0" in raw[:4096] and "16" not in name and "32" not in name:
+        raise ToolError(f"That is no page of text{f' but {kind[:60]}' if kind else ''}.")
+    try:
+        return raw.decode(name, "replace")
+    except (LookupError, ValueError):
+        return raw.decode("utf-8", "replace")
+
+
+async def _text_of(html: str) -> str:
+    script = str(Path(__file__).parents[1] / "pagetext.py")
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-S", script,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=plain_environment(), start_new_session=True,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            text, _ = await child.communicate(html.encode("utf-8", "replace"))
+    except TimeoutError:
+        raise ToolError("The page takes too long to read.") from None
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    if child.returncode:
+        raise ToolError("The page cannot be read.")
+    return text.decode("utf-8", "replace")
+
+
+async def open_url(url: str) -> str:
+    """Open a web page in the person's own browser. url: its address."""
+    url = _address(url)
+    screenless = not ({"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys())
+    if sys.platform.startswith("linux") and screenless:
+        raise ToolError("There is no desktop here to open a page on.")
+    browser = {"BROWSER": os.environ["BROWSER"]} if "BROWSER" in os.environ else {}
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", _OPEN, url,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=plain_environment() | browser, start_new_session=True,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            code = await child.wait()
+    except TimeoutError:
+        code = 0  # a browser that stays in front of its own starter
+    if code:
+        raise ToolError("The browser could not be opened.")
+    return f"{url} is open in the browser."
+
+
+def tools(
+    resolver: Resolver = resolve, allowed: Callable[[str], bool] = is_public
+) -> tuple[Tool, ...]:
+    """What fetches and opens pages."""
+    mine = Web(resolver, allowed)
+    return (
+        tool(permission="ask", deadline=DEADLINE_S)(mine.fetch_page),
+        tool(permission="ask")(open_url),
+    )
