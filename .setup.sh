@@ -81,6 +81,13 @@ pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore .venv/bin/p
 $pip install --upgrade 'pip>=25.1'
 if [ "$purpose" = test ]; then
     $pip install --editable '.[mcp]' --group dev
+    if command -v npm >/dev/null; then
+        # The reference servers of MCP; without them their tests are skipped.
+        npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv/mcp-servers \
+            @modelcontextprotocol/server-everything@2026.8.31 \
+            @modelcontextprotocol/server-filesystem@2026.8.31 >/dev/null 2>&1 ||
+            say "The reference servers of MCP cannot be had; their tests will be skipped."
+    fi
 else
     $pip install --editable '.[mcp]'
 fi

@@ -206,7 +206,8 @@ class Link:
         if kind == "ConnectError":  # that of the HTTP client
             return ConnectError(f"Nobody answers at {self._config.shown} ({words}).")
         if self._is_closed(leaf):
-            return ConnectError("It ended before it had answered.")
+            said = self.printed.lines[-1:]
+            return ConnectError("It ended before it had answered.", "".join(f"It said: {s}" for s in said))
         if not words or kind == "ValidationError":
             return ConnectError(f"It does not speak MCP as it should ({kind}).")
         return ConnectError(f"{words[:1].upper()}{words[1:]}.")
