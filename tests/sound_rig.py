@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from voicechat.audio.messages import AudioEvent, AudioSettings, Opened
+from voicechat.audio.messages import AudioEvent, AudioSettings, Opened, Underrun
 from voicechat.audio.process import AudioProcess
 
 E = TypeVar("E")
@@ -67,6 +67,14 @@ class Rig:
     def of(self, kind: type[E]) -> list[E]:
         """Every event of this kind so far."""
         return [event for _, event in self.events if isinstance(event, kind)]
+
+    def dropped(self) -> Underrun:
+        """What the device said it dropped: on a busy machine sound is lost, but never untold."""
+        return (self.of(Underrun) or [Underrun(0, 0.0)])[-1]
+
+    def within(self, milliseconds: float) -> float:
+        """A tolerance in ms, wider by what was told as dropped; that is counted in blocks."""
+        return milliseconds + 1.5 * self.dropped().lost_ms
 
     def open(self) -> Opened:
         """Start and wait until the streams run."""

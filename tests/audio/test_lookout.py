@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -146,32 +146,29 @@ def test_a_child_that_cannot_be_started_tells_nothing() -> None:
     assert look.place("input") is look.place("output") is look.devices() is None
 
 
-CHILD = """
-import json, pathlib, sys, time
-def say(name):
-    print(json.dumps({"defaults": {"output": [name, name]}, "names": [name]}), flush=True)
-say("Desk")
-while not pathlib.Path(sys.argv[1]).exists():
-    time.sleep(0.01)
-say("Kitchen")
-sys.stdin.read()
-"""
-
 AS_ELSEWHERE = """
-import sys
+import pathlib
 from voicechat.audio import lookout
-lookout._source_here = lambda wishes: lookout._OfChild(wishes, {command!r})
+
+class Told:
+    reopens = True
+    def place(self, kind):
+        name = "Kitchen" if pathlib.Path({switch!r}).exists() else "Desk"
+        return lookout.Place(name, name) if kind == "output" else None
+    def devices(self):
+        return None
+
+lookout._source_here = lambda wishes: Told()
 """
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The audio process follows a child, as on macOS and Windows; make the file to switch."""
-    command = (sys.executable, "-c", CHILD, str(tmp_path / "switch"))
-    (tmp_path / "sitecustomize.py").write_text(AS_ELSEWHERE.format(command=command))
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Streams stay where they are, as on macOS and Windows; make the file to switch."""
+    switch = tmp_path / "switch"
+    (tmp_path / "sitecustomize.py").write_text(AS_ELSEWHERE.format(switch=str(switch)))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    yield tmp_path / "switch"
-    (tmp_path / "switch").touch()
+    return switch
 
 
 @pytest.mark.sound

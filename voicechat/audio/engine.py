@@ -44,7 +44,8 @@ from voicechat.audio.messages import (
 from voicechat.audio.monitor import Monitor
 from voicechat.audio.playback import Playback
 
-TELL_S: Final = 1 / 15
+TELL_S: Final = 1 / 10
+_TICK_S, _SOON_S, _AFTER_S = 0.010, 0.005, 0.001
 _STALE_S: Final = 3.0
 _QUIET_DB: Final = -45.0
 GAP_S: Final = 0.5
@@ -82,6 +83,7 @@ class Engine:
         self._failures = 0
         self._retry_at = 0.0
         self._drop_at = 0.0
+        self._adopted_at = 0.0
         self._devices = (("", 0), ("", 0))
         self._told_opened: Opened | None = None
         self._told_at = 0.0
@@ -133,6 +135,16 @@ class Engine:
         if tell:
             self._follow(now)
             self._tell(now)
+
+    def pause(self, now: float) -> float:
+        """How long (s) the next `tick` may be waited for: until the microphone's next block."""
+        if self._opening is not None or self._aborting is not None or self._playback.stopping:
+            return _SOON_S
+        microphone = self._card.microphone if self._card else None
+        if microphone is None:
+            return _TICK_S
+        due = microphone.called_at + PACES[self._pace].block_ms / 1000 + _AFTER_S
+        return min(_TICK_S, max(_AFTER_S, due - now))
 
     def close(self) -> None:
         """Close the streams, beside the loop and for at most half a second."""
@@ -274,7 +286,7 @@ class Engine:
             self._adopt(opening.result, now)
 
     def _adopt(self, card: Card, now: float) -> None:
-        self._card = card
+        self._card, self._adopted_at = card, now
         speaker, microphone = card.speaker, card.microphone
         devices_now = (
             (microphone.name, microphone.rate) if microphone else ("", 16_000),
@@ -303,9 +315,10 @@ class Engine:
         card = self._card
         if card is None:
             return False
-        ages = [now - side.called_at for side in (card.speaker, card.microphone) if side]
-        if not ages or max(ages) < GAP_S:
-            if self._failures and len(ages) == 2:
+        called = [side.called_at for side in (card.speaker, card.microphone) if side]
+        if not called or now - min(called) < GAP_S:
+            # A stream that was opened in vain also has its buffer filled at first.
+            if self._failures and len(called) == 2 and min(called) - self._adopted_at > GAP_S:
                 self._failures, self._told_problem = 0, ""
             return False
         return now >= self._retry_at
