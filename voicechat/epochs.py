@@ -29,8 +29,9 @@ PERSEVERANCE_S = 90.0
 FIRST_TRIES = 3
 """Dials until the first connection, where the provider asks to wait."""
 
-OUTBOX = 256
-"""Commands that may wait for the socket; one more means the path is dead, so: reconnect."""
+OUTBOX = 8_192
+"""Commands that may wait for the socket, a long conversation told again among them; one more means
+the path is dead, so: reconnect."""
 
 LIFELESS_S = 5.0
 """Seconds without frame or pong, while an answer is owed, after which a path is dead."""
@@ -79,6 +80,11 @@ class Epochs:
         self._ends_at: float | None = None
         self._handle = ""
         self._begun = 0
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec of the connection that stands."""
+        return self._codec if self._connection is not None else None
 
     @property
     def begun(self) -> int:

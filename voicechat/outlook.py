@@ -49,6 +49,11 @@ class Outlook:
         return self._conversation.asking
 
     @property
+    def limits(self) -> tuple[ev.RateLimit, ...]:
+        """What is left of the account's limits, as the provider told it last."""
+        return self._conversation.meter.limits
+
+    @property
     def near_limit(self) -> ev.RateLimit | None:
         """The limit of the account of which the least is left, if that is little."""
         near = filter(is_near, self._conversation.meter.limits)

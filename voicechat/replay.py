@@ -19,6 +19,7 @@ from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import ToolCall
 from voicechat.core.settings import SessionSettings
+from voicechat.errors import UsageError
 from voicechat.moments import Named
 from voicechat.outlook import Outlook
 from voicechat.updates import (
@@ -32,6 +33,7 @@ from voicechat.updates import (
 )
 
 if TYPE_CHECKING:
+    from voicechat.conduct import Conduct
     from voicechat.loudspeaker import Loudspeaker
 
 SPEEDS = (0.1, 1000.0)
@@ -104,6 +106,11 @@ class Replay(Outlook):
         return Conversation(
             settings, heading.can, hands_free=hands_free, speaker=heading.with_sound
         )
+
+    @property
+    def conduct(self) -> Conduct:
+        """There is none. Raises `UsageError`."""
+        raise UsageError("A recording is only watched.")
 
     # ----------------------------------------------------------------- what can be read
 

@@ -14,19 +14,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from voicechat.audio import messages as sound
+from voicechat.conduct import Conduct
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
+from voicechat.core.items import Transcript, Usage
 from voicechat.core.text import clean
 from voicechat.earcons import Earcons
 from voicechat.epochs import Epochs, first
-from voicechat.errors import UsageError, VoicechatError
+from voicechat.errors import VoicechatError
 from voicechat.outlook import Outlook
-from voicechat.sessionsettings import doubts, session_settings, sound_settings
-from voicechat.showing import Place, Showing, named, places
+from voicechat.partner import Partner
+from voicechat.sessionsettings import sound_settings
 from voicechat.sound import SoundLine, as_command, as_input
 from voicechat.updates import (
     Cleared,
@@ -51,7 +52,6 @@ __all__ = [
 
 if TYPE_CHECKING:
     from voicechat.config import Options
-    from voicechat.local import LocalServer
     from voicechat.providers.codec import Codec
     from voicechat.recording import Recorder
 
@@ -65,7 +65,6 @@ class Session(Outlook):
     """
 
     def __init__(self, options: Options) -> None:
-        from voicechat.providers import catalog
         from voicechat.toolruns import ToolRuns
         from voicechat.tools.builtin import builtin
         from voicechat.tools.registry import Registry
@@ -76,24 +75,17 @@ class Session(Outlook):
         self.link = Link.CONNECTING
         self.muted = False
         self.volume = 100
-        self._choice = catalog.resolve(
-            options.model, base_url=options.base_url, environ=options.environ, wire=options.wire
-        )
-        self.model = self._choice.name
+        self._options = options
+        self._partner = Partner(options, lambda: self._tools.specs, self._starting)
+        self.model = self._partner.name
         self.voice = options.voice or ""
         self.microphone: str | None = None
         self.speaker: str | None = None
-        self._options = options
         self._wants_hands_free = not options.push_to_talk
-        self._make_codec: Callable[[], Codec] = self._choice.codec
-        codec = self._choice.codec
-        if self._choice.needs_local_server:
-            codec = partial(catalog.codec_of, self._choice.name, environ={})
-        self._can = codec().capabilities
         self._tools = Registry(*builtin(Surroundings()))
         self._audio: SoundLine | None = None
+        self._sound = sound.AudioSettings()
         self._conversation = self._new_conversation()
-        self._server: LocalServer | None = None
         self._epochs = Epochs(
             self._next_codec,
             lambda: self._conversation.settings,
@@ -102,7 +94,13 @@ class Session(Outlook):
             self._set_link,
         )
         self._runs = ToolRuns(self._tools, self._take)
-        self._showing = Showing(self._take, self._tell)
+        self._conduct = Conduct(
+            self._partner,
+            self._take,
+            self._tell,
+            lambda: self._epochs.codec,
+            lambda why: self._begin_again(why, self.transcript),
+        )
         self._earcons = Earcons() if options.earcons else None
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
@@ -115,19 +113,24 @@ class Session(Outlook):
             return None
         from voicechat.recording import record
 
-        settings = session_settings(self._options, self._can, self._tools.specs)
-        return record(self, self._options, settings, self._can)
+        return record(self, self._options, self._partner.settings, self._partner.can)
 
-    def _new_conversation(self) -> Conversation:
+    def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
         with_sound = self._options.with_sound
         return Conversation(
-            session_settings(self._options, self._can, self._tools.specs),
-            self._can,
+            self._partner.settings,
+            self._partner.can,
+            transcript=transcript,
             hands_free=with_sound and self._wants_hands_free,
             speaker=with_sound and (self.speaker is not None or self._audio is None),
         )
 
     # ----------------------------------------------------------------- what can be read
+
+    @property
+    def conduct(self) -> Conduct:
+        """What can be done with the conversation beside talking."""
+        return self._conduct
 
     @property
     def with_sound(self) -> bool:
@@ -137,7 +140,17 @@ class Session(Outlook):
     @property
     def pending(self) -> bool:
         """Whether something the person asked for is still on its way, and nobody has the floor."""
-        return bool(self._showing.reading)
+        return self._conduct.pending
+
+    @property
+    def shown_cost(self) -> str:
+        """About what this costs so far, like "$0.04"; empty when that is nothing or not known."""
+        return self._conduct.spending.shown_cost
+
+    @property
+    def usage(self) -> Usage:
+        """Everything used in this session, whatever the model."""
+        return self._conduct.spending.total
 
     # ----------------------------------------------------------------- what the person does
 
@@ -146,28 +159,10 @@ class Session(Outlook):
 
         Interrupts what is being said.
         """
-        where = places(text)
-        if not (where and self._show(where, text)):
-            self._take(ev.Typed(text))
-
-    def show(self, argument: str) -> None:
-        """Show the picture at the beginning of the argument, with the words behind it.
-
-        Raises `UsageError` for what can be no path. Whether there is a picture is told later.
-        """
-        where = named(argument)
-        if not where:
-            raise UsageError("/image takes the path of a picture, and words if you like.")
-        self._show(where)
-
-    def _show(self, where: list[Place], otherwise: str | None = None) -> bool:
-        if self._tasks is None or self._closing.is_set():
-            return False
-        self._showing.start(self._tasks, where, self._can, self.model, otherwise)
-        return True
+        self._conduct.say(text)
 
     def interrupt(self) -> None:
-        """Stop speech, thinking and tools alike."""
+        """Stop speech, thinking and tools alike; what waits for a decision is denied."""
         self._take(ev.Interrupt())
 
     def talk(self, on: bool) -> None:
@@ -197,14 +192,20 @@ class Session(Outlook):
 
     def new_conversation(self) -> None:
         """Forget everything said and begin anew on a fresh connection."""
-        self._take(ev.Interrupt())
-        self._take(ev.Disconnected("A new conversation begins."))
-        before = self._conversation
-        self._conversation = self._new_conversation()
+        self._begin_again("A new conversation begins.")
         self._tell(Cleared())
+
+    def _begin_again(self, why: str, transcript: Transcript | None = None) -> None:
+        """Begin another conversation on a fresh connection, with nothing said or with all of it."""
+        self._take(ev.Interrupt())
+        self._take(ev.Disconnected(why))
+        before = self._conversation
+        self._conversation = self._new_conversation(transcript)
         self._take(ev.SpeakerChanged(self.speaker is not None))
         self._take(ev.HandsFree(before.hands_free))
         self._epochs.renew(afresh=True)
+        self.model, self.voice = self._partner.name, self._partner.options.voice or ""
+        self._set_link(Link.CONNECTING, why)
         self._tell_mode()
 
     def close(self) -> None:
@@ -217,10 +218,12 @@ class Session(Outlook):
         """Live until `close`. Raises `VoicechatError` when the session cannot begin or go on."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                self._conduct.tasks = self._tasks
                 living = self._tasks.create_task(self._live())
                 closing = self._tasks.create_task(self._closing.wait())
                 await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
                 self._runs.stop_all()
+                self._conduct.tasks = None
                 for task in (living, closing):
                     task.cancel()
         except* VoicechatError as group:
@@ -231,36 +234,29 @@ class Session(Outlook):
     async def _live(self) -> None:
         await self._open_sound()
         await self._find_model()
-        await self._epochs.run()
+        while True:
+            try:
+                await self._epochs.run()
+            except VoicechatError as error:
+                if not self._conduct.go_back(error):
+                    raise
 
     async def _find_model(self) -> None:
         if not self._options.model:
-            self._tell(ev.Notice(self._choice.why))
-        if self._choice.needs_local_server:
-            await self._start_server()
-        settings = self._conversation.settings
-        for doubt in doubts(self._options, self._make_codec(), settings, self._tools.specs):
+            self._tell(ev.Notice(self._partner.choice.why))
+        for doubt in self._partner.doubts:
             self._tell(ev.Notice(doubt, ev.Level.WARNING))
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
-    async def _start_server(self) -> None:
-        from voicechat.local import LocalServer
-        from voicechat.providers import catalog
-
-        def progress(text: str) -> None:
-            self._set_link(Link.CONNECTING, text)
-
-        if self._server is not None:
-            await self._server.stop()
-        self._server = LocalServer(self._options, on_progress=progress)
-        url, token = await self._server.start()
-        self._make_codec = partial(catalog.local_codec, url, token)
+    def _starting(self, how: str) -> None:
+        """The embedded voice says how far it is."""
+        self._set_link(Link.CONNECTING, how)
 
     async def _next_codec(self) -> Codec:
-        """The codec of the next connection; the embedded voice is started again if it ended."""
-        if self._server is not None and not self._server.running:
-            await self._start_server()
-        return self._make_codec()
+        """The codec of the next connection, when everything it needs is there."""
+        codec = await self._partner.codec()
+        await self._match_sound()
+        return codec
 
     async def _end(self) -> None:
         if self._timer is not None:
@@ -268,8 +264,7 @@ class Session(Outlook):
         if self._audio is not None:
             audio, self._audio = self._audio, None
             await audio.close()
-        if self._server is not None:
-            await self._server.stop()
+        await self._partner.stop()
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
         if self._recorder is not None:
@@ -283,8 +278,10 @@ class Session(Outlook):
         self.observe(happening, now)
         for effect in self._conversation.handle(happening, now):
             self._carry_out(effect)
-        if isinstance(happening, ev.SessionCreated) and self._epochs.begun == 1:
-            self._play(sound.Cue("ready"))
+        if isinstance(happening, ev.SessionCreated):
+            self._partner.stay()
+            if self._epochs.begun == 1:
+                self._play(sound.Cue("ready"))
         self._arm_timer()
 
     def _carry_out(self, effect: ev.Effect) -> None:
@@ -305,7 +302,9 @@ class Session(Outlook):
             case ev.Recycle(reason):
                 self._tell(ev.Notice(reason, ev.Level.WARNING))
                 self._epochs.renew()
-            case _:
+            case ev.StartAfresh():
+                self._epochs.renew(afresh=True)
+            case _ if not self._conduct.settle(effect):
                 self.listen(cast(Update, effect))
 
     def _arm_timer(self) -> None:
@@ -330,8 +329,22 @@ class Session(Outlook):
         options = self._options
         if not options.with_sound:
             return
-        self._audio = SoundLine(sound_settings(options, self._conversation.settings), self._hear)
+        self._sound = sound_settings(options, self._conversation.settings)
+        self._audio = SoundLine(self._sound, self._hear)
         self._play(sound.CloseMic(True))
+
+    async def _match_sound(self) -> None:
+        """Open the sound anew when this model hears or speaks at other rates."""
+        if self._audio is None:
+            return
+        wanted = sound_settings(self._options, self._conversation.settings)
+        rates = (wanted.input_rate, wanted.output_rate)
+        if rates != (self._sound.input_rate, self._sound.output_rate):
+            audio, self._audio = self._audio, None
+            await audio.close()
+            await self._open_sound()
+            self._play(sound.Mute(self.muted))
+            self._play(sound.Volume(self.volume / 100))
 
     def _play(self, command: sound.AudioCommand) -> None:
         if self._audio is not None:

@@ -79,7 +79,9 @@ def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
 
 COMMANDS: Mapping[str, Command] = {
     "/interrupt": Command("stop speech, thinking and tools", _simply(lambda s: s.interrupt())),
-    "/image": Command("show a picture", lambda s, path: s.show(path), "PATH [words]", turn=True),
+    "/image": Command(
+        "show a picture", lambda s, path: s.conduct.show(path), "PATH [words]", turn=True
+    ),
     "/mute": Command("close the microphone", _simply(lambda s: s.set_muted(True))),
     "/unmute": Command("open the microphone", _simply(lambda s: s.set_muted(False))),
     "/volume": Command("say or set how loud the voice is", _volume, "0-100"),
