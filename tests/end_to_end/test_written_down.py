@@ -1,0 +1,45 @@
+"""Dictation: speech into a virtual microphone, lines on a terminal, offline."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from needs import VOICE, needs
+from on_terminal import ended
+from test_out_loud import person
+from virtual_audio import RATE, VirtualCard
+
+pytestmark = [
+    pytest.mark.sound,
+    pytest.mark.end_to_end,
+    pytest.mark.timeout(120),
+    needs(VOICE),
+]
+
+
+async def test_what_is_said_is_written_down_to_the_last_word(
+    start, card: VirtualCard, tmp_path: Path
+) -> None:
+    terminal = start(
+        "transcribe", "--live", "--model", "local", columns=120, environ=card.environment
+    )
+    terminal.see("Listening, with local/built-in. Ctrl-C ends.", 30)
+    first = person(tmp_path, "what is seven plus five")
+    await asyncio.to_thread(card.say(first, RATE).wait, 10)
+    terminal.see("(seven|7) plus (five|5)")
+    second = person(tmp_path, "what is eight times nine")
+    saying = card.say(second, RATE)
+    # Words in the making are there before the passage is over.
+    terminal.see("what is .*what is")
+    await asyncio.to_thread(saying.wait, 10)
+    family = terminal.family()
+    terminal.type("\x03")
+    assert terminal.code() == 0
+    lines = [line.strip() for line in terminal.text.splitlines() if line.strip()]
+    assert len(lines) == 3, lines
+    assert "seven plus five" in lines[1]
+    assert "times nine" in lines[2]
+    assert not ended(family)
+    assert terminal.is_sane()
