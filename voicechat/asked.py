@@ -9,6 +9,9 @@ from voicechat.core.items import ToolCall
 from voicechat.core.lookalikes import remarks
 from voicechat.core.text import clean
 
+MOST_FIELDS = 40
+"""Arguments that are shown one by one; more are shown as the text they came in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -66,7 +69,7 @@ def _fields(arguments: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
         given = json.loads(arguments or "{}", object_pairs_hook=pairs)
     except (ValueError, RecursionError):
         given = None
-    if not isinstance(given, dict) or twice:
+    if not isinstance(given, dict) or twice or len(given) > MOST_FIELDS:
         return (("", arguments),), twice
     return tuple((name, _text(value)) for name, value in given.items()), twice
 

@@ -21,10 +21,10 @@ from voicechat.asked import asked, lines
 from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
-from voicechat.errors import ConnectError, UsageError
+from voicechat.errors import ConnectError, UsageError, VoicechatError
 from voicechat.session import Session
 from voicechat.slash import help_lines, is_command, is_turn, obey
-from voicechat.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Update
+from voicechat.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Told, Update
 
 LINE_LIMIT = 1 << 20
 """Bytes of one line of input; a longer one ends the program."""
@@ -203,6 +203,7 @@ class Filter(Turns):
         super().__init__(session)
         self._out = out
         self._answered: set[str] = set()
+        self._told: list[str] = []
 
     async def work(self) -> int:
         """Answer every line; 1 when some line got no answer."""
@@ -220,13 +221,14 @@ class Filter(Turns):
         if is_turn(line):
             try:
                 obey(self.session, line)
-            except UsageError as error:
+            except VoicechatError as error:
                 _aside(str(error))
                 return False
         else:
             self.session.type(line)
         await self.until(self.quiet, PATIENCE)
-        answers = self._new_answers()
+        answers = self._new_answers() + self._told
+        self._told.clear()
         for answer in answers:
             self._out.write(f"{answer}\n")
         self._out.flush()
@@ -260,11 +262,14 @@ class Filter(Turns):
                 deny_unasked(self.session, call)
             case LinkChanged(Link.RECONNECTING, text) if text:
                 _aside(text)
+            case Told(_, text):
+                self._told.append(text)
 
 
 def deny_unasked(session: Session, call: ToolCall) -> None:
     """Deny a call, soon: nobody is there to be asked."""
-    deny = partial(session.decide, call, ev.Decision.DENY, "Nobody is there to be asked.")
+    why = "Nobody is there to be asked."
+    deny = partial(session.decide, call.call_id, call.arguments, ev.Decision.DENY, why)
     asyncio.get_running_loop().call_soon(deny)
 
 
@@ -341,7 +346,7 @@ class Chat(Turns):
         elif is_command(line):
             try:
                 self._say(obey(session, line) or "")
-            except UsageError as error:
+            except VoicechatError as error:
                 self._say(str(error))
         else:
             session.type(line)
@@ -374,6 +379,8 @@ class Chat(Turns):
                 self._say(f"{problem} {hint}")
             case ModeChanged(muted, _, talking):
                 self._tell_mode(muted, talking)
+            case Told(title, text):
+                self._say(f"{title}: {text}")
             case Cleared():
                 self._told.clear()
                 self._say("A new conversation.")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from voicechat import moments, tracks
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
-from voicechat.core.items import ToolCall
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import UsageError
 from voicechat.moments import Named
@@ -163,7 +162,7 @@ class Replay(Outlook):
     def type(self, text: str) -> None:
         """A recording is not talked with."""
 
-    def decide(self, call: ToolCall, decision: ev.Decision, words: str = "") -> None:
+    def decide(self, call_id: str, arguments: str, decision: ev.Decision, words: str = "") -> None:
         """What was decided was decided."""
 
     def interrupt(self) -> None:

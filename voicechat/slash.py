@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +55,7 @@ def _allow(session: Session, argument: str) -> str:
     if rest not in {"", "session"}:
         raise UsageError("/allow takes a number, and “session” to allow more of the same.")
     lasting = bool(rest) and not call.asks_always
-    session.decide(call, Decision.SESSION if lasting else Decision.ONCE)
+    session.decide(call.call_id, call.arguments, Decision.SESSION if lasting else Decision.ONCE)
     return f"{call.name} may run {'until this conversation ends' if lasting else 'once'}."
 
 
@@ -63,14 +65,65 @@ def _always(session: Session, argument: str) -> str:
         raise UsageError("/always takes a number and nothing else.")
     if call.asks_always or call.server:
         raise UsageError(f"{call.name} cannot be allowed for ever.", "/allow allows it once.")
-    session.decide(call, Decision.ALWAYS)
+    session.decide(call.call_id, call.arguments, Decision.ALWAYS)
     return f"{call.name} may always run; voicechat tools takes that back."
 
 
 def _deny(session: Session, argument: str) -> str:
     call, words = _meant(session, "/deny", argument)
-    session.decide(call, Decision.DENY, words)
+    session.decide(call.call_id, call.arguments, Decision.DENY, words)
     return f"{call.name} will not run."
+
+
+def _voice(session: Session, name: str) -> str:
+    known = session.conduct.voices
+    if not name:
+        told = f" {session.model} has {', '.join(known)}." if known else ""
+        return f"The voice is {session.voice or 'the usual one'}.{told}"
+    if known and name not in known and not name.startswith("voice_"):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+        raise UsageError(f"{session.model} has no voice {name[:40]!r}.", hint)
+    notes = session.conduct.change(voice=name)
+    session.voice = name
+    return _changed(f"The voice is {name}.", notes)
+
+
+def _instructions(session: Session, text: str) -> str:
+    if not text:
+        return f"The instructions: {session.conduct.instructions}"
+    return _changed("The instructions are changed.", session.conduct.change(instructions=text))
+
+
+def _speed(session: Session, argument: str) -> str:
+    if not argument:
+        return f"The speed is {session.conduct.speed:g}; 1 is usual."
+    try:
+        speed = float(argument)
+    except ValueError:
+        speed = math.nan
+    if not _SLOWEST <= speed <= _FASTEST:
+        raise UsageError(f"/speed takes a number from {_SLOWEST:g} to {_FASTEST:g}; 1 is usual.")
+    return _changed(f"The speed is {speed:g}.", session.conduct.change(speed=speed))
+
+
+_SLOWEST, _FASTEST = 0.25, 1.5
+
+
+def _changed(done: str, notes: Sequence[str]) -> str:
+    """What was done, or why it was not, or not yet."""
+    return " ".join(notes) or done
+
+
+def _model(session: Session, name: str) -> str | None:
+    if not name:
+        return f"This is {session.model}; voicechat models lists others."
+    session.conduct.change_model(name)
+    return f"Going on with {session.model}."
+
+
+def _usage(session: Session, argument: str) -> str:
+    return "\n".join(session.conduct.spending.lines(session.limits))
 
 
 def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
@@ -92,6 +145,15 @@ COMMANDS: Mapping[str, Command] = {
     "/allow": Command("let a tool run that waits", _allow, "NUMBER [session]"),
     "/always": Command("always let exactly this tool run", _always, "NUMBER"),
     "/deny": Command("do not let it run, and say why", _deny, "NUMBER [words]"),
+    "/voice": Command("say or change the voice", _voice, "NAME"),
+    "/speed": Command("say or change how fast it speaks", _speed, "0.25-1.5"),
+    "/instructions": Command("say or change how it should behave", _instructions, "TEXT"),
+    "/model": Command("go on with another model", _model, "PROVIDER/MODEL"),
+    "/summary": Command(
+        "sum up the conversation, beside it", _simply(lambda s: s.conduct.summarize()), turn=True
+    ),
+    "/forget": Command("take the last exchange back", _simply(lambda s: s.conduct.forget_last())),
+    "/usage": Command("tell tokens, cost and limits", _usage),
     "/new": Command("begin a new conversation", _simply(lambda s: s.new_conversation())),
 }
 """The commands that act on a session. Leaving and help belong to whoever reads the line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from voicechat.core.events import EntryChanged, EntryRemoved, Floor, FloorChanged, Notice
+from voicechat.core.events import Decision, EntryChanged, EntryRemoved, Floor, FloorChanged, Notice
 from voicechat.core.items import (
     Entry,
     Item,
@@ -64,6 +64,19 @@ class ScriptedSession:
 
     def type(self, text: str) -> None:
         self.asked.append(("type", text))
+
+    @property
+    def asking(self) -> tuple[ToolCall, ...]:
+        entries = self.transcript.entries
+        calls = (entry for entry in entries if isinstance(entry, ToolCall))
+        return tuple(call for call in calls if call.state is ToolState.ASKING)
+
+    def decide(self, call_id: str, arguments: str, decision: Decision, words: str = "") -> None:
+        self.asked.append(("decide", call_id, arguments, decision, words))
+        call = self.transcript.get(call_id)
+        if isinstance(call, ToolCall) and call.state is ToolState.ASKING:
+            call.state = ToolState.DENIED if decision is Decision.DENY else ToolState.RUNNING
+            self.changed(call)
 
     def interrupt(self) -> None:
         self.asked.append(("interrupt",))

@@ -117,6 +117,14 @@ class Composer(TextArea):
         self.clear()
         self.post_message(self.Sent(text))
 
+    def begin(self, text: str) -> None:
+        """Let the person go on behind this text; what they had typed can be recalled."""
+        if self.text.strip():
+            self._sent.append(self.text)
+        self._recalled = 0
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+
     # ---------------------------------------------------------------- talking
 
     def _talk(self) -> None:

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from voicechat.core.events import Floor, Level, Notice
 from voicechat.errors import UsageError
 from voicechat.slash import is_command, obey
+from voicechat.tui.card import ApprovalCard
 from voicechat.tui.changes import Changes
 from voicechat.tui.composer import Composer
 from voicechat.tui.entries import QUIET
@@ -102,6 +103,7 @@ class ConversationScreen(Screen[None]):
         session = self._session
         yield TopLine(session)
         yield TranscriptView(session.transcript, greeting(session))
+        yield ApprovalCard()
         yield Static("", markup=False, id="banner")
         yield FloorLine(session)
         yield Composer()
@@ -138,7 +140,13 @@ class ConversationScreen(Screen[None]):
                     self._show_sound(sound)
                 for notice in notices:
                     self._show_notice(notice)
+                await self._show_card()
                 self.refresh_state()
+
+    async def _show_card(self) -> None:
+        for card in self.query(ApprovalCard):
+            if await card.show(self._session.asking) and card.has_focus:
+                self.query_one(Composer).focus()
 
     def refresh_state(self) -> None:
         """Draw floor, link and modes as the session has them."""
@@ -179,6 +187,7 @@ class ConversationScreen(Screen[None]):
             session.microphone is not None,
             session.hands_free,
             session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING},
+            bool(session.asking),
             session.link is Link.ONLINE,
         )
         if state != self._mode:
@@ -193,7 +202,9 @@ class ConversationScreen(Screen[None]):
             return self._check_sound(action)
         if action == "interrupt":
             busy = {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
-            return True if self._session.floor in busy else None
+            return True if self._session.floor in busy or self._session.asking else None
+        if action == "decide":
+            return bool(self._session.asking)
         return True
 
     def _check_sound(self, action: str) -> bool | None:
@@ -256,12 +267,37 @@ class ConversationScreen(Screen[None]):
         """Show tool results whole, or fold them."""
         self.query_one(TranscriptView).unfold()
 
+    def action_decide(self) -> None:
+        """Go to the card of the tool that waits."""
+        for card in self.query(ApprovalCard):
+            if card.display:
+                card.focus()
+
+    @on(ApprovalCard.Decided)
+    def _decided(self, message: ApprovalCard.Decided) -> None:
+        self.query_one(Composer).focus()
+        self._session.decide(message.call_id, message.arguments, message.decision)
+
+    @on(ApprovalCard.WithWords)
+    def _deny_with_words(self, message: ApprovalCard.WithWords) -> None:
+        composer = self.query_one(Composer)
+        composer.focus()
+        composer.begin(f"/deny {message.number} ")
+
     async def action_earlier(self) -> None:
-        """A page back in the conversation."""
+        """A page back in the conversation, or in what a tool would do."""
+        for card in self.query(ApprovalCard):
+            if card.has_focus:
+                card.page(-1)
+                return
         await self.query_one(TranscriptView).page_up()
 
     async def action_later(self) -> None:
-        """A page on in the conversation."""
+        """A page on in the conversation, or in what a tool would do."""
+        for card in self.query(ApprovalCard):
+            if card.has_focus:
+                card.page(1)
+                return
         await self.query_one(TranscriptView).page_down()
 
     def action_help(self) -> None:
