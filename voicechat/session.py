@@ -165,6 +165,14 @@ class Session(Outlook):
         """Stop speech, thinking and tools alike; what waits for a decision is denied."""
         self._take(ev.Interrupt())
 
+    def decide(self, call_id: str, arguments: str, decision: ev.Decision, words: str = "") -> None:
+        """Say whether a call that asks may run, having seen it whole; `words` go with a denial.
+
+        For keys, clicks and typed commands only. On a call that no longer asks, or whose
+        arguments are not these any more, it changes nothing.
+        """
+        self._take(ev.Decided(call_id, arguments, decision, words))
+
     def talk(self, on: bool) -> None:
         """Push-to-talk: begin (`on`) or end a spoken turn. Means nothing while hands-free."""
         self._take(ev.Talk(on))
