@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
 
 from voicechat.core import events as ev
 from voicechat.core.items import Role
@@ -21,9 +20,6 @@ from voicechat.providers.codec import Codec, later, unsupported
 from voicechat.showing import Place, Showing, named, places
 from voicechat.spending import Spending
 from voicechat.updates import Told, Update
-
-if TYPE_CHECKING:
-    from voicechat.config import Options
 
 FETCH_S = 10.0
 """Seconds a provider has to give an item."""
@@ -174,9 +170,14 @@ class Conduct:
     # ----------------------------------------------------------------- settings
 
     @property
-    def options(self) -> Options:
-        """What is asked of the model now."""
-        return self._partner.options
+    def instructions(self) -> str:
+        """How the model is asked to behave."""
+        return self._partner.settings.instructions or ""
+
+    @property
+    def speed(self) -> float:
+        """How fast it is asked to speak; 1 is usual."""
+        return self._partner.settings.speed or 1.0
 
     @property
     def voices(self) -> tuple[str, ...]:
