@@ -83,7 +83,7 @@ if [ "$purpose" = test ]; then
     $pip install --editable '.[mcp]' --group dev
     if command -v npm >/dev/null; then
         # The reference servers of MCP; without them their tests are skipped.
-        npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv/mcp-servers \
+        npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries 1 --prefix .venv/mcp-servers \
             @modelcontextprotocol/server-everything@2026.8.31 \
             @modelcontextprotocol/server-filesystem@2026.8.31 >/dev/null 2>&1 ||
             say "The reference servers of MCP cannot be had; their tests will be skipped."

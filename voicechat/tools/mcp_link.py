@@ -207,7 +207,9 @@ class Link:
             return ConnectError(f"Nobody answers at {self._config.shown} ({words}).")
         if self._is_closed(leaf):
             said = self.printed.lines[-1:]
-            return ConnectError("It ended before it had answered.", "".join(f"It said: {s}" for s in said))
+            return ConnectError(
+                "It ended before it had answered.", "".join(f"It said: {s}" for s in said)
+            )
         if not words or kind == "ValidationError":
             return ConnectError(f"It does not speak MCP as it should ({kind}).")
         return ConnectError(f"{words[:1].upper()}{words[1:]}.")

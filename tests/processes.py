@@ -1,0 +1,35 @@
+"""Whether processes are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable
+
+import psutil
+
+
+def gone(processes: Iterable[psutil.Process], seconds: float = 3.0) -> bool:
+    """Whether all of them end in time; one that only waits to be reaped has ended."""
+    until = time.monotonic() + seconds
+    left = [process for process in processes if _lives(process)]
+    while left and time.monotonic() < until:
+        psutil.wait_procs(left, timeout=0.05)
+        left = [process for process in left if _lives(process)]
+    return not left
+
+
+def known(numbers: Iterable[int]) -> list[psutil.Process]:
+    """Those of these processes that there are."""
+    found = []
+    for number in numbers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(number))
+    return found
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
