@@ -27,6 +27,7 @@ from voicechat.errors import UsageError, VoicechatError
 
 if TYPE_CHECKING:
     from voicechat.config import Options
+    from voicechat.core.settings import Purpose
     from voicechat.session import Session
 
 app = typer.Typer(
@@ -48,6 +49,13 @@ class WireAction(StrEnum):
     ENCODE = "encode"
     SESSION = "session"
     CONNECT = "connect"
+
+
+class Intent(StrEnum):
+    """What a session is for."""
+
+    CONVERSATION = "conversation"
+    TRANSCRIPTION = "transcription"
 
 
 _CHAT_URL = typer.Option(
@@ -333,6 +341,9 @@ def wire(
     ],
     model: Annotated[str, typer.Option(metavar="PROVIDER/MODEL", help="Whose wire it is.")],
     base_url: Annotated[Text, typer.Option(metavar="URL", help="The provider's API.")] = None,
+    intent: Annotated[
+        Intent, typer.Option(metavar="KIND", help="conversation or transcription.")
+    ] = Intent.CONVERSATION,
 ) -> int:
     """Translate between a provider's frames and normalized events: JSON lines in, JSON lines out.
 
@@ -348,10 +359,16 @@ def wire(
     from voicechat.providers.normalized import Wire
 
     options = config.load({"base_url": base_url})
+    purpose: Purpose = "transcription" if intent is Intent.TRANSCRIPTION else "conversation"
     codec = catalog.codec_of(
-        model, base_url=options.base_url, environ=options.environ, wire=options.wire
+        model,
+        base_url=options.base_url,
+        environ=options.environ,
+        wire=options.wire,
+        purpose=purpose,
     )
-    return lines.converse(Wire(codec), action.value, sys.stdin.buffer)
+    named = catalog.transcriber_of(model, codec) if intent is Intent.TRANSCRIPTION else None
+    return lines.converse(Wire(codec, purpose, named), action.value, sys.stdin.buffer)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

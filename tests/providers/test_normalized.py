@@ -210,3 +210,47 @@ def test_the_vocabulary_has_a_normalized_name_or_is_custom():
     (event,) = made.decode('{"goAway": {"timeLeft": "10s"}}')
     assert (event["type"], event["rawType"]) == ("custom", "goAway")
     assert isinstance(ev.SessionEnding(10.0), ev.SessionEnding)
+
+
+# ------------------------------------------------------------------------------- transcription
+
+
+def test_a_session_that_only_writes_down_what_is_said():
+    wire = Wire(
+        catalog.codec_of("openai/gpt-4o-transcribe", environ={}),
+        "transcription",
+        "gpt-4o-transcribe",
+    )
+    config = {
+        "instructions": "Be brief.",
+        "inputAudioTranscription": {"language": "en"},
+        "turnDetection": {"type": "server-vad", "silenceDurationMs": 300},
+    }
+    assert wire.session(config) == {
+        "type": "transcription",
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24_000},
+                "transcription": {"model": "gpt-4o-transcribe", "language": "en"},
+                "turn_detection": {
+                    "type": "server_vad", "silence_duration_ms": 300,
+                    "create_response": True, "interrupt_response": True,
+                },
+            }
+        },
+    }  # fmt: skip
+    (frame,) = wire.encode({"type": "session-update", "config": config})
+    assert json.loads(frame)["session"]["type"] == "transcription"
+
+
+def test_a_model_that_hears_live_takes_no_turn_detection():
+    wire = Wire(
+        catalog.codec_of("openai/gpt-live-transcribe", environ={}),
+        "transcription",
+        "gpt-live-transcribe",
+    )
+    config = {"turnDetection": {"type": "server-vad"}}
+    assert wire.session(config)["audio"]["input"]["turn_detection"] is None
+    assert wire.unsupported(config) == [
+        "openai has no setting turn_detection with gpt-live-transcribe: it is ignored."
+    ]

@@ -166,6 +166,10 @@ class StoredPrompt:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+Purpose = Literal["conversation", "transcription"]
+"""What a session is for."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """The whole configuration of one session."""
@@ -193,7 +197,7 @@ class SessionSettings:
     prompt: StoredPrompt | None = None
     include: tuple[str, ...] = ()
     """More that events shall carry, e.g. `item.input_audio_transcription.logprobs`."""
-    purpose: Literal["conversation", "transcription"] = "conversation"
+    purpose: Purpose = "conversation"
     """A session that only writes down what is said has no replies, voice or tools."""
 
 

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+from voicechat.core.settings import Purpose
 from voicechat.core.text import clean
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.providers import azure, gateway, google
@@ -28,10 +29,6 @@ Wire = Literal["ga", "beta", "voice-live"]
 """How an endpoint of the OpenAI family wants to be spoken to."""
 
 WIRES: tuple[Wire, ...] = ("ga", "beta", "voice-live")
-
-
-Purpose = Literal["conversation", "transcription"]
-"""What a session is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,22 +263,25 @@ def transcriber(
     if not model:
         keyed = (p for p in PROVIDERS.values() if p.transcribers and key_of(p, environ)[0])
         model = OPENAI.name if base_url else next(keyed, LOCAL).name
-    provider, name = _named(model)
-    check_transcribes(provider.name, codec_of(model, base_url=base_url, environ=environ, wire=wire))
+    name = transcriber_of(model, codec_of(model, base_url=base_url, environ=environ, wire=wire))
     found = resolve(model, base_url=base_url, environ=environ, wire=wire, purpose="transcription")
-    if found.needs_local_server:
-        return found, None
-    name = provider.transcribers[0] if name in provider.models else name
-    return replace(found, name=f"{provider.name}/{name}"), name
+    return (found if name is None else replace(found, name=f"{found.provider}/{name}")), name
 
 
-def check_transcribes(provider: str, codec: Codec) -> None:
-    """Raise `UsageError` when the provider has no sessions that only write down what is said."""
+def transcriber_of(model: str, codec: Codec) -> str | None:
+    """The model that a session of this codec has to ask for to write down what is said.
+
+    None for the embedded voice. Raises `UsageError` when the provider has no such sessions.
+    """
+    provider, name = _named(model)
     if not codec.capabilities.transcription_only:
         raise UsageError(
-            f"{provider} has no sessions that only write down what is said.",
+            f"{provider.name} has no sessions that only write down what is said.",
             f"Name one with --model: {OPENAI.name}, {AZURE.name}/DEPLOYMENT or {LOCAL.name}.",
         )
+    if provider is LOCAL:
+        return None
+    return provider.transcribers[0] if name in provider.models else name
 
 
 def connection(

@@ -17,6 +17,8 @@ interrupted response is `cancelled`, thoughts are no text, `turnDetection: null`
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from voicechat.core.events import (
@@ -34,7 +36,7 @@ from voicechat.core.events import (
     TruncateItem,
     UpdateSession,
 )
-from voicechat.core.settings import SessionSettings
+from voicechat.core.settings import Purpose, SessionSettings, Transcription
 from voicechat.errors import UsageError
 from voicechat.providers.codec import Codec, unsupported
 from voicechat.providers.gateway import GatewayCodec
@@ -72,9 +74,17 @@ _OPEN = frozenset({"ai-gateway-protocol-version", "ai-gateway-auth-method"})
 class Wire:
     """One connection of one provider, seen as normalized events."""
 
-    def __init__(self, codec: Codec) -> None:
-        """Take over a fresh codec; it must not be used otherwise."""
+    def __init__(
+        self, codec: Codec, intent: Purpose = "conversation", transcriber: str | None = None
+    ) -> None:
+        """Take over a fresh codec; it must not be used otherwise.
+
+        With the intent to transcribe, sessions only write down what is said; `transcriber` is the
+        model that does, where a configuration names none.
+        """
         self._codec = codec
+        self._intent: Purpose = intent
+        self._transcriber = transcriber
         self._messages = 0
         self._begun = False
         if isinstance(codec, GoogleCodec):
@@ -105,9 +115,7 @@ class Wire:
 
     def unsupported(self, config: Message) -> list[str]:
         """A sentence for each setting of the configuration that this wire cannot carry."""
-        return unsupported(
-            self._codec, settings_of(config, self._codec.capabilities.input_rates[0])
-        )
+        return unsupported(self._codec, self._settings(config))
 
     def decode(self, frame: str | bytes) -> list[Message]:
         """The normalized events in one raw server frame. Never raises.
@@ -153,7 +161,12 @@ class Wire:
         return opening or self._codec.encode(UpdateSession(settings))
 
     def _settings(self, config: Message) -> SessionSettings:
-        return settings_of(config, self._codec.capabilities.input_rates[0])
+        settings = settings_of(config, self._codec.capabilities.input_rates[0])
+        if self._intent == "conversation":
+            return settings
+        heard = settings.transcription or Transcription()
+        heard = replace(heard, model=heard.model or self._transcriber)
+        return replace(settings, purpose=self._intent, transcription=heard)
 
     def _item(self, item: Message) -> list[str | bytes]:
         kind = words(item.get("type"))
