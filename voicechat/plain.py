@@ -1,8 +1,9 @@
 """The line mode: a conversation without a screen.
 
-`answer_lines` is a filter: a line of standard input is a turn, its answer goes to standard
-output, everything else to standard error. `converse` is for screen readers and dumb terminals:
-what is said and what happens, one whole line each, with voice; lines typed are said or commands.
+`answer_lines` is a filter: a line of standard input is a turn or a command, its answer goes to
+standard output, everything else to standard error. `converse` is for screen readers and dumb
+terminals: what is said and what happens, one whole line each, with voice; lines typed are said or
+commands.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, UsageError, VoicechatError
 from voicechat.session import Session
-from voicechat.slash import help_lines, is_command, is_turn, obey
+from voicechat.slash import help_lines, is_command, known, obey
 from voicechat.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Told, Update
 
 LINE_LIMIT = 1 << 20
@@ -218,21 +219,24 @@ class Filter(Turns):
     async def _answer(self, line: str) -> bool:
         await self.until(lambda: self.online and self.quiet(), PATIENCE)
         self._new_answers()
-        if is_turn(line):
+        command = known(line)
+        if command is None:
+            self.session.type(line)
+        else:
             try:
-                obey(self.session, line)
+                said = obey(self.session, line)
             except VoicechatError as error:
                 _aside(str(error))
                 return False
-        else:
-            self.session.type(line)
+            for sentence in (said or "").splitlines():
+                _aside(sentence)
         await self.until(self.quiet, PATIENCE)
         answers = self._new_answers() + self._told
         self._told.clear()
         for answer in answers:
             self._out.write(f"{answer}\n")
         self._out.flush()
-        return bool(answers)
+        return bool(answers) or (command is not None and not command.turn)
 
     def _new_answers(self) -> list[str]:
         """What the assistant said since the last call, and failures told to the person."""

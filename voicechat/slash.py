@@ -161,10 +161,9 @@ COMMANDS: Mapping[str, Command] = {
 _COMMAND = re.compile(r"/[a-z-]+(?:\s|$)")
 
 
-def is_turn(line: str) -> bool:
-    """Whether the line means a command that says something to the model."""
-    command = COMMANDS.get(line.split(maxsplit=1)[0])
-    return command is not None and command.turn
+def known(line: str) -> Command | None:
+    """The command that the line means, if there is one of that name."""
+    return COMMANDS.get(line.split(maxsplit=1)[0])
 
 
 def is_command(line: str) -> bool:

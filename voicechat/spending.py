@@ -101,7 +101,7 @@ def _told(usage: Usage) -> str:
 
 def _kinds(*kinds: tuple[str, int]) -> str:
     told = [f"{count:,} {name}" for name, count in kinds if count]
-    return f" ({', '.join(told)})" if told else ""
+    return f" ({', '.join(told)})" if told and told != [f"{kinds[0][1]:,} text"] else ""
 
 
 def _limits(limits: Iterable[ev.RateLimit]) -> list[str]:

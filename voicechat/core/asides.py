@@ -80,15 +80,16 @@ class Asides:
             aside.text = event.text
         return True
 
-    def done(self, event: ev.ResponseDone) -> None:
-        """A response is over."""
+    def done(self, event: ev.ResponseDone) -> bool:
+        """A response is over; False when it was not of an aside."""
         aside = self._of(event.response_id)
         if aside is None:
-            return
+            return False
         del self._open[aside.key]
         text = aside.text.strip()
         error = event.error or ("" if text else "The model gave no answer.")
         self._answer(aside.key, text, error if not text else "")
+        return True
 
     def refused(self, message: str) -> bool:
         """The provider refused to answer; False when nothing waits for the beginning of one."""

@@ -300,9 +300,9 @@ class Conversation:
         self._answers.created(event)
 
     def _response_done(self, event: ev.ResponseDone) -> None:
+        beside = self._asides.done(event)
         if event.usage:
-            self.meter.responded(event.usage)
-        self._asides.done(event)
+            (self.meter.other if beside else self.meter.responded)(event.usage)
         if self._answers.done(event) and self._replies.sounding:
             self._barge_in(provider_cancels=True)
 

@@ -123,6 +123,12 @@ class GatewayCodec:
             found.append(lacks("gateway", "purpose transcription"))
         return found
 
+    def later(self, settings: SessionSettings) -> list[str]:
+        """A sentence when these settings need a new connection, which is made between two turns."""
+        if self._answers and self._config and config_of(settings) != self._config:
+            return ["That changes between two turns, with a new connection."]
+        return []
+
     def decode(self, frame: str | bytes) -> list[Event]:
         """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""
         return gateway_events.read(self._memory, frame)

@@ -102,6 +102,7 @@ class GoogleCodec:
         self._endpoint = Endpoint(url, _shown(key) if key else {})
         self._turns = Turns(tag or secrets.token_hex(3))
         self._setup: Message = {}
+        self._settings: SessionSettings | None = None
         self._spoken = False
         self._resumed = False
         self._heard = AudioFormat(rate=HEARD_RATE)
@@ -118,6 +119,7 @@ class GoogleCodec:
 
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
         """The setup, which must be the first frame; `resume` is the handle of a session before."""
+        self._settings = settings
         self._setup = setup(self._model, settings, resume)
         if self.at_once:
             self._setup.pop("historyConfig", None)
@@ -135,6 +137,22 @@ class GoogleCodec:
     def unsupported(self, settings: SessionSettings) -> list[str]:
         """A sentence for each of these settings that this provider lacks."""
         return unsupported(self._model, settings)
+
+    def later(self, settings: SessionSettings) -> list[str]:
+        """A sentence for each of these settings that a new connection is needed for.
+
+        One is made between two turns, by whoever sees that this codec is `stale`.
+        """
+        before = self._settings
+        if before is None:
+            return []
+        names = ("voice", "output", "temperature", "max_output_tokens", "transcription")
+        early = () if self._its.generation >= 3 else ("instructions", "tools")
+        return [
+            f"{name} changes between two turns, with a new connection."
+            for name in (*names, *early)
+            if getattr(before, name) != getattr(settings, name)
+        ]
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""

@@ -191,6 +191,7 @@ def _create_response(command: CreateResponse) -> Message:
     response = said({
         "instructions": command.instructions,
         "conversation": "none" if command.out_of_band else None,
+        "tool_choice": "none" if command.out_of_band else None,
         "metadata": metadata or None,
         "output_modalities": [command.output] if command.output else None,
     })  # fmt: skip

@@ -20,6 +20,9 @@ _GREET = re.compile(r"\b(?:greet|welcome|introduce yourself|say (?:hello|hi))\b"
 _NAME = re.compile(
     r"\b(?i:your name is|you are called|call yourself|you are named)\s+[\"“]?([A-Z][\w-]{0,30})"
 )
+_SUMMARY = re.compile(
+    r"\s*(?:please )?(?:summari[sz]e|sum up) (?:this|the|our) conversation", re.IGNORECASE
+)
 _LONGEST = 4000
 
 
@@ -47,6 +50,11 @@ def _unquoted(text: str) -> str:
 def wants_greeting(instructions: str) -> bool:
     """Whether the instructions ask for a greeting."""
     return _GREET.search(instructions) is not None
+
+
+def wants_summary(instructions: str) -> bool:
+    """Whether all the instructions ask for is the conversation summed up."""
+    return _SUMMARY.match(instructions) is not None
 
 
 def own_name(instructions: str) -> str:

@@ -1,8 +1,9 @@
 """The built-in mind: answers from intents and tools, without a language model.
 
-For each request, in this order: a tool's result is told; words that the instructions want
-said are said; an offered tool that fits is called; a known intent is answered by its skill;
-everything else is honestly declined. Nothing leaves the machine.
+For each request, in this order: the conversation is summed up, where the instructions want that;
+a tool's result is told; words that the instructions want said are said; an offered tool that fits
+is called; a known intent is answered by its skill; everything else is honestly declined. Nothing
+leaves the machine.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from voicechat.server.engines.intents import Meaning
 from voicechat.server.engines.interfaces import Call, Message, Mind, Request, Say, Thought
 from voicechat.server.engines.skills import BLOCKING, SKILLS, Ask
 from voicechat.server.engines.skills.talk import HOW_TO_CONNECT
+from voicechat.server.engines.summary import summary
 
 _BLOCKING_S = 10.0
 _UNITS_AFTER_S = 3.0
@@ -69,6 +71,9 @@ class BuiltInMind:
 
     async def reply(self, request: Request) -> AsyncGenerator[Thought, None]:
         """Answer the newest message. Never waits for anything outside this machine."""
+        if directions.wants_summary(request.instructions):
+            yield Say(summary(request.messages))
+            return
         if results_now := _results(request.messages):
             for thought in _said(" ".join(map(results.spoken_result, results_now))):
                 yield thought
