@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 REPLACE: Final = 75
 """Exit code: the sound server hangs, start another process."""
-_TICK_S: Final = 0.005
+_INBOX: Final = 512
 _OUTBOX: Final = 2000
 _HEADER: Final = struct.Struct("<I")
 
@@ -69,7 +69,7 @@ class Outbox:
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
         self._events: deque[AudioEvent] = deque()
-        self._wake = threading.Semaphore(0)
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.dropped = 0
         self.broken = False
         self.idle = threading.Event()
@@ -80,7 +80,8 @@ class Outbox:
             self._drop_one()
         self.idle.clear()
         self._events.append(event)
-        self._wake.release()
+        if self._wake.empty():
+            self._wake.put(None)
 
     def _drop_one(self) -> None:
         for index, event in enumerate(self._events):
@@ -91,11 +92,13 @@ class Outbox:
 
     def _run(self) -> None:
         try:
-            while self._wake.acquire():
-                if self._events:
+            while True:
+                self._wake.get()
+                while self._events:
                     write_frame(self._pipe, self._events.popleft())
-                if not self._events:
-                    self.idle.set()
+                self.idle.set()
+                if self._events:
+                    self.idle.clear()
         except (OSError, ValueError):
             self.broken = True
 
@@ -109,7 +112,7 @@ def main() -> int:
     settings = read_frame(commands)
     if not isinstance(settings, AudioSettings):
         return 2
-    inbox: queue.Queue[AudioCommand] = queue.Queue(maxsize=512)
+    inbox: queue.SimpleQueue[AudioCommand] = queue.SimpleQueue()
     outbox = Outbox(events)
     threading.Thread(target=_receive, args=(commands, inbox), name="commands", daemon=True).start()
     sys.setswitchinterval(0.001)
@@ -122,7 +125,7 @@ def main() -> int:
         outbox.idle.wait(0.2)
 
 
-def _loop(settings: AudioSettings, inbox: queue.Queue[AudioCommand], outbox: Outbox) -> int:
+def _loop(settings: AudioSettings, inbox: queue.SimpleQueue[AudioCommand], outbox: Outbox) -> int:
     try:
         from voicechat.audio.engine import Engine
     except ImportError as error:
@@ -142,10 +145,10 @@ def _loop(settings: AudioSettings, inbox: queue.Queue[AudioCommand], outbox: Out
     return 0
 
 
-def _obey(engine: Engine, inbox: queue.Queue[AudioCommand]) -> None:
-    """Wait a tick for a command; take the others that are there, but not for long."""
+def _obey(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> None:
+    """Wait for a command until a tick is due; take the others that are there, but not for long."""
     try:
-        command = inbox.get(timeout=_TICK_S)
+        command = inbox.get(timeout=engine.pause(time.monotonic()))
         for _ in range(64):
             engine.command(command)
             command = inbox.get_nowait()
@@ -154,9 +157,12 @@ def _obey(engine: Engine, inbox: queue.Queue[AudioCommand]) -> None:
         return
 
 
-def _receive(pipe: IO[bytes], inbox: queue.Queue[AudioCommand]) -> None:
+def _receive(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) -> None:
+    """What the loop has not yet taken waits in the pipe when it is much."""
     try:
         while (command := read_frame(pipe)) is not None:
+            while inbox.qsize() >= _INBOX:
+                time.sleep(0.005)
             inbox.put(command)  # type: ignore[arg-type]
     except (OSError, ValueError, EOFError, pickle.UnpicklingError):
         pass

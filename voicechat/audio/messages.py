@@ -144,7 +144,7 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Loudness of both sides in dBFS, some 15 times a second; -100 is silence."""
+    """Loudness of both sides in dBFS, some 10 times a second; -100 is silence."""
 
     mic: float
     speaker: float
@@ -181,7 +181,7 @@ class ItemStarted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """This much of the item came out of the speaker, latency subtracted; 15 times a second."""
+    """This much of the item came out of the speaker, latency subtracted; 10 times a second."""
 
     item_id: str
     heard_ms: float
