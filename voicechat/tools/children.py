@@ -79,6 +79,7 @@ async def start(
     env: Mapping[str, str],
     cwd: Path | None = None,
     stderr: int = asyncio.subprocess.STDOUT,
+    limit: int = _PIECE,
 ) -> asyncio.subprocess.Process:
     """Start a program; call `stop` when it is not wanted any more.
 
@@ -99,7 +100,7 @@ async def start(
             stderr=stderr,
             env=dict(env),
             cwd=cwd,
-            limit=_PIECE,
+            limit=limit,
             **apart,
         )
     except (OSError, ValueError) as error:

@@ -1,0 +1,50 @@
+"""Code that is run must be the person's own: a file that others could change is not read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+LARGEST = 1 << 20
+"""Bytes of a plugin's file."""
+
+
+class Refused(Exception):
+    """Why a file is not used, and what to do about it, in one sentence."""
+
+
+def read_own(path: Path) -> bytes:
+    """The file's content. Raises `Refused` unless it and every folder above it are trustworthy.
+
+    They must belong to the person or to the system's administrator, and nobody else may write
+    there. Links are followed, and what they lead to is looked at.
+    """
+    real = Path(os.path.realpath(path))
+    try:
+        for folder in real.parents:
+            _look(folder, os.stat(folder))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(real, flags | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}.") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Refused(f"{path} is not a file.")
+    with os.fdopen(descriptor, "rb") as file:
+        if status.st_size > LARGEST:
+            raise Refused(f"{path} is larger than 1 MB.")
+        _look(real, status)
+        return file.read(LARGEST)
+
+
+def _look(path: Path, status: os.stat_result) -> None:
+    if os.name != "posix":
+        return
+    if status.st_uid not in {os.getuid(), 0}:
+        raise Refused(f"{path} belongs to another user; type: chown $USER {path}")
+    # In a sticky folder like /tmp nobody can replace what is not theirs.
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if status.st_mode & 0o022 and not sticky:
+        raise Refused(f"Others can write to {path}; type: chmod go-w {path}")
