@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voicechat.audio.bargein import BargeIn, Step
 from voicechat.audio.buffers import CaptureRing
-from voicechat.audio.dsp import Resampler, amplitude, dbfs
+from voicechat.audio.dsp import Resampler, amplitude
 from voicechat.audio.echo import Gate, canceller
 from voicechat.audio.hearing import Hearing
 from voicechat.audio.messages import AudioSettings

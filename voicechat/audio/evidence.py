@@ -106,7 +106,8 @@ class Evidence:
         cross /= loudness + 1e-3 * loudness.mean() + 1e-9
         found: NDArray[np.float32] = np.abs(np.fft.irfft(cross, _SIZE)[-_LONGEST:])
         average = float(np.sqrt(np.mean(found**2))) + 1e-9
-        return np.log(found / average + 1e-6)
+        heights: NDArray[np.float32] = np.log(found / average + 1e-6)
+        return heights
 
     def _common(self, count: int) -> float:
         """How high the peak is that the latest pieces have in common; 0.0 for too few."""
