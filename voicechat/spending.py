@@ -17,7 +17,7 @@ class Spending:
     def __init__(self, own: Mapping[str, Price]) -> None:
         """`own` are the person's own prices, by PROVIDER/MODEL."""
         self.total = Usage()
-        """Everything used, writing down the person's words included."""
+        """Everything used, but for writing down the person's words."""
         self.last = Usage()
         """What the last answer used."""
         self.cost = 0.0
@@ -28,11 +28,11 @@ class Spending:
 
     def add(self, model: str, change: ev.UsageChanged) -> None:
         """This model used that."""
-        self.total += change.added
         if change.what == "transcription":
             # It is billed apart, at the price of a model that nobody named.
             self._written += change.added
             return
+        self.total += change.added
         if change.what == "response":
             self.last = change.added
         price = self._prices.setdefault(model, price_of(model, self._own))
@@ -46,14 +46,15 @@ class Spending:
 
     def lines(self, limits: Iterable[ev.RateLimit]) -> list[str]:
         """All of it in full, one sentence each."""
-        if self.total == Usage():
+        if self.total == self._written == Usage():
             return ["Nothing was used yet.", *_limits(limits)]
         found = []
         if self.last != Usage():
             found.append(f"Last answer: {_told(self.last)}.")
-        found.append(f"Session: {_told(self.total)}.")
+        if self.total != Usage():
+            found.append(f"Session: {_told(self.total)}.")
         if self._written != Usage():
-            found.append(f"Of that for writing down what you said: {_told(self._written)}.")
+            found.append(f"Besides, for writing down what you said: {_told(self._written)}.")
         return [*found, *self._costs(), *_limits(limits)]
 
     def _costs(self) -> list[str]:

@@ -130,7 +130,7 @@ class UsageChanged:
     """Tokens or seconds were used."""
 
     usage: Usage
-    """By the conversation so far."""
+    """By the conversation so far, but for writing down the person's words."""
     added: Usage = field(default_factory=Usage)
     """The newest part of it."""
     what: str = "response"

@@ -15,7 +15,9 @@ class Meter:
 
     def __init__(self, outbox: Outbox) -> None:
         self.total = Usage()
-        """All of it."""
+        """All of it, but for what writing down took: that is another model's, billed apart."""
+        self.written = Usage()
+        """What writing down the person's words took."""
         self.response = Usage()
         """What the last response used."""
         self.limits: tuple[ev.RateLimit, ...] = ()
@@ -31,7 +33,8 @@ class Meter:
 
     def wrote_down(self, usage: Usage) -> None:
         """Writing down the person's words used this."""
-        self._add(usage, "transcription")
+        self.written += usage
+        self._outbox.do(ev.UsageChanged(self.total, usage, "transcription"))
 
     def other(self, usage: Usage) -> None:
         """Something used this, nobody knows what."""
