@@ -1,0 +1,138 @@
+"""HTTP endpoints of the person's own as tools, against a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from voicechat.errors import Secret
+from voicechat.tools.endpoints import LARGEST, Endpoint, endpoint_tool
+from voicechat.tools.registry import Outcome, Registry
+
+ROOM = {
+    "properties": {"room": {"type": "string"}, "on": {"type": "boolean"}},
+    "required": ["room"],
+}
+
+
+class House(BaseHTTPRequestHandler):
+    """Answers with what it was asked; some paths do other things."""
+
+    seen: list[dict[str, object]]
+    silence = threading.Event()
+
+    def do_GET(self) -> None:
+        """Any method."""
+        size = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(size).decode()
+        asked = {
+            "method": self.command,
+            "path": self.path,
+            "body": json.loads(body) if body else None,
+            "key": self.headers.get("x-key", ""),
+        }
+        self.seen.append(asked)
+        if self.path.startswith("/silent"):
+            self.silence.wait(20)
+            return
+        status, answer = 200, json.dumps(asked).encode()
+        if self.path.startswith("/broken"):
+            status, answer = 503, b"the boiler\nis off \x1b[31m"
+        if self.path.startswith("/large"):
+            answer = b"x" * (LARGEST + 10)
+        self.send_response(302 if self.path.startswith("/moved") else status)
+        if self.path.startswith("/moved"):
+            self.send_header("location", "/here" if "near" in self.path else "http://127.0.0.2:9/")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_POST = do_DELETE = do_GET
+
+    def log_message(self, *words: object) -> None:
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def house() -> Iterator[str]:
+    """The address of a server, which notes in `House.seen` what it was asked."""
+    House.seen = []
+    House.silence.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), House)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    House.silence.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+async def call(url: str, arguments: object = None, **more: object) -> Outcome:
+    endpoint = Endpoint("house", url, **{"parameters": ROOM, **more})  # type: ignore[arg-type]
+    return await Registry(endpoint_tool(endpoint)).run("house", json.dumps(arguments or {}))
+
+
+async def test_arguments_go_where_they_belong(house: str) -> None:
+    await call(f"{house}/lights/{{room}}", {"room": "a/../b?c#d é", "on": True})
+    await call(f"{house}/lights/{{room}}", {"room": "..", "on": True}, method="POST")
+    await call(f"{house}/lights?x=1", {"room": "&x=2"}, method="DELETE")
+    paths = [one["path"] for one in House.seen]
+    assert paths == [
+        "/lights/a%2F..%2Fb%3Fc%23d%20%C3%A9?on=true", "/lights/%2E%2E", "/lights?room=%26x%3D2",
+    ]  # fmt: skip
+    assert [one["method"] for one in House.seen] == ["GET", "POST", "DELETE"]
+    assert House.seen[1]["body"] == {"on": True}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "'room' is a required property"),
+        ({"room": 3}, "room: 3 is not of type 'string'"),
+        ({"room": "a", "url": "http://x"}, "Additional properties are not allowed"),
+        ({"room": ""}, "room is missing"),
+    ],
+)
+async def test_arguments_that_do_not_fit_are_never_sent(
+    house: str, arguments: object, said: str
+) -> None:
+    outcome = await call(f"{house}/{{room}}", arguments)
+    assert outcome.failed
+    assert said in json.loads(outcome.output)["error"]
+    assert House.seen == []
+
+
+async def test_keys_go_to_the_one_host_and_are_told_to_nobody(house: str) -> None:
+    key = {"x-key": Secret("hush-hush")}
+    near = await call(f"{house}/moved/near", {"room": "a"}, headers=key)
+    assert json.loads(near.output)["path"] == "/here"
+    assert [one["key"] for one in House.seen] == ["hush-hush"] * 2
+    far = await call(f"{house}/moved/far", {"room": "a"}, headers=key)
+    assert "leads on to another address" in far.output
+    sent = await call(f"{house}/moved/near", {"room": "a"}, headers=key, method="POST")
+    assert "leads on to another address" in sent.output
+    assert "hush" not in far.output + sent.output
+    assert "hush" not in repr(endpoint_tool(Endpoint("a", house, headers=key)))
+
+
+async def test_every_failure_is_one_clear_sentence(house: str) -> None:
+    broken = await call(f"{house}/broken", {"room": "a"})
+    assert "503 Service Unavailable: the boiler is off" in broken.output
+    assert "\x1b" not in broken.output
+    silent = await call(f"{house}/silent", {"room": "a"}, deadline_s=0.3)
+    assert silent.failed
+    assert "0.3 seconds" in silent.output or "in time" in silent.output
+    assert "cannot be reached" in (await call("http://127.0.0.1:1/", {"room": "a"})).output
+    assert "$X is not set" in (await call(house, {"room": "a"}, problem="$X is not set")).output
+    assert len((await call(f"{house}/large", {"room": "a"})).output) < 70_000
+
+
+def test_every_part_of_it_is_in_the_fingerprint() -> None:
+    kinds = (("http://[::1]/", "GET"), ("http://[::1]/x", "GET"), ("http://[::1]/", "POST"))
+    made = [endpoint_tool(Endpoint("a", url, method)) for url, method in kinds]
+    assert len({tool.fingerprint for tool in made}) == 3

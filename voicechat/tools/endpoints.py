@@ -1,0 +1,185 @@
+"""Tools that are HTTP endpoints of the person's own: one address, one method, one schema each.
+
+Arguments named in the address as {name} go there, quoted; the others go into the query of a GET
+or DELETE and into a JSON body otherwise. Nothing the model says changes the host, the method or
+the headers, and keys in headers go to that host only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urljoin, urlsplit
+
+from voicechat.core.settings import Permission, ToolSpec
+from voicechat.core.text import clean
+from voicechat.errors import Secret
+from voicechat.tools.registry import Tool, ToolError
+
+if TYPE_CHECKING:
+    import httpx
+
+LARGEST = 256 * 1024
+"""Bytes of an answer that are read."""
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+DEADLINE_S = 20.0
+"""Seconds for a call, when the settings say nothing else."""
+
+_REDIRECTS = 3
+_IN_QUERY = frozenset({"GET", "DELETE"})
+PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
+"""Where the address takes an argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint as the settings describe it; `url` and `parameters` were checked there."""
+
+    name: str
+    url: str
+    method: str = "GET"
+    description: str = ""
+    parameters: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """A JSON schema of an object."""
+    headers: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
+    permission: Permission = Permission.ASK
+    deadline_s: float = DEADLINE_S
+    problem: str = ""
+    """Why it cannot be called although it is well written: a variable that is not set."""
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+def endpoint_tool(endpoint: Endpoint) -> Tool:
+    """The endpoint as a tool."""
+    schema = {"type": "object", "properties": {}, **endpoint.parameters}
+    spec = ToolSpec(endpoint.name, clean(endpoint.description), schema, endpoint.permission)
+    source = f"endpoint {endpoint.method} {endpoint.url}"
+    return Tool(spec, partial(_call, endpoint, schema), source, endpoint.deadline_s)
+
+
+async def _call(endpoint: Endpoint, schema: Mapping[str, object], arguments: str) -> str:
+    if endpoint.problem:
+        raise ToolError(f"{endpoint.name} cannot be called: {endpoint.problem}")
+    given = await asyncio.to_thread(_checked, schema, arguments)
+    # Loading the client and its certificates takes a while: beside the loop.
+    client = await asyncio.to_thread(_client, endpoint)
+    import httpx
+
+    try:
+        async with client:
+            return await _ask(client, endpoint, given)
+    except httpx.TimeoutException:
+        raise ToolError(f"{endpoint.name}: {endpoint.origin} did not answer in time.") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reason = clean(str(error)) or type(error).__name__
+        raise ToolError(f"{endpoint.name}: {endpoint.origin} cannot be reached: {reason}") from None
+
+
+def _client(endpoint: Endpoint) -> httpx.AsyncClient:
+    import httpx
+
+    headers = {name: value.reveal() for name, value in endpoint.headers.items()}
+    # A proxy of the environment would see what is meant for this machine.
+    return httpx.AsyncClient(
+        headers={"User-Agent": "voicechat", "Accept": "application/json, text/*;q=0.9", **headers},
+        timeout=endpoint.deadline_s,
+        trust_env=urlsplit(endpoint.url).scheme != "http",
+    )
+
+
+def _checked(schema: Mapping[str, object], arguments: str) -> dict[str, Any]:
+    """The arguments, which fit the schema. Raises `ToolError` that says where they do not."""
+    import jsonschema
+
+    try:
+        given = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        raise ToolError("The arguments are not valid JSON.") from None
+    if not isinstance(given, dict):
+        raise ToolError("The arguments must be a JSON object.")
+    strict = {"additionalProperties": False, **schema}
+    found = list(jsonschema.Draft202012Validator(strict).iter_errors(given))
+    if found:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each.path)) or 'arguments'}: {each.message[:200]}"
+            for each in found[:4]
+        )
+        raise ToolError(f"The arguments do not fit: {wrong}.")
+    return given
+
+
+def _address(endpoint: Endpoint, given: dict[str, Any]) -> str:
+    """The address with its places filled in; what was used is taken out of `given`."""
+    places = PLACE.findall(endpoint.url)
+    filled = {name: _word(given[name]) for name in places if name in given}
+    missing = [name for name in places if not filled.get(name)]
+    if missing:
+        raise ToolError(f"The arguments do not fit: {missing[0]} is missing.")
+    for name in places:
+        given.pop(name, None)
+    return PLACE.sub(lambda found: _quoted(filled[found[1]]), endpoint.url)
+
+
+def _quoted(text: str) -> str:
+    """One segment of a path and no more; dots alone would lead upwards."""
+    quoted = quote(text, safe="")
+    return quoted.replace(".", "%2E") if text.strip(".") == "" else quoted
+
+
+def _word(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+async def _ask(client: httpx.AsyncClient, endpoint: Endpoint, given: dict[str, Any]) -> str:
+    url = _address(endpoint, given)
+    if endpoint.method in _IN_QUERY:
+        words = {name: _word(value) for name, value in given.items() if value is not None}
+        request = client.build_request(endpoint.method, url, params=words or None)
+    else:
+        request = client.build_request(endpoint.method, url, json=given)
+    for _ in range(_REDIRECTS + 1):
+        response = await client.send(request, stream=True)
+        try:
+            if not response.is_redirect:
+                return await _answer(response, endpoint)
+            request = client.build_request("GET", _led_on(response, endpoint))
+        finally:
+            await response.aclose()
+    raise ToolError(f"{endpoint.name} leads on and on.")
+
+
+def _led_on(response: httpx.Response, endpoint: Endpoint) -> str:
+    """Where a GET is sent on to, on the same host. Raises `ToolError` for anything else."""
+    url = urljoin(str(response.url), response.headers.get("location", ""))
+    parts = urlsplit(url)
+    if f"{parts.scheme}://{parts.netloc}" != endpoint.origin or endpoint.method != "GET":
+        raise ToolError(f"{endpoint.name} leads on to another address, which is not followed.")
+    return str(url)
+
+
+async def _answer(response: httpx.Response, endpoint: Endpoint) -> str:
+    raw = bytearray()
+    async for piece in response.aiter_bytes(16_384):
+        raw += piece
+        if len(raw) > LARGEST:
+            break
+    text = bytes(raw[:LARGEST]).decode(response.charset_encoding or "utf-8", "replace").strip()
+    if response.is_error:
+        reason = f"{response.status_code} {response.reason_phrase}".strip()
+        said = f": {' '.join(text.split())[:300]}" if text else "."
+        raise ToolError(f"{endpoint.name} answers with {reason}{said}")
+    return text or "Done."
