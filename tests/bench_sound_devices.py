@@ -1,0 +1,111 @@
+"""Devices that go, come, stall and hang: how soon it is noticed, and how soon sound is back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from figures import Figure, Table, at_most, spread, trials
+from sound_measures import a_card, start
+from sound_rig import Rig, spans
+from virtual_audio import RATE, VirtualCard, tone
+
+from voicechat.audio.messages import Captured, ItemStarted, Play, Problem, Switched
+
+PEERS_NOTICED = "none looks; their streams stay silent until a restart"
+PEERS_HANG = "PortAudio's close() hangs with the server, and they with it"
+NOTICED_MS = 1_000
+REOPENED_MS = 2_000
+
+
+def fault(
+    breaks: Callable[[VirtualCard], object], mends: Callable[[VirtualCard], object], count: int
+) -> Iterator[Figure]:
+    """From the fault to the line that tells of it, and from its end to both sides working."""
+    noticed, back = [], []
+    for _ in range(count):
+        with a_card() as card:
+            rig = _speaking(barge_in="off")
+            noticed.append(_until(rig, lambda c=card: breaks(c), lambda r: r.wait(Problem)))
+            back.append(_until(rig, lambda c=card: mends(c), lambda r: r.wait(Captured)))
+            rig.process.close()
+    met = at_most(noticed, worst=NOTICED_MS)
+    yield Figure("fault → told, ms", spread(noticed), f"worst {NOTICED_MS}", met, PEERS_NOTICED)
+    met = at_most(back, worst=REOPENED_MS)
+    yield Figure("mended → hears again, ms", spread(back), f"worst {REOPENED_MS}", met, "")
+
+
+def follow(count: int) -> Iterator[Figure]:
+    """From the change of the default to the sound of the other device, and to the line."""
+    told, heard = [], []
+    for _ in range(count):
+        with a_card() as card:
+            card.route_as_desktop()
+            card.add("kitchen", "Kitchen")
+            rig = _speaking(barge_in="off")
+            recording = card.record("kitchen.monitor")
+            began = time.monotonic()
+            card.make_default(sink="kitchen")
+            rig.wait(Switched)
+            told.append((time.monotonic() - began) * 1000)
+            rig.collect(1.0)
+            first = spans(recording.stop()[:, 0])[0][0]
+            heard.append(first * 1000 / RATE - (began - recording.began) * 1000)
+            rig.process.close()
+    met = at_most(heard, worst=REOPENED_MS)
+    peers = "none by itself; LiveKit's console after a restart"
+    yield Figure(
+        "new default → sounds there, ms", spread(heard), f"worst {REOPENED_MS}", met, peers
+    )
+    yield Figure("new default → told, ms", spread(told))
+
+
+def close_hung(count: int) -> Iterator[Figure]:
+    """Closing while the sound server hangs."""
+    took = []
+    for _ in range(count):
+        with a_card() as card:
+            rig = _speaking()
+            card.freeze()
+            began = time.monotonic()
+            rig.process.close()
+            took.append((time.monotonic() - began) * 1000)
+    met = at_most(took, worst=REOPENED_MS)
+    yield Figure("quit → ended, ms", spread(took), f"worst {REOPENED_MS}", met, PEERS_HANG)
+
+
+def _speaking(**settings: object) -> Rig:
+    rig = start(**settings)
+    rig.send(Play("a", tone(30)))
+    rig.wait(ItemStarted)
+    rig.collect(0.3)
+    return rig
+
+
+def _until(rig: Rig, happens: Callable[[], object], told: Callable[[Rig], object]) -> float:
+    rig.collect(0.05)
+    began = time.monotonic()
+    happens()
+    told(rig)
+    return (time.monotonic() - began) * 1000
+
+
+TABLE = Table(
+    "Devices",
+    {
+        "unplugged and plugged back": lambda effort: fault(
+            lambda card: card.unplug(), lambda card: card.plug(), trials(5, effort)
+        ),
+        "stalled (Bluetooth, suspend)": lambda effort: fault(
+            lambda card: card.suspend(True), lambda card: card.suspend(False), trials(5, effort)
+        ),
+        "sound server hangs": lambda effort: fault(
+            lambda card: card.freeze(), lambda card: card.thaw(), trials(3, effort)
+        ),
+        "sound server killed": lambda effort: fault(
+            lambda card: card.kill(), lambda card: card.start(), trials(3, effort)
+        ),
+        "another default": lambda effort: follow(trials(5, effort)),
+        "quitting while it hangs": lambda effort: close_hung(trials(3, effort)),
+    },
+)
