@@ -185,9 +185,21 @@ def obey(session: Session, line: str) -> str | None:
     return command.run(session, argument.strip())
 
 
-def help_lines() -> list[str]:
-    """One line per command."""
+def help_rows() -> list[tuple[str, str]]:
+    """What is typed and what it does, for every command."""
     return [
-        f"{name} {command.argument}".strip() + f": {command.meaning}."
+        (f"{name} {command.argument}".strip(), command.meaning)
         for name, command in COMMANDS.items()
     ]
+
+
+def help_lines() -> list[str]:
+    """One line per command."""
+    return [f"{typed}: {meaning}." for typed, meaning in help_rows()]
+
+
+def markdown() -> str:
+    """The commands as the README has them."""
+    lines = ["| Command | What it does |", "|---|---|"]
+    lines += [f"| `{typed}` | {meaning} |" for typed, meaning in help_rows()]
+    return "\n".join(lines) + "\n"

@@ -7,8 +7,10 @@ import os
 from corpus import ESCAPES
 from scripted_session import ScriptedSession
 
-from voicechat.core.events import Floor, Notice
+from voicechat.core.events import Floor, Notice, RateLimit
 from voicechat.core.items import ItemStatus, Role, ToolState, Usage
+from voicechat.core.pictures import Kind, Picture
+from voicechat.updates import Told
 
 STORY = (
     "Once, a lighthouse keeper counted the waves and wrote each number in a book, until the"
@@ -38,6 +40,35 @@ def talk(session: ScriptedSession) -> None:
     session.usage = Usage(total_tokens=1834)
     session.turn_to(Floor.SPEAKING)
     session.levels(-48.0, -17.0)
+
+
+def shown(session: ScriptedSession) -> None:
+    """A picture and its words, a model with a long name, a bill, and a limit that is near."""
+    session.model = "google/gemini-3.8-live-extended-thinking"
+    cat = Picture(Kind.JPEG, 4032, 3024, "IMG_20260814_our cat on the windowsill.jpg")
+    session.you("What is this?", picture=cat, spoken=False)
+    session.voiced("That is a grey cat on a windowsill, watching something outside.")
+    session.you("", picture=Picture(Kind.PNG, 640, 480, "plot.png"), spoken=False)
+    session.voiced("A line that rises until noon and falls after it.")
+    session.latency_ms = 812.0
+    session.usage = Usage(total_tokens=18_340)
+    session.shown_cost = "$0.14"
+    session.turn_to(Floor.LISTENING)
+
+
+def limited(session: ScriptedSession) -> None:
+    """The same when little is left of a limit."""
+    shown(session)
+    session.model = "openai/gpt-realtime-2.1"
+    session.near_limit = RateLimit("tokens", 40_000, 4_800, 34.0)
+
+
+def summed_up(session: ScriptedSession) -> None:
+    """A summary laid over the talk."""
+    talk(session)
+    session.listen(
+        Told("Summary", f"You asked for the time, a timer and a story.\nThe story began: {STORY}")
+    )
 
 
 def tools(session: ScriptedSession) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from voicechat.core.events import Decision, EntryChanged, EntryRemoved, Floor, FloorChanged, Notice
+from voicechat.core.events import (
+    Decision,
+    EntryChanged,
+    EntryRemoved,
+    Floor,
+    FloorChanged,
+    Notice,
+    RateLimit,
+)
 from voicechat.core.items import (
     Entry,
     Item,
@@ -47,6 +55,8 @@ class ScriptedSession:
         self.voice = "en-gb"
         self.latency_ms: float | None = None
         self.usage = Usage()
+        self.shown_cost = ""
+        self.near_limit: RateLimit | None = None
         self.asked: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
         self._over = asyncio.Event()

@@ -67,6 +67,11 @@ def test_spoken(snap_compare: Compare, scene: Scene, size: tuple[int, int]) -> N
     assert look(snap_compare, scene, size)
 
 
+@pytest.mark.parametrize("scene", [scenes.shown, scenes.limited, scenes.summed_up])
+def test_pictures_costs_and_sheets(snap_compare: Compare, scene: Scene) -> None:
+    assert look(snap_compare, scene, (80, 24))
+
+
 def test_trouble(snap_compare: Compare) -> None:
     assert look(snap_compare, troubled, (80, 24))
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from voicechat.core.events import EntryChanged, EntryRemoved, Notice
-from voicechat.updates import Cleared, LevelsChanged, LinkChanged, SoundChanged, Update
+from voicechat.updates import Cleared, LevelsChanged, LinkChanged, SoundChanged, Told, Update
 
 NOTICES = 8
 """Notices kept between two looks; older ones are dropped."""
@@ -38,6 +38,7 @@ class Changes:
         """Ids of entries that appeared, changed or went, in order of their first change."""
         self.cleared = False
         self.notices: deque[Notice] = deque(maxlen=NOTICES)
+        self.told: deque[Told] = deque(maxlen=NOTICES)
         self.sound: SoundChanged | None = None
         self._some.clear()
 
@@ -71,6 +72,9 @@ class Changes:
     def _notice(self, update: Notice) -> None:
         self.notices.append(update)
 
+    def _tell(self, update: Told) -> None:
+        self.told.append(update)
+
     _keep: ClassVar[dict[type, Callable[..., None]]] = {
         EntryChanged: _entry,
         EntryRemoved: _entry,
@@ -79,4 +83,5 @@ class Changes:
         LinkChanged: _link,
         SoundChanged: _sound,
         Notice: _notice,
+        Told: _tell,
     }

@@ -13,8 +13,8 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from voicechat.core.events import Floor, Level, Notice
-from voicechat.errors import UsageError
-from voicechat.slash import is_command, obey
+from voicechat.errors import VoicechatError
+from voicechat.slash import is_command, known, obey
 from voicechat.tui.card import ApprovalCard
 from voicechat.tui.changes import Changes
 from voicechat.tui.composer import Composer
@@ -23,6 +23,7 @@ from voicechat.tui.footer import KeyLine
 from voicechat.tui.help import HelpScreen
 from voicechat.tui.keys import KEYS
 from voicechat.tui.plain import plain
+from voicechat.tui.sheet import Sheet
 from voicechat.tui.status import FloorLine, TopLine, can_talk
 from voicechat.tui.transcript import TranscriptView
 from voicechat.updates import Link, SoundChanged
@@ -129,6 +130,7 @@ class ConversationScreen(Screen[None]):
             changes = self._changes
             entries, cleared = tuple(changes.entries), changes.cleared
             notices, sound = tuple(changes.notices), changes.sound
+            told = tuple(changes.told)
             changes.forget()
             with self.app.batch_update():
                 view = self.query_one(TranscriptView)
@@ -140,6 +142,8 @@ class ConversationScreen(Screen[None]):
                     self._show_sound(sound)
                 for notice in notices:
                     self._show_notice(notice)
+                for reading in told:
+                    self._lay_over(reading.title, reading.text)
                 await self._show_card()
                 self.refresh_state()
 
@@ -231,10 +235,21 @@ class ConversationScreen(Screen[None]):
         else:
             try:
                 said = obey(self._session, line)
-            except UsageError as error:
+            except VoicechatError as error:
                 self.notify(str(error), severity="warning", markup=False)
             else:
-                self.notify(said or "Done.", markup=False)
+                self._answer(line, said)
+
+    def _answer(self, line: str, said: str | None) -> None:
+        """Show what a command said: some lines stay until they are read."""
+        command = known(line)
+        if said and "\n" in said:
+            self._lay_over(line.split()[0].strip("/").title(), said)
+        elif said or not (command and command.turn):
+            self.notify(plain(said or "Done.").plain, markup=False)
+
+    def _lay_over(self, title: str, text: str) -> None:
+        self.app.push_screen(Sheet(title, plain(text)))
 
     @on(Composer.TalkKey)
     def _talk_key(self, message: Composer.TalkKey) -> None:

@@ -1,18 +1,15 @@
-"""The help screen: how to talk, and the keys."""
+"""The help screen: how to talk, the keys, and what can be typed behind a slash."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
+from voicechat.slash import help_rows
 from voicechat.tui.entries import QUIET
 from voicechat.tui.keys import rows
+from voicechat.tui.sheet import Sheet
 
 _SPOKEN = (
     "Hands-free: just talk. A pause ends your turn; talking over the answer stops it, and"
@@ -27,29 +24,23 @@ def help_text(with_sound: bool) -> Content:
     parts = [Content("How to talk").stylize("bold $primary")]
     parts += [Content(_SPOKEN)] if with_sound else []
     parts += [Content(_TYPED), Content(""), Content("Keys").stylize("bold $primary")]
-    table = rows()
-    wide = max(len(key) for key, _ in table)
-    parts += [
-        Content.assemble((f"{key:<{wide}}", "bold"), "  ", (meaning, QUIET))
-        for key, meaning in table
-    ]
+    parts += _table(rows())
+    parts += [Content(""), Content("Commands, typed like a message").stylize("bold $primary")]
+    parts += _table(help_rows())
     return Content("\n").join(parts)
 
 
-class HelpScreen(ModalScreen[None]):
-    """Shows `help_text` over the conversation until a key closes it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,ctrl+l,q,enter", "dismiss", "Close", id="close_help"),
+def _table(table: Iterable[tuple[str, str]]) -> list[Content]:
+    pairs = list(table)
+    wide = max(len(name) for name, _ in pairs)
+    return [
+        Content.assemble((f"{name:<{wide}}", "bold"), "  ", (meaning, QUIET))
+        for name, meaning in pairs
     ]
 
-    def __init__(self, with_sound: bool) -> None:
-        super().__init__()
-        self._with_sound = with_sound
 
-    def compose(self) -> ComposeResult:
-        """One scrolling sheet."""
-        with VerticalScroll(id="help") as sheet:
-            sheet.border_title = Content("Help")
-            sheet.border_subtitle = Content("Esc closes")
-            yield Static(help_text(self._with_sound), markup=False)
+class HelpScreen(Sheet):
+    """Shows `help_text` over the conversation until a key closes it."""
+
+    def __init__(self, with_sound: bool) -> None:
+        super().__init__("Help", help_text(with_sound))

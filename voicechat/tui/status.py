@@ -8,6 +8,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from voicechat.core.events import Floor
+from voicechat.core.items import Usage
+from voicechat.core.meter import left
 from voicechat.tui.entries import QUIET, duration
 from voicechat.tui.plain import plain
 from voicechat.updates import Link
@@ -43,14 +45,18 @@ def spread(left: Content, right: Content, width: int) -> Content:
     return Content.assemble(left, " " * gap, right)
 
 
-def joined(parts: list[Content], room: int) -> Content:
-    """The parts with dots between them; the last ones are left out when there is no room."""
-    while parts:
-        line = Content(" · ").stylize(QUIET).join(parts)
+def joined(parts: list[tuple[int, Content]], room: int) -> Content:
+    """The parts with dots between them. Where there is no room the highest numbers are left out."""
+    chosen: list[int] = []
+    for place in sorted(range(len(parts)), key=lambda place: parts[place][0]):
+        line = _dotted([parts[each][1] for each in sorted([*chosen, place])])
         if line.cell_length <= room:
-            return line
-        parts = parts[:-1]
-    return Content("")
+            chosen.append(place)
+    return _dotted([parts[each][1] for each in sorted(chosen)])
+
+
+def _dotted(parts: list[Content]) -> Content:
+    return Content(" · ").stylize(QUIET).join(parts)
 
 
 def meter(level: float, cells: int, style: str) -> Content:
@@ -119,18 +125,32 @@ class TopLine(Static):
         width = self.content_size.width
         name = Content("voicechat").stylize("bold $primary")
         glyph, word, style = _LINKS[session.link]
-        parts = [Content(f"{glyph} {word}").stylize(style)]
+        room = width - name.cell_length - 2
+        parts = [(0, Content(f"{glyph} {word}").stylize(style))]
+        if limit := session.near_limit:
+            parts.append((1, plain(f"▲ {left(limit)} % of {limit.name} left", "$warning")))
         if session.model:
-            parts.append(plain(session.model))
+            model = plain(session.model).truncate(max(16, room * 3 // 5), ellipsis=True)
+            parts.append((2, model))
         if session.latency_ms is not None:
-            parts.append(Content(f"answered in {duration(session.latency_ms)}").stylize(QUIET))
-        if session.with_sound and session.voice:
-            parts.append(plain(f"voice {session.voice}", QUIET))
+            waited = f"answered in {duration(session.latency_ms)}"
+            parts.append((3, Content(waited).stylize(QUIET)))
         if not session.with_sound:
-            parts.append(Content("text only").stylize(QUIET))
-        if session.usage.total_tokens:
-            parts.append(Content(f"{session.usage.total_tokens:,} tokens").stylize(QUIET))
-        return spread(name, joined(parts, width - name.cell_length - 2), width)
+            parts.append((4, Content("text only").stylize(QUIET)))
+        elif session.voice:
+            parts.append((7, plain(f"voice {session.voice}", QUIET)))
+        if used := spent(session.usage):
+            parts.append((6, Content(used).stylize(QUIET)))
+        if session.shown_cost:
+            parts.append((5, Content(f"≈ {session.shown_cost}").stylize(QUIET)))
+        return spread(name, joined(parts, room), width)
+
+
+def spent(usage: Usage) -> str:
+    """What was used, in one short word: tokens, or seconds where those are billed."""
+    if tokens := usage.total_tokens or usage.input_tokens + usage.output_tokens:
+        return f"{tokens:,} tokens"
+    return f"{usage.seconds:,.0f} s billed" if usage.seconds else ""
 
 
 class FloorLine(Static):
