@@ -24,7 +24,6 @@ from voicechat.core.items import Item, Role
 from voicechat.errors import Secret
 from voicechat.session import Link, LinkChanged, Session
 from voicechat.tools.functions import tool
-from voicechat.tools.registry import Registry
 
 KEY = "planted-key"
 HEARD_MS = 40.0
@@ -208,7 +207,8 @@ async def test_the_conversation_is_the_same(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr("voicechat.session.SoundLine", Card)
-    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda: Registry(tool(current_time)))
+    clock = tool(permission="auto")(current_time)
+    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda surroundings: (clock,))
     async with talking(wire, record=tmp_path) as (desk, fake):
         await hold(desk, fake)
         assert entries(desk) == EXPECTED

@@ -32,7 +32,8 @@ class Asked:
 def asked(call: ToolCall) -> Asked:
     """What is to be shown of this call."""
     fields, twice = _fields(call.arguments)
-    found = [f"“{name}” is given twice." for name in twice]
+    found = [call.remark] if call.remark else []
+    found += [f"“{name}” is given twice." for name in twice]
     for text in (call.name, *(each for field in fields for each in field)):
         found += remarks(text)
     return Asked(
@@ -53,7 +54,8 @@ def lines(shown: Asked) -> list[str]:
         found += [f"|   {line}" for line in text.split("\n")]
     if not shown.fields:
         found.append("| without arguments")
-    return found + [f"! {remark}" for remark in shown.remarks]
+    told = [line for remark in shown.remarks for line in remark.split("\n")]
+    return found + [f"! {line}" for line in told]
 
 
 def _fields(arguments: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:

@@ -22,6 +22,7 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from voicechat import mcpconfig, wishes
+from voicechat.core.settings import Permission
 from voicechat.errors import Secret, UsageError
 from voicechat.files import read_text, refuse_strangers
 from voicechat.providers.prices import Price
@@ -80,6 +81,10 @@ class Options:
     """Fields of `SessionSettings` that the settings file sets."""
     tools: tuple[str, ...] | None = None
     """Names of the tools to offer; None for all of them."""
+    folders: tuple[Path, ...] = ()
+    """Folders that tools may read files in."""
+    permissions: Mapping[str, Permission] = field(default_factory=dict, hash=False)
+    """Who decides on calls, by the name of the tool; it wins over what was always allowed."""
     prices: Mapping[str, Price] = field(default_factory=dict, hash=False)
     """The person's own prices, by PROVIDER/MODEL."""
     mcp_servers: tuple[ServerConfig, ...] = ()
@@ -300,7 +305,7 @@ def _read_settings(
     place: Place, table: Mapping[str, object], tables: tuple[str, ...] = ()
 ) -> dict[str, object]:
     """What a table sets: settings of a word, a switch, or a session's own."""
-    known = [*_SETTINGS, "tools", *wishes.KEYS, *tables]
+    known = [*_SETTINGS, "tools", "folders", "permissions", *wishes.KEYS, *tables]
     if not tables:
         known.remove("profile")
     found: dict[str, object] = {}
@@ -312,6 +317,10 @@ def _read_settings(
             found[name] = value
     if "tools" in table:
         found["tools"] = _names(place, "tools", table["tools"])
+    if "folders" in table:
+        found["folders"] = _folders(place, _names(place, "folders", table["folders"]))
+    if "permissions" in table:
+        found["permissions"] = _permissions(place, table["permissions"])
     wanted = wishes.read(place, table)
     if wanted.get("turn_detection", ...) is None:
         del wanted["turn_detection"]
@@ -323,6 +332,28 @@ def _names(place: Place, name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise UsageError(f"{place(name)} must be a list of names in quotes.")
     return tuple(value)
+
+
+def _folders(place: Place, names: tuple[str, ...]) -> tuple[Path, ...]:
+    folders = tuple(Path(name).expanduser() for name in names)
+    for folder in folders:
+        if not folder.is_absolute():
+            raise UsageError(
+                f"{place('folders')} must hold whole paths, not {str(folder)[:60]!r}.",
+                "Begin them with / or ~.",
+            )
+    return folders
+
+
+def _permissions(place: Place, value: object) -> Mapping[str, Permission]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{place('permissions')} must be a table.", "Write [permissions].")
+    words = [word.value for word in Permission]
+    for name, word in value.items():
+        if word not in words:
+            where = Place(place.path, place.text, "permissions")(name)
+            raise UsageError(f"{where} must be one of {', '.join(words)}.")
+    return MappingProxyType({name: Permission(word) for name, word in value.items()})
 
 
 def _read_keys(place: Place, status: os.stat_result, keys: object) -> dict[str, Secret]:

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voicechat.core.settings import SessionSettings, ToolSpec
-from voicechat.sessionsettings import doubts, session_settings
+from voicechat.providers.codec import unsupported
+from voicechat.sessionsettings import session_settings
 
 if TYPE_CHECKING:
     from voicechat.config import Options
@@ -53,7 +54,7 @@ class Partner:
     @property
     def doubts(self) -> list[str]:
         """A sentence for everything that is asked for and will not be had."""
-        return doubts(self.options, self._reader, self.settings, self._tools())
+        return unsupported(self._reader, self.settings)
 
     def _resolved(self, name: str, *, same: bool) -> Choice:
         from voicechat.providers import catalog

@@ -65,10 +65,9 @@ class Session(Outlook):
     """
 
     def __init__(self, options: Options) -> None:
+        from voicechat.toolbox import Toolbox
         from voicechat.toolruns import ToolRuns
-        from voicechat.tools.builtin import builtin
-        from voicechat.tools.registry import Registry
-        from voicechat.tools.surroundings import Surroundings
+        from voicechat.tools.journal import Journal
 
         self.listen: Callable[[Update], None] = _ignore
         self.observe: Callable[[object, float], None] = _ignore
@@ -82,7 +81,7 @@ class Session(Outlook):
         self.microphone: str | None = None
         self.speaker: str | None = None
         self._wants_hands_free = not options.push_to_talk
-        self._tools = Registry(*builtin(Surroundings()))
+        self._tools = Toolbox(options, self._take, self._tell, self._ring)
         self._audio: SoundLine | None = None
         self._sound = sound.AudioSettings()
         self._conversation = self._new_conversation()
@@ -93,7 +92,8 @@ class Session(Outlook):
             lambda: self.floor,
             self._set_link,
         )
-        self._runs = ToolRuns(self._tools, self._take)
+        self._journal = Journal()
+        self._runs = ToolRuns(self._tools, self._journal, self._take, self._tell)
         self._conduct = Conduct(
             self._partner,
             self._take,
@@ -102,7 +102,6 @@ class Session(Outlook):
             lambda why: self._begin_again(why, self.transcript),
         )
         self._earcons = Earcons() if options.earcons else None
-        self._tasks: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
@@ -202,6 +201,7 @@ class Session(Outlook):
         """Forget everything said and begin anew on a fresh connection."""
         self._begin_again("A new conversation begins.")
         self._tell(Cleared())
+        self._take(ev.OfferTools(self._tools.specs))
 
     def _begin_again(self, why: str, transcript: Transcript | None = None) -> None:
         """Begin another conversation on a fresh connection, with nothing said or with all of it."""
@@ -225,14 +225,15 @@ class Session(Outlook):
     async def run(self) -> None:
         """Live until `close`. Raises `VoicechatError` when the session cannot begin or go on."""
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._conduct.tasks = self._tasks
-                living = self._tasks.create_task(self._live())
-                closing = self._tasks.create_task(self._closing.wait())
+            async with asyncio.TaskGroup() as tasks:
+                self._conduct.tasks = self._runs.tasks = tasks
+                tools = tasks.create_task(self._tools.live())
+                living = tasks.create_task(self._live())
+                closing = tasks.create_task(self._closing.wait())
                 await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
                 self._runs.stop_all()
                 self._conduct.tasks = None
-                for task in (living, closing):
+                for task in (tools, living, closing):
                     task.cancel()
         except* VoicechatError as group:
             raise first(group) from None
@@ -256,6 +257,11 @@ class Session(Outlook):
             self._tell(ev.Notice(doubt, ev.Level.WARNING))
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
+    def _ring(self, text: str) -> None:
+        """Something is to be heard of aloud, whatever is being spoken of."""
+        self._play(sound.Cue("alarm"))
+        self._take(ev.Announce(text))
+
     def _starting(self, how: str) -> None:
         """The embedded voice says how far it is."""
         self._set_link(Link.CONNECTING, how)
@@ -264,6 +270,7 @@ class Session(Outlook):
         """The codec of the next connection, when everything it needs is there."""
         codec = await self._partner.codec()
         await self._match_sound()
+        await self._tools.ready.wait()
         return codec
 
     async def _end(self) -> None:
@@ -273,6 +280,7 @@ class Session(Outlook):
             audio, self._audio = self._audio, None
             await audio.close()
         await self._partner.stop()
+        self._journal.close()
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
         if self._recorder is not None:
@@ -302,17 +310,12 @@ class Session(Outlook):
         match effect:
             case ev.Send(command):
                 self._epochs.send(command)
-            case ev.RunTool():
-                if self._tasks is not None:
-                    self._runs.start(effect, self._tasks)
-            case ev.CancelTools(call_ids):
-                self._runs.stop(call_ids)
             case ev.Recycle(reason):
                 self._tell(ev.Notice(reason, ev.Level.WARNING))
                 self._epochs.renew()
             case ev.StartAfresh():
                 self._epochs.renew(afresh=True)
-            case _ if not self._conduct.settle(effect):
+            case _ if not (self._runs.settle(effect) or self._conduct.settle(effect)):
                 self.listen(cast(Update, effect))
 
     def _arm_timer(self) -> None:

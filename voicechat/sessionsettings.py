@@ -15,7 +15,6 @@ from voicechat.core.settings import (
     SessionSettings,
     ToolSpec,
 )
-from voicechat.providers.codec import Codec, unsupported
 
 INSTRUCTIONS = (
     "You are a friendly voice assistant in a terminal. Answer briefly, as one speaks: one to three"
@@ -35,7 +34,7 @@ def session_settings(
         turn_detection=SemanticVad() if can.semantic_vad else ServerVad(),
         input_format=AudioFormat(rate=_rate(can.input_rates)),
         output_format=AudioFormat(rate=_rate(can.output_rates)),
-        tools=tuple(tool for tool in tools if options.tools is None or tool.name in options.tools),
+        tools=tools,
     )
     # What the file calls pcm16 is meant at the provider's own rate.
     wanted = {
@@ -44,18 +43,6 @@ def session_settings(
         if not (isinstance(value, AudioFormat) and value.encoding == "pcm16")
     }
     return replace(usual, **wanted)  # type: ignore[arg-type]
-
-
-def doubts(
-    options: Options, codec: Codec, settings: SessionSettings, tools: tuple[ToolSpec, ...]
-) -> list[str]:
-    """A sentence for everything that was asked for and will not be had."""
-    there = {tool.name for tool in tools}
-    strange = [name for name in options.tools or () if name not in there]
-    return [
-        *unsupported(codec, settings),
-        *(f"There is no tool {name!r}; known are {', '.join(sorted(there))}." for name in strange),
-    ]
 
 
 def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings:

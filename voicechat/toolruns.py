@@ -1,26 +1,57 @@
-"""Tools that run: one task per call, each ends in one `ToolFinished` unless it was stopped."""
+"""Tools that run: one task per call, each ends in one `ToolFinished` unless it was stopped.
+
+A call is written down before it acts. What was written down is not run a second time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from voicechat.core import events as ev
-from voicechat.tools.registry import Registry
+from voicechat.core.calls import LOST
+from voicechat.tools.journal import Journal
+from voicechat.tools.registry import Outcome
+
+if TYPE_CHECKING:
+    from voicechat.toolbox import Toolbox
 
 
 class ToolRuns:
     """The calls being run for one session, in the session's own task group."""
 
-    def __init__(self, registry: Registry, finished: Callable[[ev.ToolFinished], None]) -> None:
-        """`finished` is called on the event loop."""
-        self._registry = registry
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        journal: Journal,
+        finished: Callable[[ev.ToolFinished], None],
+        tell: Callable[[ev.Notice], None],
+    ) -> None:
+        """`finished` and `tell` are called on the event loop."""
+        self.tasks: asyncio.TaskGroup | None = None
+        """Where they run; without it nothing is begun."""
+        self._toolbox = toolbox
+        self._journal = journal
         self._finished = finished
+        self._tell = tell
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._complained = False
 
-    def start(self, call: ev.RunTool, tasks: asyncio.TaskGroup) -> None:
-        """Run a call; returns at once."""
-        self._running[call.call_id] = tasks.create_task(self._run(call))
+    def settle(self, effect: ev.Effect) -> bool:
+        """Do what the conversation asks for, if it is about tools; returns at once."""
+        match effect:
+            case ev.RunTool(call_id):
+                if self.tasks is not None:
+                    self._running[call_id] = self.tasks.create_task(self._run(effect))
+            case ev.CancelTools(call_ids):
+                self.stop(call_ids)
+            case ev.KeepApproval(name):
+                if self.tasks is not None:
+                    self.tasks.create_task(self._toolbox.keep_approval(name))
+            case _:
+                return False
+        return True
 
     def stop(self, call_ids: Iterable[str]) -> None:
         """Stop these calls; nobody is told."""
@@ -30,10 +61,33 @@ class ToolRuns:
                 task.cancel()
 
     def stop_all(self) -> None:
-        """Stop everything that runs."""
+        """Stop everything that runs, and begin nothing more."""
+        self.tasks = None
         self.stop(list(self._running))
 
     async def _run(self, call: ev.RunTool) -> None:
-        outcome = await self._registry.run(call.name, call.arguments)
+        try:
+            outcome = Outcome(LOST, failed=True)
+            if await self._begin(call):
+                outcome = await self._toolbox.registry.run(call.name, call.arguments)
+        finally:
+            self._journal.end(call.call_id, call.arguments)
         self._running.pop(call.call_id, None)
         self._finished(ev.ToolFinished(call.call_id, outcome.output, outcome.failed))
+
+    async def _begin(self, call: ev.RunTool) -> bool:
+        begin = self._journal.begin
+        try:
+            return await asyncio.to_thread(begin, call.call_id, call.name, call.arguments)
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                why = (error.strerror or str(error)).lower()
+                self._tell(
+                    ev.Notice(
+                        f"What tools do cannot be written down: {why}.",
+                        ev.Level.WARNING,
+                        "They run, but after a crash nobody can tell what was done.",
+                    )
+                )
+            return True

@@ -162,7 +162,7 @@ class Calls:
 
     def _ask(self, call: ToolCall, spec: ToolSpec) -> None:
         self._asked[call.call_id] = spec
-        call.asks_always = spec.asks_always
+        call.asks_always, call.remark = spec.asks_always, spec.remark
         self._outbox.ask(call)
 
     def _again(self, event: ev.ToolCallReady, *, alive: bool) -> None:

@@ -117,6 +117,8 @@ class ToolCall:
     """Under which the person decides on it; 0 while it was never asked for."""
     asks_always: bool = False
     """The person's answer counts for this call only, whatever they choose."""
+    remark: str = ""
+    """What the person must know before they decide."""
 
 
 Entry = Item | ToolCall

@@ -111,6 +111,8 @@ class ToolSpec:
     """Where it comes from, for the person who is asked."""
     asks_always: bool = False
     """Every single call is asked for: no answer counts for a later one."""
+    remark: str = ""
+    """What the person must know before they decide, e.g. how it differs from what they knew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,10 @@ class Capabilities:
     """The kinds of picture that can be shown; empty where none can."""
     picture_bytes: int = 5_000_000
     """The largest picture, as its file has it."""
+    speech_end: bool = True
+    """The end of the person's speech is told."""
+    patience_s: float = 7.5
+    """Seconds in which a living connection shows a sign of life, if only the pong to a ping."""
     remote_tools: bool = True
     """The provider can fetch tools from an MCP server and run them by itself."""
     transcription_only: bool = False

@@ -1,0 +1,185 @@
+"""What was begun and did not end yet, written down before it acts.
+
+Each session has a file of its own, which it holds locked; a line says that a call begins, another
+that it ended. The file goes with its session. One that nobody holds is of a session that was
+killed: what stands there as begun may have been done or not. It is told, and never done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from voicechat.core.text import clean
+
+TOLD = 400
+"""Characters of a call's arguments that are kept, for the person."""
+
+LARGEST = 4 << 20
+"""Bytes of a journal that are read."""
+
+_YOUNG_S = 60.0
+"""A file without a line that is not older than this may just be being made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A call of which nobody knows whether it was done."""
+
+    name: str
+    arguments: str
+    """The beginning of them."""
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    begins: str = ""
+    """The call's key."""
+    name: str = ""
+    arguments: str = ""
+    ended: str = ""
+
+
+def journals_folder() -> Path:
+    """Where journals are kept. The folder need not exist."""
+    return platformdirs.user_state_path("voicechat", appauthor=False) / "calls"
+
+
+class Journal:
+    """The calls of one session. May be used from several threads.
+
+    The file is made with the first call. `close` takes it away; it is to be called when nothing
+    runs any more.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` is `journals_folder()` unless said otherwise."""
+        self._path = (folder or journals_folder()) / f"{uuid.uuid4().hex}.jsonl"
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self._begun: set[str] = set()
+
+    def begin(self, call_id: str, name: str, arguments: str) -> bool:
+        """Write down, for good, that this call begins now; may take some ms, so: on a thread.
+
+        False when it was begun before: it must not be run. Raises `OSError` when it cannot be
+        written down; it counts as begun then, too.
+        """
+        key = _key(call_id, arguments)
+        with self._lock:
+            if key in self._begun:
+                return False
+            self._begun.add(key)
+            if self._file is None:
+                self._file = _made(self._path)
+            self._write(_Line(begins=key, name=name, arguments=arguments[:TOLD]))
+            os.fsync(self._file)
+        return True
+
+    def end(self, call_id: str, arguments: str) -> None:
+        """The call ended, or was stopped."""
+        with self._lock, suppress(OSError):
+            if self._file is not None:
+                self._write(_Line(ended=_key(call_id, arguments)))
+
+    def close(self) -> None:
+        """Everything ended: forget it."""
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+                with suppress(OSError):
+                    self._path.unlink()
+
+    def _write(self, line: _Line) -> None:
+        assert self._file is not None
+        os.write(self._file, msgspec.json.encode(line) + b"\n")
+
+
+def left_over(folder: Path | None = None) -> list[Unknown]:
+    """The calls that sessions left behind which were killed; they are forgotten with this."""
+    found: list[Unknown] = []
+    with suppress(OSError):
+        for path in sorted((folder or journals_folder()).glob("*.jsonl")):
+            with suppress(OSError):
+                found += _taken(path)
+    return found
+
+
+def _taken(path: Path) -> list[Unknown]:
+    """What stands open in a journal that nobody holds; it is taken away."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        status = os.fstat(descriptor)
+        young = time.time() - status.st_mtime < _YOUNG_S
+        if (young and not status.st_size) or not _held(descriptor):
+            return []
+        found = _read(os.read(descriptor, LARGEST))
+        path.unlink()
+        return found
+    finally:
+        os.close(descriptor)
+
+
+def _read(content: bytes) -> list[Unknown]:
+    begun: dict[str, Unknown] = {}
+    for text in content.split(b"\n"):
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+        except msgspec.MsgspecError:
+            continue  # the last line of a session that was killed while it wrote
+        if line.begins:
+            begun[line.begins] = Unknown(clean(line.name), clean(line.arguments))
+        begun.pop(line.ended, None)
+    return list(begun.values())
+
+
+def _key(call_id: str, arguments: str) -> str:
+    text = f"{call_id}\0{arguments}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()
+
+
+def _made(path: Path) -> int:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o600)
+    _held(descriptor)
+    return descriptor
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _FAR = 1 << 30
+
+    def _held(descriptor: int) -> bool:
+        """Lock the file for this process. False when another one holds it."""
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        try:
+            # A byte that is never written, so that the lines themselves can be read.
+            os.lseek(descriptor, _FAR, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(descriptor, place, os.SEEK_SET)
+        return True
+else:
+    import fcntl
+
+    def _held(descriptor: int) -> bool:
+        """Lock the file for this process. False when another one holds it."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
