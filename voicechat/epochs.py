@@ -20,7 +20,14 @@ from contextlib import suppress
 from voicechat.core import events as ev
 from voicechat.core.settings import SessionSettings
 from voicechat.providers.codec import Codec
-from voicechat.transport import Connection, ConnectionLost, DialFailed, backoff, dial
+from voicechat.transport import (
+    PATIENCE_SECONDS,
+    Connection,
+    ConnectionLost,
+    DialFailed,
+    backoff,
+    dial,
+)
 from voicechat.updates import Link
 
 PERSEVERANCE_S = 90.0
@@ -126,7 +133,8 @@ class Epochs:
         while True:
             try:
                 codec = await self._make_codec()
-                connection = await dial(codec.endpoint())
+                patience = codec.capabilities.patience_s
+                connection = await dial(codec.endpoint(), patience=patience)
             except DialFailed as failed:
                 failures += 1
                 await self._wait(failed, failures, time.monotonic() - lost_at)
@@ -162,7 +170,7 @@ class Epochs:
             async with asyncio.TaskGroup() as epoch:
                 epoch.create_task(self._read(codec, connection))
                 epoch.create_task(self._write(codec, connection))
-                epoch.create_task(self._watch(connection))
+                epoch.create_task(self._watch(connection, codec))
                 epoch.create_task(self._await_renewal())
         except* ConnectionLost as group:
             lost = first(group)
@@ -205,15 +213,18 @@ class Epochs:
     def _ends_in(self, seconds: float) -> None:
         self._ends_at = time.monotonic() + seconds
 
-    async def _watch(self, connection: Connection) -> None:
+    async def _watch(self, connection: Connection, codec: Codec) -> None:
         """Once a second: is there life, and is there time?"""
+        # Where pongs are slow only the kernel can tell within seconds that the path is dead.
+        slow = codec.capabilities.patience_s > PATIENCE_SECONDS
+        lifeless_s = codec.capabilities.patience_s if slow else LIFELESS_S
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._renewal.wait(), 1)
                 return
-            if self._floor() in _OWED and connection.quiet_for() > LIFELESS_S:
+            if self._floor() in _OWED and connection.quiet_for() > lifeless_s:
                 raise ConnectionLost("The connection went dead during the answer.")
-            if self._codec is not None and self._codec.stale and self._floor() in _BETWEEN_TURNS:
+            if codec.stale and self._floor() in _BETWEEN_TURNS:
                 raise _Over
             if self._ends_at is not None:
                 left = self._ends_at - time.monotonic()

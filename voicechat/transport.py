@@ -6,7 +6,8 @@ Nothing here waits for ever, and nothing queues without a bound:
     control out     the caller waits until its frames are written; 2 s without progress are the end
     sound out       about 500 ms may wait; then the oldest block is dropped and counted
     everything in   the library stops reading behind 16 frames that nobody took
-    life            any frame or pong; a ping every 2 s, given up after 7.5 s without a sign
+    life            any frame or pong; a ping every 2 s, given up after 7.5 s without a sign,
+                    or by the kernel after 5 s in which the peer's took nothing
     closing         0.5 s
 
 Frames leave in the order they were given, sound and control alike. No key gets into a log or an
@@ -39,6 +40,7 @@ SEND_SECONDS = 2.0
 CLOSE_SECONDS = 0.5
 PING_SECONDS = 2.0
 PATIENCE_SECONDS = 7.5
+DEAD_PATH_SECONDS = 5
 LARGEST_FRAME = 16 << 20
 """Bytes of one incoming frame."""
 SOUND_QUEUED = 32 << 10
@@ -297,7 +299,22 @@ async def _open(endpoint: Endpoint, peer: Peer) -> ClientConnection:
         for name in endpoint.headers:
             del socket.request.headers[name]
     _shorten_kernel_queue(socket)
+    _end_dead_paths(socket)
     return socket
+
+
+def _end_dead_paths(socket: ClientConnection) -> None:
+    """Have the kernel end a connection on which nothing sent was received for some seconds.
+
+    We send a ping every 2 s, so that there is always something to receive. This tells a path that
+    is dead from a server that is only slow with its pongs.
+    """
+    raw = socket.transport.get_extra_info("socket")
+    for name, unit in (("TCP_USER_TIMEOUT", 1_000), ("TCP_RXT_CONNDROPTIME", 1)):
+        option = getattr(sockets, name, None)
+        if option is not None and raw is not None:
+            with suppress(OSError):
+                raw.setsockopt(sockets.IPPROTO_TCP, option, DEAD_PATH_SECONDS * unit)
 
 
 def _shorten_kernel_queue(socket: ClientConnection) -> None:

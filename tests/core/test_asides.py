@@ -245,8 +245,8 @@ def test_each_use_is_told_with_what_used_it() -> None:
     )
     assert [(use.what, use.added.total_tokens, use.usage.total_tokens) for use in told] == [
         ("response", 10, 10),
-        ("transcription", 3, 13),
-        ("other", 0, 13),
+        ("transcription", 3, 10),
+        ("other", 0, 10),
     ]
     assert stage.conversation.meter.response.total_tokens == 10
 

@@ -98,6 +98,11 @@ class Answers:
         self._slot.wanted = False
         self._owed_until = self._goes_on_until = None
 
+    @property
+    def waited_for(self) -> bool:
+        """Whether a turn ended, and nothing of its answer was heard or read yet."""
+        return self._turn is not None
+
     def turn_ended(self, at: float | None = None) -> None:
         """The person's turn ended at this time: from now on they wait."""
         self._turn = Turn(self._now if at is None else at)

@@ -40,7 +40,7 @@ from voicechat.core.answers import Answers
 from voicechat.core.asides import Asides
 from voicechat.core.calls import Calls
 from voicechat.core.edits import Edits
-from voicechat.core.items import Item, Role, ToolCall, Transcript
+from voicechat.core.items import Role, ToolCall, Transcript
 from voicechat.core.meter import Meter
 from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
@@ -49,6 +49,7 @@ from voicechat.core.remotecalls import RemoteCalls
 from voicechat.core.replies import Replies
 from voicechat.core.retelling import retell
 from voicechat.core.settings import Capabilities, SessionSettings
+from voicechat.core.speech import Speech
 from voicechat.core.tidings import Tidings
 from voicechat.core.turns import Presence
 
@@ -95,6 +96,7 @@ class Conversation:
         self.meter = Meter(self._outbox)
         """What was used, and what is left."""
         self._here = Presence()
+        self._speech = Speech(self._can)
         self._known = 0
         self._confirm_until: float | None = None
         self._now = 0.0
@@ -126,7 +128,7 @@ class Conversation:
         """When to send the next `Tick`, on the clock of `now`; None when nothing is awaited."""
         limits = [
             self._confirm_until, self._replies.stop_due, self._asides.due, self.meter.due,
-            *self._answers.deadlines,
+            self._speech.due, *self._answers.deadlines,
         ]  # fmt: skip
         return min((at for at in limits if at is not None), default=None)
 
@@ -173,7 +175,7 @@ class Conversation:
 
     def _disconnected(self, event: ev.Disconnected) -> None:
         self._outbox.online = False
-        self._here.user_speaking = False
+        self._speech.over()
         self._mic.disconnected()
         self._answers.connection_lost()
         self._asides.connection_lost()
@@ -189,7 +191,7 @@ class Conversation:
         # What is typed overtakes what is being said, like speech; tools go on, and cards wait.
         self._answers.want_none()
         self._barge_in(provider_cancels=False)
-        self._here.user_speaking = False
+        self._speech.over()
         self._mic.drop()
         item = self._person.typed(text, typed.picture)
         self._outbox.send(
@@ -202,7 +204,7 @@ class Conversation:
         entries = self._edits.meant(event)
         if entries and entries[-1] is self.transcript.entries[-1]:
             self._stop_everything()
-            self._here.user_speaking = False
+            self._speech.over()
         self._edits.forget(entries)
 
     def _stop_everything(self) -> None:
@@ -226,13 +228,13 @@ class Conversation:
 
     def _set_hands_free(self, mode: ev.HandsFree) -> None:
         if mode.on is not self._mic.hands_free:
-            self._here.user_speaking = False
+            self._speech.over()
             self._mic.set_hands_free(mode.on)
 
     # ----------------------------------------------------------------- the person's speech
 
     def _speech_started(self, event: ev.SpeechStarted) -> None:
-        self._here.user_speaking = True
+        self._speech.began(self._now)
         self._answers.expect_none()
         self._person.spoken(event.item_id)
         detection = self._mic.detection
@@ -242,14 +244,17 @@ class Conversation:
             self._false_alarm()
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
-        self._here.user_speaking = False
+        self._speech.over()
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
         self._answers.turn_ended(self._now - min(max(behind_ms, 0.0), 5_000.0) / 1000)
         self._expect_answer()
 
     def _committed(self, event: ev.InputCommitted) -> None:
-        self._here.user_speaking = False
+        self._speech.over()
         self._person.spoken(event.item_id, event.previous_item_id)
+        ended_at = self._speech.ended_at(self._now)
+        if ended_at is not None and self._mic.hands_free and not self._answers.waited_for:
+            self._answers.turn_ended(ended_at)
         self._expect_answer()
 
     def _expect_answer(self) -> None:
@@ -260,6 +265,7 @@ class Conversation:
     def _user_transcript(self, event: ev.UserTranscript) -> None:
         if event.usage:
             self.meter.wrote_down(event.usage)
+        self._speech.sign(self._now)
         if not self._person.understood(event):
             self._answers.expect_none()
 
@@ -270,7 +276,7 @@ class Conversation:
             return
         if not (self._mic.hands_free and self._replies.sounding):
             self._outbox.do(ev.ResumePlayback())
-        elif self._here.user_speaking:
+        elif self._speech.active:
             self._barge_in(provider_cancels=True)
         else:
             self._here.held = True
@@ -361,6 +367,7 @@ class Conversation:
         if self._remote.at_work(self._now):
             self._answers.sign_of_life()
         self._asides.tick(self._now)
+        self._speech.tick(self._now)
         self.meter.tick(self._now)
         if self._answers.tick():
             self._barge_in(provider_cancels=False)
@@ -374,6 +381,7 @@ class Conversation:
             remote.unspoken = False
             self._answers.expect_more()
         here = self._here
+        here.user_speaking = self._speech.active
         busy = here.user_speaking or self._mic.talking
         free = self.online and not busy
         if free and not (self._answers.busy or self._replies.sounding) and self._tidings.tell():
@@ -381,22 +389,14 @@ class Conversation:
         self._answers.settle(free=free)
         here.talking = self._mic.talking
         here.open_mic = self.online and self._mic.hands_free
-        here.sounding = self._replies.audible or (not self._replies.speaker and self._writing())
+        writing = not self._replies.speaker and self._answers.running and self._replies.writing
+        here.sounding = self._replies.audible or writing
         here.owed = self._answers.owed or self._replies.sounding
         here.tools = self._calls.waiting or bool(self._remote.asking)
         floor = here.floor()
         if floor is not self.floor:
             self.floor = floor
             self._outbox.do(ev.FloorChanged(floor))
-
-    def _writing(self) -> bool:
-        last = self.transcript.entries[-1] if self.transcript.entries else None
-        return (
-            self._answers.running
-            and isinstance(last, Item)
-            and last.role is Role.ASSISTANT
-            and bool(last.text)
-        )
 
 
 _OF_A_CONNECTION = frozenset(get_args(ev.Event)) - {ev.SessionCreated}
@@ -455,6 +455,7 @@ _ON: dict[type[Any], _Step] = {
     ev.UserTranscript: _C._user_transcript,
     # the person's speech, as the sound side hears it
     ev.LocalSpeech: _C._local_speech,
+    ev.VoiceEnded: lambda c, e: c._speech.voice_ended(e.at),
     # responses
     ev.ResponseCreated: _C._response_created,
     ev.ResponseDone: _C._response_done,

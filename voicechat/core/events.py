@@ -88,6 +88,7 @@ from voicechat.core.inputs import (
     Tick,
     ToolFinished,
     Typed,
+    VoiceEnded,
 )
 from voicechat.core.items import Usage
 from voicechat.core.remote import RemoteApproval, RemoteCall, RemoteTools
@@ -207,6 +208,7 @@ __all__ = [
     "UsageChanged",
     "UsageReported",
     "UserTranscript",
+    "VoiceEnded",
 ]
 
 

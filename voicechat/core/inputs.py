@@ -107,6 +107,14 @@ class LocalSpeech:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceEnded:
+    """The sound side heard the last of the person's voice at this time, whatever else sounds."""
+
+    at: float
+    """Seconds, on the clock of all happenings."""
+
+
+@dataclass(frozen=True, slots=True)
 class LocalSpeechEnded:
     """The sound side no longer hears the person (also after a duck that came to nothing)."""
 
@@ -220,6 +228,7 @@ Input = (
     | HandsFree
     | LocalSpeech
     | LocalSpeechEnded
+    | VoiceEnded
     | Heard
     | PlaybackStarted
     | PlaybackFinished

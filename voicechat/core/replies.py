@@ -68,6 +68,13 @@ class Replies:
         """Whether sound comes out of the speaker."""
         return self._ledger.audible
 
+    @property
+    def writing(self) -> bool:
+        """Whether the last that is written is the model's."""
+        entries = self._outbox.transcript.entries
+        last = entries[-1] if entries else None
+        return isinstance(last, Item) and last.role is Role.ASSISTANT and bool(last.text)
+
     # ----------------------------------------------------------------- what arrives
 
     def item(self, response_id: str, item_id: str) -> Item:

@@ -71,7 +71,7 @@ _XAI = Upstream(
     )
 )
 _GOOGLE = Upstream(
-    replace(_XAI.capabilities, cancel=False, user_partials=False),
+    replace(_XAI.capabilities, cancel=False, user_partials=False, speech_end=False),
     answers=True,
 )
 _UPSTREAMS = {"openai": _OPENAI, "google": _GOOGLE, "spacexai": _XAI, "xai": _XAI}

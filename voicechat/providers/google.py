@@ -58,6 +58,9 @@ SERVICE = "/ws/google.ai.generativelanguage.{}.GenerativeService.{}"
 SLIP_MS = 150.0
 """A manual turn is announced when it has lasted this long: there is no way to take one back."""
 
+SLOW_PONGS_S = 45.0
+"""Its pongs take 8 to 30 s, while everything else goes on."""
+
 _OPEN_CALLS = 256
 
 
@@ -92,6 +95,8 @@ class GoogleCodec:
             delete=False,
             clear_output=False,
             remote_tools=False,
+            speech_end=False,
+            patience_s=SLOW_PONGS_S,
             pictures=(Kind.PNG, Kind.JPEG, Kind.WEBP),
         )
         self.stale = False
