@@ -37,6 +37,7 @@ from voicechat.audio.messages import (
 _OUTBOX_BYTES: Final = 256 * 1024 * 1024
 _RESTARTS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_S: Final = 20.0
+_WAITED_S: Final = 0.5
 
 
 class AudioProcess:
@@ -54,6 +55,7 @@ class AudioProcess:
         self._changed = threading.Condition()
         self._closing = False
         self._opened = False
+        self._told: Problem | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._lasting: dict[type, AudioCommand] = {}
         self._playing: dict[str, float] = {}
@@ -104,6 +106,9 @@ class AudioProcess:
                 return
             with self._changed:
                 pause = _RESTARTS_S[min(failures, len(_RESTARTS_S) - 1)]
+                if code == REPLACE:
+                    # It waited for the server itself; nobody shall wait long for one that is back.
+                    pause = min(pause, _WAITED_S)
                 self._changed.wait_for(lambda: self._closing, pause)
 
     def _live(self) -> int | None:
@@ -142,7 +147,8 @@ class AudioProcess:
         with contextlib.suppress(OSError, ValueError, EOFError):
             while (event := read_frame(pipe)) is not None:
                 self._note(event)
-                self._on_event(event)  # type: ignore[arg-type]
+                if self._is_news(event):
+                    self._on_event(event)  # type: ignore[arg-type]
 
     def _write(self, child: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -160,6 +166,15 @@ class AudioProcess:
             command = self._commands.popleft()
             self._waiting_bytes -= _size(command)
             return command
+
+    def _is_news(self, event: object) -> bool:
+        """Whether it was not said already: each replaced process finds the same server hanging."""
+        if isinstance(event, Opened) and not event.problem:
+            self._told = None
+        if isinstance(event, Problem):
+            last, self._told = self._told, event
+            return event != last
+        return True
 
     def _note(self, event: object) -> None:
         """Remember what is playing, for the report if this process dies."""
