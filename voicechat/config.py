@@ -21,11 +21,12 @@ from types import MappingProxyType
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
-from voicechat import mcpconfig, wishes
+from voicechat import endpointconfig, mcpconfig, wishes
 from voicechat.core.settings import Permission
 from voicechat.errors import Secret, UsageError
 from voicechat.files import read_text, refuse_strangers
 from voicechat.providers.prices import Price
+from voicechat.tools.endpoints import Endpoint
 from voicechat.tools.mcp_config import ServerConfig
 from voicechat.wishes import Place, nearest, record
 
@@ -89,6 +90,8 @@ class Options:
     """The person's own prices, by PROVIDER/MODEL."""
     mcp_servers: tuple[ServerConfig, ...] = ()
     """MCP servers that run here or are asked from here; those of the provider are in `wanted`."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """HTTP endpoints of the person's own that are tools."""
 
     @property
     def environ(self) -> Mapping[str, str | Secret]:
@@ -160,6 +163,7 @@ def load(
     return Options(
         **merged,  # type: ignore[arg-type]
         mcp_servers=mcpconfig.unlike(servers),
+        endpoints=() if stored.endpoints is None else stored.endpoints.read(named),
         keys=MappingProxyType(keys),
         variables=_read_variables(environ),
         prices=MappingProxyType(stored.prices),
@@ -245,6 +249,7 @@ class _Stored:
     profiles: dict[str, dict[str, object]] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
     mcp: tuple[mcpconfig.Origin, object] | None = None
+    endpoints: endpointconfig.Written | None = None
 
     def profile(self, chosen: object) -> dict[str, object]:
         """The settings of a profile, laid over those of the file: the named, or the file's own."""
@@ -261,7 +266,7 @@ class _Stored:
         return {**found, "wanted": {**wanted, **over}}
 
 
-_TABLES = ("keys", "profiles", "prices", mcpconfig.TABLE)
+_TABLES = ("keys", "profiles", "prices", mcpconfig.TABLE, endpointconfig.TABLE)
 
 
 def _read_file(path: Path) -> _Stored:
@@ -279,6 +284,7 @@ def _read_file(path: Path) -> _Stored:
     keys = table.pop("keys", {})
     profiles = _tables(place, "profiles", table.pop("profiles", {}))
     prices = _tables(place, "prices", table.pop("prices", {}))
+    endpoints = _tables(place, endpointconfig.TABLE, table.pop(endpointconfig.TABLE, {}))
     servers = table.pop(mcpconfig.TABLE, None)
     return _Stored(
         _read_settings(place, table, _TABLES),
@@ -292,6 +298,7 @@ def _read_file(path: Path) -> _Stored:
             for name, inner in prices.items()
         },
         None if servers is None else (mcpconfig.Origin(path, text, status), servers),
+        endpointconfig.Written(place, status, endpoints),
     )
 
 
@@ -365,7 +372,7 @@ def _read_keys(place: Place, status: os.stat_result, keys: object) -> dict[str, 
     found = {}
     for name, value in keys.items():
         where = Place(place.path, place.text, "keys")(name)
-        if not holds_key(name):
+        if not holds_key(name) and not endpointconfig.names(place.text, name):
             raise UsageError(f"{where} is not the name of a key.", "Write it like OPENAI_API_KEY.")
         if not isinstance(value, str) or not value.strip():
             raise UsageError(f"{where} must be the key as text in quotes.")

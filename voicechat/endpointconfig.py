@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -34,22 +35,30 @@ _REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 LookUp = Mapping[str, str | Secret]
 
 
-def endpoints(
-    place: Place,
-    status: os.stat_result,
-    tables: Mapping[str, Mapping[str, object]],
-    look_up: LookUp,
-) -> tuple[Endpoint, ...]:
-    """The endpoints of the file. Raises `UsageError` for whatever is wrong with one.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The endpoints as they stand in the file."""
 
-    A variable that is not set is no such error: calls of that endpoint are.
-    """
-    return tuple(
-        _Reader(
-            Place(place.path, place.text, f"{TABLE}\0{name}"), status, name, table, look_up
-        ).read()
-        for name, table in tables.items()
-    )
+    place: Place
+    status: os.stat_result
+    tables: Mapping[str, Mapping[str, object]]
+
+    def read(self, look_up: LookUp) -> tuple[Endpoint, ...]:
+        """The endpoints. Raises `UsageError` for whatever is wrong with one.
+
+        A variable that is not set is no such error: calls of that endpoint are.
+        """
+        found = []
+        for name, table in self.tables.items():
+            place = Place(self.place.path, self.place.text, f"{TABLE}\0{name}")
+            found.append(_Reader(place, self.status, name, table, look_up).read())
+        return tuple(found)
+
+
+def names(text: str, name: str) -> bool:
+    """Whether a header in the file may refer to a key of this name."""
+    fits = re.fullmatch(r"[A-Z][A-Z0-9_]*", name) is not None
+    return fits and re.search(rf"\$\{{?{name}\b", text) is not None
 
 
 class _Reader:

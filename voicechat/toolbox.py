@@ -105,10 +105,12 @@ class Toolbox:
 
     def _gather(self) -> tuple[Approvals, tuple[Tool, ...], list[Unknown]]:
         from voicechat.tools.builtin import builtin
+        from voicechat.tools.endpoints import endpoint_tool
         from voicechat.tools.journal import left_over
         from voicechat.tools.permissions import Approvals
 
-        return Approvals(), tuple(builtin(self._surroundings())), left_over()
+        own = map(endpoint_tool, self._options.endpoints)
+        return Approvals(), (*builtin(self._surroundings()), *own), left_over()
 
     def _surroundings(self) -> Surroundings:
         import platformdirs

@@ -29,7 +29,7 @@ def notebook_folder() -> Path:
     """Where the notebook is kept unless said otherwise."""
     import platformdirs
 
-    return platformdirs.user_data_path("voicechat")
+    return platformdirs.user_data_path("voicechat", appauthor=False)
 
 
 class Full(ServerError):
