@@ -40,7 +40,8 @@ class Conduct:
     take      is given every input for the conversation
     tell      is told what the person wants to know
     codec     gives the codec of the connection that stands
-    go_on     begins another connection with everything that was said
+    go_on     begins another connection with everything that was said; it is told why, and
+              whether that is to a model that was not tried yet
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Conduct:
         take: Callable[[ev.Input], None],
         tell: Callable[[Update], None],
         codec: Callable[[], Codec | None],
-        go_on: Callable[[str], None],
+        go_on: Callable[[str, bool], None],
     ) -> None:
         self.tasks: asyncio.TaskGroup | None = None
         """Where pictures are read and summaries waited for; None while nothing runs."""
@@ -213,7 +214,7 @@ class Conduct:
         if self._partner.options.record is not None:
             raise UsageError("A recording keeps its model.", "Begin another one with --model.")
         self._partner.change(name)
-        self._moved()
+        self._moved(untried=True)
 
     def go_back(self, error: VoicechatError) -> bool:
         """This model cannot be had: go on with the one before. False when there is none."""
@@ -222,11 +223,11 @@ class Conduct:
             return False
         text = f"{lost} cannot be had, so {self._partner.name} goes on: {error.message}"
         self._tell(ev.Notice(text, ev.Level.ERROR, error.hint))
-        self._moved()
+        self._moved(untried=False)
         return True
 
-    def _moved(self) -> None:
-        self._go_on(f"Going on with {self._partner.name}.")
+    def _moved(self, *, untried: bool) -> None:
+        self._go_on(f"Going on with {self._partner.name}.", untried)
         for doubt in self._partner.doubts:
             self._tell(ev.Notice(doubt, ev.Level.WARNING))
 

@@ -86,6 +86,7 @@ class Epochs:
         self._renewal = asyncio.Event()
         self._ends_at: float | None = None
         self._handle = ""
+        self._untried = False
         self._begun = 0
 
     @property
@@ -98,10 +99,14 @@ class Epochs:
         """How many sessions were created so far."""
         return self._begun
 
-    def renew(self, *, afresh: bool = False) -> None:
-        """End this epoch and begin the next; `afresh`, without anything of this one."""
+    def renew(self, *, afresh: bool = False, untried: bool = False) -> None:
+        """End this epoch and begin the next; `afresh`, without anything of this one.
+
+        `untried`: it is another peer, which is given up as soon as it cannot be had.
+        """
         if afresh:
             self._handle = ""
+        self._untried = untried
         self._renewal.set()
 
     def send(self, command: ev.Command) -> None:
@@ -148,7 +153,7 @@ class Epochs:
 
     async def _wait(self, failed: DialFailed, failures: int, without_s: float) -> None:
         """Wait before the next dial, or give up by raising."""
-        if self._begun:
+        if self._begun and not self._untried:
             hopeful = failed.retry and without_s < PERSEVERANCE_S
         else:
             hopeful = failed.retry_after is not None and failures < FIRST_TRIES
@@ -202,6 +207,7 @@ class Epochs:
         match event:
             case ev.SessionCreated(_, expires_at):
                 self._begun += 1
+                self._untried = False
                 self._tell(Link.ONLINE, "" if self._begun == 1 else "Connected again.")
                 if expires_at:
                     self._ends_in(expires_at - time.time())

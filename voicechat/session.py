@@ -99,7 +99,7 @@ class Session(Outlook):
             self._take,
             self._tell,
             lambda: self._epochs.codec,
-            lambda why: self._begin_again(why, self.transcript),
+            lambda why, untried: self._begin_again(why, self.transcript, untried),
         )
         self._earcons = Earcons() if options.earcons else None
         self._closing = asyncio.Event()
@@ -203,7 +203,9 @@ class Session(Outlook):
         self._tell(Cleared())
         self._take(ev.OfferTools(self._tools.specs))
 
-    def _begin_again(self, why: str, transcript: Transcript | None = None) -> None:
+    def _begin_again(
+        self, why: str, transcript: Transcript | None = None, untried: bool = False
+    ) -> None:
         """Begin another conversation on a fresh connection, with nothing said or with all of it."""
         self._take(ev.Interrupt())
         self._take(ev.Disconnected(why))
@@ -211,7 +213,7 @@ class Session(Outlook):
         self._conversation = self._new_conversation(transcript)
         self._take(ev.SpeakerChanged(self.speaker is not None))
         self._take(ev.HandsFree(before.hands_free))
-        self._epochs.renew(afresh=True)
+        self._epochs.renew(afresh=True, untried=untried)
         self.model, self.voice = self._partner.name, self._partner.options.voice or ""
         self._set_link(Link.CONNECTING, why)
         self._tell_mode()
