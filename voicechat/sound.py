@@ -65,6 +65,7 @@ _INPUTS: Mapping[type, Callable[..., ev.Input]] = {
     sound.Captured: lambda event: ev.MicBlock(event.pcm),
     sound.SpeechHeard: lambda event: ev.LocalSpeech(event.confirmed),
     sound.SpeechEnded: lambda event: ev.LocalSpeechEnded(),
+    sound.VoiceEnded: lambda event: ev.VoiceEnded(event.at),
     sound.ItemStarted: lambda event: ev.PlaybackStarted(event.item_id),
     sound.Progress: lambda event: ev.Heard(event.item_id, event.heard_ms),
     sound.ItemFinished: lambda event: ev.PlaybackFinished(event.item_id),

@@ -19,6 +19,7 @@ from voicechat.audio.bargein import BargeIn, Step
 from voicechat.audio.card import PACES, Card, Surgery
 from voicechat.audio.hearing import Hearing, Voice
 from voicechat.audio.lookout import Lookout
+from voicechat.audio.lull import Lull
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -39,6 +40,7 @@ from voicechat.audio.messages import (
     Stopped,
     Switched,
     Underrun,
+    VoiceEnded,
     Volume,
 )
 from voicechat.audio.monitor import Monitor
@@ -72,6 +74,7 @@ class Engine:
         self._playback = Playback(settings.output_rate)
         self._barge = BargeIn(settings.barge_in)
         self._hearing = Hearing(settings, self._barge.above_floor_db)
+        self._lull = Lull()
         self._monitor = Monitor(settings.output_rate)
         self._lookout = Lookout(settings)
         self._moving = False
@@ -210,6 +213,9 @@ class Engine:
                 self._emit(captured)
 
     def _weigh(self, voice: Voice, now: float) -> None:
+        ended_at = self._lull.frame(voice.sure, now)
+        if ended_at is not None:
+            self._emit(VoiceEnded(ended_at))
         if not self._hearing.canceller.full_duplex:
             return
         sounding = self._playback.sounding

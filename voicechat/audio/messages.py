@@ -172,6 +172,13 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceEnded:
+    """The person fell silent at this time, whether or not anything was playing."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ItemStarted:
     """The first sound of the item came out of the speaker."""
 
@@ -225,6 +232,7 @@ AudioEvent = (
     | Levels
     | SpeechHeard
     | SpeechEnded
+    | VoiceEnded
     | ItemStarted
     | Progress
     | ItemFinished
