@@ -37,7 +37,7 @@ _REST_S: Final = 1.0
 """After a false alarm nothing is suspected for this long."""
 _DISTRUST_S: Final = 20.0
 _MOST_DISTRUST_S: Final = 600.0
-"""After its false alarm the quick ear is not believed for so long; each time far longer."""
+"""After a false alarm only certainty counts for so long; each time far longer."""
 _UNANSWERED_S: Final = 5.0
 """Held sound that nobody decides about plays on after this."""
 
@@ -53,7 +53,6 @@ class BargeIn:
         self._state = _State.IDLE
         self._since = 0.0
         self._rest_until = 0.0
-        self._hasty = False
         self._distrust_s = _DISTRUST_S
         self._distrust_until = 0.0
 
@@ -96,12 +95,15 @@ class BargeIn:
         votes = self._votes if converged else CAREFUL
         if not sounding or now < self._rest_until:
             return None
-        sure = self._heard.at_least(votes.suspect)
-        believed = converged and now >= self._distrust_until
-        if not sure and not (believed and self._seemed.at_least(votes.suspect)):
+        trusting = now >= self._distrust_until
+        sure = self._heard.at_least(votes.suspect if trusting else votes.confirm)
+        hasty = trusting and converged and self._seemed.at_least(votes.suspect)
+        if not sure and not hasty:
             return None
-        self._hasty = not sure
         self._state = _State.LOWERED
+        if not trusting:
+            # Lowered, an echo is gone and a person is not: all is counted anew.
+            self._heard.forget()
         return Step.LOWER
 
     def _lowered(self, converged: bool, now: float) -> Step | None:
@@ -114,9 +116,8 @@ class BargeIn:
         silent = self._heard.silent_for(_FALSE_ALARM_FRAMES)
         if silent and self._seemed.silent_for(_FALSE_ALARM_FRAMES):
             self._state = _State.IDLE
-            if self._hasty:
-                self._distrust_until = now + self._distrust_s
-                self._distrust_s = min(_MOST_DISTRUST_S, 15 * self._distrust_s)
+            self._distrust_until = now + self._distrust_s
+            self._distrust_s = min(_MOST_DISTRUST_S, 15 * self._distrust_s)
             return Step.RESTORE
         return None
 

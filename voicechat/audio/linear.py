@@ -104,6 +104,8 @@ _LOST_FRAMES: Final = 60
 """A filter that leaves nearly all for so long has to learn another way."""
 _PRESSED_DB: Final = 15.0
 """The other canceller takes this much off a residue that is nobody's voice."""
+_NOBODY_DB: Final = -55.0
+"""A residue so soft is nobody's voice either."""
 
 
 class Onset:
@@ -130,7 +132,7 @@ class Onset:
         seems = bool(self._vad.is_speech(pcm.tobytes(), RATE))
         loud = level > max(expected + _MARGIN_DB, _QUIETEST_DB)
         trusted = self.leak_db <= _SURE_DB
-        if dbfs(cleaned) < level - _PRESSED_DB:
+        if dbfs(cleaned) < level - _PRESSED_DB or level < _NOBODY_DB:
             self._learn_leak(level - self._echo_db, _dbfs(guess))
         return seems and loud and trusted
 
