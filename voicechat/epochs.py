@@ -14,11 +14,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from voicechat.core import events as ev
 from voicechat.core.settings import SessionSettings
+from voicechat.errors import SessionLost
 from voicechat.providers.codec import Codec
 from voicechat.transport import (
     PATIENCE_SECONDS,
@@ -48,6 +50,17 @@ RENEW_BEFORE_S = 120.0
 
 RENEW_AT_LAST_S = 15.0
 """Seconds before the cap at which it is renewed whatever goes on."""
+
+UNREADABLE = 10
+"""Frames that cannot be read, within a second, after which the connection is no good."""
+
+SHORT_S = 5.0
+"""Seconds that a connection has to last to count as one."""
+
+SHORT_LIVES = 6
+"""Connections in a row that did not last, after which the session is given up."""
+
+_UNREADABLE = ev.Unmapped("")
 
 _BETWEEN_TURNS = frozenset({ev.Floor.IDLE, ev.Floor.LISTENING})
 _OWED = frozenset({ev.Floor.THINKING, ev.Floor.SPEAKING})
@@ -134,7 +147,7 @@ class Epochs:
 
     async def run(self) -> None:
         """Dial and talk, again and again. Raises `VoicechatError` when there is no going on."""
-        failures, lost_at = 0, time.monotonic()
+        failures, lost_at, short = 0, time.monotonic(), 0
         while True:
             try:
                 codec = await self._make_codec()
@@ -144,12 +157,18 @@ class Epochs:
                 failures += 1
                 await self._wait(failed, failures, time.monotonic() - lost_at)
                 continue
-            failures = 0
+            failures, opened_at = 0, time.monotonic()
             reason = await self._live(codec, connection)
             lost_at = time.monotonic()
             self._take(ev.Disconnected(reason))
-            if reason:
-                self._tell(Link.RECONNECTING, reason)
+            if not reason:
+                continue
+            self._tell(Link.RECONNECTING, reason)
+            short = short + 1 if lost_at - opened_at < SHORT_S else 0
+            if short > SHORT_LIVES:
+                raise SessionLost(f"{reason} This happened {short} times in a row.")
+            if short > 1:
+                await asyncio.sleep(backoff(short - 1, random.random))
 
     async def _wait(self, failed: DialFailed, failures: int, without_s: float) -> None:
         """Wait before the next dial, or give up by raising."""
@@ -193,8 +212,11 @@ class Epochs:
         return why
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
+        unreadable: deque[float] = deque(maxlen=UNREADABLE)
         async for frame in connection:
             for event in codec.decode(frame):
+                if event == _UNREADABLE:
+                    _bear(unreadable)
                 self._note(event)
                 self._take(event)
 
@@ -241,6 +263,13 @@ class Epochs:
     async def _await_renewal(self) -> None:
         await self._renewal.wait()
         raise _Over
+
+
+def _bear(unreadable: deque[float]) -> None:
+    """One more frame could not be read; too many within a second are not borne."""
+    unreadable.append(time.monotonic())
+    if len(unreadable) == UNREADABLE and unreadable[-1] - unreadable[0] < 1:
+        raise ConnectionLost("The provider sends what cannot be read.")
 
 
 def first(group: BaseExceptionGroup[Exception]) -> Exception:
