@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from voicechat.config import Options
 from voicechat.errors import UsageError
 from voicechat.session import Session
-from voicechat.slash import COMMANDS, help_lines, is_command, obey
+from voicechat.slash import COMMANDS, help_lines, is_command, markdown, obey
 
 
 @pytest.fixture
@@ -44,3 +46,16 @@ def test_a_path_is_no_command() -> None:
 
 def test_every_command_is_in_the_help() -> None:
     assert len(help_lines()) == len(COMMANDS)
+
+
+def test_the_readme_lists_every_command() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert markdown() in readme
+
+
+def test_commands_that_say_how_things_are_need_no_connection(session: Session) -> None:
+    assert obey(session, "/voice") == "The voice is the usual one."
+    assert obey(session, "/speed") == "The speed is 1; 1 is usual."
+    assert str(obey(session, "/instructions")).startswith("The instructions: You are")
+    assert "local/built-in" in str(obey(session, "/model"))
+    assert obey(session, "/usage") == "Nothing was used yet."
