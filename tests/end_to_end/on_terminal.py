@@ -9,7 +9,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -33,6 +33,7 @@ class OnTerminal:
         columns: int = 80,
         rows: int = 24,
         environ: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "voicechat"),
     ) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
@@ -40,7 +41,7 @@ class OnTerminal:
         self.raw = b""
         self.started = time.monotonic()
         self._pty = PtyProcess.spawn(
-            [sys.executable, "-m", "voicechat", *words],
+            [sys.executable, *program, *words],
             dimensions=(rows, columns),
             env=private_environment(folder) | dict(environ or {}),
         )
