@@ -40,8 +40,12 @@ def retell(
 
 
 def _called(call: ToolCall) -> list[ev.Command]:
-    """A call, and what it came to; of one that still runs or waits, that follows later."""
-    if call.state is ToolState.STREAMING or not call.arguments:
+    """A call, and what it came to; of one that still runs or waits, that follows later.
+
+    Nothing of one that the model never finished, or took back before it ran.
+    """
+    half = call.state is ToolState.CANCELLED and call.output is None and call.started_at is None
+    if half or call.state is ToolState.STREAMING or not call.arguments:
         return []
     told: list[ev.Command] = [ev.RetellCall(call.call_id, call.name, call.arguments)]
     if call.state.final:
