@@ -9,7 +9,7 @@ from fractions import Fraction
 from voicechat.server.engines.intents import Meaning
 from voicechat.server.engines.measures import Measure
 from voicechat.server.engines.numerals import may_start, number
-from voicechat.server.engines.spoken import Clock
+from voicechat.server.engines.spoken import Clock, duration
 from voicechat.server.engines.words import Heard, read
 
 Schema = Mapping[str, object]
@@ -27,7 +27,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sum": ("expression", "formula", "calculation", "query", "input", "sum"),
     "name": ("name", "label", "title"),
     "at": ("time", "at", "when", "clock"),
-    "tomorrow": ("time", "at", "when", "clock"),
+    "tomorrow": ("tomorrow", "next_day"),
+    "all": ("all", "every", "everything"),
     "list": ("list", "list_name", "name"),
     "item": ("item", "items", "entry", "text", "value"),
     "text": ("text", "content", "note", "message", "task", "body", "label"),
@@ -39,14 +40,16 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sides": ("sides", "faces"),
 }
 """The parameter names under which tools usually want the values of intents."""
-_SPANS = {"seconds": 1, "minutes": 60, "hours": 3600}
+_SPANS = {"second": 1, "minute": 60, "hour": 3600}
 _PLACES = ("city", "location", "place", "country", "town", "where", "region", "address", "area")
 _WHOLE = ("query", "question", "prompt", "input", "text", "message", "content", "q", "search")
+_ARTICLES = frozenset({"the", "a", "an", "my"})
 _PREPOSITIONS = frozenset({"in", "for", "at", "to", "of", "about", "from", "on", "named", "called",
                            "near", "with", "by", "into", "saying", "that", "is"})  # fmt: skip
 _GRAMMAR_WORDS = (
     "the a an my me please turn switch set get show tell give what how and off make put you can "
-    "could will would i want do does are it up down open close start stop play run use like"
+    "could will would i want do does are it up down open close start stop play run use like "
+    "copy write"
 )
 _GRAMMAR = _PREPOSITIONS | frozenset(_GRAMMAR_WORDS.split())
 _MOST_LEFT = 4
@@ -139,6 +142,8 @@ class _Sentence:
             return found
         if self._meaning is not None and (not needed or _known(self._meaning)):
             return None
+        if re.search("|".join(_SPANS), name.lower()):
+            return self._span(name.lower())
         finder: Mapping[str, Callable[[], object | None]] = {
             "integer": self._whole,
             "number": self._number,
@@ -161,7 +166,7 @@ class _Sentence:
         values = self._meaning.values if self._meaning else {}
         plain = name.lower()
         for key, value in values.items():
-            if key == "seconds" and isinstance(value, int):
+            if key == "seconds" and isinstance(value, int) and kind != "string":
                 divisor = next((size for unit, size in _SPANS.items() if unit in plain), 1)
                 if divisor > 1 or re.search("second|duration|delay|length|time", plain):
                     return value if divisor == 1 else round(value / divisor, 4)
@@ -174,6 +179,16 @@ class _Sentence:
                     return taken
             elif plain in _NAMES.get(key, ()):
                 return _fitted(value, kind)
+        return None
+
+    def _span(self, name: str) -> float | int | None:
+        """A length of time that is said as one, in the unit of the parameter."""
+        plain = self._heard.plain
+        for start in range(len(plain)):
+            for end in range(min(len(plain), start + 9), start, -1):
+                if (seconds := duration(plain[start:end])) is not None:
+                    size = next(size for unit, size in _SPANS.items() if unit in name)
+                    return seconds if size == 1 else round(seconds / size, 4)
         return None
 
     def _number(self) -> float | int | None:
@@ -213,6 +228,8 @@ class _Sentence:
         path = PATH.search(self._text)
         if path and re.search("path|file|url|uri|dir|folder|link", name.lower()):
             return path[0].rstrip(".,?!")
+        if re.fullmatch("url|uri|link", name.lower()):
+            return None
         rest = self._rest if alone else self._leftover
         return self._after_preposition(name) or (rest() if needed or alone else None)
 
@@ -224,6 +241,8 @@ class _Sentence:
         places = ("in", "at", "for", "near", "of") if name.lower() in _PLACES else _PREPOSITIONS
         for at in range(len(plain) - 2, -1, -1):
             if plain[at] in places and not set(plain[at + 1 :]) <= self._trigger:
+                while plain[at + 1] in self._trigger or plain[at + 1] in _ARTICLES:
+                    at += 1
                 return _bare(self._heard.span(at + 1, len(plain))) or None
         return None
 

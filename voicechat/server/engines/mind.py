@@ -1,9 +1,9 @@
 """The built-in mind: answers from intents and tools, without a language model.
 
 For each request, in this order: the conversation is summed up, where the instructions want that;
-a tool's result is told; words that the instructions want said are said; an offered tool that fits
-is called; a known intent is answered by its skill; everything else is honestly declined. Nothing
-leaves the machine.
+a tool's result is told; what happened by itself is told; words that the instructions want said are
+said; an offered tool that fits is called, rather than a skill of the mind's own; a known intent is
+answered by its skill; everything else is honestly declined. Nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from voicechat.everyday.timers import Later, Timers
 from voicechat.server.engines import clauses, directions, intents, measures, offers, results
 from voicechat.server.engines.intents import Meaning
 from voicechat.server.engines.interfaces import Call, Message, Mind, Request, Say, Thought
+from voicechat.server.engines.offers import Chosen
 from voicechat.server.engines.skills import BLOCKING, SKILLS, Ask
 from voicechat.server.engines.skills.talk import HOW_TO_CONNECT
 from voicechat.server.engines.summary import summary
@@ -78,22 +79,42 @@ class BuiltInMind:
             for thought in _said(" ".join(map(results.spoken_result, results_now))):
                 yield thought
             return
+        if news := _news(request.messages):
+            for thought in _said(news):
+                yield thought
+            return
         text = _question(request.messages)
         meanings = intents.parse_all(text)
         words = directions.exact_words(request.instructions)
+        calls: list[Chosen] = []
         if not words or request.tool_choice not in ("auto", "none"):
-            chosen = offers.choose(
-                text,
-                meanings[0] if len(meanings) == 1 else None,
-                request.tools,
-                request.tool_choice,
-            )
-            if chosen is not None and not chosen.question:
-                yield Call(f"call_{uuid.uuid4().hex[:24]}", chosen.name, chosen.arguments)
-                return
-            words = words or (chosen.question if chosen is not None else "")
-        for thought in _said(words or await self._answer(request, text, meanings)):
-            yield thought
+            calls, meanings = self._calls(request, text, meanings)
+            questions = [call.question for call in calls if call.question]
+            words = words or " ".join(questions)
+            calls = [call for call in calls if not call.question]
+        if words or meanings or not calls:
+            for thought in _said(words or await self._answer(request, text, meanings)):
+                yield thought
+        for call in calls:
+            yield Call(f"call_{uuid.uuid4().hex[:24]}", call.name, call.arguments)
+
+    def _calls(
+        self, request: Request, text: str, meanings: list[Meaning]
+    ) -> tuple[list[Chosen], list[Meaning]]:
+        """Tools for what is asked, and what is asked beside that: skills have an answer to it."""
+        offered, choice, now = request.tools, request.tool_choice, self._now()
+        if len(meanings) < 2 or choice != "auto":
+            meaning = meanings[0] if len(meanings) == 1 else None
+            chosen = offers.choose(text, meaning, offered, choice, now)
+            return ([chosen], []) if chosen is not None else ([], meanings)
+        calls, left = [], []
+        for meaning in meanings:
+            chosen = offers.choose("", meaning, offered, choice, now)
+            if chosen is not None:
+                calls.append(chosen)
+            else:
+                left.append(meaning)
+        return calls, left
 
     async def _answer(self, request: Request, text: str, meanings: list[Meaning]) -> str:
         if meanings:
@@ -146,6 +167,16 @@ def _results(messages: Sequence[Message]) -> list[str]:
         if message.role == "tool_result":
             found.append(message.text)
     return found[::-1]
+
+
+def _news(messages: Sequence[Message]) -> str:
+    """What the session says has happened since anybody spoke: a timer rang."""
+    news: list[str] = []
+    for message in reversed(messages):
+        if message.role != "system":
+            return " ".join(news[::-1])
+        news.append(message.text)
+    return ""  # nobody has spoken yet: these are instructions
 
 
 def _last(messages: Sequence[Message], role: str) -> str:

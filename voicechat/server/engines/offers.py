@@ -11,7 +11,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from voicechat.server.engines import wanted
 from voicechat.server.engines.arguments import PATH, Missing, fill
 from voicechat.server.engines.intents import Meaning
 from voicechat.server.engines.interfaces import ToolOffer
@@ -22,7 +24,7 @@ _VERBS: Mapping[str, frozenset[str]] = {
         "read": "get read show tell fetch list what what's which find search look lookup check see "
         "give query display is are how when where who current",
         "write": "set add create make put write save start new insert append turn switch play send "
-        "update change edit open post run book order schedule",
+        "update change edit open post run book order schedule copy",
         "end": "cancel stop delete remove clear end close kill erase forget off",
     }.items()
 }
@@ -46,8 +48,8 @@ _KIN: Mapping[str, frozenset[str]] = {
         "image": "picture photo",
         "music": "song songs",
         "news": "headlines",
-        "directory": "folder",
-        "folder": "directory",
+        "directory": "folder files",
+        "folder": "directory files",
         "price": "cost costs",
     }.items()
 }
@@ -59,11 +61,14 @@ _SUBJECTS: Mapping[str, tuple[str, str]] = {
     "alarm_set": ("alarm", "write"),
     "remind": ("reminder remind", "write"),
     "timer_cancel": ("timer alarm", "end"),
+    "timer_left": ("timer timers alarm", "read"),
+    "timer_list": ("timer timers alarm", "read"),
     "calculate": ("calculate calculator calculation arithmetic math compute evaluate sum", ""),
     "convert": ("convert conversion units unit", ""),
     "note_add": ("note notes memo", "write"),
     "note_read": ("note notes memos", "read"),
-    "note_clear": ("notes", "end"),
+    "note_clear": ("notes note", "end"),
+    "note_remove": ("note notes", "end"),
     "list_add": ("list lists", "write"),
     "list_read": ("list lists", "read"),
     "list_remove": ("list lists", "end"),
@@ -73,6 +78,12 @@ _SUBJECTS: Mapping[str, tuple[str, str]] = {
     "random": ("random", ""),
 }
 """Which tool names an intent speaks of, and what kind of verb must not be missing in them."""
+_ALL = frozenset({"clear", "all", "empty", "every"})
+_ONE = frozenset({"remove", "delete", "take", "cross", "erase"})
+_NEEDED: Mapping[str, frozenset[str]] = {
+    "note_clear": _ALL, "note_remove": _ONE, "list_clear": _ALL, "list_remove": _ONE,
+}  # fmt: skip
+"""Words of which one must be in the tool's name: to empty a list is not to cross one thing off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +96,18 @@ class Chosen:
 
 
 def choose(
-    text: str, meaning: Meaning | None, tools: Sequence[ToolOffer], choice: str
+    text: str,
+    meaning: Meaning | None,
+    tools: Sequence[ToolOffer],
+    choice: str,
+    now: datetime | None = None,
 ) -> Chosen | None:
     """The tool call that fits the sentence; None when none fits well enough.
 
-    choice: auto, none, required or a tool's name.
+    choice: auto, none, required or a tool's name. now: the local time, for times of day.
     """
+    if meaning is not None:
+        meaning = wanted.plain(meaning, now or datetime.now().astimezone())
     if choice == "none" or not tools:
         return None
     forced = [tool for tool in tools if tool.name == choice]
@@ -118,7 +135,7 @@ def asked(text: str) -> bool:
 def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> Chosen | None:
     try:
         arguments = fill(
-            tool.parameters, text, meaning, trigger=_words(_own_name(tool.name)), forced=forced
+            tool.parameters, text, meaning, trigger=_trigger(_own_name(tool.name)), forced=forced
         )
     except Missing as missing:
         if meaning is not None:
@@ -127,12 +144,23 @@ def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> 
     return Chosen(tool.name, json.dumps(arguments, ensure_ascii=False))
 
 
+def _trigger(name: str) -> list[str]:
+    """The words by which a tool of this name is called for."""
+    words = _words(name)
+    return words + [kin for word in words for kin in _KIN.get(word, ())]
+
+
 def _fit(tool: ToolOffer, text: str, meaning: Meaning | None) -> float:
     """How well the tool fits; 0 when it does not."""
     name = _words(_own_name(tool.name))
     if meaning is not None:
         return _fit_intent(name, text, meaning)
-    said = _stems(_words(text)) | _kin(_words(text))
+    place, takes = PATH.search(text), _takes(tool)
+    if "url" in takes and place is None and not _agreement(name, text):
+        return 0.0
+    # What a file is called says nothing of what is to be done with it.
+    words = _words(PATH.sub(" ", text))
+    said = _stems(words) | _kin(words)
     nouns = [word for word in name if word not in _PLAIN and not _family(word)]
     nouns = nouns or [word for word in name if word not in _PLAIN]
     hits = [word for word in nouns if _stem(word) in said]
@@ -141,8 +169,10 @@ def _fit(tool: ToolOffer, text: str, meaning: Meaning | None) -> float:
         for word in _stems(_words(tool.description)) & said
         if word not in _PLAIN and not _family(word) and len(word) > 2
     } - {_stem(word) for word in hits}
-    if PATH.search(text) and re.search("path|file|url", json.dumps(dict(tool.parameters))):
+    if place is not None and takes:
         described.add("path")
+        if _is_address(place[0]) is ("url" in takes) and set(name) & set(words):
+            return 4.0 + len(hits) + _agreement(name, text)
     if not hits and len(described) < 2:
         return 0.0
     if len(hits) < len(nouns) and not described:
@@ -150,14 +180,38 @@ def _fit(tool: ToolOffer, text: str, meaning: Meaning | None) -> float:
     return 3 * len(hits) / len(nouns) + _agreement(name, text) + min(2, len(described)) / 2
 
 
+_ADDRESS = re.compile(
+    r"https?://|www\.|[\w.-]+\.(?:com|org|net|edu|gov|io|dev|app|info|eu|uk|de|fr|es|it|nl|ch|at|us|ca|au)"
+    r"(?:[/:?]|\Z)",
+    re.IGNORECASE,
+)
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is on the web, rather than a file."""
+    return _ADDRESS.match(text.rstrip(".,?!")) is not None
+
+
+def _takes(tool: ToolOffer) -> set[str]:
+    """Whether the tool wants to be given an address, or a path."""
+    properties = tool.parameters.get("properties")
+    names = " ".join(properties) if isinstance(properties, Mapping) else ""
+    return set(re.findall("path|file|url", names.lower()))
+
+
 def _fit_intent(name: Sequence[str], text: str, meaning: Meaning) -> float:
     """A built-in skill would answer too: only a tool whose name speaks of the same comes first."""
     subject, verb = _SUBJECTS.get(meaning.intent, ("", ""))
     if meaning.intent == "calculate" and _OPERATIONS & set(name) & set(_words(text)):
         return 6.0
+    if name[:1] == ["list"] and name[1:] and not _family(name[1]):
+        name = ["show", *name[1:]]
     if not _stems(subject.split()) & _stems(name):
         return 0.0
-    families = {family for word in name if (family := _family(word))}
+    needed = _NEEDED.get(meaning.intent)
+    if needed is not None and not needed & set(name):
+        return 0.0
+    families = {_family(word) for word in name if word not in subject.split()} - {""}
     return 0.0 if verb and families and verb not in families else 5.0
 
 
