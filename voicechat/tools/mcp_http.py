@@ -6,11 +6,12 @@ Its headers, with the keys in them, go to the address' own origin and nowhere el
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from voicechat.tools.mcp_config import ServerConfig
+from voicechat.tools.mcp_stdio import TOO_LARGE
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,17 +31,27 @@ GOODBYE_S = 0.5
 
 
 @asynccontextmanager
-async def http(config: ServerConfig) -> AsyncIterator[TransportStreams]:
-    """Speak with the server; to be entered and left in one task."""
+async def http(
+    config: ServerConfig, refused: Callable[[int], None]
+) -> AsyncIterator[TransportStreams]:
+    """Speak with the server; to be entered and left in one task.
+
+    `refused` is called with the status of every answer that is an error.
+    """
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
+
+    async def look(response: httpx2.Response) -> None:
+        if response.status_code >= 400:
+            refused(response.status_code)
+        _cap(response)
 
     headers = {name: value.reveal() for name, value in config.headers.items()}
     async with (
         httpx2.AsyncClient(
             headers=headers,
             timeout=httpx2.Timeout(DIAL_S, read=SILENCE_S),
-            event_hooks={"response": [_cap]},
+            event_hooks={"response": [look]},
         ) as client,
         streamable_http_client(
             config.url, http_client=client, max_sse_event_size=BODY_LIMIT
@@ -52,7 +63,7 @@ async def http(config: ServerConfig) -> AsyncIterator[TransportStreams]:
             client.timeout = GOODBYE_S
 
 
-async def _cap(response: httpx2.Response) -> None:
+def _cap(response: httpx2.Response) -> None:
     """Bound what is read of an answer; the events of a stream are bounded one by one."""
     import httpx2
 
@@ -67,7 +78,7 @@ async def _cap(response: httpx2.Response) -> None:
             async for piece in whole:
                 left -= len(piece)
                 if left < 0:
-                    raise httpx2.ReadError("The answer was larger than 1 MB and was left out.")
+                    raise httpx2.StreamError(TOO_LARGE)
                 yield piece
 
         async def aclose(self) -> None:

@@ -39,6 +39,9 @@ PAGES = 20
 
 _PARTS = ("httpx2", "mcp", "mcp.client.streamable_http", "mcp.client.subscriptions")
 
+_SESSION_GONE = 32600
+"""The SDK's code for an answer that the session at the address is no more."""
+
 MISSING = ConnectError(
     "MCP servers need a part that is not installed.", "Type: pip install 'voicechat[mcp]'"
 )
@@ -63,6 +66,7 @@ class Link:
         self._client: Client | None = None
         self._stirred = asyncio.Event()
         self._over = False
+        self._status = 0
         self.printed = Ring()
         """What the server printed on standard error, and on standard output besides messages."""
         self.protocol = ""
@@ -109,8 +113,11 @@ class Link:
 
     def _transport(self) -> AbstractAsyncContextManager[Any]:
         if self._config.url:
-            return http(self._config)
+            return http(self._config, self._refused)
         return stdio(self._config, self.printed, self.end)
+
+    def _refused(self, status: int) -> None:
+        self._status = status
 
     def end(self) -> None:
         """The connection is of no use any more: `live` returns soon."""
@@ -205,6 +212,13 @@ class Link:
             return ConnectError("It did not answer in time.")
         if kind == "ConnectError":  # that of the HTTP client
             return ConnectError(f"Nobody answers at {self._config.shown} ({words}).")
+        if self._status in {401, 403}:
+            return ConnectError(
+                f"It refuses us ({self._status}): it wants a key, or another one.",
+                "Write it into its headers.",
+            )
+        if self._status:
+            return ConnectError(f"It answers with {self._status}: {words}.")
         if self._is_closed(leaf):
             said = self.printed.lines[-1:]
             return ConnectError(
@@ -220,12 +234,13 @@ class Link:
         return getattr(problem, "code", None) == CONNECTION_CLOSED
 
     def _reason(self, problem: Exception) -> str:
-        if not self._is_closed(problem):
-            return f"The {self._config.source} refused: {clean(str(problem))}"
-        self.end()
-        return (
-            f"The {self._config.source} ended before it answered; whether it was done is unknown."
-        )
+        source = self._config.source
+        if self._is_closed(problem) and not self._config.url:
+            return f"The {source} ended before it answered; whether it was done is unknown."
+        if self._config.url and getattr(problem, "code", None) == _SESSION_GONE:
+            self.end()  # begun anew with the next connection
+        verb = "gave no answer" if self._is_closed(problem) else "refused"
+        return f"The {source} {verb}: {clean(str(problem))}"
 
 
 def load_sdk() -> None:
