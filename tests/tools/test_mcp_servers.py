@@ -139,7 +139,7 @@ async def test_a_changed_definition_voids_and_tells(tmp_path: Path) -> None:
         assert "password type is new: string" in difference
         assert life.servers.difference("rude__fail") == ""
         assert any("changed and asks again" in sentence for sentence in life.told)
-        life.servers.accept("rude__greet")
+        await life.call("rude__greet", '{"name": "Ada", "password": "x"}')  # which was allowed
         assert life.servers.difference("rude__greet") == ""
         assert not any(tool.asks_always for tool in life.servers.tools)
     async with living(tmp_path, rude(tmp_path, "changed")) as life:

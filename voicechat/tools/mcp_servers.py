@@ -106,7 +106,10 @@ class McpServers:
         return next((s.differences[name] for s in self._servers if name in s.differences), "")
 
     def accept(self, name: str) -> None:
-        """The person was shown the difference and allowed the tool: it is the known one now."""
+        """The person was shown the difference and allowed the tool: it is the known one now.
+
+        Running it says the same: while it differs it `asks_always`.
+        """
         for server in self._servers:
             server.accept(name)
 
@@ -232,7 +235,7 @@ class _Server:
         )
         return Tool(
             spec,
-            partial(self._call, definition.name),
+            partial(self._call, definition),
             self.config.source,
             self.config.timeout_s,
             asks_always=definition.offered_as in self.differences,
@@ -246,10 +249,13 @@ class _Server:
                 self._compare()
                 self._is(self.state.state)
 
-    async def _call(self, name: str, arguments: str) -> str:
+    async def _call(self, definition: Definition, arguments: str) -> str:
         if self._link is None:
             raise ToolError(f"The {self.config.source} is not running.")
-        return await self._link.call(name, _object(arguments))
+        given = _object(arguments)
+        # One that changed runs only when the person allowed it, shown what changed.
+        self.accept(definition.offered_as)
+        return await self._link.call(definition.name, given)
 
     def _is(self, state: str, problem: str = "") -> None:
         self.state = ServerState(self.config.name, state, len(self.tools), problem)
