@@ -264,6 +264,12 @@ class Filter(Turns):
             ):
                 _aside(f"The tool {call.name} may not run: nobody is there to be asked.")
                 deny_unasked(self.session, call)
+            case ev.EntryChanged(entry_id) if isinstance(
+                item := self.session.transcript.get(entry_id), Item
+            ):
+                if item.role is Role.SYSTEM and entry_id not in self._answered:
+                    self._answered.add(entry_id)  # a timer rang
+                    _aside(item.text)
             case LinkChanged(Link.RECONNECTING, text) if text:
                 _aside(text)
             case Told(_, text):
