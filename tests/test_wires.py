@@ -99,7 +99,7 @@ async def test_a_manual_turn(wire: str) -> None:
     async with at(wire) as (desk, fake):
         session = desk.session
         session.talk(True)
-        rate = session._can.input_rates[0]
+        rate = session._partner.can.input_rates[0]
         for _ in range(20):
             session._take(ev.MicBlock(bytes(rate // 50 * 2)))
         session.talk(False)

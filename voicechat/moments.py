@@ -58,7 +58,12 @@ Happening = (
 """All that can stand in a line. Notices are those of the session; the conversation's own follow
 from its events."""
 
-KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Happening)}
+UNTOLD = frozenset({ev.Configure})
+"""What stands in no line: settings are not what happened, and may hold secrets."""
+
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in get_args(Happening) if kind not in UNTOLD
+}
 """The classes of `Happening` by the name they have in a line."""
 
 _WITH_PCM = {kind.__name__ for kind in (ev.MicBlock, ev.AudioDelta)}

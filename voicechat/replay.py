@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from voicechat import moments, tracks
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
+from voicechat.core.items import Usage
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import UsageError
 from voicechat.moments import Named
@@ -92,6 +93,8 @@ class Replay(Outlook):
         self.microphone: str | None = None
         self.speaker: str | None = None
         self._next = 0
+        self._used = Usage()
+        """By the conversations before this one."""
         self._conversation = self._new_conversation(heading.hands_free)
 
     def _new_conversation(self, hands_free: bool) -> Conversation:
@@ -117,6 +120,11 @@ class Replay(Outlook):
     def with_sound(self) -> bool:
         """Whether the recorded session had microphone and speaker."""
         return self._heading.with_sound
+
+    @property
+    def usage(self) -> Usage:
+        """Everything used until now."""
+        return self._used + self._conversation.meter.total
 
     @property
     def length(self) -> float:
@@ -267,6 +275,7 @@ class Replay(Outlook):
             case ModeChanged(muted):
                 self.muted = muted
             case Cleared():
+                self._used += self._conversation.meter.total
                 self._conversation = self._new_conversation(self.hands_free)
             case LevelsChanged() | ev.Notice():
                 pass

@@ -7,7 +7,7 @@ from itertools import count
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item, ToolCall, ToolState
-from voicechat.core.settings import ServerVad, SessionSettings
+from voicechat.core.settings import ServerVad, SessionSettings, ToolSpec
 from voicechat.providers.openai import OpenAICodec
 from voicechat.providers.xai import XAI
 
@@ -138,12 +138,15 @@ class Grok:
 _HEARD = "conversation.item.input_audio_transcription"
 
 
+TOOLS = tuple(ToolSpec(name, "", {}) for name in ("weather", "left", "right"))
+
+
 class Talk:
     """A conversation with Grok; what it says is heard at once, tools answer at once."""
 
     def __init__(self, grok: Grok, *, hands_free: bool = True) -> None:
         self.grok, self.ran, self.now = grok, [], 0.0
-        settings = SessionSettings(turn_detection=ServerVad())
+        settings = SessionSettings(turn_detection=ServerVad(), tools=TOOLS)
         self.core = Conversation(settings, XAI.capabilities, hands_free=hands_free)
         self.codec = OpenAICodec("wss://example.invalid", dialect=XAI)
         self.arrive(grok.greeting())
