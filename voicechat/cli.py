@@ -272,6 +272,31 @@ def models(
     return 0
 
 
+@app.command(short_help="List the tools a model may use, and who decides on each.")
+def tools(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs, with schemas.")] = False,
+    revoke: Annotated[
+        Text, typer.Option(metavar="NAME", help="Ask again for a tool you always allowed.")
+    ] = None,
+) -> int:
+    """List every tool: built in, from plugins, endpoints and MCP servers, which are started for it.
+
+    auto runs when the model calls it, ask waits for your word, off is not offered.
+    """
+    import asyncio
+
+    from voicechat import config, toollisting
+
+    if revoke is not None:
+        _say(toollisting.revoke(revoke))
+        return 0
+    options = config.load()
+    found = asyncio.run(toollisting.every_tool(options, _say))
+    telling = toollisting.as_json if as_json else toollisting.as_text
+    typer.echo(telling(options, found))
+    return 0
+
+
 app.add_typer(mcpcommands.app, name="mcp", short_help="List, add, remove and test MCP servers.")
 
 
