@@ -98,6 +98,12 @@ def talk(
     no_echo_cancel: Annotated[
         bool, typer.Option("--no-echo-cancel", help="For headphones: leave the microphone raw.")
     ] = False,
+    noise_suppression: Annotated[
+        bool, typer.Option("--noise-suppression", help="Take noise out of the microphone.")
+    ] = False,
+    gain_control: Annotated[
+        bool, typer.Option("--gain-control", help="Bring your voice to an even loudness.")
+    ] = False,
     barge_in: Annotated[Text, _BARGE_IN] = None,
     earcons: Annotated[
         bool, typer.Option("--earcons", help="Short sounds for listening, working, stopped.")
@@ -130,6 +136,8 @@ def talk(
         "with_sound": False if text else None,
         "push_to_talk": push_to_talk or None,
         "echo_cancel": False if no_echo_cancel else None,
+        "noise_suppression": noise_suppression or None,
+        "gain_control": gain_control or None,
         "barge_in": barge_in,
         "earcons": earcons or None,
         "record": record,

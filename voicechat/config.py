@@ -65,6 +65,10 @@ class Options:
     """A number or a part of the name, as `voicechat devices` lists them."""
     output_device: str | None = field(default=None, metadata=_from("VOICECHAT_OUTPUT_DEVICE"))
     echo_cancel: bool = field(default=True, metadata=_from("VOICECHAT_ECHO_CANCEL"))
+    noise_suppression: bool = field(default=False, metadata=_from("VOICECHAT_NOISE_SUPPRESSION"))
+    """Take noise out of what the microphone hears; recognisers do better without."""
+    gain_control: bool = field(default=False, metadata=_from("VOICECHAT_GAIN_CONTROL"))
+    """Bring the person's voice to an even loudness."""
     barge_in: BargeIn = field(default="normal", metadata=_from("VOICECHAT_BARGE_IN"))
     """How readily the person's voice stops the assistant's before the provider says anything."""
     earcons: bool = field(default=False, metadata=_from("VOICECHAT_EARCONS"))

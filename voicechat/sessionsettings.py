@@ -53,6 +53,8 @@ def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings
         input_rate=settings.input_format.rate,
         output_rate=settings.output_format.rate,
         echo_cancel=options.echo_cancel,
+        noise_suppression=options.noise_suppression,
+        gain_control=options.gain_control,
         barge_in=options.barge_in,
         monitor=options.record is not None,
     )

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from voicechat.audio.bargein import BargeIn, Step
 from voicechat.audio.buffers import CaptureRing
 from voicechat.audio.dsp import Resampler, amplitude
-from voicechat.audio.echo import Gate, canceller
 from voicechat.audio.hearing import Hearing
 from voicechat.audio.messages import AudioSettings
 
@@ -112,18 +111,3 @@ def test_the_person_over_the_assistant_is_heard_soon(gain_db: float) -> None:
     assert np.median(delays) <= 0.2
     length = len(voice) / RATE + 0.2
     assert all(any(t <= at <= t + length for t in onsets) for at in held), "nobody else stops it"
-
-
-def test_without_a_canceller_the_microphone_waits_its_turn() -> None:
-    gate = Gate()
-    loud, quiet = np.full(STEP, 900, np.int16), np.zeros(STEP, np.int16)
-    assert not gate.process(loud, loud).any()
-    assert not gate.process(loud, quiet).any()
-    for _ in range(40):
-        heard = gate.process(loud, quiet)
-    assert heard.any()
-
-
-def test_the_person_may_do_without() -> None:
-    loud = np.full(STEP, 900, np.int16)
-    assert canceller(False).process(loud, loud) is loud

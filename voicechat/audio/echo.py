@@ -43,6 +43,26 @@ class WebRtcCanceller:
         return cleaned
 
 
+class LiveKitCanceller:
+    """AEC3 again, in the package livekit: for platforms without the smaller one."""
+
+    name = "AEC3 of livekit"
+    full_duplex = True
+
+    def __init__(self) -> None:
+        """Raises ImportError without the package."""
+        from livekit import rtc
+
+        self._frame = rtc.AudioFrame
+        self._processing = rtc.AudioProcessingModule(echo_cancellation=True)
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        self._processing.process_reverse_stream(self._frame(far.tobytes(), 16_000, 1, FRAME))
+        frame = self._frame(near.tobytes(), 16_000, 1, FRAME)
+        self._processing.process_stream(frame)
+        return np.frombuffer(frame.data, np.int16)
+
+
 class Gate:
     """Half duplex: while the speaker sounds, and shortly after, the microphone is silence."""
 
@@ -68,14 +88,22 @@ class Through:
         return near
 
 
+HALF_DUPLEX: Final = (
+    "Without an echo canceller the microphone is deaf while the assistant speaks.",
+    "Install voicechat[livekit], or use headphones and --no-echo-cancel.",
+)
+
+
 def canceller(wanted: bool) -> Canceller:
     """The best canceller this installation has."""
     if not wanted:
         return Through()
-    try:
-        return WebRtcCanceller()
-    except ImportError:
-        return Gate()
+    for best in (WebRtcCanceller, LiveKitCanceller):
+        try:
+            return best()
+        except ImportError:
+            continue
+    return Gate()
 
 
 class Convergence:

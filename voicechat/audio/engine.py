@@ -306,6 +306,8 @@ class Engine:
         if speaker is not None:
             self._playback.attach(speaker.queue, now)
             self._monitor.attach(speaker.monitor, speaker.rate)
+        for text, hint in self._hearing.lacking():
+            self._emit(Problem(text, hint))
         self._tell_opened(
             Opened(
                 microphone.name if microphone else None,

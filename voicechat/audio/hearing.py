@@ -15,10 +15,11 @@ import numpy as np
 from voicechat.audio.alignment import FarEnd, Line
 from voicechat.audio.buffers import CaptureRing
 from voicechat.audio.dsp import Resampler, Samples, dbfs, peak_dbfs
-from voicechat.audio.echo import FRAME, Convergence, canceller
+from voicechat.audio.echo import FRAME, HALF_DUPLEX, Convergence, canceller
 from voicechat.audio.evidence import WhenNeeded
 from voicechat.audio.linear import Onset
 from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
+from voicechat.audio.polish import LACKING, Polish, polishes
 from voicechat.audio.vad import RATE, VoiceGate
 
 _PREROLL_MS: Final = 300
@@ -53,11 +54,19 @@ class Hearing:
         self._wanted: Final = settings.echo_cancel
         self.muted = False
         self.closed = False
+        self._polishes: list[Polish] = []
+        self._lacking: list[tuple[str, str]] = []
+        try:
+            self._polishes = polishes(settings)
+        except ImportError:
+            self._lacking.append(LACKING)
         self._gate = VoiceGate(above_floor_db)
         self._preroll: deque[Captured] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
         self._out = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
         self.renew(RATE, RATE)
+        if not self.canceller.full_duplex:
+            self._lacking.append(HALF_DUPLEX)
 
     def renew(self, microphone_rate: int, speaker_rate: int) -> None:
         """The devices run at these rates now; the canceller learns anew."""
@@ -80,6 +89,11 @@ class Hearing:
         """The streams were opened anew: they did not begin at the same time."""
         self._far.rejoin()
         self._onset = Onset()
+
+    def lacking(self) -> Iterator[tuple[str, str]]:
+        """What was asked for and cannot be had here, once: sentences, each with its remedy."""
+        while self._lacking:
+            yield self._lacking.pop()
 
     def door(self, command: Mute | CloseMic) -> None:
         """Silence instead of sound, or nothing at all."""
@@ -150,7 +164,10 @@ class Hearing:
                 heard = np.zeros_like(heard)
             self.level = max(dbfs(heard), self.level - 3)
             self.peak = max(peak_dbfs(heard), self.peak - 1)
-            self._ready.put(self._out.convert(heard))
+            polished = heard
+            for polish in self._polishes:
+                polished = polish(polished)
+            self._ready.put(self._out.convert(polished))
             yield self._judge(near, far, heard)
         self._held.clear()
 

@@ -25,6 +25,10 @@ class AudioSettings:
     block_ms: int = 20
     """Length of the blocks that `Captured` delivers."""
     echo_cancel: bool = True
+    noise_suppression: bool = False
+    """Deliver the microphone with less noise."""
+    gain_control: bool = False
+    """Deliver it at an even loudness."""
     barge_in: Literal["off", "low", "normal", "high"] = "normal"
     """How readily the sound side itself stops playback when it hears the person."""
     latency_ms: int = 0
@@ -112,7 +116,7 @@ class Opened:
     problem: str = ""
     hint: str = ""
     echo: str = ""
-    """What takes the echo out: "AEC3", "half-duplex gate" or "off"."""
+    """What takes the echo out: "AEC3", "AEC3 of livekit", "half-duplex gate" or "off"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,13 +133,14 @@ def _nearest(accepted: tuple[int, ...], devices: tuple[Device, ...], index: int)
 
 
 def _canceller(survey: Survey) -> Iterator[Finding]:
-    if survey.canceller == "AEC3":
-        yield ok("Echo canceller", "AEC3 is there: you can interrupt on open speakers.")
+    if survey.canceller.startswith("AEC3"):
+        found = f"{survey.canceller} is there: you can interrupt on open speakers."
+        yield ok("Echo canceller", found)
     elif survey.canceller:
         yield note(
             "Echo canceller",
             "There is none for this system: while the assistant speaks your microphone is shut.",
-            "Use headphones with --no-echo-cancel, or install the package pywebrtc-audio.",
+            "Use headphones with --no-echo-cancel, or install voicechat[livekit].",
         )
 
 
