@@ -182,7 +182,7 @@ async def test_a_lost_connection_is_gone_on_with(wire: str) -> None:
         await desk.until(lambda: "You said again" in entries(desk)[-1][1])
         assert len(fake.sockets) == 2
         if wire == "google":
-            assert fake.setups[1]["sessionResumption"] == {"handle": "handle-1"}
+            assert fake.setups[1]["sessionResumption"] == {"handle": "handle-2"}
         else:
             assert any("hello" in text for _, text in fake.history[1:])
 

@@ -418,11 +418,13 @@ def test_what_is_said_while_reconnecting_is_sent_on_the_next_connection() -> Non
 
 def test_a_resumed_session_is_not_told_what_it_knows() -> None:
     stage = online(speaker=False)
-    stage.feed(ev.Typed("first"), ev.Disconnected("gone"))
-    stage.feed(ev.Typed("second"))
+    stage.feed(ev.Typed("first"), ev.ResponseCreated("r"))
+    stage.feed(ev.TextDelta("r", "a", "Yes.", False), ev.ResponseDone("r"))
+    stage.feed(ev.Typed("second"), ev.Disconnected("gone"), ev.Typed("third"))
     commands = stage.sent(stage.feed(ev.SessionCreated("s", resumed=True)))
     told = [command.text for command in commands if isinstance(command, ev.CreateMessage)]
-    assert told == ["second"], "only what was said while nobody listened"
+    assert told == ["second", "third"], "what nobody may have received"
+    assert commands[-1] == ev.CreateResponse()
 
 
 def test_a_reply_that_had_begun_is_not_asked_for_again() -> None:

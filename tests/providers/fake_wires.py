@@ -71,7 +71,7 @@ class Gemini:
         self.fake, self.socket = fake, socket
         self.setup: dict[str, Any] = {}
         self.seeding = self.active = self.telling = False
-        self.sound = 0
+        self.sound = self.handles = 0
         self.calls: set[str] = set()
         self.number = 1000 * len(fake.sockets)
 
@@ -92,8 +92,7 @@ class Gemini:
         types.LiveClientMessage.model_validate({"setup": config})
         self.seeding = "historyConfig" in self.setup
         await self.send(setupComplete={})
-        if self.setup.get("sessionResumption") is not None:
-            await self.send(sessionResumptionUpdate={"newHandle": "handle-1", "resumable": True})
+        await self.resumable()
         async for frame in self.socket:
             message = json.loads(frame)
             assert len(message) == 1, "one key in a frame"
@@ -101,6 +100,13 @@ class Gemini:
             types.LiveClientMessage.model_validate(message)
             ((key, said),) = message.items()
             await getattr(self, f"on_{key}")(said)
+
+    async def resumable(self) -> None:
+        """What was said so far can be gone on with."""
+        if self.setup.get("sessionResumption") is not None:
+            self.handles += 1
+            handle = f"handle-{self.handles}"
+            await self.send(sessionResumptionUpdate={"newHandle": handle, "resumable": True})
 
     async def on_contextUpdate(self, said: dict[str, Any]) -> None:
         self.setup |= said
@@ -188,6 +194,7 @@ class Gemini:
         await self.content(generationComplete=True)
         usage = {"promptTokenCount": 10, "responseTokenCount": 5, "totalTokenCount": 15}
         await self.send(serverContent={"turnComplete": True}, usageMetadata=usage)
+        await self.resumable()
 
 
 async def gemini(fake: Fake, socket: ServerConnection) -> None:

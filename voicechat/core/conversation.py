@@ -47,7 +47,7 @@ from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
 from voicechat.core.remotecalls import RemoteCalls
 from voicechat.core.replies import Replies
-from voicechat.core.retelling import retell
+from voicechat.core.retelling import received, retell
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.speech import Speech
 from voicechat.core.tidings import Tidings
@@ -180,7 +180,7 @@ class Conversation:
         self._answers.connection_lost()
         self._asides.connection_lost()
         self._remote.connection_lost(self._now)
-        self._known = len(self.transcript.entries)
+        self._known = received(self.transcript)
 
     # ----------------------------------------------------------------- the person
 

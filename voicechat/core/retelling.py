@@ -17,6 +17,15 @@ def unanswered(transcript: Transcript) -> bool:
     return last is not None
 
 
+def received(transcript: Transcript) -> int:
+    """How many entries a provider has received for certain: all before what was not answered."""
+    entries = transcript.entries
+    known = len(entries)
+    while known and isinstance(last := entries[known - 1], Item) and last.role is Role.USER:
+        known -= 1
+    return known
+
+
 def retell(
     transcript: Transcript, can: Capabilities, start: int = 0
 ) -> tuple[list[ev.Command], int]:
