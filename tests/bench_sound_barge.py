@@ -121,9 +121,9 @@ def _talk_over(card: VirtualCard, rig: Rig, speech: np.ndarray) -> np.ndarray | 
 TABLE = Table(
     "Barge-in",
     {
-        "barge-in, echo 60 ms at -12 dB": lambda effort: barge(trials(15, effort), -12),
-        "barge-in, echo 60 ms at -6 dB": lambda effort: barge(trials(15, effort), -6),
-        "alone, echo 60 ms at -12 dB": lambda effort: alone(60 * effort, -12),
-        "alone, echo 60 ms at -6 dB": lambda effort: alone(60 * effort, -6),
+        "barge-in, echo 60 ms at -12 dB": lambda effort: barge(trials(8, effort), -12),
+        "barge-in, echo 60 ms at -6 dB": lambda effort: barge(trials(8, effort), -6),
+        "alone, echo 60 ms at -12 dB": lambda effort: alone(30 * effort, -12),
+        "alone, echo 60 ms at -6 dB": lambda effort: alone(30 * effort, -6),
     },
 )

@@ -208,7 +208,7 @@ def rows(effort: float) -> Iterator[Figure]:
         if name == "open_questions":
             figures.append(Figure(f"{name}: wrong actions", str(actions)))
 
-    every = max(1, round(4 / effort))
+    every = max(1, round(8 / effort))
     asyncio.run(bench(argparse.Namespace(only="", every=every, times=1, cache=None), told))
     yield from figures
 

@@ -196,7 +196,7 @@ def _spread(values: list[float]) -> str:
 
 
 def rows(effort: float) -> Iterator[Figure]:
-    options = argparse.Namespace(turns=trials(20, effort), seed=3, show=False, cache=None)
+    options = argparse.Namespace(turns=trials(8, effort), seed=3, show=False, cache=None)
     yield from asyncio.run(bench(options))
 
 

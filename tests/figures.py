@@ -53,15 +53,27 @@ def show(table: Table, wanted: Callable[[str], bool], effort: float) -> bool:
     say(f"\n{table.title}")
     say(_line("", "voicechat", "target", "peers"))
     good = True
+    told: set[str] = set()
     for name in names:
         began = time.monotonic()
         say(f"  {name}")
-        for figure in table.rows[name](effort):
-            good &= figure.met is not False
-            mark = {True: "✓ ", False: "✗ ", None: ""}[figure.met]
-            say(_line(f"    {figure.what}", figure.ours, mark + figure.target, figure.peers))
+        try:
+            for figure in table.rows[name](effort):
+                good &= figure.met is not False
+                _tell(figure, told)
+        except Exception as error:
+            # The other rows are worth their time all the same.
+            good = False
+            say(f"    ✗ it failed: {type(error).__name__}: {str(error)[:200]}")
         say(f"    ({time.monotonic() - began:.0f} s)")
     return good
+
+
+def _tell(figure: Figure, told: set[str]) -> None:
+    mark = {True: "✓ ", False: "✗ ", None: ""}[figure.met]
+    peers = "as above" if figure.peers in told and len(figure.peers) > 40 else figure.peers
+    told.add(figure.peers)
+    say(_line(f"    {figure.what}", figure.ours, mark + figure.target, peers))
 
 
 def say(text: str) -> None:
