@@ -53,7 +53,7 @@ class Folders:
 
     def list_folder(self, path: str = "") -> str:
         """List the files in a folder of the person's. path: its name; empty: all named folders."""
-        if not path.strip(" ./"):
+        if path.strip() in {"", ".", "./", "/"}:
             shown = self._folders
             if len(shown) > 1:
                 return "\n".join(f"{folder.name}/" for folder in shown)
@@ -82,7 +82,7 @@ class Folders:
         wanted = Path(name.strip()).expanduser()
         places = [folder / wanted for folder in self._folders]
         places += [
-            folder.parent / wanted
+            folder.joinpath(*wanted.parts[1:])
             for folder in self._folders
             if wanted.parts[:1] and wanted.parts[0].casefold() == folder.name.casefold()
         ]

@@ -10,7 +10,7 @@ from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 
 _LONGEST = 200
-_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "§", "√": "ß"})
+_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "**"})
 
 
 def calculate(expression: str) -> str:
@@ -18,8 +18,7 @@ def calculate(expression: str) -> str:
 
     Known are + - * / % ** and sqrt, cbrt, abs and fact (factorial).
     """
-    text = expression.strip().rstrip("=? ").translate(_SIGNS).replace("§", "**")
-    text = text.replace("ß", "sqrt")
+    text = expression.strip().rstrip("=? ").translate(_SIGNS)
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     plain = re.sub(r"\s+", "", text)
     if not plain or len(plain) > _LONGEST:

@@ -23,7 +23,7 @@ class Ringing:
     """The timers of one session."""
 
     def __init__(self, surroundings: Surroundings, later: Later | None = None) -> None:
-        self._timers = Timers(surroundings.announce, _now, later)
+        self._timers = Timers(surroundings.announce, lambda: _now(), later)
 
     async def set_timer(self, seconds: float, name: str = "") -> str:
         """Start a timer that rings aloud. seconds: how long. name: what it is for, like pasta."""
