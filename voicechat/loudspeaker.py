@@ -44,9 +44,10 @@ class Loudspeaker:
         self._speed = speed
         self._line: SoundLine | None = None
         if AUDIBLE[0] <= speed <= AUDIBLE[1]:
-            settings = sound.AudioSettings(output_rate=rate, echo_cancel=False, barge_in="off")
+            settings = sound.AudioSettings(
+                listen=False, output_rate=rate, echo_cancel=False, barge_in="off"
+            )
             self._line = SoundLine(settings, self._hear)
-            self._line.send(sound.CloseMic(True))
 
     def follow(self, position: float) -> None:
         """The replay stands at `position` (s): hand over what is due soon."""

@@ -18,6 +18,7 @@ from voicechat.audio.messages import (
     ItemStarted,
     Levels,
     Mute,
+    Opened,
     Play,
     Progress,
     Stop,
@@ -91,6 +92,21 @@ def test_a_device_that_buffers_much_is_silenced_at_once(
     rig.collect(0.6)
     heard = milliseconds(spans(recording.stop()[:, 1]))
     assert stopped.heard_ms["a"] == pytest.approx(heard, abs=60), "not the 300 ms it still held"
+
+
+def test_who_only_speaks_opens_no_microphone(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig(listen=False, barge_in="off")
+    opened = rig.open()
+    assert opened.input_name is None
+    assert opened.output_name
+    assert not opened.problem
+    rig.send(Play("a", tone(1.5)))
+    rig.send(EndItem("a"))
+    rig.wait(ItemStarted)
+    assert "protocol-native" in card.pactl("list", "short", "sink-inputs").stdout
+    assert "protocol-native" not in card.pactl("list", "short", "source-outputs").stdout
+    rig.wait(ItemFinished)
+    assert not [event for event in rig.collect(1.5) if isinstance(event, Opened)], "complete"
 
 
 def test_sound_after_a_stop_plays(card: VirtualCard, make_rig: MakeRig) -> None:

@@ -174,9 +174,12 @@ class Card:
         except devices.NoSound as problem:
             problems.append(problem)
         try:
-            self.microphone = Microphone(settings, pace.block_ms)
+            if settings.listen:
+                self.microphone = Microphone(settings, pace.block_ms)
         except devices.NoSound as problem:
             problems.append(problem)
+        self.complete: Final = not problems
+        """Whether all that is wanted was opened."""
         self.problem = problems[0].problem if problems else ""
         self.hint = problems[0].hint if problems else ""
         if len(problems) == 2 and problems[0].problem != problems[1].problem:

@@ -326,7 +326,7 @@ class Engine:
         called = [side.called_at for side in (card.speaker, card.microphone) if side]
         if not called or now - min(called) < GAP_S:
             # A stream that was opened in vain also has its buffer filled at first.
-            if self._failures and len(called) == 2 and min(called) - self._adopted_at > GAP_S:
+            if self._failures and card.complete and min(called) - self._adopted_at > GAP_S:
                 self._failures, self._told_problem = 0, ""
             return False
         return now >= self._retry_at
@@ -343,7 +343,7 @@ class Engine:
     def _incomplete(self, now: float) -> bool:
         """Whether it is time to look for a missing device; never while the person can hear it."""
         card = self._card
-        if card is not None and card.microphone is not None and card.speaker is not None:
+        if card is not None and card.complete:
             return False
         audible = card is not None and card.speaker is not None and self._playback.sounding
         return now >= self._retry_at and not audible and not self._hears()

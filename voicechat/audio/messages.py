@@ -20,6 +20,8 @@ class AudioSettings:
 
     input_device: str | None = None
     output_device: str | None = None
+    listen: bool = True
+    """Whether to open a microphone at all."""
     input_rate: int = 24_000
     output_rate: int = 24_000
     block_ms: int = 20
