@@ -209,9 +209,9 @@ def silence(ms: int, rate: int = 24_000) -> bytes:
     return bytes(rate * ms // 1000 * 2)
 
 
-async def until(true: Callable[[], bool]) -> None:
-    """Return as soon as it is true; fail when that takes more than five seconds."""
-    for _ in range(1_000):
+async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+    """Return as soon as it is true; fail when that takes longer."""
+    for _ in range(round(seconds * 200)):
         if true():
             return
         await asyncio.sleep(0.005)
