@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from voicechat.tools.children import plain_environment
+from voicechat.tools import children
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 
@@ -51,10 +51,15 @@ def _command(which: int) -> Command:
 
 async def read_clipboard() -> str:
     """Read the text that is on the person's clipboard."""
-    printed = await _run(_command(0), None)
-    if len(printed) > LARGEST:
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            ended = await children.run(_command(0), children.plain_environment(), limit=LARGEST)
+    except TimeoutError:
+        raise ToolError("The clipboard does not answer.") from None
+    if ended.more:
         raise ToolError("There is too much on the clipboard.")
-    return printed.decode("utf-8", "replace") or "There is no text on the clipboard."
+    text = ended.printed.decode("utf-8", "replace")
+    return text if text and not ended.code else "There is no text on the clipboard."
 
 
 async def write_clipboard(text: str) -> str:
@@ -62,35 +67,23 @@ async def write_clipboard(text: str) -> str:
     given = text.encode("utf-8", "replace")
     if len(given) > LARGEST:
         raise ToolError("That is too much for the clipboard.")
-    await _run(_command(1), given)
+    await _write(_command(1), given)
     return "It is on the clipboard."
 
 
-async def _run(command: Command, given: bytes | None) -> bytes:
-    """What the program prints. One that writes stays: it serves what is pasted from it."""
-    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+async def _write(command: Command, text: bytes) -> None:
+    """Have the program take the text. It stays afterwards: it serves what is pasted from it."""
+    nothing = asyncio.subprocess.DEVNULL
     try:
         child = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=nothing if given is None else pipe,
-            stdout=pipe if given is None else nothing,
-            stderr=nothing,
-            env=plain_environment(),
-            start_new_session=True,
-        )
+            *command, stdin=asyncio.subprocess.PIPE, stdout=nothing, stderr=nothing,
+            env=children.plain_environment(), start_new_session=True,
+        )  # fmt: skip
     except OSError as error:
         raise ToolError(f"The clipboard cannot be used: {error.strerror}.") from None
     try:
         async with asyncio.timeout(_WAIT_S):
-            if given is None:
-                assert child.stdout is not None
-                printed = await child.stdout.read(LARGEST + 1)
-                while len(printed) <= LARGEST and (piece := await child.stdout.read(65_536)):
-                    printed += piece
-            else:
-                printed, _ = await child.communicate(given)
-            if len(printed or b"") <= LARGEST:
-                await child.wait()
+            await child.communicate(text)
     except TimeoutError:
         raise ToolError("The clipboard does not answer.") from None
     finally:
@@ -98,9 +91,8 @@ async def _run(command: Command, given: bytes | None) -> bytes:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
-    if child.returncode and given is not None:
+    if child.returncode:
         raise ToolError("The clipboard could not be written to.")
-    return printed or b""
 
 
 def tools() -> tuple[Tool, ...]:
