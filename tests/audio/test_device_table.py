@@ -182,13 +182,17 @@ def test_a3_a_hanging_server_hangs_nobody(card: VirtualCard, make_rig: MakeRig) 
     first = rig.process._child
     card.freeze()
     rig.wait(Problem)
+    gone = rig.wait(Opened)
+    assert gone.input_name is gone.output_name is None, "from now on text is read, not heard"
+    assert gone.problem == "The sound server does not answer."
     assert rig.wait(Stopped).heard_ms.keys() == {"a"}
     second = replacement(rig, first)
     replacement(rig, second)
     card.thaw()
     rig.wait(Opened, whole)
     works(rig)
-    assert len(rig.of(Problem)) == 2, "each line once, however often the process was replaced"
+    assert len(rig.of(Problem)) == 1
+    assert rig.of(Opened).count(gone) == 1, "told once, however often the process was replaced"
 
 
 def test_a3_closing_while_the_server_hangs_takes_no_longer_than_allowed(

@@ -61,6 +61,7 @@ _STRUGGLING: Final = 3
 _FAILING: Final = 25
 """So many drop-outs are worse than the pause that a change in the middle of a sentence makes."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
+_HANGS: Final = "The sound server does not answer."
 _MOURNING_S: Final = 3.0
 """A lost speaker may come back for this long before what it had to say is dropped."""
 
@@ -254,7 +255,7 @@ class Engine:
             if self._opening.done:
                 self._take_over(self._opening, now)
             elif now - self._opening.began > HANG_S:
-                self._tell_problem("The sound server does not answer.", "Restart it.")
+                self._emit(Opened(None, None, problem=_HANGS, hint="Restart it."))
                 self.hung = True
             return
         if pause > GAP_S / 2:

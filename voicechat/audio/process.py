@@ -55,7 +55,7 @@ class AudioProcess:
         self._changed = threading.Condition()
         self._closing = False
         self._opened = False
-        self._told: Problem | None = None
+        self._told: dict[type, Opened | Problem] = {}
         self._child: subprocess.Popen[bytes] | None = None
         self._lasting: dict[type, AudioCommand] = {}
         self._playing: dict[str, float] = {}
@@ -169,10 +169,11 @@ class AudioProcess:
 
     def _is_news(self, event: object) -> bool:
         """Whether it was not said already: each replaced process finds the same server hanging."""
-        if isinstance(event, Opened) and not event.problem:
-            self._told = None
-        if isinstance(event, Problem):
-            last, self._told = self._told, event
+        if isinstance(event, Opened | Problem):
+            last = self._told.get(type(event))
+            self._told[type(event)] = event
+            if isinstance(event, Opened) and not event.problem:
+                self._told.clear()
             return event != last
         return True
 

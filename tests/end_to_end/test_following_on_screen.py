@@ -1,0 +1,45 @@
+"""Devices that change while a person talks, as the person sees it."""
+
+from __future__ import annotations
+
+import pytest
+from on_terminal import ended
+from virtual_audio import VirtualCard
+
+pytestmark = [pytest.mark.sound, pytest.mark.end_to_end, pytest.mark.timeout(120)]
+
+
+def test_another_default_is_told_in_one_line(start, card: VirtualCard) -> None:
+    card.route_as_desktop()
+    card.add("kitchen", "Kitchen")
+    terminal = start(columns=100, environ=card.environment)
+    terminal.see("● listening", 30)
+    card.make_default(sink="kitchen")
+    terminal.see("The speaker is now Kitchen.")
+    card.make_default(source="kitchen_mic")
+    terminal.see("The microphone is now Kitchen-Mic.")
+    assert "sound device stopped" not in terminal.reading
+
+
+def test_a_server_that_hangs_is_told_and_quitting_does_not_wait_for_it(
+    start, card: VirtualCard
+) -> None:
+    terminal = start(columns=100, environ=card.environment)
+    terminal.see("● listening", 30)
+    card.freeze()
+    terminal.see("The sound device stopped; it is being reopened.")
+    terminal.type("what is two plus two\n")
+    terminal.see("voice .*4")
+    family = terminal.family()
+    terminal.type("\x11")
+    assert terminal.code() == 0
+    assert not ended(family)
+
+
+def test_the_line_mode_tells_it_too(start, card: VirtualCard) -> None:
+    card.route_as_desktop()
+    card.add("kitchen", "Kitchen")
+    terminal = start("--plain", environ=card.environment)
+    terminal.see("Ready. Type a line", 30)
+    card.make_default(sink="kitchen")
+    terminal.see("The speaker is now Kitchen.")
