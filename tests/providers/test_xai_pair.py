@@ -199,7 +199,7 @@ def test_typed_spoken_and_tools():
     assert grok.heard.count("response.create") == 3
     calls = [e for e in talk.core.transcript.entries if isinstance(e, ToolCall)]
     assert {call.state for call in calls} == {ToolState.DONE}
-    assert talk.core.usage.seconds == grok.billed == 8
+    assert talk.core.meter.total.seconds == grok.billed == 8
     assert talk.core.floor is ev.Floor.LISTENING
 
 

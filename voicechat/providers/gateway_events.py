@@ -338,4 +338,6 @@ def usage_of(value: object) -> Usage | None:
         output_text_tokens=count(told.get("outputTextTokens")),
         output_audio_tokens=count(told.get("outputAudioTokens")),
         seconds=max(0.0, number(told.get("seconds"))),
+        cached_text_tokens=count(told.get("cachedInputTextTokens")),
+        cached_audio_tokens=count(told.get("cachedInputAudioTokens")),
     )

@@ -101,7 +101,8 @@ class GoogleCodec:
         )
         self.stale = False
         self.at_once = False
-        """Every message of the person is to be answered; set it before `opening`."""
+        """Every message of the person is to be answered, and nothing is supposed that was not
+        told; set it before anything else."""
         self._model = model
         self._its = its
         self._endpoint = Endpoint(url, _shown(key) if key else {})
@@ -161,6 +162,7 @@ class GoogleCodec:
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""
+        self._turns.supposes = not self.at_once
         events = google_events.read(self._turns, frame, spoken=self._spoken, resumed=self._resumed)
         for event in events:
             if isinstance(event, ToolCallReady):

@@ -78,6 +78,8 @@ class Turns:
 
     tag: str
     """Stands in every id, so that ids of two connections differ."""
+    supposes: bool = True
+    """A reply that nothing led to answers speech, which is given its place."""
     manual: bool = False
     """The person's turns are told by the client; the server finds none by itself."""
     owed: bool = False
@@ -247,7 +249,7 @@ class Turns:
             yield from self._commit()
             return
         unasked = not (self.owed or self._going or self._background or self.manual)
-        if self.commits or unasked:
+        if self.commits or (unasked and self.supposes):
             yield from self._begin_said()
             yield from self._commit()
 

@@ -29,6 +29,8 @@ from voicechat.core.events import (
     CommitAudio,
     CreateMessage,
     CreateResponse,
+    Event,
+    ItemAdded,
     RemoteApproval,
     RemoteCall,
     RemoteTools,
@@ -44,6 +46,7 @@ from voicechat.providers.gateway_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.google import GoogleCodec
 from voicechat.providers.normalized_config import settings_of
 from voicechat.providers.normalized_events import normalized
+from voicechat.providers.normalized_options import options_for, with_options
 from voicechat.providers.openai import OpenAICodec
 from voicechat.providers.wire import (
     cleaned,
@@ -71,6 +74,12 @@ _OPEN = frozenset({"ai-gateway-protocol-version", "ai-gateway-auth-method"})
 """Headers without a secret."""
 
 
+def _is_ours_alone(event: Event, raw: Message) -> bool:
+    # A reply's item is told as added when it begins; some codecs tell its end in the same words.
+    ended = isinstance(event, ItemAdded) and "output_item" in words(raw.get("type"))
+    return ended or isinstance(event, _OURS_ALONE)
+
+
 class Wire:
     """One connection of one provider, seen as normalized events."""
 
@@ -85,6 +94,9 @@ class Wire:
         self._codec = codec
         self._intent: Purpose = intent
         self._transcriber = transcriber
+        self._provider = "google" if isinstance(codec, GoogleCodec) else ""
+        if isinstance(codec, OpenAICodec):
+            self._provider = codec.provider
         self._messages = 0
         self._begun = False
         if isinstance(codec, GoogleCodec):
@@ -129,7 +141,7 @@ class Wire:
             return [{"type": "error", "message": said, "code": "invalid_frame", "raw": words(text)}]
         if isinstance(self._codec, GatewayCodec):
             return [_same(raw)]
-        events = [e for e in self._codec.decode(frame) if not isinstance(e, _OURS_ALONE)]
+        events = [e for e in self._codec.decode(frame) if not _is_ours_alone(e, raw)]
         return [normalized(event, raw) for event in events] or [
             {"type": "custom", "rawType": words(raw.get("type")), "raw": cleaned(raw)}
         ]
@@ -158,7 +170,9 @@ class Wire:
         settings = self._settings(config)
         begun, self._begun = self._begun, True
         opening = [] if begun else self._codec.opening(settings)
-        return opening or self._codec.encode(UpdateSession(settings))
+        frames = opening or self._codec.encode(UpdateSession(settings))
+        options = options_for(self._provider, fields(config.get("providerOptions")))
+        return [with_options(self._provider, frame, options) for frame in frames]
 
     def _settings(self, config: Message) -> SessionSettings:
         settings = settings_of(config, self._codec.capabilities.input_rates[0])

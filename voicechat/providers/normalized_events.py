@@ -202,8 +202,9 @@ TABLE: Mapping[type[Event], Callable[[Any, Message], Message | None]] = {
 
 def usage_of(usage: Usage, raw: Message) -> Message:
     """The usage as the model counts it; details only where the provider told any."""
+    counted = fields(fields(raw.get("response")).get("usage")) or fields(raw.get("usage"))
     told: Message = {}
-    if usage.total_tokens or usage.input_tokens or usage.output_tokens:
+    if usage.total_tokens or usage.input_tokens or usage.output_tokens or "input_tokens" in counted:
         told = {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens}
         details = {
             "cachedInputTokens": usage.cached_tokens,
@@ -215,7 +216,6 @@ def usage_of(usage: Usage, raw: Message) -> Message:
         told |= details if any(details.values()) else {}
     if usage.seconds:
         told["seconds"] = usage.seconds
-    counted = fields(fields(raw.get("response")).get("usage") or raw.get("usage"))
     cached = fields(fields(counted.get("input_token_details")).get("cached_tokens_details"))
     for name, kind in (("cachedInputTextTokens", "text"), ("cachedInputAudioTokens", "audio")):
         if f"{kind}_tokens" in cached:

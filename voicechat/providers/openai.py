@@ -96,6 +96,11 @@ class OpenAICodec:
         self._held: deque[str] = deque()
         self._held_ms = 0.0
 
+    @property
+    def provider(self) -> str:
+        """What the provider is called."""
+        return self._dialect.name
+
     def endpoint(self) -> Endpoint:
         """Where and how to dial."""
         return self._endpoint
