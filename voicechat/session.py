@@ -366,8 +366,8 @@ class Session(Outlook):
     def _hear(self, event: sound.AudioEvent) -> None:
         self.observe(event, time.monotonic())
         match event:
-            case sound.Levels(mic, speaker):
-                self._tell(LevelsChanged(mic, speaker))
+            case sound.Levels(mic, speaker, mic_peak, speaker_peak):
+                self._tell(LevelsChanged(mic, speaker, mic_peak, speaker_peak))
             case sound.Opened():
                 self._sound_opened(event)
             case sound.Switched(kind, name):

@@ -27,10 +27,12 @@ class LinkChanged:
 
 @dataclass(frozen=True, slots=True)
 class LevelsChanged:
-    """Loudness of both sides in dBFS; -100 is silence."""
+    """Loudness of both sides in dBFS, and the highest sample of late; -100 is silence."""
 
     mic: float
     speaker: float
+    mic_peak: float = -100.0
+    speaker_peak: float = -100.0
 
 
 @dataclass(frozen=True, slots=True)

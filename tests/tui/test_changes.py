@@ -49,7 +49,8 @@ async def test_notices_are_bounded_and_the_newest_stay() -> None:
 
 async def test_levels_and_link_outlive_a_look() -> None:
     changes = Changes()
-    changes.note(LevelsChanged(-20.0, -30.0))
+    levels = LevelsChanged(-20.0, -30.0, -8.0, -18.0)
+    changes.note(levels)
     changes.note(LinkChanged(Link.CONNECTING, "Warming up"))
     changes.forget()
-    assert (changes.mic, changes.speaker, changes.link_text) == (-20.0, -30.0, "Warming up")
+    assert (changes.levels, changes.link_text) == (levels, "Warming up")

@@ -217,6 +217,21 @@ def test_meters_run_from_quiet_to_loud() -> None:
     assert steps == [0, 0, 2.5, 5, 7.5, 10, 10]
 
 
+@pytest.mark.parametrize(
+    ("level", "peak", "drawn"),
+    [
+        (-30, -12, "━━━━━──│──"),
+        (-30, 0, "━━━━━────│"),
+        (-30, -30, "━━━━━─────"),
+        (-27, -26, "━━━━━╸────"),
+        (-100, -100, "──────────"),
+        (0, 0, "━━━━━━━━━━"),
+    ],
+)
+def test_a_bar_marks_the_peak_ahead_of_the_level(level: float, peak: float, drawn: str) -> None:
+    assert meter(level, 10, "bold", peak).plain == drawn
+
+
 async def test_levels_move_the_meters() -> None:
     session = ScriptedSession()
     async with showing(session) as pilot:

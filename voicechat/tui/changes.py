@@ -26,10 +26,8 @@ class Changes:
         self._some = asyncio.Event()
         self.link_text = ""
         """The last sentence about the connection; survives `forget`."""
-        self.mic = -100.0
-        """dBFS; survives `forget`."""
-        self.speaker = -100.0
-        """dBFS; survives `forget`."""
+        self.levels = LevelsChanged(-100.0, -100.0)
+        """The latest; survives `forget`."""
         self.forget()
 
     def forget(self) -> None:
@@ -61,7 +59,7 @@ class Changes:
         self.cleared = True
 
     def _levels(self, update: LevelsChanged) -> None:
-        self.mic, self.speaker = update.mic, update.speaker
+        self.levels = update
 
     def _link(self, update: LinkChanged) -> None:
         self.link_text = update.text

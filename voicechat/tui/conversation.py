@@ -155,7 +155,7 @@ class ConversationScreen(Screen[None]):
     def refresh_state(self) -> None:
         """Draw floor, link and modes as the session has them."""
         changes = self._changes
-        self.query_one(FloorLine).show(changes.mic, changes.speaker, changes.link_text)
+        self.query_one(FloorLine).show(changes.levels, changes.link_text)
         self.query_one(TopLine).show()
         self._mode_changed()
 

@@ -12,7 +12,7 @@ from voicechat.core.items import Usage
 from voicechat.core.meter import left
 from voicechat.tui.entries import QUIET, duration
 from voicechat.tui.plain import plain
-from voicechat.updates import Link
+from voicechat.updates import LevelsChanged, Link
 
 if TYPE_CHECKING:
     from voicechat.session import Session
@@ -59,12 +59,23 @@ def _dotted(parts: list[Content]) -> Content:
     return Content(" · ").stylize(QUIET).join(parts)
 
 
-def meter(level: float, cells: int, style: str) -> Content:
-    """A level in dBFS as a line of `cells` cells, filled in half cells."""
-    halves = round(min(1.0, max(0.0, 1 - level / QUIETEST)) * cells * 2)
+def meter(level: float, cells: int, style: str, peak: float = QUIETEST) -> Content:
+    """A level in dBFS as a line of `cells` cells, filled in half cells; a bar at its peak."""
+    halves = round(_share(level) * cells * 2)
     full, half = divmod(halves, 2)
     rest = cells - full - half
-    return Content.assemble(("━" * full + "╸" * half, style), ("─" * rest, "$foreground 22%"))
+    filled = ("━" * full + "╸" * half, style)
+    ahead = min(round(_share(peak) * cells), cells) - (cells - rest)
+    if ahead <= 0:
+        return Content.assemble(filled, ("─" * rest, "$foreground 22%"))
+    before, after = "─" * (ahead - 1), "─" * (rest - ahead)
+    quiet = "$foreground 22%"
+    return Content.assemble(filled, (before, quiet), ("│", style), (after, quiet))
+
+
+def _share(level: float) -> float:
+    """Of a whole meter, 0.0 to 1.0."""
+    return min(1.0, max(0.0, 1 - level / QUIETEST))
 
 
 def _word(word: str, cells: int, style: str) -> Content:
@@ -159,13 +170,13 @@ class FloorLine(Static):
     def __init__(self, session: Session) -> None:
         super().__init__("", markup=False, id="floor")
         self._session = session
-        self._mic = self._speaker = QUIETEST
+        self._levels = LevelsChanged(QUIETEST, QUIETEST)
         self._link_text = ""
         self._drawn: Content | None = None
 
-    def show(self, mic: float, speaker: float, link_text: str) -> None:
-        """Draw the line again if these levels (dBFS) or the session's state look different."""
-        self._mic, self._speaker, self._link_text = mic, speaker, link_text
+    def show(self, levels: LevelsChanged, link_text: str) -> None:
+        """Draw the line again if these levels or the session's state look different."""
+        self._levels, self._link_text = levels, link_text
         line = self._line()
         if self._drawn is None or not line.is_same(self._drawn):
             self.refresh()
@@ -188,7 +199,8 @@ class FloorLine(Static):
 
     def _meters(self, cells: int) -> Content:
         session = self._session
-        speaker = meter(self._speaker, cells, "$primary")
+        levels = self._levels
+        speaker = meter(levels.speaker, cells, "$primary", levels.speaker_peak)
         if session.speaker is None:
             speaker = _word("none", cells, QUIET)
         mic = self._microphone(cells)
@@ -202,4 +214,4 @@ class FloorLine(Static):
             return _word("muted", cells, "$warning")
         if not session.hands_free and not session.talking:
             return _word("closed", cells, QUIET)
-        return meter(self._mic, cells, "$success")
+        return meter(self._levels.mic, cells, "$success", self._levels.mic_peak)
