@@ -111,8 +111,16 @@ async def test_nobody_there_is_a_sentence() -> None:
 
 
 async def test_one_that_is_silent_is_given_up() -> None:
-    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+    left = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        left.set()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with silent:
         url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
         with pytest.raises(ConnectError, match=r"did not answer within 0\.5 seconds"):
             await Link(ServerConfig("there", url=url), lambda tools: None, patience_s=0.5).live()
+        await asyncio.wait_for(left.wait(), 10)

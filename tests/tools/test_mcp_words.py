@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from voicechat.core.text import clean
 from voicechat.tools.mcp_config import ServerConfig
+from voicechat.tools.mcp_limits import MESSAGE_LIMIT, OBJECTS, VALUES, is_too_large
 from voicechat.tools.mcp_pins import MOST, Pins
-from voicechat.tools.mcp_stdio import LINE_LIMIT, Lines, Oversized, Ring
+from voicechat.tools.mcp_stdio import Lines, Oversized, Ring
 from voicechat.tools.mcp_words import (
     MOST_TOOLS,
     Definition,
@@ -162,15 +163,32 @@ def test_lines_are_the_same_however_they_come(parts: list[bytes], size: int) -> 
 def test_a_line_too_long_is_not_kept_but_its_number(
     head: bytes, tail: bytes, number: int | str | None
 ) -> None:
-    lines = Lines(LINE_LIMIT)
+    lines = Lines(MESSAGE_LIMIT)
     found = lines.feed(head)
     for _ in range(60):
         found += lines.feed(b"x" * 65_536)
-        assert sum(map(sys.getsizeof, lines._begun)) < 2 * LINE_LIMIT
+        assert sum(map(sys.getsizeof, lines._begun)) < 2 * MESSAGE_LIMIT
     found += lines.feed(tail + b"\nnext\n")
     assert isinstance(found[0], Oversized)
     assert found[0].number == number
     assert found[1:] == [b"next"]
+
+
+@pytest.mark.parametrize(
+    ("message", "too_large"),
+    [
+        ({"a": "x" * (MESSAGE_LIMIT - 100)}, False),
+        ({"a": "x" * MESSAGE_LIMIT}, True),
+        ({"a": [{}] * (OBJECTS - 1)}, False),
+        ({"a": [{}] * OBJECTS}, True),
+        ({"a": [[]] * VALUES}, True),
+        ({"a": json.dumps({'"\\': [{}, []] * 50_000})}, False),
+        ({"a\\": json.dumps({'"\\': [{}]}), "b": [1] * VALUES, "c": "\\"}, True),
+    ],
+    ids=range(7),
+)
+def test_punctuation_tells_what_is_too_large(message: object, too_large: bool) -> None:
+    assert is_too_large(json.dumps(message, separators=(",", ":")).encode()) is too_large
 
 
 def test_a_ring_keeps_the_last_lines_clean() -> None:

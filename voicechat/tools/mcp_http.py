@@ -1,24 +1,22 @@
 """An MCP server at an address, over the streamable HTTP transport of the SDK.
 
-Its headers, with the keys in them, go to the address' own origin and nowhere else; an answer above
-`BODY_LIMIT` is not read to its end.
+Its headers, with the keys in them, go to the address' own origin and nowhere else; an answer that
+is too large (`mcp_limits`) is not read to its end.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from voicechat.tools.mcp_config import ServerConfig
-from voicechat.tools.mcp_stdio import TOO_LARGE
+from voicechat.tools.mcp_limits import MESSAGE_LIMIT, TOO_LARGE, is_too_large
 
 if TYPE_CHECKING:
     import httpx2
     from mcp.client._transport import TransportStreams
-
-BODY_LIMIT = 1 << 20
-"""Bytes of one JSON answer, and of one event of a stream."""
 
 DIAL_S = 8.0
 """Seconds to reach the address."""
@@ -54,7 +52,7 @@ async def http(
             event_hooks={"response": [look]},
         ) as client,
         streamable_http_client(
-            config.url, http_client=client, max_sse_event_size=BODY_LIMIT
+            config.url, http_client=client, max_sse_event_size=MESSAGE_LIMIT
         ) as streams,
     ):
         try:
@@ -63,23 +61,31 @@ async def http(
             client.timeout = GOODBYE_S
 
 
+_EVENT_END = re.compile(rb"\r?\n\r?\n")
+
+
 def _cap(response: httpx2.Response) -> None:
-    """Bound what is read of an answer; the events of a stream are bounded one by one."""
+    """Let through what may be read: a body as a whole, a stream event by event."""
     import httpx2
 
-    if response.headers.get("content-type", "").startswith("text/event-stream"):
-        return
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     whole: httpx2.AsyncByteStream = response.stream
+    in_events = response.headers.get("content-type", "").startswith("text/event-stream")
 
     class Capped(httpx2.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = BODY_LIMIT
+            held = b""
             async for piece in whole:
-                left -= len(piece)
-                if left < 0:
+                held += piece
+                *events, rest = _EVENT_END.split(held) if in_events else [held]
+                if any(map(is_too_large, events)) or len(rest) > MESSAGE_LIMIT:
                     raise httpx2.StreamError(TOO_LARGE)
-                yield piece
+                if events:
+                    yield held[: len(held) - len(rest)]
+                    held = rest
+            if is_too_large(held):
+                raise httpx2.StreamError(TOO_LARGE)
+            yield held
 
         async def aclose(self) -> None:
             await whole.aclose()

@@ -3,8 +3,8 @@
 The server runs below `keeper.py`, in a session of its own: Ctrl-C at the terminal does not reach
 it, its death closes its pipes at once whatever it left running, and it goes when this process goes.
 What it prints on standard error is kept in a `Ring` and shown to nobody unasked. A line of standard
-output that is no message is skipped; one above `LINE_LIMIT` is never parsed: its call is answered
-with an error instead.
+output that is no message is skipped; one that is too large (`mcp_limits`) is never parsed: its call
+is answered with an error instead.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError
 from voicechat.tools.mcp_config import ServerConfig
+from voicechat.tools.mcp_limits import MESSAGE_LIMIT, TOO_LARGE, is_too_large
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -35,11 +36,6 @@ if TYPE_CHECKING:
         MemoryObjectReceiveStream[SessionMessage | Exception],
         MemoryObjectSendStream[SessionMessage],
     ]
-
-LINE_LIMIT = 1 << 20
-"""Bytes of one message; parsing one of these holds up the event loop for some 10 ms."""
-
-TOO_LARGE = "The answer was larger than 1 MB and was left out."
 
 END_S = 2.0
 """Seconds to wait for the keeper, which needs at most about 1.2."""
@@ -182,7 +178,7 @@ async def _stop_on_windows(server: asyncio.subprocess.Process) -> None:
 async def _read(server: asyncio.subprocess.Process, to: Incoming, printed: Ring) -> None:
     """Messages from the server to its end, which closes the stream."""
     assert server.stdout is not None
-    lines = Lines(LINE_LIMIT)
+    lines = Lines(MESSAGE_LIMIT)
     with to, contextlib.suppress(OSError):
         while piece := await server.stdout.read(65_536):
             for line in lines.feed(piece):
@@ -224,8 +220,10 @@ def _message(line: bytes | Oversized, printed: Ring) -> SessionMessage | None:
     from mcp.shared.message import SessionMessage
     from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
 
+    if isinstance(line, bytes) and is_too_large(line):
+        line = Oversized(line)
     if isinstance(line, Oversized):
-        printed.add(b"(a line larger than 1 MB on standard output)")
+        printed.add(b"(a message that is too large)")
         number = line.number
         if number is None:
             return None
