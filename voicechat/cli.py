@@ -224,7 +224,7 @@ def replay(
 @app.command(short_help="Write down what is said, while it is said.")
 def transcribe(
     source: Annotated[
-        Text, typer.Argument(metavar="[FILE]", help="A WAV file, or - for standard input.")
+        Text, typer.Argument(metavar="FILE", help="A WAV file, or - for standard input.")
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Listen to the microphone.")] = False,
     model: Annotated[

@@ -53,13 +53,18 @@ class Microphone:
 
     live = True
 
-    def __init__(self, settings: sound.AudioSettings, tell: Callable[[str], None]) -> None:
-        """Open it. Call on the event loop; `tell` is given sentences for the person."""
+    def __init__(
+        self, settings: sound.AudioSettings, tell: Callable[[str], None], greeting: str = ""
+    ) -> None:
+        """Open it. Call on the event loop; `tell` is given sentences for the person.
+
+        The first of them is the greeting, as soon as there is something to listen with.
+        """
         from voicechat.sound import SoundLine
 
         self.dropped = 0
         """Blocks that nobody took in time."""
-        self._tell = tell
+        self._tell, self._greeting = tell, greeting
         self._kept: deque[bytes] = deque(maxlen=KEPT_MS // settings.block_ms)
         self._happened = asyncio.Event()
         self._stopped = False
@@ -76,11 +81,17 @@ class Microphone:
                 self._failure = SoundError(problem, event.hint)
             case sound.Opened():
                 self._failure = None
+                self._greet()
             case sound.Problem(text, hint):
                 self._tell(f"{text} {hint}".strip())
             case _:
                 return
         self._happened.set()
+
+    def _greet(self) -> None:
+        greeting, self._greeting = self._greeting, ""
+        if greeting:
+            self._tell(greeting)
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """The sound as it is captured. Raises `SoundError` without a microphone."""

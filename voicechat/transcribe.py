@@ -77,7 +77,7 @@ async def _transcribe(options: Options, wish: Wish, page: Page) -> int:
     )
     settings = _settings(options, wish, model)
     async with AsyncExitStack() as stack:
-        source = _source(options, wish, page.tell)
+        source = _source(options, wish, page, choice.name)
         stack.push_async_callback(source.close)
         codec: Callable[[], Awaitable[Codec]] = partial(_made, choice.codec)
         if choice.needs_local_server:
@@ -87,8 +87,6 @@ async def _transcribe(options: Options, wish: Wish, page: Page) -> int:
         writer = Transcriber(
             codec, settings, source, write=page.write, show=page.show, tell=page.tell
         )
-        if source.live:
-            page.tell(f"Listening, with {choice.name}. Ctrl-C ends.")
         return await _until_stopped(writer, page)
 
 
@@ -149,7 +147,7 @@ def _settings(options: Options, wish: Wish, model: str | None) -> SessionSetting
     return replace(settings, **noise)  # type: ignore[arg-type]
 
 
-def _source(options: Options, wish: Wish, tell: Callable[[str], None]) -> Source:
+def _source(options: Options, wish: Wish, page: Page, model: str) -> Source:
     if wish.source is not None:
         return Recorded(wish.source, RATE)
     return Microphone(
@@ -161,7 +159,8 @@ def _source(options: Options, wish: Wish, tell: Callable[[str], None]) -> Source
             echo_cancel=False,
             barge_in="off",
         ),
-        tell,
+        page.tell,
+        f"Listening, with {model}. Ctrl-C ends.",
     )
 
 

@@ -264,8 +264,10 @@ def transcriber(
         keyed = (p for p in PROVIDERS.values() if p.transcribers and key_of(p, environ)[0])
         model = OPENAI.name if base_url else next(keyed, LOCAL).name
     name = transcriber_of(model, codec_of(model, base_url=base_url, environ=environ, wire=wire))
+    if name is not None:
+        model = f"{_named(model)[0].name}/{name}"
     found = resolve(model, base_url=base_url, environ=environ, wire=wire, purpose="transcription")
-    return (found if name is None else replace(found, name=f"{found.provider}/{name}")), name
+    return found, name
 
 
 def transcriber_of(model: str, codec: Codec) -> str | None:
