@@ -19,6 +19,8 @@ from scripted import TOKEN, Scene, scene, until
 
 from voicechat.core import events as ev
 from voicechat.core.items import Role, ToolCall, ToolState
+from voicechat.core.settings import Permission
+from voicechat.replay import Replay
 from voicechat.server.engines.interfaces import Call, Request, Say, Thought
 from voicechat.session import Link, Session
 from voicechat.tools.journal import journals_folder
@@ -201,6 +203,32 @@ async def test_where_nothing_can_be_written_down_tools_run_and_that_is_told(fold
         for _ in range(2):
             assert (await used(stage, desk, "current_time")).state is ToolState.DONE
         assert len([text for text in notices(desk) if "written down" in text]) == 1
+
+
+async def test_whoever_leaves_while_plugins_load_leaves_nothing_behind(folders: Path) -> None:
+    plugin(folders, "import time\ntime.sleep(600)\n")
+    async with talking() as (_, desk):
+        await until(lambda: psutil.Process().children(recursive=True))
+        children = psutil.Process().children(recursive=True)
+        assert "water" not in offered(desk)
+    assert gone(children)
+
+
+async def test_a_recording_shows_what_was_asked_and_decided(folders: Path) -> None:
+    plugin(folders)
+    where = folders / "talk"
+    wanted = {"current_time": Permission.ASK}
+    async with talking(record=where, permissions=wanted) as (stage, desk):
+        call = await used(stage, desk, "current_time")
+        assert call.number == 1
+    again = Replay(where, aloud=False)
+    seen: list[object] = []
+    again.listen = seen.append
+    await again.run()
+    [shown] = [entry for entry in again.transcript.entries if isinstance(entry, ToolCall)]
+    assert ev.Ask(call.call_id) in seen
+    assert (shown.state, shown.output) == (ToolState.DONE, call.output)
+    assert shown.source == "built in"
 
 
 async def test_a_new_conversation_has_the_same_tools(folders: Path) -> None:

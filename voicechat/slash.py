@@ -66,7 +66,7 @@ def _always(session: Session, argument: str) -> str:
     if call.asks_always or call.server:
         raise UsageError(f"{call.name} cannot be allowed for ever.", "/allow allows it once.")
     session.decide(call.call_id, call.arguments, Decision.ALWAYS)
-    return f"{call.name} may always run; voicechat tools takes that back."
+    return f"{call.name} may always run; voicechat tools --revoke {call.name} takes that back."
 
 
 def _deny(session: Session, argument: str) -> str:
