@@ -84,6 +84,7 @@ class Toolbox:
                 if servers is not None:
                     await servers.settled()
                 self._tell_missing()
+                await asyncio.get_running_loop().create_future()  # until this is cancelled
         finally:
             if self._plugins is not None:
                 await self._plugins.close()

@@ -1,0 +1,108 @@
+"""Tools without a key: the embedded voice calls built-in ones and a plugin of the person's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from on_terminal import ended, private_environment
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
+
+PLUGIN = '''
+import os, subprocess, time
+from voicechat.tools import tool
+
+@tool
+def kitchen_lights(on: bool) -> str:
+    """Turn the kitchen lights on or off."""
+    print("printed by the plugin", flush=True)
+    subprocess.Popen(["sh", "-c", "trap '' TERM HUP; sleep 600; sleep 600"])
+    open(os.environ["PLUGIN_MARK"], "w").write(str(os.getpid()))
+    return f"The kitchen lights are {'on' if on else 'off'}."
+
+@tool(permission="auto")
+def bedroom_lights(on: bool) -> str:
+    """Turn the bedroom lights on or off."""
+    open(os.environ["PLUGIN_MARK"], "w").write(str(os.getpid()))
+    time.sleep(600)
+'''
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    """Writes the plugin and the settings; where the plugin says which process it is."""
+    settings = tmp_path / "CONFIG" / "voicechat"
+    (settings / "tools").mkdir(parents=True, mode=0o700)
+    (settings / "tools" / "lights.py").write_text(PLUGIN, "utf-8")
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "notes.txt").write_text("The key is under the mat.", "utf-8")
+    text = f"folders = ['{tmp_path / 'documents'}']\n[permissions]\nread_file = 'auto'\n"
+    (settings / "config.toml").write_text(text, "utf-8")
+    for path in (settings, settings / "tools", settings / "tools" / "lights.py"):
+        path.chmod(0o700)
+    return tmp_path / "mark"
+
+
+def test_line_by_line_through_a_pipe(tmp_path: Path, mark: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "voicechat", "--text"],
+        input="what is 17 times 23\nadd milk to my shopping list\nset a pasta timer for an hour\n"
+        "how much time is left\nread the file notes.txt\nturn on the kitchen lights\n",
+        env=private_environment(tmp_path) | {"PLUGIN_MARK": str(mark)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = said.stdout.splitlines()
+    assert lines[:3] == [
+        "17 times 23 is 391.",
+        "I added milk to your shopping list.",
+        "Okay, pasta timer, 1 hour, starting now.",
+    ]
+    assert lines[3].startswith("You have one timer: the pasta timer, ")
+    assert "The key is under the mat." in said.stdout
+    assert "kitchen_lights may not run: nobody is there to be asked" in said.stderr
+    assert not mark.exists()
+
+
+def test_a_plugin_runs_when_it_was_allowed_and_a_timer_rings_meanwhile(
+    start, tmp_path: Path, mark: Path
+) -> None:
+    terminal = start("--text", environ={"PLUGIN_MARK": str(mark)}, columns=100, rows=40)
+    terminal.see("online")
+    terminal.type("set a tea timer for two seconds\n")
+    terminal.see("voice Okay, tea timer, 2 seconds")
+    terminal.type("turn on the kitchen lights\n")
+    terminal.see("May it run: kitchen_lights")
+    terminal.see("Ding ding! Your tea timer is done.")
+    assert not mark.exists()
+    terminal.type("\x1b[19~")
+    terminal.see("once")
+    terminal.type("o")
+    terminal.see("voice The kitchen lights are on.")
+    assert "printed by the plugin" not in terminal.text
+    family = [*terminal.family(), psutil.Process(int(mark.read_text("utf-8")))]
+    family += family[-1].children(recursive=True)
+    terminal.type("\x11")
+    assert terminal.code() == 0
+    assert not ended(family, 3.0)
+
+
+def test_a_tool_that_hangs_does_not_hold_up_the_way_out(start, tmp_path: Path, mark: Path) -> None:
+    terminal = start("--text", environ={"PLUGIN_MARK": str(mark)})
+    terminal.see("online")
+    terminal.type("turn on the bedroom lights\n")
+    terminal.see("bedroom_lights .*running")
+    terminal.until(mark.exists, 20)
+    terminal.type("what is 17 times 23\n")
+    terminal.see("17 times 23 is 391")
+    family = terminal.family()
+    assert int(mark.read_text("utf-8")) in {each.pid for each in family}
+    terminal.type("\x11")
+    assert terminal.code() == 0
+    assert not ended(family, 3.0)
