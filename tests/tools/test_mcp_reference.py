@@ -13,7 +13,9 @@ import psutil
 import pytest
 from mcp_rig import living
 
+from voicechat.config import load
 from voicechat.tools.mcp_config import ServerConfig
+from voicechat.tools.mcp_pins import Pins
 
 SERVERS = Path(__file__).parents[2] / ".venv" / "mcp-servers" / "node_modules"
 EVERYTHING = SERVERS / "@modelcontextprotocol" / "server-everything" / "dist" / "index.js"
@@ -67,17 +69,16 @@ def test_the_embedded_voice_uses_one(tmp_path: Path) -> None:
     (settings / "config.toml").write_text(
         '[permissions]\n"everything__get-sum" = "auto"\n', encoding="utf-8"
     )
+    (server,) = load(path=settings / "config.toml").mcp_servers
+    Pins(settings / "mcp-seen.json").let_run(server)
     environ = os.environ | {
         f"XDG_{kind}_HOME": str(tmp_path) for kind in ("CONFIG", "STATE", "DATA")
     }
-
-    def voicechat(*words: str, lines: str = "") -> str:
-        return subprocess.run(
-            [sys.executable, "-m", "voicechat", *words],
-            input=lines, capture_output=True, text=True, check=True, timeout=50, env=environ,
-        ).stdout  # fmt: skip
-
-    assert "13 tools" in voicechat("mcp", "test", "everything")
-    answers = voicechat("--text", lines="get sum of 3 and 4\n" * 3).splitlines()
+    done = subprocess.run(
+        [sys.executable, "-m", "voicechat", "--text"],
+        input="get sum of 3 and 4\n" * 3, capture_output=True, text=True, check=True, timeout=50,
+        env=environ,
+    )  # fmt: skip
+    answers = done.stdout.splitlines()
     assert len(answers) == 3
     assert "7" in answers[-1]

@@ -23,7 +23,7 @@ from voicechat.errors import ConnectError, Secret
 from voicechat.tools import mcp_servers
 from voicechat.tools.mcp_config import ServerConfig
 from voicechat.tools.mcp_link import Link
-from voicechat.tools.registry import OUTPUT_LIMIT
+from voicechat.tools.registry import OUTPUT_LIMIT, ToolError
 
 
 def numbers(path: Path) -> list[int]:
@@ -77,7 +77,9 @@ async def test_a_flood_is_cut_and_never_stalls_the_loop(tmp_path: Path) -> None:
         assert (await life.call("rude__greet", '{"name": "again"}')).output.startswith("Hello")
 
 
-async def test_a_call_that_is_given_up_is_cancelled_there(tmp_path: Path) -> None:
+async def test_a_call_that_is_given_up_is_cancelled_there_and_a_kill_is_noticed(
+    tmp_path: Path,
+) -> None:
     async with living(tmp_path, rude(tmp_path, timeout_s=0.3)) as life:
         assert "longer than 0.3 seconds" in (await life.call("rude__hang")).output
         await life.until((tmp_path / "cancelled").exists)
@@ -90,6 +92,16 @@ async def test_a_call_that_is_given_up_is_cancelled_there(tmp_path: Path) -> Non
         assert calling.cancelled()
         await life.until((tmp_path / "cancelled").exists)
         assert not (await life.call("rude__greet", '{"name": "x"}')).failed
+
+        (tmp_path / "hanging").unlink()
+        (tmp_path / "cancelled").unlink()
+        hanging = next(tool for tool in life.servers.tools if tool.spec.name == "rude__hang")
+        calling = asyncio.create_task(hanging.call("{}"))
+        await life.until((tmp_path / "hanging").exists)
+        os.kill(numbers(tmp_path / "starts")[0], signal.SIGKILL)
+        async with asyncio.timeout(1):
+            with pytest.raises(ToolError, match="ended before it answered"):
+                await calling
 
 
 async def test_death_is_an_error_at_once_and_a_bounded_restart(
@@ -113,15 +125,6 @@ async def test_death_is_an_error_at_once_and_a_bounded_restart(
         assert sentence.startswith("MCP server rude: It ended 2 times and is given up.")
         assert len(numbers(tmp_path / "starts")) == 2
     assert gone(known(numbers(tmp_path / "child")))
-
-
-async def test_a_server_killed_during_a_call_is_noticed(tmp_path: Path) -> None:
-    async with living(tmp_path, rude(tmp_path)) as life:
-        calling = asyncio.create_task(life.call("rude__hang"))
-        await life.until((tmp_path / "hanging").exists)
-        os.kill(numbers(tmp_path / "starts")[0], signal.SIGKILL)
-        async with asyncio.timeout(1):
-            assert (await calling).failed
 
 
 async def test_a_changed_definition_voids_and_tells(tmp_path: Path) -> None:
