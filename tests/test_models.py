@@ -23,6 +23,8 @@ def test_every_provider_is_listed_and_no_key_is_shown() -> None:
     assert told["openai"]["keys"] == {"OPENAI_API_KEY": False}
     assert "xai/grok-voice-latest" in told["xai"]["models"]
     assert "marin" in told["openai"]["voices"]
+    assert "openai/gpt-live-transcribe" in told["openai"]["transcribers"]
+    assert told["xai"]["transcribers"] == []
     assert (told["xai"]["ready"], told["openai"]["ready"], told["local"]["ready"]) == (
         True, False, True,
     )  # fmt: skip
@@ -32,6 +34,7 @@ def test_every_provider_is_listed_and_no_key_is_shown() -> None:
     assert "XAI_API_KEY is set" in text
     assert "OPENAI_API_KEY is not set" in text
     assert "* openai/gpt-realtime-2.1" in text
+    assert "  writes   gpt-live-transcribe, gpt-transcribe," in text
 
 
 def test_azure_is_ready_with_key_and_address() -> None:

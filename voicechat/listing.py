@@ -22,6 +22,7 @@ def _provider(provider: Provider, options: Options) -> dict[str, object]:
         "provider": provider.name,
         "usual": f"{provider.name}/{provider.usual_model}" if provider.usual_model else None,
         "models": [f"{provider.name}/{name}" for name in provider.models],
+        "transcribers": [f"{provider.name}/{name}" for name in provider.transcribers],
         "voices": list(provider.voices),
         "keys": keys,
         "address": {address: address in options.variables} if address else {},
@@ -58,13 +59,17 @@ def _lines(each: dict[str, object]) -> Iterator[str]:
     yield f"{each['provider']}: {needs if keys else 'needs no key'}"
     for name, is_set in address.items():
         yield f"  address  {_told(name, is_set)}"
-    listed, voices = each["models"], each["voices"]
+    listed, voices, writers = each["models"], each["voices"], each["transcribers"]
     assert isinstance(listed, list)
     assert isinstance(voices, list)
+    assert isinstance(writers, list)
     for name in listed:
         yield f"  {'*' if name == each['usual'] else ' '} {name}"
     if not listed:
         yield f"    {each['provider']}/NAME, the name of your deployment"
+    if writers:
+        names = [name.partition("/")[2] for name in writers]
+        yield f"  writes   {', '.join(names)}"
     if voices:
         yield f"  voices   {', '.join(voices)}"
     yield ""
