@@ -20,9 +20,10 @@ def test_each_state_is_told_once() -> None:
     assert cues == ["listening", None, "working", None, None, "listening"]
 
 
-def test_stops_and_errors_are_told() -> None:
+def test_stops_errors_and_tools_that_wait_are_told() -> None:
     earcons = Earcons()
     assert earcons.cue(ev.StopPlayback()) == "stopped"
     assert earcons.cue(ev.Notice("No.", ev.Level.ERROR)) == "error"
+    assert earcons.cue(ev.Ask("c1")) == "asking"
     assert earcons.cue(ev.Notice("Well.")) is None
     assert earcons.cue(ev.EndItem("a")) is None

@@ -22,6 +22,8 @@ class Earcons:
         match effect:
             case ev.StopPlayback():
                 return "stopped"
+            case ev.Ask():
+                return "asking"
             case ev.Notice(_, ev.Level.ERROR):
                 return "error"
             case ev.FloorChanged(floor):

@@ -35,6 +35,7 @@ _FLOORS = {
     Floor.SPEAKING: ("▶", "speaking", "bold $primary"),
     Floor.WORKING: ("◆", "working", "$secondary"),
 }
+_ASKING = ("?", "a tool waits for you", "bold $warning")
 
 
 def spread(left: Content, right: Content, width: int) -> Content:
@@ -90,6 +91,8 @@ def floor_line(session: Session, link_text: str = "") -> Content:
         text = plain(f"  {link_text}", QUIET) if link_text else Content("")
         return Content.assemble((f"{glyph} {word}", style), text)
     glyph, word, style = _FLOORS[session.floor]
+    if session.floor is Floor.WORKING and session.asking:
+        glyph, word, style = _ASKING
     if session.muted and session.with_sound:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
             return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 opens the mic", QUIET))
@@ -101,6 +104,8 @@ def floor_line(session: Session, link_text: str = "") -> Content:
 def _hint(session: Session) -> str:
     if session.floor is Floor.SPEAKING:
         return "Esc stops"
+    if session.asking:
+        return "F8 to decide"
     if session.floor is Floor.IDLE and can_talk(session):
         return "Space or F2 to talk"
     if session.floor is Floor.HEARING and session.talking:
