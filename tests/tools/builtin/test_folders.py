@@ -118,3 +118,9 @@ async def test_folders_are_listed_without_what_begins_with_a_dot(documents: Path
     assert "error" in await ask(documents, "list_folder", "..")
     assert "error" in await ask(documents, "list_folder", ".ssh")
     assert "is not a folder" in await ask(documents, "list_folder", "notes.txt")
+
+
+async def test_without_folders_there_is_nothing_to_read() -> None:
+    registry = Registry(*folders.tools(Surroundings()))
+    for tool in ("read_file", "list_folder"):
+        assert "No folder was named" in (await registry.run(tool, '{"path": ""}')).output

@@ -53,7 +53,7 @@ class Folders:
 
     def list_folder(self, path: str = "") -> str:
         """List the files in a folder of the person's. path: its name; empty: all named folders."""
-        if path.strip() in {"", ".", "./", "/"}:
+        if path.strip() in {"", ".", "./", "/"} and self._folders:
             shown = self._folders
             if len(shown) > 1:
                 return "\n".join(f"{folder.name}/" for folder in shown)
@@ -94,6 +94,8 @@ class Folders:
                     return real
             elif real.exists():
                 refused = True
+        if not self._folders:
+            raise ToolError("No folder was named: write folders = [...] in the settings file.")
         if refused:
             raise ToolError(f"{name} is not in a folder that may be read.")
         known = ", ".join(str(folder) for folder in self._folders)
