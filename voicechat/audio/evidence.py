@@ -139,8 +139,10 @@ class WhenNeeded:
 
     def process(self, near: Samples, far: Samples) -> Samples:
         """The microphone's frame, without the speaker's sound if there is any of it."""
-        cleaned = self._inner.process(near, far)
         self._evidence.observe(near, far)
+        if self.aside and _rms(near) < _SILENT:
+            return near  # nothing to take away and nothing to learn from
+        cleaned = self._inner.process(near, far)
         return near if self.aside else cleaned
 
 
