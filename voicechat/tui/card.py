@@ -25,7 +25,7 @@ from voicechat.tui.plain import plain
 if TYPE_CHECKING:
     from voicechat.core.items import ToolCall
 
-_CHOICES = (
+_CHOICES: tuple[tuple[str, str, Decision], ...] = (
     ("o", "once", Decision.ONCE),
     ("s", "this session", Decision.SESSION),
     ("a", "always", Decision.ALWAYS),
