@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item, ItemStatus, ToolCall
+from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import Capabilities, SessionSettings, ToolSpec
 
 RESPONSES = st.sampled_from(["r1", "r2", "r3", "r4"])
@@ -50,6 +51,20 @@ CHAOS: dict[str, st.SearchStrategy[ev.Event | ev.Input]] = {
     ),
     "mic": st.builds(ev.MicBlock, PCM),
     "typed": st.builds(ev.Typed, st.sampled_from(["", "hello"])),
+    "shown": st.just(ev.Typed("", Picture(Kind.PNG, 1, 1, "p.png", b"png"))),
+    "aside": st.builds(ev.AskAside, st.sampled_from(["k1", "k2"]), st.just("Sum it up.")),
+    "inserted": st.builds(
+        ev.InsertMessage, st.sampled_from(["n1", "n2"]), st.just("user"), st.just("so"), ITEMS
+    ),
+    "forget": st.builds(ev.ForgetItem, ITEMS | CALLS | USERS | st.just("typed_1")),
+    "forget last": st.just(ev.ForgetLast()),
+    "fetch": st.builds(ev.FetchItem, ITEMS),
+    "configure": st.builds(ev.Configure, st.builds(SessionSettings, voice=st.just("cedar"))),
+    "limits": st.builds(
+        lambda left, reset: ev.RateLimits((ev.RateLimit("tokens", 100, left, reset),)),
+        st.integers(0, 100),
+        st.floats(0, 60),
+    ),
     "interrupt": st.just(ev.Interrupt()),
     "talk": st.builds(ev.Talk, st.booleans()),
     "hands-free": st.builds(ev.HandsFree, st.booleans()),
@@ -99,6 +114,7 @@ class Promises(RuleBasedStateMachine):
         self.told: set[str] = set()
         self.ran: set[str] = set()
         self.excused: set[str] = set()
+        self.open_asides: Counter[str] = Counter()
         self.take(ev.SessionCreated("s"))
 
     @rule(happening=st.one_of(*CHAOS.values()))
@@ -136,6 +152,8 @@ class Promises(RuleBasedStateMachine):
                 self.asked = False
                 self.running = None
         self.known.add(getattr(happening, "response_id", ""))
+        if isinstance(happening, ev.AskAside):
+            self.open_asides[happening.key] += 1
         if isinstance(happening, ev.Disconnected):
             self.dead |= self.seen
         if isinstance(happening, ev.SessionCreated):
@@ -153,6 +171,13 @@ class Promises(RuleBasedStateMachine):
 
     def witness(self, happening: ev.Event | ev.Input, effect: ev.Effect) -> None:
         match effect:
+            case ev.Send(ev.CreateResponse(out_of_band=True)):
+                assert self.conversation.online
+            case ev.AsideAnswered(key):
+                self.open_asides[key] -= 1
+                assert self.open_asides[key] >= 0, "an aside is answered twice"
+            case ev.EntryRemoved(entry_id):
+                self.excused.add(entry_id)
             case ev.Send(ev.CreateResponse()):
                 assert not self.asked, "two responses asked at once"
                 assert self.running is None, "asked while a response runs"
@@ -184,6 +209,7 @@ class Promises(RuleBasedStateMachine):
             self.take(ev.ToolFinished(call_id, "done"))
         self.settle()
         assert self.ran - self.excused <= self.told, "a call was never answered"
+        assert not +self.open_asides, "an aside was never answered"
         self.take(ev.Typed("hello"))
         for round_ in range(4):
             self.wait_until_asked()

@@ -309,6 +309,7 @@ def test_semantic_turn_detection_becomes_a_silence():
     [
         (ev.TruncateItem("i", 5), "truncate"),
         (ev.RetrieveItem("i"), "retrieve"),
+        (ev.DeleteItem("i"), "delete"),
         (ev.ClearOutput(), "clear_output"),
         (ev.CreateResponse(out_of_band=True), "out_of_band"),
     ],
@@ -321,11 +322,13 @@ def test_what_it_cannot_do_is_a_flag_and_no_frame(command, flag):
 def test_every_command_is_a_frame_or_a_flag():
     commands = {
         ev.UpdateSession(HANDS_FREE), ev.AppendAudio(b"\0\0"), ev.CommitAudio(), ev.ClearAudio(),
-        ev.CreateMessage("i", "user", "hi"), ev.ToolResult("c", "{}"), ev.DeleteItem("i"),
+        ev.CreateMessage("i", "user", "hi"), ev.ToolResult("c", "{}"),
         ev.CancelResponse("r"), ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "{}"),
         ev.AnswerApproval("mcpr_1", True),
     }  # fmt: skip
-    without = {ev.TruncateItem, ev.RetrieveItem, ev.ClearOutput, ev.CreateResponse}
+    without = {
+        ev.TruncateItem, ev.RetrieveItem, ev.DeleteItem, ev.ClearOutput, ev.CreateResponse,
+    }  # fmt: skip
     assert {type(c) for c in commands} | without == set(get_args(ev.Command))
     known = {json.loads(f)["type"] for f in frames("xai_client")}
     for command in commands:

@@ -51,6 +51,8 @@ class Asides:
         elif not self._can.out_of_band:
             self._answer(question.key, error="This model answers nothing beside the conversation.")
         else:
+            if question.key in self._open:
+                self._answer(question.key, error="It was asked anew.")
             self._open[question.key] = Aside(question.key, now + PATIENCE_S)
             self._outbox.send(
                 ev.CreateResponse(

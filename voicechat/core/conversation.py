@@ -202,7 +202,8 @@ class Conversation:
 
     def _forget(self, event: ev.ForgetItem | ev.ForgetLast) -> None:
         entries = self._edits.meant(event)
-        if entries and entries[-1] is self.transcript.entries[-1]:
+        running = any(isinstance(e, ToolCall) and not e.state.final for e in entries)
+        if running or (entries and entries[-1] is self.transcript.entries[-1]):
             self._stop_everything()
             self._speech.over()
         self._edits.forget(entries)

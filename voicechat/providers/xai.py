@@ -21,6 +21,7 @@ from voicechat.core.events import (
     ClearOutput,
     CreateMessage,
     CreateResponse,
+    DeleteItem,
     Event,
     ItemAdded,
     ItemKind,
@@ -239,7 +240,8 @@ _WRITERS: Writers = {
     CreateMessage: ("conversation.item.create", _create_message),
     CreateResponse: ("response.create", _create_response),
 }
-_UNKNOWN = {TruncateItem, RetrieveItem, ClearOutput}
+# It could delete items, but nobody here knows the ids that it gave to what was typed.
+_UNKNOWN = {TruncateItem, RetrieveItem, DeleteItem, ClearOutput}
 
 XAI = Dialect(
     name=NAME,
@@ -250,6 +252,7 @@ XAI = Dialect(
         commit_starts_response=True,
         out_of_band=False,
         retrieve=False,
+        delete=False,
         clear_output=False,
         pictures=(),
         input_rates=RATES,
