@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tempfile
+
 import numpy as np
 import pytest
 
@@ -58,6 +61,49 @@ def test_an_hour_at_once_is_neither_dropped_nor_kept_in_memory() -> None:
     assert got[-2:] == [Piece("a", b"", last=True), Piece("b", b"later")]
     assert backlog.spilled_bytes == backlog.memory_bytes == 0
     backlog.close()
+
+
+class FullDisk(io.BytesIO):
+    """Takes three pieces of 300 bytes and half of the next."""
+
+    def __init__(self, **_: object) -> None:
+        super().__init__()
+
+    def write(self, piece: bytes) -> int:  # type: ignore[override]
+        room = max(0, 1_050 - self.tell())
+        return super().write(bytes(piece)[:room])
+
+
+def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", FullDisk)
+    backlog = Backlog(memory_bytes=1_000)
+    for number in range(20):
+        backlog.push("a", bytes([number]) * 300)
+    backlog.end("a")
+    assert backlog.spilled_bytes == 900
+    got = [backlog.pop() for _ in range(21)]
+    assert [piece.pcm[:1] for piece in got[:20] if piece] == [bytes([n]) for n in range(20)]
+    assert got[20] == Piece("a", b"", last=True)
+    backlog.close()
+
+
+def test_twelve_minutes_at_once_are_all_played() -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback)
+    pace = np.random.default_rng(0).integers(1, 20_000, 12 * 60 * RATE, np.int16)
+    sound = pace.tobytes()
+    for at in range(0, len(sound), 96_000):
+        playback.play("a", sound[at : at + 96_000], speaker.now)
+    playback.end("a")
+    assert playback.waits_on_disk > 6 * 60 * RATE * 2
+    while not playback.idle:
+        speaker.run(10)
+    played = np.concatenate(speaker.sound)
+    begin = int(np.argmax(played != 0)) // 240 * 240
+    rise = 240
+    assert np.array_equal(played[begin + rise : begin + len(pace)], pace[rise:])
+    assert playback.waits_on_disk == 0
+    playback.close()
 
 
 @pytest.mark.parametrize("device_rate", [16_000, 24_000, 44_100, 48_000])

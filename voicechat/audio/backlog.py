@@ -1,16 +1,19 @@
 """Sound that came faster than it can be played: in order, item-tagged, without a limit in time.
 
 The first five minutes wait in memory, what comes beyond them in a temporary file, so that a
-provider may send an hour at once and nothing of it is dropped.
+provider may send an hour at once and nothing of it is dropped. Where no file can be written it
+all waits in memory.
 """
 
 from __future__ import annotations
 
+import errno
+import sys
 import tempfile
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Backlog:
     """First in, first out; used by one thread. `close` removes the temporary file."""
 
     def __init__(self, memory_bytes: int) -> None:
-        self._limit: Final = memory_bytes
+        self._limit = memory_bytes
         self._pieces: deque[Piece | _Spilled] = deque()
         self._files = ExitStack()
         self._file: IO[bytes] | None = None
@@ -47,8 +50,12 @@ class Backlog:
     def push(self, item_id: str, pcm: bytes) -> None:
         """Queue sound of an item."""
         if self.spilled_bytes or self.memory_bytes + len(pcm) > self._limit:
-            self._spill(item_id, pcm)
-            return
+            try:
+                self._spill(item_id, pcm)
+            except OSError:
+                self._limit = sys.maxsize
+            else:
+                return
         self.memory_bytes += len(pcm)
         self._pieces.append(Piece(item_id, pcm))
 
@@ -83,9 +90,10 @@ class Backlog:
     def _spill(self, item_id: str, pcm: bytes) -> None:
         if self._file is None:
             spilled = tempfile.TemporaryFile  # closed by `close`
-            self._file = self._files.enter_context(spilled(prefix="voicechat-"))
+            self._file = self._files.enter_context(spilled(prefix="voicechat-", buffering=0))
         self._file.seek(self._end)
-        self._file.write(pcm)
+        if self._file.write(pcm) < len(pcm):
+            raise OSError(errno.ENOSPC, "no room for sound")
         self._pieces.append(_Spilled(item_id, self._end, len(pcm)))
         self._end += len(pcm)
         self.spilled_bytes += len(pcm)

@@ -167,6 +167,11 @@ class Playback:
         self._jitter.calm(seconds)
         self._set_prebuffer()
 
+    @property
+    def waits_on_disk(self) -> int:
+        """Bytes of sound in the temporary file."""
+        return self._backlog.spilled_bytes
+
     def totals(self) -> tuple[int, float]:
         """Gaps and lost ms since the start."""
         gaps, lost = self._past_gaps, self._past_lost_ms
