@@ -198,6 +198,20 @@ async def test_another_model_is_told_what_was_said() -> None:
         assert "No price is known for google/gemini-3.8-live" in used
 
 
+async def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:
+    async with scene() as stage, two_providers(stage) as desk:
+        await answered(desk, "one")
+        await answered(desk, "two")
+        created = desk.session._epochs.begun
+        obey(desk.session, "/forget")
+        await desk.until(lambda: desk.session._epochs.begun > created)
+        await answered(desk, "three")
+        assert desk.said(Role.USER) == ["one", "three"]
+        obey(desk.session, "/model openai/gpt-realtime-2.1")
+        await answered(desk, "four")
+        assert heard(stage) == ["one", "You said one.", "three", "You said three.", "four"]
+
+
 async def test_a_model_that_cannot_be_had_is_told_and_the_one_before_goes_on() -> None:
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
