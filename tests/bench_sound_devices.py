@@ -10,7 +10,7 @@ from sound_measures import a_card, start
 from sound_rig import Rig, spans
 from virtual_audio import RATE, VirtualCard, tone
 
-from voicechat.audio.messages import Captured, ItemStarted, Play, Problem, Switched
+from voicechat.audio.messages import Captured, ItemStarted, Opened, Play, Problem, Switched
 
 PEERS_NOTICED = "none looks; their streams stay silent until a restart"
 PEERS_HANG = "PortAudio's close() hangs with the server, and they with it"
@@ -26,7 +26,7 @@ def fault(
     for _ in range(count):
         with a_card() as card:
             rig = _speaking(barge_in="off")
-            noticed.append(_until(rig, lambda c=card: breaks(c), lambda r: r.wait(Problem)))
+            noticed.append(_until(rig, lambda c=card: breaks(c), _told))
             back.append(_until(rig, lambda c=card: mends(c), lambda r: r.wait(Captured)))
             rig.process.close()
     met = at_most(noticed, worst=NOTICED_MS)
@@ -80,6 +80,10 @@ def _speaking(**settings: object) -> Rig:
     rig.wait(ItemStarted)
     rig.collect(0.3)
     return rig
+
+
+def _told(rig: Rig) -> object:
+    return rig.wait(object, lambda event: isinstance(event, Problem | Opened))
 
 
 def _until(rig: Rig, happens: Callable[[], object], told: Callable[[Rig], object]) -> float:

@@ -94,6 +94,16 @@ def test_what_comes_and_goes_is_fresh_once() -> None:
     assert not look.fresh()
 
 
+def test_without_a_microphone_what_the_speaker_plays_is_none() -> None:
+    server = Server(DESK, MIC, default=DESK)
+    look = watching(server)
+    look.switches()
+    server.has(DESK, default=DESK)
+    assert look.switches() == [Switch("input", "", reopen=True)]
+    assert Nodes("PipeWire", dummy=True).lacks("output")
+    assert not Nodes("PipeWire").lacks("output"), "nothing is known of an empty server"
+
+
 def host(inputs: int, outputs: int) -> dict[str, int]:
     return {"default_input_device": inputs, "default_output_device": outputs}
 

@@ -63,6 +63,14 @@ CASES = {
         replace(FINE, devices=(replace(HEADSET, outputs=0),)), DEBIAN, "Devices", "problem",
         "no speaker", "Plug",
     ),
+    "no microphone in the server": (
+        replace(FINE, devices=(HEADSET, replace(HEADSET, index=1, inputs=0, node="sink", way=0))),
+        SERVED, "Devices", "problem", "no microphone", "Plug",
+    ),
+    "both in the server": (
+        replace(FINE, devices=(HEADSET, replace(HEADSET, index=1, host="PipeWire", node="x"))),
+        SERVED, "Devices", "ok", "1 microphone, 1 speaker (PipeWire)", "",
+    ),
     "both": (FINE, DEBIAN, "Devices", "ok", "1 microphone, 1 speaker (ALSA)", ""),
     "rates refused": (
         replace(FINE, input_rates={0: (44_100, 48_000)}), DEBIAN, "Microphone rates", "note",

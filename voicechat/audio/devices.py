@@ -24,6 +24,7 @@ StreamCallback = Callable[[Any, int, Any, Any], None]
 _WAYS: Final = ("pulse", "pipewire")
 """PortAudio's devices that surely lead to the sound server."""
 _SERVER_S: Final = 0.5
+_NOUNS: Final = {"input": "microphone", "output": "speaker"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +142,18 @@ def find(kind: Kind, part: str | None) -> Device:
 
     Raises NoSound when there is none.
     """
-    return choose(devices(), kind, part)
+    found = devices()
+    device = choose(found, kind, part)
+    known = server_nodes() if part is None and any(d.name in _WAYS for d in found) else None
+    if known and known.lacks(kind):
+        raise NoSound(f"There is no {_NOUNS[kind]}.", _server_hint())
+    return device
 
 
 def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
     """What `find` would take of these devices; raises as it does. Asks no library."""
     able = [d for d in among if (d.inputs if kind == "input" else d.outputs)]
-    noun = "microphone" if kind == "input" else "speaker"
+    noun = _NOUNS[kind]
     if part is None:
         for device in able:
             if device.is_default_input if kind == "input" else device.is_default_output:
@@ -235,7 +241,7 @@ def _default(sd: Any, kind: Kind) -> int:
 
 
 def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
-    noun = "microphone" if kind == "input" else "speaker"
+    noun = _NOUNS[kind]
     if sys.platform == "darwin" and kind == "input":
         hint = "Allow the terminal to use the microphone in Settings, Privacy & Security."
     else:

@@ -276,7 +276,8 @@ class Engine:
             side = card and (card.microphone if switch.kind == "input" else card.speaker)
             if side and side.name != switch.title:
                 side.name = switch.title
-                self._emit(Switched(switch.kind, switch.title))
+                if switch.title:
+                    self._emit(Switched(switch.kind, switch.title))
                 self._hearing.rejoin()
                 self._moving |= switch.reopen
         if self._lookout.fresh():

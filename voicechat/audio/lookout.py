@@ -35,8 +35,12 @@ class Place(NamedTuple):
     """Whether this is what the person named, not only the default."""
 
 
+NOWHERE: Final = Place("", "", wished=True)
+"""There is nothing left for it, so that the streams have to be looked for anew."""
+
+
 class Switch(NamedTuple):
-    """One side's sound belongs elsewhere from now on."""
+    """One side's sound belongs elsewhere from now on, or (without a title) nowhere."""
 
     kind: Kind
     title: str
@@ -112,6 +116,8 @@ class _OfServer:
         for node in known.nodes:
             if wish and node.kind == kind and wish.casefold() in node.title.casefold():
                 return Place(node.name, node.title, wished=True)
+        if not wish and known.lacks(kind):
+            return NOWHERE
         default = known.default(kind)
         return Place(default.name, default.title) if default else None
 

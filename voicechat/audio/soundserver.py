@@ -26,6 +26,7 @@ _SERVER: Final = 7
 _KIND: Final = 0x30
 _CHANGED: Final = 0x10
 _PAUSE_S: Final = 1.0
+_DUMMY: Final = "auto_null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,16 @@ class Nodes:
     default_input: str = ""
     """Name of the node."""
     default_output: str = ""
+    dummy: bool = False
+    """Whether it only pretends to have a speaker, as servers without one do."""
+
+    def lacks(self, kind: Literal["input", "output"]) -> bool:
+        """Whether there is none of this kind, though a program would be given something.
+
+        Without a microphone that is what the speaker plays, without a speaker it is nothing.
+        """
+        there = any(node.kind == kind for node in self.nodes)
+        return not there and (self.dummy or bool(self.nodes))
 
     def default(self, kind: Literal["input", "output"]) -> Node | None:
         """The node that programs get that ask for none."""
@@ -95,6 +106,7 @@ class _Asked:
     server: str = ""
     default_input: str = ""
     default_output: str = ""
+    dummy: bool = False
     nodes: list[Node] = field(default_factory=list)
 
 
@@ -167,7 +179,9 @@ class _Visit:
         elif self._asked is not None:
             node = each.contents
             name = _text(node.name)
-            if not (kind == "input" and name.endswith(".monitor")):
+            if name == _DUMMY:
+                self._asked.dummy = True
+            elif not (kind == "input" and name.endswith(".monitor")):
                 title = _text(node.description) or name
                 spec = node.spec
                 self._asked.nodes.append(Node(kind, name, title, spec.rate, spec.channels))
@@ -180,7 +194,13 @@ class _Visit:
         if not asked.missing:
             self._asked = None
             self._learn(
-                Nodes(asked.server, tuple(asked.nodes), asked.default_input, asked.default_output)
+                Nodes(
+                    asked.server,
+                    tuple(asked.nodes),
+                    asked.default_input,
+                    asked.default_output,
+                    asked.dummy,
+                )
             )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from voicechat.audio.devices import Device, NoSound, StreamCallback, open_stream
+from voicechat.audio.devices import Device, Kind, NoSound, StreamCallback, open_stream, title
 from voicechat.audio.dsp import dbfs, peak_dbfs
 from voicechat.audio.loopback import CHIRP_S, Stamps, chirp, find_chirp
 from voicechat.audio.survey import Trial
@@ -110,8 +110,8 @@ def try_out(microphone: Device | NoSound, speaker: Device | NoSound, with_chirp:
     listened = ear.between(_SETTLE_S, _SETTLE_S + _LISTEN_S) if ear else np.zeros(0, np.int16)
     trip_ms, gain_db = _come_back(ear, mouth)
     return Trial(
-        microphone=_name(microphone) if ear else None,
-        speaker=_name(speaker) if mouth else None,
+        microphone=_name(microphone, "input") if ear else None,
+        speaker=_name(speaker, "output") if mouth else None,
         problems=tuple(problems),
         input_rate=ear.rate if ear else 0,
         output_rate=mouth.rate if mouth else 0,
@@ -143,5 +143,5 @@ def _opened(device: Device | NoSound) -> Device:
     return device
 
 
-def _name(device: Device | NoSound) -> str | None:
-    return device.name if isinstance(device, Device) else None
+def _name(device: Device | NoSound, kind: Kind) -> str | None:
+    return title(device, kind) if isinstance(device, Device) else None

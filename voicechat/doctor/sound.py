@@ -67,8 +67,10 @@ def _install(survey: Survey, environment: Environment) -> str:
 
 
 def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
-    inputs = [d for d in survey.devices if d.inputs]
-    outputs = [d for d in survey.devices if d.outputs]
+    # The sound server knows what there is; PortAudio's ways to it take sound in any case.
+    there = [d for d in survey.devices if d.node] or survey.devices
+    inputs = [d for d in there if d.inputs]
+    outputs = [d for d in there if d.outputs]
     if not inputs and not outputs:
         yield problem("Devices", _nothing(survey, environment), _remedy_for_none(environment))
         return
@@ -80,7 +82,7 @@ def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
         yield ok(
             "Devices",
             f"{_count(len(inputs), 'microphone')}, {_count(len(outputs), 'speaker')}"
-            f" ({', '.join(sorted({d.host for d in survey.devices}))}).",
+            f" ({', '.join(sorted({d.host for d in there}))}).",
         )
 
 
