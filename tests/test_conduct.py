@@ -152,7 +152,7 @@ def test_what_only_holds_for_the_next_connection_is_said() -> None:
 
 
 @asynccontextmanager
-async def two_providers(stage: Scene) -> AsyncIterator[Desk]:
+async def two_providers(stage: Scene, *, with_sound: bool = False) -> AsyncIterator[Desk]:
     """A session with Gemini that could go on with OpenAI, or with an Azure that nobody runs."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
@@ -162,7 +162,7 @@ async def two_providers(stage: Scene) -> AsyncIterator[Desk]:
                 Options(
                     model="google/gemini-3.8-live",
                     voice="Puck",
-                    with_sound=False,
+                    with_sound=with_sound,
                     base_url=f"http://127.0.0.1:{fake.port}",
                     keys={
                         "GEMINI_API_KEY": Secret("planted-key"),
@@ -225,6 +225,26 @@ async def test_a_model_that_cannot_be_had_is_told_and_the_one_before_goes_on() -
         assert (desk.session.model, desk.session.voice) == ("google/gemini-3.8-live", "Puck")
         await answered(desk, "two")
         assert desk.said(Role.USER) == ["one", "two"]
+
+
+@pytest.mark.sound
+@pytest.mark.usefixtures("own_card")
+async def test_the_sound_is_opened_anew_at_the_rates_of_the_other_model() -> None:
+    async with scene() as stage, two_providers(stage, with_sound=True) as desk:
+        blocks: list[int] = []
+        session = desk.session
+
+        def observe(happening: object, _: float) -> None:
+            if isinstance(happening, ev.MicBlock):
+                blocks.append(len(happening.pcm))
+
+        session.observe = observe
+        await desk.until(lambda: 640 in blocks)
+        session.set_muted(True)
+        session.conduct.change_model("openai/gpt-realtime-2.1")
+        await desk.until(lambda: 960 in blocks)
+        assert session.hands_free
+        assert blocks == sorted(blocks), "nothing of the old rate comes behind the new one"
 
 
 def test_a_recording_keeps_its_model(tmp_path: object) -> None:
