@@ -1,0 +1,53 @@
+"""Sound that comes in bursts, on real PortAudio over a virtual card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+from sound_rig import Rig, spans
+from virtual_audio import VirtualCard, tone
+
+from voicechat.audio.messages import EndItem, ItemFinished, Play, Underrun
+
+pytestmark = pytest.mark.sound
+PIECE_S = 0.1
+
+
+def deliver(rig: Rig, item: str, count: int, late: dict[int, float]) -> None:
+    """Pieces at the pace of the sound; some late, with all that wait behind them."""
+    began = time.monotonic()
+    sound = tone(count * PIECE_S)
+    size = len(sound) // count
+    due = began
+    for number in range(count):
+        due = max(due, began + number * PIECE_S + late.get(number, 0.0))
+        rig.collect(due - time.monotonic())
+        rig.send(Play(item, sound[number * size : (number + 1) * size]))
+    rig.send(EndItem(item))
+    rig.wait(ItemFinished, lambda finished: finished.item_id == item)
+    rig.collect(0.3)
+
+
+def counted(rig: Rig) -> tuple[int, float]:
+    told: Sequence[Underrun] = rig.of(Underrun)
+    return (told[-1].gaps, told[-1].lost_ms) if told else (0, 0.0)
+
+
+def test_what_was_late_once_is_waited_for_the_next_time(
+    card: VirtualCard, make_rig: Callable[..., Rig]
+) -> None:
+    rig = make_rig(latency_ms=60, barge_in="off")
+    rig.open()
+    recording = card.record()
+    deliver(rig, "first", 15, {5: 0.15, 10: 0.25})
+    gaps, lost = counted(rig)
+    side = recording.stop()[:, 1]
+    heard = spans(side, gap_ms=400)
+    assert gaps >= 1
+    assert len(heard) == 1
+    took = (heard[0][1] - heard[0][0]) / 48
+    assert took == pytest.approx(1_500 + lost, abs=25), "as much later as was counted"
+    deliver(rig, "second", 15, {5: 0.15, 10: 0.2})
+    assert counted(rig) == (gaps, lost)
