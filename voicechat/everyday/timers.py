@@ -11,6 +11,8 @@ from typing import Protocol
 from voicechat.everyday.wording import lasting, spoken_clock
 
 _MOST = 32
+_EXACT_S = 0.02
+_LOOK_S = 20.0
 
 
 class Cancellable(Protocol):
@@ -74,10 +76,18 @@ class Timers:
         if len(self._running) >= _MOST:
             return None
         timer = Timer(kind, self._now() + timedelta(seconds=seconds), seconds, name, text)
-        later = self._later or asyncio.get_running_loop().call_later
         self._running.append(timer)
-        timer.waiting = later(seconds, lambda: self._rung(timer))
+        self._wait(timer)
         return timer
+
+    def _wait(self, timer: Timer) -> None:
+        """Ring, or look again: a machine that slept did not count the time."""
+        left = self.left(timer)
+        if left <= _EXACT_S:
+            self._rung(timer)
+            return
+        later = self._later or asyncio.get_running_loop().call_later
+        timer.waiting = later(min(left, _LOOK_S), lambda: self._wait(timer))
 
     def running(self, name: str = "") -> list[Timer]:
         """The timers (of this name), the next to ring first."""

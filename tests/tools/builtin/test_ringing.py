@@ -128,3 +128,13 @@ async def test_it_rings_on_the_real_clock() -> None:
     await registry.run("set_timer", '{"seconds": 0.05, "name": "egg"}')
     async with asyncio.timeout(10):
         assert await rung.get() == "Ding ding! Your egg timer is done."
+
+
+async def test_a_machine_that_slept_rings_soon_after(desk: Desk) -> None:
+    await desk("set_alarm", time="13:00")
+    looks = desk.waiting[0]
+    assert looks[0] - desk.now <= timedelta(seconds=20)
+    desk.now += timedelta(hours=8)
+    desk.waiting.clear()
+    looks[1]()
+    assert desk.rung == ["It is 1:00 PM. This is your alarm."]
