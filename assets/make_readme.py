@@ -1,4 +1,4 @@
-"""Write the help texts of the commands into README.md, between the fences where they stand."""
+"""Write the help texts and the tables of keys and commands into README.md, where they stand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from voicechat import slash
+from voicechat.tui import keys
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -24,7 +27,7 @@ def help_of(*command: str) -> str:
 
 
 def main() -> None:
-    """Replace every block that begins with a usage line."""
+    """Replace every block that begins with a usage line, and both tables."""
     text = README.read_text(encoding="utf-8")
 
     def renew(block: re.Match[str]) -> str:
@@ -32,6 +35,8 @@ def main() -> None:
         return f"```text\n{help_of(*words)}\n```"
 
     text = re.sub(r"```text\nUsage: voicechat((?: [a-z]+)*) [\[A-Z].*?```", renew, text, flags=re.S)
+    for head, table in (("Key", keys.markdown()), ("Command", slash.markdown())):
+        text = re.sub(rf"\| {head} \| What it does \|\n(?:\|.*\n)+", lambda _, new=table: new, text)
     README.write_text(text, encoding="utf-8")
 
 
