@@ -139,7 +139,7 @@ async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
     [call] = table.session.asking
     assert (call.number, call.source) == (1, "wiki")
     assert table.told[-4:] == [
-        "May the tool edit (wiki) run? It would get:",
+        "May the tool edit (wiki, run by the provider) run? It would get:",
         "| page:", "|   x",
         "Type /allow 1, /allow 1 session or /deny 1, with words if you like.",
     ]  # fmt: skip

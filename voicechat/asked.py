@@ -38,7 +38,7 @@ def asked(call: ToolCall) -> Asked:
         found += remarks(text)
     return Asked(
         name=call.name,
-        source=call.source or call.server,
+        source=f"{call.server}, run by the provider" if call.server else call.source,
         fields=fields,
         remarks=tuple(dict.fromkeys(found)),
         lasting=not call.asks_always,
