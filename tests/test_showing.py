@@ -48,6 +48,13 @@ def cat(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    path = tmp_path / "large.png"
+    path.write_bytes(png() + bytes(6_000_000))
+    return path
+
+
 WAYS: dict[str, Callable[[Path], str]] = {
     "as it is": str,
     "single quotes": lambda path: f"'{path}'",
@@ -127,11 +134,9 @@ def test_names_are_cleaned(tmp_path: Path) -> None:
     assert "\x1b" not in str(caught.value)
 
 
-def test_a_picture_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
-    path = tmp_path / "large.png"
-    path.write_bytes(png() + bytes(2_000_000))
-    with pytest.raises(UsageError, match=r"large.png has 2.0 MB; a picture may have 1.5 MB.") as e:
-        find([(path, "")], 1_500_000)
+def test_a_picture_that_is_too_large_is_refused_unread(large: Path) -> None:
+    with pytest.raises(UsageError, match=r"large.png has 6.0 MB; a picture may have 1.5 MB.") as e:
+        find([(large, "")], 1_500_000)
     assert not isinstance(e.value, NoPicture)
 
 
@@ -184,7 +189,7 @@ async def test_a_path_to_anything_else_is_words(cat: Path) -> None:
         assert notices(desk) == []
 
 
-async def test_what_cannot_be_shown_is_told_and_nothing_is_sent(cat: Path) -> None:
+async def test_what_cannot_be_shown_is_told_and_nothing_is_sent(cat: Path, large: Path) -> None:
     async with scene() as stage, talking(stage) as desk:
         obey(desk.session, "/image /no/such.png")
         await desk.until(lambda: bool(notices(desk)))
@@ -195,6 +200,9 @@ async def test_what_cannot_be_shown_is_told_and_nothing_is_sent(cat: Path) -> No
         desk.session.type(str(cat))
         await desk.until(lambda: len(notices(desk)) == 2)
         assert "takes no pictures" in notices(desk)[-1]
+        desk.session.type(str(large))
+        await desk.until(lambda: len(notices(desk)) == 3)
+        assert "takes no pictures" in notices(desk)[-1], "whatever its size"
         assert stage.mind.requests == []
 
 

@@ -139,14 +139,18 @@ def _read(path: Path, most: int) -> Picture:
 def refusal(shown: Picture, can: Capabilities, model: str) -> UsageError | None:
     """Why this model cannot be shown the picture; None if it can."""
     if not can.pictures:
-        hint = "Models of openai, azure and google do."
-        return UsageError(f"{clean(model)} takes no pictures.", hint)
+        return _blind(model)
     if shown.kind not in can.pictures:
         kinds = [kind.word for kind in can.pictures]
         taken = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if kinds[1:] else kinds[0]
         told = f"{clean(model)} takes {taken} pictures; {shown.name} is a {shown.kind.word}."
         return UsageError(told)
     return None
+
+
+def _blind(model: str) -> UsageError:
+    hint = "Models of openai, azure and google do."
+    return UsageError(f"{clean(model)} takes no pictures.", hint)
 
 
 class Showing:
@@ -189,8 +193,10 @@ async def _found(
     """The picture and the words beside it, or why it cannot be shown."""
     try:
         shown, words = await aside(lambda: find(where, can.picture_bytes), READ_S)
-    except UsageError as error:
+    except NoPicture as error:
         return error
+    except UsageError as error:
+        return error if can.pictures else _blind(model)
     except TimeoutError:
         return UsageError("The disk does not give the picture.")
     return refusal(shown, can, model) or (shown, words)
