@@ -63,8 +63,9 @@ class Microphone:
         from voicechat.sound import SoundLine
 
         self.dropped = 0
-        """Blocks that nobody took in time."""
+        """Blocks that nobody took in time, and of which nobody was told yet."""
         self._tell, self._greeting = tell, greeting
+        self._block_s = settings.block_ms / 1000
         self._kept: deque[bytes] = deque(maxlen=KEPT_MS // settings.block_ms)
         self._happened = asyncio.Event()
         self._stopped = False
@@ -96,6 +97,9 @@ class Microphone:
     async def blocks(self) -> AsyncIterator[bytes]:
         """The sound as it is captured. Raises `SoundError` without a microphone."""
         while True:
+            if self.dropped:
+                lost, self.dropped = self.dropped * self._block_s, 0
+                self._tell(f"{max(lost, 1):.0f} s of what was said were lost meanwhile.")
             while self._kept:
                 yield self._kept.popleft()
             if self._failure is not None:
