@@ -60,7 +60,7 @@ def test_what_was_lost_is_made_up_for(side: str, told: bool) -> None:
     streams.run(200)
     before = streams.apart[-1]
     streams.run(7, told=told, **{side: False})
-    streams.run(5 if told else 100)
+    streams.run(60 if told else 100)
     streams.apart.clear()
     streams.run(100)
     assert set(streams.apart) == {before}

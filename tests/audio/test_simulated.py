@@ -102,7 +102,7 @@ def test_nor_on_a_machine_that_drops_sound(monkeypatch: pytest.MonkeyPatch, seed
     heard = speak(card, 60)
     assert card.of(Underrun)[-1].lost_ms > 100
     assert not any(heard)
-    assert len(heard) <= 1
+    assert len(heard) <= 2
     assert left(card) >= 15
 
 

@@ -24,13 +24,15 @@ _MOST: Final = 40 * FRAME
 _CUSHION: Final = FRAME * 3 // 2
 """So much of it waits at first, that the canceller's delay stays what it is."""
 _OBSERVED: Final = 50
-"""Callbacks whose moments are compared: half a second."""
-_FEW: Final = 1
+"""Callbacks whose moments are compared: half a second or a whole one."""
+_ENOUGH: Final = 25
 """So many tell enough after a loss; at first all are waited for, as streams begin unsteadily."""
 _EVERY: Final = 10
 """Frames between two looks at the clock."""
-_LOST_S: Final = 0.008
-"""Further apart than this is a loss of frames; less is the drift of two clocks."""
+_LOST_S: Final = 0.012
+"""Further apart than this twice is a loss of frames; less is the drift of two clocks."""
+_MOST_S: Final = 0.3
+"""No loss is so long; the clock or the device was set anew."""
 _SLACK_S: Final = 0.001
 """Drift below this is within what the moments of callbacks tell."""
 _SMOOTH: Final = 0.1
@@ -66,7 +68,7 @@ class Line:
 class Beginning:
     """When a stream's first frame was, told from the moments of its callbacks.
 
-    A callback may be late but hardly early, so the earlier ones are believed.
+    A callback may be late and is never early, so the earliest is believed.
     """
 
     def __init__(self, rate: int) -> None:
@@ -91,8 +93,8 @@ class Beginning:
         """The moment in seconds; None while too little was told."""
         if len(self._told) < self._enough:
             return None
-        self._enough = _FEW
-        return sorted(self._told)[len(self._told) // 4]
+        self._enough = _ENOUGH
+        return min(self._told)
 
 
 class FarEnd:
@@ -111,6 +113,7 @@ class FarEnd:
         self._far_begins = Beginning(self._rates[1])
         self._apart: float | None = None
         self._drift = 0.0
+        self._strange = 0
         self._patience = _PATIENCE
         self._least = _MOST
         self._drops = 0
@@ -171,9 +174,13 @@ class FarEnd:
         return self._correct(apart - self._apart, least) or dropped
 
     def _correct(self, late: float, least: int) -> bool:
-        if abs(late) >= _LOST_S:
+        self._strange = self._strange + 1 if abs(late) >= _LOST_S else 0
+        if abs(late) > _MOST_S:
+            self._apart = None
+        elif self._strange > 1:
             self._drift = 0.0
             self._jump(round(late * _RATE), least)
+        if self._strange:
             return True
         self._patience = _PATIENCE
         self._drift += _SMOOTH * (late - self._drift)

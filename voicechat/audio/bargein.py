@@ -49,6 +49,8 @@ class BargeIn:
         self.enabled = sensitivity != "off"
         self._votes = VOTES["normal" if sensitivity == "off" else sensitivity]
         self._heard = SpeechVotes()
+        self._counted = SpeechVotes()
+        """As `_heard`, but what was heard before the sound was lowered may not count."""
         self._seemed = SpeechVotes()
         self._state = _State.IDLE
         self._since = 0.0
@@ -71,6 +73,7 @@ class BargeIn:
         if not self.enabled:
             return None
         self._heard.add(voiced)
+        self._counted.add(voiced)
         self._seemed.add(seems)
         match self._state:
             case _State.IDLE:
@@ -86,8 +89,8 @@ class BargeIn:
         """The conversation answered with Stop or Resume."""
         if false_alarm:
             self._rest_until = now + _REST_S
-            self._heard.forget()
-            self._seemed.forget()
+            for votes in (self._heard, self._counted, self._seemed):
+                votes.forget()
         if self._state in (_State.HELD, _State.LOWERED):
             self._state = _State.IDLE if false_alarm else _State.TALKING
 
@@ -103,12 +106,12 @@ class BargeIn:
         self._state = _State.LOWERED
         if not trusting:
             # Lowered, an echo is gone and a person is not: all is counted anew.
-            self._heard.forget()
+            self._counted.forget()
         return Step.LOWER
 
     def _lowered(self, converged: bool, now: float) -> Step | None:
         votes = self._votes if converged else CAREFUL
-        if self._heard.at_least(votes.confirm):
+        if self._counted.at_least(votes.confirm):
             self._state = _State.HELD
             self._since = now
             self._distrust_s = _DISTRUST_S

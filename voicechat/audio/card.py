@@ -98,7 +98,7 @@ class Speaker:
             view = np.frombuffer(out, np.int16)
             mono = view if channels == 1 else view[:frames]
             queue.render(mono, now + self.latency)
-            reference.write(mono, now + self.latency)
+            reference.write(mono, now)
             if monitor is not None:
                 monitor.write(mono, now + self.latency + frames / rate)
             if channels > 1:

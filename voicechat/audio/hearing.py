@@ -26,8 +26,10 @@ _PREROLL_MS: Final = 300
 _HELD_MOST: Final = 90
 """Frames that wait for evidence at most."""
 _SILENT_DB: Final = -56.0
-_CAREFUL_FRAMES: Final = 150
-"""After frames were lost the canceller is not trusted for so long."""
+_CAREFUL_FRAMES: Final = 250
+"""After frames were lost the canceller is not trusted for so long,"""
+_DEAF_FRAMES: Final = 120
+"""and at first nobody is heard over the speaker at all; what is delivered is not touched."""
 
 
 class Voice(NamedTuple):
@@ -176,7 +178,8 @@ class Hearing:
         seems = sure
         if self._needed is not None and not self._needed.aside:
             seems = self._onset.voiced(near, far, heard)
-        ear = not self.muted and not self.closed
+        deaf = self._careful > _CAREFUL_FRAMES - _DEAF_FRAMES
+        ear = not self.muted and not self.closed and not deaf
         return Voice(sure and ear, seems and ear)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:
