@@ -115,6 +115,7 @@ class Promises(RuleBasedStateMachine):
         self.ran: set[str] = set()
         self.excused: set[str] = set()
         self.open_asides: Counter[str] = Counter()
+        self.retold: set[str] = set()
         self.take(ev.SessionCreated("s"))
 
     @rule(happening=st.one_of(*CHAOS.values()))
@@ -129,6 +130,7 @@ class Promises(RuleBasedStateMachine):
     def take(self, happening: ev.Event | ev.Input) -> list[ev.Effect]:
         if self.conversation.online or type(happening) not in FROM_THE_PROVIDER:
             self.witness_before(happening)
+            self.witness_asked(happening)
         effects = self.conversation.handle(happening, self.now)
         for effect in effects:
             self.witness(happening, effect)
@@ -152,14 +154,21 @@ class Promises(RuleBasedStateMachine):
                 self.asked = False
                 self.running = None
         self.known.add(getattr(happening, "response_id", ""))
-        if isinstance(happening, ev.AskAside):
-            self.open_asides[happening.key] += 1
         if isinstance(happening, ev.Disconnected):
             self.dead |= self.seen
         if isinstance(happening, ev.SessionCreated):
             self.answers.clear()
+            self.retold.clear()
         if isinstance(happening, ev.ToolCallsCancelled):
             self.excused |= set(happening.call_ids)
+
+    def witness_asked(self, happening: ev.Event | ev.Input) -> None:
+        """What is asked for anew is answered anew."""
+        if isinstance(happening, ev.AskAside):
+            self.open_asides[happening.key] += 1
+        if isinstance(happening, ev.ToolCallReady) and happening.call_id in self.retold:
+            self.retold.discard(happening.call_id)
+            self.answers[happening.call_id] = 0
 
     def witness_done(self, response_id: str) -> None:
         """A response ended: what was asked for has been answered."""
@@ -190,15 +199,20 @@ class Promises(RuleBasedStateMachine):
                 self.received[item_id] += len(pcm)
             case ev.Send(ev.TruncateItem(item_id, audio_end_ms)):
                 assert 0 < audio_end_ms <= self.received[item_id] / 48
-            case ev.Send(ev.ToolResult(call_id) | ev.RetellResult(call_id)):
-                self.told.add(call_id)
-                self.answers[call_id] += 1
-                assert self.answers[call_id] == 1, "a connection is told a result twice"
+            case ev.Send(ev.ToolResult() | ev.RetellResult() as result):
+                self.witness_result(result)
             case ev.RunTool(call_id):
                 assert call_id not in self.ran, "a call is run twice"
                 self.ran.add(call_id)
             case ev.Send(command):
                 assert self.conversation.online, f"{command} is sent on a dead connection"
+
+    def witness_result(self, result: ev.ToolResult | ev.RetellResult) -> None:
+        self.told.add(result.call_id)
+        self.answers[result.call_id] += 1
+        assert self.answers[result.call_id] == 1, "a connection is told a result twice"
+        if isinstance(result, ev.RetellResult):
+            self.retold.add(result.call_id)
 
     # ------------------------------------------------------------------- at the end
 
