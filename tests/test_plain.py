@@ -52,6 +52,9 @@ class Scripted:
         self.listen(LinkChanged(Link.ONLINE))
         await self._over.wait()
 
+    async def all_tools(self) -> None:
+        await asyncio.sleep(0)
+
     def close(self) -> None:
         self._over.set()
 

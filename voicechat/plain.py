@@ -210,6 +210,7 @@ class Filter(Turns):
         """Answer every line; 1 when some line got no answer."""
         code = 0
         await self.until(lambda: self.online)
+        await self.session.all_tools()
         async for line in typed_lines():
             if line.strip() and not await self._answer(line):
                 _aside("There was no answer to a line.")

@@ -197,6 +197,14 @@ class Session(Outlook):
         self.volume = percent
         self._play(sound.Volume(percent / 100))
 
+    def let_run(self, server: str) -> None:
+        """Let the program of an MCP server run that waits for it. Raises `UsageError`."""
+        self._tools.let_run(server)
+
+    async def all_tools(self) -> None:
+        """Return when plugins and MCP servers have had their time to offer their tools."""
+        await self._tools.complete.wait()
+
     def new_conversation(self) -> None:
         """Forget everything said and begin anew on a fresh connection."""
         self._begin_again("A new conversation begins.")

@@ -75,6 +75,13 @@ def _deny(session: Session, argument: str) -> str:
     return f"{call.name} will not run."
 
 
+def _let(session: Session, name: str) -> str:
+    if not name:
+        raise UsageError("/let takes the name of an MCP server.")
+    session.let_run(name)
+    return f"The MCP server {name} may run."
+
+
 def _voice(session: Session, name: str) -> str:
     known = session.conduct.voices
     if not name:
@@ -145,6 +152,7 @@ COMMANDS: Mapping[str, Command] = {
     "/allow": Command("let a tool run that waits", _allow, "NUMBER [session]"),
     "/always": Command("always let exactly this tool run", _always, "NUMBER"),
     "/deny": Command("do not let it run, and say why", _deny, "NUMBER [words]"),
+    "/let": Command("let the program of an MCP server run", _let, "NAME"),
     "/voice": Command("say or change the voice", _voice, "NAME"),
     "/speed": Command("say or change how fast it speaks", _speed, "0.25-1.5"),
     "/instructions": Command("say or change how it should behave", _instructions, "TEXT"),

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from voicechat.core import events as ev
 from voicechat.core.settings import ToolSpec
+from voicechat.errors import UsageError
 from voicechat.tools.registry import Registry, Tool
 
 if TYPE_CHECKING:
     from voicechat.config import Options
     from voicechat.tools.journal import Unknown
+    from voicechat.tools.mcp_config import ServerConfig
     from voicechat.tools.mcp_servers import McpServers
     from voicechat.tools.permissions import Approvals
     from voicechat.tools.plugins import Plugins
@@ -48,6 +50,8 @@ class Toolbox:
         self.registry = Registry()
         self.ready = asyncio.Event()
         """The built-in tools are there."""
+        self.complete = asyncio.Event()
+        """So are those of plugins and servers, as far as they can be had without asking."""
         self._options = options
         self._offer = offer
         self._tell = tell
@@ -56,6 +60,7 @@ class Toolbox:
         self._plugins: Plugins | None = None
         self._servers: McpServers | None = None
         self._refused: set[str] = set()
+        self._leaves: dict[str, asyncio.Future[bool]] = {}
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -84,6 +89,7 @@ class Toolbox:
                 if servers is not None:
                     await servers.settled()
                 self._tell_missing()
+                self.complete.set()
                 await asyncio.get_running_loop().create_future()  # until this is cancelled
         finally:
             if self._plugins is not None:
@@ -93,7 +99,8 @@ class Toolbox:
         for left in unknown[:UNSEEN]:
             self._warn(
                 f"{left.name} was running when voicechat was last cut off; whether it was done is"
-                f" not known. It got: {left.arguments}"
+                f" not known. It got: {left.arguments}",
+                "Look before you ask for it again.",
             )
         if len(unknown) > UNSEEN:
             self._warn(f"So it is with {len(unknown) - UNSEEN} more.")
@@ -136,9 +143,34 @@ class Toolbox:
         if configs:
             from voicechat.tools.mcp_servers import McpServers
 
-            self._servers = McpServers(configs, self._servers_changed, self._warn)
+            self._servers = McpServers(configs, self._servers_changed, self._warn, self._ask_leave)
             tasks.create_task(self._servers.run())
         return self._servers
+
+    async def _ask_leave(self, config: ServerConfig) -> bool:
+        """Show the person what would run, and wait until they let it run."""
+        leave: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._leaves[config.name] = leave
+        self._tell(
+            ev.Notice(
+                f"The {config.source} wants to run: {config.shown}",
+                ev.Level.WARNING,
+                f"Type /let {config.name} to let it run, now and from now on.",
+            )
+        )
+        return await leave
+
+    def let_run(self, name: str) -> None:
+        """The person saw what the MCP server of this name would run, and lets it.
+
+        Raises `UsageError` when it does not wait for that.
+        """
+        leave = self._leaves.pop(name, None)
+        if leave is None:
+            waiting = " or ".join(f"/let {each}" for each in self._leaves)
+            hint = f"Type {waiting}." if waiting else "None waits for that."
+            raise UsageError(f"There is no MCP server {name!r} to let run.", hint)
+        leave.set_result(True)
 
     def _servers_changed(self) -> None:
         assert self._servers is not None
@@ -159,8 +191,8 @@ class Toolbox:
     def _changed(self) -> None:
         self._offer(ev.OfferTools(self.specs))
 
-    def _warn(self, sentence: str) -> None:
-        self._tell(ev.Notice(sentence, ev.Level.WARNING))
+    def _warn(self, sentence: str, hint: str = "") -> None:
+        self._tell(ev.Notice(sentence, ev.Level.WARNING, hint))
 
     async def keep_approval(self, name: str) -> None:
         """The person always allows exactly the tool that has this name now."""

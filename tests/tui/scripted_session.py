@@ -108,6 +108,12 @@ class ScriptedSession:
         self.turn_to(Floor.LISTENING if on else Floor.IDLE)
         self._tell_mode()
 
+    def let_run(self, server: str) -> None:
+        self.asked.append(("let_run", server))
+
+    async def all_tools(self) -> None:
+        return
+
     def new_conversation(self) -> None:
         self.asked.append(("new_conversation",))
         self.transcript = Transcript()
