@@ -80,7 +80,7 @@ async def test_the_last_exchange_is_taken_back() -> None:
     async with scene() as stage, talking(stage) as desk:
         await answered(desk, "one")
         await answered(desk, "two")
-        obey(desk.session, "/forget")
+        assert obey(desk.session, "/forget") == "The last exchange is forgotten."
         assert desk.said(Role.USER) == ["one"]
         await answered(desk, "three")
         assert heard(stage) == ["one", "You said one.", "three"]

@@ -59,3 +59,4 @@ def test_commands_that_say_how_things_are_need_no_connection(session: Session) -
     assert str(obey(session, "/instructions")).startswith("The instructions: You are")
     assert "local/built-in" in str(obey(session, "/model"))
     assert obey(session, "/usage") == "Nothing was used yet."
+    assert obey(session, "/forget") == "There is nothing to forget."

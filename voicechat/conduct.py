@@ -143,7 +143,7 @@ class Conduct:
         self._take(ev.ForgetItem(entry_id))
 
     def forget_last(self) -> None:
-        """Take out the person's last turn and all that followed it."""
+        """Take out the person's last turn and all that followed it, if there is one."""
         self._take(ev.ForgetLast())
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:

@@ -129,6 +129,13 @@ def _model(session: Session, name: str) -> str | None:
     return f"Going on with {session.model}."
 
 
+def _forget(session: Session, argument: str) -> str:
+    before = len(session.transcript.entries)
+    session.conduct.forget_last()
+    forgot = len(session.transcript.entries) < before
+    return "The last exchange is forgotten." if forgot else "There is nothing to forget."
+
+
 def _usage(session: Session, argument: str) -> str:
     return "\n".join(session.conduct.spending.lines(session.limits))
 
@@ -160,7 +167,7 @@ COMMANDS: Mapping[str, Command] = {
     "/summary": Command(
         "sum up the conversation, beside it", _simply(lambda s: s.conduct.summarize()), turn=True
     ),
-    "/forget": Command("take the last exchange back", _simply(lambda s: s.conduct.forget_last())),
+    "/forget": Command("take the last exchange back", _forget),
     "/usage": Command("tell tokens, cost and limits", _usage),
     "/new": Command("begin a new conversation", _simply(lambda s: s.new_conversation())),
 }

@@ -174,8 +174,7 @@ def test_what_is_being_said_is_stopped_first() -> None:
     stage.feed(ev.TextDelta("r1", "a", "ce upon", False), ev.ResponseDone("r1"))
     assert stage.texts() == []
     assert stage.conversation.floor is not ev.Floor.THINKING
-    (notice,) = only(ev.Notice, stage.feed(ev.ForgetLast()))
-    assert notice.text == "There is nothing to forget."
+    assert stage.feed(ev.ForgetLast()) == []
 
 
 def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:

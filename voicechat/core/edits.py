@@ -41,7 +41,6 @@ class Edits:
             entry = entries[at]
             if isinstance(entry, Item) and entry.role is Role.USER:
                 return entries[at:]
-        self._outbox.do(ev.Notice("There is nothing to forget."))
         return []
 
     def forget(self, entries: list[Entry]) -> None:
