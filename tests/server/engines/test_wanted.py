@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from voicechat.core.calls import NOT_ALLOWED, denied
 from voicechat.server.engines import intents
 from voicechat.server.engines.interfaces import Call, Message, Request, Say, ToolOffer
 from voicechat.server.engines.mind import BuiltInMind
 from voicechat.server.engines.offers import choose
+from voicechat.server.engines.results import spoken_result
 from voicechat.tools.builtin import builtin
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Registry
@@ -222,6 +224,11 @@ async def test_what_rang_is_said(talk):
         "Ding ding! Your pasta timer is done."
     )
     assert await talk("what is two plus three") == "2 plus 3 is 5."
+
+
+def test_a_denied_call_is_no_failure():
+    assert spoken_result(NOT_ALLOWED) == "Okay, I haven't done that."
+    assert spoken_result(denied("not now")) == "Okay, I haven't done that."
 
 
 async def test_instructions_are_not_read_aloud(talk):

@@ -11,6 +11,8 @@ from voicechat.everyday.wording import joined, readable, sentence
 _LONGEST = 600
 _TOLD = ("spoken", "answer", "text", "message", "summary", "result", "output", "content", "value")
 _WRONG = ("error", "errors", "exception")
+_DENIED = "The person did not allow this"
+"""How a session begins its answer to a call that was denied."""
 
 
 def spoken_result(output: str) -> str:
@@ -39,6 +41,8 @@ def _of_object(value: Mapping[object, object]) -> str:
             reason = plain[key]
             if isinstance(reason, Mapping):
                 reason = reason.get("message", reason)
+            if str(reason).startswith(_DENIED):
+                return "Okay, I haven't done that."
             return sentence(f"That didn't work: {_phrase(reason)}")
     if len(plain) == 1 and (key := next(iter(plain))) in _TOLD:
         return _told(plain[key])
