@@ -33,9 +33,10 @@ _LOST_S: Final = 0.012
 """Further apart than this twice is a loss of frames; less is the drift of two clocks."""
 _MOST_S: Final = 0.3
 """No loss is so long; the clock or the device was set anew."""
-_SLACK_S: Final = 0.001
-"""Drift below this is within what the moments of callbacks tell."""
-_SMOOTH: Final = 0.1
+_SLACK_S: Final = 0.006
+_SMOOTH: Final = 0.02
+"""Drift is followed sample by sample, but late and slowly: each sample costs the cancellers some
+of what they learned, and the moments of callbacks err by a millisecond or two."""
 _PATIENCE: Final = 5
 """Looks at the clock that sound which should come earlier is waited for."""
 
