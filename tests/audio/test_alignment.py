@@ -63,7 +63,7 @@ def test_what_was_lost_is_made_up_for(side: str, told: bool) -> None:
     streams.run(60 if told else 100)
     streams.apart.clear()
     streams.run(100)
-    assert set(streams.apart) == {before}
+    assert all(abs(apart - before) <= 1 for apart in streams.apart), "of seven"
     assert streams.noticed
 
 
