@@ -88,7 +88,6 @@ def barge(count: int, gain_db: float) -> Iterator[Figure]:
                 silences.append((silent - onset) / 48)
                 ducks.append((lowered(sides[:, 1], onset) - onset) / 48)
         rig.process.close()
-    yield Figure("device latency of each opening, ms", paces(rig), peers="")
     met = at_most(ducks, median=150) and float(np.percentile(ducks, 95)) <= 230
     told = "median 150, p95 230"
     yield Figure("onset → lowered, ms", spread(ducks), told, met, PEERS_ONSET)
@@ -123,7 +122,7 @@ TABLE = Table(
     {
         "barge-in, echo 60 ms at -12 dB": lambda effort: barge(trials(8, effort), -12),
         "barge-in, echo 60 ms at -6 dB": lambda effort: barge(trials(8, effort), -6),
-        "alone, echo 60 ms at -12 dB": lambda effort: alone(30 * effort, -12),
-        "alone, echo 60 ms at -6 dB": lambda effort: alone(30 * effort, -6),
+        "alone, echo 60 ms at -12 dB": lambda effort: alone(20 * effort, -12),
+        "alone, echo 60 ms at -6 dB": lambda effort: alone(20 * effort, -6),
     },
 )
