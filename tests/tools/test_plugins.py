@@ -164,9 +164,10 @@ def _gone(marks: Path) -> None:
 
 
 async def test_tools_of_a_file_are_offered_and_run(loaded: Write) -> None:
-    plugins = await loaded(good=GOOD)
+    plugins = await loaded(good=GOOD, json=GOOD.replace("kitchen", "hall").replace("soon", "later"))
     assert plugins.complaints == ()
-    lights, soon = plugins.tools
+    lights, soon, hall, _ = plugins.tools
+    assert (await hall.call('{"on": false}')) == "The hall lights are off."
     assert (lights.spec.name, lights.spec.permission) == ("kitchen_lights", Permission.ASK)
     assert lights.spec.parameters["required"] == ["on"]
     assert lights.source.endswith("good.py")

@@ -37,7 +37,7 @@ def packages() -> Iterator[importlib.metadata.EntryPoint]:
 
 def _load(kind: str, place: str) -> list[Tool]:
     if kind == "file":
-        module = types.ModuleType(Path(place).stem)
+        module = types.ModuleType(f"voicechat_plugin_{Path(place).stem}")
         module.__file__ = place
         sys.modules[module.__name__] = module
         exec(compile(read_own(Path(place)), place, "exec"), module.__dict__)
