@@ -80,6 +80,9 @@ class Toolbox:
         try:
             self._approvals, found, unknown = await asyncio.to_thread(self._gather)
             self._tell_unknown(unknown)
+            for endpoint in self._options.endpoints:
+                if endpoint.problem:
+                    self._warn(f"The tool {endpoint.name} cannot be called: {endpoint.problem}.")
             self._add(found)
             self._changed()
             self.ready.set()
