@@ -231,15 +231,15 @@ def test_a_result_that_comes_while_nobody_listens_is_history() -> None:
     ]
 
 
-def test_a_resumed_session_awaits_the_answer_itself() -> None:
+def test_a_session_that_may_not_know_of_a_call_is_not_resumed() -> None:
     stage = Stage()
-    stage.called("look", "c1")
-    stage.called("look", "c2")
-    stage.feed(ev.Disconnected("gone"), ev.ToolFinished("c1", "one"))
-    commands = sent(stage.feed(ev.SessionCreated("s2", resumed=True)))
-    assert commands[1:] == [ev.ToolResult("c1", "one", "look")]
-    commands = sent(stage.feed(ev.ToolFinished("c2", "two")))
-    assert commands == [ev.ToolResult("c2", "two", "look"), ev.CreateResponse()]
+    stage.called("look")
+    assert ev.StartAfresh() in stage.feed(ev.Disconnected("gone"))
+    stage.feed(ev.SessionCreated("s2"), ev.ToolFinished("c1", "seen"))
+    assert ev.StartAfresh() in stage.feed(ev.Disconnected("gone")), "it was not spoken of yet"
+    stage.feed(ev.SessionCreated("s3"), ev.ResponseCreated("r2"))
+    stage.feed(ev.TextDelta("r2", "a", "So it is.", spoken=False), ev.ResponseDone("r2"))
+    assert ev.StartAfresh() not in stage.feed(ev.Disconnected("gone"))
 
 
 def test_a_card_outlives_the_connection_too() -> None:

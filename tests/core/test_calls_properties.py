@@ -40,6 +40,7 @@ class World:
         )
         self.responses = self.changes = 0
         self.response: str | None = None
+        self.afresh = False
         self.made: dict[str, tuple[str, str]] = {}
         """Name and arguments of every call, by its id, as they came first."""
         self.running: set[str] = set()
@@ -94,7 +95,8 @@ class World:
 
     def connect(self) -> None:
         if not self.conversation.online:
-            resumed = self.chance.random() < 0.3
+            resumed = not self.afresh and self.chance.random() < 0.5
+            self.afresh = False
             self.results.clear()
             self.mine = set(self.made) if resumed else set()
             self.retold = set()
@@ -162,6 +164,8 @@ class World:
                 assert name in {"look", *ASKING}, "a forbidden call runs"
                 self.ran.add(call_id)
                 self.running.add(call_id)
+            case ev.StartAfresh():
+                self.afresh = True
             case ev.CancelTools(call_ids):
                 assert set(call_ids) <= self.ran
                 self.running -= set(call_ids)

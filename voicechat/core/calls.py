@@ -81,8 +81,6 @@ class Calls:
         self._carried: set[str] = set()
         self._settled: set[str] = set()
         """Calls that need no answer on this connection any more."""
-        self._unsent: dict[str, ev.ToolResult] = {}
-        """Answers for which there was no connection."""
 
     @property
     def waiting(self) -> bool:
@@ -246,17 +244,6 @@ class Calls:
                 entry.state = ToolState.CANCELLED
                 self._outbox.changed(entry)
 
-    def connected(self, *, resumed: bool) -> None:
-        """A new session: one that is `resumed` knows the calls and awaits their answers.
-
-        Any other was just told of the calls, and of what they came to.
-        """
-        if resumed:
-            self._carried.clear()
-            for result in self._unsent.values():
-                self._send(result)
-        self._unsent.clear()
-
     def response_over(self, response_id: str) -> None:
         """The response that made the calls ended."""
         batch = self._batches.get(response_id)
@@ -272,17 +259,14 @@ class Calls:
     def _answer(self, call: ToolCall, state: ToolState, output: str, now: float) -> None:
         carried = call.call_id in self._carried
         self._close(call, state, output, now)
-        if carried and self._outbox.online:
+        if carried:
             self._outbox.send(ev.RetellResult(call.call_id, output))
         else:
             self._send(ev.ToolResult(call.call_id, output, call.name, state is not ToolState.DONE))
 
     def _send(self, result: ev.ToolResult) -> None:
-        if self._outbox.online:
-            self._settled.add(result.call_id)
-            self._outbox.send(result)
-        else:
-            self._unsent[result.call_id] = result
+        self._settled.add(result.call_id)
+        self._outbox.send(result)
 
     def _close(self, call: ToolCall, state: ToolState, output: str | None, now: float) -> None:
         del self._open[call.call_id]

@@ -47,7 +47,7 @@ from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
 from voicechat.core.remotecalls import RemoteCalls
 from voicechat.core.replies import Replies
-from voicechat.core.retelling import received, retell
+from voicechat.core.retelling import ends_with_call, received, retell
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.speech import Speech
 from voicechat.core.tidings import Tidings
@@ -168,13 +168,15 @@ class Conversation:
         if lost:
             what = "A picture" if lost == 1 else f"{lost} pictures"
             self._outbox.do(ev.Notice(f"{what} could not be shown to the model again."))
-        self._calls.connected(resumed=event.resumed)
         if self._tidings.retold(c.item_id for c in told if isinstance(c, ev.CreateMessage)):
             self._answers.want()
         self._mic.connected()
 
     def _disconnected(self, event: ev.Disconnected) -> None:
         self._outbox.online = False
+        if self._calls.waiting or ends_with_call(self.transcript):
+            # What a session that is resumed knows of a call that runs is anybody's guess.
+            self._outbox.do(ev.StartAfresh())
         self._speech.over()
         self._mic.disconnected()
         self._answers.connection_lost()

@@ -17,6 +17,11 @@ def unanswered(transcript: Transcript) -> bool:
     return last is not None
 
 
+def ends_with_call(transcript: Transcript) -> bool:
+    """Whether the last word is a tool's: the model has not spoken of it yet."""
+    return bool(transcript.entries) and isinstance(transcript.entries[-1], ToolCall)
+
+
 def received(transcript: Transcript) -> int:
     """How many entries a provider has received for certain: all before what was not answered."""
     entries = transcript.entries
