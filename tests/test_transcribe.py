@@ -10,7 +10,7 @@ import sys
 import wave
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,13 @@ from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 from scripted import Loud, check
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from voicechat import cli, transcribe, transcriber
 from voicechat.config import Options
 from voicechat.errors import Secret, SessionLost, UsageError
+from voicechat.providers import catalog
+from voicechat.providers.codec import Codec
 from voicechat.transcribe import Page, Wish
 
 CLIENT = TypeAdapter(RealtimeClientEvent)
@@ -46,6 +49,7 @@ class Provider:
     """Sound of each committed utterance on the newest connection."""
     socket: ServerConnection | None = None
     pending: float = 0.0
+    joined: asyncio.Event = field(default_factory=asyncio.Event)
     much: asyncio.Event = field(default_factory=asyncio.Event)
     """Half a second of sound has come without a commit."""
 
@@ -56,13 +60,15 @@ class Provider:
         self.heard_ms.clear()
         session = {"type": "transcription", "id": "sess_1", "object": "realtime.session"}
         await self.say("session.created", session=session)
-        async for frame in socket:
-            said = json.loads(frame)
-            CLIENT.validate_python(said)
-            await getattr(self, said["type"].replace(".", "_"))(said)
+        with suppress(ConnectionClosed):
+            async for frame in socket:
+                said = json.loads(frame)
+                CLIENT.validate_python(said)
+                await getattr(self, said["type"].replace(".", "_"))(said)
 
     async def session_update(self, said: dict[str, Any]) -> None:
         self.sessions.append(said["session"])
+        self.joined.set()
         if self.refuses:
             error = {"type": "invalid_request_error", "message": self.refuses}
             await self.say("error", error={**error, "event_id": said["event_id"]})
@@ -331,3 +337,56 @@ async def test_ctrl_c_writes_down_the_last_words(three):
             await committed.wait()
             out, err = await child.communicate()
     assert (child.returncode, out, err) == (0, b"the last words\n", b"")
+
+
+class Silence:
+    """Somebody who says nothing until `stop`."""
+
+    live = True
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        while not self.over.is_set():
+            yield bytes(960)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.over.wait(), 0.02)
+
+    def stop(self) -> None:
+        self.over.set()
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+async def test_who_has_said_nothing_need_not_wait_for_a_connection(monkeypatch):
+    """The end comes while there is no connection, and nothing waits for one."""
+    monkeypatch.setattr("voicechat.epochs.backoff", lambda attempt, random: 30.0)
+    source, told = Silence(), list[str]()
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        if "Trying again" in sentence:
+            source.stop()
+
+    async with provided(each_at_once) as (provider, port), FaultProxy(port) as proxy:
+        choice, model = catalog.transcriber(
+            None, base_url=options(proxy.port).base_url, environ={"OPENAI_API_KEY": KEY}
+        )
+
+        async def made() -> Codec:
+            if provider.connections:
+                await proxy.refuse()
+            return choice.codec()
+
+        writer = transcriber.Transcriber(
+            made, transcribe._settings(options(port), Wish(), model), source,
+            write=lambda _: None, show=lambda _: None, tell=tell,
+        )  # fmt: skip
+        running = asyncio.create_task(writer.run())
+        async with asyncio.timeout(10):
+            await provider.joined.wait()
+            proxy.reset()
+            await running
+    assert any("Trying again in 30.0 s." in sentence for sentence in told)

@@ -114,7 +114,7 @@ class Transcriber:
 
     async def _catch_up(self) -> None:
         """Tell the present connection what it was not told yet, however many that takes."""
-        while True:
+        while self._utterances.waiting or self._online.is_set():
             await self._online.wait()
             epoch = self._epoch
             try:
