@@ -169,12 +169,25 @@ async def test_whoever_fails_is_a_sentence_and_the_others_go_on(tmp_path: Path) 
         assert not (await life.call("rude__greet", '{"name": "x"}')).failed
 
 
-async def test_one_that_never_answers_is_given_up_and_leaves_nothing(tmp_path: Path) -> None:
-    link = Link(rude(tmp_path, "mute", "deaf"), lambda tools: None, patience_s=1.5)
-    with pytest.raises(ConnectError, match=r"did not answer within 1\.5 seconds"):
+MUTE = r"""
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+sys.stderr.write(f"hello \x1b[1m\n{os.getpid()}\n{child.pid}\n")
+sys.stderr.flush()
+time.sleep(600)
+"""
+
+
+async def test_one_that_never_answers_is_given_up_and_leaves_nothing() -> None:
+    config = ServerConfig("mute", (sys.executable, "-S", "-c", MUTE))
+    link = Link(config, lambda tools: None, patience_s=2)
+    with pytest.raises(ConnectError, match="did not answer within 2 seconds"):
         await link.live()
-    assert "hello from \ufffd[1mstderr" in link.printed.lines
-    assert gone(known(numbers(tmp_path / "starts") + numbers(tmp_path / "child")))
+    hello, *processes = link.printed.lines
+    assert hello == "hello \ufffd[1m"
+    assert len(processes) == 2
+    assert gone(known(map(int, processes)))
 
 
 async def test_one_that_ignores_everything_is_gone_in_time(tmp_path: Path) -> None:
