@@ -47,7 +47,7 @@ async def test_a_server_at_an_address_is_like_any_other(tmp_path: Path, address:
         await life.call("rude__change")
         await life.until(lambda: "rude__more" in life.names())
         assert "send their password" in life.servers.difference("rude__greet")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             assert (await life.call("rude__die")).failed
         await life.until(lambda: life.state().state != "ready")
         assert life.state().problem
