@@ -80,18 +80,16 @@ def _trial(card: VirtualCard, rig: Rig, number: int, rate: int, late_ms: int) ->
 TABLE = Table(
     "Heard, in the third of four items",
     {
-        "default settings": lambda effort: heard(trials(15, effort)),
-        "after an underrun": lambda effort: heard(trials(10, effort), late_ms=200),
-        "a device that buffers 200 ms": lambda effort: heard(trials(10, effort), latency_ms=200),
+        "default settings": lambda effort: heard(trials(10, effort)),
+        "after an underrun": lambda effort: heard(trials(5, effort), late_ms=200),
+        "a device that buffers 200 ms": lambda effort: heard(trials(5, effort), latency_ms=200),
         "after an underrun, 200 ms": lambda effort: heard(
-            trials(10, effort), latency_ms=200, late_ms=400
+            trials(5, effort), latency_ms=200, late_ms=400
         ),
-        "a telephone's sound, 8 kHz": lambda effort: heard(trials(10, effort), rate=8_000),
+        "a telephone's sound, 8 kHz": lambda effort: heard(trials(5, effort), rate=8_000),
         "8 kHz on a card of 44.1 kHz": lambda effort: heard(
-            trials(10, effort), rate=8_000, device_rate=44_100
+            trials(5, effort), rate=8_000, device_rate=44_100
         ),
-        "24 kHz on a card of 44.1 kHz": lambda effort: heard(
-            trials(10, effort), device_rate=44_100
-        ),
+        "24 kHz on a card of 44.1 kHz": lambda effort: heard(trials(5, effort), device_rate=44_100),
     },
 )
