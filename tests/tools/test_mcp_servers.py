@@ -263,3 +263,32 @@ async def test_without_leave_nothing_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "starts").exists()
     async with living(tmp_path, rude(tmp_path, disabled=True), approve=refuse) as life:
         assert life.servers.states == ()
+
+
+OLD = r"""
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    results = {
+        "initialize": {
+            "protocolVersion": "2024-11-05",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "old", "version": "1"},
+        },
+        "tools/list": {"tools": [{"name": "nod", "inputSchema": {"type": "object"}}]},
+        "tools/call": {"content": [{"type": "text", "text": "nods"}]},
+    }
+    if "id" not in message:
+        continue
+    if message["method"] not in results:
+        sys.exit("expected initialize")
+    answer = {"jsonrpc": "2.0", "id": message["id"], "result": results[message["method"]]}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+async def test_a_server_of_years_ago_that_ends_at_a_word_it_does_not_know(tmp_path: Path) -> None:
+    async with living(tmp_path, ServerConfig("old", (sys.executable, "-S", "-c", OLD))) as life:
+        assert life.told == []
+        assert life.names() == ["old__nod"]
+        assert (await life.call("old__nod")).output == "nods"

@@ -47,6 +47,10 @@ MISSING = ConnectError(
 )
 
 
+class _Silenced(ConnectError):
+    """The server ended before it had said a word."""
+
+
 class Link:
     """A connection that is made once; make another when it has ended."""
 
@@ -79,8 +83,17 @@ class Link:
         """
         await asyncio.to_thread(load_sdk)
         try:
+            await self._connect("auto")
+        except _Silenced:
+            # Many servers of the years before end when the first word is not `initialize`.
+            self._over, self.printed = False, Ring()
+            self._stirred.clear()
+            await self._connect("legacy")
+
+    async def _connect(self, mode: str) -> None:
+        try:
             async with asyncio.timeout(self._patience_s) as patience:
-                await self._live(patience)
+                await self._live(patience, mode)
         except TimeoutError:
             raise ConnectError(
                 f"It did not answer within {self._patience_s:g} seconds.",
@@ -91,7 +104,7 @@ class Link:
         finally:
             self._client = None
 
-    async def _live(self, patience: asyncio.Timeout) -> None:
+    async def _live(self, patience: asyncio.Timeout, mode: str) -> None:
         from mcp import Client
         from mcp_types import Implementation
 
@@ -99,6 +112,7 @@ class Link:
 
         async with Client(
             self._transport(),
+            mode=mode,
             message_handler=self._notified,
             client_info=Implementation(name="voicechat", version=__version__),
             cache=None,
@@ -220,10 +234,10 @@ class Link:
         if self._status:
             return ConnectError(f"It answers with {self._status}: {words}.")
         if self._is_closed(leaf):
-            said = self.printed.lines[-1:]
-            return ConnectError(
-                "It ended before it had answered.", "".join(f"It said: {s}" for s in said)
-            )
+            if self.protocol:
+                return ConnectError("It ended.")
+            said = "".join(f"It said: {line}" for line in self.printed.lines[-1:])
+            return _Silenced("It ended before it had answered.", said)
         if not words or kind == "ValidationError":
             return ConnectError(f"It does not speak MCP as it should ({kind}).")
         return ConnectError(f"{words[:1].upper()}{words[1:]}.")
