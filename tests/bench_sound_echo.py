@@ -39,6 +39,8 @@ ROOMS = {
     "a 20 ms jump": Room(jump_ms=20, jump_at=20),
 }
 POINTS = 15
+PAUSE_S = 3.0
+"""Between two things said over the assistant; nobody talks on and on against it."""
 
 
 def speak(card: SimulatedCard, seconds: float) -> list[bool]:
@@ -109,7 +111,7 @@ def talked_over(room: Room, said: list[Samples], *, far: bool) -> list[Samples]:
     spots, at = [], 6.0
     for sentence in said:
         spots.append(int(at * RATE))
-        at += len(sentence) / RATE + 0.3
+        at += len(sentence) / RATE + PAUSE_S
     with pytest.MonkeyPatch.context() as patch:
         card = SimulatedCard(patch, room, seconds=int(at) + 70)
         card.open(barge_in="off")
