@@ -22,10 +22,10 @@ from voicechat.core.settings import (
     Tracing,
     Transcription,
 )
-from voicechat.errors import UsageError
-from voicechat.providers.catalog import resolve
+from voicechat.errors import Secret, UsageError
+from voicechat.partner import Partner
 from voicechat.providers.prices import Price
-from voicechat.sessionsettings import doubts, session_settings
+from voicechat.sessionsettings import session_settings
 from voicechat.wishes import KEYS
 
 TOOLS = tuple(ToolSpec(name, "", {}) for name in ("look", "listen"))
@@ -196,13 +196,10 @@ def test_a_session_offers_the_tools_that_were_named() -> None:
 
 
 def test_what_will_not_be_had_is_said() -> None:
-    choice = resolve("xai", environ={"XAI_API_KEY": "k"})
-    options = Options(wanted={"temperature": 0.9}, tools=("lok",))
-    codec = choice.codec()
-    settings = session_settings(options, codec.capabilities, TOOLS)
-    assert doubts(options, codec, settings, TOOLS) == [
-        "xai has no setting temperature: it is ignored.",
-        "There is no tool 'lok'; known are listen, look.",
-    ]
-    usual = session_settings(Options(), codec.capabilities, TOOLS)
-    assert doubts(Options(), codec, usual, TOOLS) == []
+    keys = {"XAI_API_KEY": Secret("k")}
+    for wanted, told in (
+        ({"temperature": 0.9}, ["xai has no setting temperature: it is ignored."]),
+        ({}, []),
+    ):
+        options = Options(model="xai", keys=keys, wanted=wanted)
+        assert Partner(options, lambda: TOOLS, print).doubts == told
