@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
 import psutil
-from figures import Figure, Table
-from sound_measures import a_card, loudest_click
-from sound_rig import milliseconds, spans
+from figures import Figure, Table, trials
+from sound_measures import a_card, loudest_click, start
+from sound_rig import Rig, milliseconds, spans
 from spoken_screen import PITCH, spoken_screen
-from virtual_audio import RATE
+from virtual_audio import RATE, tone
+
+from voicechat.audio.messages import EndItem, ItemFinished, ItemStarted, Play, Underrun
 
 PEERS_LOST = (
     "a callback in the screen's process 1,910…7,110 in 30 s; pydantic-ai 5,100 in 60 s,"
@@ -80,6 +84,62 @@ def cost(seconds: float) -> Iterator[Figure]:
     yield Figure("RSS of app and sound, MiB", parts, "120", total <= 120, PEERS_RSS)
 
 
+def network(items: int) -> Iterator[Figure]:
+    """Replies at the pace of speech over a network that holds pieces up for up to 150 ms."""
+    chance = random.Random(1)
+    counted = [(0, 0.0)]
+    empty = []
+    with a_card() as card:
+        rig = start(barge_in="off", latency_ms=40)
+        recording = card.record()
+        for number in range(items):
+            item = f"i{number}"
+            late = {n: 0.15 for n in range(1, 50) if chance.random() < 0.12}
+            arrivals = deliver(rig, item, 50, late)
+            began = next(e.at for e in rig.of(ItemStarted) if e.item_id == item)
+            empty.append(lateness(arrivals, began))
+            told = rig.of(Underrun)
+            counted.append((told[-1].gaps, told[-1].lost_ms) if told else (0, 0.0))
+        side = recording.stop()[:, 1]
+        rig.process.close()
+    gaps = [after[0] - before[0] for before, after in pairwise(counted)]
+    lost = [after[1] - before[1] for before, after in pairwise(counted)]
+    over = [ours - theirs for ours, theirs in zip(lost, empty, strict=True)]
+    told_as = ", ".join(f"{count} ({ms:.0f} ms)" for count, ms in zip(gaps, lost, strict=True))
+    yield Figure("gaps in each reply of 5 s", told_as, peers="")
+    worst = max(over)
+    yield Figure("heard as gap while there was sound, ms", f"{worst:.0f}", "40", worst <= 40)
+    click = loudest_click(side[slice(*spans(side, gap_ms=2_000)[0])])
+    yield Figure("loudest click, dBFS", f"{click:.0f}", "-30", click <= -30)
+
+
+def deliver(rig: Rig, item: str, count: int, late: dict[int, float]) -> list[float]:
+    """Pieces of 100 ms, some late with all that wait behind them; when each was sent."""
+    began = due = time.monotonic()
+    sound = tone(count / 10)
+    size = len(sound) // count
+    sent = []
+    for number in range(count):
+        due = max(due, began + number / 10 + late.get(number, 0.0))
+        rig.collect(due - time.monotonic())
+        sent.append(time.monotonic())
+        rig.send(Play(item, sound[number * size : (number + 1) * size]))
+    rig.send(EndItem(item))
+    rig.wait(ItemFinished, lambda finished: finished.item_id == item)
+    return sent
+
+
+def lateness(arrivals: list[float], began: float) -> float:
+    """For how many ms a player that began then had played everything and got no more."""
+    position, empty = began - 0.06, 0.0
+    for at in arrivals:
+        if at > position:
+            empty += at - position
+            position = at
+        position += 0.1
+    return empty * 1000
+
+
 def cpu(process: psutil.Process) -> float:
     """Seconds of CPU a process took so far."""
     times = process.cpu_times()
@@ -90,6 +150,7 @@ TABLE = Table(
     "Playback",
     {
         "load: 60 s, screen and cores busy": lambda effort: load(6 * round(10 * effort)),
+        "network: bursts, 150 ms late": lambda effort: network(trials(4, effort)),
         "cost: 60 s": lambda effort: cost(6 * round(10 * effort)),
     },
 )
