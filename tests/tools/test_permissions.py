@@ -53,6 +53,16 @@ def test_an_approval_outlives_the_program_until_it_is_revoked(tmp_path: Path) ->
     assert not Approvals(path).allows(water)
 
 
+def test_what_was_taken_back_elsewhere_stays_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "approvals.json"
+    approvals = Approvals(path)
+    approvals.allow(water)
+    Approvals(path).revoke("water")
+    approvals.allow(watered_otherwise())  # type: ignore[arg-type]
+    assert not approvals.allows(water)
+    assert len(list(Approvals(path))) == 1
+
+
 def test_a_changed_tool_of_the_same_name_is_not_approved(tmp_path: Path) -> None:
     approvals = Approvals(tmp_path / "approvals.json")
     approvals.allow(water)

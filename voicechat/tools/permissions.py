@@ -41,15 +41,16 @@ def approvals_path() -> Path:
 
 
 class Approvals:
-    """The tools that the person always allows, on disk. It is read once, when this is made.
+    """The tools that the person always allows, on disk.
 
-    A file that is missing, broken or not the person's own approves nothing.
+    It is read when this is made and before every change, so that what was taken back elsewhere
+    stays taken back. A file that is missing or broken approves nothing.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         """`path` is `approvals_path()` unless said otherwise."""
         self._path = path or approvals_path()
-        self._kept = {approval.fingerprint: approval for approval in _read(self._path)}
+        self._kept = _read(self._path)
 
     def __iter__(self) -> Iterator[Approval]:
         return iter(tuple(self._kept.values()))
@@ -66,6 +67,7 @@ class Approvals:
         if tool.asks_always:
             return False
         found = Approval(tool.spec.name, tool.source, tool.fingerprint)
+        self._kept = _read(self._path)
         self._kept.pop(found.fingerprint, None)
         self._kept[found.fingerprint] = found
         while len(self._kept) > MOST:
@@ -78,8 +80,9 @@ class Approvals:
 
         Raises `OSError` when that cannot be written down.
         """
-        left = {key: kept for key, kept in self._kept.items() if kept.name != name}
-        if len(left) == len(self._kept):
+        found = _read(self._path)
+        left = {key: kept for key, kept in found.items() if kept.name != name}
+        if len(left) == len(found):
             return False
         self._kept = left
         self._write()
@@ -89,12 +92,16 @@ class Approvals:
         write_private(self._path, msgspec.json.encode(list(self._kept.values())))
 
 
-def _read(path: Path) -> list[Approval]:
+def _read(path: Path) -> dict[str, Approval]:
+    """What is kept, by fingerprint."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=list[Approval])
     except (OSError, msgspec.MsgspecError):
-        return []
-    return [Approval(clean(one.name), clean(one.source), one.fingerprint) for one in found[-MOST:]]
+        return {}
+    return {
+        one.fingerprint: Approval(clean(one.name), clean(one.source), one.fingerprint)
+        for one in found[-MOST:]
+    }
 
 
 def effective(tool: Tool, wanted: Mapping[str, Permission], approvals: Approvals) -> Permission:
