@@ -173,6 +173,9 @@ class Replay(Outlook):
     def decide(self, call_id: str, arguments: str, decision: ev.Decision, words: str = "") -> None:
         """What was decided was decided."""
 
+    def let_run(self, server: str) -> None:
+        """No server is started."""
+
     async def all_tools(self) -> None:
         """Nothing is to be waited for: no tool runs."""
 
