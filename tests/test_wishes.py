@@ -188,13 +188,6 @@ def test_prices(file) -> None:
     assert options.prices == {"openai/m": Price(text_in=3, audio_out=6.5, dated="2026-11-01")}
 
 
-def test_a_session_offers_the_tools_that_were_named() -> None:
-    chosen = session_settings(Options(tools=("look",)), Capabilities(), TOOLS).tools
-    assert [tool.name for tool in chosen] == ["look"]
-    assert len(session_settings(Options(), Capabilities(), TOOLS).tools) == 2
-    assert session_settings(Options(tools=()), Capabilities(), TOOLS).tools == ()
-
-
 def test_what_will_not_be_had_is_said() -> None:
     keys = {"XAI_API_KEY": Secret("k")}
     for wanted, told in (
