@@ -148,7 +148,7 @@ class Promises(RuleBasedStateMachine):
                 self.outside.add(rid)
             case ev.ResponseCreated(rid):
                 self.asked = self.asked and rid in self.ended
-                self.running = self.running if rid in self.known else rid
+                self.running = self.running_after(rid)
                 self.seen.add(rid)
             case ev.ProviderError() | ev.Disconnected() | ev.Tick():
                 self.asked = False
@@ -161,6 +161,15 @@ class Promises(RuleBasedStateMachine):
             self.retold.clear()
         if isinstance(happening, ev.ToolCallsCancelled):
             self.excused |= set(happening.call_ids)
+
+    def running_after(self, created: str) -> str | None:
+        """What runs when this is announced: one that was heard of before may have begun or not.
+
+        A new one replaces what runs; one that is over already changes nothing.
+        """
+        if created in self.ended or created == self.running:
+            return self.running
+        return None if created in self.known else created
 
     def witness_asked(self, happening: ev.Event | ev.Input) -> None:
         """What is asked for anew is answered anew."""
@@ -271,6 +280,18 @@ class Promises(RuleBasedStateMachine):
                 assert entry.heard_ms <= entry.received_ms
             else:
                 assert isinstance(entry, ToolCall)
+
+
+def test_a_response_replaces_one_although_a_word_of_it_came_before_its_beginning() -> None:
+    promises = Promises()
+    promises.begin(True, True, cancel=True, truncate=True, commit_starts_response=False)
+    promises.take(ev.ResponseCreated("r1"))
+    promises.take(ev.AudioDelta("r2", "a1", b"\0\0" * 10))
+    promises.take(ev.ResponseCreated("r2"))
+    promises.take(ev.ResponseDone("r2"))
+    promises.take(ev.Typed("hello"))
+    assert promises.asked
+    promises.teardown()
 
 
 TestPromises = Promises.TestCase
