@@ -42,6 +42,15 @@ def talk(session: ScriptedSession) -> None:
     session.levels(-48.0, -17.0)
 
 
+def asking(session: ScriptedSession) -> None:
+    """Two tools wait for a decision; the first hides something."""
+    session.you("Tidy up my documents, and tell Anna.", spoken=False)
+    arguments = '{"command": "rm -r ~/documents/\\u0441opies/*\\necho done", "why": "to make room"}'
+    session.call("run_command", arguments, ToolState.ASKING, source="built in", number=1)
+    session.call("mail__send", "{}", ToolState.ASKING, source="MCP server mail", number=2)
+    session.turn_to(Floor.WORKING)
+
+
 def shown(session: ScriptedSession) -> None:
     """A picture and its words, a model with a long name, a bill, and a limit that is near."""
     session.model = "google/gemini-3.8-live-extended-thinking"

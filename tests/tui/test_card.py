@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from scripted_session import ScriptedSession
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -63,7 +64,7 @@ async def test_typing_decides_nothing_and_the_key_on_the_card_does() -> None:
         await pilot.press("o", "a", "s", "d", "enter")
         assert decisions(session) == []
         assert session.asked == [("type", "tooasd")]
-        await pilot.press("f8", "o")
+        await pilot.press("f8", "o", "enter")
         assert decisions(session) == [("decide", "call_0", call.arguments, Decision.ONCE, "")]
         await look(pilot)
         assert not card(pilot).display
@@ -74,20 +75,22 @@ async def test_typing_decides_nothing_and_the_key_on_the_card_does() -> None:
     ("keys", "decision"),
     [
         (["enter"], Decision.DENY),
-        (["d"], Decision.DENY),
-        (["s"], Decision.SESSION),
-        (["a"], Decision.ALWAYS),
+        (["a", "d", "enter"], Decision.DENY),
+        (["s", "enter"], Decision.SESSION),
+        (["a", "enter"], Decision.ALWAYS),
         (["left", "left", "left", "left", "enter"], Decision.ONCE),
-        (["left", "right", "right", "enter"], Decision.DENY),
+        (["left", "left", "right", "right", "enter"], Decision.DENY),
+        (["o"], None),
+        (["a", "left", "right"], None),
     ],
 )
-async def test_the_keys_of_the_card(keys: list[str], decision: Decision) -> None:
+async def test_the_keys_of_the_card(keys: list[str], decision: Decision | None) -> None:
     session = ScriptedSession()
     async with showing(session) as pilot:
         asks(session)
         await look(pilot)
         await pilot.press("f8", *keys)
-        assert [each[3] for each in decisions(session)] == [decision]
+        assert [each[3] for each in decisions(session)] == ([decision] if decision else [])
 
 
 async def test_the_next_call_must_be_gone_to_anew() -> None:
@@ -97,7 +100,7 @@ async def test_the_next_call_must_be_gone_to_anew() -> None:
         asks(session, 2, command="rm -rf /")
         await look(pilot)
         assert "1 more waits" in words(pilot)
-        await pilot.press("f8", "o", "o", "o")
+        await pilot.press("f8", "o", "enter", "o", "enter")
         await look(pilot)
         await pilot.press("o", "enter")
         assert [each[1] for each in decisions(session)] == ["call_0"]
@@ -126,7 +129,7 @@ async def test_a_key_that_overtakes_the_screen_decides_on_what_was_shown() -> No
         await pilot.press("f8")
         shown = first.arguments
         first.arguments = '{"command": "rm -rf /"}'
-        await pilot.press("o")
+        await pilot.press("o", "enter")
         assert [each[2] for each in decisions(session)] == [shown]
 
 
@@ -136,10 +139,10 @@ async def test_what_is_longer_than_the_card_is_read_to_its_end_first() -> None:
     async with showing(session) as pilot:
         asks(session, 1, command=script)
         await look(pilot)
-        await pilot.press("f8", "o")
+        await pilot.press("f8", "o", "enter")
         assert decisions(session) == []
         assert "Read it to the end first" in words(pilot)
-        await pilot.press("end", "o")
+        await pilot.press("end", "enter")
         assert [each[3] for each in decisions(session)] == [Decision.ONCE]
 
 
@@ -148,7 +151,7 @@ async def test_it_can_be_paged_and_denied_unread() -> None:
     async with showing(session) as pilot:
         asks(session, 1, command="\n".join(map(str, range(20))))
         await look(pilot)
-        await pilot.press("f8", "pagedown", "pageup", "down", "up", "home", "d")
+        await pilot.press("f8", "pagedown", "pageup", "down", "up", "home", "enter")
         assert [each[3] for each in decisions(session)] == [Decision.DENY]
 
 
@@ -158,7 +161,7 @@ async def test_words_go_with_a_denial_through_the_line_one_types_in() -> None:
         await pilot.press(*"draft")
         asks(session, 1)
         await look(pilot)
-        await pilot.press("f8", "w", *"why", "enter")
+        await pilot.press("f8", "w", "enter", *"why", "enter")
         assert [each[3:] for each in decisions(session)] == [(Decision.DENY, "why")]
         await pilot.press("up", "up")
         assert pilot.app.query_one(Composer).text == "draft"
@@ -194,9 +197,10 @@ async def test_a_tool_that_asks_each_time_offers_no_lasting_answer() -> None:
         await look(pilot)
         await pilot.press("f8")
         assert "always" not in words(pilot)
-        await pilot.press("a", "s")
+        await pilot.press("a", "enter")
         assert decisions(session) == []
-        await pilot.press("o")
+        assert session.asked == [("type", "a")]
+        await pilot.press("f8", "o", "enter")
         assert [each[3] for each in decisions(session)] == [Decision.ONCE]
 
 
@@ -211,3 +215,66 @@ async def test_there_is_room_for_the_choices(size: tuple[int, int]) -> None:
         choices = card(pilot).query_one("#card-choices")
         assert choices.region.height > 0
         assert choices.region.bottom <= size[1]
+
+
+async def test_a_sentence_typed_at_the_card_is_a_message_and_decides_nothing() -> None:
+    session = ScriptedSession()
+    async with showing(session) as pilot:
+        asks(session)
+        await look(pilot)
+        await pilot.press("f8", *"also", "space", *"so", "enter")
+        assert session.asked == [("type", "also so")]
+        assert decisions(session) == []
+
+
+async def test_what_is_pasted_at_the_card_is_a_message_and_decides_nothing() -> None:
+    session = ScriptedSession()
+    async with showing(session) as pilot:
+        asks(session)
+        await look(pilot)
+        await pilot.press("f8", "a")
+        pilot.app.post_message(Paste("o\n"))
+        await pilot.pause()
+        await pilot.press("enter")
+        assert pilot.app.query_one(Composer).text == "ao\n\n"
+        assert decisions(session) == []
+        assert session.asked == []
+
+
+async def test_a_choice_that_was_not_drawn_yet_is_not_taken() -> None:
+    session = ScriptedSession()
+    async with showing(session) as pilot:
+        asks(session)
+        await look(pilot)
+        await pilot.press("f8")
+        for key in ("a", "enter"):  # as a terminal sends what was pasted, without a look between
+            pilot.app.post_message(Key(key, "a" if key == "a" else "\r"))
+        await pilot.pause()
+        assert decisions(session) == []
+        await pilot.press("enter")
+        assert [each[3] for each in decisions(session)] == [Decision.ALWAYS]
+
+
+async def test_going_back_to_the_card_marks_the_denial_again() -> None:
+    session = ScriptedSession()
+    async with showing(session) as pilot:
+        asks(session)
+        await look(pilot)
+        await pilot.press("f8", "a", "x", "f8", "enter")
+        assert [each[3] for each in decisions(session)] == [Decision.DENY]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10), (30, 6), (20, 4)])
+async def test_nothing_is_allowed_that_the_window_cannot_show(size: tuple[int, int]) -> None:
+    session = ScriptedSession()
+    async with showing(session) as pilot:
+        asks(session, 1, command="echo " + "x" * 3000 + "; rm -rf /")
+        await look(pilot)
+        await pilot.press("f8", "end")
+        await pilot.resize_terminal(*size)
+        await pilot.press("home", "o", "enter")
+        assert decisions(session) == []
+        body = card(pilot).query_one("#card-body")
+        seen = pilot.app.screen.find_widget(body).visible_region.height
+        await pilot.press("end", "enter")
+        assert bool(decisions(session)) == (seen > 0)

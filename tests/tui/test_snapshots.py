@@ -72,6 +72,15 @@ def test_pictures_costs_and_sheets(snap_compare: Compare, scene: Scene) -> None:
     assert look(snap_compare, scene, (80, 24))
 
 
+@pytest.mark.parametrize("size", [(80, 24), (44, 12)])
+def test_a_card_to_decide_on(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert look(snap_compare, scenes.asking, size, keys=("f8", "o"))
+
+
+def test_a_card_nobody_went_to(snap_compare: Compare) -> None:
+    assert look(snap_compare, scenes.asking, (80, 24))
+
+
 def test_trouble(snap_compare: Compare) -> None:
     assert look(snap_compare, troubled, (80, 24))
 

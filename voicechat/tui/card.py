@@ -1,8 +1,10 @@
 """The card of a tool call that waits: what would run, whole, and the keys that decide.
 
-One call at a time is on the card. A key decides only while the card has the focus, and it has it
-only when the person went there since this call appeared: what is being typed, and what was pressed
-before the card came, decides nothing. What is longer than the card must be read to its end.
+One call at a time is on the card. It has the focus only when the person went there since this call
+appeared: what is being typed, and what was pressed before the card came, decides nothing. There an
+arrow or a letter marks a choice, and Enter takes the one that is marked, once it is to be seen. Any
+other character is the beginning of a message and goes to the line one types in. What is longer than
+the card must be read to its end.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -25,23 +28,20 @@ from voicechat.tui.plain import plain
 if TYPE_CHECKING:
     from voicechat.core.items import ToolCall
 
-_CHOICES: tuple[tuple[str, str, Decision], ...] = (
+_CHOICES: tuple[tuple[str, str, Decision | None], ...] = (
     ("o", "once", Decision.ONCE),
-    ("s", "this session", Decision.SESSION),
+    ("s", "session", Decision.SESSION),
     ("a", "always", Decision.ALWAYS),
     ("d", "deny", Decision.DENY),
+    ("w", "deny, saying why", None),
 )
+"""Key, word, and what Enter then decides; nothing where words are to be typed first."""
 
 
 class ApprovalCard(Vertical, can_focus=True):
-    """Shows the call to decide on; posts `Decided` or `WithWords`."""
+    """Shows the call to decide on; posts `Decided`, `WithWords` or `Typed`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(key, f"decide('{decision.value}')", word, show=False)
-            for key, word, decision in _CHOICES
-        ),
-        Binding("w", "with_words", "deny with words", show=False),
         Binding("left", "move(-1)", show=False),
         Binding("right", "move(1)", show=False),
         Binding("enter", "take", show=False),
@@ -65,6 +65,13 @@ class ApprovalCard(Vertical, can_focus=True):
 
         number: int
 
+    @dataclass
+    class Typed(Message):
+        """The person types or pastes a message; this is its beginning."""
+
+        text: str
+        pasted: bool = False
+
     def __init__(self) -> None:
         super().__init__(id="card")
         self.display = False
@@ -73,8 +80,8 @@ class ApprovalCard(Vertical, can_focus=True):
         self._number = 0
         self._waiting = 0
         self._choices = _CHOICES
-        self._chosen = Decision.DENY
-        self._armed = self._at_hand = False
+        self._chosen, self._letters = "d", ""
+        self._armed = self._seen = self._at_hand = False
         self._hint = ""
 
     def compose(self) -> ComposeResult:
@@ -96,7 +103,7 @@ class ApprovalCard(Vertical, can_focus=True):
                 self._draw_title(asked(call))
             return False
         self._call_id, self._arguments = key
-        self._armed, self._hint, self._chosen = False, "", Decision.DENY
+        self._armed, self._hint, self._letters = False, "", ""
         self.display = call is not None
         if call is not None:
             self._number, self._waiting = call.number, len(calls)
@@ -109,9 +116,11 @@ class ApprovalCard(Vertical, can_focus=True):
 
     async def _fill(self, shown: Asked) -> None:
         lasting = {Decision.SESSION: shown.lasting, Decision.ALWAYS: shown.forever}
-        self._choices = tuple(each for each in _CHOICES if lasting.get(each[2], True))
+        self._choices = tuple(
+            each for each in _CHOICES if each[2] is None or lasting.get(each[2], True)
+        )
         self._draw_title(shown)
-        self._draw_choices()
+        self._mark("d")
         body = self.query_one("#card-body", VerticalScroll)
         await body.remove_children()
         await body.mount_all(_body(shown))
@@ -138,20 +147,27 @@ class ApprovalCard(Vertical, can_focus=True):
                 ("F8", "bold"), (" to decide  ", QUIET), ("Esc", "bold"), (" denies", QUIET)
             )
         parts = []
-        for key, word, decision in self._choices:
-            here = decision is self._chosen
-            sign = "›" if here else " "
-            parts.append(
-                Content.assemble(sign, (key, "bold"), (f" {word}", "reverse" if here else QUIET))
-            )
-        parts.append(Content.assemble(" ", ("w", "bold"), (" deny, saying why", QUIET)))
+        for key, word, _ in self._choices:
+            here = key == self._chosen
+            style = "reverse" if here else QUIET
+            parts.append(Content.assemble("›" if here else " ", (key, "bold"), (f" {word}", style)))
+        parts.append(Content.assemble("· ", ("Enter", "bold"), (" decides", QUIET)))
         line = Content(" ").join(parts)
         return Content.assemble((f"{self._hint}\n", "$warning"), line) if self._hint else line
 
-    def on_focus(self) -> None:
-        """The keys are shown when they work."""
-        self._at_hand = True
+    def _mark(self, key: str) -> None:
+        """Mark a choice; it can be taken when it was drawn."""
+        self._chosen, self._seen, self._hint = key, False, ""
         self._draw_choices()
+        self.call_after_refresh(self._drawn, key)
+
+    def _drawn(self, key: str) -> None:
+        self._seen = key == self._chosen
+
+    def on_focus(self) -> None:
+        """The keys are shown when they work, and what is marked is to deny."""
+        self._at_hand, self._letters = True, ""
+        self._mark("d")
 
     def on_blur(self) -> None:
         """And not any more when they do not."""
@@ -160,34 +176,57 @@ class ApprovalCard(Vertical, can_focus=True):
 
     # ---------------------------------------------------------------- keys
 
-    def action_decide(self, word: str) -> None:
-        """Decide, if everything was to be seen."""
-        decision = Decision(word)
-        if not self._armed or decision not in {each[2] for each in self._choices}:
+    def on_key(self, event: events.Key) -> None:
+        """A letter of a choice marks it; any other begins a message, with the letters before it."""
+        if not event.is_printable or event.character is None:
             return
-        body = self.query_one("#card-body", VerticalScroll)
-        if decision is not Decision.DENY and body.scroll_y < body.max_scroll_y:
-            self._hint = "Read it to the end first: Page Down, or End."
-            self._draw_choices()
-            return
-        self._armed = False
-        self.post_message(self.Decided(self._call_id, self._arguments, decision))
+        event.stop()
+        event.prevent_default()
+        self._letters += event.character
+        if event.character in {key for key, _, _ in self._choices}:
+            self._mark(event.character)
+        else:
+            self._hand_over("")
+
+    def on_paste(self, event: events.Paste) -> None:
+        """What is pasted is a message, whatever it says."""
+        event.stop()
+        self._hand_over(event.text)
+
+    def _hand_over(self, pasted: str) -> None:
+        text, self._letters = self._letters + pasted, ""
+        self.post_message(self.Typed(text, pasted=bool(pasted)))
 
     def action_take(self) -> None:
-        """Take the choice that is marked; at first that is to deny."""
-        self.action_decide(self._chosen.value)
-
-    def action_with_words(self) -> None:
-        """Deny, and say why."""
-        if self._armed:
+        """Take the choice that is marked, if all of it was to be seen."""
+        if not (self._armed and self._seen):
+            return
+        decision = next(each[2] for each in self._choices if each[0] == self._chosen)
+        if decision is None:
             self.post_message(self.WithWords(self._number))
+        elif decision is not Decision.DENY and (hint := self._unread()):
+            self._hint = hint
+            self._draw_choices()
+        else:
+            self._armed = False
+            self.post_message(self.Decided(self._call_id, self._arguments, decision))
+
+    def _unread(self) -> str:
+        """What is to be done before everything was to be seen; empty when it was."""
+        body = self.query_one("#card-body", VerticalScroll)
+        seen = self.screen.find_widget(body).visible_region.height
+        if seen < max(1, body.outer_size.height):
+            return "The window is too small to read it: make it larger, or deny."
+        if body.scroll_y < body.max_scroll_y:
+            return "Read it to the end first: Page Down, or End."
+        return ""
 
     def action_move(self, by: int) -> None:
         """Mark the next choice to the left or right."""
-        decisions = [each[2] for each in self._choices]
-        at = decisions.index(self._chosen) + by
-        self._chosen = decisions[max(0, min(at, len(decisions) - 1))]
-        self._draw_choices()
+        keys = [each[0] for each in self._choices]
+        at = keys.index(self._chosen) + by
+        self._letters = ""
+        self._mark(keys[max(0, min(at, len(keys) - 1))])
 
     def action_scroll(self, lines: int) -> None:
         """Some lines on or back."""

@@ -125,6 +125,18 @@ class Composer(TextArea):
         self.load_text(text)
         self.move_cursor(self.document.end)
 
+    def take(self, text: str, *, pasted: bool) -> None:
+        """Go on with what was typed or pasted elsewhere, as if it had been here.
+
+        An Enter that was pasted with it sends nothing.
+        """
+        if text == " " and self.space_talks and not self.text:
+            self._talk()
+            return
+        if pasted:
+            self._pasted_at = monotonic()
+        self.insert(text)
+
     # ---------------------------------------------------------------- talking
 
     def _talk(self) -> None:

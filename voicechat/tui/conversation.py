@@ -299,6 +299,12 @@ class ConversationScreen(Screen[None]):
         composer.focus()
         composer.begin(f"/deny {message.number} ")
 
+    @on(ApprovalCard.Typed)
+    def _typed_at_the_card(self, message: ApprovalCard.Typed) -> None:
+        composer = self.query_one(Composer)
+        composer.focus()
+        composer.take(message.text, pasted=message.pasted)
+
     async def action_earlier(self) -> None:
         """A page back in the conversation, or in what a tool would do."""
         for card in self.query(ApprovalCard):
