@@ -152,3 +152,12 @@ async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
     assert [each.name for each in table.session.asking] == ["erase"]
     obey(table.session, "/deny 2")
     assert table.session.asking == ()
+
+
+@pytest.mark.parametrize("line", ["/allow 1", "/always 1", "/deny 1", "/let files"])
+async def test_a_line_of_a_pipe_decides_nothing(line: str) -> None:
+    table = Table(typed=False)
+    call = table.called("write", "c1")
+    table.chat._obey(line)
+    assert call.state is ToolState.ASKING
+    assert table.told[-1].endswith("is for a person at a terminal; a pipe decides nothing.")

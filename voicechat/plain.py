@@ -225,7 +225,7 @@ class Filter(Turns):
             self.session.type(line)
         else:
             try:
-                said = obey(self.session, line)
+                said = obey(self.session, line, person=False)
             except VoicechatError as error:
                 _aside(str(error))
                 return False
@@ -356,7 +356,7 @@ class Chat(Turns):
             self._say("/quit: leave. An empty line: talk (push-to-talk), or interrupt.")
         elif is_command(line):
             try:
-                self._say(obey(session, line) or "")
+                self._say(obey(session, line, person=not self._echo) or "")
             except VoicechatError as error:
                 self._say(str(error))
         else:

@@ -27,6 +27,8 @@ class Command:
     """How its argument is shown in the help; empty when it takes none."""
     turn: bool = False
     """It says something to the model: an answer follows."""
+    person: bool = False
+    """It decides what may run: only a person may say it, no line of a pipe."""
 
 
 def _volume(session: Session, argument: str) -> str:
@@ -156,10 +158,10 @@ COMMANDS: Mapping[str, Command] = {
         "let turns end by themselves", _simply(lambda s: s.set_hands_free(True))
     ),
     "/push-to-talk": Command("talk only while told to", _simply(lambda s: s.set_hands_free(False))),
-    "/allow": Command("let a tool run that waits", _allow, "NUMBER [session]"),
-    "/always": Command("always let exactly this tool run", _always, "NUMBER"),
-    "/deny": Command("do not let it run, and say why", _deny, "NUMBER [words]"),
-    "/let": Command("let the program of an MCP server run", _let, "NAME"),
+    "/allow": Command("let a tool run that waits", _allow, "NUMBER [session]", person=True),
+    "/always": Command("always let exactly this tool run", _always, "NUMBER", person=True),
+    "/deny": Command("do not let it run, and say why", _deny, "NUMBER [words]", person=True),
+    "/let": Command("let the program of an MCP server run", _let, "NAME", person=True),
     "/voice": Command("say or change the voice", _voice, "NAME"),
     "/speed": Command("say or change how fast it speaks", _speed, "0.25-1.5"),
     "/instructions": Command("say or change how it should behave", _instructions, "TEXT"),
@@ -186,15 +188,19 @@ def is_command(line: str) -> bool:
     return _COMMAND.match(line) is not None
 
 
-def obey(session: Session, line: str) -> str | None:
+def obey(session: Session, line: str, *, person: bool = True) -> str | None:
     """Carry out a line for which `is_command` holds; a sentence to show, or nothing.
 
-    Raises `UsageError` for a command that is not there, and for a bad argument.
+    `person` says whether somebody types the line; out of a pipe or a file, nobody does.
+    Raises `UsageError` for a command that is not there, for a bad argument, and for a decision
+    that no person made.
     """
     name, _, argument = line.strip().partition(" ")
     command = COMMANDS.get(name)
     if command is None:
         raise UsageError(f"There is no {name}.", "/help lists the commands.")
+    if command.person and not person:
+        raise UsageError(f"{name} is for a person at a terminal; a pipe decides nothing.")
     if argument and not command.argument:
         raise UsageError(f"{name} takes nothing behind it.")
     return command.run(session, argument.strip())
