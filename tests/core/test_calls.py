@@ -298,3 +298,58 @@ def test_a_timer_that_rings_while_nobody_listens_is_told_once() -> None:
     commands = sent(stage.feed(ev.SessionCreated("s2")))
     assert [type(command) for command in commands[1:]] == [ev.CreateMessage, ev.CreateResponse]
     assert sent(stage.feed(ev.ResponseCreated("r2"), ev.ResponseDone("r2"))) == []
+
+
+# ------------------------------------------------------------------------- how long it takes
+
+
+class Watch(Stage):
+    """A stage with a clock that goes on by a second with each happening."""
+
+    now = 0.0
+
+    def feed(self, *happenings: ev.Event | ev.Input) -> list[ev.Effect]:
+        found: list[ev.Effect] = []
+        for happening in happenings:
+            self.now += 1.0
+            found += self.conversation.handle(happening, self.now)
+        return found
+
+
+def waits(effects: Iterable[ev.Effect]) -> list[float]:
+    return [effect.latency_ms for effect in effects if isinstance(effect, ev.TurnMeasured)]
+
+
+def test_a_turn_with_a_tool_takes_until_the_answer_that_follows_it() -> None:
+    stage = Watch()
+    stage.feed(ev.ResponseDone("r1"), ev.Typed("look"), ev.ResponseCreated("r2"))
+    stage.feed(ev.ToolCallReady("r2", "i1", "c1", "look", "{}"), ev.ResponseDone("r2"))
+    stage.feed(ev.ToolFinished("c1", "seen"), ev.ResponseCreated("r3"))
+    assert waits(stage.feed(ev.TextDelta("r3", "a1", "I see.", spoken=False))) == [6_000]
+    assert waits(stage.feed(ev.TextDelta("r3", "a1", "A tree.", spoken=False))) == []
+
+
+def test_what_is_said_before_a_call_answers_already() -> None:
+    stage = Watch()
+    stage.feed(ev.ResponseDone("r1"), ev.Typed("look"), ev.ResponseCreated("r2"))
+    assert waits(stage.feed(ev.TextDelta("r2", "a1", "I look.", spoken=False))) == [2_000]
+    stage.feed(ev.ToolCallReady("r2", "i1", "c1", "look", "{}"), ev.ResponseDone("r2"))
+    stage.feed(ev.ToolFinished("c1", "seen"), ev.ResponseCreated("r3"))
+    assert waits(stage.feed(ev.TextDelta("r3", "a2", "I see.", spoken=False))) == []
+
+
+def test_the_time_in_which_the_person_decides_is_no_wait() -> None:
+    stage = Watch()
+    stage.feed(ev.ResponseDone("r1"), ev.Typed("write"), ev.ResponseCreated("r2"))
+    stage.feed(ev.ToolCallReady("r2", "i1", "c1", "write", "{}"), ev.ResponseDone("r2"))
+    stage.now += 60.0
+    stage.decided(ONCE)
+    stage.feed(ev.ToolFinished("c1", "written"), ev.ResponseCreated("r3"))
+    assert waits(stage.feed(ev.TextDelta("r3", "a1", "Done.", spoken=False))) == [3_000]
+
+
+def test_what_comes_of_itself_answers_no_turn() -> None:
+    stage = Watch()
+    stage.feed(ev.ResponseDone("r1"), ev.Typed("hm"), ev.ResponseCreated("r2"))
+    stage.feed(ev.ResponseDone("r2"), ev.Announce("The egg is done."), ev.ResponseCreated("r3"))
+    assert waits(stage.feed(ev.TextDelta("r3", "a1", "Your egg!", spoken=False))) == []

@@ -12,7 +12,7 @@ from voicechat.core.calls import Calls
 from voicechat.core.items import ItemStatus, Turn
 from voicechat.core.outbox import Outbox
 from voicechat.core.replies import OUTCOMES, Replies
-from voicechat.core.retelling import unanswered
+from voicechat.core.retelling import ends_with_call, unanswered
 from voicechat.core.settings import Capabilities
 from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
 
@@ -144,8 +144,9 @@ class Answers:
         elif previous not in (None, response_id):
             self._calls.response_over(previous or "")
         self._owed_until = self._goes_on_until = None
-        if self._turn is not None and self._turn.response_id is None:
-            self._turn.response_id = response_id
+        turn = self._turn
+        if turn and (not turn.responses or ends_with_call(self._outbox.transcript)):
+            turn.responses.add(response_id)
 
     def alive(self, response_id: str) -> bool:
         """Whether this response may still be played and shown; one never announced begins here."""
@@ -170,7 +171,7 @@ class Answers:
     def began(self, response_id: str) -> None:
         """The first of a response was heard or read: that ends the person's wait."""
         turn = self._turn
-        if turn is None or turn.response_id != response_id:
+        if turn is None or response_id not in turn.responses:
             return
         turn.answered_at = self._now
         self._turn = None

@@ -8,11 +8,12 @@ never waits, sends or plays: `Send`, `Play`, `RunTool` and the rest are requests
 whose results come back as further inputs. `now` is any clock that only goes forward, in
 seconds; when `deadline` is reached the shell sends a `Tick`.
 
-Six small parts hold the state, each with one question to answer:
+Seven small parts hold the state, each with one question to answer:
 
 * `answers.Answers`      may a response be asked for now (one at a time, ever), and which live?
 * `microphone.Microphone` when is the person's sound sent, and who ends the turn?
 * `person.Person`        what did the person say?
+* `listening.Listening`  does the person speak, and what does that cut?
 * `replies.Replies`      how much of which item came out of the speaker?
 * `calls.Calls`          which tool calls still need an answer, and is the batch complete?
 * `turns.Presence`       who has the floor?
@@ -25,7 +26,7 @@ declared dead, so nothing of it that still arrives is played or shown -> `StopPl
 the sound side answers with the exact heard positions -> each item that was cut is truncated
 there on the provider's side and marked in the transcript. When the sound side itself believes
 to hear the person it has only *held* the reply; without the provider's word within
-`CONFIRM_S` that was a false alarm and the reply goes on.
+`listening.CONFIRM_S` that was a false alarm and the reply goes on.
 
 Every wait has a deadline: after any sequence of happenings the next turn can still be taken.
 """
@@ -41,6 +42,7 @@ from voicechat.core.asides import Asides
 from voicechat.core.calls import Calls
 from voicechat.core.edits import Edits
 from voicechat.core.items import Role, ToolCall, Transcript
+from voicechat.core.listening import Listening
 from voicechat.core.meter import Meter
 from voicechat.core.microphone import Microphone
 from voicechat.core.outbox import Outbox
@@ -49,12 +51,8 @@ from voicechat.core.remotecalls import RemoteCalls
 from voicechat.core.replies import Replies
 from voicechat.core.retelling import ends_with_call, received, retell
 from voicechat.core.settings import Capabilities, SessionSettings
-from voicechat.core.speech import Speech
 from voicechat.core.tidings import Tidings
 from voicechat.core.turns import Presence
-
-CONFIRM_S = 0.6
-"""Seconds the provider has to confirm speech that the sound side heard."""
 
 _QUIET_CODES = frozenset({"response_cancel_not_active"})
 _QUIET_COMMANDS = frozenset({
@@ -95,10 +93,17 @@ class Conversation:
         self._edits = Edits(self._outbox, self._can, self._person, self._answers)
         self.meter = Meter(self._outbox)
         """What was used, and what is left."""
+        self._listening = Listening(
+            self._outbox,
+            self._can,
+            self._mic,
+            self._person,
+            self._replies,
+            self._answers,
+            self.meter,
+        )
         self._here = Presence()
-        self._speech = Speech(self._can)
         self._known = 0
-        self._confirm_until: float | None = None
         self._now = 0.0
 
     # ----------------------------------------------------------------- the way in
@@ -127,8 +132,8 @@ class Conversation:
     def deadline(self) -> float | None:
         """When to send the next `Tick`, on the clock of `now`; None when nothing is awaited."""
         limits = [
-            self._confirm_until, self._replies.stop_due, self._asides.due, self.meter.due,
-            self._speech.due, *self._answers.deadlines,
+            self._replies.stop_due, self._asides.due, self.meter.due,
+            *self._listening.deadlines, *self._answers.deadlines,
         ]  # fmt: skip
         return min((at for at in limits if at is not None), default=None)
 
@@ -177,7 +182,7 @@ class Conversation:
         if self._calls.waiting or ends_with_call(self.transcript):
             # What a session that is resumed knows of a call that runs is anybody's guess.
             self._outbox.do(ev.StartAfresh())
-        self._speech.over()
+        self._listening.over()
         self._mic.disconnected()
         self._answers.connection_lost()
         self._asides.connection_lost()
@@ -192,8 +197,8 @@ class Conversation:
             return
         # What is typed overtakes what is being said, like speech; tools go on, and cards wait.
         self._answers.want_none()
-        self._barge_in(provider_cancels=False)
-        self._speech.over()
+        self._listening.barge_in(provider_cancels=False)
+        self._listening.over()
         self._mic.drop()
         item = self._person.typed(text, typed.picture)
         self._outbox.send(
@@ -207,12 +212,12 @@ class Conversation:
         running = any(isinstance(e, ToolCall) and not e.state.final for e in entries)
         if running or (entries and entries[-1] is self.transcript.entries[-1]):
             self._stop_everything()
-            self._speech.over()
+            self._listening.over()
         self._edits.forget(entries)
 
     def _stop_everything(self) -> None:
         self._answers.want_none()
-        self._barge_in(provider_cancels=False)
+        self._listening.barge_in(provider_cancels=False)
         self._calls.interrupt(self._now)
         self._remote.interrupt(self._now)
 
@@ -222,7 +227,7 @@ class Conversation:
             return
         if talk.on:
             self._answers.want(False)
-            self._barge_in(provider_cancels=False)
+            self._listening.barge_in(provider_cancels=False)
             mic.press()
         elif mic.release():
             self._answers.turn_ended()
@@ -231,70 +236,8 @@ class Conversation:
 
     def _set_hands_free(self, mode: ev.HandsFree) -> None:
         if mode.on is not self._mic.hands_free:
-            self._speech.over()
+            self._listening.over()
             self._mic.set_hands_free(mode.on)
-
-    # ----------------------------------------------------------------- the person's speech
-
-    def _speech_started(self, event: ev.SpeechStarted) -> None:
-        self._speech.began(self._now)
-        self._answers.expect_none()
-        self._person.spoken(event.item_id)
-        detection = self._mic.detection
-        if detection is None or detection.interrupt_response:
-            self._barge_in(provider_cancels=True)
-        elif self._here.held:
-            self._false_alarm()
-
-    def _speech_stopped(self, event: ev.SpeechStopped) -> None:
-        self._speech.over()
-        behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
-        self._answers.turn_ended(self._now - min(max(behind_ms, 0.0), 5_000.0) / 1000)
-        self._expect_answer()
-
-    def _committed(self, event: ev.InputCommitted) -> None:
-        self._speech.over()
-        self._person.spoken(event.item_id, event.previous_item_id)
-        ended_at = self._speech.ended_at(self._now)
-        if ended_at is not None and self._mic.hands_free and not self._answers.waited_for:
-            self._answers.turn_ended(ended_at)
-        self._expect_answer()
-
-    def _expect_answer(self) -> None:
-        detection = self._mic.detection
-        if detection is not None and detection.create_response:
-            self._answers.expect_unasked()
-
-    def _user_transcript(self, event: ev.UserTranscript) -> None:
-        if event.usage:
-            self.meter.wrote_down(event.usage)
-        self._speech.sign(self._now)
-        if not self._person.understood(event):
-            self._answers.expect_none()
-
-    # ----------------------------------------------------------------- barge-in
-
-    def _local_speech(self, heard: ev.LocalSpeech) -> None:
-        if not heard.confirmed:
-            return
-        if not (self._mic.hands_free and self._replies.sounding):
-            self._outbox.do(ev.ResumePlayback())
-        elif self._speech.active:
-            self._barge_in(provider_cancels=True)
-        else:
-            self._here.held = True
-            self._confirm_until = self._now + CONFIRM_S
-
-    def _false_alarm(self) -> None:
-        self._here.held = False
-        self._confirm_until = None
-        self._outbox.do(ev.ResumePlayback())
-
-    def _barge_in(self, *, provider_cancels: bool) -> None:
-        """Nothing of what is being said is wanted: silence it and find out what was heard."""
-        self._here.held = False
-        self._confirm_until = None
-        self._answers.silence(provider_cancels=provider_cancels)
 
     # ----------------------------------------------------------------- responses
 
@@ -313,7 +256,7 @@ class Conversation:
         if event.usage:
             (self.meter.other if beside else self.meter.responded)(event.usage)
         if self._answers.done(event) and self._replies.sounding:
-            self._barge_in(provider_cancels=True)
+            self._listening.barge_in(provider_cancels=True)
 
     def _item_added(self, event: ev.OutputItemAdded) -> None:
         if event.kind is ev.ItemKind.MESSAGE:
@@ -341,6 +284,9 @@ class Conversation:
     def _decide(self, decided: ev.Decided) -> None:
         if not self._calls.decide(decided, self._now):
             self._remote.decided(decided)
+        if self._answers.waited_for:
+            # Thinking it over was the person's time: they wait from now on.
+            self._answers.turn_ended()
 
     # ----------------------------------------------------------------- errors and time
 
@@ -363,17 +309,15 @@ class Conversation:
         self._outbox.do(ev.Notice(event.message, ev.Level.ERROR))
 
     def _tick(self, _: ev.Tick) -> None:
-        if self._confirm_until is not None and self._now >= self._confirm_until:
-            self._false_alarm()
+        self._listening.tick(self._now)
         if self._replies.stop_due is not None and self._now >= self._replies.stop_due:
             self._replies.stopped({}, self._now)
         if self._remote.at_work(self._now):
             self._answers.sign_of_life()
         self._asides.tick(self._now)
-        self._speech.tick(self._now)
         self.meter.tick(self._now)
         if self._answers.tick():
-            self._barge_in(provider_cancels=False)
+            self._listening.barge_in(provider_cancels=False)
 
     # ----------------------------------------------------------------- shared steps
 
@@ -384,7 +328,7 @@ class Conversation:
             remote.unspoken = False
             self._answers.expect_more()
         here = self._here
-        here.user_speaking = self._speech.active
+        here.user_speaking, here.held = self._listening.speaking, self._listening.held
         busy = here.user_speaking or self._mic.talking
         free = self.online and not busy
         if free and not (self._answers.busy or self._replies.sounding) and self._tidings.tell():
@@ -451,14 +395,14 @@ _ON: dict[type[Any], _Step] = {
     ev.Talk: _C._talk,
     ev.HandsFree: _C._set_hands_free,
     # the person's speech, as the provider hears it
-    ev.SpeechStarted: _C._speech_started,
-    ev.SpeechStopped: _C._speech_stopped,
-    ev.InputCommitted: _C._committed,
+    ev.SpeechStarted: lambda c, e: c._listening.speech_started(e, c._now),
+    ev.SpeechStopped: lambda c, e: c._listening.speech_stopped(e, c._now),
+    ev.InputCommitted: lambda c, e: c._listening.committed(e, c._now),
     ev.IdleTimeout: lambda c, e: c._person.not_a_turn(e),
-    ev.UserTranscript: _C._user_transcript,
+    ev.UserTranscript: lambda c, e: c._listening.user_transcript(e, c._now),
     # the person's speech, as the sound side hears it
-    ev.LocalSpeech: _C._local_speech,
-    ev.VoiceEnded: lambda c, e: c._speech.voice_ended(e.at),
+    ev.LocalSpeech: lambda c, e: c._listening.local_speech(e, c._now),
+    ev.VoiceEnded: lambda c, e: c._listening.voice_ended(e),
     # responses
     ev.ResponseCreated: _C._response_created,
     ev.ResponseDone: _C._response_done,

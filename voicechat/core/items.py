@@ -157,7 +157,8 @@ class Turn:
 
     ended_at: float
     """When the person's side ended."""
-    response_id: str | None = None
+    responses: set[str] = field(default_factory=set)
+    """Those that may answer it: the first, and after tool calls the one that follows."""
     answered_at: float | None = None
 
     @property
