@@ -227,8 +227,8 @@ async def test_what_rang_is_said(talk):
 
 
 def test_a_denied_call_is_no_failure():
-    assert spoken_result(NOT_ALLOWED) == "Okay, I haven't done that."
-    assert spoken_result(denied("not now")) == "Okay, I haven't done that."
+    assert spoken_result(NOT_ALLOWED) == "Okay, I won't do that."
+    assert spoken_result(denied("not now")) == "Okay, I won't do that."
 
 
 async def test_instructions_are_not_read_aloud(talk):

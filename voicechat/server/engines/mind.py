@@ -18,7 +18,15 @@ from random import Random
 from voicechat.errors import VoicechatError
 from voicechat.everyday.notebook import Notebook, notebook_folder
 from voicechat.everyday.timers import Later, Timers
-from voicechat.server.engines import clauses, directions, intents, measures, offers, results
+from voicechat.server.engines import (
+    clauses,
+    directions,
+    intents,
+    measures,
+    missing,
+    offers,
+    results,
+)
 from voicechat.server.engines.intents import Meaning
 from voicechat.server.engines.interfaces import Call, Message, Mind, Request, Say, Thought
 from voicechat.server.engines.offers import Chosen
@@ -83,7 +91,7 @@ class BuiltInMind:
             for thought in _said(news):
                 yield thought
             return
-        text = _question(request.messages)
+        text = _question(request)
         meanings = intents.parse_all(text)
         words = directions.exact_words(request.instructions)
         calls: list[Chosen] = []
@@ -183,14 +191,19 @@ def _last(messages: Sequence[Message], role: str) -> str:
     return next((one.text for one in reversed(messages) if one.role == role), "")
 
 
-def _question(messages: Sequence[Message]) -> str:
+def _question(request: Request) -> str:
     """What the person wants now; an answer to our question is joined to what that was about."""
-    spoken = [message for message in messages if message.role in ("user", "assistant")]
+    spoken = [one for one in request.messages if one.role in ("user", "assistant")]
     if not spoken or spoken[-1].role != "user":
         return ""
     text = spoken[-1].text.strip()
-    if len(spoken) > 2 and offers.asked(spoken[-2].text) and not intents.is_complete(text):
-        return f"{spoken[-3].text.rstrip(' .?!')} for {text}"
+    asked = len(spoken) > 2 and missing.is_question(spoken[-2].text)
+    if not asked or intents.is_complete(text) or offers.names_one(text, request.tools):
+        return text
+    joined = f"{spoken[-3].text.rstrip(' .?!')} for {text.removeprefix('for ')}"
+    chosen = offers.choose(joined, intents.parse(joined), request.tools, request.tool_choice)
+    if chosen is None or not chosen.question:
+        return joined
     return text
 
 

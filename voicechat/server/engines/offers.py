@@ -17,6 +17,7 @@ from voicechat.server.engines import wanted
 from voicechat.server.engines.arguments import PATH, Missing, fill
 from voicechat.server.engines.intents import Meaning
 from voicechat.server.engines.interfaces import ToolOffer
+from voicechat.server.engines.missing import question
 
 _VERBS: Mapping[str, frozenset[str]] = {
     family: frozenset(words.split())
@@ -124,12 +125,13 @@ def choose(
     return _call(tool, text, meaning, forced=False) if best > 0 else None
 
 
-_ASKED = ("I need the ", " for that. Which one?")
+_NAMED = 3.5
+"""How well a tool fits at least that the sentence names, with a verb of its kind."""
 
 
-def asked(text: str) -> bool:
-    """Whether the text is a question for an argument that was missing."""
-    return text.startswith(_ASKED[0]) and text.rstrip().endswith(_ASKED[1])
+def names_one(text: str, tools: Sequence[ToolOffer]) -> bool:
+    """Whether the text asks for a tool by itself, rather than answering a question."""
+    return any(_fit(tool, text, None) >= _NAMED for tool in tools)
 
 
 def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> Chosen | None:
@@ -140,7 +142,7 @@ def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> 
     except Missing as missing:
         if meaning is not None:
             return None
-        return Chosen(tool.name, "", f"{_ASKED[0]}{missing.name}{_ASKED[1]}")
+        return Chosen(tool.name, "", question(missing.name))
     return Chosen(tool.name, json.dumps(arguments, ensure_ascii=False))
 
 

@@ -42,7 +42,7 @@ def _of_object(value: Mapping[object, object]) -> str:
             if isinstance(reason, Mapping):
                 reason = reason.get("message", reason)
             if str(reason).startswith(_DENIED):
-                return "Okay, I haven't done that."
+                return "Okay, I won't do that."
             return sentence(f"That didn't work: {_phrase(reason)}")
     if len(plain) == 1 and (key := next(iter(plain))) in _TOLD:
         return _told(plain[key])

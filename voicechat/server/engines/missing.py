@@ -1,0 +1,36 @@
+"""How a person is asked for an argument that a tool needs and their sentence did not have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_ASKED: Mapping[str, str] = {
+    "For how long?": "seconds minutes hours duration length delay",
+    "For what time?": "time at when clock moment",
+    "For which day?": "date day",
+    "Which address?": "url uri link address website",
+    "Which file?": "path file filename filepath",
+    "Which folder?": "folder directory dir",
+    "Where?": "city location place country town where region area",
+    "What should it say?": "text content message body note words",
+    "What should I look for?": "query search q question pattern",
+    "What should I calculate?": "expression formula calculation sum",
+    "What should I add?": "item items entry",
+    "How many?": "count number amount quantity value times",
+}
+"""Each question with the names of the arguments it asks for."""
+_QUESTIONS = {word: question for question, words in _ASKED.items() for word in words.split()}
+_WHICH = re.compile(r"Which [\w ]{1,60}\?")
+
+
+def question(name: str) -> str:
+    """What to ask for the argument of this name, in words like "file path"."""
+    words = name.split()
+    return _QUESTIONS.get(name) or _QUESTIONS.get(words[-1] if words else "") or f"Which {name}?"
+
+
+def is_question(text: str) -> bool:
+    """Whether the text is such a question and nothing else."""
+    text = text.strip()
+    return text in _ASKED or (text != "Which one?" and _WHICH.fullmatch(text) is not None)
