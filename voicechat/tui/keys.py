@@ -34,7 +34,7 @@ KEYS = (
     Key("mute", "f3,ctrl+o", "Mute", "close or open the microphone", sound=True),
     Key("hands_free", "f4,ctrl+g", "Hands-free", "hands-free or push-to-talk", sound=True),
     Key("interrupt", "escape", "Stop", "stop speech, thinking and tools"),
-    Key("decide", "f8", "Decide", "go to the tool that waits; a letter marks a choice, Enter decides, Esc denies"),
+    Key("decide", "f8", "Decide", "go to the tool that waits; Enter decides as marked, Esc denies"),
     Key("new_conversation", "f5,ctrl+n", "New", "begin a new conversation"),
     Key("unfold", "ctrl+r", "", "show or fold whole tool results"),
     Key("earlier", "pageup", "", "scroll back, loading earlier turns"),
