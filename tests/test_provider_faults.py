@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -243,6 +244,26 @@ async def test_slow_pongs_of_gemini_are_no_death(monkeypatch) -> None:
         await desk.until(lambda: "You said two." in desk.said(Role.ASSISTANT))
         assert desk.session.link is Link.ONLINE
     assert proxy.connections == 1
+
+
+NO_SOUND = {
+    "openai": {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i",
+               "delta": "no base64!"},
+    "google": {"serverContent": {"modelTurn": {"parts": [
+        {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": "no base64!"}}]}}},
+    "gateway": {"type": "audio-delta", "responseId": "r", "itemId": "i", "delta": "no base64!"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wire", NO_SOUND)
+async def test_a_provider_that_sends_sound_nobody_can_read_is_left(wire, impatient) -> None:
+    async with provided(wire) as provider, living(provider.session()) as (desk, _):
+        await answered(desk, "one")
+        for _ in range(epochs.UNREADABLE):
+            await provider.socket.send(json.dumps(NO_SOUND[wire]))
+        await desk.until(lambda: len(provider.fake.sockets) == 2)
+        await answered(desk, "two")
+        assert any("cannot be read" in text for text in told(desk))
 
 
 async def test_a_provider_that_sends_rubbish_is_left(impatient) -> None:

@@ -60,8 +60,6 @@ SHORT_S = 5.0
 SHORT_LIVES = 6
 """Connections in a row that did not last, after which the session is given up."""
 
-_UNREADABLE = ev.Unmapped("")
-
 _BETWEEN_TURNS = frozenset({ev.Floor.IDLE, ev.Floor.LISTENING})
 _OWED = frozenset({ev.Floor.THINKING, ev.Floor.SPEAKING})
 
@@ -215,7 +213,7 @@ class Epochs:
         unreadable: deque[float] = deque(maxlen=UNREADABLE)
         async for frame in connection:
             for event in codec.decode(frame):
-                if event == _UNREADABLE:
+                if isinstance(event, ev.Unmapped) and event.unreadable:
                     _bear(unreadable)
                 self._note(event)
                 self._take(event)

@@ -72,3 +72,11 @@ class Unmapped:
     """A frame with no meaning in this vocabulary: kept for the event console, otherwise ignored."""
 
     wire_type: str
+    """Empty for a frame that cannot be read at all."""
+    broken: bool = False
+    """Its kind is known, but what it has to hold cannot be read: sound that is no base64."""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether no peer in order would send it."""
+        return self.broken or not self.wire_type

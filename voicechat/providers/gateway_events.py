@@ -241,7 +241,7 @@ def _audio_piece(memory: Memory, frame: Message) -> Iterator[Event]:
     item_id = memory.item(frame)
     pcm = sound(frame.get("delta"))
     if pcm is None:
-        yield Unmapped(words(frame.get("type")))
+        yield Unmapped(words(frame.get("type")), broken=True)
     elif pcm := memory.piece(item_id).samples.piece(pcm):
         yield AudioDelta(memory.response(frame), item_id, pcm)
 

@@ -153,9 +153,9 @@ def _heard(turns: Turns, content: Message) -> Iterator[Event]:
 def _part(turns: Turns, part: Message, *, spoken: bool) -> Iterator[Event]:
     """A thought is no answer, and neither is what is written beside what is spoken."""
     blob = fields(part.get("inlineData"))
-    pcm = samples(blob.get("data")) if words(blob.get("mimeType")).startswith("audio/") else None
-    if pcm is not None:
-        yield from turns.sound(pcm)
+    if words(blob.get("mimeType")).startswith("audio/"):
+        pcm = samples(blob.get("data"))
+        yield from turns.sound(pcm) if pcm is not None else [Unmapped("inlineData", broken=True)]
     elif part.get("thought") is True:
         yield Unmapped("thought")
     elif isinstance(part.get("text"), str) and not spoken:

@@ -123,7 +123,7 @@ def audio_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
     item_id, part = words(frame.item_id), _part(frame)
     pcm = sound(frame.delta)
     if pcm is None:
-        yield Unmapped(words(frame.type))
+        yield Unmapped(words(frame.type), broken=True)
         return
     memory.spoke = True
     if memory.output == "pcm16":
