@@ -111,3 +111,17 @@ def test_the_person_over_the_assistant_is_heard_soon(gain_db: float) -> None:
     assert np.median(delays) <= 0.2
     length = len(voice) / RATE + 0.2
     assert all(any(t <= at <= t + length for t in onsets) for at in held), "nobody else stops it"
+
+
+def test_quiet_goes_in_long_blocks_and_a_sound_at_once() -> None:
+    listener = Listener()
+    silence = np.zeros(RATE * 605 // 100, np.int16)
+    listener.run(silence, silence)
+    waits = len(silence) - sum(map(len, listener.out))
+    assert len(listener.out[-1]) == RATE // 10
+    assert waits > 2 * RATE // 50
+    sound = (np.random.default_rng(3).standard_normal(STEP) * 3_000).astype(np.int16)
+    listener.out.clear()
+    listener.run(sound, silence[:STEP])
+    sizes = [len(block) for block in listener.out]
+    assert sizes == [RATE // 50] * ((waits + STEP) // (RATE // 50)), "all of it that is a block"

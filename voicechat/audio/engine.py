@@ -48,6 +48,8 @@ from voicechat.audio.playback import Playback
 
 TELL_S: Final = 1 / 10
 _TICK_S, _SOON_S, _AFTER_S = 0.010, 0.005, 0.001
+_QUIET_S: Final = 0.030
+"""A voice is suspected after four frames of 10 ms: the first three may come together."""
 _STALE_S: Final = 3.0
 _QUIET_DB: Final = -45.0
 GAP_S: Final = 0.5
@@ -147,8 +149,10 @@ class Engine:
         microphone = self._card.microphone if self._card else None
         if microphone is None:
             return _TICK_S
-        due = microphone.called_at + PACES[self._pace].block_ms / 1000 + _AFTER_S
-        return min(_TICK_S, max(_AFTER_S, due - now))
+        longest = _QUIET_S if self._hearing.unhurried else _TICK_S
+        wait = max(PACES[self._pace].block_ms / 1000, longest)
+        due = microphone.called_at + wait + _AFTER_S
+        return min(longest, max(_AFTER_S, due - now))
 
     def close(self) -> None:
         """Close the streams, beside the loop and for at most half a second."""

@@ -26,6 +26,10 @@ _PREROLL_MS: Final = 300
 _HELD_MOST: Final = 90
 """Frames that wait for evidence at most."""
 _SILENT_DB: Final = -56.0
+_LIVELY_FRAMES: Final = 200
+"""For so long after anything was loud enough for a voice, each block is delivered at once."""
+_QUIET_BLOCKS: Final = 5
+"""So many go together when it is quiet."""
 _CAREFUL_FRAMES: Final = 250
 """After frames were lost the canceller is not trusted for so long,"""
 _DEAF_FRAMES: Final = 120
@@ -52,6 +56,7 @@ class Hearing:
 
     def __init__(self, settings: AudioSettings, above_floor_db: float) -> None:
         self._block: Final = settings.input_rate * settings.block_ms // 1000
+        self._lively = _LIVELY_FRAMES
         self._rate: Final = settings.input_rate
         self._wanted: Final = settings.echo_cancel
         self.muted = False
@@ -82,6 +87,7 @@ class Hearing:
         self._near_step = microphone_rate // 100
         self._far_step = speaker_rate // 100
         self._near, self._ready = Line(), Line()
+        self._fresh: list[Samples] = []
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: CaptureRing | None = None
         self._careful = 0
@@ -107,21 +113,37 @@ class Hearing:
     @property
     def converged(self) -> bool:
         """Whether what is left in the signal is the person and not the speaker."""
-        dry = self._needed is not None and self._needed.aside
-        reached = dry or self.convergence.reached
+        reached = self._dry or self.convergence.reached
         return not self._wanted or (reached and not self._careful)
+
+    @property
+    def _dry(self) -> bool:
+        """Whether there is no echo to take away, as far as is known."""
+        return self._needed is not None and self._needed.aside
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there was nothing for a while that could be a voice."""
+        return not self._lively
+
+    @property
+    def unhurried(self) -> bool:
+        """Whether it is quiet, and no echo has to be kept beside the sound it comes from."""
+        return self.quiet and (self._dry or not self._wanted)
 
     def listen_to_speaker(self, reference: CaptureRing) -> None:
         """Take what was handed to the speaker since the last call."""
         self._reference = reference
-        while (played := reference.read(self._far_step)) is not None:
-            self.far_level = max(dbfs(played), self.far_level - 3)
-            self.far_peak = max(peak_dbfs(played), self.far_peak - 1)
+        count = reference.available // self._far_step
+        if count and (played := reference.read(count * self._far_step)) is not None:
+            self.far_level = max(dbfs(played), self.far_level - 3 * count)
+            self.far_peak = max(peak_dbfs(played), self.far_peak - count)
             self._far.put(self._far_rate.convert(played))
 
     def frames(self, microphone: CaptureRing) -> Iterator[Voice]:
         """Work off the microphone's ring; for each 10 ms whether the person's voice is in them."""
-        while (taken := microphone.read(self._near_step)) is not None:
+        count = microphone.available // self._near_step
+        if count and (taken := microphone.read(count * self._near_step)) is not None:
             self._near.put(self._near_rate.convert(taken))
         self._far.join(len(self._near))
         if self._far.follow(microphone, len(self._near), self._reference):
@@ -134,10 +156,19 @@ class Hearing:
                 yield from self._decide()
 
     def blocks(self, last_at: float) -> Iterator[Captured]:
-        """The finished blocks; `last_at` is when the newest sample of the ring was taken."""
-        while (block := self._ready.take(self._block)) is not None:
+        """The finished blocks; `last_at` is when the newest sample of the ring was taken.
+
+        While it is quiet several go together, as each costs the whole way to the provider.
+        """
+        if self._fresh:
+            self._ready.put(self._out.convert(np.concatenate(self._fresh)))
+            self._fresh.clear()
+        size = self._block
+        if self.quiet and not self.closed:
+            size *= _QUIET_BLOCKS
+        while (block := self._ready.take(size)) is not None:
             at = last_at - len(self._ready) / self._rate - len(self._held) / 100
-            yield Captured(bytes(2 * self._block) if self.muted else block.tobytes(), at)
+            yield Captured(bytes(2 * size) if self.muted else block.tobytes(), at)
 
     def deliver(self, captured: Captured) -> Iterator[Captured]:
         """Through the door: nothing while it is closed, then first what was just said."""
@@ -159,25 +190,27 @@ class Hearing:
 
     def _decide(self) -> Iterator[Voice]:
         """Hand on what waited, in the version that proved to be the better one."""
-        aside = self._needed is not None and self._needed.aside
+        aside = self._dry
         for near, far, cleaned in self._held:
             heard = near if aside else cleaned
             if self.muted:
                 heard = np.zeros_like(heard)
-            self.level = max(dbfs(heard), self.level - 3)
             self.peak = max(peak_dbfs(heard), self.peak - 1)
             polished = heard
             for polish in self._polishes:
                 polished = polish(polished)
-            self._ready.put(self._out.convert(polished))
+            self._fresh.append(polished)
             yield self._judge(near, far, heard)
         self._held.clear()
 
     def _judge(self, near: Samples, far: Samples, heard: Samples) -> Voice:
         sure = self._gate.voiced(heard)
+        self.level = max(self._gate.level, self.level - 3)
         seems = sure
         if self._needed is not None and not self._needed.aside:
             seems = self._onset.voiced(near, far, heard)
+        stirring = self._gate.stirring or seems
+        self._lively = _LIVELY_FRAMES if stirring else max(0, self._lively - 1)
         deaf = self._careful > _CAREFUL_FRAMES - _DEAF_FRAMES
         ear = not self.muted and not self.closed and not deaf
         return Voice(sure and ear, seems and ear)

@@ -25,7 +25,7 @@ class AudioSettings:
     input_rate: int = 24_000
     output_rate: int = 24_000
     block_ms: int = 20
-    """Length of the blocks that `Captured` delivers."""
+    """Length of the blocks that `Captured` delivers; while it is quiet up to five go together."""
     echo_cancel: bool = True
     noise_suppression: bool = False
     """Deliver the microphone with less noise."""

@@ -35,6 +35,8 @@ CAREFUL = Votes((14, 16), (27, 30), 14.0)
 """Used while the echo canceller has not yet shown that it works."""
 
 _QUIETEST_DB = -50.0
+_STIRRING_DB = 4.0
+"""What is so far below what would be loud enough for a voice may be the beginning of one."""
 _HISTORY = 40
 
 
@@ -45,10 +47,17 @@ class VoiceGate:
         self._vad = webrtcvad.Vad(3)
         self.above_floor_db = above_floor_db
         self.floor_db = -60.0
+        self.level = -100.0
+        """dBFS of the latest frame."""
+
+    @property
+    def stirring(self) -> bool:
+        """Whether the latest frame is loud enough to be something, voiced or not."""
+        return self.level > max(_QUIETEST_DB, self.floor_db + self.above_floor_db) - _STIRRING_DB
 
     def voiced(self, frame: Samples) -> bool:
         """Judge 160 samples."""
-        level = dbfs(frame)
+        level = self.level = dbfs(frame)
         voiced = bool(self._vad.is_speech(frame.tobytes(), RATE))
         self._follow(level, voiced)
         return voiced and level > max(_QUIETEST_DB, self.floor_db + self.above_floor_db)
