@@ -38,6 +38,8 @@ class Changes:
         self.notices: deque[Notice] = deque(maxlen=NOTICES)
         self.told: deque[Told] = deque(maxlen=NOTICES)
         self.sound: SoundChanged | None = None
+        self.only_levels = True
+        """Whether there is nothing new but the levels, which change all the time."""
         self._some.clear()
 
     async def wait(self) -> None:
@@ -46,6 +48,7 @@ class Changes:
 
     def note(self, update: Update) -> None:
         """Take one update of the session. Returns at once; call it on the loop."""
+        self.only_levels &= isinstance(update, LevelsChanged)
         keep = self._keep.get(type(update))
         if keep is not None:
             keep(self, update)

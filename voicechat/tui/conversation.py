@@ -121,7 +121,11 @@ class ConversationScreen(Screen[None]):
     async def _paint(self) -> None:
         while True:
             await self._changes.wait()
-            await self.flush()
+            if self._changes.only_levels:
+                self._changes.forget()
+                self._show_levels()
+            else:
+                await self.flush()
             await asyncio.sleep(FRAME)
 
     async def flush(self) -> None:
@@ -154,10 +158,12 @@ class ConversationScreen(Screen[None]):
 
     def refresh_state(self) -> None:
         """Draw floor, link and modes as the session has them."""
-        changes = self._changes
-        self.query_one(FloorLine).show(changes.levels, changes.link_text)
+        self._show_levels()
         self.query_one(TopLine).show()
         self._mode_changed()
+
+    def _show_levels(self) -> None:
+        self.query_one(FloorLine).show(self._changes.levels, self._changes.link_text)
 
     def _show_notice(self, notice: Notice) -> None:
         severity, sign = _SEVERITIES[notice.level]
