@@ -75,6 +75,7 @@ class Composer(TextArea):
             highlight_cursor_line=False,
             compact=True,
         )
+        self.cursor_blink = False
         self.space_talks = False
         """Whether Space with nothing typed is the talk key."""
         self._space = HeldKey()
