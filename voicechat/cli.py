@@ -15,19 +15,17 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer.exceptions import TyperException
 
-from voicechat import mcpcommands
+from voicechat import mcpcommands, wirecommand
 from voicechat.core.text import clean
 from voicechat.errors import UsageError, VoicechatError
 
 if TYPE_CHECKING:
     from voicechat.config import Options
-    from voicechat.core.settings import Purpose
     from voicechat.session import Session
 
 app = typer.Typer(
@@ -40,22 +38,6 @@ app = typer.Typer(
 
 Text = str | None
 """An option with a text; None when it was not typed."""
-
-
-class WireAction(StrEnum):
-    """What `voicechat wire` does with each line."""
-
-    DECODE = "decode"
-    ENCODE = "encode"
-    SESSION = "session"
-    CONNECT = "connect"
-
-
-class Intent(StrEnum):
-    """What a session is for."""
-
-    CONVERSATION = "conversation"
-    TRANSCRIPTION = "transcription"
 
 
 _CHAT_URL = typer.Option(
@@ -92,6 +74,13 @@ def talk(
     ] = False,
     base_url: Annotated[Text, _BASE_URL] = None,
     wire: Annotated[Text, _WIRE] = None,
+    token: Annotated[
+        bool,
+        typer.Option("--token", help="Connect with the short-lived token in VOICECHAT_TOKEN."),
+    ] = False,
+    token_url: Annotated[
+        Text, typer.Option(metavar="URL", help="Setup endpoint that gives a short-lived token.")
+    ] = None,
     profile: Annotated[Text, _PROFILE] = None,
     chat_url: Annotated[Text, _CHAT_URL] = None,
     chat_model: Annotated[Text, _CHAT_MODEL] = None,
@@ -128,6 +117,8 @@ def talk(
         "instructions": instructions,
         "base_url": base_url,
         "wire": wire,
+        "token": token or None,
+        "token_url": token_url,
         "profile": profile,
         "input_device": input_device,
         "output_device": output_device,
@@ -367,41 +358,9 @@ def doctor(
     return 0 if findings.is_usable(found) else 1
 
 
-@app.command(short_help="Translate frames of a provider, line by line, without a socket.")
-def wire(
-    action: Annotated[
-        WireAction, typer.Argument(metavar="ACTION", help="decode, encode, session or connect.")
-    ],
-    model: Annotated[str, typer.Option(metavar="PROVIDER/MODEL", help="Whose wire it is.")],
-    base_url: Annotated[Text, typer.Option(metavar="URL", help="The provider's API.")] = None,
-    intent: Annotated[
-        Intent, typer.Option(metavar="KIND", help="conversation or transcription.")
-    ] = Intent.CONVERSATION,
-) -> int:
-    """Translate between a provider's frames and normalized events: JSON lines in, JSON lines out.
-
-    decode reads raw server frames and writes an array of events for each; encode reads client
-    events and writes an array of frames for each; session reads a configuration and writes the
-    wire's session object; connect reads nothing and writes the URL, the headers (keys masked)
-    and the subprotocols. State is kept across the lines of one run; a line that cannot be read
-    gives {"error": ...}.
-    """
-    from voicechat import config
-    from voicechat import wire as lines
-    from voicechat.providers import catalog
-    from voicechat.providers.normalized import Wire
-
-    options = config.load({"base_url": base_url})
-    purpose: Purpose = "transcription" if intent is Intent.TRANSCRIPTION else "conversation"
-    codec = catalog.codec_of(
-        model,
-        base_url=options.base_url,
-        environ=options.environ,
-        wire=options.wire,
-        purpose=purpose,
-    )
-    named = catalog.transcriber_of(model, codec) if intent is Intent.TRANSCRIPTION else None
-    return lines.converse(Wire(codec, purpose, named), action.value, sys.stdin.buffer)
+app.command(short_help="Translate frames of a provider, line by line, without a socket.")(
+    wirecommand.wire
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

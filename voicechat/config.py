@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from voicechat import endpointconfig, mcpconfig, wishes
 from voicechat.core.settings import Permission
-from voicechat.errors import Secret, UsageError
+from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.files import read_text, refuse_strangers
 from voicechat.providers.prices import Price
 from voicechat.tools.endpoints import Endpoint
@@ -54,6 +54,10 @@ class Options:
     instructions: str | None = field(default=None, metadata=_from("VOICECHAT_INSTRUCTIONS"))
     base_url: str | None = field(default=None, metadata=_from("VOICECHAT_BASE_URL"))
     """Where the provider's realtime API lives instead of its usual place: http(s) or ws(s)."""
+    token: Secret | None = field(default=None, repr=False)
+    """A short-lived token to connect with instead of a key."""
+    token_url: str | None = field(default=None, metadata=_from("VOICECHAT_TOKEN_URL"))
+    """A setup endpoint that gives a short-lived token for each connection."""
     wire: str | None = field(default=None, metadata=_from("VOICECHAT_WIRE"))
     """How the provider's API is spoken to where its address does not tell: ga, beta, voice-live."""
     profile: str | None = field(default=None, metadata=_from("VOICECHAT_PROFILE"))
@@ -118,6 +122,7 @@ _FIELDS = {f.name: f for f in fields(Options)}
 _SETTINGS = {name: f for name, f in _FIELDS.items() if "variables" in f.metadata}
 _SCHEMES = {
     "base_url": ("http://", "https://", "ws://", "wss://"),
+    "token_url": ("http://", "https://"),
     "chat_url": ("http://", "https://"),
 }
 
@@ -148,6 +153,7 @@ def load(
     path = settings_path() if path is None else path
     stored = _read_file(path)
     typed = {name: value for name, value in flags.items() if value is not None}
+    tokened = bool(typed.pop("token", False))
     for name, value in typed.items():
         _check(f"--{name.replace('_', '-')}", name, value)
     keys = stored.keys | {
@@ -158,6 +164,8 @@ def load(
     given = {**_read_environment(environ), **typed}
     profile = stored.profile(given.get("profile"))
     merged = {**stored.settings, **profile, **given}
+    if tokened:
+        merged["token"] = _token(environ)
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
     named: dict[str, str | Secret] = {**environ, **keys}
@@ -207,6 +215,16 @@ def _read_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def _token(environ: Mapping[str, str]) -> Secret:
+    value = environ.get("VOICECHAT_TOKEN", "").strip()
+    if not value:
+        raise KeyMissing(
+            "--token takes a short-lived token from VOICECHAT_TOKEN, which is not set.",
+            "Have one printed by: voicechat token --model PROVIDER/MODEL",
+        )
+    return Secret(value)
+
+
 def _check(place: str, name: str, value: object) -> None:
     wanted = bool if isinstance(_FIELDS[name].default, bool) else str
     if type(value) is not wanted:
@@ -223,6 +241,8 @@ def _check(place: str, name: str, value: object) -> None:
     schemes = _SCHEMES.get(name)
     if schemes:
         _check_url(place, value, schemes)
+    if name == "token_url":
+        _check_private(place, value)
 
 
 def _check_url(place: str, value: str, schemes: tuple[str, ...]) -> None:
@@ -239,6 +259,14 @@ def _check_url(place: str, value: str, schemes: tuple[str, ...]) -> None:
         raise UsageError(
             f"{place} must not hold a key or a password.", "Set it in the environment instead."
         )
+
+
+def _check_private(place: str, url: str) -> None:
+    from voicechat.providers.catalog import is_loopback
+
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise UsageError(f"{place} must begin with https://, or be on this machine.")
 
 
 # --------------------------------------------------------------------------------- the file

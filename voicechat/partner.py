@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from voicechat.admission import Admission
 from voicechat.core.settings import SessionSettings, ToolSpec
 from voicechat.providers.codec import unsupported
 from voicechat.sessionsettings import session_settings
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
     from voicechat.providers.codec import Codec
 
 
+def _unsaid(_: str) -> None:
+    """Nobody is told."""
+
+
 class Partner:
     """The chosen model. Raises `UsageError` or `KeyMissing` when the options name none.
 
-    `tools` gives what is offered to it, `progress` is told how the embedded voice starts.
+    `tools` gives what is offered to it, `progress` is told how the embedded voice starts,
+    `warn` gets a sentence about what cannot be had.
     """
 
     def __init__(
@@ -33,6 +39,7 @@ class Partner:
         options: Options,
         tools: Callable[[], tuple[ToolSpec, ...]],
         progress: Callable[[str], None],
+        warn: Callable[[str], None] = _unsaid,
     ) -> None:
         self.options = options
         self._tools = tools
@@ -40,6 +47,9 @@ class Partner:
         self._server: LocalServer | None = None
         self._before: tuple[Choice, Options] | None = None
         self._take(self._resolved(options.model or "", same=True))
+        self._admission: Admission | None = None
+        if Admission.wanted(options):
+            self._admission = Admission(options, self.name, warn)
 
     @property
     def name(self) -> str:
@@ -63,7 +73,13 @@ class Partner:
         own = self.options
         if not same:
             return catalog.resolve(name, environ=own.environ)
-        return catalog.resolve(name, base_url=own.base_url, environ=own.environ, wire=own.wire)
+        return catalog.resolve(
+            name,
+            base_url=own.base_url,
+            environ=own.environ,
+            wire=own.wire,
+            short_lived=Admission.wanted(own),
+        )
 
     def _take(self, choice: Choice) -> None:
         from voicechat.providers import catalog
@@ -115,7 +131,10 @@ class Partner:
                 await self._start_server()
         else:
             await self.stop()
-        return self._make()
+        codec = self._make()
+        if self._admission is not None and self._admission.provider == self.choice.provider:
+            await self._admission.admit(codec, self.settings)
+        return codec
 
     async def _start_server(self) -> None:
         from voicechat.local import LocalServer

@@ -75,7 +75,7 @@ class Session(Outlook):
         self.muted = False
         self.volume = 100
         self._options = options
-        self._partner = Partner(options, lambda: self._tools.specs, self._starting)
+        self._partner = Partner(options, lambda: self._tools.specs, self._starting, self._warn)
         self.model = self._partner.name
         self.voice = options.voice or ""
         self.microphone: str | None = None
@@ -271,6 +271,9 @@ class Session(Outlook):
         """Something is to be heard of aloud, whatever is being spoken of."""
         self._play(sound.Cue("alarm"))
         self._take(ev.Announce(text))
+
+    def _warn(self, sentence: str) -> None:
+        self._tell(ev.Notice(sentence, ev.Level.WARNING))
 
     def _starting(self, how: str) -> None:
         """The embedded voice says how far it is."""

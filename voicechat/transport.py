@@ -30,6 +30,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from voicechat import __version__
+from voicechat.errors import Secret
 from voicechat.peer import ConnectionLost, DialFailed, Peer
 from voicechat.providers.codec import Endpoint
 
@@ -285,7 +286,7 @@ async def _open(endpoint: Endpoint, peer: Peer) -> ClientConnection:
     socket = await _Dial(
         endpoint.url,
         additional_headers={name: value.reveal() for name, value in endpoint.headers.items()},
-        subprotocols=[Subprotocol(name) for name in endpoint.subprotocols] or None,
+        subprotocols=[Subprotocol(_open_text(name)) for name in endpoint.subprotocols] or None,
         user_agent_header=f"voicechat/{__version__}",
         proxy=None if peer.is_here else True,
         compression=None,
@@ -296,11 +297,15 @@ async def _open(endpoint: Endpoint, peer: Peer) -> ClientConnection:
         logger=_SILENT,
     )
     if socket.request is not None:
-        for name in endpoint.headers:
-            del socket.request.headers[name]
+        for name in (*endpoint.headers, "Sec-WebSocket-Protocol"):
+            socket.request.headers.pop(name, None)
     _shorten_kernel_queue(socket)
     _end_dead_paths(socket)
     return socket
+
+
+def _open_text(name: str | Secret) -> str:
+    return name.reveal() if isinstance(name, Secret) else name
 
 
 def _end_dead_paths(socket: ClientConnection) -> None:

@@ -58,7 +58,7 @@ class OpenAI:
         _CLIENT.validate_python(said)
         return said
 
-    async def hold(self) -> None:
+    def look(self) -> None:
         request = self.socket.request
         assert request is not None
         assert request.path == self.path
@@ -66,6 +66,10 @@ class OpenAI:
             assert request.headers[name] == value
         assert "planted-key" not in request.path
         assert not self.socket.subprotocol, "a header and a subprotocol"
+
+    async def hold(self) -> None:
+        if self.fake.wants_key:
+            self.look()
         await self.greet()
         async for frame in self.socket:
             assert isinstance(frame, str), "text frames"

@@ -207,13 +207,15 @@ def resolve(
     environ: Mapping[str, str | Secret],
     wire: str | None = None,
     purpose: Purpose = "conversation",
+    short_lived: bool = False,
 ) -> Choice:
     """Find the model of a session.
 
     `model` is what the person named (None or empty: nobody named one), `base_url` where they
     say the provider's API is, `environ` the variables that may hold keys and addresses. With no
     model named, the first provider that has a key (or OpenAI, when there is an address) is
-    chosen, and the embedded voice otherwise. `wire` is one of `WIRES`.
+    chosen, and the embedded voice otherwise. `wire` is one of `WIRES`. `short_lived` means that a
+    token comes instead of a key; its connections have to be admitted with it.
     Raises `UsageError` for names and addresses that cannot be, `KeyMissing` without a key.
     """
     if wire and wire not in WIRES:
@@ -222,10 +224,15 @@ def resolve(
         provider, name = _named(model)
         why = f"{provider.name}/{name} was asked for."
     else:
-        provider, why = _unasked(base_url, environ)
+        provider, why = _unasked(base_url, environ, short_lived=short_lived)
         name = provider.usual_model
+    if short_lived and provider is LOCAL:
+        raise UsageError("The embedded voice takes no token.", "Name another --model.")
     if provider.connect is None:
         codec: Callable[[], Codec] = _no_address
+    elif short_lived:
+        address = base_url or _address(provider, environ)
+        codec = provider.connect(Wanted(name, address, wire=wire, purpose=purpose, environ=environ))
     else:
         codec = connection(provider, name, base_url, environ, wire, purpose)
     return Choice(
@@ -233,8 +240,12 @@ def resolve(
     )
 
 
-def _unasked(base_url: str | None, environ: Mapping[str, str | Secret]) -> tuple[Provider, str]:
+def _unasked(
+    base_url: str | None, environ: Mapping[str, str | Secret], *, short_lived: bool
+) -> tuple[Provider, str]:
     """The provider when nobody named a model, and why it is that one."""
+    if short_lived:
+        return OPENAI, f"Using {OPENAI.name}/{OPENAI.usual_model}; name another with --model."
     cause = "a base URL is given" if base_url or _address(OPENAI, environ) else None
     keyed = (p for p in PROVIDERS.values() if p.usual_model and key_of(p, environ)[0])
     provider = OPENAI if base_url else next(keyed, OPENAI if cause else LOCAL)
@@ -403,6 +414,14 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def provider_at(host: str) -> str | None:
+    """The name of the provider that lives at this host; None for any other host."""
+    for provider in PROVIDERS.values():
+        if provider.url and urlsplit(provider.url).hostname == host:
+            return provider.name
+    return None
 
 
 def _named(model: str) -> tuple[Provider, str]:

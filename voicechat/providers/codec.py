@@ -17,7 +17,8 @@ class Endpoint:
 
     url: str
     headers: Mapping[str, Secret]
-    subprotocols: Sequence[str] = ()
+    subprotocols: Sequence[str | Secret] = ()
+    """Offered to the server in this order; one that carries a token is secret."""
 
 
 __all__ = ["Capabilities", "Codec", "Critical", "Endpoint", "Lasting", "later", "unsupported"]
@@ -35,6 +36,10 @@ class Codec(Protocol):
 
     def endpoint(self) -> Endpoint:
         """Where and how to dial."""
+        ...
+
+    def admit(self, endpoint: Endpoint) -> None:
+        """Dial there instead: the way in with a short-lived token."""
         ...
 
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:

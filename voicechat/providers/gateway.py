@@ -105,6 +105,10 @@ class GatewayCodec:
         """Where and how to dial."""
         return self._endpoint
 
+    def admit(self, endpoint: Endpoint) -> None:
+        """Dial there instead: the way in with a short-lived token."""
+        self._endpoint = endpoint
+
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
         """The configuration: some providers say nothing before they have it."""
         return self._update(settings)

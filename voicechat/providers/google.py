@@ -123,6 +123,10 @@ class GoogleCodec:
         """Where and how to dial."""
         return self._endpoint
 
+    def admit(self, endpoint: Endpoint) -> None:
+        """Dial there instead: the way in with a short-lived token."""
+        self._endpoint = endpoint
+
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
         """The setup, which must be the first frame; `resume` is the handle of a session before."""
         self._settings = settings

@@ -111,7 +111,7 @@ class Wire:
                 name: value.reveal() if name in _OPEN else str(value)
                 for name, value in endpoint.headers.items()
             },
-            "subprotocols": list(endpoint.subprotocols),
+            "subprotocols": [str(name) for name in endpoint.subprotocols],
         }
 
     def session(self, config: Message) -> Message:

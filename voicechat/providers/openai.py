@@ -105,6 +105,10 @@ class OpenAICodec:
         """Where and how to dial."""
         return self._endpoint
 
+    def admit(self, endpoint: Endpoint) -> None:
+        """Dial there instead: the way in with a short-lived token."""
+        self._endpoint = endpoint
+
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
         """Nothing: the server speaks first, then `UpdateSession` carries the settings."""
         return []

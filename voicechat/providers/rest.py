@@ -15,6 +15,7 @@ import msgspec
 
 from voicechat.errors import Secret, UsageError
 from voicechat.providers import azure
+from voicechat.providers.codec import Endpoint
 from voicechat.providers.openai import bearer
 from voicechat.providers.wire import encode, fields, number, parse, word, words
 
@@ -86,6 +87,28 @@ def mint_request(provider: str, ask: Ask) -> Request:
             f" not {ask.seconds}."
         )
     return mint.request(ask)
+
+
+def opened(provider: str, ask: Ask) -> str:
+    """The address that a token of this provider opens; `ask` says where its socket usually is."""
+    mint = MINTS.get(provider)
+    return mint.socket(ask) if mint is not None else ask.socket
+
+
+def admission(provider: str, url: str, token: Secret) -> Endpoint:
+    """How to dial with a short-lived token: by header or by subprotocol, never by both.
+
+    Sources: the providers' guides to client secrets; xAI and the gateway take theirs as browsers
+    send them.
+    """
+    value = token.reveal()
+    if provider == "xai":
+        return Endpoint(url, {}, (Secret(f"xai-client-secret.{value}"),))
+    if provider == "gateway":
+        return Endpoint(url, {}, ("ai-gateway-realtime.v1", Secret(f"ai-gateway-auth.{value}")))
+    if provider == "google":
+        return Endpoint(url, {"Authorization": Secret(f"Token {value}")})
+    return Endpoint(url, bearer(token))
 
 
 class _Answer(msgspec.Struct):
