@@ -23,14 +23,13 @@ from voicechat.core.settings import Permission
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
 from voicechat.files import refuse_strangers
+from voicechat.references import REFERENCE, References
 from voicechat.tools.endpoints import DEADLINE_S, METHODS, PLACE, Endpoint
 from voicechat.wishes import Place, nearest
 
 TABLE = "endpoints"
 
 KEYS = ("url", "method", "description", "parameters", "headers", "permission", "deadline")
-
-_REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
 LookUp = Mapping[str, str | Secret]
 
@@ -76,8 +75,7 @@ class _Reader:
         self._status = status
         self._name = name
         self._table = table
-        self._look_up = look_up
-        self._missing: list[str] = []
+        self._references = References(look_up)
 
     def read(self) -> Endpoint:
         """The endpoint."""
@@ -103,7 +101,7 @@ class _Reader:
             headers=headers,
             permission=Permission(self._one_of("permission", tuple(Permission), "ask")),
             deadline_s=self._seconds(),
-            problem=", ".join(f"${name} is not set" for name in self._missing),
+            problem=", ".join(f"${name} is not set" for name in self._references.missing),
         )
 
     def _text(self, key: str) -> str:
@@ -165,22 +163,10 @@ class _Reader:
         for name, text in found.items():
             if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or not text.isprintable():
                 self._refuse("headers", f"has {clean(name)[:40]!r}, which cannot be sent")
-        if any(not _REFERENCE.search(text) for text in found.values()):
+        if any(not REFERENCE.search(text) for text in found.values()):
             # What is written out there may be a key.
             refuse_strangers(self._place.path, self._status)
-        return {name: Secret(self._filled(text)) for name, text in found.items()}
-
-    def _filled(self, text: str) -> str:
-        def value(found: re.Match[str]) -> str:
-            name = found[1] or found[2]
-            if name is None:
-                return "$"
-            known = self._look_up.get(name, "")
-            if not known:
-                self._missing.append(name)
-            return known.reveal() if isinstance(known, Secret) else known
-
-        return _REFERENCE.sub(value, text)
+        return {name: self._references.filled(text) for name, text in found.items()}
 
     def _seconds(self) -> float:
         value = self._table.get("deadline", DEADLINE_S)

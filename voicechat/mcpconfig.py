@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
 from voicechat.files import read_text, refuse_strangers, write_private
+from voicechat.references import REFERENCE, References
 from voicechat.tools.mcp_config import ServerConfig
 from voicechat.wishes import nearest
 
@@ -36,7 +37,6 @@ _TYPES = {
     "streamable_http": "url",
 }  # fmt: skip
 
-_REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(?:env:)?(\w+)\})")
 
 LookUp = Mapping[str, str | Secret]
 
@@ -109,8 +109,7 @@ class _Reader:
         self._origin = origin
         self._name = name
         self._table = table
-        self._look_up = look_up
-        self._missing: list[str] = []
+        self._references = References(look_up)
 
     def read(self) -> ServerConfig:
         """The server. Raises `UsageError`."""
@@ -182,28 +181,16 @@ class _Reader:
             token = r"[^\s=\0:]+" if key == "env" else r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
             if not re.fullmatch(token, name) or _steers(text) or "\n" in text:
                 self._refuse(key, f"holds {clean(name)[:40]!r}, which cannot be sent.")
-        if any(_REFERENCE.sub("", text).strip() for text in value.values()):
+        if any(REFERENCE.sub("", text).strip() for text in value.values()):
             # Not only references: what is written there may be a key.
             self._origin.keep_private()
-        return {name: Secret(self._filled(text)) for name, text in value.items()}
-
-    def _filled(self, text: str) -> str:
-        def value(found: re.Match[str]) -> str:
-            name = found[1] or found[2]
-            if name is None:
-                return "$"
-            known = self._look_up.get(name, "")
-            if not known:
-                self._missing.append(name)
-            return known.reveal() if isinstance(known, Secret) else known
-
-        return _REFERENCE.sub(value, text)
+        return {name: self._references.filled(text) for name, text in value.items()}
 
     def _problem(self) -> str:
-        if not self._missing:
+        if not self._references.missing:
             return ""
-        names = ", ".join(f"${name}" for name in self._missing)
-        is_or_are = "is" if len(self._missing) == 1 else "are"
+        names = ", ".join(f"${name}" for name in self._references.missing)
+        is_or_are = "is" if len(self._references.missing) == 1 else "are"
         return f"{names} {is_or_are} not set ({self._origin.place(TABLE, self._name)})."
 
     def _url(self) -> str:

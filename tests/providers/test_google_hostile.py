@@ -1,14 +1,13 @@
 """Whatever Gemini or the gateway sends, decoding gives clean events and never raises."""
 
-import dataclasses
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from outside import texts
 
 from voicechat.core import events as ev
 from voicechat.core.settings import SessionSettings
@@ -63,21 +62,6 @@ gateway_frame = st.fixed_dictionaries(
         ("itemId", "responseId", "callId", "delta", "item", "usage", "raw", "status"), anything
     ),
 )
-
-
-def texts(value: object) -> Iterator[str]:
-    """All text in an event."""
-    if isinstance(value, str):
-        yield value
-    elif dataclasses.is_dataclass(value):
-        for inner in dataclasses.fields(value):
-            yield from texts(getattr(value, inner.name))
-    elif isinstance(value, Mapping):
-        yield from texts(list(value))
-        yield from texts(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from texts(inner)
 
 
 def check(reader: Codec, frame: str | bytes) -> list[ev.Event]:

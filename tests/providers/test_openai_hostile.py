@@ -1,14 +1,13 @@
 """Whatever comes over the wire, decoding gives clean events and never raises."""
 
-import dataclasses
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from outside import texts
 from wire_examples import frames
 
 from voicechat.core import events as ev
@@ -45,21 +44,6 @@ some_frame = st.fixed_dictionaries(
 
 def codec(dialect: str = "general") -> OpenAICodec:
     return OpenAICodec("wss://example.invalid", dialect=DIALECTS[dialect])
-
-
-def texts(value: object) -> Iterator[str]:
-    """All text in an event."""
-    if isinstance(value, str):
-        yield value
-    elif dataclasses.is_dataclass(value):
-        for inner in dataclasses.fields(value):
-            yield from texts(getattr(value, inner.name))
-    elif isinstance(value, Mapping):
-        yield from texts(list(value))
-        yield from texts(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from texts(inner)
 
 
 def check(reader: OpenAICodec, frame: str | bytes) -> None:
