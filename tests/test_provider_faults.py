@@ -20,6 +20,7 @@ from voicechat import epochs
 from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.items import Role
+from voicechat.core.retelling import SHORTENED
 from voicechat.errors import KeyMissing, Secret, SessionLost, VoicechatError
 from voicechat.session import Link, LinkChanged, Session
 from voicechat.transport import DialFailed
@@ -163,7 +164,7 @@ async def test_a_session_that_was_closed_goes_on_where_it_was(wire, code, impati
 
 
 @pytest.mark.parametrize("wire", ["openai", "google"])
-@pytest.mark.parametrize("code", [1002, 1003, 1007, 1008, 3000, 4001, 4403])
+@pytest.mark.parametrize("code", [1002, 1003, 1008, 3000, 4001, 4403])
 async def test_a_session_that_was_refused_is_never_told_again(wire, code) -> None:
     async with provided(wire) as provider, living(provider.session()) as (desk, running):
         await answered(desk, "one")
@@ -171,6 +172,42 @@ async def test_a_session_that_was_refused_is_never_told_again(wire, code) -> Non
         with pytest.raises(SessionLost, match="not like that"):
             await running
     assert provider.dialled == 1
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_session_that_would_not_have_its_history_is_told_less_once(wire, impatient) -> None:
+    async with provided(wire) as provider, living(provider.session()) as (desk, running):
+        for words in ("one", "two", "three", "four"):
+            await answered(desk, words)
+        await provider.socket.close(1007, "Too much.")
+        await answered(desk, "five")
+        assert desk.said(Role.USER) == ["one", "two", "three", "four", "five"]
+        notices = [update.text for update in desk.updates if isinstance(update, ev.Notice)]
+        assert notices.count(SHORTENED) == 1
+        assert provider.fake.wrong == []
+        await provider.socket.close(1007, "Still too much.")
+        with pytest.raises(SessionLost, match="Still too much"):
+            await running
+    assert provider.dialled == 2
+
+
+async def test_a_handle_that_is_refused_is_dropped_and_the_conversation_told(impatient) -> None:
+    async with provided("google") as provider, living(provider.session()) as (desk, _):
+        await answered(desk, "one")
+        talk = provider.talk
+
+        async def refuse(fake: Fake, socket: ServerConnection) -> None:
+            provider.talk = talk
+            resumed = json.loads(await socket.recv())["setup"]["sessionResumption"]
+            assert resumed["handle"]
+            await socket.close(1007, "The handle cannot be used.")
+
+        provider.talk = refuse
+        provider.socket.transport.abort()
+        await answered(desk, "two")
+        assert "handle" not in provider.fake.setups[-1]["sessionResumption"]
+    assert provider.dialled == 3
+    assert provider.fake.wrong == []
 
 
 async def test_connections_that_never_last_are_given_up(impatient) -> None:

@@ -3,10 +3,11 @@
     dial -> opening frames -> read, write, watch, renew -> it ends -> wait -> dial ...
 
 An epoch ends because the peer or the network ended it (dial again, with growing patience), because
-its time is nearly up (renew between turns, before the provider cuts it off), or because somebody
-wished it (a new conversation, a provider that hangs). Nothing queued for a dead epoch is sent on
-the next one: every epoch has an outbox of its own. What was said is told again by the
-conversation itself, when the new session is created.
+its time is nearly up (renew between turns, before the provider cuts it off), because the provider
+would not have what it was told (once more, with less of it), or because somebody wished it (a new
+conversation, a provider that hangs). Nothing queued for a dead epoch is sent on the next one: every
+epoch has an outbox of its own. What was said is told again by the conversation itself, when the
+new session is created.
 """
 
 from __future__ import annotations
@@ -60,6 +61,15 @@ SHORT_S = 5.0
 SHORT_LIVES = 6
 """Connections in a row that did not last, after which the session is given up."""
 
+LESS_WITHIN_S = 60.0
+"""Seconds after a session was told less in which it is given up when that is refused, too."""
+
+INVALID = 1007
+"""The close code for what was sent: the same frames would be refused again."""
+
+_OF_A_HANDLE = frozenset({INVALID, 1008})
+"""Close codes with which a session is refused that was to be resumed."""
+
 _BETWEEN_TURNS = frozenset({ev.Floor.IDLE, ev.Floor.LISTENING})
 _OWED = frozenset({ev.Floor.THINKING, ev.Floor.SPEAKING})
 
@@ -76,6 +86,7 @@ class Epochs:
     take        is given every event, and `Disconnected` at the end of an epoch
     floor       who has the floor now
     tell        is told how things stand, with one sentence
+    retells     whether a new session is told of the old one, and can be told less
     """
 
     def __init__(
@@ -85,6 +96,8 @@ class Epochs:
         take: Callable[[ev.Event | ev.Disconnected], None],
         floor: Callable[[], ev.Floor],
         tell: Callable[[Link, str], None],
+        *,
+        retells: bool = True,
     ) -> None:
         self._make_codec = make_codec
         self._settings = settings
@@ -99,6 +112,8 @@ class Epochs:
         self._handle = ""
         self._untried = False
         self._begun = 0
+        self._retells = retells
+        self._told_less_at: float | None = None
 
     @property
     def codec(self) -> Codec | None:
@@ -156,9 +171,14 @@ class Epochs:
                 await self._wait(failed, failures, time.monotonic() - lost_at)
                 continue
             failures, opened_at = 0, time.monotonic()
-            reason = await self._live(codec, connection)
+            begun = self._begun
+            lost = await self._live(codec, connection)
             lost_at = time.monotonic()
-            self._take(ev.Disconnected(reason))
+            reason = lost.message if lost else ""
+            less = lost is not None and lost.close_code == INVALID and self._begun > begun
+            if less:
+                self._handle = ""
+            self._take(ev.Disconnected(reason, unacceptable=less))
             if not reason:
                 continue
             self._tell(Link.RECONNECTING, reason)
@@ -180,13 +200,14 @@ class Epochs:
         self._tell(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
         await asyncio.sleep(wait)
 
-    async def _live(self, codec: Codec, connection: Connection) -> str:
-        """Talk over one connection until it ends; why it ended, empty when that was wished for."""
+    async def _live(self, codec: Codec, connection: Connection) -> ConnectionLost | None:
+        """Talk over one connection until it ends; why it ended, None when that was wished for."""
         self._codec, self._connection = codec, connection
         self._outbox = asyncio.Queue(OUTBOX)
         self._renewal.clear()
         self._ends_at = None
-        why, begun = "", self._begun
+        why: ConnectionLost | None = None
+        begun = self._begun
         try:
             await connection.send(codec.opening(self._settings(), self._handle))
             async with asyncio.TaskGroup() as epoch:
@@ -196,11 +217,11 @@ class Epochs:
                 epoch.create_task(self._await_renewal())
         except* ConnectionLost as group:
             lost = first(group)
-            if not (isinstance(lost, ConnectionLost) and lost.retry):
+            if not (isinstance(lost, ConnectionLost) and self._goes_on(lost, begun)):
                 raise lost from None
-            why = lost.message
+            why = lost
         except* _Over:
-            why = ""
+            why = None
         finally:
             self._connection = None
             if self._begun == begun:
@@ -208,6 +229,15 @@ class Epochs:
                 self._handle = ""
             await connection.close()
         return why
+
+    def _goes_on(self, lost: ConnectionLost, begun: int) -> bool:
+        """Whether there is another try, which never sends again what was refused."""
+        if self._begun == begun:
+            return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
+        if lost.retry or lost.close_code != INVALID or not self._retells:
+            return lost.retry
+        before, self._told_less_at = self._told_less_at, time.monotonic()
+        return before is None or self._told_less_at - before > LESS_WITHIN_S
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
         unreadable: deque[float] = deque(maxlen=UNREADABLE)

@@ -67,7 +67,9 @@ class Transcriber:
         self._write, self._show, self._tell = write, show, tell
         self._utterances = Utterances(settings.input_format)
         self._dictation = Dictation()
-        self._epochs = Epochs(make_codec, lambda: settings, self._take, self._floor, self._told)
+        self._epochs = Epochs(
+            make_codec, lambda: settings, self._take, self._floor, self._told, retells=False
+        )
         self._online = asyncio.Event()
         self._happened = asyncio.Event()
         self._configured = False

@@ -76,7 +76,7 @@ CHAOS: dict[str, st.SearchStrategy[ev.Event | ev.Input]] = {
         ev.PlaybackStopped, st.dictionaries(ITEMS, st.floats(0, 9e9), max_size=3)
     ),
     "speaker": st.builds(ev.SpeakerChanged, st.booleans()),
-    "lost": st.just(ev.Disconnected("lost")),
+    "lost": st.builds(ev.Disconnected, st.just("lost"), st.booleans()),
     "new session": st.just(ev.SessionCreated("s")),
 }
 

@@ -18,8 +18,9 @@ Seven small parts hold the state, each with one question to answer:
 * `calls.Calls`          which tool calls still need an answer, and is the batch complete?
 * `turns.Presence`       who has the floor?
 
-Beside them stand `asides.Asides` (questions that are not part of the conversation),
-`edits.Edits` (what is put in and taken out) and `meter.Meter` (what it costs).
+Beside them stand `retelling.Retelling` (what a new session is told of the old one),
+`asides.Asides` (questions that are not part of the conversation), `edits.Edits` (what is put in
+and taken out) and `meter.Meter` (what it costs).
 
 A barge-in goes: the person is heard (by the provider, a key, a typed line) -> the response is
 declared dead, so nothing of it that still arrives is played or shown -> `StopPlayback` ->
@@ -49,7 +50,7 @@ from voicechat.core.outbox import Outbox
 from voicechat.core.person import Person
 from voicechat.core.remotecalls import RemoteCalls
 from voicechat.core.replies import Replies
-from voicechat.core.retelling import ends_with_call, received, retell
+from voicechat.core.retelling import Retelling, ends_with_call
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.tidings import Tidings
 from voicechat.core.turns import Presence
@@ -103,7 +104,7 @@ class Conversation:
             self.meter,
         )
         self._here = Presence()
-        self._known = 0
+        self._retelling = Retelling(self._outbox, self._can)
         self._now = 0.0
 
     # ----------------------------------------------------------------- the way in
@@ -167,12 +168,9 @@ class Conversation:
     def _session_created(self, event: ev.SessionCreated) -> None:
         self._outbox.online = True
         self._outbox.send(ev.UpdateSession(self.settings))
-        told, lost = retell(self.transcript, self._can, self._known if event.resumed else 0)
-        for command in told:
-            self._outbox.send(command)
-        if lost:
-            what = "A picture" if lost == 1 else f"{lost} pictures"
-            self._outbox.do(ev.Notice(f"{what} could not be shown to the model again."))
+        told = self._retelling.tell(resumed=event.resumed)
+        if self._retelling.forgot_all:
+            self._answers.want(False)
         if self._tidings.retold(c.item_id for c in told if isinstance(c, ev.CreateMessage)):
             self._answers.want()
         self._mic.connected()
@@ -187,7 +185,7 @@ class Conversation:
         self._answers.connection_lost()
         self._asides.connection_lost()
         self._remote.connection_lost(self._now)
-        self._known = received(self.transcript)
+        self._retelling.connection_lost(unacceptable=event.unacceptable)
 
     # ----------------------------------------------------------------- the person
 

@@ -15,6 +15,8 @@ class Disconnected:
     """The connection epoch ended; nothing of it may be sent or played any more."""
 
     reason: str = ""
+    unacceptable: bool = False
+    """The provider would not have what it was told: the next session is to be told less."""
 
 
 @dataclass(frozen=True, slots=True)

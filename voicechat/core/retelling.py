@@ -2,11 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from voicechat.core import events as ev
 from voicechat.core.items import Item, Role, ToolCall, ToolState, Transcript
+from voicechat.core.outbox import Outbox
 from voicechat.core.settings import Capabilities
 
+SHORTENED = "The provider would not have all of the conversation: the model knows its end only."
 UNKNOWN_OUTCOME = '{"error": "The connection was lost; whether this was done is not known."}'
+
+
+class Retelling:
+    """How much of the conversation the next session has to be told."""
+
+    def __init__(self, outbox: Outbox, can: Capabilities) -> None:
+        self._outbox = outbox
+        self._can = can
+        self._known = 0
+        self._start = 0
+        self._shortened = False
+
+    @property
+    def forgot_all(self) -> bool:
+        """Whether nothing is left of what one session would not have."""
+        return 0 < len(self._outbox.transcript.entries) <= self._start
+
+    def connection_lost(self, *, unacceptable: bool) -> None:
+        """The session is gone; `unacceptable` when it would not have what it was told."""
+        transcript = self._outbox.transcript
+        self._known = received(transcript)
+        if unacceptable:
+            length = len(transcript.entries)
+            self._start = length - max(0, length - self._start) // 2
+            self._can = replace(self._can, pictures=())
+            self._shortened = True
+
+    def tell(self, *, resumed: bool) -> list[ev.Command]:
+        """Tell a new session; one that is `resumed` knows most of it."""
+        start = max(self._start, self._known if resumed else 0)
+        told, lost = retell(self._outbox.transcript, self._can, start)
+        for command in told:
+            self._outbox.send(command)
+        if self._shortened:
+            self._shortened = False
+            self._outbox.do(ev.Notice(SHORTENED, ev.Level.WARNING))
+        elif lost:
+            what = "A picture" if lost == 1 else f"{lost} pictures"
+            self._outbox.do(ev.Notice(f"{what} could not be shown to the model again."))
+        return told
 
 
 def unanswered(transcript: Transcript) -> bool:
