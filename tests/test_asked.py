@@ -63,7 +63,7 @@ def test_every_argument_is_shown_whole_and_no_line_can_pass_for_another() -> Non
 def test_what_is_no_plain_object_is_shown_as_it_came(text: str) -> None:
     found = shown(text)
     assert found[:2] == ["| as it came:", f"|   {text}"]
-    assert ("! “a” is given twice." in found) is ('"a": 2' in text)
+    assert ("! “a” is given twice; the last one counts." in found) is ('"a": 2' in text)
 
 
 def test_what_cannot_be_seen_is_told_and_so_is_what_changed() -> None:
@@ -161,3 +161,27 @@ async def test_a_line_of_a_pipe_decides_nothing(line: str) -> None:
     table.chat._obey(line)
     assert call.state is ToolState.ASKING
     assert table.told[-1].endswith("is for a person at a terminal; a pipe decides nothing.")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["ls" + " " * 60 + "rm -rf /", "ls" + "\n" * 12 + "rm -rf /", "ls\n" + " \n" * 9 + "x"],
+)
+def test_what_stands_far_behind_the_rest_is_told(command: str) -> None:
+    assert "! Behind a long row of blanks or empty lines there is more." in shown(
+        json.dumps({"command": command})
+    )
+
+
+def test_usual_indentation_and_paragraphs_are_not_remarked_on() -> None:
+    text = "def f():\n    if x:\n        return 1\n\n\ndef g():\n    pass\n"
+    assert not any(line.startswith("!") for line in shown(json.dumps({"text": text})))
+
+
+def test_deep_nesting_does_not_grow() -> None:
+    deep = "[" * 900 + "]" * 900
+    assert len("\n".join(shown(f'{{"a": {deep}}}'))) < 10_000
+
+
+def test_an_argument_without_a_name_is_shown_as_it_came() -> None:
+    assert shown('{"": "x"}') == ["| as it came:", '|   {"": "x"}']

@@ -12,6 +12,9 @@ from voicechat.core.text import clean
 MOST_FIELDS = 40
 """Arguments that are shown one by one; more are shown as the text they came in."""
 
+MOST_INDENTED = 8
+"""Times that a value may grow when it is laid out in lines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -33,7 +36,7 @@ def asked(call: ToolCall) -> Asked:
     """What is to be shown of this call."""
     fields, twice = _fields(call.arguments)
     found = [call.remark] if call.remark else []
-    found += [f"“{name}” is given twice." for name in twice]
+    found += [f"“{name}” is given twice; the last one counts." for name in twice]
     for text in (call.name, *(each for field in fields for each in field)):
         found += remarks(text)
     return Asked(
@@ -71,7 +74,7 @@ def _fields(arguments: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
         given = json.loads(arguments or "{}", object_pairs_hook=pairs)
     except (ValueError, RecursionError):
         given = None
-    if not isinstance(given, dict) or twice or len(given) > MOST_FIELDS:
+    if not isinstance(given, dict) or twice or "" in given or len(given) > MOST_FIELDS:
         return (("", arguments),), twice
     return tuple((name, _text(value)) for name, value in given.items()), twice
 
@@ -79,7 +82,10 @@ def _fields(arguments: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value
-    return clean(json.dumps(value, ensure_ascii=False, indent=2 if value else None))
+    short = json.dumps(value, ensure_ascii=False)
+    long = json.dumps(value, ensure_ascii=False, indent=2) if value else short
+    # Deep nesting would be mostly indentation.
+    return clean(long if len(long) <= MOST_INDENTED * len(short) else short)
 
 
 def _one_line(name: str) -> str:

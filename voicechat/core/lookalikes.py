@@ -33,16 +33,24 @@ _SIGNS = {
     "\u0660": ".", "\u06d4": "-", "\u1735": "/", "\u05f3": "'", "\u02bb": "`", "\u2035": "`",
 }  # fmt: skip
 """Characters that look like an ASCII one without being a variant of it."""
+_GAP = re.compile(r"[^\S\n]{24}|(?:\n[^\S\n]*){5}\S")
+"""What looks like the end of a text and is not; indented lines seldom begin so far in."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def remarks(text: str) -> list[str]:
     """What a person cannot see in the text, one sentence each; at most `MOST`, mostly none."""
-    if text.isascii():
-        return []
-    found = list(dict.fromkeys([*_unseen(text), *_words(text), *_single(text)]))
+    found = [*_far(text)]
+    if not text.isascii():
+        found = list(dict.fromkeys([*found, *_unseen(text), *_words(text), *_single(text)]))
     more = len(found) - MOST
     return found if more <= 0 else [*found[:MOST], f"{more} more remarks like these."]
+
+
+def _far(text: str) -> Iterator[str]:
+    gap = _GAP.search(text)
+    if gap is not None:
+        yield "Behind a long row of blanks or empty lines there is more."
 
 
 def _unseen(text: str) -> Iterator[str]:
