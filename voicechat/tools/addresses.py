@@ -15,6 +15,9 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 _LOOKUP_S = 5.0
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
+"""Set apart for other uses, which not every Python knows."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -31,10 +34,13 @@ def is_public(text: str) -> bool:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return False
-    return all(
-        one.is_global and not (one.is_multicast or one.is_reserved or one.is_unspecified)
-        for one in _carried(address)
-    )
+    return all(map(_is_plain, _carried(address)))
+
+
+def _is_plain(one: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    apart = one.is_multicast or one.is_reserved or one.is_unspecified
+    placed = isinstance(one, ipaddress.IPv4Address) or one in _UNICAST
+    return one.is_global and placed and not apart and not any(one in each for each in _SPECIAL)
 
 
 def _carried(

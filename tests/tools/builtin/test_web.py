@@ -168,6 +168,8 @@ async def test_what_is_large_packed_or_slow_is_bounded(
         ("http://me:pass@public.test/", "password"),
         ("http://public.test/\r\nX: y", "Only addresses"),
         ("http://", "Only addresses"),
+        ("http://inside.test\\@public.test/", "Only addresses"),
+        ("https://inside.test\\.public.test/", "Only addresses"),
         ("", "Only addresses"),
         ("http://public.test:1/", "cannot be reached"),
         ("http://[::1", "Only addresses"),
@@ -195,7 +197,8 @@ async def test_what_is_connected_to_is_what_was_looked_at(port: int) -> None:
         "127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "100.64.0.1",
         "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0",
         "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
-        "ff02::1", "::127.0.0.1", "192.0.2.1", "2001:db8::1", "nonsense",
+        "ff02::1", "::127.0.0.1", "fec0::1", "3fff::1", "192.88.99.1", "192.0.0.8", "5f00::1",
+        "::ffff:0:127.0.0.1", "64:ff9b:1::7f00:1", "192.0.2.1", "2001:db8::1", "nonsense",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:

@@ -131,7 +131,7 @@ def _address(text: str) -> str:
         text.encode("ascii" if not parts.hostname else "utf-8")
     except (ValueError, UnicodeError):
         fits = False
-    if not fits or re.search(r"[\s\x00-\x1f\x7f]", text) or len(text) > 2_000:
+    if not fits or re.search(r"[\s\\\x00-\x1f\x7f]", text) or len(text) > 2_000:
         raise ToolError("Only addresses that begin with https:// or http:// can be used.")
     if parts.username or parts.password:
         raise ToolError("An address with a password in it is not used.")
