@@ -136,3 +136,12 @@ def test_every_part_of_it_is_in_the_fingerprint() -> None:
     kinds = (("http://[::1]/", "GET"), ("http://[::1]/x", "GET"), ("http://[::1]/", "POST"))
     made = [endpoint_tool(Endpoint("a", url, method)) for url, method in kinds]
     assert len({tool.fingerprint for tool in made}) == 3
+
+
+@pytest.mark.parametrize("key", ["hush\nhush", "hush\x00hush", "hush\u00e9"])
+async def test_a_key_that_cannot_be_sent_is_not_repeated(house: str, key: str) -> None:
+    outcome = await call(f"{house}/{{room}}", {"room": "a"}, headers={"X-Key": Secret(key)})
+    assert outcome.failed
+    assert "the header X-Key holds what cannot be sent" in outcome.output
+    assert "hush" not in outcome.output
+    assert House.seen == []

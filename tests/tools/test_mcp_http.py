@@ -124,3 +124,14 @@ async def test_one_that_is_silent_is_given_up() -> None:
         with pytest.raises(ConnectError, match=r"did not answer within 0\.5 seconds"):
             await Link(ServerConfig("there", url=url), lambda tools: None, patience_s=0.5).live()
         await asyncio.wait_for(left.wait(), 10)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY}\u00e9"])
+async def test_a_key_that_cannot_be_sent_is_not_repeated(tmp_path: Path, key: str) -> None:
+    server, url, asked = await answer("200 OK")
+    async with server:
+        config = ServerConfig("web", url=url, headers={"Authorization": Secret(key)})
+        async with living(tmp_path, config) as life:
+            assert "The header Authorization holds what cannot be sent" in life.state().problem
+            assert KEY not in str(life.told)
+    assert asked == []

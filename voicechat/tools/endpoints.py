@@ -91,6 +91,10 @@ def _client(endpoint: Endpoint) -> httpx.AsyncClient:
     import httpx
 
     headers = {name: value.reveal() for name, value in endpoint.headers.items()}
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            # What refuses to send it would repeat it in its complaint.
+            raise ToolError(f"{endpoint.name}: the header {name} holds what cannot be sent.")
     # A proxy of the environment would see what is meant for this machine.
     return httpx.AsyncClient(
         headers={"User-Agent": "voicechat", "Accept": "application/json, text/*;q=0.9", **headers},

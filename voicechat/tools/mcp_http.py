@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from voicechat.errors import ConnectError
 from voicechat.tools.mcp_config import ServerConfig
 from voicechat.tools.mcp_limits import MESSAGE_LIMIT, TOO_LARGE, is_too_large
 
@@ -45,6 +46,10 @@ async def http(
         _cap(response)
 
     headers = {name: value.reveal() for name, value in config.headers.items()}
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            # What refuses to send it would repeat it in its complaint.
+            raise ConnectError(f"The header {name} holds what cannot be sent.")
     async with (
         httpx2.AsyncClient(
             headers=headers,
