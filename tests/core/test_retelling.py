@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
+from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.retelling import SHORTENED
-from voicechat.core.settings import SessionSettings
+from voicechat.core.settings import SessionSettings, ToolSpec
 
+LOOK = ToolSpec("look", "Look.", {})
 REFUSED = ev.Disconnected("no", unacceptable=True)
 PICTURE = Picture(Kind.PNG, 1, 1, "p.png", b"png")
 
@@ -16,7 +18,9 @@ class Talk:
     """A conversation of typed turns."""
 
     def __init__(self, *turns: str) -> None:
-        self.conversation = Conversation(SessionSettings(), hands_free=False, speaker=False)
+        self.conversation = Conversation(
+            SessionSettings(tools=(LOOK,)), hands_free=False, speaker=False
+        )
         self.feed(ev.SessionCreated("s"))
         for number, words in enumerate(turns):
             response, item = f"r{number}", f"a{number}"
@@ -66,3 +70,17 @@ def test_nothing_is_asked_for_what_is_told_no_more() -> None:
     assert talk.begin() == ([], 0, [SHORTENED])
     effects = talk.feed(ev.Typed("hello"))
     assert ev.Send(ev.CreateResponse()) in effects
+
+
+def test_a_call_that_still_runs_is_told_and_answered() -> None:
+    talk = Talk("one")
+    talk.feed(ev.Typed("look"), ev.ResponseCreated("r"))
+    talk.feed(ev.ToolCallReady("r", "i", "c", "look", "{}"), ev.ResponseDone("r"))
+    talk.feed(ev.Typed("and then?"), ev.ResponseCreated("q"), ev.ResponseDone("q"))
+    call = talk.conversation.transcript.get("c")
+    assert isinstance(call, ToolCall)
+    assert call.state is ToolState.RUNNING
+    talk.feed(REFUSED, ev.ToolFinished("c", "seen"))
+    effects = talk.feed(ev.SessionCreated("again"))
+    assert ev.Send(ev.RetellCall("c", "look", "{}")) in effects
+    assert ev.Send(ev.RetellResult("c", "seen")) in effects

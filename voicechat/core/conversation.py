@@ -176,6 +176,7 @@ class Conversation:
         self._mic.connected()
 
     def _disconnected(self, event: ev.Disconnected) -> None:
+        unacceptable = event.unacceptable and self.online
         self._outbox.online = False
         if self._calls.waiting or ends_with_call(self.transcript):
             # What a session that is resumed knows of a call that runs is anybody's guess.
@@ -185,7 +186,7 @@ class Conversation:
         self._answers.connection_lost()
         self._asides.connection_lost()
         self._remote.connection_lost(self._now)
-        self._retelling.connection_lost(unacceptable=event.unacceptable)
+        self._retelling.connection_lost(unacceptable=unacceptable)
 
     # ----------------------------------------------------------------- the person
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voicechat.core import events as ev
-from voicechat.core.items import Item, Role, ToolCall, ToolState, Transcript
+from voicechat.core.items import Entry, Item, Role, ToolCall, ToolState, Transcript
 from voicechat.core.outbox import Outbox
 from voicechat.core.settings import Capabilities
 
@@ -34,7 +34,10 @@ class Retelling:
         self._known = received(transcript)
         if unacceptable:
             length = len(transcript.entries)
-            self._start = length - max(0, length - self._start) // 2
+            half = length - max(0, length - self._start) // 2
+            # A call that is still open has yet to be answered.
+            first = next((at for at, e in enumerate(transcript.entries) if _open(e)), half)
+            self._start = min(first, half)
             self._can = replace(self._can, pictures=())
             self._shortened = True
 
@@ -51,6 +54,10 @@ class Retelling:
             what = "A picture" if lost == 1 else f"{lost} pictures"
             self._outbox.do(ev.Notice(f"{what} could not be shown to the model again."))
         return told
+
+
+def _open(entry: Entry) -> bool:
+    return isinstance(entry, ToolCall) and not entry.state.final
 
 
 def unanswered(transcript: Transcript) -> bool:
