@@ -19,13 +19,16 @@ from scripted import TOKEN, Scene, scene, until
 
 from voicechat.core import events as ev
 from voicechat.core.items import Role, ToolCall, ToolState
-from voicechat.core.settings import Permission
+from voicechat.core.settings import Permission, ToolSpec
 from voicechat.replay import Replay
 from voicechat.server.engines.interfaces import Call, Request, Say, Thought
 from voicechat.session import Link, Session
-from voicechat.tools.journal import journals_folder
+from voicechat.toolbox import Toolbox
+from voicechat.toolruns import ToolRuns
+from voicechat.tools.journal import Journal, journals_folder
 from voicechat.tools.mcp_config import ServerConfig
 from voicechat.tools.mcp_pins import Pins
+from voicechat.tools.registry import Tool
 
 PLUGIN = '''
 import os, sys, time
@@ -235,3 +238,44 @@ async def test_a_new_conversation_has_the_same_tools(folders: Path) -> None:
     async with talking() as (stage, desk):
         desk.session.new_conversation()
         assert (await used(stage, desk, "current_time")).state is ToolState.DONE
+
+
+async def test_what_runs_is_what_was_decided_on(folders: Path) -> None:
+    """A tool that is another one by the time its call begins is not run."""
+    ran: list[str] = []
+
+    def watering(description: str) -> Tool:
+        async def call(arguments: str) -> str:
+            ran.append(description)
+            return description
+
+        spec = ToolSpec("water", description, {"type": "object"}, Permission.ASK)
+        return Tool(spec, call, "MCP server garden")
+
+    finished: list[ev.ToolFinished] = []
+    box = Toolbox(options("ws://127.0.0.1:9", TOKEN), ran.append, ran.append, ran.append)
+    runs = ToolRuns(box, Journal(), finished.append, ran.append)
+    box.registry.add([watering("Water a plant.")])
+    async with asyncio.TaskGroup() as tasks:
+        runs.tasks = tasks
+        runs.settle(ev.RunTool("c1", "water", "{}"))
+        box.registry.remove("MCP server garden")
+        box.registry.add([watering("Drown a plant.")])
+    assert [each.failed for each in finished] == [True]
+    assert "changed" in finished[0].output
+    assert ran == []
+
+
+async def test_what_is_always_allowed_is_what_was_shown(folders: Path) -> None:
+    async with talking() as (_, desk):
+        await desk.until(lambda: desk.session._tools.ready.is_set())
+        box = desk.session._tools
+        shown = Tool(ToolSpec("water", "Water.", {}, Permission.ASK), box.registry.run, "garden")
+        other = replace(shown, spec=replace(shown.spec, description="Drown."))
+        box.registry.add([shown])
+        desk.session._runs.settle(ev.KeepApproval("water"))
+        box.registry.remove("garden")
+        box.registry.add([other])
+        assert box._approvals is not None
+        await until(lambda: list(box._approvals))
+        assert [box._approvals.allows(each) for each in (shown, other)] == [True, False]

@@ -197,12 +197,12 @@ class Toolbox:
     def _warn(self, sentence: str, hint: str = "") -> None:
         self._tell(ev.Notice(sentence, ev.Level.WARNING, hint))
 
-    async def keep_approval(self, name: str) -> None:
-        """The person always allows exactly the tool that has this name now."""
-        tool = self.registry.get(name)
-        if tool is None or self._approvals is None:
+    async def keep_approval(self, tool: Tool) -> None:
+        """The person always allows exactly this tool."""
+        if self._approvals is None:
             return
-        if self._servers is not None:
+        name = tool.spec.name
+        if self._servers is not None and self.registry.get(name) == tool:
             self._servers.accept(name)
         try:
             await asyncio.to_thread(self._approvals.allow, tool)

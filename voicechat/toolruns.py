@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from voicechat.core import events as ev
-from voicechat.core.calls import LOST
+from voicechat.core.calls import CHANGED, LOST
 from voicechat.tools.journal import Journal
-from voicechat.tools.registry import Outcome
+from voicechat.tools.registry import Outcome, Tool
 
 if TYPE_CHECKING:
     from voicechat.toolbox import Toolbox
@@ -43,12 +43,15 @@ class ToolRuns:
         match effect:
             case ev.RunTool(call_id):
                 if self.tasks is not None:
-                    self._running[call_id] = self.tasks.create_task(self._run(effect))
+                    # What the person decided on is the tool as it is at this moment.
+                    tool = self._toolbox.registry.get(effect.name)
+                    self._running[call_id] = self.tasks.create_task(self._run(effect, tool))
             case ev.CancelTools(call_ids):
                 self.stop(call_ids)
             case ev.KeepApproval(name):
-                if self.tasks is not None:
-                    self.tasks.create_task(self._toolbox.keep_approval(name))
+                tool = self._toolbox.registry.get(name)
+                if self.tasks is not None and tool is not None:
+                    self.tasks.create_task(self._toolbox.keep_approval(tool))
             case _:
                 return False
         return True
@@ -65,11 +68,16 @@ class ToolRuns:
         self.tasks = None
         self.stop(list(self._running))
 
-    async def _run(self, call: ev.RunTool) -> None:
+    async def _run(self, call: ev.RunTool, tool: Tool | None) -> None:
+        registry = self._toolbox.registry
         try:
             outcome = Outcome(LOST, failed=True)
             if await self._begin(call):
-                outcome = await self._toolbox.registry.run(call.name, call.arguments)
+                there = registry.get(call.name)
+                if there is None or there == tool:
+                    outcome = await registry.run(call.name, call.arguments)
+                else:
+                    outcome = Outcome(CHANGED, failed=True)
         finally:
             self._journal.end(call.call_id, call.arguments)
         self._running.pop(call.call_id, None)
