@@ -73,3 +73,18 @@ def test_what_cannot_be_read_is_nothing(tmp_path: Path, content: bytes) -> None:
 def test_what_it_tells_is_clean(tmp_path: Path) -> None:
     (tmp_path / "old.jsonl").write_text('{"begins":"k","name":"a\\u001b[2J","arguments":""}\n')
     assert left_over(tmp_path) == [Unknown("a\ufffd[2J", "")]
+
+
+def test_what_ended_is_forgotten_at_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for number in range(300):
+        journal.begin(f"c{number}", "look", "secret")
+        journal.begin(f"d{number}", "write", "secret")
+        journal.end(f"c{number}", "secret")
+        journal.end(f"d{number}", "secret")
+        assert not journal.begin(f"d{number}", "write", "secret")
+    [file] = tmp_path.iterdir()
+    assert file.stat().st_size == 0
+    journal.begin("last", "write", "{}")
+    assert file.read_bytes().count(b"\n") == 1
+    journal.close()

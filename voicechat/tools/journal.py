@@ -1,8 +1,9 @@
 """What was begun and did not end yet, written down before it acts.
 
 Each session has a file of its own, which it holds locked; a line says that a call begins, another
-that it ended. The file goes with its session. One that nobody holds is of a session that was
-killed: what stands there as begun may have been done or not. It is told, and never done again.
+that it ended. The file is emptied when nothing runs, and goes with its session. One that nobody
+holds is of a session that was killed: what stands there as begun may have been done or not. It is
+told, and never done again.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Journal:
         self._lock = threading.Lock()
         self._file: int | None = None
         self._begun: set[str] = set()
+        self._open: set[str] = set()
 
     def begin(self, call_id: str, name: str, arguments: str) -> bool:
         """Write down, for good, that this call begins now; may take some ms, so: on a thread.
@@ -81,15 +83,22 @@ class Journal:
             self._begun.add(key)
             if self._file is None:
                 self._file = _made(self._path)
+            self._open.add(key)
             self._write(_Line(begins=key, name=name, arguments=arguments[:TOLD]))
             os.fsync(self._file)
         return True
 
     def end(self, call_id: str, arguments: str) -> None:
         """The call ended, or was stopped."""
+        key = _key(call_id, arguments)
         with self._lock, suppress(OSError):
-            if self._file is not None:
-                self._write(_Line(ended=_key(call_id, arguments)))
+            self._open.discard(key)
+            if self._file is None:
+                return
+            if self._open:
+                self._write(_Line(ended=key))
+            else:
+                os.ftruncate(self._file, 0)
 
     def close(self) -> None:
         """Everything ended: forget it."""
