@@ -124,3 +124,20 @@ async def test_without_folders_there_is_nothing_to_read() -> None:
     registry = Registry(*folders.tools(Surroundings()))
     for tool in ("read_file", "list_folder"):
         assert "No folder was named" in (await registry.run(tool, '{"path": ""}')).output
+
+
+@posix
+async def test_a_folder_that_is_swapped_while_it_is_listed_is_refused(
+    documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_open = os.open
+
+    def swapped(path: Path, flags: int, *more: int) -> int:
+        (documents / "sub").rename(documents / "moved")
+        (documents / "sub").symlink_to(tmp_path / "documents-private")
+        return real_open(path, flags & ~os.O_NOFOLLOW, *more)
+
+    monkeypatch.setattr(os, "open", swapped)
+    told = await ask(documents, "list_folder", "sub")
+    assert "error" in told
+    assert "diary" not in told

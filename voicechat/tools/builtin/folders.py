@@ -32,7 +32,13 @@ class Folders:
     def read_file(self, path: str, start: int = 0) -> str:
         """Read a text file of the person's. path: its name or path. start: from which byte on."""
         found = self._find(path)
-        descriptor = self._open(found, path)
+        descriptor, status = self._open(found, path)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            what = (
+                "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a file that can be read"
+            )
+            raise ToolError(f"{path} {what}.")
         with os.fdopen(descriptor, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(min(max(start, 0), size))
@@ -62,18 +68,27 @@ class Folders:
             found = self._find(path)
         if not found.is_dir():
             raise ToolError(f"{path} is not a folder.")
+        names = self._names(found, path or found.name)
+        more = len(names) - _MOST_NAMES
+        told = "\n".join(names[:_MOST_NAMES]) + (f"\n[{more} more]" if more > 0 else "")
+        return told or "The folder is empty."
+
+    def _names(self, found: Path, name: str) -> list[str]:
+        descriptor = None
+        if os.scandir in os.supports_fd:
+            descriptor, _ = self._open(found, name)
         try:
-            with os.scandir(found) as entries:
-                names = sorted(
+            with os.scandir(found if descriptor is None else descriptor) as entries:
+                return sorted(
                     f"{entry.name}/" if entry.is_dir() else entry.name
                     for entry in entries
                     if not entry.name.startswith(".")
                 )
         except OSError as error:
-            raise ToolError(f"{path or found.name} cannot be listed: {error.strerror}.") from None
-        more = len(names) - _MOST_NAMES
-        told = "\n".join(names[:_MOST_NAMES]) + (f"\n[{more} more]" if more > 0 else "")
-        return told or "The folder is empty."
+            raise ToolError(f"{name} cannot be listed: {error.strerror}.") from None
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _find(self, name: str) -> Path:
         """Where the name leads to: an existing file or folder below a named folder."""
@@ -110,7 +125,7 @@ class Folders:
                 return not any(part.startswith(".") for part in path.relative_to(folder).parts)
         return False
 
-    def _open(self, path: Path, name: str) -> int:
+    def _open(self, path: Path, name: str) -> tuple[int, os.stat_result]:
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
         flags |= getattr(os, "O_BINARY", 0)
         try:
@@ -124,11 +139,10 @@ class Folders:
             same = self._holds(again) and os.path.samestat(os.stat(again), status)
         except OSError:
             same = False
-        if same and stat.S_ISREG(status.st_mode):
-            return descriptor
+        if same:
+            return descriptor, status
         os.close(descriptor)
-        what = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a file that can be read"
-        raise ToolError(f"{name} {what}.")
+        raise ToolError(f"{name} is not a file that can be read.")
 
 
 def _spelled(path: Path) -> Path:
