@@ -57,6 +57,23 @@ def refuse_strangers(path: Path, status: os.stat_result) -> None:
             ) from None
 
 
+def read_private(path: Path, limit: int) -> bytes:
+    """What `write_private` wrote; nothing where others could have written it, or too much.
+
+    Raises `OSError` when there is no such file or it cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if os.name == "posix":
+            foreign = status.st_uid not in {os.getuid(), 0} or status.st_mode & 0o022
+        else:
+            foreign = False
+        if foreign or not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            return b""
+        return file.read(limit)
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Replace the file by one that the person alone can read: the old or the new, never half.
 

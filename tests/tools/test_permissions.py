@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,20 @@ def test_a_broken_file_approves_nothing(tmp_path: Path, content: bytes) -> None:
     assert list(approvals) == []
     assert approvals.allow(water)
     assert Approvals(path).allows(water)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_a_file_that_others_can_write_approves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "approvals.json"
+    assert Approvals(path).allow(water)
+    assert Approvals(path).allows(water)
+    path.chmod(0o622)
+    assert not Approvals(path).allows(water)
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"{}", b'[{"name": 1}]', b"[" * 2_000_000])
+def test_a_file_that_was_tampered_with_approves_nothing(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "approvals.json"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    assert list(Approvals(path)) == []

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from voicechat.files import write_private
+from voicechat.files import read_private, write_private
 from voicechat.tools.mcp_config import ServerConfig
 from voicechat.tools.mcp_words import Definition
+
+LARGEST = 64 << 20
+"""Bytes of the file in which they are kept."""
 
 MOST = 500
 """Definitions of one server that are kept; the oldest makes room."""
@@ -46,8 +49,8 @@ def pins_path() -> Path:
 class Pins:
     """Kept on disk; read once, when this is made, and again before every change.
 
-    A file that is missing or broken knows nothing: everything is new, and asks. A change that
-    cannot be written down is in force until the end.
+    A file that is missing, broken or writable by others knows nothing: everything is new, and
+    asks. A change that cannot be written down is in force until the end.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -109,7 +112,7 @@ class Pins:
 
     def _read(self) -> dict[str, _Known]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Known])
+            return msgspec.json.decode(read_private(self._path, LARGEST), type=dict[str, _Known])
         except (OSError, msgspec.MsgspecError):
             return {}
 

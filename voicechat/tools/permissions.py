@@ -19,8 +19,11 @@ import platformdirs
 
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
-from voicechat.files import write_private
+from voicechat.files import read_private, write_private
 from voicechat.tools.registry import Tool
+
+LARGEST = 1 << 20
+"""Bytes of the file in which they are kept."""
 
 MOST = 1_000
 """Approvals that are kept; the oldest makes room."""
@@ -44,7 +47,8 @@ class Approvals:
     """The tools that the person always allows, on disk.
 
     It is read when this is made and before every change, so that what was taken back elsewhere
-    stays taken back. A file that is missing or broken approves nothing.
+    stays taken back. A file that is missing, broken or writable by others approves
+    nothing.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -95,7 +99,7 @@ class Approvals:
 def _read(path: Path) -> dict[str, Approval]:
     """What is kept, by fingerprint."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=list[Approval])
+        found = msgspec.json.decode(read_private(path, LARGEST), type=list[Approval])
     except (OSError, msgspec.MsgspecError):
         return {}
     return {
