@@ -125,3 +125,18 @@ def test_quiet_goes_in_long_blocks_and_a_sound_at_once() -> None:
     listener.run(sound, silence[:STEP])
     sizes = [len(block) for block in listener.out]
     assert sizes == [RATE // 50] * ((waits + STEP) // (RATE // 50)), "all of it that is a block"
+
+
+def test_only_what_cannot_be_a_voice_waits_to_be_heard() -> None:
+    listener = Listener(echo_cancel=False)
+    silence = np.zeros(RATE * 3, np.int16)
+    hiss = (np.random.default_rng(5).standard_normal(STEP) * 8).astype(np.int16)
+    assert not listener.hearing.may_wait(listener.microphone), "at first nothing is known"
+    listener.run(silence, silence)
+    listener.microphone.write(hiss, 3.0)
+    assert listener.hearing.may_wait(listener.microphone)
+    listener.microphone.write(100 * hiss, 3.01)
+    listener.microphone.write(hiss, 3.02)
+    assert not listener.hearing.may_wait(listener.microphone)
+    assert len(list(listener.hearing.frames(listener.microphone))) == 3, "nothing was taken"
+    assert not listener.hearing.quiet

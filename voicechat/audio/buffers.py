@@ -56,8 +56,8 @@ class CaptureRing:
         self._written += len(block)
         self.mark = (self._written, at if came is None else came)
 
-    def read(self, frames: int) -> Samples | None:
-        """Loop side: exactly `frames` as a copy, or None when there are fewer."""
+    def peek(self, frames: int) -> Samples | None:
+        """Loop side: exactly `frames` as a copy, or None when there are fewer. They stay."""
         waiting = self._written - self._read
         if waiting > self._size:
             self.lost += waiting - self._size
@@ -71,7 +71,13 @@ class CaptureRing:
         block[:first] = self._ring[start : start + first]
         if first < frames:
             block[first:] = self._ring[: frames - first]
-        self._read += frames
+        return block
+
+    def read(self, frames: int) -> Samples | None:
+        """Loop side: as `peek`, and they are taken."""
+        block = self.peek(frames)
+        if block is not None:
+            self._read += frames
         return block
 
     def forget(self) -> None:

@@ -26,6 +26,15 @@ def dbfs(samples: Samples) -> float:
     return decibels(math.sqrt(float(np.dot(wide, wide)) / samples.size) / FULL_SCALE)
 
 
+def loudest(samples: Samples, count: int) -> float:
+    """The RMS loudness in dBFS of the loudest of `count` equal parts of the samples."""
+    if not count:
+        return SILENCE_DB
+    wide = samples.astype(np.float32).reshape(count, -1)
+    most = float(np.einsum("ij,ij->i", wide, wide).max())
+    return decibels(math.sqrt(most * count / samples.size) / FULL_SCALE)
+
+
 def peak_dbfs(samples: Samples) -> float:
     """The largest sample in dBFS."""
     if not samples.size:

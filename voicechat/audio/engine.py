@@ -131,11 +131,11 @@ class Engine:
         self._attend(now)
         self._mourn(now)
         self._playback.feed()
-        self._listen(now)
+        tell = now - self._told_at >= TELL_S
+        self._listen(now, wait=not tell)
         for played in self._monitor.blocks(now):
             self._emit(played)
         self._finish_stop(now)
-        tell = now - self._told_at >= TELL_S
         for event in self._playback.events(now, progress=tell):
             self._emit(event)
         if tell:
@@ -202,12 +202,15 @@ class Engine:
 
     # ----------------------------------------------------------------- the microphone
 
-    def _listen(self, now: float) -> None:
+    def _listen(self, now: float, wait: bool) -> None:
+        """Hear what came since the last time; what may `wait` until more came does."""
         if self._card is None:
+            return
+        microphone = self._card.microphone
+        if wait and microphone is not None and self._hearing.may_wait(microphone.ring):
             return
         if self._card.speaker is not None:
             self._hearing.listen_to_speaker(self._card.speaker.reference)
-        microphone = self._card.microphone
         if microphone is None:
             return
         for voice in self._hearing.frames(microphone.ring):

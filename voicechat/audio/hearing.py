@@ -14,7 +14,7 @@ import numpy as np
 
 from voicechat.audio.alignment import FarEnd, Line
 from voicechat.audio.buffers import CaptureRing
-from voicechat.audio.dsp import Resampler, Samples, dbfs, peak_dbfs
+from voicechat.audio.dsp import Resampler, Samples, dbfs, loudest, peak_dbfs
 from voicechat.audio.echo import FRAME, HALF_DUPLEX, Convergence, canceller
 from voicechat.audio.evidence import WhenNeeded
 from voicechat.audio.linear import Onset
@@ -131,6 +131,15 @@ class Hearing:
         """Whether it is quiet, and no echo has to be kept beside the sound it comes from."""
         return self.quiet and (self._dry or not self._wanted)
 
+    def may_wait(self, microphone: CaptureRing) -> bool:
+        """Whether nothing in what waits there could be a voice: it may be heard later, with more.
+
+        Where an echo has to be kept beside the sound it comes from, nothing waits.
+        """
+        count = microphone.available // self._near_step
+        waiting = microphone.peek(count * self._near_step) if self.unhurried else None
+        return waiting is not None and loudest(waiting, count) <= self._gate.stirs_db
+
     def listen_to_speaker(self, reference: CaptureRing) -> None:
         """Take what was handed to the speaker since the last call."""
         self._reference = reference
@@ -209,7 +218,7 @@ class Hearing:
         seems = sure
         if self._needed is not None and not self._needed.aside:
             seems = self._onset.voiced(near, far, heard)
-        stirring = self._gate.stirring or seems
+        stirring = self._gate.level > self._gate.stirs_db or seems
         self._lively = _LIVELY_FRAMES if stirring else max(0, self._lively - 1)
         deaf = self._careful > _CAREFUL_FRAMES - _DEAF_FRAMES
         ear = not self.muted and not self.closed and not deaf

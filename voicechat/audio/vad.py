@@ -51,9 +51,9 @@ class VoiceGate:
         """dBFS of the latest frame."""
 
     @property
-    def stirring(self) -> bool:
-        """Whether the latest frame is loud enough to be something, voiced or not."""
-        return self.level > max(_QUIETEST_DB, self.floor_db + self.above_floor_db) - _STIRRING_DB
+    def stirs_db(self) -> float:
+        """dBFS above which a frame may be something, voiced or not."""
+        return max(_QUIETEST_DB, self.floor_db + self.above_floor_db) - _STIRRING_DB
 
     def voiced(self, frame: Samples) -> bool:
         """Judge 160 samples."""
