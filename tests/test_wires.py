@@ -14,6 +14,7 @@ from five_wires import WIRES
 from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
+from voicechat.core.pictures import Kind, Picture
 from voicechat.errors import Secret
 from voicechat.session import Link, LinkChanged, Session
 
@@ -92,6 +93,21 @@ async def test_the_scripted_conversation(wire: str) -> None:
         assert len(fake.results) == 3
         assert all("Tokyo" in str(result["output"]) for result in fake.results)
         assert desk.session.usage.total_tokens >= 60
+
+
+@pytest.mark.parametrize("wire", ["openai", "azure"])
+async def test_a_picture_is_shown_and_taken_back(wire: str) -> None:
+    async with at(wire) as (desk, fake):
+        desk.session.type("hello")
+        await idle(desk, 1)
+        picture = Picture(Kind.PNG, 1, 1, "p.png", b"png")
+        desk.session._take(ev.Typed("what is this", picture))
+        await idle(desk, 2)
+        assert fake.pictures == ["data:image/png;base64,cG5n"]
+        desk.session.conduct.forget_last()
+        desk.session.type("enough")
+        await idle(desk, 2)
+        assert desk.said(Role.USER) == ["hello", "enough"]
 
 
 @pytest.mark.parametrize("wire", WIRES)

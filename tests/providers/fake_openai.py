@@ -36,6 +36,7 @@ class OpenAI:
         self.manual = False
         self.running: dict[str, str] = {}
         self.calls: set[str] = set()
+        self.items: set[str] = set()
         self.last = ""
         self.sound = 0
         self.spoken = ""
@@ -129,7 +130,9 @@ class OpenAI:
     async def on_conversation_item_create(self, said: dict[str, Any]) -> None:
         item = said["item"]
         if item["type"] == "message":
-            part = item["content"][0]
+            *shown, part = item["content"]
+            assert all(each["type"] == "input_image" for each in shown)
+            self.fake.pictures += [each["image_url"] for each in shown]
             wanted = {"user": "input_text", "assistant": "output_text", "system": "input_text"}
             assert part["type"] == wanted[item["role"]]
             self.last = part["text"]
@@ -142,7 +145,14 @@ class OpenAI:
             self.calls.discard(item["call_id"])
             self.fake.results.append({"output": item["output"]})
             self.last = "" if self.calls else "results"
-        await self.send("conversation.item.added", item={"id": self.id("item"), **item})
+        item = {"id": self.id("item"), **item}
+        self.items.add(item["id"])
+        await self.send("conversation.item.added", item=item)
+
+    async def on_conversation_item_delete(self, said: dict[str, Any]) -> None:
+        assert said["item_id"] in self.items, "there is no such item"
+        self.items.discard(said["item_id"])
+        await self.send("conversation.item.deleted", item_id=said["item_id"])
 
     async def on_conversation_item_truncate(self, said: dict[str, Any]) -> None:
         assert 0 < said["audio_end_ms"] <= 50
@@ -214,6 +224,7 @@ class OpenAI:
 
     async def message_done(self, where: dict[str, Any], item: dict[str, Any], text: str) -> None:
         content = [{"type": "output_audio", "transcript": text}]
+        self.items.add(item["id"])
         done = {**item, "status": "completed", "content": content}
         await self.send("response.output_item.done", **where, item=done)
         await self.send("conversation.item.done", item=done)

@@ -32,6 +32,7 @@ class Fake:
     results: list[dict[str, Any]] = field(default_factory=list)
     heard: int = 0
     """Bytes of sound."""
+    pictures: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     sockets: list[ServerConnection] = field(default_factory=list)
     wants_key: bool = True
