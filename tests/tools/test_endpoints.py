@@ -41,7 +41,7 @@ class House(BaseHTTPRequestHandler):
             return
         status, answer = 200, json.dumps(asked).encode()
         if self.path.startswith("/broken"):
-            status, answer = 503, b"the boiler\nis off \x1b[31m"
+            status, answer = 503, b"the boiler\nis off \x1b[31m " + str(asked["key"]).encode()
         if self.path.startswith("/large"):
             answer = b"x" * (LARGEST + 10)
         self.send_response(302 if self.path.startswith("/moved") else status)
@@ -145,3 +145,13 @@ async def test_a_key_that_cannot_be_sent_is_not_repeated(house: str, key: str) -
     assert "the header X-Key holds what cannot be sent" in outcome.output
     assert "hush" not in outcome.output
     assert House.seen == []
+
+
+@pytest.mark.parametrize("path", ["lights", "broken"])
+async def test_an_endpoint_that_sends_the_key_back_tells_it_to_nobody(
+    house: str, path: str
+) -> None:
+    key = "Bearer hush-hush-0123"
+    outcome = await call(f"{house}/{path}", {"room": "a"}, headers={"X-Key": Secret(key)})
+    assert House.seen[0]["key"] == key
+    assert "hush-hush" not in outcome.output

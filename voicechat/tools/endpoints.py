@@ -29,6 +29,9 @@ LARGEST = 256 * 1024
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
+SHORTEST_KEY = 8
+"""Characters; a shorter word of a header is none."""
+
 DEADLINE_S = 20.0
 """Seconds for a call, when the settings say nothing else."""
 
@@ -79,12 +82,23 @@ async def _call(endpoint: Endpoint, schema: Mapping[str, object], arguments: str
 
     try:
         async with client:
-            return await _ask(client, endpoint, given)
+            return _without_keys(await _ask(client, endpoint, given), endpoint)
+    except ToolError as error:
+        raise ToolError(_without_keys(str(error), endpoint)) from None
     except httpx.TimeoutException:
         raise ToolError(f"{endpoint.name}: {endpoint.origin} did not answer in time.") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = clean(str(error)) or type(error).__name__
         raise ToolError(f"{endpoint.name}: {endpoint.origin} cannot be reached: {reason}") from None
+
+
+def _without_keys(text: str, endpoint: Endpoint) -> str:
+    """The text without the keys of the headers, which some endpoints send back."""
+    words = {word for value in endpoint.headers.values() for word in value.reveal().split()}
+    for word in sorted(words, key=len, reverse=True):
+        if len(word) >= SHORTEST_KEY:
+            text = text.replace(word, "[key]")
+    return text
 
 
 def _client(endpoint: Endpoint) -> httpx.AsyncClient:
