@@ -20,7 +20,7 @@ Seven small parts hold the state, each with one question to answer:
 
 Beside them stand `retelling.Retelling` (what a new session is told of the old one),
 `asides.Asides` (questions that are not part of the conversation), `edits.Edits` (what is put in
-and taken out) and `meter.Meter` (what it costs).
+and taken out), `complaints.Complaints` (what an error means) and `meter.Meter` (what it costs).
 
 A barge-in goes: the person is heard (by the provider, a key, a typed line) -> the response is
 declared dead, so nothing of it that still arrives is played or shown -> `StopPlayback` ->
@@ -41,6 +41,7 @@ from voicechat.core import events as ev
 from voicechat.core.answers import Answers
 from voicechat.core.asides import Asides
 from voicechat.core.calls import Calls
+from voicechat.core.complaints import Complaints
 from voicechat.core.edits import Edits
 from voicechat.core.items import Role, ToolCall, Transcript
 from voicechat.core.listening import Listening
@@ -54,11 +55,6 @@ from voicechat.core.retelling import Retelling, ends_with_call
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.tidings import Tidings
 from voicechat.core.turns import Presence
-
-_QUIET_CODES = frozenset({"response_cancel_not_active"})
-_QUIET_COMMANDS = frozenset({
-    "TruncateItem", "DeleteItem", "CancelResponse", "ClearAudio", "RetrieveItem",
-})  # fmt: skip
 
 
 class Conversation:
@@ -91,6 +87,7 @@ class Conversation:
         )
         self._answers = Answers(self._outbox, self._can, self._replies, self._calls)
         self._asides = Asides(self._outbox, self._can)
+        self._complaints = Complaints(self._outbox, self._answers, self._asides)
         self._edits = Edits(self._outbox, self._can, self._person, self._answers)
         self.meter = Meter(self._outbox)
         """What was used, and what is left."""
@@ -287,25 +284,7 @@ class Conversation:
             # Thinking it over was the person's time: they wait from now on.
             self._answers.turn_ended()
 
-    # ----------------------------------------------------------------- errors and time
-
-    def _provider_error(self, event: ev.ProviderError) -> None:
-        if event.fatal:
-            self._outbox.do(ev.Recycle(event.message))
-            return
-        if event.command == "RetrieveItem":
-            self._outbox.do(ev.ItemFetched("", None))
-        if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
-            return
-        if event.code == "conversation_already_has_active_response":
-            self._answers.refused(busy=True)
-            return
-        if event.command == "CreateResponse":
-            if not self._answers.requested and self._asides.refused(event.message):
-                return
-            self._answers.refused(busy=False)
-        self._answers.expect_none()
-        self._outbox.do(ev.Notice(event.message, ev.Level.ERROR))
+    # ----------------------------------------------------------------- time
 
     def _tick(self, _: ev.Tick) -> None:
         self._listening.tick(self._now)
@@ -431,7 +410,7 @@ _ON: dict[type[Any], _Step] = {
     ev.RemoteCall: _C._remote_call,
     ev.RemoteApproval: lambda c, e: c._remote.asked(e),
     # errors and time
-    ev.ProviderError: _C._provider_error,
+    ev.ProviderError: lambda c, e: c._complaints.take(e),
     ev.Tick: _C._tick,
     # of no consequence here
     **dict.fromkeys((ev.SessionUpdated, ev.SessionEnding, ev.ResumptionHandle), _nothing),
