@@ -82,8 +82,10 @@ def test_a_plugin_runs_when_it_was_allowed_and_a_timer_rings_meanwhile(
     terminal.see("Ding ding! Your tea timer is done.")
     assert not mark.exists()
     terminal.type("\x1b[19~")
-    terminal.see("once")
+    terminal.see("›d deny")
     terminal.type("o")
+    terminal.see("›o once")
+    terminal.type("\n")
     terminal.see("voice The kitchen lights are on.")
     assert "printed by the plugin" not in terminal.text
     family = [*terminal.family(), psutil.Process(int(mark.read_text("utf-8")))]
