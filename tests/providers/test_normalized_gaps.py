@@ -140,6 +140,18 @@ def test_manual_turns_of_google_are_bracketed():
     ]  # fmt: skip
 
 
+def test_a_changed_configuration_changes_only_what_it_carries():
+    whole = {"tools": [TOOL], "turnDetection": None, "instructions": "Be brief."}
+    updates = [{"type": "session-update", "config": each} for each in (whole, {"voice": "marin"})]
+    ((second,),) = encoded("openai", *updates)[1:]
+    assert second["session"] == {"type": "realtime", "audio": {"output": {"voice": "marin"}}}
+    ((session,),) = encoded("xai", *updates)[1:]
+    assert session["session"]["turn_detection"] is None
+    assert session["session"]["tools"][0]["name"] == "f"
+    assert session["session"]["instructions"] == "Be brief."
+    assert session["session"]["voice"] == "marin"
+
+
 def test_a_changed_configuration_is_no_second_setup():
     first, second = encoded(
         "google",

@@ -99,6 +99,8 @@ class Wire:
             self._provider = codec.provider
         self._messages = 0
         self._begun = False
+        self._config: Message = {}
+        """All that was configured: an update changes only what it carries."""
         if isinstance(codec, GoogleCodec):
             codec.at_once = True
 
@@ -159,7 +161,9 @@ class Wire:
         if kind in SILENT:
             return []
         if kind == "session-update":
-            frames = self._configure(fields(event.get("config")))
+            config = {**self._config, **fields(event.get("config"))}
+            frames = self._configure(config)
+            self._config = config
         elif kind == "conversation-item-create":
             frames = self._item(fields(event.get("item")))
         else:
