@@ -181,6 +181,7 @@ def test_usual_indentation_and_paragraphs_are_not_remarked_on() -> None:
 def test_deep_nesting_does_not_grow() -> None:
     deep = "[" * 900 + "]" * 900
     assert len("\n".join(shown(f'{{"a": {deep}}}'))) < 10_000
+    assert len(shown(json.dumps({"a": [1] * 6_000}))) < 10
 
 
 def test_an_argument_without_a_name_is_shown_as_it_came() -> None:

@@ -15,6 +15,9 @@ MOST_FIELDS = 40
 MOST_INDENTED = 8
 """Times that a value may grow when it is laid out in lines."""
 
+MOST_LAID_OUT = 200
+"""Lines a value is laid out in; a longer one is shown in a row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -85,7 +88,8 @@ def _text(value: object) -> str:
     short = json.dumps(value, ensure_ascii=False)
     long = json.dumps(value, ensure_ascii=False, indent=2) if value else short
     # Deep nesting would be mostly indentation.
-    return clean(long if len(long) <= MOST_INDENTED * len(short) else short)
+    fits = len(long) <= MOST_INDENTED * len(short) and long.count("\n") < MOST_LAID_OUT
+    return clean(long if fits else short)
 
 
 def _one_line(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from voicechat.core import events as ev
-from voicechat.core.calls import LONGEST, MOST_OPEN, denied
+from voicechat.core.calls import LONGEST, MOST_LINES, MOST_OPEN, denied
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item, Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec
@@ -181,6 +181,9 @@ def test_what_no_person_can_check_is_not_asked() -> None:
     stage = Stage()
     text = json.dumps({"text": "x" * LONGEST})
     assert "too long" in error(stage.called("write", arguments=text))
+    for number, end in enumerate(("\\n", "\\u000a")):
+        many = '{"text": "' + end * (MOST_LINES + 1) + 'rm"}'
+        assert "too long" in error(stage.called("write", f"l{number}", arguments=many))
     for number in range(MOST_OPEN):
         stage.called("write", f"w{number}")
     assert "Too many" in error(stage.called("write", "last"))

@@ -33,6 +33,9 @@ MOST_OPEN = 32
 LONGEST = 20_000
 """Characters of arguments that a person can be asked about; they must be able to read them."""
 
+MOST_LINES = 800
+"""Lines of arguments that a person can be asked about; more hold up the screen, too."""
+
 INTERRUPTED = '{"error": "The person interrupted before this finished. Do not repeat it."}'
 NOT_ALLOWED = '{"error": "The person did not allow this. It was not done."}'
 FORBIDDEN = '{"error": "This tool may not be used. It was not done."}'
@@ -147,7 +150,7 @@ class Calls:
             self._answer(call, ToolState.DENIED, FORBIDDEN, now)
         elif spec.permission is Permission.AUTO or spec.name in self._allowed:
             self._run(call, now)
-        elif len(call.arguments) > LONGEST:
+        elif len(call.arguments) > LONGEST or _lines(call.arguments) > MOST_LINES:
             self._answer(call, ToolState.DENIED, TOO_LONG, now)
         else:
             self._ask(call, spec)
@@ -284,6 +287,11 @@ class Calls:
     def _stop(self, calls: list[ToolCall]) -> None:
         if calls:
             self._outbox.do(ev.CancelTools(tuple(call.call_id for call in calls)))
+
+
+def _lines(arguments: str) -> int:
+    """Lines of the arguments, as JSON text, when they are shown."""
+    return arguments.count("\n") + arguments.count("\\n") + arguments.count("\\u000a")
 
 
 def _is_same(one: ToolSpec, other: ToolSpec | None) -> bool:
