@@ -51,3 +51,10 @@ def test_it_is_short_and_clean_whatever_comes(text: str) -> None:
     found = remarks(clean(text))
     assert len(found) <= MOST + 1
     assert all(clean(remark) == remark and "\n" not in remark for remark in found)
+
+
+def test_marks_that_are_piled_up_are_told() -> None:
+    assert remarks("l" + "\u0301" * 9 + "s") == [
+        "Many marks are piled on one letter; they may cover what is beside it."
+    ]
+    assert remarks("Vie\u0323\u0302t") == []

@@ -35,6 +35,8 @@ _SIGNS = {
 """Characters that look like an ASCII one without being a variant of it."""
 _GAP = re.compile(r"[^\S\n]{24}|(?:\n[^\S\n]*){5}\S")
 """What looks like the end of a text and is not; indented lines seldom begin so far in."""
+_MOST_MARKS = 3
+"""Marks on one letter, as the languages with most of them need."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -58,6 +60,12 @@ def _unseen(text: str) -> Iterator[str]:
     if hidden:
         what = "1 character" if hidden == 1 else f"{hidden} characters"
         yield f"{what} that cannot be shown stand as {MARK}."
+    piled = 0
+    for character in text:
+        piled = piled + 1 if unicodedata.combining(character) else 0
+        if piled > _MOST_MARKS:
+            yield "Many marks are piled on one letter; they may cover what is beside it."
+            return
 
 
 def _words(text: str) -> Iterator[str]:
