@@ -73,7 +73,8 @@ def as_text(options: Options, specs: Sequence[ToolSpec]) -> str:
         if spec.source != source:
             source = spec.source
             lines += ["", f"{source}:"]
-        word = str(spec.permission) if is_offered(options, spec) else "off"
+        shown = is_offered(options, spec) or spec.permission == "never"
+        word = str(spec.permission) if shown else "off"
         about = " ".join(spec.description.split())
         lines.append(f"  {word:5} {spec.name:{width}}  {about}"[:80].rstrip())
     return "\n".join(lines).strip()

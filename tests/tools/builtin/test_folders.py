@@ -61,6 +61,13 @@ async def test_everything_else_is_refused(documents: Path, path: str) -> None:
     assert "secret" not in told
 
 
+@pytest.mark.parametrize("folder", ["/etc", "..", "../documents-private", ".ssh"])
+async def test_whether_a_file_is_elsewhere_is_not_told(documents: Path, folder: str) -> None:
+    there = {"/etc": "passwd", ".ssh": "id"}.get(folder, "diary.txt")
+    told = [await ask(documents, "read_file", f"{folder}/{name}") for name in (there, "no")]
+    assert told[0].replace(there, "no") == told[1]
+
+
 @posix
 async def test_links_pipes_and_devices_are_refused(
     documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -101,17 +101,13 @@ class Folders:
             for folder in self._folders
             if wanted.parts[:1] and wanted.parts[0].casefold() == folder.name.casefold()
         ]
-        refused = False
-        for place in places:
-            real = _spelled(place)
-            if self._holds(real):
-                if real.exists():
-                    return real
-            elif real.exists():
-                refused = True
         if not self._folders:
             raise ToolError("No folder was named: write folders = [...] in the settings file.")
-        if refused:
+        held = [real for real in map(_spelled, places) if self._holds(real)]
+        for real in held:
+            if real.exists():
+                return real
+        if not held:  # whether there is such a file is not told
             raise ToolError(f"{name} is not in a folder that may be read.")
         known = ", ".join(str(folder) for folder in self._folders)
         raise ToolError(f"There is no {name} in {known}.")
