@@ -19,6 +19,7 @@ from voicechat.audio.echo import FRAME, HALF_DUPLEX, Convergence, canceller
 from voicechat.audio.evidence import WhenNeeded
 from voicechat.audio.linear import Onset
 from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
+from voicechat.audio.overlap import Overlap
 from voicechat.audio.polish import LACKING, Polish, polishes
 from voicechat.audio.vad import RATE, VoiceGate
 
@@ -80,7 +81,7 @@ class Hearing:
         best = canceller(self._wanted)
         self._needed = WhenNeeded(best) if self._wanted and best.full_duplex else None
         self.canceller = self._needed or best
-        self._onset = Onset()
+        self._onset, self._overlap = Onset(), Overlap()
         self.convergence = Convergence()
         self._near_rate = Resampler(microphone_rate, RATE)
         self._far_rate = Resampler(speaker_rate, RATE)
@@ -205,12 +206,20 @@ class Hearing:
             if self.muted:
                 heard = np.zeros_like(heard)
             self.peak = max(peak_dbfs(heard), self.peak - 1)
-            polished = heard
+            voice = self._judge(near, far, heard)
+            polished = heard if aside or self.muted else self._clearest(heard)
             for polish in self._polishes:
                 polished = polish(polished)
             self._fresh.append(polished)
-            yield self._judge(near, far, heard)
+            yield voice
         self._held.clear()
+
+    def _clearest(self, cleaned: Samples) -> Samples:
+        """What the recogniser has most of."""
+        if self._needed is None:
+            return cleaned
+        ear = self._onset
+        return self._overlap.choose(cleaned, ear.rest, ear.right and not self._careful, ear.over)
 
     def _judge(self, near: Samples, far: Samples, heard: Samples) -> Voice:
         sure = self._gate.voiced(heard)

@@ -1,4 +1,4 @@
-"""A second, purely linear echo canceller, only to notice the person at once.
+"""A second, purely linear echo canceller: notices the person at once, and leaves the words whole.
 
 The one that the recogniser hears through also presses down whatever it is not sure of, and so
 takes the first 50 to 100 ms of a voice over a loud echo with it. A linear filter cannot do that:
@@ -12,6 +12,7 @@ architecture of the partitioned-block-based acoustic echo controller", ICASSP 20
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -28,6 +29,8 @@ _BINS: Final = FRAME + 1
 _KEEP: Final = 0.9998
 """How constant the room is, from frame to frame."""
 _NOISE_KEEP: Final = 0.8
+_COMMON_KEEP: Final = 0.99
+"""How long what residue and echo have in common is averaged: a second."""
 _TRIMMED: Final = 4
 """Partitions whose wrap-around is removed in each frame."""
 
@@ -46,6 +49,13 @@ class LinearFilter:
         self._last: NDArray[np.float32] = np.zeros(FRAME, np.float32)
         self._trim = 0
         self._quiet = _PARTS
+        self._common: _Spectra = np.zeros(_BINS, np.complex64)
+        self._echo: _Powers = np.zeros(_BINS, np.float32)
+        self.left_db = 0.0
+        """How much of the echo the residue still has, as far as the two resemble each other.
+
+        A voice does not resemble the echo: this says whether the filter is right while both speak.
+        """
 
     def residue(
         self, near: Samples, far: Samples
@@ -61,11 +71,21 @@ class LinearFilter:
         self._far[1:] = self._far[:-1]
         self._far[0] = np.fft.rfft(np.concatenate((self._last, block)))
         self._last = block
-        guess = np.fft.irfft((self._far * self._way).sum(axis=0))[FRAME:].astype(np.float32)
+        echo = (self._far * self._way).sum(axis=0)
+        guess = np.fft.irfft(echo)[FRAME:].astype(np.float32)
         rest = near.astype(np.float32) / FULL_SCALE - guess
         padded = np.concatenate((np.zeros(FRAME, np.float32), rest))
-        self._learn(np.fft.rfft(padded).astype(np.complex64))
+        error = np.fft.rfft(padded).astype(np.complex64)
+        self._compare(error, echo)
+        self._learn(error)
         return rest, guess
+
+    def _compare(self, error: _Spectra, echo: _Spectra) -> None:
+        self._common += (1 - _COMMON_KEEP) * (error * np.conj(echo) - self._common)
+        self._echo += (1 - _COMMON_KEEP) * (np.abs(echo) ** 2 - self._echo)
+        left = (np.abs(self._common) ** 2 / (self._echo + 1e-9)).sum()
+        whole = float(self._echo.sum())
+        self.left_db = 10 * float(np.log10(left / whole + 1e-6)) if whole > 1e-7 else 0.0
 
     def doubt(self) -> None:
         """The way has changed: learn quickly again."""
@@ -101,11 +121,37 @@ _FALL_SHARE: Final = 0.008
 """Steps of the learned leak: it settles where one frame in ten lies above."""
 _LOST_DB: Final = -3.0
 _LOST_FRAMES: Final = 60
-"""A filter that leaves nearly all for so long has to learn another way."""
+_RIGHT_DB: Final = -15.0
+"""The filter is right when its residue has less than this in common with the echo;"""
+_STAY_DB: Final = 3.0
+"""it stays so until there is that much more;"""
+_WRONG_DB: Final = -8.0
+"""one that is wrong, and leaves nearly all for so long, has to learn another way."""
+_AGAINST: Final = 0.5
+_MATCH_KEEP: Final = 0.8
+_CHANCE: Final = 0.1
+"""So much of the guess may have been taken away though it was not there, for a few frames;"""
+_DOUBTED: Final = 0.1
+"""Share of the step up when what lies above is more likely a voice."""
 _PRESSED_DB: Final = 15.0
 """The other canceller takes this much off a residue that is nobody's voice."""
 _NOBODY_DB: Final = -55.0
 """A residue so soft is nobody's voice either."""
+
+
+class _Match:
+    """Whether the guessed echo is in the microphone's sound just now: at once, and roughly."""
+
+    def __init__(self) -> None:
+        self._both = self._guessed = self._left = 0.0
+
+    def observe(self, rest: NDArray[np.float32], guess: NDArray[np.float32]) -> bool:
+        """Weigh 10 ms; a loud voice makes the judgement uncertain and therefore mild."""
+        self._both = _MATCH_KEEP * self._both + float(np.dot(rest, guess))
+        self._guessed = _MATCH_KEEP * self._guessed + float(np.dot(guess, guess))
+        self._left = _MATCH_KEEP * self._left + float(np.dot(rest, rest))
+        chance = _CHANCE * math.sqrt(self._left * self._guessed)
+        return -self._both <= _AGAINST * self._guessed + chance + 1e-5
 
 
 class Onset:
@@ -118,11 +164,20 @@ class Onset:
         self.leak_db = 0.0
         """How much of the echo the filter leaves, at the loud end."""
         self._lost = 0
+        self.rest: Samples = np.zeros(FRAME, np.int16)
+        """The frame without the echo: nothing else was taken away."""
+        self.right = False
+        """Whether hardly any echo is left in `rest`."""
+        self.over = False
+        """Whether someone's sound certainly is, and `right`."""
+        self._match = _Match()
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         """Judge a frame; `cleaned` is what the other canceller made of it."""
         parts = self._filter.residue(near, far)
+        self.over = False
         if parts is None:
+            self.rest, self.right = near, True
             return False
         rest, guess = parts
         level = _dbfs(rest)
@@ -132,17 +187,23 @@ class Onset:
         seems = bool(self._vad.is_speech(pcm.tobytes(), RATE))
         loud = level > max(expected + _MARGIN_DB, _QUIETEST_DB)
         trusted = self.leak_db <= _SURE_DB
+        matches = self._match.observe(rest, guess)
+        self.rest = pcm
+        most = _RIGHT_DB + (_STAY_DB if self.right else 0.0)
+        self.right = matches and self._filter.left_db <= most
+        self.over = self.right and trusted and loud
         if dbfs(cleaned) < level - _PRESSED_DB or level < _NOBODY_DB:
-            self._learn_leak(level - self._echo_db, _dbfs(guess))
+            self._learn_leak(level - self._echo_db, _dbfs(guess), _DOUBTED if self.over else 1)
         return seems and loud and trusted
 
-    def _learn_leak(self, leak_db: float, guess_db: float) -> None:
+    def _learn_leak(self, leak_db: float, guess_db: float, share: float) -> None:
         if guess_db < _ECHO_LEAST_DB + 15:
             return
         above = leak_db - self.leak_db
-        self.leak_db += _RISE_DB if above > 0 else _FALL_SHARE * above - _FALL_DB
+        self.leak_db += share * _RISE_DB if above > 0 else _FALL_SHARE * above - _FALL_DB
         self.leak_db = min(self.leak_db, 3.0)
-        self._lost = self._lost + 1 if leak_db > _LOST_DB else max(0, self._lost - 2)
+        lost = leak_db > _LOST_DB and self._filter.left_db > _WRONG_DB
+        self._lost = self._lost + 1 if lost else max(0, self._lost - 2)
         if self._lost >= _LOST_FRAMES:
             self._lost = 0
             self._filter.doubt()
