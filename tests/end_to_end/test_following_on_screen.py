@@ -9,6 +9,15 @@ from virtual_audio import VirtualCard
 pytestmark = [pytest.mark.sound, pytest.mark.end_to_end, pytest.mark.timeout(120)]
 
 
+def opened(card: VirtualCard) -> None:
+    """Wait until a program listens to the card's microphone and can play on its speaker."""
+    streams = ("source-outputs", "sink-inputs")
+    while not all(
+        "protocol-native" in card.pactl("list", "short", each).stdout for each in streams
+    ):
+        pass
+
+
 def test_another_default_is_told_in_one_line(start, card: VirtualCard) -> None:
     card.route_as_desktop()
     card.add("kitchen", "Kitchen")
@@ -41,5 +50,6 @@ def test_the_line_mode_tells_it_too(start, card: VirtualCard) -> None:
     card.add("kitchen", "Kitchen")
     terminal = start("--plain", environ=card.environment)
     terminal.see("Ready. Type a line", 30)
+    opened(card)
     card.make_default(sink="kitchen")
     terminal.see("The speaker is now Kitchen.")

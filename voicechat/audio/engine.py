@@ -281,8 +281,10 @@ class Engine:
         for switch in self._lookout.switches():
             card = self._card
             side = card and (card.microphone if switch.kind == "input" else card.speaker)
-            if side and side.name != switch.title:
-                side.name = switch.title
+            reopening = card is None and self._told_opened is not None
+            if reopening or (side and side.name != switch.title):
+                if side:
+                    side.name = switch.title
                 if switch.title:
                     self._emit(Switched(switch.kind, switch.title))
                 self._hearing.rejoin()

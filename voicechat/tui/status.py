@@ -35,6 +35,7 @@ _FLOORS = {
     Floor.SPEAKING: ("▶", "speaking", "bold $primary"),
     Floor.WORKING: ("◆", "working", "$secondary"),
 }
+_OPENING = ("◌", "opening the microphone", QUIET)
 _ASKING = ("?", "a tool waits for you", "bold $warning")
 
 
@@ -93,6 +94,8 @@ def floor_line(session: Session, link_text: str = "") -> Content:
     glyph, word, style = _FLOORS[session.floor]
     if session.floor is Floor.WORKING and session.asking:
         glyph, word, style = _ASKING
+    if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
+        glyph, word, style = _OPENING
     if session.muted and session.with_sound:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
             return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 opens the mic", QUIET))
