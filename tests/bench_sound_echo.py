@@ -16,17 +16,11 @@ import numpy as np
 import pytest
 from bench_speech import CORPUS, PEOPLE, Person, hear, means
 from figures import Figure, Table, trials
-from simulated_card import RATE, Room, SimulatedCard, Stall
-from sound_measures import LONG_TEXT, espeak
+from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 
 from voicechat.audio.dsp import Samples, dbfs
 from voicechat.audio.messages import (
     Captured,
-    EndItem,
-    ItemFinished,
-    Play,
-    Resume,
-    SpeechHeard,
     Underrun,
 )
 from voicechat.server.engines.ears import PocketsphinxEars
@@ -41,31 +35,6 @@ ROOMS = {
 POINTS = 15
 PAUSE_S = 3.0
 """Between two things said over the assistant; nobody talks on and on against it."""
-
-
-def speak(card: SimulatedCard, seconds: float) -> list[bool]:
-    """The assistant speaks for so long; for each time it heard somebody, whether for certain."""
-    voice = espeak(LONG_TEXT)
-    heard: list[bool] = []
-    seen = 0
-
-    def over() -> bool:
-        nonlocal seen
-        new, seen = card.events[seen:], len(card.events)
-        for _, event in new:
-            if isinstance(event, SpeechHeard):
-                heard.append(event.confirmed)
-                if event.confirmed:
-                    card.engine.command(Resume())
-        return any(isinstance(event, ItemFinished) for _, event in new)
-
-    number = 0
-    while card.elapsed < seconds:
-        number += 1
-        card.engine.command(Play(f"v{number}", voice))
-        card.engine.command(EndItem(f"v{number}"))
-        card.run(60, over)
-    return heard
 
 
 def delivered(card: SimulatedCard) -> Samples:

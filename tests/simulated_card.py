@@ -17,11 +17,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sound_measures import LONG_TEXT, espeak
 
 from voicechat.audio import card as card_module
 from voicechat.audio import devices, engine
 from voicechat.audio.dsp import Resampler, amplitude
-from voicechat.audio.messages import AudioEvent, AudioSettings
+from voicechat.audio.messages import (
+    AudioEvent,
+    AudioSettings,
+    EndItem,
+    ItemFinished,
+    Play,
+    Resume,
+    SpeechHeard,
+)
 
 RATE = 16_000
 SPEAKER_RATE = 24_000
@@ -274,3 +283,28 @@ class _In(_Stream):
             flags = SimpleNamespace(input_overflow=self._flag)
             self._flag = False
             self._callback(block, self._block, clock, flags)
+
+
+def speak(card: SimulatedCard, seconds: float) -> list[bool]:
+    """The assistant speaks for so long; for each time it heard somebody, whether for certain."""
+    voice = espeak(LONG_TEXT)
+    heard: list[bool] = []
+    seen = 0
+
+    def over() -> bool:
+        nonlocal seen
+        new, seen = card.events[seen:], len(card.events)
+        for _, event in new:
+            if isinstance(event, SpeechHeard):
+                heard.append(event.confirmed)
+                if event.confirmed:
+                    card.engine.command(Resume())
+        return any(isinstance(event, ItemFinished) for _, event in new)
+
+    number = 0
+    while card.elapsed < seconds:
+        number += 1
+        card.engine.command(Play(f"v{number}", voice))
+        card.engine.command(EndItem(f"v{number}"))
+        assert card.run(60, over), "the reply came to its end"
+    return heard

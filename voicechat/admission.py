@@ -20,6 +20,8 @@ from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
 
 if TYPE_CHECKING:
+    import httpx
+
     from voicechat.providers.codec import Codec, Endpoint
 
 DEADLINE_S = 10.0
@@ -99,7 +101,11 @@ def read(text: str, place: str) -> Given:
 
     Raises `KeyMissing` when there is none, `UsageError` for one that cannot be sent.
     """
-    said = _object(text) if text.lstrip().startswith("{") else {"token": text.strip()}
+    is_json = text.lstrip().startswith("{")
+    return _given(_object(text) if is_json else {"token": text.strip()}, place)
+
+
+def _given(said: dict[str, object], place: str) -> Given:
     token, url, tools = said.get("token"), said.get("url", ""), said.get("tools", [])
     if not isinstance(token, str) or not token:
         raise KeyMissing(f"There is no token in {place}.", "It is JSON with token and url.")
@@ -159,13 +165,10 @@ async def _fetch(url: str, settings: SessionSettings) -> Given:
         raise KeyMissing(f"{host} gives no token to you (HTTP {answer.status_code}).")
     if answer.status_code != 200:
         raise ConnectError(f"{host} gave no token (HTTP {answer.status_code}).")
-    return read("{" if not content.lstrip().startswith("{") else content, f"the answer of {host}")
+    return _given(_object(content), f"the answer of {host}")
 
 
-async def _content(answer: object, host: str) -> str:
-    import httpx
-
-    assert isinstance(answer, httpx.Response)
+async def _content(answer: httpx.Response, host: str) -> str:
     found = bytearray()
     async for piece in answer.aiter_bytes():
         found += piece

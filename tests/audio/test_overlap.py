@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
+from needs import VOICE, needs
 from simulated_card import RATE, Room, SimulatedCard
 from sound_measures import LONG_TEXT, espeak
 
@@ -40,7 +39,7 @@ def likeness_db(sound: Samples, voice: Samples, begin: float) -> float:
     return float(20 * np.log10(np.std(voice) / np.std(wide - voice)))
 
 
-@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not there")
+@needs(VOICE)
 @pytest.mark.parametrize(
     "room",
     [Room(), Room(gain_db=-6), Room(delay_ms=150)],

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
-from simulated_card import RATE, Room, SimulatedCard, Stall
+from needs import VOICE, needs
+from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 from sound_measures import LONG_TEXT, espeak
 
 from voicechat.audio.dsp import Samples, dbfs
 from voicechat.audio.messages import (
     Captured,
-    EndItem,
-    ItemFinished,
     Play,
-    Resume,
     SpeechEnded,
     SpeechHeard,
     Underrun,
 )
 
-pytestmark = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not there")
+pytestmark = needs(VOICE)
 
 QUESTION = "No, wait a moment, I have a question."
 
@@ -31,31 +27,6 @@ def person(text: str = QUESTION, voice: str = "en-gb") -> Samples:
     said = np.frombuffer(espeak(text, voice), np.int16)[::3]
     wide = np.interp(np.arange(2 * len(said)) / 2, np.arange(len(said)), said).astype(np.int16)
     return wide[np.flatnonzero(np.abs(wide) > 400)[0] :]
-
-
-def speak(card: SimulatedCard, seconds: float) -> list[bool]:
-    """The assistant speaks for so long; for each time it heard somebody, whether for certain."""
-    voice = espeak(LONG_TEXT)
-    heard: list[bool] = []
-    seen = 0
-
-    def over() -> bool:
-        nonlocal seen
-        new, seen = card.events[seen:], len(card.events)
-        for _, event in new:
-            if isinstance(event, SpeechHeard):
-                heard.append(event.confirmed)
-                if event.confirmed:
-                    card.engine.command(Resume())
-        return any(isinstance(event, ItemFinished) for _, event in new)
-
-    number = 0
-    while card.elapsed < seconds:
-        number += 1
-        card.engine.command(Play(f"v{number}", voice))
-        card.engine.command(EndItem(f"v{number}"))
-        assert card.run(60, over), "the reply came to its end"
-    return heard
 
 
 def left(card: SimulatedCard) -> float:
