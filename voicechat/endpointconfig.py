@@ -23,6 +23,7 @@ from voicechat.core.settings import Permission
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
 from voicechat.files import refuse_strangers
+from voicechat.providers.catalog import is_loopback
 from voicechat.references import REFERENCE, References
 from voicechat.tools.endpoints import DEADLINE_S, METHODS, PLACE, Endpoint
 from voicechat.wishes import Place, nearest
@@ -130,7 +131,7 @@ class _Reader:
             self._refuse("url", "must be an address like https://host/path")
         if parts.username or parts.password:
             self._refuse("url", "must not hold a password", "Write it as a header instead.")
-        if parts.scheme == "http" and not _is_here(host):
+        if parts.scheme == "http" and not is_loopback(host):
             self._refuse("url", "must begin with https:// unless it is on this machine")
         if PLACE.search(parts.netloc) or re.search(r"[{}]", PLACE.sub("", url)):
             self._refuse("url", "may have {names} in its path and query only")
@@ -176,7 +177,3 @@ class _Reader:
 
     def _refuse(self, key: str, says: str, hint: str = "") -> NoReturn:
         raise UsageError(f"{self._place(key)} {says}.", hint)
-
-
-def _is_here(host: str) -> bool:
-    return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
 from voicechat.files import read_text, refuse_strangers, write_private
+from voicechat.providers.catalog import is_loopback
 from voicechat.references import REFERENCE, References
 from voicechat.tools.mcp_config import ServerConfig
 from voicechat.wishes import nearest
@@ -205,7 +206,7 @@ class _Reader:
             self._refuse("url", "must be an address like https://host/mcp.")
         if parts.username or parts.password:
             self._refuse("url", "must not hold a password.", "Write it as a header instead.")
-        if scheme == "http" and not _is_here(host):
+        if scheme == "http" and not is_loopback(host):
             self._refuse("url", "must begin with https:// unless it is on this machine.")
         return value
 
@@ -229,10 +230,6 @@ class _Reader:
 def _steers(text: str) -> bool:
     """Whether the text would look other than it is: controls, bidi marks, invisible letters."""
     return clean(text) != text
-
-
-def _is_here(host: str) -> bool:
-    return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
 
 
 # ------------------------------------------------------------------------ the JSON file
