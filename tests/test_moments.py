@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import io
 import json
+import os
+import random
 import types
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
@@ -23,6 +27,12 @@ from voicechat.core.pictures import Kind, Picture
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.moments import Moment, heading_line, line, read
+from voicechat.plain import Chat
+from voicechat.replay import Replay
+from voicechat.updates import Link, LinkChanged
+
+if TYPE_CHECKING:
+    from voicechat.session import Session
 
 
 def some(kind: object) -> object:
@@ -180,6 +190,81 @@ def test_no_recording_is_one_sentence(
     folder = write(tmp_path / "long", b"x" * 5_000)
     with pytest.raises(UsageError, match=":2 is too long"):
         read(folder)
+
+
+def test_what_is_no_file_holds_nobody_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / moments.EVENTS)
+    assert main(["replay", str(tmp_path)]) == 2
+    assert "events.jsonl cannot be read: it is no file." in capsys.readouterr().err
+    (tmp_path / moments.EVENTS).unlink()
+    write(tmp_path, line(ev.Tick(), 0.0))
+    os.mkfifo(tmp_path / moments.SOUND)
+    assert main(["replay", str(tmp_path), "--plain"]) == 2
+    assert "sound.wav cannot be read: it is no file." in capsys.readouterr().err
+
+
+def test_what_cannot_have_happened_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stranger = ev.InsertMessage("i", "\x1b[31mnobody", "hello")
+    folder = write(tmp_path, line(ev.SessionCreated(), 0), line(stranger, 0.1))
+    assert main(["replay", str(folder), "--plain", "--text"]) == 2
+    problem = f"{folder / moments.EVENTS}:3 is not of a conversation that was held."
+    assert capsys.readouterr().err == f"voicechat: {problem}\n"
+
+
+ODD: dict[object, list[Any]] = {
+    str: ["", "i", "r", "user", "assistant", "{", '{"a":1}', "\x1b[31m\u202e", "x" * 3_000],
+    int: [0, -1, 1, 2**31, 2**63, 10**30],
+    float: [0.0, -1.0, 0.5, 1e308, -1e308, 5e-324],
+    bool: [True, False],
+    bytes: [0, 1, 4_800],
+    object: [None, 1, "x", [1], {"a": 1}],
+    type(None): [None],
+}
+
+
+def odd(kind: Any, chance: random.Random) -> Any:
+    """The JSON of a value that has the right type and no other virtue."""
+    origin = typing.get_origin(kind)
+    if kind in ODD:
+        return chance.choice(ODD[kind])
+    if origin in {typing.Union, types.UnionType}:
+        return odd(chance.choice(typing.get_args(kind)), chance)
+    if origin is tuple:
+        return [odd(typing.get_args(kind)[0], chance) for _ in range(chance.randrange(3))]
+    if origin is Mapping:
+        return {odd(str, chance): odd(typing.get_args(kind)[1], chance) for _ in range(2)}
+    if kind is Picture:
+        return None
+    if issubclass(kind, enum.Enum):
+        return chance.choice(list(kind)).value
+    hints = typing.get_type_hints(kind)
+    return {field.name: odd(hints[field.name], chance) for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_whatever_stands_in_the_lines_it_is_shown_or_refused(
+    tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    lines = [line(ev.SessionCreated(), 0), line(LinkChanged(Link.ONLINE), 0)]
+    for at in range(60):
+        name, kind = chance.choice(list(moments.KINDS.items()))
+        told = {"at": at / 4, "is": name, "of": odd(kind, chance)}
+        lines.append(json.dumps(told).encode() + b"\n")
+    again = Replay(write(tmp_path, *lines), aloud=False)
+    out = io.StringIO()
+    Chat(cast("Session", again), out)
+    refused = ""
+    try:
+        again._catch_up(again.length)
+    except UsageError as error:
+        refused = str(error)
+    assert again.over or "is not of a conversation that was held" in refused
+    assert not set("\x1b\u202e") & set(out.getvalue())
 
 
 @given(st.binary(max_size=200))

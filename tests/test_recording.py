@@ -132,17 +132,6 @@ def test_a_gap_stays_a_gap_and_jitter_makes_none(recorder: Recorder, tmp_path: P
     assert whole.count(bytes(2), 2000) == 0 or b"\0\0\0\0" not in whole[2000:]
 
 
-def test_a_fast_crystal_is_followed(tmp_path: Path) -> None:
-    """0.1 % too fast: after a minute the blocks are 60 ms off, their places are not."""
-    file = tracks.StereoFile(tmp_path / "a.wav", RATE)
-    for number in range(3_000):
-        file.speaker(block(1 if number == 2_999 else 0), (number + 1) * 0.02 * 0.999)
-    file.close()
-    with wave.open(str(tmp_path / "a.wav")) as read:
-        frames = memoryview(read.readframes(read.getnframes())).cast("h")
-    assert where(frames[1::2].tobytes(), 1)[0] == pytest.approx(2_999 * 0.02 * 0.999, abs=0.01)
-
-
 def test_another_rate_of_the_microphone_is_converted(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "talk", heading(input_rate=16_000), lambda notice: None)
     for number in range(100):
@@ -312,14 +301,3 @@ def test_a_killed_program_leaves_a_whole_recording(tmp_path: Path) -> None:
     texts = [m.happening.text for m in found if isinstance(m.happening, ev.Typed)]
     assert texts == [f"line {number}" for number in range(len(texts))]
     assert len(texts) > 200
-
-
-def test_a_full_wav_file_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracks, "_LIMIT", RATE * tracks.FRAME)
-    file = tracks.StereoFile(tmp_path / "a.wav", RATE)
-    for number in range(100):
-        file.person(block(1), (number + 1) * 0.02)
-    file.close()
-    assert file.full
-    with wave.open(str(tmp_path / "a.wav")) as read:
-        assert read.getnframes() == RATE

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from voicechat.errors import UsageError
 
@@ -40,6 +42,20 @@ def read_text(path: Path) -> tuple[str, os.stat_result | None]:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{path}:{line} is not UTF-8 text.") from None
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file to read its bytes.
+
+    Raises `OSError` when it cannot be read and when it is no plain file: a FIFO would hold its
+    reader for ever.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file")
+    return os.fdopen(descriptor, "rb")
 
 
 def refuse_strangers(path: Path, status: os.stat_result) -> None:

@@ -22,6 +22,7 @@ from voicechat.core.pictures import Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SemanticVad, ServerVad, TurnDetection
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
+from voicechat.files import open_plain
 from voicechat.updates import Cleared, LevelsChanged, LinkChanged, ModeChanged, SoundChanged
 
 EVENTS = "events.jsonl"
@@ -166,7 +167,7 @@ def read(folder: Path) -> tuple[Heading, list[Moment]]:
 def _complete_lines(path: Path) -> Iterator[bytes]:
     name = clean(str(path))
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             number = 0
             while text := file.readline(LINE_LIMIT):
                 number += 1

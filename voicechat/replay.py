@@ -19,6 +19,7 @@ from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Usage
 from voicechat.core.settings import SessionSettings
+from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.moments import Named
 from voicechat.outlook import Outlook
@@ -71,6 +72,7 @@ class Replay(Outlook):
         self.volume = 100
         self._heading, self._moments = moments.read(folder)
         self._wav = folder / moments.SOUND
+        self._name = clean(str(folder / moments.EVENTS))
         self._rate: int | None = None
         """Of the sound; None where there is none to be heard."""
         if aloud and self._heading.with_sound:
@@ -203,7 +205,10 @@ class Replay(Outlook):
     # ----------------------------------------------------------------- time goes by
 
     async def run(self) -> None:
-        """Show everything in its time, until the end or `close`."""
+        """Show everything in its time, until the end or `close`.
+
+        Raises `UsageError` for what cannot have happened.
+        """
         self._set_clock(0.0)
         if self._rate is not None:
             from voicechat.loudspeaker import Loudspeaker
@@ -217,6 +222,8 @@ class Replay(Outlook):
                 await asyncio.wait({playing, closing}, return_when=asyncio.FIRST_COMPLETED)
                 for task in (playing, sounding, closing):
                     task.cancel()
+        except* UsageError as group:
+            raise group.exceptions[0] from None
         finally:
             if self._loudspeaker is not None:
                 await self._loudspeaker.close()
@@ -267,7 +274,13 @@ class Replay(Outlook):
         while self._next < end and self._moments[self._next].at <= until:
             moment = self._moments[self._next]
             self._next += 1
-            self._show(moment.whole(), moment.at)
+            try:
+                self._show(moment.whole(), moment.at)
+            except (ArithmeticError, LookupError, TypeError, ValueError):
+                # Well-formed, but nothing that can happen in a conversation.
+                raise UsageError(
+                    f"{self._name}:{self._next + 1} is not of a conversation that was held."
+                ) from None
 
     def _show(self, happening: moments.Happening, at: float) -> None:
         match happening:

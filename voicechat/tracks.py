@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
+from voicechat.files import open_plain
 
 HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 FRAME: Final = 4
@@ -171,14 +172,22 @@ def rate_of(path: Path) -> int:
     """
     name = clean(str(path))
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             start = file.read(HEADER.size)
     except FileNotFoundError:
         raise
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}.") from None
+    except (OSError, ValueError) as error:
+        word = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{name} cannot be read: {word}.") from None
     found = HEADER.unpack(start) if len(start) == HEADER.size else ()
     rate = int(found[7]) if found else 0
-    if not 8_000 <= rate <= 192_000 or header(rate, found[12]) != start:
+    # The two sizes are as they were when the file was cut off, or what a hand put there.
+    if not 8_000 <= rate <= 192_000 or _unsized(header(rate, 0)) != _unsized(start):
         raise UsageError(f"{name} is not the sound of a recording.")
     return rate
+
+
+def _unsized(start: bytes) -> tuple[object, ...]:
+    """What stands in a header but its two sizes."""
+    found = HEADER.unpack(start)
+    return found[:1] + found[2:-1]
