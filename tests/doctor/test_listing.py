@@ -53,7 +53,8 @@ def test_a_wish_that_nothing_fulfils_is_told() -> None:
     found = listing(FOUND, Options(input_device="Radio", output_device="hdmi"))
     assert [each for each in found.inputs if each.chosen] == []
     assert found.unmet == (
-        "No microphone has 'Radio' in its name. There are: Built-in, USB Head\ufffdset.",
+        "No microphone has 'Radio' in its name."
+        " There are: Built-in, USB Head\ufffdset; or say --input-device default.",
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from voicechat.audio.soundserver import sockets
 from voicechat.doctor import machine
-from voicechat.doctor.environment import Environment, Storage, Terminal, snapshot, sockets
+from voicechat.doctor.environment import Environment, Storage, Terminal, snapshot
 from voicechat.doctor.findings import Level
 from voicechat.doctor.packages import packages_of
 

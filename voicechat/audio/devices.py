@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from voicechat.audio import soundserver
@@ -23,8 +23,16 @@ StreamCallback = Callable[[Any, int, Any, Any], None]
 
 _WAYS: Final = ("pulse", "pipewire")
 """PortAudio's devices that surely lead to the sound server."""
+_LEADING: Final = {"default", *_WAYS}
+"""Those that do where there is a sure one."""
+_BUSY: Final = ("unavailable", "busy", "exclusive", "in use")
+"""Words of refusals of a device that another program has alone."""
 _SERVER_S: Final = 0.5
 _NOUNS: Final = {"input": "microphone", "output": "speaker"}
+
+HANGS: Final = "The sound server does not answer."
+RESTART: Final = "Restart it; voicechat doctor says how."
+_PLUG: Final = "Plug one in, or switch it on in the sound settings."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,11 @@ def refresh() -> None:
 
 
 def devices() -> list[Device]:
-    """Every device there is, as of the last `refresh`. Raises NoSound without PortAudio."""
+    """Every device there is, as of the last `refresh`. Raises NoSound without PortAudio.
+
+    A sound server takes streams without having a microphone or a speaker; what leads to it has
+    only the sides that it has.
+    """
     sd = library()
     hosts = sd.query_hostapis()
     standard = [_default(sd, "input"), _default(sd, "output")]
@@ -95,16 +107,23 @@ def devices() -> list[Device]:
         )
         for index, found in enumerate(sd.query_devices())
     ]
-    return [*own, *_nodes(own)]
-
-
-def _nodes(own: list[Device]) -> Iterator[Device]:
-    """The sound server's devices, numbered on, if it can be reached by one of PortAudio's."""
     way = next((d.index for name in _WAYS for d in own if d.name == name), None)
     known = None if way is None else server_nodes()
     if way is None or known is None:
-        return
-    for number, node in enumerate(known.nodes, len(own)):
+        return own
+    inputs, outputs = (not known.lacks(kind) for kind in ("input", "output"))
+    truly = [
+        replace(d, inputs=d.inputs * inputs, outputs=d.outputs * outputs)
+        if d.name in _LEADING
+        else d
+        for d in own
+    ]
+    return [*truly, *_nodes(known, len(own), way)]
+
+
+def _nodes(known: soundserver.Nodes, first: int, way: int) -> Iterator[Device]:
+    """The sound server's devices, numbered from `first` on, which one of PortAudio's leads to."""
+    for number, node in enumerate(known.nodes, first):
         hears = node.kind == "input"
         yield Device(
             index=number,
@@ -130,7 +149,7 @@ def server_nodes() -> soundserver.Nodes | None:
 
 def title(device: Device, kind: Kind) -> str:
     """What to call a device: for the one that leads to the server's default, the name of that."""
-    if device.node or device.name not in {"default", *_WAYS}:
+    if device.node or device.name not in _LEADING:
         return device.name
     known = server_nodes()
     node = known.default(kind) if known else None
@@ -138,34 +157,50 @@ def title(device: Device, kind: Kind) -> str:
 
 
 def find(kind: Kind, part: str | None) -> Device:
-    """The device whose name has `part` in it (or whose index it is), or the default one.
+    """The device that `part` means (a number, a name or part of one), or the default one.
 
     Raises NoSound when there is none.
     """
     found = devices()
-    device = choose(found, kind, part)
-    known = server_nodes() if part is None and any(d.name in _WAYS for d in found) else None
-    if known and known.lacks(kind):
-        raise NoSound(f"There is no {_NOUNS[kind]}.", _server_hint())
-    return device
+    if not found and soundserver.is_stuck():
+        raise NoSound(HANGS, RESTART)
+    return choose(found, kind, part)
 
 
 def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
     """What `find` would take of these devices; raises as it does. Asks no library."""
+    among = list(among)
     able = [d for d in among if (d.inputs if kind == "input" else d.outputs)]
     noun = _NOUNS[kind]
-    if part is None:
-        for device in able:
-            if device.is_default_input if kind == "input" else device.is_default_output:
-                return device
-        raise NoSound(f"There is no {noun}.", _server_hint())
-    # The sound server shares a device; PortAudio's own way to the same one would take it alone.
-    able.sort(key=lambda device: not device.node)
+    if part and able:
+        # The sound server shares a device; PortAudio's own way to it would take it alone.
+        able.sort(key=lambda device: not device.node)
+        meant = closest(part, [(d.name, d.node, str(d.index)) for d in able])
+        if meant is not None:
+            return able[meant]
+        names = ", ".join(dict.fromkeys(d.name for d in able))
+        hint = f"There are: {names}; or say --{kind}-device default."
+        raise NoSound(f"No {noun} has {part!r} in its name.", hint)
     for device in able:
-        if part == str(device.index) or part.casefold() in device.name.casefold():
+        if device.is_default_input if kind == "input" else device.is_default_output:
             return device
-    names = ", ".join(d.name for d in able) or "none"
-    raise NoSound(f"No {noun} has {part!r} in its name.", f"There are: {names}.")
+    served = any(d.node or d.name in _WAYS for d in among)
+    raise NoSound(f"There is no {noun}.", _PLUG if served else _server_hint())
+
+
+def closest(part: str, named: Sequence[tuple[str, ...]]) -> int | None:
+    """Which of these things a person means, each a title and other names; None if none of them.
+
+    Exactly one of the names goes before a part of the title.
+    """
+    wanted = part.casefold()
+    for number, (title, *others) in enumerate(named):
+        if wanted == title.casefold() or part in others:
+            return number
+    for number, (title, *_) in enumerate(named):
+        if wanted in title.casefold():
+            return number
+    return None
 
 
 def open_stream(
@@ -242,12 +277,19 @@ def _default(sd: Any, kind: Kind) -> int:
 
 def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
     noun = _NOUNS[kind]
+    reason = str(refusal).partition(": ")[2] or str(refusal)
     if sys.platform == "darwin" and kind == "input":
         hint = "Allow the terminal to use the microphone in Settings, Privacy & Security."
+    elif is_busy(reason):
+        hint = "Another program uses it alone: close that, or choose another device."
     else:
-        hint = "Another program may use it alone; close that, or choose another device."
-    reason = str(refusal).partition(": ")[2] or str(refusal)
+        hint = f"Choose another one with --{kind}-device; voicechat doctor says more."
     return NoSound(f"The {noun} {device.name!r} cannot be opened: {reason}.", hint)
+
+
+def is_busy(refusal: str) -> bool:
+    """Whether a device was refused because another program has it alone."""
+    return any(word in refusal.lower() for word in _BUSY)
 
 
 def _library_hint() -> str:

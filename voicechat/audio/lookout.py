@@ -67,16 +67,16 @@ class Lookout:
         wishes = {"input": settings.input_device, "output": settings.output_device}
         self._source: Final = source or _source_here(wishes)
         self._last: dict[Kind, Place] = {}
-        self._devices: object = None
+        self._devices: object = self
 
     def switches(self) -> list[Switch]:
         """What changed since the last call."""
         return [switch for kind in _SIDES if (switch := self._switch(kind))]
 
     def fresh(self) -> bool:
-        """Whether a device came or went since the last call."""
+        """Whether a device came or went since the last call, or the server came back."""
         last, self._devices = self._devices, self._source.devices() if self._source else None
-        return last is not None and self._devices not in (None, last)
+        return last is not self and self._devices not in (None, last)
 
     def _switch(self, kind: Kind) -> Switch | None:
         place = self._source.place(kind) if self._source else None
@@ -112,10 +112,14 @@ class _OfServer:
         known = self._server.nodes
         if known is None:
             return None
-        wish = self._wishes[kind]
-        for node in known.nodes:
-            if wish and node.kind == kind and wish.casefold() in node.title.casefold():
-                return Place(node.name, node.title, wished=True)
+        wish = self._wishes[kind] or ""
+        if wish.isdecimal():
+            # A number is one of PortAudio's, which counts other devices, too.
+            return None
+        able = [node for node in known.nodes if node.kind == kind]
+        meant = devices.closest(wish, [(n.title, n.name) for n in able]) if wish else None
+        if meant is not None:
+            return Place(able[meant].name, able[meant].title, wished=True)
         if not wish and known.lacks(kind):
             return NOWHERE
         default = known.default(kind)

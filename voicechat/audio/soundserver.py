@@ -8,9 +8,13 @@ already. It only looks: no stream is touched.
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
+import socket
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ctypes import POINTER, c_char_p, c_int, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +31,7 @@ _KIND: Final = 0x30
 _CHANGED: Final = 0x10
 _PAUSE_S: Final = 1.0
 _DUMMY: Final = "auto_null"
+"""What a server without a speaker pretends to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +57,13 @@ class Nodes:
     default_input: str = ""
     """Name of the node."""
     default_output: str = ""
-    dummy: bool = False
-    """Whether it only pretends to have a speaker, as servers without one do."""
 
     def lacks(self, kind: Literal["input", "output"]) -> bool:
         """Whether there is none of this kind, though a program would be given something.
 
         Without a microphone that is what the speaker plays, without a speaker it is nothing.
         """
-        there = any(node.kind == kind for node in self.nodes)
-        return not there and (self.dummy or bool(self.nodes))
+        return all(node.kind != kind for node in self.nodes)
 
     def default(self, kind: Literal["input", "output"]) -> Node | None:
         """The node that programs get that ask for none."""
@@ -106,7 +108,6 @@ class _Asked:
     server: str = ""
     default_input: str = ""
     default_output: str = ""
-    dummy: bool = False
     nodes: list[Node] = field(default_factory=list)
 
 
@@ -179,9 +180,7 @@ class _Visit:
         elif self._asked is not None:
             node = each.contents
             name = _text(node.name)
-            if name == _DUMMY:
-                self._asked.dummy = True
-            elif not (kind == "input" and name.endswith(".monitor")):
+            if name != _DUMMY and not (kind == "input" and name.endswith(".monitor")):
                 title = _text(node.description) or name
                 spec = node.spec
                 self._asked.nodes.append(Node(kind, name, title, spec.rate, spec.channels))
@@ -193,15 +192,8 @@ class _Visit:
         asked.missing -= 1
         if not asked.missing:
             self._asked = None
-            self._learn(
-                Nodes(
-                    asked.server,
-                    tuple(asked.nodes),
-                    asked.default_input,
-                    asked.default_output,
-                    asked.dummy,
-                )
-            )
+            nodes = tuple(asked.nodes)
+            self._learn(Nodes(asked.server, nodes, asked.default_input, asked.default_output))
 
 
 @cache
@@ -211,6 +203,29 @@ def connection() -> SoundServer | None:
         return SoundServer()
     except OSError:
         return None
+
+
+def sockets(variables: Mapping[str, str], user: int | None) -> dict[str, str]:
+    """Where sound servers listen: `PulseAudio`, `PipeWire` and `WSLg` -> path."""
+    runtime = variables.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
+    pulse = variables.get("PULSE_SERVER", "").rpartition("}")[2]
+    return {
+        "PulseAudio": pulse.removeprefix("unix:")
+        if pulse.startswith(("unix:", "/"))
+        else f"{runtime}/pulse/native",
+        "PipeWire": f"{runtime}/{variables.get('PIPEWIRE_REMOTE', 'pipewire-0')}",
+        "WSLg": "/mnt/wslg/PulseServer",
+    }
+
+
+def is_stuck() -> bool:
+    """Whether so many calls wait for the server already that it takes no other. Never waits."""
+    if sys.platform != "linux":
+        return False
+    path = sockets(os.environ, os.getuid())["PulseAudio"]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.setblocking(False)
+        return caller.connect_ex(path) == errno.EAGAIN
 
 
 # ------------------------------------------------------------------------------- libpulse

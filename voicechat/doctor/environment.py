@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from voicechat.audio.soundserver import sockets
+
 FILES = (
     "/etc/os-release",
     "/proc/version",
@@ -92,19 +94,6 @@ def snapshot() -> Environment:
         terminal=_terminal(),
         storage=_storage(),
     )
-
-
-def sockets(variables: Mapping[str, str], user: int | None) -> dict[str, str]:
-    """Where sound servers listen: `PulseAudio`, `PipeWire` and `WSLg` -> path."""
-    runtime = variables.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
-    pulse = variables.get("PULSE_SERVER", "").rpartition("}")[2]
-    return {
-        "PulseAudio": pulse.removeprefix("unix:")
-        if pulse.startswith(("unix:", "/"))
-        else f"{runtime}/pulse/native",
-        "PipeWire": f"{runtime}/{variables.get('PIPEWIRE_REMOTE', 'pipewire-0')}",
-        "WSLg": "/mnt/wslg/PulseServer",
-    }
 
 
 def _user() -> int | None:
