@@ -94,16 +94,30 @@ def test_flush_fades_and_reports_the_frame(device: Device) -> None:
     assert device.queue.waiting == 0
 
 
-def test_rewind_finds_what_the_device_threw_away(device: Device) -> None:
+def test_after_an_abort_all_goes_on_where_the_device_fell_silent(device: Device) -> None:
     sound = ramp(BLOCK * 40)
     device.queue.write(sound)
     device.pull(20)
     device.queue.hold()
     device.pull(1)
-    audible = device.queue.heard(0.03 + 0.1)
-    device.queue.rewind(audible)
+    device.queue.restart(0.03 + 0.1)
+    assert device.queue.heard(0.03 + 0.05) == 0.05 * RATE
+    assert device.queue.heard(0.03 + 0.2) == 0.1 * RATE, "the rest was thrown away"
+    audible = 10 * BLOCK
+    assert not device.pull(2).any(), "nothing of before is faded now: it is silent already"
     device.queue.resume()
     assert np.array_equal(device.pull(5)[BLOCK:], sound[audible + BLOCK : audible + 5 * BLOCK])
+
+
+def test_after_an_abort_nothing_that_was_flushed_comes_back(device: Device) -> None:
+    device.queue.write(ramp(BLOCK * 40))
+    device.pull(20)
+    device.queue.flush()
+    device.pull(1)
+    device.queue.restart(0.03 + 0.1)
+    assert not device.pull(5).any()
+    device.queue.write(np.full(BLOCK * 2, 777, np.int16))
+    assert (device.pull(2)[BLOCK:] == 777).all()
 
 
 def test_an_item_begins_with_enough_or_after_patience(device: Device) -> None:

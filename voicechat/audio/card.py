@@ -119,6 +119,7 @@ class Speaker:
         self._stream.abort()
         self.reference.drops += 1
         at = time.monotonic() + _MIXED_S
+        self.queue.restart(at)
         self._stream.start()
         return at
 

@@ -20,6 +20,8 @@ _TEMPLATE_S: Final = 0.020
 _SHORTEST_S, _LONGEST_S = 0.005, 0.015
 _FULL_S: Final = 0.010
 _LENGTH_S: Final = 0.060
+_LEAN_S: Final = 0.0005
+_LEAST_LEAN: Final = 8
 
 
 class Concealment:
@@ -35,6 +37,9 @@ class Concealment:
         length = int(_LENGTH_S * rate)
         after = np.maximum(0, np.arange(length, dtype=np.float32) - int(_FULL_S * rate))
         self._envelope: Final[Wave] = (1 - after / max(1.0, float(after[-1]))).astype(np.float32)
+        ahead = np.arange(1, max(_LEAST_LEAN, int(_LEAN_S * rate)), dtype=np.float32)
+        self._lean: Final[Wave] = (ahead * (1 - ahead / (len(ahead) + 1)) ** 2).astype(np.float32)
+        """Goes off as a straight line would, and comes back to nothing."""
         self._tail: Wave = np.zeros(length, np.float32)
         self._at = self._end = 0
         self._released = False
@@ -53,9 +58,12 @@ class Concealment:
         lead = past[-period - blend : -period]
         loop[-blend:] += (lead - loop[-blend:]) * rise
         self._tail[:] = np.resize(loop, len(self._tail))
-        # The joint: the loop is lifted to where the sound ended, and let go.
-        self._tail[:blend] += (past[-1] - past[-period - 1]) * rise[::-1]
-        np.multiply(self._tail, self._envelope, out=self._tail)
+        loudness = self._loudness(past, period)
+        np.multiply(self._tail, self._envelope * loudness, out=self._tail)
+        # The joint: the loop begins where the sound ended and as steeply, and is let go.
+        off = past[-2:] - loudness * past[-period - 2 : -period]
+        self._tail[:blend] += off[1] * rise[::-1]
+        self._tail[: len(self._lean)] += (off[1] - off[0]) * self._lean
         self._at, self._end = 0, len(self._tail)
         self._released = False
 
@@ -72,6 +80,17 @@ class Concealment:
         self._released = True
         self._end = min(self._end, self._at + len(fall))
         self._tail[self._at : self._end] *= fall[: self._end - self._at]
+
+    def end(self) -> None:
+        """Be over at once."""
+        self._at = self._end
+
+    def _loudness(self, past: Wave, period: int) -> np.float32:
+        """The newest of the past against one period before it: what faded away stays away."""
+        span = self._shortest
+        newest, before = past[-span:], past[-period - span : -period]
+        ratio = np.dot(newest, newest) / (np.dot(before, before) + 1)
+        return np.float32(min(1.0, ratio**0.5))
 
     def _period(self, past: Wave) -> int:
         """Roughly at 4 kHz, then exactly around there."""

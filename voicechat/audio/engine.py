@@ -103,8 +103,8 @@ class Engine:
     # ----------------------------------------------------------------- commands
 
     def command(self, command: AudioCommand) -> None:
-        """Do it now, or right after the stop that is taking effect."""
-        if self._playback.stopping:
+        """Do it now, or right after the stop or the device's falling silent that is under way."""
+        if self._playback.stopping or self._aborting is not None:
             self._deferred.append(command)
             return
         match command:
@@ -183,13 +183,13 @@ class Engine:
             silent_since = self._aborting.result
             self._aborting = None
             if silent_since is not None:
-                self._playback.silenced(silent_since)
                 self._monitor.cut(silent_since)
         self._end_stop(self._playback.stopped(now, silent_since))
 
     def _end_stop(self, stopped: Stopped | None) -> None:
         if stopped is not None:
             self._emit(stopped)
+        if self._deferred and not self._playback.stopping and self._aborting is None:
             deferred, self._deferred = self._deferred, []
             for command in deferred:
                 self.command(command)
@@ -347,7 +347,7 @@ class Engine:
         speaker = self._card.speaker if self._card else None
         if speaker is None or self._playback.stopping or self._pace + 1 >= len(PACES):
             return False
-        if not self._playback.idle:
+        if speaker.queue.cueing or not self._playback.idle:
             return speaker.underflows >= _FAILING
         return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING
 

@@ -147,11 +147,6 @@ class Playback:
             pass
         queue.closed = not (self._ledger.open_ended or self._backlog or self._piece)
 
-    def silenced(self, at: float) -> None:
-        """The device threw its buffer away at `at`; held sound goes back to there."""
-        if self._queue is not None and not self.stopping:
-            self._queue.rewind(self._queue.heard(at))
-
     def events(self, now: float, progress: bool) -> Iterator[AudioEvent]:
         """Items that began, went on or ended."""
         if self._queue is not None and not self.stopping:

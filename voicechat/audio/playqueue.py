@@ -23,7 +23,8 @@ class PlaybackQueue:
     The loop writes, holds, ducks and flushes; `render` in the callback obeys at its next block,
     always with a short fade. Each rendered block is logged with the time it leaves the speaker,
     and `heard` reads that log. A held position is kept: nothing is lost by hold and resume.
-    Where an item's sound is late, its last pitch period fades away in its place.
+    Wherever the sound breaks off, what went out last goes on as a tail: for 60 ms where an item's
+    sound is late, falling at once where it is over. What comes next rises over it.
     """
 
     def __init__(self, rate: int, seconds: float = 5.0, fade_ms: float = 8.0) -> None:
@@ -33,7 +34,7 @@ class PlaybackQueue:
         self._margin: Final = rate // 50
         """So much must wait before an item goes on after running dry, or for so long."""
         self._history: Final = rate
-        """Frames kept behind the reading position so that `rewind` finds them."""
+        """Frames kept behind the reading position so that `restart` finds them."""
         self._fade: Final = max(1, int(rate * fade_ms / 1000))
         self._rise: Final = rising(self._fade)
         self._fall: Final = self._rise[::-1].copy()
@@ -46,10 +47,7 @@ class PlaybackQueue:
         self._gain_wanted = 1.0
         self._flush_asked = 0
         self._flush_to = 0
-        self._rewind_asked = 0
-        self._rewind_to = 0
-        self._cue: NDArray[np.float32] | None = None
-        self._cue_asked = 0
+        self._cue_asked: NDArray[np.float32] = np.empty(0, np.float32)
         self.silent_at = math.inf
         """When the device was closed: what it had not played by then was never heard."""
         self.closed = True
@@ -60,19 +58,15 @@ class PlaybackQueue:
         """It begins without them when its first frame has waited for so long."""
         # Written by the callback.
         self._read = 0
-        self._known_from = 0
-        """What stands before it was never played."""
         self._dry = True
         self._silent = True
         self._begun = False
         self._ends = True
         self._waited = 0
         self._gap = 0
-        self._gain = self._tail_gain = 1.0
-        self._mix_tail_at = 0
+        self._gain = 1.0
         self._flush_done = 0
-        self._rewind_done = 0
-        self._cue_done = 0
+        self._cue = self._cue_asked
         self._cue_at = 0
         self.flushed_at = 0
         """The frame after the last one handed over before the latest flush took effect."""
@@ -82,6 +76,9 @@ class PlaybackQueue:
         """How much later all of it is heard for that."""
         self._tail: Final = Concealment(rate)
         self._past: Final[NDArray[np.float32]] = np.zeros(self._tail.memory, np.float32)
+        self._said: Final[Samples] = np.zeros(1 << self._tail.memory.bit_length(), np.int16)
+        """The newest of what was rendered, cues left out: a ring."""
+        self._said_to = 0
         self._log_size: Final = 1024
         self._log_dac: NDArray[np.float64] = np.zeros(self._log_size)
         self._log_from: NDArray[np.int64] = np.zeros(self._log_size, np.int64)
@@ -120,6 +117,11 @@ class PlaybackQueue:
         return not self._silent
 
     @property
+    def cueing(self) -> bool:
+        """Whether a cue sounds or is about to."""
+        return self._cue is not self._cue_asked or self._cue_at < len(self._cue)
+
+    @property
     def flushing(self) -> bool:
         """Whether a flush waits for its callback."""
         return self._flush_done != self._flush_asked
@@ -147,19 +149,31 @@ class PlaybackQueue:
         """Play on from the held position."""
         self._held = False
 
-    def rewind(self, position: int) -> None:
-        """Go back to a frame that the device was handed but threw away (after an abort)."""
-        self._rewind_to = max(position, self._written - self._size)
-        self._rewind_asked += 1
+    def restart(self, at: float) -> None:
+        """The device threw away what it held and was silent from `at` on; call between callbacks.
+
+        What was not heard by then is played again, if it is not flushed.
+        """
+        position = self.heard(at)
+        self._note(at, position, 0)
+        kept = max(position, self._flush_to, self._written - self._size)
+        self._read = min(self._read, kept)
+        self._dry = True
+        self._tail.end()
+        self._said[:] = 0
+        left = self._cue[self._cue_at :][: self._fade]
+        left *= self._rise[: len(left)]
 
     def set_gain(self, gain: float) -> None:
-        """Loudness of the queued sound, 0.0 to 1.0, reached within one block."""
+        """Loudness of the queued sound, 0.0 to 1.0, reached within the next 10 ms of it."""
         self._gain_wanted = gain
 
     def play_cue(self, cue: NDArray[np.float32]) -> None:
-        """Mix a short sound (float32, int16 scale, this queue's rate) over everything."""
-        self._cue = cue
-        self._cue_asked += 1
+        """Mix a short sound (float32, int16 scale, this queue's rate) over everything.
+
+        One that still sounds fades away under it.
+        """
+        self._cue_asked = cue.copy()
 
     def heard(self, now: float) -> int:
         """The absolute position that leaves the speaker at monotonic time `now`."""
@@ -185,47 +199,41 @@ class PlaybackQueue:
     def render(self, out: Samples, dac: float) -> None:
         """Fill `out`; `dac` is the monotonic time its first frame leaves the speaker."""
         self._ends = self.closed
-        self._obey()
         begin = self._read
         take = self._flow(out)
+        self._note(dac, begin, take)
+        self._silent = take == 0
+        self._add_tail(out[take:])
+        self._remember(out)
+        self._add_cue(out)
+
+    def _note(self, dac: float, begin: int, take: int) -> None:
         slot = self._logged % self._log_size
         self._log_dac[slot] = dac
         self._log_from[slot] = begin
         self._log_take[slot] = take
         self._logged += 1
-        self._silent = take == 0
-        self._add_tail(out[self._mix_tail_at :])
-        self._mix_tail_at = 0
-        self._add_cue(out)
-
-    def _obey(self) -> None:
-        if self._rewind_done != self._rewind_asked:
-            self._rewind_done = self._rewind_asked
-            self._read = min(self._rewind_to, self._read)
-            self._dry = True
 
     def _flow(self, out: Samples) -> int:
         """The queued sound's share of the block; how many frames of it."""
         if self._flush_done != self._flush_asked:
             return self._flush(out)
         if self._held:
-            take = self._fade_away(out)
-            self._dry = True
-            return take
+            return self._fade_away(out)
         rise = self._dry
         if rise and not self._starts(len(out)):
             self._sustain(out)
             return 0
-        waiting = self._written - self._read
-        take = min(len(out), waiting)
+        take = min(len(out), self._written - self._read)
         self._copy(out, take)
         self._read += take
-        self._dry = take < len(out)
         self._shape(out, take, rise)
         if rise:
             self._tail.release(self._fall)
+        self._add_tail(out[:take])
+        self._dry = take < len(out)
         if self._dry:
-            self._conceal(take, len(out))
+            self._run_dry(out, take)
         return take
 
     def _starts(self, frames: int) -> bool:
@@ -249,21 +257,31 @@ class PlaybackQueue:
             self.gap_frames += self._gap
         self._gap = self._waited = 0
 
-    def _conceal(self, take: int, frames: int) -> None:
+    def _run_dry(self, out: Samples, take: int) -> None:
         """From `take` on the block has what might have come, in a late item or for a fade."""
-        past = self._past
-        known = min(len(past), self._read - self._known_from)
-        past[: len(past) - known] = 0
-        spots = np.arange(self._read - known, self._read) & (self._size - 1)
-        past[len(past) - known :] = self._ring[spots]
-        self._tail.begin(past)
-        self._tail_gain = self._gain
+        self._break_off(out[:take])
         if self._ends:
             self._begun = False
             self._tail.release(self._fall)
         else:
-            self._gap = frames - take
-        self._mix_tail_at = take
+            self._gap = len(out) - take
+
+    def _break_off(self, block: Samples) -> None:
+        """After this beginning of a block goes on what went out last."""
+        past, said = self._past, self._said
+        known = max(0, len(past) - len(block))
+        spots = np.arange(self._said_to - known, self._said_to) & (len(said) - 1)
+        past[:known] = said[spots]
+        past[known:] = block[len(block) - len(past) + known :]
+        self._tail.begin(past)
+
+    def _remember(self, block: Samples) -> None:
+        start = self._said_to & (len(self._said) - 1)
+        block = block[-len(self._said) :]
+        first = min(len(block), len(self._said) - start)
+        self._said[start : start + first] = block[:first]
+        self._said[: len(block) - first] = block[first:]
+        self._said_to += len(block)
 
     def _sustain(self, out: Samples) -> None:
         """Nothing to play but the tail, cut short when the item turned out to have ended."""
@@ -279,8 +297,7 @@ class PlaybackQueue:
             return
         piece = self._tail.take(len(out))
         mix = self._mix[: len(piece)]
-        np.multiply(piece, self._tail_gain, out=mix)
-        np.add(mix, out[: len(piece)], out=mix)
+        np.add(piece, out[: len(piece)], out=mix)
         np.clip(mix, -32768, 32767, out=mix)
         np.copyto(out[: len(piece)], mix, casting="unsafe")
 
@@ -294,11 +311,13 @@ class PlaybackQueue:
         mix = self._mix[:take]
         np.copyto(mix, out[:take], casting="unsafe")
         if wanted != self._gain:
+            # A few frames must not carry the whole change.
+            span = max(take, self._fade)
             ramp = self._ramp[:take]
-            np.multiply(self._steps[:take], (wanted - self._gain) / max(1, take), out=ramp)
+            np.multiply(self._steps[:take], (wanted - self._gain) / span, out=ramp)
             np.add(ramp, self._gain, out=ramp)
             np.multiply(mix, ramp, out=mix)
-            self._gain = wanted
+            self._gain += (wanted - self._gain) * take / span
         elif wanted != 1.0:
             np.multiply(mix, wanted, out=mix)
         edge = min(self._fade, take)
@@ -310,9 +329,8 @@ class PlaybackQueue:
         begin = self._read
         take = self._fade_away(out)
         self.flushed_at = begin + take
-        self._read = self._known_from = self._flush_to
+        self._read = self._flush_to
         self._end_gap()
-        self._dry = True
         self._begun = False
         self._flush_done = self._flush_asked
         return take
@@ -323,10 +341,15 @@ class PlaybackQueue:
         if self._dry:
             self._tail.release(self._fall)
             return 0
-        take = min(self._fade, len(out), self._written - self._read)
+        self._dry = True
+        if self._written - self._read < self._fade:
+            self._break_off(out[:0])
+            self._tail.release(self._fall)
+            return 0
+        take = self._fade
         self._copy(out, take)
         mix = self._mix[:take]
-        np.multiply(out[:take], self._fall[self._fade - take :] * self._gain, out=mix)
+        np.multiply(out[:take], self._fall * self._gain, out=mix)
         np.copyto(out[:take], mix, casting="unsafe")
         return take
 
@@ -338,15 +361,16 @@ class PlaybackQueue:
         out[take:] = 0
 
     def _add_cue(self, out: Samples) -> None:
-        cue = self._cue
-        if self._cue_done != self._cue_asked:
-            self._cue_done = self._cue_asked
-            self._cue_at = 0
-        if cue is None or self._cue_at >= len(cue):
+        asked = self._cue_asked
+        if asked is not self._cue:
+            left = self._cue[self._cue_at :][: min(self._fade, len(asked))]
+            asked[: len(left)] += left * self._fall[: len(left)]
+            self._cue, self._cue_at = asked, 0
+        count = min(len(out), len(self._cue) - self._cue_at)
+        if not count:
             return
-        count = min(len(out), len(cue) - self._cue_at)
         mix = self._mix[:count]
-        np.add(out[:count], cue[self._cue_at : self._cue_at + count], out=mix)
+        np.add(out[:count], self._cue[self._cue_at : self._cue_at + count], out=mix)
         np.clip(mix, -32768, 32767, out=mix)
         np.copyto(out[:count], mix, casting="unsafe")
         self._cue_at += count
