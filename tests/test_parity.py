@@ -21,6 +21,7 @@ from voicechat.audio import messages as sound
 from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.items import Item, Role
+from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.errors import Secret
 from voicechat.session import Link, LinkChanged, Session
 from voicechat.tools.functions import tool
@@ -168,6 +169,7 @@ async def hold(desk: Desk, fake: Fake) -> None:
     await person.turns_hands_free_off()
     session.talk(True)
     await person.speaks()
+    await asyncio.sleep(MIN_TALK_MS / 1000)  # as a person holds the key
     session.talk(False)
     await person.answered()
     await person.asks_for_a_story()

@@ -14,6 +14,7 @@ from five_wires import WIRES
 from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
+from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Kind, Picture
 from voicechat.errors import Secret
 from voicechat.session import Link, LinkChanged, Session
@@ -118,6 +119,7 @@ async def test_a_manual_turn(wire: str) -> None:
         rate = session._partner.can.input_rates[0]
         for _ in range(20):
             session._take(ev.MicBlock(bytes(rate // 50 * 2)))
+        await asyncio.sleep(MIN_TALK_MS / 1000)  # as a person holds the key
         session.talk(False)
         await idle(desk, 1)
         assert entries(desk) == [

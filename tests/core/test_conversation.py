@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Usage
@@ -233,22 +235,34 @@ def test_push_to_talk_clears_commits_and_asks() -> None:
     assert ev.CloseMic(closed=False) in effects
     assert stage.floor is ev.Floor.HEARING
     stage.feed(ev.MicBlock(SECOND))
+    stage.now += 1.0
     effects = stage.feed(ev.Talk(False))
     assert stage.sent(effects) == [ev.CommitAudio(), ev.CreateResponse()]
     stage.feed(ev.InputCommitted("u1"))
     assert stage.item("u1").role is Role.USER
 
 
-def test_push_to_talk_that_is_a_slip_asks_nothing() -> None:
+@pytest.mark.parametrize(
+    ("sent_ms", "held_s"),
+    [
+        pytest.param(20, 1.0, id="nothing was heard"),
+        pytest.param(300, 0.1, id="only what was heard before the key"),
+    ],
+)
+def test_push_to_talk_that_is_a_slip_asks_nothing(sent_ms: int, held_s: float) -> None:
     stage = online(hands_free=False)
-    effects = stage.feed(ev.Talk(True), ev.MicBlock(SECOND[:960]), ev.Talk(False))
-    assert ev.CommitAudio() not in stage.sent(effects)
+    stage.feed(ev.Talk(True), ev.MicBlock(bytes(48 * sent_ms)))
+    stage.now += held_s
+    effects = stage.feed(ev.Talk(False))
+    assert stage.sent(effects) == [ev.ClearAudio()]
     assert any(isinstance(e, ev.Notice) for e in effects)
 
 
 def test_where_a_commit_starts_the_reply_none_is_asked_for() -> None:
     stage = online(hands_free=False, commit_starts_response=True)
-    effects = stage.feed(ev.Talk(True), ev.MicBlock(SECOND), ev.Talk(False))
+    stage.feed(ev.Talk(True), ev.MicBlock(SECOND))
+    stage.now += 1.0
+    effects = stage.feed(ev.Talk(False))
     assert ev.CreateResponse() not in stage.sent(effects)
     assert stage.floor is ev.Floor.THINKING
 

@@ -224,8 +224,8 @@ class Conversation:
         if talk.on:
             self._answers.want(False)
             self._listening.barge_in(provider_cancels=False)
-            mic.press()
-        elif mic.release():
+            mic.press(self._now)
+        elif mic.release(self._now):
             self._answers.turn_ended()
             self._answers.want(not self._can.commit_starts_response)
             self._answers.expect()

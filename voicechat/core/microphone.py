@@ -15,7 +15,10 @@ from voicechat.core.outbox import Outbox
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec, TurnDetection
 
 MIN_TALK_MS = 150.0
-"""Push-to-talk shorter than this is a slip; providers refuse commits under 100 ms."""
+"""Push-to-talk shorter than this is a slip, whatever was heard before the key went down.
+
+So much must have been sent, too: providers refuse commits under 100 ms.
+"""
 
 
 KEPT_MS = 10_000.0
@@ -33,6 +36,7 @@ class Microphone:
         """Sound sent on this connection (with push-to-talk: in this turn)."""
         self._outbox = outbox
         self._settings = with_tools(settings, settings.tools)
+        self._pressed_at = 0.0
         self._keeps = False
         self._missed: deque[bytes] = deque()
         self._missed_ms = 0.0
@@ -79,18 +83,19 @@ class Microphone:
             while self._missed_ms > KEPT_MS:
                 self._missed_ms -= lasts_ms(len(self._missed.popleft()))
 
-    def press(self) -> None:
-        """Push-to-talk goes down."""
+    def press(self, now: float) -> None:
+        """Push-to-talk goes down at `now` (s)."""
         self.talking = True
+        self._pressed_at = now
         self.sent_ms = 0.0
         self._outbox.send(ev.ClearAudio())
         self._outbox.do(ev.CloseMic(closed=False))
 
-    def release(self) -> bool:
+    def release(self, now: float) -> bool:
         """Push-to-talk comes up. True when a turn was committed, False when it was a slip."""
         self.talking = False
         self._outbox.do(ev.CloseMic(closed=True))
-        if self.sent_ms >= MIN_TALK_MS:
+        if min(self.sent_ms, (now - self._pressed_at) * 1000) >= MIN_TALK_MS:
             self._outbox.send(ev.CommitAudio())
             return True
         self._outbox.send(ev.ClearAudio())
