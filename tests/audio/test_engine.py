@@ -186,9 +186,17 @@ def test_volume_and_cues(card: VirtualCard, make_rig: MakeRig) -> None:
     rig.wait(ItemFinished)
     rig.collect(0.2)
     rig.send(Cue("ready"))
+    rig.collect(0.6)
+    rig.send(Volume(0.5))
+    rig.send(Cue("ready"))
     rig.send(Cue("no such cue"))
     rig.collect(0.6)
+    rig.send(Volume(0.0))
+    rig.send(Cue("ready"))
+    rig.collect(0.4)
     side = recording.stop()[:, 1]
-    quiet, cue = spans(side, gap_ms=120)
+    quiet, cue, louder = spans(side, level=60, gap_ms=120)
     assert np.abs(side[slice(*quiet)]).max() == pytest.approx(983, rel=0.1)
     assert milliseconds([cue]) == pytest.approx(310, abs=80)
+    peaks = [np.abs(side[slice(*span)]).max() for span in (cue, louder)]
+    assert peaks[1] / peaks[0] == pytest.approx(5, rel=0.1), "the volume is that of cues, too"

@@ -75,6 +75,7 @@ class Engine:
         self._settings: Final = settings
         self._emit: Final = emit
         self._playback = Playback(settings.output_rate)
+        self._cue_gain = 1.0
         self._barge = BargeIn(settings.barge_in)
         self._hearing = Hearing(settings, self._barge.above_floor_db)
         self._lull = Lull()
@@ -118,6 +119,7 @@ class Engine:
                 self._barge.decided(false_alarm=True, now=time.monotonic())
                 self._playback.resume()
             case Volume(gain):
+                self._cue_gain = min(1.0, max(0.0, gain))
                 self._playback.volume(gain)
             case Cue(name):
                 self._cue(name)
@@ -198,7 +200,7 @@ class Engine:
         speaker = self._card.speaker if self._card else None
         sound = cues.synthesise(name, speaker.rate) if speaker else None
         if speaker is not None and sound is not None:
-            speaker.queue.play_cue(sound)
+            speaker.queue.play_cue(sound * self._cue_gain)
 
     # ----------------------------------------------------------------- the microphone
 

@@ -85,7 +85,7 @@ class CloseMic:
 class Cue:
     """Play a short sound of our own over everything; `cues.NAMES` has them all.
 
-    ready, listening, working, stopped, alarm, error; an unknown name is silent.
+    An unknown name is silent.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Playback gain, 0.0 to 1.0."""
+    """Gain of all that is heard, cues too, 0.0 to 1.0."""
 
     gain: float
 
