@@ -2,7 +2,8 @@
 
 row              made by                             expected
 a1 unplugged     input alone, output alone, both     one line; the other side goes on; adopted again
-a2 stalled       suspended input, output, both       watchdog; one line; goes on by itself
+a2 stalled       suspended input, output, both       watchdog; one line; goes on by itself; text
+                                                     goes on where it lasts
 a3 server gone   SIGSTOP, SIGKILL                    one line; process replaced; closing never hangs
 a4 nothing       no card, no library, no microphone  one sentence with a remedy; items end
 a5 rate refused  a device that takes only 44.1 kHz   opened at its own rate, resampled: pitch true
@@ -175,6 +176,27 @@ def test_a2_suspended_and_the_reply_goes_on(
     rig.wait(Captured)
     assert milliseconds(spans(side)) == pytest.approx(1_500, abs=rig.within(150))
     assert len(rig.of(Problem)) == 1
+
+
+@pytest.mark.parametrize(("sinks", "sources"), [("hw", "hw.monitor"), ("spk", "")], ids=str)
+def test_a2_suspended_for_long_and_the_text_goes_on(
+    card: VirtualCard, make_rig: MakeRig, sinks: str, sources: str
+) -> None:
+    rig = make_rig(barge_in="off")
+    rig.open()
+    say(rig, "a", 30)
+    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    card.suspend(True, sinks, sources)
+    gone = rig.wait(Opened, lambda opened: not opened.output_name)
+    assert bool(gone.input_name) is not bool(sources)
+    assert "does not run" in gone.problem
+    assert gone.hint
+    assert rig.wait(ItemFinished).item_id == "a", "nobody waits for what cannot be heard"
+    card.suspend(False, sinks, sources)
+    rig.wait(Opened, whole)
+    works(rig)
+    assert len(rig.of(Problem)) == 1
+    assert rig.of(Opened).count(gone) == 1
 
 
 # --------------------------------------------------------------------------- a3 server gone

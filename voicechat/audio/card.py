@@ -186,6 +186,33 @@ class Card:
         if len(problems) == 2 and problems[0].problem != problems[1].problem:
             self.problem = "There is no usable microphone and no usable speaker."
 
+    @property
+    def _sides(self) -> dict[devices.Kind, Speaker | Microphone]:
+        sides: dict[devices.Kind, Speaker | Microphone | None] = {
+            "input": self.microphone,
+            "output": self.speaker,
+        }
+        return {kind: side for kind, side in sides.items() if side is not None}
+
+    def silent_for(self, seconds: float, now: float) -> frozenset[devices.Kind]:
+        """The sides whose streams PortAudio did not call for so long."""
+        return frozenset(k for k, s in self._sides.items() if now - s.called_at >= seconds)
+
+    def runs_since(self) -> float:
+        """When the side that was called longest ago was called; 0.0 without any."""
+        return min((side.called_at for side in self._sides.values()), default=0.0)
+
+    def called(self, kinds: frozenset[devices.Kind]) -> str:
+        """These sides in words, to begin a sentence with."""
+        if len(kinds) != 1:
+            return "The sound device"
+        (kind,) = kinds
+        return f"The {devices.NOUNS[kind]} {self._sides[kind].name}"
+
+    def stalled(self, kinds: frozenset[devices.Kind]) -> tuple[str, str]:
+        """Why these sides are of no use though they are open: a sentence and its remedy."""
+        return f"{self.called(kinds)} does not run.", devices.WAKE
+
     def close(self) -> None:
         """Close both streams. May hang."""
         for stream in (self.speaker, self.microphone):

@@ -28,10 +28,11 @@ _LEADING: Final = {"default", *_WAYS}
 _BUSY: Final = ("unavailable", "busy", "exclusive", "in use")
 """Words of refusals of a device that another program has alone."""
 _SERVER_S: Final = 0.5
-_NOUNS: Final = {"input": "microphone", "output": "speaker"}
+NOUNS: Final = {"input": "microphone", "output": "speaker"}
 
 HANGS: Final = "The sound server does not answer."
 RESTART: Final = "Restart it; voicechat doctor says how."
+WAKE: Final = "Plug it in again, or choose another one in the sound settings."
 _PLUG: Final = "Plug one in, or switch it on in the sound settings."
 
 
@@ -171,7 +172,7 @@ def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
     """What `find` would take of these devices; raises as it does. Asks no library."""
     among = list(among)
     able = [d for d in among if (d.inputs if kind == "input" else d.outputs)]
-    noun = _NOUNS[kind]
+    noun = NOUNS[kind]
     if part and able:
         # The sound server shares a device; PortAudio's own way to it would take it alone.
         able.sort(key=lambda device: not device.node)
@@ -276,7 +277,7 @@ def _default(sd: Any, kind: Kind) -> int:
 
 
 def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
-    noun = _NOUNS[kind]
+    noun = NOUNS[kind]
     reason = str(refusal).partition(": ")[2] or str(refusal)
     if sys.platform == "darwin" and kind == "input":
         hint = "Allow the terminal to use the microphone in Settings, Privacy & Security."

@@ -16,7 +16,7 @@ from typing import Final
 
 from voicechat.audio import cues, devices
 from voicechat.audio.bargein import BargeIn, Step
-from voicechat.audio.card import PACES, Card, Surgery
+from voicechat.audio.card import PACES, Card, Speaker, Surgery
 from voicechat.audio.hearing import Hearing, Voice
 from voicechat.audio.lookout import Lookout
 from voicechat.audio.lull import Lull
@@ -63,7 +63,10 @@ _STRUGGLING: Final = 3
 _FAILING: Final = 25
 """So many drop-outs are worse than the pause that a change in the middle of a sentence makes."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
-_HANGS: Final = "The sound server does not answer."
+_ASLEEP_S: Final = 1.5
+"""A stream that does not run for so long, though it was reopened, is as good as none."""
+_SURE_S: Final = GAP_S + 0.1
+"""Only now is it certain which streams of a new card run: each has its buffer filled at first."""
 _MOURNING_S: Final = 3.0
 """A lost speaker may come back for this long before what it had to say is dropped."""
 
@@ -82,6 +85,7 @@ class Engine:
         self._monitor = Monitor(settings.output_rate)
         self._lookout = Lookout(settings)
         self._moving = False
+        self._changed = False
         self._card: Card | None = None
         self._pace = 0
         self._opening: Surgery[Card] | None = Surgery(self._open)
@@ -91,6 +95,8 @@ class Engine:
         self._retry_at = 0.0
         self._drop_at = 0.0
         self._adopted_at = 0.0
+        self._stalled_at = 0.0
+        self._asleep: frozenset[devices.Kind] = frozenset()
         self._devices = (("", 0), ("", 0))
         self._told_opened: Opened | None = None
         self._told_at = 0.0
@@ -172,8 +178,13 @@ class Engine:
         self._playback.stop(time.monotonic())
         self._discard_deep_buffer()
 
+    @property
+    def _speaker(self) -> Speaker | None:
+        """The one that can be heard."""
+        return self._card.speaker if self._card and "output" not in self._asleep else None
+
     def _discard_deep_buffer(self) -> None:
-        speaker = self._card.speaker if self._card else None
+        speaker = self._speaker
         if speaker is not None and speaker.latency > DEEP_S and self._aborting is None:
             self._aborting = Surgery(speaker.abort)
 
@@ -264,13 +275,12 @@ class Engine:
             if self._opening.done:
                 self._take_over(self._opening, now)
             elif now - self._opening.began > HANG_S:
-                self._emit(Opened(None, None, problem=_HANGS, hint="Restart it."))
+                self._emit(Opened(None, None, problem=devices.HANGS, hint=devices.RESTART))
                 self.hung = True
             return
         if pause > GAP_S / 2:
             self._forgive(now, pause)
-        elif self._dead(now):
-            self._tell_problem("The sound device stopped; it is being reopened.", "")
+        elif self._card is not None and self._dead(self._card, now):
             self._begin_reopening(now)
         elif self._struggling():
             self._pace += 1
@@ -293,6 +303,7 @@ class Engine:
                 self._moving |= switch.reopen
         if self._lookout.fresh():
             self._retry_at = min(self._retry_at, now)
+            self._changed = True
 
     def _take_over(self, opening: Surgery[Card], now: float) -> None:
         self._opening = None
@@ -316,37 +327,77 @@ class Engine:
             self._devices = devices_now
             self._hearing.renew(devices_now[0][1], devices_now[1][1])
         self._end_stop(self._playback.stopped(now, now))
+        for text, hint in self._hearing.lacking():
+            self._emit(Problem(text, hint))
+        if not card.complete:
+            self._asleep = frozenset()
+        if "output" not in self._asleep:
+            self._attach(now)
+        if not self._asleep:
+            self._tell_card(card)
+
+    def _attach(self, now: float) -> None:
+        speaker = self._speaker
         if speaker is not None:
             self._playback.attach(speaker.queue, now)
             self._monitor.attach(speaker.monitor, speaker.rate)
-        for text, hint in self._hearing.lacking():
-            self._emit(Problem(text, hint))
+
+    def _tell_card(self, card: Card) -> None:
+        """What can be heard and who is heard, and why that is not all."""
+        speaker = self._speaker
+        microphone = None if "input" in self._asleep else card.microphone
+        problem, hint = card.stalled(self._asleep) if self._asleep else (card.problem, card.hint)
         self._tell_opened(
             Opened(
                 microphone.name if microphone else None,
                 speaker.name if speaker else None,
                 speaker.latency * 1000 if speaker else 0.0,
-                card.problem,
-                card.hint,
+                problem,
+                hint,
                 self._hearing.canceller.name,
             )
         )
 
-    def _dead(self, now: float) -> bool:
-        card = self._card
-        if card is None:
+    def _dead(self, card: Card, now: float) -> bool:
+        """Whether to reopen it, because a stream's callback fell silent."""
+        silent = card.silent_for(GAP_S, now)
+        if not silent:
+            self._prove(card, now)
             return False
-        called = [side.called_at for side in (card.speaker, card.microphone) if side]
-        if not called or now - min(called) < GAP_S:
-            # A stream that was opened in vain also has its buffer filled at first.
-            if self._failures and card.complete and min(called) - self._adopted_at > GAP_S:
-                self._failures, self._told_problem = 0, ""
+        if not self._stalled_at:
+            self._stalled_at = now
+            stopped = card.called(card.silent_for(GAP_S / 2, now))
+            self._tell_problem(f"{stopped} stopped; it is being reopened.", "")
+        elif now - self._adopted_at < _SURE_S:
             return False
-        return now >= self._retry_at
+        elif silent != self._asleep and now - self._stalled_at >= _ASLEEP_S:
+            return self._fall_asleep(card, silent, now)
+        return now >= self._retry_at and not (silent == self._asleep and self._in_use())
+
+    def _fall_asleep(self, card: Card, silent: frozenset[devices.Kind], now: float) -> bool:
+        """Do without these sides, until they run again; whether that takes another card."""
+        before, self._asleep = self._asleep, silent
+        self._tell_card(card)
+        if "output" in before - silent:
+            self._attach(now)
+        return "output" in silent - before
+
+    def _prove(self, card: Card, now: float) -> None:
+        """All streams run; they are there for good when that lasts."""
+        if card.runs_since() - self._adopted_at <= GAP_S:
+            return
+        self._stalled_at = 0.0
+        if card.complete:
+            self._failures, self._told_problem = 0, ""
+        if self._asleep:
+            woken, self._asleep = self._asleep, frozenset()
+            if "output" in woken:
+                self._attach(now)
+            self._tell_card(card)
 
     def _struggling(self) -> bool:
         """Whether this pace is too quick here; a slower one is taken in a pause, if it can wait."""
-        speaker = self._card.speaker if self._card else None
+        speaker = self._speaker
         if speaker is None or self._playback.stopping or self._pace + 1 >= len(PACES):
             return False
         if speaker.queue.cueing or not self._playback.idle:
@@ -358,8 +409,15 @@ class Engine:
         card = self._card
         if card is not None and card.complete:
             return False
-        audible = card is not None and card.speaker is not None and self._playback.sounding
-        return now >= self._retry_at and not audible and not self._hears()
+        return now >= self._retry_at and not self._in_use()
+
+    def _in_use(self) -> bool:
+        """Whether somebody would hear that the sound is being reopened.
+
+        A room is seldom silent: what came or went is looked at while the microphone hears it.
+        """
+        audible = self._speaker is not None and self._playback.sounding
+        return audible or (self._hears() and not self._changed)
 
     def _hears(self) -> bool:
         """Whether an open microphone has anything above silence, which looking would interrupt."""
@@ -371,9 +429,9 @@ class Engine:
 
     def _begin_reopening(self, now: float) -> None:
         card, self._card = self._card, None
-        self._moving = False
+        self._moving = self._changed = False
         if card is not None and card.speaker is not None:
-            self._drop_at = now + _MOURNING_S
+            self._drop_at = now if "output" in self._asleep else now + _MOURNING_S
             drops, drops_ms = self._past_drops
             dropped = card.speaker.underflows
             self._past_drops = (drops + dropped, drops_ms + dropped * card.speaker.block_ms)
@@ -383,7 +441,7 @@ class Engine:
 
     def _mourn(self, now: float) -> None:
         """Without a speaker, queued sound is dropped and ended items end."""
-        gone = self._opening is None and (self._card is None or self._card.speaker is None)
+        gone = self._opening is None and self._speaker is None
         if gone and now >= self._drop_at:
             for event in self._playback.detach():
                 self._emit(event)
@@ -395,6 +453,7 @@ class Engine:
         for side in (self._card.speaker, self._card.microphone) if self._card else ():
             if side is not None:
                 side.called_at = now
+        self._adopted_at = now
 
     def _tell_opened(self, opened: Opened) -> None:
         """Looking again and finding the same is no news."""
