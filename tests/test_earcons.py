@@ -1,9 +1,23 @@
-"""Which sound tells what."""
+"""Which sound tells what, and when it is heard."""
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from desk import Desk, options
+from numpy.typing import NDArray
+from scripted import scene
+from virtual_audio import RATE, VirtualCard
+
 from voicechat.core import events as ev
+from voicechat.core.items import Role
 from voicechat.earcons import Earcons
+from voicechat.server.engines.interfaces import Say
+from voicechat.session import Session
 
 
 def test_each_state_is_told_once() -> None:
@@ -20,6 +34,13 @@ def test_each_state_is_told_once() -> None:
     assert cues == ["listening", None, "working", None, None, "listening"]
 
 
+def test_the_talk_key_is_told_when_it_opens_the_microphone() -> None:
+    earcons = Earcons()
+    floors = [ev.Floor.HEARING, ev.Floor.THINKING, ev.Floor.SPEAKING, ev.Floor.IDLE]
+    cues = [earcons.cue(ev.FloorChanged(floor)) for floor in floors]
+    assert cues == ["listening", "working", None, None]
+
+
 def test_stops_errors_and_tools_that_wait_are_told() -> None:
     earcons = Earcons()
     assert earcons.cue(ev.StopPlayback()) == "stopped"
@@ -27,3 +48,50 @@ def test_stops_errors_and_tools_that_wait_are_told() -> None:
     assert earcons.cue(ev.Ask("c1")) == "asking"
     assert earcons.cue(ev.Notice("Well.")) is None
     assert earcons.cue(ev.EndItem("a")) is None
+
+
+PITCHES = {"listening": 659, "working": 440, "stopped": 392, "ready": 523, "voice": 300}
+
+
+def heard(side: NDArray[np.int16]) -> list[str]:
+    """What sounds one after the other in a recording, whatever lasts for 60 ms."""
+    size = RATE // 25
+    names: list[str] = []
+    for begin in range(0, len(side) - size, size // 2):
+        part = side[begin : begin + size].astype(float)
+        pitch = int(np.argmax(np.abs(np.fft.rfft(part * np.hanning(size), RATE))))
+        near = min(PITCHES, key=lambda name: abs(PITCHES[name] - pitch))
+        names.append(near if np.abs(part).max() > 400 else "")
+    runs = [(name, len(list(run))) for name, run in itertools.groupby(names)]
+    return [name for name, count in runs if name and count >= 3]
+
+
+@pytest.mark.sound
+async def test_they_are_heard_when_it_becomes_true(own_card: VirtualCard) -> None:
+    async with scene() as stage:
+        stage.mind.answer = lambda request: [Say("one two three four five" + " six" * 60 + ".")]
+        stage.mind.gate.clear()
+        desk = Desk(
+            Session(dataclasses.replace(options(stage.app.url), with_sound=True, earcons=True))
+        )
+        running = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.floor is ev.Floor.LISTENING)
+            await asyncio.sleep(0.8)  # the cues of the beginning
+            both = own_card.record()
+            desk.session.type("count")
+            await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+            await asyncio.sleep(0.4)
+            stage.mind.gate.set()
+            await desk.until(lambda: desk.session.floor is ev.Floor.SPEAKING)
+            await asyncio.sleep(0.4)
+            desk.session.interrupt()
+            await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
+            await asyncio.sleep(0.7)
+            cues = heard(both.stop()[:, 1])
+        finally:
+            desk.session.close()
+            await running
+    assert [name for name, _ in itertools.groupby(cues)] == [
+        "working", "voice", "stopped", "listening",
+    ], "each is heard, one after the other"  # fmt: skip

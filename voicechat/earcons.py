@@ -28,6 +28,13 @@ class Earcons:
                 return "error"
             case ev.FloorChanged(floor):
                 before, self._floor = self._floor, floor
-                both_work = _FLOORS.get(before) == _FLOORS.get(floor)
-                return None if both_work else _FLOORS.get(floor)
+                return self._of(before, floor)
         return None
+
+    @staticmethod
+    def _of(before: ev.Floor, floor: ev.Floor) -> str | None:
+        if (before, floor) == (ev.Floor.IDLE, ev.Floor.HEARING):
+            # Nobody hears a person whose microphone is closed: the talk key has just opened it.
+            return "listening"
+        both_work = _FLOORS.get(before) == _FLOORS.get(floor)
+        return None if both_work else _FLOORS.get(floor)

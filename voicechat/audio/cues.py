@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +21,29 @@ _NOTES: dict[str, tuple[tuple[float, float, float], ...]] = {
 _LOUDNESS = 5500.0
 
 NAMES = frozenset(_NOTES)
+
+LATE_S: Final = 0.6
+"""A cue that would be heard so much later tells of the past, and is left out."""
+_MOST_WAITING: Final = 4
+
+
+class Waiting:
+    """Cues that come while another one is heard: each is heard whole, or not at all."""
+
+    def __init__(self) -> None:
+        self._names: deque[tuple[str, float]] = deque(maxlen=_MOST_WAITING)
+
+    def ask(self, name: str, now: float) -> None:
+        """This cue is due `now` (s)."""
+        self._names.append((name, now))
+
+    def next(self, now: float) -> str | None:
+        """The cue to play now that none is heard; None when none waits."""
+        while self._names:
+            name, asked = self._names.popleft()
+            if now - asked <= LATE_S:
+                return name
+        return None
 
 
 def synthesise(name: str, rate: int) -> NDArray[np.float32] | None:

@@ -78,6 +78,7 @@ class Engine:
         self._settings: Final = settings
         self._emit: Final = emit
         self._playback = Playback(settings.output_rate)
+        self._cues = cues.Waiting()
         self._cue_gain = 1.0
         self._barge = BargeIn(settings.barge_in)
         self._hearing = Hearing(settings, self._barge.above_floor_db)
@@ -128,7 +129,8 @@ class Engine:
                 self._cue_gain = min(1.0, max(0.0, gain))
                 self._playback.volume(gain)
             case Cue(name):
-                self._cue(name)
+                self._cues.ask(name, time.monotonic())
+                self._cue(time.monotonic())
             case Mute() | CloseMic():
                 self._hearing.door(command)
             case Quit():
@@ -139,6 +141,7 @@ class Engine:
         self._attend(now)
         self._mourn(now)
         self._playback.feed()
+        self._cue(now)
         tell = now - self._told_at >= TELL_S
         self._listen(now, wait=not tell)
         for played in self._monitor.blocks(now):
@@ -207,11 +210,13 @@ class Engine:
             for command in deferred:
                 self.command(command)
 
-    def _cue(self, name: str) -> None:
+    def _cue(self, now: float) -> None:
+        """Play the cue that is next, once the one before was heard."""
         speaker = self._card.speaker if self._card else None
-        sound = cues.synthesise(name, speaker.rate) if speaker else None
-        if speaker is not None and sound is not None:
-            speaker.queue.play_cue(sound * self._cue_gain)
+        while speaker is not None and not speaker.queue.cueing and (name := self._cues.next(now)):
+            sound = cues.synthesise(name, speaker.rate)
+            if sound is not None:
+                speaker.queue.play_cue(sound * self._cue_gain)
 
     # ----------------------------------------------------------------- the microphone
 
