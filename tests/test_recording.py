@@ -21,10 +21,13 @@ import pytest
 from voicechat import config, moments, recording, tracks
 from voicechat.audio import messages as sound
 from voicechat.cli import main
+from voicechat.config import Options
 from voicechat.core import events as ev
 from voicechat.core.settings import AudioFormat, Capabilities, SemanticVad
 from voicechat.errors import Secret, UsageError
-from voicechat.recording import Recorder
+from voicechat.recording import Recorder, keys_of
+from voicechat.tools.endpoints import Endpoint
+from voicechat.tools.mcp_config import ServerConfig
 
 RATE = 24_000
 BLOCK = RATE // 50
@@ -152,12 +155,30 @@ def test_text_only_has_no_sound_file(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "talk").iterdir()] == [moments.EVENTS]
 
 
+LONG = "t0k3n-of-another-program-8d1f"
+
+
 def test_keys_are_never_written(tmp_path: Path) -> None:
-    keys = [Secret("sk-very-secret-123"), Secret("short")]
+    options = Options(
+        keys={"OPENAI_API_KEY": Secret("sk-very-secret-123"), "XAI_API_KEY": Secret("short")},
+        token=Secret("ek_short-lived"),
+        mcp_servers=(
+            ServerConfig("here", ("run",), env={"A": Secret(f"{LONG}-a"), "MODE": Secret("Typed")}),
+            ServerConfig("there", (), url="https://h", headers={"B": Secret(f"Bearer {LONG}-b")}),
+        ),
+        endpoints=(endpoint(f"Token {LONG}-c"),),
+    )
+    keys = keys_of(options)
     recorder = Recorder(tmp_path / "talk", heading(), lambda notice: None, keys)
-    recorder.observe(ev.ProviderError("Wrong key: sk-very-secret-123."), time.monotonic())
+    said = f"sk-very-secret-123 ek_short-lived {LONG}-a {LONG}-b {LONG}-c Bearer short Typed"
+    recorder.observe(ev.Typed(said), time.monotonic())
     recorder.close()
-    assert lines(tmp_path / "talk")[1]["of"]["message"] == "Wrong key: ***."  # type: ignore[index]
+    typed = lines(tmp_path / "talk")[1]
+    assert (typed["is"], typed["of"]) == ("Typed", {"text": "*** " * 5 + "Bearer short Typed"})
+
+
+def endpoint(header: str) -> Endpoint:
+    return Endpoint("shop", "https://shop", headers={"Authorization": Secret(header)})
 
 
 def test_half_characters_are_written_as_marks(recorder: Recorder, tmp_path: Path) -> None:
@@ -183,6 +204,13 @@ def test_a_recording_is_never_written_over(recorder: Recorder, tmp_path: Path) -
         Recorder(tmp_path / "file", heading(), lambda notice: None)
     with pytest.raises(UsageError, match="cannot be written"):
         Recorder(tmp_path / "file" / "deeper", heading(), lambda notice: None)
+
+
+def test_what_could_not_be_begun_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / moments.SOUND).write_bytes(b"the person's own")
+    with pytest.raises(UsageError, match="holds a recording already"):
+        Recorder(tmp_path, heading(), lambda notice: None)
+    assert [path.name for path in tmp_path.iterdir()] == [moments.SOUND]
 
 
 def test_the_option_is_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

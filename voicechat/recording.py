@@ -17,7 +17,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -49,6 +49,8 @@ _QUIET_S: Final = 5.0
 _KINDS: Final = frozenset(moments.KINDS.values())
 _BATCH: Final = 256
 _SHORT_KEY: Final = 8
+_SURE_KEY: Final = 20
+"""What is filled in for other programs may be a plain word; so long a one is a key."""
 
 
 class Recorder:
@@ -63,14 +65,14 @@ class Recorder:
         folder: Path,
         heading: moments.Heading,
         tell: Callable[[ev.Notice], None],
-        keys: Iterable[Secret] = (),
+        keys: Iterable[str] = (),
     ) -> None:
         self.dropped = 0
         """Blocks of sound that the disk was too slow for."""
         self._began = time.monotonic()
         self._tell = tell
         self._folder = folder
-        self._keys = [key.reveal() for key in keys if len(key.reveal()) >= _SHORT_KEY]
+        self._keys = [key.encode() for key in keys]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = False
         self._named = ("", "")
@@ -147,7 +149,7 @@ class Recorder:
             self._stereo.settle(at - _QUIET_S)
         line = moments.line(happening, at)  # type: ignore[arg-type]
         for key in self._keys:
-            line = line.replace(key.encode(), b"***")
+            line = line.replace(key, b"***")
         return line
 
     def _person(self, captured: sound.Captured) -> None:
@@ -217,7 +219,7 @@ def record(
         server_vad=detection if isinstance(detection, ServerVad) else None,
     )
     recorder = Recorder(
-        options.record, heading, lambda notice: session.listen(notice), options.keys.values()
+        options.record, heading, lambda notice: session.listen(notice), keys_of(options)
     )
 
     def observe(happening: object, now: float) -> None:
@@ -226,6 +228,19 @@ def record(
 
     session.observe = observe
     return recorder
+
+
+def keys_of(options: Options) -> list[str]:
+    """Everything in these options that must not be written down, the longest first."""
+    own = [*options.keys.values(), *([options.token] if options.token else [])]
+    others: list[Secret] = []
+    for server in options.mcp_servers:
+        others += (*server.env.values(), *server.headers.values())
+    for endpoint in options.endpoints:
+        others += endpoint.headers.values()
+    words = {(word, _SHORT_KEY) for key in own for word in key.reveal().split()}
+    words |= {(word, _SURE_KEY) for key in others for word in key.reveal().split()}
+    return sorted({word for word, least in words if len(word) >= least}, key=len, reverse=True)
 
 
 def _open(folder: Path, heading: moments.Heading) -> tuple[BinaryIO, StereoFile | None]:
@@ -237,9 +252,14 @@ def _open(folder: Path, heading: moments.Heading) -> tuple[BinaryIO, StereoFile 
             folder / moments.EVENTS, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600
         )
         events: BinaryIO = os.fdopen(descriptor, "wb", buffering=0)
-        events.write(moments.heading_line(heading))
-        rate = heading.output_format.rate
-        return events, StereoFile(folder / moments.SOUND, rate) if heading.with_sound else None
+        with ExitStack() as undo:
+            undo.callback(os.unlink, folder / moments.EVENTS)
+            undo.callback(events.close)
+            events.write(moments.heading_line(heading))
+            rate = heading.output_format.rate
+            stereo = StereoFile(folder / moments.SOUND, rate) if heading.with_sound else None
+            undo.pop_all()
+        return events, stereo
     except FileExistsError:
         problem = "holds a recording already" if folder.is_dir() else "is not a folder"
         raise UsageError(f"{name} {problem}.", "Name another folder behind --record.") from None
