@@ -95,9 +95,10 @@ class SimulatedCard:
         self.heard: list[Sound] = []
         """What the microphone had, 10 ms each."""
         self.spoken: list[Sound] = []
-        """What the speaker played, 10 ms each at 24 kHz."""
+        """What the speaker played, about 10 ms each at 24 kHz."""
         for module in (card_module, engine):
-            patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+            clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
+            patch.setattr(module, "time", clock)
         patch.setattr(engine, "Surgery", lambda work: _AtOnce(work, self.now))
         patch.setattr(devices, "library", lambda: self._library())
 
@@ -141,20 +142,26 @@ class SimulatedCard:
         )
 
     def _step(self) -> None:
+        self._stream()
+        if not self._stalled("engine"):
+            self.engine.tick(self.now)
+
+    def _sleep(self, seconds: float) -> None:
+        """Only the streams go on."""
+        for _ in range(round(seconds * 1000 / STEP_MS)):
+            self._stream()
+
+    def _stream(self) -> None:
         self.now += STEP_MS / 1000
         self._steps += 1
         if self._out is not None:
-            due = int(self._steps * (1 + self.room.drift_ppm / 1e6))
-            while self._out.played < due:
-                self._hear(self._out.play())
+            self._hear(self._out.play(self._steps))
             if not self._stalled("speaker"):
                 self._out.fill()
         if self._in is not None:
             self._in.take(self._microphone())
             if not self._stalled("microphone"):
                 self._in.give()
-        if not self._stalled("engine"):
-            self.engine.tick(self.now)
 
     def _hear(self, block: Sound) -> None:
         self.spoken.append(block)
@@ -204,7 +211,7 @@ class SimulatedCard:
         """A stream runs, or does not any more."""
         if isinstance(stream, _Out):
             if on:
-                stream.played = int(self._steps * (1 + self.room.drift_ppm / 1e6))
+                stream.played = stream.due(self._steps)
             self._out = stream if on else None
         else:
             self._in = stream if on else None
@@ -244,27 +251,36 @@ class _Stream:
 
 
 class _Out(_Stream):
-    played = 0
+    played = _latest = 0
 
-    def play(self) -> Sound:
+    def due(self, steps: int) -> int:
+        """Frames that the speaker's clock has counted by then."""
+        pace = 1 + self._card.room.drift_ppm / 1e6
+        return int(steps * STEP_MS * self._rate * pace / 1000)
+
+    def play(self, steps: int) -> Sound:
         """The next 10 ms that leave the speaker: what there is, and then silence."""
-        self.played += 1
-        frames = self._rate * STEP_MS // 1000
+        frames = self.due(steps) - self.played
+        self.played += frames
+        self._latest = frames
         block, self._fifo = self._fifo[:frames], self._fifo[frames:]
         self._flag |= len(block) < frames
         return np.concatenate((block, np.zeros(frames - len(block), np.int16)))
 
     def fill(self) -> None:
-        """Ask the program for as much as the buffer takes."""
-        while len(self._fifo) + self._block <= self.latency * self._rate:
+        """Ask the program for as much as the buffer takes, each time when there was room for it."""
+        most, now = self.latency * self._rate, self._card.now
+        while (room := most - self._block - len(self._fifo)) >= 0:
             out = np.zeros(self._block, np.int16)
             ahead = len(self._fifo) / self._rate
+            self._card.now = now - min(room, self._latest) / self._rate
             clock = SimpleNamespace(outputBufferDacTime=self._card.now + ahead)
             clock.currentTime = self._card.now
             flags = SimpleNamespace(output_underflow=self._flag)
             self._flag = False
             self._callback(out, self._block, clock, flags)
             self._fifo = np.concatenate((self._fifo, out))
+        self._card.now = now
 
 
 class _In(_Stream):

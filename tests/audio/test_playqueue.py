@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from voicechat.audio import cues
 from voicechat.audio.dsp import Samples
 from voicechat.audio.playqueue import PlaybackQueue
 
@@ -251,3 +252,26 @@ def test_a_cue_sounds_over_silence_and_over_sound(device: Device) -> None:
     device.pull(1)
     device.queue.play_cue(cue)
     assert (device.pull(1) == 1_500).all()
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 5, 9])
+@pytest.mark.parametrize("name", ["listening", "working"])
+def test_a_cue_after_a_cue_is_no_click(device: Device, blocks: int, name: str) -> None:
+    for each in ("ready", name):
+        cue = cues.synthesise(each, RATE)
+        assert cue is not None
+        device.queue.play_cue(cue)
+        device.pull(blocks)
+    device.pull(60)
+    heard = np.concatenate(device.heard).astype(np.int32)
+    assert np.abs(np.diff(heard, 2)).max() < 700
+    assert not device.queue.cueing
+
+
+def test_a_cue_goes_on_softly_after_an_abort(device: Device) -> None:
+    cue = np.full(BLOCK * 5, 4_000, np.float32)
+    device.queue.play_cue(cue)
+    device.pull(1)
+    device.queue.restart(device.now)
+    assert steepest(np.concatenate(([0], device.pull(2)))) < 50
+    assert (cue == 4_000).all(), "the sound that was given stays as it is"

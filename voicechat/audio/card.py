@@ -31,6 +31,9 @@ class Pace(NamedTuple):
 PACES: Final = (Pace(10, 0), Pace(10, 40), Pace(20, 80))
 """From the one that stops soonest to the one that a busy machine keeps up with."""
 _SETTLING_CALLS: Final = 20
+_ALIVE_S: Final = 0.1
+_LONGEST_FADE_S: Final = 0.3
+"""A fade is heard after what the device still holds; no longer is waited for it."""
 _MIXED_S: Final = 0.008
 """What a sound server has mixed cannot be taken back: so long is still heard after an abort."""
 
@@ -124,7 +127,10 @@ class Speaker:
         return at
 
     def close(self) -> None:
-        """End the stream at once. May hang."""
+        """End the stream, after a fade where it sounds. May hang."""
+        if self.queue.sounding and time.monotonic() - self.called_at < _ALIVE_S:
+            self.queue.hold()
+            time.sleep(min(_LONGEST_FADE_S, self.latency + 2 * self.block_ms / 1000))
         self._stream.abort()
         self.queue.silent_at = time.monotonic()
         self._stream.close()

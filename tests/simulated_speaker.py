@@ -1,0 +1,130 @@
+"""A speaker without a microphone in simulated time: the real engine, any rates, work that lags.
+
+What reaches the speaker is kept frame by frame, with the frames before which the device was shut
+or emptied: a cut there is the device's own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from simulated_card import Room, SimulatedCard, Sound, Stall
+
+from voicechat.audio import engine
+
+
+class SimulatedSpeaker(SimulatedCard):
+    """`lags` gives for the next work on the card how many steps it waits and then goes untold."""
+
+    def __init__(
+        self,
+        patch: pytest.MonkeyPatch,
+        rate: int,
+        device_rate: int,
+        latency_ms: int,
+        stalls: Iterable[Stall] = (),
+        lags: Iterable[tuple[int, int]] = (),
+    ) -> None:
+        super().__init__(patch, Room(reverberates=False), stalls, seconds=1)
+        self.device_rate = device_rate
+        self.cuts: list[int] = []
+        self._lags = deque(lags)
+        self._working: list[_Lagging] = []
+        patch.setattr(engine, "Surgery", self._work)
+        self.open(listen=False, output_rate=rate, latency_ms=latency_ms, barge_in="off")
+        self.run(0.02)
+
+    @property
+    def playback(self) -> Any:
+        """The engine's own, for what hearing a person does to it."""
+        return self.engine._playback
+
+    def interrupt(self) -> None:
+        """What the engine does when it hears the person for certain."""
+        self.playback.hold()
+        self.engine._discard_deep_buffer()
+
+    def move(self, device_rate: int) -> None:
+        """The system's default is another device now."""
+        self.device_rate = device_rate
+        self.engine._moving = True
+
+    @property
+    def sound(self) -> Sound:
+        """All that left the speaker."""
+        return np.concatenate(self.spoken)
+
+    def click(self, pitch: float) -> float:
+        """The loudest click in dBFS when nothing but this tone was played, at one device rate.
+
+        A tone is told in advance by its own two last samples; what is left is the click.
+        """
+        wave = self.sound.astype(np.float64)
+        turn = 2 * np.cos(2 * np.pi * pitch / self.device_rate)
+        rest = np.abs(wave[2:] - turn * wave[1:-1] + wave[:-2])
+        for cut in self.cuts:
+            rest[max(0, cut - 2) : cut] = 0
+        return 20 * float(np.log10(rest.max() / 32768 + 1e-9))
+
+    # ----------------------------------------------------------------- in place of the card's
+
+    def attach(self, stream: Any, on: bool) -> None:
+        """A stream runs, or was cut off."""
+        if not on:
+            self.cuts.append(sum(map(len, self.spoken)))
+        super().attach(stream, on)
+
+    def _work(self, work: Callable[[], Any]) -> _Lagging:
+        lagging = _Lagging(work, self.now, *(self._lags.popleft() if self._lags else (0, 0)))
+        self._working.append(lagging)
+        return lagging
+
+    def _step(self) -> None:
+        for work in self._working:
+            work.step()
+        self._working = [work for work in self._working if not work.done]
+        super()._step()
+
+    def _hear(self, block: Sound) -> None:
+        self.spoken.append(block)
+
+    def _library(self) -> Any:
+        library = super()._library()
+        device = {"name": "Room", "hostapi": 0, "default_samplerate": self.device_rate}
+        both = {**device, "index": 0, "max_input_channels": 1, "max_output_channels": 1}
+        library.query_devices = lambda kind=None: both if kind else [both]
+        at_any_rate = library.RawOutputStream
+
+        def at_its_own(**how: Any) -> Any:
+            if how["samplerate"] != self.device_rate:
+                raise OSError("Invalid sample rate")
+            return at_any_rate(**how)
+
+        return SimpleNamespace(**{**vars(library), "RawOutputStream": at_its_own})
+
+
+class _Lagging:
+    """A `Surgery` that begins some steps later and is told of some steps after that."""
+
+    error = None
+
+    def __init__(self, work: Callable[[], Any], now: float, begins: int, tells: int) -> None:
+        self._work, self._begins, self._tells = work, begins, begins + tells
+        self._age = 0
+        self._made: Any = None
+        self.began = now
+        self.result: Any = None
+        self.done = False
+
+    def step(self) -> None:
+        """10 ms passed."""
+        if self._age == self._begins:
+            self._made = self._work()
+        if self._age == self._tells:
+            self.result, self.done = self._made, True
+        self._age += 1
