@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicechat.audio.alignment import FarEnd, Line
-from voicechat.audio.buffers import CaptureRing
+from voicechat.audio.alignment import FarEnd
+from voicechat.audio.buffers import CaptureRing, Line
 from voicechat.audio.echo import FRAME
 
 RATE = 16_000
@@ -41,7 +41,7 @@ class Streams:
             self.far.join(len(self.near))
             self.noticed += self.far.follow(self.microphone, len(self.near), self.speaker)
             while (near := self.near.take(FRAME)) is not None:
-                far = self.far.next()
+                far = self.far.next(0.0)
                 if far[80]:
                     self.apart.append(int(near[80]) - int(far[80]))
 

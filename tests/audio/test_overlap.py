@@ -42,8 +42,8 @@ def likeness_db(sound: Samples, voice: Samples, begin: float) -> float:
 @needs(VOICE)
 @pytest.mark.parametrize(
     "room",
-    [Room(), Room(gain_db=-6), Room(delay_ms=150)],
-    ids=["-12 dB", "-6 dB", "150 ms"],
+    [Room(), Room(gain_db=-6), Room(delay_ms=150), Room(drift_ppm=100)],
+    ids=["-12 dB", "-6 dB", "150 ms", "100 ppm"],
 )
 def test_a_voice_over_the_assistant_keeps_its_shape(
     monkeypatch: pytest.MonkeyPatch, room: Room

@@ -2,7 +2,8 @@
 
 The canceller wants one constant delay. Counting frames gives it only while none is lost: a
 speaker that runs dry and a microphone that overflows move the two sides against each other, for
-good. So the moments of both streams are followed, and what was lost is made up for.
+good. So the moments of both streams are followed, and what was lost is made up for. Two clocks
+that differ move them apart slowly; that is told by the echo itself (drift.py).
 
     moment of a side's next frame = the stream's beginning + frames taken - frames that wait
 """
@@ -14,7 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from voicechat.audio.buffers import CaptureRing
+from voicechat.audio.buffers import CaptureRing, Line
+from voicechat.audio.drift import Reader
 from voicechat.audio.dsp import Samples
 from voicechat.audio.echo import FRAME
 
@@ -30,40 +32,16 @@ _ENOUGH: Final = 25
 _EVERY: Final = 10
 """Frames between two looks at the clock."""
 _LOST_S: Final = 0.012
-"""Further apart than this twice is a loss of frames; less is the drift of two clocks."""
+"""So far apart, the two have lost frames: two looks at the clock are enough to believe it,"""
+_NEAR_S: Final = 0.004
+"""and less than this is how much the moments of callbacks err. What lies between is believed when
+the device itself told of a loss, or when it lasts."""
+_LASTS: Final = 10
+"""Looks at the clock."""
 _MOST_S: Final = 0.3
 """No loss is so long; the clock or the device was set anew."""
-_SLACK_S: Final = 0.006
-_SMOOTH: Final = 0.02
-"""Drift is followed sample by sample, but late and slowly: each sample costs the cancellers some
-of what they learned, and the moments of callbacks err by a millisecond or two."""
 _PATIENCE: Final = 5
 """Looks at the clock that sound which should come earlier is waited for."""
-
-
-class Line:
-    """Samples in order of arrival, taken in equal frames."""
-
-    def __init__(self) -> None:
-        self._rest: Samples = np.empty(0, np.int16)
-
-    def lead(self, frames: int) -> None:
-        """Put silence before what waits."""
-        self._rest = np.concatenate((np.zeros(frames, np.int16), self._rest))
-
-    def __len__(self) -> int:
-        return len(self._rest)
-
-    def put(self, samples: Samples) -> None:
-        if len(samples):
-            self._rest = np.concatenate((self._rest, samples))
-
-    def take(self, count: int) -> Samples | None:
-        """The oldest `count` samples; None when there are fewer."""
-        if len(self._rest) < count:
-            return None
-        frame, self._rest = self._rest[:count], self._rest[count:]
-        return frame
 
 
 class Beginning:
@@ -103,6 +81,7 @@ class FarEnd:
 
     def __init__(self, microphone_rate: int, speaker_rate: int) -> None:
         self._line = Line()
+        self._reader = Reader(self._line)
         self._rates: Final = microphone_rate, speaker_rate
         self._nothing: Samples = np.zeros(FRAME, np.int16)
         self.rejoin()
@@ -113,8 +92,8 @@ class FarEnd:
         self._near_begins = Beginning(self._rates[0])
         self._far_begins = Beginning(self._rates[1])
         self._apart: float | None = None
-        self._drift = 0.0
-        self._strange = 0
+        self._told = False
+        self._off = 0
         self._patience = _PATIENCE
         self._least = _MOST
         self._drops = 0
@@ -126,9 +105,12 @@ class FarEnd:
         if len(self._line) > _MOST:
             self._line.take(len(self._line) - _MOST)
 
-    def next(self) -> Samples:
-        """What stands beside the microphone's next 10 ms; silence when there is none."""
-        frame = self._line.take(FRAME)
+    def next(self, rate: float) -> Samples:
+        """What stands beside the microphone's next 10 ms; silence when there is none.
+
+        `rate`: how much faster the speaker's clock runs, in samples per 10 ms.
+        """
+        frame = self._reader.take(rate)
         self._least = min(self._least, len(self._line)) if frame is not None else 0
         return self._nothing if frame is None else frame
 
@@ -158,6 +140,7 @@ class FarEnd:
             self._near_begins.forget()
             self._far_begins.forget()
             self._count = _EVERY
+            self._told = True
             self._least = len(self._line) - near
         self._near_begins.observe(microphone.mark)
         self._far_begins.observe(speaker.mark)
@@ -175,19 +158,18 @@ class FarEnd:
         return self._correct(apart - self._apart, least) or dropped
 
     def _correct(self, late: float, least: int) -> bool:
-        self._strange = self._strange + 1 if abs(late) >= _LOST_S else 0
+        """Make up for what the far side is late by, seconds, once that is certain."""
+        told, self._told = self._told, False
+        lost = abs(late) >= _LOST_S
+        self._off = self._off + 1 if abs(late) >= _NEAR_S else 0
+        if not self._off:
+            self._patience = _PATIENCE
         if abs(late) > _MOST_S:
             self._apart = None
-        elif self._strange > 1:
-            self._drift = 0.0
+        elif self._off >= (1 if told else 2 if lost else _LASTS):
             self._jump(round(late * _RATE), least)
-        if self._strange:
-            return True
-        self._patience = _PATIENCE
-        self._drift += _SMOOTH * (late - self._drift)
-        if abs(self._drift) >= _SLACK_S:
-            self._jump(int(np.sign(self._drift)), least)
-        return False
+            lost = True
+        return lost
 
     def _jump(self, samples: int, least: int) -> None:
         """Sound comes later by so many samples; or earlier, if it is there so early."""

@@ -1,4 +1,4 @@
-"""Rings between a sound callback and the loop: one writer, one reader, no locks.
+"""Rings between a sound callback and the loop, one writer, one reader, no locks; and lines.
 
 Positions are absolute frame counters that only grow, so "how much is there" is a subtraction
 and "which frame was heard" is a lookup. Each attribute is written by one side only; a Python
@@ -83,3 +83,28 @@ class CaptureRing:
     def forget(self) -> None:
         """Loop side: drop what waits."""
         self._read = self._written
+
+
+class Line:
+    """Samples in order of arrival, taken from the front. One thread."""
+
+    def __init__(self) -> None:
+        self._rest: Samples = np.empty(0, np.int16)
+
+    def lead(self, frames: int) -> None:
+        """Put silence before what waits."""
+        self._rest = np.concatenate((np.zeros(frames, np.int16), self._rest))
+
+    def __len__(self) -> int:
+        return len(self._rest)
+
+    def put(self, samples: Samples) -> None:
+        if len(samples):
+            self._rest = np.concatenate((self._rest, samples))
+
+    def take(self, count: int) -> Samples | None:
+        """The oldest `count` samples; None when there are fewer."""
+        if len(self._rest) < count:
+            return None
+        frame, self._rest = self._rest[:count], self._rest[count:]
+        return frame

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from voicechat.audio.alignment import FarEnd, Line
-from voicechat.audio.buffers import CaptureRing
+from voicechat.audio.alignment import FarEnd
+from voicechat.audio.buffers import CaptureRing, Line
 from voicechat.audio.dsp import Resampler, Samples, dbfs, loudest, peak_dbfs
 from voicechat.audio.echo import FRAME, HALF_DUPLEX, Convergence, canceller
 from voicechat.audio.evidence import WhenNeeded
@@ -159,7 +159,7 @@ class Hearing:
         if self._far.follow(microphone, len(self._near), self._reference):
             self._careful = _CAREFUL_FRAMES
         while (near := self._near.take(FRAME)) is not None:
-            far = self._far.next()
+            far = self._far.next(self._onset.drift)
             self._careful = max(0, self._careful - 1)
             self._held.append(_Moment(near, far, self._clean(near, far)))
             if not self._must_wait(near):

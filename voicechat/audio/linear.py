@@ -19,6 +19,7 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
+from voicechat.audio.drift import Drift
 from voicechat.audio.dsp import FULL_SCALE, Samples, dbfs, decibels
 from voicechat.audio.echo import FRAME
 from voicechat.audio.vad import RATE
@@ -33,6 +34,8 @@ _COMMON_KEEP: Final = 0.99
 """How long what residue and echo have in common is averaged: a second."""
 _TRIMMED: Final = 4
 """Partitions whose wrap-around is removed in each frame."""
+_TELLING_DB: Final = -8.0
+"""A filter that leaves less of the echo than this tells of the clocks by what it leaves."""
 
 _Spectra = NDArray[np.complex64]
 _Powers = NDArray[np.float32]
@@ -42,6 +45,7 @@ class LinearFilter:
     """Learns the way from the speaker to the microphone."""
 
     def __init__(self) -> None:
+        self.drift: Final = Drift()
         self._far: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
         self._way: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
         self._doubt: _Powers = np.ones((_PARTS, _BINS), np.float32)
@@ -77,6 +81,8 @@ class LinearFilter:
         padded = np.concatenate((np.zeros(FRAME, np.float32), rest))
         error = np.fft.rfft(padded).astype(np.complex64)
         self._compare(error, echo)
+        if self.left_db < _TELLING_DB:
+            self.drift.observe(error, echo)
         self._learn(error)
         return rest, guess
 
@@ -171,6 +177,11 @@ class Onset:
         self.over = False
         """Whether someone's sound certainly is, and `right`."""
         self._match = _Match()
+
+    @property
+    def drift(self) -> float:
+        """How much faster the speaker's clock runs, in samples per 10 ms."""
+        return self._filter.drift.rate
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         """Judge a frame; `cleaned` is what the other canceller made of it."""
