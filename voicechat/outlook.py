@@ -6,12 +6,20 @@ from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import ToolCall, Transcript, Usage
 from voicechat.core.meter import is_near
+from voicechat.updates import LevelsChanged
 
 
 class Outlook:
     """The readable side of whoever owns a conversation. The owner sets `_conversation`."""
 
     _conversation: Conversation
+    loudness = LevelsChanged(-100.0, -100.0)
+    """How loud both sides were just now."""
+
+    @property
+    def recording(self) -> bool:
+        """Whether all of this is written down in a folder just now."""
+        return False
 
     @property
     def transcript(self) -> Transcript:

@@ -84,6 +84,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether what happens is still written down."""
+        return not self._over
+
     def observe(self, happening: object, now: float) -> None:
         """Something happened at the monotonic time `now` (s); what does not belong is ignored."""
         sounds = isinstance(happening, sound.Captured | sound.Played)

@@ -296,7 +296,9 @@ class Replay(Outlook):
             case Cleared():
                 self._used += self._conversation.meter.total
                 self._conversation = self._new_conversation(self.hands_free)
-            case LevelsChanged() | ev.Notice():
+            case LevelsChanged():
+                self.loudness = happening
+            case ev.Notice():
                 pass
             case _:
                 self._live(happening, at)

@@ -137,6 +137,11 @@ class Session(Outlook):
         return self._options.with_sound
 
     @property
+    def recording(self) -> bool:
+        """Whether all of this is written down in a folder just now."""
+        return self._recorder is not None and self._recorder.goes_on
+
+    @property
     def pending(self) -> bool:
         """Whether something the person asked for is still on its way, and nobody has the floor."""
         return self._conduct.pending
@@ -378,7 +383,8 @@ class Session(Outlook):
         self.observe(event, time.monotonic())
         match event:
             case sound.Levels(mic, speaker, mic_peak, speaker_peak):
-                self._tell(LevelsChanged(mic, speaker, mic_peak, speaker_peak))
+                self.loudness = LevelsChanged(mic, speaker, mic_peak, speaker_peak)
+                self._tell(self.loudness)
             case sound.Opened():
                 self._sound_opened(event)
             case sound.Switched(kind, name):

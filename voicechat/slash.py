@@ -40,6 +40,27 @@ def _volume(session: Session, argument: str) -> str:
     return f"The volume is {session.volume} percent."
 
 
+def _levels(session: Session, argument: str) -> str:
+    if not session.with_sound:
+        raise UsageError("There is no sound to measure.", "Begin without --text.")
+    levels = session.loudness
+    mic = _loudness(levels.mic, levels.mic_peak)
+    if session.microphone is None:
+        mic = "not there"
+    elif session.muted or not (session.hands_free or session.talking):
+        mic = "muted" if session.muted else "closed"
+    speaker = _loudness(levels.speaker, levels.speaker_peak)
+    return f"The microphone is {mic}, the speaker {speaker if session.speaker else 'not there'}."
+
+
+def _loudness(level: float, peak: float) -> str:
+    """As part of a sentence."""
+    return "silent" if peak <= _SILENT else f"at {level:.0f} dBFS with a peak of {peak:.0f}"
+
+
+_SILENT = -90.0
+
+
 def _meant(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
     """The call whose number stands first, and what stands behind it."""
     first, _, rest = argument.partition(" ")
@@ -154,6 +175,7 @@ COMMANDS: Mapping[str, Command] = {
     "/mute": Command("close the microphone", _simply(lambda s: s.set_muted(True))),
     "/unmute": Command("open the microphone", _simply(lambda s: s.set_muted(False))),
     "/volume": Command("say or set how loud the voice is", _volume, "0-100"),
+    "/levels": Command("tell how loud microphone and speaker are", _levels),
     "/hands-free": Command(
         "let turns end by themselves", _simply(lambda s: s.set_hands_free(True))
     ),

@@ -47,7 +47,7 @@ class ScriptedSession:
         self.muted = False
         self.hands_free = hands_free
         self.talking = False
-        self.pending = False
+        self.pending = self.recording = False
         self.with_sound = with_sound
         self.microphone = "Built-in microphone" if with_sound else None
         self.speaker = "Built-in speaker" if with_sound else None
@@ -170,8 +170,8 @@ class ScriptedSession:
         self.link = link
         self.listen(LinkChanged(link, text))
 
-    def levels(self, mic: float, speaker: float) -> None:
-        self.listen(LevelsChanged(mic, speaker))
+    def levels(self, mic: float, speaker: float, *peaks: float) -> None:
+        self.listen(LevelsChanged(mic, speaker, *peaks))
 
     def sound(self, problem: str, hint: str = "") -> None:
         self.microphone = self.speaker = None

@@ -207,6 +207,18 @@ async def test_the_top_line_tells_model_latency_and_voice() -> None:
             assert words in top
 
 
+async def test_that_it_is_recorded_is_seen_at_any_width() -> None:
+    session = ScriptedSession()
+    for size in ((120, 36), (80, 24), (40, 12)):
+        session.recording = True
+        async with showing(session, size) as pilot:
+            assert "◉ recording" in line(pilot, "top")
+            session.recording = False
+            session.turn_to(Floor.LISTENING)
+            await look(pilot)
+            assert "recording" not in line(pilot, "top")
+
+
 def test_meters_run_from_quiet_to_loud() -> None:
     def filled(level: float) -> float:
         text = meter(level, 10, "bold").plain
@@ -240,6 +252,12 @@ async def test_levels_move_the_meters() -> None:
         mic, _, speaker = line(pilot, "floor").partition("speaker")
         assert mic.count("━") == 4
         assert speaker.count("━") == 0
+        assert "│" not in mic + speaker
+        session.levels(-30.0, -100.0, -15.0, -45.0)
+        await look(pilot)
+        mic, _, speaker = line(pilot, "floor").partition("speaker")
+        assert mic.endswith("━━━━─│──  ")
+        assert speaker.endswith("─│──────")
 
 
 async def test_levels_that_look_the_same_draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,8 @@ class TopLine(Static):
         glyph, word, style = _LINKS[session.link]
         room = width - name.cell_length - 2
         parts = [(0, Content(f"{glyph} {word}").stylize(style))]
+        if session.recording:
+            parts.append((1, Content("◉ recording").stylize("$error")))
         if limit := session.near_limit:
             parts.append((1, plain(f"▲ {left(limit)} % of {limit.name} left", "$warning")))
         if session.model:
