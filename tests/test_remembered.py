@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from voicechat.audio import survey
+from voicechat.audio.devices import Device
+from voicechat.audio.survey import Survey, Wish
 from voicechat.config import Options
-from voicechat.remembered import with_devices
+from voicechat.remembered import recalled, with_devices
 
 
 def choose(folder: Path, **typed: str) -> tuple[str | None, str | None]:
@@ -36,3 +41,48 @@ def test_typed_chat_remembers_nothing(tmp_path: Path) -> None:
     options = with_devices(Options(with_sound=False), {"input_device": "USB"}, tmp_path)
     assert options.input_device is None
     assert not (tmp_path / "devices.json").exists()
+
+
+def test_looking_it_up_writes_nothing(tmp_path: Path) -> None:
+    choose(tmp_path, input_device="USB")
+    before = (tmp_path / "devices.json").stat().st_mtime_ns
+    options = recalled(Options(output_device="default"), tmp_path)
+    assert (options.input_device, options.output_device) == ("USB", None)
+    assert (tmp_path / "devices.json").stat().st_mtime_ns == before
+
+
+THERE = (
+    Device(0, "default", "ALSA", 32, 32, 44_100, True, True),
+    Device(1, "Desk", "PipeWire", 2, 0, 48_000, True, False, "alsa_input.desk", 0),
+    Device(2, "Headset", "PipeWire", 0, 2, 48_000, False, False, "usb.a", 0),
+    Device(3, "Headset", "PipeWire", 0, 2, 48_000, False, False, "usb.b", 0),
+    Device(4, "Twin", "MME", 0, 2, 48_000, False, False),
+    Device(5, "Twin", "WASAPI", 0, 2, 48_000, False, False),
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [("2", "Headset"), ("3", "usb.b"), ("4", "Twin"), ("5", "5"), ("1", "1"), ("9", "9")],
+)
+def test_a_number_becomes_a_name_that_means_the_same_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: str, kept: str
+) -> None:
+    asked: list[Wish] = []
+
+    def look(wish: Wish, deadline: float) -> Survey:
+        asked.append(wish)
+        return Survey(devices=THERE)
+
+    monkeypatch.setattr(survey, "survey", look)
+    assert choose(tmp_path, output_device=number) == (None, kept)
+    assert choose(tmp_path, input_device="1") == ("Desk", kept)
+    assert choose(tmp_path) == ("Desk", kept)
+    assert asked == [Wish(only_names=True)] * 2, "only for numbers"
+
+
+def test_a_number_stays_one_where_nothing_can_be_listed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(survey, "survey", lambda wish, deadline: Survey(timed_out=True))
+    assert choose(tmp_path, output_device="3") == (None, "3")

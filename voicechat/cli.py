@@ -239,7 +239,7 @@ def transcribe(
     Words in the making are shown on a terminal while they are spoken. Ctrl-C ends, and the last
     words are still written down. What comes from a pipe is a WAV file or PCM16 mono at 24 kHz.
     """
-    from voicechat import config
+    from voicechat import config, remembered
     from voicechat import transcribe as writing
 
     if live is (source is not None):
@@ -256,7 +256,10 @@ def transcribe(
         "input_device": input_device,
     }
     wish = writing.Wish(source, language, as_json, logprobs)
-    return writing.transcribe(config.load(flags), wish)
+    options = config.load(flags)
+    if live:
+        options = remembered.with_devices(options, flags)
+    return writing.transcribe(options, wish)
 
 
 @app.command(short_help="List providers, models, voices and keys.")
@@ -322,10 +325,10 @@ def devices(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> int:
     """List microphones and speakers, with the numbers that --input-device understands."""
-    from voicechat import config
+    from voicechat import config, remembered
     from voicechat.doctor.listing import devices as find_devices
 
-    found = find_devices(config.load())
+    found = find_devices(remembered.recalled(config.load()))
     typer.echo(found.as_json() if as_json else found.as_text())
     for unmet in found.unmet:
         _say(unmet)

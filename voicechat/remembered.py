@@ -16,25 +16,56 @@ from voicechat.config import Options
 from voicechat.files import write_private
 
 _DEVICES = ("input_device", "output_device")
+_LOOK_S = 2.0
+"""A sound server that hangs holds the start up no longer; the number stays one then."""
 
 
 def with_devices(
     options: Options, typed: Mapping[str, object], folder: Path | None = None
 ) -> Options:
-    """The options with the remembered devices where none is named; what was typed is remembered."""
+    """The options with the remembered devices where none is named; what was typed is remembered.
+
+    A number means another device as soon as one comes or goes, so it becomes its device's name.
+    """
     if not options.with_sound:
         return options
     path = (folder or _folder()) / "devices.json"
     stored = _read(path)
-    chosen = {name: str(typed[name]) for name in _DEVICES if typed.get(name)}
+    options = _by_name(options)
+    chosen = {name: str(getattr(options, name)) for name in _DEVICES if typed.get(name)}
     kept = {name: part for name, part in (stored | chosen).items() if part != "default"}
     if kept != stored:
         with suppress(OSError):
             write_private(path, _encoded(kept))
+    return _filled(options, kept)
+
+
+def recalled(options: Options, folder: Path | None = None) -> Options:
+    """The options with the remembered devices where none is named; nothing is written."""
+    return _filled(options, _read((folder or _folder()) / "devices.json"))
+
+
+def _filled(options: Options, kept: Mapping[str, str]) -> Options:
     named: dict[str, Any] = {}
     for name in _DEVICES:
         given = getattr(options, name)
         named[name] = None if given == "default" else given or kept.get(name)
+    return replace(options, **named)
+
+
+def _by_name(options: Options) -> Options:
+    """The options with the names of devices instead of their numbers, where they can be had."""
+    given = {name: getattr(options, name) or "" for name in _DEVICES}
+    if not any(part.isdecimal() for part in given.values()):
+        return options
+    from voicechat.audio.survey import Wish, name_of, survey
+
+    found = survey(Wish(only_names=True), _LOOK_S).devices
+    named: dict[str, Any] = {
+        name: name_of(found, "input" if name == "input_device" else "output", part) or part
+        for name, part in given.items()
+        if part.isdecimal()
+    }
     return replace(options, **named)
 
 

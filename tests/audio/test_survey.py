@@ -26,6 +26,30 @@ def test_a_card_is_listed_with_its_rates(card: VirtualCard) -> None:
 
 
 @pytest.mark.sound
+def test_only_names_are_had_without_asking_the_devices(card: VirtualCard) -> None:
+    found = survey(Wish(only_names=True), 15)
+    assert [each.name for each in found.devices] == ["default"]
+    assert (found.step, found.listed) == ("", True)
+    assert not found.input_rates
+    assert not found.output_rates
+    assert not found.canceller
+
+
+@pytest.mark.sound
+@pytest.mark.parametrize(("sinks", "sources"), [("spk", ""), ("", "mic"), ("", "")], ids=str)
+def test_a_device_that_opens_and_stays_stalled_is_found_out(
+    card: VirtualCard, sinks: str, sources: str
+) -> None:
+    card.suspend(True, sinks, sources)
+    trial = survey(Wish(listen=True), 20).trial
+    assert trial is not None
+    assert trial.speaker
+    assert trial.microphone
+    assert trial.stalled is bool(sinks)
+    assert (trial.level is None) is bool(sources)
+
+
+@pytest.mark.sound
 def test_the_round_trip_grows_by_the_echo_and_falls_by_its_gain(card: VirtualCard) -> None:
     trials = []
     for delay_ms, gain_db in ((60, -12.0), (220, -24.0)):

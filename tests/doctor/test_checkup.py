@@ -93,6 +93,47 @@ def test_a_wish_that_no_device_fulfils_is_told(run: Run, card: VirtualCard) -> N
     assert "> " not in done.stdout.partition("Speakers:")[0]
 
 
+@pytest.mark.sound
+def test_what_is_remembered_is_marked_as_used(run: Run, card: VirtualCard, tmp_path: Path) -> None:
+    card.route_as_desktop()
+    card.add("kitchen", "Kitchen")
+    folder = tmp_path / "home" / "STATE" / "voicechat"
+    folder.mkdir(parents=True)
+    (folder / "devices.json").write_text('{"output_device": "kitch", "input_device": "kitch"}')
+    done = run("devices", **card.environment)
+    used = [line for line in done.stdout.splitlines() if line.startswith(">")]
+    assert [re.sub(r"> +\d+  | \(.*", "", line) for line in used] == ["Kitchen-Mic", "Kitchen"]
+    told = run("doctor", "--quick", **card.environment).stdout
+    assert "Speaker: Kitchen opens at 24 kHz." in told
+    assert "Kitchen-Mic opens at 24 kHz" in told
+
+
+@pytest.mark.sound
+def test_a_server_that_lacks_something_is_told_once(run: Run, card: VirtualCard) -> None:
+    card.route_as_desktop()
+    card.unplug("mic", "spk_mon")
+    done = run("doctor", "--quick", "--json", **card.environment)
+    wrong = [f for f in json.loads(done.stdout)["findings"] if f["level"] == "problem"]
+    assert [each["sentence"] for each in wrong] == ["There is a speaker, but no microphone."]
+    listed = run("devices", **card.environment)
+    assert listed.stdout.startswith("Microphones:\n      none\nSpeakers:\n")
+    card.unplug()
+    done = run("doctor", "--quick", "--json", **card.environment)
+    wrong = [f for f in json.loads(done.stdout)["findings"] if f["level"] == "problem"]
+    assert [each["sentence"] for each in wrong] == ["There is no microphone and no speaker."]
+    assert wrong[0]["remedy"].startswith("Plug one in")
+    listed = run("devices", **card.environment)
+    assert listed.returncode == 6
+    assert listed.stderr.startswith("voicechat: There is no microphone and no speaker. Plug one in")
+
+
+@pytest.mark.sound
+def test_devices_that_are_stalled_are_problems(run: Run, card: VirtualCard) -> None:
+    card.suspend(True)
+    told = titles(run("doctor", "--quick", "--json", **card.environment).stdout)
+    assert told["Speaker"] == told["Microphone"] == "problem"
+
+
 def test_without_devices_one_sentence_and_the_code_for_no_sound(
     run: Run, no_sound: dict[str, str]
 ) -> None:
@@ -111,7 +152,9 @@ def test_a_frozen_server_hangs_neither(run: Run, card: VirtualCard) -> None:
     assert "The sound server does not answer" in listed.stderr
     done = run("doctor", "--quick", "--json", **card.environment)
     assert done.returncode == 1
-    assert titles(done.stdout)["Sound server"] == "problem"
+    found = [f for f in json.loads(done.stdout)["findings"] if f["title"] == "Sound server"]
+    assert [each["level"] for each in found] == ["problem"], "nor is it said to be there"
+    assert "restart" in found[0]["remedy"]
     assert time.monotonic() - began < 3 * 10
 
 
@@ -157,7 +200,7 @@ def test_nothing_personal_is_told(run: Run, no_sound: dict[str, str], tmp_path: 
         **no_sound,
     )
     assert done.returncode == 1
-    assert "Base URL: Its address cannot be found." in done.stdout
+    assert "openai: Its address cannot be found. OPENAI_API_KEY is set." in done.stdout
     assert "Chat URL: Its address cannot be reached" in done.stdout
     assert "History: ~/" in done.stdout
     for secret in (KEY, "secret-company", str(tmp_path)):
@@ -168,6 +211,20 @@ def test_a_key_that_is_set_is_told_as_set(run: Run, no_sound: dict[str, str]) ->
     done = run("doctor", "--quick", OPENAI_API_KEY=KEY, **no_sound)
     assert "OPENAI_API_KEY is set." in done.stdout
     assert "OPENAI_API_KEY is not set." in run("doctor", "--quick", **no_sound).stdout
+    other = run("doctor", "--quick", GOOGLE_API_KEY=KEY, **no_sound).stdout
+    assert "GOOGLE_API_KEY is set." in other
+    assert "GEMINI_API_KEY" not in other
+
+
+def test_an_address_of_ones_own_may_need_no_key(run: Run, no_sound: dict[str, str]) -> None:
+    there = {
+        "AZURE_OPENAI_ENDPOINT": "https://127.0.0.1:9",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9",
+    }
+    done = run("doctor", "--quick", VOICECHAT_MODEL="azure/voice", **there, **no_sound)
+    assert "PROBLEM  azure: Its address cannot be reached (Connection refused).\n" in done.stdout
+    assert "note     openai: Its address cannot be reached (Connection refused).\n" in done.stdout
+    assert "PROBLEM  Model: azure/voice needs a key." in done.stdout
 
 
 def test_broken_settings_are_a_finding_and_the_rest_is_told(

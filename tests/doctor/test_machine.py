@@ -80,6 +80,14 @@ CASES = {
         replace(DESKTOP, places=frozenset({"/.dockerenv"})),
         "Container", "ok", "passed into it", "",
     ),
+    "docker with a server that is dead": (
+        replace(SILENT, places=frozenset({"/.dockerenv"}), servers={"PulseAudio": False}),
+        "Container", "ok", "passed into it", "",
+    ),
+    "how to restart it from there": (
+        replace(SILENT, places=frozenset({"/.dockerenv"}), servers={"PulseAudio": False}),
+        "Sound server", "problem", "nobody answers", "outside of the container: systemctl --user",
+    ),
     "podman": (
         replace(SILENT, places=frozenset({"/run/.containerenv"})),
         "Container", "note", "a Podman container", "podman run -v",
@@ -106,6 +114,10 @@ CASES = {
     "wsl 2 with its server": (in_wsl(WSL2, WSLg=True), "WSL", "ok", "WSL 2", ""),
     "wsl 2 without": (in_wsl(WSL2), "WSL", "problem", "WSLg", "wsl --update"),
     "wsl 2, server dead": (in_wsl(WSL2, WSLg=False), "WSL", "problem", "WSLg", "wsl --shutdown"),
+    "wsl 2 with a kernel of one's own": (
+        with_variables(in_wsl("Linux version 6.6.0-mine", WSLg=False), WSL_DISTRO_NAME="Debian"),
+        "WSL", "problem", "WSLg", "wsl --shutdown",
+    ),
     "wsl 1": (in_wsl(WSL1), "WSL", "problem", "no sound", "wsl --set-version"),
     "a dumb terminal": (
         with_variables(DESKTOP, TERM="dumb"), "Terminal", "note", "TERM is dumb", "Set TERM",

@@ -55,6 +55,19 @@ CASES = {
         replace(FINE, devices=(), trial=None), SERVED, "Devices", "problem",
         "PortAudio finds no device", "apt install libasound2-plugins",
     ),
+    "a server without devices": (
+        replace(FINE, devices=(replace(HEADSET, inputs=0, outputs=0),), trial=None), SERVED,
+        "Devices", "problem", "There is no microphone and no speaker.", "Plug",
+    ),
+    "a server that is dead": (
+        replace(FINE, devices=(), trial=None), replace(DEBIAN, servers={"PulseAudio": False}),
+        "Devices", "problem", "There is no microphone and no speaker.", "systemctl --user restart",
+    ),
+    "a speaker that is stalled": (
+        tried(stalled=True), DEBIAN, "Speaker", "problem", "takes no sound at all",
+        "--output-device",
+    ),
+    "a speaker that runs": (FINE, DEBIAN, "Speaker", "ok", "Headset opens at 24 kHz.", ""),
     "only a speaker": (
         replace(FINE, devices=(replace(HEADSET, inputs=0),)), DEBIAN, "Devices", "problem",
         "no microphone", "Plug",

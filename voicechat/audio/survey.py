@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, TextIO
 
@@ -31,6 +31,8 @@ class Wish:
     output_device: str | None = None
     all_rates: bool = False
     """Ask every device for its rates, not only the two chosen ones."""
+    only_names: bool = False
+    """List the devices, and ask them for nothing."""
     listen: bool = False
     """Open both devices and listen for a second."""
     chirp: bool = False
@@ -59,6 +61,8 @@ class Trial:
     return_db: float | None = None
     """Gain of that way."""
     dropouts: int = 0
+    stalled: bool = False
+    """Whether the speaker opened, but took no more sound than its buffer holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,16 @@ def survey(wish: Wish, deadline: float, command: tuple[str, ...] = ()) -> Survey
     return replace(_read(said), timed_out=timed_out)
 
 
+def name_of(among: Sequence[Device], kind: Kind, number: str) -> str | None:
+    """A name by which `choose` finds the device that a number means; None where it has none."""
+    try:
+        device = choose(among, kind, number)
+        names = (device.name, device.node)
+        return next(n for n in names if n and choose(among, kind, n) == device)
+    except (NoSound, StopIteration):
+        return None
+
+
 def _follow(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bool]:
     try:
         return child.communicate(timeout=deadline)[0], False
@@ -151,7 +165,10 @@ def main(wish: Wish, say: _Say) -> None:
         return
     say({"version": sd.get_portaudio_version()[1], "step": "listing the devices"})
     found = devices()
-    say({"devices": [asdict(each) for each in found], "listed": True, "step": "asking for rates"})
+    say({"devices": [asdict(each) for each in found], "listed": True, "step": ""})
+    if wish.only_names:
+        return
+    say({"step": "asking for rates"})
     chosen = {kind: _chosen(found, wish, kind) for kind in ("input", "output")}
     _say_rates(sd, found, chosen if not wish.all_rates else {}, say)
     say({"step": "loading the echo canceller"})

@@ -121,6 +121,7 @@ def try_out(microphone: Device | NoSound, speaker: Device | NoSound, with_chirp:
         round_trip_ms=trip_ms,
         return_db=gain_db,
         dropouts=(ear.dropouts if ear else 0) + (mouth.dropouts if mouth else 0),
+        stalled=mouth is not None and mouth.frames < seconds * mouth.rate / 2,
     )
 
 

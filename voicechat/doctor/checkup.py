@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from voicechat import config
+from voicechat import config, remembered
 from voicechat.aside import aside
 from voicechat.audio.survey import Survey, Wish, survey
 from voicechat.config import Options
@@ -37,7 +37,7 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
     """
     found: list[Finding] = []
     try:
-        options = config.load()
+        options = remembered.recalled(config.load())
     except UsageError as error:
         found.append(problem("Settings", error.message, error.hint or "Mend it there."))
         options = Options()
@@ -49,9 +49,11 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
         _network(options, choice if connect else None, _wanted(options, choice)),
     )
     privacy = _privacy(options)
-    found += machine.findings(environment)
-    found += sound.findings(unowned(heard, privacy), environment)
-    found += [*voice, *about_model, *network]
+    aloud = sound.findings(unowned(heard, privacy), environment)
+    # Whoever listened knows more than who only looked.
+    known = {each.title for each in aloud}
+    found += [each for each in machine.findings(environment) if each.title not in known]
+    found += [*aloud, *voice, *about_model, *network]
     return [privacy.keep(finding) for finding in found]
 
 
@@ -145,12 +147,20 @@ def _targets(options: Options, chosen: str) -> list[reach.Target]:
         is_chosen = provider.name == chosen
         own = options.variables.get(provider.url_variable or "")
         own = (options.base_url if is_chosen else None) or own
-        if own:
-            targets.append(reach.Target("Base URL", own, is_chosen=is_chosen, is_private=True))
-        elif provider.url:
-            has_key = any(variable in options.keys for variable in provider.key_variables)
+        key = next((name for name in provider.key_variables if name in options.keys), None)
+        # At an address of one's own there may be a server that asks for no key.
+        variable = key or (None if own else provider.key_variable)
+        address = own or provider.url
+        if address:
             targets.append(
-                reach.Target(provider.name, provider.url, provider.key_variable, has_key, is_chosen)
+                reach.Target(
+                    provider.name,
+                    address,
+                    variable,
+                    has_key=key is not None,
+                    is_chosen=is_chosen,
+                    is_private=bool(own),
+                )
             )
     if options.chat_url:
         targets.append(reach.Target("Chat URL", options.chat_url, is_chosen=True, is_private=True))

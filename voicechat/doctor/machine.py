@@ -75,7 +75,8 @@ def wsl(environment: Environment) -> int:
     """1 or 2 inside the Windows Subsystem for Linux, else 0."""
     version = environment.files.get("/proc/version", "")
     if "microsoft" not in version.lower():
-        return 0
+        # With a kernel of one's own, which only WSL 2 runs, there is but the variable.
+        return 2 if "WSL_DISTRO_NAME" in environment.variables else 0
     return 2 if "microsoft-standard" in version.lower() or "WSL2" in version else 1
 
 
@@ -107,7 +108,7 @@ def _in_container(environment: Environment) -> Iterator[Finding]:
     if not kind:
         return
     name = kind if kind.startswith("a ") else f"a {kind} container"
-    if has_server(environment):
+    if has_server(environment) or environment.servers:
         yield ok("Container", f"This is {name}, and a sound server is passed into it.")
         return
     yield note(
@@ -207,8 +208,9 @@ def restart(environment: Environment) -> str:
         return "Restart the service Windows Audio, or the computer."
     if wsl(environment):
         return "In PowerShell: wsl --shutdown, then open the terminal again."
+    where = " outside of the container" if container(environment) else ""
     return (
-        "Restart it: systemctl --user restart pipewire pipewire-pulse wireplumber"
+        f"Restart it{where}: systemctl --user restart pipewire pipewire-pulse wireplumber"
         " (with PulseAudio: pulseaudio -k)."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voicechat.audio.devices import Device
+from voicechat.audio.devices import Device, is_busy
 from voicechat.audio.survey import Survey, Trial
 from voicechat.doctor import machine
 from voicechat.doctor.environment import Environment
@@ -16,7 +16,6 @@ _LOUD_DB = -20.0
 _CLIPPED_DB = -0.2
 _SLOW_MS = 300.0
 _STRONG_ECHO_DB = -3.0
-_BUSY = ("unavailable", "busy", "exclusive", "in use")
 
 
 def findings(survey: Survey, environment: Environment) -> list[Finding]:
@@ -34,7 +33,7 @@ def why_nothing(survey: Survey, environment: Environment) -> Finding:
     """Why no device is listed: no library, a crash, a hung server, or none there."""
     if not survey.listed:
         return next(_library(survey, environment))
-    return problem("Devices", _nothing(survey, environment), _remedy_for_none(environment))
+    return _none(survey, environment)
 
 
 def _library(survey: Survey, environment: Environment) -> Iterator[Finding]:
@@ -72,7 +71,7 @@ def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
     inputs = [d for d in there if d.inputs]
     outputs = [d for d in there if d.outputs]
     if not inputs and not outputs:
-        yield problem("Devices", _nothing(survey, environment), _remedy_for_none(environment))
+        yield _none(survey, environment)
         return
     if not inputs:
         yield problem("Devices", "There is a speaker, but no microphone.", _plug(environment))
@@ -87,15 +86,23 @@ def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
 
 
 def _nothing(survey: Survey, environment: Environment) -> str:
-    if machine.has_server(environment):
+    if machine.has_server(environment) and not survey.devices:
         return "A sound server runs, but PortAudio finds no device in it."
     return "There is no microphone and no speaker."
 
 
-def _remedy_for_none(environment: Environment) -> str:
+def _none(survey: Survey, environment: Environment) -> Finding:
+    return problem("Devices", _nothing(survey, environment), _remedy_for_none(survey, environment))
+
+
+def _remedy_for_none(survey: Survey, environment: Environment) -> str:
     how = machine.packages(environment)
-    if machine.has_server(environment) and how and how.bridge:
+    if machine.has_server(environment):
+        if survey.devices or not how or not how.bridge:
+            return _plug(environment)
         return f"Install the bridge to it: {how.install} {how.bridge}"
+    if environment.servers:
+        return machine.restart(environment)
     for rule in ("Container", "WSL", "SSH", "Sound card"):
         for finding in machine.findings(environment):
             if finding.title == rule and finding.remedy:
@@ -162,7 +169,13 @@ def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
             yield _refused(sentence, hint, environment)
     if trial.microphone is not None:
         yield _microphone(trial, environment)
-    if trial.speaker is not None:
+    if trial.speaker is not None and trial.stalled:
+        yield problem(
+            "Speaker",
+            f"{trial.speaker} opens, but takes no sound at all.",
+            "Plug it in again, or choose another one with --output-device.",
+        )
+    elif trial.speaker is not None:
         yield ok("Speaker", f"{trial.speaker} opens at {trial.output_rate / 1000:g} kHz.")
     if trial.chirped and trial.microphone is not None and trial.level is not None:
         yield _loopback(trial)
@@ -175,7 +188,7 @@ def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
 
 
 def _refused(sentence: str, hint: str, environment: Environment) -> Finding:
-    if any(word in sentence.lower() for word in _BUSY):
+    if is_busy(sentence):
         look = " (fuser -v /dev/snd/* names it)" if environment.system == "linux" else ""
         hint = f"Another program uses it alone: close that{look}, or choose another device."
     return problem("Opening", sentence, hint)
