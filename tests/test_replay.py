@@ -124,6 +124,7 @@ async def test_lines_tell_it(typed: tuple[Desk, Path], capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
     lines = out.splitlines()
+    assert f"This is recorded in {typed[1]}." in lines
     assert "You: what time is it" in lines
     assert "The tool current_time is done." in lines
     assert "Assistant: Heard héllo <b>\U0001f600." in lines

@@ -266,6 +266,8 @@ class Session(Outlook):
                     raise
 
     async def _find_model(self) -> None:
+        if self.recording:
+            self._tell(ev.Notice(f"This is recorded in {clean(str(self._options.record))}."))
         if not self._options.model:
             self._tell(ev.Notice(self._partner.choice.why))
         for doubt in self._partner.doubts:
