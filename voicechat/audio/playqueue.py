@@ -203,9 +203,11 @@ class PlaybackQueue:
         take = self._flow(out)
         self._note(dac, begin, take)
         self._silent = take == 0
-        self._add_tail(out[take:])
+        if not self._tail.over:
+            self._add_tail(out[take:])
         self._remember(out)
-        self._add_cue(out)
+        if self.cueing:
+            self._add_cue(out)
 
     def _note(self, dac: float, begin: int, take: int) -> None:
         slot = self._logged % self._log_size
@@ -230,7 +232,8 @@ class PlaybackQueue:
         self._shape(out, take, rise)
         if rise:
             self._tail.release(self._fall)
-        self._add_tail(out[:take])
+        if not self._tail.over:
+            self._add_tail(out[:take])
         self._dry = take < len(out)
         if self._dry:
             self._run_dry(out, take)
@@ -276,11 +279,13 @@ class PlaybackQueue:
         self._tail.begin(past)
 
     def _remember(self, block: Samples) -> None:
-        start = self._said_to & (len(self._said) - 1)
-        block = block[-len(self._said) :]
-        first = min(len(block), len(self._said) - start)
-        self._said[start : start + first] = block[:first]
-        self._said[: len(block) - first] = block[first:]
+        """In a ring that holds several blocks."""
+        said = self._said
+        start = self._said_to & (len(said) - 1)
+        first = min(len(block), len(said) - start)
+        said[start : start + first] = block[:first]
+        if first < len(block):
+            said[: len(block) - first] = block[first:]
         self._said_to += len(block)
 
     def _sustain(self, out: Samples) -> None:
@@ -293,8 +298,6 @@ class PlaybackQueue:
             self._gap += len(out)
 
     def _add_tail(self, out: Samples) -> None:
-        if self._tail.over:
-            return
         piece = self._tail.take(len(out))
         mix = self._mix[: len(piece)]
         np.add(piece, out[: len(piece)], out=mix)
@@ -367,8 +370,6 @@ class PlaybackQueue:
             asked[: len(left)] += left * self._fall[: len(left)]
             self._cue, self._cue_at = asked, 0
         count = min(len(out), len(self._cue) - self._cue_at)
-        if not count:
-            return
         mix = self._mix[:count]
         np.add(out[:count], self._cue[self._cue_at : self._cue_at + count], out=mix)
         np.clip(mix, -32768, 32767, out=mix)
