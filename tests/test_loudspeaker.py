@@ -1,0 +1,130 @@
+"""The sound of a recording, out of the speaker: where the replay stands, at its speed, in pitch."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scripted import until
+from test_recording import RATE, heading
+from virtual_audio import RATE as CARD_RATE
+from virtual_audio import VirtualCard, tone
+
+from voicechat import moments
+from voicechat.core import events as ev
+from voicechat.loudspeaker import Stretch, frames_of
+from voicechat.replay import Replay
+from voicechat.tracks import StereoFile
+from voicechat.updates import Update
+
+
+def recorded(folder: Path, *pitches: float, seconds: float = 2.0) -> Path:
+    """A recording in which one tone follows the other, the person's and the model's in turn."""
+    (folder / moments.EVENTS).write_bytes(
+        moments.heading_line(heading()) + moments.line(ev.Tick(), len(pitches) * seconds)
+    )
+    file = StereoFile(folder / moments.SOUND, RATE)
+    for place, pitch in enumerate(pitches):
+        put = (file.person, file.speaker)[place % 2]
+        put(tone(seconds, pitch, RATE), (place + 1) * seconds)
+    file.close()
+    return folder
+
+
+def heard(side: NDArray[np.int16]) -> list[tuple[int, float]]:
+    """Pitch and loudness of each 100 ms; 0 is silence."""
+    size = CARD_RATE // 10
+    found: list[tuple[int, float]] = []
+    for begin in range(0, len(side) - size, size):
+        part = side[begin : begin + size].astype(float)
+        pitch = int(np.argmax(np.abs(np.fft.rfft(part * np.hanning(size))))) * 10
+        loud = float(np.abs(part).max())
+        found.append((pitch if loud > 60 else 0, loud))
+    return found
+
+
+@pytest.mark.sound
+async def test_it_pauses_moves_and_is_as_loud_as_one_says(
+    own_card: VirtualCard, tmp_path: Path
+) -> None:
+    again = Replay(recorded(tmp_path, 440, 660, 880), stay=True)
+    told: list[Update] = []
+    again.listen = told.append
+    both = own_card.record()
+    running = asyncio.create_task(again.run())
+    await until(lambda: again.position > 1.0)
+    again.pause()
+    again.seek(3.2)
+    await asyncio.sleep(0.6)
+    assert again.position == pytest.approx(4.2, abs=0.2)
+    again.pause()
+    await asyncio.sleep(0.7)
+    again.set_volume(10)
+    await asyncio.sleep(0.5)
+    again.seek(-1000)
+    await asyncio.sleep(0.6)
+    again.close()
+    await running
+    pieces = heard(both.stop()[:, 1])
+    assert not [update for update in told if isinstance(update, ev.Notice)]
+    order = [pitch for pitch, _ in pieces]
+    assert 660 not in order, "what lies between was jumped over"
+    first, second = order.index(440), order.index(880)
+    back = order.index(440, second)
+    assert 0 in order[first:second], "paused, it is silent"
+    loud = {
+        pitch: max(loud for each, loud in pieces[begin:end] if each == pitch)
+        for pitch, begin, end in ((440, first, second), (880, second, back))
+    }
+    quiet = max(level for pitch, level in pieces[back:] if pitch == 440)
+    assert loud[880] == pytest.approx(loud[440], rel=0.1)
+    assert quiet == pytest.approx(loud[440] / 10, rel=0.3)
+
+
+async def test_without_a_speaker_it_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none.conf").write_text("")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "none.conf"))
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/nobody")
+    again = Replay(recorded(tmp_path, 440), stay=True)
+    told: list[Update] = []
+    again.listen = told.append
+    running = asyncio.create_task(again.run())
+    await until(lambda: any(isinstance(update, ev.Notice) for update in told))
+    again.close()
+    await running
+    notices = [update.text for update in told if isinstance(update, ev.Notice)]
+    assert len(notices) == 1
+    assert notices[0].startswith("The recording is shown without sound: ")
+
+
+def test_a_position_in_time_is_the_same_place_in_the_sound(tmp_path: Path) -> None:
+    """At any speed, from the beginning and from the middle."""
+    frames = frames_of(recorded(tmp_path, 440, 660, 880, seconds=0.5) / moments.SOUND)
+    for speed in (0.5, 1.0, 2.0, 4.0):
+        stretch = Stretch(frames, RATE, speed)
+        for position, pitch in ((0.1, 440), (0.6, 660), (1.1, 880)):
+            stretch.begin(position)
+            pieces = [stretch.next() for _ in range(5)]
+            part = np.concatenate([piece for piece in pieces if piece is not None]).astype(float)
+            spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), RATE))
+            assert np.argmax(spectrum) == pytest.approx(pitch, abs=25), (speed, position)
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.8, 1.5, 3.0])
+def test_stretching_keeps_pitch_and_loudness(speed: float) -> None:
+    side = np.frombuffer(tone(2.0), np.int16)
+    stretch = Stretch(np.stack([side, np.zeros_like(side)], 1), RATE, speed)
+    pieces = []
+    while (piece := stretch.next()) is not None:
+        pieces.append(piece)
+    sound = np.concatenate(pieces).astype(float)
+    assert len(sound) / RATE == pytest.approx(2 / speed, rel=0.05)
+    middle = sound[2_000:-2_000]
+    pitch = np.argmax(np.abs(np.fft.rfft(middle * np.hanning(len(middle))))) * RATE / len(middle)
+    assert pitch == pytest.approx(440, rel=0.01)
+    assert np.abs(middle).max() == pytest.approx(np.abs(side).max(), rel=0.05)
