@@ -351,13 +351,15 @@ def doctor(
     names of yours, and ends with 1 when there is a problem.
     """
     import asyncio
+    import shutil
 
     from voicechat.doctor import checkup, findings
 
     if sys.stderr.isatty():
         _say("Listening for a second…" if quick else "Listening for a second, then a chirp…")
     found = asyncio.run(checkup.check_up(quick=quick, connect=connect))
-    typer.echo(findings.as_json(found) if as_json else findings.as_text(found))
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    typer.echo(findings.as_json(found) if as_json else findings.as_text(found, columns))
     return 0 if findings.is_usable(found) else 1
 
 

@@ -28,6 +28,21 @@ def test_findings_read_as_lines_with_words_for_marks() -> None:
     assert as_text([BAD, BAD]).endswith("\n\n2 problems were found.")
 
 
+def test_on_a_terminal_lines_break_between_words_and_commands_stay_whole() -> None:
+    found = [
+        problem("Microphone", "It is muted, and has been all day.", "Unmute it in the settings."),
+        problem("Server", "It hangs.", "Restart it: systemctl --user restart a-b-c"),
+    ]
+    assert as_text(found, 36).startswith(
+        "PROBLEM  Microphone: It is muted,\n"
+        "         and has been all day.\n"
+        "         Unmute it in the settings.\n"
+        "PROBLEM  Server: It hangs.\n"
+        "         Restart it: systemctl --user restart a-b-c\n"
+    )
+    assert as_text(found, 20) == as_text(found)
+
+
 def test_findings_read_as_json() -> None:
     told = json.loads(as_json([FINE, BAD]))
     assert told["usable"] is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -98,17 +99,38 @@ class Privacy:
 
 _MARKS = {Level.OK: "ok", Level.NOTE: "note", Level.PROBLEM: "PROBLEM"}
 _MARGIN = 9
+_LEAST_COLUMNS = 30
+"""Narrower than this a margin takes more than it gives."""
 
 
-def as_text(findings: Sequence[Finding]) -> str:
-    """A line for each, its remedy below it, and the sum at the end. Words only, no colours."""
+def as_text(findings: Sequence[Finding], columns: int = 0) -> str:
+    """A line for each, its remedy below it, and the sum at the end. Words only, no colours.
+
+    Longer lines than `columns` are broken, but for remedies with something to copy; 0 breaks none.
+    """
     lines = []
     for finding in findings:
         mark = _MARKS[finding.level]
-        lines.append(f"{mark:<{_MARGIN}}{finding.title}: {finding.sentence}")
+        lines.append(_broken(f"{mark:<{_MARGIN}}{finding.title}: {finding.sentence}", columns))
         if finding.remedy:
-            lines.append(f"{'':<{_MARGIN}}{finding.remedy}")
+            # What follows a colon is a command or a list, and the terminal's own breaks vanish.
+            width = 0 if ": " in finding.remedy else columns
+            lines.append(_broken(f"{'':<{_MARGIN}}{finding.remedy}", width))
     return "\n".join([*lines, "", _sum(findings)])
+
+
+def _broken(line: str, columns: int) -> str:
+    """The line, at most so wide, with what goes on below the words and not below the mark."""
+    if columns < _LEAST_COLUMNS:
+        return line
+    margin = " " * _MARGIN
+    return textwrap.fill(
+        line,
+        columns,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def as_json(findings: Sequence[Finding]) -> str:
