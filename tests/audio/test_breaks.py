@@ -20,7 +20,7 @@ RATES = (8_000, 16_000, 24_000)
 PITCHES = (110.0, 170.0, 233.0, 301.0)
 LATENCIES = (0, 10, 20, 40, 60, 110, 200)
 
-moments = st.integers(0, 12)
+moments = st.integers(0, 6)
 acts = st.one_of(
     st.tuples(st.just("play"), st.integers(1, 9_600), st.integers(1, 6), moments),
     st.tuples(st.just("play"), st.integers(1, 300), st.integers(1, 3), moments),
@@ -93,7 +93,7 @@ def do(teller: Teller, act: tuple[Any, ...]) -> None:
     st.sampled_from((16_000, 24_000, 44_100, 48_000)),
     st.sampled_from(LATENCIES),
     st.sampled_from(PITCHES),
-    st.lists(acts, min_size=5, max_size=40),
+    st.lists(acts, min_size=20, max_size=60),
     stalls,
     lags,
 )

@@ -122,13 +122,13 @@ class Listener:
         told = {**self.stopped, **{n: self.reader.length_ms[n] for n in self.finished}}
         for number, ms in told.items():
             truly = self.reader.heard_ms.get(number, 0.0)
-            assert ms == pytest.approx(truly, abs=self.within_ms), f"item {number} at the end"
+            assert ms == pytest.approx(truly, abs=self.within_ms), f"{number} at the end"
 
     def _compare(self, event: AudioEvent) -> None:
         match event:
             case Progress(item_id, ms):
                 truly = self.reader.heard_ms.get(int(item_id), 0.0)
-                assert ms == pytest.approx(truly, abs=self.within_ms), f"item {item_id} while it plays"
+                assert ms == pytest.approx(truly, abs=self.within_ms), f"{item_id} while it plays"
             case Stopped(heard):
                 assert not self.finished & {int(item) for item in heard}
                 self.stopped.update({int(item): ms for item, ms in heard.items()})

@@ -320,7 +320,7 @@ class PlaybackQueue:
             np.multiply(self._steps[:take], (wanted - self._gain) / span, out=ramp)
             np.add(ramp, self._gain, out=ramp)
             np.multiply(mix, ramp, out=mix)
-            self._gain += (wanted - self._gain) * take / span
+            self._gain = wanted
         elif wanted != 1.0:
             np.multiply(mix, wanted, out=mix)
         edge = min(self._fade, take)
