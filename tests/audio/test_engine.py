@@ -21,6 +21,7 @@ from voicechat.audio.messages import (
     Mute,
     Opened,
     Play,
+    Played,
     Progress,
     Stop,
     Stopped,
@@ -83,7 +84,7 @@ def loudest_click(side: np.ndarray) -> float:
 def test_a_device_that_buffers_much_is_silenced_at_once(
     card: VirtualCard, make_rig: MakeRig
 ) -> None:
-    rig = make_rig(latency_ms=300, barge_in="off")
+    rig = make_rig(latency_ms=300, barge_in="off", monitor=True)
     assert rig.open().output_latency_ms > 100
     recording = card.record()
     rig.send(Play("a", tone(30)))
@@ -93,6 +94,9 @@ def test_a_device_that_buffers_much_is_silenced_at_once(
     rig.collect(0.6)
     heard = milliseconds(spans(recording.stop()[:, 1]))
     assert stopped.heard_ms["a"] == pytest.approx(heard, abs=60), "not the 300 ms it still held"
+    played = np.frombuffer(b"".join(block.pcm for block in rig.of(Played)), np.int16)
+    told = np.count_nonzero(np.abs(played.astype(int)) > 200) / 24
+    assert told == pytest.approx(heard, rel=0.1), "nor is it recorded"
 
 
 def test_who_only_speaks_opens_no_microphone(card: VirtualCard, make_rig: MakeRig) -> None:
