@@ -16,7 +16,7 @@ from typing import Final
 
 from voicechat.audio import cues, devices
 from voicechat.audio.bargein import BargeIn, Step
-from voicechat.audio.card import PACES, Card, Speaker, Surgery
+from voicechat.audio.card import Card, Speaker, Surgery
 from voicechat.audio.hearing import Hearing, Voice
 from voicechat.audio.lookout import Lookout
 from voicechat.audio.lull import Lull
@@ -44,6 +44,7 @@ from voicechat.audio.messages import (
     Volume,
 )
 from voicechat.audio.monitor import Monitor
+from voicechat.audio.pacing import Pacing
 from voicechat.audio.playback import Playback
 
 TELL_S: Final = 1 / 10
@@ -58,10 +59,6 @@ HANG_S: Final = 1.5
 """Work on the card that takes longer hangs; only another process helps then."""
 DEEP_S: Final = 0.1
 """A device that buffers more than this is silenced by throwing its buffer away."""
-_STRUGGLING: Final = 3
-"""So many near misses are too many: slower blocks from the next silence on."""
-_FAILING: Final = 25
-"""So many drop-outs are worse than the pause that a change in the middle of a sentence makes."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
 _ASLEEP_S: Final = 1.5
 """A stream that does not run for so long, though it was reopened, is as good as none."""
@@ -88,7 +85,7 @@ class Engine:
         self._moving = False
         self._changed = False
         self._card: Card | None = None
-        self._pace = 0
+        self._pacing = Pacing()
         self._opening: Surgery[Card] | None = Surgery(self._open)
         self._aborting: Surgery[float] | None = None
         self._deferred: list[AudioCommand] = []
@@ -161,7 +158,7 @@ class Engine:
         if microphone is None:
             return _TICK_S
         longest = _QUIET_S if self._hearing.unhurried else _TICK_S
-        wait = max(PACES[self._pace].block_ms / 1000, longest)
+        wait = max(self._pacing.pace.block_ms / 1000, longest)
         due = microphone.called_at + wait + _AFTER_S
         return min(longest, max(_AFTER_S, due - now))
 
@@ -264,7 +261,7 @@ class Engine:
     # ----------------------------------------------------------------- the card
 
     def _open(self) -> Card:
-        return Card(self._settings, PACES[self._pace])
+        return Card(self._settings, self._pacing.pace)
 
     def _reopen(self, old: Card | None) -> Card:
         if old is not None:
@@ -285,12 +282,12 @@ class Engine:
             return
         if pause > GAP_S / 2:
             self._forgive(now, pause)
-        elif self._card is not None and self._dead(self._card, now):
-            self._begin_reopening(now)
-        elif self._struggling():
-            self._pace += 1
-            self._begin_reopening(now)
-        elif self._moving or self._incomplete(now):
+        elif (
+            (self._card is not None and self._dead(self._card, now))
+            or self._changes_pace(now)
+            or self._moving
+            or self._incomplete(now)
+        ):
             self._begin_reopening(now)
 
     def _follow(self, now: float) -> None:
@@ -400,14 +397,13 @@ class Engine:
                 self._attach(now)
             self._tell_card(card)
 
-    def _struggling(self) -> bool:
-        """Whether this pace is too quick here; a slower one is taken in a pause, if it can wait."""
+    def _changes_pace(self, now: float) -> bool:
+        """Whether to reopen the card with longer or shorter blocks."""
         speaker = self._speaker
-        if speaker is None or self._playback.stopping or self._pace + 1 >= len(PACES):
+        if speaker is None or self._playback.stopping:
             return False
-        if speaker.queue.cueing or not self._playback.idle:
-            return speaker.underflows >= _FAILING
-        return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING
+        busy = speaker.queue.cueing or not self._playback.idle
+        return self._pacing.changes(speaker, busy, not self._hears(), now)
 
     def _incomplete(self, now: float) -> bool:
         """Whether it is time to look for a missing device; never while the person can hear it."""
