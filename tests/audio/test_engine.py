@@ -100,7 +100,7 @@ def test_a_device_that_buffers_much_is_silenced_at_once(
 
 
 def test_who_only_speaks_opens_no_microphone(card: VirtualCard, make_rig: MakeRig) -> None:
-    rig = make_rig(listen=False, barge_in="off")
+    rig = make_rig(listen=False, barge_in="off", latency_ms=200)
     opened = rig.open()
     assert opened.input_name is None
     assert opened.output_name

@@ -82,7 +82,7 @@ class Speaker:
             device,
             (settings.output_rate,),
             pace.block_ms,
-            settings.latency_ms or pace.buffer_ms,
+            max(settings.latency_ms, pace.buffer_ms),
             self._prepare,
         )
         self.latency = max(self.latency, float(self._stream.latency))
