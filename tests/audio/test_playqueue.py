@@ -66,6 +66,15 @@ def test_heard_subtracts_the_latency(device: Device) -> None:
     assert device.queue.heard(10.0) == 5 * BLOCK
 
 
+def test_what_a_closed_device_still_held_was_never_heard(device: Device) -> None:
+    device.queue.write(ramp(BLOCK * 10))
+    device.pull(8)
+    device.queue.silent_at = 0.030 + 0.05
+    assert device.queue.heard(0.030 + 0.02) == 2 * BLOCK
+    assert device.queue.heard(99.0) == 5 * BLOCK
+    assert len(device.queue.unplayed(5 * BLOCK)) == 5 * BLOCK
+
+
 def test_hold_loses_nothing(device: Device) -> None:
     sound = ramp(BLOCK * 20)
     device.queue.write(sound)
@@ -184,6 +193,14 @@ def test_late_sound_is_sustained_without_a_click(device: Device, pitch: float, r
     assert np.corrcoef(held, wanted)[0, 1] > 0.9, "the first 10 ms are as they might have been"
 
 
+def test_what_has_faded_away_is_not_sustained(device: Device) -> None:
+    sound = voice(12 * BLOCK)
+    sound[-2 * BLOCK :] = sound[-2 * BLOCK :] * np.linspace(1, 0, 2 * BLOCK) ** 2
+    heard = late(device, np.concatenate((sound, sound)), len(sound), 8)
+    after = heard[len(sound) : len(sound) + 8 * BLOCK]
+    assert np.abs(after).max() < 0.05 * np.abs(sound).max()
+
+
 def test_nothing_is_sustained_beyond_sixty_ms(device: Device) -> None:
     sound = voice(40 * BLOCK)
     heard = late(device, sound, 12 * BLOCK, 20)
@@ -221,6 +238,7 @@ def test_a_stop_while_sound_is_late_fades_the_rest(device: Device, after: int) -
     queue.write(np.full(3 * BLOCK, 9_000, np.int16))
     assert (device.pull(3)[BLOCK:] == 9_000).all(), "nothing of before comes back"
     assert queue.heard(99.0) == 15 * BLOCK + 50
+    assert queue.gaps == (1 if after else 0), "it was too late, whatever came then"
 
 
 @pytest.mark.parametrize("left", [0, 1, 20, 100, 191, 192, 300])

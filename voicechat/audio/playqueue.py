@@ -160,7 +160,6 @@ class PlaybackQueue:
         self._read = min(self._read, kept)
         self._dry = True
         self._tail.end()
-        self._said[:] = 0
         left = self._cue[self._cue_at :][: self._fade]
         left *= self._rise[: len(left)]
 
