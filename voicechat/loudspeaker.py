@@ -6,7 +6,9 @@ windows laid where they fit best), so voices keep their pitch. Outside `AUDIBLE`
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,9 @@ AUDIBLE: Final = (0.5, 4.0)
 AHEAD_S: Final = 0.4
 """Seconds of sound handed over before they are due."""
 
+PATIENCE_S: Final = 2.0
+"""Seconds that a replay waits for its sound before it begins without."""
+
 _HOP_S: Final = 0.02
 _SEARCH_S: Final = 0.008
 
@@ -30,7 +35,7 @@ Samples = NDArray[np.int16]
 
 
 class Loudspeaker:
-    """Call on the event loop. `silent` is told once why there is no sound, if there is none."""
+    """Call on the event loop. `silent` is told why there is no sound, if there is none."""
 
     def __init__(self, wav: Path, rate: int, speed: float, silent: Callable[[str], None]) -> None:
         """`wav` is a file of `tracks`."""
@@ -42,6 +47,9 @@ class Loudspeaker:
         """Frames of the present item that were handed over; None when there is no item."""
         self._started_at = 0.0
         self._speed = speed
+        self._open = False
+        """Whether a speaker is there: what is handed over before waits for it, and is late."""
+        self._told = asyncio.Event()
         self._line: SoundLine | None = None
         if AUDIBLE[0] <= speed <= AUDIBLE[1]:
             settings = sound.AudioSettings(
@@ -49,9 +57,15 @@ class Loudspeaker:
             )
             self._line = SoundLine(settings, self._hear)
 
+    async def ready(self) -> None:
+        """Return when there is a speaker, when there is none, or after `PATIENCE_S`."""
+        if self._line is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), PATIENCE_S)
+
     def follow(self, position: float) -> None:
         """The replay stands at `position` (s): hand over what is due soon."""
-        if self._line is None:
+        if self._line is None or not self._open:
             return
         if self._sent is None:
             self._item += 1
@@ -87,8 +101,15 @@ class Loudspeaker:
         return f"replay_{self._item}"
 
     def _hear(self, event: sound.AudioEvent) -> None:
-        if isinstance(event, sound.Opened) and event.output_name is None:
-            self._silent(event.problem)
+        if isinstance(event, sound.Opened):
+            self._told.set()
+        match event:
+            case sound.Opened(output_name=None, problem=problem):
+                self._open = False
+                self._silent(problem)
+            case sound.Opened():
+                self._open = True
+                self.hush()
 
 
 class Stretch:

@@ -229,6 +229,9 @@ class Replay(Outlook):
                 await self._loudspeaker.close()
 
     async def _play(self) -> None:
+        if self._loudspeaker is not None:
+            await self._loudspeaker.ready()
+            self._set_clock(self._from)
         while True:
             self._changed.clear()
             if not self.paused:
@@ -250,6 +253,8 @@ class Replay(Outlook):
                 await self._changed.wait()
 
     async def _sound(self) -> None:
+        if self._loudspeaker is not None:
+            await self._loudspeaker.ready()
         while self._loudspeaker is not None:
             if not self.paused:
                 self._loudspeaker.follow(self.position)
