@@ -148,3 +148,27 @@ async def test_the_beginning_is_heard_when_it_is_shown(
     assert pitches.count(660) >= 3
     shown = again._since - began
     assert pitches.index(440) / 10 == pytest.approx(shown, abs=0.25)
+
+
+@pytest.mark.sound
+async def test_another_speed_is_another_speed_of_the_sound(
+    own_card: VirtualCard, tmp_path: Path
+) -> None:
+    again = Replay(recorded(tmp_path, 440, 660, 880, seconds=1.5), speed=32.0, stay=True)
+    again.set_volume(50)
+    both = own_card.record()
+    running = asyncio.create_task(again.run())
+    await until(lambda: again.over)
+    again.pause()
+    again.seek(-1000)
+    again.go_at(1.0)
+    again.pause()
+    await until(lambda: again.position > 1.6)
+    again.go_at(4.0)
+    await until(lambda: again.over)
+    again.close()
+    await running
+    pitches = [pitch for pitch, _ in heard(both.stop()[:, 1])]
+    counts = [pitches.count(pitch) for pitch in (440, 660, 880)]
+    assert counts[0] >= 7, "the first second is heard in its time, but for the opening"
+    assert 1 <= counts[2] <= 6, "the last at a quarter of it"

@@ -252,6 +252,15 @@ async def test_keys_on_the_screen(typed: tuple[Desk, Path]) -> None:
         await pilot.press("f5", "f2", "x", "right", "enter")
         assert not again.paused
         await settled(pilot, again)
+        await pilot.press("up")
+        assert again.speed == 1000, "nothing is faster"
+        await pilot.press("space", "home", "down")
+        assert (again.position, again.speed) == (0, 32)
+        assert "paused ×32 0:00 of" in str(screen.query_one("#time", Static).render())
+        await pilot.press("down", "down", "down", "up")
+        assert again.speed == 8
+        await pilot.press("space")
+        await settled(pilot, again)
         await pilot.press("escape")
     assert app.return_code == 0
 

@@ -193,7 +193,8 @@ def replay(
 ) -> int:
     """Play a recorded conversation back, without its provider.
 
-    Space pauses, the arrow keys go back and on, Esc ends.
+    Space pauses, the arrow keys move and change the speed, Home begins anew,
+    Esc ends.
     """
     from pathlib import Path
 

@@ -42,6 +42,7 @@ class Loudspeaker:
         self._silent = silent
         self._rate = rate
         self._stretch = Stretch(frames_of(wav), rate, speed)
+        self._volume = 1.0
         self._item = 0
         self._sent: int | None = None
         """Frames of the present item that were handed over; None when there is no item."""
@@ -51,11 +52,7 @@ class Loudspeaker:
         """Whether a speaker is there: what is handed over before waits for it, and is late."""
         self._told = asyncio.Event()
         self._line: SoundLine | None = None
-        if AUDIBLE[0] <= speed <= AUDIBLE[1]:
-            settings = sound.AudioSettings(
-                listen=False, output_rate=rate, echo_cancel=False, barge_in="off"
-            )
-            self._line = SoundLine(settings, self._hear)
+        self.set_speed(speed)
 
     async def ready(self) -> None:
         """Return when there is a speaker, when there is none, or after `PATIENCE_S`."""
@@ -65,7 +62,7 @@ class Loudspeaker:
 
     def follow(self, position: float) -> None:
         """The replay stands at `position` (s): hand over what is due soon."""
-        if self._line is None or not self._open:
+        if self._line is None or not (self._open and self._audible):
             return
         if self._sent is None:
             self._item += 1
@@ -85,10 +82,26 @@ class Loudspeaker:
             self._sent = None
             self._line.send(sound.Stop())
 
+    def set_speed(self, speed: float) -> None:
+        """Go on at another speed; the speaker is opened for the first that is audible."""
+        self.hush()
+        self._speed = self._stretch.speed = speed
+        if self._audible and self._line is None:
+            settings = sound.AudioSettings(
+                listen=False, output_rate=self._rate, echo_cancel=False, barge_in="off"
+            )
+            self._line = SoundLine(settings, self._hear)
+            self._line.send(sound.Volume(self._volume))
+
+    @property
+    def _audible(self) -> bool:
+        return AUDIBLE[0] <= self._speed <= AUDIBLE[1]
+
     def set_volume(self, percent: int) -> None:
         """How loud, 0 to 100."""
+        self._volume = percent / 100
         if self._line is not None:
-            self._line.send(sound.Volume(percent / 100))
+            self._line.send(sound.Volume(self._volume))
 
     async def close(self) -> None:
         """Give the speaker back."""
@@ -119,7 +132,8 @@ class Stretch:
         """`frames` are int16 of shape (frames, 2); the sides are mixed."""
         self._frames = frames
         self._rate = rate
-        self._speed = speed
+        self.speed = speed
+        """How many times faster than it was; to be changed before a `begin`."""
         self._hop = int(_HOP_S * rate)
         self._search = int(_SEARCH_S * rate)
         phase = (np.arange(2 * self._hop, dtype=np.float32) + 0.5) / (2 * self._hop)
@@ -139,8 +153,8 @@ class Stretch:
         begin = int(self._place)
         if begin + 2 * self._hop + self._search > len(self._frames):
             return None
-        self._place += self._hop * self._speed
-        if self._speed == 1.0:
+        self._place += self._hop * self.speed
+        if self.speed == 1.0:
             return _rounded(self._mixed(begin, self._hop))
         begin = self._best(begin)
         self._follows = begin + self._hop

@@ -165,6 +165,14 @@ class Replay(Outlook):
         self._set_clock(wanted)
         self._moved()
 
+    def go_at(self, speed: float) -> None:
+        """Go on at another speed, within `SPEEDS`."""
+        self._set_clock(self.position)
+        self.speed = speed
+        if self._loudspeaker is not None:
+            self._loudspeaker.set_speed(speed)
+        self._moved()
+
     def close(self) -> None:
         """End; `run` returns soon after."""
         self._closing.set()

@@ -25,8 +25,12 @@ STEP_S = 5.0
 
 _KEPT = {"earlier", "later", "unfold"}
 """What the keys of the conversation do here, too."""
+_OWN = {"pause", "back", "on", "begin", "faster", "slower", "app.quit", "quit"}
 
-_KEYS = "Space pauses · ←/→ go 5 s · Esc ends"
+STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0)
+"""Speeds that an arrow key goes to."""
+
+_KEYS = "Space pauses · ←/→ 5 s · ↑/↓ speed · Esc ends"
 
 
 def clock(seconds: float) -> str:
@@ -66,6 +70,9 @@ class ReplayScreen(ConversationScreen):
         Binding("space,enter", "pause", "Pause", priority=True),
         Binding("left", "back", "Back", priority=True),
         Binding("right", "on", "On", priority=True),
+        Binding("up", "faster", "Faster", priority=True),
+        Binding("down", "slower", "Slower", priority=True),
+        Binding("home", "begin", "Begin", priority=True),
         Binding("escape,q", "app.quit", "End", priority=True),
     ]
 
@@ -89,7 +96,7 @@ class ReplayScreen(ConversationScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing of what was said can be changed."""
-        return action in _KEPT | {"pause", "back", "on", "app.quit", "quit"}
+        return action in _KEPT | _OWN
 
     def action_pause(self) -> None:
         """Stand still, or go on."""
@@ -103,6 +110,23 @@ class ReplayScreen(ConversationScreen):
     def action_on(self) -> None:
         """Some seconds on."""
         self._replay.seek(STEP_S)
+
+    def action_begin(self) -> None:
+        """From the beginning."""
+        self._replay.seek(-self._replay.length)
+
+    def action_faster(self) -> None:
+        """The next speed."""
+        self._go_at(min((s for s in STEPS if s > self._replay.speed), default=None))
+
+    def action_slower(self) -> None:
+        """The speed before."""
+        self._go_at(max((s for s in STEPS if s < self._replay.speed), default=None))
+
+    def _go_at(self, speed: float | None) -> None:
+        if speed is not None:
+            self._replay.go_at(speed)
+            self.query_one(TimeLine).refresh()
 
 
 class ReplayApp(VoicechatApp):
