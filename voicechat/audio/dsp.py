@@ -66,6 +66,8 @@ _CROSSINGS: Final = 24
 _CUTOFF: Final = 0.92
 """Of half the lower rate; a kHz above it less than -70 dB is left."""
 _SHAPE: Final = 7.5
+_AT_ONCE: Final = 512
+"""Of single samples: what they take is in memory once and near."""
 
 
 @cache
@@ -146,9 +148,11 @@ class Resampler:
             return np.empty(0, np.float32)
         places = self._next + self._down * np.arange(count)
         slices = np.lib.stride_tricks.sliding_window_view(sound, phases.shape[1])
-        made: _Wave = np.einsum(
-            "ij,ij->i", slices[places // self._up].astype(np.float32), phases[places % self._up]
-        )
+        made: _Wave = np.empty(count, np.float32)
+        for begin in range(0, count, _AT_ONCE):
+            firsts, rows = np.divmod(places[begin : begin + _AT_ONCE], self._up)
+            part = slices[firsts].astype(np.float32)
+            np.einsum("ij,ij->i", part, phases[rows], out=made[begin : begin + _AT_ONCE])
         return made
 
     def _by_periods(self, sound: Samples, count: int) -> _Wave:
