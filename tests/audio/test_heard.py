@@ -198,3 +198,44 @@ def test_what_is_told_as_heard_was_heard(
         for number, item in enumerate(said):
             tell(listener, number, item, rate)
         listener.finish()
+
+
+def test_a_stop_while_the_device_is_still_falling_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_module, "_MIXED_S", 0.0)
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200, lags=[(0, 12)])
+    listener = Listener(card)
+    card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
+    listener.pass_by(80)
+    card.interrupt()
+    card.engine.command(Resume())
+    listener.pass_by(8)
+    card.engine.command(Stop())
+    listener.finish()
+
+
+def test_a_device_that_holds_much_is_silent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200)
+    listener = Listener(card)
+    card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
+    listener.pass_by(80)
+    card.engine.command(Stop())
+    listener.pass_by(2)
+    assert not card.spoken[-1].any()
+    listener.finish()
+
+
+def test_what_a_stuck_device_still_held_is_played_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stuck = [Stall(0.8, 0.4, "speaker")]
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 300, stuck)
+    listener = Listener(card)
+    card.engine.command(Play("0", listener.reader.slope(0, 1_500, 24_000)))
+    card.engine.command(EndItem("0"))
+    listener.pass_by(92 - round(card.elapsed * 100))
+    before = listener.reader.heard_ms[0]
+    card.move(24_000)
+    listener.finish()
+    whole = [block for block in card.spoken if block.all()]
+    assert len(whole) * BLOCK_MS == pytest.approx(1_500, abs=2 * BLOCK_MS), "nothing is left out"
+    assert before < 1_000

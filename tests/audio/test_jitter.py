@@ -8,9 +8,10 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
+from simulated_speaker import SimulatedSpeaker
 
 from voicechat.audio.jitter import Jitter
-from voicechat.audio.messages import ItemFinished
+from voicechat.audio.messages import ItemFinished, Play
 from voicechat.audio.playback import Playback
 from voicechat.audio.playqueue import PlaybackQueue
 
@@ -135,3 +136,15 @@ def test_a_pause_for_thought_is_no_lateness() -> None:
     assert jitter.late_ms == 0
     jitter.arrived("a", 100, 4.3)
     assert jitter.late_ms == pytest.approx(100)
+
+
+def test_it_shrinks_while_the_engine_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedSpeaker(monkeypatch, RATE, RATE, 0)
+    for pause in (0.0, 0.3, 1.0):
+        card.run(pause)
+        card.engine.command(Play("a", bytes(RATE * 2 // 10)))
+    late_ms = card.playback.prebuffer_ms - 40
+    assert late_ms > 150
+    card.engine.command(Play("a", bytes(RATE * 2 * 31)))
+    card.run(30)
+    assert card.playback.prebuffer_ms - 40 == pytest.approx(late_ms / 2, rel=0.05)

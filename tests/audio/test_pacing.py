@@ -9,7 +9,7 @@ from simulated_card import Stall
 from simulated_speaker import SimulatedSpeaker
 
 from voicechat.audio.card import PACES
-from voicechat.audio.messages import Opened
+from voicechat.audio.messages import Cue, Opened
 from voicechat.audio.pacing import Pacing
 
 
@@ -77,3 +77,13 @@ def test_a_card_gets_longer_blocks_and_shorter_ones_again(monkeypatch: pytest.Mo
     assert slow[0] < slow[-1]
     card.run(400)
     assert card.of(Opened)[-1].output_latency_ms == pytest.approx(slow[0], abs=1)
+
+
+def test_no_cue_is_cut_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 0, [Stall(0.6, 0.06, "speaker")])
+    card.run(0.5)
+    card.engine.command(Cue("alarm"))
+    card.run(1.5)
+    assert len(card.of(Opened)) == 1
+    card.run(2)
+    assert len(card.of(Opened)) == 2

@@ -138,6 +138,24 @@ def test_sound_and_end_that_come_while_stopping_belong_to_what_follows() -> None
     assert stopped[0].heard_ms["a"] == pytest.approx(208, abs=1)
 
 
+@pytest.mark.parametrize("device_rate", [16_000, 24_000, 44_100, 48_000])
+def test_nothing_of_what_was_stopped_is_in_what_follows(device_rate: int) -> None:
+    playback = Playback(RATE)
+    speaker = Speaker(playback, device_rate)
+    playback.play("a", constant(10_000) + b"\x7f", speaker.now)
+    speaker.run(200)
+    playback.stop(speaker.now)
+    speaker.run(20)
+    before = len(speaker.sound)
+    playback.play("a", bytes(9_600), speaker.now)
+    playback.play("b", constant(100, 1_000), speaker.now)
+    playback.end("b")
+    speaker.run(600)
+    after = np.concatenate(speaker.sound[before:])
+    assert np.abs(after).max() < 1_200
+    assert not after[: device_rate * 195 // 1000].any()
+
+
 def test_a_stop_without_a_callback_still_answers() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)

@@ -42,7 +42,6 @@ class Concealment:
         """Goes off as a straight line would, and comes back to nothing."""
         self._tail: Wave = np.zeros(length, np.float32)
         self._at = self._end = 0
-        self._released = False
 
     @property
     def over(self) -> bool:
@@ -65,7 +64,6 @@ class Concealment:
         self._tail[:blend] += off[1] * rise[::-1]
         self._tail[: len(self._lean)] += (off[1] - off[0]) * self._lean
         self._at, self._end = 0, len(self._tail)
-        self._released = False
 
     def take(self, frames: int) -> Wave:
         """The next piece, shorter or empty at the end; valid until `begin`."""
@@ -74,10 +72,7 @@ class Concealment:
         return piece
 
     def release(self, fall: Wave) -> None:
-        """End within `fall`, a gain from 1 to 0; once is enough."""
-        if self._released or self.over:
-            return
-        self._released = True
+        """End within `fall`, a gain from 1 to 0, before it is released again."""
         self._end = min(self._end, self._at + len(fall))
         self._tail[self._at : self._end] *= fall[: self._end - self._at]
 
