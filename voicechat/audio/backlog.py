@@ -49,7 +49,7 @@ class Backlog:
 
     def push(self, item_id: str, pcm: bytes) -> None:
         """Queue sound of an item."""
-        if self.spilled_bytes or self.memory_bytes + len(pcm) > self._limit:
+        if self.memory_bytes + len(pcm) > self._limit:
             try:
                 self._spill(item_id, pcm)
             except OSError:
