@@ -5,7 +5,8 @@ a1 unplugged     input alone, output alone, both     one line; the other side go
 a2 stalled       suspended input, output, both       watchdog; one line; goes on by itself; text
                                                      goes on where it lasts
 a3 server gone   SIGSTOP, SIGKILL                    one line; process replaced; closing never hangs
-a4 nothing       no card, no library, no microphone  one sentence with a remedy; items end
+a4 nothing       no card, no server, no library,     one sentence with a remedy; items end; what
+                 no microphone                       comes later is adopted
 a5 rate refused  a device that takes only 44.1 kHz   opened at its own rate, resampled: pitch true
 a6 rate changed  replugged at 16 kHz while playing   reopened; pitch true
 a7 stolen        another program has it alone        one sentence; adopted when it is free
@@ -302,6 +303,31 @@ def test_a4_no_card_at_all_is_one_sentence(
     assert opened.hint
     rig.send(Stop())
     rig.wait(Stopped)
+
+
+def test_a4_a_server_that_is_started_later(card: VirtualCard, make_rig: MakeRig) -> None:
+    card.route_as_desktop()
+    card.kill()
+    rig = make_rig()
+    opened = rig.open()
+    assert opened.input_name is opened.output_name is None
+    assert "start PipeWire or PulseAudio" in opened.hint
+    card.start()
+    card.add("kitchen", "Kitchen")
+    rig.wait(Opened, whole)
+    works(rig)
+
+
+def test_a4_a_server_without_any_device(card: VirtualCard, make_rig: MakeRig) -> None:
+    card.route_as_desktop()
+    card.unplug()
+    rig = make_rig()
+    opened = rig.open()
+    assert opened.input_name is opened.output_name is None
+    assert "Plug one in" in opened.hint
+    card.plug()
+    rig.wait(Opened, whole)
+    works(rig)
 
 
 def test_a4_without_the_sound_library(

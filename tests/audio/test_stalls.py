@@ -1,12 +1,18 @@
-"""Streams that are open and do not run, on a simulated card: what is told, and what goes on."""
+"""Streams that do not run or do not open, on a simulated card and its clock: what is told and when,
+
+what goes on meanwhile, and how soon the sound is back.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from simulated_card import RATE, Room, SimulatedCard, Stall
 from virtual_audio import tone
 
+from voicechat.audio import devices, engine
 from voicechat.audio.messages import (
     Captured,
     EndItem,
@@ -21,6 +27,8 @@ from voicechat.audio.messages import (
 
 HOPELESS_S = 2.5
 """From a stall on, no longer than this it is waited for."""
+NOTICED_S = 1.0
+REOPENED_S = 2.0
 
 
 def stalled(patch: pytest.MonkeyPatch, *stalls: Stall) -> SimulatedCard:
@@ -55,11 +63,13 @@ def test_what_stays_stalled_counts_as_missing_until_it_runs(
     monkeypatch: pytest.MonkeyPatch, still: list[str], left: tuple[bool, bool], problem: str
 ) -> None:
     card = stalled(monkeypatch, *(Stall(1, 30, side) for side in still))
+    began = card.now
     say(card, "a", 3)
     assert card.run(1 + HOPELESS_S, lambda: len(sides(card)) > 1 and sides(card)[-1] == left)
     assert card.of(Opened)[-1].problem == problem
     assert card.of(Opened)[-1].hint
-    (told,) = card.of(Problem)
+    ((at, told),) = [each for each in card.events if isinstance(each[1], Problem)]
+    assert at <= began + 1 + NOTICED_S
     assert told.text == problem.replace("does not run", "stopped; it is being reopened")
     assert card.run(5, lambda: finished(card) == ["a"]), "the text goes on"
     count = len(card.of(Opened))
@@ -80,6 +90,15 @@ def test_while_the_speaker_is_stalled_the_person_is_heard_without_a_break(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card = stalled(monkeypatch, Stall(1, 30, "speaker"))
+    library = devices.library()
+    opened: list[float] = []
+
+    def count(**how: object) -> object:
+        opened.append(card.elapsed)
+        return listen(**how)
+
+    listen, library.RawInputStream = library.RawInputStream, count
+    monkeypatch.setattr(devices, "library", lambda: library)
     card.run(1 + HOPELESS_S)
     assert sides(card)[-1] == (True, False)
     begin = card.elapsed
@@ -90,6 +109,8 @@ def test_while_the_speaker_is_stalled_the_person_is_heard_without_a_break(
     blocks = [np.frombuffer(each.pcm, np.int16) for each in card.of(Captured)[before:]]
     loud = np.abs(np.concatenate(blocks)[RATE // 2 :]).reshape(-1, RATE // 100).max(axis=1) > 1_000
     assert loud.mean() > 0.99
+    assert opened
+    assert opened[-1] < begin + 0.5
 
 
 def test_without_a_running_speaker_a_stop_and_later_items_end_at_once(
@@ -109,15 +130,107 @@ def test_without_a_running_speaker_a_stop_and_later_items_end_at_once(
     assert not card.of(ItemStarted)
 
 
-def test_a_stall_that_reopening_mends_leaves_nothing_missing(
+def test_devices_that_open_slowly_are_not_told_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    card = stalled(monkeypatch, Stall(1, 0.8, "speaker"))
-    say(card, "a", 4)
-    card.run(8)
-    assert set(sides(card)) == {(True, True)}
+    card = stalled(monkeypatch, Stall(1, 30, "speaker"), Stall(1, 30, "microphone"))
+    library = devices.library()
+
+    def slowly(**how: object) -> object:
+        card.now += 0.2
+        return speak(**how)
+
+    speak, library.RawOutputStream = library.RawOutputStream, slowly
+    monkeypatch.setattr(devices, "library", lambda: library)
+    card.run(15)
+    assert set(sides(card)) == {(True, True), (False, False)}
+
+
+@pytest.mark.parametrize("seconds", [2.05, 2.2, 2.6, 3.4])
+def test_what_was_given_up_is_not_said_when_the_speaker_runs_again(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    card = stalled(monkeypatch, Stall(1, seconds, "speaker"))
+    say(card, "a", 10)
+    card.run(1 + seconds)
+    assert sides(card)[-1] == (True, False)
+    heard = len(card.spoken)
+    assert card.run(1.5, lambda: sides(card)[-1] == (True, True))
+    card.run(2)
     assert finished(card) == ["a"]
+    assert np.abs(np.concatenate(card.spoken[heard:])).max() < 100
+
+
+@pytest.mark.parametrize("seconds", [0.8, 1.4])
+def test_a_stall_that_is_soon_over_leaves_nothing_missing(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    card = stalled(monkeypatch, Stall(1, seconds, "speaker"))
+    say(card, "a", 4)
+    assert card.run(1 + seconds + REOPENED_S + 4, lambda: finished(card) == ["a"])
+    assert set(sides(card)) == {(True, True)}
     assert len(card.of(Problem)) == 1
+    loud = [number for number, block in enumerate(card.spoken) if np.abs(block).max() > 5_000]
+    assert len(loud) == pytest.approx(400, abs=12), "nothing was lost, nothing said twice"
+
+
+@pytest.mark.parametrize("noise", [0.0, 400.0], ids=["in silence", "in a loud room"])
+@pytest.mark.parametrize("side", ["output", "input"])
+def test_what_comes_is_looked_at_once(
+    monkeypatch: pytest.MonkeyPatch, side: str, noise: float
+) -> None:
+    arrives_s = 58.0
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=noise))
+
+    def here() -> bool:
+        return card.elapsed >= arrives_s
+
+    monkeypatch.setattr(engine, "Lookout", lambda settings: Told(here))
+    library = devices.library()
+    opens = "RawOutputStream" if side == "output" else "RawInputStream"
+    stream = getattr(library, opens)
+
+    def refuse(**how: object) -> object:
+        if not here():
+            raise OSError("Error: Device gone")
+        return stream(**how)
+
+    setattr(library, opens, refuse)
+    monkeypatch.setattr(devices, "library", lambda: library)
+    card.open(barge_in="off")
+    card.run(arrives_s)
+    left = (side == "output", side == "input")
+    assert sides(card) == [left], "told once, however often it is tried"
+    assert card.run(1.0, lambda: sides(card) == [left, (True, True)])
+
+
+class Told:
+    """A lookout that sees one thing come."""
+
+    def __init__(self, here: Callable[[], bool]) -> None:
+        self._here, self._last = here, False
+
+    def switches(self) -> list[object]:
+        return []
+
+    def fresh(self) -> bool:
+        last, self._last = self._last, self._here()
+        return self._last and not last
+
+
+def test_a_machine_that_slept_has_lost_nothing_and_hears_nothing_of_long_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = stalled(monkeypatch, Stall(2, 5, "engine"))
+    card.say(0, np.frombuffer(tone(6.5, 700, RATE), np.int16))
+    card.run(2)
+    before = len(card.of(Captured))
+    card.run(8)
+    assert not card.of(Problem)
+    assert len(card.of(Opened)) == 1
+    late = np.frombuffer(b"".join(b.pcm for b in card.of(Captured)[before + 1 :]), np.int16)
+    assert len(late) / RATE == pytest.approx(3, abs=0.2)
+    assert np.abs(late[RATE // 5 :]).max() < 1_000
 
 
 def test_a_pause_of_everything_wakes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -335,8 +335,7 @@ class Engine:
             self._asleep = frozenset()
         if "output" not in self._asleep:
             self._attach(now)
-        if not self._asleep:
-            self._tell_card(card)
+        self._tell_card(card)
 
     def _attach(self, now: float) -> None:
         speaker = self._speaker
