@@ -135,6 +135,18 @@ def test_a_gap_stays_a_gap_and_jitter_makes_none(recorder: Recorder, tmp_path: P
     assert whole.count(bytes(2), 2000) == 0 or b"\0\0\0\0" not in whole[2000:]
 
 
+def test_where_nothing_sounds_the_file_follows_the_clock(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    recorder.observe(sound.Captured(block(1), recorder._began + 0.02), recorder._began + 0.02)
+    recorder.observe(ev.Typed("after a minute"), recorder._began + 60)
+    recorder.observe(ev.Typed("and another"), recorder._began + 120)
+    recorder.close()
+    left, _ = sides(tmp_path / "talk")
+    assert where(left, 1) == pytest.approx([0, 0.02])
+    assert len(left) / 2 / RATE == pytest.approx(115, abs=1)
+
+
 def test_another_rate_of_the_microphone_is_converted(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "talk", heading(input_rate=16_000), lambda notice: None)
     for number in range(100):

@@ -6,6 +6,7 @@ import struct
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_recording import RATE, block, where
 
@@ -34,6 +35,60 @@ def test_a_full_wav_file_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert file.full
     with wave.open(str(tmp_path / "a.wav")) as read:
         assert read.getnframes() == RATE
+
+
+def channels(path: Path) -> tuple[bytes, bytes]:
+    with wave.open(str(path)) as read:
+        frames = memoryview(read.readframes(read.getnframes())).cast("h")
+    return frames[0::2].tobytes(), frames[1::2].tobytes()
+
+
+def test_the_side_that_is_told_last_does_not_end_the_other(tmp_path: Path) -> None:
+    file = tracks.StereoFile(tmp_path / "a.wav", RATE)
+    for number in range(150):
+        file.speaker(block(2), (number + 1) * 0.02)
+    file.person(block(1), 2.4)
+    file.close()
+    left, right = channels(tmp_path / "a.wav")
+    assert where(left, 1) == pytest.approx([2.38, 2.4])
+    assert where(right, 2) == pytest.approx([0, 3])
+
+
+def test_what_comes_when_its_place_is_written_is_left_out(tmp_path: Path) -> None:
+    """A device that was stalled for seconds tells of long ago; the rest keeps its place."""
+    file = tracks.StereoFile(tmp_path / "a.wav", RATE)
+    for number in range(250):
+        file.speaker(block(2), (number + 1) * 0.02)
+    file.person(block(3), 1.0)
+    file.person(block(4, RATE), 4.3)
+    file.person(block(5), 4.8)
+    file.close()
+    left, right = channels(tmp_path / "a.wav")
+    assert where(left, 3) == []
+    begun, ended = where(left, 4)
+    assert ended == pytest.approx(4.3)
+    assert begun > 3.3, "as much of it as was not written yet"
+    assert where(left, 5) == pytest.approx([4.78, 4.8])
+    assert where(right, 2) == pytest.approx([0, 5])
+
+
+@pytest.mark.parametrize("parts_per_million", [-300, -100, 100, 300])
+def test_two_crystals_stay_on_one_clock(tmp_path: Path, parts_per_million: int) -> None:
+    """For three minutes the sides run apart; what is said at one time stands at one time."""
+    file = tracks.StereoFile(tmp_path / "a.wav", RATE)
+    drift = 1 + parts_per_million / 1e6
+    for number in range(9_000):
+        marked = 1 + number // 500 if number % 500 == 499 else 0
+        end = (number + 1) * 0.02
+        file.person(block(marked), end)
+        file.speaker(block(marked), end * drift)
+    file.close()
+    left, right = (np.frombuffer(side, np.int16) for side in channels(tmp_path / "a.wav"))
+    for mark in range(1, 19):
+        said = mark * 500 * 0.02
+        on_left, on_right = (np.flatnonzero(side == mark)[-1] / RATE for side in (left, right))
+        assert on_left == pytest.approx(said, abs=0.001)
+        assert on_right == pytest.approx(said * drift, abs=tracks.HURRY_S)
 
 
 # -------------------------------------------------------------------------- reading
