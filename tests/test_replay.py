@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+import socket
 import subprocess
 import sys
 import wave
@@ -118,7 +119,14 @@ async def test_a_typed_conversation_comes_to_the_same_end(typed: tuple[Desk, Pat
     assert again.updates[-1] == LinkChanged(Link.OFFLINE, "The recording is over.")
 
 
-async def test_lines_tell_it(typed: tuple[Desk, Path], capsys: pytest.CaptureFixture[str]) -> None:
+async def test_lines_tell_it_without_a_network(
+    typed: tuple[Desk, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(*where: object) -> None:
+        raise AssertionError(f"a replay asked for {where[1:]}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", connect)
     code = await asyncio.to_thread(main, ["replay", str(typed[1]), "--speed", "1000", "--plain"])
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
