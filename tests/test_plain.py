@@ -37,6 +37,7 @@ class Scripted:
         self.floor = Floor.IDLE
         self.link = Link.CONNECTING
         self.with_sound, self.hands_free = with_sound, hands_free
+        self.microphone = "a microphone" if with_sound else None
         self.muted = self.talking = self.pending = False
         self.asked: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
@@ -269,3 +270,12 @@ async def test_enter_talks_when_the_person_ends_turns(typing) -> None:
     _, lines = await chatted(session)
     assert lines[1:] == ["Talk now; an empty line ends."]
     assert not session.talking
+
+
+async def test_enter_does_not_talk_where_nobody_listens(typing) -> None:
+    typing(b"\n/quit\n")
+    session = Scripted(with_sound=True, hands_free=False)
+    session.microphone = None
+    _, lines = await chatted(session)
+    assert lines[1:] == []
+    assert session.asked == [("interrupt",)]

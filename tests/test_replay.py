@@ -193,6 +193,30 @@ def write(folder: Path, *lines: bytes) -> None:
     )
 
 
+async def test_devices_link_and_mute_are_as_they_were(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        moments.line(LinkChanged(Link.ONLINE), 1),
+        moments.line(SoundChanged("a microphone", "a speaker"), 2),
+        moments.line(LevelsChanged(-30.0, -40.0, -10.0, -20.0), 3),
+        moments.line(ModeChanged(muted=True, hands_free=True, talking=False), 4),
+        moments.line(ev.Tick(), 5),
+    )
+    again = Replay(tmp_path)
+    again._catch_up(3.5)
+    assert (again.link, again.microphone, again.speaker, again.muted) == (
+        Link.ONLINE, "a microphone", "a speaker", False,
+    )  # fmt: skip
+    assert again.loudness.mic_peak == -10.0
+    again._catch_up(4.5)
+    assert again.muted
+    again.pause()
+    again.seek(-1000)
+    assert (again.link, again.microphone, again.speaker, again.muted) == (
+        Link.CONNECTING, None, None, False,
+    )  # fmt: skip
+
+
 async def test_an_empty_recording_is_over_at_once(tmp_path: Path) -> None:
     write(tmp_path)
     desk = await replayed(tmp_path)

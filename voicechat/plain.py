@@ -365,7 +365,7 @@ class Chat(Turns):
 
     def _press_enter(self) -> None:
         session = self.session
-        if session.with_sound and not session.hands_free:
+        if session.microphone is not None and not session.hands_free:
             session.talk(not session.talking)
         else:
             session.interrupt()
