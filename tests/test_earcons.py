@@ -18,6 +18,7 @@ from voicechat.core.items import Role
 from voicechat.earcons import Earcons
 from voicechat.server.engines.interfaces import Say
 from voicechat.session import Session
+from voicechat.updates import Link, LinkChanged
 
 
 def test_each_state_is_told_once() -> None:
@@ -50,14 +51,17 @@ def test_stops_errors_and_tools_that_wait_are_told() -> None:
     assert earcons.cue(ev.EndItem("a")) is None
 
 
+def test_a_lost_connection_is_told_once() -> None:
+    earcons = Earcons()
+    links = [Link.CONNECTING, Link.ONLINE, Link.RECONNECTING, Link.RECONNECTING, Link.ONLINE]
+    cues = [earcons.cue(LinkChanged(link)) for link in [*links, Link.OFFLINE]]
+    assert cues == [None, None, "error", None, None, None]
+
+
 PITCHES = {
-    659: "listening",
-    440: "working",
-    392: "stopped",
-    523: "ready",
-    784: "ready",
-    300: "voice",
-}
+    659: "listening", 440: "working", 392: "stopped", 523: "ready", 784: "ready",
+    311: "error", 233: "error", 300: "voice",
+}  # fmt: skip
 
 
 def heard(side: NDArray[np.int16]) -> list[str]:
@@ -95,10 +99,15 @@ async def test_they_are_heard_when_it_becomes_true(own_card: VirtualCard) -> Non
             desk.session.interrupt()
             await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
             await asyncio.sleep(0.7)
+            for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
+                connection.transport.abort()
+            await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            await asyncio.sleep(0.7)
             cues = heard(both.stop()[:, 1])
         finally:
             desk.session.close()
             await running
     assert [name for name, _ in itertools.groupby(cues)] == [
-        "listening", "ready", "working", "voice", "stopped", "listening",
+        "listening", "ready", "working", "voice", "stopped", "listening", "error", "listening",
     ], "each is heard, one after the other"  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voicechat.core import events as ev
+from voicechat.updates import Link, LinkChanged, Update
 
 _FLOORS = {
     ev.Floor.LISTENING: "listening",
@@ -16,19 +17,24 @@ class Earcons:
 
     def __init__(self) -> None:
         self._floor = ev.Floor.IDLE
+        self._link = Link.CONNECTING
 
-    def cue(self, effect: ev.Effect) -> str | None:
-        """The name of the sound for this effect."""
-        match effect:
+    def cue(self, news: ev.Effect | Update) -> str | None:
+        """The name of the sound for this effect, or for what the session tells."""
+        match news:
             case ev.StopPlayback():
                 return "stopped"
             case ev.Ask():
                 return "asking"
             case ev.Notice(_, ev.Level.ERROR):
                 return "error"
+            case LinkChanged(link):
+                before, self._link = self._link, link
+                lost = before is Link.ONLINE and link is Link.RECONNECTING
+                return "error" if lost else None
             case ev.FloorChanged(floor):
-                before, self._floor = self._floor, floor
-                return self._of(before, floor)
+                was, self._floor = self._floor, floor
+                return self._of(was, floor)
         return None
 
     @staticmethod

@@ -321,8 +321,7 @@ class Session(Outlook):
         self._arm_timer()
 
     def _carry_out(self, effect: ev.Effect) -> None:
-        if self._earcons is not None and (cue := self._earcons.cue(effect)):
-            self._play(sound.Cue(cue))
+        self._cue_for(effect)
         heard = as_command(effect)
         if heard is not None:
             self._play(heard)
@@ -381,6 +380,10 @@ class Session(Outlook):
         if self._audio is not None:
             self._audio.send(command)
 
+    def _cue_for(self, news: ev.Effect | Update) -> None:
+        if self._earcons is not None and (cue := self._earcons.cue(news)):
+            self._play(sound.Cue(cue))
+
     def _hear(self, event: sound.AudioEvent) -> None:
         self.observe(event, time.monotonic())
         match event:
@@ -417,6 +420,7 @@ class Session(Outlook):
 
     def _tell(self, update: Update) -> None:
         self.observe(update, time.monotonic())
+        self._cue_for(update)
         self.listen(update)
 
     def _tell_mode(self) -> None:
