@@ -202,13 +202,13 @@ def test_what_is_told_as_heard_was_heard(
 
 def test_a_stop_while_the_device_is_still_falling_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card_module, "_MIXED_S", 0.0)
-    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200, lags=[(0, 12)])
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200, lags=[(0, 50)])
     listener = Listener(card)
     card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
     listener.pass_by(80)
     card.interrupt()
     card.engine.command(Resume())
-    listener.pass_by(8)
+    listener.pass_by(40)
     card.engine.command(Stop())
     listener.finish()
 

@@ -23,8 +23,8 @@ def speaker(underflows: int = 0, close_calls: int = 0) -> SimpleNamespace:
         (0, 2, False, False),
         (0, 3, False, True),
         (1, 0, False, True),
-        (24, 9, True, False),
-        (25, 0, True, True),
+        (4, 9, True, False),
+        (5, 0, True, True),
     ],
 )
 def test_what_is_too_much(underflows: int, close_calls: int, busy: bool, slower: bool) -> None:
@@ -69,9 +69,12 @@ def test_no_calm_while_it_is_needed_or_trouble_goes_on() -> None:
     assert pacing.changes(speaker(close_calls=1), False, True, 622.0)
 
 
-def test_a_card_gets_longer_blocks_and_shorter_ones_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked_ms", [0, 35])
+def test_a_card_gets_longer_blocks_and_shorter_ones_again(
+    monkeypatch: pytest.MonkeyPatch, asked_ms: int
+) -> None:
     stalls = [Stall(1 + at / 4, 0.06, "speaker") for at in range(6)]
-    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 0, stalls)
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, asked_ms, stalls)
     card.run(5)
     slow = [opened.output_latency_ms for opened in card.of(Opened)]
     assert slow[0] < slow[-1]

@@ -241,16 +241,21 @@ def test_a_stop_while_sound_is_late_fades_the_rest(device: Device, after: int) -
     assert queue.gaps == (1 if after else 0), "it was too late, whatever came then"
 
 
+def swell(frames: int) -> Samples:
+    """A deep tone that is at its loudest every 8 ms, and so after every 40 ms: there it is cut."""
+    return (16_000 * np.cos(2 * np.pi * 125 / RATE * np.arange(frames))).astype(np.int16)
+
+
 @pytest.mark.parametrize("left", [0, 1, 20, 100, 191, 192, 300])
 @pytest.mark.parametrize("how", ["flush", "hold"])
 def test_a_stop_just_before_the_sound_is_used_up_fades(device: Device, left: int, how: str) -> None:
     queue = device.queue
     queue.closed = False
-    queue.write(voice(12 * BLOCK + left))
+    queue.write(swell(12 * BLOCK + left))
     device.pull(12)
     getattr(queue, how)()
     heard = np.concatenate((device.heard[-1], device.pull(3))).astype(np.int32)
-    assert steepest(heard) < 1.2 * steepest(voice(RATE))
+    assert steepest(heard) < 1.2 * steepest(swell(RATE))
     assert not heard[-BLOCK:].any()
     assert queue.waiting == (left if how == "hold" else 0)
 
@@ -259,25 +264,25 @@ def test_a_stop_just_before_the_sound_is_used_up_fades(device: Device, left: int
 def test_loudness_changed_with_a_few_frames_left_is_no_step(device: Device, left: int) -> None:
     queue = device.queue
     queue.closed = False
-    queue.write(voice(12 * BLOCK + left))
+    queue.write(swell(12 * BLOCK + left))
     device.pull(12)
     queue.set_gain(0.05)
     heard = np.concatenate((device.heard[-1], device.pull(3))).astype(np.int32)
-    assert steepest(heard) < 1.2 * steepest(voice(RATE))
+    assert steepest(heard) < 1.2 * steepest(swell(RATE))
 
 
 @pytest.mark.parametrize("count", [1, 5, 30, 120])
 def test_scraps_of_late_sound_do_not_click(device: Device, count: int) -> None:
     queue = device.queue
     queue.closed = False
-    sound = voice(20 * BLOCK)
+    sound = swell(20 * BLOCK)
     queue.write(sound[: 12 * BLOCK])
     for scrap in range(6):
         device.pull(13 if not scrap else 3)
         begin = 12 * BLOCK + scrap * count
         queue.write(sound[begin : begin + count])
     device.pull(10)
-    assert steepest(np.concatenate(device.heard)) < 1.2 * steepest(sound)
+    assert steepest(np.concatenate(device.heard)) < 1.5 * steepest(sound)
 
 
 def test_sound_lowered_while_late_stays_continuous(device: Device) -> None:

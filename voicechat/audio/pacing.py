@@ -12,8 +12,8 @@ from voicechat.audio.card import PACES, Pace
 
 _STRUGGLING: Final = 3
 """So many near misses are too many: slower blocks from the next silence on."""
-_FAILING: Final = 25
-"""So many drop-outs are worse than the pause that a change in the middle of a sentence makes."""
+_FAILING: Final = 5
+"""So many clicks are worse than the short pause of a change in the middle of a sentence."""
 _CALM_S: Final = 120.0
 _LONGEST_CALM_S: Final = 4 * 3600.0
 
