@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scripted import Scene, scene, tone
+from scripted import TOKEN, Scene, scene, tone
 from sound_rig import spans
 from test_session import Desk, options
 from textual.content import Content
@@ -117,6 +117,18 @@ async def test_a_typed_conversation_comes_to_the_same_end(typed: tuple[Desk, Pat
     assert again.session.model == original.session.model
     assert again.session.latency_ms == pytest.approx(original.session.latency_ms, abs=0.1)
     assert again.updates[-1] == LinkChanged(Link.OFFLINE, "The recording is over.")
+
+
+async def test_a_key_that_is_typed_is_not_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "talk"
+    async with scene() as stage, recording(stage, folder) as desk:
+        desk.session.type(f"my key is {TOKEN}, please")
+        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
+    kept = (folder / moments.EVENTS).read_text()
+    assert TOKEN not in kept
+    again = await replayed(folder)
+    assert again.said(Role.USER) == ["my key is ***, please"]
+    assert again.said(Role.ASSISTANT) == ["You said my key is ***, please."]
 
 
 async def test_lines_tell_it_without_a_network(
