@@ -134,6 +134,26 @@ def test_a_refusal_has_the_remedy_that_fits(
     assert hint in refused.value.hint
 
 
+def test_only_while_it_is_opened_the_way_leads_to_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULSE_SINK", "mine")
+    monkeypatch.delenv("PULSE_SOURCE", raising=False)
+    monkeypatch.delenv("PIPEWIRE_NODE", raising=False)
+    names = ("PULSE_SINK", "PULSE_SOURCE", "PIPEWIRE_NODE")
+    seen: list[list[str | None]] = []
+
+    def make(**_: object) -> SimpleNamespace:
+        seen.append([os.environ.get(name) for name in names])
+        return SimpleNamespace(start=lambda: None)
+
+    sd = library()
+    sd.RawInputStream = sd.RawOutputStream = make
+    monkeypatch.setattr(devices, "library", lambda: sd)
+    ear = Device(7, "Yeti", "PipeWire", 1, 0, 48_000, False, False, "yeti", 1)
+    for kind, device in (("output", HEADSET), ("input", ear), ("output", OWN)):
+        devices.open_stream(kind, device, (24_000,), 10, 0, lambda rate, channels: lambda *_: None)
+    assert seen == [["bluez_1", None, "bluez_1"], ["mine", "yeti", "yeti"], ["mine", None, None]]
+
+
 @pytest.mark.sound
 def test_a_server_that_hangs_is_told_from_one_that_is_not_there(
     card: VirtualCard, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from sound_rig import Rig, child_of
@@ -18,10 +19,13 @@ from voicechat.audio.messages import (
     Captured,
     EndItem,
     ItemFinished,
+    Levels,
+    Mute,
     Opened,
     Play,
     Progress,
     Stopped,
+    Volume,
 )
 
 pytestmark = pytest.mark.sound
@@ -51,6 +55,38 @@ def test_a_killed_process_is_replaced_and_its_items_are_stopped(
     rig.send(Play("b", tone(0.2)))
     rig.send(EndItem("b"))
     rig.wait(ItemFinished)
+
+
+def test_a_killed_process_takes_no_wish_with_it(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig(echo_cancel=False)
+    rig.open()
+    card.say(np.frombuffer(tone(30, 500, 48_000), np.int16))
+    rig.wait(Captured, lambda captured: loudest(captured) > 3_000)
+    rig.send(Mute(True))
+    rig.send(Volume(0.25))
+    rig.wait(Captured, lambda captured: not any(captured.pcm))
+    child_of(rig).kill()
+    rig.wait(Opened)
+    rig.send(Play("a", tone(0.5)))
+    loud = rig.wait(Levels, lambda levels: levels.speaker > -40)
+    assert loud.speaker < -20
+    heard = [event for event in rig.collect(1.0) if isinstance(event, Captured)]
+    assert len(heard) > 20
+    assert not any(loudest(captured) for captured in heard), "who is muted stays it"
+
+
+def loudest(captured: Captured) -> int:
+    return int(np.abs(np.frombuffer(captured.pcm, np.int16).astype(int)).max())
+
+
+def test_a_process_that_hangs_is_ended(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.open()
+    child = child_of(rig)
+    child.suspend()
+    rig.process.close(deadline=0.5)
+    psutil.wait_procs([child], timeout=10)
+    assert not child.is_running()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sound_rig import Rig, milliseconds, spans
+from sound_rig import PATIENCE_S, Rig, milliseconds, spans
 from virtual_audio import VirtualCard, tone
 
 from voicechat.audio.messages import (
@@ -83,6 +84,25 @@ def test_a_default_that_is_unplugged_leaves_the_sound_to_the_next(
     assert told == {"input", "output"}
     rig.wait(ItemFinished)
     rig.wait(Captured)
+
+
+def test_the_defaults_of_a_server_that_came_back_are_followed(
+    desktop: VirtualCard, make_rig: MakeRig
+) -> None:
+    rig = make_rig(barge_in="off")
+    rig.open()
+    desktop.kill()
+    rig.wait(Opened, lambda opened: not opened.output_name)
+    desktop.start()
+    rig.wait(Opened, lambda opened: bool(opened.output_name))
+    desktop.add("kitchen", "Kitchen")
+    give_up = time.monotonic() + PATIENCE_S
+    while not rig.of(Switched):
+        assert time.monotonic() < give_up, "nobody looks any more"
+        desktop.make_default(sink="mic_in")
+        desktop.make_default(sink="kitchen")
+        rig.collect(0.2)
+    assert rig.of(Switched)[-1].kind == "output"
 
 
 def test_who_named_a_device_does_not_follow(desktop: VirtualCard, make_rig: MakeRig) -> None:

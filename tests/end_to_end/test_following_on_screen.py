@@ -45,6 +45,18 @@ def test_a_server_that_hangs_is_told_and_quitting_does_not_wait_for_it(
     assert not ended(family)
 
 
+def test_while_the_device_is_stalled_the_answer_is_read(start, card: VirtualCard) -> None:
+    terminal = start(columns=100, environ=card.environment)
+    terminal.see("● listening", 30)
+    card.suspend(True)
+    terminal.see("The sound device does not run.")
+    terminal.type("what is two plus two\n")
+    terminal.see("voice .*4")
+    card.suspend(False)
+    terminal.see("● listening")
+    assert "does not run" not in terminal.reading
+
+
 def test_the_line_mode_tells_it_too(start, card: VirtualCard) -> None:
     card.route_as_desktop()
     card.add("kitchen", "Kitchen")
