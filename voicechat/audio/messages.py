@@ -34,7 +34,7 @@ class AudioSettings:
     barge_in: Literal["off", "low", "normal", "high"] = "normal"
     """How readily the sound side itself stops playback when it hears the person."""
     latency_ms: int = 0
-    """Asks the device to buffer this much; 0 is as little as it can."""
+    """Asks the device to buffer at least this much; a machine that falls behind gets more."""
     monitor: bool = False
     """Also deliver what comes out of the speaker, as `Played`."""
 
