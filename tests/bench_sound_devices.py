@@ -35,6 +35,22 @@ def fault(
     yield Figure("mended → hears again, ms", spread(back), f"worst {REOPENED_MS}", met, "")
 
 
+def stalled(count: int) -> Iterator[Figure]:
+    """From a stall that lasts to the line that says so, from when on answers are read."""
+    missing, awake = [], []
+    for _ in range(count):
+        with a_card() as card:
+            rig = _speaking(barge_in="off")
+            missing.append(_until(rig, lambda c=card: c.suspend(True), _without_speaker))
+            awake.append(_until(rig, lambda c=card: c.suspend(False), _with_speaker))
+            rig.process.close()
+    met = at_most(missing, worst=NOTICED_MS + REOPENED_MS)
+    worst = f"worst {NOTICED_MS + REOPENED_MS}"
+    yield Figure("stalled → text goes on, ms", spread(missing), worst, met, PEERS_NOTICED)
+    met = at_most(awake, worst=REOPENED_MS)
+    yield Figure("runs again → told, ms", spread(awake), f"worst {REOPENED_MS}", met, "")
+
+
 def follow(count: int) -> Iterator[Figure]:
     """From the change of the default to the sound of the other device, and to the line."""
     told, heard = [], []
@@ -86,6 +102,14 @@ def _told(rig: Rig) -> object:
     return rig.wait(object, lambda event: isinstance(event, Problem | Opened))
 
 
+def _without_speaker(rig: Rig) -> object:
+    return rig.wait(Opened, lambda opened: not opened.output_name)
+
+
+def _with_speaker(rig: Rig) -> object:
+    return rig.wait(Opened, lambda opened: bool(opened.output_name))
+
+
 def _until(rig: Rig, happens: Callable[[], object], told: Callable[[Rig], object]) -> float:
     rig.collect(0.05)
     began = time.monotonic()
@@ -103,6 +127,7 @@ TABLE = Table(
         "stalled (Bluetooth, suspend)": lambda effort: fault(
             lambda card: card.suspend(True), lambda card: card.suspend(False), trials(5, effort)
         ),
+        "stalled for long": lambda effort: stalled(trials(3, effort)),
         "sound server hangs": lambda effort: fault(
             lambda card: card.freeze(), lambda card: card.thaw(), trials(3, effort)
         ),
