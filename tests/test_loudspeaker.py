@@ -14,6 +14,7 @@ from virtual_audio import RATE as CARD_RATE
 from virtual_audio import VirtualCard, tone
 
 from voicechat import moments
+from voicechat.audio import messages as sound
 from voicechat.core import events as ev
 from voicechat.loudspeaker import Stretch, frames_of
 from voicechat.replay import Replay
@@ -102,6 +103,31 @@ async def test_without_a_speaker_it_is_said_once(
     assert notices[0].startswith("The recording is shown without sound: ")
 
 
+@pytest.mark.sound
+async def test_a_server_that_hangs_is_told_once_and_taken_up_when_it_is_back(
+    own_card: VirtualCard, tmp_path: Path
+) -> None:
+    own_card.freeze()
+    again = Replay(recorded(tmp_path, 440, 660, seconds=20.0), stay=True)
+    told: list[Update] = []
+    again.listen = told.append
+    running = asyncio.create_task(again.run())
+    await until(lambda: any(isinstance(update, ev.Notice) for update in told), 15)
+    speaker = again._loudspeaker
+    assert speaker is not None
+    # The next process finds the same some seconds later.
+    speaker._hear(sound.Opened(None, None, problem="The sound server does not answer.", echo="off"))
+    own_card.thaw()
+    await until(lambda: speaker._open, 15)
+    both = own_card.record()
+    await asyncio.sleep(1.0)
+    assert 440 in [pitch for pitch, _ in heard(both.stop()[:, 1])]
+    notices = [update.text for update in told if isinstance(update, ev.Notice)]
+    assert notices == ["The recording is shown without sound: The sound server does not answer."]
+    again.close()
+    await running
+
+
 def test_a_position_in_time_is_the_same_place_in_the_sound(tmp_path: Path) -> None:
     """At any speed, from the beginning and from the middle."""
     frames = frames_of(recorded(tmp_path, 440, 660, 880, seconds=0.5) / moments.SOUND)
@@ -122,9 +148,9 @@ def test_stretching_keeps_pitch_and_loudness(speed: float) -> None:
     pieces = []
     while (piece := stretch.next()) is not None:
         pieces.append(piece)
-    sound = np.concatenate(pieces).astype(float)
-    assert len(sound) / RATE == pytest.approx(2 / speed, rel=0.05)
-    middle = sound[2_000:-2_000]
+    stretched = np.concatenate(pieces).astype(float)
+    assert len(stretched) / RATE == pytest.approx(2 / speed, rel=0.05)
+    middle = stretched[2_000:-2_000]
     pitch = np.argmax(np.abs(np.fft.rfft(middle * np.hanning(len(middle))))) * RATE / len(middle)
     assert pitch == pytest.approx(440, rel=0.01)
     envelope = np.abs(middle[: len(middle) // 120 * 120]).reshape(-1, 120).max(1)

@@ -51,6 +51,7 @@ class Loudspeaker:
         self._open = False
         """Whether a speaker is there: what is handed over before waits for it, and is late."""
         self._told = asyncio.Event()
+        self._problem = ""
         self._line: SoundLine | None = None
         self.set_speed(speed)
 
@@ -119,9 +120,12 @@ class Loudspeaker:
         match event:
             case sound.Opened(output_name=None, problem=problem):
                 self._open = False
-                self._silent(problem)
+                if problem != self._problem:
+                    self._problem = problem
+                    self._silent(problem)
             case sound.Opened():
                 self._open = True
+                self._problem = ""
                 self.hush()
 
 
