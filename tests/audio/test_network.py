@@ -38,7 +38,7 @@ def counted(rig: Rig) -> tuple[int, float]:
 def test_what_was_late_once_is_waited_for_the_next_time(
     card: VirtualCard, make_rig: Callable[..., Rig]
 ) -> None:
-    rig = make_rig(latency_ms=60, barge_in="off")
+    rig = make_rig(latency_ms=200, barge_in="off")
     rig.open()
     recording = card.record()
     deliver(rig, "first", 15, {5: 0.15, 10: 0.25})
