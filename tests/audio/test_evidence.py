@@ -51,6 +51,17 @@ def test_an_echo_is_found_soon_at_any_delay(delay_ms: int, gain_db: float) -> No
     assert watch(echo_of(far, delay_ms, gain_db), far) is Verdict.ECHO
 
 
+@pytest.mark.parametrize("delay_ms", [0, 25, 60, 150, 400])
+def test_with_an_echo_its_delay_is_found(delay_ms: int) -> None:
+    far, voice = talker(1, 1.2 + delay_ms / 1000), talker(2, 1.2 + delay_ms / 1000)
+    near = echo_of(far, delay_ms, -12.0) + voice // 4
+    canceller = WhenNeeded(Deaf())
+    assert canceller.delay is None
+    for start in range(0, len(far) - FRAME, FRAME):
+        canceller.process(near[start : start + FRAME], far[start : start + FRAME])
+    assert canceller.delay == 16 * delay_ms
+
+
 def test_an_echo_is_found_under_the_person_s_voice() -> None:
     far, voice = talker(1, 1.2), talker(2, 1.2)
     assert watch(echo_of(far, 60, -12.0) + voice // 2, far) is Verdict.ECHO

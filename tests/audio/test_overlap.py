@@ -11,7 +11,7 @@ from sound_measures import LONG_TEXT, espeak
 from voicechat.audio.dsp import Resampler, Samples, amplitude, dbfs
 from voicechat.audio.echo import FRAME
 from voicechat.audio.messages import Captured, EndItem, Play
-from voicechat.audio.overlap import Overlap
+from voicechat.audio.overlap import Overlap, foreseen
 
 SPOTS = 6.0, 11.0
 AEC3_LATE = 128
@@ -85,3 +85,12 @@ def test_a_short_pause_of_the_person_changes_nothing() -> None:
     pause = [overlap.choose(frame(0), frame(3_000), True, False) for _ in range(60)]
     assert all((each == 3_000).all() for each in pause[:30])
     assert not pause[-1].any()
+
+
+def test_what_waited_before_a_certain_voice_belongs_to_it() -> None:
+    alone = [True, True, False] * 10
+    assert foreseen(alone) == alone, "never three in a row"
+    said = [False] * 50 + [True] * 3 + [False] * 5
+    assert foreseen(said) == [False] * 20 + [True] * 33 + [False] * 5
+    assert foreseen([True] * 3 + [False]) == [True] * 3 + [False]
+    assert foreseen([]) == []

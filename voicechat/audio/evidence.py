@@ -56,6 +56,8 @@ class Evidence:
 
     def __init__(self) -> None:
         self.verdict = Verdict.UNKNOWN
+        self.delay = 0
+        """Samples by which the echo is late, where the verdict is ECHO."""
         self.waiting = False
         """The speaker sounds, or did just now, and it is not known whether there is an echo."""
         self._near: Samples = np.zeros(_PIECE, np.int16)
@@ -84,9 +86,9 @@ class Evidence:
         """Look for the echo of what was said; forget that when it cannot come any more."""
         if _rms(self._near) >= _SILENT:
             self._pieces.append(self._compare())
-        heights = {count: self._common(count) for count in _AGREE}
-        if any(heights[count] >= enough for count, enough in _AGREE.items()):
-            self.verdict = Verdict.ECHO
+        found = self._repeated()
+        if found is not None:
+            self.verdict, self.delay = Verdict.ECHO, found
             self._loud = self._since_loud = 0
             self._pieces.clear()
             return
@@ -98,7 +100,7 @@ class Evidence:
             self._since_loud = 0
 
     def _compare(self) -> NDArray[np.float32]:
-        """For every delay, the latest first, how well it explains the piece: logarithms."""
+        """For every delay in samples how well it explains the piece: logarithms."""
         near = np.fft.rfft(self._near.astype(np.float32), _SIZE)
         far = np.fft.rfft(self._far.astype(np.float32), _SIZE)
         cross = near * np.conj(far)
@@ -109,12 +111,15 @@ class Evidence:
         heights: NDArray[np.float32] = np.log(found / average + 1e-6)
         return heights
 
-    def _common(self, count: int) -> float:
-        """How high the peak is that the latest pieces have in common; 0.0 for too few."""
-        if len(self._pieces) < count:
-            return 0.0
-        latest = list(self._pieces)[-count:]
-        return float(np.exp(np.max(sum(latest)) / count))
+    def _repeated(self) -> int | None:
+        """The delay at which the latest pieces have a peak in common, if it is high enough."""
+        for count, enough in _AGREE.items():
+            if len(self._pieces) >= count:
+                shared = np.sum(list(self._pieces)[-count:], axis=0)
+                peak = int(np.argmax(shared))
+                if np.exp(shared[peak] / count) >= enough:
+                    return peak
+        return None
 
 
 class WhenNeeded:
@@ -136,6 +141,11 @@ class WhenNeeded:
     def undecided(self) -> bool:
         """Whether it will be known soon, but is not yet, which version is the better one."""
         return self._evidence.waiting
+
+    @property
+    def delay(self) -> int | None:
+        """Samples by which the echo is late; None where none was found."""
+        return self._evidence.delay if self._evidence.verdict is Verdict.ECHO else None
 
     def process(self, near: Samples, far: Samples) -> Samples:
         """The microphone's frame, without the speaker's sound if there is any of it."""

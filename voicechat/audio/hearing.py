@@ -19,8 +19,9 @@ from voicechat.audio.echo import FRAME, HALF_DUPLEX, Convergence, canceller
 from voicechat.audio.evidence import WhenNeeded
 from voicechat.audio.linear import Onset
 from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
-from voicechat.audio.overlap import Overlap
+from voicechat.audio.overlap import Overlap, foreseen
 from voicechat.audio.polish import LACKING, Polish, polishes
+from voicechat.audio.primed import LATEST, PAST, Primed
 from voicechat.audio.vad import RATE, VoiceGate
 
 _PREROLL_MS: Final = 300
@@ -50,6 +51,16 @@ class _Moment(NamedTuple):
     near: Samples
     far: Samples
     cleaned: Samples
+
+
+class _Ear(NamedTuple):
+    """What the linear filter's ear says of a moment."""
+
+    rest: Samples
+    right: bool
+    over: bool
+    seems: bool
+    sure: bool
 
 
 class Hearing:
@@ -93,6 +104,8 @@ class Hearing:
         self._reference: CaptureRing | None = None
         self._careful = 0
         self._held: list[_Moment] = []
+        self._past: deque[_Moment] = deque(maxlen=PAST)
+        self._echoes = False
 
     def rejoin(self) -> None:
         """The streams were opened anew: they did not begin at the same time."""
@@ -200,38 +213,55 @@ class Hearing:
 
     def _decide(self) -> Iterator[Voice]:
         """Hand on what waited, in the version that proved to be the better one."""
-        aside = self._dry
-        for near, far, cleaned in self._held:
-            heard = near if aside else cleaned
-            if self.muted:
-                heard = np.zeros_like(heard)
-            self.peak = max(peak_dbfs(heard), self.peak - 1)
-            voice = self._judge(near, far, heard)
-            polished = heard if aside or self.muted else self._clearest(heard)
+        self._prime()
+        heard = [self._better(moment) for moment in self._held]
+        ears = [self._ear(*pair) for pair in zip(self._held, heard, strict=True)]
+        someone = foreseen([ear is not None and ear.over for ear in ears])
+        for sound, ear, over in zip(heard, ears, someone, strict=True):
+            self.peak = max(peak_dbfs(sound), self.peak - 1)
+            voice = self._judge(sound, ear)
+            polished = sound if ear is None or self.muted else self._clearest(sound, ear, over)
             for polish in self._polishes:
                 polished = polish(polished)
             self._fresh.append(polished)
             yield voice
+        self._past.extend(self._held)
         self._held.clear()
 
-    def _clearest(self, cleaned: Samples) -> Samples:
-        """What the recogniser has most of."""
-        if self._needed is None:
-            return cleaned
-        ear = self._onset
-        return self._overlap.choose(cleaned, ear.rest, ear.right and not self._careful, ear.over)
+    def _prime(self) -> None:
+        """An echo has just been found: what is known of it makes a better ear."""
+        delay = self._needed.delay if self._needed is not None else None
+        if delay is not None and delay < LATEST and not self._echoes:
+            past, waited = ([each[:2] for each in some] for some in (self._past, self._held))
+            self._onset = Primed(delay, past, waited)
+        self._echoes = delay is not None
 
-    def _judge(self, near: Samples, far: Samples, heard: Samples) -> Voice:
-        sure = self._gate.voiced(heard)
+    def _better(self, moment: _Moment) -> Samples:
+        heard = moment.near if self._dry else moment.cleaned
+        return np.zeros_like(heard) if self.muted else heard
+
+    def _ear(self, moment: _Moment, heard: Samples) -> _Ear | None:
+        """None where there is nothing to cancel."""
+        if self._needed is None or self._dry:
+            return None
+        ear = self._onset
+        seems = ear.voiced(moment.near, moment.far, heard)
+        sure = seems and isinstance(ear, Primed) and ear.young
+        return _Ear(ear.rest, ear.right and not self._careful, ear.over, seems, sure)
+
+    def _clearest(self, cleaned: Samples, ear: _Ear, over: bool) -> Samples:
+        """What the recogniser has most of."""
+        return self._overlap.choose(cleaned, ear.rest, ear.right, over)
+
+    def _judge(self, heard: Samples, ear: _Ear | None) -> Voice:
+        sure = self._gate.voiced(heard) or (ear is not None and ear.sure)
         self.level = max(self._gate.level, self.level - 3)
-        seems = sure
-        if self._needed is not None and not self._needed.aside:
-            seems = self._onset.voiced(near, far, heard)
+        seems = sure if ear is None else ear.seems
         stirring = self._gate.level > self._gate.stirs_db or seems
         self._lively = _LIVELY_FRAMES if stirring else max(0, self._lively - 1)
         deaf = self._careful > _CAREFUL_FRAMES - _DEAF_FRAMES
-        ear = not self.muted and not self.closed and not deaf
-        return Voice(sure and ear, seems and ear)
+        listens = not self.muted and not self.closed and not deaf
+        return Voice(sure and listens, seems and listens)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:
         cleaned = self.canceller.process(near, far)

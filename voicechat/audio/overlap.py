@@ -20,7 +20,22 @@ _LATE: Final = 128
 _HOLD: Final = 40
 """Frames that a voice lasts after the last one that was certainly there: soft ends, pauses."""
 _SURE: Final = 3
+_BEFORE: Final = 30
+"""Frames before the first one that was certainly there: soft beginnings, where they are known."""
 _RISE: Final[NDArray[np.float32]] = rising(FRAME)
+
+
+def foreseen(over: list[bool]) -> list[bool]:
+    """Where someone's sound is, of frames that are handed on together, as told of each alone.
+
+    What was not handed on yet when a voice became certain belongs to it.
+    """
+    known = list(over)
+    for at in range(len(over) - _SURE + 1):
+        if all(over[at : at + _SURE]):
+            begin = max(0, at - _BEFORE)
+            known[begin:at] = [True] * (at - begin)
+    return known
 
 
 class Overlap:
