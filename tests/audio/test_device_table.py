@@ -12,6 +12,7 @@ a6 rate changed  replugged at 16 kHz while playing   reopened; pitch true
 a7 stolen        another program has it alone        one sentence; adopted when it is free
 a8 switched      Bluetooth headset to its telephony  follows the default; pitch true
 a9 ALSA alone    no sound server is told             sound as ever, nothing to follow
+a10 no clock     ALSA's null, as containers have it  one sentence; no flood of silence; items end
 """
 
 from __future__ import annotations
@@ -468,3 +469,29 @@ def test_a9_alsa_alone_has_sound_and_nothing_to_follow(
     card.make_default(sink="mic_in")
     works(rig)
     assert not rig.of(Switched)
+
+
+# -------------------------------------------------------------------------- a10 no clock
+
+
+def test_a10_a_stand_in_without_a_clock_floods_nobody(
+    card: VirtualCard, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    null = "{ type null }"
+    (tmp_path / "asound.conf").write_text(f"pcm.!default {null}\nctl.!default {null}\n")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
+    rig = make_rig()
+    rig.open()
+    child = child_of(rig)
+    say(rig, "a", 60)
+    opened = rig.wait(Opened, lambda opened: not opened.output_name)
+    assert opened.input_name is None
+    assert "only a stand-in without a clock" in opened.problem
+    assert opened.hint
+    rig.collect(1.5)
+    assert [finished.item_id for finished in rig.of(ItemFinished)] == ["a"]
+    heard = sum(len(captured.pcm) for captured in rig.of(Captured)) / 48_000
+    assert heard < 30, "seconds of silence in as many of time"
+    used = child.cpu_times().user
+    rig.collect(1.0)
+    assert child.cpu_times().user - used < 0.6, "it does not run as fast as it can"

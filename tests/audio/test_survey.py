@@ -50,6 +50,22 @@ def test_a_device_that_opens_and_stays_stalled_is_found_out(
 
 
 @pytest.mark.sound
+def test_a_stand_in_without_a_clock_is_found_out(
+    card: VirtualCard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trial = survey(Wish(listen=True), 20).trial
+    assert trial is not None
+    assert trial.unreal == ()
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent")
+    null = "{ type null }"
+    (tmp_path / "asound.conf").write_text(f"pcm.!default {null}\nctl.!default {null}\n")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
+    trial = survey(Wish(listen=True), 20).trial
+    assert trial is not None
+    assert trial.unreal == ("default",)
+
+
+@pytest.mark.sound
 def test_the_round_trip_grows_by_the_echo_and_falls_by_its_gain(card: VirtualCard) -> None:
     trials = []
     for delay_ms, gain_db in ((60, -12.0), (220, -24.0)):

@@ -67,6 +67,10 @@ CASES = {
         tried(stalled=True), DEBIAN, "Speaker", "problem", "takes no sound at all",
         "--output-device",
     ),
+    "a stand-in": (
+        tried(unreal=("null",)), DEBIAN, "Stand-in", "problem", "null is no real device",
+        "asoundrc",
+    ),
     "a speaker that runs": (FINE, DEBIAN, "Speaker", "ok", "Headset opens at 24 kHz.", ""),
     "only a speaker": (
         replace(FINE, devices=(replace(HEADSET, inputs=0),)), DEBIAN, "Devices", "problem",

@@ -31,6 +31,9 @@ class Pace(NamedTuple):
 PACES: Final = (Pace(10, 0), Pace(10, 40), Pace(20, 80))
 """From the one that stops soonest to the one that a busy machine keeps up with."""
 _SETTLING_CALLS: Final = 20
+_WATCHED_S: Final = 3.0
+_TOO_MUCH_S: Final = 4.5
+"""No device takes or gives so much sound in that time, its buffer included."""
 _ALIVE_S: Final = 0.1
 _LONGEST_FADE_S: Final = 0.3
 """A fade is heard after what the device still holds; no longer is waited for it."""
@@ -55,6 +58,25 @@ class Surgery(Generic[T]):
         except BaseException as error:
             self.error = error
         self.done = True
+
+
+class Clock:
+    """Tells a real device, which asks for a second of sound each second, from a stand-in."""
+
+    def __init__(self, rate: int) -> None:
+        self._most: Final = int(_TOO_MUCH_S * rate)
+        self._since = time.monotonic()
+        self._frames = 0
+        self.runs_away = False
+
+    def tick(self, frames: int, now: float) -> None:
+        """A callback for so many frames. Ends the stream of a stand-in by an exception."""
+        if now - self._since > _WATCHED_S:
+            self._since, self._frames = now, 0
+        self._frames += frames
+        if self._frames > self._most:
+            self.runs_away = True
+            raise devices.library().CallbackStop
 
 
 class Speaker:
@@ -88,6 +110,7 @@ class Speaker:
         self.latency = max(self.latency, float(self._stream.latency))
 
     def _prepare(self, rate: int, channels: int) -> devices.StreamCallback:
+        real = self.clock = Clock(rate)
         queue = self.queue = PlaybackQueue(rate)
         reference = self.reference = CaptureRing(rate)
         monitor = self.monitor = CaptureRing(rate) if self._monitored else None
@@ -95,6 +118,7 @@ class Speaker:
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
+            real.tick(frames, now)
             ahead = clock.outputBufferDacTime - clock.currentTime
             if 0.0 < ahead < 5.0:
                 self.latency = ahead
@@ -149,10 +173,12 @@ class Microphone:
         )
 
     def _prepare(self, rate: int, channels: int) -> devices.StreamCallback:
+        real = self.clock = Clock(rate)
         ring = self.ring = CaptureRing(rate * 2)
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
+            real.tick(frames, now)
             view = np.frombuffer(taken, np.int16)
             ago = clock.currentTime - clock.inputBufferAdcTime
             last = now - ago + frames / rate if 0.0 < ago < 5.0 else now
@@ -217,6 +243,8 @@ class Card:
 
     def stalled(self, kinds: frozenset[devices.Kind]) -> tuple[str, str]:
         """Why these sides are of no use though they are open: a sentence and its remedy."""
+        if all(self._sides[kind].clock.runs_away for kind in kinds):
+            return f"{self.called(kinds)} is only a stand-in without a clock.", devices.INSTEAD
         return f"{self.called(kinds)} does not run.", devices.WAKE
 
     def close(self) -> None:

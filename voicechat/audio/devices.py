@@ -33,6 +33,7 @@ NOUNS: Final = {"input": "microphone", "output": "speaker"}
 HANGS: Final = "The sound server does not answer."
 RESTART: Final = "Restart it; voicechat doctor says how."
 WAKE: Final = "Plug it in again, or choose another one in the sound settings."
+INSTEAD: Final = "Plug in a real one, and choose it in the sound settings or by its name."
 _PLUG: Final = "Plug one in, or switch it on in the sound settings."
 
 

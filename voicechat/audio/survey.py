@@ -63,6 +63,8 @@ class Trial:
     dropouts: int = 0
     stalled: bool = False
     """Whether the speaker opened, but took no more sound than its buffer holds."""
+    unreal: tuple[str, ...] = ()
+    """Names of what has no clock: it takes or gives sound as fast as it is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ def _read(said: bytes) -> Survey:
         found[side] = {int(k): tuple(v) for k, v in found.get(side, {}).items()}
     if trial := found.get("trial"):
         problems = tuple((problem, hint) for problem, hint in trial.pop("problems"))
-        found["trial"] = Trial(**trial, problems=problems)
+        unreal = tuple(trial.pop("unreal", ()))
+        found["trial"] = Trial(**trial, problems=problems, unreal=unreal)
     return Survey(**found)
 
 

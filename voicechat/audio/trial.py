@@ -21,6 +21,8 @@ _LISTEN_S: Final = 1.0
 _WAIT_S: Final = 0.7
 _BLOCK_MS: Final = 10
 _LATENCY_MS: Final = 40
+_TOO_FAST: Final = 1.8
+"""Times as many frames as there should be: no clock keeps this time."""
 
 
 class _Ear:
@@ -38,10 +40,11 @@ class _Ear:
     def _prepare(self, rate: int, channels: int) -> StreamCallback:
         heard = self.heard = np.zeros(int(rate * self._seconds), np.int16)
         stamps = self.stamps = Stamps(rate)
-        self.frames = 0
+        self.frames = self.given = 0
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             block = np.frombuffer(taken, np.int16)[::channels]
+            self.given += frames
             kept = min(frames, len(heard) - self.frames)
             heard[self.frames : self.frames + kept] = block[:kept]
             self.frames += kept
@@ -107,6 +110,11 @@ def try_out(microphone: Device | NoSound, speaker: Device | NoSound, with_chirp:
         problems.append((error.problem, error.hint))
     if ear or mouth:
         time.sleep(seconds)
+    most = _TOO_FAST * seconds
+    unreal = [
+        *([_name(microphone, "input")] if ear and ear.given > most * ear.rate else []),
+        *([_name(speaker, "output")] if mouth and mouth.frames > most * mouth.rate else []),
+    ]
     listened = ear.between(_SETTLE_S, _SETTLE_S + _LISTEN_S) if ear else np.zeros(0, np.int16)
     trip_ms, gain_db = _come_back(ear, mouth)
     return Trial(
@@ -121,6 +129,7 @@ def try_out(microphone: Device | NoSound, speaker: Device | NoSound, with_chirp:
         round_trip_ms=trip_ms,
         return_db=gain_db,
         dropouts=(ear.dropouts if ear else 0) + (mouth.dropouts if mouth else 0),
+        unreal=tuple(dict.fromkeys(name for name in unreal if name)),
         stalled=mouth is not None and mouth.frames < seconds * mouth.rate / 2,
     )
 

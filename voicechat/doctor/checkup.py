@@ -65,6 +65,7 @@ def unowned(heard: Survey, privacy: Privacy) -> Survey:
         microphone=heard.trial.microphone and name(heard.trial.microphone),
         speaker=heard.trial.speaker and name(heard.trial.speaker),
         problems=tuple((name(what), name(hint)) for what, hint in heard.trial.problems),
+        unreal=tuple(name(each) for each in heard.trial.unreal),
     )
     devices = tuple(replace(each, name=name(each.name)) for each in heard.devices)
     return replace(heard, devices=devices, trial=trial)

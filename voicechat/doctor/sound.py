@@ -167,6 +167,13 @@ def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
     for sentence, hint in dict.fromkeys(trial.problems):
         if sentence not in absent:
             yield _refused(sentence, hint, environment)
+    if trial.unreal:
+        yield problem(
+            "Stand-in",
+            f"{' and '.join(trial.unreal)} is no real device: nobody hears what goes there.",
+            "Plug in a real one, or look at ~/.asoundrc and ALSA_CONFIG_PATH.",
+        )
+        return
     if trial.microphone is not None:
         yield _microphone(trial, environment)
     if trial.speaker is not None and trial.stalled:
