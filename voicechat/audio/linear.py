@@ -32,6 +32,8 @@ _KEEP: Final = 0.9998
 _NOISE_KEEP: Final = 0.8
 _COMMON_KEEP: Final = 0.99
 """How long what residue and echo have in common is averaged: a second."""
+_COMMON_MOST: Final = 1.5
+"""Residue so many times the echo is a voice: it counts less, as it resembles it by chance."""
 _TRIMMED: Final = 4
 """Partitions whose wrap-around is removed in each frame."""
 _TELLING_DB: Final = -8.0
@@ -87,8 +89,13 @@ class LinearFilter:
         return rest, guess
 
     def _compare(self, error: _Spectra, echo: _Spectra) -> None:
-        self._common += (1 - _COMMON_KEEP) * (error * np.conj(echo) - self._common)
-        self._echo += (1 - _COMMON_KEEP) * (np.abs(echo) ** 2 - self._echo)
+        loud, rest = np.abs(echo) ** 2, float(np.vdot(error, error).real)
+        most = _COMMON_MOST * float(self._echo.sum() + loud.sum())
+        weight = (1 - _COMMON_KEEP) * min(1.0, most / (rest + 1e-9))
+        self._common *= _COMMON_KEEP
+        self._common += weight * error * np.conj(echo)
+        self._echo *= _COMMON_KEEP
+        self._echo += weight * loud
         left = (np.abs(self._common) ** 2 / (self._echo + 1e-9)).sum()
         whole = float(self._echo.sum())
         self.left_db = 10 * float(np.log10(left / whole + 1e-6)) if whole > 1e-7 else 0.0
