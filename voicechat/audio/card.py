@@ -243,7 +243,7 @@ class Card:
 
     def stalled(self, kinds: frozenset[devices.Kind]) -> tuple[str, str]:
         """Why these sides are of no use though they are open: a sentence and its remedy."""
-        if all(self._sides[kind].clock.runs_away for kind in kinds):
+        if any(self._sides[kind].clock.runs_away for kind in kinds):
             return f"{self.called(kinds)} is only a stand-in without a clock.", devices.INSTEAD
         return f"{self.called(kinds)} does not run.", devices.WAKE
 
