@@ -239,3 +239,15 @@ def test_what_a_stuck_device_still_held_is_played_by_the_next(
     whole = [block for block in card.spoken if block.all()]
     assert len(whole) * BLOCK_MS == pytest.approx(1_500, abs=2 * BLOCK_MS), "nothing is left out"
     assert before < 1_000
+
+
+def test_many_stops_make_no_stand_in_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200)
+    listener = Listener(card)
+    for number in range(12):
+        sound = listener.reader.slope(number, 500, 24_000)
+        card.engine.command(Play(str(number), sound))
+        listener.pass_by(12)
+        card.interrupt()
+        card.engine.command(Stop())
+    listener.finish()

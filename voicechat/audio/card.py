@@ -69,6 +69,10 @@ class Clock:
         self._frames = 0
         self.runs_away = False
 
+    def refills(self) -> None:
+        """Call between callbacks: the buffer was emptied, and is asked for once more."""
+        self._since, self._frames = time.monotonic(), 0
+
     def tick(self, frames: int, now: float) -> None:
         """A callback for so many frames. Ends the stream of a stand-in by an exception."""
         if now - self._since > _WATCHED_S:
@@ -147,6 +151,7 @@ class Speaker:
         self.reference.drops += 1
         at = time.monotonic() + _MIXED_S
         self.queue.restart(at)
+        self.clock.refills()
         self._stream.start()
         return at
 
