@@ -14,7 +14,7 @@ from voicechat.audio.bargein import BargeIn, Step
 from voicechat.audio.buffers import CaptureRing
 from voicechat.audio.dsp import Resampler, amplitude
 from voicechat.audio.hearing import Hearing
-from voicechat.audio.messages import AudioSettings
+from voicechat.audio.messages import AudioSettings, Mute
 
 RATE = 16_000
 STEP = 160
@@ -140,3 +140,35 @@ def test_only_what_cannot_be_a_voice_waits_to_be_heard() -> None:
     assert not listener.hearing.may_wait(listener.microphone)
     assert len(list(listener.hearing.frames(listener.microphone))) == 3, "nothing was taken"
     assert not listener.hearing.quiet
+
+
+def test_what_was_said_while_muted_stays_unheard_though_it_waited_for_the_evidence() -> None:
+    hearing = Hearing(AudioSettings(input_rate=RATE), 9.0)
+    microphone, speaker = CaptureRing(2 * RATE), CaptureRing(2 * RATE)
+    hearing.renew(RATE, RATE)
+    hiss, tone = np.random.default_rng(1), np.sin(2 * np.pi * 300 * np.arange(STEP) / RATE)
+    private, nothing = (6_000 * tone).astype(np.int16), np.zeros(STEP, np.int16)
+    louder: list[float] = []
+    at = 0.0
+
+    def pass_by(steps: int, near: Sound, loud: float) -> None:
+        nonlocal at
+        for _ in range(steps):
+            at += STEP / RATE
+            speaker.write((loud * hiss.standard_normal(STEP)).astype(np.int16), at)
+            microphone.write(near, at)
+            hearing.listen_to_speaker(speaker)
+            list(hearing.frames(microphone))
+            louder.extend(
+                block.at for block in hearing.blocks(at) if np.frombuffer(block.pcm, np.int16).any()
+            )
+
+    pass_by(100, nothing, 0)
+    hearing.door(Mute(on=True))
+    pass_by(40, private, 6_000)
+    hearing.door(Mute(on=False))
+    opened = at
+    pass_by(150, nothing, 0)
+    assert not louder
+    pass_by(40, private, 0)
+    assert min(louder) > opened + 1.5, "and afterwards all is heard"

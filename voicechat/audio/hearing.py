@@ -51,6 +51,7 @@ class _Moment(NamedTuple):
     near: Samples
     far: Samples
     cleaned: Samples
+    muted: bool
 
 
 class _Ear(NamedTuple):
@@ -174,7 +175,7 @@ class Hearing:
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next(self._onset.drift)
             self._careful = max(0, self._careful - 1)
-            self._held.append(_Moment(near, far, self._clean(near, far)))
+            self._held.append(_Moment(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
                 yield from self._decide()
 
@@ -217,10 +218,12 @@ class Hearing:
         heard = [self._better(moment) for moment in self._held]
         ears = [self._ear(*pair) for pair in zip(self._held, heard, strict=True)]
         someone = foreseen([ear is not None and ear.over for ear in ears])
-        for sound, ear, over in zip(heard, ears, someone, strict=True):
+        for moment, sound, ear, over in zip(self._held, heard, ears, someone, strict=True):
             self.peak = max(peak_dbfs(sound), self.peak - 1)
             voice = self._judge(sound, ear)
-            polished = sound if ear is None or self.muted else self._clearest(sound, ear, over)
+            polished = sound
+            if ear is not None and not self._silenced(moment):
+                polished = self._clearest(sound, ear, over)
             for polish in self._polishes:
                 polished = polish(polished)
             self._fresh.append(polished)
@@ -238,7 +241,11 @@ class Hearing:
 
     def _better(self, moment: _Moment) -> Samples:
         heard = moment.near if self._dry else moment.cleaned
-        return np.zeros_like(heard) if self.muted else heard
+        return np.zeros_like(heard) if self._silenced(moment) else heard
+
+    def _silenced(self, moment: _Moment) -> bool:
+        """Whether it was said while muted, or waits while that is so now."""
+        return moment.muted or self.muted
 
     def _ear(self, moment: _Moment, heard: Samples) -> _Ear | None:
         """None where there is nothing to cancel."""
