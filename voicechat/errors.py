@@ -1,12 +1,12 @@
 """The errors a person may see, and the type that keeps secrets out of them.
 
-    VoicechatError            one sentence, a hint, an exit code
-    ├── UsageError            2  a flag, an argument or a setting is wrong
-    ├── KeyMissing            3  no key, or the provider refused it
-    ├── ConnectError          4  nobody answers, or not as a realtime endpoint
-    ├── SessionLost           5  the connection ended and could not be restored
-    ├── SoundError            6  no microphone, no speaker, no sound library
-    └── ServerError           7  the embedded voice could not start
+VoicechatError            one sentence, a hint, an exit code
+├── UsageError            2  a flag, an argument or a setting is wrong
+├── KeyMissing            3  no key, or the provider refused it
+├── ConnectError          4  nobody answers, or not as a realtime endpoint
+├── SessionLost           5  the connection ended and could not be restored
+├── SoundError            6  no microphone, no speaker, no sound library
+└── ServerError           7  the embedded voice could not start
 """
 
 from __future__ import annotations
