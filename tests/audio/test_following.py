@@ -40,7 +40,7 @@ def loud(captured: Captured) -> bool:
 def test_sound_goes_to_the_new_default_and_one_line_says_so(
     desktop: VirtualCard, make_rig: MakeRig
 ) -> None:
-    rig = make_rig(barge_in="off")
+    rig = make_rig(barge_in="off", latency_ms=100)
     first = rig.open()
     rig.send(Play("a", tone(1.2)))
     rig.send(EndItem("a"))
