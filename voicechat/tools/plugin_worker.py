@@ -8,6 +8,7 @@ deadline, with the call's cancellation or with this program, and with it all it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -30,6 +31,7 @@ START_S = 10.0
 
 _LINE = 1 << 20
 """Bytes of one answer; the child keeps to less."""
+_ENDING_S = 0.5
 _CRASHES = 5
 _CRASH_SPAN_S = 60.0
 _PRINTED = 2_000
@@ -71,6 +73,10 @@ class _Process:
         except (OSError, ValueError):
             answer = None
         if answer is None:
+            with contextlib.suppress(TimeoutError):
+                # One that closed its output is about to end, and tells how only then.
+                async with asyncio.timeout(_ENDING_S):
+                    await self._child.wait()
             await self.stop()
             raise Broken(self._last_words())
         return answer
