@@ -11,6 +11,7 @@ from sound_measures import LONG_TEXT, espeak
 from voicechat.audio.dsp import Samples, dbfs
 from voicechat.audio.messages import (
     Captured,
+    Cue,
     Play,
     SpeechEnded,
     SpeechHeard,
@@ -75,6 +76,22 @@ def test_nor_on_a_machine_that_drops_sound(monkeypatch: pytest.MonkeyPatch, seed
     assert not any(heard)
     assert len(heard) <= 2
     assert left(card) >= 15
+
+
+@pytest.mark.parametrize("gain_db", [-12, -6])
+def test_the_first_reply_after_a_cue_does_not_stop_itself(
+    monkeypatch: pytest.MonkeyPatch, gain_db: float
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=gain_db))
+    card.open()
+    card.run(0.5)
+    card.engine.command(Cue("ready"))
+    card.say(3.0, person())
+    card.run(6.0 - card.elapsed)
+    before = len(card.of(SpeechHeard))
+    card.engine.command(Play("first", espeak("It's half past ten in the morning.")))
+    card.run(4)
+    assert not any(event.confirmed for event in card.of(SpeechHeard)[before:])
 
 
 @pytest.mark.parametrize("after", [0.0, 0.15, 0.3])

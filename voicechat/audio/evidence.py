@@ -28,7 +28,10 @@ _LOUD: Final = 0.003
 _SILENT: Final = 0.0016
 """RMS of full scale (-56 dBFS) below which the microphone counts as silent."""
 _CUE_FRAMES: Final = 10
-"""Loud frames that are enough when all of the longest delay has passed: a short cue."""
+"""Loud frames that are enough when all of the longest delay has passed: a short cue,"""
+_SPEECH_FRAMES: Final = 40
+"""and so many when the microphone heard something, which may be the echo of a cue: a tone has no
+delay that could be told."""
 _DRY_AGAIN_FRAMES: Final = 300
 """Loud frames without an echo after which a room that had one is dry."""
 _PIECE: Final = 3_200
@@ -66,6 +69,7 @@ class Evidence:
         self._loud = 0
         self._since_loud = 0
         self._frames = 0
+        self._heard = False
 
     def observe(self, near: Samples, far: Samples) -> None:
         """Weigh one frame of both sides."""
@@ -85,19 +89,30 @@ class Evidence:
     def _judge(self) -> None:
         """Look for the echo of what was said; forget that when it cannot come any more."""
         if _rms(self._near) >= _SILENT:
+            self._heard = True
             self._pieces.append(self._compare())
         found = self._repeated()
         if found is not None:
             self.verdict, self.delay = Verdict.ECHO, found
             self._loud = self._since_loud = 0
+            self._heard = False
             self._pieces.clear()
             return
-        enough = _DRY_AGAIN_FRAMES if self.verdict is Verdict.ECHO else _CUE_FRAMES
-        if self._loud >= enough and self._since_loud * FRAME >= _LONGEST + _PIECE:
+        if self._loud >= self._enough and self._since_loud * FRAME >= _LONGEST + _PIECE:
             self.verdict = Verdict.DRY
             self._loud = 0
         if not self._far.any():
             self._since_loud = 0
+            self._heard = False
+            if self.verdict is Verdict.UNKNOWN:
+                self._loud = 0
+
+    @property
+    def _enough(self) -> int:
+        """Loud frames without an echo that show a dry room."""
+        if self.verdict is Verdict.ECHO:
+            return _DRY_AGAIN_FRAMES
+        return _SPEECH_FRAMES if self._heard else _CUE_FRAMES
 
     def _compare(self) -> NDArray[np.float32]:
         """For every delay in samples how well it explains the piece: logarithms."""
