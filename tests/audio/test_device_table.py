@@ -257,9 +257,11 @@ def test_a3_a_server_that_is_killed_and_started_again(card: VirtualCard, make_ri
     rig.wait(Problem)
     card.start()
     rig.wait(Opened, whole)
-    assert rig.wait(ItemFinished).item_id == "a"
+    stopped = rig.of(Stopped)  # The sound library may take its process down with the server.
+    ended = stopped[0].heard_ms if stopped else [rig.wait(ItemFinished).item_id]
+    assert list(ended) == ["a"]
     works(rig)
-    assert len(rig.of(Problem)) == 1
+    assert len(rig.of(Problem)) == 1 + len(stopped)
 
 
 # ------------------------------------------------------------------------------- a4 nothing
