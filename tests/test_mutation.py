@@ -6,17 +6,16 @@ million events for each codec.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
 from random import Random
 from typing import get_args
 
 import pytest
 from hypothesis import settings as profile
 from mutation import mutate
+from outside import texts
 from wire_examples import frames
 
 from voicechat.core import events as ev
@@ -175,20 +174,6 @@ class Play:
             self._now = max(self._now, deadline)
             self._take(ev.Tick())
         raise AssertionError("something is awaited for ever")
-
-
-def texts(value: object) -> Iterator[str]:
-    """All text in an event."""
-    if isinstance(value, str):
-        yield value
-    elif dataclasses.is_dataclass(value):
-        for inner in dataclasses.fields(value):
-            yield from texts(getattr(value, inner.name))
-    elif isinstance(value, Mapping):
-        yield from texts([*value, *value.values()])
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from texts(inner)
 
 
 def unclean(character: str) -> bool:

@@ -124,7 +124,8 @@ class LinearFilter:
 _SURE_DB: Final = -10.0
 """The filter is trusted when it leaves less of the echo than this."""
 _MARGIN_DB: Final = 7.0
-_QUIETEST_DB: Final = -50.0
+QUIETEST_DB: Final = -50.0
+"""No voice over an echo is softer."""
 _ECHO_LEAST_DB: Final = -60.0
 _ECHO_FALLS_DB: Final = 1.0
 """The echo's loudness is held, so that a filter a few ms off is not surprised by its end."""
@@ -146,7 +147,7 @@ _CHANCE: Final = 0.1
 """So much of the guess may have been taken away though it was not there, for a few frames;"""
 _DOUBTED: Final = 0.1
 """Share of the step up when what lies above is more likely a voice."""
-_PRESSED_DB: Final = 15.0
+PRESSED_DB: Final = 15.0
 """The other canceller takes this much off a residue that is nobody's voice."""
 _NOBODY_DB: Final = -55.0
 """A residue so soft is nobody's voice either."""
@@ -203,14 +204,14 @@ class Onset:
         expected = self._echo_db + self.leak_db
         pcm = (rest * FULL_SCALE).clip(-32768, 32767).astype(np.int16)
         seems = bool(self._vad.is_speech(pcm.tobytes(), RATE))
-        loud = level > max(expected + _MARGIN_DB, _QUIETEST_DB)
+        loud = level > max(expected + _MARGIN_DB, QUIETEST_DB)
         trusted = self.leak_db <= _SURE_DB
         matches = self._match.observe(rest, guess)
         self.rest = pcm
         most = _RIGHT_DB + (_STAY_DB if self.right else 0.0)
         self.right = matches and self._filter.left_db <= most
         self.over = self.right and trusted and loud
-        if dbfs(cleaned) < level - _PRESSED_DB or level < _NOBODY_DB:
+        if dbfs(cleaned) < level - PRESSED_DB or level < _NOBODY_DB:
             self._learn_leak(level - self._echo_db, _dbfs(guess), _DOUBTED if self.over else 1)
         return seems and loud and trusted
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from voicechat.audio.dsp import SILENCE_DB, Samples, dbfs, decibels
 from voicechat.audio.echo import FRAME
-from voicechat.audio.linear import LinearFilter, Onset
+from voicechat.audio.linear import PRESSED_DB, QUIETEST_DB, LinearFilter, Onset
 from voicechat.audio.vad import RATE
 
 Moment = tuple[Samples, Samples]
@@ -47,10 +47,7 @@ _LOUD: Final = 100.0
 """RMS of the speaker's sound whose echo tells how loud the echo is."""
 _GAINS: Final = 0.003, 4.0
 _MARGIN_DB: Final = 6.0
-_QUIETEST_DB: Final = -50.0
 _NOTHING_DB: Final = -60.0
-_PRESSED_DB: Final = 15.0
-"""The other canceller takes this much off a residue that is nobody's voice."""
 _RISE_DB: Final = 0.3
 _DOUBTED: Final = 0.15
 """Share of the step up when what lies above is more likely a voice."""
@@ -66,6 +63,8 @@ class _Told(LinearFilter):
         super().__init__()
         self.expected_db = SILENCE_DB
         """How loud the echo in the residue is, as far as the filter doubts itself."""
+        self.expects = True
+        """Whether anybody wants to know that."""
         after = np.arange(len(self._doubt)) - delay // FRAME
         share = np.exp(-np.maximum(0, after - 1) / _FADES)
         share[after == -1] = _EARLIER
@@ -80,8 +79,9 @@ class _Told(LinearFilter):
         self._doubt[:] = doubt
 
     def _learn(self, error: NDArray[np.complex64]) -> None:
-        left = float((np.abs(self._far) ** 2 * self._doubt).sum())
-        self.expected_db = decibels(left**0.5 / FRAME / 2**0.5)
+        if self.expects:
+            left = float((np.abs(self._far) ** 2 * self._doubt).sum())
+            self.expected_db = decibels(left**0.5 / FRAME / 2**0.5)
         super()._learn(error)
 
 
@@ -120,15 +120,16 @@ class Primed(Onset):
             # What waited was learned twice, and the filter is surer of itself than it may be.
             self._told.set_doubt(_UNSURE * self._once)
         self._age += 1
+        self._told.expects = self.young
         seems = super().voiced(near, far, cleaned)
         if not self.young:
             return seems
         level = dbfs(self.rest)
         expected = self._told.expected_db + self._excess_db
         self.right = True
-        self.over = level > max(expected + _MARGIN_DB, _QUIETEST_DB)
+        self.over = level > max(expected + _MARGIN_DB, QUIETEST_DB)
         learns = self._age > self._waiting and expected > _NOTHING_DB
-        if learns and dbfs(cleaned) < level - _PRESSED_DB:
+        if learns and dbfs(cleaned) < level - PRESSED_DB:
             rise = _RISE_DB * (_DOUBTED if self.over else 1.0)
             change = rise if level > expected else -_FALL_DB
             self._excess_db = max(0.0, self._excess_db + change)
