@@ -20,13 +20,13 @@ check: ready-test  ## Lint, types and the walls between the rooms
 	.venv/bin/lint-imports
 
 bench: ready-test  ## Measure beside targets and peers (some rows: make bench ONLY="stop load")
-	@.venv/bin/python tests/bench.py $(ONLY)
+	@.venv/bin/python tests/bench/bench.py $(ONLY)
 
 fuzz: ready-test  ## Let Hypothesis search for ten minutes instead of seconds
 	$(PYTEST) -n 2 -m "not sound and not end_to_end" --hypothesis-profile fuzz --timeout 900
 
 smoke: ready-test  ## Try a real provider: make smoke PROVIDER=openai
-	@.venv/bin/python tests/smoke.py "$(PROVIDER)"
+	@.venv/bin/python tests/support/smoke.py "$(PROVIDER)"
 
 snapshots: ready-test  ## Accept how the screens look now
 	$(PYTEST) tests/tui --snapshot-update

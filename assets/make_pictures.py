@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parent
-sys.path.insert(0, str(ASSETS.parent / "tests" / "tui"))
+sys.path.insert(0, str(ASSETS.parent / "tests" / "support"))
 
 import scenes  # noqa: E402
 from scripted_session import ScriptedSession  # noqa: E402
 
 from voicechat.tui.app import VoicechatApp  # noqa: E402
-from voicechat.tui.conversation import ConversationScreen  # noqa: E402
+from voicechat.tui.screens.conversation_screen import ConversationScreen  # noqa: E402
 
 SIZE = (92, 31)
 """Columns and rows of the picture: the whole scene, and no more."""

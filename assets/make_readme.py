@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from voicechat import slash
+from voicechat.line_mode import slash_commands
 from voicechat.tui import keys
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -35,7 +35,7 @@ def main() -> None:
         return f"```text\n{help_of(*words)}\n```"
 
     text = re.sub(r"```text\nUsage: voicechat((?: [a-z]+)*) [\[A-Z].*?```", renew, text, flags=re.S)
-    for head, table in (("Key", keys.markdown()), ("Command", slash.markdown())):
+    for head, table in (("Key", keys.markdown()), ("Command", slash_commands.markdown())):
         text = re.sub(rf"\| {head} \| What it does \|\n(?:\|.*\n)+", lambda _, new=table: new, text)
     README.write_text(text, encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from voicechat.cli import main
+from voicechat.cli.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

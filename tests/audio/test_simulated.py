@@ -8,15 +8,8 @@ from needs import VOICE, needs
 from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 from sound_measures import LONG_TEXT, espeak
 
-from voicechat.audio.dsp import Samples, dbfs
-from voicechat.audio.messages import (
-    Captured,
-    Cue,
-    Play,
-    SpeechEnded,
-    SpeechHeard,
-    Underrun,
-)
+from voicechat.audio.messages import Captured, Cue, Play, SpeechEnded, SpeechHeard, Underrun
+from voicechat.speech.levels import Samples, dbfs
 
 pytestmark = needs(VOICE)
 

@@ -12,7 +12,8 @@ import pytest
 from simulated_card import RATE, Room, SimulatedCard, Stall
 from virtual_audio import tone
 
-from voicechat.audio import devices, engine
+from voicechat.audio import engine
+from voicechat.audio.devices import device_list
 from voicechat.audio.messages import (
     Captured,
     EndItem,
@@ -90,7 +91,7 @@ def test_while_the_speaker_is_stalled_the_person_is_heard_without_a_break(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card = stalled(monkeypatch, Stall(1, 30, "speaker"))
-    library = devices.library()
+    library = device_list.library()
     opened: list[float] = []
 
     def count(**how: object) -> object:
@@ -98,7 +99,7 @@ def test_while_the_speaker_is_stalled_the_person_is_heard_without_a_break(
         return listen(**how)
 
     listen, library.RawInputStream = library.RawInputStream, count
-    monkeypatch.setattr(devices, "library", lambda: library)
+    monkeypatch.setattr(device_list, "library", lambda: library)
     card.run(1 + HOPELESS_S)
     assert sides(card)[-1] == (True, False)
     begin = card.elapsed
@@ -134,14 +135,14 @@ def test_devices_that_open_slowly_are_not_told_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card = stalled(monkeypatch, Stall(1, 30, "speaker"), Stall(1, 30, "microphone"))
-    library = devices.library()
+    library = device_list.library()
 
     def slowly(**how: object) -> object:
         card.now += 0.2
         return speak(**how)
 
     speak, library.RawOutputStream = library.RawOutputStream, slowly
-    monkeypatch.setattr(devices, "library", lambda: library)
+    monkeypatch.setattr(device_list, "library", lambda: library)
     card.run(15)
     assert set(sides(card)) == {(True, True), (False, False)}
 
@@ -186,7 +187,7 @@ def test_what_comes_is_looked_at_once(
         return card.elapsed >= arrives_s
 
     monkeypatch.setattr(engine, "Lookout", lambda settings: Told(here))
-    library = devices.library()
+    library = device_list.library()
     opens = "RawOutputStream" if side == "output" else "RawInputStream"
     stream = getattr(library, opens)
 
@@ -196,7 +197,7 @@ def test_what_comes_is_looked_at_once(
         return stream(**how)
 
     setattr(library, opens, refuse)
-    monkeypatch.setattr(devices, "library", lambda: library)
+    monkeypatch.setattr(device_list, "library", lambda: library)
     card.open(barge_in="off")
     card.run(arrives_s)
     left = (side == "output", side == "input")

@@ -6,8 +6,8 @@ import pytest
 
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
+from voicechat.core.interruption import CONFIRM_S
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Usage
-from voicechat.core.listening import CONFIRM_S
 from voicechat.core.settings import Capabilities, SessionSettings, ToolSpec
 from voicechat.core.turns import PATIENCE_S, SlotState
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item
-from voicechat.core.person import KEPT_BYTES
 from voicechat.core.pictures import Kind, Picture, picture
 from voicechat.core.settings import Capabilities, SessionSettings
+from voicechat.core.user_items import KEPT_BYTES
 
 HEADS = {
     # The first bytes of 123 by 45 pixels as ImageMagick writes them.

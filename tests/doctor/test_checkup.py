@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from virtual_audio import VirtualCard
 
-from voicechat import config
-from voicechat.audio.devices import Device
-from voicechat.audio.survey import Survey, Trial
-from voicechat.cli import main
+from voicechat.audio.devices.device_list import Device
+from voicechat.audio.devices.device_probe import Survey, Trial
+from voicechat.cli.app import main
+from voicechat.config import loader
 from voicechat.doctor import checkup
 from voicechat.doctor.checkup import unowned
 from voicechat.doctor.findings import Privacy
@@ -167,7 +167,7 @@ def test_a_card_with_an_echo_is_found_sound(
 ) -> None:
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "VOICECHAT_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(config, "settings_path", lambda: tmp_path / "none.toml")
+    monkeypatch.setattr(loader, "settings_path", lambda: tmp_path / "none.toml")
     # A machine that runs many tests is slower than a person's.
     monkeypatch.setattr(checkup, "SOUND_S", 20.0)
     with own_card.echo(60, -12):

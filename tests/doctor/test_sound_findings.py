@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from voicechat.audio.devices import Device
-from voicechat.audio.survey import Survey, Trial
-from voicechat.doctor import sound
+from voicechat.audio.devices.device_list import Device
+from voicechat.audio.devices.device_probe import Survey, Trial
+from voicechat.doctor import sound_findings
 from voicechat.doctor.environment import Environment
 
 DEBIAN = Environment(files={"/etc/os-release": "ID=debian\n"})
@@ -137,7 +137,7 @@ def test_a_survey_and_what_is_said_of_it(
     sentence: str,
     remedy: str,
 ) -> None:
-    found = [each for each in sound.findings(survey, environment) if each.title == title]
+    found = [each for each in sound_findings.findings(survey, environment) if each.title == title]
     assert [each.level.value for each in found] == [level]
     assert sentence in found[0].sentence
     assert remedy in found[0].remedy
@@ -148,12 +148,14 @@ def test_a_missing_side_is_told_once() -> None:
         tried(microphone=None, problems=(("There is no microphone.", "Plug one in."),)),
         devices=(replace(HEADSET, inputs=0),),
     )
-    told = [each for each in sound.findings(lone, DEBIAN) if "no microphone" in each.sentence]
+    told = [
+        each for each in sound_findings.findings(lone, DEBIAN) if "no microphone" in each.sentence
+    ]
     assert len(told) == 1
 
 
 def test_the_bridge_on_every_system_has_a_name() -> None:
     for name in ("debian", "fedora", "arch", "alpine", "opensuse"):
         environment = replace(SERVED, files={"/etc/os-release": f"ID={name}\n"})
-        missing = sound.why_nothing(replace(FINE, devices=()), environment)
+        missing = sound_findings.why_nothing(replace(FINE, devices=()), environment)
         assert missing.remedy.startswith("Install the bridge to it: sudo ")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from needs import VOICE, needs
 from on_terminal import OnTerminal, ended, private_environment
-from test_out_loud import LISTENING, person
+from spoken_person import LISTENING, person
 from virtual_audio import RATE, VirtualCard
 
 pytestmark = [

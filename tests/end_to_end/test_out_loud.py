@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,11 @@ import spoken_sums
 from needs import VOICE, needs
 from numpy.typing import NDArray
 from on_terminal import OnTerminal, ended
+from spoken_person import LEAD, LISTENING, person
 from virtual_audio import RATE, VirtualCard
 
-from voicechat.server.engines.ears import PocketsphinxEars
-from voicechat.server.engines.interfaces import EARS_RATE
+from voicechat.server.stt.pocketsphinx_stt import PocketsphinxEars
+from voicechat.speech.vad import EARS_RATE
 
 pytestmark = [
     pytest.mark.sound,
@@ -26,24 +25,6 @@ pytestmark = [
     pytest.mark.timeout(180),
     needs(VOICE),
 ]
-
-LISTENING = "● listening"
-LEAD = 0.25
-"""Seconds of room around what a person says."""
-
-
-def person(folder: Path, words: str) -> NDArray[np.int16]:
-    """A person saying the words in a quiet room, 48 kHz."""
-    path = folder / "person.wav"
-    subprocess.run(
-        ["espeak-ng", "-v", "en-us+klatt3", "-s", "160", "-w", str(path), words], check=True
-    )
-    with wave.open(str(path)) as file:
-        raw = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-        spoken = soxr.resample(raw.astype(np.float32), file.getframerate(), RATE)
-    hiss = np.random.default_rng(1).normal(size=len(spoken) + 2 * int(LEAD * RATE))
-    sound = np.pad(spoken * 0.7, int(LEAD * RATE)) + hiss * np.std(spoken) / 30
-    return np.clip(sound, -32768, 32767).astype(np.int16)
 
 
 def position(sound: NDArray[np.int16], part: NDArray[np.int16]) -> int:
@@ -89,7 +70,7 @@ async def test_a_question_is_answered_aloud(
     times = loud(spoken)
     times = times[times > question[-1]]
     assert len(times), "the speaker stayed silent"
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "support"))
     ears = PocketsphinxEars(tmp_path / "ears", spoken_sums.understood, "spoken_sums:sample")
     await ears.open()
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from needs import VOICE, needs
 from on_terminal import ended
-from test_out_loud import person
+from spoken_person import person
 from virtual_audio import RATE, VirtualCard
 
 pytestmark = [

@@ -3,13 +3,7 @@
 import pytest
 
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
-from voicechat.providers.catalog import (
-    PROVIDERS,
-    local_codec,
-    realtime_url,
-    resolve,
-    transcriber,
-)
+from voicechat.providers.catalog import PROVIDERS, local_codec, realtime_url, resolve, transcriber
 
 KEY = "sk-planted-0123456789abcdef"
 WITH_KEY = {"OPENAI_API_KEY": KEY}

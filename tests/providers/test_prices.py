@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicechat.core.items import Usage
+from voicechat.core.price import Price
 from voicechat.providers.catalog import PROVIDERS
-from voicechat.providers.prices import PRICES, Price, estimate, price_of
+from voicechat.providers.prices import PRICES, estimate, price_of
 
 FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5)
 tokens = st.integers(0, 10**6)

@@ -15,8 +15,8 @@ from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers import catalog
-from voicechat.providers.google import GoogleCodec
-from voicechat.providers.openai import OpenAICodec
+from voicechat.providers.google.google_codec import GoogleCodec
+from voicechat.providers.openai.openai_codec import OpenAICodec
 
 CAT = Picture(Kind.PNG, 3, 2, "cat.png", b"\x89PNG\r\n\x1a\n" + bytes(20))
 DATA = base64.b64encode(CAT.data).decode()

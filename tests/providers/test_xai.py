@@ -20,8 +20,8 @@ from voicechat.core.settings import (
     Transcription,
 )
 from voicechat.errors import Secret
-from voicechat.providers.openai import HELD, OpenAICodec
-from voicechat.providers.openai_events import KNOWN_UNMAPPED
+from voicechat.providers.openai.openai_codec import HELD, OpenAICodec
+from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED
 from voicechat.providers.xai import TABLE, XAI
 
 WHAT_BECOMES_OF_IT = {

@@ -8,7 +8,7 @@ from voicechat.core import events as ev
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item, ToolCall, ToolState
 from voicechat.core.settings import ServerVad, SessionSettings, ToolSpec
-from voicechat.providers.openai import OpenAICodec
+from voicechat.providers.openai.openai_codec import OpenAICodec
 from voicechat.providers.xai import XAI
 
 SPEECH = b64encode(bytes(4_800)).decode()

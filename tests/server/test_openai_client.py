@@ -21,10 +21,10 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.realtime import RealtimeErrorEvent
 from scripted import CLASSES
-from test_conversation_over_socket import REPLY, append, events_until, kinds
+from socket_events import REPLY, append, events_until, kinds
 
-from voicechat.server.engines.voice import EspeakVoice
-from voicechat.server.sound import Resampler
+from voicechat.server.tts.espeak_tts import EspeakVoice
+from voicechat.speech.formats import Resampler
 
 Spoken = Callable[[str], np.ndarray[Any, np.dtype[np.int16]]]
 

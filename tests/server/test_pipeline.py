@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from scripted import scene, silence, tone
-from test_conversation_over_socket import append, events_until, kinds
+from socket_events import append, events_until, kinds
 
 from voicechat.errors import ServerError
-from voicechat.server.engines.interfaces import Say
-from voicechat.server.sound import Format
+from voicechat.server.engine_protocols import Say
+from voicechat.speech.formats import Format
 
 
 async def respond(connection: Any, **response: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from scripted import check, tone
 
-from voicechat.server.actions import Committed, Sound
-from voicechat.server.front import writes_only
-from voicechat.server.protocol import Protocol
+from voicechat.server.access import writes_only
+from voicechat.server.realtime.protocol_actions import Committed, Sound
+from voicechat.server.realtime.server_protocol import Protocol
 
 MANUAL = {"audio": {"input": {"turn_detection": None}}}
 

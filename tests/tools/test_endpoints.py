@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from voicechat.config.endpoint import Endpoint
 from voicechat.errors import Secret
-from voicechat.tools.endpoints import LARGEST, Endpoint, endpoint_tool
+from voicechat.tools.endpoints import LARGEST, endpoint_tool
 from voicechat.tools.registry import Outcome, Registry
 
 ROOM = {

@@ -11,7 +11,7 @@ from voicechat.tools import registry
 from voicechat.tools.builtin import builtin
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Registry
-from voicechat.tools.surroundings import Surroundings
+from voicechat.tools.tool_context import Surroundings
 
 
 def weigh(grams: int, name: str = "it") -> str:

@@ -8,8 +8,8 @@ from textual.binding import Binding
 from textual.widgets import TextArea
 
 from voicechat.tui.app import VoicechatApp
-from voicechat.tui.conversation import ConversationScreen
 from voicechat.tui.keys import KEYS, markdown, rows, shown, shown_all
+from voicechat.tui.screens.conversation_screen import ConversationScreen
 
 BYTES_OF_OTHER_KEYS = {"ctrl+i", "ctrl+m", "ctrl+h", "ctrl+j", "ctrl+left_square_bracket"}
 TAKEN_OUTSIDE = {"ctrl+a", "ctrl+b", "ctrl+c", "ctrl+z", "ctrl+s", "f10", "f11"}

@@ -10,10 +10,10 @@ from scripted_session import ScriptedSession
 from textual.pilot import Pilot
 
 from voicechat.core.events import Level, Notice
+from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp
-from voicechat.tui.conversation import ConversationScreen
+from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.themes import LIGHT
-from voicechat.updates import Link
 
 Scene = Callable[[ScriptedSession], None]
 Compare = Callable[..., bool]

@@ -16,9 +16,9 @@ from textual.worker import WorkerFailed
 
 from voicechat.errors import ConnectError, SessionLost
 from voicechat.tui.app import VoicechatApp
-from voicechat.tui.conversation import ConversationScreen
+from voicechat.tui.screens.conversation_screen import ConversationScreen
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "support"
 SECRET = "sk-planted-1234567890"
 
 

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from voicechat.audio import cues, devices
-from voicechat.audio.bargein import BargeIn, Step
-from voicechat.audio.card import Card, Speaker, Surgery
-from voicechat.audio.hearing import Hearing, Voice
-from voicechat.audio.lookout import Lookout
-from voicechat.audio.lull import Lull
+from voicechat.audio.capture.barge_in import BargeIn, Step
+from voicechat.audio.capture.capture import Hearing, Voice
+from voicechat.audio.capture.end_of_speech import Lull
+from voicechat.audio.devices import device_list
+from voicechat.audio.devices.buffer_sizing import Pacing
+from voicechat.audio.devices.default_device_watch import Lookout
+from voicechat.audio.devices.streams import Card, Speaker, Surgery
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -43,9 +44,9 @@ from voicechat.audio.messages import (
     VoiceEnded,
     Volume,
 )
-from voicechat.audio.monitor import Monitor
-from voicechat.audio.pacing import Pacing
-from voicechat.audio.playback import Playback
+from voicechat.audio.playback import cue_sounds
+from voicechat.audio.playback.playback import Playback
+from voicechat.audio.playback.playout_tap import Monitor
 
 TELL_S: Final = 1 / 10
 _TICK_S, _SOON_S, _AFTER_S = 0.010, 0.005, 0.001
@@ -75,7 +76,7 @@ class Engine:
         self._settings: Final = settings
         self._emit: Final = emit
         self._playback = Playback(settings.output_rate)
-        self._cues = cues.Waiting()
+        self._cues = cue_sounds.Waiting()
         self._cue_gain = 1.0
         self._barge = BargeIn(settings.barge_in)
         self._hearing = Hearing(settings, self._barge.above_floor_db)
@@ -94,7 +95,7 @@ class Engine:
         self._drop_at = 0.0
         self._adopted_at = 0.0
         self._stalled_at = 0.0
-        self._asleep: frozenset[devices.Kind] = frozenset()
+        self._asleep: frozenset[device_list.Kind] = frozenset()
         self._devices = (("", 0), ("", 0))
         self._told_opened: Opened | None = None
         self._told_at = 0.0
@@ -211,7 +212,7 @@ class Engine:
         """Play the cue that is next, once the one before was heard."""
         speaker = self._card.speaker if self._card else None
         while speaker is not None and not speaker.queue.cueing and (name := self._cues.next(now)):
-            sound = cues.synthesise(name, speaker.rate)
+            sound = cue_sounds.synthesise(name, speaker.rate)
             if sound is not None:
                 speaker.queue.play_cue(sound * self._cue_gain)
 
@@ -266,7 +267,7 @@ class Engine:
     def _reopen(self, old: Card | None) -> Card:
         if old is not None:
             old.close()
-        devices.refresh()
+        device_list.refresh()
         return self._open()
 
     def _attend(self, now: float) -> None:
@@ -277,7 +278,7 @@ class Engine:
             if self._opening.done:
                 self._take_over(self._opening, now)
             elif now - self._opening.began > HANG_S:
-                self._emit(Opened(None, None, problem=devices.HANGS, hint=devices.RESTART))
+                self._emit(Opened(None, None, problem=device_list.HANGS, hint=device_list.RESTART))
                 self.hung = True
             return
         if pause > GAP_S / 2:
@@ -375,7 +376,7 @@ class Engine:
             return self._fall_asleep(card, silent, now)
         return now >= self._retry_at and not (silent == self._asleep and self._in_use())
 
-    def _fall_asleep(self, card: Card, silent: frozenset[devices.Kind], now: float) -> bool:
+    def _fall_asleep(self, card: Card, silent: frozenset[device_list.Kind], now: float) -> bool:
         """Do without these sides, until they run again; whether that takes another card."""
         before, self._asleep = self._asleep, silent
         self._tell_card(card)

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, Final
 
-from voicechat.audio.child import REPLACE, read_frame, write_frame
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -33,6 +32,7 @@ from voicechat.audio.messages import (
     Stopped,
     Volume,
 )
+from voicechat.audio.worker_main import REPLACE, read_frame, write_frame
 
 _OUTBOX_BYTES: Final = 256 * 1024 * 1024
 _RESTARTS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -115,7 +115,7 @@ class AudioProcess:
         """One child from start to end; its exit code."""
         try:
             child = subprocess.Popen(
-                [sys.executable, "-m", "voicechat.audio.child"],
+                [sys.executable, "-m", "voicechat.audio.worker_main"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

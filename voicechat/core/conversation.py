@@ -38,23 +38,23 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from voicechat.core import events as ev
-from voicechat.core.answers import Answers
-from voicechat.core.asides import Asides
-from voicechat.core.calls import Calls
-from voicechat.core.complaints import Complaints
-from voicechat.core.edits import Edits
+from voicechat.core.announcements import Tidings
+from voicechat.core.assistant_items import Replies
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.interruption import Listening
+from voicechat.core.item_edits import Edits
 from voicechat.core.items import Role, ToolCall, Transcript
-from voicechat.core.listening import Listening
-from voicechat.core.meter import Meter
 from voicechat.core.microphone import Microphone
-from voicechat.core.outbox import Outbox
-from voicechat.core.person import Person
-from voicechat.core.remotecalls import RemoteCalls
-from voicechat.core.replies import Replies
-from voicechat.core.retelling import Retelling, ends_with_call
+from voicechat.core.out_of_band import Asides
+from voicechat.core.provider_errors import Complaints
+from voicechat.core.provider_tools import RemoteCalls
+from voicechat.core.responses import Answers
+from voicechat.core.seeding import Retelling, ends_with_call
 from voicechat.core.settings import Capabilities, SessionSettings
-from voicechat.core.tidings import Tidings
+from voicechat.core.tool_calls import Calls
 from voicechat.core.turns import Presence
+from voicechat.core.usage_meter import Meter
+from voicechat.core.user_items import Person
 
 
 class Conversation:

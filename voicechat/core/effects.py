@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from voicechat.core.commands import Command
 from voicechat.core.items import Usage
-from voicechat.core.service import RateLimit
+from voicechat.core.session_events import RateLimit
 
 
 class Floor(StrEnum):

@@ -60,7 +60,6 @@ from voicechat.core.effects import (
     TurnMeasured,
     UsageChanged,
 )
-from voicechat.core.heard import Token, TranscriptSegment, UserTranscript
 from voicechat.core.inputs import (
     Announce,
     AskAside,
@@ -91,8 +90,8 @@ from voicechat.core.inputs import (
     VoiceEnded,
 )
 from voicechat.core.items import Usage
-from voicechat.core.remote import RemoteApproval, RemoteCall, RemoteTools
-from voicechat.core.service import (
+from voicechat.core.provider_tool_events import RemoteApproval, RemoteCall, RemoteTools
+from voicechat.core.session_events import (
     ProviderError,
     RateLimit,
     RateLimits,
@@ -102,6 +101,7 @@ from voicechat.core.service import (
     SessionUpdated,
     Unmapped,
 )
+from voicechat.core.transcript_events import Token, TranscriptSegment, UserTranscript
 
 __all__ = [
     "Announce",

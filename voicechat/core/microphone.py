@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from voicechat.core import events as ev
-from voicechat.core.outbox import Outbox
+from voicechat.core.effect_buffer import Outbox
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec, TurnDetection
 
 MIN_TALK_MS = 150.0

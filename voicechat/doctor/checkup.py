@@ -12,16 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from voicechat import config, remembered
-from voicechat.aside import aside
-from voicechat.audio.survey import Survey, Wish, survey
-from voicechat.config import Options
-from voicechat.doctor import machine, reach, sound
+from voicechat.audio.devices.device_probe import Survey, Wish, survey
+from voicechat.config import loader, remembered_devices
+from voicechat.config.loader import Options
+from voicechat.doctor import machine_findings, network_findings, sound_findings
 from voicechat.doctor.environment import Environment, Storage, snapshot
 from voicechat.doctor.findings import Finding, Privacy, note, ok, problem
 from voicechat.errors import UsageError, VoicechatError
-from voicechat.local import LocalServer
 from voicechat.providers import catalog
+from voicechat.session.local_server import LocalServer
+from voicechat.system.daemon_call import aside
+from voicechat.system.loopback import is_loopback
 
 SNAPSHOT_S = 3.0
 SOUND_S = 5.5
@@ -37,7 +38,7 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
     """
     found: list[Finding] = []
     try:
-        options = remembered.recalled(config.load())
+        options = remembered_devices.recalled(loader.load())
     except UsageError as error:
         found.append(problem("Settings", error.message, error.hint or "Mend it there."))
         options = Options()
@@ -49,10 +50,10 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
         _network(options, choice if connect else None, _wanted(options, choice)),
     )
     privacy = _privacy(options)
-    aloud = sound.findings(unowned(heard, privacy), environment)
+    aloud = sound_findings.findings(unowned(heard, privacy), environment)
     # Whoever listened knows more than who only looked.
     known = {each.title for each in aloud}
-    found += [each for each in machine.findings(environment) if each.title not in known]
+    found += [each for each in machine_findings.findings(environment) if each.title not in known]
     found += [*aloud, *voice, *about_model, *network]
     return [privacy.keep(finding) for finding in found]
 
@@ -115,8 +116,8 @@ async def _embedded_voice(options: Options, choice: catalog.Choice | None) -> li
 async def _network(options: Options, session: catalog.Choice | None, wanted: str) -> list[Finding]:
     """Reach everybody; then open a session with one of them, if its address can be reached."""
     targets = _targets(options, wanted)
-    results = await asyncio.gather(*(reach.reach(target) for target in targets))
-    found = reach.findings(list(results))
+    results = await asyncio.gather(*(network_findings.reach(target) for target in targets))
+    found = network_findings.findings(list(results))
     broken = any(each.failure and each.target.is_chosen for each in results)
     if session is None or session.needs_local_server or broken:
         return found
@@ -142,7 +143,7 @@ def _wanted(options: Options, choice: catalog.Choice | None) -> str:
     return choice.provider if choice else (options.model or "").partition("/")[0]
 
 
-def _targets(options: Options, chosen: str) -> list[reach.Target]:
+def _targets(options: Options, chosen: str) -> list[network_findings.Target]:
     targets = []
     for provider in catalog.PROVIDERS.values():
         is_chosen = provider.name == chosen
@@ -154,7 +155,7 @@ def _targets(options: Options, chosen: str) -> list[reach.Target]:
         address = own or provider.url
         if address:
             targets.append(
-                reach.Target(
+                network_findings.Target(
                     provider.name,
                     address,
                     variable,
@@ -164,13 +165,15 @@ def _targets(options: Options, chosen: str) -> list[reach.Target]:
                 )
             )
     if options.chat_url:
-        targets.append(reach.Target("Chat URL", options.chat_url, is_chosen=True, is_private=True))
+        targets.append(
+            network_findings.Target("Chat URL", options.chat_url, is_chosen=True, is_private=True)
+        )
     return targets
 
 
 async def _session(choice: catalog.Choice) -> Finding:
     """Open a session, and close it."""
-    from voicechat.transport import dial
+    from voicechat.transports.websocket import dial
 
     began = time.monotonic()
     try:
@@ -193,7 +196,7 @@ def _privacy(options: Options) -> Privacy:
         home=str(Path.home()),
         names=[*_user(), socket.gethostname(), socket.gethostname().partition(".")[0]],
         secrets=options.keys.values(),
-        hosts=[host for host in own if host not in public and not catalog.is_loopback(host)],
+        hosts=[host for host in own if host not in public and not is_loopback(host)],
     )
 
 

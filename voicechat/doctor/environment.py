@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from voicechat.audio.soundserver import sockets
+from voicechat.audio.devices.pulse import sockets
 
 FILES = (
     "/etc/os-release",

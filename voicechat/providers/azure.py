@@ -9,8 +9,8 @@ from dataclasses import replace
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode
 
 from voicechat.errors import Secret
-from voicechat.providers.openai import GENERAL, Dialect, bearer
-from voicechat.providers.openai_beta import BETA, VOICE_LIVE
+from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
+from voicechat.providers.openai.openai_codec import GENERAL, Dialect, bearer
 
 PREVIEW_VERSION = "2025-04-01-preview"
 """The last version of the preview."""

@@ -9,21 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from voicechat.core.settings import Purpose
 from voicechat.core.text import clean
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
-from voicechat.providers import azure, gateway, google
+from voicechat.providers import azure
 from voicechat.providers.codec import Codec
 from voicechat.providers.embedded import EMBEDDED
-from voicechat.providers.gateway import GatewayCodec
-from voicechat.providers.google import GoogleCodec
-from voicechat.providers.openai import GENERAL, OpenAICodec
-from voicechat.providers.openai_beta import BETA, VOICE_LIVE
+from voicechat.providers.gateway import gateway_codec
+from voicechat.providers.gateway.gateway_codec import GatewayCodec
+from voicechat.providers.google import google_codec
+from voicechat.providers.google.google_codec import GoogleCodec
+from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
+from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.xai import XAI as XAI_DIALECT
+from voicechat.system.loopback import is_loopback
 
 Wire = Literal["ga", "beta", "voice-live"]
 """How an endpoint of the OpenAI family wants to be spoken to."""
@@ -109,13 +111,13 @@ def _azure(wanted: Wanted) -> Callable[[], Codec]:
 
 
 def _google(wanted: Wanted) -> Callable[[], Codec]:
-    short_lived = wanted.key is not None and google.is_token(wanted.key)
-    url = google.address(_host(wanted.base_url or google.URL), token=short_lived)
+    short_lived = wanted.key is not None and google_codec.is_token(wanted.key)
+    url = google_codec.address(_host(wanted.base_url or google_codec.URL), token=short_lived)
     return partial(GoogleCodec, url, wanted.model, wanted.key)
 
 
 def _gateway(wanted: Wanted) -> Callable[[], Codec]:
-    url = gateway.address(_host(wanted.base_url or gateway.URL), wanted.model)
+    url = gateway_codec.address(_host(wanted.base_url or gateway_codec.URL), wanted.model)
     return partial(GatewayCodec, url, wanted.model, wanted.key)
 
 
@@ -163,7 +165,7 @@ GOOGLE = Provider(
         "Puck", "Charon", "Kore", "Fenrir", "Aoede", "Leda", "Orus", "Zephyr",
     ),
     key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    url=google.URL,
+    url=google_codec.URL,
     connect=_google,
 )  # fmt: skip
 GATEWAY = Provider(
@@ -174,7 +176,7 @@ GATEWAY = Provider(
         "google/gemini-3.8-live-extended-thinking", "spacexai/grok-voice-3.0",
     ),
     key_variables=("AI_GATEWAY_API_KEY",),
-    url=gateway.URL,
+    url=gateway_codec.URL,
     connect=_gateway,
 )  # fmt: skip
 LOCAL = Provider(name="local", usual_model="built-in", models=("built-in",))
@@ -406,14 +408,6 @@ def _socket_address(parts: SplitResult, model: str, purpose: str) -> SplitResult
     what = "intent=transcription" if purpose == "transcription" else f"model={quote(model)}"
     query = "&".join([*asked, what])
     return SplitResult(_SOCKETS[parts.scheme], parts.netloc, path, query, "")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine for certain."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def provider_at(host: str) -> str | None:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from voicechat.core.events import Command, Event
 from voicechat.core.settings import Capabilities, SessionSettings
-from voicechat.errors import Secret
+from voicechat.system.dial_target import DialTarget
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where to connect. Header values are secret: reveal them only to the socket."""
-
-    url: str
-    headers: Mapping[str, Secret]
-    subprotocols: Sequence[str | Secret] = ()
-    """Offered to the server in this order; one that carries a token is secret."""
-
-
-__all__ = ["Capabilities", "Codec", "Critical", "Endpoint", "Lasting", "later", "unsupported"]
+__all__ = ["Capabilities", "Codec", "Critical", "Lasting", "later", "unsupported"]
 
 
 class Codec(Protocol):
@@ -34,11 +21,11 @@ class Codec(Protocol):
     stale: bool
     """True when the last settings that were asked for can only hold for a new connection."""
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> DialTarget:
         """Where and how to dial."""
         ...
 
-    def admit(self, endpoint: Endpoint) -> None:
+    def admit(self, endpoint: DialTarget) -> None:
         """Dial there instead: the way in with a short-lived token."""
         ...
 

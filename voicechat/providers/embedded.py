@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voicechat.core.settings import Capabilities, SessionSettings
-from voicechat.providers.openai import Dialect
-from voicechat.providers.openai_parts import Message, ignored
-from voicechat.providers.openai_session import RATE, odd_rates, session_object
+from voicechat.providers.openai.openai_codec import Dialect
+from voicechat.providers.openai.openai_parts import Message, ignored
+from voicechat.providers.openai.openai_session import RATE, odd_rates, session_object
 
 _LACKING = (
     "mcp_servers",

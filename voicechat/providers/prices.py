@@ -14,28 +14,11 @@ totals must be differences by now (the codecs see to that): usage is added up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from voicechat.core.items import Usage
+from voicechat.core.price import Price
 
 _MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens, by kind, and per minute where time is billed."""
-
-    text_in: float = 0.0
-    text_cached: float | None = None
-    """What the provider remembers of the input; None costs as if it were new."""
-    text_out: float = 0.0
-    audio_in: float = 0.0
-    audio_cached: float | None = None
-    audio_out: float = 0.0
-    image_in: float = 0.0
-    minute: float = 0.0
-    dated: str = ""
-    """The day on which this was the price, as YYYY-MM-DD."""
 
 
 _FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5, dated="2026-06-22")

@@ -15,9 +15,9 @@ import msgspec
 
 from voicechat.errors import Secret, UsageError
 from voicechat.providers import azure
-from voicechat.providers.codec import Endpoint
-from voicechat.providers.openai import bearer
-from voicechat.providers.wire import encode, fields, number, parse, word, words
+from voicechat.providers.json_fields import encode, fields, number, parse, word, words
+from voicechat.providers.openai.openai_codec import bearer
+from voicechat.system.dial_target import DialTarget
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 GATEWAY = "https://ai-gateway.vercel.sh"
@@ -95,7 +95,7 @@ def opened(provider: str, ask: Ask) -> str:
     return mint.socket(ask) if mint is not None else ask.socket
 
 
-def admission(provider: str, url: str, token: Secret) -> Endpoint:
+def admission(provider: str, url: str, token: Secret) -> DialTarget:
     """How to dial with a short-lived token: by header or by subprotocol, never by both.
 
     Sources: the providers' guides to client secrets; xAI and the gateway take theirs as browsers
@@ -103,12 +103,12 @@ def admission(provider: str, url: str, token: Secret) -> Endpoint:
     """
     value = token.reveal()
     if provider == "xai":
-        return Endpoint(url, {}, (Secret(f"xai-client-secret.{value}"),))
+        return DialTarget(url, {}, (Secret(f"xai-client-secret.{value}"),))
     if provider == "gateway":
-        return Endpoint(url, {}, ("ai-gateway-realtime.v1", Secret(f"ai-gateway-auth.{value}")))
+        return DialTarget(url, {}, ("ai-gateway-realtime.v1", Secret(f"ai-gateway-auth.{value}")))
     if provider == "google":
-        return Endpoint(url, {"Authorization": Secret(f"Token {value}")})
-    return Endpoint(url, bearer(token))
+        return DialTarget(url, {"Authorization": Secret(f"Token {value}")})
+    return DialTarget(url, bearer(token))
 
 
 class _Answer(msgspec.Struct):

@@ -41,20 +41,20 @@ from voicechat.core.settings import (
     Transcription,
     TurnDetection,
 )
-from voicechat.providers import openai_events
-from voicechat.providers import openai_parts as parts
-from voicechat.providers import openai_replies as replies
-from voicechat.providers.openai import Dialect
-from voicechat.providers.openai_frames import Frame, Memory, kind_of, text_of
-from voicechat.providers.openai_parts import Message, everything, ignored, lacks, said
-from voicechat.providers.openai_session import (
+from voicechat.providers.json_fields import fields, number, words
+from voicechat.providers.openai import openai_events
+from voicechat.providers.openai import openai_parts as parts
+from voicechat.providers.openai import openai_responses as replies
+from voicechat.providers.openai.openai_codec import Dialect
+from voicechat.providers.openai.openai_frames import Frame, Memory, kind_of, text_of
+from voicechat.providers.openai.openai_parts import Message, everything, ignored, lacks, said
+from voicechat.providers.openai.openai_session import (
     WRITERS,
     Writers,
     audio_format,
     create_message,
     odd_rates,
 )
-from voicechat.providers.wire import fields, number, words
 
 NAME = "xai"
 

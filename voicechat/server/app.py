@@ -29,14 +29,14 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from voicechat.errors import Secret, ServerError, UsageError
-from voicechat.server.front import REALTIME, Front, asked_model, writes_only
-from voicechat.server.hearing import SharedEars
-from voicechat.server.lifetime import stop_requested
-from voicechat.server.options import ServeOptions
-from voicechat.server.outbox import Outbox, SlowClient
+from voicechat.server.access import REALTIME, Front, asked_model, writes_only
+from voicechat.server.engine_startup import Stage, stage
 from voicechat.server.pipeline import Engines, Pipeline
-from voicechat.server.protocol import Protocol
-from voicechat.server.warming import Stage, stage
+from voicechat.server.realtime.server_protocol import Protocol
+from voicechat.server.recognizer_pool import SharedEars
+from voicechat.server.send_queue import Outbox, SlowClient
+from voicechat.server.serve_options import ServeOptions
+from voicechat.server.shutdown import stop_requested
 
 __all__ = ["App", "ServeOptions", "serve"]
 

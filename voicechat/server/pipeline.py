@@ -18,7 +18,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voicechat.errors import VoicechatError
-from voicechat.server.actions import (
+from voicechat.server.engine_protocols import Mind, Partial, Voice
+from voicechat.server.realtime.protocol_actions import (
     Action,
     Actions,
     Cleared,
@@ -29,14 +30,14 @@ from voicechat.server.actions import (
     Started,
     Stopped,
 )
-from voicechat.server.endpointing import Began, Ended, Endpointer
-from voicechat.server.engines.interfaces import EARS_RATE, Mind, Partial, Voice
-from voicechat.server.hearing import Detectors, SharedEars, Utterance
-from voicechat.server.protocol import Protocol
-from voicechat.server.replies import Reply
-from voicechat.server.sound import Format, Resampler
-from voicechat.server.speaking import Speaker
-from voicechat.server.wire import Json
+from voicechat.server.realtime.server_frames import Json
+from voicechat.server.realtime.server_protocol import Protocol
+from voicechat.server.realtime.server_response import Reply
+from voicechat.server.recognizer_pool import Detectors, SharedEars, Utterance
+from voicechat.server.response_audio import Speaker
+from voicechat.speech.endpointing import Began, Ended, Endpointer
+from voicechat.speech.formats import Format, Resampler
+from voicechat.speech.vad import EARS_RATE
 
 _STEP_MS = 40.0
 _BLIP_MS = 400.0

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from voicechat.core.settings import Permission, ToolSpec
+from voicechat.config.endpoint import PLACE, Endpoint
+from voicechat.core.settings import ToolSpec
 from voicechat.core.text import clean
-from voicechat.errors import Secret
 from voicechat.tools.registry import Tool, ToolError
 
 if TYPE_CHECKING:
@@ -27,41 +25,11 @@ if TYPE_CHECKING:
 LARGEST = 256 * 1024
 """Bytes of an answer that are read."""
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
 SHORTEST_KEY = 8
 """Characters; a shorter word of a header is none."""
 
-DEADLINE_S = 20.0
-"""Seconds for a call, when the settings say nothing else."""
-
 _REDIRECTS = 3
 _IN_QUERY = frozenset({"GET", "DELETE"})
-PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
-"""Where the address takes an argument."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One endpoint as the settings describe it; `url` and `parameters` were checked there."""
-
-    name: str
-    url: str
-    method: str = "GET"
-    description: str = ""
-    parameters: Mapping[str, object] = field(default_factory=dict, hash=False)
-    """A JSON schema of an object."""
-    headers: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
-    permission: Permission = Permission.ASK
-    deadline_s: float = DEADLINE_S
-    problem: str = ""
-    """Why it cannot be called although it is well written: a variable that is not set."""
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}"
 
 
 def endpoint_tool(endpoint: Endpoint) -> Tool:

@@ -19,7 +19,7 @@ import platformdirs
 
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
-from voicechat.files import read_private, write_private
+from voicechat.system.private_files import read_private, write_private
 from voicechat.tools.registry import Tool
 
 LARGEST = 1 << 20

@@ -21,13 +21,13 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerFailed
 
 from voicechat.errors import VoicechatError
-from voicechat.tui.conversation import ConversationScreen
 from voicechat.tui.keys import KEYS, Key
-from voicechat.tui.plain import ControlNet
+from voicechat.tui.safe_text import ControlNet
+from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.themes import DARK, LIGHT, first_theme
 
 if TYPE_CHECKING:
-    from voicechat.session import Session
+    from voicechat.session.session import Session
 
 GOODBYE = 2.0
 """Seconds the session gets to end when the person leaves."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from voicechat.core.settings import Permission
-from voicechat.everyday.notebook import Notebook
+from voicechat.skills.notebook import Notebook
 from voicechat.tools.builtin import builtin
 from voicechat.tools.registry import Registry
-from voicechat.tools.surroundings import Surroundings
+from voicechat.tools.tool_context import Surroundings
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from voicechat.tools.builtin import folders
 from voicechat.tools.registry import Registry
-from voicechat.tools.surroundings import Surroundings
+from voicechat.tools.tool_context import Surroundings
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes are those of POSIX")
 

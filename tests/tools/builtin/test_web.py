@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from voicechat.tools import addresses
+from voicechat.tools import public_addresses
 from voicechat.tools.builtin import web
 from voicechat.tools.registry import Registry
 
@@ -202,12 +202,12 @@ async def test_what_is_connected_to_is_what_was_looked_at(port: int) -> None:
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
-    assert not addresses.is_public(address)
+    assert not public_addresses.is_public(address)
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:4700:4700::1111"])
 def test_addresses_that_are_public(address: str) -> None:
-    assert addresses.is_public(address)
+    assert public_addresses.is_public(address)
 
 
 async def test_the_real_resolver_finds_this_machine_and_it_is_refused() -> None:

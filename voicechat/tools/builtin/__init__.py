@@ -7,28 +7,28 @@ asks. Everything else asks the person, or is not offered until the person named 
 from __future__ import annotations
 
 from voicechat.tools.builtin import (
+    alarms,
+    calculator,
     clipboard,
-    clock,
-    commands,
+    current_time,
     folders,
     notes,
-    numbers,
-    ringing,
+    shell,
     web,
 )
 from voicechat.tools.registry import Tool
-from voicechat.tools.surroundings import Surroundings
+from voicechat.tools.tool_context import Surroundings
 
 
 def builtin(surroundings: Surroundings) -> tuple[Tool, ...]:
     """The built-in tools, in the order in which they are listed."""
     return (
-        *clock.tools(),
-        *ringing.tools(surroundings),
-        *numbers.tools(),
+        *current_time.tools(),
+        *alarms.tools(surroundings),
+        *calculator.tools(),
         *notes.tools(surroundings),
         *folders.tools(surroundings),
         *web.tools(),
         *clipboard.tools(),
-        *commands.tools(),
+        *shell.tools(),
     )

@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from voicechat.tools import children
+from voicechat.tools import child_programs
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 
@@ -53,7 +53,9 @@ async def read_clipboard() -> str:
     """Read the text that is on the person's clipboard."""
     try:
         async with asyncio.timeout(_WAIT_S):
-            ended = await children.run(_command(0), children.plain_environment(), limit=LARGEST)
+            ended = await child_programs.run(
+                _command(0), child_programs.plain_environment(), limit=LARGEST
+            )
     except TimeoutError:
         raise ToolError("The clipboard does not answer.") from None
     if ended.more:
@@ -77,7 +79,7 @@ async def _write(command: Command, text: bytes) -> None:
     try:
         child = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=nothing, stderr=nothing,
-            env=children.plain_environment(), start_new_session=True,
+            env=child_programs.plain_environment(), start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         raise ToolError(f"The clipboard cannot be used: {error.strerror}.") from None

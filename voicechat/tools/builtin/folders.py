@@ -15,7 +15,7 @@ from pathlib import Path
 from voicechat.core.settings import Permission
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
-from voicechat.tools.surroundings import Surroundings
+from voicechat.tools.tool_context import Surroundings
 
 LARGEST = 60_000
 """Bytes of a file that are given at a time."""

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from voicechat.errors import VoicechatError
-from voicechat.everyday import lists
-from voicechat.everyday.notebook import Notebook
+from voicechat.skills import lists
+from voicechat.skills.notebook import Notebook
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
-from voicechat.tools.surroundings import Surroundings
+from voicechat.tools.tool_context import Surroundings
 
 _LONGEST = 2_000
 

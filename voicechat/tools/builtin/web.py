@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from voicechat.tools.addresses import Resolver, is_public, public_address, resolve
-from voicechat.tools.children import plain_environment
+from voicechat.tools.child_programs import plain_environment
 from voicechat.tools.functions import tool
+from voicechat.tools.public_addresses import Resolver, is_public, public_address, resolve
 from voicechat.tools.registry import Tool, ToolError
 
 if TYPE_CHECKING:

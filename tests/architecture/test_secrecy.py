@@ -1,0 +1,104 @@
+"""A server that repeats the key wherever it can: nothing of it is shown, logged or kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from desk import Desk
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from voicechat.config.loader import Options
+from voicechat.errors import Secret, VoicechatError
+from voicechat.session.session import Session
+
+KEY = "planted-0123456789-abcdefghij"
+WIRES = {
+    "openai/gpt-realtime-2.1": "OPENAI_API_KEY",
+    "azure/my-deployment": "AZURE_OPENAI_API_KEY",
+    "xai/grok-voice-latest": "XAI_API_KEY",
+    "google/gemini-3.8-live": "GEMINI_API_KEY",
+    "gateway/openai/gpt-realtime-2.1": "AI_GATEWAY_API_KEY",
+}
+SAYING = f"Incorrect key: {KEY}"
+_OF_OPENAI = [
+    {"type": "session.created", "session": {"id": KEY}},
+    {"type": "error", "error": {"type": "invalid", "code": KEY, "message": SAYING}},
+    {"type": "response.created", "response": {"id": "r"}},
+    {"type": "response.output_text.delta", "response_id": "r", "item_id": "i", "delta": SAYING},
+    {"type": KEY},
+]
+FRAMES = {
+    "google": [
+        {"setupComplete": {}}, {"error": {"code": 16, "message": SAYING}},
+        {"serverContent": {"outputTranscription": {"text": SAYING}}}, {KEY: {}},
+    ],
+    "gateway": [
+        {"type": "session-created"}, {"type": "error", "code": KEY, "message": SAYING},
+        {"type": "response-created", "responseId": "r"},
+        {"type": "text-delta", "responseId": "r", "itemId": "i", "delta": SAYING}, {"type": KEY},
+    ],
+}  # fmt: skip
+
+
+def recorded(folder: Path) -> str:
+    """Everything in the files of a folder."""
+    return "".join(path.read_text("latin-1") for path in folder.rglob("*") if path.is_file())
+
+
+async def chatter(socket: ServerConnection, frames: list[dict[str, object]]) -> None:
+    """Say the key in every frame and in the last word, as text and as bytes."""
+    if frames is not _OF_OPENAI:
+        await socket.recv()
+    for frame in frames:
+        await socket.send(json.dumps(frame))
+        await socket.send(json.dumps(frame).encode())
+    await socket.close(4001, SAYING)
+
+
+@pytest.mark.parametrize("status", [None, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN,
+                                    HTTPStatus.SERVICE_UNAVAILABLE])  # fmt: skip
+@pytest.mark.parametrize("model", WIRES)
+async def test_a_key_stays_where_it_belongs(
+    model: str,
+    status: HTTPStatus | None,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def refuse(connection: ServerConnection, request: Request) -> Response | None:
+        seen.append(KEY in str(request.headers) and KEY not in request.path)
+        return None if status is None else connection.respond(status, SAYING)
+
+    async def accept(socket: ServerConnection) -> None:
+        await chatter(socket, FRAMES.get(model.partition("/")[0], _OF_OPENAI))
+
+    seen: list[bool] = []
+    quiet = logging.Logger("the other side", logging.CRITICAL)
+    async with serve(accept, "127.0.0.1", 0, process_request=refuse, logger=quiet) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        desk = Desk(Session(Options(
+            model=model, with_sound=False, base_url=f"http://127.0.0.1:{port}", record=tmp_path,
+            keys={WIRES[model]: Secret(KEY)},
+        )))  # fmt: skip
+        with pytest.raises(VoicechatError) as caught:
+            await desk.session.run()
+    shown = {
+        "the error": "".join(traceback.format_exception(caught.value)) + repr(caught.value.args),
+        "what is told": repr(desk.updates),
+        "the transcript": repr(desk.session.transcript.entries),
+        "the session": repr(vars(desk.session)),
+        "the log": repr([vars(record) for record in caplog.records]),
+        "the terminal": "".join(capfd.readouterr()),
+        "the recording": recorded(tmp_path),
+    }
+    assert seen == [True]
+    assert status is not None or "Incorrect key: ***" in shown["what is told"]
+    assert [where for where, text in shown.items() if KEY in text] == []

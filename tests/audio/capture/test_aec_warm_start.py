@@ -1,0 +1,150 @@
+"""The quick ear of the first reply: speech in a simulated room, from the first sound on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from needs import VOICE, needs
+from simulated_card import RATE, Room, SimulatedCard
+from sound_measures import LONG_TEXT, espeak
+
+from voicechat.audio.capture.aec_warm_start import LATEST, PAST, Moment, Primed
+from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.linear_aec import Onset
+from voicechat.audio.messages import Captured, EndItem, Play, SpeechHeard, Stop
+from voicechat.speech.levels import Samples, dbfs
+
+pytestmark = needs(VOICE)
+
+BEGINS = 0.54
+"""Seconds until the first reply leaves the speaker."""
+REPLIES = {
+    "long": (LONG_TEXT, "en-us"),
+    "greeting": ("Good morning! I found three restaurants near you.", "en-gb"),
+    "short": ("Yes. It is half past nine.", "en-us+f2"),
+}
+
+
+def person() -> Samples:
+    """Somebody near the microphone, from the first sound on, at 16 kHz."""
+    said = np.frombuffer(espeak("No, wait a moment, I have a question.", "en-gb"), np.int16)[::3]
+    wide = np.interp(np.arange(2 * len(said)) / 2, np.arange(len(said)), said).astype(np.int16)
+    return wide[np.flatnonzero(np.abs(wide) > 400)[0] :]
+
+
+def interrupted(
+    patch: pytest.MonkeyPatch, room: Room, voice: Samples | None, after: float, reply: str = "long"
+) -> tuple[Samples, list[tuple[float, bool]]]:
+    """What is handed on from when `voice` begins, `after` seconds into the first reply, and when
+    somebody was heard; the reply stops when that is certain."""
+    card = SimulatedCard(patch, room, seconds=20)
+    card.open()
+    card.run(0.5)
+    card.engine.command(Play("first", espeak(*REPLIES[reply])))
+    card.engine.command(EndItem("first"))
+    begin = int((BEGINS + after) * RATE)
+    if voice is not None:
+        card.say(begin / RATE, voice)
+    heard: list[tuple[float, bool]] = []
+    seen = 0
+
+    def watch() -> bool:
+        nonlocal seen
+        new, seen = card.events[seen:], len(card.events)
+        for at, event in new:
+            if isinstance(event, SpeechHeard):
+                heard.append((at - 1000.0 - begin / RATE, event.confirmed))
+                if event.confirmed:
+                    card.engine.command(Stop())
+        return False
+
+    card.run(6, watch)
+    sound = np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+    return sound[begin:], heard
+
+
+def lost_ms(sound: Samples, voice: Samples) -> int:
+    """So much of the voice's first second is not there, or below all that is not the voice."""
+    lost = 0
+    for at in range(0, RATE, RATE // 10):
+        word = voice[at : at + RATE // 10].astype(np.float64)
+        ratios = []
+        for late in (0, 128):
+            other = sound[at + late : at + late + RATE // 10] - word
+            ratios.append(np.std(word) / (np.std(other) + 1.0))
+        lost += 100 * (max(ratios) < 1.0)
+    return lost
+
+
+@pytest.mark.parametrize("after", [0.0, 0.2, 0.5])
+@pytest.mark.parametrize(
+    ("room", "most"),
+    [(Room(), 200), (Room(gain_db=-20), 100), (Room(gain_db=-20, delay_ms=150), 100)],
+    ids=["-12 dB", "-20 dB", "-20 dB late"],
+)
+def test_a_first_word_over_an_echo_is_kept_and_stops_the_reply(
+    monkeypatch: pytest.MonkeyPatch, room: Room, most: int, after: float
+) -> None:
+    voice = person()
+    sound, heard = interrupted(monkeypatch, room, voice, after)
+    assert lost_ms(sound, voice) <= most
+    stops = [at for at, confirmed in heard if confirmed]
+    assert stops
+    assert 0 < stops[0] < 0.9
+    assert all(at > 0 for at, _ in heard), "nobody was heard before"
+
+
+@pytest.mark.parametrize("reply", list(REPLIES))
+@pytest.mark.parametrize(
+    "room",
+    [Room(gain_db=-6), Room(delay_ms=150), Room(gain_db=-9, drift_ppm=100)],
+    ids=["-6 dB", "150 ms", "100 ppm"],
+)
+def test_alone_the_first_reply_is_neither_stopped_nor_handed_on(
+    monkeypatch: pytest.MonkeyPatch, room: Room, reply: str
+) -> None:
+    sound, heard = interrupted(monkeypatch, room, None, 0.0, reply)
+    assert not any(confirmed for _, confirmed in heard)
+    assert len(heard) <= 1
+    assert dbfs(sound) < -42
+
+
+def moments(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) -> list[Moment]:
+    """The reply and its echo alone; nothing is said in the first `ahead` seconds."""
+    count = int(seconds * RATE) // FRAME * FRAME
+    said = np.frombuffer(espeak(LONG_TEXT), np.int16)[::3]
+    spots = np.arange(count) / 2
+    far = np.interp(spots, np.arange(len(said)), said)
+    far = np.concatenate((np.zeros(int(ahead * RATE)), far))[:count].astype(np.int16)
+    hiss = np.random.default_rng(4).normal(0, 8, count)
+    late = np.concatenate((np.zeros(delay), far[: count - delay])) * gain + hiss
+    near = late.astype(np.int16)
+    return list(zip(near.reshape(-1, FRAME), far.reshape(-1, FRAME), strict=True))
+
+
+@pytest.mark.parametrize("delay", [0, 250, 1_000, LATEST - 1])
+def test_what_was_waited_for_is_right_at_once(delay: int) -> None:
+    known = moments(delay, 0.5, 1.2)
+    past, waited = known[PAST // 2 : PAST // 2 + PAST], known[PAST // 2 + PAST :]
+    told, fresh = Primed(delay, past, waited), Onset()
+    for near, far in past:
+        fresh.voiced(near, far, near)
+    left = []
+    for ear in (told, fresh):
+        rests = []
+        for near, far in waited:
+            ear.voiced(near, far, near)
+            rests.append(ear.rest)
+        left.append(dbfs(np.concatenate(rests)))
+    echo = dbfs(np.concatenate([near for near, _ in waited]))
+    assert echo - left[0] > 12
+    assert left[0] < left[1] - 3
+
+
+def test_nothing_known_of_the_loudness_is_no_error() -> None:
+    nothing = np.zeros(FRAME, np.int16)
+    ear = Primed(800, [], [])
+    assert ear.young
+    assert not ear.voiced(nothing, nothing, nothing)
+    silent = Primed(800, [(nothing, nothing)] * PAST, [(nothing, nothing)] * 20)
+    assert not silent.voiced(nothing, nothing, nothing)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+
+from voicechat.audio.capture.barge_in import BargeIn, Step
+
+
+def run(
+    barge: BargeIn, frames: str, sounding: bool = True, converged: bool = True, at: float = 0.0
+) -> list[tuple[int, Step]]:
+    """Feed v(oiced) and .(silent) frames; the steps with the frame they came at."""
+    steps = []
+    for index, letter in enumerate(frames):
+        step = barge.frame(letter == "v", sounding, converged, at + index * 0.01)
+        if step is not None:
+            steps.append((index, step))
+    return steps
+
+
+def test_four_of_five_lower_and_nine_of_twelve_hold() -> None:
+    assert run(BargeIn("normal"), "v" * 12) == [(3, Step.LOWER), (8, Step.HOLD)]
+
+
+def test_a_cough_comes_back() -> None:
+    assert run(BargeIn("normal"), "vvvv" + "." * 22) == [(3, Step.LOWER), (21, Step.RESTORE)]
+
+
+def test_silence_on_the_speaker_needs_no_decision() -> None:
+    assert run(BargeIn("normal"), "v" * 30, sounding=False) == []
+
+
+def test_off_is_off() -> None:
+    assert run(BargeIn("off"), "v" * 30) == []
+
+
+def test_low_takes_longer_than_high() -> None:
+    first = {s: run(BargeIn(s), "v" * 20)[0][0] for s in ("low", "normal", "high")}
+    assert first["high"] < first["normal"] < first["low"]
+
+
+def test_more_careful_before_the_canceller_converged() -> None:
+    assert run(BargeIn("normal"), "v" * 20, converged=False)[0][0] >= 12
+
+
+@pytest.mark.parametrize("false_alarm", [True, False])
+def test_the_conversation_decides_about_held_sound(false_alarm: bool) -> None:
+    barge = BargeIn("normal")
+    run(barge, "v" * 9)
+    assert run(barge, "v" * 30, at=0.1) == []
+    barge.decided(false_alarm, now=0.7)
+    after = run(barge, "v" * 10 + "." * 60, at=0.7)
+    assert after == ([] if false_alarm else [(45, Step.ENDED)])
+
+
+def test_held_sound_that_nobody_decides_about_plays_on() -> None:
+    barge = BargeIn("normal")
+    run(barge, "v" * 9)
+    steps = run(barge, "." * 600, at=0.1)
+    assert [step for _, step in steps] == [Step.RESTORE]
+
+
+def hint(barge: BargeIn, seems: str, sure: str, at: float) -> list[tuple[int, Step]]:
+    """Feed what the quick and the sure ear say, letter by letter."""
+    steps = []
+    for index, (quick, certain) in enumerate(zip(seems, sure, strict=True)):
+        now = at + index * 0.01
+        step = barge.frame(certain == "v", True, True, now, seems=quick == "v")
+        if step is not None:
+            steps.append((index, step))
+    return steps
+
+
+def test_the_quick_ear_lowers_and_the_sure_one_holds() -> None:
+    steps = hint(BargeIn("normal"), "v" * 20, "." * 8 + "v" * 12, at=0.0)
+    assert steps == [(3, Step.LOWER), (16, Step.HOLD)]
+
+
+def test_the_quick_ear_alone_never_holds_and_is_then_not_believed_for_a_while() -> None:
+    barge = BargeIn("normal")
+    steps = hint(barge, "v" * 60 + "." * 30, "." * 90, at=0.0)
+    assert [step for _, step in steps] == [Step.LOWER, Step.RESTORE]
+    assert hint(barge, "v" * 30, "." * 30, at=5.0) == []
+    assert hint(barge, "." * 20, "v" * 20, at=6.0) == [(8, Step.LOWER), (17, Step.HOLD)]
+
+
+@pytest.mark.parametrize("sure", ["." * 40, "v" * 6 + "." * 34])
+def test_ears_that_often_err_are_believed_seldom(sure: str) -> None:
+    barge = BargeIn("normal")
+    lowered = 0
+    for tenth in range(0, 3_000, 10):
+        steps = hint(barge, "v" * 10 + "." * 30, sure, at=tenth / 10)
+        lowered += sum(step is Step.LOWER for _, step in steps)
+    assert lowered <= 3

@@ -1,0 +1,174 @@
+"""Echo, voice and barge-in on simulated rooms: minutes of sound in seconds."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+
+import numpy as np
+import pytest
+from needs import VOICE, needs
+from numpy.typing import NDArray
+
+from voicechat.audio.capture.barge_in import BargeIn, Step
+from voicechat.audio.capture.capture import Hearing
+from voicechat.audio.messages import AudioSettings, Mute
+from voicechat.audio.ring_buffers import CaptureRing
+from voicechat.speech.levels import Resampler, amplitude
+
+RATE = 16_000
+STEP = 160
+Sound = NDArray[np.int16]
+
+needs_voice = needs(VOICE)
+
+
+@cache
+def speech(text: str, voice: str = "en-us") -> Sound:
+    """A spoken sentence at 16 kHz."""
+    wav = subprocess.run(
+        ["espeak-ng", "-v", voice, "--stdout", text], capture_output=True, check=True
+    ).stdout
+    mover = Resampler(22_050, RATE)
+    return np.concatenate((mover.convert(np.frombuffer(wav[44:], np.int16)), mover.finish()))
+
+
+def assistant(seconds: float) -> Sound:
+    text = (
+        "The weather tomorrow is mild, with light winds from the west. You have two meetings, one "
+        "at nine and one at half past three. The kettle was on the list, and so were the apples."
+    )
+    once = np.concatenate((speech(text), np.zeros(RATE // 2, np.int16)))
+    return np.resize(once, int(seconds * RATE))
+
+
+def room(far: Sound, delay_ms: float, gain_db: float, drift_ppm: float = 0.0) -> Sound:
+    """The far sound as the microphone has it: later, softer, with a short tail."""
+    noise = np.random.default_rng(7).standard_normal(int(0.08 * RATE))
+    tail = noise * np.exp(-np.arange(len(noise)) / (0.012 * RATE)) * 0.12
+    tail[0] = 1.0
+    size = 1 << (len(far) + len(tail) - 1).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(far, size) * np.fft.rfft(tail, size), size)[: len(far)]
+    spots = np.arange(len(far)) * (1 + drift_ppm / 1e6) - delay_ms * RATE / 1000
+    echo = np.interp(spots, np.arange(len(wet)), wet, left=0.0)
+    hiss = np.random.default_rng(1).standard_normal(len(far)) * 8
+    return (echo * amplitude(gain_db) + hiss).clip(-32768, 32767).astype(np.int16)
+
+
+class Listener:
+    """Hearing and barge-in as the engine joins them, fed 10 ms at a time."""
+
+    def __init__(self, **settings: object) -> None:
+        self.settings = AudioSettings(input_rate=RATE, **settings)  # type: ignore[arg-type]
+        self.barge = BargeIn(self.settings.barge_in)
+        self.hearing = Hearing(self.settings, self.barge.above_floor_db)
+        self.microphone, self.reference = CaptureRing(RATE), CaptureRing(RATE)
+        self.steps: list[tuple[float, Step]] = []
+        self.out: list[Sound] = []
+
+    def run(self, near: Sound, far: Sound) -> Sound:
+        for at in range(0, len(near) - STEP + 1, STEP):
+            now = at / RATE
+            self.reference.write(far[at : at + STEP], now)
+            self.microphone.write(near[at : at + STEP], now)
+            self.hearing.listen_to_speaker(self.reference)
+            for voice in self.hearing.frames(self.microphone):
+                converged = self.hearing.converged
+                step = self.barge.frame(voice.sure, True, converged, now, voice.seems)
+                if step is not None:
+                    self.steps.append((now, step))
+            self.out += [np.frombuffer(b.pcm, np.int16) for b in self.hearing.blocks(now)]
+        return np.concatenate(self.out)
+
+
+@needs_voice
+@pytest.mark.parametrize("gain_db", [-12, -6])
+def test_the_person_over_the_assistant_is_heard_soon(gain_db: float) -> None:
+    far = assistant(40)
+    near = room(far, 60, gain_db).astype(np.int32)
+    voice = speech("No, wait a moment, I have a question.", "en-gb")
+    voice = voice[np.flatnonzero(np.abs(voice) > 400)[0] :]
+    onsets = [8.0 + 4.1 * n for n in range(7)]
+    for onset in onsets:
+        spot = int(onset * RATE)
+        near[spot : spot + len(voice)] += voice
+    listener = Listener()
+    held = []
+    original = listener.barge.frame
+
+    def frame(
+        voiced: bool, sounding: bool, converged: bool, now: float, seems: bool = False
+    ) -> Step | None:
+        step = original(voiced, sounding, converged, now, seems)
+        if step is Step.HOLD:
+            held.append(now)
+            listener.barge.decided(false_alarm=False, now=now)
+        return step
+
+    listener.barge.frame = frame  # type: ignore[method-assign]
+    listener.run(near.clip(-32768, 32767).astype(np.int16), far)
+    delays = [min((t - onset for t in held if t >= onset), default=9.0) for onset in onsets]
+    assert np.median(delays) <= 0.2
+    length = len(voice) / RATE + 0.2
+    assert all(any(t <= at <= t + length for t in onsets) for at in held), "nobody else stops it"
+
+
+def test_quiet_goes_in_long_blocks_and_a_sound_at_once() -> None:
+    listener = Listener()
+    silence = np.zeros(RATE * 605 // 100, np.int16)
+    listener.run(silence, silence)
+    waits = len(silence) - sum(map(len, listener.out))
+    assert len(listener.out[-1]) == RATE // 10
+    assert waits > 2 * RATE // 50
+    sound = (np.random.default_rng(3).standard_normal(STEP) * 3_000).astype(np.int16)
+    listener.out.clear()
+    listener.run(sound, silence[:STEP])
+    sizes = [len(block) for block in listener.out]
+    assert sizes == [RATE // 50] * ((waits + STEP) // (RATE // 50)), "all of it that is a block"
+
+
+def test_only_what_cannot_be_a_voice_waits_to_be_heard() -> None:
+    listener = Listener(echo_cancel=False)
+    silence = np.zeros(RATE * 3, np.int16)
+    hiss = (np.random.default_rng(5).standard_normal(STEP) * 8).astype(np.int16)
+    assert not listener.hearing.may_wait(listener.microphone), "at first nothing is known"
+    listener.run(silence, silence)
+    listener.microphone.write(hiss, 3.0)
+    assert listener.hearing.may_wait(listener.microphone)
+    listener.microphone.write(100 * hiss, 3.01)
+    listener.microphone.write(hiss, 3.02)
+    assert not listener.hearing.may_wait(listener.microphone)
+    assert len(list(listener.hearing.frames(listener.microphone))) == 3, "nothing was taken"
+    assert not listener.hearing.quiet
+
+
+def test_what_was_said_while_muted_stays_unheard_though_it_waited_for_the_evidence() -> None:
+    hearing = Hearing(AudioSettings(input_rate=RATE), 9.0)
+    microphone, speaker = CaptureRing(2 * RATE), CaptureRing(2 * RATE)
+    hearing.renew(RATE, RATE)
+    hiss, tone = np.random.default_rng(1), np.sin(2 * np.pi * 300 * np.arange(STEP) / RATE)
+    private, nothing = (6_000 * tone).astype(np.int16), np.zeros(STEP, np.int16)
+    louder: list[float] = []
+    at = 0.0
+
+    def pass_by(steps: int, near: Sound, loud: float) -> None:
+        nonlocal at
+        for _ in range(steps):
+            at += STEP / RATE
+            speaker.write((loud * hiss.standard_normal(STEP)).astype(np.int16), at)
+            microphone.write(near, at)
+            hearing.listen_to_speaker(speaker)
+            list(hearing.frames(microphone))
+            louder.extend(
+                block.at for block in hearing.blocks(at) if np.frombuffer(block.pcm, np.int16).any()
+            )
+
+    pass_by(100, nothing, 0)
+    hearing.door(Mute(on=True))
+    pass_by(40, private, 6_000)
+    hearing.door(Mute(on=False))
+    opened = at
+    pass_by(150, nothing, 0)
+    assert not louder
+    pass_by(40, private, 0)
+    assert min(louder) > opened + 1.5, "and afterwards all is heard"

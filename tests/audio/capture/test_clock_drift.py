@@ -1,0 +1,82 @@
+"""Two clocks that differ: told from what a filter leaves, undone by reading between samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from talkers import RATE, echo_of, frames, talker
+
+from voicechat.audio.capture.clock_drift import Reader
+from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.linear_aec import LinearFilter
+from voicechat.audio.ring_buffers import Line
+from voicechat.speech.levels import Samples, dbfs
+
+
+def stretched(sound: Samples, ppm: float) -> Samples:
+    """The sound as a clock has it that runs so much faster than the one it is played by."""
+    spots = np.arange(int(len(sound) / (1 + abs(ppm) / 1e6)) - 1) * (1 + ppm / 1e6)
+    return np.interp(spots, np.arange(len(sound)), sound).astype(np.int16)
+
+
+def read(sound: Samples, rate: float) -> Samples:
+    """All of it, by a reader at a steady rate."""
+    line = Line()
+    line.put(sound)
+    reader, taken = Reader(line), []
+    while (frame := reader.take(rate)) is not None:
+        taken.append(frame)
+    return np.concatenate(taken)
+
+
+@pytest.mark.parametrize("ppm", [-400.0, -100.0, 0.0, 30.0, 500.0])
+def test_the_reader_reads_between_the_samples(ppm: float) -> None:
+    tone = np.sin(2 * np.pi * 3_000 * np.arange(4 * RATE) / RATE)
+    taken = read((8_000 * tone).astype(np.int16), ppm * FRAME / 1e6) / 8_000
+    spots = np.arange(len(taken)) * (1 + ppm / 1e6) - 8
+    wanted = np.sin(2 * np.pi * 3_000 * spots / RATE)
+    assert np.max(np.abs(taken - wanted)[200:]) < 0.05
+    assert len(taken) == pytest.approx(4 * RATE / (1 + ppm / 1e6), abs=FRAME + 8)
+
+
+def test_what_is_not_there_yet_is_not_used_up() -> None:
+    line = Line()
+    reader = Reader(line)
+    line.put(np.full(FRAME - 1, 7, np.int16))
+    assert reader.take(0.0) is None
+    assert len(line) == FRAME - 1
+    line.put(np.full(1, 7, np.int16))
+    assert reader.take(0.0) is not None
+
+
+@pytest.mark.parametrize("ppm", [100.0, -60.0])
+def test_the_filter_tells_the_rate_and_in_step_it_takes_the_echo_away(ppm: float) -> None:
+    far = talker(1, 20)
+    near = stretched(echo_of(far, 40, -12), ppm)
+    gone, rates = [], []
+    for followed in (False, True):
+        line = Line()
+        line.put(far)
+        linear, reader, rests = LinearFilter(), Reader(line), []
+        for heard in frames(near)[:-5]:
+            played = reader.take(linear.drift.rate if followed else 0.0)
+            assert played is not None
+            parts = linear.residue(heard, played)
+            assert parts is not None
+            rests.append(parts[0])
+        left = (np.concatenate(rests[1_200:]) * 32768).astype(np.int16)
+        gone.append(dbfs(near[12 * RATE :]) - dbfs(left))
+        rates.append(linear.drift.rate / FRAME * 1e6)
+    assert rates[1] == pytest.approx(ppm, abs=12)
+    assert gone[1] >= gone[0] + 6
+
+
+def test_a_voice_over_the_echo_is_no_drift() -> None:
+    far, voice = talker(1, 20), talker(5, 20)
+    near = (echo_of(far, 40, -12) + (voice * 0.7) * (np.arange(len(voice)) > 4 * RATE)).astype(
+        np.int16
+    )
+    linear = LinearFilter()
+    for heard, played in zip(frames(near), frames(far), strict=True):
+        linear.residue(heard, played)
+    assert abs(linear.drift.rate) / FRAME * 1e6 < 15

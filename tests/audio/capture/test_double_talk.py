@@ -1,0 +1,96 @@
+"""Both speak at once: what is handed on of the person is the person, not a garble as loud."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from needs import VOICE, needs
+from simulated_card import RATE, Room, SimulatedCard
+from sound_measures import LONG_TEXT, espeak
+
+from voicechat.audio.capture.double_talk import Overlap, foreseen
+from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.messages import Captured, EndItem, Play
+from voicechat.speech.levels import Resampler, Samples, amplitude, dbfs
+
+SPOTS = 6.0, 11.0
+AEC3_LATE = 128
+
+
+def delivered(patch: pytest.MonkeyPatch, room: Room, voice: Samples) -> tuple[Samples, Samples]:
+    """What is handed on when `voice` is said at each of the spots over the assistant's, and what
+    the microphone had."""
+    card = SimulatedCard(patch, room, seconds=30)
+    engine = card.open(barge_in="off")
+    for number in range(3):
+        engine.command(Play(f"reply{number}", espeak(LONG_TEXT)))
+        engine.command(EndItem(f"reply{number}"))
+    for spot in SPOTS:
+        card.say(spot, voice)
+    card.run(SPOTS[-1] + 5)
+    sound = b"".join(block.pcm for block in card.of(Captured))
+    return np.frombuffer(sound, np.int16), np.concatenate(card.heard)
+
+
+def likeness_db(sound: Samples, voice: Samples, begin: float) -> float:
+    """How far the voice lies above all that differs from it, in dB."""
+    at = int(begin * RATE) + AEC3_LATE
+    wide = sound[at : at + len(voice)].astype(np.float64)
+    return float(20 * np.log10(np.std(voice) / np.std(wide - voice)))
+
+
+@needs(VOICE)
+@pytest.mark.parametrize(
+    "room",
+    [Room(), Room(gain_db=-6), Room(delay_ms=150), Room(drift_ppm=100)],
+    ids=["-12 dB", "-6 dB", "150 ms", "100 ppm"],
+)
+def test_a_voice_over_the_assistant_keeps_its_shape(
+    monkeypatch: pytest.MonkeyPatch, room: Room
+) -> None:
+    said = np.frombuffer(espeak("No, wait a moment, I have a question.", "en-gb"), np.int16)
+    voice = Resampler(24_000, RATE).convert((said * amplitude(-6.0)).astype(np.int16))
+    sound, heard = delivered(monkeypatch, room, voice)
+    for spot in SPOTS:
+        before = likeness_db(np.roll(heard, AEC3_LATE), voice, spot)
+        assert likeness_db(sound, voice, spot) >= max(12.0, before + 8.0)
+    alone = slice(int(3 * RATE), int(SPOTS[0] * RATE))
+    assert dbfs(heard[alone]) - dbfs(sound[alone]) >= 30
+
+
+def frame(value: int) -> Samples:
+    return np.full(FRAME, value, np.int16)
+
+
+def test_the_residue_is_faded_in_and_out_and_waits_for_the_canceller() -> None:
+    overlap = Overlap()
+    steps = [frame(at) for at in range(0, 8_000, 1_000)]
+    alone = [overlap.choose(frame(0), rest, True, False) for rest in steps[:2]]
+    assert not np.concatenate(alone).any()
+    over = [overlap.choose(frame(0), frame(5_000), True, True) for _ in range(4)]
+    assert not np.concatenate(over[:2]).any()
+    assert 0 <= over[2][0] < 50 < 4_900 < over[2][-1]
+    assert (over[3] == 5_000).all()
+    changed = overlap.choose(frame(0), frame(7_000), True, True)
+    assert (changed == 5_000).sum() == AEC3_LATE
+    after = overlap.choose(frame(0), frame(7_000), False, False)
+    assert np.max(np.abs(np.diff(after.astype(int)))) < 200
+    assert not overlap.choose(frame(0), frame(7_000), False, False).any()
+
+
+def test_a_short_pause_of_the_person_changes_nothing() -> None:
+    overlap = Overlap()
+    for _ in range(4):
+        overlap.choose(frame(0), frame(3_000), True, True)
+    pause = [overlap.choose(frame(0), frame(3_000), True, False) for _ in range(60)]
+    assert all((each == 3_000).all() for each in pause[:30])
+    assert not pause[-1].any()
+
+
+def test_what_waited_before_a_certain_voice_belongs_to_it() -> None:
+    alone = [True, True, False] * 10
+    assert foreseen(alone) == alone, "never three in a row"
+    said = [False] * 50 + [True] * 3 + [False] * 5
+    assert foreseen(said) == [False] * 20 + [True] * 33 + [False] * 5
+    assert foreseen([True] * 3 + [False]) == [True] * 3 + [False]
+    assert foreseen([]) == []

@@ -1,0 +1,110 @@
+"""The canceller steps aside for headphones, and only for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.echo_detector import Evidence, Verdict, WhenNeeded
+from voicechat.speech.levels import Samples
+
+
+def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:
+    """Noise with the rhythm of syllables, as loud as speech."""
+    random = np.random.default_rng(seed)
+    count = int(16_000 * seconds)
+    steps = np.repeat(random.uniform(0.02, 1.0, count // 1_600 + 1) ** 2, 1_600)[:count]
+    return (random.normal(0, 1, count) * level * steps).astype(np.int16)
+
+
+def watch(near: Samples, far: Samples) -> Verdict:
+    evidence = Evidence()
+    for start in range(0, len(far) - FRAME, FRAME):
+        evidence.observe(near[start : start + FRAME], far[start : start + FRAME])
+    return evidence.verdict
+
+
+def echo_of(far: Samples, delay_ms: int, gain_db: float) -> Samples:
+    delay = 16 * delay_ms
+    return (np.r_[np.zeros(delay), far[: len(far) - delay]] * 10 ** (gain_db / 20)).astype(np.int16)
+
+
+def test_a_silent_microphone_under_a_loud_speaker_means_headphones() -> None:
+    far = talker(1, 2)
+    assert watch(np.zeros_like(far), far) is Verdict.DRY
+
+
+def test_a_short_cue_is_enough() -> None:
+    far = talker(1, 2)
+    far[16_000 // 5 :] = 0
+    assert watch(np.zeros_like(far), far) is Verdict.DRY
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "gain_db"), [(25, -12), (60, -6), (60, -24), (150, -12), (400, -12)]
+)
+def test_an_echo_is_found_soon_at_any_delay(delay_ms: int, gain_db: float) -> None:
+    far = talker(1, 0.75 + delay_ms / 1000)
+    assert watch(echo_of(far, delay_ms, gain_db), far) is Verdict.ECHO
+
+
+@pytest.mark.parametrize("delay_ms", [0, 25, 60, 150, 400])
+def test_with_an_echo_its_delay_is_found(delay_ms: int) -> None:
+    far, voice = talker(1, 1.2 + delay_ms / 1000), talker(2, 1.2 + delay_ms / 1000)
+    near = echo_of(far, delay_ms, -12.0) + voice // 4
+    canceller = WhenNeeded(Deaf())
+    assert canceller.delay is None
+    for start in range(0, len(far) - FRAME, FRAME):
+        canceller.process(near[start : start + FRAME], far[start : start + FRAME])
+    assert canceller.delay == 16 * delay_ms
+
+
+def test_an_echo_is_found_under_the_person_s_voice() -> None:
+    far, voice = talker(1, 1.2), talker(2, 1.2)
+    assert watch(echo_of(far, 60, -12.0) + voice // 2, far) is Verdict.ECHO
+
+
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_a_second_talker_is_not_taken_for_an_echo(seed: int) -> None:
+    far, near = talker(1, 12), talker(seed, 12)
+    for begin in range(0, 16_000 * 10, 16_000 * 2):
+        assert watch(near[begin:], far[begin:]) is Verdict.DRY
+
+
+def test_taking_the_headphones_off_is_noticed() -> None:
+    far = talker(1, 5)
+    near = echo_of(far, 80, -12.0)
+    near[: 16_000 * 4] = 0
+    assert watch(near, far) is Verdict.ECHO
+
+
+def test_putting_them_on_is_noticed_too() -> None:
+    far = talker(1, 8)
+    near = echo_of(far, 80, -12.0)
+    near[16_000 * 2 :] = 0
+    assert watch(near, far) is Verdict.DRY
+
+
+class Deaf:
+    """A canceller that takes everything away."""
+
+    name = "deaf"
+    full_duplex = True
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        return np.zeros_like(near)
+
+
+def test_without_an_echo_the_person_is_heard_as_they_are() -> None:
+    canceller = WhenNeeded(Deaf())
+    silence = np.zeros(FRAME, np.int16)
+    step: Callable[[Samples, Samples], Samples] = canceller.process
+    far = talker(1, 1)
+    voice = talker(2, 1)[:FRAME]
+    assert not step(voice, silence).any()
+    for start in range(0, len(far) - FRAME, FRAME):
+        step(silence, far[start : start + FRAME])
+    assert (step(voice, far[:FRAME]) == voice).all()

@@ -1,0 +1,73 @@
+"""Noise suppression and gain control: off by default, and what they do when asked for."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from simulated_card import RATE, Room, SimulatedCard
+
+from voicechat.audio.capture.capture import Hearing
+from voicechat.audio.messages import AudioSettings, Captured, Problem
+from voicechat.speech.levels import Samples, dbfs
+
+
+def delivered(monkeypatch: pytest.MonkeyPatch, sound: Samples, **settings: object) -> Samples:
+    """What becomes of a sound at the microphone while the speaker is silent."""
+    card = SimulatedCard(monkeypatch, Room(noise=0.0))
+    card.open(**settings)
+    card.say(0.5, sound)
+    card.run(0.5 + len(sound) / RATE)
+    return np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+
+
+def hiss(seconds: float) -> Samples:
+    chance = np.random.default_rng(5)
+    return (chance.standard_normal(int(seconds * RATE)) * 200).astype(np.int16)
+
+
+def voice(seconds: float) -> Samples:
+    """Soft pulses with the pitch and the rhythm of a voice."""
+    at = np.arange(int(seconds * RATE)) / RATE
+    pulses = np.diff(np.floor(np.cumsum((120 + 20 * np.sin(3 * at)) / RATE)), prepend=0.0)
+    throat = np.exp(-at[:400] * 300) * np.sin(2 * np.pi * 700 * at[:400])
+    syllables = 0.55 + 0.45 * np.sign(np.sin(2 * np.pi * 2.5 * at))
+    return (np.convolve(pulses, throat)[: len(at)] * syllables * 800).astype(np.int16)
+
+
+def test_nothing_is_done_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = hiss(3)
+    assert dbfs(delivered(monkeypatch, sound)[-RATE:]) == pytest.approx(dbfs(sound), abs=0.5)
+
+
+def test_noise_suppression_takes_noise_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = hiss(4)
+    left = delivered(monkeypatch, sound, noise_suppression=True)
+    assert dbfs(left[-RATE:]) < dbfs(sound) - 6
+
+
+def test_gain_control_makes_a_soft_voice_louder(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = voice(8)
+    raised = delivered(monkeypatch, sound, gain_control=True)
+    assert dbfs(raised[-RATE:]) > dbfs(sound[-RATE:]) + 3
+
+
+def test_where_neither_can_be_had_that_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
+    hearing = Hearing(AudioSettings(gain_control=True, echo_cancel=False), 9.0)
+    assert [text for text, _ in hearing.lacking()] == [
+        "There is no noise suppression and no gain control on this computer."
+    ]
+    assert not list(hearing.lacking())
+
+
+def test_a_deaf_microphone_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("pywebrtc_audio", "livekit"):
+        monkeypatch.setitem(sys.modules, package, None)
+    card = SimulatedCard(monkeypatch, Room())
+    card.open()
+    card.run(1)
+    (told,) = card.of(Problem)
+    assert "deaf while the assistant speaks" in told.text
+    assert "voicechat[livekit]" in told.hint

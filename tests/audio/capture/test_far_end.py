@@ -1,0 +1,89 @@
+"""Two streams stay side by side, whatever either of them loses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.far_end import FarEnd
+from voicechat.audio.ring_buffers import CaptureRing, Line
+
+RATE = 16_000
+STEP_S = 0.01
+
+
+class Streams:
+    """Both sides count in milliseconds what they carry, so that each frame tells its moment."""
+
+    def __init__(self) -> None:
+        self.microphone, self.speaker = CaptureRing(RATE), CaptureRing(RATE)
+        self.far = FarEnd(RATE, RATE)
+        self.near = Line()
+        self.step = 0
+        self.apart: list[int] = []
+        self.noticed = 0
+
+    def run(self, steps: int, *, hears: bool = True, plays: bool = True, told: bool = True) -> None:
+        """Time passes; a side that stands still loses its frames, and says so unless not `told`."""
+        for _ in range(steps):
+            self.step += 1
+            now = self.step * STEP_S
+            for ring, runs in ((self.speaker, plays), (self.microphone, hears)):
+                if runs:
+                    ring.write(np.full(FRAME, self.step, np.int16), now)
+                elif told:
+                    ring.drops += 1
+            while (played := self.speaker.read(FRAME)) is not None:
+                self.far.put(played)
+            while (heard := self.microphone.read(FRAME)) is not None:
+                self.near.put(heard)
+            self.far.join(len(self.near))
+            self.noticed += self.far.follow(self.microphone, len(self.near), self.speaker)
+            while (near := self.near.take(FRAME)) is not None:
+                far = self.far.next(0.0)
+                if far[80]:
+                    self.apart.append(int(near[80]) - int(far[80]))
+
+
+def test_undisturbed_they_stay_as_they_were() -> None:
+    streams = Streams()
+    streams.run(500)
+    assert len(set(streams.apart)) == 1
+    assert not streams.noticed
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("side", ["hears", "plays"])
+def test_what_was_lost_is_made_up_for(side: str, told: bool) -> None:
+    streams = Streams()
+    streams.run(200)
+    before = streams.apart[-1]
+    streams.run(7, told=told, **{side: False})
+    streams.run(60 if told else 100)
+    streams.apart.clear()
+    streams.run(100)
+    assert all(abs(apart - before) <= 1 for apart in streams.apart), "of seven"
+    assert streams.noticed
+
+
+def test_a_late_callback_moves_nothing() -> None:
+    streams = Streams()
+    streams.run(200)
+    before = streams.apart[-1]
+    for ring in (streams.microphone, streams.speaker):
+        ring.write(np.full(FRAME, streams.step + 1, np.int16), (streams.step + 4) * STEP_S)
+    streams.step += 1
+    streams.run(200)
+    assert streams.apart[-1] == before
+    assert not streams.noticed
+
+
+def test_sound_that_never_comes_so_early_is_not_waited_for() -> None:
+    streams = Streams()
+    streams.run(100)
+    streams.speaker.write(np.full(FRAME, 1, np.int16), (streams.step + 3) * STEP_S)
+    streams.run(300, hears=True)
+    noticed = streams.noticed
+    streams.run(300)
+    assert streams.noticed == noticed, "it settles"

@@ -1,0 +1,92 @@
+"""Longer blocks where the machine falls behind, shorter ones again when it is calm."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from simulated_card import Stall
+from simulated_speaker import SimulatedSpeaker
+
+from voicechat.audio.devices.buffer_sizing import Pacing
+from voicechat.audio.devices.streams import PACES
+from voicechat.audio.messages import Cue, Opened
+
+
+def speaker(underflows: int = 0, close_calls: int = 0) -> SimpleNamespace:
+    return SimpleNamespace(underflows=underflows, close_calls=close_calls)
+
+
+@pytest.mark.parametrize(
+    ("underflows", "close_calls", "busy", "slower"),
+    [
+        (0, 2, False, False),
+        (0, 3, False, True),
+        (1, 0, False, True),
+        (4, 9, True, False),
+        (5, 0, True, True),
+    ],
+)
+def test_what_is_too_much(underflows: int, close_calls: int, busy: bool, slower: bool) -> None:
+    pacing = Pacing()
+    assert pacing.changes(speaker(underflows, close_calls), busy, True, 1.0) == slower
+    assert pacing.pace == PACES[slower]
+
+
+def test_the_slowest_is_kept_whatever_happens() -> None:
+    pacing = Pacing()
+    for number in range(len(PACES) - 1):
+        assert pacing.changes(speaker(1), False, True, 1.0 + number)
+    assert not pacing.changes(speaker(99), False, True, 9.0)
+    assert pacing.pace == PACES[-1]
+
+
+def changed(pacing: Pacing, begin: float, end: float, *, busy: bool = False) -> list[float]:
+    """When it changed while nothing went wrong, second by second."""
+    times = [begin + second for second in range(int(end - begin))]
+    return [now for now in times if pacing.changes(speaker(), busy, True, now)]
+
+
+def test_shorter_blocks_are_tried_after_a_calm_and_later_each_time() -> None:
+    pacing = Pacing()
+    now, waits = 1.0, []
+    for _ in range(3):
+        assert pacing.changes(speaker(1), False, True, now)
+        back = changed(pacing, now, now + 3_000)[0]
+        assert pacing.pace == PACES[0]
+        waits.append(back - now)
+        now = back + 5
+    assert waits == [pytest.approx(wait, abs=2) for wait in (120, 480, 1920)]
+
+
+def test_no_calm_while_it_is_needed_or_trouble_goes_on() -> None:
+    pacing = Pacing()
+    assert pacing.changes(speaker(1), False, True, 1.0)
+    assert not changed(pacing, 2.0, 500.0, busy=True)
+    assert not pacing.changes(speaker(), False, False, 500.0), "somebody is heard"
+    assert not pacing.changes(speaker(close_calls=1), False, True, 501.0)
+    assert not pacing.changes(speaker(close_calls=1), False, True, 600.0)
+    assert pacing.changes(speaker(close_calls=1), False, True, 622.0)
+
+
+@pytest.mark.parametrize("asked_ms", [0, 35])
+def test_a_card_gets_longer_blocks_and_shorter_ones_again(
+    monkeypatch: pytest.MonkeyPatch, asked_ms: int
+) -> None:
+    stalls = [Stall(1 + at / 4, 0.06, "speaker") for at in range(6)]
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, asked_ms, stalls)
+    card.run(5)
+    slow = [opened.output_latency_ms for opened in card.of(Opened)]
+    assert slow[0] < slow[1] < slow[2]
+    card.run(400)
+    assert card.of(Opened)[-1].output_latency_ms == pytest.approx(slow[0], abs=1)
+
+
+def test_no_cue_is_cut_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 0, [Stall(0.6, 0.06, "speaker")])
+    card.run(0.5)
+    card.engine.command(Cue("alarm"))
+    card.run(1.5)
+    assert len(card.of(Opened)) == 1
+    card.run(2)
+    assert len(card.of(Opened)) == 2

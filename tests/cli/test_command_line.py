@@ -1,0 +1,230 @@
+"""The command as a person and a script meet it: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from voicechat import __version__
+from voicechat.cli.app import main
+from voicechat.config.loader import Options
+from voicechat.errors import (
+    ConnectError,
+    KeyMissing,
+    ServerError,
+    SessionLost,
+    SoundError,
+    UsageError,
+)
+from voicechat.system import crash_report
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Runs `voicechat` with nothing of the person's own settings or keys."""
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VOICECHAT_", "OPENAI_", "COV_")) and not name.endswith("_KEY")
+    }
+    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
+        environ[f"XDG_{name}_HOME"] = str(tmp_path / name)
+
+    def voicechat(
+        *words: str, stdin: str = "", seconds: float = 50, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "voicechat", *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            env=environ | more,
+        )
+
+    return voicechat
+
+
+def one_sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("voicechat: ")
+    return lines[-1]
+
+
+def test_help_and_version(run) -> None:
+    for word in ("--help", "-h"):
+        done = run(word)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "--push-to-talk" in done.stdout
+        assert "serve" in done.stdout
+    assert run("--version").stdout == f"voicechat {__version__}\n"
+    assert "--allow-remote" in run("serve", "--help").stdout
+
+
+def test_help_is_instant(run) -> None:
+    """Twenty times what an empty Python takes, at most: a heavy import would show."""
+
+    def fastest(*words: str) -> float:
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, *words], capture_output=True, check=True, timeout=20)
+            times.append(time.perf_counter() - begin)
+        return min(times)
+
+    assert fastest("-m", "voicechat", "--help") < 20 * fastest("-S", "-E", "-c", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--modle", "x"], "No such option: --modle"),
+        (["--model"], "'--model' requires an argument"),
+        (["dance"], "No such command 'dance'"),
+        (["--text", "serve"], "Options of 'serve' stand behind its name."),
+        (["--text", "--voice", ""], "--voice is empty."),
+        (["--text", "--base-url", "nowhere"], "--base-url must be an address"),
+        (["--text", "--model", "nobody/x"], "nobody"),
+        (["serve", "--port", "x"], "'--port'"),
+        (["serve", "--port", "99999"], "'--port'"),
+        (["serve", "--host", "0.0.0.0"], "--allow-remote"),
+        ([], "This is not a terminal."),
+        (["\x1b[2J\x1b]0;x\x07"], "No such command"),
+        (["--\u202e[/]"], "No such option"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_word_is_one_sentence(run, words: list[str], says: str) -> None:
+    sentence = one_sentence(run(*words), 2)
+    assert says in sentence
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u202e]", sentence)
+
+
+def test_a_wrong_settings_file_is_one_sentence(run, tmp_path: Path) -> None:
+    folder = tmp_path / "settings" / "voicechat"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('\nvoise = "x"\n', encoding="utf-8")
+    if sys.platform == "linux":
+        sentence = one_sentence(run("--text", XDG_CONFIG_HOME=str(folder.parent)), 2)
+        assert "config.toml:2: voise is not a setting. Did you mean voice?" in sentence
+
+
+def test_a_dead_address_is_one_sentence(run) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        sentence = one_sentence(
+            run("--text", "--base-url", f"http://127.0.0.1:{port}/v1", OPENAI_API_KEY="sk-planted"),
+            4,
+        )
+    assert f"Nobody answers at 127.0.0.1 port {port}." in sentence
+
+
+def test_a_missing_key_is_one_sentence(run) -> None:
+    assert "OPENAI_API_KEY" in one_sentence(run("--text", "--model", "openai/gpt-realtime"), 3)
+
+
+def test_a_taken_port_is_one_sentence(run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port}" in one_sentence(run("serve", "--port", str(port)), 7)
+
+
+def test_lines_in_answers_out(run) -> None:
+    done = run("--text", stdin="what is 17 times 23\n\nspell cat\nwhat is 2 plus 2\n")
+    assert done.returncode == 0
+    answers = done.stdout.splitlines()
+    assert len(answers) == 3
+    assert "391" in answers[0]
+    assert "4" in answers[2]
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "voicechat", "--text"],
+        input="what is 2 plus 2\n",
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 141
+    assert "Broken" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_unexpected_leaves_a_private_report_without_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-in-the-environment")
+
+    def broken(*_: object) -> None:
+        local_secret = "planted-local"
+        try:
+            raise KeyError("Bearer planted-token")
+        except KeyError:
+            raise RuntimeError(f"with planted-in-the-environment{local_secret[:0]}") from None
+
+    monkeypatch.setattr("voicechat.config.loader.load", broken)
+    assert main(["--plain"]) == 1
+    out, sentence = capsys.readouterr()
+    assert out == ""
+    assert sentence.count("\n") == 1
+    assert "Traceback" not in sentence
+    assert "planted" not in sentence
+    if sys.platform == "linux":
+        (report,) = tmp_path.rglob("*.txt")
+        assert str(report) in sentence
+        assert report.stat().st_mode & 0o077 == 0
+        text = report.read_text(encoding="utf-8")
+        assert "RuntimeError: with ***" in text
+        assert "in broken" in text
+        assert "planted" not in text
+
+
+def test_a_report_follows_causes_and_groups() -> None:
+    first = ValueError("first")
+    group = ExceptionGroup("two", [first, KeyError("second")])
+    group.__cause__ = first
+    text = crash_report.report(group)
+    assert text.count("ValueError: first") == 1
+    assert "KeyError: 'second'" in text
+    assert crash_report.redacted("key=abcdef ok") == "*** ok"
+    assert len(crash_report.redacted("a b " * 1000)) < 310
+
+
+def test_the_readme_shows_help_as_it_is(run) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for words in ([], ["serve"]):
+        assert run(*words, "--help", COLUMNS="100").stdout.strip() in readme
+
+
+def test_the_readme_knows_every_setting_and_exit_code() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for setting in fields(Options):
+        for variable in setting.metadata.get("variables", ()):
+            assert variable in readme
+            assert f"\n{setting.name} = " in readme
+    for error in (UsageError, KeyMissing, ConnectError, SessionLost, SoundError, ServerError):
+        assert f"| {error.exit_code} |" in readme

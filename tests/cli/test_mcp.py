@@ -1,0 +1,142 @@
+"""`voicechat mcp …` and `voicechat tools` as a person types them, on real servers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from mcp_rig import RUDE
+
+from voicechat.cli.app import main
+from voicechat.config.loader import settings_path
+from voicechat.tools.permissions import Approvals
+from voicechat.tools.registry import Tool
+
+KEY = "planted-0123"
+SERVER = """
+from mcp.server import MCPServer
+server = MCPServer("small")
+@server.tool()
+def water(plant: str) -> str:
+    "Water a plant.\x1b[2J"
+    return "done"
+server.run("stdio")
+"""
+
+
+@pytest.fixture(autouse=True)
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for kind in ("CONFIG", "STATE", "DATA"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
+
+
+def typed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """The exit code, the answer and what else was said."""
+    code = main(list(words))
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+    assert KEY not in out + err
+    return code, out, err
+
+
+def test_a_server_is_added_listed_tried_and_removed(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("PLANT_TOKEN", KEY)
+    command = (sys.executable, "-c", SERVER.replace("\x1b", "\\x1b"))
+    added = typed(capsys, "mcp", "add", "garden", "--env", "PLANT_TOKEN", "--", *command)
+    assert added[:2] == (0, "")
+    file = settings_path().with_name("mcp.json")
+    assert f"Added garden to {file}." in added[2]
+    stored = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["garden"]
+    assert (stored["command"], stored["env"]) == (command[0], {"PLANT_TOKEN": "${PLANT_TOKEN}"})
+
+    assert "not tried yet" in typed(capsys, "mcp", "list")[1]
+    code, out, err = typed(capsys, "mcp", "test", "garden")
+    assert code == 0
+    assert out.startswith("garden answers in ")
+    assert "1 tool\n  garden__water  Water a plant." in out
+    assert f"Running {sys.executable} -c" in err
+    (listed,) = json.loads(typed(capsys, "mcp", "list", "--json")[1])
+    assert listed["tools_seen"] == ["water"]
+    assert listed["may_run"] is True
+    assert "1 tools seen" in typed(capsys, "mcp", "list")[1]
+
+    code, out, err = typed(capsys, "tools", "--json")
+    assert (code, err) == (0, "")
+    found = {tool["name"]: tool for tool in json.loads(out)}
+    assert found["garden__water"]["source"] == "MCP server garden"
+    assert found["garden__water"]["permission"] == "ask"
+    assert found["garden__water"]["schema"]["required"] == ["plant"]
+    assert found["current_time"]["permission"] == "auto"
+
+    assert typed(capsys, "mcp", "remove", "garden")[0] == 0
+    assert json.loads(typed(capsys, "mcp", "list", "--json")[1]) == []
+    assert "No MCP servers" in typed(capsys, "mcp", "list")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["add", "x"], "What is the server?"),
+        (["add", "x", "--url", "http://far/mcp"], "must begin with https://"),
+        (["add", "x", "--env", f"A_KEY={KEY}", "--", "y"], "can be read by others"),
+        (["add", "x", "--url", "https://h", "--header", f"Authorization: {KEY}"], "by others"),
+        (["add", "x", "--url", "https://h", "--header", "nothing"], "must be like"),
+        (["remove", "x"], "There is no MCP server 'x'."),
+        (["test", "x"], "There is no MCP server 'x'."),
+    ],
+    ids=repr,
+)
+def test_a_wrong_word_is_one_sentence(capsys, words: list[str], says: str) -> None:
+    code, out, err = typed(capsys, "mcp", *words)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert says in err
+
+
+def test_one_that_fails_shows_what_it_printed(capsys, tmp_path: Path) -> None:
+    code = "import sys; sys.exit('no \\x1b[31mlicence')"
+    typed(capsys, "mcp", "add", "bad", "--", sys.executable, "-c", code)
+    code, out, err = typed(capsys, "mcp", "test", "bad")
+    assert (code, out) == (4, "")
+    assert "  no \ufffd[31mlicence\n" in err
+    assert "It ended before it had answered." in err.splitlines()[-1]
+
+
+def test_a_server_written_by_hand_does_not_run_unasked(capsys, tmp_path: Path) -> None:
+    file = settings_path().with_name("mcp.json")
+    file.parent.mkdir(parents=True)
+    entry = {"command": sys.executable, "args": [str(RUDE), str(tmp_path)]}
+    file.write_text(json.dumps({"mcpServers": {"rude": entry}}), encoding="utf-8")
+    assert "asks before it first runs" in typed(capsys, "mcp", "list")[1]
+    code, out, err = typed(capsys, "tools")
+    assert code == 0
+    assert "MCP server rude" not in out
+    assert "has not been allowed to run yet: " in err
+    assert str(RUDE) in err
+    assert not (tmp_path / "starts").exists()
+
+
+def test_an_approval_is_taken_back(capsys) -> None:
+    from voicechat.tools.functions import tool
+
+    def water(plant: str) -> str:
+        """Water a plant."""
+        return plant
+
+    made = tool(water)
+    assert isinstance(made, Tool)
+    Approvals().allow(made)
+    assert "Did you mean water?" in typed(capsys, "tools", "--revoke", "watr")[2]
+    assert typed(capsys, "tools", "--revoke", "water") == (0, "", "voicechat: water asks again.\n")
+    assert not Approvals().allows(made)
+    assert typed(capsys, "tools", "--revoke", "water")[0] == 2
+
+
+def test_without_the_sdk_it_says_what_to_type(capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    typed(capsys, "mcp", "add", "x", "--", sys.executable)
+    code, _, err = typed(capsys, "mcp", "test", "x")
+    assert code == 4
+    assert "pip install 'voicechat[mcp]'" in err

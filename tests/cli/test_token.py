@@ -1,0 +1,149 @@
+"""`voicechat token` against a server that keeps what it is sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from voicechat.cli.app import main
+from voicechat.cli.token import mint
+from voicechat.config.loader import Options
+from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
+
+KEY = "sk-planted-0123456789"
+
+
+class Mint(ThreadingHTTPServer):
+    """Answers every POST the same, and keeps it."""
+
+    status = 200
+    answer = b'{"value":"ek_1","expires_at":1794643800}'
+    seen: tuple[str, dict[str, str], bytes]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class _Post(BaseHTTPRequestHandler):
+    server: Mint
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.seen = (self.path, dict(self.headers), body)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.answer)))
+        self.end_headers()
+        self.wfile.write(self.server.answer)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[Mint]:
+    with Mint(("127.0.0.1", 0), _Post) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def options(server: Mint, model: str, variable: str, **more: object) -> Options:
+    keys = {variable: Secret(KEY)}
+    return Options(model=model, base_url=server.address, keys=keys, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("model", "variable", "path", "header", "body"),
+    [
+        ("openai/m", "OPENAI_API_KEY", "/v1/realtime/client_secrets",
+         ("Authorization", f"Bearer {KEY}"),
+         (b'{"expires_after":{"anchor":"created_at","seconds":600},'
+         b'"session":{"type":"realtime","model":"m"}}')),
+        ("azure/m", "AZURE_OPENAI_API_KEY", "/openai/v1/realtime/client_secrets",
+         ("api-key", KEY),
+         (b'{"expires_after":{"anchor":"created_at","seconds":600},'
+         b'"session":{"type":"realtime","model":"m"}}')),
+        ("xai/m", "XAI_API_KEY", "/v1/realtime/client_secrets",
+         ("Authorization", f"Bearer {KEY}"), b'{"expires_after":{"seconds":600}}'),
+        ("gateway/openai/m", "AI_GATEWAY_API_KEY", "/v1/realtime/client-secrets",
+         ("Authorization", f"Bearer {KEY}"), b'{"model":"openai/m"}'),
+    ],
+)  # fmt: skip
+def test_what_goes_out_byte_by_byte(server, model, variable, path, header, body) -> None:
+    token = mint(options(server, model, variable))
+    assert token["token"] == "ek_1"
+    assert token["expiresAt"] == 1794643800
+    assert str(token["url"]).startswith(f"ws://127.0.0.1:{server.server_address[1]}/")
+    seen_path, headers, seen_body = server.seen
+    assert (seen_path, seen_body) == (path, body)
+    name, value = header
+    assert headers[name] == value
+    assert headers["Content-Type"] == "application/json"
+    assert [value for value in headers.values() if KEY in value] == [value]
+
+
+def test_google_s_key_is_in_no_address(server) -> None:
+    server.answer = b'{"name":"auth_tokens/1","expireTime":"2026-11-14T05:31:00Z"}'
+    assert mint(options(server, "google/m", "GEMINI_API_KEY"), 60)["token"] == "auth_tokens/1"
+    path, headers, body = server.seen
+    assert path == "/v1alpha/auth_tokens"
+    assert headers["x-goog-api-key"] == KEY
+    assert json.loads(body)["uses"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "sentence"),
+    [
+        (401, KeyMissing, "refused the key"),
+        (403, KeyMissing, "refused the key"),
+        (404, ConnectError, "gives no tokens here"),
+        (429, ConnectError, "asks us to wait"),
+        (500, ConnectError, "gave no token (HTTP 500: wrong key ***"),
+        (307, ConnectError, "gave no token"),
+    ],
+)
+def test_a_refusal_is_a_sentence_without_the_key(server, status, kind, sentence) -> None:
+    server.status = status
+    server.answer = json.dumps({"error": {"message": f"wrong key {KEY}"}}).encode()
+    with pytest.raises(kind) as caught:
+        mint(options(server, "openai/m", "OPENAI_API_KEY"))
+    assert sentence in str(caught.value)
+    assert "planted" not in str(caught.value)
+
+
+def test_what_cannot_be() -> None:
+    with pytest.raises(UsageError, match="needs no token"):
+        mint(Options(model="local"))
+    with pytest.raises(KeyMissing, match="OPENAI_API_KEY"):
+        mint(Options(model="openai", base_url="http://127.0.0.1:9/v1"))
+    keys = {"OPENAI_API_KEY": Secret(KEY)}
+    with pytest.raises(ConnectError, match="could not be reached"):
+        mint(Options(model="openai", base_url="http://127.0.0.1:9/v1", keys=keys))
+
+
+def test_an_answer_that_is_no_token(server) -> None:
+    server.answer = b"<html>"
+    with pytest.raises(ConnectError, match="without a token"):
+        mint(options(server, "openai/m", "OPENAI_API_KEY"))
+
+
+def test_the_command_prints_one_line_of_json(server, monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    arguments = ["--model", "openai/m", "--seconds", "30", "--voice", "marin"]
+    assert main(["token", *arguments, "--base-url", server.address]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["token"] == "ek_1"
+    assert (out.count("\n"), err) == (1, "")
+    body = json.loads(server.seen[2])
+    assert body["expires_after"]["seconds"] == 30
+    assert body["session"]["audio"] == {"output": {"voice": "marin"}}
+    assert main(["token", *arguments[:2], "--seconds", "1", "--base-url", server.address]) == 2
+    assert "planted" not in capsys.readouterr().err

@@ -1,0 +1,184 @@
+"""Settings: where they come from, who wins, and what is said when one is wrong."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicechat.config.loader import Options, holds_key, load
+from voicechat.errors import Secret, UsageError
+from voicechat.system.private_files import FILE_LIMIT
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def refusal(path: Path, environ: dict[str, str] | None = None, **flags: object) -> str:
+    with pytest.raises(UsageError) as caught:
+        load(flags, environ or {}, path)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_nothing_said_gives_the_defaults(settings: Path) -> None:
+    assert load({}, {}, settings) == Options()
+
+
+def test_file_then_environment_then_flags(settings: Path) -> None:
+    settings.write_text('voice = "file"\nmodel = "a/file"\nchat_model = "file"\n', encoding="utf-8")
+    environ = {"VOICECHAT_VOICE": "environment", "VOICECHAT_MODEL": "a/environment"}
+    options = load({"voice": "flag", "model": None}, environ, settings)
+    assert (options.voice, options.model, options.chat_model) == ("flag", "a/environment", "file")
+
+
+def test_the_address_of_one_provider_is_not_that_of_all(settings: Path) -> None:
+    environ = {"OPENAI_BASE_URL": "https://two.example/v1", "OPENAI_API_KEY": "sk-1"}
+    options = load({}, environ, settings)
+    assert options.base_url is None
+    assert options.environ == {**options.keys, "OPENAI_BASE_URL": "https://two.example/v1"}
+
+
+def test_an_empty_variable_is_not_set(settings: Path) -> None:
+    assert load({}, {"VOICECHAT_VOICE": " ", "OPENAI_API_KEY": ""}, settings) == Options()
+
+
+@pytest.mark.parametrize(("word", "meant"), [("1", True), ("Yes", True), ("off", False)])
+def test_words_for_yes_and_no(settings: Path, word: str, meant: bool) -> None:
+    assert load({}, {"VOICECHAT_PUSH_TO_TALK": word}, settings).push_to_talk is meant
+
+
+def test_keys_are_secret_from_the_start(settings: Path) -> None:
+    options = load({}, {"OPENAI_API_KEY": " sk-planted ", "HOME": "/x"}, settings)
+    assert options.keys == {"OPENAI_API_KEY": Secret("sk-planted")}
+    assert "planted" not in repr(options)
+    assert options.key("XAI_API_KEY", "OPENAI_API_KEY") == Secret("sk-planted")
+    assert options.key("XAI_API_KEY") is None
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "HF_API_TOKEN", "VOICECHAT_CHAT_KEY"])
+def test_names_of_keys(name: str) -> None:
+    assert holds_key(name)
+    assert not holds_key(name.lower())
+
+
+BROKEN = {
+    'voise = "x"': ":1: voise is not a setting. Did you mean voice?",
+    "\n\nvoice = 3\n": ":3: voice must be text in quotes, not int.",
+    'barge_in = "loud"': ":1: barge_in must be one of off, low, normal, high.",
+    'push_to_talk = "yes"': ":1: push_to_talk must be true or false, not str.",
+    'voice = ""': ":1: voice is empty.",
+    "voice = ": ":1 is not valid TOML",
+    "a = 1\na = 2": "is not valid TOML",
+    '[voice]\nname = "x"': ":1: voice must be text in quotes, not dict.",
+    'base_url = "ftp://x"': ":1: base_url must be an address like wss://host:port/v1.",
+    'base_url = "https://"': ":1: base_url must be an address",
+    'base_url = "https://key@host/v1"': ":1: base_url must not hold a key or a password.",
+    'chat_url = "ws://x"': ":1: chat_url must be an address like https://host:port/v1.",
+    "with_sound = false": "with_sound is not a setting",
+    "keys = 3": ":1: keys must be a table.",
+    '[keys]\nopenai = "x"': ":2: openai is not the name of a key.",
+    "[keys]\nOPENAI_API_KEY = 3": ":2: OPENAI_API_KEY must be the key as text in quotes.",
+    "voice = '\0'": "is not valid TOML",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=repr)
+def test_an_error_names_file_line_and_key(settings: Path, text: str) -> None:
+    settings.write_text(text, encoding="utf-8")
+    sentence = refusal(settings)
+    assert sentence.startswith(str(settings))
+    assert BROKEN[text] in sentence
+
+
+def test_wrong_environment_and_flags_are_named(settings: Path) -> None:
+    assert refusal(settings, {"VOICECHAT_ECHO_CANCEL": "maybe"}).startswith("VOICECHAT_ECHO_CANCEL")
+    assert refusal(settings, {"OPENAI_BASE_URL": "nowhere"}).startswith("OPENAI_BASE_URL must be")
+    assert refusal(settings, input_device="").startswith("--input-device is empty.")
+
+
+def test_byte_order_mark_is_welcome(settings: Path) -> None:
+    settings.write_bytes(b'\xef\xbb\xbfvoice = "x"\r\n')
+    assert load({}, {}, settings).voice == "x"
+
+
+def test_what_is_no_settings_file(settings: Path, tmp_path: Path) -> None:
+    settings.write_bytes(b'voice = "x"\n# \xff')
+    assert ":2 is not UTF-8 text." in refusal(settings)
+    with settings.open("wb") as stream:
+        stream.truncate(FILE_LIMIT + 1)
+    assert "larger than 1 MB" in refusal(settings)
+    settings.unlink()
+    settings.mkdir()
+    assert "is not a file" in refusal(settings)
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert "cannot be read" in refusal(loop)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    assert "is not a file" in refusal(fifo)
+    address = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        assert "cannot be read" in refusal(Path(address))
+    assert load({}, {}, tmp_path / "fifo" / "below" / "a file") == Options()
+
+
+def test_a_file_with_keys_is_closed_to_others(settings: Path) -> None:
+    settings.write_text(
+        '[keys]\nXAI_API_KEY = "xai-1"\nOPENAI_API_KEY = "sk-file"\n', encoding="utf-8"
+    )
+    settings.chmod(0o644)
+    options = load({}, {"OPENAI_API_KEY": "sk-environment"}, settings)
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    assert options.key("XAI_API_KEY") == Secret("xai-1")
+    assert options.key("OPENAI_API_KEY") == Secret("sk-environment")
+
+
+def test_a_file_without_keys_is_left_alone(settings: Path) -> None:
+    settings.write_text('voice = "x"\n', encoding="utf-8")
+    settings.chmod(0o644)
+    load({}, {}, settings)
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o644
+
+
+@given(
+    raw=st.binary(max_size=200)
+    | st.text(alphabet='[]="#\n.voicekys3\0', max_size=60).map(str.encode)
+)
+def test_any_bytes_give_options_or_one_sentence(raw: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.toml"
+        path.write_bytes(raw)
+        try:
+            load({}, {}, path)
+            sentence = f"{path} is fine"
+        except UsageError as error:
+            sentence = str(error)
+        assert sentence.startswith(str(path))
+        assert path.read_bytes() == raw
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://api.openai.com/v1", "theirs"),
+        ("https://openai.com.example.org/v1", None),
+        ("http://127.0.0.1:11434/v1", None),
+    ],
+)
+def test_the_key_of_openai_goes_to_no_other_chat_endpoint(url: str, name: str | None) -> None:
+    keys = {"OPENAI_API_KEY": Secret("theirs")}
+    key = Options(chat_url=url, keys=keys).chat_key
+    assert (key.reveal() if key else None) == name
+    both = Options(chat_url=url, keys={**keys, "VOICECHAT_CHAT_KEY": Secret("mine")})
+    assert both.chat_key == Secret("mine")

@@ -1,0 +1,94 @@
+"""Devices are remembered, and forgotten when told to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from voicechat.audio.devices import device_probe
+from voicechat.audio.devices.device_list import Device
+from voicechat.audio.devices.device_probe import Survey, Wish
+from voicechat.config.loader import Options
+from voicechat.config.remembered_devices import recalled, with_devices
+
+
+def not_asked(kind: str, number: str) -> str | None:
+    raise AssertionError("no number was given")
+
+
+def choose(folder: Path, **typed: str) -> tuple[str | None, str | None]:
+    options = with_devices(Options(**typed), typed, device_probe.named_device, folder)
+    return options.input_device, options.output_device
+
+
+def test_what_was_typed_once_is_used_again(tmp_path: Path) -> None:
+    assert choose(tmp_path, input_device="USB") == ("USB", None)
+    assert choose(tmp_path) == ("USB", None)
+    assert choose(tmp_path, output_device="Head") == ("USB", "Head")
+    assert choose(tmp_path, input_device="default") == (None, "Head")
+    assert choose(tmp_path) == (None, "Head")
+
+
+def test_settings_win_over_memory(tmp_path: Path) -> None:
+    choose(tmp_path, input_device="USB")
+    assert (
+        with_devices(Options(input_device="Desk"), {}, not_asked, tmp_path).input_device == "Desk"
+    )
+
+
+def test_a_broken_or_unwritable_memory_is_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "devices.json").write_text("{{", encoding="utf-8")
+    assert choose(tmp_path) == (None, None)
+    assert choose(tmp_path / "devices.json", input_device="USB") == ("USB", None)
+
+
+def test_typed_chat_remembers_nothing(tmp_path: Path) -> None:
+    options = with_devices(Options(with_sound=False), {"input_device": "USB"}, not_asked, tmp_path)
+    assert options.input_device is None
+    assert not (tmp_path / "devices.json").exists()
+
+
+def test_looking_it_up_writes_nothing(tmp_path: Path) -> None:
+    choose(tmp_path, input_device="USB")
+    before = (tmp_path / "devices.json").stat().st_mtime_ns
+    options = recalled(Options(output_device="default"), tmp_path)
+    assert (options.input_device, options.output_device) == ("USB", None)
+    assert (tmp_path / "devices.json").stat().st_mtime_ns == before
+
+
+THERE = (
+    Device(0, "default", "ALSA", 32, 32, 44_100, True, True),
+    Device(1, "Desk", "PipeWire", 2, 0, 48_000, True, False, "alsa_input.desk", 0),
+    Device(2, "Headset", "PipeWire", 0, 2, 48_000, False, False, "usb.a", 0),
+    Device(3, "Headset", "PipeWire", 0, 2, 48_000, False, False, "usb.b", 0),
+    Device(4, "Twin", "MME", 0, 2, 48_000, False, False),
+    Device(5, "Twin", "WASAPI", 0, 2, 48_000, False, False),
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [("2", "Headset"), ("3", "usb.b"), ("4", "Twin"), ("5", "5"), ("1", "1"), ("9", "9")],
+)
+def test_a_number_becomes_a_name_that_means_the_same_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: str, kept: str
+) -> None:
+    asked: list[Wish] = []
+
+    def look(wish: Wish, deadline: float) -> Survey:
+        asked.append(wish)
+        return Survey(devices=THERE)
+
+    monkeypatch.setattr(device_probe, "survey", look)
+    assert choose(tmp_path, output_device=number) == (None, kept)
+    assert choose(tmp_path, input_device="1") == ("Desk", kept)
+    assert choose(tmp_path) == ("Desk", kept)
+    assert asked == [Wish(only_names=True)] * 2, "only for numbers"
+
+
+def test_a_number_stays_one_where_nothing_can_be_listed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(device_probe, "survey", lambda wish, deadline: Survey(timed_out=True))
+    assert choose(tmp_path, output_device="3") == (None, "3")

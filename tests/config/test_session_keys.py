@@ -1,0 +1,198 @@
+"""What the settings file may ask of a session, and what is said when it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from voicechat.config.loader import Options, load
+from voicechat.config.session_keys import KEYS
+from voicechat.core.price import Price
+from voicechat.core.settings import (
+    AudioFormat,
+    Capabilities,
+    McpServer,
+    NoiseReduction,
+    RetentionRatio,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    StoredPrompt,
+    ToolSpec,
+    Tracing,
+    Transcription,
+)
+from voicechat.errors import Secret, UsageError
+from voicechat.session.model import Partner
+from voicechat.session.requested_settings import session_settings
+
+TOOLS = tuple(ToolSpec(name, "", {}) for name in ("look", "listen"))
+
+
+@pytest.fixture
+def file(tmp_path: Path):
+    def write(text: str, environ: dict[str, str] | None = None, **flags: object) -> Options:
+        path = tmp_path / "config.toml"
+        path.write_text(text, encoding="utf-8")
+        return load(flags, environ or {}, path)
+
+    return write
+
+
+SAID = {
+    'turn_detection = "server_vad"': {"turn_detection": ServerVad()},
+    'turn_detection = "semantic_vad"': {"turn_detection": SemanticVad()},
+    '[turn_detection]\ntype = "semantic_vad"\neagerness = "low"': {
+        "turn_detection": SemanticVad("low")
+    },
+    "[turn_detection]\nthreshold = 0.6\nsilence_duration_ms = 700\ncreate_response = false": {
+        "turn_detection": ServerVad(0.6, None, 700, create_response=False)
+    },
+    'transcription = "off"': {"transcription": None},
+    "transcription = false": {"transcription": None},
+    'transcription = "whisper-1"': {"transcription": Transcription("whisper-1")},
+    'transcription = { languages = ["en", "de"], keywords = ["x"], delay = "low" }': {
+        "transcription": Transcription(languages=("en", "de"), keywords=("x",), delay="low")
+    },
+    'noise_reduction = "far_field"': {"noise_reduction": NoiseReduction("far_field")},
+    'noise_reduction = { type = "near_field", strength = 2 }': {
+        "noise_reduction": NoiseReduction("near_field", 2)
+    },
+    'audio_format = "pcmu"': {
+        "input_format": AudioFormat("pcmu", 8000),
+        "output_format": AudioFormat("pcmu", 8000),
+    },
+    "speed = 1.1": {"speed": 1.1},
+    "max_output_tokens = 500": {"max_output_tokens": 500},
+    "temperature = 1": {"temperature": 1.0},
+    'reasoning_effort = "low"': {"reasoning_effort": "low"},
+    "parallel_tool_calls = false": {"parallel_tool_calls": False},
+    'tool_choice = "required"': {"tool_choice": "required"},
+    'truncation = "disabled"': {"truncation": "disabled"},
+    "truncation = { retention_ratio = 0.5, post_instructions = 900 }": {
+        "truncation": RetentionRatio(0.5, 900)
+    },
+    'tracing = "auto"': {"tracing": "auto"},
+    'tracing = { workflow_name = "w" }': {"tracing": Tracing("w")},
+    'prompt = "pmpt_1"': {"prompt": StoredPrompt("pmpt_1")},
+    '[prompt]\nid = "p"\nvariables = { city = "Oslo" }': {
+        "prompt": StoredPrompt("p", None, {"city": "Oslo"})
+    },
+    'include = ["item.input_audio_transcription.logprobs"]': {
+        "include": ("item.input_audio_transcription.logprobs",)
+    },
+    '[[mcp_servers]]\nlabel = "docs"\nurl = "https://docs.example"\nallowed_tools = ["a"]': {
+        "mcp_servers": (McpServer("docs", "https://docs.example", allowed_tools=("a",)),)
+    },
+}
+
+
+@pytest.mark.parametrize("text", SAID, ids=repr)
+def test_every_key(file, text) -> None:
+    assert file(text).wanted == SAID[text]
+    settings = session_settings(file(text), Capabilities(), ())
+    for name, value in SAID[text].items():
+        assert getattr(settings, name) == value
+
+
+def test_every_setting_has_a_key() -> None:
+    elsewhere = {"instructions", "voice", "output", "tools", "purpose"}
+    formats = {"input_format", "output_format"}
+    names = {field.name for field in fields(SessionSettings)}
+    assert {*KEYS} - {"audio_format"} == names - elsewhere - formats
+    assert {key.split()[0].strip("[]") for key in SAID} | {"include"} >= {*KEYS} - {"prompt"}
+
+
+def test_turn_detection_off_is_push_to_talk(file) -> None:
+    options = file('turn_detection = "off"')
+    assert options.push_to_talk
+    assert options.wanted == {}
+
+
+def test_pcm_is_meant_at_the_provider_s_rate(file) -> None:
+    can = Capabilities(input_rates=(16_000,))
+    assert session_settings(file('audio_format = "pcm16"'), can, ()).input_format.rate == 16_000
+
+
+BROKEN = {
+    'turn_detektion = "x"': ":1: turn_detektion is not a setting. Did you mean turn_detection?",
+    'turn_detection = "semantik_vad"': ":1: turn_detection must be semantic_vad or server_vad or"
+    " off, or a table. Did you mean semantic_vad?",
+    "[turn_detection]\n\ntreshold = 1": ":3: turn_detection.treshold is not a setting."
+    " Did you mean threshold?",
+    '[turn_detection]\ntype = "semantic_vad"\nthreshold = 1': ":3: turn_detection.threshold is not",
+    "[turn_detection]\nthreshold = 3": ":2: turn_detection.threshold must be between 0 and 1.",
+    '[turn_detection]\nsilence_duration_ms = "long"': ":2: turn_detection.silence_duration_ms is"
+    " wrong: expected `int | null`, got `str`.",
+    "noise_reduction = 3": ":1: noise_reduction must be near_field or far_field, or a table.",
+    "speed = 9": ":1: speed must be between 0.25 and 2.",
+    'speed = "fast"': ":1: speed is wrong: expected `float`, got `str`.",
+    'reasoning_effort = "huge"': ":1: reasoning_effort is wrong: invalid enum value 'huge'.",
+    'include = ["x"]': ":1: include is wrong: invalid enum value 'x'",
+    '[prompt]\nversion = "1"': ":2: prompt.version stands without id.",
+    '[[mcp_servers]]\nlabel = "a"\nurrl = "b"': ":3: mcp_servers.urrl is not a setting."
+    " Did you mean url?",
+    "mcp_servers = 3": ":1: mcp_servers is wrong",
+    "tools = 3": ":1: tools must be a list of names in quotes.",
+    "profiles = 3": ":1: profiles must hold tables. Write [profiles.NAME] on a line.",
+    '[profiles.work]\nmodle = "x"': ":2: modle is not a setting. Did you mean model?",
+    '[profiles.work]\nkeys = "x"': ":2: keys is not a setting.",
+    'voice = "x"\n[profiles.work]\n[profiles.home]\nvoice = 3': ":4: voice must be text in quotes",
+    '[prices."openai/m"]\ntext_inn = 3': ":2: text_inn is not a setting. Did you mean text_in?",
+    '[prices."openai/m"]\ntext_in = "3"': ":2: text_in is wrong: expected `float`, got `str`.",
+    'profile = "work"': "There is no profile 'work'. Write one as [profiles.NAME].",
+    'profile = "wrok"\n[profiles.work]': "There is no profile 'wrok'. Did you mean work?",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=repr)
+def test_an_error_names_file_line_key_and_the_nearest_name(file, text) -> None:
+    with pytest.raises(UsageError) as caught:
+        file(text)
+    assert BROKEN[text] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+PROFILES = """
+voice = "marin"
+speed = 1.1
+[turn_detection]
+type = "server_vad"
+[profiles.work]
+model = "xai/grok-voice-latest"
+voice = "eve"
+instructions = "Be formal."
+turn_detection = "semantic_vad"
+tools = ["look"]
+[profiles.home]
+temperature = 0.9
+"""
+
+
+def test_a_profile_lies_over_the_file_and_under_everything_else(file) -> None:
+    work = file(PROFILES, profile="work")
+    assert (work.model, work.voice, work.profile) == ("xai/grok-voice-latest", "eve", "work")
+    assert work.wanted == {"speed": 1.1, "turn_detection": SemanticVad()}
+    assert work.tools == ("look",)
+    typed = file(PROFILES, {"VOICECHAT_PROFILE": "work", "VOICECHAT_MODEL": "local"}, voice="ash")
+    assert (typed.model, typed.voice, typed.instructions) == ("local", "ash", "Be formal.")
+    home = file('profile = "home"\n' + PROFILES)
+    assert (home.voice, home.wanted["temperature"]) == ("marin", 0.9)
+    assert file(PROFILES).wanted == {"speed": 1.1, "turn_detection": ServerVad()}
+
+
+def test_prices(file) -> None:
+    options = file('[prices."openai/m"]\ntext_in = 3\naudio_out = 6.5\ndated = "2026-11-01"\n')
+    assert options.prices == {"openai/m": Price(text_in=3, audio_out=6.5, dated="2026-11-01")}
+
+
+def test_what_will_not_be_had_is_said() -> None:
+    keys = {"XAI_API_KEY": Secret("k")}
+    for wanted, told in (
+        ({"temperature": 0.9}, ["xai has no setting temperature: it is ignored."]),
+        ({}, []),
+    ):
+        options = Options(model="xai", keys=keys, wanted=wanted)
+        assert Partner(options, lambda: TOOLS, print).doubts == told

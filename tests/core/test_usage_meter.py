@@ -1,0 +1,30 @@
+"""What a conversation used: by responses, and apart from them by writing down."""
+
+from __future__ import annotations
+
+from voicechat.core import events as ev
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.items import Usage
+from voicechat.core.usage_meter import Meter
+
+ANSWER = Usage(total_tokens=15, input_tokens=10, output_tokens=5)
+WORDS = Usage(total_tokens=7, input_tokens=4, output_tokens=3)
+SECONDS = Usage(seconds=2.5)
+
+
+def test_writing_down_has_a_meter_of_its_own() -> None:
+    outbox = Outbox()
+    meter = Meter(outbox)
+    meter.responded(ANSWER)
+    meter.wrote_down(WORDS)
+    meter.wrote_down(SECONDS)
+    meter.other(ANSWER)
+    assert meter.total == ANSWER + ANSWER
+    assert meter.response == ANSWER
+    assert meter.written == WORDS + SECONDS
+    assert outbox.take() == [
+        ev.UsageChanged(ANSWER, ANSWER, "response"),
+        ev.UsageChanged(ANSWER, WORDS, "transcription"),
+        ev.UsageChanged(ANSWER, SECONDS, "transcription"),
+        ev.UsageChanged(ANSWER + ANSWER, ANSWER, "other"),
+    ]

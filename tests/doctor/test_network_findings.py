@@ -1,0 +1,118 @@
+"""Reaching real sockets, and what is said about those that cannot be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from voicechat.doctor import network_findings
+from voicechat.doctor.network_findings import Reach, Target, findings
+from voicechat.system.daemon_call import aside
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+async def test_somebody_who_listens_is_reached() -> None:
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        found = await network_findings.reach(Target("x", f"ws://127.0.0.1:{port}/v1"))
+    assert found.failure == ""
+    assert found.took_ms > 0
+
+
+async def test_a_closed_port_refuses() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        found = await network_findings.reach(
+            Target("x", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        )
+    assert (found.failure, found.reason) == ("refused", "Connection refused")
+
+
+async def test_a_name_that_is_none_is_not_found() -> None:
+    found = await network_findings.reach(Target("x", "https://voice.invalid/v1"))
+    assert found.failure in {"name", "late"}
+    assert (await network_findings.reach(Target("x", "https://[::1"))).failure == "name"
+
+
+async def test_a_server_without_tls_is_told_as_such() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        found = await network_findings.reach(Target("x", f"wss://127.0.0.1:{port}"))
+    assert found.failure == "tls"
+
+
+async def test_a_silent_server_is_given_up() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        target = Target("x", f"wss://127.0.0.1:{silent.getsockname()[1]}")
+        found = await network_findings.reach(target, deadline=0.1)
+    assert (found.failure, found.reason) == ("late", "connecting")
+
+
+async def test_a_proxy_is_asked_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target("x", "https://voice.invalid")
+    async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"http://anna:secret@127.0.0.1:{port}")
+        found = await network_findings.reach(target)
+    assert (found.failure, found.by_proxy) == ("", True)
+    assert (await network_findings.reach(target)).failure == "proxy"
+
+
+async def test_a_lookup_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *words, **more: over.wait(30))
+    found = await network_findings.reach(Target("x", "https://voice.example"), deadline=0.05)
+    over.set()
+    assert (found.failure, found.reason) == ("late", "looking up the name")
+
+
+async def test_aside_gives_what_the_work_gives() -> None:
+    def fail() -> None:
+        raise LookupError("no")
+
+    assert await aside(lambda: 3, 5) == 3
+    with pytest.raises(LookupError):
+        await aside(fail, 5)
+
+
+OPENAI = Target("openai", "wss://api.openai.com/v1", "OPENAI_API_KEY")
+MINE = Target("Base URL", "http://box.anna.example", is_chosen=True, is_private=True)
+
+
+@pytest.mark.parametrize(
+    ("result", "level", "sentence", "remedy"),
+    [
+        (Reach(OPENAI, took_ms=41), "note", "answers in 41 ms. OPENAI_API_KEY is not set.", "Set"),
+        (Reach(Target(*("openai", "wss://a", "K"), True)), "ok", "K is set.", ""),
+        (Reach(Target(*("openai", "wss://a", "K"), False, True)), "problem", "not set", "Set K."),
+        (Reach(OPENAI, "name"), "note", "api.openai.com cannot be found.", "DNS"),
+        (Reach(OPENAI, "late", "connecting"), "note", "in time (connecting)", "firewall"),
+        (Reach(OPENAI, "tls", "expired"), "note", "TLS (expired)", "clock"),
+        (Reach(OPENAI, "proxy"), "note", "The proxy", "HTTPS_PROXY"),
+        (Reach(OPENAI, by_proxy=True), "note", "The proxy for it answers.", "Set"),
+        (Reach(MINE, "refused", "Connection refused"), "problem", "Its address cannot", "port"),
+        (Reach(MINE), "ok", "Its address answers", ""),
+    ],
+)
+def test_what_is_said(result: Reach, level: str, sentence: str, remedy: str) -> None:
+    (found,) = findings([result])
+    assert found.level.value == level
+    assert sentence in found.sentence
+    assert remedy in found.remedy
+    assert "anna" not in found.sentence + found.remedy

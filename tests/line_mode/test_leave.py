@@ -1,0 +1,43 @@
+"""The person's leave for the program of an MCP server, asked and given in a conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from mcp_rig import rude
+
+from voicechat.config.loader import Options
+from voicechat.core import events as ev
+from voicechat.errors import UsageError
+from voicechat.session.toolbox import Toolbox
+
+
+async def test_a_program_waits_for_leave_and_its_tools_come_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    config = rude(tmp_path)
+    told: list[ev.Notice] = []
+    offered = asyncio.Event()
+
+    def offer(tools: ev.OfferTools) -> None:
+        if any(spec.name == "rude__greet" for spec in tools.tools):
+            offered.set()
+
+    box = Toolbox(Options(mcp_servers=(config,)), offer, told.append, lambda sentence: None)
+    async with asyncio.TaskGroup() as tasks:
+        living = tasks.create_task(box.live())
+        await asyncio.wait_for(box.complete.wait(), 20)
+        (notice,) = told
+        assert notice.text == f"The MCP server rude wants to run: {config.shown}"
+        assert "/let rude" in notice.hint
+        assert not (tmp_path / "starts").exists()
+        with pytest.raises(UsageError, match="Type /let rude"):
+            box.let_run("other")
+        box.let_run("rude")
+        await asyncio.wait_for(offered.wait(), 20)
+        with pytest.raises(UsageError, match="None waits"):
+            box.let_run("rude")
+        living.cancel()

@@ -1,0 +1,235 @@
+"""The AI Gateway's normalized events, both ways."""
+
+import json
+
+import pytest
+from wire_examples import frames
+
+from voicechat.core import events as ev
+from voicechat.core.settings import (
+    AudioFormat,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    ToolSpec,
+    Transcription,
+)
+from voicechat.errors import Secret
+from voicechat.providers.codec import unsupported
+from voicechat.providers.gateway.gateway_codec import GatewayCodec, address
+from voicechat.providers.gateway.gateway_events import KNOWN_UNMAPPED, TABLE
+from voicechat.providers.gateway.normalized_config import config_of, settings_of
+
+WHAT_BECOMES_OF_IT = {
+    "session-created": ev.SessionCreated,
+    "session-updated": ev.SessionUpdated,
+    "speech-started": ev.SpeechStarted,
+    "speech-stopped": ev.SpeechStopped,
+    "audio-committed": ev.InputCommitted,
+    "conversation-item-added": ev.ItemAdded,
+    "input-transcription-completed": ev.UserTranscript,
+    "response-created": ev.ResponseCreated,
+    "response-done": ev.ResponseDone,
+    "output-item-added": ev.OutputItemAdded,
+    "output-item-done": ev.OutputItemDone,
+    "content-part-added": ev.Unmapped,
+    "content-part-done": ev.Unmapped,
+    "audio-delta": ev.AudioDelta,
+    "audio-done": ev.AudioDone,
+    "audio-transcript-delta": ev.TextDelta,
+    "audio-transcript-done": ev.TextDone,
+    "text-delta": ev.TextDelta,
+    "text-done": ev.TextDone,
+    "function-call-arguments-delta": ev.ToolArgumentsDelta,
+    "function-call-arguments-done": ev.ToolCallReady,
+    "error": ev.ProviderError,
+    "custom": ev.Unmapped,
+    "session-started": ev.Unmapped,
+    "session-closed": ev.Unmapped,
+    "session-usage": ev.Unmapped,
+    "audio-chunk": ev.Unmapped,
+    "transcript-fragment": ev.Unmapped,
+    "delegation-created": ev.Unmapped,
+    "command-acknowledged": ev.Unmapped,
+}
+
+
+def codec(model: str = "openai/gpt-realtime-2.1") -> GatewayCodec:
+    return GatewayCodec(address("wss://example.invalid", model), model, Secret("key"))
+
+
+def decode(reader: GatewayCodec, *said: dict) -> list[ev.Event]:
+    return [event for frame in said for event in reader.decode(json.dumps(frame))]
+
+
+def encode(writer: GatewayCodec, *commands: ev.Command) -> list[dict]:
+    return [json.loads(frame) for command in commands for frame in writer.encode(command)]
+
+
+def said(kind: str, item: str = "i", **fields: object) -> dict:
+    return {"type": kind, "responseId": "r", "itemId": item, **fields, "raw": {}}
+
+
+def test_the_table_names_all_30_events():
+    assert len(WHAT_BECOMES_OF_IT) == 30
+    assert set(WHAT_BECOMES_OF_IT) == {json.loads(f)["type"] for f in frames("gateway_server")}
+    assert {k for k, e in WHAT_BECOMES_OF_IT.items() if e is ev.Unmapped} == {
+        *KNOWN_UNMAPPED, "custom",
+    }  # fmt: skip
+    assert TABLE.keys().isdisjoint(KNOWN_UNMAPPED)
+
+
+@pytest.mark.parametrize("frame", frames("gateway_server"))
+def test_each_event(frame):
+    kind = WHAT_BECOMES_OF_IT[json.loads(frame)["type"]]
+    (event, *_) = events = codec().decode(frame)
+    if "usage" in frame and kind is ev.Unmapped and "usageMetadata" in frame:
+        assert isinstance(event, ev.UsageReported)
+    else:
+        assert isinstance(events[-1], kind)
+
+
+def test_an_update_alone_makes_a_session():
+    events = decode(codec(), {"type": "session-updated"}, {"type": "session-created"})
+    assert events == [ev.SessionCreated(), ev.SessionUpdated(), ev.Unmapped("session-created")]
+
+
+def test_the_end_of_a_call_through_google_is_mended():
+    reader = codec("google/gemini-3.8-live")
+    call = said("function-call-arguments-done", callId="c", name="f", arguments="{}")
+    ready, done = decode(reader, call)
+    assert isinstance(ready, ev.ToolCallReady)
+    assert done == ev.ResponseDone(ready.response_id)
+    (delta,) = decode(reader, said("text-delta", "j", delta="Sunny"))
+    assert delta.response_id != ready.response_id
+    assert decode(reader, said("response-done", status="completed"))[0].response_id == (
+        delta.response_id
+    )
+    assert reader.encode(ev.CreateResponse()) == [], "it answers by itself"
+
+
+def test_ids_that_are_counted_differ_between_connections():
+    delta = said("text-delta", "google-item-1", delta="x")
+    events = [decode(codec("google/gemini-3.8-live"), delta)[0] for _ in range(2)]
+    assert events[0].item_id != events[1].item_id
+    assert events[0].response_id != events[1].response_id
+
+
+def test_speech_without_an_id_gets_one_and_keeps_it():
+    reader = codec("google/gemini-3.8-live")
+    started, first, again = decode(
+        reader,
+        {"type": "speech-started"},
+        {"type": "input-transcription-completed", "itemId": "google-input-1", "transcript": "a"},
+        {"type": "input-transcription-completed", "itemId": "google-input-1", "transcript": "a b"},
+    )
+    assert started.item_id
+    assert {first.item_id, again.item_id} == {started.item_id}
+    assert (first.final, again.final, again.replace) == (True, False, True)
+
+
+def test_a_session_is_configured_once():
+    writer = codec()
+    settings = SessionSettings(instructions="Be brief.")
+    (frame,) = map(json.loads, writer.opening(settings))
+    assert frame["type"] == "session-update"
+    assert frame["config"] == config_of(settings)
+    assert writer.encode(ev.UpdateSession(settings)) == []
+    error = {"type": "error", "message": "bad", "clientEventId": frame["eventId"]}
+    assert decode(writer, error) == [ev.ProviderError("bad", command="UpdateSession")]
+    assert writer.encode(ev.UpdateSession(SessionSettings()))
+    behind = codec("google/gemini-3.8-live")
+    behind.opening(settings)
+    assert behind.encode(ev.UpdateSession(SessionSettings())) == []
+    assert behind.stale
+
+
+def test_each_command():
+    writer = codec()
+    kinds = [
+        frame["type"]
+        for frame in encode(
+            writer,
+            ev.AppendAudio(b"\0\0"),
+            ev.CommitAudio(),
+            ev.ClearAudio(),
+            ev.CreateMessage("i", "user", "hi"),
+            ev.ToolResult("c", "{}", "f"),
+            ev.TruncateItem("i", 260),
+            ev.CreateResponse("Short.", metadata={"k": "v"}),
+            ev.CancelResponse(),
+        )
+    ]
+    assert kinds == [
+        "input-audio-append", "input-audio-commit", "input-audio-clear",
+        "conversation-item-create", "conversation-item-create", "conversation-item-truncate",
+        "response-create", "response-cancel",
+    ]  # fmt: skip
+    known = {json.loads(frame)["type"] for frame in frames("gateway_client")}
+    assert set(kinds) < known
+    for nothing in (ev.RetrieveItem("i"), ev.DeleteItem("i"), ev.ClearOutput()):
+        assert writer.encode(nothing) == []
+    assert writer.encode(ev.CreateResponse(out_of_band=True)) == []
+    behind = codec("google/gemini-3.8-live")
+    assert behind.encode(ev.TruncateItem("i", 5)) == behind.encode(ev.CancelResponse()) == []
+
+
+def test_frames_are_those_of_the_examples():
+    (example,) = (f for f in map(json.loads, frames("gateway_client")) if "truncate" in f["type"])
+    assert encode(codec(), ev.TruncateItem(example["itemId"], 260)) == [example]
+    config = json.loads(frames("gateway_client")[0])["config"]
+    settings = settings_of(config)
+    again = {**config_of(settings), "providerOptions": config["providerOptions"]}
+    assert again == config
+
+
+def test_what_others_said_is_told_as_such():
+    (frame,) = encode(codec(), ev.CreateMessage("i", "assistant", "hello"))
+    assert frame["item"]["role"] == "user"
+    assert "hello" in frame["item"]["text"]
+    writer = codec("google/gemini-3.8-live")
+    told = [ev.CreateMessage("a", "assistant", "hello"), ev.CreateMessage("b", "user", "and?")]
+    (frame,) = encode(writer, *told, ev.CreateResponse())
+    assert frame["item"]["text"].endswith("and?")
+
+
+def test_endpoint():
+    endpoint = codec().endpoint()
+    assert endpoint.url.endswith("/v4/ai/realtime-model?ai-model-id=openai%2Fgpt-realtime-2.1")
+    assert endpoint.headers["Authorization"] == Secret("Bearer key")
+    assert endpoint.headers["ai-gateway-protocol-version"].reveal() == "0.0.1"
+    assert not endpoint.subprotocols
+
+
+def test_settings_it_cannot_carry_are_named():
+    said_of = unsupported(codec(), SessionSettings(speed=1.2, turn_detection=SemanticVad("low")))
+    assert [name for name in ("speed", "eagerness") if any(name in line for line in said_of)] == [
+        "speed", "eagerness",
+    ]  # fmt: skip
+    assert unsupported(codec(), SessionSettings()) == []
+
+
+def test_a_configuration_becomes_settings():
+    assert settings_of({}) == SessionSettings(transcription=None, turn_detection=ServerVad())
+    assert settings_of({"turnDetection": None}).turn_detection is None
+    assert settings_of({"turnDetection": {"type": "disabled"}}).turn_detection is None
+    full = settings_of(
+        {
+            "instructions": "",
+            "voice": "marin",
+            "outputModalities": ["text"],
+            "inputAudioFormat": {"type": "audio/pcmu"},
+            "inputAudioTranscription": {"model": "m", "language": "en", "prompt": "p"},
+            "turnDetection": {"type": "semantic-vad", "threshold": 0.5},
+            "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}, 3],
+        }
+    )
+    assert full == SessionSettings(
+        instructions="",
+        voice="marin",
+        output="text",
+        turn_detection=SemanticVad(),
+        transcription=Transcription("m", "en", "p"),
+        input_format=AudioFormat("pcmu", 8_000),
+        tools=(ToolSpec("f", "", {"type": "object"}),),
+    )

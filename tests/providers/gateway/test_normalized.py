@@ -1,0 +1,256 @@
+"""The codecs on their own: normalized events of every wire, and the command that writes them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from wire_examples import frames
+
+from voicechat.core import events as ev
+from voicechat.errors import UsageError
+from voicechat.providers import catalog
+from voicechat.providers.gateway.normalized import SILENT, Wire
+
+SERVERS = {
+    "openai": "openai_ga_server",
+    "xai": "xai_server",
+    "google": "gemini_server",
+    "gateway": "gateway_server",
+    "local": "openai_ga_server",
+}
+FIELDS = {
+    "session-created": set(),
+    "session-updated": set(),
+    "speech-started": {"itemId"},
+    "speech-stopped": {"itemId"},
+    "audio-committed": {"itemId"},
+    "conversation-item-added": {"itemId", "item"},
+    "input-transcription-completed": {"itemId", "transcript"},
+    "response-created": {"responseId"},
+    "response-done": {"responseId", "status"},
+    **dict.fromkeys(
+        (
+            "output-item-added", "output-item-done", "content-part-added", "content-part-done",
+            "audio-done", "audio-transcript-done", "text-done",
+        ),
+        frozenset({"responseId", "itemId"}),
+    ),
+    **dict.fromkeys(
+        ("audio-delta", "audio-transcript-delta", "text-delta"),
+        frozenset({"responseId", "itemId", "delta"}),
+    ),
+    "function-call-arguments-delta": {"responseId", "itemId", "callId", "delta"},
+    "function-call-arguments-done": {"responseId", "itemId", "callId", "name", "arguments"},
+    "error": {"message"},
+    "custom": {"rawType"},
+}  # fmt: skip
+"""The fields that an event of each type has at least."""
+
+
+def wire(model: str) -> Wire:
+    return Wire(catalog.codec_of(model, environ={}))
+
+
+def decode(model: str, scenario: str | None = None) -> list[dict]:
+    reader = wire(model)
+    return [event for frame in frames(SERVERS[model], scenario) for event in reader.decode(frame)]
+
+
+@pytest.mark.parametrize("model", SERVERS)
+def test_every_example_frame_becomes_known_events_with_their_fields(model):
+    reader = wire(model)
+    for frame in frames(SERVERS[model]):
+        events = reader.decode(frame)
+        assert events
+        for event in events:
+            if model != "gateway":
+                assert event["raw"] == json.loads(frame)
+                assert event.keys() >= FIELDS[event["type"]]
+
+
+@pytest.mark.parametrize("model", ["openai", "xai", "google"])
+def test_every_type_a_wire_can_have_is_reached(model):
+    reached = {event["type"] for event in decode(model)}
+    missing = {
+        "openai": set(),
+        "xai": set(),
+        "google": {"session-updated", "conversation-item-added", "content-part-added",
+                   "content-part-done", "error"},
+    }  # fmt: skip
+    assert FIELDS.keys() - reached == missing[model]
+
+
+def test_the_gateway_is_passed_on():
+    raw = [json.loads(frame) for frame in frames("gateway_server")]
+    assert decode("gateway") == raw
+
+
+def test_an_interrupted_turn_of_google_is_cancelled_and_thoughts_are_no_text():
+    done = [e for e in decode("google", "gemini-barge-in") if e["type"] == "response-done"]
+    assert [event["status"] for event in done] == ["cancelled"]
+    turn = decode("google", "gemini-turn")
+    assert "Weighing" not in json.dumps([e for e in turn if e["type"] == "text-delta"])
+    heard = [e for e in turn if e["type"] == "input-transcription-completed"]
+    assert [event["transcript"] for event in heard] == ["What's the weather in Oslo?"]
+    (usage,) = (e["usage"] for e in turn if "usage" in e)
+    assert (usage["inputTokens"], usage["outputTokens"]) == (826, 76)
+
+
+def test_usage_of_openai_with_what_was_cached():
+    usage = next(e["usage"] for e in decode("openai") if e["type"] == "response-done"
+                 and e.get("usage"))  # fmt: skip
+    assert {"inputTokens", "outputTokens", "cachedInputTextTokens"} <= usage.keys()
+
+
+@pytest.mark.parametrize("model", ["openai", "xai", "google", "local", "azure/x"])
+def test_every_client_event(model):
+    writer = wire(model)
+    for frame in frames("gateway_client"):
+        event = json.loads(frame)
+        said = writer.encode(event)
+        if event["type"] in SILENT:
+            assert said == []
+        assert all(isinstance(json.loads(each), dict) for each in said)
+
+
+def test_client_events_of_openai():
+    writer, events = wire("openai"), [json.loads(frame) for frame in frames("gateway_client")]
+    kinds = [[json.loads(frame)["type"] for frame in writer.encode(event)] for event in events]
+    assert kinds == [
+        ["session.update"], ["input_audio_buffer.append"], ["input_audio_buffer.commit"],
+        ["input_audio_buffer.clear"], ["conversation.item.create"], ["conversation.item.create"],
+        ["conversation.item.create"], ["conversation.item.truncate"], ["response.create"],
+        ["response.create"], ["response.cancel"], *[[]] * 5,
+    ]  # fmt: skip
+    (update,) = wire("openai").encode(events[0])
+    assert json.loads(update)["event_id"] == "c1"
+    (create,) = wire("openai").encode(events[8])
+    assert json.loads(create)["response"] == {
+        "instructions": "Short.", "metadata": {"k": "v"}, "output_modalities": ["audio"],
+    }  # fmt: skip
+
+
+def test_client_events_of_google():
+    writer, events = wire("google"), [json.loads(frame) for frame in frames("gateway_client")]
+    said = [[json.loads(frame) for frame in writer.encode(event)] for event in events]
+    assert [len(each) for each in said] == [1, 1, 1, 0, 1, 0, 1, *[0] * 9]
+    assert said[0][0]["setup"] == wire("google").session(events[0]["config"])
+    assert said[2] == [{"realtimeInput": {"audioStreamEnd": True}}]
+    assert said[4] == [{"realtimeInput": {"text": "Hi"}}]
+    (answer,) = said[6][0]["toolResponse"]["functionResponses"]
+    assert answer["response"] == {"output": {"temperature": 4}}
+
+
+@pytest.mark.parametrize("model", ["openai", "google", "gateway"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"type": "no-such-event"},
+        {"type": "input-audio-append", "audio": "?"},
+        {"type": "conversation-item-create", "item": {"type": "picture"}},
+    ],
+)
+def test_what_is_no_client_event(model, event):
+    if model == "gateway" and event.get("type") in {"input-audio-append",
+                                                    "conversation-item-create"}:  # fmt: skip
+        assert wire(model).encode(event)
+        return
+    with pytest.raises(UsageError):
+        wire(model).encode(event)
+
+
+def test_a_frame_that_is_none():
+    (event,) = wire("openai").decode("nonsense\x1b")
+    assert (event["type"], event["code"]) == ("error", "invalid_frame")
+
+
+def test_where_to_dial_is_shown_without_the_key():
+    made = Wire(catalog.codec_of("google", environ={"GEMINI_API_KEY": "planted-key"}))
+    assert made.connect()["headers"] == {"x-goog-api-key": "***"}
+    assert "planted" not in json.dumps(made.connect())
+
+
+def test_a_configuration_that_cannot_be_carried_is_said():
+    config = {"turnDetection": {"type": "semantic-vad"}, "inputAudioTranscription": {"prompt": "p"}}
+    assert any("prompt" in line for line in wire("google").unsupported(config))
+
+
+def run(action: str, model: str, lines: list[str]) -> list[object]:
+    done = subprocess.run(
+        [sys.executable, "-m", "voicechat", "wire", action, "--model", model],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stderr == ""
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_command_writes_one_line_for_each():
+    lines = [*frames("gemini_server", "gemini-turn"), "nonsense", ""]
+    found = run("decode", "google", lines)
+    assert len(found) == len(lines)
+    assert all(isinstance(each, list) for each in found)
+    assert found[-2][0]["code"] == "invalid_frame"  # type: ignore[index]
+    found = run("encode", "openai", ['{"type": "response-cancel"}', "nonsense", '{"type": "x"}'])
+    assert found[0][0]["type"] == "response.cancel"  # type: ignore[index]
+    assert all("error" in each for each in found[1:])  # type: ignore[operator]
+    (session,) = run("session", "xai", ['{"voice": "ara"}'])
+    assert session["voice"] == "ara"  # type: ignore[index,call-overload]
+    (where,) = run("connect", "openai", [])
+    assert where["headers"] == {"Authorization": "***"}  # type: ignore[index,call-overload]
+
+
+def test_the_vocabulary_has_a_normalized_name_or_is_custom():
+    made = wire("google")
+    (event,) = made.decode('{"goAway": {"timeLeft": "10s"}}')
+    assert (event["type"], event["rawType"]) == ("custom", "goAway")
+    assert isinstance(ev.SessionEnding(10.0), ev.SessionEnding)
+
+
+# ------------------------------------------------------------------------------- transcription
+
+
+def test_a_session_that_only_writes_down_what_is_said():
+    wire = Wire(
+        catalog.codec_of("openai/gpt-4o-transcribe", environ={}),
+        "transcription",
+        "gpt-4o-transcribe",
+    )
+    config = {
+        "instructions": "Be brief.",
+        "inputAudioTranscription": {"language": "en"},
+        "turnDetection": {"type": "server-vad", "silenceDurationMs": 300},
+    }
+    assert wire.session(config) == {
+        "type": "transcription",
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24_000},
+                "transcription": {"model": "gpt-4o-transcribe", "language": "en"},
+                "turn_detection": {
+                    "type": "server_vad", "silence_duration_ms": 300,
+                    "create_response": True, "interrupt_response": True,
+                },
+            }
+        },
+    }  # fmt: skip
+    (frame,) = wire.encode({"type": "session-update", "config": config})
+    assert json.loads(frame)["session"]["type"] == "transcription"
+
+
+def test_a_model_that_hears_live_takes_no_turn_detection():
+    wire = Wire(
+        catalog.codec_of("openai/gpt-live-transcribe", environ={}),
+        "transcription",
+        "gpt-live-transcribe",
+    )
+    config = {"turnDetection": {"type": "server-vad"}}
+    assert wire.session(config)["audio"]["input"]["turn_detection"] is None
+    assert wire.unsupported(config) == [
+        "openai has no setting turn_detection with gpt-live-transcribe: it is ignored."
+    ]

@@ -1,0 +1,319 @@
+"""What each command becomes on Gemini Live, checked against google-genai's own types."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from google.genai import types
+from wire_examples import frames
+
+from voicechat.core import events as ev
+from voicechat.core.settings import (
+    AudioFormat,
+    NoiseReduction,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    ToolSpec,
+    Transcription,
+)
+from voicechat.errors import Secret
+from voicechat.providers.codec import unsupported
+from voicechat.providers.gateway.gateway_codec import GatewayCodec
+from voicechat.providers.google import google_codec
+from voicechat.providers.google.google_codec import GoogleCodec
+
+HANDS_FREE = SessionSettings(turn_detection=ServerVad(), input_format=AudioFormat(rate=16_000))
+MANUAL = SessionSettings(turn_detection=None, input_format=AudioFormat(rate=16_000))
+FULL = SessionSettings(
+    instructions="Be brief.",
+    voice="Puck",
+    turn_detection=ServerVad(0.3, 200, 400, interrupt_response=False),
+    transcription=Transcription(languages=("en", "de"), keywords=("Oslo",)),
+    input_format=AudioFormat(rate=16_000),
+    tools=(ToolSpec("look", "Looks.", {"type": "object", "properties": {}}),),
+    max_output_tokens=500,
+    temperature=0.5,
+)
+SOUND = ev.AppendAudio(bytes(640))
+
+
+def codec(settings: SessionSettings | None = HANDS_FREE, model: str = "gemini-3.8-live"):
+    made = GoogleCodec("wss://example.invalid", model, Secret("key"), tag="t")
+    if settings is not None:
+        made.opening(settings)
+    return made
+
+
+def check(frame: str) -> dict:
+    """The frame as JSON, after the package's own class has validated every field of it."""
+    said = json.loads(frame)
+    assert len(said) == 1
+    rest = json.loads(frame)
+    if "setup" in rest:
+        types.RealtimeInputConfig.model_validate(rest["setup"].pop("realtimeInputConfig", {}))
+    types.LiveClientMessage.model_validate(rest)
+    return said
+
+
+def encode(writer: GoogleCodec, *commands: ev.Command) -> list[dict]:
+    return [check(frame) for command in commands for frame in writer.encode(command)]
+
+
+def setup(settings: SessionSettings, model: str = "gemini-3.8-live", resume: str = "") -> dict:
+    (frame,) = GoogleCodec("wss://x", model).opening(settings, resume)
+    return check(frame)["setup"]
+
+
+@pytest.mark.parametrize("frame", frames("gemini_client"))
+def test_the_examples_pass_the_same_check(frame):
+    check(frame)
+
+
+@pytest.mark.parametrize("settings", [HANDS_FREE, MANUAL, FULL, SessionSettings()])
+@pytest.mark.parametrize(
+    "model",
+    ["gemini-3.8-live", "gemini-3.8-live-extended-thinking", "gemini-live-2.5-flash", "models/x"],
+)
+def test_every_setup_is_valid(settings, model):
+    asked = setup(settings, model)
+    assert asked["model"].startswith("models/")
+    assert ("historyConfig" in asked) == ("2.5" not in model)
+    assert "historyConfig" not in setup(settings, model, "handle")
+
+
+def test_the_setup_says_every_setting():
+    asked = setup(FULL)
+    assert asked["generationConfig"] == {
+        "responseModalities": ["AUDIO"],
+        "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}},
+        "temperature": 0.5,
+        "maxOutputTokens": 500,
+    }
+    assert asked["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
+    assert asked["realtimeInputConfig"] == {
+        "automaticActivityDetection": {
+            "disabled": False,
+            "startOfSpeechSensitivity": "START_SENSITIVITY_HIGH",
+            "prefixPaddingMs": 200,
+            "silenceDurationMs": 400,
+        },
+        "activityHandling": "NO_INTERRUPTION",
+    }
+    assert asked["inputAudioTranscription"] == {
+        "languageCodes": ["en", "de"], "customVocabulary": ["Oslo"],
+    }  # fmt: skip
+    (tools,) = asked["tools"]
+    assert tools["functionDeclarations"][0]["behavior"] == "BLOCKING"
+    manual = setup(MANUAL)["realtimeInputConfig"]
+    assert manual == {"automaticActivityDetection": {"disabled": True}}
+
+
+def test_models_differ():
+    thinks = setup(FULL, "gemini-3.8-live-extended-thinking")
+    assert thinks["tools"][0]["functionDeclarations"][0]["behavior"] == "NON_BLOCKING"
+    assert thinks["generationConfig"]["thinkingConfig"] == {"thinkingLevel": "LOW"}
+    text = SessionSettings(output="text")
+    assert setup(text)["generationConfig"]["responseModalities"] == ["AUDIO"]
+    older = GoogleCodec("wss://x", "gemini-live-2.5-flash-preview")
+    assert older.capabilities.text_output
+    asked = setup(text, "gemini-live-2.5-flash-preview")
+    assert asked["generationConfig"]["responseModalities"] == ["TEXT"]
+    assert "outputAudioTranscription" not in asked
+
+
+def test_settings_it_cannot_carry_are_named():
+    odd = SessionSettings(
+        noise_reduction=NoiseReduction(),
+        speed=2.0,
+        tool_choice="required",
+        turn_detection=ServerVad(idle_timeout_ms=5000, create_response=False),
+        transcription=Transcription(model="m"),
+    )
+    said = unsupported(codec(), odd)
+    for name in ("noise_reduction", "speed", "tool_choice", "transcription.model", "idle_timeout"):
+        assert [line for line in said if name in line and "google" in line]
+    assert unsupported(codec(), HANDS_FREE) == []
+
+
+def test_every_command_is_answered_for():
+    for command in (
+        ev.RetrieveItem("i"), ev.DeleteItem("i"), ev.TruncateItem("i", 5), ev.CancelResponse(),
+        ev.ClearOutput(), ev.ClearAudio(), ev.CreateResponse(out_of_band=True),
+    ):  # fmt: skip
+        assert encode(codec(), command) == []
+    can = codec().capabilities
+    flags = (can.retrieve, can.delete, can.truncate, can.cancel, can.clear_output, can.out_of_band)
+    assert not any(flags)
+
+
+# ------------------------------------------------------------------------------- sound
+
+
+def test_sound_is_labelled_with_its_rate():
+    _, frame = encode(codec(), SOUND)
+    assert frame["realtimeInput"]["audio"]["mimeType"] == "audio/pcm;rate=16000"
+    other = codec(SessionSettings(turn_detection=ServerVad()))
+    assert encode(other, SOUND)[-1]["realtimeInput"]["audio"]["mimeType"].endswith("=24000")
+
+
+def test_a_manual_turn_is_bracketed():
+    writer = codec(MANUAL)
+    said = encode(writer, ev.ClearAudio(), *[SOUND] * 10, ev.CommitAudio())
+    live = [frame["realtimeInput"] for frame in said[1:]]
+    assert said[0] == {"clientContent": {"turnComplete": True}}
+    assert [next(iter(frame)) for frame in live] == [
+        "activityStart", *["audio"] * 3, "activityEnd",
+    ]  # fmt: skip
+    again = encode(writer, ev.ClearAudio(), *[SOUND] * 8, ev.CommitAudio())
+    assert next(iter(again[0]["realtimeInput"])) == "activityStart"
+
+
+def test_a_slip_leaves_no_trace():
+    writer = codec(MANUAL)
+    encode(writer, ev.CommitAudio())
+    assert encode(writer, ev.ClearAudio(), *[SOUND] * 5, ev.ClearAudio()) == []
+
+
+def test_a_turn_that_is_given_up_late_ends():
+    writer = codec(MANUAL)
+    encode(writer, *[SOUND] * 20)
+    assert encode(writer, ev.ClearAudio()) == [{"realtimeInput": {"activityEnd": {}}}]
+
+
+def test_hands_free_a_commit_flushes():
+    assert encode(codec(), ev.CommitAudio())[-1] == {"realtimeInput": {"audioStreamEnd": True}}
+
+
+# ------------------------------------------------------------------------------- messages
+
+
+def test_a_typed_line_is_live_text_and_answered_by_itself():
+    said = encode(codec(), ev.CreateMessage("i", "user", "hi"), ev.CreateResponse())
+    assert said == [
+        {"clientContent": {"turnComplete": True}},
+        {"realtimeInput": {"text": "hi"}},
+    ]
+
+
+def test_history_goes_first_and_calls_no_model():
+    writer = codec()
+    said = encode(
+        writer,
+        ev.CreateMessage("a", "user", "hi"),
+        ev.CreateMessage("b", "assistant", "hello"),
+        ev.CreateMessage("c", "user", "again"),
+        ev.CreateResponse(),
+        ev.CreateMessage("d", "user", "more"),
+        ev.CreateResponse(),
+    )
+    roles = [frame["clientContent"]["turns"][0]["role"] for frame in said[:2]]
+    assert roles == ["user", "model"]
+    assert not any(frame["clientContent"]["turnComplete"] for frame in said[:2])
+    assert said[2:] == [
+        {"clientContent": {"turnComplete": True}},
+        {"realtimeInput": {"text": "again"}},
+        {"realtimeInput": {"text": "more"}},
+    ]
+
+
+def test_an_earlier_call_is_told_in_words():
+    call, result = ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "a cat")
+    (frame,) = encode(codec(), call, result)
+    assert "look was called with {}: a cat" in json.dumps(frame)
+    other = GatewayCodec("wss://x", "openai/m")
+    assert other.encode(result) == other.encode(call) == [], "half a call is not told"
+    (text,) = other.encode(result)
+    assert "a cat" in str(text)
+
+
+def test_history_ends_before_sound_begins():
+    said = encode(codec(), ev.CreateMessage("a", "user", "hi"), SOUND)
+    assert [next(iter(frame)) for frame in said] == [
+        "clientContent", "clientContent", "realtimeInput",
+    ]  # fmt: skip
+
+
+def test_older_models_take_content():
+    writer = codec(model="gemini-live-2.5-flash")
+    (frame,) = encode(writer, ev.CreateMessage("i", "user", "hi"), ev.CreateResponse())
+    assert frame["clientContent"]["turnComplete"] is True
+
+
+def test_a_reply_to_nothing_new_is_asked_for_once():
+    writer = codec(model="gemini-live-2.5-flash")
+    said = encode(writer, ev.CreateResponse(), ev.CreateResponse())
+    assert said == [{"clientContent": {"turnComplete": True}}]
+
+
+# ------------------------------------------------------------------------------- tools
+
+
+@pytest.mark.parametrize(
+    ("output", "failed", "response"),
+    [
+        ('{"temperature": 4}', False, {"output": {"temperature": 4}}),
+        ("[1, null]", False, {"output": [1, None]}),
+        ("null", False, {"output": None}),
+        ("plain", False, {"output": "plain"}),
+        ("", False, {"output": ""}),
+        ("1e999", False, {"output": "1e999"}),
+        ("[" * 5000, False, {"output": "[" * 5000}),
+        ('{"error": "no"}', True, {"error": "no"}),
+        ("broke", True, {"error": "broke"}),
+    ],
+)
+def test_a_tool_result_is_an_object(output, failed, response):
+    writer = codec(None)
+    (frame,) = encode(writer, ev.ToolResult("c", output, "look", failed))
+    (answer,) = frame["toolResponse"]["functionResponses"]
+    assert answer == {"id": "c", "name": "look", "response": response}
+    assert encode(writer, ev.CreateResponse()) == [], "it is answered by itself"
+
+
+def test_a_thinking_model_speaks_after_the_last_result():
+    writer = codec(None, "gemini-3.8-live-extended-thinking")
+    calls = [{"id": name, "name": "f", "args": {}} for name in "ab"]
+    writer.decode(json.dumps({"toolCall": {"functionCalls": calls}}))
+    said = encode(writer, ev.ToolResult("b", "1"), ev.ToolResult("a", "2"))
+    answers = [frame["toolResponse"]["functionResponses"][0] for frame in said]
+    assert [answer["scheduling"] for answer in answers] == ["SILENT", "INTERRUPT"]
+    assert [answer["name"] for answer in answers] == ["f", "f"]
+
+
+# ------------------------------------------------------------------------------- settings
+
+
+def test_settings_change_as_far_as_the_wire_lets_them():
+    writer = codec(FULL)
+    assert encode(writer, ev.UpdateSession(FULL)) == []
+    assert not writer.stale
+    (frame,) = encode(writer, ev.UpdateSession(replace(FULL, instructions="Be long.")))
+    changed = {"systemInstruction": {"parts": [{"text": "Be long."}]}}
+    assert frame == {"contextUpdate": changed}
+    (frame,) = encode(writer, ev.UpdateSession(replace(FULL, instructions="Be long.", tools=())))
+    assert frame == {"contextUpdate": {"tools": {"tools": []}}}
+    assert not writer.stale
+    assert encode(writer, ev.UpdateSession(replace(FULL, turn_detection=None)))
+    assert writer.stale, "turn detection holds as long as the connection"
+
+
+def test_semantic_detection_is_the_models_own():
+    asked = setup(SessionSettings(turn_detection=SemanticVad("low")))
+    found = asked["realtimeInputConfig"]["automaticActivityDetection"]
+    assert found == {"disabled": False, "endOfSpeechSensitivity": "END_SENSITIVITY_LOW"}
+
+
+# ------------------------------------------------------------------------------- dialling
+
+
+def test_a_key_stands_in_a_header_and_a_token_in_its_own():
+    endpoint = codec().endpoint()
+    assert endpoint.headers == {"x-goog-api-key": Secret("key")}
+    assert not endpoint.subprotocols
+    token = GoogleCodec("wss://x", "m", Secret("auth_tokens/abc")).endpoint()
+    assert token.headers == {"Authorization": Secret("Token auth_tokens/abc")}
+    assert google_codec.address("wss://h").endswith("v1beta.GenerativeService.BidiGenerateContent")
+    assert google_codec.address("wss://h", token=True).endswith(
+        "v1alpha.GenerativeService.BidiGenerateContentConstrained"
+    )

@@ -1,0 +1,144 @@
+"""Whatever Gemini or the gateway sends, decoding gives clean events and never raises."""
+
+import json
+import unicodedata
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from outside import texts
+
+from voicechat.core import events as ev
+from voicechat.core.settings import SessionSettings
+from voicechat.providers.codec import Codec
+from voicechat.providers.gateway.gateway_codec import GatewayCodec
+from voicechat.providers.gateway.gateway_events import TABLE
+from voicechat.providers.gateway.normalized import Wire, json_line
+from voicechat.providers.google.google_codec import GoogleCodec
+
+EVENTS = get_args(ev.Event)
+
+
+def google() -> GoogleCodec:
+    return GoogleCodec("wss://example.invalid", "gemini-3.8-live", tag="t")
+
+
+def gateway() -> GatewayCodec:
+    return GatewayCodec("wss://example.invalid", "google/gemini-3.8-live")
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters() | st.sampled_from("\x1b\x9b\u202e\ud800\udc00\r\n")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "text", "parts", "data", "ids", "name", "args", "type", "x"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+KEYS = [
+    "setupComplete", "toolCall", "toolCallCancellation", "usageMetadata", "goAway", "error",
+    "sessionResumptionUpdate", "voiceActivity", "new",
+]  # fmt: skip
+CONTENT = [
+    "modelTurn", "generationComplete", "turnComplete", "turnCompleteReason", "interrupted",
+    "inputTranscription", "interimInputTranscription", "outputTranscription", "new",
+]  # fmt: skip
+google_frame = st.dictionaries(st.sampled_from(KEYS), anything, max_size=3) | st.builds(
+    lambda content: {"serverContent": content},
+    st.dictionaries(st.sampled_from(CONTENT), anything, max_size=5),
+)
+gateway_frame = st.fixed_dictionaries(
+    {"type": st.sampled_from([*TABLE, "new"])},
+    optional=dict.fromkeys(
+        ("itemId", "responseId", "callId", "delta", "item", "usage", "raw", "status"), anything
+    ),
+)
+
+
+def check(reader: Codec, frame: str | bytes) -> list[ev.Event]:
+    events = reader.decode(frame)
+    for event in events:
+        assert isinstance(event, EVENTS)
+        for text in texts(event):
+            assert not any(
+                unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" for c in text
+            )
+        if isinstance(event, ev.AudioDelta):
+            assert len(event.pcm) % 2 == 0
+    return events
+
+
+@given(st.lists(google_frame, max_size=6), st.booleans())
+def test_any_fields_in_known_frames(said, opened):
+    reader = google()
+    if opened:
+        reader.opening(SessionSettings())
+    for frame in said:
+        check(reader, json.dumps(frame))
+        for event in Wire(google()).decode(json.dumps(frame)):
+            json_line(event)
+
+
+@given(st.lists(gateway_frame, max_size=6))
+def test_any_fields_in_normalized_frames(said):
+    reader = gateway()
+    for frame in said:
+        reader.decode(json.dumps(frame))
+        json_line(Wire(gateway()).decode(json.dumps(frame)))
+
+
+@given(st.text() | st.binary())
+def test_any_bytes(frame):
+    check(google(), frame)
+    check(gateway(), frame)
+    json_line(Wire(google()).decode(frame))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "", "null", "[]", "{", "{}", '{"serverContent": null}', '{"serverContent": {}}',
+        '{"serverContent": {"modelTurn": {"parts": [null, 1, {}, {"inlineData": 5}]}}}',
+        '{"toolCall": {"functionCalls": [{}, null, {"name": "f"}, {"id": 3, "name": "g"}]}}',
+        '{"goAway": {"timeLeft": "soon"}}', '{"goAway": {"timeLeft": 1e400}}',
+        '{"sessionResumptionUpdate": {"resumable": true, "newHandle": "\\u0007"}}',
+        '{"usageMetadata": {"totalTokenCount": 1e300}}',
+        '{"usageMetadata": {"promptTokenCount": -4, "promptTokensDetails": [3]}}',
+        "[" * 100_000,
+        '{"serverContent": {"groundingMetadata": ' + "[" * 5000 + "]" * 5000 + "}}",
+        b"\xff\xfe\x00",
+    ],
+    ids=lambda frame: repr(frame[:40]),
+)  # fmt: skip
+def test_known_trouble(frame):
+    check(google(), frame)
+
+
+def test_what_is_no_frame_is_unmapped():
+    assert google().decode("nonsense") == [ev.Unmapped("")]
+    assert google().decode('{"brandNew": {}}') == [ev.Unmapped("brandNew")]
+    assert gateway().decode('{"type": "brand-new"}') == [ev.Unmapped("brand-new")]
+
+
+def test_memory_is_bounded():
+    reader, other = google(), gateway()
+    for number in range(1_000):
+        calls = [{"id": f"{number}", "name": "f"}]
+        reader.decode(json.dumps({"toolCall": {"functionCalls": calls}}))
+        item = {"itemId": f"i{number}", "responseId": "r", "delta": "x"}
+        other.decode(json.dumps({"type": "text-delta", **item}))
+        other.decode('{"type": "speech-started"}')
+        heard = {"type": "input-transcription-completed", "itemId": f"u{number}"}
+        other.decode(json.dumps({**heard, "transcript": "x"}))
+    assert len(reader._calls) <= 256
+    assert len(other._memory.items) <= 512
+    assert len(other._memory.aliases) <= 512

@@ -1,0 +1,499 @@
+"""What each server event of the OpenAI Realtime wire becomes."""
+
+import itertools
+import json
+from base64 import b64encode
+from collections import Counter
+from typing import get_args
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from wire_examples import RECORDINGS, frames
+
+from voicechat.core import events as ev
+from voicechat.core.items import Usage
+from voicechat.core.settings import AudioFormat, SessionSettings
+from voicechat.providers.openai.openai_codec import OpenAICodec
+from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED, TABLE
+
+WHAT_BECOMES_OF_IT = {
+    "session.created": ev.SessionCreated,
+    "session.updated": ev.SessionUpdated,
+    "conversation.created": ev.Unmapped,
+    "conversation.item.added": ev.ItemAdded,
+    "conversation.item.done": ev.ItemAdded,
+    "conversation.item.created": ev.ItemAdded,
+    "conversation.item.retrieved": ev.ItemRetrieved,
+    "conversation.item.deleted": ev.ItemDeleted,
+    "conversation.item.truncated": ev.ItemTruncated,
+    "conversation.item.input_audio_transcription.delta": ev.UserTranscript,
+    "conversation.item.input_audio_transcription.completed": ev.UserTranscript,
+    "conversation.item.input_audio_transcription.segment": ev.TranscriptSegment,
+    "conversation.item.input_audio_transcription.failed": ev.UserTranscript,
+    "input_audio_buffer.speech_started": ev.SpeechStarted,
+    "input_audio_buffer.speech_stopped": ev.SpeechStopped,
+    "input_audio_buffer.committed": ev.InputCommitted,
+    "input_audio_buffer.cleared": ev.InputCleared,
+    "input_audio_buffer.timeout_triggered": ev.IdleTimeout,
+    "input_audio_buffer.dtmf_event_received": ev.Unmapped,
+    "output_audio_buffer.started": ev.Unmapped,
+    "output_audio_buffer.stopped": ev.Unmapped,
+    "output_audio_buffer.cleared": ev.Unmapped,
+    "response.created": ev.ResponseCreated,
+    "response.output_item.added": ev.OutputItemAdded,
+    "response.output_item.done": ev.OutputItemDone,
+    "response.content_part.added": ev.Unmapped,
+    "response.content_part.done": ev.Unmapped,
+    "response.output_audio.delta": ev.AudioDelta,
+    "response.output_audio.done": ev.AudioDone,
+    "response.output_audio_transcript.delta": ev.TextDelta,
+    "response.output_audio_transcript.done": ev.TextDone,
+    "response.output_text.delta": ev.TextDelta,
+    "response.output_text.done": ev.TextDone,
+    "response.function_call_arguments.delta": ev.ToolArgumentsDelta,
+    "response.function_call_arguments.done": ev.ToolCallReady,
+    "mcp_list_tools.in_progress": ev.RemoteTools,
+    "mcp_list_tools.completed": ev.RemoteTools,
+    "mcp_list_tools.failed": ev.RemoteTools,
+    "response.mcp_call_arguments.delta": ev.RemoteCall,
+    "response.mcp_call_arguments.done": ev.RemoteCall,
+    "response.mcp_call.in_progress": ev.RemoteCall,
+    "response.mcp_call.completed": ev.RemoteCall,
+    "response.mcp_call.failed": ev.RemoteCall,
+    "response.done": ev.ResponseDone,
+    "rate_limits.updated": ev.RateLimits,
+    "error": ev.ProviderError,
+}
+OLD_NAMES = {
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio.done": "response.output_audio.done",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.audio_transcript.done": "response.output_audio_transcript.done",
+    "response.text.delta": "response.output_text.delta",
+    "response.text.done": "response.output_text.done",
+    "transcription_session.updated": "session.updated",
+}
+OF_OTHER_WIRES = {
+    ev.ToolCallsCancelled, ev.SessionEnding, ev.ResumptionHandle, ev.UsageReported,
+}  # fmt: skip
+"""Events that no server of this family causes."""
+REMOTE = (ev.RemoteTools, ev.RemoteCall, ev.RemoteApproval)
+"""Events that a frame about an item may cause besides its own."""
+
+
+def codec() -> OpenAICodec:
+    return OpenAICodec("wss://example.invalid/v1/realtime")
+
+
+def decode(*said: dict) -> list[ev.Event]:
+    """The events of these frames on a fresh connection."""
+    reader = codec()
+    return [event for frame in said for event in reader.decode(json.dumps(frame))]
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+# ------------------------------------------------------------------------------- the table
+
+
+def test_the_table_names_all_46_documented_events():
+    example_types = {json.loads(frame)["type"] for frame in frames("openai_ga_server")}
+    assert len(WHAT_BECOMES_OF_IT) == 46
+    assert set(WHAT_BECOMES_OF_IT) == example_types
+    unmapped = {name for name, event in WHAT_BECOMES_OF_IT.items() if event is ev.Unmapped}
+    assert unmapped == KNOWN_UNMAPPED - {"ping"}
+    assert not KNOWN_UNMAPPED & TABLE.keys()
+
+
+def test_every_event_class_is_reached():
+    beside = {
+        type(event) for frame in frames("openai_ga_server") for event in codec().decode(frame)
+    }
+    assert {*WHAT_BECOMES_OF_IT.values(), *OF_OTHER_WIRES, *beside} == set(get_args(ev.Event))
+
+
+@pytest.mark.parametrize("wire_type", WHAT_BECOMES_OF_IT)
+def test_each_documented_event(wire_type):
+    reader, seen = codec(), []
+    for frame in frames("openai_ga_server"):
+        events = reader.decode(frame)
+        if json.loads(frame)["type"] == wire_type:
+            seen.append([e for e in events if "item" not in wire_type or not isinstance(e, REMOTE)])
+    kind = WHAT_BECOMES_OF_IT[wire_type]
+    assert seen
+    assert all(len(events) <= 1 for events in seen)
+    assert any(isinstance(event, kind) for events in seen for event in events)
+    assert all(isinstance(event, kind) for events in seen for event in events)
+
+
+@pytest.mark.parametrize("wire_type", OLD_NAMES)
+def test_each_old_name_means_the_new_one(wire_type):
+    (frame,) = (f for f in frames("openai_beta_server") if json.loads(f)["type"] == wire_type)
+    renamed = {**json.loads(frame), "type": OLD_NAMES[wire_type]}
+    assert codec().decode(frame) == decode(renamed)
+    assert isinstance(codec().decode(frame)[0], WHAT_BECOMES_OF_IT[OLD_NAMES[wire_type]])
+
+
+def test_all_34_old_events_are_understood():
+    kinds = {json.loads(frame)["type"] for frame in frames("openai_beta_server")}
+    assert len(kinds) == 34
+    assert kinds <= TABLE.keys() | KNOWN_UNMAPPED
+
+
+@pytest.mark.parametrize("name", ["openai_ws", "azure_ws", "azure_voice_live_ws", "xai_ws"])
+def test_recorded_sockets_are_understood(name):
+    recordings = sorted(RECORDINGS.joinpath(name).glob("*.yaml"))
+    if not recordings:
+        pytest.skip("no recordings beside this checkout")
+    for recording in recordings:
+        reader, events = codec(), []
+        for one in yaml.safe_load(recording.read_text("utf-8"))["interactions"]:
+            if one["direction"] == "received" and isinstance(one["data"], dict):
+                events += reader.decode(json.dumps(one["data"]))
+        unknown = {e.wire_type for e in of(ev.Unmapped, events)} - KNOWN_UNMAPPED
+        assert not unknown - {"response.output_audio.delta", "response.audio.delta"}
+        counts = Counter(type(event) for event in events)
+        assert counts[ev.SessionCreated] == 1
+        assert counts[ev.ResponseCreated] == counts[ev.ResponseDone] > 0
+        assert counts[ev.ProviderError] == 0
+        if "tool_call" in recording.name:
+            assert counts[ev.ToolCallReady] == 1
+
+
+# ------------------------------------------------------------------------------- whole turns
+
+
+def test_a_spoken_turn():
+    reader = codec()
+    events = [e for f in frames("openai_ga_server", "vad-turn") for e in reader.decode(f)]
+    told = [type(event).__name__ for event in events if not isinstance(event, ev.Unmapped)]
+    assert told[:5] == ["SpeechStarted", "SpeechStopped", "InputCommitted", *["ItemAdded"] * 2]
+    assert [e.done for e in of(ev.ItemAdded, events)] == [False, True, False, True]
+    heard = of(ev.UserTranscript, events)
+    assert "".join(e.text for e in heard if not e.replace) == heard[-1].text
+    assert [e.final for e in heard] == [False, False, True]
+    assert heard[-1].usage == Usage(28, 19, 9, 0, 19)
+    spoken = of(ev.TextDelta, events)
+    assert all(e.spoken for e in spoken)
+    assert "".join(e.text for e in spoken) == of(ev.TextDone, events)[0].text == "Mount Everest."
+    (done,) = of(ev.ResponseDone, events)
+    assert done.status is ev.ResponseStatus.COMPLETED
+    assert done.usage == Usage(199, 143, 56, 119, 24, 0, 64, 14, 42, cached_text_tokens=64)
+    assert {e.response_id for e in of(ev.AudioDelta, events)} == {done.response_id}
+
+
+def test_an_interrupted_turn():
+    reader = codec()
+    events = [e for f in frames("openai_ga_server", "barge-in") for e in reader.decode(f)]
+    (done,) = of(ev.ResponseDone, events)
+    assert (done.status, done.reason) == (ev.ResponseStatus.CANCELLED, "turn_detected")
+    assert [e.complete for e in of(ev.OutputItemDone, events)] == [False]
+    assert [e.audio_end_ms for e in of(ev.ItemTruncated, events)] == [260.0]
+    (error,) = of(ev.ProviderError, events)
+    assert (error.code, error.fatal) == ("response_cancel_not_active", False)
+
+
+def test_items_of_one_response_overlap():
+    reader = codec()
+    events = [e for f in frames("openai_ga_server", "preamble-and-call") for e in reader.decode(f)]
+    said, call = of(ev.OutputItemAdded, events)
+    assert (said.kind, call.kind) == (ev.ItemKind.MESSAGE, ev.ItemKind.TOOL_CALL)
+    (done,) = of(ev.TextDone, events)
+    assert done.item_id == said.item_id
+    assert not done.spoken
+    (ready,) = of(ev.ToolCallReady, events)
+    assert (ready.item_id, ready.call_id) == (call.item_id, call.call_id)
+    assert ready.arguments == "".join(e.text for e in of(ev.ToolArgumentsDelta, events))
+    assert {e.call_id for e in of(ev.ToolArgumentsDelta, events)} == {call.call_id}
+
+
+@pytest.mark.parametrize(
+    ("status", "details", "reason", "error"),
+    [
+        ("completed", None, None, None),
+        ("cancelled", {"reason": "client_cancelled"}, "client_cancelled", None),
+        ("incomplete", {"reason": "content_filter"}, "content_filter", None),
+        ("failed", {"error": {"code": "insufficient_quota", "message": "No."}},
+         "insufficient_quota", "No."),
+        ("failed", {"error": {"type": "server_error"}}, "server_error", None),
+        ("completed", "unimplemented", None, None),
+    ],
+)  # fmt: skip
+def test_how_a_response_ends(status, details, reason, error):
+    response = {"id": "r", "status": status, "status_details": details}
+    (done,) = decode({"type": "response.done", "response": response})
+    assert (done.status, done.reason, done.error) == (ev.ResponseStatus(status), reason, error)
+
+
+def test_usage_beside_the_response():
+    frame = {"type": "response.done", "usage": {"total_tokens": 5}, "response": {"usage": {}}}
+    assert decode(frame)[0].usage == Usage(total_tokens=5)
+
+
+# ------------------------------------------------------------------------------- tool calls
+
+ADDED = {
+    "type": "response.output_item.added",
+    "response_id": "r",
+    "item": {"id": "i", "type": "function_call", "call_id": "c", "name": "look"},
+}
+ARGUMENTS = {
+    "type": "response.function_call_arguments.done",
+    "response_id": "r",
+    "item_id": "i",
+    "call_id": "c",
+    "name": "look",
+    "arguments": '{"at": 1}',
+}
+ITEM = {**ADDED["item"], "status": "completed", "arguments": '{"at": 1}'}
+DONE = {"type": "response.output_item.done", "response_id": "r", "item": ITEM}
+OVER = {
+    "type": "response.done",
+    "response": {"id": "r", "status": "completed", "output": [ITEM]},
+}
+READY = ev.ToolCallReady("r", "i", "c", "look", '{"at": 1}')
+
+
+def without(frame: dict, *names: str) -> dict:
+    return {name: value for name, value in frame.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [ADDED, ARGUMENTS, DONE, OVER],
+        [ARGUMENTS, DONE, OVER],
+        [ADDED, without(ARGUMENTS, "name"), DONE, OVER],
+        [ADDED, without(ARGUMENTS, "name", "call_id"), OVER],
+        [without(ARGUMENTS, "name"), DONE],
+        [without(ARGUMENTS, "name"), OVER],
+        [DONE],
+        [OVER],
+        [DONE, ARGUMENTS, OVER, OVER, DONE, ARGUMENTS],
+        [ADDED, ARGUMENTS, ARGUMENTS],
+    ],
+)
+def test_a_call_is_reported_exactly_once(said):
+    assert of(ev.ToolCallReady, decode(*said)) == [READY]
+
+
+def test_a_call_without_arguments():
+    call = {**ITEM, "arguments": ""}
+    ready = of(ev.ToolCallReady, decode({**ARGUMENTS, "arguments": ""}, {**DONE, "item": call}))
+    assert [event.arguments for event in ready] == [""]
+
+
+def test_a_call_cut_off_within_its_arguments_is_none():
+    cut = {**ITEM, "status": "incomplete", "arguments": '{"at'}
+    over = {"id": "r", "status": "cancelled", "output": [cut]}
+    said = [
+        ADDED,
+        {**ARGUMENTS, "arguments": '{"at'},
+        {**DONE, "item": cut},
+        {"type": "response.done", "response": over},
+    ]
+    assert not of(ev.ToolCallReady, decode(*said))
+
+
+def test_nonsense_for_arguments_is_reported_for_the_model_to_read():
+    call = {**ITEM, "arguments": "not json"}
+    said = [{**ARGUMENTS, "arguments": "not json"}, {**DONE, "item": call}]
+    assert [e.arguments for e in of(ev.ToolCallReady, decode(*said))] == ["not json"]
+
+
+def test_two_calls_of_one_response():
+    other = {**ITEM, "id": "i2", "call_id": "c2"}
+    said = [ARGUMENTS, DONE, {**DONE, "item": other}]
+    over = {"type": "response.done", "response": {**OVER["response"], "output": [ITEM, other]}}
+    assert [e.call_id for e in of(ev.ToolCallReady, decode(*said, over))] == ["c", "c2"]
+
+
+# ------------------------------------------------------------------------------- sound
+
+
+def sound(pcm: bytes, item_id: str = "i", **more) -> dict:
+    delta = b64encode(pcm).decode()
+    return {"type": "response.output_audio.delta", "item_id": item_id, "delta": delta, **more}
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
+def test_sound_in_pieces_of_any_size_is_whole_samples(pcm, cuts):
+    edges = [0, *sorted(min(cut, len(pcm)) for cut in cuts), len(pcm)]
+    pieces = [pcm[a:b] for a, b in itertools.pairwise(edges)]
+    played = [event.pcm for event in decode(*map(sound, pieces))]
+    assert all(len(piece) % 2 == 0 and piece for piece in played)
+    assert b"".join(played) == pcm[: len(pcm) & ~1]
+
+
+def test_odd_bytes_of_different_items_do_not_mix():
+    events = decode(sound(b"abc"), sound(b"xyz", "j"), sound(b"d"), sound(b"w", "j"))
+    assert [(event.item_id, event.pcm) for event in events] == [
+        ("i", b"ab"), ("j", b"xy"), ("i", b"cd"), ("j", b"zw"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("delta", ["!!!!AAAA@@@@", "AAA", "AAAA\n", "AA=A", "Ä", 7, None, ["A"]])
+def test_bad_sound_is_dropped(delta):
+    frame = {"type": "response.output_audio.delta", "item_id": "i", "delta": delta}
+    assert decode(frame, sound(b"good")) == [
+        ev.Unmapped("response.output_audio.delta", broken=True),
+        ev.AudioDelta("", "i", b"good"),
+    ]
+
+
+def test_telephone_sound_becomes_pcm():
+    reader = codec()
+    told = AudioFormat("pcmu", 8000)
+    reader.encode(ev.UpdateSession(SessionSettings(output_format=told)))
+    (event,) = reader.decode(json.dumps(sound(b"\xff\x00\x80")))
+    assert event.pcm == b"\x00\x00" + (-32124).to_bytes(2, "little", signed=True) + b"\x7c\x7d"
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        {"audio": {"output": {"format": {"type": "audio/pcma"}}}},
+        {"output_audio_format": "g711_alaw"},
+    ],
+)
+def test_the_server_says_how_it_sounds(session):
+    events = decode({"type": "session.updated", "session": session}, sound(b"\xd5\x55"))
+    assert events[1].pcm == b"\x08\x00\xf8\xff"
+
+
+def test_an_unclear_format_changes_nothing():
+    session = {"output_audio_format": "not specified", "audio": {"output": 3}}
+    events = decode({"type": "session.updated", "session": session}, sound(b"\xd5\x55"))
+    assert events[1].pcm == b"\xd5\x55"
+
+
+# ------------------------------------------------------------------------------- text
+
+
+def test_half_characters_are_joined_across_deltas():
+    halves = ['{"type":"response.output_text.delta","item_id":"i","delta":"a\\ud83d"}',
+              '{"type":"response.output_text.delta","item_id":"i","delta":"\\ude00b"}']  # fmt: skip
+    reader = codec()
+    assert [e.text for half in halves for e in reader.decode(half)] == ["a", "😀b"]
+
+
+def test_text_is_clean():
+    said = [
+        {"type": "response.output_text.delta", "item_id": "i", "delta": "\x1b]52;c;AAAA\x07"},
+        {"type": "error", "error": {"message": "\x1b[2J", "code": "\u202ecode"}},
+        {"type": "conversation.item.retrieved", "item": {"id": "i", "deep": [{"\x9b": "\x9b"}]}},
+    ]
+    assert not any(
+        hazard in repr(decode(*said)) for hazard in ("\\x1b", "\\x07", "\\x9b", "\\u202e")
+    )
+
+
+def test_a_text_that_only_its_item_tells():
+    content = [{"type": "output_audio", "transcript": "Hello."}]
+    item = {"id": "i", "type": "message", "content": content}
+    done = {"type": "response.output_item.done", "response_id": "r", "item": item}
+    told = {"type": "response.output_audio_transcript.done", "item_id": "i"}
+    whole = {**told, "response_id": "r", "transcript": "Hello."}
+    assert of(ev.TextDone, decode(done)) == [ev.TextDone("r", "i", "Hello.", True)]
+    assert of(ev.TextDone, decode(whole, done)) == [ev.TextDone("r", "i", "Hello.", True)]
+    assert of(ev.TextDone, decode(told)) == [ev.TextDone("", "i", None, True)]
+
+
+def test_an_item_of_two_parts_is_told_whole():
+    part = {"type": "response.output_text.done", "item_id": "i"}
+    said = [{**part, "text": "One. "}, {**part, "text": "Two.", "content_index": 1}]
+    assert [event.text for event in decode(*said)] == ["One. ", "One. Two."]
+
+
+HEARD = "conversation.item.input_audio_transcription"
+
+
+def test_interim_words_are_not_final():
+    said = [
+        {"type": f"{HEARD}.completed", "item_id": "u", "transcript": "w", "status": "interim"},
+        {"type": f"{HEARD}.updated", "item_id": "u", "transcript": "what"},
+        {
+            "type": f"{HEARD}.completed",
+            "item_id": "u",
+            "transcript": "wha",
+            "status": "in_progress",
+        },
+        {
+            "type": f"{HEARD}.completed",
+            "item_id": "u",
+            "transcript": "What?",
+            "status": "completed",
+        },
+        {"type": f"{HEARD}.completed", "item_id": "u", "transcript": "What?"},
+        {"type": f"{HEARD}.failed", "item_id": "u", "error": {"message": "too late"}},
+    ]
+    assert [(e.text, e.final, e.replace) for e in decode(*said)] == [
+        ("w", False, True), ("what", False, True), ("wha", False, True), ("What?", True, True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [({"message": "No."}, "No."), ({"code": "x"}, "x"), (None, "not understood")]
+)
+def test_words_that_could_not_be_written_down(error, why):
+    (event,) = decode({"type": f"{HEARD}.failed", "item_id": "u", "error": error})
+    assert (event.final, event.text, event.error) == (True, "", why)
+
+
+# ------------------------------------------------------------------------------- the session
+
+
+def test_a_session_begins():
+    (event,) = decode({"type": "session.created", "session": {"id": "s", "expires_at": 5}})
+    assert event == ev.SessionCreated("s", 5.0)
+    assert decode({"type": "session.created"}) == [ev.SessionCreated()]
+
+
+@pytest.mark.parametrize(
+    ("frame", "message", "code", "fatal"),
+    [
+        (
+            {"error": {"code": "session_expired", "message": "Over."}},
+            "Over.",
+            "session_expired",
+            True,
+        ),
+        ({"error": {"type": "max_duration", "message": "Over."}}, "Over.", "max_duration", True),
+        ({"error": {"type": "invalid_request_error", "message": "No."}}, "No.", None, False),
+        ({"error": "flat"}, "flat", None, False),
+        ({"message": "top", "code": "level"}, "top", "level", False),
+        ({"error": {}}, "The provider reported an error without saying which.", None, False),
+        ({"error": {"code": "c"}}, "c", "c", False),
+    ],
+)
+def test_errors(frame, message, code, fatal):
+    assert decode({"type": "error", **frame}) == [ev.ProviderError(message, code, None, fatal)]
+
+
+def test_an_error_names_the_command_at_fault():
+    reader = codec()
+    reader.encode(ev.CommitAudio())
+    sent = json.loads(reader.encode(ev.CancelResponse())[0])
+    frame = {"type": "error", "error": {"message": "No.", "event_id": sent["event_id"]}}
+    (error,) = reader.decode(json.dumps(frame))
+    assert error.command == "CancelResponse"
+    assert decode({"type": "error", "error": {"event_id": "evt_1-2"}})[0].command is None
+
+
+def created(**response) -> str:
+    return json.dumps({"type": "response.created", "response": {"id": "r", **response}})
+
+
+def test_a_response_outside_the_conversation():
+    reader = codec()
+    assert not reader.decode(created(conversation_id=None))[0].out_of_band
+    sent = json.loads(reader.encode(ev.CreateResponse(out_of_band=True))[0])["response"]
+    assert sent["conversation"] == "none"
+    for answer in (created(metadata=sent["metadata"]), created(conversation_id=None)):
+        assert reader.decode(answer)[0].out_of_band
+    assert not reader.decode(created(conversation_id="conv"))[0].out_of_band
+    assert not reader.decode(created())[0].out_of_band

@@ -1,0 +1,139 @@
+"""Whatever comes over the wire, decoding gives clean events and never raises."""
+
+import json
+import unicodedata
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from outside import texts
+from wire_examples import frames
+
+from voicechat.core import events as ev
+from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
+from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED, TABLE
+from voicechat.providers.openai.openai_frames import Frame
+from voicechat.providers.xai import XAI
+
+EVENTS = get_args(ev.Event)
+EXAMPLES = frames("openai_ga_server") + frames("openai_beta_server") + frames("xai_server")
+DIALECTS = {"general": GENERAL, "xai": XAI}
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters() | st.sampled_from("\x1b\x9b\u202e\ud800\udc00\r\n")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "type", "content", "output", "error", "audio", "status", "x"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+some_frame = st.fixed_dictionaries(
+    {"type": st.sampled_from([*TABLE, *sorted(KNOWN_UNMAPPED), "new.event"])},
+    optional={name: anything for name in Frame.__struct_fields__ if name != "type"},
+)
+
+
+def codec(dialect: str = "general") -> OpenAICodec:
+    return OpenAICodec("wss://example.invalid", dialect=DIALECTS[dialect])
+
+
+def check(reader: OpenAICodec, frame: str | bytes) -> None:
+    events = reader.decode(frame)
+    for event in events:
+        assert isinstance(event, EVENTS)
+        for text in texts(event):
+            assert not any(
+                unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" for c in text
+            )
+        if isinstance(event, ev.AudioDelta):
+            assert len(event.pcm) % 2 == 0
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@given(said=st.lists(some_frame, max_size=5))
+def test_any_fields_in_known_frames(dialect, said):
+    reader = codec(dialect)
+    for frame in said:
+        check(reader, json.dumps(frame))
+
+
+@given(st.text() | st.binary())
+def test_any_bytes(frame):
+    check(codec(), frame)
+
+
+@pytest.mark.parametrize("frame", EXAMPLES, ids=lambda frame: json.loads(frame)["type"])
+def test_each_field_missing_or_wrong(frame):
+    message = json.loads(frame)
+    for name in message:
+        rest = {other: value for other, value in message.items() if other != name}
+        check(codec(), json.dumps(rest))
+        for wrong in (None, 0, "", [], {}, True, [None], {"type": {}}):
+            check(codec("xai"), json.dumps({**rest, name: wrong}))
+            check(codec(), json.dumps({**rest, name: wrong}))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "null",
+        "[]",
+        "7",
+        '"text"',
+        "{",
+        "{}",
+        '{"type": null}',
+        '{"type": ["error"]}',
+        '{"type": NaN}',
+        '{"type": "error", "error": {"message": "\\ud800"}}',
+        '{"type": "rate_limits.updated", "rate_limits": [1, null, {"limit": 1e400}]}',
+        '{"type": "response.done", "response": {"output": [[], 1, {"id": []}]}}',
+        '{"type": "session.created", "type": "error"}',
+        "[" * 100_000,
+        '{"type": "error", "error": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"type": "conversation.item.retrieved", "item": '
+        + '{"a": ' * 800 + "1" + "}" * 800 + "}",
+        '{"type": "error", "error": "\\ud800' + "[" * 100_000,
+        b"\xff\xfe\x00",
+        b'{"type": "\xff"}',
+        "\ufeff{}",
+    ],
+    ids=lambda frame: repr(frame[:40]),
+)  # fmt: skip
+def test_known_trouble(frame):
+    check(codec(), frame)
+
+
+def test_what_is_no_frame_is_unmapped():
+    assert codec().decode("nonsense") == [ev.Unmapped("")]
+    assert codec().decode('{"type": "brand.new", "x": 1}') == [ev.Unmapped("brand.new")]
+
+
+def test_a_frame_of_five_megabytes():
+    sound = "A" * 5_000_000
+    frame = json.dumps({"type": "response.output_audio.delta", "item_id": "i", "delta": sound})
+    (event,) = codec().decode(frame)
+    assert len(event.pcm) == 3_750_000
+    for field in ("delta", "x", "transcript"):
+        check(codec(), json.dumps({"type": "response.output_text.delta", field: sound}))
+
+
+def test_memory_of_items_is_bounded():
+    reader = codec()
+    for number in range(2_000):
+        delta = {"type": "response.output_text.delta", "item_id": f"i{number}", "delta": "x"}
+        reader.decode(json.dumps(delta))
+        sound = {"type": "response.output_audio.delta", "item_id": "i", "delta": "AAA="}
+        reader.decode(json.dumps({**sound, "content_index": number}))
+    assert len(reader._memory.items) == 512
+    assert all(len(item.samples) <= 16 for item in reader._memory.items.values())

@@ -1,0 +1,127 @@
+"""MCP that the provider runs: what its frames become, and what it is answered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from wire_examples import frames
+
+from voicechat.core import events as ev
+from voicechat.core.items import ToolState
+from voicechat.providers.gateway.normalized import Wire
+from voicechat.providers.openai.openai_codec import OpenAICodec
+
+URL = "wss://example.invalid/v1/realtime"
+ARGUMENTS = '{"repoName":"python/cpython","question":"What is a frame object?"}'
+CALL = "mcp_coUvNOhT5VnshTGvHRPw1"
+ASKED = "mcpr_kNkR8Dci0QFIf2m5g2CtC"
+
+
+def decode(*said: dict | str) -> list[ev.Event]:
+    reader = OpenAICodec(URL)
+    texts = [frame if isinstance(frame, str) else json.dumps(frame) for frame in said]
+    return [event for text in texts for event in reader.decode(text)]
+
+
+def test_a_list_of_tools_from_its_beginning_to_its_end():
+    events = decode(*frames("openai_ga_server", "mcp"))
+    lists = [event for event in events if isinstance(event, ev.RemoteTools)]
+    assert [(each.server, each.tools, each.done) for each in lists] == [
+        ("deepwiki", (), False),
+        ("deepwiki", (), False),
+        ("deepwiki", ("ask_question",), False),
+        ("deepwiki", ("ask_question",), True),
+    ]
+    assert {each.item_id for each in lists} == {"mcpl_PonKROyVf7OdXWIinXatE"}
+    assert {each.error for each in lists} == {None}
+
+
+def test_leave_is_asked_for_once_although_five_frames_speak_of_it():
+    events = decode(*frames("openai_ga_server", "mcp"))
+    assert [event for event in events if isinstance(event, ev.RemoteApproval)] == [
+        ev.RemoteApproval(
+            ASKED, "resp_BeNfyB2PvKs1q9lV2Z8ur", "deepwiki", "ask_question", ARGUMENTS
+        )
+    ]
+
+
+def test_a_call_tells_all_that_is_known_of_it_each_time():
+    calls = [e for e in decode(*frames("openai_ga_server", "mcp")) if isinstance(e, ev.RemoteCall)]
+    assert [(each.state, each.arguments) for each in calls] == [
+        (ToolState.STREAMING, ""),
+        (ToolState.STREAMING, '{"repoName":"python/cpyt'),
+        (ToolState.STREAMING, ARGUMENTS),
+        (ToolState.STREAMING, ARGUMENTS),
+        (ToolState.RUNNING, ARGUMENTS),
+        (ToolState.DONE, ARGUMENTS),
+        (ToolState.DONE, ARGUMENTS),
+    ]
+    assert {(each.item_id, each.server, each.name, each.approval_id) for each in calls} == {
+        (CALL, "deepwiki", "ask_question", ASKED)
+    }
+    assert {each.response_id for each in calls} == {"resp_IOgJJB8ougWn1bdKW9iag"}
+    assert calls[-1].output == "A frame object holds the state of one running call."
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"type": "protocol_error", "code": -32602, "message": "Invalid params"}, "Invalid params"),
+        ({"type": "tool_execution_error", "message": "Not \x1b[31mfound"}, "Not \ufffd[31mfound"),
+        ({"type": "http_error", "code": 503}, "http_error"),
+        ("plain words", "plain words"),
+    ],
+)
+def test_a_call_that_failed_says_why(error, told):
+    item = {"id": "m", "type": "mcp_call", "server_label": "s", "name": "n", "error": error}
+    frame = {"type": "response.output_item.done", "response_id": "r", "item": item}
+    (call,) = (event for event in decode(frame) if isinstance(event, ev.RemoteCall))
+    assert (call.state, call.error) == (ToolState.FAILED, told)
+
+
+def test_a_failure_without_a_reason_gets_one_from_a_later_item():
+    failed = {"type": "response.mcp_call.failed", "item_id": "m", "output_index": 0}
+    item = {"id": "m", "type": "mcp_call", "error": {"type": "http_error", "message": "Away"}}
+    first, *_, last = decode(failed, {"type": "conversation.item.done", "item": item})
+    assert (first.state, first.error) == (ToolState.FAILED, None)
+    assert (last.state, last.error) == (ToolState.FAILED, "Away")
+
+
+def test_a_call_that_is_over_does_not_run_again():
+    events = decode(
+        {"type": "response.mcp_call.completed", "item_id": "m"},
+        {"type": "response.mcp_call.in_progress", "item_id": "m"},
+    )
+    assert [event.state for event in events] == [ToolState.DONE, ToolState.DONE]
+
+
+def test_a_list_that_cannot_be_had():
+    (first,) = decode({"type": "mcp_list_tools.failed", "item_id": "l"})
+    assert first == ev.RemoteTools("l", done=True, error="the server did not give them")
+
+
+def test_the_answer_to_a_request():
+    (frame,) = OpenAICodec(URL).encode(ev.AnswerApproval(ASKED, False, "Not now."))
+    item = json.loads(frame)["item"]
+    assert item == {
+        "type": "mcp_approval_response",
+        "id": "mcpa_mcpr_kNkR8Dci0QFIf2m5g2CtC",
+        "approval_request_id": ASKED,
+        "approve": False,
+        "reason": "Not now.",
+    }
+    assert len(item["id"]) <= 32
+
+
+@pytest.mark.parametrize("scenario", ["mcp", "mcp-failures"])
+def test_normalized_events_know_no_mcp(scenario):
+    wire = Wire(OpenAICodec(URL))
+    for frame in frames("openai_ga_server", scenario):
+        kind = json.loads(frame)["type"]
+        (event,) = wire.decode(frame)
+        is_own = "mcp" in kind or kind == "conversation.item.done"
+        assert (event["type"] == "custom") is is_own, kind
+        if is_own:
+            assert event["rawType"] == kind
+        assert event["raw"] == json.loads(frame)

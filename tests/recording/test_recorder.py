@@ -1,0 +1,320 @@
+"""What is written down of a conversation, and that writing it never disturbs the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from recorded import RATE, block, heading, where
+
+from voicechat.audio import messages as sound
+from voicechat.cli.app import main
+from voicechat.config import loader
+from voicechat.config.endpoint import Endpoint
+from voicechat.config.loader import Options
+from voicechat.config.mcp_server import ServerConfig
+from voicechat.core import events as ev
+from voicechat.errors import Secret, UsageError
+from voicechat.recording import folder_format, stereo_wav
+from voicechat.recording import recorder as recording
+from voicechat.recording.recorder import Recorder, keys_of
+
+
+@pytest.fixture
+def told() -> list[ev.Notice]:
+    return []
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, told: list[ev.Notice]) -> Iterator[Recorder]:
+    made = Recorder(tmp_path / "talk", heading(), told.append)
+    yield made
+    made.close()
+
+
+def lines(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / folder_format.EVENTS).read_text().splitlines()]
+
+
+def sides(folder: Path) -> tuple[bytes, bytes]:
+    """Both channels, as any program reads them."""
+    with wave.open(str(folder / folder_format.SOUND)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, RATE)
+        frames = memoryview(file.readframes(file.getnframes())).cast("h")
+    return bytes(frames[0::2].tobytes()), bytes(frames[1::2].tobytes())
+
+
+# -------------------------------------------------------------------------- what is written
+
+
+def test_what_happens_stands_in_a_line_with_its_time(recorder: Recorder, tmp_path: Path) -> None:
+    began = recorder._began
+    recorder.observe(ev.Typed("héllo"), began + 1.5)
+    recorder.observe(ev.MicBlock(bytes(960)), began + 2)
+    recorder.observe(ev.AudioDelta("r", "i", bytes(4800)), began + 2.25)
+    recorder.observe(object(), began + 3)
+    recorder.close()
+    first, *rest = lines(tmp_path / "talk")
+    assert first["recording"] == folder_format.FORMAT
+    assert rest == [
+        {"at": 1.5, "is": "Typed", "of": {"text": "héllo"}},
+        {"at": 2.0, "is": "MicBlock", "of": {"pcm": 960}},
+        {
+            "at": 2.25,
+            "is": "AudioDelta",
+            "of": {"response_id": "r", "item_id": "i", "pcm": 4800, "content_index": 0},
+        },
+    ]
+
+
+def test_both_sides_stand_where_they_were_heard(recorder: Recorder, tmp_path: Path) -> None:
+    began = recorder._began
+    for number in range(115):
+        end = began + 0.5 + (number + 1) * 0.02
+        if number < 100:
+            recorder.observe(sound.Captured(block(1), end), end)
+        if 40 <= number < 90:  # late, as a device with a deep buffer tells it
+            recorder.observe(sound.Played(block(2), end - 0.3), end)
+    recorder.close()
+    left, right = sides(tmp_path / "talk")
+    assert where(left, 1) == pytest.approx([0.5, 2.5])
+    assert where(right, 2) == pytest.approx([1.0, 2.0])
+    assert len(left) == len(right)
+
+
+def test_a_gap_stays_a_gap_and_jitter_makes_none(recorder: Recorder, tmp_path: Path) -> None:
+    began = recorder._began
+    for number in range(200):
+        end = (number + 1) * 0.02 + (2.0 if number >= 100 else 0.0)
+        jitter = 0.004 * (-1) ** number
+        recorder.observe(sound.Played(block(1 + number // 100), began + end + jitter), began + end)
+    recorder.close()
+    _, right = sides(tmp_path / "talk")
+    first, second = where(right, 1), where(right, 2)
+    assert first == pytest.approx([0, 2], abs=0.01)
+    assert second == pytest.approx([4, 6], abs=0.01)
+    whole = right[: int(2 * RATE) * 2 - 1000]
+    assert whole.count(bytes(2), 2000) == 0 or b"\0\0\0\0" not in whole[2000:]
+
+
+def test_where_nothing_sounds_the_file_follows_the_clock(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    recorder.observe(sound.Captured(block(1), recorder._began + 0.02), recorder._began + 0.02)
+    recorder.observe(ev.Typed("after a minute"), recorder._began + 60)
+    recorder.observe(ev.Typed("and another"), recorder._began + 120)
+    recorder.close()
+    left, _ = sides(tmp_path / "talk")
+    assert where(left, 1) == pytest.approx([0, 0.02])
+    assert len(left) / 2 / RATE == pytest.approx(115, abs=1)
+
+
+def test_another_rate_of_the_microphone_is_converted(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "talk", heading(input_rate=16_000), lambda notice: None)
+    for number in range(100):
+        end = recorder._began + (number + 1) * 0.02
+        recorder.observe(sound.Captured(block(8_000, 320), end), end)
+    recorder.close()
+    left, _ = sides(tmp_path / "talk")
+    assert len(left) / 2 / RATE == pytest.approx(2, abs=0.02)
+    middle = memoryview(left).cast("h")[RATE // 2 : RATE]
+    assert min(middle) > 7_800
+    assert max(middle) < 8_200
+
+
+def test_text_only_has_no_sound_file(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "talk", heading(with_sound=False), lambda notice: None)
+    recorder.observe(ev.Typed("a"), time.monotonic())
+    recorder.close()
+    assert [path.name for path in (tmp_path / "talk").iterdir()] == [folder_format.EVENTS]
+
+
+LONG = "t0k3n-of-another-program-8d1f"
+
+
+def test_keys_are_never_written(tmp_path: Path) -> None:
+    options = Options(
+        keys={"OPENAI_API_KEY": Secret("sk-very-secret-123"), "XAI_API_KEY": Secret("short")},
+        token=Secret("ek_short-lived"),
+        mcp_servers=(
+            ServerConfig("here", ("run",), env={"A": Secret(f"{LONG}-a"), "MODE": Secret("Typed")}),
+            ServerConfig("there", (), url="https://h", headers={"B": Secret(f"Bearer {LONG}-b")}),
+        ),
+        endpoints=(endpoint(f"Token {LONG}-c"),),
+    )
+    keys = keys_of(options)
+    recorder = Recorder(tmp_path / "talk", heading(), lambda notice: None, keys)
+    said = f"sk-very-secret-123 ek_short-lived {LONG}-a {LONG}-b {LONG}-c Bearer short Typed"
+    recorder.observe(ev.Typed(said), time.monotonic())
+    recorder.close()
+    typed = lines(tmp_path / "talk")[1]
+    assert (typed["is"], typed["of"]) == ("Typed", {"text": "*** " * 5 + "Bearer short Typed"})
+
+
+def endpoint(header: str) -> Endpoint:
+    return Endpoint("shop", "https://shop", headers={"Authorization": Secret(header)})
+
+
+def test_half_characters_are_written_as_marks(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.observe(ev.Typed("a\ud800b"), time.monotonic())
+    recorder.close()
+    assert lines(tmp_path / "talk")[1]["of"] == {"text": "a\ufffdb"}
+
+
+# -------------------------------------------------------------------------- the folder
+
+
+def test_only_the_person_can_read_it(recorder: Recorder, tmp_path: Path) -> None:
+    folder = tmp_path / "talk"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_a_recording_is_never_written_over(recorder: Recorder, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds a recording already"):
+        Recorder(tmp_path / "talk", heading(), lambda notice: None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is not a folder"):
+        Recorder(tmp_path / "file", heading(), lambda notice: None)
+    with pytest.raises(UsageError, match="cannot be written"):
+        Recorder(tmp_path / "file" / "deeper", heading(), lambda notice: None)
+
+
+def test_what_could_not_be_begun_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / folder_format.SOUND).write_bytes(b"the person's own")
+    with pytest.raises(UsageError, match="holds a recording already"):
+        Recorder(tmp_path, heading(), lambda notice: None)
+    assert [path.name for path in tmp_path.iterdir()] == [folder_format.SOUND]
+
+
+def test_the_option_is_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert loader.load({"record": "~/talk"}, {}).record == tmp_path / "talk"
+
+
+def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["--text", "--record", str(tmp_path / "file")]) == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
+# -------------------------------------------------------------------------- a bad disk
+
+
+async def test_a_full_disk_ends_the_recording_once(
+    tmp_path: Path, told: list[ev.Notice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(tmp_path / "talk", heading(), told.append)
+
+    def full(content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(recorder, "_write", full)
+    recorder.observe(ev.Typed("a"), time.monotonic())
+    await asyncio.to_thread(recorder._thread.join, 5)
+    await asyncio.sleep(0)
+    for _ in range(10):
+        recorder.observe(ev.Typed("b"), time.monotonic())
+    await asyncio.sleep(0)
+    assert [notice.text for notice in told] == ["The recording ended: no space left on device."]
+    recorder.close()
+
+
+async def test_a_slow_disk_loses_sound_first_and_then_ends_it(
+    tmp_path: Path, told: list[ev.Notice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "SOUND_WAITING", 10)
+    monkeypatch.setattr(recording, "MOST_WAITING", 20)
+    recorder = Recorder(tmp_path / "talk", heading(), told.append)
+    gate, stuck = threading.Event(), threading.Event()
+    write = recorder._write
+
+    def slow(content: bytes) -> None:
+        stuck.set()
+        gate.wait(10)
+        write(content)
+
+    monkeypatch.setattr(recorder, "_write", slow)
+    now = time.monotonic()
+    recorder.observe(ev.Typed("first"), now)
+    await asyncio.to_thread(stuck.wait, 5)
+    for _ in range(30):
+        recorder.observe(sound.Captured(block(1), now), now)
+    assert recorder.dropped == 20
+    for _ in range(11):
+        recorder.observe(ev.Typed("more"), now)
+    assert [notice.text for notice in told] == ["The recording ended: the disk is too slow."]
+    gate.set()
+    await asyncio.to_thread(recorder.close)
+    assert len(lines(tmp_path / "talk")) == 12
+
+
+async def test_a_hanging_disk_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "CLOSE_S", 0.05)
+    recorder = Recorder(tmp_path / "talk", heading(), lambda notice: None)
+    gate = threading.Event()
+    monkeypatch.setattr(recorder, "_write", lambda content: gate.wait(10))
+    recorder.observe(ev.Typed("a"), time.monotonic())
+    recorder.close()
+    assert recorder._thread.is_alive()
+    gate.set()
+    recorder._thread.join(5)
+
+
+_ENDLESS = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from recorded import block, heading
+from voicechat.audio import messages as sound
+from voicechat.core import events as ev
+from voicechat.recording.recorder import Recorder
+recorder = Recorder(Path(sys.argv[1]), heading(), lambda notice: None)
+began, number = recorder._began, 0
+while True:
+    end = began + (number + 1) * 0.02
+    recorder.observe(sound.Captured(block(5), end), end)
+    recorder.observe(ev.Typed(f"line {{number}}"), end)
+    number += 1
+    if number in (500, 501):
+        # What is taken out the second time comes after everything of the first was written.
+        while recorder._queue.qsize():
+            time.sleep(0.001)
+    if number == 501:
+        print("now", flush=True)
+    if number > 501:
+        time.sleep(0.0002)
+"""
+
+
+def test_a_killed_program_leaves_a_whole_recording(tmp_path: Path) -> None:
+    code = _ENDLESS.format(tests=str(Path(__file__).parents[1] / "support"))
+    program = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "talk")], stdout=subprocess.PIPE
+    )
+    with program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        program.send_signal(signal.SIGKILL)
+    left, _ = sides(tmp_path / "talk")
+    assert len(left) / 2 / RATE > 7
+    assert where(left, 5)[0] == 0
+    assert stereo_wav.rate_of(tmp_path / "talk" / folder_format.SOUND) == RATE
+    _, found = folder_format.read(tmp_path / "talk")
+    texts = [m.happening.text for m in found if isinstance(m.happening, ev.Typed)]
+    assert texts == [f"line {number}" for number in range(len(texts))]
+    assert len(texts) > 200

@@ -1,0 +1,55 @@
+"""Where streaming text is cut for speaking."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicechat.server.assistant.clauses import Clauses, split
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("Hello there. How are you? Fine!", ["Hello there. ", "How are you? ", "Fine!"]),
+        (
+            "Well, it depends, mostly on you, I think.",
+            ["Well, it depends, ", "mostly on you, I think."],
+        ),
+        ("It costs 3.5 dollars. Really.", ["It costs 3.5 dollars. ", "Really."]),
+        (
+            "Dr. Smith met Mr. J. Doe, e.g. here. Yes.",
+            ["Dr. Smith met Mr. J. Doe, ", "e.g. here. ", "Yes."],
+        ),
+        ("1. Eat. 2. Sleep.", ["1. Eat. ", "2. Sleep."]),
+        ("So did I. Then", ["So did I. ", "Then"]),
+        ("one\ntwo\n\nthree", ["one\n", "two\n\n", "three"]),
+        ("He said “no.” And left.", ["He said “no.” ", "And left."]),
+        ("Wait... what? Yes.", ["Wait... ", "what? ", "Yes."]),
+        ("   ", []),
+        ("", []),
+    ],
+)
+def test_cuts(text, pieces):
+    assert split(text) == pieces
+
+
+def test_the_first_clause_does_not_wait_for_the_sentence():
+    clauses = Clauses()
+    assert clauses.feed("As far as I know, the") == ["As far as I know, "]
+    assert clauses.feed(" sky is blue, and so on. N") == ["the sky is blue, and so on. "]
+    assert clauses.flush() == ["N"]
+
+
+def test_endless_sentences_are_cut_somewhere():
+    assert max(map(len, split("word " * 400))) <= 240
+    assert max(map(len, split("x" * 1000))) <= 240
+
+
+@given(st.text(alphabet="ab1.,?! \n", max_size=400), st.integers(1, 30))
+def test_nothing_is_lost_however_it_arrives(text, step):
+    clauses = Clauses()
+    pieces = []
+    for at in range(0, len(text), step):
+        pieces += clauses.feed(text[at : at + step])
+    joined = "".join([*pieces, *clauses.flush()])
+    assert joined == text or joined.rstrip() == text.rstrip()

@@ -1,0 +1,343 @@
+"""The built-in mind: real skills on a real notebook; only clock and dice are given."""
+
+import asyncio
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from voicechat.server.assistant.offline_assistant import BuiltInMind
+from voicechat.server.engine_protocols import Call, Message, Request, Say, ToolOffer
+from voicechat.skills.notebook import Notebook
+
+
+class Clock:
+    """A clock that stands still until it is moved; what was due then happens."""
+
+    def __init__(self):
+        self.now = datetime(2026, 3, 6, 15, 20, tzinfo=UTC)
+        self.due = []
+
+    def __call__(self):
+        return self.now
+
+    def later(self, seconds, function):
+        entry = Due(self.now + timedelta(seconds=seconds), function, self.due)
+        self.due.append(entry)
+        return entry
+
+    def move(self, **span):
+        until = self.now + timedelta(**span)
+        while ready := sorted((one for one in self.due if one.at <= until), key=lambda one: one.at):
+            self.now = ready[0].at
+            ready[0].cancel()
+            ready[0].function()
+        self.now = until
+
+
+class Due:
+    def __init__(self, at, function, among):
+        self.at, self.function, self.among = at, function, among
+
+    def cancel(self):
+        self.among.remove(self)
+
+
+class Talk:
+    """One conversation: keeps the messages as a session would."""
+
+    def __init__(self, folder):
+        self.clock = Clock()
+        self.mind = BuiltInMind(folder, self.clock, Random(1), self.clock.later)
+        self.rung = []
+        self.mind.on_nudge = self.rung.append
+        self.messages = []
+
+    async def think(self, text, **options):
+        if text:
+            self.messages.append(Message("user", text))
+        request = Request(tuple(self.messages), **options)
+        return [thought async for thought in self.mind.reply(request)]
+
+    async def __call__(self, text, **options):
+        thoughts = await self.think(text, **options)
+        assert all(isinstance(thought, Say) for thought in thoughts)
+        said = "".join(thought.text for thought in thoughts)
+        self.messages.append(Message("assistant", said))
+        return said
+
+
+@pytest.fixture
+def talk(tmp_path):
+    return Talk(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("what time is it", "It's 3:20 PM."),
+        ("what time is it in tokyo", "In Tokyo it's 12:20 AM tomorrow."),
+        ("what's the date", "Today is Friday, March 6, 2026."),
+        ("what day is it tomorrow", "Tomorrow is Saturday."),
+        ("what was the date yesterday", "Yesterday was Thursday, March 5, 2026."),
+        ("what is 17 times 23", "17 times 23 is 391."),
+        ("17*23", "17 times 23 is 391."),
+        ("what is the square root of two", "The square root of 2 is about 1.4142."),
+        ("one third of ten", "That is about 3.3333."),
+        ("what is 10 divided by 4", "10 divided by 4 is 2.5."),
+        ("what is 15% of 80", "15 percent of 80 is 12."),
+        ("what is 2 minus 5", "2 minus 5 is -3."),
+        ("1/0", "You can't divide by zero."),
+        ("9**9**9**9", "That number is too large for me."),
+        ("what is the square root of minus four", "A negative number has no real square root."),
+        ("5 km in miles", "5 kilometers is about 3.11 miles."),
+        ("how many feet are in a mile", "1 mile is 5280 feet."),
+        ("what is twenty celsius in fahrenheit", "20 degrees Celsius is 68 degrees Fahrenheit."),
+        ("convert three kilos to miles", "I can't turn kilograms into miles."),
+        ("flip a coin", "Heads."),
+        ("roll two dice", "You rolled 2 and 5. Together that's 7."),
+        ("roll five hundred dice", "I can roll up to 20 dice with 2 to 1000 sides."),
+        ("pick a number between seven and seven", "7."),
+        ("should i have tea or tea", "I say tea."),
+        ("repeat after me Good Evening", "Good Evening."),
+        ("spell cat", "cat: C, A, T."),
+        ("count from nine to twelve", "9, 10, 11, 12."),
+        ("count to a million", "That would take too long. I count up to 200 numbers."),
+        ("what did you say", "I haven't said anything yet."),
+        ("how long is left on the timer", "There is no timer running."),
+        ("cancel the timer", "There is no timer to cancel."),
+        ("what's on my shopping list", "Your shopping list is empty."),
+        ("read my notes", "You have no notes."),
+        ("what is my name", "You haven't told me your name yet."),
+        ("What time is it? And what is 2 + 2?", "It's 3:20 PM. 2 plus 2 is 4."),
+    ],
+)
+async def test_answers(talk, said, answer):
+    assert await talk(said) == answer
+
+
+async def test_long_answers_come_in_sentences(talk):
+    await talk.mind.open()
+    thoughts = await talk.think("tell me a story")
+    assert len(thoughts) > 8
+    assert sum(len(thought.text) for thought in thoughts) > 800
+    assert len(await talk.think("tell me about yourself")) > 8
+
+
+async def test_timers_ring_one_after_the_other(talk):
+    assert await talk("set a pasta timer for 8 minutes") == (
+        "Okay, pasta timer, 8 minutes, starting now."
+    )
+    await talk("set a timer for ten minutes")
+    await talk("remind me in nine minutes to call my mother")
+    await talk("wake me at quarter to four")
+    assert await talk("how long is left on the pasta timer") == (
+        "Your pasta timer has 8 minutes left."
+    )
+    assert (await talk("what timers are running")).startswith("You have 4 timers: the pasta timer")
+    talk.clock.move(minutes=8)
+    assert talk.rung == ["Ding ding! Your pasta timer is done."]
+    talk.clock.move(minutes=17)
+    assert talk.rung[1:] == [
+        "Here is your reminder: call your mother.",
+        "Ding ding! Your 10 minute timer is done.",
+        "It is 3:45 PM. This is your alarm.",
+    ]
+    assert await talk("list my timers") == "There is no timer running."
+
+
+async def test_cancelling_timers(talk):
+    await talk("set a timer for ten minutes")
+    await talk("set a tea timer for three minutes")
+    await talk("set an alarm for half past six")
+    assert (await talk("cancel the timer")).startswith("Which one? You have 3 timers")
+    assert await talk("cancel the tea timer") == "Your tea timer is cancelled."
+    assert await talk("cancel the six thirty alarm") == "Your 6:30 PM alarm is cancelled."
+    assert (await talk("cancel the coffee timer")).startswith("I have no such timer.")
+    assert await talk("delete the ten minute timer") == "Your 10 minute timer is cancelled."
+    talk.clock.move(hours=24)
+    assert talk.rung == []
+
+
+async def test_too_many_timers_are_refused_and_closing_ends_them(talk):
+    for _ in range(32):
+        await talk("set a timer for one minute")
+    assert "too many timers" in await talk("set a timer for one minute")
+    await talk.mind.close()
+    talk.clock.move(hours=1)
+    assert talk.rung == []
+
+
+async def test_a_real_timer_rings_in_the_loop(tmp_path):
+    mind = BuiltInMind(tmp_path)
+    rung = asyncio.get_running_loop().create_future()
+    mind.on_nudge = rung.set_result
+    request = Request((Message("user", "set a timer for point one seconds"),))
+    assert [one async for one in mind.reply(request)]
+    request = Request((Message("user", "set a timer for 1 second"),))
+    assert [one async for one in mind.reply(request)]
+    assert await rung == "Ding ding! Your 1 second timer is done."
+
+
+async def test_lists_are_kept_between_runs(talk, tmp_path):
+    assert await talk("add Milk, eggs and some bread to my shopping list") == (
+        "I added Milk, eggs and bread to your shopping list."
+    )
+    assert await talk("put milk on the grocery list") == "Milk is already on your shopping list."
+    await talk("add call the bank to my to do list")
+    later = Talk(tmp_path)
+    assert await later("what's on my shopping list") == (
+        "On your shopping list are 3 things: Milk, eggs and bread."
+    )
+    assert await later("remove egg from the list") == "I took eggs off your shopping list."
+    assert await later("take cheese off my shopping list") == (
+        "I don't see cheese on your shopping list."
+    )
+    assert await later("what lists do i have") == "You have a shopping list and a to do list."
+    assert await later("clear my shopping list") == "Your shopping list is now empty."
+    assert await later("what's on the list") == "On your to do list is one thing: call the bank."
+
+
+async def test_notes_and_memory(talk, tmp_path):
+    assert await talk("take a note: buy flowers for Anna") == "Noted: buy flowers for Anna."
+    await talk("note that the key is under the mat")
+    assert await talk("read my notes") == (
+        "You have 2 notes. Buy flowers for Anna. The key is under the mat."
+    )
+    assert await talk("delete my last note") == "I deleted the note: The key is under the mat."
+    assert await talk("my name is sarah") == "Nice to meet you, Sarah."
+    assert await talk("remember that my car is on level 3") == (
+        "I'll remember that your car is on level 3."
+    )
+    await talk("remember that my car is on level 3")
+    later = Talk(tmp_path)
+    assert await later("what's my name") == "Your name is Sarah."
+    assert await later("hello") == "Hello, Sarah. What can I do for you?"
+    assert await later("where is my car") == "You told me that your car is on level 3."
+    assert await later("where is my bike") == "You haven't told me anything about that."
+    assert await later("what did i tell you") == (
+        "You told me that your name is Sarah and your car is on level 3."
+    )
+    await later("forget everything i told you")
+    assert await later("what's my name") == "You haven't told me your name yet."
+
+
+async def test_the_notebook_is_private_and_survives_damage(talk, tmp_path):
+    await talk("add milk to my shopping list")
+    file = tmp_path / "notebook.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["notebook.json"]
+    for damage in ("{", "[]", '{"lists": 3}', '{"notes": {"a": 1}}', "\x00"):
+        file.write_text(damage, "utf-8")
+        assert await talk("what's on my shopping list") == "Your shopping list is empty."
+        assert (tmp_path / "notebook.broken").read_text("utf-8") == damage
+
+
+async def test_a_disk_that_refuses_is_told(tmp_path):
+    (tmp_path / "file").write_text("", "utf-8")
+    talk = Talk(tmp_path / "file")
+    assert "notebook" in await talk("add milk to my shopping list")
+
+
+def test_the_notebook_does_not_grow_without_end(tmp_path):
+    notebook = Notebook(tmp_path / "n.json")
+    with notebook.edit() as pages:
+        pages.notes = ["x"] * 500
+    with pytest.raises(Exception, match="500"), notebook.edit() as pages:
+        pages.notes.append("one more")
+    assert len(notebook.read().notes) == 500
+
+
+async def test_what_it_cannot_do_it_says_once_at_length(talk):
+    first = await talk("who was the first president")
+    assert "OPENAI_API_KEY" in first
+    assert "voicechat --chat-url http://localhost:11434/v1 --chat-model" in first
+    second = await talk("why is the sky blue")
+    assert "language model" in second
+    assert len(second) < 120
+
+
+async def test_without_a_question_it_greets_or_asks_again(talk):
+    assert await talk("", instructions="Greet the user.") == "Hello. What can I do for you?"
+    assert await talk("  ") == "I didn't catch that."
+
+
+async def test_saying_it_again(talk):
+    await talk("spell cat")
+    assert await talk("what did you say") == "cat: C, A, T."
+
+
+@pytest.mark.parametrize(
+    ("instructions", "words"),
+    [
+        ("Say exactly: Hello, world!", "Hello, world!"),
+        ('You are kind. Say exactly "Good day." and nothing else.', "Good day."),
+        ("Respond with the single word banana", "banana"),
+        ("Reply only with: one two three", "one two three"),
+        ("Please say “hi there”.", "hi there"),
+        ("Repeat verbatim: the ship sails at nine", "the ship sails at nine"),
+        ("Say: testing", "testing"),
+    ],
+)
+async def test_direct_instructions_are_followed(talk, instructions, words):
+    assert await talk("what time is it", instructions=instructions) == words
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [
+        "You are a helpful assistant. Answer briefly.",
+        'When the user says goodbye, say exactly "Farewell".',
+        "Never say exactly what the user said.",
+        "Answer only questions that you understand.",
+        "Speak slowly and only say what is true.",
+        "",
+    ],
+)
+async def test_other_instructions_are_no_words_to_say(talk, instructions):
+    assert await talk("what time is it", instructions=instructions) == "It's 3:20 PM."
+
+
+async def test_its_name_can_be_given(talk):
+    assert (await talk("who are you", instructions="Your name is Ada.")).startswith("I'm Ada")
+
+
+WEATHER = ToolOffer(
+    "get_weather",
+    "Current weather for a city",
+    {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+        },
+        "required": ["city"],
+    },
+)
+
+
+async def test_a_tool_that_fits_is_called_and_its_result_told(talk):
+    (call,) = await talk.think("What's the weather in New York in celsius?", tools=(WEATHER,))
+    assert isinstance(call, Call)
+    assert call.name == "get_weather"
+    talk.messages += [
+        Message("tool_call", call.arguments, call.call_id, call.name),
+        Message("tool_result", '{"temperature": 21.5, "sky": "clear"}', call.call_id),
+    ]
+    assert await talk("", tools=(WEATHER,)) == "Temperature is 21.5 and sky is clear."
+
+
+async def test_a_missing_argument_is_asked_for(talk):
+    assert await talk("what's the weather", tools=(WEATHER,)) == "Where?"
+    (call,) = await talk.think("Berlin", tools=(WEATHER,))
+    assert json.loads(call.arguments) == {"city": "Berlin"}
+
+
+async def test_tools_do_not_get_in_the_way(talk):
+    assert await talk("what time is it", tools=(WEATHER,)) == "It's 3:20 PM."
+    assert "language model" in await talk("who was the first president", tools=(WEATHER,))
+    assert "language model" in await talk(
+        "what is the weather in paris", tools=(WEATHER,), tool_choice="none"
+    )

@@ -1,0 +1,46 @@
+"""What recorded clients send is understood: every frame is carried out, or refused for a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted import check
+
+from voicechat.server.realtime.server_protocol import Protocol
+
+_WIRE = Path(__file__).parents[4] / "shared" / "wire" / "openai_ga_client.jsonl"
+_REFUSED = {
+    # Items of other sockets' ids, remote tools, WebRTC and transcription sessions.
+    "conversation.item.truncate": "item_truncate_invalid_item_id",
+    "conversation.item.retrieve": "item_retrieve_invalid_item_id",
+    "conversation.item.delete": "item_delete_invalid_item_id",
+    "response.cancel": "response_cancel_not_active",
+    "output_audio_buffer.clear": "invalid_event",
+}
+
+pytestmark = pytest.mark.skipif(not _WIRE.exists(), reason="../shared absent")
+
+
+def _frames() -> list[dict[str, Any]]:
+    lines = _WIRE.read_text(encoding="utf-8").splitlines() if _WIRE.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("recorded", _frames(), ids=lambda recorded: recorded["id"])
+def test_recorded_frame_is_understood(recorded: dict[str, Any]) -> None:
+    protocol = Protocol("m")
+    protocol.take()
+    protocol.receive(json.dumps(recorded["raw"]))
+    events = [check(frame) for frame in protocol.take()]
+    errors = [event["error"] for event in events if event["type"] == "error"]
+    if recorded["scenario"] in ("mcp", "transcription-session"):
+        return
+    kind = recorded["raw"]["type"]
+    unknown_call = recorded["raw"].get("item", {}).get("type") == "function_call_output"
+    expected = "invalid_tool_call_id" if unknown_call else _REFUSED.get(kind)
+    if kind == "input_audio_buffer.commit":
+        expected = "input_audio_buffer_commit_empty"
+    assert [error["code"] for error in errors] == ([expected] if expected else [])

@@ -1,0 +1,186 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from voicechat.errors import ServerError
+from voicechat.server.engine_worker import JobFailed, Worker, WorkerGone
+
+HERE = Path(__file__).parents[1] / "support"
+ENGINE = "faulty_engine:Faulty"
+
+
+@pytest.fixture(autouse=True)
+def _reachable(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+
+
+@pytest.fixture
+async def worker():
+    events = []
+    made = Worker(ENGINE, "The test engine", on_event=events.append, greeting="good day")
+    made.events = events
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def test_a_job_is_answered_although_the_engine_prints(worker):
+    assert await worker.call("greet", "Ada", deadline=5) == "good day Ada"
+
+
+async def test_jobs_run_in_order_and_each_gets_its_own_answer(worker):
+    answers = await asyncio.gather(*(worker.call("greet", n, deadline=5) for n in range(50)))
+    assert answers == [f"good day {n}" for n in range(50)]
+
+
+async def test_a_stream_gives_every_item(worker):
+    assert [n async for n in worker.stream("count", 500, deadline=5)] == list(range(500))
+
+
+async def test_events_arrive_before_the_answer(worker):
+    await worker.call("announce", "partial", deadline=5)
+    assert worker.events == ["partial"]
+
+
+async def test_an_error_in_a_job_leaves_the_worker_alive(worker):
+    with pytest.raises(JobFailed, match="ValueError: not like this"):
+        await worker.call("raises", deadline=5)
+    with pytest.raises(JobFailed, match="no attribute"):
+        await worker.call("unheard_of", deadline=5)
+    assert await worker.call("greet", "again", deadline=5) == "good day again"
+
+
+async def test_closing_a_stream_stops_the_job(worker):
+    async with aclosing(worker.stream("until_cancelled", deadline=5)) as items:
+        async for _ in items:
+            break
+    assert await worker.call("greet", "free", deadline=5) == "good day free"
+
+
+async def test_cancelling_a_call_stops_the_job(worker):
+    call = asyncio.ensure_future(worker.call("until_cancelled", deadline=30))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert await worker.call("greet", "free", deadline=5) == "good day free"
+
+
+async def test_a_crash_is_told_with_the_last_words_and_the_worker_comes_back(worker):
+    epoch = worker.epoch
+    with pytest.raises(WorkerGone, match=r"stopped working\. the last words"):
+        await worker.call("crash", deadline=5)
+    assert not worker.alive
+    with pytest.raises(WorkerGone):
+        await worker.call("greet", "nobody", deadline=5)
+    worker.post("greet", "nobody")
+    await worker.start()
+    assert worker.epoch == epoch + 1
+    assert await worker.call("greet", "you", deadline=5) == "good day you"
+
+
+async def test_everyone_waiting_learns_of_the_crash(worker):
+    results = await asyncio.gather(
+        worker.call("crash", deadline=5),
+        worker.call("greet", "late", deadline=5),
+        return_exceptions=True,
+    )
+    assert all(isinstance(result, WorkerGone) for result in results)
+
+
+async def test_a_stream_learns_of_the_crash(worker):
+    with pytest.raises(WorkerGone):
+        _ = [item async for item in worker.stream("crash", deadline=5)]
+
+
+async def test_an_engine_that_keeps_crashing_stays_off(worker):
+    for _ in range(2):
+        with pytest.raises(WorkerGone):
+            await worker.call("crash", deadline=5)
+        await worker.start()
+    with pytest.raises(WorkerGone):
+        await worker.call("crash", deadline=5)
+    with pytest.raises(ServerError, match="crashed 3 times within a minute"):
+        await worker.start()
+
+
+async def test_a_deaf_engine_is_ended_at_its_deadline(worker):
+    with pytest.raises(WorkerGone, match=r"did not answer within 0\.05 s"):
+        await worker.call("deaf", deadline=0.05)
+    await worker.start()
+    with pytest.raises(WorkerGone):
+        _ = [item async for item in worker.stream("deaf", deadline=0.05)]
+    await worker.start()
+    assert await worker.call("greet", "you", deadline=5) == "good day you"
+
+
+async def test_nonsense_on_the_pipe_ends_the_child(worker):
+    with pytest.raises(WorkerGone, match="makes no sense"):
+        await worker.call("babble", deadline=10)
+
+
+async def test_an_engine_that_cannot_start_says_why():
+    worker = Worker(ENGINE, "The test engine", fails=True)
+    with pytest.raises(ServerError) as caught:
+        await worker.start()
+    assert caught.value.message == "The test engine: the start failed."
+    assert caught.value.hint == "OSError: no such model"
+    with pytest.raises(ServerError, match="No module named 'nowhere'"):
+        await Worker("nowhere:Engine", "The test engine").start()
+
+
+async def test_starting_twice_starts_once(worker):
+    pid = worker.pid
+    await asyncio.gather(worker.start(), worker.start())
+    assert worker.pid == pid
+
+
+async def test_stop_ends_the_process_and_is_fine_twice(worker):
+    child = psutil.Process(worker.pid)
+    await worker.stop()
+    await worker.stop()
+    assert not child.is_running()
+
+
+async def test_keys_stay_with_the_parent(worker, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("SOME_TOKEN", "t")
+    fresh = Worker(ENGINE, "The test engine")
+    await fresh.start()
+    names = await fresh.call("environment", deadline=5)
+    await fresh.stop()
+    assert "PATH" in names
+    assert not {"OPENAI_API_KEY", "SOME_TOKEN"} & set(names)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+async def test_the_interrupt_key_does_not_reach_the_engine(worker):
+    os.kill(worker.pid, signal.SIGINT)
+    assert await worker.call("greet", "you", deadline=5) == "good day you"
+
+
+ORPHAN = """
+import asyncio
+from voicechat.server.engines.worker import Worker
+async def main():
+    worker = Worker("faulty_engine:Faulty", "The test engine")
+    await worker.start()
+    worker.post("deaf")
+    print(worker.pid, flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+def test_the_child_dies_with_a_killed_parent():
+    with subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE) as parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    child.wait(timeout=10)

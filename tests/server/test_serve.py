@@ -1,0 +1,275 @@
+"""The front of the server: who may come in, what a broken client costs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from scripted import TOKEN, Scene, check, scene, silence, tone, until
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from voicechat.errors import UsageError
+from voicechat.server import send_queue
+from voicechat.server.app import ServeOptions, serve
+from voicechat.server.engine_protocols import Say
+from voicechat.server.realtime.client_shapes import EVENTS
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def get(stage: Scene, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
+    """A raw HTTP request; its status and JSON body."""
+    host = stage.app.url.split("/")[2]
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    fields = {"Host": host, **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    writer.write(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    status, _, body = answer.partition(b"\r\n\r\n")
+    return int(status.split()[1]), msgspec.json.decode(body)
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/healthz", {}, 200),
+        ("/v1/models", BEARER, 200),
+        ("/v1/models", {}, 401),
+        ("/v1/realtime?model=m", UPGRADE, 401),
+        (f"/v1/realtime?token={TOKEN}", UPGRADE, 401),
+        ("/v1/realtime", {**UPGRADE, "Authorization": "Bearer wrong"}, 401),
+        ("/v1/realtime", {**UPGRADE, "Authorization": TOKEN}, 401),
+        ("/v1/realtime", {**UPGRADE, "Authorization": f"Basic {TOKEN}"}, 401),
+        ("/v1/realtime", {**UPGRADE, "Authorization": "Bearer \xff"}, 401),
+        ("/v1/realtime", {**UPGRADE, **BEARER, "Origin": "https://evil.example"}, 403),
+        ("/v1/realtime", {**UPGRADE, **BEARER, "Origin": "null"}, 403),
+        ("/v1/realtime", {**UPGRADE, **BEARER, "Origin": "http://localhost:1"}, 403),
+        ("/v1/realtime", {**UPGRADE, **BEARER, "Host": "evil.example"}, 403),
+        ("/v1/realtime", {**UPGRADE, **BEARER, "Host": "127.0.0.1.evil.example:80"}, 403),
+        ("/v1/realtime", {**UPGRADE, **BEARER, "Host": "[::1"}, 403),
+        ("/v1/realtime", BEARER, 426),
+        ("/elsewhere", BEARER, 404),
+        ("/", {}, 404),
+    ],
+)
+async def test_who_may_come_in(path: str, headers: dict[str, str], status: int) -> None:
+    async with scene() as stage:
+        found, body = await get(stage, path, **headers)
+        assert found == status
+        assert ("error" in body) == (status != 200)
+        assert TOKEN not in str(body)
+        assert stage.app.live == []
+
+
+async def test_crowd_is_turned_away_and_a_free_place_is_given_again() -> None:
+    async with scene(max_connections=2) as stage:
+        sockets = [
+            await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
+        ]
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        assert refused.value.response.status_code == 503
+        await sockets[0].close()
+        await gone(stage, 1)
+        third = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        assert check(await third.recv())["type"] == "session.created"
+        for socket in (sockets[1], third):
+            await socket.close()
+
+
+async def gone(stage: Scene, left: int = 0) -> None:
+    """Wait until so many connections are left."""
+    await until(lambda: len(stage.app.live) <= left)
+
+
+def frame(kind: str, **fields: Any) -> str:
+    return msgspec.json.encode({"type": kind, **fields}).decode()
+
+
+async def test_client_that_vanishes_in_mid_thought_leaves_nothing_behind() -> None:
+    async with scene() as stage:
+        stage.mind.gate.clear()
+        before = len(asyncio.all_tasks())
+        for _ in range(20):
+            socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+            audio = base64.b64encode(tone(300)).decode()
+            await socket.send(frame("input_audio_buffer.append", audio=audio))
+            await socket.send(frame("response.create"))
+            async with asyncio.timeout(5):
+                while check(await socket.recv())["type"] != "response.created":
+                    continue
+            socket.transport.abort()
+            await socket.wait_closed()
+        await gone(stage)
+        assert stage.mind.open_replies == stage.voice.open_speeches == 0
+        assert not stage.ears.running
+        gc.collect()
+        await until(lambda: len(asyncio.all_tasks()) <= before)
+
+
+async def test_frame_beyond_the_limit_closes_with_1009() -> None:
+    async with scene() as stage:
+        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        with suppress(ConnectionClosed):
+            await socket.send("x" * (17 * 1024 * 1024))
+        await socket.wait_closed()
+        assert socket.close_code == 1009
+        await gone(stage)
+
+
+async def test_client_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send_queue, "SEND_SECONDS", 0.2)
+    async with scene() as stage:
+        stage.mind.answer = lambda request: (Say("word " * 50) for _ in range(10_000))
+        host = stage.app.url.split("/")[2]
+        reader, writer = await asyncio.open_connection(*host.split(":"), limit=1024)
+        fields = {"Host": host, **UPGRADE, **BEARER}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        writer.write(f"GET /v1/realtime HTTP/1.1\r\n{head}\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        body = frame("response.create").encode()
+        writer.write(bytes([0x81, 0x80 | len(body)]) + bytes(4) + body)
+        await until(lambda: bool(stage.mind.requests))
+        await gone(stage)
+        assert stage.mind.open_replies == 0
+        writer.transport.abort()
+
+
+async def test_session_that_is_too_old_is_told_and_closed() -> None:
+    async with scene(session_seconds=0.05) as stage:
+        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        assert check(await socket.recv())["type"] == "session.created"
+        assert check(await socket.recv())["error"]["code"] == "session_expired"
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 1001
+
+
+async def test_ears_are_shared_by_connections_without_mixing_their_words() -> None:
+    async with scene() as stage:
+        stage.ears.texts = ["first", "second"]
+        sockets = [
+            await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
+        ]
+        manual = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+        audio = base64.b64encode(tone(200)).decode()
+        for socket in sockets:
+            await socket.send(frame("session.update", session=manual))
+            await socket.send(frame("input_audio_buffer.append", audio=audio))
+        for socket in sockets:
+            await socket.send(frame("input_audio_buffer.commit"))
+            async with asyncio.timeout(5):
+                while not (event := check(await socket.recv()))["type"].endswith("completed"):
+                    continue
+            assert event["transcript"] == ("first" if socket is sockets[0] else "second")
+        for socket in sockets:
+            await socket.close()
+        assert [round(size / 32) for size in stage.ears.heard] == [200, 200]
+
+
+async def test_unasked_words_wait_for_somebody_to_hear_them() -> None:
+    async with scene() as stage:
+        stage.mind.on_nudge("Your timer rings.")
+        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        async with asyncio.timeout(5):
+            while (event := check(await socket.recv()))["type"] != "response.done":
+                continue
+        assert "timer" in str(event)
+        await socket.close()
+
+
+async def test_long_append_does_not_hold_up_others() -> None:
+    async with scene() as stage:
+        one, two = [
+            await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
+        ]
+        audio = base64.b64encode(silence(60_000)).decode()
+        await one.send(frame("input_audio_buffer.append", audio=audio))
+        await one.send(frame("input_audio_buffer.clear"))
+        await two.send(frame("response.create"))
+        async with asyncio.timeout(5):
+            while check(await two.recv())["type"] != "response.done":
+                continue
+            while check(await one.recv())["type"] != "input_audio_buffer.cleared":
+                continue
+        await one.close()
+        await two.close()
+
+
+async def test_half_open_handshakes_do_not_keep_others_out() -> None:
+    async with scene() as stage:
+        host, port = stage.app.url.split("/")[2].split(":")
+        slow = [await asyncio.open_connection(host, port) for _ in range(200)]
+        for _, writer in slow:
+            writer.write(b"GET /v1/realtime HTTP/1.1\r\nX-Slow: ")
+        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        assert check(await socket.recv())["type"] == "session.created"
+        await socket.close()
+        for _, writer in slow:
+            writer.transport.abort()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_no_sequence_of_frames_ends_a_connection(seed: int) -> None:
+    chance = Random(seed)
+    words = [
+        "root",
+        "none",
+        "auto",
+        "text",
+        "audio",
+        "realtime",
+        "message",
+        "user",
+        None,
+        7,
+        [],
+        {},
+    ]
+    names = ["session", "item", "response", "audio", "type", "role", "content", "input", "id"]
+
+    def thing(depth: int) -> Any:
+        if depth == 0:
+            return chance.choice(words)
+        return {chance.choice(names): thing(chance.randrange(depth)) for _ in range(3)}
+
+    sounds = [base64.b64encode(part).decode() for part in (tone(90), silence(300), tone(1), b"x")]
+    async with scene() as stage:
+        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        for _ in range(300):
+            fields = {**thing(3), "type": chance.choice(sorted(EVENTS))}
+            if chance.random() < 0.7:
+                fields["audio"] = chance.choice(sounds)
+            await socket.send(msgspec.json.encode(fields), text=True)
+        await socket.send(frame("session.update", session={"type": "realtime"}))
+        async with asyncio.timeout(10):
+            while check(await socket.recv())["type"] != "session.updated":
+                continue
+        await socket.close()
+
+
+def test_voice_that_does_not_exist_is_a_mistake_of_usage() -> None:
+    with pytest.raises(UsageError, match="nobody"):
+        serve(ServeOptions(port=0, voice="nobody"))
+
+
+def test_other_machines_are_let_in_only_on_purpose() -> None:
+    with pytest.raises(UsageError):
+        serve(ServeOptions(host="0.0.0.0", port=0))

@@ -1,0 +1,289 @@
+"""A model that asks for anything, over a real socket: nothing runs without the person's word."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk
+from scripted import until
+from websockets.asyncio.server import ServerConnection, serve
+
+from voicechat.config.loader import Options
+from voicechat.core.events import Announce, Decision
+from voicechat.core.items import ToolCall, ToolState
+from voicechat.errors import Secret
+from voicechat.line_mode.approval_view import asked, lines
+from voicechat.session.session import Link, Session
+from voicechat.tools.functions import tool
+from voicechat.tools.permissions import Approvals, approvals_path
+from voicechat.tools.registry import Tool
+
+done: list[str] = []
+"""What the tools of the tests did."""
+
+
+class Model:
+    """A provider's side of one connection after the other; it says what the test wants."""
+
+    def __init__(self) -> None:
+        self.socket: ServerConnection | None = None
+        self.frames: list[dict[str, Any]] = []
+        """What came on the connection that is open, or was last."""
+        self._count = 0
+
+    async def hold(self, socket: ServerConnection) -> None:
+        self.socket, self.frames = socket, []
+        await self.say("session.created", session={"type": "realtime", "model": "m"})
+        async for frame in socket:
+            self.frames.append(json.loads(frame))
+            if self.frames[-1]["type"] == "session.update":
+                await self.say("session.updated", session={"type": "realtime", "model": "m"})
+
+    async def say(self, kind: str, **fields: object) -> None:
+        assert self.socket is not None
+        await self.socket.send(json.dumps({"type": kind, "event_id": "e", **fields}))
+
+    async def calls(self, *calls: tuple[str, str, str]) -> None:
+        """Ask for these calls (id, name, arguments) in one response."""
+        self._count += 1
+        response = {"id": f"resp_{self._count}", "object": "realtime.response", "output": []}
+        await self.say("response.created", response={**response, "status": "in_progress"})
+        for place, (call_id, name, arguments) in enumerate(calls):
+            where = {"response_id": response["id"], "output_index": place}
+            item = {"id": f"item_{self._count}_{place}", "type": "function_call", "name": name,
+                    "call_id": call_id, "arguments": ""}  # fmt: skip
+            await self.say("response.output_item.added", **where, item=item)
+            await self.say(
+                "response.function_call_arguments.done", **where, item_id=item["id"],
+                call_id=call_id, name=name, arguments=arguments,
+            )  # fmt: skip
+            item = {**item, "arguments": arguments, "status": "completed"}
+            await self.say("response.output_item.done", **where, item=item)
+        await self.say("response.done", response={**response, "status": "completed"})
+
+    def items(self, kind: str) -> list[dict[str, Any]]:
+        created = [f["item"] for f in self.frames if f["type"] == "conversation.item.create"]
+        return [item for item in created if item["type"] == kind]
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """The output of each call; a call answered twice is an error."""
+        found: dict[str, str] = {}
+        for item in self.items("function_call_output"):
+            assert item["call_id"] not in found, "answered twice"
+            found[item["call_id"]] = item["output"]
+        return found
+
+    @property
+    def asked_to_go_on(self) -> int:
+        return sum(frame["type"] == "response.create" for frame in self.frames)
+
+
+@tool(permission="ask")
+def wipe(path: str) -> str:
+    """Wipe a path."""
+    done.append(path)
+    return f"wiped {path}"
+
+
+@tool(permission="auto")
+def add(a: int, b: int) -> int:
+    """Add."""
+    done.append("add")
+    return a + b
+
+
+started: list[asyncio.Event] = []
+
+
+@tool(permission="auto")
+async def long() -> str:
+    """Take until somebody lets it go."""
+    done.append("long")
+    gate = asyncio.Event()
+    started.append(gate)
+    await gate.wait()
+    return "at last"
+
+
+@asynccontextmanager
+async def talking(
+    monkeypatch: pytest.MonkeyPatch, *tools: Tool, **more: Any
+) -> AsyncIterator[tuple[Desk, Model]]:
+    """A session at such a model, with these built-in tools."""
+    done.clear()
+    started.clear()
+    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda surroundings: tools)
+    model = Model()
+    async with serve(model.hold, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        options = Options(
+            with_sound=False, model="openai/gpt-realtime", base_url=f"http://127.0.0.1:{port}/v1",
+            keys={"OPENAI_API_KEY": Secret("k")},
+        )  # fmt: skip
+        desk = Desk(Session(replace(options, **more)))
+        living = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            yield desk, model
+        finally:
+            desk.session.close()
+            await living
+
+
+def call(desk: Desk, call_id: str = "c1") -> ToolCall:
+    entry = desk.session.transcript.get(call_id)
+    assert isinstance(entry, ToolCall)
+    return entry
+
+
+def decide(desk: Desk, decision: Decision, call_id: str = "c1", words: str = "") -> None:
+    desk.session.decide(call_id, call(desk, call_id).arguments, decision, words)
+
+
+async def test_a_dangerous_call_with_a_mask_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talking(monkeypatch, wipe) as (desk, model):
+        mask = '{"path": "\\u001b[2J\\u001b]52;c;cm0=\\u0007/еtс\\u202e"}'
+        await model.calls(("c1", "wipe", mask))
+        await until(lambda: desk.session.asking)
+        shown = asked(call(desk))
+        assert (shown.name, shown.source) == ("wipe", "built in")
+        assert shown.fields == (("path", "\ufffd[2J\ufffd]52;c;cm0=\ufffd/еtс\ufffd"),)
+        assert any("mixes Cyrillic and Latin" in remark for remark in shown.remarks)
+        assert any("4 characters that cannot be shown" in remark for remark in shown.remarks)
+        assert not any("\x1b" in line for line in lines(shown))
+        assert done == []
+        assert model.answers == {}
+        desk.session.decide("c1", '{"path": "/tmp"}', Decision.ONCE)
+        assert done == [], "another call than the one that was shown"
+        decide(desk, Decision.ONCE)
+        await until(lambda: model.asked_to_go_on)
+        assert done == [shown.fields[0][1]], "what runs is what was shown"
+        assert list(model.answers) == ["c1"]
+
+
+async def test_what_does_not_exist_or_fit_is_answered_and_runs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with talking(monkeypatch, wipe, add) as (desk, model):
+        await model.calls(
+            ("c1", "sudo\x1b[2J", "{}"),
+            ("c2", "add", '{"a": "one", "b": [], "c": 1}'),
+            ("c3", "add", '{"a": 1,'),
+            ("c4", "add", '{"a": 1, "b": 2}'),
+        )
+        await until(lambda: model.asked_to_go_on)
+        answers = model.answers
+        assert "no such tool" in answers["c1"]
+        assert "do not fit" in answers["c2"]
+        assert "do not fit" in answers["c3"]
+        assert answers["c4"] == "3"
+        assert done == ["add"]
+        assert model.asked_to_go_on == 1
+        assert desk.session.asking == ()
+
+
+async def test_the_same_id_twice_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talking(monkeypatch, wipe, add) as (desk, model):
+        one, other = '{"path": "a"}', '{"path": "b"}'
+        await model.calls(("c1", "wipe", one), ("c1", "wipe", one), ("c1", "wipe", other))
+        await until(lambda: desk.session.asking)
+        decide(desk, Decision.ONCE)
+        await until(lambda: model.asked_to_go_on)
+        await model.calls(("c1", "wipe", one), ("c9", "add", '{"a": 1, "b": 2}'))
+        await until(lambda: "c9" in model.answers)
+        assert done == ["a", "add"]
+        assert set(model.answers) == {"c1", "c9"}
+
+
+async def test_denied_with_a_word_and_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talking(monkeypatch, wipe) as (desk, model):
+        await model.calls(("c1", "wipe", '{"path": "a"}'))
+        await until(lambda: desk.session.asking)
+        decide(desk, Decision.DENY, words="never that one")
+        await until(lambda: model.asked_to_go_on)
+        assert "never that one" in model.answers["c1"]
+        await model.calls(("c2", "wipe", '{"path": "b"}'))
+        await until(lambda: desk.session.asking)
+        desk.session.interrupt()
+        await until(lambda: "c2" in model.answers)
+        assert call(desk, "c2").state is ToolState.DENIED
+        assert done == []
+
+
+async def test_decided_and_run_while_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talking(monkeypatch, wipe, long) as (desk, model):
+        await model.calls(("c1", "wipe", '{"path": "a"}'), ("c2", "long", "{}"))
+        await until(lambda: desk.session.asking and started)
+        first = model.socket
+        assert first is not None
+        first.transport.abort()
+        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+        decide(desk, Decision.ONCE)
+        await until(lambda: model.socket is not first and model.items("function_call"))
+        assert [item["call_id"] for item in model.items("function_call")] == ["c1", "c2"]
+        await until(lambda: "c1" in model.answers)
+        assert model.asked_to_go_on == 0, "the other call of that response still runs"
+        started[0].set()
+        await until(lambda: model.asked_to_go_on)
+        assert model.answers == {"c1": "wiped a", "c2": "at last"}
+        assert sorted(done) == ["a", "long"], "each ran once"
+        assert model.asked_to_go_on == 1
+
+
+async def test_always_is_kept_for_exactly_this_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        async with talking(monkeypatch, wipe) as (desk, model):
+            await model.calls(("c1", "wipe", '{"path": "a"}'))
+            await until(lambda: desk.session.asking)
+            decide(desk, Decision.ALWAYS)
+            await until(lambda: "c1" in model.answers and approvals_path().exists())
+        async with talking(monkeypatch, wipe) as (desk, model):
+            await model.calls(("c1", "wipe", '{"path": "b"}'))
+            await until(lambda: "c1" in model.answers)
+            assert done == ["b"]
+
+        @tool(permission="ask", name="wipe")
+        def other(path: str) -> str:
+            """Wipe a path, and more."""
+            return path
+
+        async with talking(monkeypatch, other) as (desk, model):
+            await model.calls(("c1", "wipe", '{"path": "b"}'))
+            await until(lambda: desk.session.asking)
+    finally:
+        Approvals().revoke("wipe")
+
+
+async def test_settings_decide_who_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from voicechat.config import loader
+
+    path = tmp_path / "config.toml"
+    path.write_text('folders = ["~/x"]\n[permissions]\nwipe = "auto"\nadd = "never"\n')
+    chosen = loader.load(environ={}, path=path)
+    assert [folder.name for folder in chosen.folders] == ["x"]
+    more = {"permissions": chosen.permissions}
+    async with talking(monkeypatch, wipe, add, **more) as (desk, model):
+        await until(lambda: model.frames)
+        offered = [each["name"] for each in model.frames[0]["session"]["tools"]]
+        assert offered == ["wipe"]
+        await model.calls(("c1", "wipe", '{"path": "a"}'), ("c2", "add", '{"a": 1, "b": 2}'))
+        await until(lambda: len(model.answers) == 2)
+        assert done == ["a"]
+        assert call(desk, "c2").state is ToolState.DENIED
+
+
+async def test_what_happens_by_itself_is_told_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talking(monkeypatch, add) as (desk, model):
+        desk.session._take(Announce("The tea timer rings."))
+        await until(lambda: model.asked_to_go_on)
+        [message] = model.items("message")
+        assert message["role"] == "system"
+        assert message["content"][0]["text"] == "The tea timer rings."

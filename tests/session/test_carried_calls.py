@@ -1,0 +1,54 @@
+"""A tool that runs while the connection is lost: on every wire its result comes to the model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from fake_wires import Fake
+from five_wires import WIRES
+from parity import Card, Person, talking
+from scripted import until
+
+from voicechat.core.events import Disconnected
+from voicechat.core.items import Role
+from voicechat.tools.functions import tool
+
+
+def told(fake: Fake) -> str:
+    """Everything of results that the wire was told, as results or in words."""
+    return json.dumps([fake.results, fake.history])
+
+
+@pytest.mark.parametrize("offline", [True, False], ids=["ends offline", "ends online"])
+@pytest.mark.parametrize("wire", WIRES)
+async def test_the_result_is_told_once(
+    wire: str, offline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, runs = asyncio.Event(), []
+
+    async def current_time(zone: str) -> str:
+        """The time there."""
+        runs.append(zone)
+        await gate.wait()
+        return f"noon in {zone}"
+
+    monkeypatch.setattr(
+        "voicechat.tools.builtin.builtin", lambda world: (tool(permission="auto")(current_time),)
+    )
+    monkeypatch.setattr("voicechat.session.session.SoundLine", Card)
+    async with talking(wire) as (desk, fake):
+        person = Person(desk, fake)
+        desk.session.type("what time is it")
+        await until(lambda: runs)
+        first = len(fake.sockets)
+        if offline:
+            desk.session.observe = lambda what, now: isinstance(what, Disconnected) and gate.set()
+        fake.sockets[-1].transport.abort()
+        await person.again_online()
+        assert len(fake.sockets) == first + 1
+        gate.set()
+        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
+        assert runs == ["Asia/Tokyo"]
+        assert told(fake).count("noon in Asia/Tokyo") == 1

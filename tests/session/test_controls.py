@@ -1,0 +1,319 @@
+"""What is done with a conversation beside talking, against real servers over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from desk import Desk, options, talking
+from fake_wires import gemini, running
+from scripted import TOKEN, Scene, scene
+
+from voicechat.config.loader import Options
+from voicechat.core import events as ev
+from voicechat.core.items import Role, Usage
+from voicechat.core.price import Price
+from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
+from voicechat.line_mode.slash_commands import obey
+from voicechat.server.engine_protocols import Request, Say
+from voicechat.session.controls import SUMMARY
+from voicechat.session.costs import Spending, dollars
+from voicechat.session.session import Link, Session
+from voicechat.session.updates import Told
+
+
+def summing_up(request: Request) -> list[Say]:
+    if request.instructions == SUMMARY:
+        return [Say("Little was said.")]
+    return [Say(f"You said {request.messages[-1].text}.")]
+
+
+async def answered(desk: Desk, words: str) -> None:
+    desk.session.type(words)
+    await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
+
+
+def heard(stage: Scene) -> list[str]:
+    """What the mind saw of the conversation the last time."""
+    return [message.text for message in stage.mind.requests[-1].messages]
+
+
+def notices(desk: Desk) -> list[str]:
+    return [update.text for update in desk.updates if isinstance(update, ev.Notice)]
+
+
+# ----------------------------------------------------------------------- beside it
+
+
+async def test_a_summary_is_told_and_leaves_no_trace() -> None:
+    async with scene() as stage, talking(stage) as desk:
+        stage.mind.answer = summing_up
+        await answered(desk, "one")
+        assert obey(desk.session, "/summary") is None
+        assert desk.session.pending
+        await desk.until(lambda: not desk.session.pending)
+        assert Told("Summary", "Little was said.") in desk.updates
+        assert heard(stage) == ["one", "You said one."]
+        await answered(desk, "two")
+        assert heard(stage) == ["one", "You said one.", "two"]
+        assert desk.said(Role.ASSISTANT) == ["You said one.", "You said two."]
+
+
+async def test_a_summary_that_cannot_be_had_is_one_sentence() -> None:
+    async with scene() as stage, talking(stage) as desk:
+        for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
+            connection.transport.abort()
+        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+        desk.session.conduct.summarize()
+        await desk.until(lambda: not desk.session.pending)
+        assert notices(desk)[-1] == "There is no summary: there is no connection."
+
+
+# ----------------------------------------------------------------------- what was said
+
+
+async def test_the_last_exchange_is_taken_back() -> None:
+    async with scene() as stage, talking(stage) as desk:
+        await answered(desk, "one")
+        await answered(desk, "two")
+        assert obey(desk.session, "/forget") == "The last exchange is forgotten."
+        assert desk.said(Role.USER) == ["one"]
+        await answered(desk, "three")
+        assert heard(stage) == ["one", "You said one.", "three"]
+
+
+async def test_a_message_is_put_in_and_an_item_looked_up() -> None:
+    async with scene() as stage, talking(stage) as desk:
+        item_id = desk.session.conduct.insert(Role.SYSTEM, "The person is called Ada.")
+        await answered(desk, "one")
+        assert heard(stage) == ["The person is called Ada.", "one"]
+        item = await desk.session.conduct.fetch(item_id)
+        assert item["role"] == "system"
+        with pytest.raises(SessionLost, match="nothing-like-it"):
+            await desk.session.conduct.fetch("nothing-like-it")
+        desk.session.conduct.forget(item_id)
+        await answered(desk, "two")
+        assert heard(stage)[0] == "one"
+
+
+# ----------------------------------------------------------------------- settings
+
+
+async def test_instructions_hold_from_the_next_answer_on() -> None:
+    async with scene() as stage, talking(stage) as desk:
+        await answered(desk, "one")
+        assert obey(desk.session, "/instructions Be brief.") == "The instructions are changed."
+        await answered(desk, "two")
+        assert stage.mind.requests[-1].instructions == "Be brief."
+        assert obey(desk.session, "/instructions") == "The instructions: Be brief."
+        desk.session.new_conversation()
+        await answered(desk, "three")
+        assert stage.mind.requests[-1].instructions == "Be brief."
+
+
+async def test_a_voice_and_a_speed_are_checked_before_they_are_asked_for() -> None:
+    async with scene() as stage, talking(stage) as desk:
+        assert obey(desk.session, "/voice cedar") == "The voice is cedar."
+        assert desk.session.voice == "cedar"
+        with pytest.raises(UsageError, match="Did you mean marin"):
+            obey(desk.session, "/voice marine")
+        assert "marin" in str(obey(desk.session, "/voice"))
+        assert obey(desk.session, "/speed 1.25") == "The speed is 1.25."
+        for wrong in ("fast", "0", "nan", "9"):
+            with pytest.raises(UsageError, match=r"0\.25 to 1\.5"):
+                obey(desk.session, f"/speed {wrong}")
+        assert obey(desk.session, "/speed") == "The speed is 1.25; 1 is usual."
+
+
+def test_what_only_holds_for_the_next_connection_is_said() -> None:
+    session = Session(options("ws://127.0.0.1:1"))
+    codec = session._partner.choice.codec()
+    codec.encode(ev.UpdateSession(session._partner.settings))
+    codec._memory.spoke = True  # type: ignore[attr-defined]
+    session.conduct._codec = lambda: codec
+    assert obey(session, "/voice cedar") == "voice will only change with the next session."
+    assert session._conversation.settings.voice == "cedar"
+    google = Options(model="google/gemini-3.8-live", keys={"GEMINI_API_KEY": Secret("k")})
+    session = Session(google)
+    codec = session._partner.choice.codec()
+    codec.opening(session._partner.settings)
+    session.conduct._codec = lambda: codec
+    assert "between two turns" in str(obey(session, "/voice Kore"))
+    assert "google has no setting speed" in str(obey(session, "/speed 1.2"))
+    codec.opening(session._partner.settings)
+    assert obey(session, "/instructions Be brief.") == "The instructions are changed."
+
+
+# ----------------------------------------------------------------------- another model
+
+
+@asynccontextmanager
+async def two_providers(stage: Scene, *, with_sound: bool = False) -> AsyncIterator[Desk]:
+    """A session with Gemini that could go on with OpenAI, or with an Azure that nobody runs."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = taken.getsockname()[1]
+    async with running(gemini) as fake:
+        desk = Desk(
+            Session(
+                Options(
+                    model="google/gemini-3.8-live",
+                    voice="Puck",
+                    with_sound=with_sound,
+                    base_url=f"http://127.0.0.1:{fake.port}",
+                    keys={
+                        "GEMINI_API_KEY": Secret("planted-key"),
+                        "OPENAI_API_KEY": Secret(TOKEN),
+                        "AZURE_OPENAI_API_KEY": Secret("other-key"),
+                    },
+                    variables={
+                        "OPENAI_BASE_URL": stage.app.url.removesuffix("/realtime"),
+                        "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{closed}",
+                    },
+                )
+            )
+        )
+        living = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            yield desk
+        finally:
+            desk.session.close()
+            await living
+        assert fake.wrong == []
+
+
+async def test_another_model_is_told_what_was_said() -> None:
+    async with scene() as stage, two_providers(stage) as desk:
+        await answered(desk, "one")
+        said = obey(desk.session, "/model openai/gpt-realtime-2.1")
+        assert said == "Going on with openai/gpt-realtime-2.1."
+        assert desk.session.voice == "", "it has no voice of that name"
+        await answered(desk, "two")
+        assert heard(stage) == ["one", "You said one.", "two"]
+        used = "\n".join(desk.session.conduct.spending.lines(()))
+        assert "No price is known for google/gemini-3.8-live" in used
+
+
+async def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:
+    async with scene() as stage, two_providers(stage) as desk:
+        await answered(desk, "one")
+        await answered(desk, "two")
+        created = desk.session._epochs.begun
+        obey(desk.session, "/forget")
+        await desk.until(lambda: desk.session._epochs.begun > created)
+        await answered(desk, "three")
+        assert desk.said(Role.USER) == ["one", "three"]
+        obey(desk.session, "/model openai/gpt-realtime-2.1")
+        await answered(desk, "four")
+        assert heard(stage) == ["one", "You said one.", "three", "You said three.", "four"]
+
+
+async def test_a_model_that_cannot_be_had_is_told_and_the_one_before_goes_on() -> None:
+    async with scene() as stage, two_providers(stage) as desk:
+        await answered(desk, "one")
+        with pytest.raises(KeyMissing):
+            obey(desk.session, "/model xai/grok-voice-latest")
+        with pytest.raises(UsageError):
+            obey(desk.session, "/model nobody/nothing")
+        assert desk.session.model == "google/gemini-3.8-live"
+        obey(desk.session, "/model azure/mine")
+        await desk.until(lambda: any("cannot be had" in text for text in notices(desk)))
+        assert (desk.session.model, desk.session.voice) == ("google/gemini-3.8-live", "Puck")
+        await answered(desk, "two")
+        assert desk.said(Role.USER) == ["one", "two"]
+
+
+@pytest.mark.sound
+@pytest.mark.usefixtures("own_card")
+async def test_the_sound_is_opened_anew_at_the_rates_of_the_other_model() -> None:
+    async with scene() as stage, two_providers(stage, with_sound=True) as desk:
+        blocks: list[int] = []
+        session = desk.session
+
+        def observe(happening: object, _: float) -> None:
+            if isinstance(happening, ev.MicBlock):
+                blocks.append(len(happening.pcm))
+
+        session.observe = observe
+        await desk.until(lambda: 640 in blocks)
+        session.set_muted(True)
+        session.conduct.change_model("openai/gpt-realtime-2.1")
+        await desk.until(lambda: 960 in blocks)
+        assert session.hands_free
+        assert blocks == sorted(blocks), "nothing of the old rate comes behind the new one"
+
+
+def test_a_recording_keeps_its_model(tmp_path: object) -> None:
+    session = Session(options("ws://127.0.0.1:1"))
+    session._partner.options = replace(session._partner.options, record=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="A recording keeps its model"):
+        obey(session, "/model openai/gpt-realtime")
+
+
+async def test_a_long_talk_is_told_again_whole() -> None:
+    async with scene() as stage, talking(stage) as desk:
+        for number in range(400):
+            desk.session.conduct.insert(Role.USER, f"line {number}")
+        for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
+            connection.transport.abort()
+        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+        await answered(desk, "last")
+        assert len(heard(stage)) == 401
+
+
+# ----------------------------------------------------------------------- what it costs
+
+
+FULL = Price(text_in=4, text_out=16, audio_out=64, dated="2026-06-22")
+
+
+def used(tokens: int, what: str = "response") -> ev.UsageChanged:
+    usage = Usage(
+        total_tokens=2 * tokens,
+        input_tokens=tokens,
+        output_tokens=tokens,
+        output_audio_tokens=tokens,
+    )
+    return ev.UsageChanged(usage, usage, what)
+
+
+def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
+    spending = Spending({"a/b": FULL, "c/d": Price(minute=6, dated="2026-01-01")})
+    assert spending.lines(()) == ["Nothing was used yet."]
+    spending.add("a/b", used(1000))
+    assert spending.shown_cost == "$0.068"
+    spending.add("a/b", used(500, "transcription"))
+    assert spending.shown_cost == "$0.068", "written down at a price nobody knows"
+    seconds = Usage(seconds=30)
+    spending.add("c/d", ev.UsageChanged(seconds, seconds))
+    assert spending.shown_cost == "$3.07"
+    limit = ev.RateLimit("tokens", 40_000, 10_000, 2.4)
+    dates = "2026-01-01 and 2026-06-22"
+    assert spending.lines((limit,)) == [
+        "Last answer: 30 seconds.",
+        "Session: 2,000 tokens, 1,000 in, 1,000 out (1,000 sound) and 30 seconds.",
+        "Besides, for writing down what you said: 1,000 tokens, 500 in, 500 out (500 sound).",
+        f"Estimated cost: about $3.07 at prices of {dates}, writing down not counted.",
+        "Limit of tokens: 25 % of 40,000 left, whole again in 2 s.",
+    ]
+
+
+def test_what_costs_nothing_or_nobody_knows_is_said_so() -> None:
+    free = Spending({})
+    free.add("local/built-in", used(10))
+    assert free.shown_cost == ""
+    assert free.lines(())[-1] == "It costs nothing."
+    free.add("x/y", used(10))
+    assert free.lines(())[-1].startswith("No price is known for x/y")
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0.0004, "under $0.001"), (0.0123, "$0.012"), (0.5, "$0.50"), (1234.5, "$1,234.50")],
+)
+def test_amounts(amount: float, text: str) -> None:
+    assert dollars(amount) == text

@@ -1,0 +1,113 @@
+"""Which sound tells what, and when it is heard."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from desk import Desk, options
+from numpy.typing import NDArray
+from scripted import scene
+from virtual_audio import RATE, VirtualCard
+
+from voicechat.core import events as ev
+from voicechat.core.items import Role
+from voicechat.server.engine_protocols import Say
+from voicechat.session.earcons import Earcons
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, LinkChanged
+
+
+def test_each_state_is_told_once() -> None:
+    earcons = Earcons()
+    floors = [
+        ev.Floor.LISTENING,
+        ev.Floor.HEARING,
+        ev.Floor.THINKING,
+        ev.Floor.WORKING,
+        ev.Floor.SPEAKING,
+        ev.Floor.LISTENING,
+    ]
+    cues = [earcons.cue(ev.FloorChanged(floor)) for floor in floors]
+    assert cues == ["listening", None, "working", None, None, "listening"]
+
+
+def test_the_talk_key_is_told_when_it_opens_the_microphone() -> None:
+    earcons = Earcons()
+    floors = [ev.Floor.HEARING, ev.Floor.THINKING, ev.Floor.SPEAKING, ev.Floor.IDLE]
+    cues = [earcons.cue(ev.FloorChanged(floor)) for floor in floors]
+    assert cues == ["listening", "working", None, None]
+
+
+def test_stops_errors_and_tools_that_wait_are_told() -> None:
+    earcons = Earcons()
+    assert earcons.cue(ev.StopPlayback()) == "stopped"
+    assert earcons.cue(ev.Notice("No.", ev.Level.ERROR)) == "error"
+    assert earcons.cue(ev.Ask("c1")) == "asking"
+    assert earcons.cue(ev.Notice("Well.")) is None
+    assert earcons.cue(ev.EndItem("a")) is None
+
+
+def test_a_lost_connection_is_told_once() -> None:
+    earcons = Earcons()
+    links = [Link.CONNECTING, Link.ONLINE, Link.RECONNECTING, Link.RECONNECTING, Link.ONLINE]
+    cues = [earcons.cue(LinkChanged(link)) for link in [*links, Link.OFFLINE]]
+    assert cues == [None, None, "error", None, None, None]
+
+
+PITCHES = {
+    659: "listening", 440: "working", 392: "stopped", 523: "ready", 784: "ready",
+    311: "error", 233: "error", 300: "voice",
+}  # fmt: skip
+
+
+def heard(side: NDArray[np.int16]) -> list[str]:
+    """What sounds one after the other in a recording, whatever lasts for 60 ms."""
+    size = RATE // 25
+    names: list[str] = []
+    for begin in range(0, len(side) - size, size // 2):
+        part = side[begin : begin + size].astype(float)
+        pitch = int(np.argmax(np.abs(np.fft.rfft(part * np.hanning(size), RATE))))
+        near = min(PITCHES, key=lambda known: abs(known - pitch))
+        names.append(PITCHES[near] if np.abs(part).max() > 400 else "")
+    runs = [(name, len(list(run))) for name, run in itertools.groupby(names)]
+    return [name for name, count in runs if name and count >= 3]
+
+
+@pytest.mark.sound
+async def test_they_are_heard_when_it_becomes_true(own_card: VirtualCard) -> None:
+    async with scene() as stage:
+        stage.mind.answer = lambda request: [Say("one two three four five" + " six" * 60 + ".")]
+        stage.mind.gate.clear()
+        desk = Desk(
+            Session(dataclasses.replace(options(stage.app.url), with_sound=True, earcons=True))
+        )
+        both = own_card.record()
+        running = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.floor is ev.Floor.LISTENING)
+            await asyncio.sleep(0.8)
+            desk.session.type("count")
+            await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+            await asyncio.sleep(0.4)
+            stage.mind.gate.set()
+            await desk.until(lambda: desk.session.floor is ev.Floor.SPEAKING)
+            await asyncio.sleep(0.4)
+            desk.session.interrupt()
+            await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
+            await asyncio.sleep(0.7)
+            for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
+                connection.transport.abort()
+            await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            await asyncio.sleep(0.7)
+            cues = heard(both.stop()[:, 1])
+        finally:
+            desk.session.close()
+            await running
+    assert [name for name, _ in itertools.groupby(cues)] == [
+        "listening", "ready", "working", "voice", "stopped", "listening", "error", "listening",
+    ], "each is heard, one after the other"  # fmt: skip

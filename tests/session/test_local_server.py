@@ -1,0 +1,149 @@
+"""The embedded voice as a child: its address, its failures, and that it never outlives us."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from voicechat.config.loader import Options
+from voicechat.errors import Secret, ServerError
+from voicechat.session.local_server import LocalServer
+
+READY = """
+import json, os, sys, time
+print(json.dumps({"progress": "ears", "done": 0.5}), file=sys.stderr, flush=True)
+url = "ws://127.0.0.1:9/v1/realtime"
+print(json.dumps({"url": url, "token": os.environ["VOICECHAT_SERVE_TOKEN"]}), flush=True)
+"""
+WATCHING = READY + "sys.stdin.read()\n"
+STUBBORN = (
+    "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY + "time.sleep(600)\n"
+)
+
+
+@pytest.fixture
+def child(tmp_path: Path):
+    def write(code: str) -> tuple[str, ...]:
+        path = tmp_path / "child.py"
+        path.write_text(code, encoding="utf-8")
+        return sys.executable, str(path)
+
+    return write
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def pid_of(server: LocalServer) -> int:
+    assert server._child is not None
+    return server._child.pid
+
+
+async def test_the_address_a_token_and_progress(child) -> None:
+    told: list[str] = []
+    server = LocalServer(Options(), told.append, child(WATCHING))
+    url, token = await server.start()
+    assert server.running
+    assert url == "ws://127.0.0.1:9/v1/realtime"
+    assert len(token.reveal()) > 30
+    await server.stop()
+    assert told == ["Warming up the ears: 50%"]
+    assert not server.running
+
+
+@pytest.mark.parametrize("code", [WATCHING, STUBBORN], ids=["willing", "stubborn"])
+async def test_stop_leaves_nothing_within_a_second(child, code: str) -> None:
+    server = LocalServer(Options(), command=child(code))
+    await server.start()
+    pid = pid_of(server)
+    async with asyncio.timeout(1.5):
+        await server.stop()
+        await server.stop()
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("import sys; sys.exit('voicechat: No ears.')", "ended while starting. No ears."),
+        ("print('hello')", "did not say where it listens."),
+        ('print(\'{"url": "ws://evil.example/"}\')', "did not say where it listens."),
+        ("print('[' * 60000)", "did not say where it listens."),
+        ("print('x' * 200000)", "did not say where it listens."),
+        ("import time; time.sleep(600)", "was not ready within 1 s."),
+    ],
+)
+async def test_a_failed_start_is_one_sentence(child, code: str, sentence: str) -> None:
+    server = LocalServer(Options(), command=child(code))
+    with pytest.raises(ServerError) as caught:
+        await server.start(deadline=1 if "sleep" in code else 20)
+    assert str(caught.value).endswith(sentence)
+    assert not server.running
+
+
+async def test_a_program_that_is_not_there() -> None:
+    with pytest.raises(ServerError, match="could not start"):
+        await LocalServer(Options(), command=("/nowhere/python",)).start()
+
+
+async def test_of_all_keys_only_the_chat_key_goes_to_the_child(child, monkeypatch) -> None:
+    monkeypatch.setenv("XAI_API_KEY", "xai-planted")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    shows = READY + (
+        "print(sorted(k for k in os.environ if 'KEY' in k), sys.argv[1:], file=sys.stderr)\n"
+    )
+    names = ("OPENAI_API_KEY", "XAI_API_KEY", "VOICECHAT_CHAT_KEY")
+    keys = {name: Secret(f"{name}-planted") for name in names}
+    for chat_url, seen in (
+        (None, "[] ['--port', '0']"),
+        ("http://127.0.0.1:1/v1", "['VOICECHAT_CHAT_KEY']"),
+    ):
+        server = LocalServer(Options(keys=keys, chat_url=chat_url), command=child(shows))
+        await server.start()
+        assert server._errors is not None
+        await server._errors
+        assert seen in server._last_words
+        assert "planted" not in server._last_words
+        assert "XAI" not in server._last_words
+        await server.stop()
+
+
+PARENT = """
+import asyncio, os, sys
+from voicechat.config import Options
+from voicechat.local import LocalServer
+
+async def main():
+    server = LocalServer(Options(), command=(sys.executable, sys.argv[1]))
+    await server.start()
+    print(server._child.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGABRT"])
+def test_the_child_ends_with_its_parent(child, name: str) -> None:
+    _, path = child(WATCHING)
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONFAULTHANDLER": ""},
+    ) as parent:
+        assert parent.stdout is not None
+        server = psutil.Process(int(parent.stdout.readline()))
+        parent.send_signal(getattr(signal, name))
+        parent.wait(10)
+        _, alive = psutil.wait_procs([server], timeout=5)
+    assert not alive

@@ -1,0 +1,97 @@
+"""One conversation, out loud and by typing, over the wires of all five providers.
+
+The same transcript, the same tool results, and a planted key that is nowhere to be found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+from desk import Desk
+from fake_wires import Fake
+from five_wires import WIRES
+from parity import KEY, Card, Person, entries, talking
+
+from voicechat.core.microphone import MIN_TALK_MS
+from voicechat.tools.functions import tool
+
+
+def current_time(zone: str) -> str:
+    """The time there."""
+    return f"noon in {zone}"
+
+
+async def hold(desk: Desk, fake: Fake) -> None:
+    """The conversation of this file."""
+    person = Person(desk, fake)
+    session = desk.session
+    await person.types("hello")
+    await person.speaks()
+    await person.answered()
+    await person.types("what time is it")
+    await person.types("both of them")
+    await person.asks_for_a_story()
+    await person.speaks()
+    person.answers += 1
+    await person.answered()
+    await person.turns_hands_free_off()
+    session.talk(True)
+    await person.speaks()
+    await asyncio.sleep(MIN_TALK_MS / 1000)  # as a person holds the key
+    session.talk(False)
+    await person.answered()
+    await person.asks_for_a_story()
+    session.interrupt()
+    await person.answered()
+    fake.sockets[-1].transport.abort()
+    await person.again_online()
+    await person.types("again")
+
+
+TIME = ("current_time", '{"zone":"Asia/Tokyo"}', "noon in Asia/Tokyo", "done")
+EXPECTED: list[tuple[str, ...]] = [
+    ("user", "hello", "completed"), ("assistant", "You said hello.", "completed"),
+    ("user", "spoken words", "completed"), ("assistant", "You said spoken words.", "completed"),
+    ("user", "what time is it", "completed"), TIME, ("assistant", "So it is.", "completed"),
+    ("user", "both of them", "completed"), TIME, TIME, ("assistant", "So it is.", "completed"),
+    ("user", "tell me a story", "completed"), ("assistant", "Once upon a time", "interrupted"),
+    ("user", "spoken words", "completed"), ("assistant", "You said spoken words.", "completed"),
+    ("user", "spoken words", "completed"), ("assistant", "You said spoken words.", "completed"),
+    ("user", "tell me a story", "completed"), ("assistant", "Once upon a time", "interrupted"),
+    ("user", "again", "completed"), ("assistant", "You said again.", "completed"),
+]  # fmt: skip
+
+
+def kept(folder: Path) -> list[Path]:
+    """The files of a recording."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_the_conversation_is_the_same(
+    wire: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr("voicechat.session.session.SoundLine", Card)
+    clock = tool(permission="auto")(current_time)
+    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda surroundings: (clock,))
+    async with talking(wire, record=tmp_path) as (desk, fake):
+        await hold(desk, fake)
+        assert entries(desk) == EXPECTED
+        assert [result["output"] for result in fake.results[:3]] == ["noon in Asia/Tokyo"] * 3
+        # What the fake itself logs of its side is not ours.
+        told = [record for record in caplog.records if not record.name.endswith(".server")]
+        shown = [repr(desk.updates), repr(vars(desk.session)), *map(repr, map(vars, told))]
+    shown += [
+        *capfd.readouterr(),
+        *(path.read_bytes().decode("latin-1") for path in kept(tmp_path)),
+    ]
+    assert len(kept(tmp_path)) > 1
+    assert not any(KEY in text for text in shown)

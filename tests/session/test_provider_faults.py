@@ -1,0 +1,318 @@
+"""Faults of providers at the socket: each ends as it should, and nothing is told twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+
+import pytest
+from desk import Desk
+from fake_wires import Fake
+from faults import FaultProxy
+from five_wires import WIRES
+from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from voicechat.config.loader import Options
+from voicechat.core import events as ev
+from voicechat.core.items import Role
+from voicechat.core.seeding import SHORTENED
+from voicechat.errors import KeyMissing, Secret, SessionLost, VoicechatError
+from voicechat.session import reconnect
+from voicechat.session.session import Link, LinkChanged, Session
+from voicechat.transports.websocket import DialFailed
+
+KEY = "planted-key"
+
+
+class Provider:
+    """The fake of a wire that can be told to misbehave."""
+
+    def __init__(self, wire: str) -> None:
+        self.talk, self.model, self.key = WIRES[wire]
+        self.fake = Fake()
+        self.dialled = 0
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        """HTTP answers to the next dials instead of a socket."""
+
+    def judge(self, socket: ServerConnection, request: Request) -> Response | None:
+        self.dialled += 1
+        if not self.answers:
+            return None
+        status, headers = self.answers.pop(0)
+        answer = socket.respond(HTTPStatus(status), '{"error": {"message": "As you see."}}')
+        for name, value in headers.items():
+            answer.headers[name] = value
+        return answer
+
+    async def hold(self, socket: ServerConnection) -> None:
+        self.fake.sockets.append(socket)
+        with suppress(ConnectionClosed):
+            await self.talk(self.fake, socket)
+
+    @property
+    def socket(self) -> ServerConnection:
+        return self.fake.sockets[-1]
+
+    def session(self, port: int = 0) -> Session:
+        url = f"http://127.0.0.1:{port or self.fake.port}"
+        keys = {self.key: Secret(KEY)}
+        return Session(Options(model=self.model, with_sound=False, base_url=url, keys=keys))
+
+
+@asynccontextmanager
+async def provided(wire: str) -> AsyncIterator[Provider]:
+    provider = Provider(wire)
+    async with serve(provider.hold, "127.0.0.1", 0, process_request=provider.judge) as server:
+        provider.fake.port = server.sockets[0].getsockname()[1]
+        yield provider
+
+
+@asynccontextmanager
+async def living(session: Session) -> AsyncIterator[tuple[Desk, asyncio.Task[None]]]:
+    desk = Desk(session)
+    running = asyncio.create_task(session.run())
+    try:
+        await desk.until(lambda: session.link is Link.ONLINE or running.done())
+        yield desk, running
+    finally:
+        session.close()
+        with suppress(VoicechatError):
+            await running
+
+
+async def answered(desk: Desk, words: str) -> None:
+    desk.session.type(words)
+    await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
+
+
+def told(desk: Desk) -> list[str]:
+    return [update.text for update in desk.updates if isinstance(update, LinkChanged)]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "backoff", lambda attempt, random: 0.0)
+
+
+# ------------------------------------------------------------------------------ at the dial
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, KeyMissing), (403, KeyMissing), (404, DialFailed)]
+)
+async def test_what_will_not_get_better_is_asked_once(wire, status, kind, capfd) -> None:
+    async with provided(wire) as provider:
+        provider.answers = [(status, {})]
+        with pytest.raises(kind, match=f"HTTP {status}: As you see") as caught:
+            await provider.session().run()
+    assert provider.dialled == 1
+    assert KEY not in f"{caught.value}{caught.value.hint}{''.join(capfd.readouterr())}"
+
+
+async def test_a_provider_that_asks_to_wait_is_asked_again_as_told() -> None:
+    async with provided("openai") as provider:
+        provider.answers = [(429, {"Retry-After": "0.3"})]
+        async with living(provider.session()) as (desk, _):
+            await answered(desk, "one")
+            assert any("Trying again in 0.3 s." in text for text in told(desk))
+    assert provider.dialled == 2
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_provider_out_of_order_is_dialled_until_it_is_well(wire, impatient) -> None:
+    async with provided(wire) as provider, living(provider.session()) as (desk, _):
+        await answered(desk, "one")
+        provider.answers = [(503, {}), (500, {}), (429, {"Retry-After": "0"}), (502, {})]
+        provider.socket.transport.abort()
+        await answered(desk, "two")
+        assert desk.said(Role.ASSISTANT) == ["You said one.", "You said two."]
+    assert provider.dialled == 6
+    assert provider.fake.wrong == []
+
+
+async def test_a_key_that_is_taken_away_ends_a_running_session(impatient) -> None:
+    async with provided("openai") as provider, living(provider.session()) as (desk, running):
+        await answered(desk, "one")
+        provider.answers = [(401, {})]
+        provider.socket.transport.abort()
+        with pytest.raises(KeyMissing, match="refused the key"):
+            await running
+
+
+# ------------------------------------------------------------------------------ closing
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1012, 1013])
+async def test_a_session_that_was_closed_goes_on_where_it_was(wire, code, impatient) -> None:
+    async with provided(wire) as provider, living(provider.session()) as (desk, _):
+        await answered(desk, "one")
+        if code == 1006:
+            provider.socket.transport.abort()
+        else:
+            await provider.socket.close(code, "for a reason")
+        await answered(desk, "two")
+        assert desk.said(Role.USER) == ["one", "two"]
+        assert desk.said(Role.ASSISTANT) == ["You said one.", "You said two."]
+    assert len(provider.fake.sockets) == 2
+    assert provider.fake.wrong == []
+
+
+@pytest.mark.parametrize("wire", ["openai", "google"])
+@pytest.mark.parametrize("code", [1002, 1003, 1008, 3000, 4001, 4403])
+async def test_a_session_that_was_refused_is_never_told_again(wire, code) -> None:
+    async with provided(wire) as provider, living(provider.session()) as (desk, running):
+        await answered(desk, "one")
+        await provider.socket.close(code, "not like that")
+        with pytest.raises(SessionLost, match="not like that"):
+            await running
+    assert provider.dialled == 1
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_session_that_would_not_have_its_history_is_told_less_once(wire, impatient) -> None:
+    async with provided(wire) as provider, living(provider.session()) as (desk, running):
+        for words in ("one", "two", "three", "four"):
+            await answered(desk, words)
+        await provider.socket.close(1007, "Too much.")
+        await answered(desk, "five")
+        assert desk.said(Role.USER) == ["one", "two", "three", "four", "five"]
+        notices = [update.text for update in desk.updates if isinstance(update, ev.Notice)]
+        assert notices.count(SHORTENED) == 1
+        assert provider.fake.wrong == []
+        await provider.socket.close(1007, "Still too much.")
+        with pytest.raises(SessionLost, match="Still too much"):
+            await running
+    assert provider.dialled == 2
+
+
+async def test_a_handle_that_is_refused_is_dropped_and_the_conversation_told(impatient) -> None:
+    async with provided("google") as provider, living(provider.session()) as (desk, _):
+        await answered(desk, "one")
+        talk = provider.talk
+
+        async def refuse(fake: Fake, socket: ServerConnection) -> None:
+            provider.talk = talk
+            resumed = json.loads(await socket.recv())["setup"]["sessionResumption"]
+            assert resumed["handle"]
+            await socket.close(1007, "The handle cannot be used.")
+
+        provider.talk = refuse
+        provider.socket.transport.abort()
+        await answered(desk, "two")
+        assert "handle" not in provider.fake.setups[-1]["sessionResumption"]
+    assert provider.dialled == 3
+    assert provider.fake.wrong == []
+
+
+async def test_connections_that_never_last_are_given_up(impatient) -> None:
+    async with provided("openai") as provider:
+
+        async def faint(fake: Fake, socket: ServerConnection) -> None:
+            await socket.close(1011, "out of memory")
+
+        provider.talk = faint
+        with pytest.raises(SessionLost, match=r"out of memory.*7 times in a row"):
+            await provider.session().run()
+    assert provider.dialled == reconnect.SHORT_LIVES + 1
+
+
+async def test_a_dial_after_a_short_life_waits_longer_each_time(monkeypatch) -> None:
+    waits: list[int] = []
+
+    def backoff(attempt: int, random: Callable[[], float]) -> float:
+        waits.append(attempt)
+        return 0.0
+
+    monkeypatch.setattr(reconnect, "backoff", backoff)
+    async with provided("openai") as provider:
+
+        async def faint(fake: Fake, socket: ServerConnection) -> None:
+            await socket.close(1011)
+
+        provider.talk = faint
+        with pytest.raises(SessionLost):
+            await provider.session().run()
+    # The first one is made up for at once.
+    assert waits == [1, 2, 3, 4, 5]
+
+
+# ------------------------------------------------------------------------------ silence and noise
+
+
+@pytest.mark.parametrize("wire", ["openai", "gateway"])
+async def test_silence_while_an_answer_is_owed_is_noticed(wire, monkeypatch, impatient) -> None:
+    assert reconnect.LIFELESS_S == 5.0
+    monkeypatch.setattr(reconnect, "LIFELESS_S", 2.5)
+    async with (
+        provided(wire) as provider,
+        FaultProxy(provider.fake.port) as proxy,
+        living(provider.session(proxy.port)) as (desk, _),
+    ):
+        await answered(desk, "one")
+        proxy.black_hole()
+        desk.session.type("two")
+        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+        proxy.heal()
+        await desk.until(lambda: "You said two." in desk.said(Role.ASSISTANT))
+        assert desk.said(Role.USER) == ["one", "two"]
+    assert proxy.connections == 2
+
+
+async def test_slow_pongs_of_gemini_are_no_death(monkeypatch) -> None:
+    monkeypatch.setattr(reconnect, "LIFELESS_S", 0.2)
+    async with (
+        provided("google") as provider,
+        FaultProxy(provider.fake.port) as proxy,
+        living(provider.session(proxy.port)) as (desk, _),
+    ):
+        await answered(desk, "one")
+        proxy.black_hole()
+        desk.session.type("two")
+        # Two rounds of looking for life, in which nothing at all arrives.
+        await asyncio.sleep(2.5)
+        assert desk.session.floor is ev.Floor.THINKING
+        proxy.heal()
+        await desk.until(lambda: "You said two." in desk.said(Role.ASSISTANT))
+        assert desk.session.link is Link.ONLINE
+    assert proxy.connections == 1
+
+
+NO_SOUND = {
+    "openai": {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i",
+               "delta": "no base64!"},
+    "google": {"serverContent": {"modelTurn": {"parts": [
+        {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": "no base64!"}}]}}},
+    "gateway": {"type": "audio-delta", "responseId": "r", "itemId": "i", "delta": "no base64!"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wire", NO_SOUND)
+async def test_a_provider_that_sends_sound_nobody_can_read_is_left(wire, impatient) -> None:
+    async with provided(wire) as provider, living(provider.session()) as (desk, _):
+        await answered(desk, "one")
+        for _ in range(reconnect.UNREADABLE):
+            await provider.socket.send(json.dumps(NO_SOUND[wire]))
+        await desk.until(lambda: len(provider.fake.sockets) == 2)
+        await answered(desk, "two")
+        assert any("cannot be read" in text for text in told(desk))
+
+
+async def test_a_provider_that_sends_rubbish_is_left(impatient) -> None:
+    async with provided("openai") as provider, living(provider.session()) as (desk, _):
+        await answered(desk, "one")
+        for _ in range(reconnect.UNREADABLE - 1):
+            await provider.socket.send("\x00 no JSON")
+        await answered(desk, "two")
+        assert len(provider.fake.sockets) == 1, "some are borne"
+        for _ in range(reconnect.UNREADABLE):
+            await provider.socket.send("[1, 2]")
+        await desk.until(lambda: len(provider.fake.sockets) == 2)
+        await answered(desk, "three")
+        assert any("cannot be read" in text for text in told(desk))
+        assert desk.said(Role.USER) == ["one", "two", "three"]

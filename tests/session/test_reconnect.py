@@ -1,0 +1,154 @@
+"""Staying connected through a network and a server that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from desk import Desk, options, talking
+from faults import FaultProxy
+from scripted import Scene, scene
+from websockets.asyncio.server import ServerConnection, serve
+
+from voicechat.core import events as ev
+from voicechat.core.items import Item, ItemStatus, Role
+from voicechat.errors import SessionLost, VoicechatError
+from voicechat.server.engine_protocols import Say
+from voicechat.session import reconnect
+from voicechat.session.session import Link, LinkChanged, Session
+
+
+@asynccontextmanager
+async def faulty() -> AsyncIterator[tuple[Scene, FaultProxy, Desk]]:
+    """A session whose way to the server can be broken."""
+    async with scene() as stage:
+        port = urlsplit(stage.app.url).port
+        assert port is not None
+        async with FaultProxy(port) as proxy:
+            url = stage.app.url.replace(f":{port}/", f":{proxy.port}/")
+            async with talking(stage, url) as desk:
+                yield stage, proxy, desk
+
+
+async def again_online(desk: Desk) -> None:
+    await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+    await desk.until(lambda: desk.session.link is Link.ONLINE)
+
+
+async def answered(desk: Desk, words: str) -> None:
+    desk.session.type(words)
+    await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
+
+
+async def test_a_reset_in_the_middle_of_a_reply_loses_no_turn() -> None:
+    async with faulty() as (stage, proxy, desk):
+        await answered(desk, "one")
+        stage.mind.answer = lambda request: [Say("Half a "), Say("reply.")]
+        stage.mind.gate.clear()
+        desk.session.type("two")
+        await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+        proxy.reset()
+        await again_online(desk)
+        stage.mind.gate.set()
+        await desk.until(lambda: "Half a reply." in desk.said(Role.ASSISTANT))
+        messages = [message.text for message in stage.mind.requests[-1].messages]
+        assert messages == ["one", "You said one.", "two"]
+
+
+async def test_what_was_shown_of_a_lost_reply_stays_and_is_marked() -> None:
+    async with faulty() as (stage, proxy, desk):
+        thoughts = asyncio.Event()
+
+        def answer(request: object) -> list[Say]:
+            thoughts.set()
+            return [Say("Something long. ")] * 50
+
+        stage.mind.answer = answer
+        desk.session.type("tell me")
+        await desk.until(lambda: _last(desk).text.startswith("Something"))
+        proxy.reset()
+        await again_online(desk)
+        texts = [e for e in desk.session.transcript.entries if isinstance(e, Item)]
+        assert any(item.status is not ItemStatus.IN_PROGRESS and item.text for item in texts)
+
+
+def _last(desk: Desk) -> Item:
+    entry = desk.session.transcript.entries[-1]
+    assert isinstance(entry, Item)
+    return entry
+
+
+async def test_a_path_that_goes_dead_during_an_answer_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reconnect, "LIFELESS_S", 2.5)
+    async with faulty() as (stage, proxy, desk):
+        stage.mind.gate.clear()
+        desk.session.type("think")
+        await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+        proxy.black_hole()
+        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+        proxy.heal()
+        stage.mind.gate.set()
+        await desk.until(lambda: "You said think." in desk.said(Role.ASSISTANT))
+
+
+async def test_a_server_that_comes_back_is_found_again() -> None:
+    async with faulty() as (_, proxy, desk):
+        await answered(desk, "one")
+        await proxy.refuse()
+        proxy.reset()
+        desk.session.type("two")
+
+        def tries() -> int:
+            links = [update for update in desk.updates if isinstance(update, LinkChanged)]
+            return sum("Trying again" in link.text for link in links)
+
+        await desk.until(lambda: tries() >= 3)
+        await proxy.accept()
+        await desk.until(lambda: "You said two." in desk.said(Role.ASSISTANT))
+
+
+async def test_a_server_that_stays_away_ends_the_session_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reconnect, "PERSEVERANCE_S", 0.0)
+    async with scene() as stage:
+        desk = Desk(Session(options(stage.app.url)))
+        running = asyncio.create_task(desk.session.run())
+        await desk.until(lambda: desk.session.link is Link.ONLINE)
+        await stage.app.stop()
+        with pytest.raises(VoicechatError, match="Nobody answers"):
+            await running
+        assert desk.session.link is Link.OFFLINE
+
+
+async def test_a_session_is_renewed_before_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "RENEW_BEFORE_S", 59.5)
+    async with scene(session_seconds=60.0) as stage, talking(stage) as desk:
+        await answered(desk, "one")
+        await desk.until(lambda: desk.session._epochs.begun >= 2)
+        await answered(desk, "two")
+        messages = [message.text for message in stage.mind.requests[-1].messages]
+        assert messages == ["one", "You said one.", "two"]
+        links = [update.link for update in desk.updates if isinstance(update, LinkChanged)]
+        assert Link.RECONNECTING not in links, "nothing went wrong"
+
+
+@pytest.mark.parametrize("code", [1007, 1008, 4001])
+async def test_a_server_that_refuses_for_good_is_not_asked_again(code: int) -> None:
+    dialled = 0
+
+    async def refuse(connection: ServerConnection) -> None:
+        nonlocal dialled
+        dialled += 1
+        await connection.close(code, "no more")
+
+    async with serve(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(SessionLost, match="no more"):
+            await Session(options(f"ws://127.0.0.1:{port}/v1/realtime")).run()
+    assert dialled == 1

@@ -1,0 +1,236 @@
+"""Connecting with a short-lived token: how each provider is shown it, and where it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from desk import Desk
+from fake_wires import Fake
+from five_wires import WIRES
+from websockets.asyncio.server import Request, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from voicechat.config import loader
+from voicechat.config.loader import Options
+from voicechat.core import events as ev
+from voicechat.core.items import Role
+from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, VoicechatError
+from voicechat.session.session import Link, Session
+from voicechat.session.token_auth import read
+
+TOKENS = {
+    "openai": "ek_planted",
+    "azure": "ek_planted",
+    "xai": "xai-planted",
+    "google": "auth_tokens/planted",
+    "gateway": "vcst_planted",
+}
+SHOWN = {
+    "openai": ("Bearer ek_planted", []),
+    "azure": ("Bearer ek_planted", []),
+    "xai": (None, ["xai-client-secret.xai-planted"]),
+    "google": ("Token auth_tokens/planted", []),
+    "gateway": (None, ["ai-gateway-realtime.v1", "ai-gateway-auth.vcst_planted"]),
+}
+
+
+class Provider:
+    """The fake of a wire, and how it was asked to let somebody in."""
+
+    def __init__(self, wire: str) -> None:
+        self.talk, self.model, _ = WIRES[wire]
+        self.fake = Fake(wants_key=False)
+        self.shown: list[tuple[str | None, list[str]]] = []
+        self.keys: list[str | None] = []
+        self.paths: list[str] = []
+
+    def look(self, _: ServerConnection, request: Request) -> None:
+        offered = request.headers.get("Sec-WebSocket-Protocol", "")
+        names = [name.strip() for name in offered.split(",") if name]
+        self.shown.append((request.headers.get("Authorization"), names))
+        names_of_keys = ("api-key", "x-goog-api-key")
+        self.keys += [request.headers[name] for name in names_of_keys if name in request.headers]
+        self.paths.append(request.path)
+
+    async def hold(self, socket: ServerConnection) -> None:
+        self.fake.sockets.append(socket)
+        with suppress(ConnectionClosed):
+            await self.talk(self.fake, socket)
+
+    @property
+    def options(self) -> Options:
+        url = f"http://127.0.0.1:{self.fake.port}"
+        return Options(model=self.model, with_sound=False, base_url=url)
+
+
+@asynccontextmanager
+async def provided(wire: str) -> AsyncIterator[Provider]:
+    provider = Provider(wire)
+
+    def chosen(_: ServerConnection, offered: list[Subprotocol]) -> Subprotocol | None:
+        return offered[0] if offered else None
+
+    async with serve(
+        provider.hold, "127.0.0.1", 0, process_request=provider.look, select_subprotocol=chosen
+    ) as server:
+        provider.fake.port = server.sockets[0].getsockname()[1]
+        yield provider
+
+
+@asynccontextmanager
+async def living(options: Options) -> AsyncIterator[Desk]:
+    desk = Desk(Session(options))
+    running = asyncio.create_task(desk.session.run())
+    try:
+        await desk.until(lambda: desk.session.link is Link.ONLINE or running.done())
+        if running.done():
+            running.result()
+        yield desk
+    finally:
+        desk.session.close()
+        with suppress(VoicechatError):
+            await running
+
+
+class Setup(ThreadingHTTPServer):
+    """A setup endpoint."""
+
+    status = 200
+    answer: object = None
+    asked: list[object]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/api/realtime"
+
+
+class _Post(BaseHTTPRequestHandler):
+    server: Setup
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(json.loads(body))
+        answer = self.server.answer
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        with suppress(ConnectionError):
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def setup() -> Iterator[Setup]:
+    with Setup(("127.0.0.1", 0), _Post) as running:
+        running.asked = []
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+async def says(desk: Desk, words: str) -> None:
+    desk.session.type(words)
+    await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
+
+
+@pytest.mark.parametrize("wire", list(WIRES))
+async def test_each_provider_is_shown_a_token_in_one_way(
+    wire: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with provided(wire) as provider:
+        options = replace(provider.options, token=Secret(TOKENS[wire]))
+        async with living(options) as desk:
+            await says(desk, "hello")
+        assert provider.shown == [SHOWN[wire]]
+        assert provider.keys == []
+        assert all("planted" not in path for path in provider.paths)
+        assert ("Constrained" in provider.paths[0]) == (wire == "google")
+    ours = [each.getMessage() for each in caplog.records if each.name != "websockets.server"]
+    assert "planted" not in " ".join(ours)
+    assert "planted" not in repr(options)
+
+
+@pytest.mark.parametrize("wire", ["openai", "xai"])
+async def test_a_setup_endpoint_gives_a_token_for_every_connection(wire: str, setup: Setup) -> None:
+    async with provided(wire) as provider:
+        setup.answer = {
+            "token": TOKENS[wire],
+            "url": f"ws://127.0.0.1:{provider.fake.port}/v1/realtime?model=another",
+            "tools": [{"type": "function", "name": "fly", "parameters": {}}],
+        }
+        options = replace(
+            provider.options, base_url=None, token_url=setup.address, instructions="Be kind."
+        )
+        async with living(options) as desk:
+            await says(desk, "one")
+            desk.session.new_conversation()
+            await desk.until(lambda: len(provider.shown) == 2)
+            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            told = [each.text for each in desk.updates if isinstance(each, ev.Notice)]
+        assert provider.shown == [SHOWN[wire]] * 2
+        assert provider.paths == ["/v1/realtime?model=another"] * 2
+        assert [text for text in told if "fly" in text] == [
+            "The setup endpoint names a tool that nobody here can run: fly."
+        ]
+        first, second = setup.asked
+        assert isinstance(first, dict)
+        assert first["sessionConfig"]["instructions"] == "Be kind."
+        assert isinstance(second, dict)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "error", "words"),
+    [
+        (403, {}, KeyMissing, "gives no token to you"),
+        (404, {}, ConnectError, "HTTP 404"),
+        (200, b"not json", KeyMissing, "no token"),
+        (200, b"{" * 100_000, KeyMissing, "no token"),
+        (200, b"x" * 400_000, ConnectError, "more than a token"),
+        (200, {"token": "ek", "url": "https://host"}, UsageError, "not one of a socket"),
+        (200, {"token": "e k", "url": "wss://host"}, UsageError, "no token has"),
+        (200, {"token": "ek", "url": "ws://example.com/v1"}, ConnectError, "unencrypted"),
+        (200, {"token": "ek", "url": "wss://api.x.ai/v1/realtime"}, UsageError, "opens xai"),
+    ],
+)
+async def test_an_endpoint_that_gives_none_is_told_in_a_sentence(
+    setup: Setup, status: int, answer: object, error: type[Exception], words: str
+) -> None:
+    setup.status, setup.answer = status, answer
+    options = Options(model="openai", with_sound=False, token_url=setup.address)
+    with pytest.raises(error, match=words):
+        async with living(options):
+            pass
+
+
+def test_what_the_command_prints_can_be_given_as_it_is() -> None:
+    given = read('{"token": "ek_1", "url": "wss://host/v1/realtime", "expiresAt": 1}', "X")
+    assert (given.token.reveal(), given.url) == ("ek_1", "wss://host/v1/realtime")
+    assert (read(" ek_1\n", "X").token.reveal(), read("ek_1", "X").url) == ("ek_1", "")
+
+
+def test_a_token_comes_from_the_environment_alone(tmp_path) -> None:
+    nowhere = tmp_path / "config.toml"
+    options = loader.load({"token": True}, {"VOICECHAT_TOKEN": "ek_1\n"}, nowhere)
+    assert options.token == Secret("ek_1")
+    assert loader.load({}, {"VOICECHAT_TOKEN": "ek_1"}, nowhere).token is None
+    with pytest.raises(KeyMissing, match="VOICECHAT_TOKEN, which is not set"):
+        loader.load({"token": True}, {}, nowhere)
+    with pytest.raises(UsageError, match="https://"):
+        loader.load({"token_url": "http://example.com/setup"}, {}, nowhere)
+    with pytest.raises(UsageError, match="takes no token"):
+        Session(Options(model="local", token=Secret("x"), with_sound=False))

@@ -1,0 +1,281 @@
+"""All kinds of tools in one session, and what becomes of them when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from desk import Desk, options
+from processes import gone
+from scripted import TOKEN, Scene, scene, until
+
+from voicechat.config.mcp_server import ServerConfig
+from voicechat.core import events as ev
+from voicechat.core.items import Role, ToolCall, ToolState
+from voicechat.core.settings import Permission, ToolSpec
+from voicechat.recording.replayed_session import Replay
+from voicechat.server.engine_protocols import Call, Request, Say, Thought
+from voicechat.session.session import Link, Session
+from voicechat.session.tool_runner import ToolRuns
+from voicechat.session.toolbox import Toolbox
+from voicechat.tools.journal import Journal, journals_folder
+from voicechat.tools.mcp.mcp_pins import Pins
+from voicechat.tools.registry import Tool
+
+PLUGIN = '''
+import os, sys, time
+from voicechat.tools import tool
+
+@tool(permission="auto")
+def water(plant: str) -> str:
+    """Water a plant."""
+    print("printed by a plugin")
+    os.write(1, b"written by a plugin")
+    return f"The {plant} is wet."
+
+@tool(permission="auto", deadline=0.3)
+def block() -> str:
+    """Block."""
+    time.sleep(600)
+
+@tool(permission="auto")
+def fail() -> str:
+    """Raise."""
+    raise RuntimeError("no water")
+
+@tool(permission="auto")
+def flood() -> str:
+    """Return 50 MB."""
+    return "x" * 50_000_000
+'''
+GREETER = '''
+from mcp.server import MCPServer
+server = MCPServer("greeter")
+
+@server.tool()
+def greet(name: str) -> str:
+    """Greet somebody."""
+    return f"Hello {name}"
+
+server.run()
+'''
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings and state of this test alone."""
+    for kind in ("CONFIG", "STATE", "DATA"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+    return tmp_path
+
+
+def plugin(folders: Path, text: str = PLUGIN) -> None:
+    path = folders / "config" / "voicechat" / "tools" / "garden.py"
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.write_text(text)
+
+
+def asking_for(name: str, arguments: str = "{}") -> Any:
+    """A mind that calls a tool once, and then says what it gave."""
+
+    def answer(request: Request) -> list[Thought]:
+        last = request.messages[-1]
+        if last.role == "tool_result":
+            return [Say(last.text[:80])]
+        return [Call(f"call_{len(request.messages)}", name, arguments)]
+
+    return answer
+
+
+@asynccontextmanager
+async def talking(**more: Any) -> AsyncIterator[tuple[Scene, Desk]]:
+    async with scene() as stage:
+        desk = Desk(Session(replace(options(stage.app.url, TOKEN), **more)))
+        living = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            yield stage, desk
+        finally:
+            desk.session.close()
+            await living
+
+
+def offered(desk: Desk) -> dict[str, str]:
+    """Name and source of what the model is offered."""
+    tools = desk.session._conversation.settings.tools
+    return {tool.name: tool.source for tool in tools}
+
+
+def calls(desk: Desk) -> list[ToolCall]:
+    return [entry for entry in desk.session.transcript.entries if isinstance(entry, ToolCall)]
+
+
+def notices(desk: Desk) -> list[str]:
+    return [update.text for update in desk.updates if isinstance(update, ev.Notice)]
+
+
+async def used(stage: Scene, desk: Desk, name: str, arguments: str = "{}") -> ToolCall:
+    """Have the model use a tool, allow it if it asks; the call when it has ended."""
+    before = len(desk.said(Role.ASSISTANT))
+    stage.mind.answer = asking_for(name, arguments)
+    desk.session.type(f"use {name}")
+    await desk.until(lambda: desk.session.asking or len(desk.said(Role.ASSISTANT)) > before)
+    for call in desk.session.asking:
+        desk.session.decide(call.call_id, call.arguments, ev.Decision.ONCE)
+    await desk.until(lambda: len(desk.said(Role.ASSISTANT)) > before)
+    return calls(desk)[-1]
+
+
+async def test_built_in_plugin_and_mcp_tools_side_by_side(
+    folders: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plugin(folders)
+    script = folders / "greeter.py"
+    script.write_text(GREETER)
+    config = ServerConfig("greeter", (sys.executable, str(script)))
+    Pins().let_run(config)
+    async with talking(mcp_servers=(config,)) as (stage, desk):
+        await until(lambda: {"water", "greeter__greet"} <= offered(desk).keys(), 20)
+        assert offered(desk)["current_time"] == "built in"
+        assert offered(desk)["water"].endswith("garden.py")
+        assert offered(desk)["greeter__greet"] == "MCP server greeter"
+        clock = await used(stage, desk, "current_time")
+        assert clock.state is ToolState.DONE
+        water = await used(stage, desk, "water", '{"plant": "fern"}')
+        assert (water.state, water.output) == (ToolState.DONE, "The fern is wet.")
+        greet = await used(stage, desk, "greeter__greet", '{"name": "Ada"}')
+        assert greet.number == 1, "a tool of a server asks"
+        assert "Hello Ada" in str(greet.output)
+        names = [tool.name for tool in stage.mind.requests[-1].tools]
+        assert {"current_time", "water", "greeter__greet"} <= set(names)
+        children = psutil.Process().children(recursive=True)
+        assert children
+    assert gone(children)
+    assert "plugin" not in "".join(capfd.readouterr())
+
+
+async def test_tools_that_misbehave_are_answered_and_leave_nothing(folders: Path) -> None:
+    plugin(folders)
+    async with talking() as (stage, desk):
+        await until(lambda: "flood" in offered(desk), 20)
+        blocked = await used(stage, desk, "block")
+        assert "longer than 0.3 seconds" in str(blocked.output)
+        failed = await used(stage, desk, "fail")
+        assert "no water" in str(failed.output)
+        flooded = await used(stage, desk, "flood")
+        assert len(str(flooded.output)) < 100_000
+        assert [call.state for call in (blocked, failed)] == [ToolState.FAILED] * 2
+        children = psutil.Process().children(recursive=True)
+    assert gone(children)
+
+
+async def test_what_is_missing_or_there_twice_is_told(folders: Path) -> None:
+    plugin(folders, PLUGIN.replace("def fail", "def current_time"))
+    async with talking(tools=("current_time", "water", "no_such")) as (_, desk):
+        await desk.until(lambda: any("'no_such'" in text for text in notices(desk)))
+        assert any("two tools called current_time" in text for text in notices(desk))
+        assert offered(desk).keys() == {"current_time", "water"}
+        assert offered(desk)["current_time"] == "built in"
+
+
+async def test_what_was_cut_off_is_told_and_not_done_again(folders: Path) -> None:
+    line = {"begins": "k", "name": "run_command", "arguments": '{"command": "make"}'}
+    folder = journals_folder()
+    folder.mkdir(parents=True)
+    (folder / "old.jsonl").write_text(json.dumps(line) + "\n")
+    async with talking() as (_, desk):
+        [told] = [text for text in notices(desk) if "not known" in text]
+        assert "run_command" in told
+        assert "make" in told
+        assert calls(desk) == []
+    assert list(folder.iterdir()) == []
+
+
+async def test_where_nothing_can_be_written_down_tools_run_and_that_is_told(folders: Path) -> None:
+    async with talking() as (stage, desk):
+        journals_folder().parent.mkdir(parents=True, exist_ok=True)
+        journals_folder().write_text("in the way")
+        for _ in range(2):
+            assert (await used(stage, desk, "current_time")).state is ToolState.DONE
+        assert len([text for text in notices(desk) if "written down" in text]) == 1
+
+
+async def test_whoever_leaves_while_plugins_load_leaves_nothing_behind(folders: Path) -> None:
+    plugin(folders, "import time\ntime.sleep(600)\n")
+    async with talking() as (_, desk):
+        await until(lambda: psutil.Process().children(recursive=True))
+        children = psutil.Process().children(recursive=True)
+        assert "water" not in offered(desk)
+    assert gone(children)
+
+
+async def test_a_recording_shows_what_was_asked_and_decided(folders: Path) -> None:
+    plugin(folders)
+    where = folders / "talk"
+    wanted = {"current_time": Permission.ASK}
+    async with talking(record=where, permissions=wanted) as (stage, desk):
+        call = await used(stage, desk, "current_time")
+        assert call.number == 1
+    again = Replay(where, aloud=False)
+    seen: list[object] = []
+    again.listen = seen.append
+    await again.run()
+    [shown] = [entry for entry in again.transcript.entries if isinstance(entry, ToolCall)]
+    assert ev.Ask(call.call_id) in seen
+    assert (shown.state, shown.output) == (ToolState.DONE, call.output)
+    assert shown.source == "built in"
+
+
+async def test_a_new_conversation_has_the_same_tools(folders: Path) -> None:
+    async with talking() as (stage, desk):
+        desk.session.new_conversation()
+        assert (await used(stage, desk, "current_time")).state is ToolState.DONE
+
+
+async def test_what_runs_is_what_was_decided_on(folders: Path) -> None:
+    """A tool that is another one by the time its call begins is not run."""
+    ran: list[str] = []
+
+    def watering(description: str) -> Tool:
+        async def call(arguments: str) -> str:
+            ran.append(description)
+            return description
+
+        spec = ToolSpec("water", description, {"type": "object"}, Permission.ASK)
+        return Tool(spec, call, "MCP server garden")
+
+    finished: list[ev.ToolFinished] = []
+    box = Toolbox(options("ws://127.0.0.1:9", TOKEN), ran.append, ran.append, ran.append)
+    runs = ToolRuns(box, Journal(), finished.append, ran.append)
+    box.registry.add([watering("Water a plant.")])
+    async with asyncio.TaskGroup() as tasks:
+        runs.tasks = tasks
+        runs.settle(ev.RunTool("c1", "water", "{}"))
+        box.registry.remove("MCP server garden")
+        box.registry.add([watering("Drown a plant.")])
+    assert [each.failed for each in finished] == [True]
+    assert "changed" in finished[0].output
+    assert ran == []
+
+
+async def test_what_is_always_allowed_is_what_was_shown(folders: Path) -> None:
+    async with talking() as (_, desk):
+        await desk.until(lambda: desk.session._tools.ready.is_set())
+        box = desk.session._tools
+        shown = Tool(ToolSpec("water", "Water.", {}, Permission.ASK), box.registry.run, "garden")
+        other = replace(shown, spec=replace(shown.spec, description="Drown."))
+        box.registry.add([shown])
+        desk.session._runs.settle(ev.KeepApproval("water"))
+        box.registry.remove("garden")
+        box.registry.add([other])
+        assert box._approvals is not None
+        await until(lambda: list(box._approvals))
+        assert [box._approvals.allows(each) for each in (shown, other)] == [True, False]

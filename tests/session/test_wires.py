@@ -1,0 +1,213 @@
+"""One conversation over every wire: the same transcript and the same tool results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from desk import Desk
+from fake_wires import Fake, running
+from five_wires import WIRES
+
+from voicechat.config.loader import Options
+from voicechat.core import events as ev
+from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
+from voicechat.core.microphone import MIN_TALK_MS
+from voicechat.core.pictures import Kind, Picture
+from voicechat.errors import Secret
+from voicechat.session.session import Link, LinkChanged, Session
+
+
+@asynccontextmanager
+async def at(wire: str, *, hands_free: bool = False) -> AsyncIterator[tuple[Desk, Fake]]:
+    """A session at the fake of this wire, which nobody broke."""
+    talk, model, key = WIRES[wire]
+    async with running(talk) as fake:
+        desk = Desk(Session(Options(
+            model=model, with_sound=False, base_url=f"http://127.0.0.1:{fake.port}",
+            keys={key: Secret("planted-key")},
+        )))  # fmt: skip
+        if hands_free:
+            desk.session._take(ev.HandsFree(True))
+            desk.session._take(ev.SpeakerChanged(True))
+        living = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            yield desk, fake
+        finally:
+            desk.session.close()
+            await living
+        assert fake.wrong == []
+
+
+def entries(desk: Desk) -> list[tuple[str, str, str]]:
+    """The transcript, without ids and times."""
+    told = []
+    for entry in desk.session.transcript.entries:
+        if isinstance(entry, Item):
+            told.append((entry.role.value, entry.text, entry.status.value))
+        else:
+            told.append(("tool", f"{entry.name} {entry.output}"[:25], entry.state.value))
+    return told
+
+
+async def idle(desk: Desk, answered: int) -> None:
+    await desk.until(
+        lambda: (
+            len(desk.said(Role.ASSISTANT)) == answered
+            and desk.session.floor in {ev.Floor.IDLE, ev.Floor.LISTENING}
+        )
+    )
+
+
+async def hold(desk: Desk) -> list[tuple[str, str, str]]:
+    """A typed turn, a tool, two tools in one response and an interrupted story."""
+    session = desk.session
+    for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
+        session.type(line)
+        await idle(desk, answered)
+    session.type("tell me a story")
+    await desk.until(lambda: entries(desk)[-1][1] == "Once upon a time")
+    session.type("enough")
+    await idle(desk, 5)
+    return entries(desk)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_the_scripted_conversation(wire: str) -> None:
+    async with at(wire) as (desk, fake):
+        told = await hold(desk)
+        tool = ("tool", told[3][1], "done")
+        assert "current_time" in tool[1]
+        assert told == [
+            ("user", "hello", "completed"), ("assistant", "You said hello.", "completed"),
+            ("user", "what time is it", "completed"), tool,
+            ("assistant", "So it is.", "completed"),
+            ("user", "both of them", "completed"), tool, tool,
+            ("assistant", "So it is.", "completed"),
+            ("user", "tell me a story", "completed"),
+            ("assistant", "Once upon a time", "interrupted"),
+            ("user", "enough", "completed"), ("assistant", "You said enough.", "completed"),
+        ]  # fmt: skip
+        assert len(fake.results) == 3
+        assert all("Tokyo" in str(result["output"]) for result in fake.results)
+        assert desk.session.usage.total_tokens >= 60
+
+
+@pytest.mark.parametrize("wire", ["openai", "azure"])
+async def test_a_picture_is_shown_and_taken_back(wire: str) -> None:
+    async with at(wire) as (desk, fake):
+        desk.session.type("hello")
+        await idle(desk, 1)
+        picture = Picture(Kind.PNG, 1, 1, "p.png", b"png")
+        desk.session._take(ev.Typed("what is this", picture))
+        await idle(desk, 2)
+        assert fake.pictures == ["data:image/png;base64,cG5n"]
+        desk.session.conduct.forget_last()
+        desk.session.type("enough")
+        await idle(desk, 2)
+        assert desk.said(Role.USER) == ["hello", "enough"]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_manual_turn(wire: str) -> None:
+    async with at(wire) as (desk, fake):
+        session = desk.session
+        session.talk(True)
+        rate = session._partner.can.input_rates[0]
+        for _ in range(20):
+            session._take(ev.MicBlock(bytes(rate // 50 * 2)))
+        await asyncio.sleep(MIN_TALK_MS / 1000)  # as a person holds the key
+        session.talk(False)
+        await idle(desk, 1)
+        assert entries(desk) == [
+            ("user", "spoken words", "completed"),
+            ("assistant", "You said spoken words.", "completed"),
+        ]
+        assert fake.heard == rate // 50 * 2 * 20
+
+
+async def test_a_slip_of_the_key_never_reaches_gemini() -> None:
+    async with at("google") as (desk, fake):
+        desk.session.talk(True)
+        desk.session._take(ev.MicBlock(bytes(640)))
+        desk.session.talk(False)
+        desk.session.type("hello")
+        await idle(desk, 1)
+        assert fake.heard == 0
+
+
+async def speak(session: Session) -> None:
+    for _ in range(50):
+        session._take(ev.MicBlock(bytes(640)))
+        await asyncio.sleep(0)
+
+
+async def test_barge_in_by_voice_at_gemini() -> None:
+    async with at("google", hands_free=True) as (desk, fake):
+        session = desk.session
+        detection = fake.setups[0]["realtimeInputConfig"]["automaticActivityDetection"]
+        assert detection["disabled"] is False
+        session.type("tell me a story")
+        story = await first_story(desk)
+        session._take(ev.PlaybackStarted(story.item_id))
+        session._take(ev.Heard(story.item_id, 40.0))
+        await speak(session)
+        await desk.until(lambda: session.floor is ev.Floor.HEARING or len(entries(desk)) > 2)
+        session._take(ev.PlaybackStopped({story.item_id: 40.0}))
+        await desk.until(lambda: entries(desk)[-1][1] == "You said spoken words.")
+        assert story.status is ItemStatus.INTERRUPTED
+        assert [told[:2] for told in entries(desk)] == [
+            ("user", "tell me a story"), ("assistant", "Once upon a time"),
+            ("user", "spoken words"), ("assistant", "You said spoken words."),
+        ]  # fmt: skip
+
+
+async def test_settings_of_the_next_connection_come_with_it() -> None:
+    async with at("google", hands_free=True) as (desk, fake):
+        desk.session._take(ev.HandsFree(False))
+        await desk.until(lambda: LinkChanged(Link.ONLINE, "Connected again.") in desk.updates)
+        first, second = (setup["realtimeInputConfig"] for setup in fake.setups)
+        assert not first["automaticActivityDetection"]["disabled"]
+        assert second["automaticActivityDetection"]["disabled"]
+        assert fake.setups[1]["sessionResumption"] == {"handle": "handle-1"}
+        desk.session.type("hello")
+        await desk.until(lambda: len(entries(desk)) == 2)
+
+
+async def first_story(desk: Desk) -> Item:
+    def story() -> Item | None:
+        last = desk.session.transcript.entries[-1]
+        return last if isinstance(last, Item) and last.received_ms else None
+
+    await desk.until(lambda: story() is not None)
+    found = story()
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_lost_connection_is_gone_on_with(wire: str) -> None:
+    async with at(wire) as (desk, fake):
+        desk.session.type("hello")
+        await idle(desk, 1)
+        fake.sockets[-1].transport.abort()
+        online = LinkChanged(Link.ONLINE, "Connected again.")
+        await desk.until(lambda: online in desk.updates)
+        desk.session.type("again")
+        await desk.until(lambda: "You said again" in entries(desk)[-1][1])
+        assert len(fake.sockets) == 2
+        if wire == "google":
+            assert fake.setups[1]["sessionResumption"] == {"handle": "handle-2"}
+        else:
+            assert any("hello" in text for _, text in fake.history[1:])
+
+
+async def test_calls_end_in_a_final_state() -> None:
+    async with at("google") as (desk, _):
+        desk.session.type("both of them")
+        await idle(desk, 1)
+        calls = [e for e in desk.session.transcript.entries if isinstance(e, ToolCall)]
+        assert {call.state for call in calls} == {ToolState.DONE}

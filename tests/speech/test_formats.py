@@ -1,0 +1,53 @@
+"""Formats of the wire against known values, and resampling in pieces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicechat.speech.formats import Format, Resampler
+
+# Code -> level, from the tables of ITU-T G.711 scaled to 16 bits.
+_MU = {0x00: -32124, 0x80: 32124, 0x7F: 0, 0xFF: 0, 0x0F: -16764, 0xF0: 120}
+_A = {0x55: -8, 0xD5: 8, 0x2A: -32256, 0xAA: 32256, 0x00: -5504, 0x80: 5504}
+
+
+@pytest.mark.parametrize(("kind", "levels"), [("audio/pcmu", _MU), ("audio/pcma", _A)])
+def test_g711_levels(kind: str, levels: dict[int, int]) -> None:
+    form = Format(kind)
+    assert form.decode(bytes(levels)).tolist() == list(levels.values())
+
+
+@pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
+def test_g711_there_and_back_is_near(kind: str) -> None:
+    form = Format(kind)
+    samples = np.arange(-32_768, 32_768, dtype=np.int16)
+    back = form.decode(form.encode(samples)).astype(int)
+    error = np.abs(back - samples)
+    assert (error <= np.abs(samples.astype(int)) / 30 + 8).all()
+    codes = bytes(code for code in range(256) if code != 0x7F)
+    assert form.decode(form.encode(form.decode(codes))).tolist() == form.decode(codes).tolist()
+
+
+@given(st.binary(max_size=64))
+def test_pcm_is_little_endian_whole_samples(sound: bytes) -> None:
+    form = Format()
+    whole = sound[: len(sound) // 2 * 2]
+    assert form.encode(form.decode(sound)) == whole
+
+
+def test_resampling_in_pieces_loses_nothing() -> None:
+    samples = (np.sin(np.arange(22_050) / 10) * 9_000).astype(np.int16)
+    resampler = Resampler(22_050, 24_000)
+    pieces = [resampler.feed(piece) for piece in np.array_split(samples, 37)]
+    pieces.append(resampler.feed(samples[:0], last=True))
+    assert abs(sum(map(len, pieces)) - 24_000) <= 1
+    whole = Resampler(22_050, 24_000).feed(samples, last=True)
+    assert np.abs(np.concatenate(pieces)[:24_000].astype(int) - whole[:24_000]).max() <= 4
+
+
+def test_equal_rates_pass_through() -> None:
+    samples = np.arange(10, dtype=np.int16)
+    assert Resampler(24_000, 24_000).feed(samples, last=True) is samples

@@ -1,0 +1,45 @@
+"""G.711 against values of the recommendation's tables and against itself."""
+
+from array import array
+
+import pytest
+
+from voicechat.speech import g711
+
+ALL = bytes(range(256))
+
+
+def samples(pcm: bytes) -> list[int]:
+    return [int.from_bytes(pcm[at : at + 2], "little", signed=True) for at in range(0, len(pcm), 2)]
+
+
+@pytest.mark.parametrize(
+    ("law", "code", "sample"),
+    [
+        ("pcmu", 0xFF, 0), ("pcmu", 0x7F, 0), ("pcmu", 0x80, 32124), ("pcmu", 0x00, -32124),
+        ("pcmu", 0xFE, 8), ("pcmu", 0xEF, 132), ("pcmu", 0x6F, -132),
+        ("pcma", 0xD5, 8), ("pcma", 0x55, -8), ("pcma", 0xAA, 32256), ("pcma", 0x2A, -32256),
+        ("pcma", 0xC5, 264), ("pcma", 0x80, 5504),
+    ],
+)  # fmt: skip
+def test_known_values(law, code, sample):
+    assert samples(g711.to_pcm16(bytes([code]), law)) == [sample]
+
+
+@pytest.mark.parametrize("law", ["pcmu", "pcma"])
+def test_there_and_back_is_the_same(law):
+    pcm = g711.to_pcm16(ALL, law)
+    assert g711.to_pcm16(g711.from_pcm16(pcm, law), law) == pcm
+
+
+@pytest.mark.parametrize("law", ["pcmu", "pcma"])
+def test_every_sample_becomes_its_nearest_level(law):
+    every = array("h", range(-32768, 32768))
+    levels = samples(g711.to_pcm16(ALL, law))
+    back = samples(g711.to_pcm16(g711.from_pcm16(every.tobytes(), law), law))
+    for sample, level in list(zip(every, back, strict=True))[::97]:
+        assert abs(level - sample) == min(abs(other - sample) for other in levels)
+
+
+def test_nothing_stays_nothing():
+    assert g711.to_pcm16(b"", "pcmu") == g711.from_pcm16(b"", "pcma") == b""

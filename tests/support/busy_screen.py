@@ -1,0 +1,46 @@
+"""`python tests/busy_screen.py WORD...`: the program with the worst of screens.
+
+Its transcript is laid out and drawn anew as fast as it can, and 200 ms of every second its main
+loop stands still, holding Python's lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+from voicechat.cli.app import main
+from voicechat.tui.app import VoicechatApp
+from voicechat.tui.widgets.entry_widgets import EntryLine
+
+STALL_S = 0.2
+EVERY_S = 1.0
+
+_begin = VoicechatApp._begin
+_tasks: list[asyncio.Task[None]] = []
+
+
+def _begin_busily(app: VoicechatApp) -> None:
+    _begin(app)
+    _tasks.extend(asyncio.create_task(work(app)) for work in (_redraw, _stall))
+
+
+async def _redraw(app: VoicechatApp) -> None:
+    while True:
+        for line in app.screen.query(EntryLine):
+            line.refresh(layout=True)
+        await asyncio.sleep(0)
+
+
+async def _stall(app: VoicechatApp) -> None:
+    while True:
+        await asyncio.sleep(EVERY_S - STALL_S)
+        end = time.monotonic() + STALL_S
+        while time.monotonic() < end:
+            sum(range(1_000))
+
+
+if __name__ == "__main__":
+    VoicechatApp._begin = _begin_busily  # type: ignore[method-assign]
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""A running session at a server on scripted engines, and everything it told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from scripted import TOKEN, Scene
+
+from voicechat.config.loader import Options
+from voicechat.core.items import Item, ItemStatus, Role
+from voicechat.errors import Secret
+from voicechat.session.session import Link, Session, Update
+
+
+class Desk:
+    """A running session and everything it told."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.updates: list[Update] = []
+        self._news = asyncio.Event()
+        session.listen = self._listen
+
+    def _listen(self, update: Update) -> None:
+        self.updates.append(update)
+        self._news.set()
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Wait for something to become true; the session tells of every change."""
+        async with asyncio.timeout(15):
+            while not reached():
+                self._news.clear()
+                await self._news.wait()
+
+    def said(self, role: Role) -> list[str]:
+        """The finished texts of one side."""
+        entries = self.session.transcript.entries
+        return [
+            entry.text
+            for entry in entries
+            if isinstance(entry, Item)
+            and entry.role is role
+            and entry.status is not ItemStatus.IN_PROGRESS
+        ]
+
+
+def options(url: str, token: str = TOKEN) -> Options:
+    return Options(
+        with_sound=False, base_url=url.removesuffix("/realtime"),
+        keys={"OPENAI_API_KEY": Secret(token)},
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def talking(stage: Scene, url: str = "") -> AsyncIterator[Desk]:
+    """A session that is online at the server, or at another address of it."""
+    desk = Desk(Session(options(url or stage.app.url)))
+    running = asyncio.create_task(desk.session.run())
+    try:
+        await desk.until(lambda: desk.session.link is Link.ONLINE)
+        yield desk
+    finally:
+        desk.session.close()
+        await running

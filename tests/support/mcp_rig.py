@@ -1,0 +1,96 @@
+"""MCP servers as tests meet them: real processes, on a loop whose stalls are counted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from voicechat.config.mcp_server import ServerConfig
+from voicechat.tools.mcp.mcp_pins import Pins
+from voicechat.tools.mcp.mcp_servers import McpServers, ServerState
+from voicechat.tools.registry import Outcome, Registry
+
+RUDE = Path(__file__).with_name("rude_server.py")
+
+
+def rude(folder: Path, *how: str, name: str = "rude", **more: object) -> ServerConfig:
+    """The server that misbehaves."""
+    command = (sys.executable, str(RUDE), str(folder), *how)
+    return ServerConfig(name, command, **more)  # type: ignore[arg-type]
+
+
+@dataclass
+class Life:
+    """Servers that live, and what they had to tell."""
+
+    servers: McpServers
+    task: asyncio.Task[None]
+    told: list[str] = field(default_factory=list)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def call(self, name: str, arguments: str = "{}") -> Outcome:
+        """Have a tool run as a session would."""
+        return await Registry(*self.servers.tools).run(name, arguments)
+
+    async def until(self, so: Callable[[], bool], seconds: float = 15) -> None:
+        """Wait until something is so; looked at whenever anything changed."""
+        async with asyncio.timeout(seconds):
+            while not so():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.moved.wait(), 0.05)
+                self.moved.clear()
+
+    def state(self) -> ServerState:
+        """That of the only server."""
+        (state,) = self.servers.states
+        return state
+
+    def names(self) -> list[str]:
+        """Of the tools that are offered."""
+        return [tool.spec.name for tool in self.servers.tools]
+
+
+async def allow(config: ServerConfig) -> bool:
+    """The person lets every command run."""
+    return True
+
+
+@asynccontextmanager
+async def living(
+    folder: Path, *configs: ServerConfig, approve: object = allow, ready: bool = True
+) -> AsyncIterator[Life]:
+    """Servers that run until the end of the block, once each is ready or has failed."""
+    told: list[str] = []
+    moved = asyncio.Event()
+    pins = Pins(folder / "pins.json")
+    servers = McpServers(configs, moved.set, told.append, approve, pins)  # type: ignore[arg-type]
+    async with asyncio.TaskGroup() as tasks:
+        life = Life(servers, tasks.create_task(servers.run()), told, moved)
+        if ready:
+            await life.until(lambda: all(s.state in {"ready", "failed"} for s in servers.states))
+        yield life
+        life.task.cancel()
+
+
+@asynccontextmanager
+async def watched() -> AsyncIterator[Callable[[], float]]:
+    """Counts how long the loop stalls; call what it gives for the longest time in seconds."""
+    worst = 0.0
+
+    async def watch() -> None:
+        nonlocal worst
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            worst = max(worst, time.perf_counter() - before - 0.001)
+
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(watch())
+        yield lambda: worst
+        watching.cancel()

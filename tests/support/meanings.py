@@ -1,0 +1,63 @@
+"""Comparing what was understood with what the corpus says."""
+
+import json
+from pathlib import Path
+
+from voicechat.server.assistant import intents
+from voicechat.server.assistant.measurements import Measure
+from voicechat.skills import arithmetic
+
+CORPUS = Path(__file__).with_name("corpus")
+
+
+def corpus(name):
+    return json.loads((CORPUS / f"{name}.json").read_text("utf-8"))
+
+
+def values_of(meaning):
+    """The values of a meaning in the plain form of the corpus."""
+    plain = {}
+    for name, value in meaning.values.items():
+        if isinstance(value, Measure):
+            plain["amount"], plain["from"] = float(value.parts[0][0]), value.parts[0][1]
+        elif isinstance(value, tuple):
+            plain[name] = value[0]
+        elif name == "sum":
+            plain["value"] = float(arithmetic.evaluate(value))
+        else:
+            plain[name] = value
+    return plain
+
+
+def same(wanted, found):
+    if isinstance(wanted, bool):
+        return bool(found) == wanted
+    if isinstance(wanted, int | float):
+        return found is not None and abs(float(found) - wanted) < 1e-9
+    if isinstance(wanted, list):
+        return all(option in str(found) for option in wanted)
+    return american(str(found).casefold()) == american(wanted.casefold())
+
+
+def american(text):
+    """Spellings that sound the same are the same."""
+    return text.replace("mum", "mom")
+
+
+ALIASES = {"grocery": "shopping", "groceries": "shopping"}
+
+
+def right(text, entry):
+    """Whether the text is understood as the entry of the corpus says, in intent and values."""
+    meaning = intents.parse(text)
+    if meaning is None or meaning.intent != entry["intent"]:
+        return False
+    found = values_of(meaning)
+    if "list" in found:
+        found["list"] = ALIASES.get(found["list"], found["list"])
+    return all(same(value, found.get(name)) for name, value in entry["values"].items())
+
+
+def fits(entry):
+    """Whether the entry's own text is understood."""
+    return right(entry["text"], entry)

@@ -1,0 +1,142 @@
+"""A session with a scripted sound card at the fake of each wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from desk import Desk
+from fake_wires import Fake, running
+from five_wires import WIRES
+from scripted import until
+
+from voicechat.audio import messages as sound
+from voicechat.config.loader import Options
+from voicechat.core import events as ev
+from voicechat.core.items import Item, Role
+from voicechat.errors import Secret
+from voicechat.session.session import Link, LinkChanged, Session
+
+KEY = "planted-key"
+
+
+HEARD_MS = 40.0
+"""How far everything is heard that is stopped."""
+
+
+class Card:
+    """A microphone and a speaker, as the session sees them."""
+
+    rate = 24_000
+
+    def __init__(
+        self, settings: sound.AudioSettings, hear: Callable[[sound.AudioEvent], None]
+    ) -> None:
+        self._hear = hear
+        self._loop = asyncio.get_running_loop()
+        self._playing: set[str] = set()
+        Card.rate = settings.input_rate
+        self._tell(sound.Opened("a microphone", "a speaker"))
+
+    def _tell(self, event: sound.AudioEvent) -> None:
+        self._loop.call_soon(self._hear, event)
+
+    def send(self, command: sound.AudioCommand) -> None:
+        match command:
+            case sound.Play(item_id) if item_id not in self._playing:
+                self._playing.add(item_id)
+                self._tell(sound.ItemStarted(item_id, 0.0))
+                self._tell(sound.Progress(item_id, HEARD_MS))
+            case sound.EndItem(item_id) if item_id in self._playing:
+                self._playing.discard(item_id)
+                self._tell(sound.ItemFinished(item_id))
+            case sound.Stop():
+                self._tell(sound.Stopped(dict.fromkeys(self._playing, HEARD_MS)))
+                self._playing.clear()
+
+    async def close(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def talking(wire: str, **more: object) -> AsyncIterator[tuple[Desk, Fake]]:
+    """A session with sound at the fake of this wire, which nobody broke."""
+    talk, model, key = WIRES[wire]
+    async with running(talk) as fake:
+        desk = Desk(Session(Options(
+            model=model, base_url=f"http://127.0.0.1:{fake.port}",
+            keys={key: Secret(KEY)}, **more,  # type: ignore[arg-type]
+        )))  # fmt: skip
+        living = asyncio.create_task(desk.session.run())
+        try:
+            await desk.until(lambda: desk.session.link is Link.ONLINE and desk.session.hands_free)
+            yield desk, fake
+        finally:
+            desk.session.close()
+            await living
+        assert fake.wrong == []
+
+
+def entries(desk: Desk) -> list[tuple[str, ...]]:
+    """The transcript, without ids and times."""
+    return [
+        (entry.role.value, entry.text, entry.status.value)
+        if isinstance(entry, Item)
+        else (entry.name, entry.arguments.replace(" ", ""), entry.output, entry.state.value)
+        for entry in desk.session.transcript.entries
+    ]
+
+
+class Person:
+    """What a person does, and waits for."""
+
+    def __init__(self, desk: Desk, fake: Fake) -> None:
+        self.desk, self.session, self.fake = desk, desk.session, fake
+        self.answers = 0
+
+    async def answered(self) -> None:
+        self.answers += 1
+        waiting = {ev.Floor.IDLE, ev.Floor.LISTENING}
+        await self.desk.until(
+            lambda: (
+                len(self.desk.said(Role.ASSISTANT)) == self.answers
+                and self.session.floor in waiting
+            )
+        )
+
+    async def types(self, line: str) -> None:
+        self.session.type(line)
+        await self.answered()
+
+    async def speaks(self) -> None:
+        """For a second, no faster than the wire takes it."""
+        block = bytes(Card.rate // 50 * 2)
+        for _ in range(5):
+            heard = self.fake.heard + 10 * len(block)
+            for _ in range(10):
+                self.session._hear(sound.Captured(block, 0.0))
+            await until(lambda heard=heard: self.fake.heard >= heard)  # type: ignore[misc]
+
+    async def asks_for_a_story(self) -> None:
+        self.session.type("tell me a story")
+
+        def being_told() -> bool:
+            last = self.session.transcript.entries[-1]
+            return isinstance(last, Item) and last.heard_ms == HEARD_MS and "time" in last.text
+
+        await self.desk.until(being_told)
+
+    async def turns_hands_free_off(self) -> None:
+        self.session.set_hands_free(False)
+        codec = self.session._epochs._codec
+        await asyncio.sleep(0)
+        if codec is not None and codec.stale:
+            await self.again_online()
+
+    async def again_online(self) -> None:
+        before = self.session._epochs.begun
+        again = LinkChanged(Link.ONLINE, "Connected again.")
+        await self.desk.until(
+            lambda: again in self.desk.updates and self.session._epochs.begun > before
+        )

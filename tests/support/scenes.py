@@ -1,0 +1,124 @@
+"""Conversations to look at: the same ones for the snapshots and for the pictures."""
+
+from __future__ import annotations
+
+import os
+
+from corpus import ESCAPES
+from scripted_session import ScriptedSession
+
+from voicechat.core.events import Floor, Notice, RateLimit
+from voicechat.core.items import ItemStatus, Role, ToolState, Usage
+from voicechat.core.pictures import Kind, Picture
+from voicechat.session.updates import Told
+
+STORY = (
+    "Once, a lighthouse keeper counted the waves and wrote each number in a book, until the"
+    " sea asked her what she meant to do with them all."
+)
+
+
+def talk(session: ScriptedSession) -> None:
+    """A spoken conversation with a tool, an interruption and an answer being heard."""
+    session.you("What time is it?")
+    session.voiced("It is twenty past two in the afternoon.")
+    session.you("Set a timer for ten minutes, for the tea.")
+    session.call(
+        "set_timer",
+        '{"minutes": 10, "label": "tea"}',
+        ToolState.DONE,
+        output='{"ends_at": "14:31", "label": "tea"}',
+        elapsed_ms=38.0,
+    )
+    session.voiced("The tea timer is set. It rings at 14:31.")
+    session.you("Tell me a story about the sea.")
+    session.voiced(STORY, status=ItemStatus.INTERRUPTED, heard_chars=STORY.index(" and wrote"))
+    session.you("Stop, stop. What is 17 times 23?")
+    answer = "Seventeen times twenty-three is three hundred and ninety-one."
+    session.voiced(answer, status=ItemStatus.IN_PROGRESS, heard_chars=answer.index(" and n"))
+    session.latency_ms = 312.0
+    session.usage = Usage(total_tokens=1834)
+    session.turn_to(Floor.SPEAKING)
+    session.levels(-48.0, -17.0)
+
+
+def asking(session: ScriptedSession) -> None:
+    """Two tools wait for a decision; the first hides something."""
+    session.you("Tidy up my documents, and tell Anna.", spoken=False)
+    arguments = '{"command": "rm -r ~/documents/\\u0441opies/*\\necho done", "why": "to make room"}'
+    session.call("run_command", arguments, ToolState.ASKING, source="built in", number=1)
+    session.call("mail__send", "{}", ToolState.ASKING, source="MCP server mail", number=2)
+    session.turn_to(Floor.WORKING)
+
+
+def shown(session: ScriptedSession) -> None:
+    """A picture and its words, a model with a long name, a bill, and a limit that is near."""
+    session.model = "google/gemini-3.8-live-extended-thinking"
+    cat = Picture(Kind.JPEG, 4032, 3024, "IMG_20260814_our cat on the windowsill.jpg")
+    session.you("What is this?", picture=cat, spoken=False)
+    session.voiced("That is a grey cat on a windowsill, watching something outside.")
+    session.you("", picture=Picture(Kind.PNG, 640, 480, "plot.png"), spoken=False)
+    session.voiced("A line that rises until noon and falls after it.")
+    session.latency_ms = 812.0
+    session.usage = Usage(total_tokens=18_340)
+    session.shown_cost = "$0.14"
+    session.turn_to(Floor.LISTENING)
+
+
+def limited(session: ScriptedSession) -> None:
+    """The same when little is left of a limit."""
+    shown(session)
+    session.model = "openai/gpt-realtime-2.1"
+    session.near_limit = RateLimit("tokens", 40_000, 4_800, 34.0)
+
+
+def summed_up(session: ScriptedSession) -> None:
+    """A summary laid over the talk."""
+    talk(session)
+    session.listen(
+        Told("Summary", f"You asked for the time, a timer and a story.\nThe story began: {STORY}")
+    )
+
+
+def tools(session: ScriptedSession) -> None:
+    """Tool calls in every state."""
+    session.you("Look everything up, please.")
+    states = list(ToolState)
+    for state in states:
+        done = state in {ToolState.DONE, ToolState.FAILED}
+        output = {"results": [f"line {n}" for n in range(40)]} if done else None
+        session.call(
+            f"look_{state.value}",
+            '{"query": "tides at noon", "limit": 40}' if state is not states[0] else '{"que',
+            state,
+            output=str(output).replace("'", '"') if output else None,
+            elapsed_ms=1432.0 if state.final else None,
+        )
+    session.turn_to(Floor.WORKING)
+
+
+def noted(session: ScriptedSession) -> None:
+    """A user still being heard, a failed answer, a note."""
+    session.said(Role.SYSTEM, "Connected again; the conversation goes on.")
+    session.you("Where were we?")
+    session.voiced("We were", status=ItemStatus.FAILED, error="the model is overloaded")
+    session.you("", error="no words were recognised")
+    session.you("I would like", status=ItemStatus.IN_PROGRESS)
+    session.turn_to(Floor.HEARING)
+    session.levels(-12.0, -100.0)
+
+
+def hostile(session: ScriptedSession) -> None:
+    """Text that would steer a terminal, wherever text from outside can stand."""
+    session.model = session.voice = ESCAPES[0]
+    for text in ESCAPES:
+        session.you(text)
+        session.call(text, text, ToolState.DONE, output=text)
+        session.notice(Notice(text))
+    session.voiced("the end of it")
+
+
+def crashing(session: ScriptedSession) -> None:
+    """An error nobody expected, with a secret beside it."""
+    secret = os.environ["SECRET_OF_TEST"]
+    raise RuntimeError(f"{len(secret)} characters were wrong")

@@ -1,0 +1,218 @@
+"""Deterministic engines, and a strict reading of frames with the classes of the openai package."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, get_args
+
+import msgspec
+import numpy as np
+from openai import AsyncOpenAI
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from voicechat.errors import Secret
+from voicechat.server.app import App
+from voicechat.server.engine_protocols import Message, Partial, Request, Say, Speech, Thought
+from voicechat.server.engine_startup import Stage
+from voicechat.server.recognizer_pool import Detectors
+from voicechat.server.serve_options import ServeOptions
+
+TOKEN = "a-token-for-tests"
+_EVENTS = TypeAdapter(RealtimeServerEvent)
+CLASSES = {
+    get_args(kind.model_fields["type"].annotation)[0]: kind
+    for kind in get_args(get_args(RealtimeServerEvent)[0])
+}
+
+
+def check(frame: str | bytes) -> dict[str, Any]:
+    """The frame as JSON, after the package's own class has validated every field of it."""
+    raw = msgspec.json.decode(frame)
+    event = _EVENTS.validate_python(raw)
+    assert type(event) is CLASSES[raw["type"]]
+    return raw
+
+
+class Loud:
+    """A detector: any loud sample is speech."""
+
+    window = 512
+
+    def probability(self, pcm: bytes) -> float:
+        return 1.0 if np.abs(np.frombuffer(pcm, "<i2").astype(int)).max() > 2000 else 0.0
+
+    def reset(self) -> None:
+        pass
+
+
+class ScriptedEars:
+    """Gives the scripted texts one after the other; partials come when the test says so."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.texts = list(texts)
+        self.on_partial: Callable[[Partial], None] = lambda partial: None
+        self.heard: list[int] = []
+        self.fed = 0
+        self.running = False
+        self.dropped = self.settled = self.resumed = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+        self.partials: dict[int, Partial] = {}
+        """Partials by the number of bytes of the utterance after which they come."""
+
+    async def open(self) -> None:
+        pass
+
+    def begin(self) -> None:
+        assert not self.running
+        self.running, self.fed = True, 0
+
+    def feed(self, pcm: bytes) -> None:
+        assert self.running
+        before, self.fed = self.fed, self.fed + len(pcm)
+        for size, partial in self.partials.items():
+            if before < size <= self.fed:
+                self.on_partial(partial)
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    def resume(self) -> None:
+        self.resumed += 1
+
+    async def finish(self) -> str:
+        try:
+            await self.gate.wait()
+            self.heard.append(self.fed)
+            if self.error is not None:
+                raise self.error
+            return self.texts.pop(0) if self.texts else ""
+        finally:
+            self.running = False
+
+    def drop(self) -> None:
+        self.running = False
+        self.dropped += 1
+
+    async def close(self) -> None:
+        pass
+
+
+class ScriptedMind:
+    """Answers with what `answer` makes of the request; by default it repeats the last words."""
+
+    def __init__(self) -> None:
+        self.on_nudge: Callable[[str], None] = lambda words: None
+        self.requests: list[Request] = []
+        self.answer: Callable[[Request], Iterable[Thought]] = _echo
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.open_replies = 0
+
+    async def open(self) -> None:
+        pass
+
+    async def reply(self, request: Request) -> AsyncIterator[Thought]:
+        self.requests.append(request)
+        self.open_replies += 1
+        try:
+            await self.gate.wait()
+            for thought in self.answer(request):
+                yield thought
+                await asyncio.sleep(0)
+        finally:
+            self.open_replies -= 1
+
+    async def close(self) -> None:
+        pass
+
+
+def _echo(request: Request) -> list[Thought]:
+    last = request.messages[-1] if request.messages else Message("user", "nothing")
+    return [Say(f"You said {last.text or 'nothing'}.")]
+
+
+class ScriptedVoice:
+    """Every word is 100 ms of a tone at 22,050 Hz."""
+
+    rate = 22_050
+    names = ("plain", "deep")
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str | None, float]] = []
+        self.open_speeches = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        time = np.arange(self.rate // 10) / self.rate
+        self.tone = (np.sin(time * 2 * np.pi * 300) * 8000).astype("<i2").tobytes()
+
+    async def open(self) -> None:
+        pass
+
+    async def speak(
+        self, text: str, voice: str | None = None, speed: float = 1.0
+    ) -> AsyncIterator[Speech]:
+        self.asked.append((text, voice, speed))
+        self.open_speeches += 1
+        words = text.split(" ")
+        try:
+            for place, word in enumerate(words):
+                await asyncio.sleep(0)
+                yield Speech(word if place == len(words) - 1 else f"{word} ", self.tone)
+                await self.gate.wait()
+        finally:
+            self.open_speeches -= 1
+
+    async def close(self) -> None:
+        pass
+
+
+class Scene:
+    """A running server on scripted engines."""
+
+    def __init__(self, app: App, ears: ScriptedEars, mind: ScriptedMind, voice: ScriptedVoice):
+        self.app, self.ears, self.mind, self.voice = app, ears, mind, voice
+
+    def client(self, token: str = TOKEN) -> AsyncOpenAI:
+        """The openai client on this server."""
+        root = self.app.url.replace("ws://", "http://").removesuffix("/realtime")
+        return AsyncOpenAI(api_key=token, base_url=root)
+
+
+@asynccontextmanager
+async def scene(**options: Any) -> AsyncIterator[Scene]:
+    """Start a server on scripted engines; stop it at the end."""
+    ears, mind, voice = ScriptedEars(), ScriptedMind(), ScriptedVoice()
+    app = App(
+        ServeOptions(port=0, token=Secret(TOKEN), **options),
+        Stage(ears, mind, voice, Detectors(Loud)),
+    )
+    await app.start()
+    try:
+        yield Scene(app, ears, mind, voice)
+    finally:
+        await app.stop()
+
+
+def tone(ms: int, rate: int = 24_000) -> bytes:
+    """Loud PCM16."""
+    time = np.arange(rate * ms // 1000) / rate
+    return (np.sin(time * 2 * np.pi * 440) * 12_000).astype("<i2").tobytes()
+
+
+def silence(ms: int, rate: int = 24_000) -> bytes:
+    """Silent PCM16."""
+    return bytes(rate * ms // 1000 * 2)
+
+
+async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+    """Return as soon as it is true; fail when that takes longer."""
+    for _ in range(round(seconds * 200)):
+        if true():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come true")

@@ -1,0 +1,186 @@
+"""A session that does what the test says: same face as `Session`, no insides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from voicechat.core.events import (
+    Decision,
+    EntryChanged,
+    EntryRemoved,
+    Floor,
+    FloorChanged,
+    Notice,
+    RateLimit,
+)
+from voicechat.core.items import (
+    Entry,
+    Item,
+    ItemStatus,
+    Role,
+    ToolCall,
+    ToolState,
+    Transcript,
+    Usage,
+    entry_id,
+)
+from voicechat.session.updates import (
+    Cleared,
+    LevelsChanged,
+    Link,
+    LinkChanged,
+    ModeChanged,
+    SoundChanged,
+    Update,
+)
+
+
+class ScriptedSession:
+    """Holds a transcript; what the screen asks for is written down in `asked`."""
+
+    def __init__(self, *, with_sound: bool = True, hands_free: bool = True) -> None:
+        self.listen: Callable[[Update], None] = lambda update: None
+        self.transcript = Transcript()
+        self.floor = Floor.LISTENING if with_sound and hands_free else Floor.IDLE
+        self.link = Link.ONLINE
+        self.muted = False
+        self.hands_free = hands_free
+        self.talking = False
+        self.pending = self.recording = False
+        self.with_sound = with_sound
+        self.microphone = "Built-in microphone" if with_sound else None
+        self.speaker = "Built-in speaker" if with_sound else None
+        self.model = "local/built-in"
+        self.voice = "en-gb"
+        self.latency_ms: float | None = None
+        self.usage = Usage()
+        self.shown_cost = ""
+        self.near_limit: RateLimit | None = None
+        self.asked: list[tuple[object, ...]] = []
+        self.failure: BaseException | None = None
+        self._over = asyncio.Event()
+
+    # ------------------------------------------------------------ what the screen calls
+
+    async def run(self) -> None:
+        await self._over.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def close(self) -> None:
+        self.asked.append(("close",))
+        self._over.set()
+
+    def type(self, text: str) -> None:
+        self.asked.append(("type", text))
+
+    @property
+    def asking(self) -> tuple[ToolCall, ...]:
+        entries = self.transcript.entries
+        calls = (entry for entry in entries if isinstance(entry, ToolCall))
+        return tuple(call for call in calls if call.state is ToolState.ASKING)
+
+    def decide(self, call_id: str, arguments: str, decision: Decision, words: str = "") -> None:
+        self.asked.append(("decide", call_id, arguments, decision, words))
+        call = self.transcript.get(call_id)
+        if isinstance(call, ToolCall) and call.state is ToolState.ASKING:
+            call.state = ToolState.DENIED if decision is Decision.DENY else ToolState.RUNNING
+            self.changed(call)
+
+    def interrupt(self) -> None:
+        self.asked.append(("interrupt",))
+
+    def set_muted(self, on: bool) -> None:
+        self.asked.append(("set_muted", on))
+        self.muted = on
+        self._tell_mode()
+
+    def talk(self, on: bool) -> None:
+        self.asked.append(("talk", on))
+        self.talking = on
+        self.turn_to(Floor.HEARING if on else Floor.THINKING)
+        self._tell_mode()
+
+    def set_hands_free(self, on: bool) -> None:
+        self.asked.append(("set_hands_free", on))
+        self.hands_free = on
+        self.turn_to(Floor.LISTENING if on else Floor.IDLE)
+        self._tell_mode()
+
+    def let_run(self, server: str) -> None:
+        self.asked.append(("let_run", server))
+
+    async def all_tools(self) -> None:
+        return
+
+    def new_conversation(self) -> None:
+        self.asked.append(("new_conversation",))
+        self.transcript = Transcript()
+        self.listen(Cleared())
+
+    # ------------------------------------------------------------ what the test calls
+
+    def fail(self, error: BaseException) -> None:
+        """Let `run` raise."""
+        self.failure = error
+        self._over.set()
+
+    def put(self, entry: Entry, after: str | None = None) -> Entry:
+        """A new entry of the conversation."""
+        self.transcript.add(entry, after)
+        self.changed(entry)
+        return entry
+
+    def said(self, role: Role, text: str, **more: object) -> Item:
+        """A finished item."""
+        count = len(self.transcript.entries)
+        item = Item(f"item_{count}", role, text, ItemStatus.COMPLETED, spoken=True)
+        for name, value in more.items():
+            setattr(item, name, value)
+        self.put(item)
+        return item
+
+    def you(self, text: str, **more: object) -> Item:
+        return self.said(Role.USER, text, **more)
+
+    def voiced(self, text: str, **more: object) -> Item:
+        return self.said(Role.ASSISTANT, text, **more)
+
+    def call(self, name: str, arguments: str, state: ToolState, **more: object) -> ToolCall:
+        count = len(self.transcript.entries)
+        call = ToolCall(f"call_{count}", f"item_{count}", "resp", name, arguments, state)
+        for key, value in more.items():
+            setattr(call, key, value)
+        self.put(call)
+        return call
+
+    def changed(self, entry: Entry) -> None:
+        self.listen(EntryChanged(entry_id(entry)))
+
+    def gone(self, entry: Entry) -> None:
+        self.transcript.remove(entry_id(entry))
+        self.listen(EntryRemoved(entry_id(entry)))
+
+    def turn_to(self, floor: Floor) -> None:
+        self.floor = floor
+        self.listen(FloorChanged(floor))
+
+    def link_to(self, link: Link, text: str = "") -> None:
+        self.link = link
+        self.listen(LinkChanged(link, text))
+
+    def levels(self, mic: float, speaker: float, *peaks: float) -> None:
+        self.listen(LevelsChanged(mic, speaker, *peaks))
+
+    def sound(self, problem: str, hint: str = "") -> None:
+        self.microphone = self.speaker = None
+        self.hands_free = False
+        self.turn_to(Floor.IDLE)
+        self.listen(SoundChanged(None, None, problem, hint))
+
+    def notice(self, notice: Notice) -> None:
+        self.listen(notice)
+
+    def _tell_mode(self) -> None:
+        self.listen(ModeChanged(self.muted, self.hands_free, self.talking))

@@ -1,0 +1,327 @@
+"""A sound card and a room in simulated time: the real engine on it runs far faster than a clock.
+
+    program's playback ─► speaker's buffer ─► room ─┐
+    `say` ──────────────────────────────────────────┴► microphone's buffer ─► program's capture
+
+Everything from the callbacks upwards is the program's own. `Stall`s keep the callbacks waiting as
+a loaded machine does: the speaker then runs dry and the microphone overflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sound_measures import LONG_TEXT, espeak
+
+from voicechat.audio import engine
+from voicechat.audio.devices import device_list
+from voicechat.audio.devices import streams as card_module
+from voicechat.audio.messages import (
+    AudioEvent,
+    AudioSettings,
+    EndItem,
+    ItemFinished,
+    Play,
+    Resume,
+    SpeechHeard,
+)
+from voicechat.speech.levels import Resampler, amplitude
+
+RATE = 16_000
+SPEAKER_RATE = 24_000
+STEP_MS = 10
+STEP = RATE * STEP_MS // 1000
+Sound = NDArray[np.int16]
+
+
+class Stall(NamedTuple):
+    """From `at` on nothing of the program runs for `seconds`; or only the one side does not."""
+
+    at: float
+    seconds: float
+    side: str = "both"
+
+
+@dataclass(frozen=True)
+class Room:
+    """The way from the speaker to the microphone."""
+
+    delay_ms: float = 60.0
+    gain_db: float = -12.0
+    drift_ppm: float = 0.0
+    """How much faster the speaker's clock runs than the microphone's."""
+    jump_ms: float = 0.0
+    jump_at: float = 0.0
+    noise: float = 8.0
+    reverberates: bool = True
+
+
+class SimulatedCard:
+    """In place of sounddevice and the clock; `run` lets time pass."""
+
+    def __init__(
+        self,
+        patch: pytest.MonkeyPatch,
+        room: Room,
+        stalls: Iterable[Stall] = (),
+        seconds: int = 400,
+    ) -> None:
+        self.room = room
+        self.now = 1000.0
+        self._began = self.now
+        self._stalls = sorted(stalls)
+        self._steps = 0
+        self._out: _Out | None = None
+        self._in: _In | None = None
+        self._played: NDArray[np.float32] = np.zeros((seconds + 1) * RATE, np.float32)
+        self._played_to = 0
+        self._voice: NDArray[np.float32] = np.zeros((seconds + 1) * RATE, np.float32)
+        chance = np.random.default_rng(7)
+        self._tail: NDArray[np.float32] = np.ones(1, np.float32)
+        if room.reverberates:
+            count = int(0.08 * RATE)
+            fading = np.exp(-np.arange(count) / (0.012 * RATE)) * 0.12
+            self._tail = (chance.standard_normal(count) * fading).astype(np.float32)
+            self._tail[0] = 1.0
+        self._rest: NDArray[np.float32] = np.zeros(len(self._tail) - 1, np.float32)
+        self._to_room = Resampler(SPEAKER_RATE, RATE)
+        self._hiss = np.random.default_rng(1)
+        self.events: list[tuple[float, AudioEvent]] = []
+        self.heard: list[Sound] = []
+        """What the microphone had, 10 ms each."""
+        self.spoken: list[Sound] = []
+        """What the speaker played, about 10 ms each at 24 kHz."""
+        for module in (card_module, engine):
+            clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
+            patch.setattr(module, "time", clock)
+        patch.setattr(engine, "Surgery", lambda work: _AtOnce(work, self.now))
+        patch.setattr(device_list, "library", lambda: self._library())
+
+    # ----------------------------------------------------------------- the test's side
+
+    @property
+    def elapsed(self) -> float:
+        """Simulated seconds since the start."""
+        return self.now - self._began
+
+    def open(self, **settings: object) -> engine.Engine:
+        """An engine whose streams run."""
+        opened = AudioSettings(**{"input_rate": RATE, **settings})  # type: ignore[arg-type]
+        self.engine = engine.Engine(opened, lambda event: self.events.append((self.now, event)))
+        self.engine.tick(self.now)
+        return self.engine
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Every event of this kind so far."""
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+    def say(self, at: float, sound: Sound) -> None:
+        """Somebody speaks into the microphone, from `at` seconds on."""
+        begin = int(at * RATE)
+        self._voice[begin : begin + len(sound)] += sound
+
+    def run(self, seconds: float, watch: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass until `watch` is true; whether it became so."""
+        for _ in range(round(seconds * 1000 / STEP_MS)):
+            self._step()
+            if watch():
+                return True
+        return False
+
+    # ----------------------------------------------------------------- time
+
+    def _stalled(self, side: str) -> bool:
+        return any(
+            stall.at <= self.elapsed < stall.at + stall.seconds and stall.side in (side, "both")
+            for stall in self._stalls
+        )
+
+    def _step(self) -> None:
+        self._stream()
+        if not self._stalled("engine"):
+            self.engine.tick(self.now)
+
+    def _sleep(self, seconds: float) -> None:
+        """Only the streams go on."""
+        for _ in range(round(seconds * 1000 / STEP_MS)):
+            self._stream()
+
+    def _stream(self) -> None:
+        self.now += STEP_MS / 1000
+        self._steps += 1
+        if self._out is not None:
+            self._hear(self._out.play(self._steps))
+            if not self._stalled("speaker"):
+                self._out.fill()
+        if self._in is not None:
+            self._in.take(self._microphone())
+            if not self._stalled("microphone"):
+                self._in.give()
+
+    def _hear(self, block: Sound) -> None:
+        self.spoken.append(block)
+        dry = self._to_room.convert(block).astype(np.float32)
+        if not len(dry):
+            return
+        wet = np.convolve(dry, self._tail)
+        wet[: len(self._rest)] += self._rest
+        keep, self._rest = wet[: len(dry)], wet[len(dry) :]
+        self._played[self._played_to : self._played_to + len(keep)] = keep
+        self._played_to += len(keep)
+
+    def _microphone(self) -> Sound:
+        end = self._steps * STEP
+        delay_ms = self.room.delay_ms
+        if self.room.jump_ms and self.elapsed >= self.room.jump_at:
+            delay_ms += self.room.jump_ms
+        spots = (np.arange(end - STEP, end) - delay_ms * RATE / 1000) * (
+            1 + self.room.drift_ppm / 1e6
+        )
+        whole = np.floor(spots).astype(np.int64)
+        part = (spots - whole).astype(np.float32)
+        known = self._played
+        echo = np.where(whole < 0, 0, known[whole] * (1 - part) + known[whole + 1] * part)
+        near = echo * amplitude(self.room.gain_db) + self._voice[end - STEP : end]
+        near = near + self._hiss.standard_normal(STEP) * self.room.noise
+        block: Sound = near.clip(-32768, 32767).astype(np.int16)
+        self.heard.append(block)
+        return block
+
+    # ----------------------------------------------------------------- PortAudio's side
+
+    def _library(self) -> Any:
+        device = {"name": "Room", "hostapi": 0, "default_samplerate": SPEAKER_RATE}
+        both = {**device, "index": 0, "max_input_channels": 1, "max_output_channels": 1}
+        return SimpleNamespace(
+            query_hostapis=lambda: [{"name": "Simulated"}],
+            query_devices=lambda kind=None: both if kind else [both],
+            RawOutputStream=lambda **how: _Out(self, **how),
+            RawInputStream=lambda **how: _In(self, **how),
+            PortAudioError=OSError,
+            _terminate=lambda: None,
+            _initialize=lambda: None,
+        )
+
+    def attach(self, stream: _Out | _In, on: bool) -> None:
+        """A stream runs, or does not any more."""
+        if isinstance(stream, _Out):
+            if on:
+                stream.played = stream.due(self._steps)
+            self._out = stream if on else None
+        else:
+            self._in = stream if on else None
+
+
+class _AtOnce:
+    """A `Surgery` that takes no time."""
+
+    done = True
+    error = None
+
+    def __init__(self, work: Callable[[], Any], now: float) -> None:
+        self.began = now
+        self.result = work()
+
+
+class _Stream:
+    def __init__(self, card: SimulatedCard, **how: Any) -> None:
+        self._card = card
+        self._callback = how["callback"]
+        self._rate: int = how["samplerate"]
+        self._block: int = how["blocksize"]
+        least = 3 * self._block / self._rate
+        self.latency = least if how["latency"] == "low" else max(least, how["latency"])
+        self._fifo: NDArray[np.int16] = np.empty(0, np.int16)
+        self._flag = False
+
+    def start(self) -> None:
+        self._card.attach(self, True)
+
+    def abort(self) -> None:
+        self._fifo = self._fifo[:0]
+        self._card.attach(self, False)
+
+    def close(self) -> None:
+        self._card.attach(self, False)
+
+
+class _Out(_Stream):
+    played = _latest = 0
+
+    def due(self, steps: int) -> int:
+        """Frames that the speaker's clock has counted by then."""
+        pace = 1 + self._card.room.drift_ppm / 1e6
+        return int(steps * STEP_MS * self._rate * pace / 1000)
+
+    def play(self, steps: int) -> Sound:
+        """The next 10 ms that leave the speaker: what there is, and then silence."""
+        frames = self.due(steps) - self.played
+        self.played += frames
+        self._latest = frames
+        block, self._fifo = self._fifo[:frames], self._fifo[frames:]
+        self._flag |= len(block) < frames
+        return np.concatenate((block, np.zeros(frames - len(block), np.int16)))
+
+    def fill(self) -> None:
+        """Ask the program for as much as the buffer takes, each time when there was room for it."""
+        most, now = self.latency * self._rate, self._card.now
+        while (room := most - self._block - len(self._fifo)) >= 0:
+            out = np.zeros(self._block, np.int16)
+            ahead = len(self._fifo) / self._rate
+            self._card.now = now - min(room, self._latest) / self._rate
+            clock = SimpleNamespace(outputBufferDacTime=self._card.now + ahead)
+            clock.currentTime = self._card.now
+            flags = SimpleNamespace(output_underflow=self._flag)
+            self._flag = False
+            self._callback(out, self._block, clock, flags)
+            self._fifo = np.concatenate((self._fifo, out))
+        self._card.now = now
+
+
+class _In(_Stream):
+    def take(self, block: Sound) -> None:
+        """10 ms were captured; what the buffer does not take is lost."""
+        room = int(max(self.latency, 0.04) * self._rate)
+        self._flag |= len(self._fifo) + len(block) > room
+        self._fifo = np.concatenate((self._fifo, block))[-room:]
+
+    def give(self) -> None:
+        """Hand the program what there is."""
+        while len(self._fifo) >= self._block:
+            block, self._fifo = self._fifo[: self._block], self._fifo[self._block :]
+            clock = SimpleNamespace(currentTime=self._card.now)
+            clock.inputBufferAdcTime = self._card.now - (len(block) + len(self._fifo)) / self._rate
+            flags = SimpleNamespace(input_overflow=self._flag)
+            self._flag = False
+            self._callback(block, self._block, clock, flags)
+
+
+def speak(card: SimulatedCard, seconds: float) -> list[bool]:
+    """The assistant speaks for so long; for each time it heard somebody, whether for certain."""
+    voice = espeak(LONG_TEXT)
+    heard: list[bool] = []
+    seen = 0
+
+    def over() -> bool:
+        nonlocal seen
+        new, seen = card.events[seen:], len(card.events)
+        for _, event in new:
+            if isinstance(event, SpeechHeard):
+                heard.append(event.confirmed)
+                if event.confirmed:
+                    card.engine.command(Resume())
+        return any(isinstance(event, ItemFinished) for _, event in new)
+
+    number = 0
+    while card.elapsed < seconds:
+        number += 1
+        card.engine.command(Play(f"v{number}", voice))
+        card.engine.command(EndItem(f"v{number}"))
+        assert card.run(60, over), "the reply came to its end"
+    return heard

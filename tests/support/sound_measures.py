@@ -1,0 +1,91 @@
+"""What can be measured on a recording of a virtual card, and voices to make one with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from sound_rig import Rig
+from virtual_audio import RATE, VirtualCard
+
+from voicechat.audio.messages import AudioSettings, Opened
+from voicechat.speech.levels import Resampler
+
+MARK_HZ = 18_000
+LONG_TEXT = (
+    "The quick brown fox jumps over the lazy dog while seven wizards judge the boxing match. "
+    "Meanwhile the weather in the north stays cold and cloudy with a little rain in the evening."
+)
+
+
+@contextmanager
+def a_card() -> Iterator[VirtualCard]:
+    """A virtual card that is the default of every program started from now on."""
+    with VirtualCard() as card:
+        os.environ.update(card.environment)
+        yield card
+
+
+def start(**settings: object) -> Rig:
+    """An audio process with its devices open; close `rig.process` after use."""
+    rig = Rig(AudioSettings(**settings))  # type: ignore[arg-type]
+    rig.open()
+    return rig
+
+
+def paces(rig: Rig) -> str:
+    """Device latencies of every opening, in ms: where there are several, the pace changed."""
+    return " → ".join(f"{opened.output_latency_ms:.0f}" for opened in rig.of(Opened))
+
+
+def loudest_click(side: np.ndarray, pitch: float = 440.0) -> float:
+    """What a sine leaves when it is predicted from its own two last samples, in dBFS."""
+    wave = side.astype(np.float64)
+    rest = wave[2:] - 2 * np.cos(2 * np.pi * pitch / RATE) * wave[1:-1] + wave[:-2]
+    return 20 * float(np.log10(np.abs(rest[480:-480]).max() / 32768 + 1e-9))
+
+
+def espeak(text: str, voice: str = "en-us") -> bytes:
+    """24 kHz PCM16 of a text."""
+    spoken = subprocess.run(
+        ["espeak-ng", "-v", voice, "--stdout", text], capture_output=True, check=True
+    ).stdout
+    samples = np.frombuffer(spoken[44:], np.int16)
+    mover = Resampler(22_050, 24_000)
+    return np.concatenate((mover.convert(samples), mover.finish())).tobytes()
+
+
+def marked_speech() -> np.ndarray:
+    """A near voice at 48 kHz, 400 ms after a mark that the microphone's rate does not carry."""
+    samples = np.frombuffer(espeak("No, wait a moment, I have a question.", "en-gb"), np.int16)
+    samples = Resampler(24_000, RATE).convert(samples)
+    onset = int(np.flatnonzero(np.abs(samples.astype(np.int32)) > 400)[0])
+    mark = 3_000 * np.sin(np.arange(960) * 2 * np.pi * MARK_HZ / RATE)
+    quiet = np.zeros(int(0.4 * RATE) - 960, np.int16)
+    return np.concatenate((mark.astype(np.int16), quiet, samples[onset:]))
+
+
+def first_speech(sides: np.ndarray) -> int:
+    """Where the near voice begins: 400 ms after the 18 kHz mark that is fed before it."""
+    clock = np.arange(960) * 2 * np.pi * MARK_HZ / RATE
+    side = sides[:, 0].astype(np.float64)
+    along = np.hypot(
+        np.convolve(side, np.cos(clock), "valid"), np.convolve(side, np.sin(clock), "valid")
+    )
+    return int(np.argmax(along)) + int(0.4 * RATE)
+
+
+def lowered(side: np.ndarray, after: int) -> int:
+    """The first frame after which 30 ms of the speaker stay 12 dB below what was before."""
+    window = 10 * 48
+    blocks = side[: len(side) // window * window].reshape(-1, window).astype(np.float64)
+    level = np.sqrt((blocks**2).mean(axis=1)) + 1
+    first = after // window
+    before = np.percentile(level[max(0, first - 60) : first], 70)
+    for index in range(first, len(level) - 6):
+        if (level[index : index + 6] < before / 4).all():
+            return index * window
+    return len(side)

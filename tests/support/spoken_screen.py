@@ -1,0 +1,102 @@
+"""The whole program on a terminal and a virtual card, at a server that speaks for so long."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+sys.path.append(str(_HERE))
+
+import numpy as np  # noqa: E402
+from on_terminal import OnTerminal  # noqa: E402
+from scripted import TOKEN, scene  # noqa: E402
+from virtual_audio import VirtualCard  # noqa: E402
+
+from voicechat.server.engine_protocols import Call, Request, Say, Thought  # noqa: E402
+
+WORD_S = 0.4
+"""Every word is as long as people take for one."""
+PITCH = 440.0
+READY_S = 0.6
+"""The program's own sound at its beginning is over after this."""
+
+
+class Speaker:
+    """A server on a thread of its own; whatever it is told, it answers for `seconds`."""
+
+    def __init__(self, seconds: float, tools: tuple[str, ...] = ()) -> None:
+        self.words = round(seconds / WORD_S)
+        """Of 0.4 s each; `seconds` should be a multiple of that."""
+        self.tools = tools
+        """Called without arguments, after the first word."""
+        self.url = ""
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
+        self._thread.start()
+        assert self._ready.wait(20), "the server did not start"
+
+    async def _live(self) -> None:
+        async with scene() as stage:
+            axis = np.arange(int(WORD_S * stage.voice.rate)) / stage.voice.rate
+            wave = 9_800 * np.sin(axis * 2 * np.pi * PITCH)
+            stage.voice.tone = wave.astype("<i2").tobytes()
+            stage.mind.answer = self._answer
+            self.url = stage.app.url.removesuffix("/realtime")
+            self._loop = asyncio.get_running_loop()
+            self._ready.set()
+            await self._over.wait()
+
+    def _answer(self, request: Request) -> list[Thought]:
+        if request.messages[-1].role == "tool_result":
+            return []
+        said = Say(" ".join(["word"] * self.words) + ".")
+        return [said, *(Call(f"call_{name}", name, "{}") for name in self.tools)]
+
+    def close(self) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(10)
+
+
+@contextmanager
+def spoken_screen(
+    card: VirtualCard,
+    seconds: float,
+    *words: str,
+    busy: bool = False,
+    plugin: str = "",
+    tools: tuple[str, ...] = (),
+) -> Iterator[OnTerminal]:
+    """The program, connected and listening; typing anything makes it speak and call the tools.
+
+    `plugin` is the source of a plugin of the person's.
+    """
+    server = Speaker(seconds, tools)
+    with tempfile.TemporaryDirectory() as folder:
+        if plugin:
+            place = Path(folder) / "CONFIG" / "voicechat" / "tools"
+            place.mkdir(parents=True, mode=0o700)
+            (place / "rude.py").write_text(plugin, "utf-8")
+            (place / "rude.py").chmod(0o600)
+        words = ("--base-url", server.url, "--model", "openai/scripted", *words)
+        environ = {**card.environment, "OPENAI_API_KEY": TOKEN}
+        program = [str(_HERE / "busy_screen.py")] if busy else ["-m", "voicechat"]
+        terminal = OnTerminal(
+            Path(folder), *words, columns=100, rows=30, environ=environ, program=program
+        )
+        try:
+            terminal.see("● listening", 30)
+            time.sleep(READY_S)
+            yield terminal
+        finally:
+            terminal.close()
+            server.close()

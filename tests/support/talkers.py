@@ -1,0 +1,37 @@
+"""Voices out of nothing, and what a room makes of them: 16 kHz int16, the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.speech.levels import Samples, amplitude
+
+RATE = 16_000
+
+
+def talker(seed: int, seconds: float) -> Samples:
+    """Pulses of a varying pitch through a throat: voiced for any detector."""
+    random = np.random.default_rng(seed)
+    count = int(RATE * seconds)
+    pitch = np.repeat(random.uniform(90, 240, count // 3_200 + 1), 3_200)[:count]
+    pulses = np.diff(np.floor(np.cumsum(pitch / RATE)), prepend=0.0)
+    sound = np.zeros(count)
+    for formant in random.uniform(300, 2_800, 4):
+        ring = np.arange(320) / RATE
+        throat = np.exp(-ring * 500) * np.sin(2 * np.pi * formant * ring)
+        sound += np.convolve(pulses, throat)[:count]
+    syllables = np.repeat(random.uniform(0.1, 1.0, count // 2_400 + 1), 2_400)[:count]
+    return (sound * syllables * 6_000).clip(-32768, 32767).astype(np.int16)
+
+
+def echo_of(far: Samples, delay_ms: float, gain_db: float) -> Samples:
+    delay = int(RATE * delay_ms / 1000)
+    hiss = np.random.default_rng(9).normal(0, 8, len(far))
+    late = np.concatenate((np.zeros(delay), far[: len(far) - delay])) * amplitude(gain_db)
+    return (late + hiss).clip(-32768, 32767).astype(np.int16)
+
+
+def frames(sound: Samples) -> NDArray[np.int16]:
+    return sound[: len(sound) // FRAME * FRAME].reshape(-1, FRAME)

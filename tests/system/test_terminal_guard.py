@@ -1,0 +1,180 @@
+"""The guardian: whatever ends the app, the terminal is sane, the code right, nobody left behind."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import psutil
+import pytest
+
+APP = """
+import os, sys, termios, tty
+from voicechat.terminal import guard
+print("guardian", os.getpid(), flush=True)
+guard()
+mode = sys.argv[1]
+tty.setraw(0, termios.TCSANOW)
+os.write(1, b"\\x1b[?1049h\\x1b[?1003h\\x1b[?25lapp %d.\\r\\n" % os.getpid())
+if mode == "wait":
+    import time
+    time.sleep(600)
+elif mode == "raise":
+    raise RuntimeError("planted")
+elif mode == "clean":
+    termios.tcsetattr(0, termios.TCSANOW, termios.tcgetattr(0))
+    sys.exit(42)
+elif mode == "stop":
+    import signal, time
+    os.kill(os.getpid(), signal.SIGSTOP)
+    os.write(1, b"resumed\\r\\n")
+    time.sleep(600)
+"""
+
+
+class Run:
+    """The app under its guardian, as a shell's child on a terminal of its own."""
+
+    def __init__(self, folder: Path, mode: str, shell: bool = False) -> None:
+        script = folder / "app.py"
+        script.write_text(APP, encoding="utf-8")
+        words = [sys.executable, str(script), mode]
+        if shell:
+            words = ["sh", "-c", f"{' '.join(words)}; exec sleep 600"]
+        self.child = pexpect.spawn(words[0], words[1:], timeout=20)
+        self.sane = termios.tcgetattr(self.child.child_fd)
+        self.child.expect(rb"guardian (\d+)")
+        self.guardian = int(self.child.match[1])
+        self.child.expect(rb"app (\d+)\.")
+        self.app = int(self.child.match[1])
+
+    def end(self) -> int:
+        """What was written until the end, and the exit code."""
+        self.child.expect(pexpect.EOF)
+        self.output = self.child.before
+        self.child.wait()
+        return self.child.exitstatus if self.child.signalstatus is None else -1
+
+    def is_sane(self) -> bool:
+        return termios.tcgetattr(self.child.child_fd) == self.sane
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Iterator[object]:
+    runs: list[Run] = []
+
+    def make(mode: str, shell: bool = False) -> Run:
+        runs.append(Run(tmp_path, mode, shell))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.child.close(force=True)
+
+
+def wait_for(condition, seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+SIGNALS = ["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGSEGV", "SIGKILL"]
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_the_app_is_killed(spawn, name: str) -> None:
+    run = spawn("wait")
+    assert not run.is_sane()
+    os.kill(run.app, getattr(signal, name))
+    assert wait_for(run.is_sane)
+    code = run.end()
+    assert code == 128 + getattr(signal, name)
+    assert b"\x1b[?1049l" in run.output
+    assert b"\x1b[?1003l" in run.output
+    told = b"was ended by " + name.encode() in run.output
+    assert told == (name in {"SIGQUIT", "SIGABRT", "SIGSEGV", "SIGKILL"})
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
+def test_the_guardian_is_killed(spawn, name: str) -> None:
+    run = spawn("wait")
+    os.kill(run.guardian, getattr(signal, name))
+    assert run.end() == 128 + getattr(signal, name)
+    assert b"\x1b[?1049l" in run.output
+    assert run.is_sane()
+    assert not psutil.pid_exists(run.app)
+
+
+def test_the_guardian_cannot_even_be_told(spawn) -> None:
+    run = spawn("wait", shell=True)
+    os.kill(run.guardian, signal.SIGKILL)
+    assert wait_for(lambda: not psutil.pid_exists(run.app) or _is_zombie(run.app))
+    assert wait_for(run.is_sane)
+    run.child.expect(rb"\x1b\[\?1049l")
+
+
+def _is_zombie(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_an_exception_and_an_exit_code_pass_through(spawn) -> None:
+    run = spawn("raise")
+    assert run.end() == 1
+    assert b"RuntimeError: planted" in run.output
+    assert b"\x1b[?1049l" in run.output
+    assert spawn("clean").end() == 42
+
+
+def test_the_terminal_goes_away(spawn) -> None:
+    run = spawn("wait")
+    processes = [psutil.Process(run.app), psutil.Process(run.guardian)]
+    run.child.ptyproc.fileobj.close()
+    run.child.ptyproc.closed = run.child.closed = True
+    _, left = psutil.wait_procs(processes, timeout=10)
+    assert not left
+    run.child.ptyproc.terminated = run.child.terminated = True
+
+
+def test_stopping_gives_the_shell_one_job(tmp_path: Path) -> None:
+    script = tmp_path / "app.py"
+    script.write_text(APP, encoding="utf-8")
+    shell = pexpect.spawn("bash", ["--norc", "--noprofile", "-i"], timeout=20, echo=False)
+    shell.sendline(f"PS1=prompt'> '; {sys.executable} {script} stop")
+    shell.expect(rb"app (\d+)\.")
+    app = int(shell.match[1])
+    shell.expect(rb"Stopped")
+    shell.expect("prompt> ")
+    shell.sendline("fg")
+    shell.expect("resumed")
+    os.kill(app, signal.SIGTERM)
+    shell.expect("prompt> ")
+    shell.sendline("echo code $?")
+    shell.expect(r"code (\d+)")
+    assert int(shell.match[1]) == 128 + signal.SIGTERM
+    shell.close(force=True)
+
+
+def test_nothing_is_written_to_a_sane_terminal() -> None:
+    from voicechat.system.terminal_guard import restore
+
+    ours, screen = pty.openpty()
+    try:
+        sane = termios.tcgetattr(screen)
+        restore(screen, sane)
+        os.set_blocking(ours, False)
+        with pytest.raises(BlockingIOError):
+            os.read(ours, 100)
+    finally:
+        os.close(ours)
+        os.close(screen)
+    restore(screen, sane)  # a terminal that went away is no error

@@ -1,0 +1,155 @@
+"""Commands and the clipboard: real programs, of which nothing stays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from voicechat.tools.builtin import clipboard, shell
+from voicechat.tools.registry import Registry
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are of a POSIX shell")
+
+
+async def run(command: str, deadline: float = 20.0) -> str:
+    (tool,) = shell.tools()
+    registry = Registry(replace(tool, deadline_s=deadline))
+    return (await registry.run("run_command", json.dumps({"command": command}))).output
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("uname", os.uname().sysname if sys.platform != "win32" else ""),
+        ("echo 'a\"b' | tr a-z A-Z; echo c >&2", 'A"B\nc'),
+        ("cat", "It is done and printed nothing."),
+        ("exit 3", "[it ended with exit code 3]"),
+        ("echo half; false", "half\n[it ended with exit code 1]"),
+        ("no-such-program", "not found"),
+        ("tty; : < /dev/tty", "not a tty"),
+        ("printf '\\033[31mred\\377'", "\N{REPLACEMENT CHARACTER}[31mred"),
+    ],
+)
+async def test_what_a_command_prints(command: str, said: str) -> None:
+    assert said in await run(command)
+
+
+async def test_it_sees_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "VOICECHAT_SERVE_TOKEN"):
+        monkeypatch.setenv(name, "hush-hush")
+    told = await run("env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'")
+    assert "PATH=" in told
+    assert "hush" not in told
+
+
+async def test_what_is_much_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = await run("head -c 300000 /dev/zero | tr '\\0' x")
+    assert "[252000 more bytes were left out]" in told
+    monkeypatch.setattr("voicechat.tools.child_programs.FLOOD", 1_000_000)
+    assert "printed too much and was stopped" in await run("yes")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 600",
+        "trap '' TERM HUP INT; echo $$ >> MARKS; sleep 600; sleep 600; sleep 600",
+        "(setsid sh -c 'echo $$ >> MARKS; sleep 600' &) ; sleep 600",
+        "for i in 1 2 3 4; do sh -c 'trap \"\" TERM; echo $$ >> MARKS; sleep 600' & done; wait",
+    ],
+)
+async def test_at_the_deadline_the_whole_tree_is_gone(command: str, tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    told = await run(command.replace("MARKS", str(tmp_path / "marks")), deadline=0.5)
+    assert "given up" in told
+    _none_left(before, tmp_path / "marks")
+
+
+async def test_what_is_left_in_the_background_ends_with_the_command(tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    marks = tmp_path / "marks"
+    told = await run(f"sleep 600 & echo $! > {marks}; setsid sleep 600 & echo started")
+    assert told == "started"
+    _none_left(before, marks)
+
+
+async def test_a_command_that_is_cancelled_is_gone(tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    call = asyncio.create_task(run(f"trap '' TERM; echo begun > {pipe}; sleep 600; sleep 600"))
+    async with asyncio.timeout(20):
+        assert await asyncio.to_thread(pipe.read_text) == "begun\n"
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    _none_left(before, tmp_path / "none")
+
+
+def _none_left(before: set[psutil.Process], marks: Path) -> None:
+    found = set(psutil.Process().children(recursive=True)) - before
+    for number in marks.read_text("utf-8").split() if marks.exists() else []:
+        if psutil.pid_exists(int(number)):
+            found.add(psutil.Process(int(number)))
+    _, alive = psutil.wait_procs(found, timeout=3)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+Write = Callable[[str, str], None]
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes programs that are found before any other."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("DISPLAY", ":99")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+    def write(name: str, body: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n", "utf-8")
+        (folder / name).chmod(0o700)
+
+    return write
+
+
+async def copy(tool: str, **arguments: object) -> str:
+    registry = Registry(*clipboard.tools())
+    return (await registry.run(tool, json.dumps(arguments))).output
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the programs are those of Linux")
+async def test_the_clipboard_is_written_and_read(programs: Write, tmp_path: Path) -> None:
+    kept = tmp_path / "clipboard"
+    # Like the real one it stays behind to serve what is pasted, holding its outputs open.
+    programs("xclip", f'case "$*" in *-o*) cat {kept} ;; *) cat > {kept}; sleep 600 & ;; esac')
+    before = set(psutil.Process().children(recursive=True))
+    assert await copy("write_clipboard", text="Grüße\n$(x)") == "It is on the clipboard."
+    assert await copy("read_clipboard") == "Grüße\n$(x)"
+    assert "too much" in await copy("write_clipboard", text="x" * 300_000)
+    for left in set(psutil.Process().children(recursive=True)) - before:
+        left.kill()
+    await asyncio.to_thread(kept.write_bytes, b"x" * 5_000_000)
+    assert "too much" in await copy("read_clipboard")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the programs are those of Linux")
+async def test_no_clipboard_and_one_that_hangs(
+    programs: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clipboard, "_WAIT_S", 0.3)
+    programs("xclip", "exec sleep 600")
+    assert "does not answer" in await copy("read_clipboard")
+    programs("xclip", "exit 1")
+    assert "could not be written" in await copy("write_clipboard", text="x")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "There is no clipboard here" in await copy("read_clipboard")

@@ -1,0 +1,137 @@
+"""MCP servers at an address, over streamable HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mcp_rig import RUDE, living
+
+from voicechat.config.mcp_server import ServerConfig
+from voicechat.errors import ConnectError, Secret
+from voicechat.tools import process_keeper
+from voicechat.tools.mcp.mcp_link import Link
+
+KEY = "planted-0123"
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Where the server that misbehaves listens."""
+    command = [sys.executable, "-I", "-S", process_keeper.__file__, sys.executable, str(RUDE)]
+    with subprocess.Popen(
+        [*command, str(tmp_path), "http"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}/mcp"
+        assert server.stdin is not None
+        server.stdin.close()
+        server.wait(10)
+
+
+async def test_a_server_at_an_address_is_like_any_other(tmp_path: Path, address: str) -> None:
+    async with living(tmp_path, ServerConfig("rude", url=address, timeout_s=1)) as life:
+        greeting = await life.call("rude__greet", '{"name": "Ada"}')
+        assert (greeting.output, greeting.failed) == ("Hello Ada\ufffd[2J", False)
+        flood = await life.call("rude__much", '{"megabytes": 5}')
+        assert flood.failed
+        assert len(flood.output) < 400
+        assert "longer than 1 seconds" in (await life.call("rude__hang")).output
+        await life.until((tmp_path / "cancelled").exists)
+        await life.call("rude__change")
+        await life.until(lambda: "rude__more" in life.names())
+        assert "send their password" in life.servers.difference("rude__greet")
+        async with asyncio.timeout(5):
+            assert (await life.call("rude__die")).failed
+        await life.until(lambda: life.state().state != "ready")
+        assert life.state().problem
+
+
+async def answer(head: str, body: bytes = b"") -> tuple[asyncio.Server, str, list[bytes]]:
+    """An HTTP server that gives everybody the same answer, and keeps what it was sent."""
+    asked: list[bytes] = []
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            lines = (
+                "HTTP/1.1 " + head,
+                f"Content-Length: {len(body)}",
+                "Connection: close",
+                "",
+                "",
+            )
+            writer.write("\r\n".join(lines).encode() + body)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    return server, f"http://127.0.0.1:{port}/mcp", asked
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "says"),
+    [
+        ("401 Unauthorized", b"", "It refuses us (401)"),
+        ("404 Not Found", b"", "It answers with 404"),
+        ("500 Oops\r\nContent-Type: text/html", b"<html>\x1b[2J", "It answers with 500"),
+        ("200 OK\r\nContent-Type: text/html", b"<html>", "Unexpected content type"),
+        ("200 OK\r\nContent-Type: application/json", b"{", ""),
+        ("200 OK\r\nContent-Type: application/json", b" " * 2_000_000, "larger than 1 MB"),
+        ("307 Away\r\nLocation: http://192.0.2.1/mcp", b"", ""),
+    ],
+    ids=["401", "404", "500", "no MCP", "no JSON", "a flood", "elsewhere"],
+)
+async def test_whatever_answers_is_a_sentence(head: str, body: bytes, says: str) -> None:
+    server, url, asked = await answer(head, body)
+    async with server:
+        config = ServerConfig("there", url=url, headers={"Authorization": Secret(f"Bearer {KEY}")})
+        with pytest.raises(ConnectError) as caught:
+            await Link(config, lambda tools: None, patience_s=5).live()
+    sentence = str(caught.value)
+    assert says in sentence
+    assert KEY not in sentence
+    assert "\x1b" not in sentence
+    assert KEY.encode() in asked[0]
+
+
+async def test_nobody_there_is_a_sentence() -> None:
+    server, url, _ = await answer("200 OK")
+    server.close()
+    await server.wait_closed()
+    with pytest.raises(ConnectError, match="Nobody answers at http://127"):
+        await Link(ServerConfig("there", url=url), lambda tools: None).live()
+
+
+async def test_one_that_is_silent_is_given_up() -> None:
+    left = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        left.set()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with silent:
+        url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
+        with pytest.raises(ConnectError, match=r"did not answer within 0\.5 seconds"):
+            await Link(ServerConfig("there", url=url), lambda tools: None, patience_s=0.5).live()
+        await asyncio.wait_for(left.wait(), 10)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY}\u00e9"])
+async def test_a_key_that_cannot_be_sent_is_not_repeated(tmp_path: Path, key: str) -> None:
+    server, url, asked = await answer("200 OK")
+    async with server:
+        config = ServerConfig("web", url=url, headers={"Authorization": Secret(key)})
+        async with living(tmp_path, config) as life:
+            assert "The header Authorization holds what cannot be sent" in life.state().problem
+            assert KEY not in str(life.told)
+    assert asked == []

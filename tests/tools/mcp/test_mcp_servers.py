@@ -1,0 +1,294 @@
+"""MCP servers that behave and misbehave, over stdio."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from mcp_rig import RUDE, living, rude, watched
+from processes import gone, known
+
+from voicechat.config.mcp_server import ServerConfig
+from voicechat.core.settings import Permission
+from voicechat.core.text import clean
+from voicechat.errors import ConnectError, Secret
+from voicechat.tools.mcp import mcp_servers
+from voicechat.tools.mcp.mcp_link import Link
+from voicechat.tools.registry import OUTPUT_LIMIT, ToolError
+
+
+def numbers(path: Path) -> list[int]:
+    """The processes that the server wrote down."""
+    return [int(line) for line in path.read_text(encoding="utf-8").split()]
+
+
+def child_processes() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+async def test_a_server_offers_its_tools_and_runs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-in-the-environment")
+    config = rude(tmp_path, "noisy", env={"WANTED": Secret("given")})
+    async with living(tmp_path, config) as life:
+        assert life.told == []
+        assert "rude__greet" in life.names()
+        for tool in life.servers.tools:
+            assert tool.spec.permission is Permission.ASK  # whatever its annotations say
+            assert tool.source == "MCP server rude"
+            assert clean(tool.spec.description) == tool.spec.description
+
+        greeting = await life.call("rude__greet", '{"name": "Ada"}')
+        assert (greeting.output, greeting.failed) == ("Hello Ada\ufffd[2J", False)
+        seen = json.loads((await life.call("rude__environment")).output)
+        assert seen["WANTED"] == "given"
+        assert "planted" not in json.dumps(seen)
+        assert seen["cwd"] == str(Path.home())
+
+        assert "image/png" in (await life.call("rude__picture")).output
+        assert (await life.call("rude__noise")).output == "noisy"
+        for name, arguments in (("fail", "{}"), ("greet", "{}"), ("greet", "[1]"), ("greet", "{")):
+            assert (await life.call(f"rude__{name}", arguments)).failed
+        await asyncio.gather(*(life.call("rude__greet", f'{{"name": "{n}"}}') for n in range(20)))
+    assert not child_processes()
+
+
+async def test_a_flood_is_cut_and_never_stalls_the_loop(tmp_path: Path) -> None:
+    async with living(tmp_path, rude(tmp_path)) as life, watched() as stall:
+        begun = time.perf_counter()
+        flood = await life.call("rude__much", '{"megabytes": 50}')
+        took = time.perf_counter() - begun
+        assert flood.failed
+        assert "larger than 1 MB" in flood.output
+        assert stall() < took / 2
+        whole = await life.call("rude__greet", json.dumps({"name": "n" * 300_000}))
+        assert not whole.failed
+        assert len(whole.output) < OUTPUT_LIMIT + 100
+        assert (await life.call("rude__greet", '{"name": "again"}')).output.startswith("Hello")
+
+
+async def test_a_call_that_is_given_up_is_cancelled_there_and_a_kill_is_noticed(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path, rude(tmp_path, timeout_s=0.3)) as life:
+        assert "longer than 0.3 seconds" in (await life.call("rude__hang")).output
+        await life.until((tmp_path / "cancelled").exists)
+        (tmp_path / "cancelled").unlink()
+        (tmp_path / "hanging").unlink()
+        calling = asyncio.create_task(life.call("rude__hang"))
+        await life.until((tmp_path / "hanging").exists)
+        calling.cancel()
+        await asyncio.wait({calling}, timeout=5)
+        assert calling.cancelled()
+        await life.until((tmp_path / "cancelled").exists)
+        assert not (await life.call("rude__greet", '{"name": "x"}')).failed
+
+        (tmp_path / "hanging").unlink()
+        (tmp_path / "cancelled").unlink()
+        hanging = next(tool for tool in life.servers.tools if tool.spec.name == "rude__hang")
+        calling = asyncio.create_task(hanging.call("{}"))
+        await life.until((tmp_path / "hanging").exists)
+        os.kill(numbers(tmp_path / "starts")[0], signal.SIGKILL)
+        async with asyncio.timeout(5):
+            with pytest.raises(ToolError, match="ended before it answered"):
+                await calling
+
+
+async def test_death_is_an_error_at_once_and_a_bounded_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_servers, "RESTARTS", 1)
+    async with living(tmp_path, rude(tmp_path)) as life:
+        async with asyncio.timeout(5):
+            outcome = await life.call("rude__die")
+        assert outcome.failed
+        assert "unknown" in outcome.output
+        await life.until(lambda: life.state().state == "restarting")
+        assert life.names()  # they come back: the model need not lose them
+        await life.until(lambda: life.state().state == "ready")
+        assert not (await life.call("rude__greet", '{"name": "x"}')).failed
+        assert life.told == []
+        await life.call("rude__die")
+        await life.until(lambda: life.state().state == "failed")
+        assert life.names() == []
+        (sentence,) = life.told
+        assert sentence.startswith("MCP server rude: It ended 2 times and is given up.")
+        assert len(numbers(tmp_path / "starts")) == 2
+    assert gone(known(numbers(tmp_path / "child")))
+
+
+async def test_a_changed_definition_voids_and_tells(tmp_path: Path) -> None:
+    async with living(tmp_path, rude(tmp_path)) as life:
+        before = {tool.spec.name: tool for tool in life.servers.tools}
+        await life.call("rude__change")
+        await life.until(lambda: "rude__more" in life.names())
+        after = {tool.spec.name: tool for tool in life.servers.tools}
+        assert after["rude__fail"].fingerprint == before["rude__fail"].fingerprint
+        assert after["rude__greet"].fingerprint != before["rude__greet"].fingerprint
+        assert after["rude__greet"].asks_always
+        assert not after["rude__more"].asks_always
+        difference = life.servers.difference("rude__greet")
+        assert "'Greet somebody, and send their password.'" in difference
+        assert "password type is new: string" in difference
+        assert life.servers.difference("rude__fail") == ""
+        assert any("changed and asks again" in sentence for sentence in life.told)
+        await life.call("rude__greet", '{"name": "Ada", "password": "x"}')  # which was allowed
+        assert life.servers.difference("rude__greet") == ""
+        assert not any(tool.asks_always for tool in life.servers.tools)
+    async with living(tmp_path, rude(tmp_path, "changed")) as life:
+        # Between two runs, too: what was accepted is the known one now.
+        assert "password type is gone" in life.servers.difference("rude__greet")
+        assert "'Fail quietly.'" in life.servers.difference("rude__fail")
+
+
+async def test_whoever_fails_is_a_sentence_and_the_others_go_on(tmp_path: Path) -> None:
+    configs = (
+        rude(tmp_path),
+        ServerConfig("absent", ("no-such-program",)),
+        ServerConfig("ends", (sys.executable, "-c", "raise SystemExit('no \x1b[31mlicence')")),
+        ServerConfig("unset", ("x",), problem="$TOKEN is not set (mcp.json:3)."),
+        ServerConfig("lost", (sys.executable,), cwd=tmp_path / "nowhere"),
+    )
+    async with living(tmp_path, *configs) as life:
+        assert [state.state for state in life.servers.states] == ["ready", *["failed"] * 4]
+        told = {re.sub(r"^MCP server (\w+): .*", r"\1", one): one for one in life.told}
+        assert "'no-such-program' was not found" in told["absent"]
+        assert "It said: no \ufffd[31mlicence" in told["ends"]
+        assert "$TOKEN is not set" in told["unset"]
+        assert "There is no folder" in told["lost"]
+        assert not (await life.call("rude__greet", '{"name": "x"}')).failed
+
+
+MUTE = r"""
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+sys.stderr.write(f"hello \x1b[1m\n{os.getpid()}\n{child.pid}\n")
+sys.stderr.flush()
+time.sleep(600)
+"""
+
+
+async def test_one_that_never_answers_is_given_up_and_leaves_nothing() -> None:
+    config = ServerConfig("mute", (sys.executable, "-S", "-c", MUTE))
+    link = Link(config, lambda tools: None, patience_s=2)
+    with pytest.raises(ConnectError, match="did not answer within 2 seconds"):
+        await link.live()
+    hello, *processes = link.printed.lines
+    assert hello == "hello \ufffd[1m"
+    assert len(processes) == 2
+    assert gone(known(map(int, processes)))
+
+
+async def test_one_that_ignores_everything_is_gone_in_time(tmp_path: Path) -> None:
+    async with living(tmp_path, rude(tmp_path, "deaf")) as life:
+        await life.call("rude__spawn")
+        processes = known(numbers(tmp_path / "starts") + numbers(tmp_path / "child"))
+        assert len(processes) == 5
+    assert gone(processes)
+    assert not child_processes()
+
+
+def test_killing_the_program_leaves_no_server(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from mcp_rig import living, rude\n"
+        "async def main():\n"
+        "    folder = Path(sys.argv[2])\n"
+        "    async with living(folder, rude(folder, 'deaf')) as life:\n"
+        "        print(life.state().state, flush=True)\n"
+        "        await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(RUDE.parent), str(tmp_path)], stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"ready\n"
+        tree = psutil.Process(program.pid).children(recursive=True)
+        tree += known(numbers(tmp_path / "starts") + numbers(tmp_path / "child"))
+        assert len(set(tree)) == 4
+        program.kill()
+    assert gone(tree)
+
+
+# ------------------------------------------------------------------------------ leave to run
+
+
+async def test_a_command_runs_only_with_leave_and_is_asked_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+    answer = asyncio.Event()
+
+    async def approve(config: ServerConfig) -> bool:
+        asked.append(config.shown)
+        await answer.wait()
+        return True
+
+    config = rude(tmp_path)
+    async with living(tmp_path, config, approve=approve, ready=False) as life:
+        await life.servers.settled()
+        assert life.state().state == "waiting for leave"
+        assert not (tmp_path / "starts").exists()
+        answer.set()
+        await life.until(lambda: life.state().state == "ready")
+    async with living(tmp_path, config, approve=approve) as life:
+        assert life.state().state == "ready"
+    assert asked == [f"{sys.executable} {RUDE} {tmp_path}"]  # as one would type it
+    other = ServerConfig("rude", (sys.executable, "-c", ""))
+    async with living(tmp_path, other, approve=approve) as life:
+        assert asked[1:] == [f"{sys.executable} -c ''"]
+
+
+async def test_without_leave_nothing_runs(tmp_path: Path) -> None:
+    async def refuse(config: ServerConfig) -> bool:
+        return False
+
+    config = rude(tmp_path)
+    for approve, says in ((refuse, "You did not let it run."), (None, "voicechat mcp test rude")):
+        async with living(tmp_path, config, approve=approve) as life:
+            assert life.state().state == "failed"
+            assert says in life.told[0]
+    assert not (tmp_path / "starts").exists()
+    async with living(tmp_path, rude(tmp_path, disabled=True), approve=refuse) as life:
+        assert life.servers.states == ()
+
+
+OLD = r"""
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    results = {
+        "initialize": {
+            "protocolVersion": "2024-11-05",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "old", "version": "1"},
+        },
+        "tools/list": {"tools": [{"name": "nod", "inputSchema": {"type": "object"}}]},
+        "tools/call": {"content": [{"type": "text", "text": "nods"}]},
+    }
+    if "id" not in message:
+        continue
+    if message["method"] not in results:
+        sys.exit("expected initialize")
+    answer = {"jsonrpc": "2.0", "id": message["id"], "result": results[message["method"]]}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+async def test_a_server_of_years_ago_that_ends_at_a_word_it_does_not_know(tmp_path: Path) -> None:
+    async with living(tmp_path, ServerConfig("old", (sys.executable, "-S", "-c", OLD))) as life:
+        assert life.told == []
+        assert life.names() == ["old__nod"]
+        assert (await life.call("old__nod")).output == "nods"

@@ -1,0 +1,264 @@
+"""What servers say, made fit; what the person saw of them; names that never meet."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import sys
+from pathlib import Path
+
+import mcp_types as types
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicechat.config.mcp_server import ServerConfig
+from voicechat.core.text import clean
+from voicechat.tools.mcp.mcp_limits import MESSAGE_LIMIT, OBJECTS, VALUES, is_too_large
+from voicechat.tools.mcp.mcp_pins import MOST, Pins
+from voicechat.tools.mcp.mcp_stdio import Lines, Oversized, Ring
+from voicechat.tools.mcp.mcp_text import (
+    MOST_TOOLS,
+    Definition,
+    definitions,
+    offered_as,
+    result_text,
+)
+
+HERE = ServerConfig("files", ("x",))
+
+
+def tool(name: str = "read", description: str = "", **schema: object) -> types.Tool:
+    return types.Tool(name=name, description=description, input_schema={"type": "object", **schema})
+
+
+# ---------------------------------------------------------------------------------- names
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_name_fits_every_provider(server: str, name: str) -> None:
+    found = offered_as(ServerConfig(server).spaced, name)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", found)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "a_b", "a b", "b"]), st.text("ab_-.", min_size=1))))
+def test_names_meet_only_when_they_are_the_same(pairs: list[tuple[str, str]]) -> None:
+    wanted = {(ServerConfig(server).spaced, name) for server, name in pairs}
+    assert len({offered_as(*pair) for pair in wanted}) == len(wanted)
+
+
+def test_a_name_is_spaced_by_its_server() -> None:
+    assert offered_as("files", "read_file") == "files__read_file"
+    long = [offered_as("files", "x" * 70 + end) for end in "ab"]
+    assert len(set(long)) == 2
+    assert {len(name) for name in long} == {64}
+
+
+# ---------------------------------------------------------------------------- definitions
+
+
+def test_definitions_are_cleaned() -> None:
+    hostile = tool(
+        description="Read.\x1b]52;c;x\x07\u202e" + "y" * 9_000,
+        properties={"path": {"type": "string", "description": "a\x1b[2Jb", "enum": ["\u200b"]}},
+        **{"$schema": "https://json-schema.org/"},
+    )
+    (found,), refused = definitions(HERE, [hostile])
+    assert refused == []
+    assert len(found.description) == 2_000
+    text = json.dumps([found.description, found.parameters], ensure_ascii=False)
+    assert clean(text) == text
+    assert "$schema" not in found.parameters
+
+
+def nested(depth: int) -> dict[str, object]:
+    inner: dict[str, object] = {"type": "string"}
+    for _ in range(depth):
+        inner = {"type": "object", "properties": {"x": inner}}
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("refused", "says"),
+    [
+        (tool("a\x1b[2J"), "its name cannot be shown"),
+        (tool("a\u202e"), "its name cannot be shown"),
+        (tool("x" * 300), "its name cannot be shown"),
+        (tool(properties={"x": nested(40)}), "nested too deeply"),
+        (tool(properties={"x": {"description": "y" * 20_000}}), "too long"),
+        (tool(properties={"a\x1b": {}}), "names that cannot be shown"),
+        (types.Tool(name="read", input_schema={"type": "array"}), "no object"),
+        (tool(properties=[]), "no object"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_offered_is_left_out_and_named(refused: types.Tool, says: str) -> None:
+    found, sentences = definitions(HERE, [refused, tool("fine")])
+    assert [each.name for each in found] == ["fine"]
+    assert says in sentences[0]
+    assert clean(sentences[0]) == sentences[0]
+
+
+def test_too_many_and_twice() -> None:
+    found, sentences = definitions(HERE, [tool(f"t{n}") for n in range(1_000)])
+    assert len(found) == MOST_TOOLS
+    assert sentences == ["900 of its 1000 tools are left out: that is too many."]
+    found, sentences = definitions(HERE, [tool(description="1"), tool(description="2")])
+    assert [each.description for each in found] == ["1"]
+    assert "two tools called 'read'" in sentences[0]
+
+
+# -------------------------------------------------------------------------------- results
+
+
+def test_every_kind_of_result_is_words() -> None:
+    image = types.ImageContent(type="image", data="A" * 8_000, mime_type="image/png")
+    sound = types.AudioContent(type="audio", data="AAAA", mime_type="audio/wav")
+    link = types.ResourceLink(type="resource_link", name="notes", uri="file:///n", description="d")
+    text = types.EmbeddedResource(
+        type="resource", resource=types.TextResourceContents(uri="file:///t", text="inside")
+    )
+    blob = types.EmbeddedResource(
+        type="resource", resource=types.BlobResourceContents(uri="file:///b", blob="AAAA")
+    )
+    first = types.TextContent(type="text", text="hello")
+    result = types.CallToolResult(content=[first, image, sound, link, text, blob])
+    assert result_text(result).splitlines() == [
+        "hello",
+        "[An image, image/png, 6 kB: it cannot be shown here]",
+        "[A recording, audio/wav, 3 bytes: it cannot be shown here]",
+        "[A link to notes, file:///n: d]",
+        "[file:///t]",
+        "inside",
+        "[A file, file:///b, unknown type, 3 bytes]",
+    ]
+    bare = types.CallToolResult(content=[], structured_content={"a": "é"})
+    assert result_text(bare) == '{"a": "é"}'
+    many = types.CallToolResult(content=[first.model_copy(update={"text": "x" * 50_000})] * 100)
+    assert len(result_text(many)) < 250_000
+
+
+# ------------------------------------------------------------------------------ the stream
+
+
+@given(st.lists(st.binary(max_size=12)), st.integers(1, 7))
+def test_lines_are_the_same_however_they_come(parts: list[bytes], size: int) -> None:
+    whole = b"\n".join(parts)
+    expected = [line.strip() for line in whole.split(b"\n")[:-1] if line.strip()]
+    lines = Lines(100)
+    pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+    assert [line for piece in pieces for line in lines.feed(piece)] == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "number"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{"x":"', b'"}}', 7),
+        (b'{"result":{"x":"', b'"},"jsonrpc":"2.0","id":8}', 8),
+        (b'{"result":{"x":"', b'"},"jsonrpc":"2.0","id":"listen-1"}', "listen-1"),
+        (b'{"result":{"x":"', b'"}}', None),
+    ],
+)
+def test_a_line_too_long_is_not_kept_but_its_number(
+    head: bytes, tail: bytes, number: int | str | None
+) -> None:
+    lines = Lines(MESSAGE_LIMIT)
+    found = lines.feed(head)
+    for _ in range(60):
+        found += lines.feed(b"x" * 65_536)
+        assert sum(map(sys.getsizeof, lines._begun)) < 2 * MESSAGE_LIMIT
+    found += lines.feed(tail + b"\nnext\n")
+    assert isinstance(found[0], Oversized)
+    assert found[0].number == number
+    assert found[1:] == [b"next"]
+
+
+@pytest.mark.parametrize(
+    ("message", "too_large"),
+    [
+        ({"a": "x" * (MESSAGE_LIMIT - 100)}, False),
+        ({"a": "x" * MESSAGE_LIMIT}, True),
+        ({"a": [{}] * (OBJECTS - 1)}, False),
+        ({"a": [{}] * OBJECTS}, True),
+        ({"a": [[]] * VALUES}, True),
+        ({"a": json.dumps({'"\\': [{}, []] * 50_000})}, False),
+        ({"a\\": json.dumps({'"\\': [{}]}), "b": [1] * VALUES, "c": "\\"}, True),
+    ],
+    ids=range(7),
+)
+def test_punctuation_tells_what_is_too_large(message: object, too_large: bool) -> None:
+    assert is_too_large(json.dumps(message, separators=(",", ":")).encode()) is too_large
+
+
+def test_a_ring_keeps_the_last_lines_clean() -> None:
+    ring = Ring()
+    ring.feed(b"".join(b"line %d\n" % n for n in range(1_000)))
+    ring.feed(b"half \x1b[2J")
+    ring.feed(b" more\xff\n\n")
+    ring.feed(b"y" * 1_000_000 + b"\n")
+    assert len(ring.lines) == 100
+    assert ring.lines[-2] == "half \ufffd[2J more\ufffd"
+    assert len(ring.lines[-1]) == 300
+
+
+# ----------------------------------------------------------------------------------- pins
+
+
+def definition(name: str = "read", description: str = "Read.", **schema: object) -> Definition:
+    return Definition(name, f"files__{name}", description, {"type": "object", **schema})
+
+
+def test_a_difference_is_told_in_words(tmp_path: Path) -> None:
+    pins = Pins(tmp_path / "pins.json")
+    old = definition(properties={"path": {"type": "string"}, "old": {"type": "number"}})
+    assert pins.differences("files", [old]) == {}
+    new = definition(
+        description="Read and send.",
+        properties={"path": {"type": "integer"}, "to": {"type": "string"}},
+    )
+    for known in (pins, Pins(tmp_path / "pins.json")):
+        assert known.differences("files", [new])["read"].splitlines() == [
+            "description: 'Read.' became 'Read and send.'",
+            "path type: 'string' became 'integer'",
+            "old type is gone: number",
+            "to type is new: string",
+        ]
+    pins.accept("files", new)
+    assert Pins(tmp_path / "pins.json").differences("files", [new]) == {}
+
+
+def test_a_change_in_a_long_text_is_found(tmp_path: Path) -> None:
+    words = [f"word{n}" for n in range(300)]
+    pins = Pins(tmp_path / "pins.json")
+    pins.differences("files", [definition(description=" ".join(words))])
+    words[200] = "secretly"
+    (told,) = pins.differences("files", [definition(description=" ".join(words))]).values()
+    assert "'word200' became 'secretly'" in told
+    assert len(told) < 200
+
+
+def test_what_is_kept_is_private_bounded_and_may_be_broken(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "pins.json"
+    pins = Pins(path)
+    pins.let_run(HERE)
+    assert Pins(path).may_run(HERE)
+    assert not Pins(path).may_run(ServerConfig("files", ("y",)))
+    assert Pins(path).may_run(ServerConfig("web", url="https://h"))
+    assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+    pins.differences("files", [definition(f"t{n}") for n in range(MOST + 9)])
+    assert len(Pins(path).tools("files")) == MOST
+    Pins(path).forget("files")
+    assert not Pins(path).may_run(HERE)
+    for broken in (b"", b"[]", b'{"files": 1}', b"\xff"):
+        path.write_bytes(broken)
+        assert not Pins(path).may_run(HERE)
+
+
+def test_two_programs_keep_what_the_other_wrote(tmp_path: Path) -> None:
+    one, two = Pins(tmp_path / "pins.json"), Pins(tmp_path / "pins.json")
+    one.let_run(HERE)
+    two.let_run(ServerConfig("other", ("x",)))
+    last = Pins(tmp_path / "pins.json")
+    assert last.may_run(HERE)
+    assert last.may_run(ServerConfig("other", ("x",)))

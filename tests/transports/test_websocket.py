@@ -1,0 +1,569 @@
+"""The socket against a real server on loopback, and a network that misbehaves."""
+
+import asyncio
+import contextlib
+import http
+import logging
+import socket
+import ssl
+
+import pytest
+from faults import FaultProxy
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
+
+from voicechat.errors import KeyMissing, Secret
+from voicechat.system.dial_target import DialTarget
+from voicechat.transports import websocket
+from voicechat.transports.connection_errors import Peer
+from voicechat.transports.websocket import ConnectionLost, DialFailed, backoff, dial
+
+KEY = "sk-planted-0123456789abcdef"
+
+
+def endpoint(port: int, *, scheme: str = "ws", host: str = "127.0.0.1") -> DialTarget:
+    return DialTarget(
+        f"{scheme}://{host}:{port}/v1/realtime?model=m",
+        {"Authorization": Secret(f"Bearer {KEY}")},
+    )
+
+
+@contextlib.asynccontextmanager
+async def server(handler, **options):
+    async with serve(handler, "127.0.0.1", 0, **options) as listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def connected(port, **options):
+    connection = await dial(endpoint(port), **options)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def echo(client):
+    async for frame in client:
+        await client.send(frame)
+
+
+async def wait_for_ever(client):
+    await client.wait_closed()
+
+
+async def ending(connection) -> ConnectionLost:
+    with pytest.raises(ConnectionLost) as caught:
+        async for _ in connection:
+            pass
+    return caught.value
+
+
+# ------------------------------------------------------------------------------- traffic
+
+
+async def test_frames_go_out_and_come_in():
+    async with server(echo) as port, connected(port) as connection:
+        await connection.send(["one", b"two"])
+        connection.send_audio("three")
+        received = []
+        async for frame in connection:
+            received.append(frame)
+            if len(received) == 3:
+                break
+        assert received == ["one", b"two", "three"]
+        assert connection.dropped_audio == 0
+
+
+async def test_the_handshake_carries_key_path_and_our_name():
+    seen = {}
+
+    async def look(client):
+        seen.update(client.request.headers, path=client.request.path)
+        seen["extensions"] = client.protocol.extensions
+
+    async with server(look) as port, connected(port) as connection:
+        await ending(connection)
+    assert seen["authorization"] == f"Bearer {KEY}"
+    assert seen["path"] == "/v1/realtime?model=m"
+    assert seen["user-agent"].startswith("voicechat/")
+    assert seen["extensions"] == []
+
+
+async def test_sound_and_control_keep_their_order():
+    async with server(echo) as port, connected(port) as connection:
+        for block in range(5):
+            connection.send_audio(f"block {block}")
+        await connection.send(["commit"])
+        received = [frame async for frame, _ in zip_first(connection, 6)]
+        assert received == [*(f"block {block}" for block in range(5)), "commit"]
+
+
+async def zip_first(connection, count):
+    async for frame in connection:
+        yield frame, None
+        count -= 1
+        if not count:
+            return
+
+
+async def test_a_large_frame_comes_in_and_a_giant_one_ends_the_epoch():
+    async def tell(client):
+        await client.send("x" * 5_000_000)
+        await client.send("x" * (websocket.LARGEST_FRAME + 1))
+
+    async with server(tell) as port, connected(port) as connection:
+        frames = aiter(connection)
+        assert len(await anext(frames)) == 5_000_000
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(frames)
+        assert "too large" in str(caught.value)
+        assert caught.value.retry
+
+
+async def test_sending_nothing_needs_no_answer():
+    async with server(wait_for_ever) as port, connected(port) as connection:
+        await connection.send([])
+
+
+async def test_a_frame_is_a_sign_of_life():
+    async with server(echo) as port, connected(port, patience=1000) as connection:
+        connection._alive -= 100
+        assert connection.quiet_for() >= 100
+        await connection.send(["hello"])
+        async for _ in connection:
+            break
+        assert connection.quiet_for() < 100
+
+
+# ------------------------------------------------------------------------------- endings
+
+
+@pytest.mark.parametrize(
+    ("code", "retry", "words"),
+    [
+        (1000, True, "ended the session: see you"),
+        (1001, True, "going away"),
+        (1007, False, "code 1007"),
+        (1008, False, "refused to go on"),
+        (1011, True, "internal error"),
+        (1013, True, "overloaded"),
+        (4001, False, "code 4001"),
+        (4999, True, "code 4999"),
+    ],
+)
+async def test_the_peer_closes(code, retry, words):
+    async def leave(client):
+        await client.close(code, "see\x1b[2J you" if code == 1001 else "see you")
+
+    async with server(leave) as port, connected(port) as connection:
+        lost = await ending(connection)
+    assert (lost.close_code, lost.retry) == (code, retry)
+    assert words in str(lost)
+    assert "\x1b" not in str(lost)
+    assert str(lost).startswith("127.0.0.1 ")
+
+
+async def test_a_reset_is_told_at_once_to_reader_and_writer():
+    async with (
+        server(wait_for_ever) as port,
+        FaultProxy(port) as network,
+        connected(network.port) as connection,
+    ):
+        network.reset()
+        lost = await ending(connection)
+        assert lost.retry
+        assert lost.close_code is None
+        with pytest.raises(ConnectionLost):
+            await connection.send(["too late"])
+        connection.send_audio("too late")
+        assert connection.dropped_audio == 1
+
+
+async def test_a_black_hole_is_found_without_any_closing(monkeypatch):
+    monkeypatch.setattr(websocket, "PING_SECONDS", 0.05)
+    async with (
+        server(wait_for_ever) as port,
+        FaultProxy(port) as network,
+        connected(network.port, patience=0.4) as connection,
+    ):
+        network.black_hole()
+        lost = await ending(connection)
+        assert "no sign of life" in str(lost)
+        assert lost.retry
+
+
+async def test_a_silent_but_living_peer_is_kept(monkeypatch):
+    monkeypatch.setattr(websocket, "PING_SECONDS", 0.02)
+    pings = asyncio.Event()
+
+    async def think(client):
+        await pings.wait()
+        await client.send("done thinking")
+        await client.wait_closed()
+
+    async with server(think) as port, connected(port, patience=0.2) as connection:
+        stamped = 0
+        mark = connection._pong
+
+        def counted(pong):
+            nonlocal stamped
+            mark(pong)
+            stamped += 1
+            if stamped == 20:
+                pings.set()
+
+        connection._pong = counted
+        async for frame in connection:
+            assert frame == "done thinking"
+            break
+        assert connection.quiet_for() < 0.2
+
+
+async def test_a_peer_that_stops_reading_is_given_up_after_the_deadline(monkeypatch):
+    monkeypatch.setattr(websocket, "SEND_SECONDS", 0.2)
+    async with (
+        server(wait_for_ever) as port,
+        FaultProxy(port) as network,
+        connected(network.port) as connection,
+    ):
+        network.black_hole()
+        with pytest.raises(ConnectionLost, match="stopped taking"):
+            await connection.send(["x" * 1_000_000] * 100)
+        assert "stopped taking" in str(await ending(connection))
+
+
+async def test_a_large_frame_may_take_long_on_a_slow_network(monkeypatch):
+    monkeypatch.setattr(websocket, "SEND_SECONDS", 0.1)
+    received = asyncio.get_running_loop().create_future()
+
+    async def listen(client):
+        received.set_result(len(await client.recv()))
+
+    async with server(listen, max_size=None) as port, FaultProxy(port) as network:
+        network.slice, network.delay = 65_536, 0.01
+        async with connected(network.port) as connection:
+            began = connection._clock()
+            await connection.send(["x" * 8_000_000])
+            assert await received == 8_000_000
+            assert connection._clock() - began > websocket.SEND_SECONDS
+            assert connection.quiet_for() < 1
+
+
+async def test_sound_for_a_stuck_network_is_bounded_and_counted():
+    async with (
+        server(wait_for_ever) as port,
+        FaultProxy(port) as network,
+        connected(network.port) as connection,
+    ):
+        network.black_hole()
+        block = "x" * 1300
+        for _ in range(20_000):
+            connection.send_audio(block)
+            await asyncio.sleep(0)
+        waiting = [entry.frame for entry in connection._queue if entry.frame]
+        assert connection.dropped_audio > 5000
+        assert sum(map(len, waiting)) <= websocket.SOUND_QUEUED + len(block)
+
+
+async def test_the_oldest_sound_is_dropped_and_control_never():
+    received = []
+
+    async def listen(client):
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                received.append(await client.recv())
+
+    async with server(listen) as port, connected(port) as connection:
+        blocks = [f"{number:04d}".ljust(1300, ".") for number in range(100)]
+        for block in blocks[:50]:
+            connection.send_audio(block)
+        commit = asyncio.create_task(connection.send(["commit"]))
+        await asyncio.sleep(0)
+        for block in blocks[50:]:
+            connection.send_audio(block)
+        await commit
+        await connection.send(["end"])
+        await connection.close()
+    kept = [frame for frame in received if frame not in {"commit", "end"}]
+    assert "commit" in received
+    assert kept == sorted(kept)
+    assert kept[-1] == blocks[-1]
+    assert len(kept) + connection.dropped_audio == 100
+    assert connection.dropped_audio >= 50
+
+
+async def test_slow_thin_networks_only_slow_things_down():
+    async with server(echo) as port, FaultProxy(port) as network:
+        network.slice, network.delay = 7, 0.0005
+        async with connected(network.port) as connection:
+            await connection.send(["slow but sure " * 40])
+            async for frame in connection:
+                assert frame == "slow but sure " * 40
+                break
+
+
+async def test_closing_is_quick_when_the_peer_does_not_answer():
+    async with server(wait_for_ever) as port, FaultProxy(port) as network:
+        connection = await dial(endpoint(network.port))
+        network.black_hole()
+        async with asyncio.timeout(2):
+            await connection.close()
+        lost = await ending(connection)
+        assert not lost.retry
+        await connection.close()
+
+
+async def test_nothing_is_left_running():
+    before = asyncio.all_tasks()
+    async with server(echo) as port:
+        async with connected(port) as connection:
+            await connection.send(["hello"])
+        for _ in range(3):
+            async with FaultProxy(port) as network, connected(network.port) as connection:
+                network.reset()
+                await ending(connection)
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_caller_that_gave_up_leaves_the_connection_usable():
+    async with server(echo) as port, connected(port) as connection:
+        sending = asyncio.create_task(connection.send(["one"]))
+        await asyncio.sleep(0)
+        sending.cancel()
+        await connection.send(["two"])
+        assert [frame async for frame, _ in zip_first(connection, 2)] == ["one", "two"]
+
+
+# ------------------------------------------------------------------------------- dialling
+
+
+@contextlib.asynccontextmanager
+async def answering(status: int, body: bytes = b"", headers: dict[str, str] | None = None):
+    def refuse(client, request):
+        response = client.respond(http.HTTPStatus(status), "")
+        response.body = body
+        del response.headers["Content-Length"]
+        response.headers["Content-Length"] = str(len(body))
+        for name, value in (headers or {}).items():
+            response.headers[name] = value
+        return response
+
+    async with server(echo, process_request=refuse) as port:
+        yield port
+
+
+OPENAI_BODY = b'{"error":{"message":"No \\u001b[2Jsuch model.","code":"model_not_found"}}'
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "retry", "words"),
+    [
+        (401, KeyMissing, None, "refused the key"),
+        (403, KeyMissing, None, "refused the key"),
+        (404, DialFailed, False, "no such realtime endpoint or model"),
+        (400, DialFailed, False, "refused to open a session"),
+        (426, DialFailed, False, "refused to open a session"),
+        (429, DialFailed, True, "asks us to wait"),
+        (500, DialFailed, True, "out of order"),
+        (503, DialFailed, True, "out of order"),
+        (301, DialFailed, False, "points to another address"),
+    ],
+)
+async def test_http_refusals(status, kind, retry, words):
+    location = {"Location": "ws://127.0.0.1:1/elsewhere"}
+    async with answering(status, OPENAI_BODY, location) as port:
+        with pytest.raises(kind) as caught:
+            await dial(endpoint(port))
+    error = caught.value
+    assert words in error.message
+    assert "127.0.0.1" in error.message
+    assert f"HTTP {status}" in error.message
+    assert error.hint or retry
+    assert "\x1b" not in str(error)
+    assert getattr(error, "retry", None) is retry
+    if status != 301:
+        assert "such model" in error.message
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("3", 3.0), ("0.5", 0.5), ("86400", 60.0), ("-1", 0.0), ("soon", None), ("nan", None)],
+)
+async def test_retry_after(header, seconds):
+    async with answering(429, headers={"Retry-After": header}) as port:
+        with pytest.raises(DialFailed) as caught:
+            await dial(endpoint(port))
+    assert caught.value.retry_after == seconds
+
+
+async def test_retry_after_as_a_date():
+    date = "Fri, 01 Jan 2100 00:00:00 GMT"
+    async with answering(503, headers={"Retry-After": date}) as port:
+        with pytest.raises(DialFailed) as caught:
+            await dial(endpoint(port))
+    assert caught.value.retry_after == 60.0
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"error":"flat"}', b'{"error":{}}'])
+async def test_any_error_body_makes_a_sentence(body):
+    async with answering(400, body) as port:
+        with pytest.raises(DialFailed) as caught:
+            await dial(endpoint(port))
+    assert ("flat" in str(caught.value)) is (b"flat" in body)
+
+
+async def test_nobody_listens():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(DialFailed, match=f"Nobody answers at 127.0.0.1 port {port}") as caught:
+            await dial(endpoint(port))
+    assert caught.value.retry
+
+
+async def test_a_name_that_does_not_exist():
+    with pytest.raises(DialFailed) as caught:
+        await dial(DialTarget("ws://no-such-host.invalid:9/", {}))
+    assert "no-such-host.invalid" in str(caught.value)
+
+
+@contextlib.asynccontextmanager
+async def tcp(handler):
+    async def serve_one(reader, writer):
+        try:
+            await handler(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async with await asyncio.start_server(serve_one, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+async def test_a_server_that_never_answers():
+    async def sleep(reader, writer):
+        await reader.read(-1)
+
+    async with tcp(sleep) as port:
+        with pytest.raises(DialFailed, match=r"did not answer within 0\.2 s") as caught:
+            await dial(endpoint(port), deadline=0.2)
+    assert caught.value.retry
+
+
+async def test_a_server_that_hangs_up():
+    async def hang_up(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with tcp(hang_up) as port:
+        with pytest.raises(DialFailed, match="hung up") as caught:
+            await dial(endpoint(port))
+    assert caught.value.retry
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    ],
+)
+async def test_a_server_that_is_something_else(answer):
+    async def something_else(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+
+    async with tcp(something_else) as port:
+        with pytest.raises(DialFailed) as caught:
+            await dial(endpoint(port))
+    assert not caught.value.retry
+    assert "127.0.0.1" in str(caught.value)
+
+
+async def test_tls_with_a_server_that_speaks_none():
+    async def complain(reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async with tcp(complain) as port:
+        with pytest.raises(DialFailed, match="does not speak TLS"):
+            await dial(endpoint(port, scheme="wss"))
+
+
+def test_a_certificate_nobody_vouches_for():
+    failure = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    failure.verify_message = "self-signed certificate"
+    error = Peer(endpoint(1, scheme="wss", host="voice.example")).unreachable(failure, 10)
+    assert isinstance(error, DialFailed)
+    assert not error.retry
+    assert "voice.example cannot be trusted: self-signed certificate." in str(error)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host/", "ws://[::1/", "ws://host:99999/", f"ws://{'a' * 300}"]
+)
+async def test_addresses_that_are_none(url):
+    with pytest.raises(DialFailed):
+        await dial(DialTarget(url, {}), deadline=5)
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    async with server(echo) as port, connected(port) as connection:
+        await connection.send(["direct"])
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1", "nonsense"])
+async def test_a_proxy_that_does_not_work(monkeypatch, proxy):
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(DialFailed) as caught:
+        await dial(DialTarget("wss://voice.invalid/v1/realtime", {}))
+    assert "voice.invalid" in str(caught.value)
+
+
+# ------------------------------------------------------------------------------- secrets
+
+
+async def test_the_key_shows_nowhere(caplog, capfd):
+    """Planted into everything a peer can write, with every logger turned up."""
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("websockets").setLevel(logging.DEBUG)
+    shown = []
+
+    async def tell_on(client):
+        await client.close(1008, f"bad key {client.request.headers['Authorization']}")
+
+    async with server(tell_on) as port, connected(port) as connection:
+        shown += [repr(connection), repr(vars(connection)), str(await ending(connection))]
+        assert KEY not in repr(connection._socket.request)
+    body = b'{"error":{"message":"Incorrect key: ' + KEY.encode() + b'"}}'
+    for status in (400, 401, 404, 429, 500):
+        async with answering(status, body) as port:
+            with pytest.raises((KeyMissing, DialFailed)) as caught:
+                await dial(endpoint(port))
+            error = caught.value
+            assert error.__context__ is None
+            assert error.__cause__ is None
+            shown += [repr(error), str(error), repr(error.__dict__)]
+    log = "\n".join(
+        record.getMessage() for record in caplog.records if record.name != "websockets.server"
+    )
+    assert KEY not in "\n".join([*shown, log, *capfd.readouterr()])
+
+
+# ------------------------------------------------------------------------------- back-off
+
+
+def test_backoff_grows_within_its_bounds():
+    longest = [backoff(attempt, lambda: 1.0) for attempt in range(8)]
+    assert longest == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
+    assert all(backoff(attempt, lambda: 0.0) == 0.25 for attempt in (0, 3, 10, 10_000))
+    assert backoff(10_000, lambda: 1.0) == 5.0

@@ -1,0 +1,1 @@
+"""From the microphone to clean blocks: echo cancellation, voice detection, barge-in."""

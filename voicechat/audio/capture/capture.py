@@ -1,0 +1,276 @@
+"""From the microphone's ring to blocks for the conversation: rate, echo, mute, voice.
+
+Everything between the device and `Captured` runs at 16 kHz in 10 ms frames, the bandwidth that
+the echo canceller, the voice detector and every recogniser share.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from voicechat.audio.capture.aec_warm_start import LATEST, PAST, Primed
+from voicechat.audio.capture.double_talk import Overlap, foreseen
+from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, Convergence, canceller
+from voicechat.audio.capture.echo_detector import WhenNeeded
+from voicechat.audio.capture.enhancement import LACKING, Polish, polishes
+from voicechat.audio.capture.far_end import FarEnd
+from voicechat.audio.capture.linear_aec import Onset
+from voicechat.audio.capture.voice_gate import RATE, VoiceGate
+from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
+from voicechat.audio.ring_buffers import CaptureRing, Line
+from voicechat.speech.levels import Resampler, Samples, dbfs, loudest, peak_dbfs
+
+_PREROLL_MS: Final = 300
+_HELD_MOST: Final = 90
+"""Frames that wait for evidence at most."""
+_SILENT_DB: Final = -56.0
+_LIVELY_FRAMES: Final = 200
+"""For so long after anything was loud enough for a voice, each block is delivered at once."""
+_QUIET_BLOCKS: Final = 5
+"""So many go together when it is quiet."""
+_CAREFUL_FRAMES: Final = 250
+"""After frames were lost the canceller is not trusted for so long,"""
+_DEAF_FRAMES: Final = 120
+"""and at first nobody is heard over the speaker at all; what is delivered is not touched."""
+
+
+class Voice(NamedTuple):
+    """Whether the person speaks in 10 ms: for certain, or as it seems a little sooner."""
+
+    sure: bool
+    seems: bool
+
+
+class _Moment(NamedTuple):
+    """10 ms of both sides, and what the canceller made of them."""
+
+    near: Samples
+    far: Samples
+    cleaned: Samples
+    muted: bool
+
+
+class _Ear(NamedTuple):
+    """What the linear filter's ear says of a moment."""
+
+    rest: Samples
+    right: bool
+    over: bool
+    seems: bool
+    sure: bool
+
+
+class Hearing:
+    """The microphone's side. One thread; `renew` after every opening of the streams."""
+
+    def __init__(self, settings: AudioSettings, above_floor_db: float) -> None:
+        self._block: Final = settings.input_rate * settings.block_ms // 1000
+        self._lively = _LIVELY_FRAMES
+        self._rate: Final = settings.input_rate
+        self._wanted: Final = settings.echo_cancel
+        self.muted = False
+        self.closed = False
+        self._polishes: list[Polish] = []
+        self._lacking: list[tuple[str, str]] = []
+        try:
+            self._polishes = polishes(settings)
+        except ImportError:
+            self._lacking.append(LACKING)
+        self._gate = VoiceGate(above_floor_db)
+        self._preroll: deque[Captured] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
+        self._out = Resampler(RATE, settings.input_rate)
+        self.level = self.peak = self.far_level = self.far_peak = -100.0
+        self.renew(RATE, RATE)
+        if not self.canceller.full_duplex:
+            self._lacking.append(HALF_DUPLEX)
+
+    def renew(self, microphone_rate: int, speaker_rate: int) -> None:
+        """The devices run at these rates now; the canceller learns anew."""
+        best = canceller(self._wanted)
+        self._needed = WhenNeeded(best) if self._wanted and best.full_duplex else None
+        self.canceller = self._needed or best
+        self._onset, self._overlap = Onset(), Overlap()
+        self.convergence = Convergence()
+        self._near_rate = Resampler(microphone_rate, RATE)
+        self._far_rate = Resampler(speaker_rate, RATE)
+        self._near_step = microphone_rate // 100
+        self._far_step = speaker_rate // 100
+        self._near, self._ready = Line(), Line()
+        self._fresh: list[Samples] = []
+        self._far = FarEnd(microphone_rate, speaker_rate)
+        self._reference: CaptureRing | None = None
+        self._careful = 0
+        self._held: list[_Moment] = []
+        self._past: deque[_Moment] = deque(maxlen=PAST)
+        self._echoes = False
+
+    def rejoin(self) -> None:
+        """The streams were opened anew: they did not begin at the same time."""
+        self._far.rejoin()
+        self._onset = Onset()
+
+    def lacking(self) -> Iterator[tuple[str, str]]:
+        """What was asked for and cannot be had here, once: sentences, each with its remedy."""
+        while self._lacking:
+            yield self._lacking.pop()
+
+    def door(self, command: Mute | CloseMic) -> None:
+        """Silence instead of sound, or nothing at all."""
+        if isinstance(command, Mute):
+            self.muted = command.on
+        else:
+            self.closed = command.on
+
+    @property
+    def converged(self) -> bool:
+        """Whether what is left in the signal is the person and not the speaker."""
+        reached = self._dry or self.convergence.reached
+        return not self._wanted or (reached and not self._careful)
+
+    @property
+    def _dry(self) -> bool:
+        """Whether there is no echo to take away, as far as is known."""
+        return self._needed is not None and self._needed.aside
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there was nothing for a while that could be a voice."""
+        return not self._lively
+
+    @property
+    def unhurried(self) -> bool:
+        """Whether it is quiet, and no echo has to be kept beside the sound it comes from."""
+        return self.quiet and (self._dry or not self._wanted)
+
+    def may_wait(self, microphone: CaptureRing) -> bool:
+        """Whether nothing in what waits there could be a voice: it may be heard later, with more.
+
+        Where an echo has to be kept beside the sound it comes from, nothing waits.
+        """
+        count = microphone.available // self._near_step
+        waiting = microphone.peek(count * self._near_step) if self.unhurried else None
+        return waiting is not None and loudest(waiting, count) <= self._gate.stirs_db
+
+    def listen_to_speaker(self, reference: CaptureRing) -> None:
+        """Take what was handed to the speaker since the last call."""
+        self._reference = reference
+        count = reference.available // self._far_step
+        if count and (played := reference.read(count * self._far_step)) is not None:
+            self.far_level = max(dbfs(played), self.far_level - 3 * count)
+            self.far_peak = max(peak_dbfs(played), self.far_peak - count)
+            self._far.put(self._far_rate.convert(played))
+
+    def frames(self, microphone: CaptureRing) -> Iterator[Voice]:
+        """Work off the microphone's ring; for each 10 ms whether the person's voice is in them."""
+        count = microphone.available // self._near_step
+        if count and (taken := microphone.read(count * self._near_step)) is not None:
+            self._near.put(self._near_rate.convert(taken))
+        self._far.join(len(self._near))
+        if self._far.follow(microphone, len(self._near), self._reference):
+            self._careful = _CAREFUL_FRAMES
+        while (near := self._near.take(FRAME)) is not None:
+            far = self._far.next(self._onset.drift)
+            self._careful = max(0, self._careful - 1)
+            self._held.append(_Moment(near, far, self._clean(near, far), self.muted))
+            if not self._must_wait(near):
+                yield from self._decide()
+
+    def blocks(self, last_at: float) -> Iterator[Captured]:
+        """The finished blocks; `last_at` is when the newest sample of the ring was taken.
+
+        While it is quiet several go together, as each costs the whole way to the provider.
+        """
+        if self._fresh:
+            self._ready.put(self._out.convert(np.concatenate(self._fresh)))
+            self._fresh.clear()
+        size = self._block
+        if self.quiet and not self.closed:
+            size *= _QUIET_BLOCKS
+        while (block := self._ready.take(size)) is not None:
+            at = last_at - len(self._ready) / self._rate - len(self._held) / 100
+            yield Captured(bytes(2 * size) if self.muted else block.tobytes(), at)
+
+    def deliver(self, captured: Captured) -> Iterator[Captured]:
+        """Through the door: nothing while it is closed, then first what was just said."""
+        if self.closed:
+            self._preroll.append(captured)
+            return
+        while self._preroll:
+            yield self._preroll.popleft()
+        yield captured
+
+    def _must_wait(self, near: Samples) -> bool:
+        """Whether what was said under the first sound of the speaker waits for the evidence.
+
+        Only then can it be told whether the canceller takes an echo away, or the person.
+        """
+        if self._needed is None or not self._needed.undecided or len(self._held) >= _HELD_MOST:
+            return False
+        return len(self._held) > 1 or dbfs(near) > _SILENT_DB
+
+    def _decide(self) -> Iterator[Voice]:
+        """Hand on what waited, in the version that proved to be the better one."""
+        self._prime()
+        heard = [self._better(moment) for moment in self._held]
+        ears = [self._ear(*pair) for pair in zip(self._held, heard, strict=True)]
+        someone = foreseen([ear is not None and ear.over for ear in ears])
+        for moment, sound, ear, over in zip(self._held, heard, ears, someone, strict=True):
+            self.peak = max(peak_dbfs(sound), self.peak - 1)
+            voice = self._judge(sound, ear)
+            polished = sound
+            if ear is not None and not self._silenced(moment):
+                polished = self._clearest(sound, ear, over)
+            for polish in self._polishes:
+                polished = polish(polished)
+            self._fresh.append(polished)
+            yield voice
+        self._past.extend(self._held)
+        self._held.clear()
+
+    def _prime(self) -> None:
+        """An echo has just been found: what is known of it makes a better ear."""
+        delay = self._needed.delay if self._needed is not None else None
+        if delay is not None and delay < LATEST and not self._echoes:
+            past, waited = ([each[:2] for each in some] for some in (self._past, self._held))
+            self._onset = Primed(delay, past, waited)
+        self._echoes = delay is not None
+
+    def _better(self, moment: _Moment) -> Samples:
+        heard = moment.near if self._dry else moment.cleaned
+        return np.zeros_like(heard) if self._silenced(moment) else heard
+
+    def _silenced(self, moment: _Moment) -> bool:
+        """Whether it was said while muted, or waits while that is so now."""
+        return moment.muted or self.muted
+
+    def _ear(self, moment: _Moment, heard: Samples) -> _Ear | None:
+        """None where there is nothing to cancel."""
+        if self._needed is None or self._dry:
+            return None
+        ear = self._onset
+        seems = ear.voiced(moment.near, moment.far, heard)
+        sure = seems and isinstance(ear, Primed) and ear.young
+        return _Ear(ear.rest, ear.right and not self._careful, ear.over, seems, sure)
+
+    def _clearest(self, cleaned: Samples, ear: _Ear, over: bool) -> Samples:
+        """What the recogniser has most of."""
+        return self._overlap.choose(cleaned, ear.rest, ear.right, over)
+
+    def _judge(self, heard: Samples, ear: _Ear | None) -> Voice:
+        sure = self._gate.voiced(heard) or (ear is not None and ear.sure)
+        self.level = max(self._gate.level, self.level - 3)
+        seems = sure if ear is None else ear.seems
+        stirring = self._gate.level > self._gate.stirs_db or seems
+        self._lively = _LIVELY_FRAMES if stirring else max(0, self._lively - 1)
+        deaf = self._careful > _CAREFUL_FRAMES - _DEAF_FRAMES
+        listens = not self.muted and not self.closed and not deaf
+        return Voice(sure and listens, seems and listens)
+
+    def _clean(self, near: Samples, far: Samples) -> Samples:
+        cleaned = self.canceller.process(near, far)
+        self.convergence.observe(near, far, cleaned)
+        return cleaned

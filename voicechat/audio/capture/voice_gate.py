@@ -1,0 +1,93 @@
+"""Whether the person speaks: webrtcvad behind a loudness gate, and the votes that decide.
+
+Frames are 10 ms at 16 kHz (160 samples). Four voiced of the last five make a suspicion (about
+50 ms after the onset), nine of the last twelve a certainty; the gate keeps keyboards out.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+import webrtcvad
+
+from voicechat.speech.levels import Samples, dbfs
+
+RATE: Final = 16_000
+FRAME: Final = 160
+
+Sensitivity = Literal["off", "low", "normal", "high"]
+
+
+class Votes(NamedTuple):
+    """How many voiced frames of how many suspect and confirm."""
+
+    suspect: tuple[int, int]
+    confirm: tuple[int, int]
+    above_floor_db: float
+
+
+VOTES: dict[Sensitivity, Votes] = {
+    "low": Votes((9, 11), (18, 21), 12.0),
+    "normal": Votes((4, 5), (9, 12), 9.0),
+    "high": Votes((3, 4), (7, 9), 7.0),
+}
+CAREFUL = Votes((14, 16), (27, 30), 14.0)
+"""Used while the echo canceller has not yet shown that it works."""
+
+_QUIETEST_DB = -50.0
+_STIRRING_DB = 4.0
+"""What is so far below what would be loud enough for a voice may be the beginning of one."""
+_HISTORY = 40
+
+
+class VoiceGate:
+    """Says of each frame whether it is voiced and louder than the room."""
+
+    def __init__(self, above_floor_db: float = 9.0) -> None:
+        self._vad = webrtcvad.Vad(3)
+        self.above_floor_db = above_floor_db
+        self.floor_db = -60.0
+        self.level = -100.0
+        """dBFS of the latest frame."""
+
+    @property
+    def stirs_db(self) -> float:
+        """dBFS above which a frame may be something, voiced or not."""
+        return max(_QUIETEST_DB, self.floor_db + self.above_floor_db) - _STIRRING_DB
+
+    def voiced(self, frame: Samples) -> bool:
+        """Judge 160 samples."""
+        level = self.level = dbfs(frame)
+        voiced = bool(self._vad.is_speech(frame.tobytes(), RATE))
+        self._follow(level, voiced)
+        return voiced and level > max(_QUIETEST_DB, self.floor_db + self.above_floor_db)
+
+    def _follow(self, level: float, voiced: bool) -> None:
+        """The floor falls at once and rises slowly, slower still under voices."""
+        if level < self.floor_db:
+            self.floor_db += 0.2 * (level - self.floor_db)
+        else:
+            self.floor_db += min(level - self.floor_db, 0.005 if voiced else 0.03)
+        self.floor_db = max(-90.0, self.floor_db)
+
+
+class SpeechVotes:
+    """The last frames as bits, newest lowest."""
+
+    def __init__(self) -> None:
+        self._bits = 0
+
+    def add(self, voiced: bool) -> None:
+        self._bits = ((self._bits << 1) | voiced) & ((1 << _HISTORY) - 1)
+
+    def at_least(self, vote: tuple[int, int]) -> bool:
+        """Whether `vote[0]` of the last `vote[1]` frames were voiced."""
+        count, of = vote
+        return (self._bits & ((1 << of) - 1)).bit_count() >= count
+
+    def silent_for(self, frames: int) -> bool:
+        """Whether hardly any (one in ten) of the last `frames` were voiced."""
+        return (self._bits & ((1 << frames) - 1)).bit_count() <= frames // 10
+
+    def forget(self) -> None:
+        self._bits = 0

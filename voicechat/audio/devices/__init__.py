@@ -1,0 +1,1 @@
+"""Find, open, measure and watch sound devices."""

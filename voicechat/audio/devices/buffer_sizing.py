@@ -1,0 +1,69 @@
+"""How long the blocks and the device's buffer are: as short as this machine keeps up with.
+
+A machine that falls behind gets longer ones. After a calm time it is tried with shorter ones again;
+each time that fails, the next try waits four times as long.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from voicechat.audio.devices.streams import PACES, Pace
+
+_STRUGGLING: Final = 3
+"""So many near misses are too many: slower blocks from the next silence on."""
+_FAILING: Final = 5
+"""So many clicks are worse than the short pause of a change in the middle of a sentence."""
+_CALM_S: Final = 120.0
+_LONGEST_CALM_S: Final = 4 * 3600.0
+
+
+class Troubled(Protocol):
+    """An open speaker: what it counted since it was opened."""
+
+    underflows: int
+    close_calls: int
+
+
+class Pacing:
+    """`pace` is the one to open the card with."""
+
+    def __init__(self) -> None:
+        self._index = 0
+        self._calm_s = _CALM_S
+        self._calm_since = 0.0
+        self._troubles = (0, 0)
+        self._trying = False
+
+    @property
+    def pace(self) -> Pace:
+        """Of `PACES`."""
+        return PACES[self._index]
+
+    def changes(self, speaker: Troubled, busy: bool, quiet: bool, now: float) -> bool:
+        """Whether the card is to be reopened, with another `pace` from now on.
+
+        `busy`: something sounds, so that only the worst is worth a pause. `quiet`: nobody would
+        miss the card for a moment.
+        """
+        troubles = (speaker.underflows, speaker.close_calls)
+        if troubles != self._troubles or not self._calm_since:
+            self._troubles, self._calm_since = troubles, now
+        if self._index + 1 < len(PACES) and self._behind(speaker, busy):
+            if self._trying:
+                self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
+            return self._go(1)
+        if self._index and quiet and not busy and now - self._calm_since >= self._calm_s:
+            return self._go(-1)
+        return False
+
+    def _behind(self, speaker: Troubled, busy: bool) -> bool:
+        if busy:
+            return speaker.underflows >= _FAILING
+        return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING
+
+    def _go(self, step: int) -> bool:
+        self._index += step
+        self._trying = step < 0
+        self._calm_since = 0.0
+        return True

@@ -1,0 +1,233 @@
+"""Where the system wants the sound now: noticed without touching a stream.
+
+On Linux the sound server tells, and moves a stream that asked for no device by itself. Elsewhere
+PortAudio's list is frozen while streams are open, so a child, this module run with `-m`,
+starts PortAudio again and again and writes a JSON line whenever something changed; the
+streams have to be opened anew then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+from voicechat.audio.devices import device_list, pulse
+from voicechat.audio.devices.device_list import Kind
+from voicechat.audio.messages import AudioSettings
+
+_EVERY_S: Final = 2.0
+_SIDES: Final[tuple[Kind, ...]] = ("input", "output")
+
+
+class Place(NamedTuple):
+    """Where one side's sound belongs: something that tells it from others, and its name."""
+
+    key: str
+    title: str
+    wished: bool = False
+    """Whether this is what the person named, not only the default."""
+
+
+NOWHERE: Final = Place("", "", wished=True)
+"""There is nothing left for it, so that the streams have to be looked for anew."""
+
+
+class Switch(NamedTuple):
+    """One side's sound belongs elsewhere from now on, or (without a title) nowhere."""
+
+    kind: Kind
+    title: str
+    reopen: bool
+    """Whether it gets there only by opening the streams anew."""
+
+
+class _Source(Protocol):
+    """Tells the place of each side; None while that is not known."""
+
+    reopens: bool
+
+    def place(self, kind: Kind) -> Place | None: ...
+
+    def devices(self) -> object:
+        """Equal for as long as the same devices are there."""
+
+
+class Lookout:
+    """Ask `switches` and `fresh` now and then. Nothing here blocks."""
+
+    def __init__(self, settings: AudioSettings, source: _Source | None = None) -> None:
+        """What is noticed of `source`; without one, of this system."""
+        wishes = {"input": settings.input_device, "output": settings.output_device}
+        self._source: Final = source or _source_here(wishes)
+        self._last: dict[Kind, Place] = {}
+        self._devices: object = self
+
+    def switches(self) -> list[Switch]:
+        """What changed since the last call."""
+        return [switch for kind in _SIDES if (switch := self._switch(kind))]
+
+    def fresh(self) -> bool:
+        """Whether a device came or went since the last call, or the server came back."""
+        last, self._devices = self._devices, self._source.devices() if self._source else None
+        return last is not self and self._devices not in (None, last)
+
+    def _switch(self, kind: Kind) -> Switch | None:
+        place = self._source.place(kind) if self._source else None
+        if place is None:
+            return None
+        last = self._last.get(kind)
+        self._last[kind] = place
+        if last is None or last.key == place.key:
+            return None
+        assert self._source is not None
+        return Switch(kind, place.title, place.wished or self._source.reopens)
+
+
+def _source_here(wishes: Mapping[str, str | None]) -> _Source | None:
+    if sys.platform == "linux":
+        server = pulse.connection()
+        return _OfServer(server, wishes) if server else None
+    if all(wishes.values()):
+        return None
+    return _OfChild(wishes)
+
+
+class _OfServer:
+    """The sound server's word: the node that was wished for if it is there, else the default."""
+
+    reopens = False
+
+    def __init__(self, server: pulse.SoundServer, wishes: Mapping[str, str | None]) -> None:
+        self._server = server
+        self._wishes = wishes
+
+    def place(self, kind: Kind) -> Place | None:
+        known = self._server.nodes
+        if known is None:
+            return None
+        wish = self._wishes[kind] or ""
+        if wish.isdecimal():
+            # A number is one of PortAudio's, which counts other devices, too.
+            return None
+        able = [node for node in known.nodes if node.kind == kind]
+        meant = device_list.closest(wish, [(n.title, n.name) for n in able]) if wish else None
+        if meant is not None:
+            return Place(able[meant].name, able[meant].title, wished=True)
+        if not wish and known.lacks(kind):
+            return NOWHERE
+        default = known.default(kind)
+        return Place(default.name, default.title) if default else None
+
+    def devices(self) -> object:
+        known = self._server.nodes
+        return known.nodes if known else None
+
+
+class _OfChild:
+    """The child's latest word. It is started once, and not again when it ends."""
+
+    reopens = True
+
+    def __init__(self, wishes: Mapping[str, str | None], command: tuple[str, ...] = ()) -> None:
+        """`command` stands in for the child."""
+        self._wishes = wishes
+        self._places: dict[str, Place] = {}
+        self._names: list[str] | None = None
+        self._command = command or (
+            sys.executable,
+            "-P",
+            "-m",
+            "voicechat.audio.devices.default_device_watch",
+        )
+        self._child: subprocess.Popen[bytes] | None = None
+        threading.Thread(target=self._follow, name="lookout", daemon=True).start()
+
+    def place(self, kind: Kind) -> Place | None:
+        return None if self._wishes[kind] else self._places.get(kind)
+
+    def devices(self) -> object:
+        return self._names
+
+    def close(self) -> None:
+        """End the child before this process ends."""
+        if self._child is not None:
+            self._child.kill()
+
+    def _follow(self) -> None:
+        # The child's standard input is a pipe that ends with this process.
+        with (
+            contextlib.suppress(OSError),
+            subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            ) as self._child,
+        ):
+            child = self._child
+            assert child.stdout is not None
+            for line in child.stdout:
+                with contextlib.suppress(ValueError, TypeError):
+                    said = json.loads(line)
+                    self._places = {side: Place(*each) for side, each in said["defaults"].items()}
+                    self._names = said["names"]
+
+
+# ------------------------------------------------------------------------------ in the child
+
+
+def defaults(hosts: Iterable[Mapping[str, Any]], names: list[str]) -> dict[str, tuple[str, str]]:
+    """Key and title of each side's default, by PortAudio's host APIs and names of devices.
+
+    Windows has several host APIs with a default each, and the first one's is called the same
+    whatever it leads to; so all of them are the key, and the longest name is the title.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for side in _SIDES:
+        each = [int(host[f"default_{side}_device"]) for host in hosts]
+        known = [names[index] for index in each if 0 <= index < len(names)]
+        if known:
+            title = max(known, key=lambda name: ("Mapper" not in name, len(name)))
+            found[side] = ("\n".join(known), title)
+    return found
+
+
+def main(say: Callable[[str], None], every: float = _EVERY_S) -> None:
+    """Look for ever, and say what is new. Ends when nobody listens."""
+    last = None
+    while True:
+        sd = device_list.library()
+        names = [str(device["name"]) for device in sd.query_devices()]
+        found = {"defaults": defaults(sd.query_hostapis(), names), "names": names}
+        if found != last:
+            last = found
+            say(json.dumps(found) + "\n")
+        time.sleep(every)
+        device_list.refresh()
+
+
+def _run() -> None:
+    from voicechat.audio.devices.device_probe import quiet_pipe
+
+    pipe = quiet_pipe()
+
+    def say(line: str) -> None:
+        pipe.write(line)
+        pipe.flush()
+
+    with contextlib.suppress(OSError, device_list.NoSound):
+        main(say)
+
+
+if __name__ == "__main__":
+    _run()
+    # Daemon threads may hang inside the sound library; a normal exit would wait for them.
+    os._exit(0)

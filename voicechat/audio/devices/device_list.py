@@ -1,0 +1,304 @@
+"""Finding, opening and explaining sound devices. The only importer of sounddevice.
+
+PortAudio's list of devices is frozen when it starts; `refresh` ends and starts it again, which
+is only allowed while no stream is open. Any call here may hang when the sound server hangs.
+
+On Linux PortAudio knows a sound server as one or two devices ("default", "pulse", "pipewire").
+The server's own devices are listed behind them, and opened by way of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from voicechat.audio.devices import pulse
+
+Kind = Literal["input", "output"]
+StreamCallback = Callable[[Any, int, Any, Any], None]
+
+_WAYS: Final = ("pulse", "pipewire")
+"""PortAudio's devices that surely lead to the sound server."""
+_LEADING: Final = {"default", *_WAYS}
+"""Those that do where there is a sure one."""
+_BUSY: Final = ("unavailable", "busy", "exclusive", "in use")
+"""Words of refusals of a device that another program has alone."""
+_SERVER_S: Final = 0.5
+NOUNS: Final = {"input": "microphone", "output": "speaker"}
+
+HANGS: Final = "The sound server does not answer."
+RESTART: Final = "Restart it; voicechat doctor says how."
+WAKE: Final = "Plug it in again, or choose another one in the sound settings."
+INSTEAD: Final = "Plug in a real one, and choose it in the sound settings or by its name."
+_PLUG: Final = "Plug one in, or switch it on in the sound settings."
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One microphone, speaker or both."""
+
+    index: int
+    name: str
+    host: str
+    inputs: int
+    outputs: int
+    rate: int
+    is_default_input: bool
+    is_default_output: bool
+    node: str = ""
+    """Its name in the sound server; empty for a device of PortAudio's own."""
+    way: int = -1
+    """Index of PortAudio's device by which a node is opened."""
+
+    @property
+    def opens(self) -> int:
+        """What to give to PortAudio."""
+        return self.way if self.node else self.index
+
+
+class NoSound(Exception):
+    """A device cannot be opened: one sentence and its remedy."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.hint = hint
+
+
+def library() -> Any:
+    """The sounddevice module. Raises NoSound without PortAudio."""
+    try:
+        import sounddevice
+    except OSError as error:
+        raise NoSound("The sound library PortAudio is not installed.", _library_hint()) from error
+    except Exception as error:
+        raise NoSound(f"The sound library does not start: {error}", _server_hint()) from error
+    return sounddevice
+
+
+def refresh() -> None:
+    """Look at the devices anew. No stream may be open."""
+    sd = library()
+    sd._terminate()
+    sd._initialize()
+
+
+def devices() -> list[Device]:
+    """Every device there is, as of the last `refresh`. Raises NoSound without PortAudio.
+
+    A sound server takes streams without having a microphone or a speaker; what leads to it has
+    only the sides that it has.
+    """
+    sd = library()
+    hosts = sd.query_hostapis()
+    standard = [_default(sd, "input"), _default(sd, "output")]
+    own = [
+        Device(
+            index=index,
+            name=str(found["name"]),
+            host=str(hosts[found["hostapi"]]["name"]),
+            inputs=int(found["max_input_channels"]),
+            outputs=int(found["max_output_channels"]),
+            rate=int(found["default_samplerate"]),
+            is_default_input=index == standard[0],
+            is_default_output=index == standard[1],
+        )
+        for index, found in enumerate(sd.query_devices())
+    ]
+    way = next((d.index for name in _WAYS for d in own if d.name == name), None)
+    known = None if way is None else server_nodes()
+    if way is None or known is None:
+        return own
+    inputs, outputs = (not known.lacks(kind) for kind in ("input", "output"))
+    truly = [
+        replace(d, inputs=d.inputs * inputs, outputs=d.outputs * outputs)
+        if d.name in _LEADING
+        else d
+        for d in own
+    ]
+    return [*truly, *_nodes(known, len(own), way)]
+
+
+def _nodes(known: pulse.Nodes, first: int, way: int) -> Iterator[Device]:
+    """The sound server's devices, numbered from `first` on, which one of PortAudio's leads to."""
+    for number, node in enumerate(known.nodes, first):
+        hears = node.kind == "input"
+        yield Device(
+            index=number,
+            name=node.title,
+            host=known.server,
+            inputs=node.channels if hears else 0,
+            outputs=0 if hears else node.channels,
+            rate=node.rate,
+            is_default_input=hears and node.name == known.default_input,
+            is_default_output=not hears and node.name == known.default_output,
+            node=node.name,
+            way=way,
+        )
+
+
+def server_nodes() -> pulse.Nodes | None:
+    """What the sound server has; None where there is none, or where it does not answer soon."""
+    if sys.platform != "linux":
+        return None
+    server = pulse.connection()
+    return None if server is None else server.wait(_SERVER_S)
+
+
+def title(device: Device, kind: Kind) -> str:
+    """What to call a device: for the one that leads to the server's default, the name of that."""
+    if device.node or device.name not in _LEADING:
+        return device.name
+    known = server_nodes()
+    node = known.default(kind) if known else None
+    return node.title if node else device.name
+
+
+def find(kind: Kind, part: str | None) -> Device:
+    """The device that `part` means (a number, a name or part of one), or the default one.
+
+    Raises NoSound when there is none.
+    """
+    found = devices()
+    if not found and pulse.is_stuck():
+        raise NoSound(HANGS, RESTART)
+    return choose(found, kind, part)
+
+
+def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
+    """What `find` would take of these devices; raises as it does. Asks no library."""
+    among = list(among)
+    able = [d for d in among if (d.inputs if kind == "input" else d.outputs)]
+    noun = NOUNS[kind]
+    if part and able:
+        # The sound server shares a device; PortAudio's own way to it would take it alone.
+        able.sort(key=lambda device: not device.node)
+        meant = closest(part, [(d.name, d.node, str(d.index)) for d in able])
+        if meant is not None:
+            return able[meant]
+        names = ", ".join(dict.fromkeys(d.name for d in able))
+        hint = f"There are: {names}; or say --{kind}-device default."
+        raise NoSound(f"No {noun} has {part!r} in its name.", hint)
+    for device in able:
+        if device.is_default_input if kind == "input" else device.is_default_output:
+            return device
+    served = any(d.node or d.name in _WAYS for d in among)
+    raise NoSound(f"There is no {noun}.", _PLUG if served else _server_hint())
+
+
+def closest(part: str, named: Sequence[tuple[str, ...]]) -> int | None:
+    """Which of these things a person means, each a title and other names; None if none of them.
+
+    Exactly one of the names goes before a part of the title.
+    """
+    wanted = part.casefold()
+    for number, (title, *others) in enumerate(named):
+        if wanted == title.casefold() or part in others:
+            return number
+    for number, (title, *_) in enumerate(named):
+        if wanted in title.casefold():
+            return number
+    return None
+
+
+def open_stream(
+    kind: Kind,
+    device: Device,
+    rates: tuple[int, ...],
+    block_ms: int,
+    latency_ms: int,
+    callback: Callable[[int, int], StreamCallback],
+) -> tuple[Any, int]:
+    """Open and start a raw int16 stream at the first of `rates`, else at the device's own.
+
+    `callback(rate, channels)` makes the callback. Returns the stream and its rate; raises
+    NoSound when the device refuses all.
+    """
+    sd = library()
+    make = sd.RawInputStream if kind == "input" else sd.RawOutputStream
+    latency: object = latency_ms / 1000 if latency_ms else "low"
+    refusal: Exception | None = None
+    most = device.inputs if kind == "input" else device.outputs
+    for channels in (1, 2)[: max(1, min(2, most))]:
+        for rate in dict.fromkeys((*rates, device.rate, 48_000, 44_100)):
+            stream = None
+            try:
+                with _towards(device):
+                    stream = make(
+                        samplerate=rate,
+                        blocksize=rate * block_ms // 1000,
+                        device=device.opens,
+                        channels=channels,
+                        dtype="int16",
+                        latency=latency,
+                        callback=callback(rate, channels),
+                    )
+                stream.start()
+            except sd.PortAudioError as error:
+                refusal = error
+                if stream is not None:
+                    stream.close()
+            else:
+                return stream, rate
+    raise _refused(kind, device, refusal)
+
+
+@contextmanager
+def _towards(device: Device) -> Iterator[None]:
+    """While this lasts the ways to the sound server lead to this node of it.
+
+    ALSA's plugins for both servers read these variables when a device is opened.
+    """
+    if not device.node:
+        yield
+        return
+    side = "PULSE_SINK" if device.outputs else "PULSE_SOURCE"
+    wanted = {side: device.node, "PIPEWIRE_NODE": device.node}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _default(sd: Any, kind: Kind) -> int:
+    try:
+        return int(sd.query_devices(kind=kind)["index"])
+    except (sd.PortAudioError, ValueError):
+        return -1
+
+
+def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
+    noun = NOUNS[kind]
+    reason = str(refusal).partition(": ")[2] or str(refusal)
+    if sys.platform == "darwin" and kind == "input":
+        hint = "Allow the terminal to use the microphone in Settings, Privacy & Security."
+    elif is_busy(reason):
+        hint = "Another program uses it alone: close that, or choose another device."
+    else:
+        hint = f"Choose another one with --{kind}-device; voicechat doctor says more."
+    return NoSound(f"The {noun} {device.name!r} cannot be opened: {reason}.", hint)
+
+
+def is_busy(refusal: str) -> bool:
+    """Whether a device was refused because another program has it alone."""
+    return any(word in refusal.lower() for word in _BUSY)
+
+
+def _library_hint() -> str:
+    return "Install it: sudo apt install libportaudio2 (Fedora: portaudio, Arch: portaudio)."
+
+
+def _server_hint() -> str:
+    if sys.platform == "linux":
+        return "Plug one in, or start PipeWire or PulseAudio; in a container pass its socket."
+    return "Plug one in, then try again."

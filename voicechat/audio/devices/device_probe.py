@@ -1,0 +1,261 @@
+"""Looking at the sound from a safe distance: a child process asks, its parent keeps the time.
+
+The child runs this module with `-m` and a WISH. It writes what it finds out as JSON lines,
+piece by piece, so that whatever hangs later takes nothing back. What PortAudio and ALSA print
+goes nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, TextIO
+
+from voicechat.audio.devices.device_list import Device, Kind, NoSound, choose, devices, library
+
+RATES: Final = (8_000, 16_000, 24_000, 44_100, 48_000)
+"""Rates in Hz that devices are asked about."""
+
+_NAMES_S = 2.0
+"""Seconds; a sound server that hangs holds the start up no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to find out, and with which devices; None is the default, else as `devices.find`."""
+
+    input_device: str | None = None
+    output_device: str | None = None
+    all_rates: bool = False
+    """Ask every device for its rates, not only the two chosen ones."""
+    only_names: bool = False
+    """List the devices, and ask them for nothing."""
+    listen: bool = False
+    """Open both devices and listen for a second."""
+    chirp: bool = False
+    """When listening, play a chirp afterwards and look for it in the microphone's sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of opening the chosen devices for two seconds."""
+
+    microphone: str | None = None
+    """Name; None when it could not be opened."""
+    speaker: str | None = None
+    problems: tuple[tuple[str, str], ...] = ()
+    """Why a device could not be opened: sentence and remedy of each."""
+    input_rate: int = 0
+    output_rate: int = 0
+    """Hz the streams were opened at; 0 where there is none."""
+    level: float | None = None
+    """Loudness of a second of microphone in dBFS, -100 is digital silence; None: no sound came."""
+    peak: float | None = None
+    chirped: bool = False
+    """Whether the speaker took the chirp."""
+    round_trip_ms: float | None = None
+    """From a frame's being handed to the speaker to its return from the microphone."""
+    return_db: float | None = None
+    """Gain of that way."""
+    dropouts: int = 0
+    stalled: bool = False
+    """Whether the speaker opened, but took no more sound than its buffer holds."""
+    unreal: tuple[str, ...] = ()
+    """Names of what has no clock: it takes or gives sound as fast as it is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Everything found out before the deadline."""
+
+    devices: tuple[Device, ...] = ()
+    input_rates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Rates in Hz that a device records at, by its number; absent where nobody asked."""
+    output_rates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    version: str = ""
+    """PortAudio's own words for its version."""
+    canceller: str = ""
+    """Name of the echo canceller of this installation."""
+    problem: str = ""
+    """One sentence when there is no sound library at all; `hint` is its remedy."""
+    hint: str = ""
+    trial: Trial | None = None
+    step: str = ""
+    """What it was at when the time ran out or the child died; empty when it got to its end."""
+    timed_out: bool = False
+    listed: bool = False
+    """Whether the list of devices was had, empty or not."""
+
+
+def survey(wish: Wish, deadline: float, command: tuple[str, ...] = ()) -> Survey:
+    """Find out, in at most `deadline` seconds and half a second for the killing. Never raises.
+
+    `command` stands in for the child.
+    """
+    words = [*(command or (sys.executable, "-P", "-m", "voicechat.audio.devices.device_probe"))]
+    words.append(json.dumps({**asdict(wish), "deadline": deadline}))
+    lifeline, held = os.pipe()
+    try:
+        child = subprocess.Popen(
+            words,
+            stdin=lifeline,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        said, timed_out = _follow(child, deadline)
+    except OSError as error:
+        return Survey(problem=f"Sound cannot start: {error.strerror}.", step="starting")
+    finally:
+        os.close(lifeline)
+        os.close(held)
+    return replace(_read(said), timed_out=timed_out)
+
+
+def name_of(among: Sequence[Device], kind: Kind, number: str) -> str | None:
+    """A name by which `choose` finds the device that a number means; None where it has none."""
+    try:
+        device = choose(among, kind, number)
+        names = (device.name, device.node)
+        return next(n for n in names if n and choose(among, kind, n) == device)
+    except (NoSound, StopIteration):
+        return None
+
+
+def named_device(kind: str, number: str) -> str | None:
+    """`name_of` among the devices of this machine, within 2 s."""
+    found = survey(Wish(only_names=True), _NAMES_S).devices
+    return name_of(found, "input" if kind == "input" else "output", number)
+
+
+def _follow(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bool]:
+    try:
+        return child.communicate(timeout=deadline)[0], False
+    except subprocess.TimeoutExpired:
+        child.kill()
+    try:
+        return child.communicate(timeout=0.5)[0], True
+    except subprocess.TimeoutExpired as late:
+        # A process stuck in the kernel does not even die; what it said so far is kept.
+        return late.output or b"", True
+
+
+def _read(said: bytes) -> Survey:
+    """The pieces together; a line that was cut off is left out."""
+    found: dict[str, Any] = {"step": "starting"}
+    for line in said.splitlines():
+        with contextlib.suppress(ValueError, TypeError):
+            found.update(json.loads(line))
+    found["devices"] = tuple(Device(**each) for each in found.get("devices", ()))
+    for side in ("input_rates", "output_rates"):
+        found[side] = {int(k): tuple(v) for k, v in found.get(side, {}).items()}
+    if trial := found.get("trial"):
+        problems = tuple((problem, hint) for problem, hint in trial.pop("problems"))
+        unreal = tuple(trial.pop("unreal", ()))
+        found["trial"] = Trial(**trial, problems=problems, unreal=unreal)
+    return Survey(**found)
+
+
+# ------------------------------------------------------------------------------ in the child
+
+_Say = Callable[[dict[str, object]], None]
+
+
+def main(wish: Wish, say: _Say) -> None:
+    """Find out one thing after the other, and say each."""
+    say({"step": "loading the sound library"})
+    try:
+        sd = library()
+    except NoSound as error:
+        say({"problem": error.problem, "hint": error.hint, "step": ""})
+        return
+    say({"version": sd.get_portaudio_version()[1], "step": "listing the devices"})
+    found = devices()
+    say({"devices": [asdict(each) for each in found], "listed": True, "step": ""})
+    if wish.only_names:
+        return
+    say({"step": "asking for rates"})
+    chosen = {kind: _chosen(found, wish, kind) for kind in ("input", "output")}
+    _say_rates(sd, found, chosen if not wish.all_rates else {}, say)
+    say({"step": "loading the echo canceller"})
+    from voicechat.audio.capture.echo_canceller import canceller
+
+    say({"canceller": canceller(True).name, "step": "opening the devices"})
+    if wish.listen:
+        from voicechat.audio.devices.loopback_test import try_out
+
+        say({"trial": asdict(try_out(chosen["input"], chosen["output"], wish.chirp))})
+    say({"step": ""})
+
+
+def _chosen(found: list[Device], wish: Wish, kind: str) -> Device | NoSound:
+    side: Kind = "input" if kind == "input" else "output"
+    try:
+        return choose(found, side, wish.input_device if side == "input" else wish.output_device)
+    except NoSound as error:
+        return error
+
+
+def _say_rates(
+    sd: Any, found: list[Device], only: Mapping[str, Device | NoSound], say: _Say
+) -> None:
+    for kind, check in (("input", sd.check_input_settings), ("output", sd.check_output_settings)):
+        rates: dict[int, list[int]] = {}
+        for device in found:
+            if not (device.inputs if kind == "input" else device.outputs):
+                continue
+            if only and device is not only[kind]:
+                continue
+            rates[device.index] = [rate for rate in RATES if _takes(sd, check, device.opens, rate)]
+            say({f"{kind}_rates": rates})
+
+
+def _takes(sd: Any, check: Callable[..., None], index: int, rate: int) -> bool:
+    try:
+        check(device=index, channels=1, dtype="int16", samplerate=rate)
+    except (sd.PortAudioError, ValueError):
+        return False
+    return True
+
+
+def quiet_pipe() -> TextIO:
+    """The pipe to the parent, with which this process ends; what the library prints is lost."""
+    threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    return pipe
+
+
+def _run() -> None:
+    """Find out and tell, and end in time."""
+    asked = json.loads(sys.argv[1])
+    end = threading.Timer(asked.pop("deadline") + 1.0, os._exit, (1,))
+    end.daemon = True
+    end.start()
+    pipe = quiet_pipe()
+
+    def say(piece: dict[str, object]) -> None:
+        pipe.write(json.dumps(piece) + "\n")
+        pipe.flush()
+
+    main(Wish(**asked), say)
+
+
+def _end_with_parent() -> None:
+    """Standard input is a pipe that is never written; the parent's end closes it."""
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    _run()
+    # Daemon threads may hang inside the sound library; a normal exit would wait for them.
+    os._exit(0)

@@ -1,0 +1,260 @@
+"""The two streams of the sound card, and the work on them that may hang.
+
+Opening, closing and aborting go through the sound server, which may never answer. They run as
+a `Surgery`, on a daemon thread that the loop watches and, if need be, leaves behind.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from voicechat.audio.devices import device_list
+from voicechat.audio.messages import AudioSettings
+from voicechat.audio.playback.playback_queue import PlaybackQueue
+from voicechat.audio.ring_buffers import CaptureRing
+
+T = TypeVar("T")
+
+
+class Pace(NamedTuple):
+    """Length of a callback's block and of the device's buffer, in ms; 0 is the least it can."""
+
+    block_ms: int
+    buffer_ms: int
+
+
+PACES: Final = (Pace(10, 0), Pace(10, 40), Pace(20, 80))
+"""From the one that stops soonest to the one that a busy machine keeps up with."""
+_SETTLING_CALLS: Final = 20
+_WATCHED_S: Final = 3.0
+_TOO_MUCH_S: Final = 4.5
+"""No device takes or gives so much sound in that time, its buffer included."""
+_ALIVE_S: Final = 0.1
+_LONGEST_FADE_S: Final = 0.3
+"""A fade is heard after what the device still holds; no longer is waited for it."""
+_MIXED_S: Final = 0.008
+"""What a sound server has mixed cannot be taken back: so long is still heard after an abort."""
+
+
+class Surgery(Generic[T]):
+    """One call on a daemon thread of its own. Poll `done`, then read `result` or `error`."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self.began = time.monotonic()
+        self.done = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        threading.Thread(target=self._run, name="sound surgery", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self.result = self._work()
+        except BaseException as error:
+            self.error = error
+        self.done = True
+
+
+class Clock:
+    """Tells a real device, which asks for a second of sound each second, from a stand-in."""
+
+    def __init__(self, rate: int) -> None:
+        self._most: Final = int(_TOO_MUCH_S * rate)
+        self._since = time.monotonic()
+        self._frames = 0
+        self.runs_away = False
+
+    def refills(self) -> None:
+        """Call between callbacks: the buffer was emptied, and is asked for once more."""
+        self._since, self._frames = time.monotonic(), 0
+
+    def tick(self, frames: int, now: float) -> None:
+        """A callback for so many frames. Ends the stream of a stand-in by an exception."""
+        if now - self._since > _WATCHED_S:
+            self._since, self._frames = now, 0
+        self._frames += frames
+        if self._frames > self._most:
+            self.runs_away = True
+            raise device_list.library().CallbackStop
+
+
+class Speaker:
+    """An open output stream with its queue. `reference` has what was handed to the device.
+
+    `monitor` has the same for a recording, by the time it is heard; None when nobody asked.
+    """
+
+    def __init__(self, settings: AudioSettings, pace: Pace) -> None:
+        """Open the device; raises NoSound."""
+        device = device_list.find("output", settings.output_device)
+        self.name = device_list.title(device, "output")
+        self.block_ms: Final = pace.block_ms
+        self.called_at = time.monotonic()
+        self.latency = 0.0
+        """Seconds from a callback to the speaker, as the latest callback saw it."""
+        self.underflows = 0
+        """How often the device ran dry, told by PortAudio or by its buffer being empty."""
+        self.close_calls = 0
+        """How often it nearly did."""
+        self._calls = 0
+        self._monitored: Final = settings.monitor
+        self._stream, self.rate = device_list.open_stream(
+            "output",
+            device,
+            (settings.output_rate,),
+            pace.block_ms,
+            max(settings.latency_ms, pace.buffer_ms),
+            self._prepare,
+        )
+        self.latency = max(self.latency, float(self._stream.latency))
+
+    def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
+        real = self.clock = Clock(rate)
+        queue = self.queue = PlaybackQueue(rate)
+        reference = self.reference = CaptureRing(rate)
+        monitor = self.monitor = CaptureRing(rate) if self._monitored else None
+        block_s = self.block_ms / 1000
+
+        def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
+            now = time.monotonic()
+            real.tick(frames, now)
+            ahead = clock.outputBufferDacTime - clock.currentTime
+            if 0.0 < ahead < 5.0:
+                self.latency = ahead
+            view = np.frombuffer(out, np.int16)
+            mono = view if channels == 1 else view[:frames]
+            queue.render(mono, now + self.latency)
+            reference.write(mono, now)
+            if monitor is not None:
+                monitor.write(mono, now + self.latency + frames / rate)
+            if channels > 1:
+                view.reshape(frames, channels)[:] = mono.copy()[:, None]
+            self.called_at = now
+            self._calls += 1
+            if self._calls > _SETTLING_CALLS:
+                dry = bool(status.output_underflow) or ahead < block_s
+                self.underflows += dry
+                reference.drops += dry
+                self.close_calls += ahead < 1.4 * block_s
+
+        return speak
+
+    def abort(self) -> float:
+        """Throw away what the device holds and go on; when it fell silent. May hang."""
+        self._calls = 0
+        self._stream.abort()
+        self.reference.drops += 1
+        at = time.monotonic() + _MIXED_S
+        self.queue.restart(at)
+        self.clock.refills()
+        self._stream.start()
+        return at
+
+    def close(self) -> None:
+        """End the stream, after a fade where it sounds. May hang."""
+        if self.queue.sounding and time.monotonic() - self.called_at < _ALIVE_S:
+            self.queue.hold()
+            time.sleep(min(_LONGEST_FADE_S, self.latency + 2 * self.block_ms / 1000))
+        self._stream.abort()
+        self.queue.silent_at = time.monotonic()
+        self._stream.close()
+
+
+class Microphone:
+    """An open input stream with its ring."""
+
+    def __init__(self, settings: AudioSettings, block_ms: int) -> None:
+        """Open the device; raises NoSound."""
+        device = device_list.find("input", settings.input_device)
+        self.name = device_list.title(device, "input")
+        self.called_at = time.monotonic()
+        self._stream, self.rate = device_list.open_stream(
+            "input", device, (16_000,), block_ms, settings.latency_ms, self._prepare
+        )
+
+    def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
+        real = self.clock = Clock(rate)
+        ring = self.ring = CaptureRing(rate * 2)
+
+        def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
+            now = time.monotonic()
+            real.tick(frames, now)
+            view = np.frombuffer(taken, np.int16)
+            ago = clock.currentTime - clock.inputBufferAdcTime
+            last = now - ago + frames / rate if 0.0 < ago < 5.0 else now
+            ring.write(view[::channels], min(last, now), now)
+            if status.input_overflow:
+                ring.drops += 1
+            self.called_at = now
+
+        return listen
+
+    def close(self) -> None:
+        """End the stream at once. May hang."""
+        self._stream.abort()
+        self._stream.close()
+
+
+class Card:
+    """What could be opened: both streams, one of them or none, and why."""
+
+    def __init__(self, settings: AudioSettings, pace: Pace) -> None:
+        self.speaker: Speaker | None = None
+        self.microphone: Microphone | None = None
+        problems: list[device_list.NoSound] = []
+        try:
+            self.speaker = Speaker(settings, pace)
+        except device_list.NoSound as problem:
+            problems.append(problem)
+        try:
+            if settings.listen:
+                self.microphone = Microphone(settings, pace.block_ms)
+        except device_list.NoSound as problem:
+            problems.append(problem)
+        self.complete: Final = not problems
+        """Whether all that is wanted was opened."""
+        self.problem = problems[0].problem if problems else ""
+        self.hint = problems[0].hint if problems else ""
+        if len(problems) == 2 and problems[0].problem != problems[1].problem:
+            self.problem = "There is no usable microphone and no usable speaker."
+
+    @property
+    def _sides(self) -> dict[device_list.Kind, Speaker | Microphone]:
+        sides: dict[device_list.Kind, Speaker | Microphone | None] = {
+            "input": self.microphone,
+            "output": self.speaker,
+        }
+        return {kind: side for kind, side in sides.items() if side is not None}
+
+    def silent_for(self, seconds: float, now: float) -> frozenset[device_list.Kind]:
+        """The sides whose streams PortAudio did not call for so long."""
+        return frozenset(k for k, s in self._sides.items() if now - s.called_at >= seconds)
+
+    def runs_since(self) -> float:
+        """When the side that was called longest ago was called; 0.0 without any."""
+        return min((side.called_at for side in self._sides.values()), default=0.0)
+
+    def called(self, kinds: frozenset[device_list.Kind]) -> str:
+        """These sides in words, to begin a sentence with."""
+        if len(kinds) != 1:
+            return "The sound device"
+        (kind,) = kinds
+        return f"The {device_list.NOUNS[kind]} {self._sides[kind].name}"
+
+    def stalled(self, kinds: frozenset[device_list.Kind]) -> tuple[str, str]:
+        """Why these sides are of no use though they are open: a sentence and its remedy."""
+        if any(self._sides[kind].clock.runs_away for kind in kinds):
+            return f"{self.called(kinds)} is only a stand-in without a clock.", device_list.INSTEAD
+        return f"{self.called(kinds)} does not run.", device_list.WAKE
+
+    def close(self) -> None:
+        """Close both streams. May hang."""
+        for stream in (self.speaker, self.microphone):
+            if stream is not None:
+                stream.close()
+        self.speaker = self.microphone = None

@@ -1,0 +1,1 @@
+"""From a queued reply to the speaker, and back to what was heard."""

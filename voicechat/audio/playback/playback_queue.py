@@ -1,0 +1,376 @@
+"""Sound on its way to the speaker: one ring from the loop to the callback, no locks.
+
+Positions are absolute frame counters that only grow, so "how much is there" is a subtraction
+and "which frame was heard" is a lookup. Each attribute is written by one side only; a Python
+int is replaced in one step, so the other side sees the old value or the new one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicechat.audio.playback.loss_concealment import Concealment
+from voicechat.speech.levels import Samples, rising
+
+
+class PlaybackQueue:
+    """Sound from the loop to the speaker's callback, stoppable and exact about what was heard.
+
+    The loop writes, holds, ducks and flushes; `render` in the callback obeys at its next block,
+    always with a short fade. Each rendered block is logged with the time it leaves the speaker,
+    and `heard` reads that log. A held position is kept: nothing is lost by hold and resume.
+    Wherever the sound breaks off, what went out last goes on as a tail: for 60 ms where an item's
+    sound is late, falling at once where it is over. What comes next rises over it.
+    """
+
+    def __init__(self, rate: int, seconds: float = 5.0, fade_ms: float = 8.0) -> None:
+        self.rate: Final = rate
+        self._size: Final = 1 << int(rate * seconds - 1).bit_length()
+        self._ring: Samples = np.zeros(self._size, np.int16)
+        self._margin: Final = rate // 50
+        """So much must wait before an item goes on after running dry, or for so long."""
+        self._history: Final = rate
+        """Frames kept behind the reading position so that `restart` finds them."""
+        self._fade: Final = max(1, int(rate * fade_ms / 1000))
+        self._rise: Final = rising(self._fade)
+        self._fall: Final = self._rise[::-1].copy()
+        self._mix: NDArray[np.float32] = np.zeros(rate, np.float32)
+        self._steps: Final = np.arange(1, rate + 1, dtype=np.float32)
+        self._ramp: NDArray[np.float32] = np.zeros(rate, np.float32)
+        # Written by the loop.
+        self._written = 0
+        self._held = False
+        self._gain_wanted = 1.0
+        self._flush_asked = 0
+        self._flush_to = 0
+        self._cue_asked: NDArray[np.float32] = np.empty(0, np.float32)
+        self.silent_at = math.inf
+        """When the device was closed: what it had not played by then was never heard."""
+        self.closed = True
+        """Set while nothing more is expected now: running dry is then no underrun."""
+        self.start_frames = 0
+        """How many frames must wait before an item begins to play."""
+        self.patience_frames = 0
+        """It begins without them when its first frame has waited for so long."""
+        # Written by the callback.
+        self._read = 0
+        self._dry = True
+        self._silent = True
+        self._begun = False
+        self._ends = True
+        self._waited = 0
+        self._gap = 0
+        self._gain = 1.0
+        self._flush_done = 0
+        self._cue = self._cue_asked
+        self._cue_at = 0
+        self.flushed_at = 0
+        """The frame after the last one handed over before the latest flush took effect."""
+        self.gaps = 0
+        """How often sound of an item came too late."""
+        self.gap_frames = 0
+        """How much later all of it is heard for that."""
+        self._tail: Final = Concealment(rate)
+        self._past: Final[NDArray[np.float32]] = np.zeros(self._tail.memory, np.float32)
+        self._said: Final[Samples] = np.zeros(1 << self._tail.memory.bit_length(), np.int16)
+        """The newest of what was rendered, cues left out: a ring."""
+        self._said_to = 0
+        self._log_size: Final = 1024
+        self._log_dac: NDArray[np.float64] = np.zeros(self._log_size)
+        self._log_from: NDArray[np.int64] = np.zeros(self._log_size, np.int64)
+        self._log_take: NDArray[np.int64] = np.zeros(self._log_size, np.int64)
+        self._logged = 0
+
+    # ----------------------------------------------------------------- the loop's side
+
+    @property
+    def written(self) -> int:
+        """Frames ever written: the absolute position of the next one."""
+        return self._written
+
+    @property
+    def forgotten(self) -> int:
+        """The position before which all was flushed."""
+        return self._flush_to
+
+    @property
+    def waiting(self) -> int:
+        """Frames not yet handed to the device."""
+        return self._written - self._read
+
+    @property
+    def space(self) -> int:
+        """Frames that `write` takes now."""
+        return max(0, self._size - self._history - self.waiting)
+
+    @property
+    def held(self) -> bool:
+        return self._held
+
+    @property
+    def sounding(self) -> bool:
+        """Whether the last rendered block had queued sound in it."""
+        return not self._silent
+
+    @property
+    def cueing(self) -> bool:
+        """Whether a cue sounds or is about to."""
+        return self._cue is not self._cue_asked or self._cue_at < len(self._cue)
+
+    @property
+    def flushing(self) -> bool:
+        """Whether a flush waits for its callback."""
+        return self._flush_done != self._flush_asked
+
+    def write(self, samples: Samples) -> int:
+        """Append as much as there is space for; how many frames were taken."""
+        count = min(len(samples), self.space)
+        start = self._written & (self._size - 1)
+        first = min(count, self._size - start)
+        self._ring[start : start + first] = samples[:first]
+        self._ring[: count - first] = samples[first:count]
+        self._written += count
+        return count
+
+    def flush(self) -> None:
+        """Fade out and forget all that was written; `flushing` is true until it took effect."""
+        self._flush_to = self._written
+        self._flush_asked += 1
+
+    def hold(self) -> None:
+        """Fade out and stay at this position."""
+        self._held = True
+
+    def resume(self) -> None:
+        """Play on from the held position."""
+        self._held = False
+
+    def restart(self, at: float) -> None:
+        """The device threw away what it held and was silent from `at` on; call between callbacks.
+
+        What was not heard by then is played again, if it is not flushed.
+        """
+        position = self.heard(at)
+        self._note(at, position, 0)
+        kept = max(position, self._flush_to, self._written - self._size)
+        self._read = min(self._read, kept)
+        self._dry = True
+        self._tail.end()
+        left = self._cue[self._cue_at :][: self._fade]
+        left *= self._rise[: len(left)]
+
+    def set_gain(self, gain: float) -> None:
+        """Loudness of the queued sound, 0.0 to 1.0, reached within the next 10 ms of it."""
+        self._gain_wanted = gain
+
+    def play_cue(self, cue: NDArray[np.float32]) -> None:
+        """Mix a short sound (float32, int16 scale, this queue's rate) over everything.
+
+        One that still sounds fades away under it.
+        """
+        self._cue_asked = cue.copy()
+
+    def heard(self, now: float) -> int:
+        """The absolute position that leaves the speaker at monotonic time `now`."""
+        now = min(now, self.silent_at)
+        last = self._logged
+        for index in range(last - 1, max(-1, last - self._log_size + 8), -1):
+            slot = index % self._log_size
+            since = now - float(self._log_dac[slot])
+            if since >= 0:
+                played = min(int(self._log_take[slot]), int(since * self.rate))
+                return int(self._log_from[slot]) + played
+        return 0 if last < self._log_size else self._read
+
+    def unplayed(self, position: int) -> Samples:
+        """A copy of what follows `position`, to be carried to another queue."""
+        begin = max(position, self._written - self._size)
+        spots = np.arange(begin, self._written) & (self._size - 1)
+        carried: Samples = self._ring[spots]
+        return carried
+
+    # ----------------------------------------------------------------- the callback's side
+
+    def render(self, out: Samples, dac: float) -> None:
+        """Fill `out`; `dac` is the monotonic time its first frame leaves the speaker."""
+        self._ends = self.closed
+        begin = self._read
+        take = self._flow(out)
+        self._note(dac, begin, take)
+        self._silent = take == 0
+        if not self._tail.over:
+            self._add_tail(out[take:])
+        self._remember(out)
+        if self.cueing:
+            self._add_cue(out)
+
+    def _note(self, dac: float, begin: int, take: int) -> None:
+        slot = self._logged % self._log_size
+        self._log_dac[slot] = dac
+        self._log_from[slot] = begin
+        self._log_take[slot] = take
+        self._logged += 1
+
+    def _flow(self, out: Samples) -> int:
+        """The queued sound's share of the block; how many frames of it."""
+        if self._flush_done != self._flush_asked:
+            return self._flush(out)
+        if self._held:
+            return self._fade_away(out)
+        rise = self._dry
+        if rise and not self._starts(len(out)):
+            self._sustain(out)
+            return 0
+        take = min(len(out), self._written - self._read)
+        self._copy(out, take)
+        self._read += take
+        self._shape(out, take, rise)
+        if rise:
+            self._tail.release(self._fall)
+        if not self._tail.over:
+            self._add_tail(out[:take])
+        self._dry = take < len(out)
+        if self._dry:
+            self._run_dry(out, take)
+        return take
+
+    def _starts(self, frames: int) -> bool:
+        """Whether there is enough to begin with, or to go on with after running dry."""
+        waiting = self._written - self._read
+        wanted, patience = self.start_frames, self.patience_frames
+        if self._begun:
+            wanted, patience = min(wanted, self._margin), min(patience, self._margin)
+        enough = self._ends or waiting >= wanted or self._waited >= patience
+        if not waiting or not enough:
+            self._waited += frames if waiting else 0
+            return False
+        self._end_gap()
+        self._dry, self._begun = False, True
+        return True
+
+    def _end_gap(self) -> None:
+        """Count the gap, if there was one inside an item."""
+        if self._begun and self._gap:
+            self.gaps += 1
+            self.gap_frames += self._gap
+        self._gap = self._waited = 0
+
+    def _run_dry(self, out: Samples, take: int) -> None:
+        """From `take` on the block has what might have come, in a late item or for a fade."""
+        self._break_off(out[:take])
+        if self._ends:
+            self._begun = False
+            self._tail.release(self._fall)
+        else:
+            self._gap = len(out) - take
+
+    def _break_off(self, block: Samples) -> None:
+        """After this beginning of a block goes on what went out last."""
+        past, said = self._past, self._said
+        known = max(0, len(past) - len(block))
+        spots = np.arange(self._said_to - known, self._said_to) & (len(said) - 1)
+        past[:known] = said[spots]
+        past[known:] = block[len(block) - len(past) + known :]
+        self._tail.begin(past)
+
+    def _remember(self, block: Samples) -> None:
+        """In a ring that holds several blocks."""
+        said = self._said
+        start = self._said_to & (len(said) - 1)
+        first = min(len(block), len(said) - start)
+        said[start : start + first] = block[:first]
+        if first < len(block):
+            said[: len(block) - first] = block[first:]
+        self._said_to += len(block)
+
+    def _sustain(self, out: Samples) -> None:
+        """Nothing to play but the tail, cut short when the item turned out to have ended."""
+        out[:] = 0
+        if self._ends:
+            self._begun, self._gap, self._waited = False, 0, 0
+            self._tail.release(self._fall)
+        else:
+            self._gap += len(out)
+
+    def _add_tail(self, out: Samples) -> None:
+        piece = self._tail.take(len(out))
+        mix = self._mix[: len(piece)]
+        np.add(piece, out[: len(piece)], out=mix)
+        np.clip(mix, -32768, 32767, out=mix)
+        np.copyto(out[: len(piece)], mix, casting="unsafe")
+
+    def _shape(self, out: Samples, take: int, rise: bool) -> None:
+        """Gain, and the rise after a pause."""
+        wanted = self._gain_wanted
+        if rise:
+            self._gain = wanted
+        if wanted == self._gain == 1.0 and not rise:
+            return
+        mix = self._mix[:take]
+        np.copyto(mix, out[:take], casting="unsafe")
+        if wanted != self._gain:
+            # A few frames must not carry the whole change.
+            span = max(take, self._fade)
+            ramp = self._ramp[:take]
+            np.multiply(self._steps[:take], (wanted - self._gain) / span, out=ramp)
+            np.add(ramp, self._gain, out=ramp)
+            np.multiply(mix, ramp, out=mix)
+            self._gain = wanted
+        elif wanted != 1.0:
+            np.multiply(mix, wanted, out=mix)
+        edge = min(self._fade, take)
+        if rise:
+            np.multiply(mix[:edge], self._rise[:edge], out=mix[:edge])
+        np.copyto(out[:take], mix, casting="unsafe")
+
+    def _flush(self, out: Samples) -> int:
+        begin = self._read
+        take = self._fade_away(out)
+        self.flushed_at = begin + take
+        self._read = self._flush_to
+        self._end_gap()
+        self._begun = False
+        self._flush_done = self._flush_asked
+        return take
+
+    def _fade_away(self, out: Samples) -> int:
+        """Fade what sounds now to silence without moving the position."""
+        out[:] = 0
+        if self._dry:
+            self._tail.release(self._fall)
+            return 0
+        self._dry = True
+        if self._written - self._read < self._fade:
+            self._break_off(out[:0])
+            self._tail.release(self._fall)
+            return 0
+        take = self._fade
+        self._copy(out, take)
+        mix = self._mix[:take]
+        np.multiply(out[:take], self._fall * self._gain, out=mix)
+        np.copyto(out[:take], mix, casting="unsafe")
+        return take
+
+    def _copy(self, out: Samples, take: int) -> None:
+        start = self._read & (self._size - 1)
+        first = min(take, self._size - start)
+        out[:first] = self._ring[start : start + first]
+        out[first:take] = self._ring[: take - first]
+        out[take:] = 0
+
+    def _add_cue(self, out: Samples) -> None:
+        asked = self._cue_asked
+        if asked is not self._cue:
+            left = self._cue[self._cue_at :][: min(self._fade, len(asked))]
+            asked[: len(left)] += left * self._fall[: len(left)]
+            self._cue, self._cue_at = asked, 0
+        count = min(len(out), len(self._cue) - self._cue_at)
+        mix = self._mix[:count]
+        np.add(out[:count], self._cue[self._cue_at : self._cue_at + count], out=mix)
+        np.clip(mix, -32768, 32767, out=mix)
+        np.copyto(out[:count], mix, casting="unsafe")
+        self._cue_at += count

@@ -1,0 +1,196 @@
+"""The audio process: `python -m voicechat.audio.worker_main`, started by `process.AudioProcess`.
+
+Standard input carries the settings and then commands, standard output events, both as frames
+of a four-byte little-endian length and a pickle. Whoever closes the pipe ends the other side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import pickle
+import queue
+import signal
+import struct
+import sys
+import threading
+import time
+from collections import deque
+from typing import IO, TYPE_CHECKING, Final
+
+from voicechat.audio.messages import (
+    AudioCommand,
+    AudioEvent,
+    AudioSettings,
+    Captured,
+    Levels,
+    Opened,
+    Played,
+    Problem,
+    Progress,
+    Quit,
+)
+
+if TYPE_CHECKING:
+    from voicechat.audio.engine import Engine
+
+REPLACE: Final = 75
+"""Exit code: the sound server hangs, start another process."""
+_INBOX: Final = 512
+_OUTBOX: Final = 2000
+_HEADER: Final = struct.Struct("<I")
+
+
+def write_frame(pipe: IO[bytes], message: object) -> None:
+    """Send one message; OSError or ValueError when the other side is gone."""
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    pipe.write(_HEADER.pack(len(body)) + body)
+    pipe.flush()
+
+
+def read_frame(pipe: IO[bytes]) -> object | None:
+    """Receive one message from our own other half; None at the end."""
+    header = pipe.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    size = _HEADER.unpack(header)[0]
+    body = pipe.read(size)
+    return pickle.loads(body) if len(body) == size else None
+
+
+class Outbox:
+    """Events on their way to the parent; a thread writes, so that the loop never waits.
+
+    At most 2000 wait (over 20 s of sound): then the oldest sound, level or progress is dropped.
+    """
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._events: deque[AudioEvent] = deque()
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.dropped = 0
+        self.broken = False
+        self.idle = threading.Event()
+        threading.Thread(target=self._run, name="events", daemon=True).start()
+
+    def put(self, event: AudioEvent) -> None:
+        if len(self._events) >= _OUTBOX:
+            self._drop_one()
+        self.idle.clear()
+        self._events.append(event)
+        if self._wake.empty():
+            self._wake.put(None)
+
+    def _drop_one(self) -> None:
+        for index, event in enumerate(self._events):
+            if isinstance(event, Captured | Played | Levels | Progress):
+                del self._events[index]
+                self.dropped += 1
+                return
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self._wake.get()
+                while self._events:
+                    write_frame(self._pipe, self._events.popleft())
+                self.idle.set()
+                if self._events:
+                    self.idle.clear()
+        except (OSError, ValueError):
+            self.broken = True
+
+
+def main() -> int:
+    """Run until the parent quits or vanishes."""
+    _detach()
+    commands = os.fdopen(os.dup(0), "rb")
+    events = os.fdopen(os.dup(1), "wb")
+    _close_standard_streams()
+    settings = read_frame(commands)
+    if not isinstance(settings, AudioSettings):
+        return 2
+    inbox: queue.SimpleQueue[AudioCommand] = queue.SimpleQueue()
+    outbox = Outbox(events)
+    threading.Thread(target=_receive, args=(commands, inbox), name="commands", daemon=True).start()
+    sys.setswitchinterval(0.001)
+    try:
+        return _loop(settings, inbox, outbox)
+    except Exception as error:
+        outbox.put(Problem(f"The sound process failed: {type(error).__name__}: {error}"))
+        return 1
+    finally:
+        outbox.idle.wait(0.2)
+
+
+def _loop(settings: AudioSettings, inbox: queue.SimpleQueue[AudioCommand], outbox: Outbox) -> int:
+    try:
+        from voicechat.audio.engine import Engine
+    except ImportError as error:
+        outbox.put(Opened(None, None, problem=f"Sound cannot start: {error}.", hint=""))
+        while not isinstance(inbox.get(), Quit):
+            pass
+        return 0
+    engine = Engine(settings, outbox.put)
+    gc.collect()
+    gc.freeze()
+    while not engine.over and not outbox.broken:
+        _obey(engine, inbox)
+        engine.tick(time.monotonic())
+        if engine.hung:
+            return REPLACE
+    engine.close()
+    return 0
+
+
+def _obey(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> None:
+    """Wait for a command until a tick is due; take the others that are there, but not for long."""
+    try:
+        command = inbox.get(timeout=engine.pause(time.monotonic()))
+        for _ in range(64):
+            engine.command(command)
+            command = inbox.get_nowait()
+        engine.command(command)
+    except queue.Empty:
+        return
+
+
+def _receive(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) -> None:
+    """What the loop has not yet taken waits in the pipe when it is much."""
+    try:
+        while (command := read_frame(pipe)) is not None:
+            while inbox.qsize() >= _INBOX:
+                time.sleep(0.005)
+            inbox.put(command)  # type: ignore[arg-type]
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError):
+        pass
+    inbox.put(Quit())
+
+
+def _detach() -> None:
+    """Die with the parent; leave Ctrl-C to it; run ahead of others as far as that is allowed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
+
+
+def _close_standard_streams() -> None:
+    """What PortAudio and ALSA print goes nowhere; the pipes live on under other numbers."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+if __name__ == "__main__":
+    # Daemon threads may hang inside the sound library; a normal exit would wait for them.
+    os._exit(main())

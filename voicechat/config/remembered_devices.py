@@ -1,0 +1,89 @@
+"""The microphone and the speaker of last time, chosen by a flag and kept until another is chosen.
+
+What the settings file or the environment says wins over memory; "default" forgets. A file that
+cannot be read or written only means that nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from voicechat.config.loader import Options
+from voicechat.system.private_files import write_private
+
+_DEVICES = ("input_device", "output_device")
+
+
+def with_devices(
+    options: Options,
+    typed: Mapping[str, object],
+    name_of: Callable[[str, str], str | None],
+    folder: Path | None = None,
+) -> Options:
+    """The options with the remembered devices where none is named; what was typed is remembered.
+
+    A number means another device as soon as one comes or goes, so it becomes its device's name:
+    `name_of("input" | "output", number)`, None when there is none or it takes too long.
+    """
+    if not options.with_sound:
+        return options
+    path = (folder or _folder()) / "devices.json"
+    stored = _read(path)
+    options = _by_name(options, name_of)
+    chosen = {name: str(getattr(options, name)) for name in _DEVICES if typed.get(name)}
+    kept = {name: part for name, part in (stored | chosen).items() if part != "default"}
+    if kept != stored:
+        with suppress(OSError):
+            write_private(path, _encoded(kept))
+    return _filled(options, kept)
+
+
+def recalled(options: Options, folder: Path | None = None) -> Options:
+    """The options with the remembered devices where none is named; nothing is written."""
+    return _filled(options, _read((folder or _folder()) / "devices.json"))
+
+
+def _filled(options: Options, kept: Mapping[str, str]) -> Options:
+    named: dict[str, Any] = {}
+    for name in _DEVICES:
+        given = getattr(options, name)
+        named[name] = None if given == "default" else given or kept.get(name)
+    return replace(options, **named)
+
+
+def _by_name(options: Options, name_of: Callable[[str, str], str | None]) -> Options:
+    """The options with the names of devices instead of their numbers, where they can be had."""
+    given = {name: getattr(options, name) or "" for name in _DEVICES}
+    if not any(part.isdecimal() for part in given.values()):
+        return options
+    named: dict[str, Any] = {
+        name: name_of(name.removesuffix("_device"), part) or part
+        for name, part in given.items()
+        if part.isdecimal()
+    }
+    return replace(options, **named)
+
+
+def _folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_state_path("voicechat", appauthor=False)
+
+
+def _read(path: Path) -> dict[str, str]:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+
+
+def _encoded(devices: Mapping[str, str]) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(devices)

@@ -1,0 +1,142 @@
+"""The person's speech: as the provider hears it, as the sound side hears it, and what it cuts.
+
+The provider's word counts: speech that it hears cuts the reply, a turn that it commits is to be
+answered. The sound side is quicker, but may take a cough for a word: it only *holds* the reply.
+Without the provider's word within `CONFIRM_S` that was a false alarm, and the reply goes on.
+"""
+
+from __future__ import annotations
+
+from voicechat.core import events as ev
+from voicechat.core.assistant_items import Replies
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.microphone import Microphone
+from voicechat.core.responses import Answers
+from voicechat.core.settings import Capabilities
+from voicechat.core.usage_meter import Meter
+from voicechat.core.user_items import Person
+from voicechat.core.user_speech import Speech
+
+CONFIRM_S = 0.6
+"""Seconds the provider has to confirm speech that the sound side heard."""
+
+LONGEST_LAG_MS = 5_000.0
+"""What the provider says of the end of speech is believed to lie so far back at most."""
+
+
+class Listening:
+    """Whether the person speaks, and what of the model's side that ends."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        can: Capabilities,
+        mic: Microphone,
+        person: Person,
+        replies: Replies,
+        answers: Answers,
+        meter: Meter,
+    ) -> None:
+        self._outbox = outbox
+        self._mic = mic
+        self._person = person
+        self._replies = replies
+        self._answers = answers
+        self._meter = meter
+        self._speech = Speech(can)
+        self._confirm_until: float | None = None
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the provider hears the person."""
+        return self._speech.active
+
+    @property
+    def held(self) -> bool:
+        """Whether the reply is held because the sound side hears the person."""
+        return self._confirm_until is not None
+
+    @property
+    def deadlines(self) -> list[float]:
+        """When something of this will be overdue."""
+        return [at for at in (self._confirm_until, self._speech.due) if at is not None]
+
+    def over(self) -> None:
+        """What the person is saying counts no longer as speech."""
+        self._speech.over()
+
+    def tick(self, now: float) -> None:
+        """Time passed."""
+        if self._confirm_until is not None and now >= self._confirm_until:
+            self._false_alarm()
+        self._speech.tick(now)
+
+    # ----------------------------------------------------------------- as the provider hears it
+
+    def speech_started(self, event: ev.SpeechStarted, now: float) -> None:
+        """The person speaks."""
+        self._speech.began(now)
+        self._answers.expect_none()
+        self._person.spoken(event.item_id)
+        detection = self._mic.detection
+        if detection is None or detection.interrupt_response:
+            self.barge_in(provider_cancels=True)
+        elif self.held:
+            self._false_alarm()
+
+    def speech_stopped(self, event: ev.SpeechStopped, now: float) -> None:
+        """The person fell silent."""
+        self._speech.over()
+        behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
+        self._answers.turn_ended(now - min(max(behind_ms, 0.0), LONGEST_LAG_MS) / 1000)
+        self._expect_answer()
+
+    def committed(self, event: ev.InputCommitted, now: float) -> None:
+        """The person's turn is over."""
+        self._speech.over()
+        self._person.spoken(event.item_id, event.previous_item_id)
+        ended_at = self._speech.ended_at(now)
+        if ended_at is not None and self._mic.hands_free and not self._answers.waited_for:
+            self._answers.turn_ended(ended_at)
+        self._expect_answer()
+
+    def _expect_answer(self) -> None:
+        detection = self._mic.detection
+        if detection is not None and detection.create_response:
+            self._answers.expect_unasked()
+
+    def user_transcript(self, event: ev.UserTranscript, now: float) -> None:
+        """The person's words were understood, or some of them."""
+        if event.usage:
+            self._meter.wrote_down(event.usage)
+        self._speech.sign(now)
+        if not self._person.understood(event):
+            self._answers.expect_none()
+
+    # ----------------------------------------------------------------- as the sound side hears it
+
+    def local_speech(self, heard: ev.LocalSpeech, now: float) -> None:
+        """The sound side believes to hear the person."""
+        if not heard.confirmed:
+            return
+        if not (self._mic.hands_free and self._replies.sounding):
+            self._outbox.do(ev.ResumePlayback())
+        elif self._speech.active:
+            self.barge_in(provider_cancels=True)
+        else:
+            self._confirm_until = now + CONFIRM_S
+
+    def voice_ended(self, event: ev.VoiceEnded) -> None:
+        """The sound side heard the last of a voice."""
+        self._speech.voice_ended(event.at)
+
+    def _false_alarm(self) -> None:
+        self._confirm_until = None
+        self._outbox.do(ev.ResumePlayback())
+
+    # ----------------------------------------------------------------- what it cuts
+
+    def barge_in(self, *, provider_cancels: bool) -> None:
+        """Nothing of what is being said is wanted: silence it and find out what was heard."""
+        self._confirm_until = None
+        self._answers.silence(provider_cancels=provider_cancels)

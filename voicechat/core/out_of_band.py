@@ -1,0 +1,123 @@
+"""Questions asked beside the conversation: their answers are neither spoken nor remembered.
+
+A response that stands outside the conversation may run while anybody speaks. It is known by the
+metadata that went out with its request, or, where a server does not give them back, by being the
+next one that stands outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voicechat.core import events as ev
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.settings import Capabilities
+
+PATIENCE_S = 45.0
+"""Seconds from the question to the end of its answer."""
+
+MARK = "aside"
+"""The key of the metadata that tell whose answer a response is."""
+
+
+@dataclass(slots=True)
+class Aside:
+    """A question that waits for its answer."""
+
+    key: str
+    due: float
+    response_id: str = ""
+    """Empty until the response began."""
+    text: str = ""
+
+
+class Asides:
+    """The questions that are being answered."""
+
+    def __init__(self, outbox: Outbox, can: Capabilities) -> None:
+        self._outbox = outbox
+        self._can = can
+        self._open: dict[str, Aside] = {}
+
+    @property
+    def due(self) -> float | None:
+        """When the first of them will be overdue."""
+        return min((aside.due for aside in self._open.values()), default=None)
+
+    def ask(self, question: ev.AskAside, now: float) -> None:
+        """Ask, or say at once why that cannot be."""
+        if not self._outbox.online:
+            self._answer(question.key, error="There is no connection.")
+        elif not self._can.out_of_band:
+            self._answer(question.key, error="This model answers nothing beside the conversation.")
+        else:
+            if question.key in self._open:
+                self._answer(question.key, error="It was asked anew.")
+            self._open[question.key] = Aside(question.key, now + PATIENCE_S)
+            self._outbox.send(
+                ev.CreateResponse(
+                    question.instructions,
+                    out_of_band=True,
+                    metadata={MARK: question.key},
+                    output="text",
+                )
+            )
+
+    def created(self, event: ev.ResponseCreated) -> None:
+        """A response outside the conversation began."""
+        known = self._open.get(event.metadata.get(MARK, ""))
+        waiting = (aside for aside in self._open.values() if not aside.response_id)
+        aside = known or next(waiting, None)
+        if aside is not None and not aside.response_id:
+            aside.response_id = event.response_id
+
+    def text(self, event: ev.TextDelta | ev.TextDone) -> bool:
+        """Words came; False when they are not of an aside."""
+        aside = self._of(event.response_id)
+        if aside is None:
+            return False
+        if isinstance(event, ev.TextDelta):
+            aside.text += event.text
+        elif event.text is not None:
+            aside.text = event.text
+        return True
+
+    def done(self, event: ev.ResponseDone) -> bool:
+        """A response is over; False when it was not of an aside."""
+        aside = self._of(event.response_id)
+        if aside is None:
+            return False
+        del self._open[aside.key]
+        text = aside.text.strip()
+        error = event.error or ("" if text else "The model gave no answer.")
+        self._answer(aside.key, text, error if not text else "")
+        return True
+
+    def refused(self, message: str) -> bool:
+        """The provider refused to answer; False when nothing waits for the beginning of one."""
+        for aside in self._open.values():
+            if not aside.response_id:
+                del self._open[aside.key]
+                self._answer(aside.key, error=message)
+                return True
+        return False
+
+    def connection_lost(self) -> None:
+        """None of them will be answered."""
+        self._give_up(list(self._open.values()), "The connection was lost.")
+
+    def tick(self, now: float) -> None:
+        """Time passed."""
+        overdue = [aside for aside in self._open.values() if aside.due <= now]
+        self._give_up(overdue, "The model did not answer in time.")
+
+    def _give_up(self, asides: list[Aside], why: str) -> None:
+        for aside in asides:
+            del self._open[aside.key]
+            self._answer(aside.key, error=why)
+
+    def _of(self, response_id: str) -> Aside | None:
+        return next((a for a in self._open.values() if a.response_id == response_id), None)
+
+    def _answer(self, key: str, text: str = "", error: str = "") -> None:
+        self._outbox.do(ev.AsideAnswered(key, text, error))

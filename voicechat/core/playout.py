@@ -1,0 +1,75 @@
+"""What was received, queued and heard of every spoken item.
+
+The ledger answers the one question of an interruption: how many milliseconds of which item
+came out of the speaker? It never claims more than was received, and forgets an item when its
+last sound was heard or thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from voicechat.core.items import Item, ItemStatus
+from voicechat.core.text_alignment import Captions
+
+
+@dataclass(slots=True)
+class Spoken:
+    """One item's sound."""
+
+    item: Item
+    captions: Captions = field(default_factory=Captions)
+    ended: bool = False
+    """The speaker was told that no more sound will come."""
+    outcome: ItemStatus = ItemStatus.COMPLETED
+    """What the item becomes when its last sound was heard."""
+    audible: bool = False
+    """Its first sound came out of the speaker."""
+
+    @property
+    def sounded(self) -> bool:
+        """Whether any sound of it was received."""
+        return self.item.received_ms > 0
+
+    def hear(self, ms: float) -> None:
+        """`ms` of the sound have been heard; never less than before, never more than received."""
+        item = self.item
+        item.heard_ms = max(item.heard_ms, min(ms, item.received_ms))
+        item.heard_chars = self.captions.heard(item.heard_ms)
+
+
+class Ledger:
+    """The spoken items that still have sound to come or to be heard."""
+
+    def __init__(self) -> None:
+        self._spoken: dict[str, Spoken] = {}
+
+    def open(self, item: Item) -> Spoken:
+        """The account of the item; it is opened when there is none."""
+        return self._spoken.setdefault(item.item_id, Spoken(item))
+
+    def get(self, item_id: str) -> Spoken | None:
+        """The account of the item while it is open."""
+        return self._spoken.get(item_id)
+
+    def close(self, item_id: str) -> Spoken | None:
+        """Close and return the account."""
+        return self._spoken.pop(item_id, None)
+
+    def of_response(self, response_id: str) -> list[Spoken]:
+        """The open accounts of one response, in the order they were opened."""
+        return [s for s in self._spoken.values() if s.item.response_id == response_id]
+
+    @property
+    def sounding(self) -> bool:
+        """Whether sound is waiting for the speaker or coming out of it."""
+        return any(spoken.sounded for spoken in self._spoken.values())
+
+    @property
+    def audible(self) -> bool:
+        """Whether sound is coming out of the speaker now."""
+        return any(spoken.audible for spoken in self._spoken.values())
+
+    def __iter__(self) -> Iterator[Spoken]:
+        return iter(list(self._spoken.values()))

@@ -1,0 +1,47 @@
+"""What a provider's error means: nothing, no answer, an answer later, or the end of the session.
+
+An error about something that the conversation asked for in passing, such as truncating what was
+cut already, concerns nobody. One about an answer ends the wait for it. One that nobody knows is
+told, and the conversation goes on.
+"""
+
+from __future__ import annotations
+
+from voicechat.core import events as ev
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.out_of_band import Asides
+from voicechat.core.responses import Answers
+
+_QUIET_CODES = frozenset({"response_cancel_not_active"})
+_QUIET_COMMANDS = frozenset({
+    "TruncateItem", "DeleteItem", "CancelResponse", "ClearAudio", "RetrieveItem",
+})  # fmt: skip
+_BUSY = "conversation_already_has_active_response"
+
+
+class Complaints:
+    """Takes in what a provider complains of."""
+
+    def __init__(self, outbox: Outbox, answers: Answers, asides: Asides) -> None:
+        self._outbox = outbox
+        self._answers = answers
+        self._asides = asides
+
+    def take(self, event: ev.ProviderError) -> None:
+        """The provider says that something went wrong."""
+        if event.fatal:
+            self._outbox.do(ev.Recycle(event.message))
+            return
+        if event.command == "RetrieveItem":
+            self._outbox.do(ev.ItemFetched("", None))
+        if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
+            return
+        if event.code == _BUSY:
+            self._answers.refused(busy=True)
+            return
+        if event.command == "CreateResponse":
+            if not self._answers.requested and self._asides.refused(event.message):
+                return
+            self._answers.refused(busy=False)
+        self._answers.expect_none()
+        self._outbox.do(ev.Notice(event.message, ev.Level.ERROR))

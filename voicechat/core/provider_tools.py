@@ -1,0 +1,155 @@
+"""Tool calls that the provider runs by itself: shown like ours, run and answered there.
+
+When the provider asks for leave, the call stands as ASKING until `decide`; the provider then goes
+on by itself. Every call ends: with its connection, with the person's interruption, or in
+`LONGEST_S`.
+"""
+
+from __future__ import annotations
+
+from voicechat.core import events as ev
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.items import ToolCall, ToolState
+from voicechat.core.text import clean_json
+from voicechat.core.tool_calls import LONGEST
+
+LONGEST_S = 60.0
+"""Seconds that a call may run before the response that waits for it counts as hanging."""
+
+NOT_ANSWERED = "The person did not agree."
+INTERRUPTED = "The person interrupted."
+
+
+class RemoteCalls:
+    """The calls of a conversation that run at the provider."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.unspoken = False
+        """A call ended and the model has said nothing since: the provider will go on."""
+        self._outbox = outbox
+        self._asking: dict[str, ToolCall] = {}
+        self._running: dict[str, ToolCall] = {}
+        self._allowed: set[tuple[str, str]] = set()
+
+    @property
+    def asking(self) -> tuple[ToolCall, ...]:
+        """The calls that wait for the person's leave, in the order in which they came."""
+        return tuple(self._asking.values())
+
+    def at_work(self, now: float) -> bool:
+        """Whether a call may still come further at the time `now` (s), and no answer without it."""
+        since = [call.started_at or 0.0 for call in self._running.values()]
+        return bool(self._asking) or any(now < start + LONGEST_S for start in since)
+
+    def listed(self, event: ev.RemoteTools) -> None:
+        """A server's tools were fetched, or could not be."""
+        if event.error is not None:
+            which = f" of {event.server}" if event.server else ""
+            self._outbox.do(
+                ev.Notice(f"The tools{which} cannot be had: {event.error}", ev.Level.WARNING)
+            )
+
+    def asked(self, event: ev.RemoteApproval) -> None:
+        """The provider wants leave for a call; asked again, nothing changes."""
+        if self._outbox.transcript.get(event.item_id) is None:
+            call = self._call(event.item_id, event.response_id, event.server, event.name)
+            call.arguments = clean_json(event.arguments)
+            self._asking[call.call_id] = call
+            if (call.server, call.name) in self._allowed:
+                self.decide(call.call_id, True)
+            elif len(call.arguments) > LONGEST:
+                self.decide(call.call_id, False, "The arguments are too long to check.")
+            else:
+                self._outbox.ask(call)
+
+    def decided(self, decided: ev.Decided) -> None:
+        """The person's word, if it is on a call that asks, with just these arguments.
+
+        Nothing about the tool is known that an approval could be kept for beyond this session.
+        """
+        call = self._asking.get(decided.call_id)
+        if call is None or call.arguments != decided.arguments:
+            return
+        if decided.decision is ev.Decision.DENY:
+            self.decide(call.call_id, False, decided.words or NOT_ANSWERED)
+            return
+        self.decide(call.call_id, True)
+        if decided.decision is not ev.Decision.ONCE:
+            key = (call.server, call.name)
+            self._allowed.add(key)
+            for other in self.asking:
+                if (other.server, other.name) == key:
+                    self.decide(other.call_id, True)
+
+    def decide(self, call_id: str, approve: bool, reason: str = NOT_ANSWERED) -> bool:
+        """The person's word on a call that asks. False when no such call asks."""
+        call = self._asking.pop(call_id, None)
+        if call is None:
+            return False
+        call.state = ToolState.QUEUED if approve else ToolState.DENIED
+        self.unspoken = True
+        self._outbox.send(ev.AnswerApproval(call_id, approve, "" if approve else reason))
+        self._outbox.changed(call)
+        return True
+
+    def changed(self, event: ev.RemoteCall, now: float) -> None:
+        """A call came further. One that was asked for goes on in the entry that asked."""
+        known = self._outbox.transcript.get(event.approval_id or event.item_id)
+        if isinstance(known, ToolCall):
+            call = known
+        else:
+            call = self._call(event.item_id, event.response_id, event.server, event.name)
+        if call.state.final:
+            self._mend(call, event)
+            return
+        self._asking.pop(call.call_id, None)
+        call.arguments = event.arguments or call.arguments
+        call.name, call.server = event.name or call.name, event.server or call.server
+        call.state = event.state
+        call.output = event.output if event.error is None else event.error
+        if event.state is ToolState.RUNNING and call.started_at is None:
+            call.started_at = now
+            self._running[call.call_id] = call
+        if event.state.final:
+            self._ended(call, now)
+        self._outbox.changed(call)
+
+    def interrupt(self, now: float) -> None:
+        """The person has something else in mind: what asks is refused, what runs is left."""
+        for call_id in list(self._asking):
+            self.decide(call_id, False, INTERRUPTED)
+        self._leave(now)
+        self.unspoken = False
+
+    def connection_lost(self, now: float) -> None:
+        """No word of these calls will come any more."""
+        for call in self._asking.values():
+            call.state = ToolState.CANCELLED
+            self._outbox.changed(call)
+        self._asking.clear()
+        self._leave(now)
+        self.unspoken = False
+
+    def _leave(self, now: float) -> None:
+        for call in list(self._running.values()):
+            call.state = ToolState.CANCELLED
+            self._ended(call, now)
+            self._outbox.changed(call)
+
+    def _ended(self, call: ToolCall, now: float) -> None:
+        self._running.pop(call.call_id, None)
+        self.unspoken = True
+        if call.started_at is not None:
+            call.elapsed_ms = (now - call.started_at) * 1000
+
+    def _mend(self, call: ToolCall, event: ev.RemoteCall) -> None:
+        """A later frame may tell the result of a call that is known to be over."""
+        told = event.output if event.error is None else event.error
+        if told is not None and call.output is None:
+            call.output = told
+            self._outbox.changed(call)
+
+    def _call(self, item_id: str, response_id: str, server: str, name: str) -> ToolCall:
+        call = ToolCall(item_id, item_id, response_id, name, server=server, source=server)
+        self._outbox.transcript.add(call)
+        return call

@@ -1,0 +1,299 @@
+"""Tool calls: each is run once and answered once, and one response follows all of a reply.
+
+    ready ──► may it run? ──auto──► RUNNING ──► DONE, FAILED
+                 │ ask                 ▲  └───► CANCELLED (interrupted, no longer wanted)
+                 ├──────► ASKING ──────┘ allowed
+                 │           └──────► DENIED
+                 └ never, unknown ──► DENIED, FAILED
+
+A tool that asks runs only after `Decided`, which counts for one call and exactly the arguments
+that were shown. A response may hold several calls. Its *batch* is finished when the response is
+over and every call of it has an answer; then, and only then, one response is asked for. A batch
+whose calls were interrupted asks for nothing: the person has something else in mind.
+
+A connection may end before a call does. The call goes on, and the next session is told of it:
+*carried* calls are history there, and so is what they come to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from voicechat.core import events as ev
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.items import ToolCall, ToolState
+from voicechat.core.settings import Permission, ToolSpec
+from voicechat.core.text import clean, clean_json
+from voicechat.core.turns import RecentIds
+
+MOST_OPEN = 32
+"""Calls that may run or wait for a decision at a time; one more is answered with an error."""
+
+LONGEST = 20_000
+"""Characters of arguments that a person can be asked about; they must be able to read them."""
+
+MOST_LINES = 800
+"""Lines of arguments that a person can be asked about; more hold up the screen, too."""
+
+INTERRUPTED = '{"error": "The person interrupted before this finished. Do not repeat it."}'
+NOT_ALLOWED = '{"error": "The person did not allow this. It was not done."}'
+FORBIDDEN = '{"error": "This tool may not be used. It was not done."}'
+UNKNOWN = '{"error": "There is no such tool. Nothing was done."}'
+TOO_LONG = '{"error": "The arguments are too long for the person to check. It was not done."}'
+TOO_MANY = '{"error": "Too many calls at once. This one was not done."}'
+CHANGED = '{"error": "The tool changed before the person allowed this. It was not done."}'
+USED_ID = '{"error": "This call id was used before, for something else. It was not done."}'
+LOST = '{"error": "Whether this was done is not known. Do not repeat it."}'
+
+
+def denied(words: str) -> str:
+    """The answer to a denied call, with what the person says to it."""
+    said = " ".join(clean(words).split()).replace("\\", "/").replace('"', "'")
+    if not said:
+        return NOT_ALLOWED
+    return f'{{"error": "The person did not allow this. It was not done. They say: {said}"}}'
+
+
+@dataclass(slots=True)
+class Batch:
+    """The calls of one response."""
+
+    open: set[str] = field(default_factory=set)
+    answered: int = 0
+    response_over: bool = False
+    interrupted: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more is to come for this response."""
+        return self.response_over and not self.open
+
+
+class Calls:
+    """The tool calls of a conversation that still need something."""
+
+    def __init__(self, outbox: Outbox, tools: Iterable[ToolSpec] = ()) -> None:
+        self._outbox = outbox
+        self._tools = {spec.name: spec for spec in tools}
+        self._allowed: dict[str, ToolSpec] = {}
+        self._open: dict[str, ToolCall] = {}
+        self._asked: dict[str, ToolSpec] = {}
+        self._batches: dict[str, Batch] = {}
+        self._seen = RecentIds(1024)
+        self._carried: set[str] = set()
+        self._settled: set[str] = set()
+        """Calls that need no answer on this connection any more."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a call still has no answer."""
+        return bool(self._open)
+
+    @property
+    def asking(self) -> tuple[ToolCall, ...]:
+        """The calls that wait for a decision, in the order in which they came."""
+        return tuple(self._open[call_id] for call_id in self._asked)
+
+    # ----------------------------------------------------------------- what may be called
+
+    def offer(self, tools: Iterable[ToolSpec], now: float) -> None:
+        """From now on these are the tools. What was allowed for a tool that changed is void."""
+        self._tools = {spec.name: spec for spec in tools}
+        self._allowed = {
+            name: spec
+            for name, spec in self._allowed.items()
+            if _is_same(spec, self._tools.get(name))
+        }
+        for call_id, spec in list(self._asked.items()):
+            if not _is_same(spec, self._tools.get(spec.name)):
+                self._answer(self._open[call_id], ToolState.FAILED, CHANGED, now)
+
+    def entry(self, response_id: str, item_id: str, call_id: str, name: str) -> ToolCall:
+        """The call with this id; it is new when it was never spoken of."""
+        entry = self._outbox.transcript.get(call_id)
+        if isinstance(entry, ToolCall):
+            return entry
+        call = ToolCall(call_id, item_id, response_id, name)
+        self._outbox.transcript.add(call)
+        self._outbox.changed(call)
+        return call
+
+    def arguments(self, event: ev.ToolArgumentsDelta) -> None:
+        """More of a call's arguments."""
+        call = self._outbox.transcript.get(event.call_id)
+        if isinstance(call, ToolCall) and call.state is ToolState.STREAMING:
+            call.arguments += event.text
+            self._outbox.changed(call)
+
+    def ready(self, event: ev.ToolCallReady, now: float, *, alive: bool) -> None:
+        """The call is complete: run it or ask, once. One of a dead response is answered at once."""
+        if event.call_id in self._seen:
+            self._again(event, alive=alive)
+            return
+        self._seen.add(event.call_id)
+        call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
+        call.name, call.arguments = event.name or call.name, clean_json(event.arguments)
+        spec = self._tools.get(call.name)
+        call.source = spec.source if spec is not None else ""
+        crowded = len(self._open) >= MOST_OPEN
+        self._open[call.call_id] = call
+        batch = self._batches.setdefault(call.response_id, Batch(response_over=not alive))
+        batch.open.add(call.call_id)
+        if not alive:
+            self._answer(call, ToolState.CANCELLED, INTERRUPTED, now)
+        elif crowded:
+            self._answer(call, ToolState.FAILED, TOO_MANY, now)
+        elif spec is None:
+            self._answer(call, ToolState.FAILED, UNKNOWN, now)
+        elif spec.permission is Permission.NEVER:
+            self._answer(call, ToolState.DENIED, FORBIDDEN, now)
+        elif spec.permission is Permission.AUTO or spec.name in self._allowed:
+            self._run(call, now)
+        elif len(call.arguments) > LONGEST or _lines(call.arguments) > MOST_LINES:
+            self._answer(call, ToolState.DENIED, TOO_LONG, now)
+        else:
+            self._ask(call, spec)
+
+    def _run(self, call: ToolCall, now: float) -> None:
+        self._asked.pop(call.call_id, None)
+        call.state, call.started_at = ToolState.RUNNING, now
+        self._outbox.changed(call)
+        self._outbox.do(ev.RunTool(call.call_id, call.name, call.arguments))
+
+    def _ask(self, call: ToolCall, spec: ToolSpec) -> None:
+        self._asked[call.call_id] = spec
+        call.asks_always, call.remark = spec.asks_always, spec.remark
+        self._outbox.ask(call)
+
+    def _again(self, event: ev.ToolCallReady, *, alive: bool) -> None:
+        """A call that is known already is never run again; a new session is answered anew."""
+        call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
+        if event.call_id in self._open:
+            self._carried.discard(event.call_id)
+        elif event.call_id not in self._settled:
+            same = clean_json(event.arguments) == call.arguments
+            output = (call.output or LOST) if same else USED_ID
+            self._send(ev.ToolResult(event.call_id, output, event.name, not same))
+            batch = self._batches.setdefault(event.response_id, Batch(response_over=not alive))
+            batch.answered += 1
+
+    # ----------------------------------------------------------------- the person's word
+
+    def decide(self, decided: ev.Decided, now: float) -> bool:
+        """The person's word on a call that asks. False when no such call asks any more.
+
+        A word on other arguments than the call has changes nothing.
+        """
+        spec = self._asked.get(decided.call_id)
+        if spec is None:
+            return False
+        call = self._open[decided.call_id]
+        if call.arguments != decided.arguments:
+            return True
+        if decided.decision is ev.Decision.DENY:
+            self._answer(call, ToolState.DENIED, denied(decided.words), now)
+            return True
+        self._run(call, now)
+        if decided.decision is not ev.Decision.ONCE and not spec.asks_always:
+            self._allow(spec, now)
+            if decided.decision is ev.Decision.ALWAYS:
+                self._outbox.do(ev.KeepApproval(spec.name))
+        return True
+
+    def _allow(self, spec: ToolSpec, now: float) -> None:
+        """This tool runs without asking from now on; what waits of it, too."""
+        self._allowed[spec.name] = spec
+        for call_id, other in list(self._asked.items()):
+            if other.name == spec.name:
+                self._run(self._open[call_id], now)
+
+    # ----------------------------------------------------------------- ends
+
+    def finished(self, event: ev.ToolFinished, now: float) -> None:
+        """A tool ended; results nobody waits for are dropped."""
+        call = self._open.get(event.call_id)
+        if call is not None and call.state is ToolState.RUNNING:
+            state = ToolState.FAILED if event.failed else ToolState.DONE
+            self._answer(call, state, event.output, now)
+
+    def interrupt(self, now: float) -> None:
+        """Deny what waits and stop what runs, and tell the model so."""
+        for call in self.asking:
+            self._batches[call.response_id].interrupted = True
+            self._answer(call, ToolState.DENIED, INTERRUPTED, now)
+        stopped = list(self._open.values())
+        for call in stopped:
+            self._answer(call, ToolState.CANCELLED, INTERRUPTED, now)
+        self._stop(stopped)
+
+    def cancelled(self, event: ev.ToolCallsCancelled, now: float) -> None:
+        """The provider wants these results no longer: they get no answer."""
+        dropped = [self._open[call_id] for call_id in event.call_ids if call_id in self._open]
+        running = [call for call in dropped if call.state is ToolState.RUNNING]
+        for call in dropped:
+            self._close(call, ToolState.CANCELLED, None, now)
+            self._settled.add(call.call_id)
+        self._stop(running)
+
+    def connection_lost(self) -> None:
+        """What runs or waits is carried over to the next session; half a call is none."""
+        self._carried = set(self._open)
+        self._settled.clear()
+        for batch in self._batches.values():
+            batch.response_over = True
+        for entry in self._outbox.transcript.entries:
+            if isinstance(entry, ToolCall) and entry.state is ToolState.STREAMING:
+                entry.state = ToolState.CANCELLED
+                self._outbox.changed(entry)
+
+    def response_over(self, response_id: str) -> None:
+        """The response that made the calls ended."""
+        batch = self._batches.get(response_id)
+        if batch is not None:
+            batch.response_over = True
+
+    def take_finished(self) -> bool:
+        """Forget the finished batches; True when one of them wants its one follow-up response."""
+        finished = [key for key, batch in self._batches.items() if batch.finished]
+        batches = [self._batches.pop(key) for key in finished]
+        return any(batch.answered and not batch.interrupted for batch in batches)
+
+    def _answer(self, call: ToolCall, state: ToolState, output: str, now: float) -> None:
+        carried = call.call_id in self._carried
+        self._close(call, state, output, now)
+        if carried:
+            self._outbox.send(ev.RetellResult(call.call_id, output))
+        else:
+            self._send(ev.ToolResult(call.call_id, output, call.name, state is not ToolState.DONE))
+
+    def _send(self, result: ev.ToolResult) -> None:
+        self._settled.add(result.call_id)
+        self._outbox.send(result)
+
+    def _close(self, call: ToolCall, state: ToolState, output: str | None, now: float) -> None:
+        del self._open[call.call_id]
+        self._asked.pop(call.call_id, None)
+        self._carried.discard(call.call_id)
+        call.state, call.output = state, output
+        if call.started_at is not None:
+            call.elapsed_ms = (now - call.started_at) * 1000
+        batch = self._batches[call.response_id]
+        batch.open.discard(call.call_id)
+        batch.answered += 1
+        batch.interrupted = batch.interrupted or state is ToolState.CANCELLED
+        self._outbox.changed(call)
+
+    def _stop(self, calls: list[ToolCall]) -> None:
+        if calls:
+            self._outbox.do(ev.CancelTools(tuple(call.call_id for call in calls)))
+
+
+def _lines(arguments: str) -> int:
+    """Lines of the arguments, as JSON text, when they are shown."""
+    return arguments.count("\n") + arguments.count("\\n") + arguments.count("\\u000a")
+
+
+def _is_same(one: ToolSpec, other: ToolSpec | None) -> bool:
+    """Whether nothing the person or the model reads of the tool differs."""
+    return other is not None and replace(one, permission=other.permission) == other

@@ -1,0 +1,89 @@
+"""What a conversation used, and how near the account's limits are."""
+
+from __future__ import annotations
+
+from voicechat.core import events as ev
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.items import Usage
+
+NEAR = 0.2
+"""With less than this share of a limit left the person is told."""
+
+
+class Meter:
+    """Adds up what is used. Codecs make differences of running totals, so adding is right."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.total = Usage()
+        """All of it, but for what writing down took: that is another model's, billed apart."""
+        self.written = Usage()
+        """What writing down the person's words took."""
+        self.response = Usage()
+        """What the last response used."""
+        self.limits: tuple[ev.RateLimit, ...] = ()
+        """What is left, as it was told last; empty when all limits are whole again."""
+        self._outbox = outbox
+        self._told_at = 0.0
+        self._warned: dict[str, float] = {}
+
+    def responded(self, usage: Usage) -> None:
+        """A response used this."""
+        self.response = usage
+        self._add(usage, "response")
+
+    def wrote_down(self, usage: Usage) -> None:
+        """Writing down the person's words used this."""
+        self.written += usage
+        self._outbox.do(ev.UsageChanged(self.total, usage, "transcription"))
+
+    def other(self, usage: Usage) -> None:
+        """Something used this, nobody knows what."""
+        self._add(usage, "other")
+
+    def _add(self, usage: Usage, what: str) -> None:
+        self.total += usage
+        self._outbox.do(ev.UsageChanged(self.total, usage, what))
+
+    # ----------------------------------------------------------------- limits
+
+    @property
+    def due(self) -> float | None:
+        """When the limits that were told last are whole again."""
+        if not self.limits:
+            return None
+        return self._told_at + max(limit.reset_seconds for limit in self.limits)
+
+    def limited(self, event: ev.RateLimits, now: float) -> None:
+        """The provider says what is left."""
+        self.limits, self._told_at = event.limits, now
+        for limit in event.limits:
+            until = now + limit.reset_seconds
+            if not is_near(limit):
+                self._warned.pop(limit.name, None)
+            elif self._warned.get(limit.name, now) <= now:
+                self._warned[limit.name] = until
+                self._outbox.do(ev.Notice(_warning(limit), ev.Level.WARNING))
+        self._outbox.do(ev.LimitsChanged(self.limits))
+
+    def tick(self, now: float) -> None:
+        """Time passed."""
+        if self.due is not None and self.due <= now:
+            self.limits = ()
+            self._outbox.do(ev.LimitsChanged(()))
+
+
+def is_near(limit: ev.RateLimit) -> bool:
+    """Whether little is left of it."""
+    return limit.limit > 0 and limit.remaining / limit.limit < NEAR
+
+
+def left(limit: ev.RateLimit) -> int:
+    """How much is left, in percent."""
+    return round(100 * max(0, limit.remaining) / limit.limit) if limit.limit else 0
+
+
+def _warning(limit: ev.RateLimit) -> str:
+    seconds = max(1, round(limit.reset_seconds))
+    return (
+        f"{left(limit)} % of the limit of {limit.name} is left; it is whole again in {seconds} s."
+    )

@@ -1,0 +1,79 @@
+"""The person's side of the transcript: what they typed, and what was understood of their speech."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from voicechat.core import events as ev
+from voicechat.core.effect_buffer import Outbox
+from voicechat.core.items import Item, ItemStatus, Role
+from voicechat.core.pictures import Picture
+from voicechat.core.turns import RecentIds
+
+KEPT_BYTES = 10_000_000
+"""Pictures that are kept to be shown again on the next connection; the oldest go first."""
+
+
+class Person:
+    """The items of the person."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._typed = 0
+        self._shown: deque[Item] = deque()
+        self._nudges = RecentIds()
+
+    def typed(self, text: str, picture: Picture | None = None) -> Item:
+        """The person typed this, and showed that."""
+        while self._outbox.transcript.get(f"typed_{self._typed}") or not self._typed:
+            self._typed += 1
+        item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED, picture=picture)
+        if picture is not None:
+            self._shown.append(item)
+            self._let_go()
+        return self._add(item)
+
+    def _let_go(self) -> None:
+        sizes = [len(item.picture.data) for item in self._shown if item.picture]
+        while sum(sizes) > KEPT_BYTES and len(sizes) > 1:
+            oldest = self._shown.popleft()
+            if oldest.picture is not None:
+                oldest.picture = replace(oldest.picture, data=b"")
+            del sizes[0]
+
+    def spoken(self, item_id: str, after: str | None = None) -> None:
+        """The person says (or said) something: keep its place, until the words are known."""
+        if item_id not in self._nudges:
+            self._spoken(item_id, after)
+
+    def not_a_turn(self, event: ev.IdleTimeout) -> None:
+        """This item is the provider's own nudge: it never shows."""
+        self._nudges.add(event.item_id)
+
+    def forget(self, item_id: str) -> None:
+        """Nothing more of this item is to show."""
+        self._nudges.add(item_id)
+
+    def understood(self, event: ev.UserTranscript) -> bool:
+        """Words of the person arrived. False when it turned out that they said nothing."""
+        if event.item_id in self._nudges:
+            return True
+        item = self._spoken(event.item_id)
+        item.text = event.text if event.replace or event.final else item.text + event.text
+        if event.final:
+            item.status, item.error = ItemStatus.COMPLETED, event.error
+            if not item.text.strip() and not event.error:
+                self._outbox.remove(item)
+                return False
+        self._outbox.changed(item)
+        return True
+
+    def _spoken(self, item_id: str, after: str | None = None) -> Item:
+        item = self._outbox.transcript.item(item_id)
+        return item or self._add(Item(item_id, Role.USER, spoken=True), after)
+
+    def _add(self, item: Item, after: str | None = None) -> Item:
+        self._outbox.transcript.add(item, after)
+        self._outbox.changed(item)
+        return item

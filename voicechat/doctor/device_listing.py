@@ -1,0 +1,123 @@
+"""The devices as a list: for a person, or as JSON for a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from voicechat.audio.devices.device_list import Device, Kind, NoSound, choose
+from voicechat.audio.devices.device_probe import Survey, Wish, survey
+from voicechat.config.loader import Options
+from voicechat.core.text import clean
+from voicechat.doctor.environment import snapshot
+from voicechat.doctor.sound_findings import why_nothing
+from voicechat.errors import SoundError
+
+DEADLINE_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A device of one kind, as it is listed."""
+
+    number: int
+    name: str
+    host: str
+    channels: int
+    default_rate: int
+    rates: tuple[int, ...]
+    """Those of the usual rates that it takes; empty where it was not asked in time."""
+    default: bool
+    chosen: bool
+    """Whether voicechat would use it with the present settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All devices; `unmet` says which wishes of the settings no device fulfils."""
+
+    inputs: tuple[Entry, ...]
+    outputs: tuple[Entry, ...]
+    unmet: tuple[str, ...] = ()
+
+    def as_text(self) -> str:
+        """A line for each device. `*` marks the system's default, `>` what the settings choose."""
+        lines = []
+        for title, entries in (("Microphones", self.inputs), ("Speakers", self.outputs)):
+            lines += [f"{title}:", *(_line(entry) for entry in entries)]
+            if not entries:
+                lines.append("      none")
+        return "\n".join([*lines, "", "* default   > used with the present settings"])
+
+    def as_json(self) -> str:
+        """An object with the lists `inputs` and `outputs`."""
+        return json.dumps(
+            {
+                side: [
+                    {name: getattr(entry, name) for name in Entry.__slots__} for entry in entries
+                ]
+                for side, entries in (("inputs", self.inputs), ("outputs", self.outputs))
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+
+
+def devices(options: Options) -> Listing:
+    """The devices of this machine, within seconds. Raises `SoundError` when there are none."""
+    wish = Wish(options.input_device, options.output_device, all_rates=True)
+    found = survey(wish, DEADLINE_S)
+    if not any(each.inputs or each.outputs for each in found.devices):
+        raise _nothing(found)
+    return listing(found, options)
+
+
+def listing(found: Survey, options: Options) -> Listing:
+    """The survey as a list."""
+    inputs, no_input = _chosen(found, "input", options.input_device)
+    outputs, no_output = _chosen(found, "output", options.output_device)
+    return Listing(
+        tuple(
+            _entry(each, each.inputs, found.input_rates, each.is_default_input, each == inputs)
+            for each in found.devices
+            if each.inputs
+        ),
+        tuple(
+            _entry(each, each.outputs, found.output_rates, each.is_default_output, each == outputs)
+            for each in found.devices
+            if each.outputs
+        ),
+        tuple(clean(text) for text in (no_input, no_output) if text),
+    )
+
+
+def _nothing(found: Survey) -> SoundError:
+    missing = why_nothing(found, snapshot())
+    return SoundError(clean(missing.sentence), clean(missing.remedy))
+
+
+def _chosen(found: Survey, kind: Kind, part: str | None) -> tuple[Device | None, str]:
+    try:
+        return choose(found.devices, kind, part), ""
+    except NoSound as error:
+        return None, f"{error.problem} {error.hint}" if part else ""
+
+
+def _entry(
+    device: Device,
+    channels: int,
+    rates: Mapping[int, tuple[int, ...]],
+    default: bool,
+    chosen: bool,
+) -> Entry:
+    accepted = rates.get(device.index, ())
+    name, host = clean(device.name), clean(device.host)
+    return Entry(device.index, name, host, channels, device.rate, accepted, default, chosen)
+
+
+def _line(entry: Entry) -> str:
+    marks = f"{'>' if entry.chosen else ' '}{'*' if entry.default else ' '}"
+    rates = "/".join(f"{rate / 1000:g}" for rate in entry.rates or (entry.default_rate,))
+    channels = "mono" if entry.channels == 1 else f"{entry.channels} channels"
+    return f"{marks}{entry.number:>4}  {entry.name} ({entry.host}), {channels}, {rates} kHz"

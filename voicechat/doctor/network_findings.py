@@ -1,0 +1,183 @@
+"""Whether the providers can be reached: name, TCP and TLS, each within the time. No session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from voicechat.doctor.findings import Finding, note, ok, problem
+from voicechat.system.daemon_call import aside
+
+DEADLINE_S = 3.5
+
+_STREAM = socket.SOCK_STREAM
+_MOST_ADDRESSES = 4
+
+Failure = Literal["", "name", "refused", "late", "tls", "proxy"]
+_TELLING: tuple[Failure, ...] = ("", "tls", "refused", "late")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Somebody to reach."""
+
+    title: str
+    """The provider's name, or what else the address is for."""
+    address: str
+    """http(s) or ws(s)."""
+    key_variable: str | None = None
+    has_key: bool = False
+    is_chosen: bool = False
+    """Whether the settings lead there; what is wrong with the others matters less."""
+    is_private: bool = False
+    """Whether the host's name is the person's own business."""
+
+    @property
+    def host(self) -> str:
+        """What to call the other end."""
+        return "Its address" if self.is_private else urlsplit(self.address).hostname or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What came of it."""
+
+    target: Target
+    failure: Failure = ""
+    reason: str = ""
+    """More about a failure, from the library."""
+    took_ms: float = 0.0
+    by_proxy: bool = False
+
+
+async def reach(target: Target, deadline: float = DEADLINE_S) -> Reach:
+    """Look the name up, connect, agree on TLS and hang up. Never raises."""
+    try:
+        parts = urlsplit(target.address)
+        secure = parts.scheme in {"https", "wss"}
+        host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    except ValueError:
+        return Reach(target, "name", "it is no address")
+    proxy = _proxy(secure, host)
+    if proxy is not None:
+        host, port, secure = *proxy, False
+    began = time.monotonic()
+    failure, reason = await _connect(host, port, secure, deadline)
+    if failure and proxy is not None:
+        failure = "proxy"
+    took_ms = (time.monotonic() - began) * 1000
+    return Reach(target, failure, reason, took_ms, by_proxy=proxy is not None)
+
+
+async def _connect(host: str, port: int, secure: bool, deadline: float) -> tuple[Failure, str]:
+    try:
+        found = await aside(lambda: socket.getaddrinfo(host, port, type=_STREAM), deadline)
+    except TimeoutError:
+        return "late", "looking up the name"
+    except (OSError, UnicodeError):
+        return "name", ""
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))[:_MOST_ADDRESSES]
+    context = ssl.create_default_context() if secure else None
+    attempts = [_shake_hands(each, port, context, host, deadline) for each in addresses]
+    outcomes = await asyncio.gather(*attempts)
+    # A failure of TLS says more than that another address is not reachable.
+    return min(outcomes, key=lambda outcome: _TELLING.index(outcome[0]))
+
+
+async def _shake_hands(
+    address: str, port: int, context: ssl.SSLContext | None, host: str, deadline: float
+) -> tuple[Failure, str]:
+    try:
+        async with asyncio.timeout(deadline):
+            _, writer = await asyncio.open_connection(
+                address, port, ssl=context, server_hostname=host if context else None
+            )
+    except TimeoutError:
+        return "late", "connecting"
+    except ssl.SSLCertVerificationError as error:
+        return "tls", error.verify_message
+    except ssl.SSLError as error:
+        return "tls", error.reason or ""
+    except OSError as error:
+        return "refused", os.strerror(error.errno) if error.errno else ""
+    writer.transport.abort()
+    return "", ""
+
+
+def _proxy(secure: bool, host: str) -> tuple[str, int] | None:
+    found: Mapping[str, str] = getproxies()
+    address = found.get("https" if secure else "http") or found.get("all")
+    if not address or proxy_bypass(host) or host == "localhost" or host.startswith("127."):
+        return None
+    try:
+        parts = urlsplit(address if "//" in address else f"http://{address}")
+        return (parts.hostname, parts.port or 8080) if parts.hostname else None
+    except ValueError:
+        return None
+
+
+# ---------------------------------------------------------------------------- in sentences
+
+
+def findings(results: list[Reach]) -> list[Finding]:
+    """A finding or two for each; the one that the settings choose is held to more."""
+    return [finding for result in results for finding in _tell(result)]
+
+
+def _tell(result: Reach) -> Iterator[Finding]:
+    target = result.target
+    key = _key(target)
+    if result.failure:
+        sentence, remedy = _broken(result)
+        make = problem if target.is_chosen else note
+        yield make(target.title, " ".join([sentence, key]).strip(), remedy)
+        return
+    way = " through the proxy" if result.by_proxy else ""
+    done = f"{target.host} answers{way} in {result.took_ms:.0f} ms."
+    if result.by_proxy:
+        done = "The proxy for it answers."
+    if target.key_variable is None or target.has_key:
+        yield ok(target.title, f"{done} {key}".strip())
+    elif target.is_chosen:
+        yield problem(target.title, f"{done} {key}", f"Set {target.key_variable}.")
+    else:
+        yield note(target.title, f"{done} {key}", f"Set {target.key_variable} to talk with it.")
+
+
+def _key(target: Target) -> str:
+    if target.key_variable is None:
+        return ""
+    return f"{target.key_variable} is {'set' if target.has_key else 'not set'}."
+
+
+def _broken(result: Reach) -> tuple[str, str]:
+    host = result.target.host
+    if result.failure == "name":
+        return f"{host} cannot be found.", "Check the network, its DNS, and the address."
+    if result.failure == "late":
+        return (
+            f"{host} did not answer in time ({result.reason}).",
+            "Check the network; a firewall may keep connections away. --model local needs none.",
+        )
+    if result.failure == "tls":
+        return (
+            f"{host} and we do not agree on TLS ({result.reason or 'no reason given'}).",
+            "Check this machine's clock and certificates; a network may put itself in between.",
+        )
+    if result.failure == "proxy":
+        return (
+            "The proxy that is set for it does not answer.",
+            "Look at HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+        )
+    return (
+        f"{host} cannot be reached ({result.reason or 'refused'}).",
+        "Check that it runs, its port, and the network.",
+    )

@@ -1,0 +1,260 @@
+"""From the survey of the sound, and the machine it was made on, to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from voicechat.audio.devices.device_list import Device, is_busy
+from voicechat.audio.devices.device_probe import Survey, Trial
+from voicechat.doctor import machine_findings
+from voicechat.doctor.environment import Environment
+from voicechat.doctor.findings import Finding, note, ok, problem
+
+_SILENCE_DB = -99.0
+_VERY_LOW_DB = -80.0
+_LOUD_DB = -20.0
+_CLIPPED_DB = -0.2
+_SLOW_MS = 300.0
+_STRONG_ECHO_DB = -3.0
+
+
+def findings(survey: Survey, environment: Environment) -> list[Finding]:
+    """Everything about the sound, in the order it is told."""
+    found = list(_library(survey, environment))
+    if survey.listed:
+        found += _devices(survey, environment)
+        found += _rates(survey)
+        found += _canceller(survey)
+        found += _trial(survey, environment)
+    return found
+
+
+def why_nothing(survey: Survey, environment: Environment) -> Finding:
+    """Why no device is listed: no library, a crash, a hung server, or none there."""
+    if not survey.listed:
+        return next(_library(survey, environment))
+    return _none(survey, environment)
+
+
+def _library(survey: Survey, environment: Environment) -> Iterator[Finding]:
+    if survey.problem:
+        yield problem("PortAudio", survey.problem, _install(survey, environment))
+    elif survey.timed_out:
+        yield problem(
+            "Sound server",
+            f"The sound server does not answer: {survey.step} did not come to an end in time.",
+            machine_findings.restart(environment),
+        )
+    elif survey.step:
+        yield problem(
+            "PortAudio",
+            f"The sound library crashes while {survey.step}.",
+            "Look at ~/.asoundrc and ALSA_CONFIG_PATH, then install the library again.",
+        )
+    else:
+        yield ok("PortAudio", f"{survey.version.partition(',')[0]}.")
+
+
+def _install(survey: Survey, environment: Environment) -> str:
+    if "not installed" not in survey.problem:
+        return survey.hint
+    how = machine_findings.packages(environment)
+    return f"Install it: {how.install} {how.portaudio}" if how else survey.hint
+
+
+# ------------------------------------------------------------------------------------ devices
+
+
+def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
+    # The sound server knows what there is; PortAudio's ways to it take sound in any case.
+    there = [d for d in survey.devices if d.node] or survey.devices
+    inputs = [d for d in there if d.inputs]
+    outputs = [d for d in there if d.outputs]
+    if not inputs and not outputs:
+        yield _none(survey, environment)
+        return
+    if not inputs:
+        yield problem("Devices", "There is a speaker, but no microphone.", _plug(environment))
+    elif not outputs:
+        yield problem("Devices", "There is a microphone, but no speaker.", _plug(environment))
+    else:
+        yield ok(
+            "Devices",
+            f"{_count(len(inputs), 'microphone')}, {_count(len(outputs), 'speaker')}"
+            f" ({', '.join(sorted({d.host for d in there}))}).",
+        )
+
+
+def _nothing(survey: Survey, environment: Environment) -> str:
+    if machine_findings.has_server(environment) and not survey.devices:
+        return "A sound server runs, but PortAudio finds no device in it."
+    return "There is no microphone and no speaker."
+
+
+def _none(survey: Survey, environment: Environment) -> Finding:
+    return problem("Devices", _nothing(survey, environment), _remedy_for_none(survey, environment))
+
+
+def _remedy_for_none(survey: Survey, environment: Environment) -> str:
+    how = machine_findings.packages(environment)
+    if machine_findings.has_server(environment):
+        if survey.devices or not how or not how.bridge:
+            return _plug(environment)
+        return f"Install the bridge to it: {how.install} {how.bridge}"
+    if environment.servers:
+        return machine_findings.restart(environment)
+    for rule in ("Container", "WSL", "SSH", "Sound card"):
+        for finding in machine_findings.findings(environment):
+            if finding.title == rule and finding.remedy:
+                return finding.remedy
+    return _plug(environment)
+
+
+def _plug(environment: Environment) -> str:
+    if environment.system == "darwin":
+        return "Plug one in, and choose it in Settings, Sound."
+    return "Plug one in, or switch it on in the sound settings; --text works without."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _rates(survey: Survey) -> Iterator[Finding]:
+    for noun, rates, wanted in (
+        ("Microphone", survey.input_rates, (24_000, 16_000)),
+        ("Speaker", survey.output_rates, (24_000,)),
+    ):
+        for index, accepted in rates.items():
+            name = next((d.name for d in survey.devices if d.index == index), "")
+            if accepted and not set(wanted) & set(accepted):
+                kilohertz = " and ".join(f"{rate // 1000}" for rate in wanted)
+                yield note(
+                    f"{noun} rates",
+                    f"{name} refuses {kilohertz} kHz; it is opened at"
+                    f" {_nearest(accepted, survey.devices, index) / 1000:g} kHz and resampled.",
+                )
+
+
+def _nearest(accepted: tuple[int, ...], devices: tuple[Device, ...], index: int) -> int:
+    own = next((d.rate for d in devices if d.index == index), accepted[-1])
+    return own if own in accepted else accepted[-1]
+
+
+def _canceller(survey: Survey) -> Iterator[Finding]:
+    if survey.canceller.startswith("AEC3"):
+        found = f"{survey.canceller} is there: you can interrupt on open speakers."
+        yield ok("Echo canceller", found)
+    elif survey.canceller:
+        yield note(
+            "Echo canceller",
+            "There is none for this system: while the assistant speaks your microphone is shut.",
+            "Use headphones with --no-echo-cancel, or install voicechat[livekit].",
+        )
+
+
+# -------------------------------------------------------------------------------- the trial
+
+
+def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
+    trial = survey.trial
+    if trial is None:
+        return
+    absent = {
+        *(["There is no microphone."] if not any(d.inputs for d in survey.devices) else []),
+        *(["There is no speaker."] if not any(d.outputs for d in survey.devices) else []),
+    }
+    for sentence, hint in dict.fromkeys(trial.problems):
+        if sentence not in absent:
+            yield _refused(sentence, hint, environment)
+    if trial.unreal:
+        yield problem(
+            "Stand-in",
+            f"{' and '.join(trial.unreal)} is no real device: nobody hears what goes there.",
+            "Plug in a real one, or look at ~/.asoundrc and ALSA_CONFIG_PATH.",
+        )
+        return
+    if trial.microphone is not None:
+        yield _microphone(trial, environment)
+    if trial.speaker is not None and trial.stalled:
+        yield problem(
+            "Speaker",
+            f"{trial.speaker} opens, but takes no sound at all.",
+            "Plug it in again, or choose another one with --output-device.",
+        )
+    elif trial.speaker is not None:
+        yield ok("Speaker", f"{trial.speaker} opens at {trial.output_rate / 1000:g} kHz.")
+    if trial.chirped and trial.microphone is not None and trial.level is not None:
+        yield _loopback(trial)
+    if trial.dropouts:
+        yield note(
+            "Drop-outs",
+            f"The sound broke off {_count(trial.dropouts, 'time')} in two seconds.",
+            "Close programs that keep the machine busy.",
+        )
+
+
+def _refused(sentence: str, hint: str, environment: Environment) -> Finding:
+    if is_busy(sentence):
+        look = " (fuser -v /dev/snd/* names it)" if environment.system == "linux" else ""
+        hint = f"Another program uses it alone: close that{look}, or choose another device."
+    return problem("Opening", sentence, hint)
+
+
+def _microphone(trial: Trial, environment: Environment) -> Finding:
+    title = "Microphone"
+    name = f"{trial.microphone} opens at {trial.input_rate / 1000:g} kHz"
+    if trial.level is None:
+        return problem(
+            title,
+            f"{trial.microphone} opens, but delivers no sound at all.",
+            "Plug it in again, or choose another one with --input-device.",
+        )
+    if trial.level <= _SILENCE_DB and trial.return_db is None:
+        return problem(title, f"{name}, but hears pure silence: it is muted.", _unmute(environment))
+    peak = trial.level if trial.peak is None else trial.peak
+    level = f"{trial.level:.0f} dBFS, peak {peak:.0f}"
+    if trial.level <= _SILENCE_DB:
+        return ok(title, f"{name} and is silent between sounds (a noise gate).")
+    if trial.level < _VERY_LOW_DB:
+        return note(
+            title, f"{name}, but very low: {level}.", "Raise its level in the sound settings."
+        )
+    if trial.level > _LOUD_DB or peak > _CLIPPED_DB:
+        return note(
+            title, f"{name} and is very loud: {level}.", "Lower its level in the sound settings."
+        )
+    return ok(title, f"{name} and hears the room: {level}.")
+
+
+def _unmute(environment: Environment) -> str:
+    if environment.system == "darwin":
+        program = environment.variables.get("TERM_PROGRAM", "your terminal")
+        return (
+            f"macOS gives silence to programs without permission: allow {program} in Settings,"
+            " Privacy & Security, Microphone, and start it again."
+        )
+    if environment.system == "win32":
+        return "Allow desktop apps the microphone in Settings, Privacy, Microphone; then unmute it."
+    return "Unmute it and raise its level in the sound settings (pavucontrol or alsamixer)."
+
+
+def _loopback(trial: Trial) -> Finding:
+    if trial.return_db is None or trial.round_trip_ms is None:
+        return note(
+            "Loopback",
+            "The chirp did not come back: headphones, the volume at zero, or another room.",
+            "With headphones all is well; otherwise raise the volume and try again.",
+        )
+    sentence = (
+        f"The chirp came back after {trial.round_trip_ms:.0f} ms at {trial.return_db:+.0f} dB."
+    )
+    if trial.round_trip_ms > _SLOW_MS:
+        return note(
+            "Loopback", f"{sentence} That is slow.", "Bluetooth is; a cable or USB is faster."
+        )
+    if trial.return_db > _STRONG_ECHO_DB:
+        return note(
+            "Loopback", f"{sentence} That is a strong echo.", "Turn the speaker down a little."
+        )
+    return ok("Loopback", sentence)

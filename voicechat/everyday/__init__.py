@@ -1,1 +1,0 @@
-"""Chores that the built-in tools and the built-in mind share: sums, units, timers, lists."""

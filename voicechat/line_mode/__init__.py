@@ -1,0 +1,1 @@
+"""The conversation as plain lines: pipes, screen readers, dumb terminals."""

@@ -1,0 +1,461 @@
+"""The line mode: a conversation without a screen.
+
+`answer_lines` is a filter: a line of standard input is a turn or a command, its answer goes to
+standard output, everything else to standard error. `converse` is for screen readers and dumb
+terminals: what is said and what happens, one whole line each, with voice; lines typed are said or
+commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import TextIO
+
+from voicechat.config.loader import Options
+from voicechat.core import events as ev
+from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
+from voicechat.errors import ConnectError, UsageError, VoicechatError
+from voicechat.line_mode.approval_view import asked, lines
+from voicechat.line_mode.slash_commands import help_lines, is_command, known, obey
+from voicechat.session.session import Session
+from voicechat.session.updates import (
+    Cleared,
+    Link,
+    LinkChanged,
+    ModeChanged,
+    SoundChanged,
+    Told,
+    Update,
+)
+
+LINE_LIMIT = 1 << 20
+"""Bytes of one line of input; a longer one ends the program."""
+
+WAITING_LINES = 64
+"""Lines read ahead; then the writer of the pipe waits."""
+
+PATIENCE = 120.0
+"""Seconds without any sign of life after which a turn counts as unanswered."""
+
+BROKEN_PIPE = 13
+"""The number of SIGPIPE, also where there is no such signal."""
+
+_GOODBYE = 2.0
+
+
+def answer_lines(options: Options, out: TextIO | None = None) -> int:
+    """Answer every line of standard input; the exit code, 1 when a line got no answer."""
+    session = Session(options)
+    return _live(session, Filter(session, out or sys.stdout).work())
+
+
+def converse(options: Options, out: TextIO | None = None) -> int:
+    """Talk in lines until /quit or the end of input; the exit code."""
+    session = Session(options)
+    return _live(session, Chat(session, out or sys.stdout, echo=not sys.stdin.isatty()).work())
+
+
+def narrate(session: Session, out: TextIO | None = None) -> int:
+    """Tell what happens in a session that goes on by itself, to its end; the exit code."""
+    chat = Chat(session, out or sys.stdout)
+    return _live(session, chat.until_the_end())
+
+
+def _live(session: Session, work: Coroutine[None, None, int]) -> int:
+    try:
+        return asyncio.run(live(session, work))
+    except BrokenPipeError:
+        pass
+    except BaseExceptionGroup as group:
+        if group.split(BrokenPipeError)[1] is not None:
+            raise
+    return nobody_reads()
+
+
+def nobody_reads() -> int:
+    """The reader of standard output went away: the exit code for that."""
+    # The interpreter flushes once more at its end; let it find somebody who listens.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + BROKEN_PIPE
+
+
+async def live(session: Session, work: Coroutine[None, None, int]) -> int:
+    """Run the session for as long as the work takes; its result, or 128 + the signal's number.
+
+    Raises `VoicechatError` when the session cannot begin or go on.
+    """
+    ended_by: list[int] = []
+    living = asyncio.create_task(session.run())
+    working = asyncio.create_task(work)
+
+    def end(number: int) -> None:
+        ended_by.append(number)
+        working.cancel()
+
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                number = getattr(signal, name)
+                loop.add_signal_handler(number, end, number)
+    try:
+        await asyncio.wait({living, working}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        session.close()
+        if not working.done():
+            working.cancel()
+        await asyncio.wait({living, working}, timeout=_GOODBYE)
+        living.cancel()
+    if ended_by:
+        return 128 + ended_by[0]
+    if living.done() and not living.cancelled() and (failure := living.exception()):
+        raise failure
+    return 0 if working.cancelled() else working.result()
+
+
+async def typed_lines(descriptor: int = 0) -> AsyncIterator[str]:
+    """The lines of an open file, whatever kind it is, without their ends.
+
+    Raises `UsageError` for a line longer than `LINE_LIMIT`.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[str | None] = asyncio.Queue()
+    room = threading.BoundedSemaphore(WAITING_LINES)
+
+    def put(line: str | None) -> None:
+        room.acquire()
+        loop.call_soon_threadsafe(queue.put_nowait, line)
+
+    def read() -> None:
+        # Not through sys.stdin: a thread waiting inside it would block the interpreter's end.
+        # RuntimeError is the loop gone, which is the end of interest in lines.
+        with suppress(RuntimeError):
+            rest = b""
+            while chunk := _read_some(descriptor):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    put(line.decode("utf-8", "replace").rstrip("\r"))
+                if len(rest) > LINE_LIMIT:
+                    put(None)
+                    return
+            if rest:
+                put(rest.decode("utf-8", "replace"))
+            put("\0")
+
+    threading.Thread(target=read, name="typed-lines", daemon=True).start()
+    while (line := await queue.get()) != "\0":
+        room.release()
+        if line is None:
+            raise UsageError("A line of the input is longer than 1 MB.")
+        yield line.replace("\0", "\ufffd")
+
+
+def _read_some(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65_536)
+    except OSError:
+        return b""  # a terminal that went away
+
+
+class Turns:
+    """Follows a session: lets others wait until something is so, and knows when a turn is over."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._happened = asyncio.Event()
+        session.listen = self.hear
+
+    def hear(self, update: Update) -> None:
+        """Take an update of the session."""
+        self._happened.set()
+
+    async def until(self, condition: Callable[[], bool], patience: float | None = None) -> bool:
+        """Wait until the condition holds; False after `patience` seconds without an update."""
+        while not condition():
+            self._happened.clear()
+            try:
+                async with asyncio.timeout(patience):
+                    await self._happened.wait()
+            except TimeoutError:
+                return False
+        return True
+
+    @property
+    def online(self) -> bool:
+        """Whether the provider listens."""
+        return self.session.link is Link.ONLINE
+
+    def quiet(self) -> bool:
+        """Whether nobody owes anything: the person may begin the next turn."""
+        free = self.session.floor in {ev.Floor.IDLE, ev.Floor.LISTENING}
+        return (
+            free
+            and not self.session.pending
+            and not any(
+                isinstance(entry, ToolCall) and not entry.state.final
+                for entry in self.session.transcript.entries[-50:]
+            )
+        )
+
+
+class Filter(Turns):
+    """One line in, one answer out."""
+
+    def __init__(self, session: Session, out: TextIO) -> None:
+        super().__init__(session)
+        self._out = out
+        self._answered: set[str] = set()
+        self._told: list[str] = []
+
+    async def work(self) -> int:
+        """Answer every line; 1 when some line got no answer."""
+        code = 0
+        await self.until(lambda: self.online)
+        await self.session.all_tools()
+        async for line in typed_lines():
+            if line.strip() and not await self._answer(line):
+                _aside("There was no answer to a line.")
+                code = 1
+        return code
+
+    async def _answer(self, line: str) -> bool:
+        await self.until(lambda: self.online and self.quiet(), PATIENCE)
+        self._new_answers()
+        command = known(line)
+        if command is None:
+            self.session.type(line)
+        else:
+            try:
+                said = obey(self.session, line, person=False)
+            except VoicechatError as error:
+                _aside(str(error))
+                return False
+            for sentence in (said or "").splitlines():
+                _aside(sentence)
+        await self.until(self.quiet, PATIENCE)
+        answers = self._new_answers() + self._told
+        self._told.clear()
+        for answer in answers:
+            self._out.write(f"{answer}\n")
+        self._out.flush()
+        return bool(answers) or (command is not None and not command.turn)
+
+    def _new_answers(self) -> list[str]:
+        """What the assistant said since the last call, and failures told to the person."""
+        found = []
+        for entry in self.session.transcript.entries:
+            if not isinstance(entry, Item) or entry.role is not Role.ASSISTANT or entry.hidden:
+                continue
+            if entry.status is ItemStatus.IN_PROGRESS or entry.item_id in self._answered:
+                continue
+            self._answered.add(entry.item_id)
+            if entry.error:
+                _aside(entry.error)
+            if entry.shown.strip():
+                found.append(entry.shown.strip())
+        return found
+
+    def hear(self, update: Update) -> None:
+        """Tell trouble on standard error."""
+        super().hear(update)
+        match update:
+            case ev.Notice(text, _, hint):
+                _aside(f"{text} {hint}")
+            case ev.Ask(call_id) if isinstance(
+                call := self.session.transcript.get(call_id), ToolCall
+            ):
+                _aside(f"The tool {call.name} may not run: nobody is there to be asked.")
+                deny_unasked(self.session, call)
+            case ev.EntryChanged(entry_id) if isinstance(
+                item := self.session.transcript.get(entry_id), Item
+            ):
+                if item.role is Role.SYSTEM and entry_id not in self._answered:
+                    self._answered.add(entry_id)  # a timer rang
+                    _aside(item.text)
+            case LinkChanged(Link.RECONNECTING, text) if text:
+                _aside(text)
+            case Told(_, text):
+                self._told.append(text)
+
+
+def deny_unasked(session: Session, call: ToolCall) -> None:
+    """Deny a call, soon: nobody is there to be asked."""
+    why = "Nobody is there to be asked."
+    deny = partial(session.decide, call.call_id, call.arguments, ev.Decision.DENY, why)
+    asyncio.get_running_loop().call_soon(deny)
+
+
+def _aside(sentence: str) -> None:
+    sys.stderr.write(f"voicechat: {sentence.rstrip()}\n")
+
+
+_FLOORS = {
+    ev.Floor.LISTENING: "Listening.",
+    ev.Floor.HEARING: "Hearing you.",
+    ev.Floor.THINKING: "Thinking.",
+    ev.Floor.SPEAKING: "Speaking.",
+    ev.Floor.WORKING: "Working.",
+}
+_SPEAKERS = {Role.USER: "You", Role.ASSISTANT: "Assistant", Role.SYSTEM: "System"}
+_ENDS = {
+    ItemStatus.COMPLETED: "",
+    ItemStatus.INTERRUPTED: " (interrupted)",
+    ItemStatus.FAILED: " (failed)",
+}
+_TOOL_ENDS = {
+    ToolState.RUNNING: "is running",
+    ToolState.DONE: "is done",
+    ToolState.FAILED: "failed",
+    ToolState.DENIED: "was not allowed",
+    ToolState.CANCELLED: "was cancelled",
+}
+
+
+class Chat(Turns):
+    """What is said and what happens, one whole line each."""
+
+    def __init__(self, session: Session, out: TextIO, *, echo: bool = True) -> None:
+        """`echo` false: a person types at the terminal, where their lines stand already.
+
+        Without one, calls that ask are denied.
+        """
+        super().__init__(session)
+        self._out = out
+        self._echo = echo
+        self._told: dict[str, object] = {}
+        self._last = ""
+        self._muted = session.muted
+
+    async def work(self) -> int:
+        """Say or carry out every typed line; ends with /quit or the end of input."""
+        if not await self.until(lambda: self.online, PATIENCE):
+            raise ConnectError("The connection did not come about.")
+        self._say("Ready. Type a line to say it, or /help.")
+        async for line in typed_lines():
+            if not self._obey(line.strip()):
+                return 0
+        await self.until(self.quiet, PATIENCE)
+        return 0
+
+    async def until_the_end(self) -> int:
+        """Only tell."""
+        await self.until(lambda: False)
+        return 0
+
+    # ----------------------------------------------------------------- what is typed
+
+    def _obey(self, line: str) -> bool:
+        """Carry out one line; False when it says to leave."""
+        session = self.session
+        if not line:
+            self._press_enter()
+        elif line in {"/quit", "/exit"}:
+            return False
+        elif line == "/help":
+            for help_line in help_lines():
+                self._say(help_line)
+            self._say("/quit: leave. An empty line: talk (push-to-talk), or interrupt.")
+        elif is_command(line):
+            try:
+                self._say(obey(session, line, person=not self._echo) or "")
+            except VoicechatError as error:
+                self._say(str(error))
+        else:
+            session.type(line)
+        return True
+
+    def _press_enter(self) -> None:
+        session = self.session
+        if session.microphone is not None and not session.hands_free:
+            session.talk(not session.talking)
+        else:
+            session.interrupt()
+
+    # ----------------------------------------------------------------- what is told
+
+    def hear(self, update: Update) -> None:
+        """Tell what a person wants to know of an update."""
+        super().hear(update)
+        match update:
+            case ev.EntryChanged(entry_id):
+                self._tell_entry(entry_id)
+            case ev.Ask(call_id):
+                self._ask(call_id)
+            case ev.FloorChanged(floor) if floor in _FLOORS:
+                self._say(_FLOORS[floor])
+            case ev.Notice(text, _, hint):
+                self._say(f"{text} {hint}")
+            case LinkChanged(_, text) if text:
+                self._say(text)
+            case SoundChanged(_, _, problem, hint) if problem:
+                self._say(f"{problem} {hint}")
+            case ModeChanged(muted, _, talking):
+                self._tell_mode(muted, talking)
+            case Told(title, text):
+                self._say(f"{title}: {text}")
+            case Cleared():
+                self._told.clear()
+                self._say("A new conversation.")
+
+    def _tell_mode(self, muted: bool, talking: bool) -> None:
+        if muted != self._muted:
+            self._muted = muted
+            self._say("Muted." if muted else "Not muted.")
+        elif talking:
+            self._say("Talk now; an empty line ends.")
+
+    def _tell_entry(self, entry_id: str) -> None:
+        entry = self.session.transcript.get(entry_id)
+        if isinstance(entry, ToolCall):
+            if entry.state is ToolState.ASKING:
+                return
+            words = _TOOL_ENDS.get(entry.state)
+            if words and self._told.get(entry_id) is not entry.state:
+                self._told[entry_id] = entry.state
+                self._say(f"The tool {entry.name} {words}.")
+        elif isinstance(entry, Item) and not entry.hidden:
+            self._tell_item(entry)
+
+    def _ask(self, call_id: str) -> None:
+        """Tell a call that waits, whole; without anybody to type an answer it is denied."""
+        call = self.session.transcript.get(call_id)
+        if not isinstance(call, ToolCall):
+            return
+        shown, number = asked(call), call.number
+        source = f" ({shown.source})" if shown.source else ""
+        self._say(f"May the tool {shown.name}{source} run? It would get:")
+        self._out.writelines(f"{line}\n" for line in lines(shown))
+        if not self._echo:
+            choices = [f"/allow {number}"]
+            choices += [f"/allow {number} session"] if shown.lasting else []
+            choices += [f"/always {number}"] if shown.forever else []
+            self._say(f"Type {', '.join(choices)} or /deny {number}, with words if you like.")
+        else:
+            deny_unasked(self.session, call)
+
+    def _tell_item(self, item: Item) -> None:
+        end = _ENDS.get(item.status)
+        typed = item.role is Role.USER and not item.spoken
+        if end is None or item.item_id in self._told:
+            return
+        self._told[item.item_id] = item.status
+        if item.picture is not None:
+            self._say(f"Picture: {item.picture.caption}.")
+        if typed and not self._echo:
+            return
+        if item.shown.strip() or item.error:
+            self._say(f"{_SPEAKERS[item.role]}: {item.shown.strip()}{end} {item.error or ''}")
+
+    def _say(self, line: str) -> None:
+        line = line.rstrip()
+        if line and line != self._last:
+            self._last = line
+            self._out.write(f"{line}\n")
+            self._out.flush()

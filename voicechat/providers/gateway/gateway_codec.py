@@ -1,0 +1,249 @@
+"""Vercel's AI Gateway: normalized events in both directions, whichever provider stands behind.
+
+A model's name is that of its provider and its own: `openai/gpt-realtime-2.1`. What that provider
+cannot do the gateway cannot either, so the first part of the name decides the capabilities.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from dataclasses import dataclass, replace
+from itertools import count
+from urllib.parse import quote
+
+from voicechat.core.events import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    Event,
+    RetellCall,
+    RetellResult,
+    ToolResult,
+    TruncateItem,
+    UpdateSession,
+)
+from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
+from voicechat.errors import Secret
+from voicechat.providers.call_summaries import Retelling
+from voicechat.providers.gateway import gateway_events
+from voicechat.providers.gateway.gateway_events import Memory
+from voicechat.providers.gateway.normalized_config import config_of
+from voicechat.providers.json_fields import encode
+from voicechat.providers.openai.openai_parts import ignored, lacks, said
+from voicechat.speech import g711
+from voicechat.system.dial_target import DialTarget
+
+URL = "wss://ai-gateway.vercel.sh"
+"""Where the service is when nobody says otherwise."""
+
+Message = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """How the gateway behaves for the models of one provider."""
+
+    capabilities: Capabilities
+    answers: bool = False
+    """Text, tool results and commits are answered without being asked for; one setup holds."""
+
+
+_OPENAI = Upstream(
+    Capabilities(
+        out_of_band=False,
+        retrieve=False,
+        delete=False,
+        clear_output=False,
+        pictures=(),
+        remote_tools=False,
+    )
+)
+_XAI = Upstream(
+    replace(
+        _OPENAI.capabilities,
+        truncate=False,
+        semantic_vad=False,
+        text_output=False,
+        commit_starts_response=True,
+    )
+)
+_GOOGLE = Upstream(
+    replace(_XAI.capabilities, cancel=False, user_partials=False, speech_end=False),
+    answers=True,
+)
+_UPSTREAMS = {"openai": _OPENAI, "google": _GOOGLE, "spacexai": _XAI, "xai": _XAI}
+
+
+def address(base_url: str, model: str) -> str:
+    """The socket's address of a model at a host."""
+    path = "/v4/ai/realtime-model?ai-model-id="
+    return base_url.rstrip("/") + path + quote(model, safe="")
+
+
+class GatewayCodec:
+    """One connection. Make a new one for every connection."""
+
+    def __init__(self, url: str, model: str, key: Secret | None = None) -> None:
+        """`url` is a complete ws(s) address; `model` is named as PROVIDER/MODEL."""
+        upstream = _UPSTREAMS.get(model.partition("/")[0], _OPENAI)
+        self.capabilities = upstream.capabilities
+        self.stale = False
+        self._endpoint = DialTarget(url, _headers(key) if key else {})
+        self._answers = upstream.answers
+        self._memory = Memory(calls_end=upstream.answers)
+        self._config: Message = {}
+        self._input = SessionSettings().input_format
+        self._numbers = count(1)
+        self._retelling = Retelling()
+        self._told: list[CreateMessage] = []
+        """Messages that wait: a provider that answers at once gets them in one."""
+
+    def endpoint(self) -> DialTarget:
+        """Where and how to dial."""
+        return self._endpoint
+
+    def admit(self, endpoint: DialTarget) -> None:
+        """Dial there instead: the way in with a short-lived token."""
+        self._endpoint = endpoint
+
+    def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
+        """The configuration: some providers say nothing before they have it."""
+        return self._update(settings)
+
+    def unsupported(self, settings: SessionSettings) -> list[str]:
+        """A sentence for each of these settings that the normalized configuration lacks."""
+        found = ignored("gateway", settings, _NOWHERE)
+        wanted = settings.turn_detection
+        if wanted is not None and not (wanted.create_response and wanted.interrupt_response):
+            found.append(lacks("gateway", "turn_detection.create_response or interrupt_response"))
+        if isinstance(wanted, ServerVad) and wanted.idle_timeout_ms is not None:
+            found.append(lacks("gateway", "turn_detection.idle_timeout_ms"))
+        if isinstance(wanted, SemanticVad) and wanted.eagerness != "auto":
+            found.append(lacks("gateway", "turn_detection.eagerness"))
+        if settings.purpose == "transcription":
+            found.append(lacks("gateway", "purpose transcription"))
+        return found
+
+    def later(self, settings: SessionSettings) -> list[str]:
+        """A sentence when these settings need a new connection, which is made between two turns."""
+        if self._answers and self._config and config_of(settings) != self._config:
+            return ["That changes between two turns, with a new connection."]
+        return []
+
+    def decode(self, frame: str | bytes) -> list[Event]:
+        """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""
+        return gateway_events.read(self._memory, frame)
+
+    def encode(self, command: Command) -> list[str | bytes]:
+        """The frames that carry out one command; empty if there is no such event."""
+        match command:
+            case AppendAudio(pcm):
+                return [self._append(pcm)]
+            case CommitAudio():
+                return [encode({"type": "input-audio-commit"})]
+            case ClearAudio():
+                return [encode({"type": "input-audio-clear"})]
+            case UpdateSession(settings):
+                return self._update(settings)
+            case CreateMessage():
+                return self._create(command)
+            case RetellCall() | RetellResult():
+                told = self._retelling.told(command)
+                return self._create(told) if told is not None else []
+            case CreateResponse():
+                return self._respond(command)
+            case ToolResult() | TruncateItem() | CancelResponse():
+                return self._plain(command)
+            case _:
+                return []
+
+    def _update(self, settings: SessionSettings) -> list[str | bytes]:
+        config = config_of(settings)
+        before, self._input = self._config, settings.input_format
+        self.stale = bool(before) and self._answers and config != before
+        if config == before or self.stale:
+            return []
+        self._config = config
+        event_id = f"{UpdateSession.__name__}-{next(self._numbers)}"
+        return [encode({"type": "session-update", "config": config, "eventId": event_id})]
+
+    def _append(self, pcm: bytes) -> str:
+        if self._input.encoding != "pcm16":
+            pcm = g711.from_pcm16(pcm, self._input.encoding)
+        sound = b2a_base64(pcm, newline=False).decode("ascii")
+        return f'{{"type":"input-audio-append","audio":"{sound}"}}'
+
+    def _create(self, command: CreateMessage) -> list[str | bytes]:
+        if self._answers:
+            self._told.append(command)
+            return []
+        return [_text_message([command])]
+
+    def _respond(self, command: CreateResponse) -> list[str | bytes]:
+        if command.out_of_band:
+            return []
+        if self._answers:
+            told, self._told = self._told, []
+            if not told:
+                return []
+            return [_text_message(told)]
+        options = said({
+            "modalities": [command.output] if command.output else None,
+            "instructions": command.instructions,
+            "metadata": dict(command.metadata) or None,
+        })  # fmt: skip
+        return [encode({"type": "response-create", **({"options": options} if options else {})})]
+
+    def _plain(self, command: ToolResult | TruncateItem | CancelResponse) -> list[str | bytes]:
+        if isinstance(command, ToolResult):
+            item: Message = {"type": "function-call-output", "callId": command.call_id}
+            item |= {"name": command.name} if command.name else {}
+            item["output"] = command.output
+            return [encode({"type": "conversation-item-create", "item": item})]
+        if isinstance(command, CancelResponse):
+            return [encode({"type": "response-cancel"})] if self.capabilities.cancel else []
+        if not self.capabilities.truncate:
+            return []
+        said_of = {"itemId": command.item_id, "contentIndex": command.content_index}
+        return [
+            encode(
+                {
+                    "type": "conversation-item-truncate",
+                    **said_of,
+                    "audioEndMs": command.audio_end_ms,
+                }
+            )
+        ]
+
+
+_NOWHERE = (
+    "noise_reduction", "speed", "tool_choice", "max_output_tokens", "mcp_servers",
+    "parallel_tool_calls", "reasoning_effort", "temperature", "tracing", "truncation", "prompt",
+    "include", "transcription.keywords", "transcription.delay",
+)  # fmt: skip
+
+
+def _headers(key: Secret) -> dict[str, Secret]:
+    return {
+        "Authorization": Secret(f"Bearer {key.reveal()}"),
+        "ai-gateway-protocol-version": Secret("0.0.1"),
+        "ai-gateway-auth-method": Secret("api-key"),
+    }
+
+
+def _text_message(told: list[CreateMessage]) -> str:
+    """One message of the person, the only kind there is: what others said is told as such."""
+    last = told[-1]
+    parts = [_quoted(message) for message in told[:-1]]
+    parts.append(last.text if last.role == "user" else _quoted(last))
+    item = {"type": "text-message", "role": "user", "text": "\n".join(parts)}
+    return encode({"type": "conversation-item-create", "item": item})
+
+
+def _quoted(message: CreateMessage) -> str:
+    who = {"assistant": "You", "user": "I"}.get(message.role, "A note")
+    return f"(Earlier in this conversation. {who}: {message.text})"

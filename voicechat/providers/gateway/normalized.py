@@ -1,0 +1,272 @@
+"""The codecs on their own: any provider's wire as the AI SDK's normalized realtime model.
+
+    wire = Wire(codec)                        `catalog.resolve(...)` gives a choice, that a codec
+    wire.connect()                            where to dial, with what
+    wire.session(config)                      a configuration as the wire's session object
+    wire.encode({"type": "response-create"})  the frames that say it
+    wire.decode(frame)                        the normalized events in a frame
+
+Make a new one for every connection: it keeps state between frames. It opens no sockets, and
+nothing in it raises on what came over a wire. Names and fields are those of `RealtimeModelV4`;
+every event carries the frame it came from as `raw`, and what has no normalized event becomes
+`custom` with the wire's own name as `rawType`. Text is clean, sound is whole PCM16 samples.
+
+Where the packages are known to lose something, it is kept: a transcript is completed once, an
+interrupted response is `cancelled`, thoughts are no text, `turnDetection: null` is off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from voicechat.core.events import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    Event,
+    ItemAdded,
+    RemoteApproval,
+    RemoteCall,
+    RemoteTools,
+    ToolResult,
+    TruncateItem,
+    UpdateSession,
+)
+from voicechat.core.settings import Purpose, SessionSettings, Transcription
+from voicechat.errors import UsageError
+from voicechat.providers.codec import Codec, unsupported
+from voicechat.providers.gateway.gateway_codec import GatewayCodec
+from voicechat.providers.gateway.gateway_events import KNOWN_UNMAPPED, TABLE
+from voicechat.providers.gateway.normalized_config import settings_of
+from voicechat.providers.gateway.normalized_events import normalized
+from voicechat.providers.gateway.normalized_options import options_for, with_options
+from voicechat.providers.google.google_codec import GoogleCodec
+from voicechat.providers.json_fields import (
+    cleaned,
+    count,
+    encode,
+    fields,
+    message,
+    several,
+    sound,
+    words,
+)
+from voicechat.providers.openai.openai_codec import OpenAICodec
+
+Message = dict[str, object]
+
+SILENT = frozenset({
+    "session-start", "session-close", "input-audio-mute", "input-audio-unmute", "context-append",
+})  # fmt: skip
+"""Client events of continuous sessions: turn-based wires have no frames for them."""
+
+
+_OURS_ALONE = (RemoteTools, RemoteCall, RemoteApproval)
+"""Events that the model has no word for; a frame that says nothing else is `custom`."""
+
+_OPEN = frozenset({"ai-gateway-protocol-version", "ai-gateway-auth-method"})
+"""Headers without a secret."""
+
+
+def _is_ours_alone(event: Event, raw: Message) -> bool:
+    # A reply's item is told as added when it begins; some codecs tell its end in the same words.
+    ended = isinstance(event, ItemAdded) and "output_item" in words(raw.get("type"))
+    return ended or isinstance(event, _OURS_ALONE)
+
+
+class Wire:
+    """One connection of one provider, seen as normalized events."""
+
+    def __init__(
+        self, codec: Codec, intent: Purpose = "conversation", transcriber: str | None = None
+    ) -> None:
+        """Take over a fresh codec; it must not be used otherwise.
+
+        With the intent to transcribe, sessions only write down what is said; `transcriber` is the
+        model that does, where a configuration names none.
+        """
+        self._codec = codec
+        self._intent: Purpose = intent
+        self._transcriber = transcriber
+        self._provider = "google" if isinstance(codec, GoogleCodec) else ""
+        if isinstance(codec, OpenAICodec):
+            self._provider = codec.provider
+        self._messages = 0
+        self._begun = False
+        self._config: Message = {}
+        """All that was configured: an update changes only what it carries."""
+        if isinstance(codec, GoogleCodec):
+            codec.at_once = True
+
+    def connect(self) -> Message:
+        """URL, headers (keys are masked) and subprotocols to dial with."""
+        endpoint = self._codec.endpoint()
+        return {
+            "url": endpoint.url,
+            "headers": {
+                name: value.reveal() if name in _OPEN else str(value)
+                for name, value in endpoint.headers.items()
+            },
+            "subprotocols": [str(name) for name in endpoint.subprotocols],
+        }
+
+    def session(self, config: Message) -> Message:
+        """The wire's session object for a normalized configuration."""
+        if isinstance(self._codec, GatewayCodec):
+            return config
+        for frame in self._configure(config):
+            said = message(frame) or {}
+            for name in ("session", "setup"):
+                if name in said:
+                    return fields(said[name])
+        return {}
+
+    def unsupported(self, config: Message) -> list[str]:
+        """A sentence for each setting of the configuration that this wire cannot carry."""
+        return unsupported(self._codec, self._settings(config))
+
+    def decode(self, frame: str | bytes) -> list[Message]:
+        """The normalized events in one raw server frame. Never raises.
+
+        A frame that is no JSON object is an `error` with the code `invalid_frame`.
+        """
+        raw = message(frame)
+        if raw is None:
+            text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+            said = "The frame is not a JSON object."
+            return [{"type": "error", "message": said, "code": "invalid_frame", "raw": words(text)}]
+        if isinstance(self._codec, GatewayCodec):
+            return [_same(raw)]
+        events = [e for e in self._codec.decode(frame) if not _is_ours_alone(e, raw)]
+        return [normalized(event, raw) for event in events] or [
+            {"type": "custom", "rawType": words(raw.get("type")), "raw": cleaned(raw)}
+        ]
+
+    def encode(self, event: Message) -> list[str]:
+        """The wire frames that carry out one normalized client event; none where it has none.
+
+        Raises `UsageError` for what is not such an event.
+        """
+        kind = words(event.get("type"))
+        if isinstance(self._codec, GatewayCodec):
+            if kind not in SILENT and kind not in _CLIENT:
+                raise UsageError(f"There is no client event {kind[:80]!r}.")
+            return [encode(event)]
+        if kind in SILENT:
+            return []
+        if kind == "session-update":
+            config = {**self._config, **fields(event.get("config"))}
+            frames = self._configure(config)
+            self._config = config
+        elif kind == "conversation-item-create":
+            frames = self._item(fields(event.get("item")))
+        else:
+            frames = self._codec.encode(_command(kind, event))
+        return [_named(frame, event.get("eventId")) for frame in frames]
+
+    def _configure(self, config: Message) -> list[str | bytes]:
+        settings = self._settings(config)
+        begun, self._begun = self._begun, True
+        opening = [] if begun else self._codec.opening(settings)
+        frames = opening or self._codec.encode(UpdateSession(settings))
+        options = options_for(self._provider, fields(config.get("providerOptions")))
+        return [with_options(self._provider, frame, options) for frame in frames]
+
+    def _settings(self, config: Message) -> SessionSettings:
+        settings = settings_of(config, self._codec.capabilities.input_rates[0])
+        if self._intent == "conversation":
+            return settings
+        heard = settings.transcription or Transcription()
+        heard = replace(heard, model=heard.model or self._transcriber)
+        return replace(settings, purpose=self._intent, transcription=heard)
+
+    def _item(self, item: Message) -> list[str | bytes]:
+        kind = words(item.get("type"))
+        if kind == "function-call-output":
+            result = ToolResult(
+                words(item.get("callId")), words(item.get("output")), words(item.get("name"))
+            )
+            return self._codec.encode(result)
+        self._messages += 1
+        if kind == "text-message":
+            said = words(item.get("text"))
+            item_id = f"msg_{self._messages}"
+            return self._codec.encode(CreateMessage(item_id, "user", said))
+        if kind == "audio-message":
+            if sound(item.get("audio")) is None:
+                raise UsageError("The audio of the message is not base64.")
+            return [_audio_item(item)] if isinstance(self._codec, OpenAICodec) else []
+        raise UsageError(f"There is no item of the type {kind[:80]!r}.")
+
+
+_CLIENT = frozenset({
+    "session-update", "input-audio-append", "input-audio-commit", "input-audio-clear",
+    "conversation-item-create", "conversation-item-truncate", "response-create",
+    "response-cancel",
+})  # fmt: skip
+
+
+def _command(kind: str, event: Message) -> Command:
+    match kind:
+        case "input-audio-append":
+            pcm = sound(event.get("audio"))
+            if pcm is None:
+                raise UsageError("The audio is not base64.")
+            return AppendAudio(pcm)
+        case "input-audio-commit":
+            return CommitAudio()
+        case "input-audio-clear":
+            return ClearAudio()
+        case "conversation-item-truncate":
+            ms, part = count(event.get("audioEndMs")), count(event.get("contentIndex"))
+            return TruncateItem(words(event.get("itemId")), ms, part)
+        case "response-create":
+            return _create_response(fields(event.get("options")))
+        case "response-cancel":
+            return CancelResponse()
+        case _:
+            raise UsageError(f"There is no client event {kind[:80]!r}.")
+
+
+def _create_response(options: Message) -> CreateResponse:
+    modalities = several(options.get("modalities"))
+    instructions = options.get("instructions")
+    metadata = fields(options.get("metadata"))
+    return CreateResponse(
+        words(instructions) if isinstance(instructions, str) else None,
+        metadata={words(name): words(value) for name, value in metadata.items()},
+        output=None if not modalities else "audio" if "audio" in modalities else "text",
+    )
+
+
+def _audio_item(item: Message) -> str:
+    content = [{"type": "input_audio", "audio": item["audio"]}]
+    made = {"type": "message", "role": "user", "content": content}
+    return encode({"type": "conversation.item.create", "item": made})
+
+
+def _named(frame: str | bytes, event_id: object) -> str:
+    """The frame with the event's own id, where the wire has such ids and the event has one."""
+    text = frame if isinstance(frame, str) else frame.decode()
+    said = message(text) if isinstance(event_id, str) else None
+    if said is None or "event_id" not in said:
+        return text
+    return encode({**said, "event_id": event_id})
+
+
+def _same(raw: Message) -> Message:
+    kind = words(raw.get("type"))
+    if kind in TABLE or kind in KNOWN_UNMAPPED:
+        return fields(cleaned(raw))
+    return {"type": "custom", "rawType": kind, "raw": cleaned(raw)}
+
+
+def json_line(value: object) -> str:
+    """The value as one line of JSON."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,236 @@
+"""What Gemini Live says: its frames taken apart into facts, which `Turns` makes into events.
+
+A frame may hold several facts. What has no meaning in the vocabulary is `Unmapped` under its
+own name. Every reader takes what a field holds, and that may be anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from voicechat.core.events import (
+    Event,
+    ProviderError,
+    ResponseStatus,
+    ResumptionHandle,
+    SessionCreated,
+    SessionEnding,
+    ToolCallsCancelled,
+    Unmapped,
+    UsageReported,
+)
+from voicechat.core.items import Usage
+from voicechat.providers.google.google_turns import Turns
+from voicechat.providers.json_fields import (
+    cleaned,
+    count,
+    encode,
+    fields,
+    message,
+    number,
+    several,
+    sound,
+    word,
+    words,
+)
+
+Message = dict[str, object]
+
+MOST_CALLS = 64
+"""Calls of one frame that are read."""
+
+
+def read(turns: Turns, frame: str | bytes, *, spoken: bool, resumed: bool) -> list[Event]:
+    """The events in one frame; `spoken`: the session speaks, so written parts are not its answer.
+
+    A frame that cannot be read is `Unmapped`.
+    """
+    said = message(frame)
+    if said is None:
+        return [Unmapped("")]
+    events: list[Event] = []
+    if "setupComplete" in said:
+        session_id = words(fields(said["setupComplete"]).get("sessionId"))
+        events.append(SessionCreated(session_id, resumed=resumed))
+    for name in _ASIDES:
+        if name in said:
+            events += _ASIDES[name](turns, fields(said[name]), name)
+    usage = usage_of(said.get("usageMetadata"))
+    events += _content(turns, fields(said.get("serverContent")), usage, spoken=spoken)
+    events += _calls(turns, fields(said.get("toolCall")), usage)
+    events += [Unmapped(words(name)) for name in said if name not in _KNOWN]
+    if usage is not None and not any(getattr(event, "usage", None) for event in events):
+        events.append(UsageReported(usage))
+    return events or [Unmapped(words(next(iter(said), "")))]
+
+
+# --------------------------------------------------------------------------- asides
+
+
+def _error(turns: Turns, error: Message, name: str) -> Iterator[Event]:
+    code = word(error.get("status")) or (str(count(error.get("code"))) if error else None)
+    said = word(error.get("message")) or code
+    yield ProviderError(said or "The provider reported an error without saying which.", code)
+
+
+def _activity(turns: Turns, activity: Message, name: str) -> Iterator[Event]:
+    kind = words(activity.get("type")) or words(activity.get("vadSignalType"))
+    if kind.endswith(("_START", "_SOS")):
+        yield from turns.spoke()
+    elif kind.endswith(("_END", "_EOS")):
+        yield from turns.fell_silent(seconds(activity.get("audioOffset")) * 1000)
+    else:
+        yield Unmapped(name)
+
+
+def _handle(turns: Turns, update: Message, name: str) -> Iterator[Event]:
+    handle = update.get("newHandle")
+    if update.get("resumable") is True and isinstance(handle, str) and handle:
+        # Given back as it is, so that cleaning must not change it.
+        yield ResumptionHandle(handle) if words(handle) == handle else Unmapped(name)
+    else:
+        yield Unmapped(name)
+
+
+def _going_away(turns: Turns, away: Message, name: str) -> Iterator[Event]:
+    yield SessionEnding(seconds(away.get("timeLeft")))
+
+
+def _cancelled(turns: Turns, cancelled: Message, name: str) -> Iterator[Event]:
+    ids = tuple(call_id for value in several(cancelled.get("ids")) if (call_id := word(value)))
+    yield ToolCallsCancelled(ids) if ids else Unmapped(name)
+
+
+_ASIDES: dict[str, Callable[[Turns, Message, str], Iterable[Event]]] = {
+    "error": _error,
+    "voiceActivity": _activity,
+    "voiceActivityDetectionSignal": _activity,
+    "sessionResumptionUpdate": _handle,
+    "toolCallCancellation": _cancelled,
+    "goAway": _going_away,
+}
+_KNOWN = {*_ASIDES, "setupComplete", "serverContent", "toolCall", "usageMetadata"}
+
+
+# --------------------------------------------------------------------------- the conversation
+
+_UNDERSTOOD = {
+    "modelTurn", "generationComplete", "turnComplete", "turnCompleteReason", "interrupted",
+    "inputTranscription", "interimInputTranscription", "outputTranscription",
+}  # fmt: skip
+
+
+def _content(
+    turns: Turns, content: Message, usage: Usage | None, *, spoken: bool
+) -> Iterator[Event]:
+    yield from (Unmapped(words(name)) for name in content if name not in _UNDERSTOOD)
+    interrupted = content.get("interrupted") is True
+    if not interrupted:
+        yield from _heard(turns, content)
+    for part in several(fields(content.get("modelTurn")).get("parts")):
+        yield from _part(turns, fields(part), spoken=spoken)
+    told = fields(content.get("outputTranscription"))
+    yield from turns.words(told.get("text"), spoken=True)
+    if interrupted:
+        yield from turns.interrupted()
+        yield from _heard(turns, content)
+    if content.get("generationComplete") is True:
+        yield from turns.generated()
+    if content.get("turnComplete") is True:
+        reason = word(content.get("turnCompleteReason"))
+        working = content.get("interactionStatus") == "IN_PROGRESS"
+        yield from turns.ended(usage, _outcome(reason), reason, background=working)
+
+
+def _heard(turns: Turns, content: Message) -> Iterator[Event]:
+    for name, interim in (("interimInputTranscription", True), ("inputTranscription", False)):
+        if name in content:
+            told = fields(content[name])
+            finished = told.get("finished") is True
+            yield from turns.heard(told.get("text") or "", finished=finished, interim=interim)
+
+
+def _part(turns: Turns, part: Message, *, spoken: bool) -> Iterator[Event]:
+    """A thought is no answer, and neither is what is written beside what is spoken."""
+    blob = fields(part.get("inlineData"))
+    if words(blob.get("mimeType")).startswith("audio/"):
+        pcm = samples(blob.get("data"))
+        yield from turns.sound(pcm) if pcm is not None else [Unmapped("inlineData", broken=True)]
+    elif part.get("thought") is True:
+        yield Unmapped("thought")
+    elif isinstance(part.get("text"), str) and not spoken:
+        yield from turns.words(part["text"], spoken=False)
+    else:
+        yield Unmapped(words(next(iter(part), "part")))
+
+
+def _outcome(reason: str | None) -> ResponseStatus:
+    if reason in {None, "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"}:
+        return ResponseStatus.COMPLETED
+    return ResponseStatus.FAILED
+
+
+def _calls(turns: Turns, tool_call: Message, usage: Usage | None) -> Iterator[Event]:
+    calls = [fields(call) for call in several(tool_call.get("functionCalls"))[:MOST_CALLS]]
+    named = [
+        (words(call.get("id")), words(call.get("name")), arguments_of(call.get("args")))
+        for call in calls
+        if word(call.get("name"))
+    ]
+    if named:
+        yield from turns.calls(named, usage)
+
+
+# --------------------------------------------------------------------------- fields
+
+
+def arguments_of(value: object) -> str:
+    """The arguments of a call as JSON text."""
+    return encode(fields(cleaned(value)))
+
+
+def samples(value: object) -> bytes | None:
+    """The bytes of base64 in either alphabet; None for anything else."""
+    if isinstance(value, str) and ("-" in value or "_" in value):
+        value = value.replace("-", "+").replace("_", "/")
+    return sound(value)
+
+
+def seconds(value: object) -> float:
+    """A duration: JSON writes it like `57.2s`."""
+    try:
+        found = float(value.removesuffix("s")) if isinstance(value, str) else value
+    except ValueError:
+        return 0.0
+    return max(0.0, number(found))
+
+
+def usage_of(value: object) -> Usage | None:
+    """What was used in a turn. Tokens of tool use are part of the input, thoughts of the output."""
+    said = fields(value)
+    if not said:
+        return None
+    prompt, tools = count(said.get("promptTokenCount")), count(said.get("toolUsePromptTokenCount"))
+    thoughts = count(said.get("thoughtsTokenCount"))
+    answer = count(said.get("responseTokenCount")) or count(said.get("candidatesTokenCount"))
+    heard = _by_kind(said.get("promptTokensDetails"))
+    told = _by_kind(said.get("responseTokensDetails") or said.get("candidatesTokensDetails"))
+    return Usage(
+        total_tokens=count(said.get("totalTokenCount")) or prompt + tools + answer + thoughts,
+        input_tokens=prompt + tools,
+        output_tokens=answer + thoughts,
+        input_text_tokens=heard.get("TEXT", 0),
+        input_audio_tokens=heard.get("AUDIO", 0),
+        input_image_tokens=heard.get("IMAGE", 0) + heard.get("VIDEO", 0),
+        cached_tokens=count(said.get("cachedContentTokenCount")),
+        output_text_tokens=told.get("TEXT", 0),
+        output_audio_tokens=told.get("AUDIO", 0),
+    )
+
+
+def _by_kind(value: object) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for detail in map(fields, several(value)):
+        kind = words(detail.get("modality"))
+        found[kind] = found.get(kind, 0) + count(detail.get("tokenCount"))
+    return found

@@ -1,0 +1,1 @@
+"""OpenAI Realtime and the endpoints that speak the same wire."""

@@ -1,0 +1,170 @@
+"""The flat session of the OpenAI Realtime beta, for endpoints that still want it.
+
+They are the preview endpoints of Azure OpenAI, Azure Voice Live and older compatible servers.
+What they say is read as everywhere in the family: both generations of names are understood.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from voicechat.core.events import CreateMessage
+from voicechat.core.settings import (
+    Capabilities,
+    McpChoice,
+    NoiseReduction,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+)
+from voicechat.errors import Secret
+from voicechat.providers.openai import openai_parts as parts
+from voicechat.providers.openai.openai_codec import Dialect, bearer
+from voicechat.providers.openai.openai_parts import Message, everything, ignored, lacks, said
+from voicechat.providers.openai.openai_session import RATE, WRITERS, create_message, odd_rates
+
+TRANSCRIBER = "whisper-1"
+"""Every endpoint of that time has it."""
+
+_FORMATS = {"pcm16": "pcm16", "pcmu": "g711_ulaw", "pcma": "g711_alaw"}
+
+_LACKING = (
+    "parallel_tool_calls",
+    "truncation",
+    "prompt",
+    "mcp_servers",
+    "noise_reduction.strength",
+    "transcription.keywords",
+    "transcription.delay",
+    "turn_detection.idle_timeout_ms",
+)
+
+
+def flat_session(settings: SessionSettings) -> Message:
+    """The whole session object of the beta; a setting that is None is left out."""
+    heard: Message = {
+        "input_audio_format": _FORMATS[settings.input_format.encoding],
+        "input_audio_transcription": parts.transcription(settings.transcription, TRANSCRIBER),
+        "turn_detection": _turn_detection(settings),
+        **said({"input_audio_noise_reduction": _noise(settings.noise_reduction)}),
+    }
+    if settings.purpose == "transcription":
+        return {**heard, **said({"include": list(settings.include) or None})}
+    return {
+        "modalities": ["audio", "text"] if settings.output == "audio" else ["text"],
+        "output_audio_format": _FORMATS[settings.output_format.encoding],
+        "tools": parts.tools(SessionSettings(tools=settings.tools)),
+        **heard,
+        **said({
+            "instructions": settings.instructions,
+            "voice": settings.voice,
+            "tool_choice": _tool_choice(settings),
+            "max_response_output_tokens": settings.max_output_tokens,
+            "speed": settings.speed,
+            "temperature": settings.temperature,
+            "tracing": parts.tracing(settings.tracing),
+        }),
+    }  # fmt: skip
+
+
+def _turn_detection(settings: SessionSettings) -> Message | None:
+    detection = parts.turn_detection(settings.turn_detection)
+    if detection:
+        detection.pop("idle_timeout_ms", None)
+    return detection
+
+
+def _noise(wanted: NoiseReduction | None) -> Message | None:
+    return None if wanted is None else {"type": wanted.kind}
+
+
+def _tool_choice(settings: SessionSettings) -> str | None:
+    return None if isinstance(settings.tool_choice, McpChoice) else settings.tool_choice
+
+
+def unsupported(provider: str, settings: SessionSettings) -> list[str]:
+    """A sentence for each setting that `flat_session` cannot carry."""
+    found = ignored(provider, settings, (*_LACKING, "reasoning_effort"))
+    found += _unsaid(provider, settings)
+    if settings.purpose == "conversation":
+        found += ignored(provider, settings, ("include",))
+    return found + odd_rates(provider, settings, (RATE,))
+
+
+def _unsaid(provider: str, settings: SessionSettings) -> list[str]:
+    wanted = settings.transcription
+    found = []
+    if wanted and len(wanted.languages) > 1:
+        found.append(lacks(provider, "transcription.languages", "the first one is used"))
+    if isinstance(settings.tool_choice, McpChoice):
+        found.append(lacks(provider, "tool_choice of an MCP server"))
+    return found
+
+
+def _update_type(settings: SessionSettings) -> str:
+    kind = "transcription_session" if settings.purpose == "transcription" else "session"
+    return f"{kind}.update"
+
+
+def _with_beta(key: Secret) -> dict[str, Secret]:
+    return {**bearer(key), "OpenAI-Beta": Secret("realtime=v1")}
+
+
+BETA = Dialect(
+    capabilities=Capabilities(transcription_only=True, pictures=(), remote_tools=False),
+    session=flat_session,
+    update_type=_update_type,
+    unsupported=unsupported,
+    headers=_with_beta,
+    writers={
+        **WRITERS,
+        CreateMessage: ("conversation.item.create", partial(create_message, answer="text")),
+    },
+)
+"""A server that wants the session object and the header of the beta."""
+
+
+# --------------------------------------------------------------------------- Azure Voice Live
+
+
+def voice_live_session(settings: SessionSettings) -> Message:
+    """The session object of Azure Voice Live: the beta's, with more about sound and voices."""
+    session = flat_session(settings)
+    session["turn_detection"] = _azure_detection(settings)
+    session["input_audio_sampling_rate"] = settings.input_format.rate
+    session |= said({"reasoning_effort": settings.reasoning_effort})
+    if settings.voice and "-" in settings.voice:
+        session["voice"] = {"type": "azure-standard", "name": settings.voice}
+    if settings.noise_reduction is not None:
+        session["input_audio_noise_reduction"] = {"type": "azure_deep_noise_suppression"}
+    return session
+
+
+def _azure_detection(settings: SessionSettings) -> Message | None:
+    wanted = settings.turn_detection
+    if not isinstance(wanted, SemanticVad):
+        return _turn_detection(settings)
+    detection = parts.turn_detection(
+        ServerVad(
+            create_response=wanted.create_response,
+            interrupt_response=wanted.interrupt_response,
+        )
+    )
+    return {**(detection or {}), "type": "azure_semantic_vad"}
+
+
+def unsupported_there(provider: str, settings: SessionSettings) -> list[str]:
+    """A sentence for each setting that `voice_live_session` cannot carry."""
+    found = ignored(provider, settings, (*_LACKING, "include", "turn_detection.eagerness"))
+    return found + _unsaid(provider, settings) + odd_rates(provider, settings, (RATE, 16_000))
+
+
+VOICE_LIVE = Dialect(
+    name="azure",
+    capabilities=Capabilities(input_rates=(RATE, 16_000), pictures=(), remote_tools=False),
+    session=voice_live_session,
+    updates=everything,
+    unsupported=unsupported_there,
+    writers=BETA.writers,
+)
+"""Azure Voice Live: the beta's names with additions of its own."""

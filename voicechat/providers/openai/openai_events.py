@@ -1,0 +1,322 @@
+"""What servers of the OpenAI Realtime family say: one table from wire types to events.
+
+Both generations of names are read: those of today and those of the beta, which older Azure
+endpoints and many compatible servers still send. `TABLE` at the end is the whole of it. Every
+reader takes the memory of the connection and a frame whose fields may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import get_args
+
+from voicechat.core.events import (
+    Command,
+    Event,
+    IdleTimeout,
+    InputCleared,
+    InputCommitted,
+    ItemAdded,
+    ItemDeleted,
+    ItemKind,
+    ItemRetrieved,
+    ItemTruncated,
+    ProviderError,
+    RateLimit,
+    RateLimits,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    Token,
+    TranscriptSegment,
+    Unmapped,
+    UserTranscript,
+)
+from voicechat.providers.json_fields import (
+    cleaned,
+    count,
+    fields,
+    number,
+    parse,
+    several,
+    word,
+    words,
+)
+from voicechat.providers.openai import openai_mcp as mcp
+from voicechat.providers.openai import openai_responses as replies
+from voicechat.providers.openai.openai_frames import Frame, Memory, kind_of, text_of, usage_of
+
+FATAL = frozenset({"session_expired", "max_duration", "invalid_api_key"})
+"""Error codes (or types) after which the server closes the connection."""
+
+COMMANDS = frozenset(command.__name__ for command in get_args(Command))
+"""Class names of all commands; the event id of what is sent begins with one and a dash."""
+
+Reader = Callable[[Memory, Frame], Iterable[Event]]
+
+
+def read(
+    memory: Memory, text: str | bytes, table: Mapping[str, Reader] | None = None
+) -> list[Event]:
+    """The events in one frame, read by `table` (default: `TABLE`).
+
+    A frame that cannot be read is `Unmapped`.
+    """
+    frame = parse(text, Frame)
+    if frame is None:
+        return [Unmapped("")]
+    kind = words(frame.type)
+    reader = (table or TABLE).get(kind)
+    return [Unmapped(kind)] if reader is None else list(reader(memory, frame))
+
+
+# --------------------------------------------------------------------------- session
+
+_ENCODINGS = {
+    "audio/pcm": "pcm16", "pcm16": "pcm16",
+    "audio/pcmu": "pcmu", "g711_ulaw": "pcmu",
+    "audio/pcma": "pcma", "g711_alaw": "pcma",
+}  # fmt: skip
+
+
+def _notice_format(memory: Memory, session: dict[str, object]) -> None:
+    said = fields(fields(session.get("audio")).get("output")).get("format")
+    name = said.get("type") if isinstance(said, dict) else session.get("output_audio_format")
+    memory.output = _ENCODINGS.get(words(name), memory.output)
+
+
+def _session_created(memory: Memory, frame: Frame) -> Iterable[Event]:
+    session = fields(frame.session)
+    _notice_format(memory, session)
+    yield SessionCreated(words(session.get("id")), number(session.get("expires_at")) or None)
+
+
+def _session_updated(memory: Memory, frame: Frame) -> Iterable[Event]:
+    _notice_format(memory, fields(frame.session))
+    yield SessionUpdated()
+
+
+def _rate_limits(memory: Memory, frame: Frame) -> Iterable[Event]:
+    limits = [fields(limit) for limit in several(frame.rate_limits)]
+    yield RateLimits(
+        tuple(
+            RateLimit(
+                words(limit.get("name")),
+                count(limit.get("limit")),
+                count(limit.get("remaining")),
+                number(limit.get("reset_seconds")),
+            )
+            for limit in limits
+        )
+    )
+
+
+def _error(memory: Memory, frame: Frame) -> Iterable[Event]:
+    error = fields(frame.error)
+    code = word(error.get("code")) or word(frame.code)
+    kind = word(error.get("type"))
+    message = word(error.get("message")) or word(frame.error) or word(frame.message)
+    at_fault = words(error.get("event_id")).partition("-")[0]
+    yield ProviderError(
+        message or code or kind or "The provider reported an error without saying which.",
+        code=code or (kind if kind in FATAL else None),
+        command=at_fault if at_fault in COMMANDS else None,
+        fatal=code in FATAL or kind in FATAL,
+    )
+
+
+# --------------------------------------------------------------------------- the person
+
+
+def _speech_started(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield SpeechStarted(words(frame.item_id), number(frame.audio_start_ms))
+
+
+def _speech_stopped(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield SpeechStopped(words(frame.item_id), number(frame.audio_end_ms))
+
+
+def _committed(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield InputCommitted(words(frame.item_id), word(frame.previous_item_id))
+
+
+def _cleared(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield InputCleared()
+
+
+def _idle(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield IdleTimeout(words(frame.item_id))
+
+
+def _heard_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
+    item_id = words(frame.item_id)
+    if text := memory.item(item_id).stream("heard").piece(frame.delta):
+        yield UserTranscript(item_id, text, tokens=_tokens(frame))
+
+
+def _heard_so_far(memory: Memory, frame: Frame) -> Iterable[Event]:
+    if text := word(frame.transcript):
+        yield UserTranscript(words(frame.item_id), text, replace=True)
+
+
+def _heard(memory: Memory, frame: Frame) -> Iterable[Event]:
+    if frame.status not in (None, "completed"):
+        yield from _heard_so_far(memory, frame)
+    else:
+        yield from _heard_finally(memory, frame, words(frame.transcript), None)
+
+
+def _not_heard(memory: Memory, frame: Frame) -> Iterable[Event]:
+    error = fields(frame.error)
+    why = word(error.get("message")) or word(error.get("code")) or "not understood"
+    yield from _heard_finally(memory, frame, "", why)
+
+
+def _heard_finally(memory: Memory, frame: Frame, text: str, error: str | None) -> Iterable[Event]:
+    item_id = words(frame.item_id)
+    item = memory.item(item_id)
+    if item.heard:
+        return
+    item.heard = True
+    yield UserTranscript(
+        item_id,
+        text,
+        final=True,
+        replace=error is None,
+        error=error,
+        usage=usage_of(frame.usage),
+        tokens=_tokens(frame),
+        languages=_languages(frame),
+    )
+
+
+def _tokens(frame: Frame) -> tuple[Token, ...]:
+    told = map(fields, several(frame.logprobs))
+    return tuple(Token(words(each.get("token")), number(each.get("logprob"))) for each in told)
+
+
+def _languages(frame: Frame) -> tuple[str, ...]:
+    told = several(frame.languages)
+    codes = (words(each) or words(fields(each).get("code")) for each in told)
+    return tuple(code for code in codes if code)
+
+
+def _segment(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield TranscriptSegment(
+        words(frame.item_id),
+        words(frame.id),
+        words(frame.text),
+        words(frame.speaker),
+        number(frame.start),
+        number(frame.end),
+    )
+
+
+# --------------------------------------------------------------------------- items
+
+
+def _item_added(memory: Memory, frame: Frame, done: bool = False) -> Iterable[Event]:
+    item = fields(frame.item)
+    kind = kind_of(item)
+    yield ItemAdded(
+        words(item.get("id")),
+        kind,
+        words(item.get("role")) if kind is ItemKind.MESSAGE else "",
+        text_of(item),
+        word(frame.previous_item_id),
+        done,
+    )
+    yield from mcp.of_item(memory, item, done=done)
+
+
+def _item_done(memory: Memory, frame: Frame) -> Iterable[Event]:
+    return _item_added(memory, frame, done=True)
+
+
+def _item_created(memory: Memory, frame: Frame) -> Iterable[Event]:
+    return _item_added(memory, frame, done=fields(frame.item).get("status") == "completed")
+
+
+def _item_retrieved(memory: Memory, frame: Frame) -> Iterable[Event]:
+    item = fields(cleaned(frame.item))
+    yield ItemRetrieved(words(item.get("id")), item)
+
+
+def _item_deleted(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield ItemDeleted(words(frame.item_id))
+
+
+def _item_truncated(memory: Memory, frame: Frame) -> Iterable[Event]:
+    yield ItemTruncated(words(frame.item_id), number(frame.audio_end_ms))
+
+
+# --------------------------------------------------------------------------- the table
+
+_TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+TABLE: dict[str, Reader] = {
+    "session.created": _session_created,
+    "session.updated": _session_updated,
+    "transcription_session.created": _session_created,
+    "transcription_session.updated": _session_updated,
+    "rate_limits.updated": _rate_limits,
+    "error": _error,
+    # the person
+    "input_audio_buffer.speech_started": _speech_started,
+    "input_audio_buffer.speech_stopped": _speech_stopped,
+    "input_audio_buffer.committed": _committed,
+    "input_audio_buffer.cleared": _cleared,
+    "input_audio_buffer.timeout_triggered": _idle,
+    f"{_TRANSCRIPTION}.delta": _heard_piece,
+    f"{_TRANSCRIPTION}.updated": _heard_so_far,
+    f"{_TRANSCRIPTION}.completed": _heard,
+    f"{_TRANSCRIPTION}.segment": _segment,
+    f"{_TRANSCRIPTION}.failed": _not_heard,
+    # items
+    "conversation.item.added": _item_added,
+    "conversation.item.done": _item_done,
+    "conversation.item.created": _item_created,
+    "conversation.item.retrieved": _item_retrieved,
+    "conversation.item.deleted": _item_deleted,
+    "conversation.item.truncated": _item_truncated,
+    # responses
+    "response.created": replies.response_created,
+    "response.done": replies.response_done,
+    "response.output_item.added": replies.output_item_added,
+    "response.output_item.done": replies.output_item_done,
+    "response.output_audio.delta": replies.audio_piece,
+    "response.audio.delta": replies.audio_piece,
+    "response.output_audio.done": replies.audio_done,
+    "response.audio.done": replies.audio_done,
+    "response.output_audio_transcript.delta": replies.spoken_piece,
+    "response.audio_transcript.delta": replies.spoken_piece,
+    "response.output_audio_transcript.done": replies.spoken_done,
+    "response.audio_transcript.done": replies.spoken_done,
+    "response.output_text.delta": replies.text_piece,
+    "response.text.delta": replies.text_piece,
+    "response.output_text.done": replies.text_done,
+    "response.text.done": replies.text_done,
+    # tool calls
+    "response.function_call_arguments.delta": replies.arguments_piece,
+    "response.function_call_arguments.done": replies.arguments_done,
+    # calls that the server runs
+    "mcp_list_tools.in_progress": mcp.list_progress,
+    "mcp_list_tools.completed": mcp.list_progress,
+    "mcp_list_tools.failed": mcp.list_progress,
+    "response.mcp_call_arguments.delta": mcp.arguments_piece,
+    "response.mcp_call_arguments.done": mcp.arguments_done,
+    "response.mcp_call.in_progress": mcp.call_progress,
+    "response.mcp_call.completed": mcp.call_progress,
+    "response.mcp_call.failed": mcp.call_progress,
+}
+"""How each wire type is read. What is not listed here is `Unmapped`."""
+
+KNOWN_UNMAPPED = frozenset({
+    "conversation.created",
+    "response.content_part.added", "response.content_part.done",
+    "input_audio_buffer.dtmf_event_received",
+    "output_audio_buffer.started", "output_audio_buffer.stopped", "output_audio_buffer.cleared",
+    "ping",
+})  # fmt: skip
+"""Documented wire types that have no event: said already by another one, or by no one here."""

@@ -1,0 +1,231 @@
+"""What servers of the OpenAI Realtime family are told: settings and commands as JSON objects."""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+
+from voicechat.core.events import (
+    AnswerApproval,
+    CancelResponse,
+    ClearAudio,
+    ClearOutput,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    DeleteItem,
+    RetellCall,
+    RetellResult,
+    RetrieveItem,
+    ToolResult,
+    TruncateItem,
+)
+from voicechat.core.pictures import Picture
+from voicechat.core.settings import AudioFormat, SessionSettings
+from voicechat.providers.openai import openai_parts as parts
+from voicechat.providers.openai.openai_parts import Message, ignored, lacks, said
+from voicechat.providers.openai.openai_responses import APART
+
+RATE = 24_000
+"""The one rate of PCM16, in Hz."""
+
+
+def session_object(settings: SessionSettings) -> Message:
+    """The whole session object of today's wire; a setting that is None is left out.
+
+    Turn detection and transcription are always there, as null when they are off.
+    """
+    heard: Message = {
+        "format": audio_format(settings.input_format),
+        "transcription": parts.transcription(settings.transcription),
+        "turn_detection": _turn_detection(settings),
+        **said({"noise_reduction": parts.noise_reduction(settings.noise_reduction)}),
+    }
+    include = said({"include": list(settings.include) or None})
+    if settings.purpose == "transcription":
+        return {"type": "transcription", "audio": {"input": heard}, **include}
+    audio: Message = {"input": heard}
+    if settings.output == "audio":
+        spoken: Message = {"voice": _voice(settings.voice), "speed": settings.speed}
+        audio["output"] = {"format": audio_format(settings.output_format), **said(spoken)}
+    effort = _effort(settings)
+    return {
+        "type": "realtime",
+        "output_modalities": [settings.output],
+        "audio": audio,
+        "tools": parts.tools(settings),
+        **include,
+        **said({
+            "instructions": settings.instructions,
+            "tool_choice": parts.tool_choice(settings.tool_choice),
+            "max_output_tokens": settings.max_output_tokens,
+            "parallel_tool_calls": settings.parallel_tool_calls,
+            "reasoning": effort and {"effort": effort},
+            "tracing": parts.tracing(settings.tracing),
+            "truncation": parts.truncation(settings.truncation),
+            "prompt": parts.prompt(settings),
+        }),
+    }  # fmt: skip
+
+
+def unsupported(provider: str, settings: SessionSettings) -> list[str]:
+    """A sentence for each setting that `session_object` cannot carry."""
+    found = ignored(provider, settings, ["temperature"])
+    found += [lacks(provider, name) for name in parts.unheard(settings.transcription)]
+    if settings.reasoning_effort == "none":
+        found.append(lacks(provider, "reasoning_effort none", "its own default counts"))
+    if settings.turn_detection is not None and _turn_detection(settings) is None:
+        model = settings.transcription and settings.transcription.model
+        found.append(lacks(provider, f"turn_detection with {model}"))
+    return found + odd_rates(provider, settings, (RATE,))
+
+
+def odd_rates(provider: str, settings: SessionSettings, rates: tuple[int, ...]) -> list[str]:
+    """A sentence for each sound format whose rate the provider does not take."""
+    return [
+        lacks(provider, f"{name} of {sound.rate} Hz", "the sound will be wrong")
+        for name, sound in (
+            ("input_format", settings.input_format),
+            ("output_format", settings.output_format),
+        )
+        if sound.rate not in (rates if sound.encoding == "pcm16" else (8_000,))
+    ]
+
+
+def audio_format(sound: AudioFormat) -> Message:
+    """A sound format as today's wire names it."""
+    if sound.encoding == "pcm16":
+        return {"type": "audio/pcm", "rate": sound.rate}
+    return {"type": f"audio/{sound.encoding}"}
+
+
+def _voice(name: str | None) -> object:
+    return {"id": name} if name and name.startswith("voice_") else name
+
+
+def _effort(settings: SessionSettings) -> str | None:
+    return None if settings.reasoning_effort == "none" else settings.reasoning_effort
+
+
+def _turn_detection(settings: SessionSettings) -> Message | None:
+    writes = settings.purpose == "transcription" and settings.transcription
+    if writes and writes.model in (parts.STREAMING_TRANSCRIBER, parts.LIVE_TRANSCRIBER):
+        return None
+    return parts.turn_detection(settings.turn_detection)
+
+
+# --------------------------------------------------------------------------- commands
+
+
+_ID_LONGEST = 27
+"""Characters of a made-up id behind its prefix: 32 in all."""
+
+
+def create_message(command: CreateMessage, answer: str = "output_text") -> Message:
+    """A message; `answer` is the content type of what the model said."""
+    content: list[Message] = []
+    if command.picture is not None:
+        content.append({"type": "input_image", "image_url": address_of(command.picture)})
+    if command.text or not content:
+        kind = answer if command.role == "assistant" else "input_text"
+        content.append({"type": kind, "text": command.text})
+    item = {
+        "type": "message",
+        "id": command.item_id,
+        "role": command.role,
+        "content": content,
+    }
+    return said({"item": item, "previous_item_id": command.previous_item_id})
+
+
+def address_of(picture: Picture) -> str:
+    """The picture itself as an address."""
+    text = b2a_base64(picture.data, newline=False).decode("ascii")
+    return f"data:{picture.media_type};base64,{text}"
+
+
+def _tool_result(command: ToolResult | RetellResult) -> Message:
+    return {
+        "item": {
+            "type": "function_call_output",
+            "call_id": command.call_id,
+            "output": command.output,
+        }
+    }
+
+
+def _answer_approval(command: AnswerApproval) -> Message:
+    return {
+        "item": {
+            "type": "mcp_approval_response",
+            "id": f"mcpa_{command.request_id[-_ID_LONGEST:]}",
+            "approval_request_id": command.request_id,
+            "approve": command.approve,
+            **said({"reason": command.reason or None}),
+        }
+    }
+
+
+def _retell_call(command: RetellCall) -> Message:
+    return {
+        "item": {
+            "type": "function_call",
+            "call_id": command.call_id,
+            "name": command.name,
+            "arguments": command.arguments,
+        }
+    }
+
+
+def _truncate(command: TruncateItem) -> Message:
+    return {
+        "item_id": command.item_id,
+        "content_index": command.content_index,
+        "audio_end_ms": command.audio_end_ms,
+    }
+
+
+def _create_response(command: CreateResponse) -> Message:
+    metadata = {**command.metadata, **({APART: "1"} if command.out_of_band else {})}
+    response = said({
+        "instructions": command.instructions,
+        "conversation": "none" if command.out_of_band else None,
+        "tool_choice": "none" if command.out_of_band else None,
+        "metadata": metadata or None,
+        "output_modalities": [command.output] if command.output else None,
+    })  # fmt: skip
+    return {"response": response} if response else {}
+
+
+def _item_id(command: RetrieveItem | DeleteItem) -> Message:
+    return {"item_id": command.item_id}
+
+
+def _response_id(command: CancelResponse) -> Message:
+    return said({"response_id": command.response_id})
+
+
+def _nothing(command: Command) -> Message:
+    return {}
+
+
+Writers = Mapping[type[Command], tuple[str, Callable[..., Message]]]
+"""Wire type and fields of each command that a wire has and that needs no memory."""
+
+WRITERS: Writers = {
+    CommitAudio: ("input_audio_buffer.commit", _nothing),
+    ClearAudio: ("input_audio_buffer.clear", _nothing),
+    CreateMessage: ("conversation.item.create", create_message),
+    ToolResult: ("conversation.item.create", _tool_result),
+    AnswerApproval: ("conversation.item.create", _answer_approval),
+    RetellCall: ("conversation.item.create", _retell_call),
+    RetellResult: ("conversation.item.create", _tool_result),
+    RetrieveItem: ("conversation.item.retrieve", _item_id),
+    DeleteItem: ("conversation.item.delete", _item_id),
+    TruncateItem: ("conversation.item.truncate", _truncate),
+    CreateResponse: ("response.create", _create_response),
+    CancelResponse: ("response.cancel", _response_id),
+    ClearOutput: ("output_audio_buffer.clear", _nothing),
+}
+"""The commands of today's wire."""

@@ -1,0 +1,1 @@
+"""Write a session to a folder, and replay it."""

@@ -1,0 +1,328 @@
+"""Plays a recording back: `voicechat replay DIR`.
+
+`Replay` has the face of a `Session`, so the same screen and the same line mode show it. What was
+recorded goes through a `Conversation` again, at its own times, and comes to the same transcript,
+floor and cuts. There is no provider, no tool runs, and no microphone is listened to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.items import Usage
+from voicechat.core.settings import SessionSettings
+from voicechat.core.text import clean
+from voicechat.errors import UsageError
+from voicechat.recording import folder_format, stereo_wav
+from voicechat.recording.folder_format import Named
+from voicechat.session.updates import (
+    Cleared,
+    LevelsChanged,
+    Link,
+    LinkChanged,
+    ModeChanged,
+    SoundChanged,
+    Update,
+)
+from voicechat.session.view import Outlook
+
+if TYPE_CHECKING:
+    from voicechat.recording.player import Loudspeaker
+    from voicechat.session.controls import Conduct
+
+SPEEDS = (0.1, 1000.0)
+"""The slowest and the fastest replay, as multiples of the time it took."""
+
+_AT_ONCE = 64
+_TOLD = frozenset(
+    {
+        ev.EntryChanged,
+        ev.EntryRemoved,
+        ev.FloorChanged,
+        ev.Ask,
+        ev.TurnMeasured,
+        ev.UsageChanged,
+        ev.Notice,
+    }
+)
+"""Effects that are news for a screen; the others would have moved a provider or the sound."""
+
+
+class Replay(Outlook):
+    """A recorded session that happens again. Use it where a `Session` is shown.
+
+    Raises `UsageError` when the folder holds no recording that can be read. `speed` is within
+    `SPEEDS`. With `stay` the end waits for `close` (and can be gone back from); else `run` ends.
+    All methods are to be called on the event loop.
+    """
+
+    def __init__(
+        self, folder: Path, *, speed: float = 1.0, aloud: bool = True, stay: bool = False
+    ) -> None:
+        self.listen: Callable[[Update], None] = _nobody
+        self.speed = speed
+        self.paused = False
+        self.volume = 100
+        self._heading, self._moments = folder_format.read(folder)
+        self._wav = folder / folder_format.SOUND
+        self._name = clean(str(folder / folder_format.EVENTS))
+        self._rate: int | None = None
+        """Of the sound; None where there is none to be heard."""
+        if aloud and self._heading.with_sound:
+            with suppress(FileNotFoundError):
+                self._rate = stereo_wav.rate_of(self._wav)
+        self._stay = stay
+        self._closing = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._loudspeaker: Loudspeaker | None = None
+        self._from = 0.0
+        self._since = time.monotonic()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Everything as before the first moment."""
+        heading = self._heading
+        self.link = Link.CONNECTING
+        self.muted = False
+        self.model = self.voice = ""
+        self.microphone: str | None = None
+        self.speaker: str | None = None
+        self._next = 0
+        self._used = Usage()
+        """By the conversations before this one."""
+        self._conversation = self._new_conversation(heading.hands_free)
+
+    def _new_conversation(self, hands_free: bool) -> Conversation:
+        heading = self._heading
+        settings = SessionSettings(
+            output="audio" if heading.with_sound else "text",
+            turn_detection=heading.turn_detection,
+            input_format=heading.input_format,
+            output_format=heading.output_format,
+        )
+        return Conversation(
+            settings, heading.can, hands_free=hands_free, speaker=heading.with_sound
+        )
+
+    @property
+    def conduct(self) -> Conduct:
+        """There is none. Raises `UsageError`."""
+        raise UsageError("A recording is only watched.")
+
+    # ----------------------------------------------------------------- what can be read
+
+    @property
+    def with_sound(self) -> bool:
+        """Whether the recorded session had microphone and speaker."""
+        return self._heading.with_sound
+
+    @property
+    def usage(self) -> Usage:
+        """Everything used until now."""
+        return self._used + self._conversation.meter.total
+
+    @property
+    def length(self) -> float:
+        """Seconds from the first moment to the last."""
+        return self._moments[-1].at if self._moments else 0.0
+
+    @property
+    def position(self) -> float:
+        """Seconds of the recording that have passed."""
+        passed = 0.0 if self.paused else (time.monotonic() - self._since) * self.speed
+        return min(self._from + passed, self.length)
+
+    @property
+    def over(self) -> bool:
+        """Whether the last moment was shown."""
+        return self._next >= len(self._moments)
+
+    # ----------------------------------------------------------------- what the person does
+
+    def pause(self) -> None:
+        """Stand still, or go on."""
+        self._set_clock(self.position)
+        self.paused = not self.paused
+        self._moved()
+
+    def seek(self, seconds: float) -> None:
+        """Go on or back by so many seconds."""
+        wanted = min(max(0.0, self.position + seconds), self.length)
+        if seconds < 0:
+            listen, self.listen = self.listen, _nobody
+            self._begin()
+            self._catch_up(wanted)
+            self.listen = listen
+            self.listen(Cleared())
+            self.listen(LinkChanged(self.link))
+        self._set_clock(wanted)
+        self._moved()
+
+    def go_at(self, speed: float) -> None:
+        """Go on at another speed, within `SPEEDS`."""
+        self._set_clock(self.position)
+        self.speed = speed
+        if self._loudspeaker is not None:
+            self._loudspeaker.set_speed(speed)
+        self._moved()
+
+    def close(self) -> None:
+        """End; `run` returns soon after."""
+        self._closing.set()
+
+    def type(self, text: str) -> None:
+        """A recording is not talked with."""
+
+    def decide(self, call_id: str, arguments: str, decision: ev.Decision, words: str = "") -> None:
+        """What was decided was decided."""
+
+    def let_run(self, server: str) -> None:
+        """No server is started."""
+
+    async def all_tools(self) -> None:
+        """Nothing is to be waited for: no tool runs."""
+
+    def interrupt(self) -> None:
+        """What was said was said."""
+
+    def talk(self, on: bool) -> None:
+        """Nobody listens."""
+
+    def set_hands_free(self, on: bool) -> None:
+        """It stays as it was recorded."""
+
+    def set_muted(self, on: bool) -> None:
+        """It stays as it was recorded."""
+
+    def set_volume(self, percent: int) -> None:
+        """How loud the recording is, 0 to 100."""
+        self.volume = percent
+        if self._loudspeaker is not None:
+            self._loudspeaker.set_volume(percent)
+
+    def new_conversation(self) -> None:
+        """It stays as it was recorded."""
+
+    # ----------------------------------------------------------------- time goes by
+
+    async def run(self) -> None:
+        """Show everything in its time, until the end or `close`.
+
+        Raises `UsageError` for what cannot have happened.
+        """
+        self._set_clock(0.0)
+        if self._rate is not None:
+            from voicechat.recording.player import Loudspeaker
+
+            self._loudspeaker = Loudspeaker(self._wav, self._rate, self.speed, self._no_sound)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                playing = tasks.create_task(self._play())
+                sounding = tasks.create_task(self._sound())
+                closing = tasks.create_task(self._closing.wait())
+                await asyncio.wait({playing, closing}, return_when=asyncio.FIRST_COMPLETED)
+                for task in (playing, sounding, closing):
+                    task.cancel()
+        except* UsageError as group:
+            raise group.exceptions[0] from None
+        finally:
+            if self._loudspeaker is not None:
+                await self._loudspeaker.close()
+
+    async def _play(self) -> None:
+        if self._loudspeaker is not None:
+            await self._loudspeaker.ready()
+            self._set_clock(self._from)
+        while True:
+            self._changed.clear()
+            if not self.paused:
+                self._catch_up(self.position, _AT_ONCE)
+            if self.over:
+                self.link = Link.OFFLINE
+                self.listen(LinkChanged(self.link, "The recording is over."))
+                if not self._stay:
+                    return
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        """Wait for the next moment, or until the person moved."""
+        wait = None
+        if not (self.paused or self.over):
+            wait = max(0.0, (self._moments[self._next].at - self.position) / self.speed)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._changed.wait()
+
+    async def _sound(self) -> None:
+        if self._loudspeaker is not None:
+            await self._loudspeaker.ready()
+        while self._loudspeaker is not None:
+            if not self.paused:
+                self._loudspeaker.follow(self.position)
+            await asyncio.sleep(0.05)
+
+    def _no_sound(self, problem: str) -> None:
+        self.listen(ev.Notice(f"The recording is shown without sound: {problem}"))
+
+    def _set_clock(self, position: float) -> None:
+        self._from, self._since = position, time.monotonic()
+
+    def _moved(self) -> None:
+        if self._loudspeaker is not None:
+            self._loudspeaker.hush()
+        self._changed.set()
+
+    # ----------------------------------------------------------------- what happened
+
+    def _catch_up(self, until: float, most: int | None = None) -> None:
+        """Show what happened until then, `most` moments of it."""
+        end = len(self._moments) if most is None else min(len(self._moments), self._next + most)
+        while self._next < end and self._moments[self._next].at <= until:
+            moment = self._moments[self._next]
+            self._next += 1
+            try:
+                self._show(moment.whole(), moment.at)
+            except (ArithmeticError, LookupError, TypeError, ValueError):
+                # Well-formed, but nothing that can happen in a conversation.
+                raise UsageError(
+                    f"{self._name}:{self._next + 1} is not of a conversation that was held."
+                ) from None
+
+    def _show(self, happening: folder_format.Happening, at: float) -> None:
+        match happening:
+            case Named(model, voice):
+                self.model, self.voice = model, voice
+                return
+            case LinkChanged(link):
+                self.link = link
+            case SoundChanged(microphone, speaker):
+                self.microphone, self.speaker = microphone, speaker
+            case ModeChanged(muted):
+                self.muted = muted
+            case Cleared():
+                self._used += self._conversation.meter.total
+                self._conversation = self._new_conversation(self.hands_free)
+            case LevelsChanged():
+                self.loudness = happening
+            case ev.Notice():
+                pass
+            case _:
+                self._live(happening, at)
+                return
+        self.listen(happening)
+
+    def _live(self, happening: ev.Event | ev.Input, at: float) -> None:
+        for effect in self._conversation.handle(happening, at):
+            if type(effect) in _TOLD:
+                self.listen(effect)  # type: ignore[arg-type]
+
+
+def _nobody(update: Update) -> None:
+    """Nobody listens yet."""

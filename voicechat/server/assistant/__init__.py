@@ -1,0 +1,1 @@
+"""The offline assistant, and the client of a chat endpoint that replaces it."""

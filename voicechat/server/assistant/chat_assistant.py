@@ -1,0 +1,267 @@
+"""A mind behind any OpenAI-compatible chat endpoint: Ollama, llama-server, vLLM, LM Studio, …
+
+One POST of `{root}/chat/completions` per reply, read as server-sent events. The text is given
+clause by clause as it streams; reasoning is never spoken; tool calls are given when whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+from voicechat.core.text import clean
+from voicechat.errors import (
+    ConnectError,
+    KeyMissing,
+    Secret,
+    SessionLost,
+    UsageError,
+    VoicechatError,
+)
+from voicechat.server.assistant import chat_completions
+from voicechat.server.assistant.chat_completions import Answer
+from voicechat.server.engine_protocols import Mind, Request, Thought
+
+if TYPE_CHECKING:
+    import httpx
+
+_CONNECT_S = 5.0
+_FIRST_S = 30.0
+_IDLE_S = 30.0
+_MOST_BYTES = 4_000_000
+"""Of one answer; a server that sends more is cut off."""
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_log = logging.getLogger(__name__)
+
+
+class ChatMind:
+    """A `Mind` on a chat endpoint.
+
+    url: the root, with its version, such as http://localhost:11434/v1. model: its name there;
+    the first that the server lists when None. key: sent as a bearer token, over https or to
+    this machine only, and to no other host. connect, first, idle: deadlines in seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str | None = None,
+        key: Secret | None = None,
+        connect: float = _CONNECT_S,
+        first: float = _FIRST_S,
+        idle: float = _IDLE_S,
+    ) -> None:
+        self.on_nudge = lambda _words: None
+        self._root = _checked(url)
+        self._model = model or ""
+        self._key = key
+        self._connect_s, self._first_s, self._idle_s = connect, first, idle
+        self._client: httpx.AsyncClient | None = None
+
+    @property
+    def model(self) -> str:
+        """The model that answers; known once `open()` is done."""
+        return self._model
+
+    async def open(self) -> None:
+        """Look whether the server is there and has the model.
+
+        Raises `ConnectError` when nobody answers, `KeyMissing` when the key is refused and
+        `UsageError` when there is no such model.
+        """
+        await self.close()
+        self._client = self._connected()
+        try:
+            async with self._mapped(), asyncio.timeout(self._connect_s * 2):
+                response = await self._client.get("models")
+            self._choose(response)
+        except VoicechatError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Hang up."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def reply(self, request: Request) -> AsyncGenerator[Thought, None]:
+        """Ask the model; closing the iterator hangs up. Raises `VoicechatError` when it fails."""
+        if self._client is None:
+            await self.open()
+        assert self._client is not None
+        body = chat_completions.body(self._model, request)
+        answer = Answer()
+        post = self._client.stream("POST", "chat/completions", json=body)
+        async with self._mapped():
+            async with asyncio.timeout(self._first_s):
+                response = await post.__aenter__()
+            try:
+                if response.status_code != 200:
+                    await self._refused(response, bool(request.tools))
+                async with aclosing(self._events(response)) as events:
+                    async for event in events:
+                        for thought in answer.take(event):
+                            yield thought
+            finally:
+                await post.__aexit__(None, None, None)
+        for thought in answer.end():
+            yield thought
+
+    async def _events(self, response: httpx.Response) -> AsyncGenerator[Mapping[str, object], None]:
+        """The JSON objects of the stream up to its end. Raises `SessionLost` when it breaks off."""
+        lines = _lines(response)
+        wait = self._first_s
+        async with aclosing(lines):
+            while True:
+                async with asyncio.timeout(wait):
+                    line = await anext(lines, None)
+                if line is None or line == "[DONE]":
+                    return
+                wait = self._idle_s
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    raise SessionLost(f"{self._shown} sent something that is no answer.") from None
+                if isinstance(event, Mapping):
+                    _raise_error(event)
+                    yield event
+
+    def _choose(self, response: httpx.Response) -> None:
+        """Take the model that was asked for, or the first of the list."""
+        status = response.status_code
+        if status in (401, 403):
+            raise KeyMissing(f"{self._shown} refused the key.", "Set VOICECHAT_CHAT_KEY.")
+        if status >= 500:
+            raise ConnectError(f"{self._shown} answers with an error ({status}).")
+        listed = chat_completions.models(response.content) if status == 200 else None
+        if listed is None:
+            if self._model and status in (200, 400, 404, 405, 501):
+                return
+            raise ConnectError(
+                f"{self._shown} is no chat endpoint.", "Does the URL end in /v1, as it should?"
+            )
+        known = {name: name for name in listed} | {
+            name.removesuffix(":latest"): name for name in listed
+        }
+        if self._model and self._model not in known:
+            some = ", ".join(clean(name) for name in listed[:5]) or "none at all"
+            raise UsageError(f"{self._shown} has no model {self._model!r}.", f"It has: {some}.")
+        if not listed:
+            raise UsageError(f"{self._shown} has no models.", "Load one there first.")
+        self._model = known.get(self._model, listed[0])
+
+    async def _refused(self, response: httpx.Response, tools: bool) -> NoReturn:
+        """Raise what a refusal means."""
+        status = response.status_code
+        async with asyncio.timeout(self._idle_s):
+            reason = chat_completions.reason(await _head(response))
+        if status in (401, 403):
+            raise KeyMissing(f"{self._shown} refused the key.", "Set VOICECHAT_CHAT_KEY.")
+        if 300 <= status < 400:
+            raise ConnectError(f"{self._shown} points to another address.", "Use that one.")
+        if tools and "tool" in reason.lower():
+            raise ConnectError(
+                f"{self._shown} could not take tools: {reason}",
+                "llama-server needs --jinja; vLLM needs --enable-auto-tool-choice and a parser.",
+            )
+        raise ConnectError(f"{self._shown} refused ({status}): {reason or 'no reason given.'}")
+
+    @property
+    def _shown(self) -> str:
+        return f"The chat server at {self._root}"
+
+    def _connected(self) -> httpx.AsyncClient:
+        import httpx
+
+        local = urlsplit(self._root).hostname in _LOCAL
+        headers = {"Accept": "application/json"}
+        if self._key and (local or self._root.startswith("https:")):
+            headers["Authorization"] = f"Bearer {self._key.reveal()}"
+        elif self._key:
+            _log.warning(
+                "the chat key is not sent to %s, which is neither https nor local", self._root
+            )
+        return httpx.AsyncClient(
+            base_url=self._root + "/",
+            headers=headers,
+            timeout=httpx.Timeout(None, connect=self._connect_s, pool=self._connect_s),
+            follow_redirects=False,
+            trust_env=not local,
+        )
+
+    @asynccontextmanager
+    async def _mapped(self) -> AsyncIterator[None]:
+        """Turns what can go wrong on the way into errors for the person."""
+        import httpx
+
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise ConnectError(
+                f"Nobody answers at {self._root}.", "Is the chat server running?"
+            ) from error
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise SessionLost(f"{self._shown} stopped answering.") from error
+        except httpx.HTTPError as error:
+            raise SessionLost(f"{self._shown} broke off its answer.") from error
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(
+            "The chat URL must look like http://localhost:11434/v1.", "Check --chat-url."
+        )
+    if parts.username or parts.password or parts.query:
+        raise UsageError("The chat URL must not hold a key.", "Set VOICECHAT_CHAT_KEY instead.")
+    return url.strip().rstrip("/").removesuffix("/chat/completions")
+
+
+def _raise_error(event: Mapping[str, object]) -> None:
+    if event.get("error"):
+        reason = chat_completions.reason(json.dumps(event).encode())
+        raise SessionLost(f"The chat server failed: {reason}")
+
+
+def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    chunks = response.aiter_bytes()
+    assert isinstance(chunks, AsyncGenerator)
+    return chunks
+
+
+async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
+    """The data of each event. Raises `SessionLost` beyond the size that an answer can have."""
+    held, size = b"", 0
+    async with aclosing(_chunks(response)) as chunks:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > _MOST_BYTES:
+                raise SessionLost("The chat server's answer never ends.")
+            *lines, held = (held + chunk).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data:"):
+                    yield line[5:].strip().decode("utf-8", "replace")
+    if held.startswith(b"data:"):
+        yield held[5:].strip().decode("utf-8", "replace")
+
+
+async def _head(response: httpx.Response) -> bytes:
+    """The beginning of a body."""
+    body = b""
+    async with aclosing(_chunks(response)) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > 10_000:
+                break
+    return body
+
+
+def chat(url: str, model: str | None = None, key: Secret | None = None) -> Mind:
+    """A mind on the chat endpoint, not yet open. Raises `UsageError` for a URL that is none."""
+    return ChatMind(url, model, key)

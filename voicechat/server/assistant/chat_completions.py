@@ -1,0 +1,188 @@
+"""The chat-completions wire: requests written, streamed answers read. No sockets here."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from voicechat.core.text import clean, split_tail
+from voicechat.server.assistant.clauses import Clauses
+from voicechat.server.engine_protocols import Call, Message, Request, Say, Thought
+
+_SPOKEN = (
+    "Your words are spoken aloud. Answer briefly, in plain sentences, without markdown, "
+    "lists, tables, links or emoji."
+)
+_MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^\s*[-*•]\s+", re.MULTILINE)
+_MOST_CALLS = 32
+_LONGEST_REASON = 300
+
+
+def body(model: str, request: Request) -> dict[str, object]:
+    """The JSON of a request for one streamed reply."""
+    system = "\n\n".join(part for part in (_SPOKEN, request.instructions) if part)
+    messages = [{"role": "system", "content": system}, *_messages(request.messages)]
+    asked: dict[str, object] = {"model": model, "stream": True, "messages": messages}
+    if request.tools and request.tool_choice != "none":
+        asked["tools"] = [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": dict(tool.parameters) or {"type": "object", "properties": {}},
+                },
+            }
+            for tool in request.tools
+        ]
+        if request.tool_choice != "auto":
+            asked["tool_choice"] = _choice(request.tool_choice)
+    return asked
+
+
+def _choice(name: str) -> object:
+    return name if name == "required" else {"type": "function", "function": {"name": name}}
+
+
+def _messages(messages: Sequence[Message]) -> Iterator[dict[str, object]]:
+    """Chat messages; the calls of one turn stand together in one assistant message."""
+    calls: list[dict[str, object]] = []
+    for message in messages:
+        if message.role == "tool_call":
+            function = {"name": message.name, "arguments": message.text or "{}"}
+            calls.append({"id": message.call_id, "type": "function", "function": function})
+            continue
+        if calls:
+            yield {"role": "assistant", "content": None, "tool_calls": calls}
+            calls = []
+        if message.role == "tool_result":
+            yield {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+        else:
+            yield {"role": message.role, "content": message.text}
+    if calls:
+        yield {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A tool call whose arguments still arrive."""
+
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(slots=True)
+class Answer:
+    """One streamed answer: events in, thoughts out as soon as they are whole."""
+
+    _clauses: Clauses = field(default_factory=Clauses)
+    _thinking: _Thinking = field(default_factory=lambda: _Thinking())
+    _calls: dict[int, _Growing] = field(default_factory=dict)
+    _tail: str = ""
+
+    def take(self, event: Mapping[str, object]) -> list[Thought]:
+        """The clauses that this event completes; reasoning and unknown fields are passed over."""
+        choices = event.get("choices")
+        first = choices[0] if isinstance(choices, list) and choices else {}
+        delta = first.get("delta") if isinstance(first, Mapping) else None
+        if not isinstance(delta, Mapping):
+            return []
+        calls = delta.get("tool_calls")
+        for place, call in enumerate(calls if isinstance(calls, list) else ()):
+            if isinstance(call, Mapping):
+                self._grow(place, call)
+        content = delta.get("content")
+        if not isinstance(content, str):
+            return []
+        whole, self._tail = split_tail(self._tail + content)
+        return _said(self._clauses.feed(self._thinking.without(clean(whole))))
+
+    def end(self) -> list[Thought]:
+        """What is left when the stream has ended, the tool calls last."""
+        last = self._thinking.without(clean(self._tail)) + self._thinking.rest()
+        rest = self._clauses.feed(last) + self._clauses.flush()
+        calls = [self._calls[index] for index in sorted(self._calls)]
+        whole = [
+            Call(call.call_id or f"call_{uuid.uuid4().hex[:24]}", call.name, call.arguments or "{}")
+            for call in calls
+            if call.name
+        ]
+        return [*_said(rest), *whole]
+
+    def _grow(self, place: int, part: Mapping[str, object]) -> None:
+        """Add a piece to the call of its index; servers that give none send calls whole."""
+        index = part.get("index")
+        if not isinstance(index, int):
+            index = place + (len(self._calls) if part.get("id") else 0)
+        if index not in self._calls and len(self._calls) >= _MOST_CALLS:
+            return
+        call = self._calls.setdefault(index, _Growing())
+        function = part.get("function")
+        if isinstance(part.get("id"), str):
+            call.call_id = str(part["id"])
+        if isinstance(function, Mapping):
+            call.name += clean(str(function.get("name") or ""))
+            arguments = function.get("arguments")
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+            call.arguments += text if arguments else ""
+
+
+class _Thinking:
+    """Takes out a `<think>…</think>` block at the beginning of an answer."""
+
+    _OPEN, _CLOSE = "<think>", "</think>"
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._state = "start"
+
+    def without(self, text: str) -> str:
+        """The text that is no thinking; what cannot be told yet is held back."""
+        if self._state == "over":
+            return text
+        self._held += text
+        if self._state == "start":
+            begun = self._held.lstrip()
+            if begun.startswith(self._OPEN):
+                self._state = "inside"
+            elif not self._OPEN.startswith(begun):
+                self._state, text = "over", self._held
+                return text
+        if self._state == "inside" and self._CLOSE in self._held:
+            self._state = "over"
+            return self._held.split(self._CLOSE, 1)[1].lstrip()
+        return ""
+
+    def rest(self) -> str:
+        """What was held back for nothing."""
+        return self._held if self._state == "start" else ""
+
+
+def _said(pieces: list[str]) -> list[Thought]:
+    plain = (_MARKUP.sub("", piece) for piece in pieces)
+    return [Say(piece) for piece in plain if piece.strip()]
+
+
+def models(content: bytes) -> list[str] | None:
+    """The names in a list of models; None when it is no such list."""
+    try:
+        listed = json.loads(content)["data"]
+        return [str(entry["id"]) for entry in listed or []]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def reason(content: bytes) -> str:
+    """The sentence in the body of a refusal, cleaned and shortened."""
+    text = content.decode("utf-8", "replace")
+    try:
+        found = json.loads(text)
+        error = found.get("error", found) if isinstance(found, Mapping) else found
+        text = str(error.get("message", error) if isinstance(error, Mapping) else error)
+    except ValueError:
+        text = "" if text.lstrip().startswith("<") else text
+    return " ".join(clean(text).split())[:_LONGEST_REASON]

@@ -1,0 +1,204 @@
+"""What a sentence asks of the built-in mind, and which sentences could be asked.
+
+The templates in `phrases/` are the one source for both directions: `parse` reads them,
+`sample_sentences` writes from them, so the ears learn exactly what the mind understands.
+Loading takes some tens of milliseconds and happens once, at the first call or `warm()`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from random import Random
+
+from voicechat.server.assistant import sentence_words, slots
+from voicechat.server.assistant.measurements import Measure, alike
+from voicechat.server.assistant.slots import Span
+from voicechat.server.assistant.templates import Network, Part, Slot, parse_template, write
+
+_MOST_REQUESTS = 5
+_FRAMED = 0.04
+"""Share of the sample sentences with a "please" or the like before or behind."""
+_FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
+CHANGING = frozenset(
+    {
+        "alarm_set", "forget_all", "goodbye", "list_add", "list_clear", "list_remove", "name_set",
+        "note_add", "note_clear", "note_remove", "remember", "remind", "stop", "timer_cancel",
+        "timer_set",
+    }
+)  # fmt: skip
+"""Intents that change something: heard in an open question they are wrong actions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One understood request: the intent's name and its values (numbers, seconds, text)."""
+
+    intent: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    open_ended: bool = False
+    """True when it ends in free text, so that more of it could still be coming."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    intent: str
+    parts: list[Part]
+    fixed: Mapping[str, object]
+    open: str
+    """The value that takes all words to the end of the sentence, if any."""
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    templates: list[_Template]
+    network: Network
+    slots: Mapping[str, Slot]
+    rules: Mapping[str, list[Part]]
+
+
+@cache
+def _book() -> _Book:
+    folder = files("voicechat.server.assistant") / "phrases"
+
+    def load(name: str) -> dict[str, object]:
+        return tomllib.loads((folder / f"{name}.toml").read_text("utf-8"))
+
+    vocabulary = {
+        name: text.split("|") for name, text in load("vocabulary").items() if isinstance(text, str)
+    }
+    kinds = slots.build(vocabulary)
+    rules: dict[str, list[Part]] = {}
+    templates: list[_Template] = []
+    for name in ("shared", *_FILES):
+        page = load(name)
+        rules |= {rule: list(parse_template(text)) for rule, text in _table(page, "rules").items()}
+        templates += [one for group in _groups(page) for one in _templates(group)]
+    network = Network(kinds, rules)
+    network.frame(rules["lead"], rules["tail"])
+    for template in templates:
+        network.add(template.parts)
+    return _Book(templates, network, kinds, rules)
+
+
+def _table(page: Mapping[str, object], name: str) -> Mapping[str, str]:
+    table = page.get(name, {})
+    assert isinstance(table, dict)
+    return table
+
+
+def _groups(page: Mapping[str, object]) -> list[dict[str, object]]:
+    groups = page.get("phrases", [])
+    assert isinstance(groups, list)
+    return groups
+
+
+def _templates(group: Mapping[str, object]) -> list[_Template]:
+    say, fixed, weight = group["say"], group.get("values", {}), group.get("weight", 1)
+    assert isinstance(say, list)
+    assert isinstance(fixed, dict)
+    assert isinstance(weight, int)
+    intent, rest = str(group["intent"]), str(group.get("open", ""))
+    return [
+        _Template(intent, list(parse_template(text)), fixed, rest, weight / (place + 2))
+        for place, text in enumerate(say)
+    ]
+
+
+def warm() -> None:
+    """Load the templates and read one sentence, so that the next call is quick."""
+    parse("what time is it")
+
+
+def parse(text: str) -> Meaning | None:
+    """What the sentence asks for, or None when it is no whole request of a known kind."""
+    heard = sentence_words.read(text)
+    if not 0 < len(heard.plain) <= sentence_words.LONGEST:
+        return None
+    book = _book()
+    found = book.network.match(heard.plain)
+    if found is None:
+        return None
+    number, read, _ = found
+    template = book.templates[number]
+    values: dict[str, object] = dict(template.fixed)
+    open_ended = False
+    for name, value in read.items():
+        if isinstance(value, Span):
+            end = len(heard.plain) if name == template.open else value.end
+            open_ended |= end == len(heard.plain)
+            value = heard.span(value.start, end)
+        values[name] = value
+    return Meaning(template.intent, values, open_ended)
+
+
+_SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
+_JOINTS = frozenset({"and", "then"})
+
+
+def parse_all(text: str) -> list[Meaning]:
+    """The requests in the text: one, or several sentences, or two joined by "and".
+
+    Empty unless every part of the text is a request.
+    """
+    whole = parse(text)
+    if whole is not None:
+        return [whole]
+    sentences = [piece for piece in _SENTENCE_END.split(text) if piece.strip()]
+    if 1 < len(sentences) <= _MOST_REQUESTS:
+        parts = [parse(piece) for piece in sentences]
+        return [part for part in parts if part] if all(parts) else []
+    pieces = text.split()
+    for at in range(1, len(pieces) - 1):
+        if pieces[at].lower() in _JOINTS and (first := parse(" ".join(pieces[:at]))):
+            second = parse(" ".join(pieces[at + 1 :]))
+            if second:
+                return [first, second]
+    return []
+
+
+def is_complete(text: str) -> bool:
+    """Whether the text as it stands is one whole request that makes sense."""
+    meaning = parse(text)
+    return meaning is not None and _makes_sense(meaning)
+
+
+def is_closed(text: str) -> bool:
+    """Like `is_complete`, and it does not end in free text that may still go on."""
+    meaning = parse(text)
+    return meaning is not None and not meaning.open_ended and _makes_sense(meaning)
+
+
+def changes(text: str) -> bool:
+    """Whether the text asks for something to be changed: to be taken only when heard surely."""
+    meaning = parse(text)
+    return meaning is not None and meaning.intent in CHANGING
+
+
+def _makes_sense(meaning: Meaning) -> bool:
+    """Not so when it wants feet in minutes: nobody asks that, it was misheard."""
+    amount, target = meaning.values.get("amount"), meaning.values.get("to")
+    return not isinstance(amount, Measure) or alike(amount, str(target))
+
+
+def sample_sentences(count: int, seed: int) -> list[str]:
+    """Sentences that could be said, for a language model: lower-case words, numbers as words.
+
+    Every intent gets its share; the same count and seed give the same sentences.
+    """
+    book, random = _book(), Random(seed)
+    weights = [template.weight for template in book.templates]
+    sentences = []
+    for template in random.choices(book.templates, weights, k=count):
+        sentence = write(template.parts, random, book.slots, book.rules)
+        if random.random() < _FRAMED:
+            sentence = f"{write(book.rules['lead'], random, book.slots, book.rules)} {sentence}"
+        if random.random() < _FRAMED:
+            sentence = f"{sentence} {write(book.rules['tail'], random, book.slots, book.rules)}"
+        sentences.append(sentence_words.contracted(" ".join(sentence.split()), random))
+    return sentences

@@ -1,0 +1,214 @@
+"""The built-in mind: answers from intents and tools, without a language model.
+
+For each request, in this order: the conversation is summed up, where the instructions want that;
+a tool's result is told; what happened by itself is told; words that the instructions want said are
+said; an offered tool that fits is called, rather than a skill of the mind's own; a known intent is
+answered by its skill; everything else is honestly declined. Nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from random import Random
+
+from voicechat.errors import VoicechatError
+from voicechat.server.assistant import (
+    clarification,
+    clauses,
+    instruction_following,
+    intents,
+    measurements,
+    result_speech,
+    tool_selection,
+)
+from voicechat.server.assistant.answers import BLOCKING, SKILLS, Ask
+from voicechat.server.assistant.answers.small_talk import HOW_TO_CONNECT
+from voicechat.server.assistant.intents import Meaning
+from voicechat.server.assistant.summary import summary
+from voicechat.server.assistant.tool_selection import Chosen
+from voicechat.server.engine_protocols import Call, Message, Mind, Request, Say, Thought
+from voicechat.skills.notebook import Notebook, notebook_folder
+from voicechat.skills.timers import Later, Timers
+
+_BLOCKING_S = 10.0
+_UNITS_AFTER_S = 3.0
+_UNKNOWN = (
+    "I can't answer that. I'm the small built-in mind, without a language model; "
+    "say help to hear what I can do. "
+)
+_UNKNOWN_AGAIN = "I can't answer that without a language model. Say help to hear what I can do."
+
+
+class BuiltInMind:
+    """A `Mind` that needs no network. Timers run in the event loop and end with `close()`.
+
+    folder: where the notebook is kept; the user's data folder when None.
+    now, random, later: the clock, the dice and `loop.call_later`, to be replaced in tests.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        now: Callable[[], datetime] | None = None,
+        random: Random | None = None,
+        later: Later | None = None,
+    ) -> None:
+        self.on_nudge: Callable[[str], None] = lambda _words: None
+        path = (folder or notebook_folder()) / "notebook.json"
+        self._notebook = Notebook(path)
+        self._now = now or (lambda: datetime.now().astimezone())
+        self._random = random or Random()
+        self._timers = Timers(lambda words: self.on_nudge(words), self._now, later)
+
+        self._units: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Load the templates; the units follow when everything else is ready."""
+        await asyncio.to_thread(intents.warm)
+        self._units = asyncio.create_task(_load_units())
+
+    async def close(self) -> None:
+        """End all timers."""
+        if self._units is not None:
+            self._units.cancel()
+            await asyncio.gather(self._units, return_exceptions=True)
+        self._timers.cancel(self._timers.running())
+
+    async def reply(self, request: Request) -> AsyncGenerator[Thought, None]:
+        """Answer the newest message. Never waits for anything outside this machine."""
+        if instruction_following.wants_summary(request.instructions):
+            yield Say(summary(request.messages))
+            return
+        if results_now := _results(request.messages):
+            for thought in _said(" ".join(map(result_speech.spoken_result, results_now))):
+                yield thought
+            return
+        if news := _news(request.messages):
+            for thought in _said(news):
+                yield thought
+            return
+        text = _question(request)
+        meanings = intents.parse_all(text)
+        words = instruction_following.exact_words(request.instructions)
+        calls: list[Chosen] = []
+        if not words or request.tool_choice not in ("auto", "none"):
+            calls, meanings = self._calls(request, text, meanings)
+            questions = [call.question for call in calls if call.question]
+            words = words or " ".join(questions)
+            calls = [call for call in calls if not call.question]
+        if words or meanings or not calls:
+            for thought in _said(words or await self._answer(request, text, meanings)):
+                yield thought
+        for call in calls:
+            yield Call(f"call_{uuid.uuid4().hex[:24]}", call.name, call.arguments)
+
+    def _calls(
+        self, request: Request, text: str, meanings: list[Meaning]
+    ) -> tuple[list[Chosen], list[Meaning]]:
+        """Tools for what is asked, and what is asked beside that: skills have an answer to it."""
+        offered, choice, now = request.tools, request.tool_choice, self._now()
+        if len(meanings) < 2 or choice != "auto":
+            meaning = meanings[0] if len(meanings) == 1 else None
+            chosen = tool_selection.choose(text, meaning, offered, choice, now)
+            return ([chosen], []) if chosen is not None else ([], meanings)
+        calls, left = [], []
+        for meaning in meanings:
+            chosen = tool_selection.choose("", meaning, offered, choice, now)
+            if chosen is not None:
+                calls.append(chosen)
+            else:
+                left.append(meaning)
+        return calls, left
+
+    async def _answer(self, request: Request, text: str, meanings: list[Meaning]) -> str:
+        if meanings:
+            return " ".join([await self._one(request, meaning) for meaning in meanings])
+        if not text:
+            greeted = any(message.role == "assistant" for message in request.messages)
+            if instruction_following.wants_greeting(request.instructions) or not greeted:
+                return await self._one(request, Meaning("greet"))
+            return "I didn't catch that."
+        told = any(HOW_TO_CONNECT in message.text for message in request.messages)
+        return _UNKNOWN_AGAIN if told else _UNKNOWN + HOW_TO_CONNECT
+
+    async def _one(self, request: Request, meaning: Meaning) -> str:
+        ask = Ask(
+            meaning.values,
+            self._notebook,
+            self._timers,
+            self._now,
+            self._random,
+            _last(request.messages, "assistant"),
+            instruction_following.own_name(request.instructions),
+        )
+        skill = SKILLS[meaning.intent]
+        try:
+            if meaning.intent not in BLOCKING:
+                return skill(ask)
+            async with asyncio.timeout(_BLOCKING_S):
+                return await asyncio.to_thread(skill, ask)
+        except VoicechatError as error:
+            return error.message
+        except TimeoutError:
+            return "The disk does not answer, so I couldn't do that."
+
+
+def _said(text: str) -> list[Say]:
+    return [Say(piece) for piece in clauses.split(text)]
+
+
+async def _load_units() -> None:
+    await asyncio.sleep(_UNITS_AFTER_S)
+    await asyncio.to_thread(measurements.warm)
+
+
+def _results(messages: Sequence[Message]) -> list[str]:
+    """The tool results that nobody has spoken of yet, in order."""
+    found: list[str] = []
+    for message in reversed(messages):
+        if message.role not in ("tool_result", "tool_call"):
+            break
+        if message.role == "tool_result":
+            found.append(message.text)
+    return found[::-1]
+
+
+def _news(messages: Sequence[Message]) -> str:
+    """What the session says has happened since anybody spoke: a timer rang."""
+    news: list[str] = []
+    for message in reversed(messages):
+        if message.role != "system":
+            return " ".join(news[::-1])
+        news.append(message.text)
+    return ""  # nobody has spoken yet: these are instructions
+
+
+def _last(messages: Sequence[Message], role: str) -> str:
+    return next((one.text for one in reversed(messages) if one.role == role), "")
+
+
+def _question(request: Request) -> str:
+    """What the person wants now; an answer to our question is joined to what that was about."""
+    spoken = [one for one in request.messages if one.role in ("user", "assistant")]
+    if not spoken or spoken[-1].role != "user":
+        return ""
+    text = spoken[-1].text.strip()
+    asked = len(spoken) > 2 and clarification.is_question(spoken[-2].text)
+    if not asked or intents.is_complete(text) or tool_selection.names_one(text, request.tools):
+        return text
+    joined = f"{spoken[-3].text.rstrip(' .?!')} for {text.removeprefix('for ')}"
+    chosen = tool_selection.choose(
+        joined, intents.parse(joined), request.tools, request.tool_choice
+    )
+    if chosen is None or not chosen.question:
+        return joined
+    return text
+
+
+def mind(folder: Path | None = None) -> Mind:
+    """The built-in mind, not yet open. folder: for the notebook; the user's own when None."""
+    return BuiltInMind(folder)

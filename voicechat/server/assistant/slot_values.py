@@ -1,0 +1,74 @@
+"""What was understood, in the plain values that tools take: one amount, one time, one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from fractions import Fraction
+
+from voicechat.server.assistant.answers.assistant_request import to_listener, value_of
+from voicechat.server.assistant.intents import Meaning
+from voicechat.server.assistant.measurements import Measure, convert
+from voicechat.server.assistant.spoken_time import Clock
+from voicechat.skills.wording import lasting
+
+Values = Mapping[str, object]
+
+
+def plain(meaning: Meaning, now: datetime) -> Meaning:
+    """The meaning with values that stand by themselves. `now` tells which seven o'clock it is."""
+    values = _timed(meaning.values, now)
+    values = _BY_INTENT.get(meaning.intent, _as_it_is)(values)
+    return Meaning(meaning.intent, values, meaning.open_ended)
+
+
+def _timed(values: Values, now: datetime) -> Values:
+    """Times of day as 24-hour text; `tomorrow` says whether it is that of the next day."""
+    found = dict(values)
+    tomorrow, today = values.get("tomorrow"), values.get("at")
+    if isinstance(tomorrow, Clock):
+        found |= {"at": str(tomorrow), "tomorrow": True}
+    elif isinstance(today, Clock):
+        found["at"] = f"{today.after(now):%H:%M}"
+    return found
+
+
+def _as_it_is(values: Values) -> Values:
+    return values
+
+
+def _cancelled(values: Values) -> Values:
+    """Which timer: by name, by how long it runs or by when it rings."""
+    found = {key: values[key] for key in ("name", "all") if key in values}
+    if "seconds" in values:
+        length = lasting(value_of(values["seconds"]))
+        found["name"] = f"{length.replace('s and', ' and').removesuffix('s')} timer"
+    if "at" in values:
+        hour, _, minute = str(values["at"]).partition(":")
+        found["name"] = f"{int(hour) % 12 or 12}:{minute} alarm"
+    return found
+
+
+def _reminded(values: Values) -> Values:
+    text = values.get("text")
+    return {**values, "text": to_listener(str(text))} if text is not None else values
+
+
+def _converted(values: Values) -> Values:
+    """ "Five foot eleven" as 71 inches."""
+    amount = values.get("amount")
+    if not isinstance(amount, Measure) or len(amount.parts) == 1:
+        return values
+    smallest = amount.parts[-1][1]
+    total = convert(amount, smallest)
+    if total is None:
+        return values
+    exact = Fraction(total).limit_denominator(10_000)
+    return {**values, "amount": Measure(((exact, smallest),))}
+
+
+_BY_INTENT: Mapping[str, Callable[[Values], Values]] = {
+    "timer_cancel": _cancelled,
+    "remind": _reminded,
+    "convert": _converted,
+}

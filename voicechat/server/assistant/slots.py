@@ -1,0 +1,282 @@
+"""The kinds of value that sentence templates can hold: how each is read, and what could be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from random import Random
+
+from voicechat.server.assistant import (
+    measurements,
+    numerals,
+    spoken_arithmetic,
+    spoken_time,
+    time_zones,
+)
+from voicechat.server.assistant.numerals import spelled
+from voicechat.server.assistant.templates import Slot
+from voicechat.skills import units
+
+Words = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Free text: where it stands among the words of the sentence."""
+
+    start: int
+    end: int
+
+
+def _checked(
+    reader: Callable[[Words], object | None],
+    write: Callable[[Random], str],
+    longest: int,
+    begins: Callable[[str], bool] = lambda word: True,
+) -> Slot:
+    """A slot whose words must make a whole value for `reader`."""
+
+    def read(words: Words, start: int, stop: int) -> Iterator[tuple[int, object]]:
+        if not begins(words[start]):
+            return
+        for end in range(min(stop, start + longest), start, -1):
+            value = reader(words[start:end])
+            if value is not None:
+                yield end, value
+
+    return Slot(read, write)
+
+
+def _free(
+    write: Callable[[Random], str],
+    longest: int,
+    fits: Callable[[Words], bool] = lambda words: True,
+    cost: int = 1,
+) -> Slot:
+    """A slot of free text."""
+
+    def read(words: Words, start: int, stop: int) -> Iterator[tuple[int, object]]:
+        for end in range(start + 1, min(stop, start + longest) + 1):
+            if fits(words[start:end]):
+                yield end, Span(start, end)
+
+    return Slot(read, write, cost)
+
+
+_LISTS = {
+    "shopping": "shopping", "grocery": "shopping", "groceries": "shopping", "to do": "to do",
+    "task": "to do", "tasks": "to do", "chore": "chores", "chores": "chores", "packing": "packing",
+    "wish": "wish", "christmas": "christmas", "birthday": "birthday", "guest": "guest",
+    "reading": "reading", "travel": "travel", "work": "work",
+}  # fmt: skip
+
+
+def _list_name(words: Words) -> str | None:
+    return _LISTS.get(" ".join(words))
+
+
+def _without(excluded: list[str]) -> Callable[[Words], bool]:
+    """Accepts words that are neither excluded, nor units of time, nor numbers."""
+    barred = frozenset(excluded) | spoken_time.UNITS.keys()
+    return lambda words: not any(word in barred or numerals.may_start(word) for word in words)
+
+
+def _is_options(words: Words) -> bool:
+    """At least two things with "or" or "and" between them."""
+    return len(words) > 2 and any(word in ("or", "and") for word in words[1:-1])
+
+
+def _is_either(words: Words) -> bool:
+    return len(words) > 2 and "or" in words[1:-1] and words[-1] != "or"
+
+
+def _is_plain(words: Words) -> bool:
+    """Free text that does not begin where a thought goes on from before."""
+    return words[0] not in ("of", "is", "was", "are", "about", "if", "not", "when", "how", "why")
+
+
+def _is_own(words: Words) -> bool:
+    return len(words) > 2 and words[0] in ("my", "our", "i", "we")
+
+
+def _is_saying(words: Words) -> bool:
+    """Words to be said, rather than a wish for something to be told ("say something in latin")."""
+    vague = words[0] in (
+        "something",
+        "anything",
+        "what",
+        "it",
+        "that",
+        "this",
+        "nothing",
+        "a",
+        "if",
+    )
+    return not vague and "in" not in words[-2:-1]
+
+
+def _is_item(words: Words) -> bool:
+    return _is_plain(words) and words[-1] not in (
+        "my",
+        "the",
+        "a",
+        "to",
+        "on",
+        "our",
+        "from",
+        "and",
+    )
+
+
+def _day(words: Words) -> str | None:
+    """A word for a day, kept as words: which date it is is asked when the answer is given."""
+    return " ".join(words) if spoken_time.day(words, date(2000, 1, 1)) is not None else None
+
+
+def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
+    """Every slot by name; `vocabulary` holds what people could say in free text."""
+
+    def some(name: str) -> Callable[[Random], str]:
+        return lambda random: random.choice(vocabulary[name])
+
+    written = _Units()
+    own = [fact for fact in vocabulary["facts"] if fact.startswith(("my ", "i "))]
+    label = _without(vocabulary["not_labels"])
+    person = _without(vocabulary["not_labels"] + vocabulary["not_names"])
+    return {
+        "number": _checked(numerals.number, _write_number, 9, numerals.may_start),
+        "count": _checked(numerals.whole, _write_count, 5, numerals.may_start),
+        "sum": _checked(
+            spoken_arithmetic.expression, spoken_arithmetic.sample, 60, spoken_arithmetic.may_begin
+        ),
+        "duration": _checked(spoken_time.duration, _write_duration, 9, _may_begin_duration),
+        "clock": _checked(spoken_time.clock, _write_clock, 8, _may_begin_clock),
+        "day": _checked(_day, _write_day, 5, spoken_time.may_begin_day),
+        "unit": _checked(units.unit, written.unit, 3),
+        "measure": _checked(measurements.measure, written.measure, 9, numerals.may_start),
+        "place": _checked(time_zones.zone, lambda random: random.choice(time_zones.NAMES), 3),
+        "known_list": _checked(_list_name, lambda random: random.choice(list(_LISTS)), 2),
+        "new_list": _free(some("list_names"), 2, label, cost=3),
+        "label": _free(some("labels"), 2, label, cost=2),
+        "person": _free(some("names"), 3, person),
+        "item": _free(lambda random: _write_items(random, vocabulary["items"]), 12, _is_item),
+        "task": _free(some("tasks"), 30, _is_plain),
+        "fact": _free(some("facts"), 40, _is_plain),
+        "own_fact": _free(lambda random: random.choice(own), 40, _is_own),
+        "saying": _free(some("phrases"), 60, _is_saying),
+        "text": _free(some("phrases"), 60),
+        "word": _free(some("spelling"), 1),
+        "options": _free(
+            lambda random: _write_options(random, vocabulary["options"]), 14, _is_options
+        ),
+        "either": _free(lambda random: _write_either(random, vocabulary["options"]), 9, _is_either),
+    }
+
+
+def _may_begin_duration(word: str) -> bool:
+    return numerals.may_start(word) or word in ("another", "three")
+
+
+def _may_begin_clock(word: str) -> bool:
+    return numerals.may_start(word) or word in ("quarter", "noon", "midnight", "midday")
+
+
+def _write_number(random: Random) -> str:
+    roll = random.random()
+    if roll < 0.1:
+        return f"{spelled(random.randint(0, 100))} point {spelled(random.randint(1, 9))}"
+    if roll < 0.16:
+        return random.choice(
+            ("a hundred", "a thousand", "half a dozen", "two and a half", "a million")
+        )
+    return spelled(random.randint(0, random.choice((12, 30, 100, 100, 1000))))
+
+
+def _write_count(random: Random) -> str:
+    return spelled(random.randint(1, random.choice((6, 10, 20, 100, 1000))))
+
+
+def _write_duration(random: Random) -> str:
+    idioms = (
+        "half an hour", "an hour and a half", "a minute", "an hour", "a minute and a half",
+        "two and a half minutes", "a quarter of an hour", "three quarters of an hour",
+        "a couple of minutes", "one hour and thirty minutes", "a minute and thirty seconds",
+    )  # fmt: skip
+    if random.random() < 0.25:
+        return random.choice(idioms)
+    unit = random.choice(("second", "minute", "minute", "minute", "minute", "hour"))
+    choices = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 45, 50, 60, 90)
+    count = (
+        random.choice((*choices, random.randint(1, 60)))
+        if unit != "hour"
+        else random.randint(1, 12)
+    )
+    return f"{spelled(count)} {unit}{'' if count == 1 or random.random() < 0.15 else 's'}"
+
+
+def _write_clock(random: Random) -> str:
+    hour = spelled(random.randint(1, 12))
+    minute = random.choice(("fifteen", "thirty", "forty five", "oh five", "ten", "twenty", "fifty"))
+    face = random.choice(
+        (
+            f"half past {hour}", f"quarter past {hour}", f"a quarter to {hour}", f"ten past {hour}",
+            f"twenty to {hour}", f"{hour} o'clock", hour, f"{hour} {minute}", f"{hour} {minute}",
+            "noon", "midnight",
+        )
+    )  # fmt: skip
+    if face in ("noon", "midnight"):
+        return face
+    return random.choice((face, face, f"{face} {random.choice(tuple(spoken_time.HALVES))}"))
+
+
+def _write_day(random: Random) -> str:
+    weekday = random.choice(spoken_time.DAYS)
+    return random.choice(
+        ("today", "today", "tomorrow", "tomorrow", "yesterday", "the day after tomorrow", weekday,
+         f"next {weekday}", f"this {weekday}", f"in {spelled(random.randint(2, 14))} days",
+         f"in {spelled(random.randint(2, 8))} weeks", "a week from now")
+    )  # fmt: skip
+
+
+class _Units:
+    """Writes units that belong together: an amount and the unit it is wanted in."""
+
+    def __init__(self) -> None:
+        self._family = measurements.FAMILIES[0]
+        self._open = False
+
+    def unit(self, random: Random) -> str:
+        """A unit, of the same kind as the one written before it."""
+        return units.spoken(random.choice(self._next(random))).lower()
+
+    def measure(self, random: Random) -> str:
+        """An amount of a unit, of the same kind as the one written before it."""
+        family = self._next(random)
+        count = random.choice((1, 1, 2, 3, 5, 10, 20, 50, 70, 100, random.randint(1, 300)))
+        unit = random.choice(family)
+        article = "an" if unit in ("inch", "ounce", "hour") else "a"
+        amount = article if count == 1 and random.random() < 0.6 else spelled(count)
+        return f"{amount} {units.spoken(unit, count)}".lower()
+
+    def _next(self, random: Random) -> tuple[str, ...]:
+        if not self._open:
+            self._family = random.choice(measurements.FAMILIES)
+        self._open = not self._open
+        return self._family
+
+
+def _write_items(random: Random, items: list[str]) -> str:
+    first, second = random.choice(items), random.choice(items)
+    return first if random.random() < 0.8 else f"{first} and {second}"
+
+
+def _write_options(random: Random, options: list[str]) -> str:
+    first, second, third = random.sample(options, 3)
+    return random.choice(
+        (f"{first} or {second}", f"{first} and {second}", f"{first} {second} or {third}")
+    )
+
+
+def _write_either(random: Random, options: list[str]) -> str:
+    return " or ".join(random.sample(options, 2))

@@ -1,0 +1,259 @@
+"""Choosing among the tools a session offers, and filling their arguments from plain words.
+
+A tool fits when the words of its name are in the sentence, or when the sentence was
+understood as an intent that the name speaks of. It is only called when every required
+argument can be found; `required` and a named choice are followed with the best guess.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from voicechat.server.assistant import slot_values as wanted
+from voicechat.server.assistant.clarification import question
+from voicechat.server.assistant.intents import Meaning
+from voicechat.server.assistant.tool_arguments import PATH, Missing, fill
+from voicechat.server.engine_protocols import ToolOffer
+
+_VERBS: Mapping[str, frozenset[str]] = {
+    family: frozenset(words.split())
+    for family, words in {
+        "read": "get read show tell fetch list what what's which find search look lookup check see "
+        "give query display is are how when where who current",
+        "write": "set add create make put write save start new insert append turn switch play send "
+        "update change edit open post run book order schedule copy",
+        "end": "cancel stop delete remove clear end close kill erase forget off",
+    }.items()
+}
+_TELLING = frozenset({"list", "read", "write", "search", "delete", "remove", "create", "edit",
+                      "add", "send", "stop", "cancel", "save", "play"})  # fmt: skip
+"""Verbs that tell tools of one subject apart."""
+_OPERATIONS = frozenset({"add", "subtract", "multiply", "divide", "sqrt", "power"})
+_PLAIN_WORDS = (
+    "a an the of in on at to for from with and or my your me i you it by as into this that these "
+    "tool function given use used using user returns return current currently please can could "
+    "will would specific some any information details about value one do does be has have"
+)
+_PLAIN = frozenset(_PLAIN_WORDS.split())
+_KIN: Mapping[str, frozenset[str]] = {
+    word: frozenset(kin.split())
+    for word, kin in {
+        "weather": "forecast temperature rain raining sunny snow snowing umbrella hot cold",
+        "light": "lamp lamps bulb",
+        "mail": "email message",
+        "email": "mail message",
+        "image": "picture photo",
+        "music": "song songs",
+        "news": "headlines",
+        "directory": "folder files",
+        "folder": "directory files",
+        "price": "cost costs",
+    }.items()
+}
+_SUBJECTS: Mapping[str, tuple[str, str]] = {
+    "time": ("time clock now", "read"),
+    "date": ("date day calendar", "read"),
+    "day": ("date day weekday", "read"),
+    "timer_set": ("timer countdown", "write"),
+    "alarm_set": ("alarm", "write"),
+    "remind": ("reminder remind", "write"),
+    "timer_cancel": ("timer alarm", "end"),
+    "timer_left": ("timer timers alarm", "read"),
+    "timer_list": ("timer timers alarm", "read"),
+    "calculate": ("calculate calculator calculation arithmetic math compute evaluate sum", ""),
+    "convert": ("convert conversion units unit", ""),
+    "note_add": ("note notes memo", "write"),
+    "note_read": ("note notes memos", "read"),
+    "note_clear": ("notes note", "end"),
+    "note_remove": ("note notes", "end"),
+    "list_add": ("list lists", "write"),
+    "list_read": ("list lists", "read"),
+    "list_remove": ("list lists", "end"),
+    "list_clear": ("list lists", "end"),
+    "coin": ("coin", ""),
+    "dice": ("dice die", ""),
+    "random": ("random", ""),
+}
+"""Which tool names an intent speaks of, and what kind of verb must not be missing in them."""
+_ALL = frozenset({"clear", "all", "empty", "every"})
+_ONE = frozenset({"remove", "delete", "take", "cross", "erase"})
+_NEEDED: Mapping[str, frozenset[str]] = {
+    "note_clear": _ALL, "note_remove": _ONE, "list_clear": _ALL, "list_remove": _ONE,
+}  # fmt: skip
+"""Words of which one must be in the tool's name: to empty a list is not to cross one thing off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A tool and its arguments as JSON text, or what is still to be asked."""
+
+    name: str
+    arguments: str
+    question: str = ""
+
+
+def choose(
+    text: str,
+    meaning: Meaning | None,
+    tools: Sequence[ToolOffer],
+    choice: str,
+    now: datetime | None = None,
+) -> Chosen | None:
+    """The tool call that fits the sentence; None when none fits well enough.
+
+    choice: auto, none, required or a tool's name. now: the local time, for times of day.
+    """
+    if meaning is not None:
+        meaning = wanted.plain(meaning, now or datetime.now().astimezone())
+    if choice == "none" or not tools:
+        return None
+    forced = [tool for tool in tools if tool.name == choice]
+    if forced:
+        return _call(forced[0], text, meaning, forced=True)
+    ranked = sorted(
+        ((_fit(tool, text, meaning), -place, tool) for place, tool in enumerate(tools)),
+        key=lambda entry: entry[:2],
+        reverse=True,
+    )
+    best, _, tool = ranked[0]
+    if choice == "required":
+        return _call(tool, text, meaning, forced=True)
+    return _call(tool, text, meaning, forced=False) if best > 0 else None
+
+
+_NAMED = 3.5
+"""How well a tool fits at least that the sentence names, with a verb of its kind."""
+
+
+def names_one(text: str, tools: Sequence[ToolOffer]) -> bool:
+    """Whether the text asks for a tool by itself, rather than answering a question."""
+    return any(_fit(tool, text, None) >= _NAMED for tool in tools)
+
+
+def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> Chosen | None:
+    try:
+        arguments = fill(
+            tool.parameters, text, meaning, trigger=_trigger(_own_name(tool.name)), forced=forced
+        )
+    except Missing as missing:
+        if meaning is not None:
+            return None
+        return Chosen(tool.name, "", question(missing.name))
+    return Chosen(tool.name, json.dumps(arguments, ensure_ascii=False))
+
+
+def _trigger(name: str) -> list[str]:
+    """The words by which a tool of this name is called for."""
+    words = _words(name)
+    return words + [kin for word in words for kin in _KIN.get(word, ())]
+
+
+def _fit(tool: ToolOffer, text: str, meaning: Meaning | None) -> float:
+    """How well the tool fits; 0 when it does not."""
+    name = _words(_own_name(tool.name))
+    if meaning is not None:
+        return _fit_intent(name, text, meaning)
+    place, takes = PATH.search(text), _takes(tool)
+    if "url" in takes and place is None and not _agreement(name, text):
+        return 0.0
+    # What a file is called says nothing of what is to be done with it.
+    words = _words(PATH.sub(" ", text))
+    said = _stems(words) | _kin(words)
+    nouns = [word for word in name if word not in _PLAIN and not _family(word)]
+    nouns = nouns or [word for word in name if word not in _PLAIN]
+    hits = [word for word in nouns if _stem(word) in said]
+    described = {
+        word
+        for word in _stems(_words(tool.description)) & said
+        if word not in _PLAIN and not _family(word) and len(word) > 2
+    } - {_stem(word) for word in hits}
+    if place is not None and takes:
+        described.add("path")
+        if _is_address(place[0]) is ("url" in takes) and set(name) & set(words):
+            return 4.0 + len(hits) + _agreement(name, text)
+    if not hits and len(described) < 2:
+        return 0.0
+    if len(hits) < len(nouns) and not described:
+        return 0.0
+    return 3 * len(hits) / len(nouns) + _agreement(name, text) + min(2, len(described)) / 2
+
+
+_ADDRESS = re.compile(
+    r"https?://|www\.|[\w.-]+\.(?:com|org|net|edu|gov|io|dev|app|info|eu|uk|de|fr|es|it|nl|ch|at|us|ca|au)"
+    r"(?:[/:?]|\Z)",
+    re.IGNORECASE,
+)
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is on the web, rather than a file."""
+    return _ADDRESS.match(text.rstrip(".,?!")) is not None
+
+
+def _takes(tool: ToolOffer) -> set[str]:
+    """Whether the tool wants to be given an address, or a path."""
+    properties = tool.parameters.get("properties")
+    names = " ".join(properties) if isinstance(properties, Mapping) else ""
+    return set(re.findall("path|file|url", names.lower()))
+
+
+def _fit_intent(name: Sequence[str], text: str, meaning: Meaning) -> float:
+    """A built-in skill would answer too: only a tool whose name speaks of the same comes first."""
+    subject, verb = _SUBJECTS.get(meaning.intent, ("", ""))
+    if meaning.intent == "calculate" and _OPERATIONS & set(name) & set(_words(text)):
+        return 6.0
+    if name[:1] == ["list"] and name[1:] and not _family(name[1]):
+        name = ["show", *name[1:]]
+    if not _stems(subject.split()) & _stems(name):
+        return 0.0
+    needed = _NEEDED.get(meaning.intent)
+    if needed is not None and not needed & set(name):
+        return 0.0
+    families = {_family(word) for word in name if word not in subject.split()} - {""}
+    return 0.0 if verb and families and verb not in families else 5.0
+
+
+def _own_name(name: str) -> str:
+    """The tool's name without that of its server ("files__read_file")."""
+    return re.split(r"__|[./:]", name)[-1] or name
+
+
+def _agreement(name: Sequence[str], text: str) -> float:
+    """Whether the verbs of the name are of the kind that was said."""
+    wanted = {word for word in name if _family(word)}
+    said = {word for word in _words(text) if _family(word)}
+    if wanted & said & _TELLING or (wanted & said and not said & _TELLING):
+        return 2.0
+    if wanted & _TELLING and said & _TELLING:
+        return -1.5
+    return 0.5 if {_family(word) for word in wanted} & {_family(word) for word in said} else 0.0
+
+
+def _family(word: str) -> str:
+    return next((family for family, words in _VERBS.items() if word in words), "")
+
+
+def _words(text: str) -> list[str]:
+    """Lower-case words; names in camelCase or snake_case come apart."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
+    return [word.lower() for word in re.findall(r"[^\W_]+(?:'[a-z]+)?", spaced)]
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) > 2:
+            return word.removesuffix(ending)
+    return word
+
+
+def _stems(words: Sequence[str]) -> set[str]:
+    return {_stem(word) for word in words}
+
+
+def _kin(words: Sequence[str]) -> set[str]:
+    """The subjects that these words are about."""
+    return {_stem(word) for word, kin in _KIN.items() if kin & set(words)}

@@ -1,1 +1,0 @@
-"""Ears, mind and voice behind small protocols."""

@@ -1,0 +1,217 @@
+"""The items of one connection's conversation: order, lookup, and what the mind may know of them.
+
+An entry keeps beside the wire's item what the wire does not show: where each spoken word ends
+in time, so that after a truncation the mind sees exactly the words that were heard, and the
+sound itself, as long as a bounded shelf has room for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from voicechat.server.engine_protocols import Message
+from voicechat.server.realtime.server_frames import Json, WireError, new_id, text_tokens
+
+SHELF_BYTES = 16 * 1024 * 1024
+"""Sound kept for `conversation.item.retrieve`; the oldest goes first."""
+
+CONTEXT_TOKENS = 28_000
+"""What a mind is shown at most; the oldest messages fall off first."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One item. `words` holds (characters, milliseconds) at which each spoken word ends."""
+
+    item: Json
+    words: list[tuple[int, float]] = field(default_factory=list)
+    audio_ms: float = 0.0
+    heard_ms: float | None = None
+    """Set by a truncation: nothing behind it was heard."""
+    sound: bytearray = field(default_factory=bytearray)
+
+    @property
+    def item_id(self) -> str:
+        """The id on the wire."""
+        return str(self.item["id"])
+
+    @property
+    def heard_chars(self) -> int | None:
+        """How many characters of the transcript were heard; None when all of it was."""
+        if self.heard_ms is None:
+            return None
+        limit = self.heard_ms + 0.5
+        return max((chars for chars, end in self.words if end <= limit), default=0)
+
+    def echo(self) -> Json:
+        """The item as the wire shows it: no sound in it."""
+        item = dict(self.item)
+        if "content" in item:
+            item["content"] = [
+                {key: value for key, value in part.items() if key != "audio"}
+                for part in item["content"]
+            ]
+        return item
+
+    def text(self) -> str:
+        """What was said or written in it, as far as it was heard."""
+        said = " ".join(_part_text(part) for part in self.item.get("content", ()))
+        return said if self.heard_chars is None else said[: self.heard_chars]
+
+
+def _part_text(part: Json) -> str:
+    if part["type"] == "input_image":
+        return "[an image]"
+    return str(part.get("text") or part.get("transcript") or "")
+
+
+def prepared(item: Json) -> Json:
+    """A checked item of a client as the conversation keeps it: with an id and a status."""
+    kept = {key: value for key, value in item.items() if value is not None and key != "object"}
+    kept.setdefault("id", new_id("item"))
+    kept.setdefault("status", "completed")
+    if kept["type"] == "function_call":
+        kept.setdefault("call_id", new_id("call"))
+    return kept
+
+
+class Conversation:
+    """Items in order. Methods raise `WireError` with the words of the real service."""
+
+    def __init__(self) -> None:
+        self.id = new_id("conv")
+        self._entries: dict[str, Entry] = {}
+        self._order: list[str] = []
+        self._shelf: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def last_id(self) -> str | None:
+        """Id of the last item."""
+        return self._order[-1] if self._order else None
+
+    def entries(self) -> list[Entry]:
+        """All entries in order."""
+        return [self._entries[item_id] for item_id in self._order]
+
+    def find(self, item_id: str) -> Entry | None:
+        """The entry with this id."""
+        return self._entries.get(item_id)
+
+    def previous_id(self, item_id: str) -> str | None:
+        """Id of the item before this one."""
+        place = self._order.index(item_id)
+        return self._order[place - 1] if place else None
+
+    def add(self, entry: Entry, after: str | None = None) -> str | None:
+        """Insert behind `after` ("root" is the very start, None the end); gives the previous id."""
+        if entry.item_id in self._entries:
+            raise WireError(
+                "invalid_value", f"An item with the id '{entry.item_id}' already exists.", "item.id"
+            )
+        if after == "root":
+            place = 0
+        elif after is None:
+            place = len(self._order)
+        elif after in self._entries:
+            place = self._order.index(after) + 1
+        else:
+            raise WireError(
+                "item_create_invalid_previous_item_id",
+                f"Error adding item: the previous item with id '{after}' does not exist.",
+                "previous_item_id",
+            )
+        self._order.insert(place, entry.item_id)
+        self._entries[entry.item_id] = entry
+        self.shelve(entry)
+        return self._order[place - 1] if place else None
+
+    def shelve(self, entry: Entry) -> None:
+        """Account for the entry's sound and drop the oldest sound beyond the bound."""
+        if not entry.sound:
+            return
+        if entry.item_id not in self._shelf:
+            self._shelf.append(entry.item_id)
+        total = sum(len(self._entries[item_id].sound) for item_id in self._shelf)
+        while total > SHELF_BYTES and len(self._shelf) > 1:
+            dropped = self._entries[self._shelf.pop(0)]
+            total -= len(dropped.sound)
+            dropped.sound = bytearray()
+
+    def get(self, item_id: str, doing: str) -> Entry:
+        """The entry, or the error of `doing` (delete, retrieve, truncate) to an unknown one."""
+        entry = self._entries.get(item_id)
+        if entry is None:
+            verb = {"delete": "deleting", "retrieve": "retrieving", "truncate": "truncating"}[doing]
+            raise WireError(
+                f"item_{doing}_invalid_item_id",
+                f"Error {verb} item: the item with id '{item_id}' does not exist.",
+                "item_id",
+            )
+        return entry
+
+    def delete(self, item_id: str) -> None:
+        """Forget the item."""
+        self.get(item_id, "delete")
+        del self._entries[item_id]
+        self._order.remove(item_id)
+        if item_id in self._shelf:
+            self._shelf.remove(item_id)
+
+    def truncate(self, item_id: str, audio_end_ms: int) -> None:
+        """Forget what of a spoken item lies behind `audio_end_ms`."""
+        entry = self.get(item_id, "truncate")
+        if entry.item.get("role") != "assistant" or not entry.audio_ms:
+            raise WireError(
+                "unsupported_content_type", "Only model output audio messages can be truncated"
+            )
+        # A client counts whole milliseconds and may round up.
+        if audio_end_ms > entry.audio_ms + 1:
+            raise WireError(
+                "invalid_value",
+                f"Audio content of {int(entry.audio_ms)}ms is already shorter than "
+                f"{audio_end_ms}ms",
+                "audio_end_ms",
+            )
+        heard = min(float(audio_end_ms), entry.audio_ms)
+        entry.heard_ms = heard if entry.heard_ms is None else min(heard, entry.heard_ms)
+        kept = int(len(entry.sound) * heard / entry.audio_ms) & ~1
+        del entry.sound[kept:]
+
+    def messages(self, items: Sequence[Entry] | None = None) -> list[Message]:
+        """What a mind sees, oldest first; of `items`, or else of the whole conversation."""
+        names: dict[str, str] = {}
+        found: list[Message] = []
+        for entry in self.entries() if items is None else items:
+            item = entry.item
+            if item["type"] == "function_call":
+                names[item["call_id"]] = item["name"]
+                call_id, name = item["call_id"], item["name"]
+                found.append(Message("tool_call", item["arguments"], call_id, name))
+            elif item["type"] == "function_call_output":
+                call_id = item["call_id"]
+                found.append(
+                    Message("tool_result", item["output"], call_id, names.get(call_id, ""))
+                )
+            else:
+                found.append(Message(item["role"], entry.text()))
+        return _newest(found)
+
+
+def _newest(messages: list[Message]) -> list[Message]:
+    """As many of the newest messages as fit the context; never a result without its call."""
+    room = CONTEXT_TOKENS
+    kept = len(messages)
+    while kept and (room := room - text_tokens(messages[kept - 1].text) - 4) > 0:
+        kept -= 1
+    while 0 < kept < len(messages) and messages[kept].role == "tool_result":
+        kept += 1
+    return messages[min(kept, max(len(messages) - 1, 0)) :]
+
+
+def message_tokens(messages: Iterable[Message]) -> int:
+    """An estimate of the tokens that the messages take."""
+    return sum(text_tokens(message.text) + 4 for message in messages)

@@ -1,0 +1,94 @@
+"""The session object of one connection: defaults, merging of updates, what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voicechat.server.realtime.item_store import Entry
+from voicechat.server.realtime.server_frames import Json, new_id
+from voicechat.server.realtime.server_response import Plan, offers
+from voicechat.speech.formats import Format
+
+_PCM = {"type": "audio/pcm", "rate": 24_000}
+_MERGED = ("audio", "input", "output")
+
+
+def new_session(model: str, voice: str, expires_at: int) -> Json:
+    """A session as it is before the first update. `expires_at` is Unix time in seconds."""
+    return {
+        "type": "realtime",
+        "object": "realtime.session",
+        "id": new_id("sess"),
+        "model": model,
+        "output_modalities": ["audio"],
+        "instructions": "",
+        "tools": [],
+        "tool_choice": "auto",
+        "max_output_tokens": "inf",
+        "tracing": None,
+        "truncation": "auto",
+        "prompt": None,
+        "expires_at": expires_at,
+        "include": None,
+        "audio": {
+            "input": {
+                "format": dict(_PCM),
+                "transcription": {"model": model},
+                "noise_reduction": None,
+                "turn_detection": {
+                    "type": "semantic_vad",
+                    "eagerness": "auto",
+                    "create_response": True,
+                    "interrupt_response": True,
+                },
+            },
+            "output": {"format": dict(_PCM), "voice": voice, "speed": 1.0},
+        },
+    }
+
+
+def transcription_session(session: Json) -> Json:
+    """The same session as one shows it that only writes down what is said."""
+    return {
+        "type": "transcription",
+        "object": "realtime.transcription_session",
+        "id": session["id"],
+        "expires_at": session["expires_at"],
+        "include": session["include"],
+        "audio": {"input": session["audio"]["input"]},
+    }
+
+
+def merge(session: Json, update: Mapping[str, Any]) -> None:
+    """Change only what the checked update carries. The model and the type stay as they are."""
+    for name, value in update.items():
+        if name in _MERGED:
+            merge(session[name], value)
+        elif name not in ("model", "type"):
+            session[name] = value
+
+
+def input_format(session: Json) -> Format:
+    """The format of the sound the client sends."""
+    return Format(session["audio"]["input"]["format"]["type"])
+
+
+def plan(session: Json, response: Mapping[str, Any], context: Sequence[Entry] | None) -> Plan:
+    """The plan of one response: the session with the checked `response` over it."""
+    merged = {**session, **{name: value for name, value in response.items() if value is not None}}
+    output = {**session["audio"]["output"], **response.get("audio", {}).get("output", {})}
+    voice, choice, limit = output["voice"], merged["tool_choice"], merged["max_output_tokens"]
+    return Plan(
+        instructions=merged["instructions"],
+        spoken=merged["output_modalities"] == ["audio"],
+        voice=voice["id"] if isinstance(voice, dict) else voice,
+        speed=output["speed"],
+        format=Format(output["format"]["type"]),
+        tools=offers(merged["tools"]),
+        tool_choice=choice["name"] if isinstance(choice, dict) else choice,
+        max_tokens=None if limit == "inf" else limit,
+        metadata=response.get("metadata"),
+        out_of_band=response.get("conversation") == "none",
+        context=None if context is None else tuple(context),
+    )

@@ -1,0 +1,1 @@
+"""Speech synthesis engines behind `engine_protocols.Voice`."""

@@ -1,0 +1,1 @@
+"""One conversation over any number of connections: joins core, provider, sound and tools."""

@@ -1,0 +1,202 @@
+"""Pictures on their way from a file to the model: named, dropped or pasted, read off the loop.
+
+A terminal gives the path of a file that was dropped on it as if it had been typed: in quotes,
+with escaped blanks, or as a file:// address. `places` finds such paths in a line; nothing is
+read but regular files, and how long a disk may take is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from voicechat.core import events as ev
+from voicechat.core.pictures import Picture, picture
+from voicechat.core.settings import Capabilities
+from voicechat.core.text import clean
+from voicechat.errors import UsageError
+from voicechat.system.daemon_call import aside
+
+READ_S = 5.0
+"""Seconds a disk has to give a picture."""
+
+Place = tuple[Path, str]
+"""A path, and the words beside it."""
+
+_QUOTED = r"'[^']+'|\"[^\"]+\""
+_BARE = r"(?:\\.|[^\s\\'\"])+" if os.name == "posix" else r"[^\s'\"]+"
+_FIRST = re.compile(rf"(?:& )?({_QUOTED}|{_BARE})(?:\s+(.*))?", re.DOTALL)
+_LAST = re.compile(rf"(.*[^\s\\])\s+({_QUOTED}|{_BARE})", re.DOTALL)
+_DROPPED = re.compile(r"[/~]|file://|[A-Za-z]:[\\/]", re.IGNORECASE)
+
+
+def places(line: str) -> list[Place]:
+    """Where a picture may be that was dropped on the terminal as this line, the likeliest first."""
+    return [
+        (path, words)
+        for text, words in _parts(line.strip())
+        if _DROPPED.match(_unquoted(text)) and (path := _path(text)) is not None
+    ]
+
+
+def named(argument: str) -> list[Place]:
+    """Where the picture of `/image PATH [words]` may be; a relative path counts, too."""
+    first = _FIRST.fullmatch(argument)
+    parts = [(argument, "")] + ([(first[1], first[2] or "")] if first else [])
+    return [(path, words) for text, words in parts if (path := _path(text)) is not None]
+
+
+def _parts(line: str) -> Iterator[tuple[str, str]]:
+    """The line as a path and words: all of it, its beginning, its end."""
+    if "\n" not in line:
+        yield line, ""
+    if first := _FIRST.fullmatch(line):
+        yield first[1], first[2] or ""
+    if last := _LAST.fullmatch(line):
+        yield last[2], last[1]
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def _path(text: str) -> Path | None:
+    """The path that a text means, as terminals and shells write paths; None if it means none."""
+    inner = _unquoted(text)
+    try:
+        if inner.lower().startswith("file://"):
+            parts = urlsplit(inner)
+            if parts.netloc not in {"", "localhost", socket.gethostname()}:
+                return None
+            inner = unquote(parts.path, errors="surrogateescape")
+            if os.name == "nt":
+                inner = inner.lstrip("/")
+        elif inner == text and os.name == "posix" and not Path(text).exists():
+            inner = re.sub(r"\\(.)", r"\1", inner)
+        path = Path(inner).expanduser()
+    except (ValueError, RuntimeError, OSError):
+        return None
+    return path if inner and "\0" not in inner else None
+
+
+# --------------------------------------------------------------------------- reading
+
+
+class NoPicture(UsageError):
+    """There is none where it was said to be."""
+
+
+def find(where: Sequence[Place], most: int) -> tuple[Picture, str]:
+    """The first of these places that holds a picture, and the words beside it. Reads the disk.
+
+    Raises `NoPicture` when none of them does, telling of the last, and `UsageError` for a picture
+    of more than `most` bytes.
+    """
+    problem = NoPicture("There is no picture.")
+    for path, words in where:
+        try:
+            return _read(path, most), words
+        except FileNotFoundError:
+            problem = NoPicture(f"There is no file {_told(path)}.")
+        except OSError as error:
+            why = (error.strerror or "it is broken").lower()
+            problem = NoPicture(f"{_told(path)} cannot be read: {why}.")
+        except ValueError as error:
+            problem = NoPicture(f"{_told(path)} {error}.")
+    raise problem
+
+
+def _told(path: Path) -> str:
+    return clean(path.name or str(path))[:80]
+
+
+def _read(path: Path, most: int) -> Picture:
+    # Looked at before it is opened: opening alone wakes some devices.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("is not a file")
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("is not a file")
+        beginning = file.read(64)
+        known = picture(beginning) or beginning.startswith(b"\xff\xd8\xff")
+        if status.st_size > most and known:
+            size, limit = status.st_size / 1e6, most / 1e6
+            raise UsageError(f"{_told(path)} has {size:.1f} MB; a picture may have {limit:g} MB.")
+        found = picture(beginning + file.read(most), _told(path)) if known else None
+    if found is None:
+        raise ValueError("is no PNG, JPEG, GIF or WebP picture")
+    return found
+
+
+def refusal(shown: Picture, can: Capabilities, model: str) -> UsageError | None:
+    """Why this model cannot be shown the picture; None if it can."""
+    if not can.pictures:
+        return _blind(model)
+    if shown.kind not in can.pictures:
+        kinds = [kind.word for kind in can.pictures]
+        taken = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if kinds[1:] else kinds[0]
+        told = f"{clean(model)} takes {taken} pictures; {shown.name} is a {shown.kind.word}."
+        return UsageError(told)
+    return None
+
+
+def _blind(model: str) -> UsageError:
+    hint = "Models of openai, azure and google do."
+    return UsageError(f"{clean(model)} takes no pictures.", hint)
+
+
+class Showing:
+    """Shows pictures: reads them on a thread of their own, and gives them to `take` as a turn."""
+
+    def __init__(self, take: Callable[[ev.Typed], None], tell: Callable[[ev.Notice], None]) -> None:
+        self.reading = 0
+        """Pictures that are being read."""
+        self._take = take
+        self._tell = tell
+
+    def start(
+        self,
+        tasks: asyncio.TaskGroup,
+        where: Sequence[Place],
+        can: Capabilities,
+        model: str,
+        otherwise: str | None = None,
+    ) -> None:
+        """Show the picture in one of these places; when there is none, say `otherwise` or why."""
+        self.reading += 1
+        tasks.create_task(self._show(where, can, model, otherwise))
+
+    async def _show(
+        self, where: Sequence[Place], can: Capabilities, model: str, otherwise: str | None
+    ) -> None:
+        found = await _found(where, can, model)
+        self.reading -= 1
+        if not isinstance(found, UsageError):
+            self._take(ev.Typed(found[1], found[0]))
+        elif otherwise is not None and isinstance(found, NoPicture):
+            self._take(ev.Typed(otherwise))
+        else:
+            self._tell(ev.Notice(found.message, ev.Level.WARNING, found.hint))
+
+
+async def _found(
+    where: Sequence[Place], can: Capabilities, model: str
+) -> tuple[Picture, str] | UsageError:
+    """The picture and the words beside it, or why it cannot be shown."""
+    try:
+        shown, words = await aside(lambda: find(where, can.picture_bytes), READ_S)
+    except NoPicture as error:
+        return error
+    except UsageError as error:
+        return error if can.pictures else _blind(model)
+    except TimeoutError:
+        return UsageError("The disk does not give the picture.")
+    return refusal(shown, can, model) or (shown, words)

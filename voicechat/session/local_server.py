@@ -1,0 +1,178 @@
+"""The embedded voice as a child of this program: started with a one-time token, never left behind.
+
+The child is `voicechat serve --port 0`. Its standard output says where it listens, one JSON line
+{"url", "token"}; its standard error reports progress, JSON lines {"progress", "done"}, and
+otherwise words for the person. Its standard input is a pipe that is never written: when this
+process ends in any way the pipe closes, and the child, told so by VOICECHAT_PARENT_WATCH, ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from voicechat.config.loader import Options, holds_key
+from voicechat.core.text import clean
+from voicechat.errors import Secret, ServerError
+
+READY_LIMIT = 64 * 1024
+"""Bytes of one line from the child; a longer one is not ours."""
+
+
+class LocalServer:
+    """One embedded voice. Call `start` once, `stop` always."""
+
+    def __init__(
+        self,
+        options: Options,
+        on_progress: Callable[[str], None] = lambda text: None,
+        command: tuple[str, ...] = (),
+    ) -> None:
+        """`on_progress` gets short texts for the person. `command` stands in for the program."""
+        self._options = options
+        self._on_progress = on_progress
+        self._command = command or (sys.executable, "-P", "-m", "voicechat", "serve")
+        self._child: asyncio.subprocess.Process | None = None
+        self._errors: asyncio.Task[None] | None = None
+        self._last_words = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether the child lives."""
+        return self._child is not None and self._child.returncode is None
+
+    async def start(self, deadline: float = 20.0) -> tuple[str, Secret]:
+        """Start the child; its WebSocket address and the token for it, once it is warm.
+
+        Raises `ServerError` when it ends early, says something else or needs more than
+        `deadline` seconds; nothing is left running then.
+        """
+        token = Secret(secrets.token_urlsafe(32))
+        try:
+            async with asyncio.timeout(deadline):
+                await self._spawn(token)
+                url = await self._read_address()
+        except TimeoutError:
+            await self.stop()
+            raise ServerError(
+                f"The embedded voice was not ready within {deadline:.0f} s.", self._last_words
+            ) from None
+        except BaseException:
+            await self.stop()
+            raise
+        return url, token
+
+    async def stop(self) -> None:
+        """End the child within a second; safe to call at any time and again."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.stdin is not None:
+            child.stdin.close()
+        for ask, patience in ((None, 0.5), (child.terminate, 0.3), (child.kill, 0.2)):
+            with contextlib.suppress(ProcessLookupError):
+                if ask is not None:
+                    ask()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await child.wait()
+                    break
+        if self._errors is not None:
+            self._errors.cancel()
+            await asyncio.wait({self._errors}, timeout=0.1)
+
+    async def _spawn(self, token: Secret) -> None:
+        try:
+            self._child = await asyncio.create_subprocess_exec(
+                *self._command,
+                *self._arguments(),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=READY_LIMIT,
+                env=self._environment(token),
+                **_apart_from_the_terminal(),
+            )
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ServerError(f"The embedded voice could not start: {reason}.") from None
+        self._errors = asyncio.create_task(self._follow_errors(self._child), name="server-errors")
+
+    def _environment(self, token: Secret) -> dict[str, str]:
+        """The child's environment: of all keys only the one for its chat endpoint."""
+        found = {name: value for name, value in os.environ.items() if not holds_key(name)}
+        chat_key = self._options.chat_key
+        if self._options.chat_url and chat_key is not None:
+            found["VOICECHAT_CHAT_KEY"] = chat_key.reveal()
+        return found | {"VOICECHAT_SERVE_TOKEN": token.reveal(), "VOICECHAT_PARENT_WATCH": "1"}
+
+    def _arguments(self) -> list[str]:
+        found = ["--port", "0"]
+        if self._options.chat_url:
+            found += ["--chat-url", self._options.chat_url]
+        if self._options.chat_model:
+            found += ["--chat-model", self._options.chat_model]
+        return found
+
+    async def _read_address(self) -> str:
+        assert self._child is not None
+        assert self._child.stdout is not None
+        try:
+            line = await self._child.stdout.readline()
+        except ValueError:  # longer than READY_LIMIT
+            line = b"?"
+        if not line:
+            if self._errors is not None:
+                await asyncio.wait({self._errors}, timeout=0.5)
+            raise ServerError("The embedded voice ended while starting.", self._last_words)
+        try:
+            ready = json.loads(line)
+            url = ready["url"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            url = None
+        if not isinstance(url, str) or not url.startswith("ws://127.0.0.1:"):
+            raise ServerError("The embedded voice did not say where it listens.", self._last_words)
+        return url
+
+    async def _follow_errors(self, child: asyncio.subprocess.Process) -> None:
+        """Read standard error to its end, so that the child never blocks on it."""
+        assert child.stderr is not None
+        while True:
+            try:
+                line = await child.stderr.readline()
+            except ValueError:
+                continue
+            if not line:
+                return
+            progress = _progress(line)
+            if progress is not None:
+                self._on_progress(progress)
+            elif line.strip():
+                words = line.decode("utf-8", "replace").strip().removeprefix("voicechat: ")
+                self._last_words = clean(words)[:300]
+
+
+def _apart_from_the_terminal() -> dict[str, Any]:
+    """Keep Ctrl-C at the keyboard for the app alone: it ends the child in its own order."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def _progress(line: bytes) -> str | None:
+    """The words for a progress line; None when it is not one."""
+    if not line.startswith(b"{"):
+        return None
+    try:
+        found = json.loads(line)
+        part, done = str(found["progress"]), float(found["done"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return f"Warming up the {clean(part)[:40]}: {min(max(done, 0.0), 1.0):.0%}"

@@ -1,0 +1,152 @@
+"""Whom one talks with: the model the person chose, what it can do, and what it is asked to be.
+
+For the embedded voice that includes the server it lives in, started when a connection needs it
+and stopped when another model was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from voicechat.core.settings import SessionSettings, ToolSpec
+from voicechat.providers.codec import unsupported
+from voicechat.session.requested_settings import session_settings
+from voicechat.session.token_auth import Admission
+
+if TYPE_CHECKING:
+    from voicechat.config.loader import Options
+    from voicechat.providers.catalog import Choice
+    from voicechat.providers.codec import Codec
+    from voicechat.session.local_server import LocalServer
+
+
+def _unsaid(_: str) -> None:
+    """Nobody is told."""
+
+
+class Partner:
+    """The chosen model. Raises `UsageError` or `KeyMissing` when the options name none.
+
+    `tools` gives what is offered to it, `progress` is told how the embedded voice starts,
+    `warn` gets a sentence about what cannot be had.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        tools: Callable[[], tuple[ToolSpec, ...]],
+        progress: Callable[[str], None],
+        warn: Callable[[str], None] = _unsaid,
+    ) -> None:
+        self.options = options
+        self._tools = tools
+        self._progress = progress
+        self._server: LocalServer | None = None
+        self._before: tuple[Choice, Options] | None = None
+        self._take(self._resolved(options.model or "", same=True))
+        self._admission: Admission | None = None
+        if Admission.wanted(options):
+            self._admission = Admission(options, self.name, warn)
+
+    @property
+    def name(self) -> str:
+        """PROVIDER/MODEL."""
+        return self.choice.name
+
+    @property
+    def settings(self) -> SessionSettings:
+        """What to ask for, as the options are."""
+        return session_settings(self.options, self.can, self._tools())
+
+    @property
+    def doubts(self) -> list[str]:
+        """A sentence for everything that is asked for and will not be had."""
+        return unsupported(self._reader, self.settings)
+
+    def _resolved(self, name: str, *, same: bool) -> Choice:
+        from voicechat.providers import catalog
+
+        # An address belongs to the provider it was given for.
+        own = self.options
+        if not same:
+            return catalog.resolve(name, environ=own.environ)
+        return catalog.resolve(
+            name,
+            base_url=own.base_url,
+            environ=own.environ,
+            wire=own.wire,
+            short_lived=Admission.wanted(own),
+        )
+
+    def _take(self, choice: Choice) -> None:
+        from voicechat.providers import catalog
+
+        self.choice = choice
+        self._make: Callable[[], Codec] = choice.codec
+        reads = choice.codec
+        if choice.needs_local_server:
+            reads = partial(catalog.codec_of, choice.name, environ={})
+        self._reader = reads()
+        self.can = self._reader.capabilities
+        """What the model can do."""
+
+    # ----------------------------------------------------------------- another model
+
+    def change(self, name: str) -> None:
+        """Choose another model. Raises `UsageError` and `KeyMissing`; then nothing changed."""
+        choice = self._resolved(name, same=False)
+        same = choice.provider == self.choice.provider
+        if same:
+            choice = self._resolved(name, same=True)
+        before = (self.choice, self.options)
+        if not same and self.options.voice not in choice.voices:
+            self.options = replace(self.options, voice=None)
+        self._before = self._before or before
+        self._take(choice)
+
+    def stay(self) -> None:
+        """The model answers: there is no going back to the one before."""
+        self._before = None
+
+    def go_back(self) -> bool:
+        """Choose the model again that was left last; False when there is none to go back to."""
+        if self._before is None:
+            return False
+        (choice, self.options), self._before = self._before, None
+        self._take(choice)
+        return True
+
+    # ----------------------------------------------------------------- connections
+
+    async def codec(self) -> Codec:
+        """The codec of the next connection; the embedded voice is started if it does not run.
+
+        Raises `ServerError` when it cannot be.
+        """
+        if self.choice.needs_local_server:
+            if self._server is None or not self._server.running:
+                await self._start_server()
+        else:
+            await self.stop()
+        codec = self._make()
+        if self._admission is not None and self._admission.provider == self.choice.provider:
+            await self._admission.admit(codec, self.settings)
+        return codec
+
+    async def _start_server(self) -> None:
+        from voicechat.providers import catalog
+        from voicechat.session.local_server import LocalServer
+
+        await self.stop()
+        self._server = LocalServer(self.options, on_progress=self._progress)
+        url, token = await self._server.start()
+        self._make = partial(catalog.local_codec, url, token)
+
+    async def stop(self) -> None:
+        """Stop the server of the embedded voice, if it runs."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()

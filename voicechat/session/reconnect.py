@@ -1,0 +1,308 @@
+"""Staying connected: one epoch after another, each a socket, a codec and four tasks.
+
+    dial -> opening frames -> read, write, watch, renew -> it ends -> wait -> dial ...
+
+An epoch ends because the peer or the network ended it (dial again, with growing patience), because
+its time is nearly up (renew between turns, before the provider cuts it off), because the provider
+would not have what it was told (once more, with less of it), or because somebody wished it (a new
+conversation, a provider that hangs). Nothing queued for a dead epoch is sent on the next one: every
+epoch has an outbox of its own. What was said is told again by the conversation itself, when the
+new session is created.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from voicechat.core import events as ev
+from voicechat.core.settings import SessionSettings
+from voicechat.errors import SessionLost
+from voicechat.providers.codec import Codec
+from voicechat.session.updates import Link
+from voicechat.transports.websocket import (
+    PATIENCE_SECONDS,
+    Connection,
+    ConnectionLost,
+    DialFailed,
+    backoff,
+    dial,
+)
+
+PERSEVERANCE_S = 90.0
+"""Seconds without a connection after which a lost session is given up."""
+
+FIRST_TRIES = 3
+"""Dials until the first connection, where the provider asks to wait."""
+
+OUTBOX = 8_192
+"""Commands that may wait for the socket, a long conversation told again among them; one more means
+the path is dead, so: reconnect."""
+
+LIFELESS_S = 5.0
+"""Seconds without frame or pong, while an answer is owed, after which a path is dead."""
+
+RENEW_BEFORE_S = 120.0
+"""Seconds before a provider's cap at which a session may be renewed between two turns."""
+
+RENEW_AT_LAST_S = 15.0
+"""Seconds before the cap at which it is renewed whatever goes on."""
+
+UNREADABLE = 10
+"""Frames that cannot be read, within a second, after which the connection is no good."""
+
+SHORT_S = 5.0
+"""Seconds that a connection has to last to count as one."""
+
+SHORT_LIVES = 6
+"""Connections in a row that did not last, after which the session is given up."""
+
+LESS_WITHIN_S = 60.0
+"""Seconds after a session was told less in which it is given up when that is refused, too."""
+
+INVALID = 1007
+"""The close code for what was sent: the same frames would be refused again."""
+
+_OF_A_HANDLE = frozenset({INVALID, 1008})
+"""Close codes with which a session is refused that was to be resumed."""
+
+_BETWEEN_TURNS = frozenset({ev.Floor.IDLE, ev.Floor.LISTENING})
+_OWED = frozenset({ev.Floor.THINKING, ev.Floor.SPEAKING})
+
+
+class _Over(Exception):
+    """This epoch shall end; the next one begins at once."""
+
+
+class Epochs:
+    """The connections of one session. `run` lives until it is cancelled or cannot go on.
+
+    make_codec  makes the codec of the next epoch, after anything that has to be done first
+    settings    what to ask for, at the moment of asking
+    take        is given every event, and `Disconnected` at the end of an epoch
+    floor       who has the floor now
+    tell        is told how things stand, with one sentence
+    retells     whether a new session is told of the old one, and can be told less
+    """
+
+    def __init__(
+        self,
+        make_codec: Callable[[], Awaitable[Codec]],
+        settings: Callable[[], SessionSettings],
+        take: Callable[[ev.Event | ev.Disconnected], None],
+        floor: Callable[[], ev.Floor],
+        tell: Callable[[Link, str], None],
+        *,
+        retells: bool = True,
+    ) -> None:
+        self._make_codec = make_codec
+        self._settings = settings
+        self._take = take
+        self._floor = floor
+        self._tell = tell
+        self._codec: Codec | None = None
+        self._connection: Connection | None = None
+        self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
+        self._renewal = asyncio.Event()
+        self._ends_at: float | None = None
+        self._handle = ""
+        self._untried = False
+        self._begun = 0
+        self._retells = retells
+        self._told_less_at: float | None = None
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec of the connection that stands."""
+        return self._codec if self._connection is not None else None
+
+    @property
+    def begun(self) -> int:
+        """How many sessions were created so far."""
+        return self._begun
+
+    def renew(self, *, afresh: bool = False, untried: bool = False) -> None:
+        """End this epoch and begin the next; `afresh`, without anything of this one.
+
+        `untried`: it is another peer, which is given up as soon as it cannot be had.
+        """
+        if afresh:
+            self._handle = ""
+        self._untried = untried
+        self._renewal.set()
+
+    def send(self, command: ev.Command) -> None:
+        """Put a command on the way, in order; without a connection it is dropped."""
+        if self._connection is None or self._codec is None:
+            return
+        if isinstance(command, ev.AppendAudio) and self._outbox.empty():
+            frames = self._codec.encode(command)
+            for frame in frames:
+                self._connection.send_audio(frame, keep=frame is not frames[-1])
+            return
+        try:
+            self._outbox.put_nowait(command)
+        except asyncio.QueueFull:
+            self._renewal.set()
+
+    async def carry(self, command: ev.Command) -> None:
+        """Give the provider a command at once, sound as well, and wait until it is written.
+
+        Raises `ConnectionLost` when it cannot be, or there is no connection.
+        """
+        if self._connection is None or self._codec is None:
+            raise ConnectionLost("There is no connection.")
+        await self._connection.send(self._codec.encode(command))
+
+    async def run(self) -> None:
+        """Dial and talk, again and again. Raises `VoicechatError` when there is no going on."""
+        failures, lost_at, short = 0, time.monotonic(), 0
+        while True:
+            try:
+                codec = await self._make_codec()
+                patience = codec.capabilities.patience_s
+                connection = await dial(codec.endpoint(), patience=patience)
+            except DialFailed as failed:
+                failures += 1
+                await self._wait(failed, failures, time.monotonic() - lost_at)
+                continue
+            failures, opened_at = 0, time.monotonic()
+            begun = self._begun
+            lost = await self._live(codec, connection)
+            lost_at = time.monotonic()
+            reason = lost.message if lost else ""
+            less = lost is not None and lost.close_code == INVALID and self._begun > begun
+            if less:
+                self._handle = ""
+            self._take(ev.Disconnected(reason, unacceptable=less))
+            if not reason:
+                continue
+            self._tell(Link.RECONNECTING, reason)
+            short = short + 1 if lost_at - opened_at < SHORT_S else 0
+            if short > SHORT_LIVES:
+                raise SessionLost(f"{reason} This happened {short} times in a row.")
+            if short > 1:
+                await asyncio.sleep(backoff(short - 1, random.random))
+
+    async def _wait(self, failed: DialFailed, failures: int, without_s: float) -> None:
+        """Wait before the next dial, or give up by raising."""
+        if self._begun and not self._untried:
+            hopeful = failed.retry and without_s < PERSEVERANCE_S
+        else:
+            hopeful = failed.retry_after is not None and failures < FIRST_TRIES
+        if not hopeful:
+            raise failed
+        wait = failed.retry_after or backoff(failures - 1, random.random)
+        self._tell(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
+        await asyncio.sleep(wait)
+
+    async def _live(self, codec: Codec, connection: Connection) -> ConnectionLost | None:
+        """Talk over one connection until it ends; why it ended, None when that was wished for."""
+        self._codec, self._connection = codec, connection
+        self._outbox = asyncio.Queue(OUTBOX)
+        self._renewal.clear()
+        self._ends_at = None
+        why: ConnectionLost | None = None
+        begun = self._begun
+        try:
+            await connection.send(codec.opening(self._settings(), self._handle))
+            async with asyncio.TaskGroup() as epoch:
+                epoch.create_task(self._read(codec, connection))
+                epoch.create_task(self._write(codec, connection))
+                epoch.create_task(self._watch(connection, codec))
+                epoch.create_task(self._await_renewal())
+        except* ConnectionLost as group:
+            lost = first(group)
+            if not (isinstance(lost, ConnectionLost) and self._goes_on(lost, begun)):
+                raise lost from None
+            why = lost
+        except* _Over:
+            why = None
+        finally:
+            self._connection = None
+            if self._begun == begun:
+                # The provider would not go on with that session: ask for a new one.
+                self._handle = ""
+            await connection.close()
+        return why
+
+    def _goes_on(self, lost: ConnectionLost, begun: int) -> bool:
+        """Whether there is another try, which never sends again what was refused."""
+        if self._begun == begun:
+            return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
+        if lost.retry or lost.close_code != INVALID or not self._retells:
+            return lost.retry
+        before, self._told_less_at = self._told_less_at, time.monotonic()
+        return before is None or self._told_less_at - before > LESS_WITHIN_S
+
+    async def _read(self, codec: Codec, connection: Connection) -> None:
+        unreadable: deque[float] = deque(maxlen=UNREADABLE)
+        async for frame in connection:
+            for event in codec.decode(frame):
+                if isinstance(event, ev.Unmapped) and event.unreadable:
+                    _bear(unreadable)
+                self._note(event)
+                self._take(event)
+
+    async def _write(self, codec: Codec, connection: Connection) -> None:
+        while True:
+            command = await self._outbox.get()
+            await connection.send(codec.encode(command))
+
+    def _note(self, event: ev.Event) -> None:
+        match event:
+            case ev.SessionCreated(_, expires_at):
+                self._begun += 1
+                self._untried = False
+                self._tell(Link.ONLINE, "" if self._begun == 1 else "Connected again.")
+                if expires_at:
+                    self._ends_in(expires_at - time.time())
+            case ev.ResumptionHandle(handle):
+                self._handle = handle
+            case ev.SessionEnding(seconds):
+                self._ends_in(seconds)
+
+    def _ends_in(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+
+    async def _watch(self, connection: Connection, codec: Codec) -> None:
+        """Once a second: is there life, and is there time?"""
+        # Where pongs are slow only the kernel can tell within seconds that the path is dead.
+        slow = codec.capabilities.patience_s > PATIENCE_SECONDS
+        lifeless_s = codec.capabilities.patience_s if slow else LIFELESS_S
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._renewal.wait(), 1)
+                return
+            if self._floor() in _OWED and connection.quiet_for() > lifeless_s:
+                raise ConnectionLost("The connection went dead during the answer.")
+            if codec.stale and self._floor() in _BETWEEN_TURNS:
+                raise _Over
+            if self._ends_at is not None:
+                left = self._ends_at - time.monotonic()
+                between = self._floor() in _BETWEEN_TURNS and left < RENEW_BEFORE_S
+                if between or left < RENEW_AT_LAST_S:
+                    raise _Over
+
+    async def _await_renewal(self) -> None:
+        await self._renewal.wait()
+        raise _Over
+
+
+def _bear(unreadable: deque[float]) -> None:
+    """One more frame could not be read; too many within a second are not borne."""
+    unreadable.append(time.monotonic())
+    if len(unreadable) == UNREADABLE and unreadable[-1] - unreadable[0] < 1:
+        raise ConnectionLost("The provider sends what cannot be read.")
+
+
+def first(group: BaseExceptionGroup[Exception]) -> Exception:
+    """The first single exception in a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error  # type: ignore[return-value]

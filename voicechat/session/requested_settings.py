@@ -1,0 +1,65 @@
+"""What a session asks of its provider and of its sound: the person's options, as far as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from voicechat.audio.messages import AudioSettings
+from voicechat.config.loader import Options
+from voicechat.core.settings import (
+    AudioFormat,
+    Capabilities,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    ToolSpec,
+)
+
+INSTRUCTIONS = (
+    "You are a friendly voice assistant in a terminal. Answer briefly, as one speaks: one to three"
+    " sentences, no lists, no markup. If you did not understand, ask."
+)
+
+
+def session_settings(
+    options: Options, can: Capabilities, tools: tuple[ToolSpec, ...]
+) -> SessionSettings:
+    """The settings to ask for: the usual ones, and over them what the settings file wants."""
+    aloud = options.with_sound or not can.text_output
+    usual = SessionSettings(
+        instructions=options.instructions or INSTRUCTIONS,
+        voice=options.voice,
+        output="audio" if aloud else "text",
+        turn_detection=SemanticVad() if can.semantic_vad else ServerVad(),
+        input_format=AudioFormat(rate=_rate(can.input_rates)),
+        output_format=AudioFormat(rate=_rate(can.output_rates)),
+        tools=tools,
+    )
+    # What the file calls pcm16 is meant at the provider's own rate.
+    wanted = {
+        name: value
+        for name, value in options.wanted.items()
+        if not (isinstance(value, AudioFormat) and value.encoding == "pcm16")
+    }
+    return replace(usual, **wanted)  # type: ignore[arg-type]
+
+
+def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings:
+    """How to open the sound for these settings."""
+    return AudioSettings(
+        input_device=options.input_device,
+        output_device=options.output_device,
+        input_rate=settings.input_format.rate,
+        output_rate=settings.output_format.rate,
+        echo_cancel=options.echo_cancel,
+        noise_suppression=options.noise_suppression,
+        gain_control=options.gain_control,
+        barge_in=options.barge_in,
+        monitor=options.record is not None,
+    )
+
+
+def _rate(rates: Sequence[int]) -> int:
+    """The rate to use in Hz: 24 kHz where the provider takes that."""
+    return 24_000 if 24_000 in rates else rates[0]

@@ -1,0 +1,435 @@
+"""The shell of a conversation: joins provider, sound and tools, and carries out effects.
+
+`Session.run` is the life of one conversation on this machine. It starts the sound and, for the
+embedded voice, the server; then one *epoch* after another: dial, read, write, until the person
+closes the session or it cannot go on. Everything that happens goes through one door, `_take`:
+the conversation turns it into effects, `_carry_out` does them.
+
+Nothing here knows a provider (it sees a `Codec`) or a screen (it tells `listen`). What comes
+in, and what the session itself has to tell, goes to `observe` first: a recording hears it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from voicechat.audio import messages as sound
+from voicechat.core import events as ev
+from voicechat.core.conversation import Conversation
+from voicechat.core.items import Transcript, Usage
+from voicechat.core.text import clean
+from voicechat.errors import VoicechatError
+from voicechat.session.audio_link import SoundLine, as_command, as_input
+from voicechat.session.controls import Conduct
+from voicechat.session.earcons import Earcons
+from voicechat.session.model import Partner
+from voicechat.session.reconnect import Epochs, first
+from voicechat.session.requested_settings import sound_settings
+from voicechat.session.updates import (
+    Cleared,
+    LevelsChanged,
+    Link,
+    LinkChanged,
+    ModeChanged,
+    SoundChanged,
+    Update,
+)
+from voicechat.session.view import Outlook
+
+__all__ = [
+    "Cleared",
+    "LevelsChanged",
+    "Link",
+    "LinkChanged",
+    "ModeChanged",
+    "Session",
+    "SoundChanged",
+    "Update",
+]
+
+if TYPE_CHECKING:
+    from voicechat.config.loader import Options
+    from voicechat.providers.codec import Codec
+    from voicechat.recording.recorder import Recorder
+
+
+class Session(Outlook):
+    """One conversation of the person with a model.
+
+    Raises `UsageError` or `KeyMissing` when the options name no model that can be had.
+    Set `listen` before `run`; it is called on the event loop for every `Update` and must return
+    quickly. All other methods are to be called on the loop too, and return at once.
+    """
+
+    def __init__(self, options: Options) -> None:
+        from voicechat.session.tool_runner import ToolRuns
+        from voicechat.session.toolbox import Toolbox
+        from voicechat.tools.journal import Journal
+
+        self.listen: Callable[[Update], None] = _ignore
+        self.observe: Callable[[object, float], None] = _ignore
+        self.link = Link.CONNECTING
+        self.muted = False
+        self.volume = 100
+        self._options = options
+        self._partner = Partner(options, lambda: self._tools.specs, self._starting, self._warn)
+        self.model = self._partner.name
+        self.voice = options.voice or ""
+        self.microphone: str | None = None
+        self.speaker: str | None = None
+        self._wants_hands_free = not options.push_to_talk
+        self._tools = Toolbox(options, self._take, self._tell, self._ring)
+        self._audio: SoundLine | None = None
+        self._sound = sound.AudioSettings()
+        self._conversation = self._new_conversation()
+        self._epochs = Epochs(
+            self._next_codec,
+            lambda: self._conversation.settings,
+            self._take,
+            lambda: self.floor,
+            self._set_link,
+        )
+        self._journal = Journal()
+        self._runs = ToolRuns(self._tools, self._journal, self._take, self._tell)
+        self._conduct = Conduct(
+            self._partner,
+            self._take,
+            self._tell,
+            lambda: self._epochs.codec,
+            lambda why, untried: self._begin_again(why, self.transcript, untried),
+        )
+        self._earcons = Earcons() if options.earcons else None
+        self._closing = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
+        self._recorder = self._record()
+
+    def _record(self) -> Recorder | None:
+        if self._options.record is None:
+            return None
+        from voicechat.recording.recorder import record
+
+        return record(self, self._options, self._partner.settings, self._partner.can)
+
+    def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
+        with_sound = self._options.with_sound
+        return Conversation(
+            self._partner.settings,
+            self._partner.can,
+            transcript=transcript,
+            hands_free=with_sound and self._wants_hands_free,
+            speaker=with_sound and (self.speaker is not None or self._audio is None),
+        )
+
+    # ----------------------------------------------------------------- what can be read
+
+    @property
+    def conduct(self) -> Conduct:
+        """What can be done with the conversation beside talking."""
+        return self._conduct
+
+    @property
+    def with_sound(self) -> bool:
+        """Whether this session was asked to open microphone and speaker."""
+        return self._options.with_sound
+
+    @property
+    def recording(self) -> bool:
+        """Whether all of this is written down in a folder just now."""
+        return self._recorder is not None and self._recorder.goes_on
+
+    @property
+    def pending(self) -> bool:
+        """Whether something the person asked for is still on its way, and nobody has the floor."""
+        return self._conduct.pending
+
+    @property
+    def shown_cost(self) -> str:
+        """About what this costs so far, like "$0.04"; empty when that is nothing or not known."""
+        return self._conduct.spending.shown_cost
+
+    @property
+    def usage(self) -> Usage:
+        """Everything used in this session, whatever the model."""
+        return self._conduct.spending.total
+
+    # ----------------------------------------------------------------- what the person does
+
+    def type(self, text: str) -> None:
+        """Say something by typing, or show the picture whose path it is.
+
+        Interrupts what is being said.
+        """
+        self._conduct.say(text)
+
+    def interrupt(self) -> None:
+        """Stop speech, thinking and tools alike; what waits for a decision is denied."""
+        self._take(ev.Interrupt())
+
+    def decide(self, call_id: str, arguments: str, decision: ev.Decision, words: str = "") -> None:
+        """Say whether a call that asks may run, having seen it whole; `words` go with a denial.
+
+        For keys, clicks and typed commands only. On a call that no longer asks, or whose
+        arguments are not these any more, it changes nothing.
+        """
+        self._take(ev.Decided(call_id, arguments, decision, words))
+
+    def talk(self, on: bool) -> None:
+        """Push-to-talk: begin (`on`) or end a spoken turn. Means nothing while hands-free."""
+        self._take(ev.Talk(on))
+        self._tell_mode()
+
+    def set_hands_free(self, on: bool) -> None:
+        """Let turns end by themselves (`on`), or by `talk`."""
+        if on and self.microphone is None:
+            self._tell(ev.Notice("There is no microphone to listen with.", ev.Level.WARNING))
+            return
+        self._wants_hands_free = on
+        self._take(ev.HandsFree(on))
+        self._tell_mode()
+
+    def set_muted(self, on: bool) -> None:
+        """Mute or open the microphone; muted, the provider is sent silence."""
+        self.muted = on
+        self._play(sound.Mute(on))
+        self._tell_mode()
+
+    def set_volume(self, percent: int) -> None:
+        """How loud the voice is, 0 to 100."""
+        self.volume = percent
+        self._play(sound.Volume(percent / 100))
+
+    def let_run(self, server: str) -> None:
+        """Let the program of an MCP server run that waits for it. Raises `UsageError`."""
+        self._tools.let_run(server)
+
+    async def all_tools(self) -> None:
+        """Return when plugins and MCP servers have had their time to offer their tools."""
+        await self._tools.complete.wait()
+
+    def new_conversation(self) -> None:
+        """Forget everything said and begin anew on a fresh connection."""
+        self._begin_again("A new conversation begins.")
+        self._tell(Cleared())
+        self._take(ev.OfferTools(self._tools.specs))
+
+    def _begin_again(
+        self, why: str, transcript: Transcript | None = None, untried: bool = False
+    ) -> None:
+        """Begin another conversation on a fresh connection, with nothing said or with all of it."""
+        self._take(ev.Interrupt())
+        self._take(ev.Disconnected(why))
+        before = self._conversation
+        self._conversation = self._new_conversation(transcript)
+        self._take(ev.SpeakerChanged(self.speaker is not None))
+        self._take(ev.HandsFree(before.hands_free))
+        self._epochs.renew(afresh=True, untried=untried)
+        self.model, self.voice = self._partner.name, self._partner.options.voice or ""
+        self._set_link(Link.CONNECTING, why)
+        self._tell_mode()
+
+    def close(self) -> None:
+        """End the session; `run` returns soon after."""
+        self._closing.set()
+
+    # ----------------------------------------------------------------- the life of a session
+
+    async def run(self) -> None:
+        """Live until `close`. Raises `VoicechatError` when the session cannot begin or go on."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._conduct.tasks = self._runs.tasks = tasks
+                tools = tasks.create_task(self._tools.live())
+                living = tasks.create_task(self._live())
+                closing = tasks.create_task(self._closing.wait())
+                await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
+                self._runs.stop_all()
+                self._conduct.tasks = None
+                for task in (tools, living, closing):
+                    task.cancel()
+        except* VoicechatError as group:
+            raise first(group) from None
+        finally:
+            await self._end()
+
+    async def _live(self) -> None:
+        await self._open_sound()
+        await self._find_model()
+        while True:
+            try:
+                await self._epochs.run()
+            except VoicechatError as error:
+                if not self._conduct.go_back(error):
+                    raise
+
+    async def _find_model(self) -> None:
+        if self.recording:
+            self._tell(ev.Notice(f"This is recorded in {clean(str(self._options.record))}."))
+        if not self._options.model:
+            self._tell(ev.Notice(self._partner.choice.why))
+        for doubt in self._partner.doubts:
+            self._tell(ev.Notice(doubt, ev.Level.WARNING))
+        self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
+
+    def _ring(self, text: str) -> None:
+        """Something is to be heard of aloud, whatever is being spoken of."""
+        self._play(sound.Cue("alarm"))
+        self._take(ev.Announce(text))
+
+    def _warn(self, sentence: str) -> None:
+        self._tell(ev.Notice(sentence, ev.Level.WARNING))
+
+    def _starting(self, how: str) -> None:
+        """The embedded voice says how far it is."""
+        self._set_link(Link.CONNECTING, how)
+
+    async def _next_codec(self) -> Codec:
+        """The codec of the next connection, when everything it needs is there."""
+        codec = await self._partner.codec()
+        await self._match_sound()
+        await self._tools.ready.wait()
+        return codec
+
+    async def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._audio is not None:
+            audio, self._audio = self._audio, None
+            await audio.close()
+        await self._partner.stop()
+        self._journal.close()
+        if self.link is not Link.OFFLINE:
+            self._set_link(Link.OFFLINE)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
+
+    # ----------------------------------------------------------------- one door in
+
+    def _take(self, happening: ev.Event | ev.Input) -> None:
+        """Whatever happens comes in here and is carried out at once."""
+        now = time.monotonic()
+        self.observe(happening, now)
+        for effect in self._conversation.handle(happening, now):
+            self._carry_out(effect)
+        if isinstance(happening, ev.SessionCreated):
+            self._partner.stay()
+            if self._epochs.begun == 1:
+                self._play(sound.Cue("ready"))
+        self._arm_timer()
+
+    def _carry_out(self, effect: ev.Effect) -> None:
+        self._cue_for(effect)
+        heard = as_command(effect)
+        if heard is not None:
+            self._play(heard)
+            return
+        match effect:
+            case ev.Send(command):
+                self._epochs.send(command)
+            case ev.Recycle(reason):
+                self._tell(ev.Notice(reason, ev.Level.WARNING))
+                self._epochs.renew()
+            case ev.StartAfresh():
+                self._epochs.renew(afresh=True)
+            case _ if not (self._runs.settle(effect) or self._conduct.settle(effect)):
+                self.listen(cast(Update, effect))
+
+    def _arm_timer(self) -> None:
+        deadline = self._conversation.deadline
+        if deadline == self._armed_for:
+            return
+        self._armed_for = deadline
+        if self._timer is not None:
+            self._timer.cancel()
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            at = loop.time() + deadline - time.monotonic()
+            self._timer = loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        self._armed_for = None
+        self._take(ev.Tick())
+
+    # ----------------------------------------------------------------- sound
+
+    async def _open_sound(self) -> None:
+        options = self._options
+        if not options.with_sound:
+            return
+        self._sound = sound_settings(options, self._conversation.settings)
+        self._audio = SoundLine(self._sound, self._hear)
+        self._play(sound.CloseMic(True))
+
+    async def _match_sound(self) -> None:
+        """Open the sound anew when this model hears or speaks at other rates."""
+        if self._audio is None:
+            return
+        wanted = sound_settings(self._options, self._conversation.settings)
+        rates = (wanted.input_rate, wanted.output_rate)
+        if rates != (self._sound.input_rate, self._sound.output_rate):
+            audio, self._audio = self._audio, None
+            await audio.close()
+            await self._open_sound()
+            self._play(sound.Mute(self.muted))
+            self._play(sound.Volume(self.volume / 100))
+
+    def _play(self, command: sound.AudioCommand) -> None:
+        if self._audio is not None:
+            self._audio.send(command)
+
+    def _cue_for(self, news: ev.Effect | Update) -> None:
+        if self._earcons is not None and (cue := self._earcons.cue(news)):
+            self._play(sound.Cue(cue))
+
+    def _hear(self, event: sound.AudioEvent) -> None:
+        self.observe(event, time.monotonic())
+        match event:
+            case sound.Levels(mic, speaker, mic_peak, speaker_peak):
+                self.loudness = LevelsChanged(mic, speaker, mic_peak, speaker_peak)
+                self._tell(self.loudness)
+            case sound.Opened():
+                self._sound_opened(event)
+            case sound.Switched(kind, name):
+                self._sound_switched(kind, clean(name))
+            case sound.Problem(text, hint):
+                self._tell(ev.Notice(text, ev.Level.WARNING, hint))
+            case _:
+                happening = as_input(event)
+                if happening is not None:
+                    self._take(happening)
+
+    def _sound_opened(self, opened: sound.Opened) -> None:
+        self.microphone, self.speaker = opened.input_name, opened.output_name
+        self._take(ev.SpeakerChanged(self.speaker is not None))
+        self._take(ev.HandsFree(self.microphone is not None and self._wants_hands_free))
+        self._tell(SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint))
+        self._tell_mode()
+
+    def _sound_switched(self, kind: str, name: str) -> None:
+        if kind == "input":
+            self.microphone = name
+        else:
+            self.speaker = name
+        noun = "microphone" if kind == "input" else "speaker"
+        self._tell(ev.Notice(f"The {noun} is now {name}."))
+
+    # ----------------------------------------------------------------- telling the screen
+
+    def _tell(self, update: Update) -> None:
+        self.observe(update, time.monotonic())
+        self._cue_for(update)
+        self.listen(update)
+
+    def _tell_mode(self) -> None:
+        self._tell(ModeChanged(self.muted, self.hands_free, self.talking))
+
+    def _set_link(self, link: Link, text: str = "") -> None:
+        self.link = link
+        self._tell(LinkChanged(link, text))
+
+
+def _ignore(*_: object) -> None:
+    """Nobody listens yet."""

@@ -1,0 +1,179 @@
+"""Connecting with a short-lived token instead of a key: one that is given, or one asked for.
+
+A token is either in the environment (`--token`: what `voicechat token` prints, or the token
+alone), or a setup endpoint gives one for every connection (`--token-url`): it gets
+`{"sessionConfig": …}` and answers `{"token": …, "url": …, "tools"?: […]}`, as endpoints for
+browsers do. The key stays where the tokens are made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from voicechat.config.loader import Options
+from voicechat.core.settings import SessionSettings
+from voicechat.core.text import clean
+from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
+from voicechat.system.loopback import is_loopback
+
+if TYPE_CHECKING:
+    import httpx
+
+    from voicechat.providers.codec import Codec
+    from voicechat.system.dial_target import DialTarget
+
+DEADLINE_S = 10.0
+"""Seconds a setup endpoint has to answer."""
+
+MOST_BYTES = 1 << 18
+"""Of an endpoint's answer."""
+
+TOKEN_VARIABLE = "VOICECHAT_TOKEN"
+_LONGEST = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A token, and what came with it."""
+
+    token: Secret
+    url: str = ""
+    """The socket it opens; empty for the provider's usual one."""
+    tools: tuple[str, ...] = ()
+    """Names of the tools that the endpoint wants to be offered."""
+
+
+class Admission:
+    """How the connections of one session are let in. `tell` gets a sentence for the person."""
+
+    def __init__(self, options: Options, model: str, tell: Callable[[str], None]) -> None:
+        """`model` is PROVIDER/MODEL."""
+        self._options = options
+        self.provider, _, self._model = model.partition("/")
+        self._tell = tell
+        self._told: set[str] = set()
+
+    @staticmethod
+    def wanted(options: Options) -> bool:
+        """Whether these options mean a token."""
+        return bool(options.token or options.token_url)
+
+    async def admit(self, codec: Codec, settings: SessionSettings) -> None:
+        """Have this codec's connection be made with a token.
+
+        Raises `UsageError` for a token that cannot be, `ConnectError` and `KeyMissing` when the
+        endpoint gives none.
+        """
+        given = await self._given(settings)
+        codec.admit(self._endpoint(codec, given))
+        here = {tool.name for tool in settings.tools}
+        for name in given.tools:
+            if name not in here and name not in self._told:
+                self._told.add(name)
+                self._tell(f"The setup endpoint names a tool that nobody here can run: {name}.")
+
+    async def _given(self, settings: SessionSettings) -> Given:
+        if self._options.token is not None:
+            return read(self._options.token.reveal(), TOKEN_VARIABLE)
+        return await _fetch(self._options.token_url or "", settings)
+
+    def _endpoint(self, codec: Codec, given: Given) -> DialTarget:
+        from voicechat.providers import catalog, rest
+
+        ask = rest.Ask(model=self._model, key=given.token, socket=codec.endpoint().url)
+        url = given.url or rest.opened(self.provider, ask)
+        parts = urlsplit(url)
+        if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
+            raise ConnectError(
+                f"The token would travel unencrypted to {clean(parts.hostname or '')}.",
+                "The address of the token must begin with wss://.",
+            )
+        whose = catalog.provider_at(parts.hostname or "")
+        if whose not in {None, self.provider}:
+            raise UsageError(f"The token opens {whose}, not {self.provider}.", f"--model {whose}/…")
+        return rest.admission(self.provider, url, given.token)
+
+
+def read(text: str, place: str) -> Given:
+    """The token in a text: JSON with `token` and `url`, or the token alone.
+
+    Raises `KeyMissing` when there is none, `UsageError` for one that cannot be sent.
+    """
+    is_json = text.lstrip().startswith("{")
+    return _given(_object(text) if is_json else {"token": text.strip()}, place)
+
+
+def _given(said: dict[str, object], place: str) -> Given:
+    token, url, tools = said.get("token"), said.get("url", ""), said.get("tools", [])
+    if not isinstance(token, str) or not token:
+        raise KeyMissing(f"There is no token in {place}.", "It is JSON with token and url.")
+    if not token.isascii() or not token.isprintable() or " " in token or len(token) > _LONGEST:
+        raise UsageError(f"The token in {place} holds characters that no token has.")
+    if not isinstance(url, str) or (url and not _is_socket(url)):
+        raise UsageError(
+            f"The address in {place} is not one of a socket.", "It begins with wss://."
+        )
+    names = [_name(tool) for tool in tools] if isinstance(tools, list) else []
+    return Given(Secret(token), url, tuple(name for name in names if name))
+
+
+def _object(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_socket(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return plain and parts.scheme in {"ws", "wss"} and bool(host) and port != 0
+
+
+def _name(tool: object) -> str:
+    name = tool.get("name") if isinstance(tool, dict) else None
+    return clean(name)[:64] if isinstance(name, str) else ""
+
+
+async def _fetch(url: str, settings: SessionSettings) -> Given:
+    import httpx
+
+    from voicechat.providers.gateway.normalized_config import config_of
+
+    host = urlsplit(url).hostname or ""
+    body = {"sessionConfig": config_of(settings)}
+    try:
+        async with (
+            httpx.AsyncClient(timeout=DEADLINE_S, follow_redirects=False) as client,
+            client.stream("POST", url, json=body) as answer,
+        ):
+            content = await _content(answer, host)
+    except httpx.TimeoutException:
+        raise ConnectError(f"{host} gave no token in {DEADLINE_S:g} s.", "Try again.") from None
+    except (httpx.HTTPError, OSError, ValueError):
+        raise ConnectError(
+            f"{host} could not be reached for a token.", "Check --token-url and the network."
+        ) from None
+    if answer.status_code in {401, 403}:
+        raise KeyMissing(f"{host} gives no token to you (HTTP {answer.status_code}).")
+    if answer.status_code != 200:
+        raise ConnectError(f"{host} gave no token (HTTP {answer.status_code}).")
+    return _given(_object(content), f"the answer of {host}")
+
+
+async def _content(answer: httpx.Response, host: str) -> str:
+    found = bytearray()
+    async for piece in answer.aiter_bytes():
+        found += piece
+        if len(found) > MOST_BYTES:
+            raise ConnectError(f"{host} answered with more than a token.", "Check --token-url.")
+    return found.decode(errors="replace")

@@ -1,0 +1,101 @@
+"""Tools that run: one task per call, each ends in one `ToolFinished` unless it was stopped.
+
+A call is written down before it acts. What was written down is not run a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from voicechat.core import events as ev
+from voicechat.core.tool_calls import CHANGED, LOST
+from voicechat.tools.journal import Journal
+from voicechat.tools.registry import Outcome, Tool
+
+if TYPE_CHECKING:
+    from voicechat.session.toolbox import Toolbox
+
+
+class ToolRuns:
+    """The calls being run for one session, in the session's own task group."""
+
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        journal: Journal,
+        finished: Callable[[ev.ToolFinished], None],
+        tell: Callable[[ev.Notice], None],
+    ) -> None:
+        """`finished` and `tell` are called on the event loop."""
+        self.tasks: asyncio.TaskGroup | None = None
+        """Where they run; without it nothing is begun."""
+        self._toolbox = toolbox
+        self._journal = journal
+        self._finished = finished
+        self._tell = tell
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._complained = False
+
+    def settle(self, effect: ev.Effect) -> bool:
+        """Do what the conversation asks for, if it is about tools; returns at once."""
+        match effect:
+            case ev.RunTool(call_id):
+                if self.tasks is not None:
+                    # What the person decided on is the tool as it is at this moment.
+                    tool = self._toolbox.registry.get(effect.name)
+                    self._running[call_id] = self.tasks.create_task(self._run(effect, tool))
+            case ev.CancelTools(call_ids):
+                self.stop(call_ids)
+            case ev.KeepApproval(name):
+                tool = self._toolbox.registry.get(name)
+                if self.tasks is not None and tool is not None:
+                    self.tasks.create_task(self._toolbox.keep_approval(tool))
+            case _:
+                return False
+        return True
+
+    def stop(self, call_ids: Iterable[str]) -> None:
+        """Stop these calls; nobody is told."""
+        for call_id in call_ids:
+            task = self._running.pop(call_id, None)
+            if task is not None:
+                task.cancel()
+
+    def stop_all(self) -> None:
+        """Stop everything that runs, and begin nothing more."""
+        self.tasks = None
+        self.stop(list(self._running))
+
+    async def _run(self, call: ev.RunTool, tool: Tool | None) -> None:
+        registry = self._toolbox.registry
+        try:
+            outcome = Outcome(LOST, failed=True)
+            if await self._begin(call):
+                there = registry.get(call.name)
+                if there is None or there == tool:
+                    outcome = await registry.run(call.name, call.arguments)
+                else:
+                    outcome = Outcome(CHANGED, failed=True)
+        finally:
+            self._journal.end(call.call_id, call.arguments)
+        self._running.pop(call.call_id, None)
+        self._finished(ev.ToolFinished(call.call_id, outcome.output, outcome.failed))
+
+    async def _begin(self, call: ev.RunTool) -> bool:
+        begin = self._journal.begin
+        try:
+            return await asyncio.to_thread(begin, call.call_id, call.name, call.arguments)
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                why = (error.strerror or str(error)).lower()
+                self._tell(
+                    ev.Notice(
+                        f"What tools do cannot be written down: {why}.",
+                        ev.Level.WARNING,
+                        "They run, but after a crash nobody can tell what was done.",
+                    )
+                )
+            return True

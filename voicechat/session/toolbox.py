@@ -1,0 +1,216 @@
+"""The tools of a session: where they come from, who decides on them, and that they end with it.
+
+The built-in ones are there within moments, off the event loop; plugins and MCP servers follow when
+each has answered. Whenever there are others than before, `offer` is called. What cannot be had is
+one sentence to the person, and the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voicechat.core import events as ev
+from voicechat.core.settings import ToolSpec
+from voicechat.errors import UsageError
+from voicechat.tools.registry import Registry, Tool
+
+if TYPE_CHECKING:
+    from voicechat.config.loader import Options
+    from voicechat.config.mcp_server import ServerConfig
+    from voicechat.tools.journal import Unknown
+    from voicechat.tools.mcp.mcp_servers import McpServers
+    from voicechat.tools.permissions import Approvals
+    from voicechat.tools.plugins.plugin_loader import Plugins
+    from voicechat.tools.tool_context import Surroundings
+
+MOST = 128
+"""Tools that providers take; those that came last are left out."""
+
+UNSEEN = 3
+"""Calls of a session that was killed, that are told one by one."""
+
+
+class Toolbox:
+    """The tools of one session; `live` is to run as long as it does.
+
+    `offer` is told when the tools changed, `tell` gets sentences for the person, `ring` is called
+    with a sentence when something is to be heard of aloud. All are called on the event loop.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        offer: Callable[[ev.OfferTools], None],
+        tell: Callable[[ev.Notice], None],
+        ring: Callable[[str], None],
+    ) -> None:
+        self.registry = Registry()
+        self.ready = asyncio.Event()
+        """The built-in tools are there."""
+        self.complete = asyncio.Event()
+        """So are those of plugins and servers, as far as they can be had without asking."""
+        self._options = options
+        self._offer = offer
+        self._tell = tell
+        self._ring = ring
+        self._approvals: Approvals | None = None
+        self._plugins: Plugins | None = None
+        self._servers: McpServers | None = None
+        self._refused: set[str] = set()
+        self._leaves: dict[str, asyncio.Future[bool]] = {}
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The tools as the conversation is to know them."""
+        if self._approvals is None:
+            return ()
+        from voicechat.tools.permissions import permitted
+
+        chosen = self._options.tools
+        tools = [tool for tool in self.registry if chosen is None or tool.spec.name in chosen]
+        found = permitted(tools[:MOST], self._options.permissions, self._approvals)
+        differs = self._servers.difference if self._servers is not None else _same
+        return tuple(replace(spec, remark=differs(spec.name)) for spec in found)
+
+    async def live(self) -> None:
+        """Gather the tools and keep what runs for them, until this is cancelled."""
+        try:
+            self._approvals, found, unknown = await asyncio.to_thread(self._gather)
+            self._tell_unknown(unknown)
+            for endpoint in self._options.endpoints:
+                if endpoint.problem:
+                    self._warn(f"The tool {endpoint.name} cannot be called: {endpoint.problem}.")
+            self._add(found)
+            self._changed()
+            self.ready.set()
+            async with asyncio.TaskGroup() as tasks:
+                servers = self._start_servers(tasks)
+                await self._load_plugins()
+                if servers is not None:
+                    await servers.settled()
+                self._tell_missing()
+                self.complete.set()
+                await asyncio.get_running_loop().create_future()  # until this is cancelled
+        finally:
+            if self._plugins is not None:
+                await self._plugins.close()
+
+    def _tell_unknown(self, unknown: list[Unknown]) -> None:
+        for left in unknown[:UNSEEN]:
+            self._warn(
+                f"{left.name} was running when voicechat was last cut off; whether it was done is"
+                f" not known. It got: {left.arguments}",
+                "Look before you ask for it again.",
+            )
+        if len(unknown) > UNSEEN:
+            self._warn(f"So it is with {len(unknown) - UNSEEN} more.")
+
+    def _tell_missing(self) -> None:
+        there = sorted(tool.spec.name for tool in self.registry)
+        for name in self._options.tools or ():
+            if name not in there:
+                self._warn(f"There is no tool {name!r}; known are {', '.join(there)}.")
+
+    def _gather(self) -> tuple[Approvals, tuple[Tool, ...], list[Unknown]]:
+        from voicechat.tools.builtin import builtin
+        from voicechat.tools.endpoints import endpoint_tool
+        from voicechat.tools.journal import left_over
+        from voicechat.tools.permissions import Approvals
+
+        own = map(endpoint_tool, self._options.endpoints)
+        return Approvals(), (*builtin(self._surroundings()), *own), left_over()
+
+    def _surroundings(self) -> Surroundings:
+        import platformdirs
+
+        from voicechat.tools.tool_context import Surroundings
+
+        kept = platformdirs.user_data_path("voicechat", appauthor=False)
+        return Surroundings(self._options.folders, kept, self._ring)
+
+    async def _load_plugins(self) -> None:
+        from voicechat.tools.plugins import plugin_loader
+
+        self._plugins = await plugin_loader.load()
+        for complaint in self._plugins.complaints:
+            self._tell(ev.Notice(complaint, ev.Level.WARNING))
+        if self._plugins.tools:
+            self._add(self._plugins.tools)
+            self._changed()
+
+    def _start_servers(self, tasks: asyncio.TaskGroup) -> McpServers | None:
+        configs = self._options.mcp_servers
+        if configs:
+            from voicechat.tools.mcp.mcp_servers import McpServers
+
+            self._servers = McpServers(configs, self._servers_changed, self._warn, self._ask_leave)
+            tasks.create_task(self._servers.run())
+        return self._servers
+
+    async def _ask_leave(self, config: ServerConfig) -> bool:
+        """Show the person what would run, and wait until they let it run."""
+        leave: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._leaves[config.name] = leave
+        self._tell(
+            ev.Notice(
+                f"The {config.source} wants to run: {config.shown}",
+                ev.Level.WARNING,
+                f"Type /let {config.name} to let it run, now and from now on.",
+            )
+        )
+        return await leave
+
+    def let_run(self, name: str) -> None:
+        """The person saw what the MCP server of this name would run, and lets it.
+
+        Raises `UsageError` when it does not wait for that.
+        """
+        leave = self._leaves.pop(name, None)
+        if leave is None:
+            waiting = " or ".join(f"/let {each}" for each in self._leaves)
+            hint = f"Type {waiting}." if waiting else "None waits for that."
+            raise UsageError(f"There is no MCP server {name!r} to let run.", hint)
+        leave.set_result(True)
+
+    def _servers_changed(self) -> None:
+        assert self._servers is not None
+        for config in self._options.mcp_servers:
+            self.registry.remove(config.source)
+        self._add(self._servers.tools)
+        self._changed()
+
+    def _add(self, tools: Iterable[Tool]) -> None:
+        for tool in self.registry.add(tools):
+            text = (
+                f"There are two tools called {tool.spec.name}; that of {tool.source} is left out."
+            )
+            if text not in self._refused:
+                self._refused.add(text)
+                self._warn(text)
+
+    def _changed(self) -> None:
+        self._offer(ev.OfferTools(self.specs))
+
+    def _warn(self, sentence: str, hint: str = "") -> None:
+        self._tell(ev.Notice(sentence, ev.Level.WARNING, hint))
+
+    async def keep_approval(self, tool: Tool) -> None:
+        """The person always allows exactly this tool."""
+        if self._approvals is None:
+            return
+        name = tool.spec.name
+        if self._servers is not None and self.registry.get(name) == tool:
+            self._servers.accept(name)
+        try:
+            await asyncio.to_thread(self._approvals.allow, tool)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            self._warn(f"That {name} may always run cannot be kept: {why}.")
+
+
+def _same(name: str) -> str:
+    """No tool differs from what the person knew."""
+    return ""

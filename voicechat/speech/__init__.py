@@ -1,0 +1,1 @@
+"""Sound formats, G.711, resampling, voice detection and endpointing, shared by all rooms."""

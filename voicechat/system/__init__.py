@@ -1,0 +1,1 @@
+"""The operating system: child processes, private files, deadlines for calls, the terminal."""

@@ -1,0 +1,18 @@
+"""Where a connection goes: what a codec knows and a transport needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from voicechat.errors import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class DialTarget:
+    """Where to connect. Header values are secret: reveal them only to the socket."""
+
+    url: str
+    headers: Mapping[str, Secret]
+    subprotocols: Sequence[str | Secret] = ()
+    """Offered to the server in this order; one that carries a token is secret."""

@@ -1,0 +1,164 @@
+"""Timers, alarms and reminders: they ring aloud, whatever is being spoken of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from voicechat.skills.timers import Later, Timer, Timers
+from voicechat.skills.wording import joined, lasting, sentence, spoken_clock
+from voicechat.tools.functions import tool
+from voicechat.tools.registry import Tool, ToolError
+from voicechat.tools.tool_context import Surroundings
+
+LONGEST_S = 366 * 86_400
+"""Seconds; nothing rings later."""
+
+_TIME = re.compile(r"(\d{1,2})(?::(\d\d))?(?::\d\d)?\s*([ap])?\.?m?\.?", re.IGNORECASE)
+_NAME = 80
+
+
+class Ringing:
+    """The timers of one session."""
+
+    def __init__(self, surroundings: Surroundings, later: Later | None = None) -> None:
+        self._timers = Timers(surroundings.announce, lambda: _now(), later)
+
+    async def set_timer(self, seconds: float, name: str = "") -> str:
+        """Start a timer that rings aloud. seconds: how long. name: what it is for, like pasta."""
+        _check(seconds)
+        name = _short(name).lower().removesuffix(" timer").removesuffix("timer").strip()
+        self._start("timer", seconds, name)
+        return f"Okay, {name + ' timer, ' if name else ''}{lasting(seconds)}, starting now."
+
+    async def set_alarm(self, time: str, tomorrow: bool = False, name: str = "") -> str:
+        """Set an alarm that rings aloud. time: like 07:30 (or 7:30 pm); tomorrow: not today."""
+        moment = _moment(time, tomorrow)
+        self._start("alarm", (moment - _now()).total_seconds(), _short(name).lower())
+        return f"Your alarm is set, at {_clock(moment)}."
+
+    async def set_reminder(
+        self, text: str, seconds: float = 0, time: str = "", tomorrow: bool = False
+    ) -> str:
+        """Remind the person aloud of something. text: of what; and either seconds from now or time.
+
+        time: like 17:30; tomorrow: that time on the next day.
+        """
+        text = _short(text)
+        if time:
+            moment = _moment(time, tomorrow)
+            seconds, when = (moment - _now()).total_seconds(), f"at {_clock(moment)}"
+        else:
+            _check(seconds)
+            when = f"in {lasting(seconds)}"
+        self._start("reminder", seconds, text=text)
+        return sentence(f"Okay, {when} I'll remind you: {text}")
+
+    async def list_timers(self) -> str:
+        """List the timers, alarms and reminders that are running, and how long each has left."""
+        running = self._timers.running()
+        if not running:
+            return "There is no timer running."
+        titles = [self._left(timer) for timer in running]
+        count = "one timer" if len(running) == 1 else f"{len(running)} timers"
+        return f"You have {count}: {joined(titles)}."
+
+    async def cancel_timer(self, name: str = "", every: bool = False) -> str:
+        """Cancel a timer, alarm or reminder. name: which, as listed; not needed for the only one.
+
+        every: cancel every one of them.
+        """
+        running = self._timers.running()
+        if not running:
+            return "There is no timer to cancel."
+        chosen = running if every or not name else _named(name, running)
+        if not chosen:
+            raise ToolError(f"There is no such timer. {await self.list_timers()}")
+        if len(chosen) > 1 and not every:
+            return f"Which one? {await self.list_timers()}"
+        self._timers.cancel(chosen)
+        if len(chosen) > 1:
+            return f"All {len(chosen)} are cancelled."
+        return f"Your {chosen[0].title} is cancelled."
+
+    def _start(self, kind: str, seconds: float, name: str = "", text: str = "") -> None:
+        if self._timers.start(kind, seconds, name, text) is None:
+            raise ToolError("There are too many timers already. Cancel one first.")
+
+    def _left(self, timer: Timer) -> str:
+        return f"the {timer.title}, {lasting(self._timers.left(timer))} left"
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _check(seconds: float) -> None:
+    if not 0 < seconds <= LONGEST_S:
+        raise ToolError("A timer runs for more than no time and for a year at most.")
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:_NAME]
+
+
+def _moment(text: str, tomorrow: bool) -> datetime:
+    """The next such time of day, or the one of the next day."""
+    now = _now()
+    try:
+        named = datetime.fromisoformat(text.strip())
+    except ValueError:
+        named = None
+    if named is not None and len(text.strip()) > 8:
+        moment = named.astimezone() if named.tzinfo else named.replace(tzinfo=now.tzinfo)
+        if not 0 < (moment - now).total_seconds() <= LONGEST_S:
+            raise ToolError("That moment has passed, or is more than a year away.")
+        return moment
+    hour, minute = _face(text)
+    moment = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return moment + timedelta(days=1) if tomorrow or moment <= now else moment
+
+
+def _face(text: str) -> tuple[int, int]:
+    found = _TIME.fullmatch(text.strip())
+    if found is None:
+        raise ToolError(f"{text!r} is no time of day; write it like 07:30.")
+    hour, minute, half = int(found[1]), int(found[2] or 0), (found[3] or "").lower()
+    if half and 1 <= hour <= 12:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    if hour > 23 or minute > 59:
+        raise ToolError(f"{text!r} is no time of day; write it like 07:30.")
+    return hour, minute
+
+
+def _clock(moment: datetime) -> str:
+    days = moment.date().toordinal() - _now().date().toordinal()
+    day = {0: "", 1: " tomorrow"}.get(days, f" on {moment:%A}")
+    return spoken_clock(moment) + day
+
+
+def _named(name: str, running: Sequence[Timer]) -> list[Timer]:
+    """The timers whose title has every word of the name."""
+    words = set(_words(name)) - {"the", "my", "timer", "alarm", "reminder"}
+    kinds = set(_words(name)) & {"alarm", "reminder"}
+    found = [
+        timer
+        for timer in running
+        if words <= set(_words(timer.title)) and (not kinds or timer.kind in kinds)
+    ]
+    exact = [timer for timer in found if timer.name.casefold() == name.casefold()]
+    return exact or found
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w:]+", text.casefold())
+
+
+def tools(surroundings: Surroundings, later: Later | None = None) -> tuple[Tool, ...]:
+    """What starts, lists and ends timers. `later` stands in for `loop.call_later`."""
+    mine = Ringing(surroundings, later)
+    each = (
+        mine.set_timer, mine.set_alarm, mine.set_reminder, mine.list_timers, mine.cancel_timer,
+    )  # fmt: skip
+    return tuple(tool(permission="auto")(function) for function in each)

@@ -1,0 +1,62 @@
+"""Arithmetic and units."""
+
+from __future__ import annotations
+
+import re
+
+from voicechat.skills import arithmetic, units
+from voicechat.skills.wording import readable, sentence
+from voicechat.tools.functions import tool
+from voicechat.tools.registry import Tool, ToolError
+
+_LONGEST = 200
+_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "**"})
+
+
+def calculate(expression: str) -> str:
+    """Work out arithmetic exactly, like 17*23, (2+3)/4, 2**10, 15/100*80, sqrt(2) or 5 % 3.
+
+    Known are + - * / % ** and sqrt, cbrt, abs and fact (factorial).
+    """
+    text = expression.strip().rstrip("=? ").translate(_SIGNS)
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
+    plain = re.sub(r"\s+", "", text)
+    if not plain or len(plain) > _LONGEST:
+        raise ToolError("That is no calculation, or too long for one.")
+    try:
+        answer, exact = arithmetic.shown(arithmetic.evaluate(plain))
+    except arithmetic.TooHard as problem:
+        raise ToolError(problem.message) from None
+    except (TypeError, AttributeError, SyntaxError):
+        raise ToolError("That is no calculation.") from None
+    verb = "is" if exact else "is about"
+    return sentence(f"{arithmetic.in_words(plain) or 'That'} {verb} {answer}")
+
+
+def convert_units(value: float, from_unit: str, to_unit: str) -> str:
+    """Convert an amount from one unit into another, like 5 kilometers to miles or cups to ml."""
+    source, target = _unit(from_unit), _unit(to_unit)
+    found = units.convert(value, source, target)
+    if found is None:
+        raise ToolError(f"I can't turn {units.spoken(source)} into {units.spoken(target)}.")
+    rounded = round(found, 2 if abs(found) >= 1 else 4)
+    told = rounded if rounded else found
+    verb = "is" if abs(told - found) < 1e-9 * max(1.0, abs(found)) else "is about"
+    before = f"{readable(value)} {units.spoken(source, value)}"
+    return sentence(f"{before} {verb} {readable(told)} {units.spoken(target, told)}")
+
+
+def _unit(text: str) -> str:
+    """The unit as the table knows it."""
+    plain = re.sub(r"[\s_]+", " ", text.strip().casefold())
+    signs = {"°c": "celsius", "°f": "fahrenheit", "km/h": "kmh", "m/s": "meter per second",
+             "m²": "square meter", "µm": "micrometer"}  # fmt: skip
+    found = units.unit(signs.get(plain, plain).split())
+    if found is None:
+        raise ToolError(f"There is no unit called {text[:40]!r} here.")
+    return found
+
+
+def tools() -> tuple[Tool, ...]:
+    """What calculates."""
+    return (tool(permission="auto")(calculate), tool(permission="auto")(convert_units))

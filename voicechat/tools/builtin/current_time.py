@@ -1,0 +1,35 @@
+"""The time."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from voicechat.skills.wording import spoken_clock
+from voicechat.tools.functions import tool
+from voicechat.tools.registry import Tool, ToolError
+
+
+def current_time(zone: str = "") -> str:
+    """Tell the time and the date now. zone: an IANA time zone such as Europe/Paris; empty: here."""
+    try:
+        here = datetime.now().astimezone()
+        now = here.astimezone(ZoneInfo(zone)) if zone else here
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ToolError(f"There is no time zone called {zone!r}.") from None
+    place = f"In {zone.rpartition('/')[2].replace('_', ' ')} it's" if zone else "It's"
+    days = now.date().toordinal() - here.date().toordinal()
+    when = {1: " tomorrow", -1: " yesterday"}.get(days, "")
+    return json.dumps(
+        {
+            "spoken": f"{place} {spoken_clock(now)}{when}.",
+            "date": f"{now:%A}, {now.day} {now:%B %Y}",
+            "iso": now.isoformat(timespec="seconds"),
+        }
+    )
+
+
+def tools() -> tuple[Tool, ...]:
+    """What tells the time."""
+    return (tool(permission="auto")(current_time),)

@@ -1,0 +1,283 @@
+"""One connection with one MCP server, through the official SDK.
+
+The whole connection lives in the task that awaits `Link.live`, as the SDK's task groups want it;
+calls may come from any task. The SDK is loaded on a thread when the first server is dialled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from voicechat.config.mcp_server import ServerConfig
+from voicechat.core.text import clean
+from voicechat.errors import ConnectError
+from voicechat.tools.mcp.mcp_http import http
+from voicechat.tools.mcp.mcp_stdio import Ring, stdio
+from voicechat.tools.mcp.mcp_text import result_text
+from voicechat.tools.registry import ToolError
+
+if TYPE_CHECKING:
+    import mcp_types as types
+    from mcp import Client
+
+CONNECT_S = 10.0
+"""Seconds from the start of a server to the list of its tools."""
+
+LIST_S = 10.0
+"""Seconds to read the list again."""
+
+PAUSE_S = 1.0
+"""Seconds between two readings of the list, however often the server says it changed."""
+
+PAGES = 20
+"""Pages of a list that are read."""
+
+_PARTS = ("httpx2", "mcp", "mcp.client.streamable_http", "mcp.client.subscriptions")
+
+_SESSION_GONE = 32600
+"""The SDK's code for an answer that the session at the address is no more."""
+
+MISSING = ConnectError(
+    "MCP servers need a part that is not installed.", "Type: pip install 'voicechat[mcp]'"
+)
+
+
+class _Silenced(ConnectError):
+    """The server ended before it had said a word."""
+
+
+class Link:
+    """A connection that is made once; make another when it has ended."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        listed: Callable[[Sequence[types.Tool]], None],
+        patience_s: float = CONNECT_S,
+    ) -> None:
+        """`listed` is called with the server's tools once connected, and whenever they change.
+
+        It is to be so for the first time within `patience_s` seconds.
+        """
+        self._patience_s = patience_s
+        self._config = config
+        self._listed = listed
+        self._client: Client | None = None
+        self._stirred = asyncio.Event()
+        self._over = False
+        self._status = 0
+        self.printed = Ring()
+        """What the server printed on standard error, and on standard output besides messages."""
+        self.protocol = ""
+        """The version of MCP that is spoken, once connected."""
+
+    async def live(self) -> None:
+        """Connect, and return when the connection has ended.
+
+        Raises `ConnectError` when it cannot be made, or broke.
+        """
+        await asyncio.to_thread(load_sdk)
+        try:
+            await self._connect("auto")
+        except _Silenced:
+            # Many servers of the years before end when the first word is not `initialize`.
+            self._over, self.printed = False, Ring()
+            self._stirred.clear()
+            await self._connect("legacy")
+
+    async def _connect(self, mode: str) -> None:
+        try:
+            async with asyncio.timeout(self._patience_s) as patience:
+                await self._live(patience, mode)
+        except TimeoutError:
+            raise ConnectError(
+                f"It did not answer within {self._patience_s:g} seconds.",
+                f"Type: voicechat mcp test {self._config.name}",
+            ) from None
+        except Exception as problem:  # whatever the SDK and the server make of each other
+            raise self._told(problem) from None
+        finally:
+            self._client = None
+
+    async def _live(self, patience: asyncio.Timeout, mode: str) -> None:
+        from mcp import Client
+        from mcp_types import Implementation
+
+        from voicechat import __version__
+
+        async with Client(
+            self._transport(),
+            mode=mode,
+            message_handler=self._notified,
+            client_info=Implementation(name="voicechat", version=__version__),
+            cache=None,
+        ) as client:
+            self._listed(await self._list(client))
+            patience.reschedule(None)
+            self._client, self.protocol = client, client.protocol_version
+            try:
+                await self._stay(client)
+            finally:
+                self._client = None
+
+    def _transport(self) -> AbstractAsyncContextManager[Any]:
+        if self._config.url:
+            return http(self._config, self._refused)
+        return stdio(self._config, self.printed, self.end)
+
+    def _refused(self, status: int) -> None:
+        self._status = status
+
+    def end(self) -> None:
+        """The connection is of no use any more: `live` returns soon."""
+        self._over = True
+        self._stirred.set()
+
+    # ------------------------------------------------------------------ the list of tools
+
+    async def _list(self, client: Client) -> list[types.Tool]:
+        found: list[types.Tool] = []
+        cursor = None
+        for _ in range(PAGES):
+            page = await client.list_tools(cursor=cursor)
+            found += page.tools
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        return found
+
+    async def _notified(self, message: object) -> None:
+        from mcp_types import ToolListChangedNotification
+
+        if isinstance(message, ToolListChangedNotification):
+            self._stirred.set()
+
+    async def _stay(self, client: Client) -> None:
+        """Read the list again whenever it changed, until the connection is over."""
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self._watch(client))
+            while not self._over:
+                await self._stirred.wait()
+                self._stirred.clear()
+                if self._over:
+                    break
+                async with asyncio.timeout(LIST_S):
+                    self._listed(await self._list(client))
+                await asyncio.sleep(PAUSE_S)
+            watching.cancel()
+
+    async def _watch(self, client: Client) -> None:
+        """Newer servers tell changes only to those who ask."""
+        from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
+        from mcp.shared.exceptions import MCPError
+
+        offered = client.server_capabilities.tools
+        if offered is None or not offered.list_changed:
+            return
+        try:
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._stirred.set()
+        except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
+            return  # older ones tell everybody
+
+    # ------------------------------------------------------------------------------ calls
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> str:
+        """Have the server run a tool; its result in words.
+
+        Raises `ToolError`. When it is cancelled the server is told so.
+        """
+        import mcp_types as types
+        from mcp.shared.exceptions import MCPError
+        from pydantic import ValidationError
+
+        client = self._client
+        if client is None:
+            raise ToolError(f"The {self._config.source} is not running at the moment.")
+        request = types.CallToolRequest(
+            params=types.CallToolRequestParams(name=name, arguments=arguments)
+        )
+        try:
+            # Not `call_tool`: it would run the server's own patterns over the result.
+            result = await client.session.send_request(request, types.CallToolResult)
+        except MCPError as problem:
+            raise ToolError(self._reason(problem)) from None
+        except ValidationError:
+            raise ToolError(f"The answer of the {self._config.source} makes no sense.") from None
+        text = await asyncio.to_thread(result_text, result)
+        if result.is_error:
+            raise ToolError(text or "The tool failed and does not say why.")
+        return text
+
+    def _told(self, problem: Exception) -> ConnectError:
+        """The reason in a sentence, out of the groups that the SDK wraps it in."""
+        leaf = next(_leaves(problem))
+        kind = type(leaf).__name__
+        words = clean(str(leaf)).strip().rstrip(".")[:300]
+        if isinstance(leaf, ConnectError):
+            return leaf
+        if isinstance(leaf, TimeoutError):
+            return ConnectError("It did not answer in time.")
+        if kind == "ConnectError":  # that of the HTTP client
+            return ConnectError(f"Nobody answers at {self._config.shown} ({words}).")
+        if self._status in {401, 403}:
+            return ConnectError(
+                f"It refuses us ({self._status}): it wants a key, or another one.",
+                "Write it into its headers.",
+            )
+        if self._status:
+            return ConnectError(f"It answers with {self._status}: {words}.")
+        if self._is_closed(leaf):
+            if self.protocol:
+                return ConnectError("It ended.")
+            said = "".join(f"It said: {line}" for line in self.printed.lines[-1:])
+            return _Silenced("It ended before it had answered.", said)
+        if not words or kind == "ValidationError":
+            return ConnectError(f"It does not speak MCP as it should ({kind}).")
+        return ConnectError(f"{words[:1].upper()}{words[1:]}.")
+
+    def _is_closed(self, problem: BaseException) -> bool:
+        from mcp_types import CONNECTION_CLOSED
+
+        return getattr(problem, "code", None) == CONNECTION_CLOSED
+
+    def _reason(self, problem: Exception) -> str:
+        source = self._config.source
+        if self._is_closed(problem) and not self._config.url:
+            return f"The {source} ended before it answered; whether it was done is unknown."
+        if self._config.url and getattr(problem, "code", None) == _SESSION_GONE:
+            self.end()  # begun anew with the next connection
+        verb = "gave no answer" if self._is_closed(problem) else "refused"
+        return f"The {source} {verb}: {clean(str(problem))}"
+
+
+def load_sdk() -> None:
+    """Load the SDK, which takes half a second; on a thread, please.
+
+    Raises `ConnectError` when it is not installed.
+    """
+    try:
+        for name in _PARTS:
+            importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise MISSING from None
+    for name in ("mcp", "mcp_types", "httpx2", "httpcore2"):
+        # It logs what servers send; nothing of that may reach the terminal.
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+
+
+def _leaves(problem: BaseException) -> Iterator[BaseException]:
+    if isinstance(problem, BaseExceptionGroup):
+        for each in problem.exceptions:
+            yield from _leaves(each)
+    else:
+        yield problem

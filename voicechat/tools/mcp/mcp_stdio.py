@@ -1,0 +1,289 @@
+"""A stdio MCP server as a pair of message streams for the SDK, and as a process that never stays.
+
+The server runs below `keeper.py`, in a session of its own: Ctrl-C at the terminal does not reach
+it, its death closes its pipes at once whatever it left running, and it goes when this process goes.
+What it prints on standard error is kept in a `Ring` and shown to nobody unasked. A line of standard
+output that is no message is skipped; one that is too large (`mcp_limits`) is never parsed: its call
+is answered with an error instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicechat.config.mcp_server import ServerConfig
+from voicechat.core.text import clean
+from voicechat.errors import ConnectError
+from voicechat.tools.mcp.mcp_limits import MESSAGE_LIMIT, TOO_LARGE, is_too_large
+
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+    from mcp.shared.message import SessionMessage
+
+    Incoming = MemoryObjectSendStream[SessionMessage | Exception]
+    Outgoing = MemoryObjectReceiveStream[SessionMessage]
+    Streams = tuple[
+        MemoryObjectReceiveStream[SessionMessage | Exception],
+        MemoryObjectSendStream[SessionMessage],
+    ]
+
+END_S = 2.0
+"""Seconds to wait for the keeper, which needs at most about 1.2."""
+
+_IN = 16
+"""Messages read ahead; the server waits in its pipe meanwhile."""
+
+_OUT = 64
+"""Messages that wait for a server that does not read; then senders wait, until their deadlines."""
+
+_ID = re.compile(rb'"id"\s*:\s*(\d{1,15}|"[\w-]{1,40}")')
+
+
+class Ring:
+    """The last lines a server printed, cleaned: at most 100 of at most 300 characters."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=100)
+        self._begun = b""
+
+    def feed(self, piece: bytes) -> None:
+        """Take in what was read; the last line may be unfinished."""
+        *lines, self._begun = (self._begun + piece[-65_536:]).split(b"\n")
+        self._begun = self._begun[:2_000]
+        for line in lines[-100:]:
+            self.add(line)
+
+    def add(self, line: bytes) -> None:
+        """Take in one whole line."""
+        if text := clean(line[:2_000].decode("utf-8", "replace")).strip():
+            self._lines.append(text[:300])
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is kept, oldest first."""
+        return tuple(self._lines)
+
+
+@asynccontextmanager
+async def stdio(
+    config: ServerConfig, printed: Ring, ended: Callable[[], None]
+) -> AsyncIterator[Streams]:
+    """Run the server and speak with it. Raises `ConnectError` when it cannot be started.
+
+    To be entered and left in one task. `ended` is called when the server has gone by itself. When
+    this is left nothing of the server runs any more, or will within a second.
+    """
+    import anyio
+
+    server = await _start(config)
+    incoming, read = anyio.create_memory_object_stream["SessionMessage | Exception"](_IN)
+    write, outgoing = anyio.create_memory_object_stream["SessionMessage"](_OUT)
+
+    async def listen() -> None:
+        await _read(server, incoming, printed)
+        ended()
+
+    async with asyncio.TaskGroup() as tasks:
+        pipes = [
+            tasks.create_task(listen()),
+            tasks.create_task(_write(server, outgoing)),
+            tasks.create_task(_read_errors(server, printed)),
+        ]
+        try:
+            yield read, write
+        finally:
+            await _stop(server)
+            for task in pipes:
+                task.cancel()
+            for stream in (incoming, read, write, outgoing):
+                stream.close()
+
+
+async def _start(config: ServerConfig) -> asyncio.subprocess.Process:
+    environment = config.environment()
+    program = shutil.which(config.command[0], path=environment.get("PATH"))
+    if program is None:
+        raise ConnectError(f"The program {clean(config.command[0])!r} was not found.")
+    folder = config.cwd or Path.home()
+    if not folder.is_dir():
+        raise ConnectError(f"There is no folder {clean(str(folder))}.")
+    command = (program, *config.command[1:])
+    try:
+        return await asyncio.create_subprocess_exec(
+            *_kept(command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            cwd=folder,
+            **_apart(),
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConnectError(f"It cannot be started: {clean(reason)}.") from None
+
+
+def _kept(command: tuple[str, ...]) -> tuple[str, ...]:
+    if sys.platform == "win32":
+        return command
+    keeper = str(Path(__file__).with_name("keeper.py"))
+    return (sys.executable, "-I", "-S", keeper, *command)
+
+
+def _apart() -> dict[str, Any]:
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+async def _stop(server: asyncio.subprocess.Process) -> None:
+    """Close standard input and see the keeper end; it goes on ending if this is cancelled."""
+    assert server.stdin is not None
+    server.stdin.close()
+    if sys.platform == "win32" and server.returncode is None:
+        await _stop_on_windows(server)
+    try:
+        async with asyncio.timeout(END_S):
+            await server.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            server.kill()
+
+
+async def _stop_on_windows(server: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.6):
+            await server.wait()
+            return
+    killer = await asyncio.create_subprocess_exec(
+        "taskkill", "/F", "/T", "/PID", str(server.pid),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    await killer.wait()
+
+
+# ------------------------------------------------------------------------------- the pipes
+
+
+async def _read(server: asyncio.subprocess.Process, to: Incoming, printed: Ring) -> None:
+    """Messages from the server to its end, which closes the stream."""
+    assert server.stdout is not None
+    lines = Lines(MESSAGE_LIMIT)
+    with to, contextlib.suppress(OSError):
+        while piece := await server.stdout.read(65_536):
+            for line in lines.feed(piece):
+                message = _message(line, printed)
+                if message is not None and not await _sent(to, message):
+                    return
+            await asyncio.sleep(0)
+
+
+async def _sent(to: Incoming, message: SessionMessage) -> bool:
+    import anyio
+
+    try:
+        await to.send(message)
+    except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+        return False
+    return True
+
+
+async def _write(server: asyncio.subprocess.Process, messages: Outgoing) -> None:
+    """Messages to the server. One that is gone is noticed by its silence on the other pipe."""
+    assert server.stdin is not None
+    with contextlib.suppress(OSError):
+        async for each in messages:
+            text = each.message.model_dump_json(by_alias=True, exclude_unset=True)
+            server.stdin.write(text.encode("utf-8", "surrogatepass") + b"\n")
+            await server.stdin.drain()
+
+
+async def _read_errors(server: asyncio.subprocess.Process, printed: Ring) -> None:
+    assert server.stderr is not None
+    with contextlib.suppress(OSError):
+        while piece := await server.stderr.read(65_536):
+            printed.feed(piece)
+
+
+def _message(line: bytes | Oversized, printed: Ring) -> SessionMessage | None:
+    """What the line says; None for one that is no message."""
+    from mcp.shared.message import SessionMessage
+    from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+
+    if isinstance(line, bytes) and is_too_large(line):
+        line = Oversized(line)
+    if isinstance(line, Oversized):
+        printed.add(b"(a message that is too large)")
+        number = line.number
+        if number is None:
+            return None
+        problem = ErrorData(code=INTERNAL_ERROR, message=TOO_LARGE)
+        return SessionMessage(JSONRPCError(jsonrpc="2.0", id=number, error=problem))
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError:
+        printed.add(line)
+        return None
+
+
+class Oversized:
+    """A line that is too long to be kept: only its two ends are."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head, self._tail = head[:256], head[-256:]
+
+    def extend(self, piece: bytes) -> None:
+        """More of the line."""
+        self._tail = (self._tail + piece[-256:])[-256:]
+
+    @property
+    def number(self) -> int | str | None:
+        """The id of the call it answers, which stands at one of the ends."""
+        last = [found[1] for found in _ID.finditer(self._tail)]
+        found = last[-1:] or [first[1] for first in _ID.finditer(self._head)][:1]
+        if not found:
+            return None
+        return found[0].strip(b'"').decode() if found[0].startswith(b'"') else int(found[0])
+
+
+class Lines:
+    """Splits a stream into lines, never keeping more than `limit` bytes of one."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._begun: list[bytes] = []
+        self._size = 0
+        self._oversized: Oversized | None = None
+
+    def feed(self, piece: bytes) -> list[bytes | Oversized]:
+        """The lines that this piece completes."""
+        found: list[bytes | Oversized] = []
+        *ends, rest = piece.split(b"\n")
+        for part in ends:
+            self._add(part)
+            line = self._oversized or b"".join(self._begun).strip()
+            self._begun, self._size, self._oversized = [], 0, None
+            if line:
+                found.append(line)
+        self._add(rest)
+        return found
+
+    def _add(self, part: bytes) -> None:
+        if self._oversized is not None:
+            self._oversized.extend(part)
+            return
+        self._begun.append(part)
+        self._size += len(part)
+        if self._size > self._limit:
+            self._oversized = Oversized(b"".join(self._begun))
+            self._begun = []

@@ -1,0 +1,1 @@
+"""Tools from the user's own files and from installed packages."""

@@ -1,0 +1,126 @@
+"""The process that runs a plugin: one call after another, as lines of JSON.
+
+    python -P -m voicechat.tools.plugins.plugin_child file|package PLACE
+
+    to it      {"call": NAME, "arguments": JSON TEXT}
+    from it    {"tools": [...]} once, or {"refused": SENTENCE}
+               then {"result": TEXT} or {"error": SENTENCE} for each call
+
+It keeps the pipes to itself: what a plugin prints goes to standard error, and it reads nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+import os
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from voicechat.tools.plugins.code_trust import Refused, read_own
+from voicechat.tools.registry import OUTPUT_LIMIT, Tool, ToolError
+
+GROUP = "voicechat.tools"
+"""The group of entry points that name tools."""
+
+
+def packages() -> Iterator[importlib.metadata.EntryPoint]:
+    """The entry points of installed packages; never of one in the working directory."""
+    here = Path.cwd().resolve()
+    paths = [each for each in sys.path if each and Path(each).resolve() != here]
+    for package in importlib.metadata.distributions(path=paths):
+        yield from (each for each in package.entry_points if each.group == GROUP)
+
+
+def _load(kind: str, place: str) -> list[Tool]:
+    if kind == "file":
+        module = types.ModuleType(f"voicechat_plugin_{Path(place).stem}")
+        module.__file__ = place
+        sys.modules[module.__name__] = module
+        exec(compile(read_own(Path(place)), place, "exec"), module.__dict__)
+        return _tools(vars(module).values())
+    for each in packages():
+        if each.name == place:
+            found = each.load()
+            return _tools(vars(found).values() if isinstance(found, types.ModuleType) else [found])
+    raise Refused(f"No installed package has tools called {place!r}.")
+
+
+def _tools(found: Iterable[object]) -> list[Tool]:
+    tools: list[Tool] = []
+    for each in found:
+        several = list(each) if isinstance(each, (list, tuple)) else [each]
+        tools += [one for one in several if isinstance(one, Tool) and one not in tools]
+    return tools
+
+
+def _described(tool: Tool) -> dict[str, object]:
+    spec = tool.spec
+    return {
+        "name": spec.name,
+        "description": spec.description,
+        "parameters": spec.parameters,
+        "permission": spec.permission,
+        "deadline": tool.deadline_s,
+        "asks_always": tool.asks_always,
+    }
+
+
+def _problem(error: BaseException) -> str:
+    words = f"{type(error).__name__}: {error}"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" (line {trace.tb_lineno})" if trace is not None else ""
+    return words[:500] + where
+
+
+async def _answer(tool: Tool, arguments: str) -> dict[str, str]:
+    try:
+        result = await tool.call(arguments)
+    except ToolError as error:
+        return {"error": str(error)[:4_000]}
+    except BaseException as error:
+        return {"error": f"It failed: {_problem(error)}"}
+    more = len(result) - OUTPUT_LIMIT
+    if more > 0:
+        result = f"{result[: OUTPUT_LIMIT - 100]}\n[{more + 100} more characters were left out]"
+    return {"result": result}
+
+
+def main() -> None:
+    """Serve calls until the pipe closes."""
+    mine = os.getpid()
+    listen, speak = os.dup(0), os.dup(1)  # neither is inherited by programs that a plugin starts
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+
+    def say(message: object) -> None:
+        if os.getpid() != mine:
+            os._exit(0)  # a fork of the plugin's, which came back from the call as well
+        line = json.dumps(message, default=str).encode() + b"\n"
+        while line:
+            line = line[os.write(speak, line) :]
+
+    try:
+        tools = {tool.spec.name: tool for tool in _load(sys.argv[1], sys.argv[2])}
+        say({"tools": [_described(tool) for tool in tools.values()]})
+    except Refused as error:
+        say({"refused": str(error)})
+        return
+    except BaseException as error:
+        say({"refused": f"{_problem(error)}."})
+        return
+    with asyncio.Runner() as runner, open(listen, "rb") as incoming:
+        for line in incoming:
+            asked = json.loads(line)
+            say(runner.run(_answer(tools[asked["call"]], asked["arguments"])))
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # threads that a plugin left are no reason to stay

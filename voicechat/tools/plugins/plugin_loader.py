@@ -1,0 +1,141 @@
+"""Tools of the person's own: files in one folder, and installed packages that name some.
+
+    ~/.config/voicechat/tools/*.py         every `@tool` in the file
+    the entry-point group voicechat.tools  a tool, a list of tools or a module with tools
+
+No code of a plugin runs in this process: each is loaded by a process of its own, which says what
+tools there are; calls run there too. A plugin that cannot be used is named and left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from voicechat.core.settings import Permission, ToolSpec
+from voicechat.core.text import clean
+from voicechat.tools.plugins.code_trust import Refused, read_own
+from voicechat.tools.plugins.plugin_child import packages
+from voicechat.tools.plugins.plugin_worker import Broken, PluginWorker
+from voicechat.tools.registry import Tool
+
+MOST = 64
+"""Plugins, and tools of one plugin; what comes later is left out and named."""
+
+_AT_ONCE = 2
+"""Plugins that are loaded at a time."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """What was found: tools, and a sentence for each thing that cannot be used."""
+
+    tools: tuple[Tool, ...] = ()
+    complaints: tuple[str, ...] = ()
+    workers: tuple[PluginWorker, ...] = field(default=(), repr=False)
+
+    async def close(self) -> None:
+        """End their processes."""
+        await asyncio.gather(*(worker.close() for worker in self.workers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a plugin is."""
+
+    kind: str
+    place: str
+
+    @property
+    def source(self) -> str:
+        return f"plugin {self.place}"
+
+
+def tools_folder() -> Path:
+    """Where the person's own tools are looked for. It need not exist."""
+    import platformdirs
+
+    return platformdirs.user_config_path("voicechat", appauthor=False) / "tools"
+
+
+async def load(folder: Path | None = None, *, installed: bool = True) -> Plugins:
+    """Find the plugins and ask each what tools it has; call `close` of the result at the end.
+
+    `folder` is `tools_folder()` unless said otherwise; with `installed` packages are asked too.
+    """
+    places, complaints = await asyncio.to_thread(_look, folder or tools_folder(), installed)
+    room = asyncio.Semaphore(_AT_ONCE)
+    answers = await asyncio.gather(*(_ask(place, room) for place in places))
+    tools = [tool for found, _, _ in answers for tool in found]
+    told = [clean(each) for _, each, _ in answers if each]
+    workers = tuple(worker for found, _, worker in answers if found)
+    return Plugins(tuple(tools), (*complaints, *told), workers)
+
+
+def _look(folder: Path, installed: bool) -> tuple[list[_Place], list[str]]:
+    places, complaints = [], []
+    try:
+        files = sorted(each for each in folder.glob("*.py") if not each.name.startswith((".", "_")))
+    except OSError as error:
+        files, complaints = [], [f"The plugins in {folder} cannot be listed: {error.strerror}."]
+    for each in files:
+        try:
+            read_own(each)
+        except Refused as problem:
+            complaints.append(clean(f"The plugin {each.name} is left out. {problem}"))
+        else:
+            places.append(_Place("file", str(each)))
+    if installed:
+        names = dict.fromkeys(each.name for each in packages())
+        places += [_Place("package", name) for name in names]
+    if len(places) > MOST:
+        complaints.append(f"There are more than {MOST} plugins; the last ones are left out.")
+    return places[:MOST], complaints
+
+
+async def _ask(place: _Place, room: asyncio.Semaphore) -> tuple[Sequence[Tool], str, PluginWorker]:
+    """The tools of one plugin, and what is wrong with it if anything is."""
+    worker = PluginWorker(place.kind, place.place)
+    name = Path(place.place).name
+    try:
+        async with room:
+            found = await worker.describe()
+    except Broken as problem:
+        return (), f"The plugin {name} is left out: {problem}", worker
+    tools, wrong = [], []
+    for each in found[:MOST]:
+        tool = _tool(each, place, worker)
+        if tool is None:
+            wrong.append(str(each.get("name"))[:80] if isinstance(each, dict) else "?")
+        else:
+            tools.append(tool)
+    if not found:
+        return (), f"The plugin {name} has no tools. Write @tool above a function.", worker
+    if wrong:
+        names = ", ".join(wrong)
+        return tools, f"The plugin {name} has tools whose names do not fit: {names}.", worker
+    return tools, "", worker
+
+
+def _tool(found: Mapping[str, Any], place: _Place, worker: PluginWorker) -> Tool | None:
+    """A tool as the plugin's process described it; None when its name cannot be offered."""
+    name, schema, deadline = found.get("name"), found.get("parameters"), found.get("deadline")
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(schema, dict):
+        return None
+    permission = Permission(found.get("permission", Permission.ASK))
+    if place.kind == "package" and permission is Permission.AUTO:
+        permission = Permission.ASK  # others wrote it: they do not decide
+    spec = ToolSpec(name, clean(str(found.get("description", "")))[:4_000], schema, permission)
+    return Tool(
+        spec,
+        partial(worker.call, name),
+        place.source,
+        float(deadline) if isinstance(deadline, int | float) else None,
+        bool(found.get("asks_always")),
+    )

@@ -1,0 +1,196 @@
+"""Runs the tools of one plugin in processes of their own, started when they are first called.
+
+A process serves one call at a time, so that one which hangs can be killed without harm to another.
+Whatever a tool does (sleep, burn, print, fork, exit, ignore signals), it ends with its call's
+deadline, with the call's cancellation or with this program, and with it all it started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from voicechat.core.text import clean
+from voicechat.tools import child_programs
+from voicechat.tools.registry import ToolError
+
+AT_ONCE = 4
+"""Processes of one plugin; more calls wait, within their deadlines."""
+
+START_S = 10.0
+"""Seconds for a plugin to be loaded."""
+
+_LINE = 1 << 20
+"""Bytes of one answer; the child keeps to less."""
+_ENDING_S = 0.5
+_CRASHES = 5
+_CRASH_SPAN_S = 60.0
+_PRINTED = 2_000
+_KEY = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_.*")
+
+
+class Broken(Exception):
+    """Why a plugin cannot be used, as the end of a sentence."""
+
+
+class _Process:
+    """One process of a plugin, loaded and ready."""
+
+    def __init__(self, child: asyncio.subprocess.Process) -> None:
+        self._child = child
+        self._printed = bytearray()
+        self._printing = asyncio.create_task(self._keep_printed(), name="plugin output")
+
+    async def _keep_printed(self) -> None:
+        """The end of what it prints; reading goes on, so that it never waits for us."""
+        assert self._child.stderr is not None
+        while piece := await self._child.stderr.read(65_536):
+            self._printed += piece[-_PRINTED:]
+            del self._printed[:-_PRINTED]
+
+    @property
+    def lives(self) -> bool:
+        """Whether it can take a call."""
+        return self._child.returncode is None
+
+    async def ask(self, line: bytes) -> dict[str, Any]:
+        """One line in, one line out. Raises `Broken` when the process ends instead."""
+        assert self._child.stdin is not None
+        try:
+            if line:
+                self._child.stdin.write(line)
+                await self._child.stdin.drain()
+            answer = await self._answer()
+        except (OSError, ValueError):
+            answer = None
+        if answer is None:
+            with contextlib.suppress(TimeoutError):
+                # One that closed its output is about to end, and tells how only then.
+                async with asyncio.timeout(_ENDING_S):
+                    await self._child.wait()
+            await self.stop()
+            raise Broken(self._last_words())
+        return answer
+
+    async def _answer(self) -> dict[str, Any] | None:
+        assert self._child.stdout is not None
+        line = await self._child.stdout.readline()
+        found = json.loads(line) if line else None
+        return found if isinstance(found, dict) else None
+
+    def _last_words(self) -> str:
+        code = self._child.returncode
+        said = clean(bytes(self._printed).decode("utf-8", "replace")).strip().splitlines()
+        words = f" Last it printed: {said[-1][:300]}" if said else ""
+        return f"its process ended{'' if code is None else f' with exit code {code}'}.{words}"
+
+    async def stop(self) -> None:
+        """End it and all that it started."""
+        self._printing.cancel()
+        await asyncio.gather(self._printing, return_exceptions=True)
+        await child_programs.stop(self._child)
+
+
+class PluginWorker:
+    """The processes of one plugin. `kind` is file or package, `place` its path or name."""
+
+    def __init__(self, kind: str, place: str) -> None:
+        self._command = (
+            sys.executable, "-P", "-m", "voicechat.tools.plugins.plugin_child", kind, place,
+        )  # fmt: skip
+        self._idle: list[_Process] = []
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._crashes: deque[float] = deque(maxlen=_CRASHES)
+        self._closed = False
+
+    async def describe(self) -> list[Mapping[str, Any]]:
+        """What tools the plugin has. Raises `Broken`. The process that told it has ended then."""
+        process, found = await self._start()
+        await process.stop()
+        return found
+
+    async def call(self, name: str, arguments: str) -> str:
+        """Run a tool. Raises `ToolError`; cancelled, it leaves nothing of the process running."""
+        async with self._room:
+            process = await self._take(name)
+            line = json.dumps({"call": name, "arguments": arguments}).encode() + b"\n"
+            try:
+                answer = await process.ask(line)
+            except Broken as problem:
+                self._crashes.append(time.monotonic())
+                raise ToolError(f"{name} failed: {problem}") from None
+            except BaseException:
+                await process.stop()
+                raise
+            if self._idle or self._closed:
+                await process.stop()
+            else:
+                self._idle.append(process)
+        if "error" in answer:
+            raise ToolError(str(answer["error"]))
+        return str(answer.get("result", ""))
+
+    async def close(self) -> None:
+        """End what is idle; calls that run are to be cancelled by whoever runs them."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(process.stop() for process in idle))
+
+    async def _take(self, name: str) -> _Process:
+        while self._idle:
+            process = self._idle.pop()
+            if process.lives:
+                return process
+            await process.stop()
+        now = time.monotonic()
+        if len(self._crashes) == _CRASHES and now - self._crashes[0] < _CRASH_SPAN_S:
+            raise ToolError(f"{name} ended too often and is left alone for a minute.")
+        try:
+            process, _ = await self._start()
+        except Broken as problem:
+            self._crashes.append(now)
+            raise ToolError(f"{name} cannot be run: {problem}") from None
+        return process
+
+    async def _start(self) -> tuple[_Process, list[Mapping[str, Any]]]:
+        try:
+            child = await child_programs.start(
+                self._command, _environment(), Path.home(), stderr=asyncio.subprocess.PIPE,
+                limit=_LINE,
+            )  # fmt: skip
+        except ToolError as error:
+            raise Broken(str(error)) from None
+        process = _Process(child)
+        try:
+            async with asyncio.timeout(START_S):
+                answer = await process.ask(b"")
+        except TimeoutError:
+            await process.stop()
+            raise Broken(f"it was not loaded within {START_S:.0f} seconds.") from None
+        except asyncio.CancelledError:
+            await process.stop()
+            raise
+        found = answer.get("tools")
+        if not isinstance(found, list):
+            await process.stop()
+            raise Broken(clean(str(answer.get("refused", "it said nothing of its tools."))))
+        return process, found
+
+
+def _environment() -> dict[str, str]:
+    """The person's environment without the keys of providers, and with the way to this package."""
+    kept = {name: value for name, value in os.environ.items() if not _KEY.fullmatch(name)}
+    here = Path.cwd().resolve()
+    given = kept.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [each for each in given if each and Path(each).resolve() != here]
+    kept["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *paths])
+    return kept

@@ -1,0 +1,1 @@
+"""Files, pipes and the microphone to text."""

@@ -1,0 +1,1 @@
+"""Network connections: dialing, deadlines, liveness. Nothing here knows a provider."""

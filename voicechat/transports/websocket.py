@@ -1,0 +1,331 @@
+"""The socket: dialling, deadlines, liveness and back-off. One `Connection` is one epoch.
+
+Nothing here waits for ever, and nothing queues without a bound:
+
+    dialling        10 s for name, TCP, TLS and handshake together
+    control out     the caller waits until its frames are written; 2 s without progress are the end
+    sound out       about 500 ms may wait; then the oldest block is dropped and counted
+    everything in   the library stops reading behind 16 frames that nobody took
+    life            any frame or pong; a ping every 2 s, given up after 7.5 s without a sign,
+                    or by the kernel after 5 s in which the peer's took nothing
+    closing         0.5 s
+
+Frames leave in the order they were given, sound and control alike. No key gets into a log or an
+exception: the library's logger, which prints the handshake, is replaced, the headers are
+forgotten after it, and redirects, which would take the key elsewhere, are not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket as sockets
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.typing import Subprotocol
+
+from voicechat import __version__
+from voicechat.errors import Secret
+from voicechat.system.dial_target import DialTarget
+from voicechat.transports.connection_errors import ConnectionLost, DialFailed, Peer
+
+__all__ = ["Connection", "ConnectionLost", "DialFailed", "backoff", "dial"]
+
+DIAL_SECONDS = 10.0
+SEND_SECONDS = 2.0
+CLOSE_SECONDS = 0.5
+PING_SECONDS = 2.0
+PATIENCE_SECONDS = 7.5
+DEAD_PATH_SECONDS = 5
+LARGEST_FRAME = 16 << 20
+"""Bytes of one incoming frame."""
+SOUND_QUEUED = 32 << 10
+"""Characters of sound frames that may wait: half a second of PCM16 at 24 kHz in base64."""
+_LARGE_FRAME = 128 << 10
+"""Characters of a frame that a slow network may take long for, such as a picture."""
+_UNSENT_IN_KERNEL = 16 << 10
+
+
+def backoff(attempt: int, random: Callable[[], float]) -> float:
+    """Seconds to wait before attempt number `attempt` (from 0): 0.25 to 5, growing on average.
+
+    `random` gives numbers from 0 to 1; it spreads many clients over the whole span.
+    """
+    longest = min(5.0, 0.5 * 2.0 ** min(attempt, 10))
+    return 0.25 + (longest - 0.25) * random()
+
+
+async def dial(
+    endpoint: DialTarget, *, deadline: float = DIAL_SECONDS, patience: float = PATIENCE_SECONDS
+) -> Connection:
+    """Connect within `deadline` seconds; `patience` is how long the peer may show no life.
+
+    Proxies of the environment are honoured, except towards this machine. Raises `KeyMissing`
+    when the key is refused and `DialFailed` for everything else.
+    """
+    peer = Peer(endpoint)
+    try:
+        async with asyncio.timeout(deadline):
+            socket = await _open(endpoint, peer)
+    except (OSError, EOFError, WebSocketException, ValueError, ImportError) as failure:
+        error = peer.unreachable(failure, deadline)
+    else:
+        return Connection(socket, peer, patience)
+    # Outside the handler: the library's exception knows the request and must not be chained.
+    raise error
+
+
+class Connection:
+    """One open socket. Iterate over it for the frames, `close` it in the end."""
+
+    def __init__(self, socket: ClientConnection, peer: Peer, patience: float) -> None:
+        """Take over an open socket; `dial` does."""
+        self.dropped_audio = 0
+        """Sound frames dropped because the network did not take them in time."""
+        self._socket = socket
+        self._peer = peer
+        self._patience = patience
+        self._clock = asyncio.get_running_loop().time
+        self._alive = self._clock()
+        self._lost: ConnectionLost | None = None
+        self._queue: deque[_Entry] = deque()
+        self._sound: deque[_Entry] = deque()
+        self._sound_size = 0
+        self._written = 0
+        self._wake = asyncio.Event()
+        # They end with the epoch: `_end` cancels them and `close` waits for them.
+        self._tasks = (
+            asyncio.create_task(self._write(), name="transport writer"),
+            asyncio.create_task(self._keep_alive(), name="transport keepalive"),
+        )
+
+    def quiet_for(self) -> float:
+        """Seconds since the peer last showed a sign of life: a frame, or the pong to a ping.
+
+        A living peer answers the pings every 2 s, however long it thinks about a reply.
+        """
+        return self._clock() - self._alive
+
+    async def send(self, frames: Sequence[str | bytes]) -> None:
+        """Write the frames behind everything given before; returns when the last is written.
+
+        Raises `ConnectionLost` when the peer takes nothing for 2 s or the connection is gone.
+        """
+        if self._lost is not None:
+            raise self._lost
+        if not frames:
+            return
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.extend(_Entry(frame) for frame in frames[:-1])
+        self._queue.append(_Entry(frames[-1], written))
+        self._wake.set()
+        try:
+            await self._while_moving(written)
+        except TimeoutError:
+            raise self._lose(self._peer.stalled()) from None
+        written.result()
+
+    def send_audio(self, frame: str | bytes, *, keep: bool = False) -> None:
+        """Queue a block of sound without waiting. Where too much waits already, the oldest goes.
+
+        `keep` is for a frame without which the sound behind it means nothing: it is not dropped.
+        """
+        if self._lost is not None:
+            self.dropped_audio += 1
+            return
+        entry = _Entry(frame)
+        self._queue.append(entry)
+        if not keep:
+            self._sound.append(entry)
+            self._sound_size += len(frame)
+        while self._sound_size > SOUND_QUEUED and len(self._sound) > 1:
+            self._leave_out(self._sound.popleft())
+        self._wake.set()
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """The frames as they come. Never ends quietly: `ConnectionLost` says why it ended."""
+        try:
+            while True:
+                frame = await self._socket.recv()
+                self._alive = self._clock()
+                yield self._peer.hushed(frame)
+        except ConnectionClosed as closed:
+            lost = self._lose(self._peer.closed(closed))
+        raise lost
+
+    async def close(self) -> None:
+        """End the connection within half a second. What was not written yet is dropped."""
+        if self._lost is None:
+            self._end(ConnectionLost("The connection was closed.", 1000, retry=False))
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._socket.close()
+        finally:
+            self._socket.transport.abort()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _leave_out(self, entry: _Entry) -> None:
+        self._sound_size -= len(entry.frame or "")
+        self.dropped_audio += 1
+        entry.frame = None
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                while self._queue:
+                    await self._write_one(self._queue[0])
+                    self._queue.popleft()
+                self._wake.clear()
+                await self._wake.wait()
+        except TimeoutError:
+            self._lose(self._peer.stalled())
+        except ConnectionClosed as closed:
+            self._lose(self._peer.closed(closed))
+
+    async def _write_one(self, entry: _Entry) -> None:
+        if entry.frame is None:
+            return
+        if self._sound and self._sound[0] is entry:
+            self._sound.popleft()
+            self._sound_size -= len(entry.frame)
+        if len(entry.frame) < _LARGE_FRAME:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._socket.send(entry.frame)
+        else:
+            sending = asyncio.ensure_future(self._socket.send(entry.frame))
+            try:
+                await self._while_moving(sending)
+                sending.result()
+            finally:
+                sending.cancel()
+        self._written += 1
+        if entry.written is not None and not entry.written.done():
+            entry.written.set_result(None)
+
+    async def _while_moving(self, outcome: asyncio.Future[None]) -> None:
+        """Wait for the outcome for as long as the peer takes something; TimeoutError after 2 s.
+
+        What it takes is a sign of life, too: behind a large frame the pongs come late.
+        """
+        written, least, moved = self._written, sys.maxsize, self._clock()
+        while not outcome.done():
+            await asyncio.wait([outcome], timeout=SEND_SECONDS / 4)
+            waiting = self._socket.transport.get_write_buffer_size()
+            if self._written != written or waiting < least:
+                moved = self._clock()
+                if least != sys.maxsize:
+                    self._alive = moved
+                written, least = self._written, min(least, waiting)
+            elif self._clock() - moved > SEND_SECONDS:
+                raise TimeoutError
+
+    async def _keep_alive(self) -> None:
+        with suppress(ConnectionClosed):
+            while self.quiet_for() < self._patience:
+                # A ping that cannot be written is one more without an answer.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PING_SECONDS):
+                        pong = await self._socket.ping()
+                    asyncio.ensure_future(pong).add_done_callback(self._pong)
+                await asyncio.sleep(PING_SECONDS)
+            self._lose(self._peer.silent(self.quiet_for()))
+
+    def _pong(self, pong: asyncio.Future[float]) -> None:
+        if not pong.cancelled() and pong.exception() is None:
+            self._alive = self._clock()
+
+    def _lose(self, lost: ConnectionLost) -> ConnectionLost:
+        """The epoch is over, whatever may still become of the socket. The first reason counts."""
+        if self._lost is None:
+            self._end(lost)
+            self._socket.transport.abort()
+        return self._lost or lost
+
+    def _end(self, lost: ConnectionLost) -> None:
+        self._lost = lost
+        for entry in self._queue:
+            if entry.written is not None and not entry.written.done():
+                entry.written.set_exception(lost)
+                # Its caller may be gone; asking once keeps the loop from complaining.
+                entry.written.exception()
+        self._queue.clear()
+        self._sound.clear()
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+
+class _Entry:
+    """A frame on its way out; None when it was dropped. `written` is set once it left."""
+
+    __slots__ = ("frame", "written")
+
+    def __init__(self, frame: str | bytes, written: asyncio.Future[None] | None = None) -> None:
+        self.frame: str | bytes | None = frame
+        self.written = written
+
+
+class _Dial(connect):
+    """The library's client without redirects."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+# Stands in no hierarchy, so that nothing can turn it up.
+_SILENT = logging.Logger("voicechat.socket", logging.CRITICAL + 1)
+
+
+async def _open(endpoint: DialTarget, peer: Peer) -> ClientConnection:
+    socket = await _Dial(
+        endpoint.url,
+        additional_headers={name: value.reveal() for name, value in endpoint.headers.items()},
+        subprotocols=[Subprotocol(_open_text(name)) for name in endpoint.subprotocols] or None,
+        user_agent_header=f"voicechat/{__version__}",
+        proxy=None if peer.is_here else True,
+        compression=None,
+        max_size=LARGEST_FRAME,
+        open_timeout=None,
+        ping_interval=None,
+        close_timeout=CLOSE_SECONDS,
+        logger=_SILENT,
+    )
+    if socket.request is not None:
+        for name in (*endpoint.headers, "Sec-WebSocket-Protocol"):
+            socket.request.headers.pop(name, None)
+    _shorten_kernel_queue(socket)
+    _end_dead_paths(socket)
+    return socket
+
+
+def _open_text(name: str | Secret) -> str:
+    return name.reveal() if isinstance(name, Secret) else name
+
+
+def _end_dead_paths(socket: ClientConnection) -> None:
+    """Have the kernel end a connection on which nothing sent was received for some seconds.
+
+    We send a ping every 2 s, so that there is always something to receive. This tells a path that
+    is dead from a server that is only slow with its pongs.
+    """
+    raw = socket.transport.get_extra_info("socket")
+    for name, unit in (("TCP_USER_TIMEOUT", 1_000), ("TCP_RXT_CONNDROPTIME", 1)):
+        option = getattr(sockets, name, None)
+        if option is not None and raw is not None:
+            with suppress(OSError):
+                raw.setsockopt(sockets.IPPROTO_TCP, option, DEAD_PATH_SECONDS * unit)
+
+
+def _shorten_kernel_queue(socket: ClientConnection) -> None:
+    """Let sound wait in our queue, which drops, and not in the kernel's, where that can be said."""
+    option = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
+    raw = socket.transport.get_extra_info("socket")
+    if option is not None and raw is not None:
+        with suppress(OSError):
+            raw.setsockopt(sockets.IPPROTO_TCP, option, _UNSENT_IN_KERNEL)
