@@ -168,7 +168,7 @@ async def test_the_interrupt_key_does_not_reach_the_engine(worker):
 
 ORPHAN = """
 import asyncio
-from voicechat.server.engines.worker import Worker
+from voicechat.server.engine_worker import Worker
 async def main():
     worker = Worker("faulty_engine:Faulty", "The test engine")
     await worker.start()

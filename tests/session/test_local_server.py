@@ -118,8 +118,8 @@ async def test_of_all_keys_only_the_chat_key_goes_to_the_child(child, monkeypatc
 
 PARENT = """
 import asyncio, os, sys
-from voicechat.config import Options
-from voicechat.local import LocalServer
+from voicechat.config.loader import Options
+from voicechat.session.local_server import LocalServer
 
 async def main():
     server = LocalServer(Options(), command=(sys.executable, sys.argv[1]))

@@ -17,7 +17,7 @@ import pytest
 
 APP = """
 import os, sys, termios, tty
-from voicechat.terminal import guard
+from voicechat.system.terminal_guard import guard
 print("guardian", os.getpid(), flush=True)
 guard()
 mode = sys.argv[1]

@@ -1,4 +1,4 @@
-"""An engine in a process of its own: the parent's handle. The child's side is `worker_main.py`.
+"""The parent's handle on an engine process; its main is `engine_worker_main.py`.
 
 Frames both ways are a 4-byte big-endian length and a msgpack list.
 
@@ -342,6 +342,6 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.upper().endswith(("_KEY", "_TOKEN", "_SECRET"))
     }
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[2])
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
     return kept

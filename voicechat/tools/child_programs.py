@@ -1,4 +1,4 @@
-"""Programs that tools start: each below `keeper.py`, so that nothing of it stays behind.
+"""Programs that tools start: each below `process_keeper.py`, so that nothing of it stays behind.
 
 The keeper's standard input is a pipe that is never written by `run`; when it closes, also because
 this process was killed, the keeper kills the program and everything that it started.
@@ -90,7 +90,7 @@ async def start(
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         apart = {"creationflags": flags}
     else:
-        keeper = str(Path(__file__).with_name("keeper.py"))
+        keeper = str(Path(__file__).with_name("process_keeper.py"))
         command = (sys.executable, "-I", "-S", keeper, *command)
     try:
         return await asyncio.create_subprocess_exec(

@@ -1,6 +1,6 @@
 """Runs one program and sees to it that nothing of it outlives its purpose.
 
-    python -I -S keeper.py COMMAND [ARGUMENT...]
+    python -I -S process_keeper.py COMMAND [ARGUMENT...]
 
 Standard input is a pipe (or socket) from whoever wants the program. The program inherits it and
 both outputs. When the program ends, whatever it left running is killed, and the keeper ends with

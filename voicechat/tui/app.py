@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -39,7 +40,7 @@ class VoicechatApp(App[None]):
     """Runs the session and shows it."""
 
     TITLE = "voicechat"
-    CSS_PATH = "voicechat.tcss"
+    CSS_PATH = Path(__file__).with_name("voicechat.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="quit", priority=True),
         Binding("ctrl+c", "leave", id="leave", show=False, system=True),

@@ -225,7 +225,7 @@ class Builder:
 
 
 def _version(source: str) -> str:
-    return version_of(Path(__file__).parent, source)
+    return version_of(Path(__file__).parents[1], source)
 
 
 def _build(cache: Path, source: str, size: int) -> Language:

@@ -162,7 +162,7 @@ def _decoded(raw: bytes, kind: str, charset: str) -> str:
 
 
 async def _text_of(html: str) -> str:
-    script = str(Path(__file__).parents[1] / "pagetext.py")
+    script = str(Path(__file__).parents[1] / "page_text.py")
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", script,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

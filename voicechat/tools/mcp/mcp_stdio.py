@@ -1,7 +1,7 @@
 """A stdio MCP server as a pair of message streams for the SDK, and as a process that never stays.
 
-The server runs below `keeper.py`, in a session of its own: Ctrl-C at the terminal does not reach
-it, its death closes its pipes at once whatever it left running, and it goes when this process goes.
+The server runs below `process_keeper.py`, in a session of its own: Ctrl-C does not reach it, its
+death closes its pipes at once whatever it left running, and it goes when this process goes.
 What it prints on standard error is kept in a `Ring` and shown to nobody unasked. A line of standard
 output that is no message is skipped; one that is too large (`mcp_limits`) is never parsed: its call
 is answered with an error instead.
@@ -136,7 +136,7 @@ async def _start(config: ServerConfig) -> asyncio.subprocess.Process:
 def _kept(command: tuple[str, ...]) -> tuple[str, ...]:
     if sys.platform == "win32":
         return command
-    keeper = str(Path(__file__).with_name("keeper.py"))
+    keeper = str(Path(__file__).parents[1] / "process_keeper.py")
     return (sys.executable, "-I", "-S", keeper, *command)
 
 

@@ -192,5 +192,5 @@ def _environment() -> dict[str, str]:
     here = Path.cwd().resolve()
     given = kept.get("PYTHONPATH", "").split(os.pathsep)
     paths = [each for each in given if each and Path(each).resolve() != here]
-    kept["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *paths])
+    kept["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), *paths])
     return kept
