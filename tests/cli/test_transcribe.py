@@ -305,7 +305,8 @@ async def test_ctrl_c_writes_down_the_last_words(three):
     """The real program on a pipe that stays open; speech that has not ended when Ctrl-C comes."""
     program = (
         "import sys; from scripted import Loud; from voicechat.speech import vad as detector;"
-        "detector.detector = Loud; from voicechat.cli import app as cli; sys.exit(cli.main(sys.argv[1:]))"
+        "detector.detector = Loud; from voicechat.cli import app as cli; "
+        "sys.exit(cli.main(sys.argv[1:]))"
     )
     committed = asyncio.Event()
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.core import events as ev
+from voicechat.core import commands, events, inputs
 from voicechat.core.conversation import Conversation
+from voicechat.core.effects import Effect, Notice, Send
 from voicechat.core.items import Item
 from voicechat.core.pictures import Kind, Picture, picture
 from voicechat.core.settings import Capabilities, SessionSettings
@@ -83,22 +84,22 @@ class Talk:
     def __init__(self, can: Capabilities | None = None) -> None:
         self.conversation = Conversation(SessionSettings(), can or Capabilities())
 
-    def take(self, happening: ev.Event | ev.Input) -> list[ev.Effect]:
+    def take(self, happening: events.Event | inputs.Input) -> list[Effect]:
         return self.conversation.handle(happening, 0.0)
 
-    def told(self, happening: ev.Event | ev.Input) -> list[ev.CreateMessage]:
-        sent = [effect.command for effect in self.take(happening) if isinstance(effect, ev.Send)]
-        return [command for command in sent if isinstance(command, ev.CreateMessage)]
+    def told(self, happening: events.Event | inputs.Input) -> list[commands.CreateMessage]:
+        sent = [effect.command for effect in self.take(happening) if isinstance(effect, Send)]
+        return [command for command in sent if isinstance(command, commands.CreateMessage)]
 
 
 def test_a_picture_is_shown_with_its_words_and_answered() -> None:
     talk = Talk()
-    talk.take(ev.SessionCreated("s"))
-    effects = talk.take(ev.Typed("What is this?", CAT))
-    sent = [effect.command for effect in effects if isinstance(effect, ev.Send)]
+    talk.take(events.SessionCreated("s"))
+    effects = talk.take(inputs.Typed("What is this?", CAT))
+    sent = [effect.command for effect in effects if isinstance(effect, Send)]
     assert sent == [
-        ev.CreateMessage("typed_1", "user", "What is this?", picture=CAT),
-        ev.CreateResponse(),
+        commands.CreateMessage("typed_1", "user", "What is this?", picture=CAT),
+        commands.CreateResponse(),
     ]
     (item,) = talk.conversation.transcript.entries
     assert isinstance(item, Item)
@@ -107,37 +108,37 @@ def test_a_picture_is_shown_with_its_words_and_answered() -> None:
 
 def test_a_picture_alone_is_a_turn_and_nothing_at_all_is_none() -> None:
     talk = Talk()
-    talk.take(ev.SessionCreated("s"))
-    assert talk.told(ev.Typed(" ")) == []
-    assert talk.told(ev.Typed("", CAT)) == [
-        ev.CreateMessage("typed_1", "user", "", picture=CAT)
+    talk.take(events.SessionCreated("s"))
+    assert talk.told(inputs.Typed(" ")) == []
+    assert talk.told(inputs.Typed("", CAT)) == [
+        commands.CreateMessage("typed_1", "user", "", picture=CAT)
     ]  # fmt: skip
 
 
 def test_it_is_shown_again_on_the_next_connection() -> None:
     talk = Talk()
-    talk.take(ev.SessionCreated("s"))
-    talk.take(ev.Typed("", CAT))
-    talk.take(ev.Disconnected("lost"))
-    effects = talk.take(ev.SessionCreated("t"))
-    assert ev.Send(ev.CreateMessage("typed_1", "user", "", picture=CAT)) in effects
-    assert ev.Send(ev.CreateResponse()) in effects, "and still owed an answer"
-    assert not [effect for effect in effects if isinstance(effect, ev.Notice)]
+    talk.take(events.SessionCreated("s"))
+    talk.take(inputs.Typed("", CAT))
+    talk.take(inputs.Disconnected("lost"))
+    effects = talk.take(events.SessionCreated("t"))
+    assert Send(commands.CreateMessage("typed_1", "user", "", picture=CAT)) in effects
+    assert Send(commands.CreateResponse()) in effects, "and still owed an answer"
+    assert not [effect for effect in effects if isinstance(effect, Notice)]
 
 
 def test_a_provider_without_pictures_is_told_that_there_was_one() -> None:
     talk = Talk(Capabilities(pictures=(Kind.JPEG,)))
-    talk.take(ev.Typed("What is this?", CAT))
-    effects = talk.take(ev.SessionCreated("s"))
+    talk.take(inputs.Typed("What is this?", CAT))
+    effects = talk.take(events.SessionCreated("s"))
     (message,) = [
         effect.command
         for effect in effects
-        if isinstance(effect, ev.Send) and isinstance(effect.command, ev.CreateMessage)
+        if isinstance(effect, Send) and isinstance(effect.command, commands.CreateMessage)
     ]
     assert message.picture is None
     assert "cat.png" in message.text
     assert "What is this?" in message.text
-    (notice,) = [effect for effect in effects if isinstance(effect, ev.Notice)]
+    (notice,) = [effect for effect in effects if isinstance(effect, Notice)]
     assert notice.text == "A picture could not be shown to the model again."
 
 
@@ -145,11 +146,11 @@ def test_only_so_much_is_kept_and_the_oldest_goes_first() -> None:
     talk = Talk()
     large = replace(CAT, data=bytes(KEPT_BYTES // 2))
     for _ in range(3):
-        talk.take(ev.Typed("look", large))
+        talk.take(inputs.Typed("look", large))
     kept = [bool(item.picture.data) for item in items(talk) if item.picture]
     assert kept == [False, True, True]
     huge = replace(CAT, data=bytes(KEPT_BYTES + 1))
-    talk.take(ev.Typed("look", huge))
+    talk.take(inputs.Typed("look", huge))
     kept = [bool(item.picture.data) for item in items(talk) if item.picture]
     assert kept == [False, False, False, True], "the last one is always kept"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import commands, events, inputs
 from voicechat.core.conversation import Conversation
+from voicechat.core.effects import Effect, Floor, Level, Notice, Send
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.provider_tools import LONGEST_S, RemoteCalls
 from voicechat.core.settings import SessionSettings
 
-ASKED = ev.RemoteApproval("mcpr_1", "r1", "wiki", "ask", '{"q":"frames"}')
+ASKED = events.RemoteApproval("mcpr_1", "r1", "wiki", "ask", '{"q":"frames"}')
 
 
 class Desk:
@@ -17,15 +18,15 @@ class Desk:
     def __init__(self) -> None:
         self.talk = Conversation(SessionSettings(), hands_free=False, speaker=False)
         self.now = 0.0
-        self.happens(ev.SessionCreated())
-        self.happens(ev.Typed("What is a frame?"))
-        self.happens(ev.ResponseCreated("r1"))
+        self.happens(events.SessionCreated())
+        self.happens(inputs.Typed("What is a frame?"))
+        self.happens(events.ResponseCreated("r1"))
 
     @property
     def remote(self) -> RemoteCalls:
         return self.talk._remote
 
-    def happens(self, happening: ev.Event | ev.Input, after: float = 0.0) -> list[ev.Effect]:
+    def happens(self, happening: events.Event | inputs.Input, after: float = 0.0) -> list[Effect]:
         self.now += after
         return self.talk.handle(happening, self.now)
 
@@ -35,8 +36,8 @@ class Desk:
         return entry
 
 
-def commands(effects: list[ev.Effect]) -> list[ev.Command]:
-    return [effect.command for effect in effects if isinstance(effect, ev.Send)]
+def sent_commands(effects: list[Effect]) -> list[commands.Command]:
+    return [effect.command for effect in effects if isinstance(effect, Send)]
 
 
 def test_a_call_is_shown_from_its_first_word_to_its_result() -> None:
@@ -47,7 +48,7 @@ def test_a_call_is_shown_from_its_first_word_to_its_result() -> None:
         (ToolState.RUNNING, '{"q":1}', None),
         (ToolState.DONE, '{"q":1}', "A frame."),
     ):
-        desk.happens(ev.RemoteCall("mcp_1", "r1", "wiki", "ask", arguments, state, output), 1.0)
+        desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", arguments, state, output), 1.0)
         call = desk.call("mcp_1")
         seen.append((call.state, call.arguments, call.output))
     assert seen == [
@@ -61,8 +62,8 @@ def test_a_call_is_shown_from_its_first_word_to_its_result() -> None:
 
 def test_a_result_that_comes_after_the_end_is_still_taken_in() -> None:
     desk = Desk()
-    desk.happens(ev.RemoteCall("mcp_1", "", "", "ask", "{}", ToolState.DONE))
-    desk.happens(ev.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
+    desk.happens(events.RemoteCall("mcp_1", "", "", "ask", "{}", ToolState.DONE))
+    desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
     assert desk.call("mcp_1").output == "A frame."
 
 
@@ -70,16 +71,18 @@ def test_leave_is_asked_once_and_answered_once() -> None:
     desk = Desk()
     desk.happens(ASKED)
     desk.happens(ASKED)
-    desk.happens(ev.ResponseDone("r1"))
+    desk.happens(events.ResponseDone("r1"))
     assert desk.call("mcpr_1").state is ToolState.ASKING
-    assert desk.talk.floor is ev.Floor.WORKING
+    assert desk.talk.floor is Floor.WORKING
     assert desk.talk.deadline is None
     assert desk.remote.decide("mcpr_1", True)
     assert not desk.remote.decide("mcpr_1", False)
-    assert commands(desk.happens(ev.Tick())) == [ev.AnswerApproval("mcpr_1", True)]
-    desk.happens(ev.ResponseCreated("r2"))
+    assert sent_commands(desk.happens(inputs.Tick())) == [commands.AnswerApproval("mcpr_1", True)]
+    desk.happens(events.ResponseCreated("r2"))
     desk.happens(
-        ev.RemoteCall("mcp_1", "r2", "wiki", "ask", "{}", ToolState.DONE, "x", approval_id="mcpr_1")
+        events.RemoteCall(
+            "mcp_1", "r2", "wiki", "ask", "{}", ToolState.DONE, "x", approval_id="mcpr_1"
+        )
     )
     assert desk.call("mcpr_1").state is ToolState.DONE
     assert desk.talk.transcript.get("mcp_1") is None
@@ -88,51 +91,51 @@ def test_leave_is_asked_once_and_answered_once() -> None:
 def test_a_provider_that_does_not_go_on_by_itself_is_asked_to() -> None:
     desk = Desk()
     desk.happens(ASKED)
-    desk.happens(ev.ResponseDone("r1"))
+    desk.happens(events.ResponseDone("r1"))
     desk.remote.decide("mcpr_1", False)
-    desk.happens(ev.Tick())
-    assert desk.talk.floor is ev.Floor.THINKING
+    desk.happens(inputs.Tick())
+    assert desk.talk.floor is Floor.THINKING
     due = desk.talk.deadline
     assert due is not None
     desk.now = due
-    assert commands(desk.happens(ev.Tick())) == [ev.CreateResponse()]
+    assert sent_commands(desk.happens(inputs.Tick())) == [commands.CreateResponse()]
 
 
 def test_a_model_that_spoke_after_its_call_has_answered() -> None:
     desk = Desk()
-    desk.happens(ev.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "x"))
-    desk.happens(ev.OutputItemAdded("r1", "m1"))
-    desk.happens(ev.TextDone("r1", "m1", "A frame holds a call.", spoken=False))
-    desk.happens(ev.ResponseDone("r1"))
+    desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "x"))
+    desk.happens(events.OutputItemAdded("r1", "m1"))
+    desk.happens(events.TextDone("r1", "m1", "A frame holds a call.", spoken=False))
+    desk.happens(events.ResponseDone("r1"))
     assert desk.talk.deadline is None
-    assert desk.talk.floor is ev.Floor.IDLE
+    assert desk.talk.floor is Floor.IDLE
 
 
 def test_a_slow_call_does_not_count_as_a_hanging_response() -> None:
     desk = Desk()
-    desk.happens(ev.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
     while desk.now < LONGEST_S - 1:
-        assert commands(desk.happens(ev.Tick(), 7.0)) == []
-    assert desk.talk.floor is ev.Floor.THINKING
-    given_up = [commands(desk.happens(ev.Tick(), 7.0)) for _ in range(4)]
-    assert [ev.CancelResponse("r1")] in given_up
+        assert sent_commands(desk.happens(inputs.Tick(), 7.0)) == []
+    assert desk.talk.floor is Floor.THINKING
+    given_up = [sent_commands(desk.happens(inputs.Tick(), 7.0)) for _ in range(4)]
+    assert [commands.CancelResponse("r1")] in given_up
 
 
 def test_the_person_or_a_lost_connection_ends_what_waits() -> None:
     desk = Desk()
     desk.happens(ASKED)
-    desk.happens(ev.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
-    sent = commands(desk.happens(ev.Interrupt()))
-    assert ev.AnswerApproval("mcpr_1", False, "The person interrupted.") in sent
+    desk.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    sent = sent_commands(desk.happens(inputs.Interrupt()))
+    assert commands.AnswerApproval("mcpr_1", False, "The person interrupted.") in sent
     assert desk.call("mcpr_1").state is ToolState.DENIED
     assert desk.call("mcp_2").state is ToolState.CANCELLED
-    desk.happens(ev.RemoteApproval("mcpr_2", "r1", "wiki", "ask", "{}"))
-    desk.happens(ev.Disconnected("gone"))
+    desk.happens(events.RemoteApproval("mcpr_2", "r1", "wiki", "ask", "{}"))
+    desk.happens(inputs.Disconnected("gone"))
     assert desk.call("mcpr_2").state is ToolState.CANCELLED
     assert not desk.remote.decide("mcpr_2", True)
 
 
 def test_a_list_of_tools_that_cannot_be_had_is_said() -> None:
     desk = Desk()
-    effects = desk.happens(ev.RemoteTools("mcpl_1", "wiki", done=True, error="it is away"))
-    assert ev.Notice("The tools of wiki cannot be had: it is away", ev.Level.WARNING) in effects
+    effects = desk.happens(events.RemoteTools("mcpl_1", "wiki", done=True, error="it is away"))
+    assert Notice("The tools of wiki cannot be had: it is away", Level.WARNING) in effects

@@ -7,8 +7,28 @@ from collections.abc import Iterable
 
 import pytest
 
-from voicechat.core import events as ev
+from voicechat.core import events, inputs
+from voicechat.core.commands import (
+    Command,
+    CreateMessage,
+    CreateResponse,
+    RetellCall,
+    RetellResult,
+    ToolResult,
+    UpdateSession,
+)
 from voicechat.core.conversation import Conversation
+from voicechat.core.effects import (
+    Ask,
+    CancelTools,
+    Effect,
+    Floor,
+    KeepApproval,
+    RunTool,
+    Send,
+    StartAfresh,
+    TurnMeasured,
+)
 from voicechat.core.items import Item, Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec
 from voicechat.core.tool_calls import LONGEST, MOST_LINES, MOST_OPEN, denied
@@ -17,7 +37,7 @@ LOOK = ToolSpec("look", "Look.", {})
 WRITE = ToolSpec("write", "Write.", {}, Permission.ASK, "built in")
 BURN = ToolSpec("burn", "Burn.", {}, Permission.ASK, asks_always=True)
 HIDDEN = ToolSpec("hidden", "Hide.", {}, Permission.NEVER)
-ONCE, SESSION, ALWAYS, DENY = ev.Decision
+ONCE, SESSION, ALWAYS, DENY = inputs.Decision
 
 
 class Stage:
@@ -28,21 +48,21 @@ class Stage:
         self.conversation = Conversation(
             SessionSettings(tools=tools), hands_free=False, speaker=False
         )
-        self.feed(ev.SessionCreated("s"), ev.ResponseCreated("r1"))
+        self.feed(events.SessionCreated("s"), events.ResponseCreated("r1"))
 
-    def feed(self, *happenings: ev.Event | ev.Input) -> list[ev.Effect]:
-        found: list[ev.Effect] = []
+    def feed(self, *happenings: events.Event | inputs.Input) -> list[Effect]:
+        found: list[Effect] = []
         for happening in happenings:
             found += self.conversation.handle(happening, 1.0)
         return found
 
-    def called(self, name: str, call_id: str = "c1", arguments: str = "{}") -> list[ev.Effect]:
-        return self.feed(ev.ToolCallReady("r1", f"i{call_id}", call_id, name, arguments))
+    def called(self, name: str, call_id: str = "c1", arguments: str = "{}") -> list[Effect]:
+        return self.feed(events.ToolCallReady("r1", f"i{call_id}", call_id, name, arguments))
 
     def decided(
-        self, decision: ev.Decision, call_id: str = "c1", words: str = ""
-    ) -> list[ev.Effect]:
-        return self.feed(ev.Decided(call_id, self.call(call_id).arguments, decision, words))
+        self, decision: inputs.Decision, call_id: str = "c1", words: str = ""
+    ) -> list[Effect]:
+        return self.feed(inputs.Decided(call_id, self.call(call_id).arguments, decision, words))
 
     def call(self, call_id: str = "c1") -> ToolCall:
         call = self.conversation.transcript.get(call_id)
@@ -50,16 +70,16 @@ class Stage:
         return call
 
 
-def sent(effects: Iterable[ev.Effect]) -> list[ev.Command]:
-    return [effect.command for effect in effects if isinstance(effect, ev.Send)]
+def sent(effects: Iterable[Effect]) -> list[Command]:
+    return [effect.command for effect in effects if isinstance(effect, Send)]
 
 
-def run(effects: Iterable[ev.Effect]) -> list[str]:
-    return [effect.call_id for effect in effects if isinstance(effect, ev.RunTool)]
+def run(effects: Iterable[Effect]) -> list[str]:
+    return [effect.call_id for effect in effects if isinstance(effect, RunTool)]
 
 
-def error(effects: Iterable[ev.Effect]) -> str:
-    [result] = [each for each in sent(effects) if isinstance(each, ev.ToolResult)]
+def error(effects: Iterable[Effect]) -> str:
+    [result] = [each for each in sent(effects) if isinstance(each, ToolResult)]
     assert result.failed
     text = json.loads(result.output)["error"]
     assert isinstance(text, str)
@@ -72,15 +92,15 @@ def error(effects: Iterable[ev.Effect]) -> str:
 def test_a_tool_that_asks_runs_after_the_word_and_the_talk_goes_on_meanwhile() -> None:
     stage = Stage()
     effects = stage.called("write")
-    assert ev.Ask("c1") in effects
+    assert Ask("c1") in effects
     assert run(effects) == []
     assert stage.call().state is ToolState.ASKING
     assert (stage.call().source, stage.call().number) == ("built in", 1)
     assert stage.conversation.asking == (stage.call(),)
-    stage.feed(ev.ResponseDone("r1"))
-    assert stage.conversation.floor is ev.Floor.WORKING
-    effects = stage.feed(ev.Typed("what is it?"))
-    assert ev.CreateResponse() in sent(effects)
+    stage.feed(events.ResponseDone("r1"))
+    assert stage.conversation.floor is Floor.WORKING
+    effects = stage.feed(inputs.Typed("what is it?"))
+    assert CreateResponse() in sent(effects)
     assert stage.call().state is ToolState.ASKING
     assert run(stage.decided(ONCE)) == ["c1"]
     assert stage.conversation.asking == ()
@@ -100,7 +120,7 @@ def test_a_denial_is_told_with_the_words_for_it_and_answered() -> None:
     effects = stage.decided(DENY, words='Use "ls"\x1b[2J instead\\.')
     assert error(effects).endswith("They say: Use 'ls'\ufffd[2J instead/.")
     assert stage.call().state is ToolState.DENIED
-    assert sent(stage.feed(ev.ResponseDone("r1"))) == [ev.CreateResponse()]
+    assert sent(stage.feed(events.ResponseDone("r1"))) == [CreateResponse()]
 
 
 @pytest.mark.parametrize("words", ["", " \n ", '"', "\\", "}", "\ud800", "\u202e" * 3])
@@ -111,11 +131,11 @@ def test_the_answer_to_a_denial_is_json_whatever_is_said(words: str) -> None:
 def test_a_decision_counts_for_the_call_and_the_arguments_that_were_shown() -> None:
     stage = Stage()
     stage.called("write", arguments='{"a": 1}')
-    assert stage.feed(ev.Decided("c1", '{"a": 2}', ONCE)) == []
-    assert stage.feed(ev.Decided("c2", '{"a": 1}', ONCE)) == []
+    assert stage.feed(inputs.Decided("c1", '{"a": 2}', ONCE)) == []
+    assert stage.feed(inputs.Decided("c2", '{"a": 1}', ONCE)) == []
     assert stage.call().state is ToolState.ASKING
-    assert run(stage.feed(ev.Decided("c1", '{"a": 1}', ONCE))) == ["c1"]
-    assert stage.feed(ev.Decided("c1", '{"a": 1}', DENY)) == []
+    assert run(stage.feed(inputs.Decided("c1", '{"a": 1}', ONCE))) == ["c1"]
+    assert stage.feed(inputs.Decided("c1", '{"a": 1}', DENY)) == []
     assert run(stage.called("write", "c2")) == []
 
 
@@ -132,7 +152,7 @@ def test_leave_for_the_session_lets_what_waits_run_and_what_comes() -> None:
 def test_leave_for_ever_is_to_be_kept() -> None:
     stage = Stage()
     stage.called("write")
-    assert ev.KeepApproval("write") in stage.decided(ALWAYS)
+    assert KeepApproval("write") in stage.decided(ALWAYS)
 
 
 def test_a_tool_that_asks_each_time_takes_no_lasting_leave() -> None:
@@ -140,7 +160,7 @@ def test_a_tool_that_asks_each_time_takes_no_lasting_leave() -> None:
     stage.called("burn")
     effects = stage.decided(ALWAYS)
     assert run(effects) == ["c1"]
-    assert not any(isinstance(effect, ev.KeepApproval) for effect in effects)
+    assert not any(isinstance(effect, KeepApproval) for effect in effects)
     assert run(stage.called("burn", "c2")) == []
 
 
@@ -148,18 +168,18 @@ def test_a_changed_tool_asks_again_and_what_waited_of_it_is_answered() -> None:
     stage = Stage()
     stage.called("write", "c1")
     stage.decided(SESSION)
-    stage.feed(ev.OfferTools((LOOK, ToolSpec("write", "Write elsewhere.", {}, Permission.ASK))))
+    stage.feed(inputs.OfferTools((LOOK, ToolSpec("write", "Write elsewhere.", {}, Permission.ASK))))
     assert run(stage.called("write", "c2")) == []
-    assert "changed before" in error(stage.feed(ev.OfferTools((LOOK,))))
+    assert "changed before" in error(stage.feed(inputs.OfferTools((LOOK,))))
     assert "no such tool" in error(stage.called("write", "c3"))
 
 
 def test_tools_that_come_later_are_offered_and_others_are_no_news() -> None:
     stage = Stage()
     news = ToolSpec("news", "News.", {}, Permission.NEVER)
-    assert sent(stage.feed(ev.OfferTools((LOOK, WRITE, BURN, news)))) == []
-    [update] = sent(stage.feed(ev.OfferTools((LOOK, WRITE))))
-    assert isinstance(update, ev.UpdateSession)
+    assert sent(stage.feed(inputs.OfferTools((LOOK, WRITE, BURN, news)))) == []
+    [update] = sent(stage.feed(inputs.OfferTools((LOOK, WRITE))))
+    assert isinstance(update, UpdateSession)
     assert update.settings.tools == (LOOK, WRITE)
 
 
@@ -167,14 +187,14 @@ def test_interrupting_denies_what_waits_and_stops_what_runs() -> None:
     stage = Stage()
     stage.called("look", "c1")
     stage.called("write", "c2")
-    effects = stage.feed(ev.Interrupt())
-    assert ev.CancelTools(("c1",)) in effects
+    effects = stage.feed(inputs.Interrupt())
+    assert CancelTools(("c1",)) in effects
     states = [stage.call(each).state for each in ("c1", "c2")]
     assert states == [ToolState.CANCELLED, ToolState.DENIED]
-    answered = [each.call_id for each in sent(effects) if isinstance(each, ev.ToolResult)]
+    answered = [each.call_id for each in sent(effects) if isinstance(each, ToolResult)]
     assert sorted(answered) == ["c1", "c2"]
     assert stage.decided(ONCE, "c2") == []
-    assert ev.CreateResponse() not in sent(stage.feed(ev.ResponseDone("r1")))
+    assert CreateResponse() not in sent(stage.feed(events.ResponseDone("r1")))
 
 
 def test_what_no_person_can_check_is_not_asked() -> None:
@@ -194,16 +214,16 @@ def test_what_runs_is_what_is_shown() -> None:
     stage.called("write", arguments=r'{"command": "\u001b[2Jls\u202e\u0008"}')
     shown = stage.call().arguments
     assert json.loads(shown) == {"command": "\ufffd[2Jls\ufffd\ufffd"}
-    [runs] = [each for each in stage.decided(ONCE) if isinstance(each, ev.RunTool)]
+    [runs] = [each for each in stage.decided(ONCE) if isinstance(each, RunTool)]
     assert runs.arguments == shown
 
 
 def test_a_cancelled_call_is_dropped_and_decides_nothing() -> None:
     stage = Stage()
     stage.called("write")
-    effects = stage.feed(ev.ToolCallsCancelled(("c1",)))
+    effects = stage.feed(events.ToolCallsCancelled(("c1",)))
     assert sent(effects) == []
-    assert not any(isinstance(effect, ev.CancelTools) for effect in effects)
+    assert not any(isinstance(effect, CancelTools) for effect in effects)
     assert stage.decided(ONCE) == []
     assert stage.called("write") == []
 
@@ -214,70 +234,74 @@ def test_a_cancelled_call_is_dropped_and_decides_nothing() -> None:
 def test_a_call_that_outlives_its_connection_is_told_of_and_then_answered() -> None:
     stage = Stage()
     stage.called("look")
-    effects = stage.feed(ev.Disconnected("gone"))
-    assert not any(isinstance(effect, ev.CancelTools) for effect in effects)
-    commands = sent(stage.feed(ev.SessionCreated("s2")))
-    assert commands[1:] == [ev.RetellCall("c1", "look", "{}")], "asked now, it might be repeated"
-    commands = sent(stage.feed(ev.ToolFinished("c1", "seen")))
-    assert commands == [ev.RetellResult("c1", "seen"), ev.CreateResponse()]
+    effects = stage.feed(inputs.Disconnected("gone"))
+    assert not any(isinstance(effect, CancelTools) for effect in effects)
+    commands = sent(stage.feed(events.SessionCreated("s2")))
+    assert commands[1:] == [RetellCall("c1", "look", "{}")], "asked now, it might be repeated"
+    commands = sent(stage.feed(inputs.ToolFinished("c1", "seen")))
+    assert commands == [RetellResult("c1", "seen"), CreateResponse()]
 
 
 def test_a_result_that_comes_while_nobody_listens_is_history() -> None:
     stage = Stage()
     stage.called("look")
-    stage.feed(ev.Disconnected("gone"), ev.ToolFinished("c1", "seen"))
-    commands = sent(stage.feed(ev.SessionCreated("s2")))
+    stage.feed(inputs.Disconnected("gone"), inputs.ToolFinished("c1", "seen"))
+    commands = sent(stage.feed(events.SessionCreated("s2")))
     assert commands[1:] == [
-        ev.RetellCall("c1", "look", "{}"),
-        ev.RetellResult("c1", "seen"),
-        ev.CreateResponse(),
+        RetellCall("c1", "look", "{}"),
+        RetellResult("c1", "seen"),
+        CreateResponse(),
     ]
 
 
 def test_a_session_that_may_not_know_of_a_call_is_not_resumed() -> None:
     stage = Stage()
     stage.called("look")
-    assert ev.StartAfresh() in stage.feed(ev.Disconnected("gone"))
-    stage.feed(ev.SessionCreated("s2"), ev.ToolFinished("c1", "seen"))
-    assert ev.StartAfresh() in stage.feed(ev.Disconnected("gone")), "it was not spoken of yet"
-    stage.feed(ev.SessionCreated("s3"), ev.ResponseCreated("r2"))
-    stage.feed(ev.TextDelta("r2", "a", "So it is.", spoken=False), ev.ResponseDone("r2"))
-    assert ev.StartAfresh() not in stage.feed(ev.Disconnected("gone"))
+    assert StartAfresh() in stage.feed(inputs.Disconnected("gone"))
+    stage.feed(events.SessionCreated("s2"), inputs.ToolFinished("c1", "seen"))
+    assert StartAfresh() in stage.feed(inputs.Disconnected("gone")), "it was not spoken of yet"
+    stage.feed(events.SessionCreated("s3"), events.ResponseCreated("r2"))
+    stage.feed(events.TextDelta("r2", "a", "So it is.", spoken=False), events.ResponseDone("r2"))
+    assert StartAfresh() not in stage.feed(inputs.Disconnected("gone"))
 
 
 def test_a_card_outlives_the_connection_too() -> None:
     stage = Stage()
     stage.called("write")
-    stage.feed(ev.Disconnected("gone"))
+    stage.feed(inputs.Disconnected("gone"))
     assert run(stage.decided(ONCE)) == ["c1"]
-    stage.feed(ev.SessionCreated("s2"))
-    assert ev.RetellResult("c1", "done") in sent(stage.feed(ev.ToolFinished("c1", "done")))
+    stage.feed(events.SessionCreated("s2"))
+    assert RetellResult("c1", "done") in sent(stage.feed(inputs.ToolFinished("c1", "done")))
 
 
 def test_a_call_that_comes_again_is_answered_again_and_not_run_again() -> None:
     stage = Stage()
     stage.called("look", arguments='{"a": 1}')
     assert stage.called("look", arguments='{"a": 1}') == []
-    stage.feed(ev.ToolFinished("c1", "seen"))
+    stage.feed(inputs.ToolFinished("c1", "seen"))
     assert stage.called("look", arguments='{"a": 1}') == []
-    stage.feed(ev.Disconnected("gone"), ev.SessionCreated("s2"), ev.ResponseCreated("r2"))
-    again = ev.ToolCallReady("r2", "ic1", "c1", "look", '{"a": 1}')
-    assert sent(stage.feed(again)) == [ev.ToolResult("c1", "seen", "look")]
-    stage.feed(ev.Disconnected("gone"), ev.SessionCreated("s3"), ev.ResponseCreated("r3"))
-    other = ev.ToolCallReady("r3", "ic1", "c1", "look", '{"a": 2}')
+    stage.feed(
+        inputs.Disconnected("gone"), events.SessionCreated("s2"), events.ResponseCreated("r2")
+    )
+    again = events.ToolCallReady("r2", "ic1", "c1", "look", '{"a": 1}')
+    assert sent(stage.feed(again)) == [ToolResult("c1", "seen", "look")]
+    stage.feed(
+        inputs.Disconnected("gone"), events.SessionCreated("s3"), events.ResponseCreated("r3")
+    )
+    other = events.ToolCallReady("r3", "ic1", "c1", "look", '{"a": 2}')
     assert "used before" in error(stage.feed(other))
-    assert ev.CreateResponse() in sent(stage.feed(ev.ResponseDone("r3")))
+    assert CreateResponse() in sent(stage.feed(events.ResponseDone("r3")))
 
 
 def test_half_a_call_is_none() -> None:
     stage = Stage()
     stage.feed(
-        ev.OutputItemAdded("r1", "i1", ev.ItemKind.TOOL_CALL, "c1", "look"),
-        ev.ToolArgumentsDelta("r1", "i1", "c1", '{"a'),
-        ev.Disconnected("gone"),
+        events.OutputItemAdded("r1", "i1", events.ItemKind.TOOL_CALL, "c1", "look"),
+        events.ToolArgumentsDelta("r1", "i1", "c1", '{"a'),
+        inputs.Disconnected("gone"),
     )
     assert stage.call().state is ToolState.CANCELLED
-    assert sent(stage.feed(ev.SessionCreated("s2")))[1:] == [ev.CreateResponse()]
+    assert sent(stage.feed(events.SessionCreated("s2")))[1:] == [CreateResponse()]
 
 
 # ----------------------------------------------------------------- what happens by itself
@@ -285,22 +309,22 @@ def test_half_a_call_is_none() -> None:
 
 def test_a_timer_that_rings_is_told_when_nobody_speaks() -> None:
     stage = Stage()
-    effects = stage.feed(ev.Announce("The tea timer rings."))
+    effects = stage.feed(inputs.Announce("The tea timer rings."))
     assert sent(effects) == []
     note = stage.conversation.transcript.entries[-1]
     assert isinstance(note, Item)
     assert (note.role, note.text) == (Role.SYSTEM, "The tea timer rings.")
-    told, asked = sent(stage.feed(ev.ResponseDone("r1")))
-    assert told == ev.CreateMessage(note.item_id, "system", "The tea timer rings.")
-    assert asked == ev.CreateResponse()
+    told, asked = sent(stage.feed(events.ResponseDone("r1")))
+    assert told == CreateMessage(note.item_id, "system", "The tea timer rings.")
+    assert asked == CreateResponse()
 
 
 def test_a_timer_that_rings_while_nobody_listens_is_told_once() -> None:
     stage = Stage()
-    stage.feed(ev.ResponseDone("r1"), ev.Disconnected("gone"), ev.Announce("It rings."))
-    commands = sent(stage.feed(ev.SessionCreated("s2")))
-    assert [type(command) for command in commands[1:]] == [ev.CreateMessage, ev.CreateResponse]
-    assert sent(stage.feed(ev.ResponseCreated("r2"), ev.ResponseDone("r2"))) == []
+    stage.feed(events.ResponseDone("r1"), inputs.Disconnected("gone"), inputs.Announce("It rings."))
+    commands = sent(stage.feed(events.SessionCreated("s2")))
+    assert [type(command) for command in commands[1:]] == [CreateMessage, CreateResponse]
+    assert sent(stage.feed(events.ResponseCreated("r2"), events.ResponseDone("r2"))) == []
 
 
 # ------------------------------------------------------------------------- how long it takes
@@ -311,48 +335,50 @@ class Watch(Stage):
 
     now = 0.0
 
-    def feed(self, *happenings: ev.Event | ev.Input) -> list[ev.Effect]:
-        found: list[ev.Effect] = []
+    def feed(self, *happenings: events.Event | inputs.Input) -> list[Effect]:
+        found: list[Effect] = []
         for happening in happenings:
             self.now += 1.0
             found += self.conversation.handle(happening, self.now)
         return found
 
 
-def waits(effects: Iterable[ev.Effect]) -> list[float]:
-    return [effect.latency_ms for effect in effects if isinstance(effect, ev.TurnMeasured)]
+def waits(effects: Iterable[Effect]) -> list[float]:
+    return [effect.latency_ms for effect in effects if isinstance(effect, TurnMeasured)]
 
 
 def test_a_turn_with_a_tool_takes_until_the_answer_that_follows_it() -> None:
     stage = Watch()
-    stage.feed(ev.ResponseDone("r1"), ev.Typed("look"), ev.ResponseCreated("r2"))
-    stage.feed(ev.ToolCallReady("r2", "i1", "c1", "look", "{}"), ev.ResponseDone("r2"))
-    stage.feed(ev.ToolFinished("c1", "seen"), ev.ResponseCreated("r3"))
-    assert waits(stage.feed(ev.TextDelta("r3", "a1", "I see.", spoken=False))) == [6_000]
-    assert waits(stage.feed(ev.TextDelta("r3", "a1", "A tree.", spoken=False))) == []
+    stage.feed(events.ResponseDone("r1"), inputs.Typed("look"), events.ResponseCreated("r2"))
+    stage.feed(events.ToolCallReady("r2", "i1", "c1", "look", "{}"), events.ResponseDone("r2"))
+    stage.feed(inputs.ToolFinished("c1", "seen"), events.ResponseCreated("r3"))
+    assert waits(stage.feed(events.TextDelta("r3", "a1", "I see.", spoken=False))) == [6_000]
+    assert waits(stage.feed(events.TextDelta("r3", "a1", "A tree.", spoken=False))) == []
 
 
 def test_what_is_said_before_a_call_answers_already() -> None:
     stage = Watch()
-    stage.feed(ev.ResponseDone("r1"), ev.Typed("look"), ev.ResponseCreated("r2"))
-    assert waits(stage.feed(ev.TextDelta("r2", "a1", "I look.", spoken=False))) == [2_000]
-    stage.feed(ev.ToolCallReady("r2", "i1", "c1", "look", "{}"), ev.ResponseDone("r2"))
-    stage.feed(ev.ToolFinished("c1", "seen"), ev.ResponseCreated("r3"))
-    assert waits(stage.feed(ev.TextDelta("r3", "a2", "I see.", spoken=False))) == []
+    stage.feed(events.ResponseDone("r1"), inputs.Typed("look"), events.ResponseCreated("r2"))
+    assert waits(stage.feed(events.TextDelta("r2", "a1", "I look.", spoken=False))) == [2_000]
+    stage.feed(events.ToolCallReady("r2", "i1", "c1", "look", "{}"), events.ResponseDone("r2"))
+    stage.feed(inputs.ToolFinished("c1", "seen"), events.ResponseCreated("r3"))
+    assert waits(stage.feed(events.TextDelta("r3", "a2", "I see.", spoken=False))) == []
 
 
 def test_the_time_in_which_the_person_decides_is_no_wait() -> None:
     stage = Watch()
-    stage.feed(ev.ResponseDone("r1"), ev.Typed("write"), ev.ResponseCreated("r2"))
-    stage.feed(ev.ToolCallReady("r2", "i1", "c1", "write", "{}"), ev.ResponseDone("r2"))
+    stage.feed(events.ResponseDone("r1"), inputs.Typed("write"), events.ResponseCreated("r2"))
+    stage.feed(events.ToolCallReady("r2", "i1", "c1", "write", "{}"), events.ResponseDone("r2"))
     stage.now += 60.0
     stage.decided(ONCE)
-    stage.feed(ev.ToolFinished("c1", "written"), ev.ResponseCreated("r3"))
-    assert waits(stage.feed(ev.TextDelta("r3", "a1", "Done.", spoken=False))) == [3_000]
+    stage.feed(inputs.ToolFinished("c1", "written"), events.ResponseCreated("r3"))
+    assert waits(stage.feed(events.TextDelta("r3", "a1", "Done.", spoken=False))) == [3_000]
 
 
 def test_what_comes_of_itself_answers_no_turn() -> None:
     stage = Watch()
-    stage.feed(ev.ResponseDone("r1"), ev.Typed("hm"), ev.ResponseCreated("r2"))
-    stage.feed(ev.ResponseDone("r2"), ev.Announce("The egg is done."), ev.ResponseCreated("r3"))
-    assert waits(stage.feed(ev.TextDelta("r3", "a1", "Your egg!", spoken=False))) == []
+    stage.feed(events.ResponseDone("r1"), inputs.Typed("hm"), events.ResponseCreated("r2"))
+    stage.feed(
+        events.ResponseDone("r2"), inputs.Announce("The egg is done."), events.ResponseCreated("r3")
+    )
+    assert waits(stage.feed(events.TextDelta("r3", "a1", "Your egg!", spoken=False))) == []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import ToolCall
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec
@@ -26,7 +26,7 @@ TOOLS = (
 ASKING = {"write", "burn"}
 NAMES = ["look", "look", "write", "write", "burn", "hidden", "no_such_tool"]
 ARGUMENTS = ['{"a": 1}', '{"a": 2}']
-ALLOWING = (ev.Decision.ONCE, ev.Decision.SESSION, ev.Decision.ALWAYS)
+ALLOWING = (inputs.Decision.ONCE, inputs.Decision.SESSION, inputs.Decision.ALWAYS)
 
 
 class World:
@@ -54,7 +54,7 @@ class World:
         self.retold: set[str] = set()
         """Calls that it was told of."""
         self.results: Counter[tuple[type, str]] = Counter()
-        self.take(ev.SessionCreated("s"))
+        self.take(events.SessionCreated("s"))
 
     # --------------------------------------------------------------- what can happen
 
@@ -79,19 +79,19 @@ class World:
         if self.response is None:
             self.responses += 1
             self.response = f"r{self.responses}"
-            self.take(ev.ResponseCreated(self.response))
+            self.take(events.ResponseCreated(self.response))
         self.made.setdefault(call_id, (name, arguments))
         self.mine.add(call_id)
-        self.take(ev.ToolCallReady(self.response, f"i{call_id}", call_id, name, arguments))
+        self.take(events.ToolCallReady(self.response, f"i{call_id}", call_id, name, arguments))
 
     def done(self) -> None:
         if self.response is not None:
-            self.take(ev.ResponseDone(self.response))
+            self.take(events.ResponseDone(self.response))
             self.response = None
 
     def drop(self) -> None:
         self.response = None
-        self.take(ev.Disconnected("lost"))
+        self.take(inputs.Disconnected("lost"))
 
     def connect(self) -> None:
         if not self.conversation.online:
@@ -100,20 +100,20 @@ class World:
             self.results.clear()
             self.mine = set(self.made) if resumed else set()
             self.retold = set()
-            self.take(ev.SessionCreated("s", resumed=resumed))
+            self.take(events.SessionCreated("s", resumed=resumed))
 
     def cancel(self) -> None:
         if self.made and self.conversation.online:
             call_id = self.chance.choice(list(self.made))
             if call_id not in self.told:
                 self.dropped.add(call_id)
-            self.take(ev.ToolCallsCancelled((call_id,)))
+            self.take(events.ToolCallsCancelled((call_id,)))
 
     def interrupt(self) -> None:
-        self.take(ev.Interrupt())
+        self.take(inputs.Interrupt())
 
     def typed(self) -> None:
-        self.take(ev.Typed("hello"))
+        self.take(inputs.Typed("hello"))
 
     def decide(self) -> None:
         if not self.made:
@@ -121,42 +121,42 @@ class World:
         asking = [call.call_id for call in self.conversation.asking]
         call_id = self.chance.choice(asking or list(self.made))
         name, arguments = self.made[call_id]
-        decision = self.chance.choice(list(ev.Decision))
+        decision = self.chance.choice(list(inputs.Decision))
         if self.chance.random() < 0.2:
             arguments = '{"a": "stale"}'
         elif call_id in asking and decision in ALLOWING:
             self.allowed.add((call_id, arguments))
-            if decision is not ev.Decision.ONCE and name != "burn":
+            if decision is not inputs.Decision.ONCE and name != "burn":
                 self.lasting.add(name)
-        self.take(ev.Decided(call_id, arguments, decision))
+        self.take(inputs.Decided(call_id, arguments, decision))
 
     def finish(self) -> None:
         if self.running:
             call_id = self.chance.choice(sorted(self.running))
             self.running.discard(call_id)
-            self.take(ev.ToolFinished(call_id, "x", self.chance.random() < 0.3))
+            self.take(inputs.ToolFinished(call_id, "x", self.chance.random() < 0.3))
 
     def change(self) -> None:
         self.changes += 1
         self.lasting.discard("write")
         write = ToolSpec("write", f"Write {self.changes}.", {}, Permission.ASK)
-        self.take(ev.OfferTools((TOOLS[0], write, TOOLS[2])))
+        self.take(inputs.OfferTools((TOOLS[0], write, TOOLS[2])))
 
     def wait(self) -> None:
         deadline = self.conversation.deadline
         if deadline is not None:
             self.now = max(self.now, deadline)
-            self.take(ev.Tick())
+            self.take(inputs.Tick())
 
     # --------------------------------------------------------------- the witness
 
-    def take(self, happening: ev.Event | ev.Input) -> None:
+    def take(self, happening: events.Event | inputs.Input) -> None:
         for effect in self.conversation.handle(happening, self.now):
             self.witness(effect)
 
-    def witness(self, effect: ev.Effect) -> None:
+    def witness(self, effect: effects.Effect) -> None:
         match effect:
-            case ev.RunTool(call_id, name, arguments):
+            case effects.RunTool(call_id, name, arguments):
                 assert call_id not in self.ran, "a call runs twice"
                 assert (name, arguments) == self.made[call_id], "another call runs"
                 asked = (call_id, arguments) in self.allowed or name in self.lasting
@@ -164,23 +164,25 @@ class World:
                 assert name in {"look", *ASKING}, "a forbidden call runs"
                 self.ran.add(call_id)
                 self.running.add(call_id)
-            case ev.StartAfresh():
+            case effects.StartAfresh():
                 self.afresh = True
-            case ev.CancelTools(call_ids):
+            case effects.CancelTools(call_ids):
                 assert set(call_ids) <= self.ran
                 self.running -= set(call_ids)
-            case ev.Send(ev.ToolResult(call_id) | ev.RetellResult(call_id) as result):
+            case effects.Send(
+                commands.ToolResult(call_id) | commands.RetellResult(call_id) as result
+            ):
                 # What was told as history may be called for again; then it is answered, too.
                 key = (type(result), call_id)
                 assert self.conversation.online
                 self.results[key] += 1
                 assert self.results[key] == 1, "a connection is told a result twice"
-                known = self.mine if isinstance(result, ev.ToolResult) else self.retold
+                known = self.mine if isinstance(result, commands.ToolResult) else self.retold
                 assert call_id in known, "a result of a call that nobody knows there"
                 self.told.add(call_id)
-            case ev.Send(ev.RetellCall(call_id)):
+            case effects.Send(commands.RetellCall(call_id)):
                 self.retold.add(call_id)
-            case ev.Send():
+            case effects.Send():
                 assert self.conversation.online
 
     def end(self) -> None:
@@ -188,7 +190,7 @@ class World:
         self.connect()
         self.done()
         for call in self.conversation.asking:
-            self.take(ev.Decided(call.call_id, call.arguments, ev.Decision.DENY))
+            self.take(inputs.Decided(call.call_id, call.arguments, inputs.Decision.DENY))
         while self.running:
             self.finish()
         entries = self.conversation.transcript.entries

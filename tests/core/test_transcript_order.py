@@ -6,19 +6,19 @@ import itertools
 
 import pytest
 
-from voicechat.core import events as ev
+from voicechat.core.events import Event, InputCommitted, Token, TranscriptSegment, UserTranscript
 from voicechat.core.transcript_order import LATE_S, Dictation
 
 
-def final(item_id: str, text: str, **more: object) -> ev.UserTranscript:
-    return ev.UserTranscript(item_id, text, final=True, replace=True, **more)  # type: ignore[arg-type]
+def final(item_id: str, text: str, **more: object) -> UserTranscript:
+    return UserTranscript(item_id, text, final=True, replace=True, **more)  # type: ignore[arg-type]
 
 
-def failed(item_id: str) -> ev.UserTranscript:
-    return ev.UserTranscript(item_id, "", final=True, error="unintelligible")
+def failed(item_id: str) -> UserTranscript:
+    return UserTranscript(item_id, "", final=True, error="unintelligible")
 
 
-def given(dictation: Dictation, *events: ev.Event, now: float = 0.0) -> list[str]:
+def given(dictation: Dictation, *events: Event, now: float = 0.0) -> list[str]:
     return [
         f"{each.text}!{each.error}" if each.error else each.text
         for event in events
@@ -30,22 +30,22 @@ def given(dictation: Dictation, *events: ev.Event, now: float = 0.0) -> list[str
 @pytest.mark.parametrize("commits", itertools.permutations([("a", None), ("b", "a"), ("c", "b")]))
 def test_any_order_of_completions_and_commits(order, commits):
     dictation = Dictation()
-    assert not given(dictation, *(ev.InputCommitted(*each) for each in commits))
+    assert not given(dictation, *(InputCommitted(*each) for each in commits))
     assert given(dictation, *(final(each, each) for each in order)) == ["a", "b", "c"]
 
 
 def test_passages_in_a_circle_are_not_lost():
     dictation = Dictation()
-    circle = [ev.InputCommitted("a", "b"), ev.InputCommitted("b", "a"), ev.InputCommitted("c", "c")]
+    circle = [InputCommitted("a", "b"), InputCommitted("b", "a"), InputCommitted("c", "c")]
     given(dictation, *circle)
     assert sorted(given(dictation, *(final(each, each) for each in "abc"))) == ["a", "b", "c"]
 
 
 def test_a_passage_inserted_behind_one_that_was_given():
     dictation = Dictation()
-    given(dictation, ev.InputCommitted("a", None))
+    given(dictation, InputCommitted("a", None))
     assert given(dictation, final("a", "a")) == ["a"]
-    assert not given(dictation, ev.InputCommitted("c", "b"), ev.InputCommitted("b", "a"))
+    assert not given(dictation, InputCommitted("c", "b"), InputCommitted("b", "a"))
     assert given(dictation, final("c", "c"), final("b", "b")) == ["b", "c"]
 
 
@@ -53,11 +53,11 @@ def test_partials_are_shown_in_order_and_replaced_by_the_final_text():
     dictation = Dictation()
     given(
         dictation,
-        ev.UserTranscript("a", "one"),
-        ev.UserTranscript("a", " two"),
-        ev.InputCommitted("a", None),
-        ev.UserTranscript("b", "thr"),
-        ev.UserTranscript("b", "three", replace=True),
+        UserTranscript("a", "one"),
+        UserTranscript("a", " two"),
+        InputCommitted("a", None),
+        UserTranscript("b", "thr"),
+        UserTranscript("b", "three", replace=True),
     )
     assert dictation.partial == "one two three"
     assert given(dictation, final("a", "One, two.")) == ["One, two."]
@@ -66,15 +66,15 @@ def test_partials_are_shown_in_order_and_replaced_by_the_final_text():
 
 def test_a_failed_passage_keeps_its_place_and_what_was_written():
     dictation = Dictation()
-    given(dictation, ev.InputCommitted("a", None), ev.InputCommitted("b", "a"))
-    given(dictation, ev.UserTranscript("a", "half"))
+    given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
+    given(dictation, UserTranscript("a", "half"))
     assert not given(dictation, final("b", "b"))
     assert given(dictation, failed("a")) == ["half!unintelligible", "b"]
 
 
 def test_a_passage_that_never_comes_does_not_hold_up_the_others_for_ever():
     dictation = Dictation()
-    given(dictation, ev.InputCommitted("a", None), ev.InputCommitted("b", "a"))
+    given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
     assert not given(dictation, final("b", "b"), now=5.0)
     assert dictation.deadline == 5.0 + LATE_S
     assert dictation.tick(5.0 + LATE_S - 0.1) == []
@@ -85,16 +85,16 @@ def test_a_passage_that_never_comes_does_not_hold_up_the_others_for_ever():
 
 def test_nothing_is_given_twice():
     dictation = Dictation()
-    given(dictation, ev.InputCommitted("a", None))
+    given(dictation, InputCommitted("a", None))
     assert given(dictation, final("a", "a"), final("a", "again")) == ["a"]
-    assert not given(dictation, ev.UserTranscript("a", "late"), ev.InputCommitted("a", None))
+    assert not given(dictation, UserTranscript("a", "late"), InputCommitted("a", None))
     assert dictation.partial == ""
 
 
 def test_a_lost_connection_gives_what_is_final_and_forgets_the_rest():
     dictation = Dictation()
-    given(dictation, ev.InputCommitted("a", None), ev.InputCommitted("b", "a"))
-    given(dictation, ev.UserTranscript("a", "half"), final("b", "b"))
+    given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
+    given(dictation, UserTranscript("a", "half"), final("b", "b"))
     assert [each.text for each in dictation.lost()] == ["b"]
     assert (dictation.partial, dictation.deadline) == ("", None)
 
@@ -102,22 +102,22 @@ def test_a_lost_connection_gives_what_is_final_and_forgets_the_rest():
 def test_speakers_are_named_where_they_change():
     dictation = Dictation()
     segments = [
-        ev.TranscriptSegment("a", "3", "Fine.", "B", 2.0, 3.0),
-        ev.TranscriptSegment("a", "1", "Good morning.", "A", 0.0, 1.0),
-        ev.TranscriptSegment("a", "2", "How are you?", "A", 1.0, 2.0),
+        TranscriptSegment("a", "3", "Fine.", "B", 2.0, 3.0),
+        TranscriptSegment("a", "1", "Good morning.", "A", 0.0, 1.0),
+        TranscriptSegment("a", "2", "How are you?", "A", 1.0, 2.0),
     ]
-    given(dictation, ev.InputCommitted("a", None), *segments)
+    given(dictation, InputCommitted("a", None), *segments)
     (passage,) = dictation.handle(final("a", "Good morning. How are you? Fine."), 0.0)
     assert passage.spoken == "A: Good morning. How are you? B: Fine."
 
 
 def test_how_sure_it_was_is_told_with_the_end_or_gathered_on_the_way():
-    one, two = ev.Token("one", -0.1), ev.Token(" two", -0.2)
+    one, two = Token("one", -0.1), Token(" two", -0.2)
     dictation = Dictation()
-    given(dictation, ev.UserTranscript("a", "one", tokens=(one,)))
-    given(dictation, ev.UserTranscript("a", " two", tokens=(two,)))
+    given(dictation, UserTranscript("a", "one", tokens=(one,)))
+    given(dictation, UserTranscript("a", " two", tokens=(two,)))
     (passage,) = dictation.handle(final("a", "one two", languages=("en",)), 0.0)
     assert (passage.tokens, passage.languages) == ((one, two), ("en",))
-    given(dictation, ev.UserTranscript("b", "one", tokens=(one,)))
+    given(dictation, UserTranscript("b", "one", tokens=(one,)))
     (passage,) = dictation.handle(final("b", "two", tokens=(two,)), 0.0)
     assert passage.tokens == (two,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from voicechat.core.events import Floor
+from voicechat.core.effects import Floor
 from voicechat.core.turns import (
     PATIENCE_S,
     TRANSITIONS,

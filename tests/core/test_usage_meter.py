@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import Usage
 from voicechat.core.usage_meter import Meter
@@ -23,8 +23,8 @@ def test_writing_down_has_a_meter_of_its_own() -> None:
     assert meter.response == ANSWER
     assert meter.written == WORDS + SECONDS
     assert outbox.take() == [
-        ev.UsageChanged(ANSWER, ANSWER, "response"),
-        ev.UsageChanged(ANSWER, WORDS, "transcription"),
-        ev.UsageChanged(ANSWER, SECONDS, "transcription"),
-        ev.UsageChanged(ANSWER + ANSWER, ANSWER, "other"),
+        effects.UsageChanged(ANSWER, ANSWER, "response"),
+        effects.UsageChanged(ANSWER, WORDS, "transcription"),
+        effects.UsageChanged(ANSWER, SECONDS, "transcription"),
+        effects.UsageChanged(ANSWER + ANSWER, ANSWER, "other"),
     ]

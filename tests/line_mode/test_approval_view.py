@@ -9,7 +9,7 @@ import json
 import pytest
 
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import events, inputs
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
@@ -29,14 +29,16 @@ class Table:
         self.session = Session(Options(with_sound=False))
         self.out = io.StringIO()
         self.chat = app.Chat(self.session, self.out, echo=not typed)
-        self.take(ev.OfferTools((WRITE, RUN)), ev.SessionCreated("s"), ev.ResponseCreated("r"))
+        self.take(
+            inputs.OfferTools((WRITE, RUN)), events.SessionCreated("s"), events.ResponseCreated("r")
+        )
 
-    def take(self, *happenings: ev.Event | ev.Input) -> None:
+    def take(self, *happenings: events.Event | inputs.Input) -> None:
         for happening in happenings:
             self.session._take(happening)
 
     def called(self, name: str, call_id: str, arguments: str = "{}") -> ToolCall:
-        self.take(ev.ToolCallReady("r", f"i{call_id}", call_id, name, arguments))
+        self.take(events.ToolCallReady("r", f"i{call_id}", call_id, name, arguments))
         call = self.session.transcript.get(call_id)
         assert isinstance(call, ToolCall)
         return call
@@ -135,7 +137,7 @@ async def test_a_pipe_denies_too(capsys: pytest.CaptureFixture[str]) -> None:
 
 async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
     table = Table()
-    table.take(ev.RemoteApproval("m1", "r", "wiki", "edit", '{"page": "x"}'))
+    table.take(events.RemoteApproval("m1", "r", "wiki", "edit", '{"page": "x"}'))
     [call] = table.session.asking
     assert (call.number, call.source) == (1, "wiki")
     assert table.told[-4:] == [
@@ -143,12 +145,12 @@ async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
         "| page:", "|   x",
         "Type /allow 1, /allow 1 session or /deny 1, with words if you like.",
     ]  # fmt: skip
-    table.session.decide("m1", '{"page": "y"}', ev.Decision.ONCE)
+    table.session.decide("m1", '{"page": "y"}', inputs.Decision.ONCE)
     assert call.state is ToolState.ASKING
     obey(table.session, "/allow 1 session")
     assert call.state is ToolState.QUEUED
-    table.take(ev.RemoteApproval("m2", "r", "wiki", "edit", '{"page": "z"}'))
-    table.take(ev.RemoteApproval("m3", "r", "wiki", "erase", "{}"))
+    table.take(events.RemoteApproval("m2", "r", "wiki", "edit", '{"page": "z"}'))
+    table.take(events.RemoteApproval("m3", "r", "wiki", "erase", "{}"))
     assert [each.name for each in table.session.asking] == ["erase"]
     obey(table.session, "/deny 2")
     assert table.session.asking == ()

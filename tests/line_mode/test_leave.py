@@ -9,7 +9,7 @@ import pytest
 from mcp_rig import rude
 
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.errors import UsageError
 from voicechat.session.toolbox import Toolbox
 
@@ -19,10 +19,10 @@ async def test_a_program_waits_for_leave_and_its_tools_come_then(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     config = rude(tmp_path)
-    told: list[ev.Notice] = []
+    told: list[effects.Notice] = []
     offered = asyncio.Event()
 
-    def offer(tools: ev.OfferTools) -> None:
+    def offer(tools: inputs.OfferTools) -> None:
         if any(spec.name == "rude__greet" for spec in tools.tools):
             offered.set()
 

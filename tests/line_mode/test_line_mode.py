@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from voicechat.core.events import EntryChanged, Floor, FloorChanged, Notice
+from voicechat.core.effects import EntryChanged, Floor, FloorChanged, Notice
 from voicechat.core.items import (
     Entry,
     Item,

@@ -14,7 +14,7 @@ from virtual_audio import RATE, VirtualCard, tone
 
 from voicechat.audio import messages as sound
 from voicechat.config.loader import Options
-from voicechat.core.events import Floor
+from voicechat.core.effects import Floor
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import COMMANDS, help_lines, is_command, markdown, obey
 from voicechat.server.engine_protocols import Say

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from wire_examples import RECORDINGS
 
-from voicechat.core import events as ev
+from voicechat.core import commands, events
 from voicechat.core.settings import ServerVad, SessionSettings, Transcription
 from voicechat.errors import KeyMissing, UsageError
 from voicechat.providers.catalog import resolve
@@ -92,10 +92,10 @@ def test_a_recorded_socket():
         turn_detection=ServerVad(),
         transcription=Transcription("gpt-realtime-whisper"),
     )
-    (update,) = codec.encode(ev.UpdateSession(settings))
+    (update,) = codec.encode(commands.UpdateSession(settings))
     theirs = next(one["data"]["session"] for one in talk if one["direction"] == "sent")
     assert {**json.loads(update)["session"], "tools": None} == {**theirs, "tools": None}
     received = [json.dumps(one["data"]) for one in talk if one["direction"] == "received"]
     kinds = Counter(type(e) for frame in received for e in codec.decode(frame))
-    assert kinds[ev.ResponseCreated] == kinds[ev.ResponseDone] == 1
-    assert kinds[ev.ProviderError] == 0
+    assert kinds[events.ResponseCreated] == kinds[events.ResponseDone] == 1
+    assert kinds[events.ProviderError] == 0

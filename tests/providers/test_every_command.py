@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from voicechat.core import events as ev
+from voicechat.core import commands
 from voicechat.core.settings import Capabilities, ServerVad, SessionSettings
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec
@@ -26,22 +26,22 @@ CODECS = {
 MANUAL = SessionSettings(turn_detection=None)
 HANDS_FREE = SessionSettings(turn_detection=ServerVad())
 
-COMMANDS: dict[type[ev.Command], tuple[ev.Command, str | None]] = {
-    ev.UpdateSession: (ev.UpdateSession(HANDS_FREE), None),
-    ev.AppendAudio: (ev.AppendAudio(bytes(16_000)), None),
-    ev.CommitAudio: (ev.CommitAudio(), "manual_turns"),
-    ev.ClearAudio: (ev.ClearAudio(), "manual_turns"),
-    ev.CreateMessage: (ev.CreateMessage("i", "user", "Hi."), None),
-    ev.ToolResult: (ev.ToolResult("c", "{}", "f"), None),
-    ev.AnswerApproval: (ev.AnswerApproval("mcpr_1", True), "remote_tools"),
-    ev.RetellCall: (ev.RetellCall("c", "f", "{}"), None),
-    ev.RetellResult: (ev.RetellResult("c", "{}"), None),
-    ev.RetrieveItem: (ev.RetrieveItem("i"), "retrieve"),
-    ev.DeleteItem: (ev.DeleteItem("i"), "delete"),
-    ev.TruncateItem: (ev.TruncateItem("i", 5), "truncate"),
-    ev.CreateResponse: (ev.CreateResponse(), None),
-    ev.CancelResponse: (ev.CancelResponse("r"), "cancel"),
-    ev.ClearOutput: (ev.ClearOutput(), "clear_output"),
+COMMANDS: dict[type[commands.Command], tuple[commands.Command, str | None]] = {
+    commands.UpdateSession: (commands.UpdateSession(HANDS_FREE), None),
+    commands.AppendAudio: (commands.AppendAudio(bytes(16_000)), None),
+    commands.CommitAudio: (commands.CommitAudio(), "manual_turns"),
+    commands.ClearAudio: (commands.ClearAudio(), "manual_turns"),
+    commands.CreateMessage: (commands.CreateMessage("i", "user", "Hi."), None),
+    commands.ToolResult: (commands.ToolResult("c", "{}", "f"), None),
+    commands.AnswerApproval: (commands.AnswerApproval("mcpr_1", True), "remote_tools"),
+    commands.RetellCall: (commands.RetellCall("c", "f", "{}"), None),
+    commands.RetellResult: (commands.RetellResult("c", "{}"), None),
+    commands.RetrieveItem: (commands.RetrieveItem("i"), "retrieve"),
+    commands.DeleteItem: (commands.DeleteItem("i"), "delete"),
+    commands.TruncateItem: (commands.TruncateItem("i", 5), "truncate"),
+    commands.CreateResponse: (commands.CreateResponse(), None),
+    commands.CancelResponse: (commands.CancelResponse("r"), "cancel"),
+    commands.ClearOutput: (commands.ClearOutput(), "clear_output"),
 }
 """Command -> an example and the flag without which it has no frame."""
 
@@ -56,41 +56,43 @@ def codec(name: str) -> Codec:
 
 
 def test_all_commands_are_here() -> None:
-    assert COMMANDS.keys() == set(get_args(ev.Command))
+    assert COMMANDS.keys() == set(get_args(commands.Command))
     flags = {flag for _, flag in COMMANDS.values() if flag}
     assert flags <= {*Capabilities.__slots__}
 
 
-def frames_of(talk: Codec, kind: type[ev.Command]) -> list[str | bytes]:
+def frames_of(talk: Codec, kind: type[commands.Command]) -> list[str | bytes]:
     """The frames of the command in a conversation by hand in which everything else was said.
 
     Words that a wire only sends with the next command count as that command's.
     """
     talk.opening(MANUAL)
     for before in (
-        ev.UpdateSession(MANUAL),
-        ev.AppendAudio(bytes(16_000)),
-        ev.RetellCall("c", "f", "{}"),
+        commands.UpdateSession(MANUAL),
+        commands.AppendAudio(bytes(16_000)),
+        commands.RetellCall("c", "f", "{}"),
     ):
         if kind is not type(before):
             talk.encode(before)
     frames = talk.encode(COMMANDS[kind][0])
-    if kind in {ev.CreateMessage, ev.RetellCall, ev.RetellResult}:
-        frames += talk.encode(ev.RetellResult("c", "{}")) if kind is ev.RetellCall else []
-        frames += talk.encode(ev.CreateResponse())
+    if kind in {commands.CreateMessage, commands.RetellCall, commands.RetellResult}:
+        frames += (
+            talk.encode(commands.RetellResult("c", "{}")) if kind is commands.RetellCall else []
+        )
+        frames += talk.encode(commands.CreateResponse())
     return frames
 
 
 @pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("name", CODECS)
-def test_each(name: str, kind: type[ev.Command]) -> None:
+def test_each(name: str, kind: type[commands.Command]) -> None:
     talk = codec(name)
     flag = COMMANDS[kind][1]
     able = flag is None or getattr(talk.capabilities, flag)
     frames = frames_of(talk, kind)
-    if kind is ev.UpdateSession:
+    if kind is commands.UpdateSession:
         assert frames or talk.stale, "said at once, or with a new connection"
-    elif kind is ev.CreateResponse and name in ANSWERS_BY_ITSELF:
+    elif kind is commands.CreateResponse and name in ANSWERS_BY_ITSELF:
         assert frames == []
     else:
         assert bool(frames) is able
@@ -100,6 +102,6 @@ def test_each(name: str, kind: type[ev.Command]) -> None:
 def test_an_answer_outside_the_conversation(name: str) -> None:
     talk = codec(name)
     talk.opening(HANDS_FREE)
-    talk.encode(ev.UpdateSession(HANDS_FREE))
-    found = bool(talk.encode(ev.CreateResponse("Sum up.", out_of_band=True)))
+    talk.encode(commands.UpdateSession(HANDS_FREE))
+    found = bool(talk.encode(commands.CreateResponse("Sum up.", out_of_band=True)))
     assert found is talk.capabilities.out_of_band

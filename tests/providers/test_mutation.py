@@ -18,14 +18,22 @@ from mutation import mutate
 from outside import texts
 from wire_examples import frames
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, inputs
 from voicechat.core.conversation import Conversation
+from voicechat.core.events import (
+    AudioDelta,
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    SessionCreated,
+    TextDelta,
+)
 from voicechat.core.items import Role
 from voicechat.core.settings import ServerVad, SessionSettings
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec
 
-EVENTS = get_args(ev.Event)
+EVENTS = get_args(Event)
 ROUND = 1_000
 """Frames in one conversation."""
 
@@ -42,12 +50,19 @@ CODECS = {
     "gateway to google": ("gateway/google/m", None, "gateway_server"),
     "gateway to xai": ("gateway/spacexai/m", None, "gateway_server"),
 }
-COMMANDS: list[ev.Command] = [
-    ev.CreateMessage("i", "user", "hi"), ev.CreateMessage("j", "assistant", "ho"),
-    ev.CreateResponse(), ev.CreateResponse(out_of_band=True), ev.ToolResult("c", "{}"),
-    ev.CommitAudio(), ev.UpdateSession(SessionSettings()), ev.DeleteItem("i"),
-    ev.RetrieveItem("i"), ev.ClearOutput(), ev.TruncateItem("i", 20),
-]  # fmt: skip
+COMMANDS: list[commands.Command] = [
+    commands.CreateMessage("i", "user", "hi"),
+    commands.CreateMessage("j", "assistant", "ho"),
+    commands.CreateResponse(),
+    commands.CreateResponse(out_of_band=True),
+    commands.ToolResult("c", "{}"),
+    commands.CommitAudio(),
+    commands.UpdateSession(SessionSettings()),
+    commands.DeleteItem("i"),
+    commands.RetrieveItem("i"),
+    commands.ClearOutput(),
+    commands.TruncateItem("i", 20),
+]
 
 
 _IDS = re.compile(r'("(?:id|\w+_id|\w+Id)": "[^"]+)"')
@@ -76,7 +91,7 @@ class Play:
         self._items: list[str] = ["a"]
         self._calls: list[str] = ["c"]
         self._codec.opening(self._settings)
-        self._take(ev.SessionCreated())
+        self._take(SessionCreated())
 
     def run(self) -> None:
         """Play, and look that the next turn can be taken."""
@@ -101,67 +116,76 @@ class Play:
             if choose.random() < 0.05:
                 self._encode(choose.choice(COMMANDS))
             if (self._core.deadline or self._now) < self._now:
-                self._take(ev.Tick())
+                self._take(inputs.Tick())
         self._settle()
 
-    def _decoded(self, frame: str | bytes) -> list[ev.Event]:
+    def _decoded(self, frame: str | bytes) -> list[Event]:
         events = self._codec.decode(frame)
         for event in events:
             assert isinstance(event, EVENTS)
             for text in texts(event):
                 assert not any(unclean(c) for c in text if c < " " or c > "~")
-            if isinstance(event, ev.AudioDelta):
+            if isinstance(event, AudioDelta):
                 assert len(event.pcm) % 2 == 0
                 self._items.append(event.item_id)
         return events
 
-    def _happening(self) -> ev.Input:
+    def _happening(self) -> inputs.Input:
         choose = self._choose
         item = choose.choice(self._items[-4:])
-        happenings: list[ev.Input] = [
-            ev.Typed("x"), ev.Interrupt(), ev.Talk(choose.random() < 0.5),
-            ev.MicBlock(bytes(9_600)), ev.MicBlock(bytes(960)), ev.LocalSpeech(True),
-            ev.LocalSpeech(False), ev.LocalSpeechEnded(), ev.PlaybackStarted(item),
-            ev.Heard(item, choose.random() * 300), ev.PlaybackFinished(item),
-            ev.PlaybackStopped({item: 40.0}), ev.ToolFinished(choose.choice(self._calls), "done"),
-            ev.HandsFree(choose.random() < 0.5), ev.SpeakerChanged(choose.random() < 0.5),
-        ]  # fmt: skip
+        happenings: list[inputs.Input] = [
+            inputs.Typed("x"),
+            inputs.Interrupt(),
+            inputs.Talk(choose.random() < 0.5),
+            inputs.MicBlock(bytes(9_600)),
+            inputs.MicBlock(bytes(960)),
+            inputs.LocalSpeech(True),
+            inputs.LocalSpeech(False),
+            inputs.LocalSpeechEnded(),
+            inputs.PlaybackStarted(item),
+            inputs.Heard(item, choose.random() * 300),
+            inputs.PlaybackFinished(item),
+            inputs.PlaybackStopped({item: 40.0}),
+            inputs.ToolFinished(choose.choice(self._calls), "done"),
+            inputs.HandsFree(choose.random() < 0.5),
+            inputs.SpeakerChanged(choose.random() < 0.5),
+        ]
         return choose.choice(happenings)
 
-    def _take(self, *happenings: ev.Event | ev.Input) -> None:
+    def _take(self, *happenings: Event | inputs.Input) -> None:
         for happening in happenings:
             for effect in self._core.handle(happening, self._now):
                 self._carry_out(effect)
 
-    def _carry_out(self, effect: ev.Effect) -> None:
+    def _carry_out(self, effect: effects.Effect) -> None:
         match effect:
-            case ev.Send(command):
-                self._asked = self._asked or isinstance(command, ev.CreateResponse)
+            case effects.Send(command):
+                self._asked = self._asked or isinstance(command, commands.CreateResponse)
                 self._encode(command)
-            case ev.RunTool(call_id):
+            case effects.RunTool(call_id):
                 self._calls.append(call_id)
-            case ev.Recycle():
+            case effects.Recycle():
                 self._connect()
 
     def _connect(self) -> None:
-        self._take(ev.Disconnected("again"), ev.SessionCreated())
+        self._take(inputs.Disconnected("again"), SessionCreated())
 
-    def _encode(self, command: ev.Command) -> None:
+    def _encode(self, command: commands.Command) -> None:
         for frame in self._codec.encode(command):
             assert isinstance(json.loads(frame), dict)
 
     def _settle(self) -> None:
         """Everything that may still come comes; then a typed turn is asked for and answered."""
         for call_id in self._calls:
-            self._take(ev.ToolFinished(call_id, "done"))
-        self._take(ev.Interrupt())
+            self._take(inputs.ToolFinished(call_id, "done"))
+        self._take(inputs.Interrupt())
         self._pass_deadlines()
         self._asked = False
-        self._take(ev.Typed("still there?"))
+        self._take(inputs.Typed("still there?"))
         self._pass_deadlines(until_asked=True)
         assert self._asked, "the turn was never asked for"
-        self._take(ev.ResponseCreated("last"), ev.TextDelta("last", "final", "Yes.", spoken=False))
-        self._take(ev.ResponseDone("last"))
+        self._take(ResponseCreated("last"), TextDelta("last", "final", "Yes.", spoken=False))
+        self._take(ResponseDone("last"))
         final = self._core.transcript.item("final")
         assert final is not None
         assert (final.role, final.text) == (Role.ASSISTANT, "Yes.")
@@ -172,7 +196,7 @@ class Play:
             if deadline is None or (until_asked and self._asked):
                 return
             self._now = max(self._now, deadline)
-            self._take(ev.Tick())
+            self._take(inputs.Tick())
         raise AssertionError("something is awaited for ever")
 
 

@@ -10,7 +10,7 @@ from google.genai import types
 from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 
-from voicechat.core import events as ev
+from voicechat.core.commands import Command, CreateMessage, CreateResponse
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
@@ -20,8 +20,8 @@ from voicechat.providers.openai.openai_codec import OpenAICodec
 
 CAT = Picture(Kind.PNG, 3, 2, "cat.png", b"\x89PNG\r\n\x1a\n" + bytes(20))
 DATA = base64.b64encode(CAT.data).decode()
-ASKED = ev.CreateMessage("typed_1", "user", "What is this?", picture=CAT)
-SHOWN = ev.CreateMessage("typed_2", "user", "", picture=CAT)
+ASKED = CreateMessage("typed_1", "user", "What is this?", picture=CAT)
+SHOWN = CreateMessage("typed_2", "user", "", picture=CAT)
 
 
 def google(model: str) -> GoogleCodec:
@@ -30,7 +30,7 @@ def google(model: str) -> GoogleCodec:
     return codec
 
 
-def frames(codec: OpenAICodec | GoogleCodec, *commands: ev.Command) -> list[dict]:
+def frames(codec: OpenAICodec | GoogleCodec, *commands: Command) -> list[dict]:
     return [json.loads(frame) for command in commands for frame in codec.encode(command)]
 
 
@@ -44,7 +44,7 @@ def test_openai_takes_it_as_an_address() -> None:
 
 
 def test_gemini_sees_it_before_the_words_that_ask_about_it() -> None:
-    said = frames(google("gemini-3.8-live"), ASKED, ev.CreateResponse(), SHOWN, ev.CreateResponse())
+    said = frames(google("gemini-3.8-live"), ASKED, CreateResponse(), SHOWN, CreateResponse())
     blob = {"data": DATA, "mimeType": "image/png"}
     assert [frame["realtimeInput"] for frame in said[1:3]] == [
         {"video": blob},
@@ -57,7 +57,7 @@ def test_gemini_sees_it_before_the_words_that_ask_about_it() -> None:
 
 def test_gemini_is_told_of_it_as_history() -> None:
     for model in ("gemini-3.8-live", "gemini-live-2.5-flash"):
-        answered = ev.CreateMessage("a", "assistant", "A cat.")
+        answered = CreateMessage("a", "assistant", "A cat.")
         told = frames(google(model), ASKED, answered)[0]
         (turn,) = told["clientContent"]["turns"]
         types.Content.model_validate(turn)
@@ -68,7 +68,7 @@ def test_gemini_is_told_of_it_as_history() -> None:
 
 
 def test_older_gemini_models_get_both_at_once() -> None:
-    (frame,) = frames(google("gemini-live-2.5-flash"), SHOWN, ev.CreateResponse())
+    (frame,) = frames(google("gemini-live-2.5-flash"), SHOWN, CreateResponse())
     assert frame["clientContent"]["turnComplete"] is True
     assert [list(part) for part in frame["clientContent"]["turns"][0]["parts"]] == [["inlineData"]]
 

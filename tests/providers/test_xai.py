@@ -8,7 +8,53 @@ import pytest
 import yaml
 from wire_examples import RECORDINGS, frames
 
-from voicechat.core import events as ev
+from voicechat.core.commands import (
+    AnswerApproval,
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    ClearOutput,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    DeleteItem,
+    RetellCall,
+    RetellResult,
+    RetrieveItem,
+    ToolResult,
+    TruncateItem,
+    UpdateSession,
+)
+from voicechat.core.events import (
+    AudioDelta,
+    AudioDone,
+    Event,
+    IdleTimeout,
+    InputCleared,
+    InputCommitted,
+    ItemAdded,
+    ItemDeleted,
+    ItemKind,
+    OutputItemAdded,
+    OutputItemDone,
+    ProviderError,
+    RemoteCall,
+    RemoteTools,
+    ResponseCreated,
+    ResponseDone,
+    ResponseStatus,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TextDelta,
+    TextDone,
+    ToolArgumentsDelta,
+    ToolCallReady,
+    Unmapped,
+    UserTranscript,
+)
 from voicechat.core.settings import (
     AudioFormat,
     McpServer,
@@ -25,43 +71,43 @@ from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED
 from voicechat.providers.xai import TABLE, XAI
 
 WHAT_BECOMES_OF_IT = {
-    "session.created": {ev.SessionCreated},
-    "session.updated": {ev.SessionUpdated},
-    "conversation.created": {ev.Unmapped},
-    "ping": {ev.Unmapped},
-    "conversation.item.added": {ev.ItemAdded},
-    "conversation.item.deleted": {ev.ItemDeleted},
-    "conversation.item.input_audio_transcription.updated": {ev.UserTranscript},
-    "conversation.item.input_audio_transcription.completed": {ev.UserTranscript},
-    "input_audio_buffer.speech_started": {ev.SpeechStarted, ev.ResponseDone},
-    "input_audio_buffer.speech_stopped": {ev.SpeechStopped},
-    "input_audio_buffer.committed": {ev.InputCommitted},
-    "input_audio_buffer.cleared": {ev.InputCleared},
-    "input_audio_buffer.timeout_triggered": {ev.IdleTimeout},
-    "input_audio_buffer.dtmf_event_received": {ev.Unmapped},
-    "response.created": {ev.ResponseCreated},
-    "response.output_item.added": {ev.OutputItemAdded},
-    "response.output_item.done": {ev.OutputItemDone, ev.ItemAdded},
-    "response.content_part.added": {ev.Unmapped},
-    "response.content_part.done": {ev.Unmapped},
-    "response.output_audio.delta": {ev.AudioDelta},
-    "response.output_audio.done": {ev.AudioDone},
-    "response.output_audio_transcript.delta": {ev.TextDelta},
-    "response.output_audio_transcript.done": {ev.TextDone},
-    "response.text.delta": {ev.TextDelta},
-    "response.text.done": {ev.TextDone},
-    "response.function_call_arguments.delta": {ev.ToolArgumentsDelta},
-    "response.function_call_arguments.done": {ev.ToolCallReady},
-    "mcp_list_tools.in_progress": {ev.RemoteTools},
-    "mcp_list_tools.completed": {ev.RemoteTools},
-    "mcp_list_tools.failed": {ev.RemoteTools},
-    "response.mcp_call_arguments.delta": {ev.RemoteCall},
-    "response.mcp_call_arguments.done": {ev.RemoteCall},
-    "response.mcp_call.in_progress": {ev.RemoteCall},
-    "response.mcp_call.completed": {ev.RemoteCall},
-    "response.mcp_call.failed": {ev.RemoteCall},
-    "response.done": {ev.ResponseDone},
-    "error": {ev.ProviderError},
+    "session.created": {SessionCreated},
+    "session.updated": {SessionUpdated},
+    "conversation.created": {Unmapped},
+    "ping": {Unmapped},
+    "conversation.item.added": {ItemAdded},
+    "conversation.item.deleted": {ItemDeleted},
+    "conversation.item.input_audio_transcription.updated": {UserTranscript},
+    "conversation.item.input_audio_transcription.completed": {UserTranscript},
+    "input_audio_buffer.speech_started": {SpeechStarted, ResponseDone},
+    "input_audio_buffer.speech_stopped": {SpeechStopped},
+    "input_audio_buffer.committed": {InputCommitted},
+    "input_audio_buffer.cleared": {InputCleared},
+    "input_audio_buffer.timeout_triggered": {IdleTimeout},
+    "input_audio_buffer.dtmf_event_received": {Unmapped},
+    "response.created": {ResponseCreated},
+    "response.output_item.added": {OutputItemAdded},
+    "response.output_item.done": {OutputItemDone, ItemAdded},
+    "response.content_part.added": {Unmapped},
+    "response.content_part.done": {Unmapped},
+    "response.output_audio.delta": {AudioDelta},
+    "response.output_audio.done": {AudioDone},
+    "response.output_audio_transcript.delta": {TextDelta},
+    "response.output_audio_transcript.done": {TextDone},
+    "response.text.delta": {TextDelta},
+    "response.text.done": {TextDone},
+    "response.function_call_arguments.delta": {ToolArgumentsDelta},
+    "response.function_call_arguments.done": {ToolCallReady},
+    "mcp_list_tools.in_progress": {RemoteTools},
+    "mcp_list_tools.completed": {RemoteTools},
+    "mcp_list_tools.failed": {RemoteTools},
+    "response.mcp_call_arguments.delta": {RemoteCall},
+    "response.mcp_call_arguments.done": {RemoteCall},
+    "response.mcp_call.in_progress": {RemoteCall},
+    "response.mcp_call.completed": {RemoteCall},
+    "response.mcp_call.failed": {RemoteCall},
+    "response.done": {ResponseDone},
+    "error": {ProviderError},
 }
 MANUAL = SessionSettings(turn_detection=None)
 HANDS_FREE = SessionSettings(turn_detection=ServerVad())
@@ -70,11 +116,11 @@ HANDS_FREE = SessionSettings(turn_detection=ServerVad())
 def codec(settings: SessionSettings | None = HANDS_FREE) -> OpenAICodec:
     made = OpenAICodec("wss://api.x.ai/v1/realtime?model=m", Secret("xai-1"), XAI)
     if settings is not None:
-        made.encode(ev.UpdateSession(settings))
+        made.encode(UpdateSession(settings))
     return made
 
 
-def decode(reader: OpenAICodec, *said: dict | str) -> list[ev.Event]:
+def decode(reader: OpenAICodec, *said: dict | str) -> list[Event]:
     texts = [one if isinstance(one, str) else json.dumps(one) for one in said]
     return [event for text in texts for event in reader.decode(text)]
 
@@ -83,12 +129,12 @@ def of(kind, events):
     return [event for event in events if isinstance(event, kind)]
 
 
-def sent(writer: OpenAICodec, *commands: ev.Command) -> list[dict]:
+def sent(writer: OpenAICodec, *commands: Command) -> list[dict]:
     return [json.loads(frame) for command in commands for frame in writer.encode(command)]
 
 
 def session_of(settings: SessionSettings) -> dict:
-    return sent(codec(None), ev.UpdateSession(settings))[0]["session"]
+    return sent(codec(None), UpdateSession(settings))[0]["session"]
 
 
 # ------------------------------------------------------------------------------- what it says
@@ -106,21 +152,21 @@ def test_each_example(wire_type):
         events = reader.decode(frame)
         if json.loads(frame)["type"] == wire_type:
             seen += events
-    assert {type(event) for event in seen} - {ev.ToolCallReady} <= WHAT_BECOMES_OF_IT[wire_type]
+    assert {type(event) for event in seen} - {ToolCallReady} <= WHAT_BECOMES_OF_IT[wire_type]
     assert seen
 
 
 def test_one_spoken_turn():
     events = decode(codec(), *frames("xai_server", "xai-turn"))
-    heard = of(ev.UserTranscript, events)
+    heard = of(UserTranscript, events)
     assert [e.final for e in heard] == [False] * 4 + [True]
     assert all(e.replace for e in heard)
     assert heard[-1].text == "Hello, how tall is Everest?"
-    assert [(e.role, e.done) for e in of(ev.ItemAdded, events)] == [
+    assert [(e.role, e.done) for e in of(ItemAdded, events)] == [
         ("user", False), ("assistant", False), ("assistant", True),
     ]  # fmt: skip
-    assert of(ev.ItemAdded, events)[-1].text == "About 8,849 metres."
-    (done,) = of(ev.ResponseDone, events)
+    assert of(ItemAdded, events)[-1].text == "About 8,849 metres."
+    (done,) = of(ResponseDone, events)
     assert (done.usage.total_tokens, done.usage.input_audio_tokens) == (341, 146)
     assert done.usage.seconds == 5
 
@@ -128,16 +174,16 @@ def test_one_spoken_turn():
 def test_seconds_are_a_running_total():
     reader = codec()
     over = [f for f in frames("xai_server") if json.loads(f)["type"] == "response.done"][:3]
-    done = of(ev.ResponseDone, decode(reader, *over))
+    done = of(ResponseDone, decode(reader, *over))
     assert [e.usage.seconds for e in done] == [5, 1, 0]
 
 
 def test_a_call_and_words_in_one_response():
     events = decode(codec(), *frames("xai_server", "xai-tools"))
-    ready = of(ev.ToolCallReady, events)
+    ready = of(ToolCallReady, events)
     first = "call-8c4f83c5-ef59-4af0-ab08-945a22451a42-0"
     assert [e.call_id for e in ready] == [first, "call_31415927"]
-    calls = [e for e in of(ev.ItemAdded, events) if e.kind is ev.ItemKind.TOOL_CALL]
+    calls = [e for e in of(ItemAdded, events) if e.kind is ItemKind.TOOL_CALL]
     assert calls
     assert {e.role for e in calls} == {""}
 
@@ -158,10 +204,10 @@ def test_a_reply_that_never_ends_is_ended():
         "SpeechStarted", "SpeechStopped", "ResponseCreated", "ResponseDone", "SpeechStarted",
     ]  # fmt: skip
     created, done = events[2], events[3]
-    assert (done.response_id, done.status) == (created.response_id, ev.ResponseStatus.CANCELLED)
+    assert (done.response_id, done.status) == (created.response_id, ResponseStatus.CANCELLED)
     assert done.reason == "turn_detected"
     late = {"type": "response.done", "response": {"id": done.response_id, "status": "cancelled"}}
-    assert decode(reader, late) == [ev.Unmapped("response.done")]
+    assert decode(reader, late) == [Unmapped("response.done")]
 
 
 def test_talking_over_a_reply_of_an_earlier_turn_ends_nothing():
@@ -169,15 +215,15 @@ def test_talking_over_a_reply_of_an_earlier_turn_ends_nothing():
     begun = {"type": "response.created", "response": {"id": "r"}}
     second = {**started, "item_id": "b"}
     events = decode(codec(), {**started, "item_id": "a"}, begun, second, second)
-    assert not of(ev.ResponseDone, events)
+    assert not of(ResponseDone, events)
 
 
 def test_without_turn_detection_speech_that_it_hears_means_nothing():
     events = decode(codec(MANUAL), *frames("xai_server", "xai-push-to-talk"))
-    assert not of(ev.SpeechStarted, events)
-    assert not of(ev.SpeechStopped, events)
-    assert of(ev.InputCommitted, events)
-    assert of(ev.UserTranscript, events)[-1].text == "Say hello."
+    assert not of(SpeechStarted, events)
+    assert not of(SpeechStopped, events)
+    assert of(InputCommitted, events)
+    assert of(UserTranscript, events)[-1].text == "Say hello."
 
 
 @pytest.mark.parametrize(
@@ -190,7 +236,7 @@ def test_without_turn_detection_speech_that_it_hears_means_nothing():
     ],
 )
 def test_every_shape_of_error(message, fatal):
-    errors = of(ev.ProviderError, decode(codec(), *frames("xai_server", "xai-misc")))
+    errors = of(ProviderError, decode(codec(), *frames("xai_server", "xai-misc")))
     assert {e.message: e.fatal for e in errors}[message] is fatal
 
 
@@ -204,11 +250,11 @@ def test_recorded_sockets():
         said = [one["data"] for one in talk if one["direction"] == "received"]
         events = decode(reader, *(one for one in said if isinstance(one, dict)))
         counts = Counter(type(event) for event in events)
-        assert counts[ev.ResponseCreated] == counts[ev.ResponseDone] > 0
-        assert counts[ev.ProviderError] == 0
-        finals = [e for e in of(ev.UserTranscript, events) if e.final]
+        assert counts[ResponseCreated] == counts[ResponseDone] > 0
+        assert counts[ProviderError] == 0
+        finals = [e for e in of(UserTranscript, events) if e.final]
         assert len({e.item_id for e in finals}) == len(finals)
-        asked = [e for e in of(ev.ItemAdded, events) if e.role == "assistant" and e.done]
+        asked = [e for e in of(ItemAdded, events) if e.role == "assistant" and e.done]
         assert asked
         theirs = [one["data"] for one in talk if one["direction"] == "sent"]
         update = next(one["session"] for one in theirs if one["type"] == "session.update")
@@ -271,7 +317,7 @@ def test_the_examples_are_shaped_as_ours():
 
 
 def test_every_update_says_everything():
-    first, second = sent(codec(None), ev.UpdateSession(HANDS_FREE), ev.UpdateSession(MANUAL))
+    first, second = sent(codec(None), UpdateSession(HANDS_FREE), UpdateSession(MANUAL))
     assert second["session"] == {**first["session"], "turn_detection": None}
 
 
@@ -307,11 +353,11 @@ def test_semantic_turn_detection_becomes_a_silence():
 @pytest.mark.parametrize(
     ("command", "flag"),
     [
-        (ev.TruncateItem("i", 5), "truncate"),
-        (ev.RetrieveItem("i"), "retrieve"),
-        (ev.DeleteItem("i"), "delete"),
-        (ev.ClearOutput(), "clear_output"),
-        (ev.CreateResponse(out_of_band=True), "out_of_band"),
+        (TruncateItem("i", 5), "truncate"),
+        (RetrieveItem("i"), "retrieve"),
+        (DeleteItem("i"), "delete"),
+        (ClearOutput(), "clear_output"),
+        (CreateResponse(out_of_band=True), "out_of_band"),
     ],
 )
 def test_what_it_cannot_do_is_a_flag_and_no_frame(command, flag):
@@ -321,15 +367,15 @@ def test_what_it_cannot_do_is_a_flag_and_no_frame(command, flag):
 
 def test_every_command_is_a_frame_or_a_flag():
     commands = {
-        ev.UpdateSession(HANDS_FREE), ev.AppendAudio(b"\0\0"), ev.CommitAudio(), ev.ClearAudio(),
-        ev.CreateMessage("i", "user", "hi"), ev.ToolResult("c", "{}"),
-        ev.CancelResponse("r"), ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "{}"),
-        ev.AnswerApproval("mcpr_1", True),
+        UpdateSession(HANDS_FREE), AppendAudio(b"\0\0"), CommitAudio(), ClearAudio(),
+        CreateMessage("i", "user", "hi"), ToolResult("c", "{}"),
+        CancelResponse("r"), RetellCall("c", "look", "{}"), RetellResult("c", "{}"),
+        AnswerApproval("mcpr_1", True),
     }  # fmt: skip
     without = {
-        ev.TruncateItem, ev.RetrieveItem, ev.DeleteItem, ev.ClearOutput, ev.CreateResponse,
+        TruncateItem, RetrieveItem, DeleteItem, ClearOutput, CreateResponse,
     }  # fmt: skip
-    assert {type(c) for c in commands} | without == set(get_args(ev.Command))
+    assert {type(c) for c in commands} | without == set(get_args(Command))
     known = {json.loads(f)["type"] for f in frames("xai_client")}
     for command in commands:
         (message,) = sent(codec(), command)
@@ -337,13 +383,13 @@ def test_every_command_is_a_frame_or_a_flag():
 
 
 def test_items_and_responses():
-    (item,) = sent(codec(), ev.CreateMessage("typed_1", "user", "Hi"))
+    (item,) = sent(codec(), CreateMessage("typed_1", "user", "Hi"))
     assert item["item"] == {
         "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}],
     }  # fmt: skip
-    (plain,) = sent(codec(), ev.CreateResponse(metadata={"a": "b"}))
+    (plain,) = sent(codec(), CreateResponse(metadata={"a": "b"}))
     assert set(plain) == {"type", "event_id"}
-    (told,) = sent(codec(), ev.CreateResponse("Short."))
+    (told,) = sent(codec(), CreateResponse("Short."))
     assert told["response"] == {"instructions": "Short."}
 
 
@@ -351,7 +397,7 @@ def test_items_and_responses():
 
 BEGUN = {"type": "response.created", "response": {"id": "r"}}
 OVER = {"type": "response.done", "response": {"id": "r", "status": "completed"}}
-BLOCK = ev.AppendAudio(bytes(960))
+BLOCK = AppendAudio(bytes(960))
 
 
 def test_a_commit_alone_asks_for_the_reply():
@@ -359,17 +405,17 @@ def test_a_commit_alone_asks_for_the_reply():
 
 
 def test_a_response_after_a_manual_turn_is_not_swallowed():
-    types = [m["type"] for m in sent(codec(MANUAL), ev.CreateResponse())]
+    types = [m["type"] for m in sent(codec(MANUAL), CreateResponse())]
     assert types == ["input_audio_buffer.clear", "response.create"]
 
 
 def test_sound_waits_for_the_end_of_a_reply_and_keeps_its_order():
     writer = codec(MANUAL)
     decode(writer, BEGUN)
-    blocks = [ev.AppendAudio(bytes([n, 0] * 480)) for n in range(8)]
+    blocks = [AppendAudio(bytes([n, 0] * 480)) for n in range(8)]
     assert sent(writer, *blocks[:6]) == []
     decode(writer, OVER)
-    out = sent(writer, *blocks[6:], ev.CommitAudio())
+    out = sent(writer, *blocks[6:], CommitAudio())
     assert [m["type"] for m in out] == ["input_audio_buffer.append"] * 8 + [
         "input_audio_buffer.commit"
     ]
@@ -388,10 +434,10 @@ def test_sound_that_waits_is_bounded_and_can_be_thrown_away():
     decode(writer, BEGUN)
     assert sent(writer, *[BLOCK] * 1000) == []
     decode(writer, OVER)
-    assert len(sent(writer, ev.CommitAudio())) == HELD / 20 + 1
+    assert len(sent(writer, CommitAudio())) == HELD / 20 + 1
     decode(writer, BEGUN)
     sent(writer, *[BLOCK] * 5)
     decode(writer, OVER)
-    assert [m["type"] for m in sent(writer, ev.ClearAudio(), ev.CommitAudio())] == [
+    assert [m["type"] for m in sent(writer, ClearAudio(), CommitAudio())] == [
         "input_audio_buffer.clear", "input_audio_buffer.commit",
     ]  # fmt: skip

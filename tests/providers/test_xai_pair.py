@@ -4,7 +4,7 @@ import json
 from base64 import b64encode
 from itertools import count
 
-from voicechat.core import events as ev
+from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item, ToolCall, ToolState
 from voicechat.core.settings import ServerVad, SessionSettings, ToolSpec
@@ -157,23 +157,23 @@ class Talk:
             for event in self.codec.decode(json.dumps(message)):
                 self.take(event)
 
-    def take(self, *happenings: ev.Event | ev.Input) -> None:
+    def take(self, *happenings: events.Event | inputs.Input) -> None:
         """Anything that happens, and all that follows from it."""
         for happening in happenings:
             self.now += 0.02
             for effect in self.core.handle(happening, self.now):
                 self._carry_out(effect)
 
-    def _carry_out(self, effect: ev.Effect) -> None:
+    def _carry_out(self, effect: effects.Effect) -> None:
         match effect:
-            case ev.Send(command):
+            case effects.Send(command):
                 for frame in self.codec.encode(command):
                     self.arrive(self.grok.receive(frame))
-            case ev.EndItem(item_id):
-                self.take(ev.PlaybackStarted(item_id), ev.PlaybackFinished(item_id))
-            case ev.RunTool():
+            case effects.EndItem(item_id):
+                self.take(inputs.PlaybackStarted(item_id), inputs.PlaybackFinished(item_id))
+            case effects.RunTool():
                 self.ran.append(effect.name)
-                self.take(ev.ToolFinished(effect.call_id, "4 degrees", False))
+                self.take(inputs.ToolFinished(effect.call_id, "4 degrees", False))
 
     @property
     def lines(self) -> list[str]:
@@ -187,7 +187,7 @@ class Talk:
 def test_typed_spoken_and_tools():
     grok = Grok()
     talk = Talk(grok)
-    talk.take(ev.Typed("Hello"))
+    talk.take(inputs.Typed("Hello"))
     grok.tools = [["weather"], ["left", "right"]]
     talk.arrive(grok.spoken("u", "how warm is it"))
     assert talk.lines == [
@@ -200,18 +200,18 @@ def test_typed_spoken_and_tools():
     calls = [e for e in talk.core.transcript.entries if isinstance(e, ToolCall)]
     assert {call.state for call in calls} == {ToolState.DONE}
     assert talk.core.meter.total.seconds == grok.billed == 8
-    assert talk.core.floor is ev.Floor.LISTENING
+    assert talk.core.floor is effects.Floor.LISTENING
 
 
 def test_a_turn_by_hand_is_answered_once():
     grok = Grok()
     talk = Talk(grok, hands_free=False)
-    block = ev.MicBlock(bytes(960))
-    talk.take(ev.Talk(True), *[block] * 20, ev.Talk(False))
+    block = inputs.MicBlock(bytes(960))
+    talk.take(inputs.Talk(True), *[block] * 20, inputs.Talk(False))
     assert talk.lines == ["user: By hand.", "assistant: You spoke."]
     assert "response.create" not in grok.heard
     assert (grok.blocks, grok.broken_off) == (20, 0)
-    talk.take(ev.Typed("And now?"))
+    talk.take(inputs.Typed("And now?"))
     assert talk.lines[2:] == ["user: And now?", "assistant: You asked."]
 
 
@@ -219,7 +219,7 @@ def test_a_tool_after_a_turn_by_hand():
     grok = Grok()
     grok.tools = [["weather"]]
     talk = Talk(grok, hands_free=False)
-    talk.take(ev.Talk(True), *[ev.MicBlock(bytes(960))] * 20, ev.Talk(False))
+    talk.take(inputs.Talk(True), *[inputs.MicBlock(bytes(960))] * 20, inputs.Talk(False))
     assert talk.lines[1:] == ["assistant: You spoke.", "weather", "assistant: You asked."]
 
 
@@ -228,7 +228,7 @@ def test_a_lost_reply_hangs_nothing():
     talk = Talk(grok)
     talk.arrive(grok.spoken("u", "and one more thing"))
     assert talk.lines == ["user: and one more thing", "assistant: You said and one more thing"]
-    assert talk.core.floor is ev.Floor.LISTENING
+    assert talk.core.floor is effects.Floor.LISTENING
 
 
 def test_pressing_the_key_during_a_reply_never_breaks_it_off():
@@ -237,7 +237,7 @@ def test_pressing_the_key_during_a_reply_never_breaks_it_off():
     begun = grok.reply("A long story")[:5]
     talk.arrive(begun)
     grok.running = begun[0]["response"]["id"]
-    talk.take(ev.Talk(True), *[ev.MicBlock(bytes(960))] * 20, ev.Talk(False))
+    talk.take(inputs.Talk(True), *[inputs.MicBlock(bytes(960))] * 20, inputs.Talk(False))
     assert grok.broken_off == 0
     assert grok.heard.count("response.cancel") == 1
     assert (grok.blocks, talk.lines[-1]) == (20, "assistant: You spoke.")

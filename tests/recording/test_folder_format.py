@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from recorded import heading
 
 from voicechat.cli.app import main
-from voicechat.core import events as ev
+from voicechat.core import events, inputs
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
@@ -50,8 +50,8 @@ def some(kind: object) -> object:
     assert isinstance(kind, type)
     if kind is Picture:
         return Picture(Kind.WEBP, 7, 7, "cät.webp")
-    if kind is ev.ResumptionHandle:
-        return ev.ResumptionHandle("")
+    if kind is events.ResumptionHandle:
+        return events.ResumptionHandle("")
     if issubclass(kind, enum.Enum):
         return list(kind)[-1]
     hints = typing.get_type_hints(kind)
@@ -65,7 +65,7 @@ def write(folder: Path, *lines: bytes) -> Path:
 
 
 def test_every_event_and_input_can_stand_in_a_line() -> None:
-    named = set(typing.get_args(ev.Event)) | set(typing.get_args(ev.Input))
+    named = set(typing.get_args(events.Event)) | set(typing.get_args(inputs.Input))
     assert named - folder_format.UNTOLD <= set(folder_format.KINDS.values())
     assert len(folder_format.KINDS) + len(folder_format.UNTOLD) == len(
         typing.get_args(folder_format.Happening)
@@ -88,19 +88,21 @@ def test_it_comes_back_as_it_was(kind: type, tmp_path: Path) -> None:
 
 
 def test_what_hides_itself_is_not_written() -> None:
-    assert b"token-1" not in line(ev.ResumptionHandle("token-1"), 1)
-    shown = ev.Typed("look", Picture(Kind.PNG, 2, 2, "cat.png", b"0123456789"))
-    assert len(line(shown, 1)) < len(line(ev.Typed("look"), 1)) + 80
+    assert b"token-1" not in line(events.ResumptionHandle("token-1"), 1)
+    shown = inputs.Typed("look", Picture(Kind.PNG, 2, 2, "cat.png", b"0123456789"))
+    assert len(line(shown, 1)) < len(line(inputs.Typed("look"), 1)) + 80
 
 
 def test_time_never_goes_back(tmp_path: Path) -> None:
-    folder = write(tmp_path, line(ev.Tick(), 2), line(ev.Tick(), 1.5), line(ev.Tick(), 3))
+    folder = write(
+        tmp_path, line(inputs.Tick(), 2), line(inputs.Tick(), 1.5), line(inputs.Tick(), 3)
+    )
     assert [moment.at for moment in read(folder)[1]] == [2, 2, 3]
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
-    folder = write(tmp_path, line(ev.Typed("a"), 1), line(ev.Typed("b"), 2)[:-5])
-    assert read(folder)[1] == [Moment(1, ev.Typed("a"))]
+    folder = write(tmp_path, line(inputs.Typed("a"), 1), line(inputs.Typed("b"), 2)[:-5])
+    assert read(folder)[1] == [Moment(1, inputs.Typed("a"))]
 
 
 HOSTILE = "a\x1b]0;title\x07b\u202ec\u200bd"
@@ -109,15 +111,15 @@ HOSTILE = "a\x1b]0;title\x07b\u202ec\u200bd"
 def test_hostile_text_is_cleaned_wherever_it_stands(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
-        line(ev.TextDelta("r" + HOSTILE, "i", HOSTILE, spoken=False), 1),
-        line(ev.ItemRetrieved("i", {HOSTILE: [{"deep": HOSTILE}]}), 2),
+        line(events.TextDelta("r" + HOSTILE, "i", HOSTILE, spoken=False), 1),
+        line(events.ItemRetrieved("i", {HOSTILE: [{"deep": HOSTILE}]}), 2),
         line(folder_format.Named(HOSTILE, HOSTILE), 3),
     )
     delta, item, named = [moment.whole() for moment in read(folder)[1]]
     mild = clean(HOSTILE)
     assert "\x1b" not in mild
-    assert delta == ev.TextDelta("r" + mild, "i", mild, spoken=False)
-    assert item == ev.ItemRetrieved("i", {mild: [{"deep": mild}]})
+    assert delta == events.TextDelta("r" + mild, "i", mild, spoken=False)
+    assert item == events.ItemRetrieved("i", {mild: [{"deep": mild}]})
     assert named == folder_format.Named(mild, mild)
 
 
@@ -147,7 +149,7 @@ BROKEN = {
 def test_a_broken_line_is_one_sentence_with_its_place(
     text: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = write(tmp_path / "talk", line(ev.Tick(), 1), text)
+    folder = write(tmp_path / "talk", line(inputs.Tick(), 1), text)
     assert main(["replay", str(folder)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -201,7 +203,7 @@ def test_what_is_no_file_holds_nobody_up(
     assert main(["replay", str(tmp_path)]) == 2
     assert "events.jsonl cannot be read: it is no file." in capsys.readouterr().err
     (tmp_path / folder_format.EVENTS).unlink()
-    write(tmp_path, line(ev.Tick(), 0.0))
+    write(tmp_path, line(inputs.Tick(), 0.0))
     os.mkfifo(tmp_path / folder_format.SOUND)
     assert main(["replay", str(tmp_path), "--plain"]) == 2
     assert "sound.wav cannot be read: it is no file." in capsys.readouterr().err
@@ -210,8 +212,8 @@ def test_what_is_no_file_holds_nobody_up(
 def test_what_cannot_have_happened_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stranger = ev.InsertMessage("i", "\x1b[31mnobody", "hello")
-    folder = write(tmp_path, line(ev.SessionCreated(), 0), line(stranger, 0.1))
+    stranger = inputs.InsertMessage("i", "\x1b[31mnobody", "hello")
+    folder = write(tmp_path, line(events.SessionCreated(), 0), line(stranger, 0.1))
     assert main(["replay", str(folder), "--plain", "--text"]) == 2
     problem = f"{folder / folder_format.EVENTS}:3 is not of a conversation that was held."
     assert capsys.readouterr().err == f"voicechat: {problem}\n"
@@ -252,7 +254,7 @@ async def test_whatever_stands_in_the_lines_it_is_shown_or_refused(
     tmp_path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
-    lines = [line(ev.SessionCreated(), 0), line(LinkChanged(Link.ONLINE), 0)]
+    lines = [line(events.SessionCreated(), 0), line(LinkChanged(Link.ONLINE), 0)]
     for at in range(60):
         name, kind = chance.choice(list(folder_format.KINDS.items()))
         told = {"at": at / 4, "is": name, "of": odd(kind, chance)}

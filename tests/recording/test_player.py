@@ -14,7 +14,7 @@ from virtual_audio import RATE as CARD_RATE
 from virtual_audio import VirtualCard, tone
 
 from voicechat.audio import messages as sound
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.recording import folder_format
 from voicechat.recording.player import Stretch, frames_of
 from voicechat.recording.replayed_session import Replay
@@ -26,7 +26,7 @@ def recorded(folder: Path, *pitches: float, seconds: float = 2.0) -> Path:
     """A recording in which one tone follows the other, the person's and the model's in turn."""
     (folder / folder_format.EVENTS).write_bytes(
         folder_format.heading_line(heading())
-        + folder_format.line(ev.Tick(), len(pitches) * seconds)
+        + folder_format.line(inputs.Tick(), len(pitches) * seconds)
     )
     file = StereoFile(folder / folder_format.SOUND, RATE)
     for place, pitch in enumerate(pitches):
@@ -71,7 +71,7 @@ async def test_it_pauses_moves_and_is_as_loud_as_one_says(
     again.close()
     await running
     pieces = heard(both.stop()[:, 1])
-    assert not [update for update in told if isinstance(update, ev.Notice)]
+    assert not [update for update in told if isinstance(update, effects.Notice)]
     order = [pitch for pitch, _ in pieces]
     assert 660 not in order, "what lies between was jumped over"
     first, second = order.index(440), order.index(880)
@@ -96,10 +96,10 @@ async def test_without_a_speaker_it_is_said_once(
     told: list[Update] = []
     again.listen = told.append
     running = asyncio.create_task(again.run())
-    await until(lambda: any(isinstance(update, ev.Notice) for update in told))
+    await until(lambda: any(isinstance(update, effects.Notice) for update in told))
     again.close()
     await running
-    notices = [update.text for update in told if isinstance(update, ev.Notice)]
+    notices = [update.text for update in told if isinstance(update, effects.Notice)]
     assert len(notices) == 1
     assert notices[0].startswith("The recording is shown without sound: ")
 
@@ -113,7 +113,7 @@ async def test_a_server_that_hangs_is_told_once_and_taken_up_when_it_is_back(
     told: list[Update] = []
     again.listen = told.append
     running = asyncio.create_task(again.run())
-    await until(lambda: any(isinstance(update, ev.Notice) for update in told), 15)
+    await until(lambda: any(isinstance(update, effects.Notice) for update in told), 15)
     speaker = again._loudspeaker
     assert speaker is not None
     # The next process finds the same some seconds later.
@@ -123,7 +123,7 @@ async def test_a_server_that_hangs_is_told_once_and_taken_up_when_it_is_back(
     both = own_card.record()
     await asyncio.sleep(1.0)
     assert 440 in [pitch for pitch, _ in heard(both.stop()[:, 1])]
-    notices = [update.text for update in told if isinstance(update, ev.Notice)]
+    notices = [update.text for update in told if isinstance(update, effects.Notice)]
     assert notices == ["The recording is shown without sound: The sound server does not answer."]
     again.close()
     await running

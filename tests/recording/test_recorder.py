@@ -25,7 +25,7 @@ from voicechat.config import loader
 from voicechat.config.endpoint import Endpoint
 from voicechat.config.loader import Options
 from voicechat.config.mcp_server import ServerConfig
-from voicechat.core import events as ev
+from voicechat.core import effects, events, inputs
 from voicechat.errors import Secret, UsageError
 from voicechat.recording import folder_format, stereo_wav
 from voicechat.recording import recorder as recording
@@ -33,12 +33,12 @@ from voicechat.recording.recorder import Recorder, keys_of
 
 
 @pytest.fixture
-def told() -> list[ev.Notice]:
+def told() -> list[effects.Notice]:
     return []
 
 
 @pytest.fixture
-def recorder(tmp_path: Path, told: list[ev.Notice]) -> Iterator[Recorder]:
+def recorder(tmp_path: Path, told: list[effects.Notice]) -> Iterator[Recorder]:
     made = Recorder(tmp_path / "talk", heading(), told.append)
     yield made
     made.close()
@@ -61,9 +61,9 @@ def sides(folder: Path) -> tuple[bytes, bytes]:
 
 def test_what_happens_stands_in_a_line_with_its_time(recorder: Recorder, tmp_path: Path) -> None:
     began = recorder._began
-    recorder.observe(ev.Typed("héllo"), began + 1.5)
-    recorder.observe(ev.MicBlock(bytes(960)), began + 2)
-    recorder.observe(ev.AudioDelta("r", "i", bytes(4800)), began + 2.25)
+    recorder.observe(inputs.Typed("héllo"), began + 1.5)
+    recorder.observe(inputs.MicBlock(bytes(960)), began + 2)
+    recorder.observe(events.AudioDelta("r", "i", bytes(4800)), began + 2.25)
     recorder.observe(object(), began + 3)
     recorder.close()
     first, *rest = lines(tmp_path / "talk")
@@ -113,8 +113,8 @@ def test_where_nothing_sounds_the_file_follows_the_clock(
     recorder: Recorder, tmp_path: Path
 ) -> None:
     recorder.observe(sound.Captured(block(1), recorder._began + 0.02), recorder._began + 0.02)
-    recorder.observe(ev.Typed("after a minute"), recorder._began + 60)
-    recorder.observe(ev.Typed("and another"), recorder._began + 120)
+    recorder.observe(inputs.Typed("after a minute"), recorder._began + 60)
+    recorder.observe(inputs.Typed("and another"), recorder._began + 120)
     recorder.close()
     left, _ = sides(tmp_path / "talk")
     assert where(left, 1) == pytest.approx([0, 0.02])
@@ -136,7 +136,7 @@ def test_another_rate_of_the_microphone_is_converted(tmp_path: Path) -> None:
 
 def test_text_only_has_no_sound_file(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "talk", heading(with_sound=False), lambda notice: None)
-    recorder.observe(ev.Typed("a"), time.monotonic())
+    recorder.observe(inputs.Typed("a"), time.monotonic())
     recorder.close()
     assert [path.name for path in (tmp_path / "talk").iterdir()] == [folder_format.EVENTS]
 
@@ -157,7 +157,7 @@ def test_keys_are_never_written(tmp_path: Path) -> None:
     keys = keys_of(options)
     recorder = Recorder(tmp_path / "talk", heading(), lambda notice: None, keys)
     said = f"sk-very-secret-123 ek_short-lived {LONG}-a {LONG}-b {LONG}-c Bearer short Typed"
-    recorder.observe(ev.Typed(said), time.monotonic())
+    recorder.observe(inputs.Typed(said), time.monotonic())
     recorder.close()
     typed = lines(tmp_path / "talk")[1]
     assert (typed["is"], typed["of"]) == ("Typed", {"text": "*** " * 5 + "Bearer short Typed"})
@@ -168,7 +168,7 @@ def endpoint(header: str) -> Endpoint:
 
 
 def test_half_characters_are_written_as_marks(recorder: Recorder, tmp_path: Path) -> None:
-    recorder.observe(ev.Typed("a\ud800b"), time.monotonic())
+    recorder.observe(inputs.Typed("a\ud800b"), time.monotonic())
     recorder.close()
     assert lines(tmp_path / "talk")[1]["of"] == {"text": "a\ufffdb"}
 
@@ -214,7 +214,7 @@ def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 async def test_a_full_disk_ends_the_recording_once(
-    tmp_path: Path, told: list[ev.Notice], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, told: list[effects.Notice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder(tmp_path / "talk", heading(), told.append)
 
@@ -222,18 +222,18 @@ async def test_a_full_disk_ends_the_recording_once(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(recorder, "_write", full)
-    recorder.observe(ev.Typed("a"), time.monotonic())
+    recorder.observe(inputs.Typed("a"), time.monotonic())
     await asyncio.to_thread(recorder._thread.join, 5)
     await asyncio.sleep(0)
     for _ in range(10):
-        recorder.observe(ev.Typed("b"), time.monotonic())
+        recorder.observe(inputs.Typed("b"), time.monotonic())
     await asyncio.sleep(0)
     assert [notice.text for notice in told] == ["The recording ended: no space left on device."]
     recorder.close()
 
 
 async def test_a_slow_disk_loses_sound_first_and_then_ends_it(
-    tmp_path: Path, told: list[ev.Notice], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, told: list[effects.Notice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "SOUND_WAITING", 10)
     monkeypatch.setattr(recording, "MOST_WAITING", 20)
@@ -248,13 +248,13 @@ async def test_a_slow_disk_loses_sound_first_and_then_ends_it(
 
     monkeypatch.setattr(recorder, "_write", slow)
     now = time.monotonic()
-    recorder.observe(ev.Typed("first"), now)
+    recorder.observe(inputs.Typed("first"), now)
     await asyncio.to_thread(stuck.wait, 5)
     for _ in range(30):
         recorder.observe(sound.Captured(block(1), now), now)
     assert recorder.dropped == 20
     for _ in range(11):
-        recorder.observe(ev.Typed("more"), now)
+        recorder.observe(inputs.Typed("more"), now)
     assert [notice.text for notice in told] == ["The recording ended: the disk is too slow."]
     gate.set()
     await asyncio.to_thread(recorder.close)
@@ -268,7 +268,7 @@ async def test_a_hanging_disk_does_not_hold_up_the_end(
     recorder = Recorder(tmp_path / "talk", heading(), lambda notice: None)
     gate = threading.Event()
     monkeypatch.setattr(recorder, "_write", lambda content: gate.wait(10))
-    recorder.observe(ev.Typed("a"), time.monotonic())
+    recorder.observe(inputs.Typed("a"), time.monotonic())
     recorder.close()
     assert recorder._thread.is_alive()
     gate.set()
@@ -281,14 +281,14 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from recorded import block, heading
 from voicechat.audio import messages as sound
-from voicechat.core import events as ev
+from voicechat.core import inputs
 from voicechat.recording.recorder import Recorder
 recorder = Recorder(Path(sys.argv[1]), heading(), lambda notice: None)
 began, number = recorder._began, 0
 while True:
     end = began + (number + 1) * 0.02
     recorder.observe(sound.Captured(block(5), end), end)
-    recorder.observe(ev.Typed(f"line {{number}}"), end)
+    recorder.observe(inputs.Typed(f"line {{number}}"), end)
     number += 1
     if number in (500, 501):
         # What is taken out the second time comes after everything of the first was written.
@@ -315,6 +315,6 @@ def test_a_killed_program_leaves_a_whole_recording(tmp_path: Path) -> None:
     assert where(left, 5)[0] == 0
     assert stereo_wav.rate_of(tmp_path / "talk" / folder_format.SOUND) == RATE
     _, found = folder_format.read(tmp_path / "talk")
-    texts = [m.happening.text for m in found if isinstance(m.happening, ev.Typed)]
+    texts = [m.happening.text for m in found if isinstance(m.happening, inputs.Typed)]
     assert texts == [f"line {number}" for number in range(len(texts))]
     assert len(texts) > 200

@@ -25,7 +25,7 @@ from textual.widgets import Static
 from virtual_audio import VirtualCard
 
 from voicechat.cli.app import main
-from voicechat.core import events as ev
+from voicechat.core import effects, events, inputs
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall
 from voicechat.recording import folder_format
 from voicechat.recording.replayed_session import Replay
@@ -81,7 +81,13 @@ def story(desk: Desk) -> list[dict[str, object]]:
 
 def shown(desk: Desk) -> list[Update]:
     """What a screen was told, but for the end and for times."""
-    kinds = (ev.FloorChanged, ev.EntryChanged, ev.EntryRemoved, LevelsChanged, ModeChanged)
+    kinds = (
+        effects.FloorChanged,
+        effects.EntryChanged,
+        effects.EntryRemoved,
+        LevelsChanged,
+        ModeChanged,
+    )
     return [update for update in desk.updates if isinstance(update, kinds)]
 
 
@@ -105,9 +111,9 @@ async def typed(tmp_path: Path) -> tuple[Desk, Path]:
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
         stage.mind.gate.clear()
         desk.session.type("think hard")
-        await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+        await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
         desk.session.interrupt()
-        await desk.until(lambda: desk.session.floor is ev.Floor.IDLE)
+        await desk.until(lambda: desk.session.floor is effects.Floor.IDLE)
         stage.mind.gate.set()
         desk.session.type("héllo <b>\U0001f600")
         await desk.until(lambda: "Heard héllo <b>\U0001f600." in desk.said(Role.ASSISTANT))
@@ -158,7 +164,7 @@ async def test_lines_tell_it_without_a_network(
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
-    write(tmp_path, folder_format.line(ev.Tick(), 0.2))
+    write(tmp_path, folder_format.line(inputs.Tick(), 0.2))
     program = subprocess.Popen(
         [sys.executable, "-m", "voicechat", "replay", str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -194,8 +200,8 @@ async def test_back_and_on_and_pause(typed: tuple[Desk, Path]) -> None:
 
 
 async def test_it_keeps_the_time_it_took(tmp_path: Path) -> None:
-    lines = [folder_format.line(ev.SessionCreated(), 0.0)]
-    lines += [folder_format.line(ev.Typed(str(n)), n / 10) for n in range(1, 6)]
+    lines = [folder_format.line(events.SessionCreated(), 0.0)]
+    lines += [folder_format.line(inputs.Typed(str(n)), n / 10) for n in range(1, 6)]
     write(tmp_path, *lines)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -219,7 +225,7 @@ async def test_devices_link_and_mute_are_as_they_were(tmp_path: Path) -> None:
         folder_format.line(SoundChanged("a microphone", "a speaker"), 2),
         folder_format.line(LevelsChanged(-30.0, -40.0, -10.0, -20.0), 3),
         folder_format.line(ModeChanged(muted=True, hands_free=True, talking=False), 4),
-        folder_format.line(ev.Tick(), 5),
+        folder_format.line(inputs.Tick(), 5),
     )
     again = Replay(tmp_path)
     again._catch_up(3.5)
@@ -262,10 +268,10 @@ async def test_hostile_text_is_harmless_on_the_screen(tmp_path: Path) -> None:
         tmp_path,
         folder_format.line(folder_format.Named(bad, bad), 0),
         folder_format.line(LinkChanged(Link.ONLINE, bad), 0),
-        folder_format.line(ev.SessionCreated(), 0),
-        folder_format.line(ev.Typed(bad), 0),
+        folder_format.line(events.SessionCreated(), 0),
+        folder_format.line(inputs.Typed(bad), 0),
         folder_format.line(SoundChanged(bad, bad, bad, bad), 0),
-        folder_format.line(ev.Notice(bad, ev.Level.ERROR, bad), 0),
+        folder_format.line(effects.Notice(bad, effects.Level.ERROR, bad), 0),
     )
     again = Replay(tmp_path, stay=True)
     async with ReplayApp(again).run_test(size=(80, 24)) as pilot:
@@ -346,7 +352,7 @@ async def test_a_spoken_conversation_sounds_and_ends_the_same(
         await asyncio.sleep(0.3)
         speech = np.concatenate([np.frombuffer(tone(400), np.int16), np.zeros(24_000, np.int16)])
         await asyncio.to_thread(own_card.say(speech, RATE).wait)
-        await desk.until(lambda: desk.session.floor is ev.Floor.SPEAKING)
+        await desk.until(lambda: desk.session.floor is effects.Floor.SPEAKING)
         await desk.until(lambda: any(i.heard_ms > 600 for i in answers(desk)))
         desk.session.interrupt()
         await desk.until(
@@ -385,7 +391,7 @@ async def test_the_sound_is_played_again(
     from voicechat.recording.stereo_wav import StereoFile
 
     (tmp_path / folder_format.EVENTS).write_bytes(
-        folder_format.heading_line(heading()) + folder_format.line(ev.Tick(), 3.0)
+        folder_format.heading_line(heading()) + folder_format.line(inputs.Tick(), 3.0)
     )
     file = StereoFile(tmp_path / folder_format.SOUND, RATE)
     file.person(tone(200), 0.7)
@@ -394,7 +400,7 @@ async def test_the_sound_is_played_again(
     file.close()
     both = own_card.record()
     desk = await replayed(tmp_path, speed=speed, aloud=True)
-    assert not [update for update in desk.updates if isinstance(update, ev.Notice)]
+    assert not [update for update in desk.updates if isinstance(update, effects.Notice)]
     begun = onsets(both.stop()[:, 1], 48_000)
     assert len(begun) == 2
     assert begun[1] - begun[0] == pytest.approx(1.0 / speed, abs=0.1)

@@ -16,7 +16,7 @@ from scripted import until
 from websockets.asyncio.server import ServerConnection, serve
 
 from voicechat.config.loader import Options
-from voicechat.core.events import Announce, Decision
+from voicechat.core.inputs import Announce, Decision
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.errors import Secret
 from voicechat.line_mode.approval_view import asked, lines

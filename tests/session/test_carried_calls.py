@@ -11,7 +11,7 @@ from five_wires import WIRES
 from parity import Card, Person, talking
 from scripted import until
 
-from voicechat.core.events import Disconnected
+from voicechat.core.inputs import Disconnected
 from voicechat.core.items import Role
 from voicechat.tools.functions import tool
 

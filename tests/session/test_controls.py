@@ -14,7 +14,7 @@ from fake_wires import gemini, running
 from scripted import TOKEN, Scene, scene
 
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.items import Role, Usage
 from voicechat.core.price import Price
 from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
@@ -43,7 +43,7 @@ def heard(stage: Scene) -> list[str]:
 
 
 def notices(desk: Desk) -> list[str]:
-    return [update.text for update in desk.updates if isinstance(update, ev.Notice)]
+    return [update.text for update in desk.updates if isinstance(update, effects.Notice)]
 
 
 # ----------------------------------------------------------------------- beside it
@@ -132,7 +132,7 @@ async def test_a_voice_and_a_speed_are_checked_before_they_are_asked_for() -> No
 def test_what_only_holds_for_the_next_connection_is_said() -> None:
     session = Session(options("ws://127.0.0.1:1"))
     codec = session._partner.choice.codec()
-    codec.encode(ev.UpdateSession(session._partner.settings))
+    codec.encode(commands.UpdateSession(session._partner.settings))
     codec._memory.spoke = True  # type: ignore[attr-defined]
     session.conduct._codec = lambda: codec
     assert obey(session, "/voice cedar") == "voice will only change with the next session."
@@ -235,7 +235,7 @@ async def test_the_sound_is_opened_anew_at_the_rates_of_the_other_model() -> Non
         session = desk.session
 
         def observe(happening: object, _: float) -> None:
-            if isinstance(happening, ev.MicBlock):
+            if isinstance(happening, inputs.MicBlock):
                 blocks.append(len(happening.pcm))
 
         session.observe = observe
@@ -271,14 +271,14 @@ async def test_a_long_talk_is_told_again_whole() -> None:
 FULL = Price(text_in=4, text_out=16, audio_out=64, dated="2026-06-22")
 
 
-def used(tokens: int, what: str = "response") -> ev.UsageChanged:
+def used(tokens: int, what: str = "response") -> effects.UsageChanged:
     usage = Usage(
         total_tokens=2 * tokens,
         input_tokens=tokens,
         output_tokens=tokens,
         output_audio_tokens=tokens,
     )
-    return ev.UsageChanged(usage, usage, what)
+    return effects.UsageChanged(usage, usage, what)
 
 
 def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
@@ -289,9 +289,9 @@ def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
     spending.add("a/b", used(500, "transcription"))
     assert spending.shown_cost == "$0.068", "written down at a price nobody knows"
     seconds = Usage(seconds=30)
-    spending.add("c/d", ev.UsageChanged(seconds, seconds))
+    spending.add("c/d", effects.UsageChanged(seconds, seconds))
     assert spending.shown_cost == "$3.07"
-    limit = ev.RateLimit("tokens", 40_000, 10_000, 2.4)
+    limit = events.RateLimit("tokens", 40_000, 10_000, 2.4)
     dates = "2026-01-01 and 2026-06-22"
     assert spending.lines((limit,)) == [
         "Last answer: 30 seconds.",

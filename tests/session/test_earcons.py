@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scripted import scene
 from virtual_audio import RATE, VirtualCard
 
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.server.engine_protocols import Say
 from voicechat.session.earcons import Earcons
@@ -24,31 +24,36 @@ from voicechat.session.updates import Link, LinkChanged
 def test_each_state_is_told_once() -> None:
     earcons = Earcons()
     floors = [
-        ev.Floor.LISTENING,
-        ev.Floor.HEARING,
-        ev.Floor.THINKING,
-        ev.Floor.WORKING,
-        ev.Floor.SPEAKING,
-        ev.Floor.LISTENING,
+        effects.Floor.LISTENING,
+        effects.Floor.HEARING,
+        effects.Floor.THINKING,
+        effects.Floor.WORKING,
+        effects.Floor.SPEAKING,
+        effects.Floor.LISTENING,
     ]
-    cues = [earcons.cue(ev.FloorChanged(floor)) for floor in floors]
+    cues = [earcons.cue(effects.FloorChanged(floor)) for floor in floors]
     assert cues == ["listening", None, "working", None, None, "listening"]
 
 
 def test_the_talk_key_is_told_when_it_opens_the_microphone() -> None:
     earcons = Earcons()
-    floors = [ev.Floor.HEARING, ev.Floor.THINKING, ev.Floor.SPEAKING, ev.Floor.IDLE]
-    cues = [earcons.cue(ev.FloorChanged(floor)) for floor in floors]
+    floors = [
+        effects.Floor.HEARING,
+        effects.Floor.THINKING,
+        effects.Floor.SPEAKING,
+        effects.Floor.IDLE,
+    ]
+    cues = [earcons.cue(effects.FloorChanged(floor)) for floor in floors]
     assert cues == ["listening", "working", None, None]
 
 
 def test_stops_errors_and_tools_that_wait_are_told() -> None:
     earcons = Earcons()
-    assert earcons.cue(ev.StopPlayback()) == "stopped"
-    assert earcons.cue(ev.Notice("No.", ev.Level.ERROR)) == "error"
-    assert earcons.cue(ev.Ask("c1")) == "asking"
-    assert earcons.cue(ev.Notice("Well.")) is None
-    assert earcons.cue(ev.EndItem("a")) is None
+    assert earcons.cue(effects.StopPlayback()) == "stopped"
+    assert earcons.cue(effects.Notice("No.", effects.Level.ERROR)) == "error"
+    assert earcons.cue(effects.Ask("c1")) == "asking"
+    assert earcons.cue(effects.Notice("Well.")) is None
+    assert earcons.cue(effects.EndItem("a")) is None
 
 
 def test_a_lost_connection_is_told_once() -> None:
@@ -88,13 +93,13 @@ async def test_they_are_heard_when_it_becomes_true(own_card: VirtualCard) -> Non
         both = own_card.record()
         running = asyncio.create_task(desk.session.run())
         try:
-            await desk.until(lambda: desk.session.floor is ev.Floor.LISTENING)
+            await desk.until(lambda: desk.session.floor is effects.Floor.LISTENING)
             await asyncio.sleep(0.8)
             desk.session.type("count")
-            await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+            await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
             await asyncio.sleep(0.4)
             stage.mind.gate.set()
-            await desk.until(lambda: desk.session.floor is ev.Floor.SPEAKING)
+            await desk.until(lambda: desk.session.floor is effects.Floor.SPEAKING)
             await asyncio.sleep(0.4)
             desk.session.interrupt()
             await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))

@@ -14,7 +14,7 @@ from desk import Desk, options, talking
 from scripted import scene
 
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.items import Item, Role
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import Capabilities
@@ -154,7 +154,7 @@ def test_each_provider_says_what_it_takes() -> None:
 
 def notices(desk: Desk) -> list[str]:
     """What was told since the model was named."""
-    return [update.text for update in desk.updates if isinstance(update, ev.Notice)][1:]
+    return [update.text for update in desk.updates if isinstance(update, effects.Notice)][1:]
 
 
 async def test_a_picture_reaches_the_model_with_its_words(cat: Path) -> None:

@@ -17,7 +17,7 @@ from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.core.seeding import SHORTENED
 from voicechat.errors import KeyMissing, Secret, SessionLost, VoicechatError
@@ -182,7 +182,7 @@ async def test_a_session_that_would_not_have_its_history_is_told_less_once(wire,
         await provider.socket.close(1007, "Too much.")
         await answered(desk, "five")
         assert desk.said(Role.USER) == ["one", "two", "three", "four", "five"]
-        notices = [update.text for update in desk.updates if isinstance(update, ev.Notice)]
+        notices = [update.text for update in desk.updates if isinstance(update, effects.Notice)]
         assert notices.count(SHORTENED) == 1
         assert provider.fake.wrong == []
         await provider.socket.close(1007, "Still too much.")
@@ -276,7 +276,7 @@ async def test_slow_pongs_of_gemini_are_no_death(monkeypatch) -> None:
         desk.session.type("two")
         # Two rounds of looking for life, in which nothing at all arrives.
         await asyncio.sleep(2.5)
-        assert desk.session.floor is ev.Floor.THINKING
+        assert desk.session.floor is effects.Floor.THINKING
         proxy.heal()
         await desk.until(lambda: "You said two." in desk.said(Role.ASSISTANT))
         assert desk.session.link is Link.ONLINE

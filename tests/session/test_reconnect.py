@@ -13,7 +13,7 @@ from faults import FaultProxy
 from scripted import Scene, scene
 from websockets.asyncio.server import ServerConnection, serve
 
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.errors import SessionLost, VoicechatError
 from voicechat.server.engine_protocols import Say
@@ -49,7 +49,7 @@ async def test_a_reset_in_the_middle_of_a_reply_loses_no_turn() -> None:
         stage.mind.answer = lambda request: [Say("Half a "), Say("reply.")]
         stage.mind.gate.clear()
         desk.session.type("two")
-        await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+        await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
         proxy.reset()
         await again_online(desk)
         stage.mind.gate.set()
@@ -88,7 +88,7 @@ async def test_a_path_that_goes_dead_during_an_answer_is_left(
     async with faulty() as (stage, proxy, desk):
         stage.mind.gate.clear()
         desk.session.type("think")
-        await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+        await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
         proxy.black_hole()
         await desk.until(lambda: desk.session.link is Link.RECONNECTING)
         proxy.heal()

@@ -9,7 +9,7 @@ from desk import Desk, options, talking
 from scripted import scene
 
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, KeyMissing, VoicechatError
 from voicechat.server.engine_protocols import Call, Say
@@ -23,7 +23,7 @@ async def test_typed_turns_are_answered_in_order() -> None:
             await desk.until(lambda said=words: f"You said {said}." in desk.said(Role.ASSISTANT))
         assert desk.said(Role.USER) == ["one", "two"]
         assert desk.session.latency_ms is not None
-        assert desk.session.floor is ev.Floor.IDLE
+        assert desk.session.floor is effects.Floor.IDLE
 
 
 async def test_a_line_typed_before_the_connection_stands_is_answered() -> None:
@@ -56,9 +56,9 @@ async def test_interrupting_ends_the_thinking() -> None:
     async with scene() as stage, talking(stage) as desk:
         stage.mind.gate.clear()
         desk.session.type("think hard")
-        await desk.until(lambda: desk.session.floor is ev.Floor.THINKING)
+        await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
         desk.session.interrupt()
-        await desk.until(lambda: desk.session.floor is ev.Floor.IDLE)
+        await desk.until(lambda: desk.session.floor is effects.Floor.IDLE)
         stage.mind.gate.set()
         desk.session.type("again")
         await desk.until(lambda: "You said again." in desk.said(Role.ASSISTANT))

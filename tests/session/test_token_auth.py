@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from voicechat.config import loader
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, VoicechatError
 from voicechat.session.session import Link, Session
@@ -181,7 +181,7 @@ async def test_a_setup_endpoint_gives_a_token_for_every_connection(wire: str, se
             desk.session.new_conversation()
             await desk.until(lambda: len(provider.shown) == 2)
             await desk.until(lambda: desk.session.link is Link.ONLINE)
-            told = [each.text for each in desk.updates if isinstance(each, ev.Notice)]
+            told = [each.text for each in desk.updates if isinstance(each, effects.Notice)]
         assert provider.shown == [SHOWN[wire]] * 2
         assert provider.paths == ["/v1/realtime?model=another"] * 2
         assert [text for text in told if "fly" in text] == [

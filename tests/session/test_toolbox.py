@@ -18,7 +18,7 @@ from processes import gone
 from scripted import TOKEN, Scene, scene, until
 
 from voicechat.config.mcp_server import ServerConfig
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.recording.replayed_session import Replay
@@ -119,7 +119,7 @@ def calls(desk: Desk) -> list[ToolCall]:
 
 
 def notices(desk: Desk) -> list[str]:
-    return [update.text for update in desk.updates if isinstance(update, ev.Notice)]
+    return [update.text for update in desk.updates if isinstance(update, effects.Notice)]
 
 
 async def used(stage: Scene, desk: Desk, name: str, arguments: str = "{}") -> ToolCall:
@@ -129,7 +129,7 @@ async def used(stage: Scene, desk: Desk, name: str, arguments: str = "{}") -> To
     desk.session.type(f"use {name}")
     await desk.until(lambda: desk.session.asking or len(desk.said(Role.ASSISTANT)) > before)
     for call in desk.session.asking:
-        desk.session.decide(call.call_id, call.arguments, ev.Decision.ONCE)
+        desk.session.decide(call.call_id, call.arguments, inputs.Decision.ONCE)
     await desk.until(lambda: len(desk.said(Role.ASSISTANT)) > before)
     return calls(desk)[-1]
 
@@ -229,7 +229,7 @@ async def test_a_recording_shows_what_was_asked_and_decided(folders: Path) -> No
     again.listen = seen.append
     await again.run()
     [shown] = [entry for entry in again.transcript.entries if isinstance(entry, ToolCall)]
-    assert ev.Ask(call.call_id) in seen
+    assert effects.Ask(call.call_id) in seen
     assert (shown.state, shown.output) == (ToolState.DONE, call.output)
     assert shown.source == "built in"
 
@@ -252,13 +252,13 @@ async def test_what_runs_is_what_was_decided_on(folders: Path) -> None:
         spec = ToolSpec("water", description, {"type": "object"}, Permission.ASK)
         return Tool(spec, call, "MCP server garden")
 
-    finished: list[ev.ToolFinished] = []
+    finished: list[inputs.ToolFinished] = []
     box = Toolbox(options("ws://127.0.0.1:9", TOKEN), ran.append, ran.append, ran.append)
     runs = ToolRuns(box, Journal(), finished.append, ran.append)
     box.registry.add([watering("Water a plant.")])
     async with asyncio.TaskGroup() as tasks:
         runs.tasks = tasks
-        runs.settle(ev.RunTool("c1", "water", "{}"))
+        runs.settle(effects.RunTool("c1", "water", "{}"))
         box.registry.remove("MCP server garden")
         box.registry.add([watering("Drown a plant.")])
     assert [each.failed for each in finished] == [True]
@@ -273,7 +273,7 @@ async def test_what_is_always_allowed_is_what_was_shown(folders: Path) -> None:
         shown = Tool(ToolSpec("water", "Water.", {}, Permission.ASK), box.registry.run, "garden")
         other = replace(shown, spec=replace(shown.spec, description="Drown."))
         box.registry.add([shown])
-        desk.session._runs.settle(ev.KeepApproval("water"))
+        desk.session._runs.settle(effects.KeepApproval("water"))
         box.registry.remove("garden")
         box.registry.add([other])
         assert box._approvals is not None

@@ -12,7 +12,7 @@ from fake_wires import Fake, running
 from five_wires import WIRES
 
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Kind, Picture
@@ -30,8 +30,8 @@ async def at(wire: str, *, hands_free: bool = False) -> AsyncIterator[tuple[Desk
             keys={key: Secret("planted-key")},
         )))  # fmt: skip
         if hands_free:
-            desk.session._take(ev.HandsFree(True))
-            desk.session._take(ev.SpeakerChanged(True))
+            desk.session._take(inputs.HandsFree(True))
+            desk.session._take(inputs.SpeakerChanged(True))
         living = asyncio.create_task(desk.session.run())
         try:
             await desk.until(lambda: desk.session.link is Link.ONLINE)
@@ -57,7 +57,7 @@ async def idle(desk: Desk, answered: int) -> None:
     await desk.until(
         lambda: (
             len(desk.said(Role.ASSISTANT)) == answered
-            and desk.session.floor in {ev.Floor.IDLE, ev.Floor.LISTENING}
+            and desk.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
         )
     )
 
@@ -102,7 +102,7 @@ async def test_a_picture_is_shown_and_taken_back(wire: str) -> None:
         desk.session.type("hello")
         await idle(desk, 1)
         picture = Picture(Kind.PNG, 1, 1, "p.png", b"png")
-        desk.session._take(ev.Typed("what is this", picture))
+        desk.session._take(inputs.Typed("what is this", picture))
         await idle(desk, 2)
         assert fake.pictures == ["data:image/png;base64,cG5n"]
         desk.session.conduct.forget_last()
@@ -118,7 +118,7 @@ async def test_a_manual_turn(wire: str) -> None:
         session.talk(True)
         rate = session._partner.can.input_rates[0]
         for _ in range(20):
-            session._take(ev.MicBlock(bytes(rate // 50 * 2)))
+            session._take(inputs.MicBlock(bytes(rate // 50 * 2)))
         await asyncio.sleep(MIN_TALK_MS / 1000)  # as a person holds the key
         session.talk(False)
         await idle(desk, 1)
@@ -132,7 +132,7 @@ async def test_a_manual_turn(wire: str) -> None:
 async def test_a_slip_of_the_key_never_reaches_gemini() -> None:
     async with at("google") as (desk, fake):
         desk.session.talk(True)
-        desk.session._take(ev.MicBlock(bytes(640)))
+        desk.session._take(inputs.MicBlock(bytes(640)))
         desk.session.talk(False)
         desk.session.type("hello")
         await idle(desk, 1)
@@ -141,7 +141,7 @@ async def test_a_slip_of_the_key_never_reaches_gemini() -> None:
 
 async def speak(session: Session) -> None:
     for _ in range(50):
-        session._take(ev.MicBlock(bytes(640)))
+        session._take(inputs.MicBlock(bytes(640)))
         await asyncio.sleep(0)
 
 
@@ -152,11 +152,11 @@ async def test_barge_in_by_voice_at_gemini() -> None:
         assert detection["disabled"] is False
         session.type("tell me a story")
         story = await first_story(desk)
-        session._take(ev.PlaybackStarted(story.item_id))
-        session._take(ev.Heard(story.item_id, 40.0))
+        session._take(inputs.PlaybackStarted(story.item_id))
+        session._take(inputs.Heard(story.item_id, 40.0))
         await speak(session)
-        await desk.until(lambda: session.floor is ev.Floor.HEARING or len(entries(desk)) > 2)
-        session._take(ev.PlaybackStopped({story.item_id: 40.0}))
+        await desk.until(lambda: session.floor is effects.Floor.HEARING or len(entries(desk)) > 2)
+        session._take(inputs.PlaybackStopped({story.item_id: 40.0}))
         await desk.until(lambda: entries(desk)[-1][1] == "You said spoken words.")
         assert story.status is ItemStatus.INTERRUPTED
         assert [told[:2] for told in entries(desk)] == [
@@ -167,7 +167,7 @@ async def test_barge_in_by_voice_at_gemini() -> None:
 
 async def test_settings_of_the_next_connection_come_with_it() -> None:
     async with at("google", hands_free=True) as (desk, fake):
-        desk.session._take(ev.HandsFree(False))
+        desk.session._take(inputs.HandsFree(False))
         await desk.until(lambda: LinkChanged(Link.ONLINE, "Connected again.") in desk.updates)
         first, second = (setup["realtimeInputConfig"] for setup in fake.setups)
         assert not first["automaticActivityDetection"]["disabled"]

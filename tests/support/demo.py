@@ -10,7 +10,7 @@ import sys
 import scenes
 from scripted_session import ScriptedSession
 
-from voicechat.core.events import Floor
+from voicechat.core.effects import Floor
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.tui.app import run
 

@@ -13,7 +13,7 @@ from scripted import until
 
 from voicechat.audio import messages as sound
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.items import Item, Role
 from voicechat.errors import Secret
 from voicechat.session.session import Link, LinkChanged, Session
@@ -97,7 +97,7 @@ class Person:
 
     async def answered(self) -> None:
         self.answers += 1
-        waiting = {ev.Floor.IDLE, ev.Floor.LISTENING}
+        waiting = {effects.Floor.IDLE, effects.Floor.LISTENING}
         await self.desk.until(
             lambda: (
                 len(self.desk.said(Role.ASSISTANT)) == self.answers

@@ -7,7 +7,8 @@ import os
 from corpus import ESCAPES
 from scripted_session import ScriptedSession
 
-from voicechat.core.events import Floor, Notice, RateLimit
+from voicechat.core.effects import Floor, Notice
+from voicechat.core.events import RateLimit
 from voicechat.core.items import ItemStatus, Role, ToolState, Usage
 from voicechat.core.pictures import Kind, Picture
 from voicechat.session.updates import Told

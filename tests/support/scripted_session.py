@@ -5,15 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from voicechat.core.events import (
-    Decision,
-    EntryChanged,
-    EntryRemoved,
-    Floor,
-    FloorChanged,
-    Notice,
-    RateLimit,
-)
+from voicechat.core.effects import EntryChanged, EntryRemoved, Floor, FloorChanged, Notice
+from voicechat.core.events import RateLimit
+from voicechat.core.inputs import Decision
 from voicechat.core.items import (
     Entry,
     Item,

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from voicechat.config import loader
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import KeyMissing, UsageError, VoicechatError
 from voicechat.session.session import Link, Session, Update
@@ -85,7 +85,7 @@ class Smoke:
         return True
 
     def _listen(self, update: Update) -> None:
-        if isinstance(update, ev.Notice):
+        if isinstance(update, effects.Notice):
             self._notices.append(update.text)
         self._told()
         self._news.set()
@@ -158,7 +158,7 @@ class Smoke:
         return [e for e in entries if isinstance(e, Item) and e.role is Role.ASSISTANT]
 
     def _idle(self) -> bool:
-        return self._session.floor is ev.Floor.IDLE
+        return self._session.floor is effects.Floor.IDLE
 
 
 def main(arguments: list[str]) -> int:

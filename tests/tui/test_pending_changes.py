@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from voicechat.core.events import EntryChanged, EntryRemoved, Level, Notice, TurnMeasured
+from voicechat.core.effects import EntryChanged, EntryRemoved, Level, Notice, TurnMeasured
 from voicechat.session.updates import Cleared, LevelsChanged, Link, LinkChanged
 from voicechat.tui.pending_changes import NOTICES, Changes
 

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Static
 
-from voicechat.core.events import Level, Notice
+from voicechat.core.effects import Level, Notice
 from voicechat.core.items import ItemStatus, Role, ToolState
 from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp

@@ -9,7 +9,7 @@ import scenes
 from scripted_session import ScriptedSession
 from textual.pilot import Pilot
 
-from voicechat.core.events import Level, Notice
+from voicechat.core.effects import Level, Notice
 from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen

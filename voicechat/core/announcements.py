@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from voicechat.core import events as ev
+from voicechat.core import commands, inputs
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.text import clean
@@ -25,7 +25,7 @@ class Tidings:
         self._waiting: deque[Item] = deque(maxlen=MOST_WAITING)
         self._count = 0
 
-    def come(self, event: ev.Announce) -> None:
+    def come(self, event: inputs.Announce) -> None:
         """Something happened: show it."""
         self._count += 1
         text = clean(event.text)
@@ -39,7 +39,7 @@ class Tidings:
         waiting = tuple(self._waiting)
         self._waiting.clear()
         for item in waiting:
-            self._outbox.send(ev.CreateMessage(item.item_id, Role.SYSTEM.value, item.text))
+            self._outbox.send(commands.CreateMessage(item.item_id, Role.SYSTEM.value, item.text))
         return bool(waiting)
 
     def retold(self, item_ids: Iterable[str]) -> bool:

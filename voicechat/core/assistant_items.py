@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.core.playout import Ledger, Spoken
@@ -21,10 +21,10 @@ STOP_S = 0.5
 """Seconds the sound side has to say where it stopped."""
 
 OUTCOMES = {
-    ev.ResponseStatus.COMPLETED: ItemStatus.COMPLETED,
-    ev.ResponseStatus.CANCELLED: ItemStatus.INTERRUPTED,
-    ev.ResponseStatus.INCOMPLETE: ItemStatus.INTERRUPTED,
-    ev.ResponseStatus.FAILED: ItemStatus.FAILED,
+    events.ResponseStatus.COMPLETED: ItemStatus.COMPLETED,
+    events.ResponseStatus.CANCELLED: ItemStatus.INTERRUPTED,
+    events.ResponseStatus.INCOMPLETE: ItemStatus.INTERRUPTED,
+    events.ResponseStatus.FAILED: ItemStatus.FAILED,
 }
 """How the items of a response stand when it ended so."""
 
@@ -85,7 +85,7 @@ class Replies:
             self._outbox.transcript.add(item)
         return item
 
-    def audio(self, event: ev.AudioDelta) -> None:
+    def audio(self, event: events.AudioDelta) -> None:
         """Sound of an item."""
         if not (self.speaker and event.pcm):
             return
@@ -95,22 +95,22 @@ class Replies:
         ms = self._sound.ms(len(event.pcm))
         spoken.item.received_ms += ms
         spoken.captions.add_sound(ms)
-        self._outbox.do(ev.Play(event.item_id, event.pcm))
+        self._outbox.do(effects.Play(event.item_id, event.pcm))
 
-    def audio_done(self, event: ev.AudioDone) -> None:
+    def audio_done(self, event: events.AudioDone) -> None:
         """No more sound of an item will come."""
         spoken = self._ledger.get(event.item_id)
         if spoken is not None:
             self._end_sound(spoken)
 
-    def text(self, event: ev.TextDelta) -> None:
+    def text(self, event: events.TextDelta) -> None:
         """More text of an item."""
         spoken = self._speaking(event)
         if spoken is not None:
             spoken.captions.add_text(event.text)
         self._show(event, spoken, self.item(event.response_id, event.item_id).text + event.text)
 
-    def text_done(self, event: ev.TextDone) -> None:
+    def text_done(self, event: events.TextDone) -> None:
         """The whole text of an item."""
         if event.text is None:
             return
@@ -127,12 +127,14 @@ class Replies:
         item.spoken = True
         return self._ledger.open(item)
 
-    def _speaking(self, event: ev.TextDelta | ev.TextDone) -> Spoken | None:
+    def _speaking(self, event: events.TextDelta | events.TextDone) -> Spoken | None:
         if not (event.spoken and self.speaker):
             return None
         return self._account(event.response_id, event.item_id)
 
-    def _show(self, event: ev.TextDelta | ev.TextDone, spoken: Spoken | None, text: str) -> None:
+    def _show(
+        self, event: events.TextDelta | events.TextDone, spoken: Spoken | None, text: str
+    ) -> None:
         item = self.item(event.response_id, event.item_id)
         item.text = text
         if spoken is not None:
@@ -145,14 +147,14 @@ class Replies:
 
     # ----------------------------------------------------------------- what is heard
 
-    def playback_started(self, event: ev.PlaybackStarted) -> None:
+    def playback_started(self, event: inputs.PlaybackStarted) -> None:
         """The first sound of an item comes out of the speaker."""
         spoken = self._ledger.get(event.item_id)
         if spoken is not None:
             spoken.audible = True
             self._answered(spoken.item.response_id or "")
 
-    def heard(self, event: ev.Heard) -> bool:
+    def heard(self, event: inputs.Heard) -> bool:
         """So much of an item has come out of the speaker. True when it is more than before."""
         spoken = self._ledger.get(event.item_id)
         if spoken is None:
@@ -163,7 +165,7 @@ class Replies:
             self._outbox.changed(spoken.item)
         return spoken.item.heard_ms > before_ms
 
-    def playback_finished(self, event: ev.PlaybackFinished) -> None:
+    def playback_finished(self, event: inputs.PlaybackFinished) -> None:
         """An item was heard to its end."""
         spoken = self._ledger.get(event.item_id)
         if spoken is None or not spoken.ended:
@@ -202,7 +204,7 @@ class Replies:
             self._ledger.close(account.item.item_id)
         self._cuts.append(spoken)
         self.stop_due = self.stop_due or now + STOP_S
-        self._outbox.do(ev.StopPlayback())
+        self._outbox.do(effects.StopPlayback())
         return [account.item.response_id or "" for account in spoken]
 
     def stopped(self, heard: Mapping[str, float], now: float) -> None:
@@ -223,9 +225,9 @@ class Replies:
             return
         response_id, audio_end_ms = item.response_id or "", int(item.heard_ms)
         if audio_end_ms > 0:
-            self._outbox.send(ev.TruncateItem(item.item_id, audio_end_ms))
+            self._outbox.send(commands.TruncateItem(item.item_id, audio_end_ms))
         elif response_id in self.over:
-            self._outbox.send(ev.DeleteItem(item.item_id))
+            self._outbox.send(commands.DeleteItem(item.item_id))
         else:
             self._unheard.setdefault(response_id, []).append(item.item_id)
 
@@ -235,7 +237,7 @@ class Replies:
         """A response ended. Items still being spoken end when they were heard."""
         self.over.add(response_id)
         for item_id in self._unheard.pop(response_id, []):
-            self._outbox.send(ev.DeleteItem(item_id))
+            self._outbox.send(commands.DeleteItem(item_id))
         for spoken in self._ledger.of_response(response_id):
             self._end_sound(spoken)
         self.close_items(response_id, status, error)
@@ -276,7 +278,7 @@ class Replies:
             return
         spoken.ended = spoken.captions.complete = True
         if spoken.sounded:
-            self._outbox.do(ev.EndItem(spoken.item.item_id))
+            self._outbox.do(effects.EndItem(spoken.item.item_id))
         else:
             self._ledger.close(spoken.item.item_id)
             spoken.item.heard_chars = None

@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, get_args
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.announcements import Tidings
 from voicechat.core.assistant_items import Replies
 from voicechat.core.effect_buffer import Outbox
@@ -70,7 +70,7 @@ class Conversation:
         transcript: Transcript | None = None,
     ) -> None:
         """With a `transcript` it goes on where another conversation stopped."""
-        self.floor = ev.Floor.IDLE
+        self.floor = effects.Floor.IDLE
         self._can = capabilities or Capabilities()
         self._outbox = Outbox(transcript)
         self._mic = Microphone(self._outbox, settings, hands_free=hands_free)
@@ -106,7 +106,7 @@ class Conversation:
 
     # ----------------------------------------------------------------- the way in
 
-    def handle(self, happening: ev.Event | ev.Input, now: float) -> list[ev.Effect]:
+    def handle(self, happening: events.Event | inputs.Input, now: float) -> list[effects.Effect]:
         """Take in one happening at the time `now` (s); returns what to do, in order."""
         if not self.online and type(happening) in _OF_A_CONNECTION:
             return []
@@ -162,22 +162,22 @@ class Conversation:
 
     # ----------------------------------------------------------------- connection
 
-    def _session_created(self, event: ev.SessionCreated) -> None:
+    def _session_created(self, event: events.SessionCreated) -> None:
         self._outbox.online = True
-        self._outbox.send(ev.UpdateSession(self.settings))
+        self._outbox.send(commands.UpdateSession(self.settings))
         told = self._retelling.tell(resumed=event.resumed)
         if self._retelling.forgot_all:
             self._answers.want(False)
-        if self._tidings.retold(c.item_id for c in told if isinstance(c, ev.CreateMessage)):
+        if self._tidings.retold(c.item_id for c in told if isinstance(c, commands.CreateMessage)):
             self._answers.want()
         self._mic.connected()
 
-    def _disconnected(self, event: ev.Disconnected) -> None:
+    def _disconnected(self, event: inputs.Disconnected) -> None:
         unacceptable = event.unacceptable and self.online
         self._outbox.online = False
         if self._calls.waiting or ends_with_call(self.transcript):
             # What a session that is resumed knows of a call that runs is anybody's guess.
-            self._outbox.do(ev.StartAfresh())
+            self._outbox.do(effects.StartAfresh())
         self._listening.over()
         self._mic.disconnected()
         self._answers.connection_lost()
@@ -187,7 +187,7 @@ class Conversation:
 
     # ----------------------------------------------------------------- the person
 
-    def _type(self, typed: ev.Typed) -> None:
+    def _type(self, typed: inputs.Typed) -> None:
         text = typed.text.strip()
         if not text and typed.picture is None:
             return
@@ -198,12 +198,12 @@ class Conversation:
         self._mic.drop()
         item = self._person.typed(text, typed.picture)
         self._outbox.send(
-            ev.CreateMessage(item.item_id, Role.USER.value, text, picture=typed.picture)
+            commands.CreateMessage(item.item_id, Role.USER.value, text, picture=typed.picture)
         )
         self._answers.want()
         self._answers.turn_ended()
 
-    def _forget(self, event: ev.ForgetItem | ev.ForgetLast) -> None:
+    def _forget(self, event: inputs.ForgetItem | inputs.ForgetLast) -> None:
         entries = self._edits.meant(event)
         running = any(isinstance(e, ToolCall) and not e.state.final for e in entries)
         if running or (entries and entries[-1] is self.transcript.entries[-1]):
@@ -217,7 +217,7 @@ class Conversation:
         self._calls.interrupt(self._now)
         self._remote.interrupt(self._now)
 
-    def _talk(self, talk: ev.Talk) -> None:
+    def _talk(self, talk: inputs.Talk) -> None:
         mic = self._mic
         if mic.hands_free or not self.online or talk.on is mic.talking:
             return
@@ -230,54 +230,54 @@ class Conversation:
             self._answers.want(not self._can.commit_starts_response)
             self._answers.expect()
 
-    def _set_hands_free(self, mode: ev.HandsFree) -> None:
+    def _set_hands_free(self, mode: inputs.HandsFree) -> None:
         if mode.on is not self._mic.hands_free:
             self._listening.over()
             self._mic.set_hands_free(mode.on)
 
     # ----------------------------------------------------------------- responses
 
-    def _heard(self, heard: ev.Heard) -> None:
+    def _heard(self, heard: inputs.Heard) -> None:
         # Some providers end a response only when it was heard to its end.
         if self._replies.heard(heard):
             self._answers.sign_of_life()
 
-    def _response_created(self, event: ev.ResponseCreated) -> None:
+    def _response_created(self, event: events.ResponseCreated) -> None:
         if event.out_of_band:
             self._asides.created(event)
         self._answers.created(event)
 
-    def _response_done(self, event: ev.ResponseDone) -> None:
+    def _response_done(self, event: events.ResponseDone) -> None:
         beside = self._asides.done(event)
         if event.usage:
             (self.meter.other if beside else self.meter.responded)(event.usage)
         if self._answers.done(event) and self._replies.sounding:
             self._listening.barge_in(provider_cancels=True)
 
-    def _item_added(self, event: ev.OutputItemAdded) -> None:
-        if event.kind is ev.ItemKind.MESSAGE:
+    def _item_added(self, event: events.OutputItemAdded) -> None:
+        if event.kind is events.ItemKind.MESSAGE:
             self._remote.unspoken = False
             self._replies.item(event.response_id, event.item_id)
-        elif event.kind is ev.ItemKind.TOOL_CALL and event.call_id:
+        elif event.kind is events.ItemKind.TOOL_CALL and event.call_id:
             self._calls.entry(event.response_id, event.item_id, event.call_id, event.name or "")
 
     # ----------------------------------------------------------------- tools
 
-    def _call_ready(self, event: ev.ToolCallReady) -> None:
+    def _call_ready(self, event: events.ToolCallReady) -> None:
         alive = self._answers.alive(event.response_id)
         self._calls.ready(event, self._now, alive=alive)
 
-    def _remote_call(self, event: ev.RemoteCall) -> None:
+    def _remote_call(self, event: events.RemoteCall) -> None:
         if event.response_id:
             self._answers.alive(event.response_id)
         self._remote.changed(event, self._now)
 
-    def _offer(self, offer: ev.OfferTools) -> None:
+    def _offer(self, offer: inputs.OfferTools) -> None:
         self._calls.offer(offer.tools, self._now)
         if self._mic.offer(offer.tools):
-            self._outbox.send(ev.UpdateSession(self.settings))
+            self._outbox.send(commands.UpdateSession(self.settings))
 
-    def _decide(self, decided: ev.Decided) -> None:
+    def _decide(self, decided: inputs.Decided) -> None:
         if not self._calls.decide(decided, self._now):
             self._remote.decided(decided)
         if self._answers.waited_for:
@@ -286,7 +286,7 @@ class Conversation:
 
     # ----------------------------------------------------------------- time
 
-    def _tick(self, _: ev.Tick) -> None:
+    def _tick(self, _: inputs.Tick) -> None:
         self._listening.tick(self._now)
         if self._replies.stop_due is not None and self._now >= self._replies.stop_due:
             self._replies.stopped({}, self._now)
@@ -321,10 +321,10 @@ class Conversation:
         floor = here.floor()
         if floor is not self.floor:
             self.floor = floor
-            self._outbox.do(ev.FloorChanged(floor))
+            self._outbox.do(effects.FloorChanged(floor))
 
 
-_OF_A_CONNECTION = frozenset(get_args(ev.Event)) - {ev.SessionCreated}
+_OF_A_CONNECTION = frozenset(get_args(events.Event)) - {events.SessionCreated}
 """What a provider says means nothing once its connection is gone."""
 
 _Step = Callable[[Conversation, Any], None]
@@ -357,65 +357,67 @@ def _if_wanted(step: _Step) -> _Step:
 _C = Conversation
 _ON: dict[type[Any], _Step] = {
     # the connection
-    ev.SessionCreated: _C._session_created,
-    ev.Disconnected: _C._disconnected,
+    events.SessionCreated: _C._session_created,
+    inputs.Disconnected: _C._disconnected,
     # the person
-    ev.MicBlock: lambda c, e: c._mic.block(e),
-    ev.Typed: _C._type,
-    ev.Interrupt: lambda c, e: c._stop_everything(),
-    ev.Configure: lambda c, e: c._mic.configure(e.settings),
-    ev.AskAside: lambda c, e: c._asides.ask(e, c._now),
+    inputs.MicBlock: lambda c, e: c._mic.block(e),
+    inputs.Typed: _C._type,
+    inputs.Interrupt: lambda c, e: c._stop_everything(),
+    inputs.Configure: lambda c, e: c._mic.configure(e.settings),
+    inputs.AskAside: lambda c, e: c._asides.ask(e, c._now),
     # what was said
-    ev.InsertMessage: lambda c, e: c._edits.insert(e),
-    **dict.fromkeys((ev.ForgetItem, ev.ForgetLast), _C._forget),
-    ev.FetchItem: lambda c, e: c._edits.fetch(e),
-    ev.ItemRetrieved: lambda c, e: c._outbox.do(ev.ItemFetched(e.item_id, e.item)),
-    ev.Talk: _C._talk,
-    ev.HandsFree: _C._set_hands_free,
+    inputs.InsertMessage: lambda c, e: c._edits.insert(e),
+    **dict.fromkeys((inputs.ForgetItem, inputs.ForgetLast), _C._forget),
+    inputs.FetchItem: lambda c, e: c._edits.fetch(e),
+    events.ItemRetrieved: lambda c, e: c._outbox.do(effects.ItemFetched(e.item_id, e.item)),
+    inputs.Talk: _C._talk,
+    inputs.HandsFree: _C._set_hands_free,
     # the person's speech, as the provider hears it
-    ev.SpeechStarted: lambda c, e: c._listening.speech_started(e, c._now),
-    ev.SpeechStopped: lambda c, e: c._listening.speech_stopped(e, c._now),
-    ev.InputCommitted: lambda c, e: c._listening.committed(e, c._now),
-    ev.IdleTimeout: lambda c, e: c._person.not_a_turn(e),
-    ev.UserTranscript: lambda c, e: c._listening.user_transcript(e, c._now),
+    events.SpeechStarted: lambda c, e: c._listening.speech_started(e, c._now),
+    events.SpeechStopped: lambda c, e: c._listening.speech_stopped(e, c._now),
+    events.InputCommitted: lambda c, e: c._listening.committed(e, c._now),
+    events.IdleTimeout: lambda c, e: c._person.not_a_turn(e),
+    events.UserTranscript: lambda c, e: c._listening.user_transcript(e, c._now),
     # the person's speech, as the sound side hears it
-    ev.LocalSpeech: lambda c, e: c._listening.local_speech(e, c._now),
-    ev.VoiceEnded: lambda c, e: c._listening.voice_ended(e),
+    inputs.LocalSpeech: lambda c, e: c._listening.local_speech(e, c._now),
+    inputs.VoiceEnded: lambda c, e: c._listening.voice_ended(e),
     # responses
-    ev.ResponseCreated: _C._response_created,
-    ev.ResponseDone: _C._response_done,
-    ev.UsageReported: lambda c, e: c.meter.other(e.usage),
-    ev.RateLimits: lambda c, e: c.meter.limited(e, c._now),
-    ev.OutputItemAdded: _if_alive(_C._item_added),
-    ev.OutputItemDone: _nothing,
-    ev.AudioDelta: _if_alive(_reply(Replies.audio)),
-    ev.AudioDone: _if_alive(_reply(Replies.audio_done)),
-    ev.TextDelta: _if_wanted(_reply(Replies.text)),
-    ev.TextDone: _if_wanted(_reply(Replies.text_done)),
+    events.ResponseCreated: _C._response_created,
+    events.ResponseDone: _C._response_done,
+    events.UsageReported: lambda c, e: c.meter.other(e.usage),
+    events.RateLimits: lambda c, e: c.meter.limited(e, c._now),
+    events.OutputItemAdded: _if_alive(_C._item_added),
+    events.OutputItemDone: _nothing,
+    events.AudioDelta: _if_alive(_reply(Replies.audio)),
+    events.AudioDone: _if_alive(_reply(Replies.audio_done)),
+    events.TextDelta: _if_wanted(_reply(Replies.text)),
+    events.TextDone: _if_wanted(_reply(Replies.text_done)),
     # what comes out of the speaker
-    ev.PlaybackStarted: _reply(Replies.playback_started),
-    ev.Heard: _C._heard,
-    ev.PlaybackFinished: _reply(Replies.playback_finished),
-    ev.PlaybackStopped: lambda c, e: c._replies.stopped(e.heard, c._now),
-    ev.SpeakerChanged: lambda c, e: c._replies.set_speaker(e.present),
+    inputs.PlaybackStarted: _reply(Replies.playback_started),
+    inputs.Heard: _C._heard,
+    inputs.PlaybackFinished: _reply(Replies.playback_finished),
+    inputs.PlaybackStopped: lambda c, e: c._replies.stopped(e.heard, c._now),
+    inputs.SpeakerChanged: lambda c, e: c._replies.set_speaker(e.present),
     # tools
-    ev.ToolArgumentsDelta: _if_alive(lambda c, e: c._calls.arguments(e)),
-    ev.ToolCallReady: _C._call_ready,
-    ev.ToolCallsCancelled: lambda c, e: c._calls.cancelled(e, c._now),
-    ev.ToolFinished: lambda c, e: c._calls.finished(e, c._now),
-    ev.OfferTools: _C._offer,
-    ev.Decided: _C._decide,
-    ev.Announce: lambda c, e: c._tidings.come(e),
-    ev.RemoteTools: lambda c, e: c._remote.listed(e),
-    ev.RemoteCall: _C._remote_call,
-    ev.RemoteApproval: lambda c, e: c._remote.asked(e),
+    events.ToolArgumentsDelta: _if_alive(lambda c, e: c._calls.arguments(e)),
+    events.ToolCallReady: _C._call_ready,
+    events.ToolCallsCancelled: lambda c, e: c._calls.cancelled(e, c._now),
+    inputs.ToolFinished: lambda c, e: c._calls.finished(e, c._now),
+    inputs.OfferTools: _C._offer,
+    inputs.Decided: _C._decide,
+    inputs.Announce: lambda c, e: c._tidings.come(e),
+    events.RemoteTools: lambda c, e: c._remote.listed(e),
+    events.RemoteCall: _C._remote_call,
+    events.RemoteApproval: lambda c, e: c._remote.asked(e),
     # errors and time
-    ev.ProviderError: lambda c, e: c._complaints.take(e),
-    ev.Tick: _C._tick,
+    events.ProviderError: lambda c, e: c._complaints.take(e),
+    inputs.Tick: _C._tick,
     # of no consequence here
-    **dict.fromkeys((ev.SessionUpdated, ev.SessionEnding, ev.ResumptionHandle), _nothing),
-    **dict.fromkeys((ev.ItemAdded, ev.ItemDeleted, ev.ItemTruncated), _nothing),
-    ev.TranscriptSegment: _nothing,
-    **dict.fromkeys((ev.InputCleared, ev.LocalSpeechEnded, ev.Unmapped), _nothing),
+    **dict.fromkeys(
+        (events.SessionUpdated, events.SessionEnding, events.ResumptionHandle), _nothing
+    ),
+    **dict.fromkeys((events.ItemAdded, events.ItemDeleted, events.ItemTruncated), _nothing),
+    events.TranscriptSegment: _nothing,
+    **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded, events.Unmapped), _nothing),
 }
 """What each happening sets off: the whole conversation at a glance."""

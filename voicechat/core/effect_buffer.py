@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import commands
+from voicechat.core.effects import Ask, Effect, EntryChanged, EntryRemoved, Send
 from voicechat.core.items import Entry, Item, ToolCall, ToolState, Transcript, entry_id
 
 
@@ -12,35 +13,35 @@ class Outbox:
     def __init__(self, transcript: Transcript | None = None) -> None:
         self.transcript = transcript if transcript is not None else Transcript()
         self.online = False
-        self._effects: list[ev.Effect] = []
+        self._effects: list[Effect] = []
         self._asked = 0
 
-    def do(self, effect: ev.Effect) -> None:
+    def do(self, effect: Effect) -> None:
         """The shell has to do this."""
         self._effects.append(effect)
 
-    def send(self, command: ev.Command) -> None:
+    def send(self, command: commands.Command) -> None:
         """The provider is to be told this, if there is a connection."""
         if self.online:
-            self.do(ev.Send(command))
+            self.do(Send(command))
 
     def changed(self, entry: Entry) -> None:
         """The entry has to be shown anew."""
-        self.do(ev.EntryChanged(entry_id(entry)))
+        self.do(EntryChanged(entry_id(entry)))
 
     def ask(self, call: ToolCall) -> None:
         """The call waits for the person, who decides on it under the next number."""
         self._asked += 1
         call.state, call.number = ToolState.ASKING, self._asked
         self.changed(call)
-        self.do(ev.Ask(call.call_id))
+        self.do(Ask(call.call_id))
 
     def remove(self, item: Item) -> None:
         """The item leaves the transcript."""
         self.transcript.remove(item.item_id)
-        self.do(ev.EntryRemoved(item.item_id))
+        self.do(EntryRemoved(item.item_id))
 
-    def take(self) -> list[ev.Effect]:
+    def take(self) -> list[Effect]:
         """The effects collected since the last time."""
         effects, self._effects = self._effects, []
         return effects

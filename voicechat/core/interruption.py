@@ -7,7 +7,7 @@ Without the provider's word within `CONFIRM_S` that was a false alarm, and the r
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import effects, events, inputs
 from voicechat.core.assistant_items import Replies
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.microphone import Microphone
@@ -73,7 +73,7 @@ class Listening:
 
     # ----------------------------------------------------------------- as the provider hears it
 
-    def speech_started(self, event: ev.SpeechStarted, now: float) -> None:
+    def speech_started(self, event: events.SpeechStarted, now: float) -> None:
         """The person speaks."""
         self._speech.began(now)
         self._answers.expect_none()
@@ -84,14 +84,14 @@ class Listening:
         elif self.held:
             self._false_alarm()
 
-    def speech_stopped(self, event: ev.SpeechStopped, now: float) -> None:
+    def speech_stopped(self, event: events.SpeechStopped, now: float) -> None:
         """The person fell silent."""
         self._speech.over()
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
         self._answers.turn_ended(now - min(max(behind_ms, 0.0), LONGEST_LAG_MS) / 1000)
         self._expect_answer()
 
-    def committed(self, event: ev.InputCommitted, now: float) -> None:
+    def committed(self, event: events.InputCommitted, now: float) -> None:
         """The person's turn is over."""
         self._speech.over()
         self._person.spoken(event.item_id, event.previous_item_id)
@@ -105,7 +105,7 @@ class Listening:
         if detection is not None and detection.create_response:
             self._answers.expect_unasked()
 
-    def user_transcript(self, event: ev.UserTranscript, now: float) -> None:
+    def user_transcript(self, event: events.UserTranscript, now: float) -> None:
         """The person's words were understood, or some of them."""
         if event.usage:
             self._meter.wrote_down(event.usage)
@@ -115,24 +115,24 @@ class Listening:
 
     # ----------------------------------------------------------------- as the sound side hears it
 
-    def local_speech(self, heard: ev.LocalSpeech, now: float) -> None:
+    def local_speech(self, heard: inputs.LocalSpeech, now: float) -> None:
         """The sound side believes to hear the person."""
         if not heard.confirmed:
             return
         if not (self._mic.hands_free and self._replies.sounding):
-            self._outbox.do(ev.ResumePlayback())
+            self._outbox.do(effects.ResumePlayback())
         elif self._speech.active:
             self.barge_in(provider_cancels=True)
         else:
             self._confirm_until = now + CONFIRM_S
 
-    def voice_ended(self, event: ev.VoiceEnded) -> None:
+    def voice_ended(self, event: inputs.VoiceEnded) -> None:
         """The sound side heard the last of a voice."""
         self._speech.voice_ended(event.at)
 
     def _false_alarm(self) -> None:
         self._confirm_until = None
-        self._outbox.do(ev.ResumePlayback())
+        self._outbox.do(effects.ResumePlayback())
 
     # ----------------------------------------------------------------- what it cuts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, inputs
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import Entry, Item, ItemStatus, Role, ToolCall, entry_id
 from voicechat.core.responses import Answers
@@ -19,7 +19,7 @@ class Edits:
         self._person = person
         self._answers = answers
 
-    def insert(self, event: ev.InsertMessage) -> None:
+    def insert(self, event: inputs.InsertMessage) -> None:
         """Put a message in. A known `after` puts it behind that entry, else it is the last."""
         transcript = self._outbox.transcript
         if transcript.get(event.item_id) is not None:
@@ -30,12 +30,12 @@ class Edits:
         if item is not None:
             self._outbox.changed(item)
         after = event.after if event.after and transcript.item(event.after) else None
-        self._outbox.send(ev.CreateMessage(event.item_id, event.role, event.text, after))
+        self._outbox.send(commands.CreateMessage(event.item_id, event.role, event.text, after))
 
-    def meant(self, event: ev.ForgetItem | ev.ForgetLast) -> list[Entry]:
+    def meant(self, event: inputs.ForgetItem | inputs.ForgetLast) -> list[Entry]:
         """The entries to forget. The last exchange begins where the person's last turn did."""
         entries = self._outbox.transcript.entries
-        if isinstance(event, ev.ForgetItem):
+        if isinstance(event, inputs.ForgetItem):
             return [entry for entry in entries if entry_id(entry) == event.entry_id]
         for at in range(len(entries) - 1, -1, -1):
             entry = entries[at]
@@ -55,18 +55,18 @@ class Edits:
             if entry.response_id:
                 self._answers.bury(entry.response_id)
             self._outbox.transcript.remove(entry_id(entry))
-            self._outbox.do(ev.EntryRemoved(entry_id(entry)))
+            self._outbox.do(effects.EntryRemoved(entry_id(entry)))
         if not entries:
             return
         if not self._can.delete or any(isinstance(entry, ToolCall) for entry in entries):
-            self._outbox.do(ev.StartAfresh())
+            self._outbox.do(effects.StartAfresh())
             return
         for entry in entries:
-            self._outbox.send(ev.DeleteItem(entry_id(entry)))
+            self._outbox.send(commands.DeleteItem(entry_id(entry)))
 
-    def fetch(self, event: ev.FetchItem) -> None:
+    def fetch(self, event: inputs.FetchItem) -> None:
         """Ask for an item as the provider has it."""
         if self._can.retrieve and self._outbox.online:
-            self._outbox.send(ev.RetrieveItem(event.item_id))
+            self._outbox.send(commands.RetrieveItem(event.item_id))
         else:
-            self._outbox.do(ev.ItemFetched(event.item_id, None))
+            self._outbox.do(effects.ItemFetched(event.item_id, None))

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, inputs
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec, TurnDetection
 
@@ -59,24 +59,24 @@ class Microphone:
     def connected(self) -> None:
         """A new connection: it has heard nothing yet, but is told what was said meanwhile."""
         self.sent_ms = 0.0
-        self._outbox.do(ev.CloseMic(closed=not self.hands_free))
+        self._outbox.do(effects.CloseMic(closed=not self.hands_free))
         missed = b"".join(self._missed)
         self._missed.clear()
         self._missed_ms = 0.0
         if missed:
-            self.block(ev.MicBlock(missed))
+            self.block(inputs.MicBlock(missed))
 
     def disconnected(self) -> None:
         """The connection is gone: what is said from now on is kept for the next one."""
         self.talking = False
         self._keeps = True
 
-    def block(self, event: ev.MicBlock) -> None:
+    def block(self, event: inputs.MicBlock) -> None:
         """A block of sound was captured."""
         lasts_ms = self._settings.input_format.decoded.ms
         if self._outbox.online and (self.hands_free or self.talking):
             self.sent_ms += lasts_ms(len(event.pcm))
-            self._outbox.send(ev.AppendAudio(event.pcm))
+            self._outbox.send(commands.AppendAudio(event.pcm))
         elif self._keeps and self.hands_free and not self._outbox.online:
             self._missed.append(event.pcm)
             self._missed_ms += lasts_ms(len(event.pcm))
@@ -88,19 +88,19 @@ class Microphone:
         self.talking = True
         self._pressed_at = now
         self.sent_ms = 0.0
-        self._outbox.send(ev.ClearAudio())
-        self._outbox.do(ev.CloseMic(closed=False))
+        self._outbox.send(commands.ClearAudio())
+        self._outbox.do(effects.CloseMic(closed=False))
 
     def release(self, now: float) -> bool:
         """Push-to-talk comes up. True when a turn was committed, False when it was a slip."""
         self.talking = False
-        self._outbox.do(ev.CloseMic(closed=True))
+        self._outbox.do(effects.CloseMic(closed=True))
         if min(self.sent_ms, (now - self._pressed_at) * 1000) >= MIN_TALK_MS:
-            self._outbox.send(ev.CommitAudio())
+            self._outbox.send(commands.CommitAudio())
             return True
-        self._outbox.send(ev.ClearAudio())
+        self._outbox.send(commands.ClearAudio())
         self._outbox.do(
-            ev.Notice("That was too short to hear.", hint="Talk, then press the key again.")
+            effects.Notice("That was too short to hear.", hint="Talk, then press the key again.")
         )
         return False
 
@@ -108,8 +108,8 @@ class Microphone:
         """Something overtook push-to-talk: nothing of it is committed."""
         if self.talking:
             self.talking = False
-            self._outbox.send(ev.ClearAudio())
-            self._outbox.do(ev.CloseMic(closed=True))
+            self._outbox.send(commands.ClearAudio())
+            self._outbox.do(effects.CloseMic(closed=True))
 
     def configure(self, settings: SessionSettings) -> None:
         """Ask for other settings; the formats of sound and the tools stay as they are."""
@@ -119,15 +119,15 @@ class Microphone:
             input_format=self._settings.input_format,
             output_format=self._settings.output_format,
         )
-        self._outbox.send(ev.UpdateSession(self.settings))
+        self._outbox.send(commands.UpdateSession(self.settings))
 
     def set_hands_free(self, on: bool) -> None:
         """Choose who ends the person's turns."""
         self.talking = False
         self.hands_free = on
-        self._outbox.send(ev.UpdateSession(self.settings))
-        self._outbox.send(ev.ClearAudio())
-        self._outbox.do(ev.CloseMic(closed=not on))
+        self._outbox.send(commands.UpdateSession(self.settings))
+        self._outbox.send(commands.ClearAudio())
+        self._outbox.do(effects.CloseMic(closed=not on))
 
 
 def with_tools(settings: SessionSettings, tools: Iterable[ToolSpec]) -> SessionSettings:

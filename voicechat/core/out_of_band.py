@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.settings import Capabilities
 
@@ -44,7 +44,7 @@ class Asides:
         """When the first of them will be overdue."""
         return min((aside.due for aside in self._open.values()), default=None)
 
-    def ask(self, question: ev.AskAside, now: float) -> None:
+    def ask(self, question: inputs.AskAside, now: float) -> None:
         """Ask, or say at once why that cannot be."""
         if not self._outbox.online:
             self._answer(question.key, error="There is no connection.")
@@ -55,7 +55,7 @@ class Asides:
                 self._answer(question.key, error="It was asked anew.")
             self._open[question.key] = Aside(question.key, now + PATIENCE_S)
             self._outbox.send(
-                ev.CreateResponse(
+                commands.CreateResponse(
                     question.instructions,
                     out_of_band=True,
                     metadata={MARK: question.key},
@@ -63,7 +63,7 @@ class Asides:
                 )
             )
 
-    def created(self, event: ev.ResponseCreated) -> None:
+    def created(self, event: events.ResponseCreated) -> None:
         """A response outside the conversation began."""
         known = self._open.get(event.metadata.get(MARK, ""))
         waiting = (aside for aside in self._open.values() if not aside.response_id)
@@ -71,18 +71,18 @@ class Asides:
         if aside is not None and not aside.response_id:
             aside.response_id = event.response_id
 
-    def text(self, event: ev.TextDelta | ev.TextDone) -> bool:
+    def text(self, event: events.TextDelta | events.TextDone) -> bool:
         """Words came; False when they are not of an aside."""
         aside = self._of(event.response_id)
         if aside is None:
             return False
-        if isinstance(event, ev.TextDelta):
+        if isinstance(event, events.TextDelta):
             aside.text += event.text
         elif event.text is not None:
             aside.text = event.text
         return True
 
-    def done(self, event: ev.ResponseDone) -> bool:
+    def done(self, event: events.ResponseDone) -> bool:
         """A response is over; False when it was not of an aside."""
         aside = self._of(event.response_id)
         if aside is None:
@@ -120,4 +120,4 @@ class Asides:
         return next((a for a in self._open.values() if a.response_id == response_id), None)
 
     def _answer(self, key: str, text: str = "", error: str = "") -> None:
-        self._outbox.do(ev.AsideAnswered(key, text, error))
+        self._outbox.do(effects.AsideAnswered(key, text, error))

@@ -7,7 +7,7 @@ told, and the conversation goes on.
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import effects, events
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.out_of_band import Asides
 from voicechat.core.responses import Answers
@@ -27,13 +27,13 @@ class Complaints:
         self._answers = answers
         self._asides = asides
 
-    def take(self, event: ev.ProviderError) -> None:
+    def take(self, event: events.ProviderError) -> None:
         """The provider says that something went wrong."""
         if event.fatal:
-            self._outbox.do(ev.Recycle(event.message))
+            self._outbox.do(effects.Recycle(event.message))
             return
         if event.command == "RetrieveItem":
-            self._outbox.do(ev.ItemFetched("", None))
+            self._outbox.do(effects.ItemFetched("", None))
         if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
             return
         if event.code == _BUSY:
@@ -44,4 +44,4 @@ class Complaints:
                 return
             self._answers.refused(busy=False)
         self._answers.expect_none()
-        self._outbox.do(ev.Notice(event.message, ev.Level.ERROR))
+        self._outbox.do(effects.Notice(event.message, effects.Level.ERROR))

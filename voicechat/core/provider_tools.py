@@ -7,7 +7,7 @@ on by itself. Every call ends: with its connection, with the person's interrupti
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.text import clean_json
@@ -41,15 +41,17 @@ class RemoteCalls:
         since = [call.started_at or 0.0 for call in self._running.values()]
         return bool(self._asking) or any(now < start + LONGEST_S for start in since)
 
-    def listed(self, event: ev.RemoteTools) -> None:
+    def listed(self, event: events.RemoteTools) -> None:
         """A server's tools were fetched, or could not be."""
         if event.error is not None:
             which = f" of {event.server}" if event.server else ""
             self._outbox.do(
-                ev.Notice(f"The tools{which} cannot be had: {event.error}", ev.Level.WARNING)
+                effects.Notice(
+                    f"The tools{which} cannot be had: {event.error}", effects.Level.WARNING
+                )
             )
 
-    def asked(self, event: ev.RemoteApproval) -> None:
+    def asked(self, event: events.RemoteApproval) -> None:
         """The provider wants leave for a call; asked again, nothing changes."""
         if self._outbox.transcript.get(event.item_id) is None:
             call = self._call(event.item_id, event.response_id, event.server, event.name)
@@ -62,7 +64,7 @@ class RemoteCalls:
             else:
                 self._outbox.ask(call)
 
-    def decided(self, decided: ev.Decided) -> None:
+    def decided(self, decided: inputs.Decided) -> None:
         """The person's word, if it is on a call that asks, with just these arguments.
 
         Nothing about the tool is known that an approval could be kept for beyond this session.
@@ -70,11 +72,11 @@ class RemoteCalls:
         call = self._asking.get(decided.call_id)
         if call is None or call.arguments != decided.arguments:
             return
-        if decided.decision is ev.Decision.DENY:
+        if decided.decision is inputs.Decision.DENY:
             self.decide(call.call_id, False, decided.words or NOT_ANSWERED)
             return
         self.decide(call.call_id, True)
-        if decided.decision is not ev.Decision.ONCE:
+        if decided.decision is not inputs.Decision.ONCE:
             key = (call.server, call.name)
             self._allowed.add(key)
             for other in self.asking:
@@ -88,11 +90,11 @@ class RemoteCalls:
             return False
         call.state = ToolState.QUEUED if approve else ToolState.DENIED
         self.unspoken = True
-        self._outbox.send(ev.AnswerApproval(call_id, approve, "" if approve else reason))
+        self._outbox.send(commands.AnswerApproval(call_id, approve, "" if approve else reason))
         self._outbox.changed(call)
         return True
 
-    def changed(self, event: ev.RemoteCall, now: float) -> None:
+    def changed(self, event: events.RemoteCall, now: float) -> None:
         """A call came further. One that was asked for goes on in the entry that asked."""
         known = self._outbox.transcript.get(event.approval_id or event.item_id)
         if isinstance(known, ToolCall):
@@ -142,7 +144,7 @@ class RemoteCalls:
         if call.started_at is not None:
             call.elapsed_ms = (now - call.started_at) * 1000
 
-    def _mend(self, call: ToolCall, event: ev.RemoteCall) -> None:
+    def _mend(self, call: ToolCall, event: events.RemoteCall) -> None:
         """A later frame may tell the result of a call that is known to be over."""
         told = event.output if event.error is None else event.error
         if told is not None and call.output is None:

@@ -7,7 +7,7 @@ more, and gives up those that never come to an end. `begin` and `settle` frame e
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events
 from voicechat.core.assistant_items import OUTCOMES, Replies
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import ItemStatus, Turn
@@ -56,7 +56,7 @@ class Answers:
             slot.wanted = True
         if slot.may_ask and free:
             slot.ask()
-            self._outbox.send(ev.CreateResponse())
+            self._outbox.send(commands.CreateResponse())
         if slot.state is not self._state:
             slot.seen_at = self._now
 
@@ -127,7 +127,7 @@ class Answers:
 
     # ----------------------------------------------------------------- a response's life
 
-    def created(self, event: ev.ResponseCreated) -> None:
+    def created(self, event: events.ResponseCreated) -> None:
         """The provider began a response."""
         if event.out_of_band:
             self._outside.add(event.response_id)
@@ -140,7 +140,7 @@ class Answers:
             self._slot.response_id = response_id
             self._slot.fire(Trigger.CANCEL)
             if self._can.cancel:
-                self._outbox.send(ev.CancelResponse(response_id))
+                self._outbox.send(commands.CancelResponse(response_id))
         elif previous not in (None, response_id):
             self._calls.response_over(previous or "")
         self._owed_until = self._goes_on_until = None
@@ -176,9 +176,9 @@ class Answers:
         turn.answered_at = self._now
         self._turn = None
         self.latency_ms = turn.latency_ms or 0.0
-        self._outbox.do(ev.TurnMeasured(self.latency_ms))
+        self._outbox.do(effects.TurnMeasured(self.latency_ms))
 
-    def done(self, event: ev.ResponseDone) -> bool:
+    def done(self, event: events.ResponseDone) -> bool:
         """A response is over. True when the provider cut it because it hears the person."""
         rid = event.response_id
         if rid in self._outside:
@@ -190,8 +190,10 @@ class Answers:
         self._hung = False
         self._replies.response_over(rid, OUTCOMES[event.status], event.error)
         self._calls.response_over(rid)
-        if event.status is ev.ResponseStatus.FAILED:
-            self._outbox.do(ev.Notice(event.error or "The model could not answer.", ev.Level.ERROR))
+        if event.status is events.ResponseStatus.FAILED:
+            self._outbox.do(
+                effects.Notice(event.error or "The model could not answer.", effects.Level.ERROR)
+            )
         return event.reason == "turn_detected" and rid not in self._slot.dead
 
     # ----------------------------------------------------------------- ends before the end
@@ -202,7 +204,7 @@ class Answers:
         if running is not None:
             self._replies.close_items(running, ItemStatus.INTERRUPTED)
             if self._can.cancel and not provider_cancels:
-                self._outbox.send(ev.CancelResponse(running))
+                self._outbox.send(commands.CancelResponse(running))
         for response_id in self._replies.silence(self._now):
             self._slot.dead.add(response_id)
 
@@ -240,7 +242,7 @@ class Answers:
         if response_id is not None:
             self._calls.response_over(response_id)
         if recycle:
-            self._outbox.do(ev.Recycle("The model stopped answering."))
+            self._outbox.do(effects.Recycle("The model stopped answering."))
         return False
 
     def connection_lost(self) -> None:

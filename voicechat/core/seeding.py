@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import Entry, Item, Role, ToolCall, ToolState, Transcript
 from voicechat.core.settings import Capabilities
@@ -41,7 +41,7 @@ class Retelling:
             self._can = replace(self._can, pictures=())
             self._shortened = True
 
-    def tell(self, *, resumed: bool) -> list[ev.Command]:
+    def tell(self, *, resumed: bool) -> list[commands.Command]:
         """Tell a new session; one that is `resumed` knows most of it."""
         start = max(self._start, self._known if resumed else 0)
         told, lost = retell(self._outbox.transcript, self._can, start)
@@ -49,10 +49,10 @@ class Retelling:
             self._outbox.send(command)
         if self._shortened:
             self._shortened = False
-            self._outbox.do(ev.Notice(SHORTENED, ev.Level.WARNING))
+            self._outbox.do(effects.Notice(SHORTENED, effects.Level.WARNING))
         elif lost:
             what = "A picture" if lost == 1 else f"{lost} pictures"
-            self._outbox.do(ev.Notice(f"{what} could not be shown to the model again."))
+            self._outbox.do(effects.Notice(f"{what} could not be shown to the model again."))
         return told
 
 
@@ -84,13 +84,13 @@ def received(transcript: Transcript) -> int:
 
 def retell(
     transcript: Transcript, can: Capabilities, start: int = 0
-) -> tuple[list[ev.Command], int]:
+) -> tuple[list[commands.Command], int]:
     """The conversation from entry `start` on: both sides, the assistant's only as far as heard.
 
     With it comes how many pictures could only be told of: they are not kept any more, or this
     provider does not take them.
     """
-    told: list[ev.Command] = []
+    told: list[commands.Command] = []
     lost = 0
     for entry in transcript.entries[start:]:
         if isinstance(entry, ToolCall):
@@ -100,11 +100,11 @@ def retell(
             lost += message.picture is None
             told.append(message)
         elif entry.shown.strip() and not entry.hidden:
-            told.append(ev.CreateMessage(entry.item_id, entry.role.value, entry.shown))
+            told.append(commands.CreateMessage(entry.item_id, entry.role.value, entry.shown))
     return told, lost
 
 
-def _called(call: ToolCall) -> list[ev.Command]:
+def _called(call: ToolCall) -> list[commands.Command]:
     """A call, and what it came to; of one that still runs or waits, that follows later.
 
     Nothing of one that the model never finished, or took back before it ran.
@@ -112,16 +112,16 @@ def _called(call: ToolCall) -> list[ev.Command]:
     half = call.state is ToolState.CANCELLED and call.output is None and call.started_at is None
     if half or call.state is ToolState.STREAMING or not call.arguments:
         return []
-    told: list[ev.Command] = [ev.RetellCall(call.call_id, call.name, call.arguments)]
+    told: list[commands.Command] = [commands.RetellCall(call.call_id, call.name, call.arguments)]
     if call.state.final:
-        told.append(ev.RetellResult(call.call_id, call.output or UNKNOWN_OUTCOME))
+        told.append(commands.RetellResult(call.call_id, call.output or UNKNOWN_OUTCOME))
     return told
 
 
-def _shown(item: Item, can: Capabilities) -> ev.CreateMessage:
+def _shown(item: Item, can: Capabilities) -> commands.CreateMessage:
     """A message with its picture, or with a note in its place."""
     picture = item.picture
     if picture is not None and (not picture.data or picture.kind not in can.pictures):
         note = f"(I showed a picture here, {picture.caption}. It cannot be shown again.)"
-        return ev.CreateMessage(item.item_id, item.role.value, f"{note} {item.shown}".strip())
-    return ev.CreateMessage(item.item_id, item.role.value, item.shown, picture=picture)
+        return commands.CreateMessage(item.item_id, item.role.value, f"{note} {item.shown}".strip())
+    return commands.CreateMessage(item.item_id, item.role.value, item.shown, picture=picture)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
@@ -119,14 +119,14 @@ class Calls:
         self._outbox.changed(call)
         return call
 
-    def arguments(self, event: ev.ToolArgumentsDelta) -> None:
+    def arguments(self, event: events.ToolArgumentsDelta) -> None:
         """More of a call's arguments."""
         call = self._outbox.transcript.get(event.call_id)
         if isinstance(call, ToolCall) and call.state is ToolState.STREAMING:
             call.arguments += event.text
             self._outbox.changed(call)
 
-    def ready(self, event: ev.ToolCallReady, now: float, *, alive: bool) -> None:
+    def ready(self, event: events.ToolCallReady, now: float, *, alive: bool) -> None:
         """The call is complete: run it or ask, once. One of a dead response is answered at once."""
         if event.call_id in self._seen:
             self._again(event, alive=alive)
@@ -159,14 +159,14 @@ class Calls:
         self._asked.pop(call.call_id, None)
         call.state, call.started_at = ToolState.RUNNING, now
         self._outbox.changed(call)
-        self._outbox.do(ev.RunTool(call.call_id, call.name, call.arguments))
+        self._outbox.do(effects.RunTool(call.call_id, call.name, call.arguments))
 
     def _ask(self, call: ToolCall, spec: ToolSpec) -> None:
         self._asked[call.call_id] = spec
         call.asks_always, call.remark = spec.asks_always, spec.remark
         self._outbox.ask(call)
 
-    def _again(self, event: ev.ToolCallReady, *, alive: bool) -> None:
+    def _again(self, event: events.ToolCallReady, *, alive: bool) -> None:
         """A call that is known already is never run again; a new session is answered anew."""
         call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
         if event.call_id in self._open:
@@ -174,13 +174,13 @@ class Calls:
         elif event.call_id not in self._settled:
             same = clean_json(event.arguments) == call.arguments
             output = (call.output or LOST) if same else USED_ID
-            self._send(ev.ToolResult(event.call_id, output, event.name, not same))
+            self._send(commands.ToolResult(event.call_id, output, event.name, not same))
             batch = self._batches.setdefault(event.response_id, Batch(response_over=not alive))
             batch.answered += 1
 
     # ----------------------------------------------------------------- the person's word
 
-    def decide(self, decided: ev.Decided, now: float) -> bool:
+    def decide(self, decided: inputs.Decided, now: float) -> bool:
         """The person's word on a call that asks. False when no such call asks any more.
 
         A word on other arguments than the call has changes nothing.
@@ -191,14 +191,14 @@ class Calls:
         call = self._open[decided.call_id]
         if call.arguments != decided.arguments:
             return True
-        if decided.decision is ev.Decision.DENY:
+        if decided.decision is inputs.Decision.DENY:
             self._answer(call, ToolState.DENIED, denied(decided.words), now)
             return True
         self._run(call, now)
-        if decided.decision is not ev.Decision.ONCE and not spec.asks_always:
+        if decided.decision is not inputs.Decision.ONCE and not spec.asks_always:
             self._allow(spec, now)
-            if decided.decision is ev.Decision.ALWAYS:
-                self._outbox.do(ev.KeepApproval(spec.name))
+            if decided.decision is inputs.Decision.ALWAYS:
+                self._outbox.do(effects.KeepApproval(spec.name))
         return True
 
     def _allow(self, spec: ToolSpec, now: float) -> None:
@@ -210,7 +210,7 @@ class Calls:
 
     # ----------------------------------------------------------------- ends
 
-    def finished(self, event: ev.ToolFinished, now: float) -> None:
+    def finished(self, event: inputs.ToolFinished, now: float) -> None:
         """A tool ended; results nobody waits for are dropped."""
         call = self._open.get(event.call_id)
         if call is not None and call.state is ToolState.RUNNING:
@@ -227,7 +227,7 @@ class Calls:
             self._answer(call, ToolState.CANCELLED, INTERRUPTED, now)
         self._stop(stopped)
 
-    def cancelled(self, event: ev.ToolCallsCancelled, now: float) -> None:
+    def cancelled(self, event: events.ToolCallsCancelled, now: float) -> None:
         """The provider wants these results no longer: they get no answer."""
         dropped = [self._open[call_id] for call_id in event.call_ids if call_id in self._open]
         running = [call for call in dropped if call.state is ToolState.RUNNING]
@@ -263,11 +263,13 @@ class Calls:
         carried = call.call_id in self._carried
         self._close(call, state, output, now)
         if carried:
-            self._outbox.send(ev.RetellResult(call.call_id, output))
+            self._outbox.send(commands.RetellResult(call.call_id, output))
         else:
-            self._send(ev.ToolResult(call.call_id, output, call.name, state is not ToolState.DONE))
+            self._send(
+                commands.ToolResult(call.call_id, output, call.name, state is not ToolState.DONE)
+            )
 
-    def _send(self, result: ev.ToolResult) -> None:
+    def _send(self, result: commands.ToolResult) -> None:
         self._settled.add(result.call_id)
         self._outbox.send(result)
 
@@ -286,7 +288,7 @@ class Calls:
 
     def _stop(self, calls: list[ToolCall]) -> None:
         if calls:
-            self._outbox.do(ev.CancelTools(tuple(call.call_id for call in calls)))
+            self._outbox.do(effects.CancelTools(tuple(call.call_id for call in calls)))
 
 
 def _lines(arguments: str) -> int:

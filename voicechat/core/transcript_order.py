@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from voicechat.core import events as ev
+from voicechat.core import events
 from voicechat.core.items import Usage
 from voicechat.core.turns import RecentIds
 
@@ -27,9 +27,9 @@ class Passage:
     final: bool = False
     error: str | None = None
     """Why it could not be written down; there may be text of a part of it."""
-    segments: list[ev.TranscriptSegment] = field(default_factory=list)
+    segments: list[events.TranscriptSegment] = field(default_factory=list)
     """Who spoke when, where the transcriber tells voices apart."""
-    tokens: tuple[ev.Token, ...] = ()
+    tokens: tuple[events.Token, ...] = ()
     languages: tuple[str, ...] = ()
     usage: Usage | None = None
 
@@ -66,14 +66,14 @@ class Dictation:
         """When to call `tick`, on the clock of `now`; None when nothing is held up."""
         return None if self._blocked_since is None else self._blocked_since + LATE_S
 
-    def handle(self, event: ev.Event, now: float) -> list[Passage]:
+    def handle(self, event: events.Event, now: float) -> list[Passage]:
         """Take in an event at the time `now` (s); the passages that are due, in order."""
         match event:
-            case ev.InputCommitted(item_id, previous):
+            case events.InputCommitted(item_id, previous):
                 self._place(item_id, previous)
-            case ev.UserTranscript():
+            case events.UserTranscript():
                 self._understand(event)
-            case ev.TranscriptSegment():
+            case events.TranscriptSegment():
                 passage = self._passage(event.item_id)
                 if passage is not None:
                     passage.segments.append(event)
@@ -130,7 +130,7 @@ class Dictation:
         # Passages that name each other in a circle stay where they came.
         return ordered + [each for circle in behind.values() for each in circle]
 
-    def _understand(self, event: ev.UserTranscript) -> None:
+    def _understand(self, event: events.UserTranscript) -> None:
         passage = self._passage(event.item_id)
         if passage is None or passage.final:
             return

@@ -20,7 +20,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from voicechat.core.events import Floor
+from voicechat.core.effects import Floor
 
 
 class SlotState(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import effects, events
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import Usage
 
@@ -20,7 +20,7 @@ class Meter:
         """What writing down the person's words took."""
         self.response = Usage()
         """What the last response used."""
-        self.limits: tuple[ev.RateLimit, ...] = ()
+        self.limits: tuple[events.RateLimit, ...] = ()
         """What is left, as it was told last; empty when all limits are whole again."""
         self._outbox = outbox
         self._told_at = 0.0
@@ -34,7 +34,7 @@ class Meter:
     def wrote_down(self, usage: Usage) -> None:
         """Writing down the person's words used this."""
         self.written += usage
-        self._outbox.do(ev.UsageChanged(self.total, usage, "transcription"))
+        self._outbox.do(effects.UsageChanged(self.total, usage, "transcription"))
 
     def other(self, usage: Usage) -> None:
         """Something used this, nobody knows what."""
@@ -42,7 +42,7 @@ class Meter:
 
     def _add(self, usage: Usage, what: str) -> None:
         self.total += usage
-        self._outbox.do(ev.UsageChanged(self.total, usage, what))
+        self._outbox.do(effects.UsageChanged(self.total, usage, what))
 
     # ----------------------------------------------------------------- limits
 
@@ -53,7 +53,7 @@ class Meter:
             return None
         return self._told_at + max(limit.reset_seconds for limit in self.limits)
 
-    def limited(self, event: ev.RateLimits, now: float) -> None:
+    def limited(self, event: events.RateLimits, now: float) -> None:
         """The provider says what is left."""
         self.limits, self._told_at = event.limits, now
         for limit in event.limits:
@@ -62,27 +62,27 @@ class Meter:
                 self._warned.pop(limit.name, None)
             elif self._warned.get(limit.name, now) <= now:
                 self._warned[limit.name] = until
-                self._outbox.do(ev.Notice(_warning(limit), ev.Level.WARNING))
-        self._outbox.do(ev.LimitsChanged(self.limits))
+                self._outbox.do(effects.Notice(_warning(limit), effects.Level.WARNING))
+        self._outbox.do(effects.LimitsChanged(self.limits))
 
     def tick(self, now: float) -> None:
         """Time passed."""
         if self.due is not None and self.due <= now:
             self.limits = ()
-            self._outbox.do(ev.LimitsChanged(()))
+            self._outbox.do(effects.LimitsChanged(()))
 
 
-def is_near(limit: ev.RateLimit) -> bool:
+def is_near(limit: events.RateLimit) -> bool:
     """Whether little is left of it."""
     return limit.limit > 0 and limit.remaining / limit.limit < NEAR
 
 
-def left(limit: ev.RateLimit) -> int:
+def left(limit: events.RateLimit) -> int:
     """How much is left, in percent."""
     return round(100 * max(0, limit.remaining) / limit.limit) if limit.limit else 0
 
 
-def _warning(limit: ev.RateLimit) -> str:
+def _warning(limit: events.RateLimit) -> str:
     seconds = max(1, round(limit.reset_seconds))
     return (
         f"{left(limit)} % of the limit of {limit.name} is left; it is whole again in {seconds} s."

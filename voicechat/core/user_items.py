@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
-from voicechat.core import events as ev
+from voicechat.core import events
 from voicechat.core.effect_buffer import Outbox
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.pictures import Picture
@@ -47,7 +47,7 @@ class Person:
         if item_id not in self._nudges:
             self._spoken(item_id, after)
 
-    def not_a_turn(self, event: ev.IdleTimeout) -> None:
+    def not_a_turn(self, event: events.IdleTimeout) -> None:
         """This item is the provider's own nudge: it never shows."""
         self._nudges.add(event.item_id)
 
@@ -55,7 +55,7 @@ class Person:
         """Nothing more of this item is to show."""
         self._nudges.add(item_id)
 
-    def understood(self, event: ev.UserTranscript) -> bool:
+    def understood(self, event: events.UserTranscript) -> bool:
         """Words of the person arrived. False when it turned out that they said nothing."""
         if event.item_id in self._nudges:
             return True

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TextIO
 
 from voicechat.config.loader import Options
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, UsageError, VoicechatError
 from voicechat.line_mode.approval_view import asked, lines
@@ -194,7 +194,7 @@ class Turns:
 
     def quiet(self) -> bool:
         """Whether nobody owes anything: the person may begin the next turn."""
-        free = self.session.floor in {ev.Floor.IDLE, ev.Floor.LISTENING}
+        free = self.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
         return (
             free
             and not self.session.pending
@@ -266,14 +266,14 @@ class Filter(Turns):
         """Tell trouble on standard error."""
         super().hear(update)
         match update:
-            case ev.Notice(text, _, hint):
+            case effects.Notice(text, _, hint):
                 _aside(f"{text} {hint}")
-            case ev.Ask(call_id) if isinstance(
+            case effects.Ask(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
             ):
                 _aside(f"The tool {call.name} may not run: nobody is there to be asked.")
                 deny_unasked(self.session, call)
-            case ev.EntryChanged(entry_id) if isinstance(
+            case effects.EntryChanged(entry_id) if isinstance(
                 item := self.session.transcript.get(entry_id), Item
             ):
                 if item.role is Role.SYSTEM and entry_id not in self._answered:
@@ -288,7 +288,7 @@ class Filter(Turns):
 def deny_unasked(session: Session, call: ToolCall) -> None:
     """Deny a call, soon: nobody is there to be asked."""
     why = "Nobody is there to be asked."
-    deny = partial(session.decide, call.call_id, call.arguments, ev.Decision.DENY, why)
+    deny = partial(session.decide, call.call_id, call.arguments, inputs.Decision.DENY, why)
     asyncio.get_running_loop().call_soon(deny)
 
 
@@ -297,11 +297,11 @@ def _aside(sentence: str) -> None:
 
 
 _FLOORS = {
-    ev.Floor.LISTENING: "Listening.",
-    ev.Floor.HEARING: "Hearing you.",
-    ev.Floor.THINKING: "Thinking.",
-    ev.Floor.SPEAKING: "Speaking.",
-    ev.Floor.WORKING: "Working.",
+    effects.Floor.LISTENING: "Listening.",
+    effects.Floor.HEARING: "Hearing you.",
+    effects.Floor.THINKING: "Thinking.",
+    effects.Floor.SPEAKING: "Speaking.",
+    effects.Floor.WORKING: "Working.",
 }
 _SPEAKERS = {Role.USER: "You", Role.ASSISTANT: "Assistant", Role.SYSTEM: "System"}
 _ENDS = {
@@ -384,13 +384,13 @@ class Chat(Turns):
         """Tell what a person wants to know of an update."""
         super().hear(update)
         match update:
-            case ev.EntryChanged(entry_id):
+            case effects.EntryChanged(entry_id):
                 self._tell_entry(entry_id)
-            case ev.Ask(call_id):
+            case effects.Ask(call_id):
                 self._ask(call_id)
-            case ev.FloorChanged(floor) if floor in _FLOORS:
+            case effects.FloorChanged(floor) if floor in _FLOORS:
                 self._say(_FLOORS[floor])
-            case ev.Notice(text, _, hint):
+            case effects.Notice(text, _, hint):
                 self._say(f"{text} {hint}")
             case LinkChanged(_, text) if text:
                 self._say(text)

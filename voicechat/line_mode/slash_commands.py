@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voicechat.core.events import Decision
+from voicechat.core.inputs import Decision
 from voicechat.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from voicechat.core.events import Command, Event
+from voicechat.core.commands import Command
+from voicechat.core.events import Event
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.system.dial_target import DialTarget
 

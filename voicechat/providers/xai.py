@@ -17,19 +17,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from voicechat.core.events import (
+from voicechat.core.commands import (
     ClearOutput,
     CreateMessage,
     CreateResponse,
     DeleteItem,
+    RetrieveItem,
+    TruncateItem,
+)
+from voicechat.core.events import (
     Event,
     ItemAdded,
     ItemKind,
     ResponseDone,
     ResponseStatus,
-    RetrieveItem,
     SpeechStarted,
-    TruncateItem,
     Unmapped,
 )
 from voicechat.core.settings import (

@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from voicechat.core import events as ev
+from voicechat.core import effects, events, inputs
 from voicechat.core.pictures import Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SemanticVad, ServerVad, TurnDetection
 from voicechat.core.text import clean
@@ -46,9 +46,9 @@ class Named:
 
 
 Happening = (
-    ev.Event
-    | ev.Input
-    | ev.Notice
+    events.Event
+    | inputs.Input
+    | effects.Notice
     | LinkChanged
     | LevelsChanged
     | SoundChanged
@@ -59,7 +59,7 @@ Happening = (
 """All that can stand in a line. Notices are those of the session; the conversation's own follow
 from its events."""
 
-UNTOLD = frozenset({ev.Configure})
+UNTOLD = frozenset({inputs.Configure})
 """What stands in no line: settings are not what happened, and may hold secrets."""
 
 KINDS: dict[str, type[Any]] = {
@@ -67,7 +67,7 @@ KINDS: dict[str, type[Any]] = {
 }
 """The classes of `Happening` by the name they have in a line."""
 
-_WITH_PCM = {kind.__name__ for kind in (ev.MicBlock, ev.AudioDelta)}
+_WITH_PCM = {kind.__name__ for kind in (inputs.MicBlock, events.AudioDelta)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Moment:
 
     def whole(self) -> Happening:
         """What happened, with silence of the right length for sound."""
-        if isinstance(self.happening, ev.MicBlock | ev.AudioDelta):
+        if isinstance(self.happening, inputs.MicBlock | events.AudioDelta):
             return replace(self.happening, pcm=bytes(self.sound))
         return self.happening
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from voicechat import __version__
 from voicechat.audio import messages as sound
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
@@ -65,7 +65,7 @@ class Recorder:
         self,
         folder: Path,
         heading: folder_format.Heading,
-        tell: Callable[[ev.Notice], None],
+        tell: Callable[[effects.Notice], None],
         keys: Iterable[str] = (),
     ) -> None:
         self.dropped = 0
@@ -195,9 +195,9 @@ class Recorder:
         self._over = True
         self._queue.put(None)
         self._tell(
-            ev.Notice(
+            effects.Notice(
                 f"The recording ended: {why}.",
-                ev.Level.WARNING,
+                effects.Level.WARNING,
                 "The conversation goes on without it.",
             )
         )

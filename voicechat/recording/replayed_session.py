@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voicechat.core import events as ev
+from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Usage
 from voicechat.core.settings import SessionSettings
@@ -43,13 +43,13 @@ SPEEDS = (0.1, 1000.0)
 _AT_ONCE = 64
 _TOLD = frozenset(
     {
-        ev.EntryChanged,
-        ev.EntryRemoved,
-        ev.FloorChanged,
-        ev.Ask,
-        ev.TurnMeasured,
-        ev.UsageChanged,
-        ev.Notice,
+        effects.EntryChanged,
+        effects.EntryRemoved,
+        effects.FloorChanged,
+        effects.Ask,
+        effects.TurnMeasured,
+        effects.UsageChanged,
+        effects.Notice,
     }
 )
 """Effects that are news for a screen; the others would have moved a provider or the sound."""
@@ -180,7 +180,9 @@ class Replay(Outlook):
     def type(self, text: str) -> None:
         """A recording is not talked with."""
 
-    def decide(self, call_id: str, arguments: str, decision: ev.Decision, words: str = "") -> None:
+    def decide(
+        self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
+    ) -> None:
         """What was decided was decided."""
 
     def let_run(self, server: str) -> None:
@@ -269,7 +271,7 @@ class Replay(Outlook):
             await asyncio.sleep(0.05)
 
     def _no_sound(self, problem: str) -> None:
-        self.listen(ev.Notice(f"The recording is shown without sound: {problem}"))
+        self.listen(effects.Notice(f"The recording is shown without sound: {problem}"))
 
     def _set_clock(self, position: float) -> None:
         self._from, self._since = position, time.monotonic()
@@ -311,14 +313,14 @@ class Replay(Outlook):
                 self._conversation = self._new_conversation(self.hands_free)
             case LevelsChanged():
                 self.loudness = happening
-            case ev.Notice():
+            case effects.Notice():
                 pass
             case _:
                 self._live(happening, at)
                 return
         self.listen(happening)
 
-    def _live(self, happening: ev.Event | ev.Input, at: float) -> None:
+    def _live(self, happening: events.Event | inputs.Input, at: float) -> None:
         for effect in self._conversation.handle(happening, at):
             if type(effect) in _TOLD:
                 self.listen(effect)  # type: ignore[arg-type]

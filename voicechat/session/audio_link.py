@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from voicechat.audio import messages as sound
 from voicechat.audio.process import AudioProcess
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 
 MAILBOX = 2_000
 """Events that may wait for the loop, about 30 s of them; the oldest are dropped."""
@@ -55,34 +55,34 @@ class SoundLine:
             self._loop.call_soon(self._empty)
 
 
-def as_input(event: sound.AudioEvent) -> ev.Input | None:
+def as_input(event: sound.AudioEvent) -> inputs.Input | None:
     """What the sound side says in the words of the conversation; None where it has none."""
     translate = _INPUTS.get(type(event))
     return None if translate is None else translate(event)
 
 
-_INPUTS: Mapping[type, Callable[..., ev.Input]] = {
-    sound.Captured: lambda event: ev.MicBlock(event.pcm),
-    sound.SpeechHeard: lambda event: ev.LocalSpeech(event.confirmed),
-    sound.SpeechEnded: lambda event: ev.LocalSpeechEnded(),
-    sound.VoiceEnded: lambda event: ev.VoiceEnded(event.at),
-    sound.ItemStarted: lambda event: ev.PlaybackStarted(event.item_id),
-    sound.Progress: lambda event: ev.Heard(event.item_id, event.heard_ms),
-    sound.ItemFinished: lambda event: ev.PlaybackFinished(event.item_id),
-    sound.Stopped: lambda event: ev.PlaybackStopped(event.heard_ms),
+_INPUTS: Mapping[type, Callable[..., inputs.Input]] = {
+    sound.Captured: lambda event: inputs.MicBlock(event.pcm),
+    sound.SpeechHeard: lambda event: inputs.LocalSpeech(event.confirmed),
+    sound.SpeechEnded: lambda event: inputs.LocalSpeechEnded(),
+    sound.VoiceEnded: lambda event: inputs.VoiceEnded(event.at),
+    sound.ItemStarted: lambda event: inputs.PlaybackStarted(event.item_id),
+    sound.Progress: lambda event: inputs.Heard(event.item_id, event.heard_ms),
+    sound.ItemFinished: lambda event: inputs.PlaybackFinished(event.item_id),
+    sound.Stopped: lambda event: inputs.PlaybackStopped(event.heard_ms),
 }
 
 
-def as_command(effect: ev.Effect) -> sound.AudioCommand | None:
+def as_command(effect: effects.Effect) -> sound.AudioCommand | None:
     """What an effect means for the sound side; None where it means nothing there."""
     translate = _COMMANDS.get(type(effect))
     return None if translate is None else translate(effect)
 
 
 _COMMANDS: Mapping[type, Callable[..., sound.AudioCommand]] = {
-    ev.Play: lambda effect: sound.Play(effect.item_id, effect.pcm),
-    ev.EndItem: lambda effect: sound.EndItem(effect.item_id),
-    ev.StopPlayback: lambda effect: sound.Stop(),
-    ev.ResumePlayback: lambda effect: sound.Resume(),
-    ev.CloseMic: lambda effect: sound.CloseMic(effect.closed),
+    effects.Play: lambda effect: sound.Play(effect.item_id, effect.pcm),
+    effects.EndItem: lambda effect: sound.EndItem(effect.item_id),
+    effects.StopPlayback: lambda effect: sound.Stop(),
+    effects.ResumePlayback: lambda effect: sound.Resume(),
+    effects.CloseMic: lambda effect: sound.CloseMic(effect.closed),
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
 
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.core.items import Role
 from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.providers.codec import Codec, later, unsupported
@@ -47,7 +47,7 @@ class Conduct:
     def __init__(
         self,
         partner: Partner,
-        take: Callable[[ev.Input], None],
+        take: Callable[[inputs.Input], None],
         tell: Callable[[Update], None],
         codec: Callable[[], Codec | None],
         go_on: Callable[[str, bool], None],
@@ -80,7 +80,7 @@ class Conduct:
         if where and self.tasks is not None:
             self._show(where, text)
         else:
-            self._take(ev.Typed(text))
+            self._take(inputs.Typed(text))
 
     def show(self, argument: str) -> None:
         """Show the picture at the beginning of the argument, with the words behind it.
@@ -107,7 +107,7 @@ class Conduct:
         key = f"aside_{next(self._numbers)}"
         answer = self._asides[key] = asyncio.get_running_loop().create_future()
         try:
-            self._take(ev.AskAside(key, instructions))
+            self._take(inputs.AskAside(key, instructions))
             async with asyncio.timeout(ASIDE_S):
                 text: str = await answer
                 return text
@@ -126,7 +126,9 @@ class Conduct:
         try:
             told: Update = Told("Summary", await self.aside(SUMMARY))
         except VoicechatError as error:
-            told = ev.Notice(f"There is no summary: {_inside(error.message)}", ev.Level.WARNING)
+            told = effects.Notice(
+                f"There is no summary: {_inside(error.message)}", effects.Level.WARNING
+            )
         self._summing -= 1
         self._tell(told)
 
@@ -135,16 +137,16 @@ class Conduct:
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Put a message in, at the end or behind the item `after`; asks for no answer. Its id."""
         item_id = f"inserted_{next(self._numbers)}"
-        self._take(ev.InsertMessage(item_id, role.value, text, after))
+        self._take(inputs.InsertMessage(item_id, role.value, text, after))
         return item_id
 
     def forget(self, entry_id: str) -> None:
         """Take an item or a tool call out, here and at the provider."""
-        self._take(ev.ForgetItem(entry_id))
+        self._take(inputs.ForgetItem(entry_id))
 
     def forget_last(self) -> None:
         """Take out the person's last turn and all that followed it, if there is one."""
-        self._take(ev.ForgetLast())
+        self._take(inputs.ForgetLast())
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:
         """An item as the provider has it, in the shape of its wire.
@@ -155,7 +157,7 @@ class Conduct:
         found = asyncio.get_running_loop().create_future()
         waiting = (item_id, found)
         self._fetched.append(waiting)
-        self._take(ev.FetchItem(item_id))
+        self._take(inputs.FetchItem(item_id))
         try:
             async with asyncio.timeout(FETCH_S):
                 item = await found
@@ -202,7 +204,7 @@ class Conduct:
             known = unsupported(codec, before)
             notes = [note for note in unsupported(codec, settings) if note not in known]
             notes += later(codec, settings)
-        self._take(ev.Configure(settings))
+        self._take(inputs.Configure(settings))
         return notes
 
     def change_model(self, name: str) -> None:
@@ -222,26 +224,26 @@ class Conduct:
         if not self._partner.go_back():
             return False
         text = f"{lost} cannot be had, so {self._partner.name} goes on: {error.message}"
-        self._tell(ev.Notice(text, ev.Level.ERROR, error.hint))
+        self._tell(effects.Notice(text, effects.Level.ERROR, error.hint))
         self._moved(untried=False)
         return True
 
     def _moved(self, *, untried: bool) -> None:
         self._go_on(f"Going on with {self._partner.name}.", untried)
         for doubt in self._partner.doubts:
-            self._tell(ev.Notice(doubt, ev.Level.WARNING))
+            self._tell(effects.Notice(doubt, effects.Level.WARNING))
 
     # ----------------------------------------------------------------- effects
 
-    def settle(self, effect: ev.Effect) -> bool:
+    def settle(self, effect: effects.Effect) -> bool:
         """Give the answer of an effect to whoever waits for it; False for what is for all."""
         match effect:
-            case ev.UsageChanged():
+            case effects.UsageChanged():
                 self.spending.add(self._partner.name, effect)
                 return False
-            case ev.AsideAnswered(key, text, error):
+            case effects.AsideAnswered(key, text, error):
                 self._answer(key, text, error)
-            case ev.ItemFetched(item_id, item):
+            case effects.ItemFetched(item_id, item):
                 self._fetch(item_id, item)
             case _:
                 return False

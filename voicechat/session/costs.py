@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from voicechat.core import events as ev
+from voicechat.core import effects, events
 from voicechat.core.items import Usage
 from voicechat.core.price import Price
 from voicechat.core.text import clean
@@ -27,7 +27,7 @@ class Spending:
         self._own = own
         self._prices: dict[str, Price | None] = {}
 
-    def add(self, model: str, change: ev.UsageChanged) -> None:
+    def add(self, model: str, change: effects.UsageChanged) -> None:
         """This model used that."""
         if change.what == "transcription":
             # It is billed apart, at the price of a model that nobody named.
@@ -45,7 +45,7 @@ class Spending:
         """The cost for a narrow place, like "$0.04"; empty when there is none to show."""
         return dollars(self.cost) if self.cost > 0 else ""
 
-    def lines(self, limits: Iterable[ev.RateLimit]) -> list[str]:
+    def lines(self, limits: Iterable[events.RateLimit]) -> list[str]:
         """All of it in full, one sentence each."""
         if self.total == self._written == Usage():
             return ["Nothing was used yet.", *_limits(limits)]
@@ -106,7 +106,7 @@ def _kinds(*kinds: tuple[str, int]) -> str:
     return f" ({', '.join(told)})" if told and told != [f"{kinds[0][1]:,} text"] else ""
 
 
-def _limits(limits: Iterable[ev.RateLimit]) -> list[str]:
+def _limits(limits: Iterable[events.RateLimit]) -> list[str]:
     return [
         f"Limit of {clean(limit.name)}: {left(limit)} % of {limit.limit:,} left,"
         f" whole again in {max(1, round(limit.reset_seconds))} s."

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import effects
 from voicechat.session.updates import Link, LinkChanged, Update
 
 _FLOORS = {
-    ev.Floor.LISTENING: "listening",
-    ev.Floor.THINKING: "working",
-    ev.Floor.WORKING: "working",
+    effects.Floor.LISTENING: "listening",
+    effects.Floor.THINKING: "working",
+    effects.Floor.WORKING: "working",
 }
 
 
@@ -16,30 +16,30 @@ class Earcons:
     """Chooses the cue for what a conversation does; None where it is to be silent."""
 
     def __init__(self) -> None:
-        self._floor = ev.Floor.IDLE
+        self._floor = effects.Floor.IDLE
         self._link = Link.CONNECTING
 
-    def cue(self, news: ev.Effect | Update) -> str | None:
+    def cue(self, news: effects.Effect | Update) -> str | None:
         """The name of the sound for this effect, or for what the session tells."""
         match news:
-            case ev.StopPlayback():
+            case effects.StopPlayback():
                 return "stopped"
-            case ev.Ask():
+            case effects.Ask():
                 return "asking"
-            case ev.Notice(_, ev.Level.ERROR):
+            case effects.Notice(_, effects.Level.ERROR):
                 return "error"
             case LinkChanged(link):
                 before, self._link = self._link, link
                 lost = before is Link.ONLINE and link is Link.RECONNECTING
                 return "error" if lost else None
-            case ev.FloorChanged(floor):
+            case effects.FloorChanged(floor):
                 was, self._floor = self._floor, floor
                 return self._of(was, floor)
         return None
 
     @staticmethod
-    def _of(before: ev.Floor, floor: ev.Floor) -> str | None:
-        if (before, floor) == (ev.Floor.IDLE, ev.Floor.HEARING):
+    def _of(before: effects.Floor, floor: effects.Floor) -> str | None:
+        if (before, floor) == (effects.Floor.IDLE, effects.Floor.HEARING):
             # Nobody hears a person whose microphone is closed: the talk key has just opened it.
             return "listening"
         both_work = _FLOORS.get(before) == _FLOORS.get(floor)

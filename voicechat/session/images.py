@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.core.pictures import Picture, picture
 from voicechat.core.settings import Capabilities
 from voicechat.core.text import clean
@@ -156,7 +156,9 @@ def _blind(model: str) -> UsageError:
 class Showing:
     """Shows pictures: reads them on a thread of their own, and gives them to `take` as a turn."""
 
-    def __init__(self, take: Callable[[ev.Typed], None], tell: Callable[[ev.Notice], None]) -> None:
+    def __init__(
+        self, take: Callable[[inputs.Typed], None], tell: Callable[[effects.Notice], None]
+    ) -> None:
         self.reading = 0
         """Pictures that are being read."""
         self._take = take
@@ -180,11 +182,11 @@ class Showing:
         found = await _found(where, can, model)
         self.reading -= 1
         if not isinstance(found, UsageError):
-            self._take(ev.Typed(found[1], found[0]))
+            self._take(inputs.Typed(found[1], found[0]))
         elif otherwise is not None and isinstance(found, NoPicture):
-            self._take(ev.Typed(otherwise))
+            self._take(inputs.Typed(otherwise))
         else:
-            self._tell(ev.Notice(found.message, ev.Level.WARNING, found.hint))
+            self._tell(effects.Notice(found.message, effects.Level.WARNING, found.hint))
 
 
 async def _found(

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import SessionLost
 from voicechat.providers.codec import Codec
@@ -70,8 +70,8 @@ INVALID = 1007
 _OF_A_HANDLE = frozenset({INVALID, 1008})
 """Close codes with which a session is refused that was to be resumed."""
 
-_BETWEEN_TURNS = frozenset({ev.Floor.IDLE, ev.Floor.LISTENING})
-_OWED = frozenset({ev.Floor.THINKING, ev.Floor.SPEAKING})
+_BETWEEN_TURNS = frozenset({effects.Floor.IDLE, effects.Floor.LISTENING})
+_OWED = frozenset({effects.Floor.THINKING, effects.Floor.SPEAKING})
 
 
 class _Over(Exception):
@@ -93,8 +93,8 @@ class Epochs:
         self,
         make_codec: Callable[[], Awaitable[Codec]],
         settings: Callable[[], SessionSettings],
-        take: Callable[[ev.Event | ev.Disconnected], None],
-        floor: Callable[[], ev.Floor],
+        take: Callable[[events.Event | inputs.Disconnected], None],
+        floor: Callable[[], effects.Floor],
         tell: Callable[[Link, str], None],
         *,
         retells: bool = True,
@@ -106,7 +106,7 @@ class Epochs:
         self._tell = tell
         self._codec: Codec | None = None
         self._connection: Connection | None = None
-        self._outbox: asyncio.Queue[ev.Command] = asyncio.Queue(OUTBOX)
+        self._outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
         self._renewal = asyncio.Event()
         self._ends_at: float | None = None
         self._handle = ""
@@ -135,11 +135,11 @@ class Epochs:
         self._untried = untried
         self._renewal.set()
 
-    def send(self, command: ev.Command) -> None:
+    def send(self, command: commands.Command) -> None:
         """Put a command on the way, in order; without a connection it is dropped."""
         if self._connection is None or self._codec is None:
             return
-        if isinstance(command, ev.AppendAudio) and self._outbox.empty():
+        if isinstance(command, commands.AppendAudio) and self._outbox.empty():
             frames = self._codec.encode(command)
             for frame in frames:
                 self._connection.send_audio(frame, keep=frame is not frames[-1])
@@ -149,7 +149,7 @@ class Epochs:
         except asyncio.QueueFull:
             self._renewal.set()
 
-    async def carry(self, command: ev.Command) -> None:
+    async def carry(self, command: commands.Command) -> None:
         """Give the provider a command at once, sound as well, and wait until it is written.
 
         Raises `ConnectionLost` when it cannot be, or there is no connection.
@@ -178,7 +178,7 @@ class Epochs:
             less = lost is not None and lost.close_code == INVALID and self._begun > begun
             if less:
                 self._handle = ""
-            self._take(ev.Disconnected(reason, unacceptable=less))
+            self._take(inputs.Disconnected(reason, unacceptable=less))
             if not reason:
                 continue
             self._tell(Link.RECONNECTING, reason)
@@ -243,7 +243,7 @@ class Epochs:
         unreadable: deque[float] = deque(maxlen=UNREADABLE)
         async for frame in connection:
             for event in codec.decode(frame):
-                if isinstance(event, ev.Unmapped) and event.unreadable:
+                if isinstance(event, events.Unmapped) and event.unreadable:
                     _bear(unreadable)
                 self._note(event)
                 self._take(event)
@@ -253,17 +253,17 @@ class Epochs:
             command = await self._outbox.get()
             await connection.send(codec.encode(command))
 
-    def _note(self, event: ev.Event) -> None:
+    def _note(self, event: events.Event) -> None:
         match event:
-            case ev.SessionCreated(_, expires_at):
+            case events.SessionCreated(_, expires_at):
                 self._begun += 1
                 self._untried = False
                 self._tell(Link.ONLINE, "" if self._begun == 1 else "Connected again.")
                 if expires_at:
                     self._ends_in(expires_at - time.time())
-            case ev.ResumptionHandle(handle):
+            case events.ResumptionHandle(handle):
                 self._handle = handle
-            case ev.SessionEnding(seconds):
+            case events.SessionEnding(seconds):
                 self._ends_in(seconds)
 
     def _ends_in(self, seconds: float) -> None:

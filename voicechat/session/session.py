@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from voicechat.audio import messages as sound
-from voicechat.core import events as ev
+from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.text import clean
@@ -167,28 +167,32 @@ class Session(Outlook):
 
     def interrupt(self) -> None:
         """Stop speech, thinking and tools alike; what waits for a decision is denied."""
-        self._take(ev.Interrupt())
+        self._take(inputs.Interrupt())
 
-    def decide(self, call_id: str, arguments: str, decision: ev.Decision, words: str = "") -> None:
+    def decide(
+        self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
+    ) -> None:
         """Say whether a call that asks may run, having seen it whole; `words` go with a denial.
 
         For keys, clicks and typed commands only. On a call that no longer asks, or whose
         arguments are not these any more, it changes nothing.
         """
-        self._take(ev.Decided(call_id, arguments, decision, words))
+        self._take(inputs.Decided(call_id, arguments, decision, words))
 
     def talk(self, on: bool) -> None:
         """Push-to-talk: begin (`on`) or end a spoken turn. Means nothing while hands-free."""
-        self._take(ev.Talk(on))
+        self._take(inputs.Talk(on))
         self._tell_mode()
 
     def set_hands_free(self, on: bool) -> None:
         """Let turns end by themselves (`on`), or by `talk`."""
         if on and self.microphone is None:
-            self._tell(ev.Notice("There is no microphone to listen with.", ev.Level.WARNING))
+            self._tell(
+                effects.Notice("There is no microphone to listen with.", effects.Level.WARNING)
+            )
             return
         self._wants_hands_free = on
-        self._take(ev.HandsFree(on))
+        self._take(inputs.HandsFree(on))
         self._tell_mode()
 
     def set_muted(self, on: bool) -> None:
@@ -214,18 +218,18 @@ class Session(Outlook):
         """Forget everything said and begin anew on a fresh connection."""
         self._begin_again("A new conversation begins.")
         self._tell(Cleared())
-        self._take(ev.OfferTools(self._tools.specs))
+        self._take(inputs.OfferTools(self._tools.specs))
 
     def _begin_again(
         self, why: str, transcript: Transcript | None = None, untried: bool = False
     ) -> None:
         """Begin another conversation on a fresh connection, with nothing said or with all of it."""
-        self._take(ev.Interrupt())
-        self._take(ev.Disconnected(why))
+        self._take(inputs.Interrupt())
+        self._take(inputs.Disconnected(why))
         before = self._conversation
         self._conversation = self._new_conversation(transcript)
-        self._take(ev.SpeakerChanged(self.speaker is not None))
-        self._take(ev.HandsFree(before.hands_free))
+        self._take(inputs.SpeakerChanged(self.speaker is not None))
+        self._take(inputs.HandsFree(before.hands_free))
         self._epochs.renew(afresh=True, untried=untried)
         self.model, self.voice = self._partner.name, self._partner.options.voice or ""
         self._set_link(Link.CONNECTING, why)
@@ -267,20 +271,20 @@ class Session(Outlook):
 
     async def _find_model(self) -> None:
         if self.recording:
-            self._tell(ev.Notice(f"This is recorded in {clean(str(self._options.record))}."))
+            self._tell(effects.Notice(f"This is recorded in {clean(str(self._options.record))}."))
         if not self._options.model:
-            self._tell(ev.Notice(self._partner.choice.why))
+            self._tell(effects.Notice(self._partner.choice.why))
         for doubt in self._partner.doubts:
-            self._tell(ev.Notice(doubt, ev.Level.WARNING))
+            self._tell(effects.Notice(doubt, effects.Level.WARNING))
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     def _ring(self, text: str) -> None:
         """Something is to be heard of aloud, whatever is being spoken of."""
         self._play(sound.Cue("alarm"))
-        self._take(ev.Announce(text))
+        self._take(inputs.Announce(text))
 
     def _warn(self, sentence: str) -> None:
-        self._tell(ev.Notice(sentence, ev.Level.WARNING))
+        self._tell(effects.Notice(sentence, effects.Level.WARNING))
 
     def _starting(self, how: str) -> None:
         """The embedded voice says how far it is."""
@@ -308,31 +312,31 @@ class Session(Outlook):
 
     # ----------------------------------------------------------------- one door in
 
-    def _take(self, happening: ev.Event | ev.Input) -> None:
+    def _take(self, happening: events.Event | inputs.Input) -> None:
         """Whatever happens comes in here and is carried out at once."""
         now = time.monotonic()
         self.observe(happening, now)
         for effect in self._conversation.handle(happening, now):
             self._carry_out(effect)
-        if isinstance(happening, ev.SessionCreated):
+        if isinstance(happening, events.SessionCreated):
             self._partner.stay()
             if self._epochs.begun == 1:
                 self._play(sound.Cue("ready"))
         self._arm_timer()
 
-    def _carry_out(self, effect: ev.Effect) -> None:
+    def _carry_out(self, effect: effects.Effect) -> None:
         self._cue_for(effect)
         heard = as_command(effect)
         if heard is not None:
             self._play(heard)
             return
         match effect:
-            case ev.Send(command):
+            case effects.Send(command):
                 self._epochs.send(command)
-            case ev.Recycle(reason):
-                self._tell(ev.Notice(reason, ev.Level.WARNING))
+            case effects.Recycle(reason):
+                self._tell(effects.Notice(reason, effects.Level.WARNING))
                 self._epochs.renew()
-            case ev.StartAfresh():
+            case effects.StartAfresh():
                 self._epochs.renew(afresh=True)
             case _ if not (self._runs.settle(effect) or self._conduct.settle(effect)):
                 self.listen(cast(Update, effect))
@@ -351,7 +355,7 @@ class Session(Outlook):
 
     def _tick(self) -> None:
         self._armed_for = None
-        self._take(ev.Tick())
+        self._take(inputs.Tick())
 
     # ----------------------------------------------------------------- sound
 
@@ -380,7 +384,7 @@ class Session(Outlook):
         if self._audio is not None:
             self._audio.send(command)
 
-    def _cue_for(self, news: ev.Effect | Update) -> None:
+    def _cue_for(self, news: effects.Effect | Update) -> None:
         if self._earcons is not None and (cue := self._earcons.cue(news)):
             self._play(sound.Cue(cue))
 
@@ -395,7 +399,7 @@ class Session(Outlook):
             case sound.Switched(kind, name):
                 self._sound_switched(kind, clean(name))
             case sound.Problem(text, hint):
-                self._tell(ev.Notice(text, ev.Level.WARNING, hint))
+                self._tell(effects.Notice(text, effects.Level.WARNING, hint))
             case _:
                 happening = as_input(event)
                 if happening is not None:
@@ -403,8 +407,8 @@ class Session(Outlook):
 
     def _sound_opened(self, opened: sound.Opened) -> None:
         self.microphone, self.speaker = opened.input_name, opened.output_name
-        self._take(ev.SpeakerChanged(self.speaker is not None))
-        self._take(ev.HandsFree(self.microphone is not None and self._wants_hands_free))
+        self._take(inputs.SpeakerChanged(self.speaker is not None))
+        self._take(inputs.HandsFree(self.microphone is not None and self._wants_hands_free))
         self._tell(SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint))
         self._tell_mode()
 
@@ -414,7 +418,7 @@ class Session(Outlook):
         else:
             self.speaker = name
         noun = "microphone" if kind == "input" else "speaker"
-        self._tell(ev.Notice(f"The {noun} is now {name}."))
+        self._tell(effects.Notice(f"The {noun} is now {name}."))
 
     # ----------------------------------------------------------------- telling the screen
 

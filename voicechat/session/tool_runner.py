@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.core.tool_calls import CHANGED, LOST
 from voicechat.tools.journal import Journal
 from voicechat.tools.registry import Outcome, Tool
@@ -25,8 +25,8 @@ class ToolRuns:
         self,
         toolbox: Toolbox,
         journal: Journal,
-        finished: Callable[[ev.ToolFinished], None],
-        tell: Callable[[ev.Notice], None],
+        finished: Callable[[inputs.ToolFinished], None],
+        tell: Callable[[effects.Notice], None],
     ) -> None:
         """`finished` and `tell` are called on the event loop."""
         self.tasks: asyncio.TaskGroup | None = None
@@ -38,17 +38,17 @@ class ToolRuns:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._complained = False
 
-    def settle(self, effect: ev.Effect) -> bool:
+    def settle(self, effect: effects.Effect) -> bool:
         """Do what the conversation asks for, if it is about tools; returns at once."""
         match effect:
-            case ev.RunTool(call_id):
+            case effects.RunTool(call_id):
                 if self.tasks is not None:
                     # What the person decided on is the tool as it is at this moment.
                     tool = self._toolbox.registry.get(effect.name)
                     self._running[call_id] = self.tasks.create_task(self._run(effect, tool))
-            case ev.CancelTools(call_ids):
+            case effects.CancelTools(call_ids):
                 self.stop(call_ids)
-            case ev.KeepApproval(name):
+            case effects.KeepApproval(name):
                 tool = self._toolbox.registry.get(name)
                 if self.tasks is not None and tool is not None:
                     self.tasks.create_task(self._toolbox.keep_approval(tool))
@@ -68,7 +68,7 @@ class ToolRuns:
         self.tasks = None
         self.stop(list(self._running))
 
-    async def _run(self, call: ev.RunTool, tool: Tool | None) -> None:
+    async def _run(self, call: effects.RunTool, tool: Tool | None) -> None:
         registry = self._toolbox.registry
         try:
             outcome = Outcome(LOST, failed=True)
@@ -81,9 +81,9 @@ class ToolRuns:
         finally:
             self._journal.end(call.call_id, call.arguments)
         self._running.pop(call.call_id, None)
-        self._finished(ev.ToolFinished(call.call_id, outcome.output, outcome.failed))
+        self._finished(inputs.ToolFinished(call.call_id, outcome.output, outcome.failed))
 
-    async def _begin(self, call: ev.RunTool) -> bool:
+    async def _begin(self, call: effects.RunTool) -> bool:
         begin = self._journal.begin
         try:
             return await asyncio.to_thread(begin, call.call_id, call.name, call.arguments)
@@ -92,9 +92,9 @@ class ToolRuns:
                 self._complained = True
                 why = (error.strerror or str(error)).lower()
                 self._tell(
-                    ev.Notice(
+                    effects.Notice(
                         f"What tools do cannot be written down: {why}.",
-                        ev.Level.WARNING,
+                        effects.Level.WARNING,
                         "They run, but after a crash nobody can tell what was done.",
                     )
                 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voicechat.core import events as ev
+from voicechat.core import effects, inputs
 from voicechat.core.settings import ToolSpec
 from voicechat.errors import UsageError
 from voicechat.tools.registry import Registry, Tool
@@ -43,8 +43,8 @@ class Toolbox:
     def __init__(
         self,
         options: Options,
-        offer: Callable[[ev.OfferTools], None],
-        tell: Callable[[ev.Notice], None],
+        offer: Callable[[inputs.OfferTools], None],
+        tell: Callable[[effects.Notice], None],
         ring: Callable[[str], None],
     ) -> None:
         self.registry = Registry()
@@ -136,7 +136,7 @@ class Toolbox:
 
         self._plugins = await plugin_loader.load()
         for complaint in self._plugins.complaints:
-            self._tell(ev.Notice(complaint, ev.Level.WARNING))
+            self._tell(effects.Notice(complaint, effects.Level.WARNING))
         if self._plugins.tools:
             self._add(self._plugins.tools)
             self._changed()
@@ -155,9 +155,9 @@ class Toolbox:
         leave: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._leaves[config.name] = leave
         self._tell(
-            ev.Notice(
+            effects.Notice(
                 f"The {config.source} wants to run: {config.shown}",
-                ev.Level.WARNING,
+                effects.Level.WARNING,
                 f"Type /let {config.name} to let it run, now and from now on.",
             )
         )
@@ -192,10 +192,10 @@ class Toolbox:
                 self._warn(text)
 
     def _changed(self) -> None:
-        self._offer(ev.OfferTools(self.specs))
+        self._offer(inputs.OfferTools(self.specs))
 
     def _warn(self, sentence: str, hint: str = "") -> None:
-        self._tell(ev.Notice(sentence, ev.Level.WARNING, hint))
+        self._tell(effects.Notice(sentence, effects.Level.WARNING, hint))
 
     async def keep_approval(self, tool: Tool) -> None:
         """The person always allows exactly this tool."""

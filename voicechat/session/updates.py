@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voicechat.core import events as ev
+from voicechat.core import effects
 
 
 class Link(StrEnum):
@@ -68,14 +68,14 @@ class Told:
 
 
 Update = (
-    ev.EntryChanged
-    | ev.EntryRemoved
-    | ev.FloorChanged
-    | ev.Ask
-    | ev.TurnMeasured
-    | ev.UsageChanged
-    | ev.LimitsChanged
-    | ev.Notice
+    effects.EntryChanged
+    | effects.EntryRemoved
+    | effects.FloorChanged
+    | effects.Ask
+    | effects.TurnMeasured
+    | effects.UsageChanged
+    | effects.LimitsChanged
+    | effects.Notice
     | LinkChanged
     | LevelsChanged
     | SoundChanged

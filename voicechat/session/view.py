@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voicechat.core import events as ev
+from voicechat.core import effects, events
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import ToolCall, Transcript, Usage
 from voicechat.core.usage_meter import is_near
@@ -27,7 +27,7 @@ class Outlook:
         return self._conversation.transcript
 
     @property
-    def floor(self) -> ev.Floor:
+    def floor(self) -> effects.Floor:
         """Who has the floor."""
         return self._conversation.floor
 
@@ -57,12 +57,12 @@ class Outlook:
         return self._conversation.asking
 
     @property
-    def limits(self) -> tuple[ev.RateLimit, ...]:
+    def limits(self) -> tuple[events.RateLimit, ...]:
         """What is left of the account's limits, as the provider told it last."""
         return self._conversation.meter.limits
 
     @property
-    def near_limit(self) -> ev.RateLimit | None:
+    def near_limit(self) -> events.RateLimit | None:
         """The limit of the account of which the least is left, if that is little."""
         near = filter(is_near, self._conversation.meter.limits)
         return min(near, key=lambda limit: limit.remaining / limit.limit, default=None)

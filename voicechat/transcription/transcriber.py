@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from voicechat.core import events as ev
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.transcript_order import Dictation, Passage
 from voicechat.errors import SessionLost, VoicechatError
@@ -131,18 +131,18 @@ class Transcriber:
         """Say everything on this connection. False when it is not the present one any more."""
         if not self._configured:
             self._configured = True
-            await self._epochs.carry(ev.UpdateSession(self._settings))
+            await self._epochs.carry(commands.UpdateSession(self._settings))
         for each in list(self._utterances.waiting):
             while each.sent < len(each.pcm):
                 piece = bytes(each.pcm[each.sent : each.sent + _PIECE])
-                await self._epochs.carry(ev.AppendAudio(piece))
+                await self._epochs.carry(commands.AppendAudio(piece))
                 if self._epoch != epoch:
                     return False
                 each.sent += len(piece)
             if each.over and not each.committed:
                 each.committed = True
                 self._heard_at = time.monotonic()
-                await self._epochs.carry(ev.CommitAudio())
+                await self._epochs.carry(commands.CommitAudio())
         return self._epoch == epoch
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -153,22 +153,22 @@ class Transcriber:
 
     # ----------------------------------------------------------------- from the provider
 
-    def _take(self, event: ev.Event | ev.Disconnected) -> None:
+    def _take(self, event: events.Event | inputs.Disconnected) -> None:
         self._heard_at = time.monotonic()
         self._happened.set()
         match event:
-            case ev.SessionCreated():
+            case events.SessionCreated():
                 self._epoch += 1
                 self._online.set()
-            case ev.Disconnected():
+            case inputs.Disconnected():
                 self._disconnected()
                 return
-            case ev.InputCommitted(item_id):
+            case events.InputCommitted(item_id):
                 self._utterances.acknowledged(item_id)
-            case ev.UserTranscript(item_id, final=True):
+            case events.UserTranscript(item_id, final=True):
                 self._fruitless = 0
                 self._utterances.written(item_id)
-            case ev.ProviderError():
+            case events.ProviderError():
                 self._refused(event)
         for passage in self._dictation.handle(event, self._heard_at):
             self._write(passage)
@@ -182,10 +182,10 @@ class Transcriber:
             self._write(passage)
         self._show_partial()
 
-    def _refused(self, error: ev.ProviderError) -> None:
-        if error.command == ev.CommitAudio.__name__:
+    def _refused(self, error: events.ProviderError) -> None:
+        if error.command == commands.CommitAudio.__name__:
             self._utterances.refused()
-        elif error.command == ev.UpdateSession.__name__:
+        elif error.command == commands.UpdateSession.__name__:
             raise SessionLost(error.message)
         elif error.fatal:
             self._epochs.renew()
@@ -213,10 +213,10 @@ class Transcriber:
                     raise SessionLost("The provider no longer writes down what is said.")
                 self._epochs.renew()
 
-    def _floor(self) -> ev.Floor:
+    def _floor(self) -> effects.Floor:
         if self._utterances.speaking:
-            return ev.Floor.HEARING
-        return ev.Floor.THINKING if self._utterances.waiting else ev.Floor.IDLE
+            return effects.Floor.HEARING
+        return effects.Floor.THINKING if self._utterances.waiting else effects.Floor.IDLE
 
     def _told(self, link: Link, text: str) -> None:
         if text:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar
 
-from voicechat.core.events import EntryChanged, EntryRemoved, Notice
+from voicechat.core.effects import EntryChanged, EntryRemoved, Notice
 from voicechat.session.updates import (
     Cleared,
     LevelsChanged,

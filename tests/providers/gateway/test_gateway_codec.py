@@ -5,7 +5,44 @@ import json
 import pytest
 from wire_examples import frames
 
-from voicechat.core import events as ev
+from voicechat.core.commands import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    ClearOutput,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    DeleteItem,
+    RetrieveItem,
+    ToolResult,
+    TruncateItem,
+    UpdateSession,
+)
+from voicechat.core.events import (
+    AudioDelta,
+    AudioDone,
+    Event,
+    InputCommitted,
+    ItemAdded,
+    OutputItemAdded,
+    OutputItemDone,
+    ProviderError,
+    ResponseCreated,
+    ResponseDone,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TextDelta,
+    TextDone,
+    ToolArgumentsDelta,
+    ToolCallReady,
+    Unmapped,
+    UsageReported,
+    UserTranscript,
+)
 from voicechat.core.settings import (
     AudioFormat,
     SemanticVad,
@@ -21,36 +58,36 @@ from voicechat.providers.gateway.gateway_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.gateway.normalized_config import config_of, settings_of
 
 WHAT_BECOMES_OF_IT = {
-    "session-created": ev.SessionCreated,
-    "session-updated": ev.SessionUpdated,
-    "speech-started": ev.SpeechStarted,
-    "speech-stopped": ev.SpeechStopped,
-    "audio-committed": ev.InputCommitted,
-    "conversation-item-added": ev.ItemAdded,
-    "input-transcription-completed": ev.UserTranscript,
-    "response-created": ev.ResponseCreated,
-    "response-done": ev.ResponseDone,
-    "output-item-added": ev.OutputItemAdded,
-    "output-item-done": ev.OutputItemDone,
-    "content-part-added": ev.Unmapped,
-    "content-part-done": ev.Unmapped,
-    "audio-delta": ev.AudioDelta,
-    "audio-done": ev.AudioDone,
-    "audio-transcript-delta": ev.TextDelta,
-    "audio-transcript-done": ev.TextDone,
-    "text-delta": ev.TextDelta,
-    "text-done": ev.TextDone,
-    "function-call-arguments-delta": ev.ToolArgumentsDelta,
-    "function-call-arguments-done": ev.ToolCallReady,
-    "error": ev.ProviderError,
-    "custom": ev.Unmapped,
-    "session-started": ev.Unmapped,
-    "session-closed": ev.Unmapped,
-    "session-usage": ev.Unmapped,
-    "audio-chunk": ev.Unmapped,
-    "transcript-fragment": ev.Unmapped,
-    "delegation-created": ev.Unmapped,
-    "command-acknowledged": ev.Unmapped,
+    "session-created": SessionCreated,
+    "session-updated": SessionUpdated,
+    "speech-started": SpeechStarted,
+    "speech-stopped": SpeechStopped,
+    "audio-committed": InputCommitted,
+    "conversation-item-added": ItemAdded,
+    "input-transcription-completed": UserTranscript,
+    "response-created": ResponseCreated,
+    "response-done": ResponseDone,
+    "output-item-added": OutputItemAdded,
+    "output-item-done": OutputItemDone,
+    "content-part-added": Unmapped,
+    "content-part-done": Unmapped,
+    "audio-delta": AudioDelta,
+    "audio-done": AudioDone,
+    "audio-transcript-delta": TextDelta,
+    "audio-transcript-done": TextDone,
+    "text-delta": TextDelta,
+    "text-done": TextDone,
+    "function-call-arguments-delta": ToolArgumentsDelta,
+    "function-call-arguments-done": ToolCallReady,
+    "error": ProviderError,
+    "custom": Unmapped,
+    "session-started": Unmapped,
+    "session-closed": Unmapped,
+    "session-usage": Unmapped,
+    "audio-chunk": Unmapped,
+    "transcript-fragment": Unmapped,
+    "delegation-created": Unmapped,
+    "command-acknowledged": Unmapped,
 }
 
 
@@ -58,11 +95,11 @@ def codec(model: str = "openai/gpt-realtime-2.1") -> GatewayCodec:
     return GatewayCodec(address("wss://example.invalid", model), model, Secret("key"))
 
 
-def decode(reader: GatewayCodec, *said: dict) -> list[ev.Event]:
+def decode(reader: GatewayCodec, *said: dict) -> list[Event]:
     return [event for frame in said for event in reader.decode(json.dumps(frame))]
 
 
-def encode(writer: GatewayCodec, *commands: ev.Command) -> list[dict]:
+def encode(writer: GatewayCodec, *commands: Command) -> list[dict]:
     return [json.loads(frame) for command in commands for frame in writer.encode(command)]
 
 
@@ -73,7 +110,7 @@ def said(kind: str, item: str = "i", **fields: object) -> dict:
 def test_the_table_names_all_30_events():
     assert len(WHAT_BECOMES_OF_IT) == 30
     assert set(WHAT_BECOMES_OF_IT) == {json.loads(f)["type"] for f in frames("gateway_server")}
-    assert {k for k, e in WHAT_BECOMES_OF_IT.items() if e is ev.Unmapped} == {
+    assert {k for k, e in WHAT_BECOMES_OF_IT.items() if e is Unmapped} == {
         *KNOWN_UNMAPPED, "custom",
     }  # fmt: skip
     assert TABLE.keys().isdisjoint(KNOWN_UNMAPPED)
@@ -83,29 +120,29 @@ def test_the_table_names_all_30_events():
 def test_each_event(frame):
     kind = WHAT_BECOMES_OF_IT[json.loads(frame)["type"]]
     (event, *_) = events = codec().decode(frame)
-    if "usage" in frame and kind is ev.Unmapped and "usageMetadata" in frame:
-        assert isinstance(event, ev.UsageReported)
+    if "usage" in frame and kind is Unmapped and "usageMetadata" in frame:
+        assert isinstance(event, UsageReported)
     else:
         assert isinstance(events[-1], kind)
 
 
 def test_an_update_alone_makes_a_session():
     events = decode(codec(), {"type": "session-updated"}, {"type": "session-created"})
-    assert events == [ev.SessionCreated(), ev.SessionUpdated(), ev.Unmapped("session-created")]
+    assert events == [SessionCreated(), SessionUpdated(), Unmapped("session-created")]
 
 
 def test_the_end_of_a_call_through_google_is_mended():
     reader = codec("google/gemini-3.8-live")
     call = said("function-call-arguments-done", callId="c", name="f", arguments="{}")
     ready, done = decode(reader, call)
-    assert isinstance(ready, ev.ToolCallReady)
-    assert done == ev.ResponseDone(ready.response_id)
+    assert isinstance(ready, ToolCallReady)
+    assert done == ResponseDone(ready.response_id)
     (delta,) = decode(reader, said("text-delta", "j", delta="Sunny"))
     assert delta.response_id != ready.response_id
     assert decode(reader, said("response-done", status="completed"))[0].response_id == (
         delta.response_id
     )
-    assert reader.encode(ev.CreateResponse()) == [], "it answers by itself"
+    assert reader.encode(CreateResponse()) == [], "it answers by itself"
 
 
 def test_ids_that_are_counted_differ_between_connections():
@@ -134,13 +171,13 @@ def test_a_session_is_configured_once():
     (frame,) = map(json.loads, writer.opening(settings))
     assert frame["type"] == "session-update"
     assert frame["config"] == config_of(settings)
-    assert writer.encode(ev.UpdateSession(settings)) == []
+    assert writer.encode(UpdateSession(settings)) == []
     error = {"type": "error", "message": "bad", "clientEventId": frame["eventId"]}
-    assert decode(writer, error) == [ev.ProviderError("bad", command="UpdateSession")]
-    assert writer.encode(ev.UpdateSession(SessionSettings()))
+    assert decode(writer, error) == [ProviderError("bad", command="UpdateSession")]
+    assert writer.encode(UpdateSession(SessionSettings()))
     behind = codec("google/gemini-3.8-live")
     behind.opening(settings)
-    assert behind.encode(ev.UpdateSession(SessionSettings())) == []
+    assert behind.encode(UpdateSession(SessionSettings())) == []
     assert behind.stale
 
 
@@ -150,14 +187,14 @@ def test_each_command():
         frame["type"]
         for frame in encode(
             writer,
-            ev.AppendAudio(b"\0\0"),
-            ev.CommitAudio(),
-            ev.ClearAudio(),
-            ev.CreateMessage("i", "user", "hi"),
-            ev.ToolResult("c", "{}", "f"),
-            ev.TruncateItem("i", 260),
-            ev.CreateResponse("Short.", metadata={"k": "v"}),
-            ev.CancelResponse(),
+            AppendAudio(b"\0\0"),
+            CommitAudio(),
+            ClearAudio(),
+            CreateMessage("i", "user", "hi"),
+            ToolResult("c", "{}", "f"),
+            TruncateItem("i", 260),
+            CreateResponse("Short.", metadata={"k": "v"}),
+            CancelResponse(),
         )
     ]
     assert kinds == [
@@ -167,16 +204,16 @@ def test_each_command():
     ]  # fmt: skip
     known = {json.loads(frame)["type"] for frame in frames("gateway_client")}
     assert set(kinds) < known
-    for nothing in (ev.RetrieveItem("i"), ev.DeleteItem("i"), ev.ClearOutput()):
+    for nothing in (RetrieveItem("i"), DeleteItem("i"), ClearOutput()):
         assert writer.encode(nothing) == []
-    assert writer.encode(ev.CreateResponse(out_of_band=True)) == []
+    assert writer.encode(CreateResponse(out_of_band=True)) == []
     behind = codec("google/gemini-3.8-live")
-    assert behind.encode(ev.TruncateItem("i", 5)) == behind.encode(ev.CancelResponse()) == []
+    assert behind.encode(TruncateItem("i", 5)) == behind.encode(CancelResponse()) == []
 
 
 def test_frames_are_those_of_the_examples():
     (example,) = (f for f in map(json.loads, frames("gateway_client")) if "truncate" in f["type"])
-    assert encode(codec(), ev.TruncateItem(example["itemId"], 260)) == [example]
+    assert encode(codec(), TruncateItem(example["itemId"], 260)) == [example]
     config = json.loads(frames("gateway_client")[0])["config"]
     settings = settings_of(config)
     again = {**config_of(settings), "providerOptions": config["providerOptions"]}
@@ -184,12 +221,12 @@ def test_frames_are_those_of_the_examples():
 
 
 def test_what_others_said_is_told_as_such():
-    (frame,) = encode(codec(), ev.CreateMessage("i", "assistant", "hello"))
+    (frame,) = encode(codec(), CreateMessage("i", "assistant", "hello"))
     assert frame["item"]["role"] == "user"
     assert "hello" in frame["item"]["text"]
     writer = codec("google/gemini-3.8-live")
-    told = [ev.CreateMessage("a", "assistant", "hello"), ev.CreateMessage("b", "user", "and?")]
-    (frame,) = encode(writer, *told, ev.CreateResponse())
+    told = [CreateMessage("a", "assistant", "hello"), CreateMessage("b", "user", "and?")]
+    (frame,) = encode(writer, *told, CreateResponse())
     assert frame["item"]["text"].endswith("and?")
 
 

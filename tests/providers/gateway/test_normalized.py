@@ -7,7 +7,7 @@ import sys
 import pytest
 from wire_examples import frames
 
-from voicechat.core import events as ev
+from voicechat.core import events
 from voicechat.errors import UsageError
 from voicechat.providers import catalog
 from voicechat.providers.gateway.normalized import SILENT, Wire
@@ -209,7 +209,7 @@ def test_the_vocabulary_has_a_normalized_name_or_is_custom():
     made = wire("google")
     (event,) = made.decode('{"goAway": {"timeLeft": "10s"}}')
     assert (event["type"], event["rawType"]) == ("custom", "goAway")
-    assert isinstance(ev.SessionEnding(10.0), ev.SessionEnding)
+    assert isinstance(events.SessionEnding(10.0), events.SessionEnding)
 
 
 # ------------------------------------------------------------------------------- transcription

@@ -7,7 +7,23 @@ import pytest
 import yaml
 from wire_examples import RECORDINGS, frames
 
-from voicechat.core import events as ev
+from voicechat.core import commands
+from voicechat.core.events import (
+    AudioDelta,
+    Event,
+    InputCommitted,
+    ProviderError,
+    ResponseCreated,
+    ResponseDone,
+    ResponseStatus,
+    SessionCreated,
+    SpeechStarted,
+    SpeechStopped,
+    TextDelta,
+    ToolCallReady,
+    Unmapped,
+    UserTranscript,
+)
 from voicechat.core.settings import SessionSettings
 from voicechat.providers.google.google_codec import GoogleCodec
 
@@ -48,7 +64,7 @@ def codec(**settings: object) -> GoogleCodec:
     return made
 
 
-def decode(reader: GoogleCodec, *said: dict) -> list[ev.Event]:
+def decode(reader: GoogleCodec, *said: dict) -> list[Event]:
     return [event for frame in said for event in reader.decode(json.dumps(frame).encode())]
 
 
@@ -73,7 +89,7 @@ def of(kind, events):
     return [event for event in events if isinstance(event, kind)]
 
 
-def names(events: list[ev.Event]) -> list[str]:
+def names(events: list[Event]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
@@ -94,7 +110,7 @@ def test_every_key_of_the_wire_is_in_an_example():
 
 def test_the_events_that_this_wire_cannot_cause():
     reached = {name for each in SCENARIOS.values() for names in each for name in names.split()}
-    assert {kind.__name__ for kind in get_args(ev.Event)} - reached == {
+    assert {kind.__name__ for kind in get_args(Event)} - reached == {
         "SessionUpdated", "InputCleared", "IdleTimeout", "ItemAdded", "ItemDeleted",
         "ItemTruncated", "ItemRetrieved", "RateLimits", "ProviderError",
         "TranscriptSegment", "RemoteTools", "RemoteCall", "RemoteApproval",
@@ -118,12 +134,12 @@ def test_recorded_sockets(name, text, calls):
             events += reader.decode(json.dumps(one["data"]))
         elif "tool_response" in one["data"]:
             (answer,) = one["data"]["tool_response"]["functionResponses"]
-            reader.encode(ev.ToolResult(answer["id"], answer["response"]["output"]))
-    assert "".join(event.text for event in of(ev.TextDelta, events)) == text
-    assert len(of(ev.ToolCallReady, events)) == calls
-    assert len(of(ev.ResponseDone, events)) == calls + 1
-    assert of(ev.ResponseDone, events)[-1].usage.total_tokens > 1000
-    assert sum(len(event.pcm) for event in of(ev.AudioDelta, events)) > 100
+            reader.encode(commands.ToolResult(answer["id"], answer["response"]["output"]))
+    assert "".join(event.text for event in of(TextDelta, events)) == text
+    assert len(of(ToolCallReady, events)) == calls
+    assert len(of(ResponseDone, events)) == calls + 1
+    assert of(ResponseDone, events)[-1].usage.total_tokens > 1000
+    assert sum(len(event.pcm) for event in of(AudioDelta, events)) > 100
 
 
 # ------------------------------------------------------------------------------- turns
@@ -136,42 +152,42 @@ def test_ids_differ_between_connections():
 
 def test_a_thought_is_neither_shown_nor_begins_a_turn():
     part = {"text": "**Weighing**", "thought": True}
-    assert decode(codec(), content(modelTurn={"parts": [part]})) == [ev.Unmapped("thought")]
+    assert decode(codec(), content(modelTurn={"parts": [part]})) == [Unmapped("thought")]
 
 
 def test_text_beside_speech_is_not_the_answer():
     events = decode(codec(), audio(), content(modelTurn={"parts": [{"text": "Searching"}]}))
-    assert not of(ev.TextDelta, events)
+    assert not of(TextDelta, events)
 
 
 def test_late_words_stay_with_their_turn():
     reader = codec()
     first = decode(reader, asked("Hi"), audio(), told("Hello"), content(turnComplete=True))
     (late,) = decode(reader, told(" there."))
-    assert isinstance(late, ev.TextDelta)
-    assert late.item_id == of(ev.AudioDelta, first)[0].item_id
+    assert isinstance(late, TextDelta)
+    assert late.item_id == of(AudioDelta, first)[0].item_id
     second = decode(reader, asked("And?"), told("Well."), audio())
-    assert of(ev.TextDelta, second)[0].item_id != late.item_id
+    assert of(TextDelta, second)[0].item_id != late.item_id
 
 
 def test_late_words_of_the_person_stay_before_the_answer():
     reader = codec()
     events = decode(reader, audio(), asked("What time"), asked(" is it?"), told("Noon."))
-    placed, created = of(ev.InputCommitted, events)[0], of(ev.ResponseCreated, events)[0]
+    placed, created = of(InputCommitted, events)[0], of(ResponseCreated, events)[0]
     assert events.index(placed) < events.index(created)
-    assert {event.item_id for event in of(ev.UserTranscript, events)} == {placed.item_id}
+    assert {event.item_id for event in of(UserTranscript, events)} == {placed.item_id}
     done = decode(reader, content(turnComplete=True))
-    (final,) = of(ev.UserTranscript, done)
+    (final,) = of(UserTranscript, done)
     assert (final.text, final.final) == ("What time is it?", True)
-    assert not of(ev.SpeechStarted, [*events, *done]), "nobody interrupts"
+    assert not of(SpeechStarted, [*events, *done]), "nobody interrupts"
 
 
 def test_words_after_a_turn_without_any_are_put_before_it():
     reader = codec()
     events = decode(reader, audio(), content(turnComplete=True), asked("Hello?"))
-    first, second = of(ev.InputCommitted, events)
+    first, second = of(InputCommitted, events)
     assert first == second
-    assert of(ev.UserTranscript, events)[0].text == ""
+    assert of(UserTranscript, events)[0].text == ""
 
 
 def test_a_new_question_is_a_new_item():
@@ -179,20 +195,20 @@ def test_a_new_question_is_a_new_item():
     events = decode(
         reader, asked("One?"), audio(), content(turnComplete=True), asked("Two?"), audio()
     )
-    assert len({event.item_id for event in of(ev.SpeechStarted, events)}) == 2
-    assert len(of(ev.ResponseCreated, events)) == 2
+    assert len({event.item_id for event in of(SpeechStarted, events)}) == 2
+    assert len(of(ResponseCreated, events)) == 2
 
 
 def test_barge_in_by_voice():
     reader = codec()
     decode(reader, asked("Tell me a story"), audio(), told("Once upon"))
     events = decode(reader, content(interrupted=True), content(turnComplete=True))
-    assert of(ev.SpeechStarted, events)
-    (done,) = of(ev.ResponseDone, events)
-    assert (done.status, done.reason) == (ev.ResponseStatus.CANCELLED, "turn_detected")
+    assert of(SpeechStarted, events)
+    (done,) = of(ResponseDone, events)
+    assert (done.status, done.reason) == (ResponseStatus.CANCELLED, "turn_detected")
     again = decode(reader, asked("Stop"), audio())
-    assert of(ev.UserTranscript, again)[0].item_id == of(ev.SpeechStarted, events)[0].item_id
-    assert of(ev.ResponseCreated, again)[0].response_id != done.response_id
+    assert of(UserTranscript, again)[0].item_id == of(SpeechStarted, events)[0].item_id
+    assert of(ResponseCreated, again)[0].response_id != done.response_id
 
 
 def test_voice_activity_says_it_once():
@@ -202,18 +218,18 @@ def test_voice_activity_says_it_once():
     events = decode(
         reader, asked("Go"), audio(), start, content(interrupted=True), asked("No"), stop
     )
-    assert len(of(ev.SpeechStarted, events)) == 2
-    assert of(ev.SpeechStopped, events)[0].audio_end_ms == 3500
+    assert len(of(SpeechStarted, events)) == 2
+    assert of(SpeechStopped, events)[0].audio_end_ms == 3500
 
 
 def test_typing_into_a_reply_ends_it_and_is_no_speech():
     reader = codec()
     decode(reader, asked("Tell me a story"), audio())
-    assert reader.encode(ev.CreateMessage("typed_1", "user", "stop"))
+    assert reader.encode(commands.CreateMessage("typed_1", "user", "stop"))
     events = decode(reader, content(interrupted=True), content(turnComplete=True))
-    assert not of(ev.SpeechStarted, events)
-    assert len(of(ev.ResponseDone, events)) == 1
-    assert reader.encode(ev.CreateResponse()) == []
+    assert not of(SpeechStarted, events)
+    assert len(of(ResponseDone, events)) == 1
+    assert reader.encode(commands.CreateResponse()) == []
     again = decode(reader, audio())
     assert names(again) == ["ResponseCreated", "OutputItemAdded", "AudioDelta"]
 
@@ -222,30 +238,30 @@ def test_what_follows_a_call_is_another_response():
     reader = codec()
     call = {"toolCall": {"functionCalls": [{"id": "c", "name": "f", "args": {"a": [1]}}]}}
     events = decode(reader, asked("Weather?"), audio(), told("Let me see."), call)
-    (ready,) = of(ev.ToolCallReady, events)
+    (ready,) = of(ToolCallReady, events)
     assert (ready.call_id, ready.name, ready.arguments) == ("c", "f", '{"a":[1]}')
     assert names(events)[-4:-1].count("OutputItemDone") == 1
-    assert isinstance(events[-1], ev.ResponseDone)
-    reader.encode(ev.ToolResult("c", "{}"))
+    assert isinstance(events[-1], ResponseDone)
+    reader.encode(commands.ToolResult("c", "{}"))
     after = decode(reader, told("Sunny."), audio(), content(turnComplete=True))
-    assert of(ev.ResponseCreated, after)[0].response_id != ready.response_id
-    assert not of(ev.InputCommitted, after)
+    assert of(ResponseCreated, after)[0].response_id != ready.response_id
+    assert not of(InputCommitted, after)
 
 
 def test_an_answer_without_content_is_an_empty_response():
     reader = codec(turn_detection=None)
-    reader.encode(ev.CommitAudio())
+    reader.encode(commands.CommitAudio())
     events = decode(reader, content(turnComplete=True))
     assert names(events) == ["InputCommitted", "ResponseCreated", "UserTranscript", "ResponseDone"]
-    assert decode(reader, content(turnComplete=True)) == [ev.Unmapped("serverContent")]
+    assert decode(reader, content(turnComplete=True)) == [Unmapped("serverContent")]
 
 
 def test_a_turn_that_the_model_gave_up_failed():
     events = decode(
         codec(), audio(), content(turnComplete=True, turnCompleteReason="RESPONSE_REJECTED")
     )
-    (done,) = of(ev.ResponseDone, events)
-    assert (done.status, done.reason) == (ev.ResponseStatus.FAILED, "RESPONSE_REJECTED")
+    (done,) = of(ResponseDone, events)
+    assert (done.status, done.reason) == (ResponseStatus.FAILED, "RESPONSE_REJECTED")
     assert done.error
 
 
@@ -257,7 +273,7 @@ def test_usage_in_both_spellings(name):
         name.replace("Count", "sDetails"): [{"modality": "AUDIO", "tokenCount": 5}],
     }  # fmt: skip
     frame = {**content(turnComplete=True), "usageMetadata": said}
-    usage = of(ev.ResponseDone, decode(codec(), audio(), frame))[0].usage
+    usage = of(ResponseDone, decode(codec(), audio(), frame))[0].usage
     assert (usage.total_tokens, usage.input_tokens, usage.output_tokens) == (20, 13, 7)
     assert (usage.output_audio_tokens, usage.cached_tokens) == (5, 4)
 
@@ -265,11 +281,11 @@ def test_usage_in_both_spellings(name):
 def test_an_error_in_json():
     frame = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "bad \x1b[2J"}}
     (error,) = decode(codec(), frame)
-    assert error == ev.ProviderError("bad \ufffd[2J", "INVALID_ARGUMENT")
+    assert error == ProviderError("bad \ufffd[2J", "INVALID_ARGUMENT")
 
 
 def test_url_safe_base64_is_read():
-    (delta,) = of(ev.AudioDelta, decode(codec(), audio("-_8=")))
+    (delta,) = of(AudioDelta, decode(codec(), audio("-_8=")))
     assert delta.pcm == b"\xfb\xff"
 
 
@@ -277,4 +293,4 @@ def test_a_resumed_session_says_so():
     reader = GoogleCodec("wss://x", "gemini-3.8-live")
     (frame,) = reader.opening(SessionSettings(), "handle-1")
     assert json.loads(frame)["setup"]["sessionResumption"] == {"handle": "handle-1"}
-    assert decode(reader, {"setupComplete": {}}) == [ev.SessionCreated(resumed=True)]
+    assert decode(reader, {"setupComplete": {}}) == [SessionCreated(resumed=True)]

@@ -7,7 +7,23 @@ import pytest
 from google.genai import types
 from wire_examples import frames
 
-from voicechat.core import events as ev
+from voicechat.core.commands import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    ClearOutput,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    DeleteItem,
+    RetellCall,
+    RetellResult,
+    RetrieveItem,
+    ToolResult,
+    TruncateItem,
+    UpdateSession,
+)
 from voicechat.core.settings import (
     AudioFormat,
     NoiseReduction,
@@ -35,7 +51,7 @@ FULL = SessionSettings(
     max_output_tokens=500,
     temperature=0.5,
 )
-SOUND = ev.AppendAudio(bytes(640))
+SOUND = AppendAudio(bytes(640))
 
 
 def codec(settings: SessionSettings | None = HANDS_FREE, model: str = "gemini-3.8-live"):
@@ -56,7 +72,7 @@ def check(frame: str) -> dict:
     return said
 
 
-def encode(writer: GoogleCodec, *commands: ev.Command) -> list[dict]:
+def encode(writer: GoogleCodec, *commands: Command) -> list[dict]:
     return [check(frame) for command in commands for frame in writer.encode(command)]
 
 
@@ -138,8 +154,8 @@ def test_settings_it_cannot_carry_are_named():
 
 def test_every_command_is_answered_for():
     for command in (
-        ev.RetrieveItem("i"), ev.DeleteItem("i"), ev.TruncateItem("i", 5), ev.CancelResponse(),
-        ev.ClearOutput(), ev.ClearAudio(), ev.CreateResponse(out_of_band=True),
+        RetrieveItem("i"), DeleteItem("i"), TruncateItem("i", 5), CancelResponse(),
+        ClearOutput(), ClearAudio(), CreateResponse(out_of_band=True),
     ):  # fmt: skip
         assert encode(codec(), command) == []
     can = codec().capabilities
@@ -159,37 +175,37 @@ def test_sound_is_labelled_with_its_rate():
 
 def test_a_manual_turn_is_bracketed():
     writer = codec(MANUAL)
-    said = encode(writer, ev.ClearAudio(), *[SOUND] * 10, ev.CommitAudio())
+    said = encode(writer, ClearAudio(), *[SOUND] * 10, CommitAudio())
     live = [frame["realtimeInput"] for frame in said[1:]]
     assert said[0] == {"clientContent": {"turnComplete": True}}
     assert [next(iter(frame)) for frame in live] == [
         "activityStart", *["audio"] * 3, "activityEnd",
     ]  # fmt: skip
-    again = encode(writer, ev.ClearAudio(), *[SOUND] * 8, ev.CommitAudio())
+    again = encode(writer, ClearAudio(), *[SOUND] * 8, CommitAudio())
     assert next(iter(again[0]["realtimeInput"])) == "activityStart"
 
 
 def test_a_slip_leaves_no_trace():
     writer = codec(MANUAL)
-    encode(writer, ev.CommitAudio())
-    assert encode(writer, ev.ClearAudio(), *[SOUND] * 5, ev.ClearAudio()) == []
+    encode(writer, CommitAudio())
+    assert encode(writer, ClearAudio(), *[SOUND] * 5, ClearAudio()) == []
 
 
 def test_a_turn_that_is_given_up_late_ends():
     writer = codec(MANUAL)
     encode(writer, *[SOUND] * 20)
-    assert encode(writer, ev.ClearAudio()) == [{"realtimeInput": {"activityEnd": {}}}]
+    assert encode(writer, ClearAudio()) == [{"realtimeInput": {"activityEnd": {}}}]
 
 
 def test_hands_free_a_commit_flushes():
-    assert encode(codec(), ev.CommitAudio())[-1] == {"realtimeInput": {"audioStreamEnd": True}}
+    assert encode(codec(), CommitAudio())[-1] == {"realtimeInput": {"audioStreamEnd": True}}
 
 
 # ------------------------------------------------------------------------------- messages
 
 
 def test_a_typed_line_is_live_text_and_answered_by_itself():
-    said = encode(codec(), ev.CreateMessage("i", "user", "hi"), ev.CreateResponse())
+    said = encode(codec(), CreateMessage("i", "user", "hi"), CreateResponse())
     assert said == [
         {"clientContent": {"turnComplete": True}},
         {"realtimeInput": {"text": "hi"}},
@@ -200,12 +216,12 @@ def test_history_goes_first_and_calls_no_model():
     writer = codec()
     said = encode(
         writer,
-        ev.CreateMessage("a", "user", "hi"),
-        ev.CreateMessage("b", "assistant", "hello"),
-        ev.CreateMessage("c", "user", "again"),
-        ev.CreateResponse(),
-        ev.CreateMessage("d", "user", "more"),
-        ev.CreateResponse(),
+        CreateMessage("a", "user", "hi"),
+        CreateMessage("b", "assistant", "hello"),
+        CreateMessage("c", "user", "again"),
+        CreateResponse(),
+        CreateMessage("d", "user", "more"),
+        CreateResponse(),
     )
     roles = [frame["clientContent"]["turns"][0]["role"] for frame in said[:2]]
     assert roles == ["user", "model"]
@@ -218,7 +234,7 @@ def test_history_goes_first_and_calls_no_model():
 
 
 def test_an_earlier_call_is_told_in_words():
-    call, result = ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "a cat")
+    call, result = RetellCall("c", "look", "{}"), RetellResult("c", "a cat")
     (frame,) = encode(codec(), call, result)
     assert "look was called with {}: a cat" in json.dumps(frame)
     other = GatewayCodec("wss://x", "openai/m")
@@ -228,7 +244,7 @@ def test_an_earlier_call_is_told_in_words():
 
 
 def test_history_ends_before_sound_begins():
-    said = encode(codec(), ev.CreateMessage("a", "user", "hi"), SOUND)
+    said = encode(codec(), CreateMessage("a", "user", "hi"), SOUND)
     assert [next(iter(frame)) for frame in said] == [
         "clientContent", "clientContent", "realtimeInput",
     ]  # fmt: skip
@@ -236,13 +252,13 @@ def test_history_ends_before_sound_begins():
 
 def test_older_models_take_content():
     writer = codec(model="gemini-live-2.5-flash")
-    (frame,) = encode(writer, ev.CreateMessage("i", "user", "hi"), ev.CreateResponse())
+    (frame,) = encode(writer, CreateMessage("i", "user", "hi"), CreateResponse())
     assert frame["clientContent"]["turnComplete"] is True
 
 
 def test_a_reply_to_nothing_new_is_asked_for_once():
     writer = codec(model="gemini-live-2.5-flash")
-    said = encode(writer, ev.CreateResponse(), ev.CreateResponse())
+    said = encode(writer, CreateResponse(), CreateResponse())
     assert said == [{"clientContent": {"turnComplete": True}}]
 
 
@@ -265,17 +281,17 @@ def test_a_reply_to_nothing_new_is_asked_for_once():
 )
 def test_a_tool_result_is_an_object(output, failed, response):
     writer = codec(None)
-    (frame,) = encode(writer, ev.ToolResult("c", output, "look", failed))
+    (frame,) = encode(writer, ToolResult("c", output, "look", failed))
     (answer,) = frame["toolResponse"]["functionResponses"]
     assert answer == {"id": "c", "name": "look", "response": response}
-    assert encode(writer, ev.CreateResponse()) == [], "it is answered by itself"
+    assert encode(writer, CreateResponse()) == [], "it is answered by itself"
 
 
 def test_a_thinking_model_speaks_after_the_last_result():
     writer = codec(None, "gemini-3.8-live-extended-thinking")
     calls = [{"id": name, "name": "f", "args": {}} for name in "ab"]
     writer.decode(json.dumps({"toolCall": {"functionCalls": calls}}))
-    said = encode(writer, ev.ToolResult("b", "1"), ev.ToolResult("a", "2"))
+    said = encode(writer, ToolResult("b", "1"), ToolResult("a", "2"))
     answers = [frame["toolResponse"]["functionResponses"][0] for frame in said]
     assert [answer["scheduling"] for answer in answers] == ["SILENT", "INTERRUPT"]
     assert [answer["name"] for answer in answers] == ["f", "f"]
@@ -286,15 +302,15 @@ def test_a_thinking_model_speaks_after_the_last_result():
 
 def test_settings_change_as_far_as_the_wire_lets_them():
     writer = codec(FULL)
-    assert encode(writer, ev.UpdateSession(FULL)) == []
+    assert encode(writer, UpdateSession(FULL)) == []
     assert not writer.stale
-    (frame,) = encode(writer, ev.UpdateSession(replace(FULL, instructions="Be long.")))
+    (frame,) = encode(writer, UpdateSession(replace(FULL, instructions="Be long.")))
     changed = {"systemInstruction": {"parts": [{"text": "Be long."}]}}
     assert frame == {"contextUpdate": changed}
-    (frame,) = encode(writer, ev.UpdateSession(replace(FULL, instructions="Be long.", tools=())))
+    (frame,) = encode(writer, UpdateSession(replace(FULL, instructions="Be long.", tools=())))
     assert frame == {"contextUpdate": {"tools": {"tools": []}}}
     assert not writer.stale
-    assert encode(writer, ev.UpdateSession(replace(FULL, turn_detection=None)))
+    assert encode(writer, UpdateSession(replace(FULL, turn_detection=None)))
     assert writer.stale, "turn detection holds as long as the connection"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from outside import texts
 
-from voicechat.core import events as ev
+from voicechat.core.events import AudioDelta, Event, Unmapped
 from voicechat.core.settings import SessionSettings
 from voicechat.providers.codec import Codec
 from voicechat.providers.gateway.gateway_codec import GatewayCodec
@@ -17,7 +17,7 @@ from voicechat.providers.gateway.gateway_events import TABLE
 from voicechat.providers.gateway.normalized import Wire, json_line
 from voicechat.providers.google.google_codec import GoogleCodec
 
-EVENTS = get_args(ev.Event)
+EVENTS = get_args(Event)
 
 
 def google() -> GoogleCodec:
@@ -64,7 +64,7 @@ gateway_frame = st.fixed_dictionaries(
 )
 
 
-def check(reader: Codec, frame: str | bytes) -> list[ev.Event]:
+def check(reader: Codec, frame: str | bytes) -> list[Event]:
     events = reader.decode(frame)
     for event in events:
         assert isinstance(event, EVENTS)
@@ -72,7 +72,7 @@ def check(reader: Codec, frame: str | bytes) -> list[ev.Event]:
             assert not any(
                 unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" for c in text
             )
-        if isinstance(event, ev.AudioDelta):
+        if isinstance(event, AudioDelta):
             assert len(event.pcm) % 2 == 0
     return events
 
@@ -124,9 +124,9 @@ def test_known_trouble(frame):
 
 
 def test_what_is_no_frame_is_unmapped():
-    assert google().decode("nonsense") == [ev.Unmapped("")]
-    assert google().decode('{"brandNew": {}}') == [ev.Unmapped("brandNew")]
-    assert gateway().decode('{"type": "brand-new"}') == [ev.Unmapped("brand-new")]
+    assert google().decode("nonsense") == [Unmapped("")]
+    assert google().decode('{"brandNew": {}}') == [Unmapped("brandNew")]
+    assert gateway().decode('{"type": "brand-new"}') == [Unmapped("brand-new")]
 
 
 def test_memory_is_bounded():

@@ -11,7 +11,15 @@ from openai.types.beta.realtime import RealtimeClientEvent, TranscriptionSession
 from pydantic import BaseModel, TypeAdapter
 from wire_examples import RECORDINGS, frames
 
-from voicechat.core import events as ev
+from voicechat.core import commands
+from voicechat.core.events import (
+    AudioDelta,
+    ProviderError,
+    ResponseCreated,
+    ResponseDone,
+    TextDone,
+    ToolCallReady,
+)
 from voicechat.core.settings import (
     AudioFormat,
     McpChoice,
@@ -46,22 +54,32 @@ FULL = SessionSettings(
     tracing=Tracing("talk", "g", {"k": "v"}),
 )
 COMMANDS = [
-    ev.UpdateSession(FULL), ev.UpdateSession(SessionSettings()),
-    ev.UpdateSession(SessionSettings(turn_detection=None, transcription=None, output="text")),
-    ev.AppendAudio(b"\x01\x02"), ev.CommitAudio(), ev.ClearAudio(),
-    ev.CreateMessage("i", "user", "hi", "root"), ev.CreateMessage("i", "assistant", "hi"),
-    ev.ToolResult("c", "{}"), ev.RetellCall("c", "look", "{}"), ev.RetellResult("c", "{}"),
-    ev.RetrieveItem("i"), ev.DeleteItem("i"), ev.TruncateItem("i", 100),
-    ev.CreateResponse(), ev.CreateResponse("Hi.", out_of_band=True, metadata={"turn": "1"}),
-    ev.CancelResponse("r"), ev.ClearOutput(),
-]  # fmt: skip
+    commands.UpdateSession(FULL),
+    commands.UpdateSession(SessionSettings()),
+    commands.UpdateSession(SessionSettings(turn_detection=None, transcription=None, output="text")),
+    commands.AppendAudio(b"\x01\x02"),
+    commands.CommitAudio(),
+    commands.ClearAudio(),
+    commands.CreateMessage("i", "user", "hi", "root"),
+    commands.CreateMessage("i", "assistant", "hi"),
+    commands.ToolResult("c", "{}"),
+    commands.RetellCall("c", "look", "{}"),
+    commands.RetellResult("c", "{}"),
+    commands.RetrieveItem("i"),
+    commands.DeleteItem("i"),
+    commands.TruncateItem("i", 100),
+    commands.CreateResponse(),
+    commands.CreateResponse("Hi.", out_of_band=True, metadata={"turn": "1"}),
+    commands.CancelResponse("r"),
+    commands.ClearOutput(),
+]
 
 
 def codec(dialect: Dialect = BETA) -> OpenAICodec:
     return OpenAICodec("wss://old.invalid/v1/realtime?model=m", Secret("sk-test"), dialect)
 
 
-def sent(command: ev.Command, dialect: Dialect = BETA) -> dict:
+def sent(command: commands.Command, dialect: Dialect = BETA) -> dict:
     (frame,) = codec(dialect).encode(command)
     return json.loads(frame)
 
@@ -76,22 +94,22 @@ def undeclared(value: object) -> list[object]:
 
 
 def test_all_commands_are_here():
-    without = {ev.AnswerApproval}
-    assert {type(command) for command in COMMANDS} | without == set(get_args(ev.Command))
+    without = {commands.AnswerApproval}
+    assert {type(command) for command in COMMANDS} | without == set(get_args(commands.Command))
     assert not BETA.capabilities.remote_tools
-    assert codec().encode(ev.AnswerApproval("mcpr_1", True)) == []
+    assert codec().encode(commands.AnswerApproval("mcpr_1", True)) == []
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: type(c).__name__)
 def test_the_types_of_that_time_accept_it(command):
     message = sent(command)
     assert message["type"] in {json.loads(f)["type"] for f in frames("openai_beta_client")}
-    if not isinstance(command, ev.CancelResponse | ev.ClearOutput):
+    if not isinstance(command, commands.CancelResponse | commands.ClearOutput):
         assert not undeclared(PUBLISHED.validate_python(message))
 
 
 def test_the_whole_session():
-    assert sent(ev.UpdateSession(FULL))["session"] == {
+    assert sent(commands.UpdateSession(FULL))["session"] == {
         "modalities": ["audio", "text"],
         "instructions": "Be brief.",
         "voice": "alloy",
@@ -116,8 +134,10 @@ def test_the_whole_session():
 
 def test_an_update_has_no_type_and_says_what_changed():
     writer = codec()
-    writer.encode(ev.UpdateSession(FULL))
-    (frame,) = writer.encode(ev.UpdateSession(SessionSettings(voice="alloy", tools=FULL.tools)))
+    writer.encode(commands.UpdateSession(FULL))
+    (frame,) = writer.encode(
+        commands.UpdateSession(SessionSettings(voice="alloy", tools=FULL.tools))
+    )
     session = json.loads(frame)["session"]
     assert "type" not in session
     assert "tools" not in session
@@ -130,7 +150,7 @@ def test_a_transcription_session():
         transcription=Transcription("gpt-4o-transcribe", "en"),
         include=("item.input_audio_transcription.logprobs",),
     )
-    message = sent(ev.UpdateSession(settings))
+    message = sent(commands.UpdateSession(settings))
     assert message["type"] == "transcription_session.update"
     assert not undeclared(TranscriptionSessionUpdate.model_validate(message))
     assert not codec().unsupported(settings)
@@ -163,16 +183,16 @@ def test_what_it_lacks_is_said(settings, name):
     (sentence,) = codec().unsupported(settings)
     assert sentence.startswith("openai has no setting ")
     assert name in sentence
-    PUBLISHED.validate_python(sent(ev.UpdateSession(settings)))
+    PUBLISHED.validate_python(sent(commands.UpdateSession(settings)))
 
 
 def test_a_whole_turn_in_the_old_names():
     reader = codec()
     events = [e for f in frames("openai_beta_server", "beta-turn") for e in reader.decode(f)]
     kinds = Counter(type(event) for event in events)
-    assert kinds[ev.ResponseCreated] == kinds[ev.ResponseDone] == 1
-    assert kinds[ev.AudioDelta]
-    assert kinds[ev.TextDone]
+    assert kinds[ResponseCreated] == kinds[ResponseDone] == 1
+    assert kinds[AudioDelta]
+    assert kinds[TextDone]
 
 
 # ------------------------------------------------------------------------------- Voice Live
@@ -186,7 +206,7 @@ def test_the_session_of_voice_live():
         reasoning_effort="low",
         input_format=AudioFormat(rate=16_000),
     )
-    session = sent(ev.UpdateSession(settings), VOICE_LIVE)["session"]
+    session = sent(commands.UpdateSession(settings), VOICE_LIVE)["session"]
     assert session["voice"] == {
         "type": "azure-standard", "name": "en-US-Ava:DragonHDLatestNeural",
     }  # fmt: skip
@@ -196,7 +216,7 @@ def test_the_session_of_voice_live():
     assert session["input_audio_noise_reduction"] == {"type": "azure_deep_noise_suppression"}
     assert (session["reasoning_effort"], session["input_audio_sampling_rate"]) == ("low", 16_000)
     assert not codec(VOICE_LIVE).unsupported(settings)
-    plain = sent(ev.UpdateSession(SessionSettings(voice="alloy")), VOICE_LIVE)["session"]
+    plain = sent(commands.UpdateSession(SessionSettings(voice="alloy")), VOICE_LIVE)["session"]
     assert plain["voice"] == "alloy"
     (sentence,) = codec(VOICE_LIVE).unsupported(SessionSettings(turn_detection=SemanticVad("low")))
     assert sentence.startswith("azure has no setting turn_detection.eagerness")
@@ -210,7 +230,7 @@ def test_a_recorded_voice_live_socket():
     talk = yaml.safe_load(recording.read_text("utf-8"))["interactions"]
     theirs = next(one["data"]["session"] for one in talk if one["direction"] == "sent")
     settings = SessionSettings(instructions="x", output="text", turn_detection=ServerVad())
-    ours = sent(ev.UpdateSession(settings), VOICE_LIVE)["session"]
+    ours = sent(commands.UpdateSession(settings), VOICE_LIVE)["session"]
     assert {*theirs} <= {*ours, "tool_choice"}
     for name in ("modalities", "input_audio_format", "turn_detection", "input_audio_sampling_rate"):
         assert ours[name] == theirs[name]
@@ -218,10 +238,10 @@ def test_a_recorded_voice_live_socket():
     frames_in = [one["data"] for one in talk if one["direction"] == "received"]
     events = [e for f in frames_in for e in reader.decode(json.dumps(f))]
     kinds = Counter(type(event) for event in events)
-    assert kinds[ev.ResponseCreated] == kinds[ev.ResponseDone] == 2
-    assert kinds[ev.ToolCallReady] == 1
-    assert kinds[ev.ProviderError] == 0
-    said = [e for e in events if isinstance(e, ev.TextDone)]
+    assert kinds[ResponseCreated] == kinds[ResponseDone] == 2
+    assert kinds[ToolCallReady] == 1
+    assert kinds[ProviderError] == 0
+    said = [e for e in events if isinstance(e, TextDone)]
     assert said[-1].text
 
 
@@ -230,4 +250,4 @@ def test_sound_is_the_same_in_both_generations():
     for name in ("response.audio.delta", "response.output_audio.delta"):
         delta = b64encode(b"good").decode()
         frame = {"type": name, "item_id": "i", "delta": delta}
-        assert reader.decode(json.dumps(frame)) == [ev.AudioDelta("", "i", b"good")]
+        assert reader.decode(json.dumps(frame)) == [AudioDelta("", "i", b"good")]

@@ -12,59 +12,97 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_examples import RECORDINGS, frames
 
-from voicechat.core import events as ev
+from voicechat.core import commands
+from voicechat.core.events import (
+    AudioDelta,
+    AudioDone,
+    Event,
+    IdleTimeout,
+    InputCleared,
+    InputCommitted,
+    ItemAdded,
+    ItemDeleted,
+    ItemKind,
+    ItemRetrieved,
+    ItemTruncated,
+    OutputItemAdded,
+    OutputItemDone,
+    ProviderError,
+    RateLimits,
+    RemoteApproval,
+    RemoteCall,
+    RemoteTools,
+    ResponseCreated,
+    ResponseDone,
+    ResponseStatus,
+    ResumptionHandle,
+    SessionCreated,
+    SessionEnding,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TextDelta,
+    TextDone,
+    ToolArgumentsDelta,
+    ToolCallReady,
+    ToolCallsCancelled,
+    TranscriptSegment,
+    Unmapped,
+    UsageReported,
+    UserTranscript,
+)
 from voicechat.core.items import Usage
 from voicechat.core.settings import AudioFormat, SessionSettings
 from voicechat.providers.openai.openai_codec import OpenAICodec
 from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED, TABLE
 
 WHAT_BECOMES_OF_IT = {
-    "session.created": ev.SessionCreated,
-    "session.updated": ev.SessionUpdated,
-    "conversation.created": ev.Unmapped,
-    "conversation.item.added": ev.ItemAdded,
-    "conversation.item.done": ev.ItemAdded,
-    "conversation.item.created": ev.ItemAdded,
-    "conversation.item.retrieved": ev.ItemRetrieved,
-    "conversation.item.deleted": ev.ItemDeleted,
-    "conversation.item.truncated": ev.ItemTruncated,
-    "conversation.item.input_audio_transcription.delta": ev.UserTranscript,
-    "conversation.item.input_audio_transcription.completed": ev.UserTranscript,
-    "conversation.item.input_audio_transcription.segment": ev.TranscriptSegment,
-    "conversation.item.input_audio_transcription.failed": ev.UserTranscript,
-    "input_audio_buffer.speech_started": ev.SpeechStarted,
-    "input_audio_buffer.speech_stopped": ev.SpeechStopped,
-    "input_audio_buffer.committed": ev.InputCommitted,
-    "input_audio_buffer.cleared": ev.InputCleared,
-    "input_audio_buffer.timeout_triggered": ev.IdleTimeout,
-    "input_audio_buffer.dtmf_event_received": ev.Unmapped,
-    "output_audio_buffer.started": ev.Unmapped,
-    "output_audio_buffer.stopped": ev.Unmapped,
-    "output_audio_buffer.cleared": ev.Unmapped,
-    "response.created": ev.ResponseCreated,
-    "response.output_item.added": ev.OutputItemAdded,
-    "response.output_item.done": ev.OutputItemDone,
-    "response.content_part.added": ev.Unmapped,
-    "response.content_part.done": ev.Unmapped,
-    "response.output_audio.delta": ev.AudioDelta,
-    "response.output_audio.done": ev.AudioDone,
-    "response.output_audio_transcript.delta": ev.TextDelta,
-    "response.output_audio_transcript.done": ev.TextDone,
-    "response.output_text.delta": ev.TextDelta,
-    "response.output_text.done": ev.TextDone,
-    "response.function_call_arguments.delta": ev.ToolArgumentsDelta,
-    "response.function_call_arguments.done": ev.ToolCallReady,
-    "mcp_list_tools.in_progress": ev.RemoteTools,
-    "mcp_list_tools.completed": ev.RemoteTools,
-    "mcp_list_tools.failed": ev.RemoteTools,
-    "response.mcp_call_arguments.delta": ev.RemoteCall,
-    "response.mcp_call_arguments.done": ev.RemoteCall,
-    "response.mcp_call.in_progress": ev.RemoteCall,
-    "response.mcp_call.completed": ev.RemoteCall,
-    "response.mcp_call.failed": ev.RemoteCall,
-    "response.done": ev.ResponseDone,
-    "rate_limits.updated": ev.RateLimits,
-    "error": ev.ProviderError,
+    "session.created": SessionCreated,
+    "session.updated": SessionUpdated,
+    "conversation.created": Unmapped,
+    "conversation.item.added": ItemAdded,
+    "conversation.item.done": ItemAdded,
+    "conversation.item.created": ItemAdded,
+    "conversation.item.retrieved": ItemRetrieved,
+    "conversation.item.deleted": ItemDeleted,
+    "conversation.item.truncated": ItemTruncated,
+    "conversation.item.input_audio_transcription.delta": UserTranscript,
+    "conversation.item.input_audio_transcription.completed": UserTranscript,
+    "conversation.item.input_audio_transcription.segment": TranscriptSegment,
+    "conversation.item.input_audio_transcription.failed": UserTranscript,
+    "input_audio_buffer.speech_started": SpeechStarted,
+    "input_audio_buffer.speech_stopped": SpeechStopped,
+    "input_audio_buffer.committed": InputCommitted,
+    "input_audio_buffer.cleared": InputCleared,
+    "input_audio_buffer.timeout_triggered": IdleTimeout,
+    "input_audio_buffer.dtmf_event_received": Unmapped,
+    "output_audio_buffer.started": Unmapped,
+    "output_audio_buffer.stopped": Unmapped,
+    "output_audio_buffer.cleared": Unmapped,
+    "response.created": ResponseCreated,
+    "response.output_item.added": OutputItemAdded,
+    "response.output_item.done": OutputItemDone,
+    "response.content_part.added": Unmapped,
+    "response.content_part.done": Unmapped,
+    "response.output_audio.delta": AudioDelta,
+    "response.output_audio.done": AudioDone,
+    "response.output_audio_transcript.delta": TextDelta,
+    "response.output_audio_transcript.done": TextDone,
+    "response.output_text.delta": TextDelta,
+    "response.output_text.done": TextDone,
+    "response.function_call_arguments.delta": ToolArgumentsDelta,
+    "response.function_call_arguments.done": ToolCallReady,
+    "mcp_list_tools.in_progress": RemoteTools,
+    "mcp_list_tools.completed": RemoteTools,
+    "mcp_list_tools.failed": RemoteTools,
+    "response.mcp_call_arguments.delta": RemoteCall,
+    "response.mcp_call_arguments.done": RemoteCall,
+    "response.mcp_call.in_progress": RemoteCall,
+    "response.mcp_call.completed": RemoteCall,
+    "response.mcp_call.failed": RemoteCall,
+    "response.done": ResponseDone,
+    "rate_limits.updated": RateLimits,
+    "error": ProviderError,
 }
 OLD_NAMES = {
     "response.audio.delta": "response.output_audio.delta",
@@ -76,10 +114,10 @@ OLD_NAMES = {
     "transcription_session.updated": "session.updated",
 }
 OF_OTHER_WIRES = {
-    ev.ToolCallsCancelled, ev.SessionEnding, ev.ResumptionHandle, ev.UsageReported,
+    ToolCallsCancelled, SessionEnding, ResumptionHandle, UsageReported,
 }  # fmt: skip
 """Events that no server of this family causes."""
-REMOTE = (ev.RemoteTools, ev.RemoteCall, ev.RemoteApproval)
+REMOTE = (RemoteTools, RemoteCall, RemoteApproval)
 """Events that a frame about an item may cause besides its own."""
 
 
@@ -87,7 +125,7 @@ def codec() -> OpenAICodec:
     return OpenAICodec("wss://example.invalid/v1/realtime")
 
 
-def decode(*said: dict) -> list[ev.Event]:
+def decode(*said: dict) -> list[Event]:
     """The events of these frames on a fresh connection."""
     reader = codec()
     return [event for frame in said for event in reader.decode(json.dumps(frame))]
@@ -104,7 +142,7 @@ def test_the_table_names_all_46_documented_events():
     example_types = {json.loads(frame)["type"] for frame in frames("openai_ga_server")}
     assert len(WHAT_BECOMES_OF_IT) == 46
     assert set(WHAT_BECOMES_OF_IT) == example_types
-    unmapped = {name for name, event in WHAT_BECOMES_OF_IT.items() if event is ev.Unmapped}
+    unmapped = {name for name, event in WHAT_BECOMES_OF_IT.items() if event is Unmapped}
     assert unmapped == KNOWN_UNMAPPED - {"ping"}
     assert not KNOWN_UNMAPPED & TABLE.keys()
 
@@ -113,7 +151,7 @@ def test_every_event_class_is_reached():
     beside = {
         type(event) for frame in frames("openai_ga_server") for event in codec().decode(frame)
     }
-    assert {*WHAT_BECOMES_OF_IT.values(), *OF_OTHER_WIRES, *beside} == set(get_args(ev.Event))
+    assert {*WHAT_BECOMES_OF_IT.values(), *OF_OTHER_WIRES, *beside} == set(get_args(Event))
 
 
 @pytest.mark.parametrize("wire_type", WHAT_BECOMES_OF_IT)
@@ -154,14 +192,14 @@ def test_recorded_sockets_are_understood(name):
         for one in yaml.safe_load(recording.read_text("utf-8"))["interactions"]:
             if one["direction"] == "received" and isinstance(one["data"], dict):
                 events += reader.decode(json.dumps(one["data"]))
-        unknown = {e.wire_type for e in of(ev.Unmapped, events)} - KNOWN_UNMAPPED
+        unknown = {e.wire_type for e in of(Unmapped, events)} - KNOWN_UNMAPPED
         assert not unknown - {"response.output_audio.delta", "response.audio.delta"}
         counts = Counter(type(event) for event in events)
-        assert counts[ev.SessionCreated] == 1
-        assert counts[ev.ResponseCreated] == counts[ev.ResponseDone] > 0
-        assert counts[ev.ProviderError] == 0
+        assert counts[SessionCreated] == 1
+        assert counts[ResponseCreated] == counts[ResponseDone] > 0
+        assert counts[ProviderError] == 0
         if "tool_call" in recording.name:
-            assert counts[ev.ToolCallReady] == 1
+            assert counts[ToolCallReady] == 1
 
 
 # ------------------------------------------------------------------------------- whole turns
@@ -170,45 +208,45 @@ def test_recorded_sockets_are_understood(name):
 def test_a_spoken_turn():
     reader = codec()
     events = [e for f in frames("openai_ga_server", "vad-turn") for e in reader.decode(f)]
-    told = [type(event).__name__ for event in events if not isinstance(event, ev.Unmapped)]
+    told = [type(event).__name__ for event in events if not isinstance(event, Unmapped)]
     assert told[:5] == ["SpeechStarted", "SpeechStopped", "InputCommitted", *["ItemAdded"] * 2]
-    assert [e.done for e in of(ev.ItemAdded, events)] == [False, True, False, True]
-    heard = of(ev.UserTranscript, events)
+    assert [e.done for e in of(ItemAdded, events)] == [False, True, False, True]
+    heard = of(UserTranscript, events)
     assert "".join(e.text for e in heard if not e.replace) == heard[-1].text
     assert [e.final for e in heard] == [False, False, True]
     assert heard[-1].usage == Usage(28, 19, 9, 0, 19)
-    spoken = of(ev.TextDelta, events)
+    spoken = of(TextDelta, events)
     assert all(e.spoken for e in spoken)
-    assert "".join(e.text for e in spoken) == of(ev.TextDone, events)[0].text == "Mount Everest."
-    (done,) = of(ev.ResponseDone, events)
-    assert done.status is ev.ResponseStatus.COMPLETED
+    assert "".join(e.text for e in spoken) == of(TextDone, events)[0].text == "Mount Everest."
+    (done,) = of(ResponseDone, events)
+    assert done.status is ResponseStatus.COMPLETED
     assert done.usage == Usage(199, 143, 56, 119, 24, 0, 64, 14, 42, cached_text_tokens=64)
-    assert {e.response_id for e in of(ev.AudioDelta, events)} == {done.response_id}
+    assert {e.response_id for e in of(AudioDelta, events)} == {done.response_id}
 
 
 def test_an_interrupted_turn():
     reader = codec()
     events = [e for f in frames("openai_ga_server", "barge-in") for e in reader.decode(f)]
-    (done,) = of(ev.ResponseDone, events)
-    assert (done.status, done.reason) == (ev.ResponseStatus.CANCELLED, "turn_detected")
-    assert [e.complete for e in of(ev.OutputItemDone, events)] == [False]
-    assert [e.audio_end_ms for e in of(ev.ItemTruncated, events)] == [260.0]
-    (error,) = of(ev.ProviderError, events)
+    (done,) = of(ResponseDone, events)
+    assert (done.status, done.reason) == (ResponseStatus.CANCELLED, "turn_detected")
+    assert [e.complete for e in of(OutputItemDone, events)] == [False]
+    assert [e.audio_end_ms for e in of(ItemTruncated, events)] == [260.0]
+    (error,) = of(ProviderError, events)
     assert (error.code, error.fatal) == ("response_cancel_not_active", False)
 
 
 def test_items_of_one_response_overlap():
     reader = codec()
     events = [e for f in frames("openai_ga_server", "preamble-and-call") for e in reader.decode(f)]
-    said, call = of(ev.OutputItemAdded, events)
-    assert (said.kind, call.kind) == (ev.ItemKind.MESSAGE, ev.ItemKind.TOOL_CALL)
-    (done,) = of(ev.TextDone, events)
+    said, call = of(OutputItemAdded, events)
+    assert (said.kind, call.kind) == (ItemKind.MESSAGE, ItemKind.TOOL_CALL)
+    (done,) = of(TextDone, events)
     assert done.item_id == said.item_id
     assert not done.spoken
-    (ready,) = of(ev.ToolCallReady, events)
+    (ready,) = of(ToolCallReady, events)
     assert (ready.item_id, ready.call_id) == (call.item_id, call.call_id)
-    assert ready.arguments == "".join(e.text for e in of(ev.ToolArgumentsDelta, events))
-    assert {e.call_id for e in of(ev.ToolArgumentsDelta, events)} == {call.call_id}
+    assert ready.arguments == "".join(e.text for e in of(ToolArgumentsDelta, events))
+    assert {e.call_id for e in of(ToolArgumentsDelta, events)} == {call.call_id}
 
 
 @pytest.mark.parametrize(
@@ -226,7 +264,7 @@ def test_items_of_one_response_overlap():
 def test_how_a_response_ends(status, details, reason, error):
     response = {"id": "r", "status": status, "status_details": details}
     (done,) = decode({"type": "response.done", "response": response})
-    assert (done.status, done.reason, done.error) == (ev.ResponseStatus(status), reason, error)
+    assert (done.status, done.reason, done.error) == (ResponseStatus(status), reason, error)
 
 
 def test_usage_beside_the_response():
@@ -255,7 +293,7 @@ OVER = {
     "type": "response.done",
     "response": {"id": "r", "status": "completed", "output": [ITEM]},
 }
-READY = ev.ToolCallReady("r", "i", "c", "look", '{"at": 1}')
+READY = ToolCallReady("r", "i", "c", "look", '{"at": 1}')
 
 
 def without(frame: dict, *names: str) -> dict:
@@ -278,12 +316,12 @@ def without(frame: dict, *names: str) -> dict:
     ],
 )
 def test_a_call_is_reported_exactly_once(said):
-    assert of(ev.ToolCallReady, decode(*said)) == [READY]
+    assert of(ToolCallReady, decode(*said)) == [READY]
 
 
 def test_a_call_without_arguments():
     call = {**ITEM, "arguments": ""}
-    ready = of(ev.ToolCallReady, decode({**ARGUMENTS, "arguments": ""}, {**DONE, "item": call}))
+    ready = of(ToolCallReady, decode({**ARGUMENTS, "arguments": ""}, {**DONE, "item": call}))
     assert [event.arguments for event in ready] == [""]
 
 
@@ -296,20 +334,20 @@ def test_a_call_cut_off_within_its_arguments_is_none():
         {**DONE, "item": cut},
         {"type": "response.done", "response": over},
     ]
-    assert not of(ev.ToolCallReady, decode(*said))
+    assert not of(ToolCallReady, decode(*said))
 
 
 def test_nonsense_for_arguments_is_reported_for_the_model_to_read():
     call = {**ITEM, "arguments": "not json"}
     said = [{**ARGUMENTS, "arguments": "not json"}, {**DONE, "item": call}]
-    assert [e.arguments for e in of(ev.ToolCallReady, decode(*said))] == ["not json"]
+    assert [e.arguments for e in of(ToolCallReady, decode(*said))] == ["not json"]
 
 
 def test_two_calls_of_one_response():
     other = {**ITEM, "id": "i2", "call_id": "c2"}
     said = [ARGUMENTS, DONE, {**DONE, "item": other}]
     over = {"type": "response.done", "response": {**OVER["response"], "output": [ITEM, other]}}
-    assert [e.call_id for e in of(ev.ToolCallReady, decode(*said, over))] == ["c", "c2"]
+    assert [e.call_id for e in of(ToolCallReady, decode(*said, over))] == ["c", "c2"]
 
 
 # ------------------------------------------------------------------------------- sound
@@ -340,15 +378,15 @@ def test_odd_bytes_of_different_items_do_not_mix():
 def test_bad_sound_is_dropped(delta):
     frame = {"type": "response.output_audio.delta", "item_id": "i", "delta": delta}
     assert decode(frame, sound(b"good")) == [
-        ev.Unmapped("response.output_audio.delta", broken=True),
-        ev.AudioDelta("", "i", b"good"),
+        Unmapped("response.output_audio.delta", broken=True),
+        AudioDelta("", "i", b"good"),
     ]
 
 
 def test_telephone_sound_becomes_pcm():
     reader = codec()
     told = AudioFormat("pcmu", 8000)
-    reader.encode(ev.UpdateSession(SessionSettings(output_format=told)))
+    reader.encode(commands.UpdateSession(SessionSettings(output_format=told)))
     (event,) = reader.decode(json.dumps(sound(b"\xff\x00\x80")))
     assert event.pcm == b"\x00\x00" + (-32124).to_bytes(2, "little", signed=True) + b"\x7c\x7d"
 
@@ -398,9 +436,9 @@ def test_a_text_that_only_its_item_tells():
     done = {"type": "response.output_item.done", "response_id": "r", "item": item}
     told = {"type": "response.output_audio_transcript.done", "item_id": "i"}
     whole = {**told, "response_id": "r", "transcript": "Hello."}
-    assert of(ev.TextDone, decode(done)) == [ev.TextDone("r", "i", "Hello.", True)]
-    assert of(ev.TextDone, decode(whole, done)) == [ev.TextDone("r", "i", "Hello.", True)]
-    assert of(ev.TextDone, decode(told)) == [ev.TextDone("", "i", None, True)]
+    assert of(TextDone, decode(done)) == [TextDone("r", "i", "Hello.", True)]
+    assert of(TextDone, decode(whole, done)) == [TextDone("r", "i", "Hello.", True)]
+    assert of(TextDone, decode(told)) == [TextDone("", "i", None, True)]
 
 
 def test_an_item_of_two_parts_is_told_whole():
@@ -449,8 +487,8 @@ def test_words_that_could_not_be_written_down(error, why):
 
 def test_a_session_begins():
     (event,) = decode({"type": "session.created", "session": {"id": "s", "expires_at": 5}})
-    assert event == ev.SessionCreated("s", 5.0)
-    assert decode({"type": "session.created"}) == [ev.SessionCreated()]
+    assert event == SessionCreated("s", 5.0)
+    assert decode({"type": "session.created"}) == [SessionCreated()]
 
 
 @pytest.mark.parametrize(
@@ -471,13 +509,13 @@ def test_a_session_begins():
     ],
 )
 def test_errors(frame, message, code, fatal):
-    assert decode({"type": "error", **frame}) == [ev.ProviderError(message, code, None, fatal)]
+    assert decode({"type": "error", **frame}) == [ProviderError(message, code, None, fatal)]
 
 
 def test_an_error_names_the_command_at_fault():
     reader = codec()
-    reader.encode(ev.CommitAudio())
-    sent = json.loads(reader.encode(ev.CancelResponse())[0])
+    reader.encode(commands.CommitAudio())
+    sent = json.loads(reader.encode(commands.CancelResponse())[0])
     frame = {"type": "error", "error": {"message": "No.", "event_id": sent["event_id"]}}
     (error,) = reader.decode(json.dumps(frame))
     assert error.command == "CancelResponse"
@@ -491,7 +529,7 @@ def created(**response) -> str:
 def test_a_response_outside_the_conversation():
     reader = codec()
     assert not reader.decode(created(conversation_id=None))[0].out_of_band
-    sent = json.loads(reader.encode(ev.CreateResponse(out_of_band=True))[0])["response"]
+    sent = json.loads(reader.encode(commands.CreateResponse(out_of_band=True))[0])["response"]
     assert sent["conversation"] == "none"
     for answer in (created(metadata=sent["metadata"]), created(conversation_id=None)):
         assert reader.decode(answer)[0].out_of_band

@@ -9,7 +9,24 @@ import pytest
 from openai.types.realtime import RealtimeClientEvent
 from pydantic import BaseModel, TypeAdapter
 
-from voicechat.core import events as ev
+from voicechat.core.commands import (
+    AnswerApproval,
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    ClearOutput,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    DeleteItem,
+    RetellCall,
+    RetellResult,
+    RetrieveItem,
+    ToolResult,
+    TruncateItem,
+    UpdateSession,
+)
 from voicechat.core.settings import (
     AudioFormat,
     McpChoice,
@@ -72,31 +89,31 @@ WRITTEN_DOWN = SessionSettings(
 
 COMMANDS = {
     "session.update": [
-        *map(ev.UpdateSession, (FULL, PLAIN, EVERYTHING, WRITTEN_DOWN)),
-        ev.UpdateSession(SessionSettings(tracing="auto", truncation="disabled")),
+        *map(UpdateSession, (FULL, PLAIN, EVERYTHING, WRITTEN_DOWN)),
+        UpdateSession(SessionSettings(tracing="auto", truncation="disabled")),
     ],
-    "input_audio_buffer.append": [ev.AppendAudio(b"\x01\x02")],
-    "input_audio_buffer.commit": [ev.CommitAudio()],
-    "input_audio_buffer.clear": [ev.ClearAudio()],
+    "input_audio_buffer.append": [AppendAudio(b"\x01\x02")],
+    "input_audio_buffer.commit": [CommitAudio()],
+    "input_audio_buffer.clear": [ClearAudio()],
     "conversation.item.create": [
-        ev.CreateMessage("i", "user", "hi", "root"),
-        ev.CreateMessage("i", "assistant", "hi"),
-        ev.CreateMessage("i", "system", "hi"),
-        ev.ToolResult("c", "{}"),
-        ev.RetellCall("c", "look", "{}"),
-        ev.RetellResult("c", "{}"),
-        ev.AnswerApproval("mcpr_kNkR8Dci0QFIf2m5g2CtC", True),
-        ev.AnswerApproval("mcpr_kNkR8Dci0QFIf2m5g2CtC", False, "Not now."),
+        CreateMessage("i", "user", "hi", "root"),
+        CreateMessage("i", "assistant", "hi"),
+        CreateMessage("i", "system", "hi"),
+        ToolResult("c", "{}"),
+        RetellCall("c", "look", "{}"),
+        RetellResult("c", "{}"),
+        AnswerApproval("mcpr_kNkR8Dci0QFIf2m5g2CtC", True),
+        AnswerApproval("mcpr_kNkR8Dci0QFIf2m5g2CtC", False, "Not now."),
     ],
-    "conversation.item.retrieve": [ev.RetrieveItem("i")],
-    "conversation.item.delete": [ev.DeleteItem("i")],
-    "conversation.item.truncate": [ev.TruncateItem("i", 100)],
+    "conversation.item.retrieve": [RetrieveItem("i")],
+    "conversation.item.delete": [DeleteItem("i")],
+    "conversation.item.truncate": [TruncateItem("i", 100)],
     "response.create": [
-        ev.CreateResponse(),
-        ev.CreateResponse("Say hello.", out_of_band=True, metadata={"turn": "1"}),
+        CreateResponse(),
+        CreateResponse("Say hello.", out_of_band=True, metadata={"turn": "1"}),
     ],
-    "response.cancel": [ev.CancelResponse(), ev.CancelResponse("r")],
-    "output_audio_buffer.clear": [ev.ClearOutput()],
+    "response.cancel": [CancelResponse(), CancelResponse("r")],
+    "output_audio_buffer.clear": [ClearOutput()],
 }
 
 
@@ -104,7 +121,7 @@ def codec() -> OpenAICodec:
     return OpenAICodec("wss://example.invalid/v1/realtime?model=m", Secret("sk-test"))
 
 
-def encode(*commands: ev.Command) -> list[dict]:
+def encode(*commands: Command) -> list[dict]:
     """The messages of these commands on one connection."""
     writer = codec()
     return [json.loads(frame) for command in commands for frame in writer.encode(command)]
@@ -123,7 +140,7 @@ def undeclared(value: object) -> Iterator[object]:
 def test_all_eleven_client_events_and_all_commands():
     kinds = {type(command) for commands in COMMANDS.values() for command in commands}
     assert len(COMMANDS) == 11
-    assert kinds == set(get_args(ev.Command))
+    assert kinds == set(get_args(Command))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +156,7 @@ def test_openai_s_own_types_accept_it(wire_type, command):
 
 
 def test_event_ids_name_the_command_and_are_unique():
-    sent = encode(ev.CommitAudio(), ev.CreateResponse(), ev.CommitAudio())
+    sent = encode(CommitAudio(), CreateResponse(), CommitAudio())
     assert [m["event_id"] for m in sent] == ["CommitAudio-1", "CreateResponse-2", "CommitAudio-3"]
 
 
@@ -156,7 +173,7 @@ def test_nothing_is_sent_before_the_server_spoke():
 
 
 def test_a_full_session():
-    (sent,) = encode(ev.UpdateSession(FULL))
+    (sent,) = encode(UpdateSession(FULL))
     assert sent["session"] == {
         "type": "realtime",
         "output_modalities": ["audio"],
@@ -200,7 +217,7 @@ def test_a_full_session():
 
 
 def session_of(settings: SessionSettings) -> dict:
-    return encode(ev.UpdateSession(settings))[0]["session"]
+    return encode(UpdateSession(settings))[0]["session"]
 
 
 def test_what_is_not_set_is_not_said():
@@ -252,7 +269,7 @@ def test_an_update_carries_only_what_changed():
     hands_free, by_key = PLAIN, SessionSettings(turn_detection=None)
     sent = [
         message["session"]
-        for message in encode(*map(ev.UpdateSession, (hands_free, by_key, by_key, hands_free)))
+        for message in encode(*map(UpdateSession, (hands_free, by_key, by_key, hands_free)))
     ]
     assert sent[1] == {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
     assert sent[2] == {"type": "realtime"}
@@ -260,7 +277,7 @@ def test_an_update_carries_only_what_changed():
 
 
 def test_a_setting_that_was_taken_back_is_reset():
-    back = encode(ev.UpdateSession(FULL), ev.UpdateSession(PLAIN))[1]["session"]
+    back = encode(UpdateSession(FULL), UpdateSession(PLAIN))[1]["session"]
     assert (back["instructions"], back["tool_choice"]) == ("", "auto")
     assert (back["tools"], back["max_output_tokens"]) == ([], "inf")
     assert back["audio"]["input"]["noise_reduction"] is None
@@ -269,27 +286,27 @@ def test_a_setting_that_was_taken_back_is_reset():
 
 def test_after_a_refused_update_everything_is_said_again():
     writer = codec()
-    (first,) = writer.encode(ev.UpdateSession(FULL))
+    (first,) = writer.encode(UpdateSession(FULL))
     at_fault = json.loads(first)["event_id"]
     writer.decode(json.dumps({"type": "error", "error": {"event_id": at_fault}}))
-    again = json.loads(writer.encode(ev.UpdateSession(FULL))[0])
+    again = json.loads(writer.encode(UpdateSession(FULL))[0])
     assert again["session"] == json.loads(first)["session"]
 
 
 def test_sound_for_the_telephone():
     writer = codec()
-    writer.encode(ev.UpdateSession(SessionSettings(input_format=AudioFormat("pcma", 8000))))
-    (frame,) = writer.encode(ev.AppendAudio(b"\x08\x00\xf8\xff"))
+    writer.encode(UpdateSession(SessionSettings(input_format=AudioFormat("pcma", 8000))))
+    (frame,) = writer.encode(AppendAudio(b"\x08\x00\xf8\xff"))
     assert json.loads(frame)["audio"] == "1VU="
 
 
 def test_half_characters_never_reach_the_wire():
-    (frame,) = codec().encode(ev.ToolResult("c", 'a\ud83d "b"'))
+    (frame,) = codec().encode(ToolResult("c", 'a\ud83d "b"'))
     assert json.loads(frame)["item"]["output"] == 'a\ufffd "b"'
-    (frame,) = codec().encode(ev.CreateMessage("i", "user", "\ud83d\ude00"))
+    (frame,) = codec().encode(CreateMessage("i", "user", "\ud83d\ude00"))
     assert json.loads(frame)["item"]["content"][0]["text"] == "😀"
     tool = ToolSpec("t", "d", {"enum": ["\udc00"]})
-    (frame,) = codec().encode(ev.UpdateSession(SessionSettings(tools=(tool,))))
+    (frame,) = codec().encode(UpdateSession(SessionSettings(tools=(tool,))))
     assert json.loads(frame)["session"]["tools"][0]["parameters"] == {"enum": ["\ufffd"]}
 
 
@@ -381,7 +398,7 @@ def test_the_embedded_voice_is_never_asked_for_what_it_would_refuse():
     for name in ("mcp_servers", "prompt", "truncation", "transcription.keywords"):
         assert any(f" {name}:" in sentence for sentence in told)
     assert local.unsupported(PLAIN) == []
-    (frame,) = local.encode(ev.UpdateSession(EVERYTHING))
+    (frame,) = local.encode(UpdateSession(EVERYTHING))
     session = json.loads(frame)["session"]
     assert "prompt" not in session
     assert [tool["type"] for tool in session["tools"]] == ["function"]
@@ -407,21 +424,21 @@ SOUND = '{"type":"response.output_audio.delta","item_id":"i","delta":"AAAA"}'
 def test_a_voice_can_change_until_it_was_heard():
     writer = codec()
     marin, cedar = SessionSettings(voice="marin"), SessionSettings(voice="cedar", speed=1.1)
-    writer.encode(ev.UpdateSession(marin))
+    writer.encode(UpdateSession(marin))
     assert writer.later(cedar) == []
     writer.decode(SOUND)
     assert writer.later(cedar) == ["voice will only change with the next session."]
     assert later(writer, cedar) == writer.later(cedar)
-    (frame,) = writer.encode(ev.UpdateSession(cedar))
+    (frame,) = writer.encode(UpdateSession(cedar))
     assert json.loads(frame)["session"]["audio"] == {"output": {"speed": 1.1}}
     assert later(codec(), cedar) == []
 
 
 def test_tracing_and_purpose_stay():
     writer = codec()
-    writer.encode(ev.UpdateSession(SessionSettings()))
+    writer.encode(UpdateSession(SessionSettings()))
     assert writer.later(SessionSettings(tracing="auto")) == []
-    writer.encode(ev.UpdateSession(SessionSettings(tracing="auto")))
+    writer.encode(UpdateSession(SessionSettings(tracing="auto")))
     (said,) = writer.later(SessionSettings())
     assert said.startswith("tracing ")
     (said,) = writer.later(SessionSettings(tracing="auto", purpose="transcription"))

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from outside import texts
 from wire_examples import frames
 
-from voicechat.core import events as ev
+from voicechat.core.events import AudioDelta, Event, Unmapped
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.openai.openai_frames import Frame
 from voicechat.providers.xai import XAI
 
-EVENTS = get_args(ev.Event)
+EVENTS = get_args(Event)
 EXAMPLES = frames("openai_ga_server") + frames("openai_beta_server") + frames("xai_server")
 DIALECTS = {"general": GENERAL, "xai": XAI}
 
@@ -54,7 +54,7 @@ def check(reader: OpenAICodec, frame: str | bytes) -> None:
             assert not any(
                 unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" for c in text
             )
-        if isinstance(event, ev.AudioDelta):
+        if isinstance(event, AudioDelta):
             assert len(event.pcm) % 2 == 0
 
 
@@ -115,8 +115,8 @@ def test_known_trouble(frame):
 
 
 def test_what_is_no_frame_is_unmapped():
-    assert codec().decode("nonsense") == [ev.Unmapped("")]
-    assert codec().decode('{"type": "brand.new", "x": 1}') == [ev.Unmapped("brand.new")]
+    assert codec().decode("nonsense") == [Unmapped("")]
+    assert codec().decode('{"type": "brand.new", "x": 1}') == [Unmapped("brand.new")]
 
 
 def test_a_frame_of_five_megabytes():

@@ -7,7 +7,8 @@ import json
 import pytest
 from wire_examples import frames
 
-from voicechat.core import events as ev
+from voicechat.core import commands
+from voicechat.core.events import Event, RemoteApproval, RemoteCall, RemoteTools
 from voicechat.core.items import ToolState
 from voicechat.providers.gateway.normalized import Wire
 from voicechat.providers.openai.openai_codec import OpenAICodec
@@ -18,7 +19,7 @@ CALL = "mcp_coUvNOhT5VnshTGvHRPw1"
 ASKED = "mcpr_kNkR8Dci0QFIf2m5g2CtC"
 
 
-def decode(*said: dict | str) -> list[ev.Event]:
+def decode(*said: dict | str) -> list[Event]:
     reader = OpenAICodec(URL)
     texts = [frame if isinstance(frame, str) else json.dumps(frame) for frame in said]
     return [event for text in texts for event in reader.decode(text)]
@@ -26,7 +27,7 @@ def decode(*said: dict | str) -> list[ev.Event]:
 
 def test_a_list_of_tools_from_its_beginning_to_its_end():
     events = decode(*frames("openai_ga_server", "mcp"))
-    lists = [event for event in events if isinstance(event, ev.RemoteTools)]
+    lists = [event for event in events if isinstance(event, RemoteTools)]
     assert [(each.server, each.tools, each.done) for each in lists] == [
         ("deepwiki", (), False),
         ("deepwiki", (), False),
@@ -39,15 +40,13 @@ def test_a_list_of_tools_from_its_beginning_to_its_end():
 
 def test_leave_is_asked_for_once_although_five_frames_speak_of_it():
     events = decode(*frames("openai_ga_server", "mcp"))
-    assert [event for event in events if isinstance(event, ev.RemoteApproval)] == [
-        ev.RemoteApproval(
-            ASKED, "resp_BeNfyB2PvKs1q9lV2Z8ur", "deepwiki", "ask_question", ARGUMENTS
-        )
+    assert [event for event in events if isinstance(event, RemoteApproval)] == [
+        RemoteApproval(ASKED, "resp_BeNfyB2PvKs1q9lV2Z8ur", "deepwiki", "ask_question", ARGUMENTS)
     ]
 
 
 def test_a_call_tells_all_that_is_known_of_it_each_time():
-    calls = [e for e in decode(*frames("openai_ga_server", "mcp")) if isinstance(e, ev.RemoteCall)]
+    calls = [e for e in decode(*frames("openai_ga_server", "mcp")) if isinstance(e, RemoteCall)]
     assert [(each.state, each.arguments) for each in calls] == [
         (ToolState.STREAMING, ""),
         (ToolState.STREAMING, '{"repoName":"python/cpyt'),
@@ -76,7 +75,7 @@ def test_a_call_tells_all_that_is_known_of_it_each_time():
 def test_a_call_that_failed_says_why(error, told):
     item = {"id": "m", "type": "mcp_call", "server_label": "s", "name": "n", "error": error}
     frame = {"type": "response.output_item.done", "response_id": "r", "item": item}
-    (call,) = (event for event in decode(frame) if isinstance(event, ev.RemoteCall))
+    (call,) = (event for event in decode(frame) if isinstance(event, RemoteCall))
     assert (call.state, call.error) == (ToolState.FAILED, told)
 
 
@@ -98,11 +97,11 @@ def test_a_call_that_is_over_does_not_run_again():
 
 def test_a_list_that_cannot_be_had():
     (first,) = decode({"type": "mcp_list_tools.failed", "item_id": "l"})
-    assert first == ev.RemoteTools("l", done=True, error="the server did not give them")
+    assert first == RemoteTools("l", done=True, error="the server did not give them")
 
 
 def test_the_answer_to_a_request():
-    (frame,) = OpenAICodec(URL).encode(ev.AnswerApproval(ASKED, False, "Not now."))
+    (frame,) = OpenAICodec(URL).encode(commands.AnswerApproval(ASKED, False, "Not now."))
     item = json.loads(frame)["item"]
     assert item == {
         "type": "mcp_approval_response",

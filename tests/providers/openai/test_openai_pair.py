@@ -4,7 +4,44 @@ from dataclasses import replace
 
 import pytest
 
-from voicechat.core import events as ev
+from voicechat.core.commands import (
+    AppendAudio,
+    CancelResponse,
+    Command,
+    CommitAudio,
+    CreateMessage,
+    CreateResponse,
+    DeleteItem,
+    RetrieveItem,
+    ToolResult,
+    TruncateItem,
+    UpdateSession,
+)
+from voicechat.core.events import (
+    AudioDelta,
+    AudioDone,
+    Event,
+    InputCommitted,
+    ItemAdded,
+    ItemDeleted,
+    ItemKind,
+    ItemRetrieved,
+    ItemTruncated,
+    OutputItemDone,
+    ProviderError,
+    ResponseCreated,
+    ResponseDone,
+    ResponseStatus,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TextDelta,
+    TextDone,
+    ToolCallReady,
+    Unmapped,
+    UserTranscript,
+)
 from voicechat.core.settings import (
     NoiseReduction,
     SemanticVad,
@@ -30,18 +67,18 @@ class Pair:
         self.server = Protocol("built-in")
         self.actions = []
         self.greeting = self.events()
-        self.tell(ev.UpdateSession(settings))
+        self.tell(UpdateSession(settings))
         self.greeting += self.events()
 
-    def tell(self, *commands: ev.Command) -> None:
+    def tell(self, *commands: Command) -> None:
         for command in commands:
             for frame in self.codec.encode(command):
                 self.actions += self.server.receive(frame)
 
-    def events(self) -> list[ev.Event]:
+    def events(self) -> list[Event]:
         decoded = [event for frame in self.server.take() for event in self.codec.decode(frame)]
-        assert not [e for e in decoded if isinstance(e, ev.Unmapped) and not e.wire_type]
-        return [event for event in decoded if not isinstance(event, ev.Unmapped)]
+        assert not [e for e in decoded if isinstance(e, Unmapped) and not e.wire_type]
+        return [event for event in decoded if not isinstance(event, Unmapped)]
 
     def did(self, kind):
         """The newest action of this kind."""
@@ -67,103 +104,103 @@ SETTINGS = [
 def test_settings_are_taken(settings):
     pair = Pair(settings)
     created, updated = pair.greeting
-    assert isinstance(created, ev.SessionCreated)
-    assert isinstance(updated, ev.SessionUpdated)
+    assert isinstance(created, SessionCreated)
+    assert isinstance(updated, SessionUpdated)
     for other in SETTINGS:
-        pair.tell(ev.UpdateSession(other))
-        assert pair.events() == [ev.SessionUpdated()]
+        pair.tell(UpdateSession(other))
+        assert pair.events() == [SessionUpdated()]
 
 
 def test_a_typed_turn():
     pair = Pair()
-    pair.tell(ev.CreateMessage("typed_1", "user", "What time is it?"))
+    pair.tell(CreateMessage("typed_1", "user", "What time is it?"))
     assert [e.done for e in pair.events()] == [False, True]
-    pair.tell(ev.CreateResponse())
+    pair.tell(CreateResponse())
     reply = pair.did(Started).reply
-    created = one(ev.ResponseCreated, pair.events())
+    created = one(ResponseCreated, pair.events())
     assert not created.out_of_band
     reply.write("It is ")
     reply.write("noon.")
     pair.server.finish(reply)
     events = pair.events()
-    assert "".join(e.text for e in events if isinstance(e, ev.TextDelta)) == "It is noon."
-    assert one(ev.TextDone, events).text == "It is noon."
-    done = one(ev.ResponseDone, events)
-    assert (done.response_id, done.status) == (created.response_id, ev.ResponseStatus.COMPLETED)
+    assert "".join(e.text for e in events if isinstance(e, TextDelta)) == "It is noon."
+    assert one(TextDone, events).text == "It is noon."
+    done = one(ResponseDone, events)
+    assert (done.response_id, done.status) == (created.response_id, ResponseStatus.COMPLETED)
     assert done.usage is not None
 
 
 def test_a_spoken_turn():
     pair = Pair(SPOKEN)
-    pair.tell(ev.AppendAudio(SECOND))
+    pair.tell(AppendAudio(SECOND))
     assert pair.did(Sound).sound == SECOND
-    pair.tell(ev.CommitAudio())
-    committed = one(ev.InputCommitted, pair.events())
+    pair.tell(CommitAudio())
+    committed = one(InputCommitted, pair.events())
     assert pair.did(Committed).item_id == committed.item_id
     pair.server.transcribed(committed.item_id, "What time is it?")
     heard = pair.events()
-    assert [e.text for e in heard if isinstance(e, ev.UserTranscript) and e.final] == [
+    assert [e.text for e in heard if isinstance(e, UserTranscript) and e.final] == [
         "What time is it?"
     ]
-    pair.tell(ev.CreateResponse())
+    pair.tell(CreateResponse())
     reply = pair.did(Started).reply
     reply.word("Noon.", 1000.0)
     reply.sound(SECOND)
     pair.server.finish(reply)
     events = pair.events()
-    assert b"".join(e.pcm for e in events if isinstance(e, ev.AudioDelta)) == SECOND
-    item_id = one(ev.AudioDone, events).item_id
-    assert one(ev.TextDone, events) == ev.TextDone(
-        one(ev.ResponseDone, events).response_id, item_id, "Noon.", True
+    assert b"".join(e.pcm for e in events if isinstance(e, AudioDelta)) == SECOND
+    item_id = one(AudioDone, events).item_id
+    assert one(TextDone, events) == TextDone(
+        one(ResponseDone, events).response_id, item_id, "Noon.", True
     )
-    pair.tell(ev.TruncateItem(item_id, 500))
-    assert pair.events() == [ev.ItemTruncated(item_id, 500.0)]
+    pair.tell(TruncateItem(item_id, 500))
+    assert pair.events() == [ItemTruncated(item_id, 500.0)]
 
 
 def test_words_that_were_not_understood():
     pair = Pair(SPOKEN)
-    pair.tell(ev.AppendAudio(SECOND), ev.CommitAudio())
-    item_id = one(ev.InputCommitted, pair.events()).item_id
+    pair.tell(AppendAudio(SECOND), CommitAudio())
+    item_id = one(InputCommitted, pair.events()).item_id
     pair.server.not_transcribed(item_id, "Too loud.")
-    heard = one(ev.UserTranscript, pair.events())
+    heard = one(UserTranscript, pair.events())
     assert (heard.final, heard.error) == (True, "Too loud.")
 
 
 def test_tool_calls():
     pair = Pair(replace(TEXT, tools=(TOOL,)))
-    pair.tell(ev.CreateMessage("m", "user", "Look."), ev.CreateResponse())
+    pair.tell(CreateMessage("m", "user", "Look."), CreateResponse())
     reply = pair.did(Started).reply
     reply.call("call_1", "look", '{"at":1}')
     reply.call("call_2", "look", '{"at":2}')
     pair.server.finish(reply)
-    ready = [e for e in pair.events() if isinstance(e, ev.ToolCallReady)]
+    ready = [e for e in pair.events() if isinstance(e, ToolCallReady)]
     assert [(e.call_id, e.name, e.arguments) for e in ready] == [
         ("call_1", "look", '{"at":1}'), ("call_2", "look", '{"at":2}'),
     ]  # fmt: skip
-    pair.tell(ev.ToolResult("call_1", "{}"), ev.ToolResult("call_2", "{}"), ev.CreateResponse())
+    pair.tell(ToolResult("call_1", "{}"), ToolResult("call_2", "{}"), CreateResponse())
     events = pair.events()
-    assert [e.kind for e in events if isinstance(e, ev.ItemAdded)] == [ev.ItemKind.TOOL_RESULT] * 4
-    assert one(ev.ResponseCreated, events)
+    assert [e.kind for e in events if isinstance(e, ItemAdded)] == [ItemKind.TOOL_RESULT] * 4
+    assert one(ResponseCreated, events)
 
 
 def test_a_cancelled_reply():
     pair = Pair()
-    pair.tell(ev.CreateMessage("m", "user", "Talk."), ev.CreateResponse())
+    pair.tell(CreateMessage("m", "user", "Talk."), CreateResponse())
     reply = pair.did(Started).reply
     reply.write("I was about to")
-    response_id = one(ev.ResponseCreated, pair.events()).response_id
-    pair.tell(ev.CancelResponse(response_id))
+    response_id = one(ResponseCreated, pair.events()).response_id
+    pair.tell(CancelResponse(response_id))
     assert pair.did(Stopped).reply is reply
     events = pair.events()
-    done = one(ev.ResponseDone, events)
-    assert (done.status, done.reason) == (ev.ResponseStatus.CANCELLED, "client_cancelled")
-    assert not one(ev.OutputItemDone, events).complete
+    done = one(ResponseDone, events)
+    assert (done.status, done.reason) == (ResponseStatus.CANCELLED, "client_cancelled")
+    assert not one(OutputItemDone, events).complete
 
 
 def test_a_response_outside_the_conversation():
     pair = Pair()
-    pair.tell(ev.CreateResponse("Say hello.", out_of_band=True, metadata={"purpose": "test"}))
-    created = one(ev.ResponseCreated, pair.events())
+    pair.tell(CreateResponse("Say hello.", out_of_band=True, metadata={"purpose": "test"}))
+    created = one(ResponseCreated, pair.events())
     assert created.out_of_band
     assert created.metadata["purpose"] == "test"
 
@@ -171,38 +208,38 @@ def test_a_response_outside_the_conversation():
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        (ev.CommitAudio(), "input_audio_buffer_commit_empty"),
-        (ev.CancelResponse(), "response_cancel_not_active"),
-        (ev.DeleteItem("nothing"), "item_delete_invalid_item_id"),
+        (CommitAudio(), "input_audio_buffer_commit_empty"),
+        (CancelResponse(), "response_cancel_not_active"),
+        (DeleteItem("nothing"), "item_delete_invalid_item_id"),
     ],
 )
 def test_mistakes_name_the_command(command, code):
     pair = Pair()
     pair.tell(command)
-    error = one(ev.ProviderError, pair.events())
+    error = one(ProviderError, pair.events())
     assert (error.command, error.code, error.fatal) == (type(command).__name__, code, False)
 
 
 def test_items_are_read_back_and_deleted():
     pair = Pair()
-    pair.tell(ev.CreateMessage("m", "user", "Hello."), ev.RetrieveItem("m"), ev.DeleteItem("m"))
+    pair.tell(CreateMessage("m", "user", "Hello."), RetrieveItem("m"), DeleteItem("m"))
     events = pair.events()
-    assert one(ev.ItemRetrieved, events).item["id"] == "m"
-    assert one(ev.ItemDeleted, events) == ev.ItemDeleted("m")
+    assert one(ItemRetrieved, events).item["id"] == "m"
+    assert one(ItemDeleted, events) == ItemDeleted("m")
 
 
 def test_the_person_is_heard_by_the_server():
     pair = Pair(SessionSettings(turn_detection=ServerVad()))
-    pair.tell(ev.AppendAudio(SECOND * 2))
+    pair.tell(AppendAudio(SECOND * 2))
     pair.server.speech_started(500.0)
-    started = one(ev.SpeechStarted, pair.events())
+    started = one(SpeechStarted, pair.events())
     pair.actions += pair.server.speech_stopped(1500.0, 1900.0)
     events = pair.events()
-    assert one(ev.SpeechStopped, events).item_id == started.item_id
-    assert one(ev.InputCommitted, events).item_id == started.item_id
+    assert one(SpeechStopped, events).item_id == started.item_id
+    assert one(InputCommitted, events).item_id == started.item_id
 
 
 def test_the_end_of_a_session_is_fatal():
     pair = Pair()
     pair.server.expire()
-    assert one(ev.ProviderError, pair.events()).fatal
+    assert one(ProviderError, pair.events()).fatal

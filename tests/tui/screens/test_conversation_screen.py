@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from voicechat.core.events import Floor, Level, Notice
+from voicechat.core.effects import Floor, Level, Notice
 from voicechat.core.items import Item, ItemStatus, Role, ToolState, Usage
 from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp

@@ -12,7 +12,7 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from voicechat.core.events import Decision
+from voicechat.core.inputs import Decision
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from urllib.parse import quote
 
-from voicechat.core.events import (
+from voicechat.core.commands import (
     AppendAudio,
     CancelResponse,
     ClearAudio,
@@ -19,13 +19,13 @@ from voicechat.core.events import (
     CommitAudio,
     CreateMessage,
     CreateResponse,
-    Event,
     RetellCall,
     RetellResult,
     ToolResult,
     TruncateItem,
     UpdateSession,
 )
+from voicechat.core.events import Event
 from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.call_summaries import Retelling

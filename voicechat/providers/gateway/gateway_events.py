@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from voicechat.core.commands import UpdateSession
 from voicechat.core.events import (
     AudioDelta,
     AudioDone,
@@ -33,7 +34,6 @@ from voicechat.core.events import (
     ToolArgumentsDelta,
     ToolCallReady,
     Unmapped,
-    UpdateSession,
     UsageReported,
     UserTranscript,
 )

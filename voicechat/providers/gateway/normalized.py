@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import msgspec
 
-from voicechat.core.events import (
+from voicechat.core.commands import (
     AppendAudio,
     CancelResponse,
     ClearAudio,
@@ -29,15 +29,11 @@ from voicechat.core.events import (
     CommitAudio,
     CreateMessage,
     CreateResponse,
-    Event,
-    ItemAdded,
-    RemoteApproval,
-    RemoteCall,
-    RemoteTools,
     ToolResult,
     TruncateItem,
     UpdateSession,
 )
+from voicechat.core.events import Event, ItemAdded, RemoteApproval, RemoteCall, RemoteTools
 from voicechat.core.settings import Purpose, SessionSettings, Transcription
 from voicechat.errors import UsageError
 from voicechat.providers.codec import Codec, unsupported

@@ -15,21 +15,19 @@ from binascii import b2a_base64
 
 import msgspec
 
-from voicechat.core.events import (
+from voicechat.core.commands import (
     AppendAudio,
     ClearAudio,
     Command,
     CommitAudio,
     CreateMessage,
     CreateResponse,
-    Event,
     RetellCall,
     RetellResult,
-    ToolCallReady,
-    ToolCallsCancelled,
     ToolResult,
     UpdateSession,
 )
+from voicechat.core.events import Event, ToolCallReady, ToolCallsCancelled
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SessionSettings
 from voicechat.errors import Secret

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from voicechat.core.events import CreateMessage
+from voicechat.core.commands import CreateMessage
 from voicechat.core.settings import (
     Capabilities,
     McpChoice,

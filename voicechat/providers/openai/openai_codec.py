@@ -13,17 +13,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
-from voicechat.core.events import (
+from voicechat.core.commands import (
     AnswerApproval,
     AppendAudio,
     ClearAudio,
     Command,
     CommitAudio,
     CreateResponse,
-    Event,
-    ProviderError,
     UpdateSession,
 )
+from voicechat.core.events import Event, ProviderError
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.json_fields import encode

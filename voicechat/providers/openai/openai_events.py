@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
+from voicechat.core.commands import Command
 from voicechat.core.events import (
-    Command,
     Event,
     IdleTimeout,
     InputCleared,

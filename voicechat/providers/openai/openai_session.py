@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 
-from voicechat.core.events import (
+from voicechat.core.commands import (
     AnswerApproval,
     CancelResponse,
     ClearAudio,

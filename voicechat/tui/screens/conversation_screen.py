@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from voicechat.core.events import Floor, Level, Notice
+from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
 from voicechat.line_mode.slash_commands import is_command, known, obey
 from voicechat.session.updates import Link, SoundChanged

@@ -20,7 +20,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from voicechat.core.events import Decision
+from voicechat.core.inputs import Decision
 from voicechat.line_mode.approval_view import Asked, asked
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
-from voicechat.core.events import Floor
+from voicechat.core.effects import Floor
 from voicechat.core.items import Usage
 from voicechat.core.usage_meter import left
 from voicechat.session.updates import LevelsChanged, Link
