@@ -9,7 +9,7 @@ purpose=${1:-run}
 
 say() { printf '%s\n' "$*" >&2; }
 
-wanted="$(cksum <pyproject.toml) $PWD"
+wanted="$(cat pyproject.toml requirements.lock | cksum) $PWD"
 stamp=.venv/.ready-$purpose
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
     exit 0
@@ -77,10 +77,13 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
     "$python" -m venv --clear .venv
 fi
 pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip --quiet"
+# requirements.lock decides the version of everything that is installed, the build tools too.
 # Dependency groups need pip 25.1.
 $pip install --upgrade 'pip>=25.1'
+locked="$pip install --constraint requirements.lock"
+$locked --group build
 if [ "$purpose" = test ]; then
-    $pip install --editable '.[mcp]' --group dev
+    $locked --no-build-isolation --editable '.[mcp]' --group dev
     if command -v npm >/dev/null; then
         # The reference servers of MCP; without them their tests are skipped.
         npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries 1 --prefix .venv/mcp-servers \
@@ -89,6 +92,6 @@ if [ "$purpose" = test ]; then
             say "The reference servers of MCP cannot be had; their tests will be skipped."
     fi
 else
-    $pip install --editable '.[mcp]'
+    $locked --no-build-isolation --editable '.[mcp]'
 fi
 printf '%s\n' "$wanted" >"$stamp"

@@ -2,41 +2,52 @@
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/pytest -q
 
-.PHONY: help run test check bench fuzz smoke snapshots pictures clean ready ready-test
+.PHONY: help run test check bench fuzz smoke snapshots pictures lock clean ready ready-test
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' Makefile
 
-run: ready  ## Talk (options: make run ARGS="--text")
+run: ready  ## Start voicechat (options: make run ARGS="--text")
 	@.venv/bin/voicechat $(ARGS)
 
-test: check  ## Check and test everything, the sound tests one at a time
-	$(PYTEST) -n 2 -m "not sound"
+test: check  ## Run all checks and tests; sound tests run one at a time
+	$(PYTEST) -n 2 -m "not sound" --cov --cov-report=
 	$(PYTEST) -m sound
+	.venv/bin/coverage report --fail-under=95
 
-check: ready-test  ## Lint, types and the walls between the rooms
+check: ready-test  ## Run linters, type checks and architecture contracts
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/vulture
+	.venv/bin/deptry .
+	.venv/bin/codespell
+	.venv/bin/python tests/architecture/structure.py
 
-bench: ready-test  ## Measure beside targets and peers (some rows: make bench ONLY="stop load")
+bench: ready-test  ## Measure against targets and peers (some rows: make bench ONLY="stop load")
 	@.venv/bin/python tests/bench/bench.py $(ONLY)
 
-fuzz: ready-test  ## Let Hypothesis search for ten minutes instead of seconds
+fuzz: ready-test  ## Run the property tests for ten minutes instead of seconds
 	$(PYTEST) -n 2 -m "not sound and not end_to_end" --hypothesis-profile fuzz --timeout 900
 
 smoke: ready-test  ## Try a real provider: make smoke PROVIDER=openai
 	@.venv/bin/python tests/support/smoke.py "$(PROVIDER)"
 
-snapshots: ready-test  ## Accept how the screens look now
+snapshots: ready-test  ## Accept the current screens as the new snapshots
 	$(PYTEST) tests/tui --snapshot-update
 
-pictures: ready-test  ## Draw the README's pictures and copy the help into it
+pictures: ready-test  ## Draw the README's picture and regenerate the reference pages
 	.venv/bin/python assets/make_pictures.py
-	.venv/bin/python assets/make_readme.py
+	.venv/bin/python assets/make_reference.py
+
+lock: ready-test  ## Update requirements.lock to the newest allowed versions
+	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
+	    --no-annotate --no-emit-index-url --no-emit-find-links --all-extras --group dev \
+	    --group build pyproject.toml --output-file requirements.lock
 
 clean:  ## Remove everything that was prepared or built
-	rm -rf .venv dist build .*_cache .hypothesis snapshot_report.html
+	rm -rf .venv dist build .*_cache .coverage* .hypothesis snapshot_report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ready:
