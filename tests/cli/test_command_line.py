@@ -8,22 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from voicechat import __version__
 from voicechat.cli.app import main
-from voicechat.config.loader import Options
-from voicechat.errors import (
-    ConnectError,
-    KeyMissing,
-    ServerError,
-    SessionLost,
-    SoundError,
-    UsageError,
-)
 from voicechat.system import crash_report
 
 ROOT = Path(__file__).parents[2]
@@ -212,19 +202,3 @@ def test_a_report_follows_causes_and_groups() -> None:
     assert "KeyError: 'second'" in text
     assert crash_report.redacted("key=abcdef ok") == "*** ok"
     assert len(crash_report.redacted("a b " * 1000)) < 310
-
-
-def test_the_readme_shows_help_as_it_is(run) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for words in ([], ["serve"]):
-        assert run(*words, "--help", COLUMNS="100").stdout.strip() in readme
-
-
-def test_the_readme_knows_every_setting_and_exit_code() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for setting in fields(Options):
-        for variable in setting.metadata.get("variables", ()):
-            assert variable in readme
-            assert f"\n{setting.name} = " in readme
-    for error in (UsageError, KeyMissing, ConnectError, SessionLost, SoundError, ServerError):
-        assert f"| {error.exit_code} |" in readme

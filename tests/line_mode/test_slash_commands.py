@@ -104,7 +104,7 @@ def test_every_command_is_in_the_help() -> None:
 
 
 def test_the_readme_lists_every_command() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "docs/commands.md").read_text("utf-8")
     assert markdown() in readme
 
 

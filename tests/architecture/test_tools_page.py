@@ -1,4 +1,4 @@
-"""What the README says of tools: each built-in one with who decides, and how to write one."""
+"""docs/tools.md names each built-in tool with its permission, and its example plugin runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from voicechat.tools.plugins import plugin_loader
 from voicechat.tools.registry import Registry
 from voicechat.tools.tool_context import Surroundings
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
 
 
 def described() -> dict[str, str]:
-    """Name and permission of every tool in the README's table."""
-    table = README.partition("| Built in |")[2].partition("\n\n")[0]
+    """Name and permission of every tool in the table of the page."""
+    table = PAGE.partition("| Built in |")[2].partition("\n\n")[0]
     found = {}
     for row in table.splitlines()[2:]:
         names, _, at_first = row.strip("| ").split(" | ")
@@ -44,7 +44,7 @@ def test_every_tool_is_there_with_who_decides(tmp_path: Path) -> None:
 async def test_the_example_of_a_plugin_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    example = re.search(r"```python\n(# ~/[\w./]*/tools/\w+\.py\n.*?)```", README, re.DOTALL)
+    example = re.search(r"```python\n(# ~/[\w./]*/tools/\w+\.py\n.*?)```", PAGE, re.DOTALL)
     assert example is not None
     assert len(example[1].splitlines()) <= 10
     folder = tmp_path / "voicechat" / "tools"
