@@ -42,5 +42,5 @@ async def _stall(app: VoicechatApp) -> None:
 
 
 if __name__ == "__main__":
-    VoicechatApp._begin = _begin_busily  # type: ignore[method-assign]
+    setattr(VoicechatApp, "_begin", _begin_busily)  # noqa: B010
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The app on a scripted session: `python tests/tui/demo.py [scene]`, to look at and to type in."""
+"""The app on a scripted session: `python tests/support/demo.py [scene]`, to look at and to type in."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 import itertools
 import math
 import sys
+from typing import cast
 
 import scenes
 from scripted_session import ScriptedSession
 
 from voicechat.core.effects import Floor
 from voicechat.core.items import Item, ItemStatus, Role
+from voicechat.session.session import Session
 from voicechat.tui.app import run
 
 
@@ -64,4 +66,4 @@ class DemoSession(ScriptedSession):
 
 
 if __name__ == "__main__":
-    sys.exit(run(DemoSession((sys.argv[1:] or ["talk"])[0])))
+    sys.exit(run(cast(Session, DemoSession((sys.argv[1:] or ["talk"])[0]))))

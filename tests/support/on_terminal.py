@@ -126,8 +126,8 @@ class OnTerminal:
         """Wait for the end; the exit code."""
         assert self.until(lambda: self._ended, seconds), f"still runs:\n{self.text}"
         self._pty.wait()
-        status = self._pty.exitstatus
-        return 128 + self._pty.signalstatus if status is None else status
+        status: int | None = self._pty.exitstatus
+        return 128 + int(self._pty.signalstatus) if status is None else status
 
     def hang_up(self) -> None:
         """Close the window."""

@@ -14,7 +14,7 @@ from scripted import until
 from voicechat.audio import messages as sound
 from voicechat.config.loader import Options
 from voicechat.core import effects
-from voicechat.core.items import Item, Role
+from voicechat.core.items import Item, Role, ToolCall
 from voicechat.errors import Secret
 from voicechat.session.session import Link, LinkChanged, Session
 
@@ -80,12 +80,14 @@ async def talking(wire: str, **more: object) -> AsyncIterator[tuple[Desk, Fake]]
 
 def entries(desk: Desk) -> list[tuple[str, ...]]:
     """The transcript, without ids and times."""
-    return [
-        (entry.role.value, entry.text, entry.status.value)
-        if isinstance(entry, Item)
-        else (entry.name, entry.arguments.replace(" ", ""), entry.output, entry.state.value)
-        for entry in desk.session.transcript.entries
-    ]
+    return [_words(entry) for entry in desk.session.transcript.entries]
+
+
+def _words(entry: Item | ToolCall) -> tuple[str, ...]:
+    if isinstance(entry, Item):
+        return entry.role.value, entry.text, entry.status.value
+    arguments = entry.arguments.replace(" ", "")
+    return entry.name, arguments, str(entry.output), entry.state.value
 
 
 class Person:

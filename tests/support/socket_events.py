@@ -11,7 +11,7 @@ from scripted import check
 
 async def events_until(connection: Any, last: str) -> list[dict[str, Any]]:
     """All events up to the first of this type, each validated by the package's own class."""
-    seen = []
+    seen: list[dict[str, Any]] = []
     async with asyncio.timeout(10):
         while not seen or seen[-1]["type"] != last:
             seen.append(check(await connection.recv_bytes()))

@@ -29,4 +29,5 @@ def person(folder: Path, words: str) -> NDArray[np.int16]:
         spoken = soxr.resample(raw.astype(np.float32), file.getframerate(), RATE)
     hiss = np.random.default_rng(1).normal(size=len(spoken) + 2 * int(LEAD * RATE))
     sound = np.pad(spoken * 0.7, int(LEAD * RATE)) + hiss * np.std(spoken) / 30
-    return np.clip(sound, -32768, 32767).astype(np.int16)
+    spoken_pcm: NDArray[np.int16] = np.clip(sound, -32768, 32767).astype(np.int16)
+    return spoken_pcm

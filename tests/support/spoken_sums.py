@@ -1,4 +1,4 @@
-"""What somebody expects who listens for the answer to a sum."""
+"""A source of sentences for a recognizer that listens to answers of sums."""
 
 import random
 
@@ -7,11 +7,11 @@ TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"
 WORDS = (*SMALL, *TEENS, "eighteen")
 
 
-def sample(count, seed):
+def sample(count: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     pairs = [(chance.randint(0, 9), chance.randint(0, 9)) for _ in range(count)]
     return [f"{WORDS[a]} plus {WORDS[b]} is {WORDS[a + b]}" for a, b in pairs]
 
 
-def understood(text):
+def understood(text: str) -> bool:
     return " plus " in text
