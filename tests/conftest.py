@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from needs import SOUND, need
 from virtual_audio import VirtualCard
+from wire_examples import NO_RECORDINGS
 
 settings.register_profile("fuzz", max_examples=5_000, deadline=None)
 settings.register_profile(
@@ -43,3 +44,14 @@ def own_card(card: VirtualCard, monkeypatch: pytest.MonkeyPatch) -> VirtualCard:
     for name, value in card.environment.items():
         monkeypatch.setenv(name, value)
     return card
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests of recorded sockets did not run; they need recordings of others."""
+    reasons = [str(report.longrepr) for report in terminalreporter.getreports("skipped")]
+    absent = sum(NO_RECORDINGS in reason for reason in reasons)
+    if absent:
+        terminalreporter.write_line(
+            f"{absent} tests of recorded sockets were skipped: {NO_RECORDINGS}. "
+            "tests/providers/test_own_sockets.py covers the same with frames of our own."
+        )

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import yaml
-from wire_examples import RECORDINGS
+from wire_examples import NO_RECORDINGS, RECORDINGS
 
 from voicechat.core import commands, events
 from voicechat.core.settings import ServerVad, SessionSettings, Transcription
@@ -84,7 +84,7 @@ def test_a_transcription_session_names_no_model():
 def test_a_recorded_socket():
     recordings = list(RECORDINGS.joinpath("azure_ws").glob("*.yaml"))
     if not recordings:
-        pytest.skip("no recordings beside this checkout")
+        pytest.skip(NO_RECORDINGS)
     talk = yaml.safe_load(recordings[0].read_text("utf-8"))["interactions"]
     codec = resolve("azure/mine", environ={**KEY, "AZURE_OPENAI_ENDPOINT": HOST}).codec()
     settings = SessionSettings(

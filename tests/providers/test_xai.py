@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 import yaml
-from wire_examples import RECORDINGS, frames
+from wire_examples import NO_RECORDINGS, RECORDINGS, frames
 
 from voicechat.core.commands import (
     AnswerApproval,
@@ -243,7 +243,7 @@ def test_every_shape_of_error(message, fatal):
 def test_recorded_sockets():
     recordings = sorted(RECORDINGS.joinpath("xai_ws").glob("*.yaml"))
     if not recordings:
-        pytest.skip("no recordings beside this checkout")
+        pytest.skip(NO_RECORDINGS)
     for recording in recordings:
         talk = yaml.safe_load(recording.read_text("utf-8"))["interactions"]
         reader = codec()

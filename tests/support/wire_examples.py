@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 
 RECORDINGS = Path(__file__).parents[2].parent / "shared" / "recordings"
-"""Recorded sockets, where this checkout stands beside them."""
+"""Sockets recorded by other projects; they are not part of this repository."""
+NO_RECORDINGS = "no recordings next to this checkout"
 
 
 @cache

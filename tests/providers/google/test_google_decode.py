@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 import yaml
-from wire_examples import RECORDINGS, frames
+from wire_examples import NO_RECORDINGS, RECORDINGS, frames
 
 from voicechat.core import commands
 from voicechat.core.events import (
@@ -127,7 +127,7 @@ def test_the_events_that_this_wire_cannot_cause():
 def test_recorded_sockets(name, text, calls):
     path = RECORDINGS / "google_ws" / f"{name}.yaml"
     if not path.exists():
-        pytest.skip("no recordings beside this checkout")
+        pytest.skip(NO_RECORDINGS)
     reader, events = codec(), []
     for one in yaml.safe_load(path.read_text("utf-8"))["interactions"]:
         if one["direction"] == "received":

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from openai.types.beta.realtime import RealtimeClientEvent, TranscriptionSessionUpdate
 from pydantic import BaseModel, TypeAdapter
-from wire_examples import RECORDINGS, frames
+from wire_examples import NO_RECORDINGS, RECORDINGS, frames
 
 from voicechat.core import commands
 from voicechat.core.events import (
@@ -225,7 +225,7 @@ def test_the_session_of_voice_live():
 def test_a_recorded_voice_live_socket():
     recordings = list(RECORDINGS.joinpath("azure_voice_live_ws").glob("*.yaml"))
     if not recordings:
-        pytest.skip("no recordings beside this checkout")
+        pytest.skip(NO_RECORDINGS)
     (recording,) = recordings
     talk = yaml.safe_load(recording.read_text("utf-8"))["interactions"]
     theirs = next(one["data"]["session"] for one in talk if one["direction"] == "sent")
