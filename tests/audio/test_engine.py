@@ -10,22 +10,14 @@ import pytest
 from sound_rig import Rig, milliseconds, spans
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.messages import (
-    Captured,
-    CloseMic,
-    Cue,
-    EndItem,
-    ItemFinished,
-    ItemStarted,
-    Levels,
-    Mute,
-    Opened,
-    Play,
-    Played,
-    Progress,
-    Stop,
-    Stopped,
-    Volume,
+from voicechat.audio.messages import Cue, Levels, Mute, Opened, Played, Volume
+from voicechat.core.effects import CloseMic, EndItem, Play, StopPlayback
+from voicechat.core.inputs import (
+    Heard,
+    MicBlock,
+    PlaybackFinished,
+    PlaybackStarted,
+    PlaybackStopped,
 )
 
 pytestmark = pytest.mark.sound
@@ -43,13 +35,13 @@ def test_plays_an_item_gapless_and_tells_its_life(card: VirtualCard, make_rig: M
     for at in range(0, len(sound), 4801):
         rig.send(Play("a", sound[at : at + 4801]))
     rig.send(EndItem("a"))
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
     rig.collect(0.2)
     heard = spans(recording.stop()[:, 1])
     assert len(heard) <= 1 + rig.dropped().gaps
     assert milliseconds(heard) == pytest.approx(1200, abs=rig.within(12))
-    assert rig.of(ItemStarted)[0].item_id == "a"
-    assert rig.of(Progress)[-1].heard_ms == pytest.approx(1200, abs=1)
+    assert rig.of(PlaybackStarted)[0].item_id == "a"
+    assert rig.of(Heard)[-1].ms == pytest.approx(1200, abs=1)
     assert max(level.speaker for level in rig.of(Levels)) == pytest.approx(-13.5, abs=1.5)
 
 
@@ -63,15 +55,15 @@ def test_stop_silences_and_reports_exactly_what_was_heard(
     rig.send(EndItem("a"))
     rig.send(Play("b", tone(30, 660)))
     rig.send(Play("c", tone(30, 880)))
-    rig.wait(Progress, lambda p: p.item_id == "b" and p.heard_ms > 400)
-    rig.send(Stop())
-    stopped = rig.wait(Stopped)
+    rig.wait(Heard, lambda p: p.item_id == "b" and p.ms > 400)
+    rig.send(StopPlayback())
+    stopped = rig.wait(PlaybackStopped)
     rig.collect(0.3)
     recorded = recording.stop()[:, 1]
     heard = spans(recorded)
-    assert set(stopped.heard_ms) == {"b", "c"}
-    assert stopped.heard_ms["c"] == 0.0
-    assert 300 + stopped.heard_ms["b"] == pytest.approx(milliseconds(heard), abs=rig.within(12))
+    assert set(stopped.heard) == {"b", "c"}
+    assert stopped.heard["c"] == 0.0
+    assert 300 + stopped.heard["b"] == pytest.approx(milliseconds(heard), abs=rig.within(12))
     assert loudest_click(recorded[heard[-1][1] - 480 : heard[-1][1] + 480]) < -30
 
 
@@ -88,12 +80,12 @@ def test_a_device_that_buffers_much_is_silenced_at_once(
     assert rig.open().output_latency_ms > 100
     recording = card.record()
     rig.send(Play("a", tone(30)))
-    rig.wait(Progress, lambda p: p.heard_ms > 500)
-    rig.send(Stop())
-    stopped = rig.wait(Stopped)
+    rig.wait(Heard, lambda p: p.ms > 500)
+    rig.send(StopPlayback())
+    stopped = rig.wait(PlaybackStopped)
     rig.collect(0.6)
     heard = milliseconds(spans(recording.stop()[:, 1]))
-    assert stopped.heard_ms["a"] == pytest.approx(heard, abs=60), "not the 300 ms it still held"
+    assert stopped.heard["a"] == pytest.approx(heard, abs=60), "not the 300 ms it still held"
     played = np.frombuffer(b"".join(block.pcm for block in rig.of(Played)), np.int16)
     told = np.count_nonzero(np.abs(played.astype(int)) > 200) / 24
     assert told == pytest.approx(heard, rel=0.1), "nor is it recorded"
@@ -107,10 +99,10 @@ def test_who_only_speaks_opens_no_microphone(card: VirtualCard, make_rig: MakeRi
     assert not opened.problem
     rig.send(Play("a", tone(1.5)))
     rig.send(EndItem("a"))
-    rig.wait(ItemStarted)
+    rig.wait(PlaybackStarted)
     assert "protocol-native" in card.pactl("list", "short", "sink-inputs").stdout
     assert "protocol-native" not in card.pactl("list", "short", "source-outputs").stdout
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
     assert not [event for event in rig.collect(1.5) if isinstance(event, Opened)], "complete"
 
 
@@ -118,32 +110,32 @@ def test_sound_after_a_stop_plays(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.open()
     rig.send(Play("a", tone(5)))
-    rig.wait(ItemStarted)
-    rig.send(Stop())
+    rig.wait(PlaybackStarted)
+    rig.send(StopPlayback())
     rig.send(Play("b", tone(0.2)))
     rig.send(EndItem("b"))
-    assert rig.wait(Stopped).heard_ms.keys() == {"a"}
-    assert rig.wait(ItemFinished).item_id == "b"
+    assert rig.wait(PlaybackStopped).heard.keys() == {"a"}
+    assert rig.wait(PlaybackFinished).item_id == "b"
 
 
 def test_the_microphone_is_delivered_muted_and_closed(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(echo_cancel=False)
     rig.open()
     card.say(np.frombuffer(tone(12, 500, 48_000), np.int16))
-    block = rig.wait(Captured, lambda c: np.abs(np.frombuffer(c.pcm, np.int16)).max() > 3000)
+    block = rig.wait(MicBlock, lambda c: np.abs(np.frombuffer(c.pcm, np.int16)).max() > 3000)
     assert len(block.pcm) == 960
     rig.send(Mute(True))
-    rig.wait(Captured, lambda c: not any(c.pcm))
-    muted = [event for event in rig.collect(0.4) if isinstance(event, Captured)]
+    rig.wait(MicBlock, lambda c: not any(c.pcm))
+    muted = [event for event in rig.collect(0.4) if isinstance(event, MicBlock)]
     assert sum(len(block.pcm) for block in muted) >= 960 * 10, "silence, but a stream of it"
     assert not any(any(block.pcm) for block in muted)
     rig.send(Mute(False))
-    rig.wait(Captured, lambda c: any(c.pcm))
+    rig.wait(MicBlock, lambda c: any(c.pcm))
     rig.send(CloseMic(True))
     rig.collect(0.1)
-    assert not [event for event in rig.collect(0.5) if isinstance(event, Captured)]
+    assert not [event for event in rig.collect(0.5) if isinstance(event, MicBlock)]
     rig.send(CloseMic(False))
-    opened = [event for event in rig.collect(0.1) if isinstance(event, Captured)]
+    opened = [event for event in rig.collect(0.1) if isinstance(event, MicBlock)]
     assert len(opened) >= 15, "the last 300 ms come first"
 
 
@@ -156,8 +148,8 @@ def test_the_first_syllable_is_not_lost(card: VirtualCard, make_rig: MakeRig) ->
     rig.collect(0.35)
     began = time.monotonic()
     rig.send(CloseMic(False))
-    rig.wait(Captured, lambda block: block.at > began + 0.2)
-    blocks = [block for block in rig.of(Captured) if block.at > began - 1]
+    rig.wait(MicBlock, lambda block: block.at > began + 0.2)
+    blocks = [block for block in rig.of(MicBlock) if block.at > began - 1]
     times = np.array([block.at for block in blocks])
     assert began - times[0] > 0.2, "what was said before the key went down comes with it"
     assert np.diff(times).min() > 0
@@ -171,9 +163,9 @@ def test_captured_pitch_and_time_are_true(card: VirtualCard, make_rig: MakeRig) 
     rig = make_rig(echo_cancel=False)
     rig.open()
     card.say(np.frombuffer(tone(1.5, 700, 48_000), np.int16))
-    rig.wait(Captured, lambda c: np.abs(np.frombuffer(c.pcm, np.int16)).max() > 3000)
+    rig.wait(MicBlock, lambda c: np.abs(np.frombuffer(c.pcm, np.int16)).max() > 3000)
     rig.collect(0.8)
-    blocks = rig.of(Captured)[-30:]
+    blocks = rig.of(MicBlock)[-30:]
     sound = np.frombuffer(b"".join(block.pcm for block in blocks), np.int16)
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     assert np.argmax(spectrum) * 24_000 / len(sound) == pytest.approx(700, rel=0.01)
@@ -187,7 +179,7 @@ def test_volume_and_cues(card: VirtualCard, make_rig: MakeRig) -> None:
     rig.send(Volume(0.1))
     rig.send(Play("a", tone(0.3)))
     rig.send(EndItem("a"))
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
     rig.collect(0.2)
     rig.send(Cue("ready"))
     rig.collect(0.6)

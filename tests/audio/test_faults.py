@@ -15,18 +15,9 @@ import pytest
 from sound_rig import Rig, child_of
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.messages import (
-    Captured,
-    EndItem,
-    ItemFinished,
-    Levels,
-    Mute,
-    Opened,
-    Play,
-    Progress,
-    Stopped,
-    Volume,
-)
+from voicechat.audio.messages import Levels, Mute, Opened, Volume
+from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import Heard, MicBlock, PlaybackFinished, PlaybackStopped
 
 pytestmark = pytest.mark.sound
 MakeRig = Callable[..., Rig]
@@ -48,34 +39,34 @@ def test_a_killed_process_is_replaced_and_its_items_are_stopped(
     rig = make_rig()
     rig.open()
     rig.send(Play("a", tone(30)))
-    rig.wait(Progress, lambda p: p.heard_ms > 200)
+    rig.wait(Heard, lambda p: p.ms > 200)
     child_of(rig).kill()
-    assert rig.wait(Stopped).heard_ms["a"] > 200
+    assert rig.wait(PlaybackStopped).heard["a"] > 200
     rig.wait(Opened)
     rig.send(Play("b", tone(0.2)))
     rig.send(EndItem("b"))
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
 
 
 def test_a_killed_process_takes_no_wish_with_it(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(echo_cancel=False)
     rig.open()
     card.say(np.frombuffer(tone(30, 500, 48_000), np.int16))
-    rig.wait(Captured, lambda captured: loudest(captured) > 3_000)
+    rig.wait(MicBlock, lambda captured: loudest(captured) > 3_000)
     rig.send(Mute(True))
     rig.send(Volume(0.25))
-    rig.wait(Captured, lambda captured: not any(captured.pcm))
+    rig.wait(MicBlock, lambda captured: not any(captured.pcm))
     child_of(rig).kill()
     rig.wait(Opened)
     rig.send(Play("a", tone(0.5)))
     loud = rig.wait(Levels, lambda levels: levels.speaker > -40)
     assert loud.speaker < -20
-    heard = [event for event in rig.collect(1.0) if isinstance(event, Captured)]
+    heard = [event for event in rig.collect(1.0) if isinstance(event, MicBlock)]
     assert len(heard) > 20
     assert not any(loudest(captured) for captured in heard), "who is muted stays it"
 
 
-def loudest(captured: Captured) -> int:
+def loudest(captured: MicBlock) -> int:
     return int(np.abs(np.frombuffer(captured.pcm, np.int16).astype(int)).max())
 
 
@@ -118,5 +109,5 @@ def test_the_process_leaves_the_terminal_alone(card: VirtualCard, make_rig: Make
         assert targets == {os.devnull}
     assert os.getsid(child.pid) != os.getsid(0)
     child.send_signal(signal.SIGINT)
-    rig.wait(Captured)
+    rig.wait(MicBlock)
     assert child.is_running()

@@ -8,7 +8,9 @@ from needs import VOICE, needs
 from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 from sound_measures import LONG_TEXT, espeak
 
-from voicechat.audio.messages import Captured, Cue, Play, SpeechEnded, SpeechHeard, Underrun
+from voicechat.audio.messages import Cue, Underrun
+from voicechat.core.effects import Play
+from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock
 from voicechat.speech.levels import Samples, dbfs
 
 pytestmark = needs(VOICE)
@@ -26,7 +28,7 @@ def person(text: str = QUESTION, voice: str = "en-gb") -> Samples:
 def left(card: SimulatedCard) -> float:
     """How many dB of what the microphone had are gone, from the third second on."""
     settled = slice(2 * RATE, None)
-    delivered = np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+    delivered = np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
     return dbfs(np.concatenate(card.heard)[settled]) - dbfs(delivered[settled])
 
 
@@ -49,7 +51,7 @@ def test_alone_the_assistant_never_stops_itself(
     heard = speak(card, 40)
     assert not any(heard)
     assert len(heard) <= 1
-    assert len(heard) == len(card.of(SpeechEnded)), "every false alarm is undone"
+    assert len(heard) == len(card.of(LocalSpeechEnded)), "every false alarm is undone"
     assert left(card) >= 30
 
 
@@ -81,10 +83,10 @@ def test_the_first_reply_after_a_cue_does_not_stop_itself(
     card.engine.command(Cue("ready"))
     card.say(3.0, person())
     card.run(6.0 - card.elapsed)
-    before = len(card.of(SpeechHeard))
+    before = len(card.of(LocalSpeech))
     card.engine.command(Play("first", espeak("It's half past ten in the morning.")))
     card.run(4)
-    assert not any(event.confirmed for event in card.of(SpeechHeard)[before:])
+    assert not any(event.confirmed for event in card.of(LocalSpeech)[before:])
 
 
 @pytest.mark.parametrize("after", [0.0, 0.15, 0.3])
@@ -99,11 +101,11 @@ def test_a_first_word_over_the_first_reply_is_not_lost(
     begin = int((card.elapsed + 0.05 + after) * RATE)
     card.say(begin / RATE, said)
     card.run(4)
-    delivered = np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+    delivered = np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
     for at in range(0, RATE, RATE // 10):
         word, came = said[at : at + RATE // 10], delivered[begin + at : begin + at + RATE // 10]
         assert dbfs(came) == pytest.approx(dbfs(word), abs=3)
-    assert any(event.confirmed for event in card.of(SpeechHeard))
+    assert any(event.confirmed for event in card.of(LocalSpeech))
 
 
 def test_switched_off_nobody_is_heard_over_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +113,7 @@ def test_switched_off_nobody_is_heard_over_the_reply(monkeypatch: pytest.MonkeyP
     card.open(barge_in="off")
     card.say(2.0, person())
     speak(card, 5)
-    assert not card.of(SpeechHeard)
+    assert not card.of(LocalSpeech)
     loudness = [dbfs(block) for block in card.spoken]
     assert loudness[220:300] == pytest.approx(undisturbed(monkeypatch)[220:300], abs=0.1)
 

@@ -14,17 +14,9 @@ from virtual_audio import tone
 
 from voicechat.audio import engine
 from voicechat.audio.devices import device_list
-from voicechat.audio.messages import (
-    Captured,
-    EndItem,
-    ItemFinished,
-    ItemStarted,
-    Opened,
-    Play,
-    Problem,
-    Stop,
-    Stopped,
-)
+from voicechat.audio.messages import Opened, Problem
+from voicechat.core.effects import EndItem, Play, StopPlayback
+from voicechat.core.inputs import MicBlock, PlaybackFinished, PlaybackStarted, PlaybackStopped
 
 HOPELESS_S = 2.5
 """From a stall on, no longer than this it is waited for."""
@@ -49,7 +41,7 @@ def sides(card: SimulatedCard) -> list[tuple[bool, bool]]:
 
 
 def finished(card: SimulatedCard) -> list[str]:
-    return [each.item_id for each in card.of(ItemFinished)]
+    return [each.item_id for each in card.of(PlaybackFinished)]
 
 
 @pytest.mark.parametrize(
@@ -83,8 +75,8 @@ def test_what_stays_stalled_counts_as_missing_until_it_runs(
     say(card, "b", 0.5)
     assert card.run(2, lambda: finished(card) == ["a", "b"])
     assert np.abs(np.concatenate(card.spoken[heard:])).max() > 5_000
-    captured = len(card.of(Captured))
-    assert card.run(1, lambda: len(card.of(Captured)) > captured)
+    captured = len(card.of(MicBlock))
+    assert card.run(1, lambda: len(card.of(MicBlock)) > captured)
 
 
 def test_while_the_speaker_is_stalled_the_person_is_heard_without_a_break(
@@ -105,9 +97,9 @@ def test_while_the_speaker_is_stalled_the_person_is_heard_without_a_break(
     begin = card.elapsed
     voice = np.frombuffer(tone(8, 700, RATE), np.int16)
     card.say(begin, voice)
-    before = len(card.of(Captured))
+    before = len(card.of(MicBlock))
     card.run(8)
-    blocks = [np.frombuffer(each.pcm, np.int16) for each in card.of(Captured)[before:]]
+    blocks = [np.frombuffer(each.pcm, np.int16) for each in card.of(MicBlock)[before:]]
     loud = np.abs(np.concatenate(blocks)[RATE // 2 :]).reshape(-1, RATE // 100).max(axis=1) > 1_000
     assert loud.mean() > 0.99
     assert opened
@@ -122,13 +114,13 @@ def test_without_a_running_speaker_a_stop_and_later_items_end_at_once(
     say(card, "a", 5)
     assert card.run(0.5, lambda: finished(card) == ["a"])
     card.engine.command(Play("b", tone(5)))
-    card.engine.command(Stop())
-    assert card.run(0.5, lambda: bool(card.of(Stopped)))
+    card.engine.command(StopPlayback())
+    assert card.run(0.5, lambda: bool(card.of(PlaybackStopped)))
     card.run(35, lambda: sides(card)[-1] == (True, True))
     heard = len(card.spoken)
     card.run(1)
     assert not np.concatenate(card.spoken[heard:]).any(), "nothing of long ago is said"
-    assert not card.of(ItemStarted)
+    assert not card.of(PlaybackStarted)
 
 
 def test_devices_that_open_slowly_are_not_told_one_by_one(
@@ -225,11 +217,11 @@ def test_a_machine_that_slept_has_lost_nothing_and_hears_nothing_of_long_ago(
     card = stalled(monkeypatch, Stall(2, 5, "engine"))
     card.say(0, np.frombuffer(tone(6.5, 700, RATE), np.int16))
     card.run(2)
-    before = len(card.of(Captured))
+    before = len(card.of(MicBlock))
     card.run(8)
     assert not card.of(Problem)
     assert len(card.of(Opened)) == 1
-    late = np.frombuffer(b"".join(b.pcm for b in card.of(Captured)[before + 1 :]), np.int16)
+    late = np.frombuffer(b"".join(b.pcm for b in card.of(MicBlock)[before + 1 :]), np.int16)
     assert len(late) / RATE == pytest.approx(3, abs=0.2)
     assert np.abs(late[RATE // 5 :]).max() < 1_000
 

@@ -20,17 +20,9 @@ from sound_measures import (
 from sound_rig import Rig, spans
 from virtual_audio import VirtualCard
 
-from voicechat.audio.messages import (
-    EndItem,
-    ItemFinished,
-    Play,
-    Progress,
-    Resume,
-    SpeechHeard,
-    Stop,
-    Stopped,
-    Underrun,
-)
+from voicechat.audio.messages import Underrun
+from voicechat.core.effects import EndItem, Play, ResumePlayback, StopPlayback
+from voicechat.core.inputs import Heard, LocalSpeech, PlaybackFinished, PlaybackStopped
 
 PEERS_ONSET = "none hears the person without a server; by one: 97…261 and the network's time"
 PEERS_ALONE = "LiveKit: 3 s deaf at first; pipecat, Agents SDK, HF, pydantic-ai: no canceller"
@@ -47,10 +39,10 @@ def alone(seconds: float, gain_db: float) -> Iterator[Figure]:
             while time.monotonic() < ends:
                 rig.send(Play(f"v{count}", voice))
                 rig.send(EndItem(f"v{count}"))
-                while isinstance(_next_of_life(rig), SpeechHeard):
-                    rig.send(Resume())
+                while isinstance(_next_of_life(rig), LocalSpeech):
+                    rig.send(ResumePlayback())
                 count += 1
-        heard = rig.of(SpeechHeard)
+        heard = rig.of(LocalSpeech)
         rig.process.close()
     stops = sum(event.confirmed for event in heard)
     ducks = len(heard) - stops
@@ -61,8 +53,8 @@ def alone(seconds: float, gain_db: float) -> Iterator[Figure]:
 
 def _next_of_life(rig: Rig) -> object:
     def matters(event: object) -> bool:
-        stopped = isinstance(event, SpeechHeard) and event.confirmed
-        return stopped or isinstance(event, ItemFinished | Stopped)
+        stopped = isinstance(event, LocalSpeech) and event.confirmed
+        return stopped or isinstance(event, PlaybackFinished | PlaybackStopped)
 
     return rig.wait(object, matters, patience=40)
 
@@ -77,8 +69,8 @@ def barge(count: int, gain_db: float) -> Iterator[Figure]:
             for trial in range(count):
                 rig.send(Play(f"v{trial}", voice))
                 rig.send(EndItem(f"v{trial}"))
-                rig.wait(Progress, lambda p, t=trial: p.item_id == f"v{t}" and p.heard_ms > 2500)
-                wrong += sum(event.confirmed for event in rig.of(SpeechHeard))
+                rig.wait(Heard, lambda p, t=trial: p.item_id == f"v{t}" and p.ms > 2500)
+                wrong += sum(event.confirmed for event in rig.of(LocalSpeech))
                 sides = _talk_over(card, rig, speech)
                 if sides is None:
                     missed += 1
@@ -102,15 +94,15 @@ def _talk_over(card: VirtualCard, rig: Rig, speech: np.ndarray) -> np.ndarray | 
     recording = card.record()
     spoken = card.say(speech)
     try:
-        rig.wait(SpeechHeard, lambda event: event.confirmed, patience=6)
+        rig.wait(LocalSpeech, lambda event: event.confirmed, patience=6)
         rig.collect(0.25)
     except AssertionError:
         recording.stop()
         sides = None
     else:
         sides = recording.stop()
-    rig.send(Stop())
-    rig.wait(Stopped)
+    rig.send(StopPlayback())
+    rig.wait(PlaybackStopped)
     spoken.wait(10)
     rig.collect(1.0)
     rig.events.clear()

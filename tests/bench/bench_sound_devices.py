@@ -10,7 +10,9 @@ from sound_measures import a_card, start
 from sound_rig import Rig, spans
 from virtual_audio import RATE, VirtualCard, tone
 
-from voicechat.audio.messages import Captured, ItemStarted, Opened, Play, Problem, Switched
+from voicechat.audio.messages import Opened, Problem, Switched
+from voicechat.core.effects import Play
+from voicechat.core.inputs import MicBlock, PlaybackStarted
 
 PEERS_NOTICED = "none looks; their streams stay silent until a restart"
 PEERS_HANG = "PortAudio's close() hangs with the server, and they with it"
@@ -27,7 +29,7 @@ def fault(
         with a_card() as card:
             rig = _speaking(barge_in="off")
             noticed.append(_until(rig, lambda c=card: breaks(c), _told))
-            back.append(_until(rig, lambda c=card: mends(c), lambda r: r.wait(Captured)))
+            back.append(_until(rig, lambda c=card: mends(c), lambda r: r.wait(MicBlock)))
             rig.process.close()
     met = at_most(noticed, worst=NOTICED_MS)
     yield Figure("fault → told, ms", spread(noticed), f"worst {NOTICED_MS}", met, PEERS_NOTICED)
@@ -93,7 +95,7 @@ def close_hung(count: int) -> Iterator[Figure]:
 def _speaking(**settings: object) -> Rig:
     rig = start(**settings)
     rig.send(Play("a", tone(30)))
-    rig.wait(ItemStarted)
+    rig.wait(PlaybackStarted)
     rig.collect(0.3)
     return rig
 

@@ -18,7 +18,8 @@ from bench_speech import CORPUS, PEOPLE, Person, hear, means
 from figures import Figure, Table, trials
 from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 
-from voicechat.audio.messages import Captured, Underrun
+from voicechat.audio.messages import Underrun
+from voicechat.core.inputs import MicBlock
 from voicechat.server.stt.pocketsphinx_stt import PocketsphinxEars
 from voicechat.speech.levels import Samples, dbfs
 
@@ -36,7 +37,7 @@ PAUSE_S = 3.0
 
 def delivered(card: SimulatedCard) -> Samples:
     """What the microphone's side handed on, from the start."""
-    return np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+    return np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
 
 
 def left_db(card: SimulatedCard) -> float:

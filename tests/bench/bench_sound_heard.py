@@ -12,7 +12,8 @@ from sound_measures import a_card, start
 from sound_rig import Rig, milliseconds, spans
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.messages import EndItem, Play, Progress, Stop, Stopped
+from voicechat.core.effects import EndItem, Play, StopPlayback
+from voicechat.core.inputs import Heard, PlaybackStopped
 
 PEERS = (
     "pipecat -5…+11, Agents SDK demo +75…+100, LiveKit +236…+290, pydantic-ai +255;"
@@ -60,21 +61,21 @@ def _trial(card: VirtualCard, rig: Rig, number: int, rate: int, late_ms: int) ->
     before = 350.0
     if late_ms:
         rig.send(Play(third, tone(0.3, 440, rate)))
-        rig.wait(Progress, lambda p: p.item_id == third and p.heard_ms >= 295)
+        rig.wait(Heard, lambda p: p.item_id == third and p.ms >= 295)
         rig.collect(late_ms / 1000)
         before = -300.0
     rig.send(Play(third, tone(20, 440, rate)))
     rig.send(EndItem(third))
     rig.send(Play(fourth, tone(1, 880, rate)))
     least = 350 + 37 * (number % 10)
-    rig.wait(Progress, lambda p: p.item_id == third and p.heard_ms > least)
+    rig.wait(Heard, lambda p: p.item_id == third and p.ms > least)
     rig.collect(0.003 * (number % 7))
-    rig.send(Stop())
-    stopped = rig.wait(Stopped)
+    rig.send(StopPlayback())
+    stopped = rig.wait(PlaybackStopped)
     rig.collect(0.4)
     sounding = spans(recording.stop()[:, 1])
-    assert stopped.heard_ms[fourth] == 0.0
-    return stopped.heard_ms[third] + before - milliseconds(sounding[-1:] if late_ms else sounding)
+    assert stopped.heard[fourth] == 0.0
+    return stopped.heard[third] + before - milliseconds(sounding[-1:] if late_ms else sounding)
 
 
 TABLE = Table(

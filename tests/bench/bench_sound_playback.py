@@ -18,7 +18,9 @@ from sound_rig import Rig, milliseconds, spans
 from spoken_screen import PITCH, spoken_screen
 from virtual_audio import RATE, tone
 
-from voicechat.audio.messages import EndItem, ItemFinished, ItemStarted, Play, Underrun
+from voicechat.audio.messages import Underrun
+from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import PlaybackFinished, PlaybackStarted
 
 PEERS_LOST = (
     "a callback in the screen's process 1,910…7,110 in 30 s; pydantic-ai 5,100 in 60 s,"
@@ -99,7 +101,7 @@ def network(items: int) -> Iterator[Figure]:
             item = f"i{number}"
             late = {n: 0.15 for n in range(1, 50) if chance.random() < 0.12}
             arrivals = deliver(rig, item, 50, late)
-            began = next(e.at for e in rig.of(ItemStarted) if e.item_id == item)
+            began = next(e.at for e in rig.of(PlaybackStarted) if e.item_id == item)
             empty.append(lateness(arrivals, began))
             told = rig.of(Underrun)
             counted.append((told[-1].gaps, told[-1].lost_ms) if told else (0, 0.0))
@@ -128,7 +130,7 @@ def deliver(rig: Rig, item: str, count: int, late: dict[int, float]) -> list[flo
         sent.append(time.monotonic())
         rig.send(Play(item, sound[number * size : (number + 1) * size]))
     rig.send(EndItem(item))
-    rig.wait(ItemFinished, lambda finished: finished.item_id == item)
+    rig.wait(PlaybackFinished, lambda finished: finished.item_id == item)
     return sent
 
 

@@ -1,4 +1,4 @@
-"""Stopping: from `Stop` sent to silence at the speaker, and the reported position."""
+"""Stopping: from `StopPlayback` sent to silence at the speaker, and the reported position."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sound_measures import a_card, paces, start
 from sound_rig import milliseconds, spans
 from virtual_audio import RATE, tone
 
-from voicechat.audio.messages import EndItem, Play, Progress, Stop, Stopped
+from voicechat.core.effects import EndItem, Play, StopPlayback
+from voicechat.core.inputs import Heard, PlaybackStopped
 
 PEERS_STOP = (
     "Agents SDK demo 97, HF talk 116, pipecat 134, pydantic-ai 257, LiveKit console 261,"
@@ -33,18 +34,18 @@ def stops(count: int, latency_ms: int, median: float, worst: float) -> Iterator[
             rig.send(EndItem("lead"))
             rig.send(Play(f"t{trial}", tone(20, 440)))
             least = 250 + 37 * (trial % 10)
-            rig.wait(Progress, lambda p, w=least, t=trial: p.item_id == f"t{t}" and p.heard_ms > w)
+            rig.wait(Heard, lambda p, w=least, t=trial: p.item_id == f"t{t}" and p.ms > w)
             time.sleep(0.003 * (trial % 7))
             asked = time.monotonic()
-            rig.send(Stop())
-            stopped = rig.wait(Stopped)
+            rig.send(StopPlayback())
+            stopped = rig.wait(PlaybackStopped)
             rig.collect(0.25 + latency_ms / 500)
             ended = time.monotonic()
             side = recording.stop()[:, 1]
             heard = spans(side)
             silence = len(side) - heard[-1][1]
             late.append((ended - asked) * 1000 - silence * 1000 / RATE)
-            off.append(stopped.heard_ms[f"t{trial}"] + 200 - milliseconds(heard))
+            off.append(stopped.heard[f"t{trial}"] + 200 - milliseconds(heard))
         rig.process.close()
     yield Figure("device latency of each opening, ms", paces(rig), peers="")
     told = f"median {median:.0f}" + (f", worst {worst:.0f}" if worst < 1e6 else "")

@@ -70,7 +70,7 @@ def test_what_happens_stands_in_a_line_with_its_time(recorder: Recorder, tmp_pat
     assert first["recording"] == folder_format.FORMAT
     assert rest == [
         {"at": 1.5, "is": "Typed", "of": {"text": "héllo"}},
-        {"at": 2.0, "is": "MicBlock", "of": {"pcm": 960}},
+        {"at": 2.0, "is": "MicBlock", "of": {"pcm": 960, "at": 0.0}},
         {
             "at": 2.25,
             "is": "AudioDelta",
@@ -84,7 +84,7 @@ def test_both_sides_stand_where_they_were_heard(recorder: Recorder, tmp_path: Pa
     for number in range(115):
         end = began + 0.5 + (number + 1) * 0.02
         if number < 100:
-            recorder.observe(sound.Captured(block(1), end), end)
+            recorder.observe(inputs.MicBlock(block(1), end), end)
         if 40 <= number < 90:  # late, as a device with a deep buffer tells it
             recorder.observe(sound.Played(block(2), end - 0.3), end)
     recorder.close()
@@ -112,7 +112,7 @@ def test_a_gap_stays_a_gap_and_jitter_makes_none(recorder: Recorder, tmp_path: P
 def test_where_nothing_sounds_the_file_follows_the_clock(
     recorder: Recorder, tmp_path: Path
 ) -> None:
-    recorder.observe(sound.Captured(block(1), recorder._began + 0.02), recorder._began + 0.02)
+    recorder.observe(inputs.MicBlock(block(1), recorder._began + 0.02), recorder._began + 0.02)
     recorder.observe(inputs.Typed("after a minute"), recorder._began + 60)
     recorder.observe(inputs.Typed("and another"), recorder._began + 120)
     recorder.close()
@@ -125,7 +125,7 @@ def test_another_rate_of_the_microphone_is_converted(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "talk", heading(input_rate=16_000), lambda notice: None)
     for number in range(100):
         end = recorder._began + (number + 1) * 0.02
-        recorder.observe(sound.Captured(block(8_000, 320), end), end)
+        recorder.observe(inputs.MicBlock(block(8_000, 320), end), end)
     recorder.close()
     left, _ = sides(tmp_path / "talk")
     assert len(left) / 2 / RATE == pytest.approx(2, abs=0.02)
@@ -251,14 +251,16 @@ async def test_a_slow_disk_loses_sound_first_and_then_ends_it(
     recorder.observe(inputs.Typed("first"), now)
     await asyncio.to_thread(stuck.wait, 5)
     for _ in range(30):
-        recorder.observe(sound.Captured(block(1), now), now)
+        recorder.observe(inputs.MicBlock(block(1), now), now)
     assert recorder.dropped == 20
     for _ in range(11):
         recorder.observe(inputs.Typed("more"), now)
     assert [notice.text for notice in told] == ["The recording ended: the disk is too slow."]
     gate.set()
     await asyncio.to_thread(recorder.close)
-    assert len(lines(tmp_path / "talk")) == 12
+    assert len(lines(tmp_path / "talk")) == 12 + 10, (
+        "the blocks that were not dropped have their lines too"
+    )
 
 
 async def test_a_hanging_disk_does_not_hold_up_the_end(
@@ -280,14 +282,13 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from recorded import block, heading
-from voicechat.audio import messages as sound
 from voicechat.core import inputs
 from voicechat.recording.recorder import Recorder
 recorder = Recorder(Path(sys.argv[1]), heading(), lambda notice: None)
 began, number = recorder._began, 0
 while True:
     end = began + (number + 1) * 0.02
-    recorder.observe(sound.Captured(block(5), end), end)
+    recorder.observe(inputs.MicBlock(block(5), end), end)
     recorder.observe(inputs.Typed(f"line {{number}}"), end)
     number += 1
     if number in (500, 501):

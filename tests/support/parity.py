@@ -13,7 +13,7 @@ from scripted import until
 
 from voicechat.audio import messages as sound
 from voicechat.config.loader import Options
-from voicechat.core import effects
+from voicechat.core import effects, inputs
 from voicechat.core.items import Item, Role, ToolCall
 from voicechat.errors import Secret
 from voicechat.session.session import Link, LinkChanged, Session
@@ -44,15 +44,15 @@ class Card:
 
     def send(self, command: sound.AudioCommand) -> None:
         match command:
-            case sound.Play(item_id) if item_id not in self._playing:
+            case effects.Play(item_id) if item_id not in self._playing:
                 self._playing.add(item_id)
-                self._tell(sound.ItemStarted(item_id, 0.0))
-                self._tell(sound.Progress(item_id, HEARD_MS))
-            case sound.EndItem(item_id) if item_id in self._playing:
+                self._tell(inputs.PlaybackStarted(item_id, 0.0))
+                self._tell(inputs.Heard(item_id, HEARD_MS))
+            case effects.EndItem(item_id) if item_id in self._playing:
                 self._playing.discard(item_id)
-                self._tell(sound.ItemFinished(item_id))
-            case sound.Stop():
-                self._tell(sound.Stopped(dict.fromkeys(self._playing, HEARD_MS)))
+                self._tell(inputs.PlaybackFinished(item_id))
+            case effects.StopPlayback():
+                self._tell(inputs.PlaybackStopped(dict.fromkeys(self._playing, HEARD_MS)))
                 self._playing.clear()
 
     async def close(self) -> None:
@@ -117,7 +117,7 @@ class Person:
         for _ in range(5):
             heard = self.fake.heard + 10 * len(block)
             for _ in range(10):
-                self.session._hear(sound.Captured(block, 0.0))
+                self.session._hear(inputs.MicBlock(block, 0.0))
             await until(lambda heard=heard: self.fake.heard >= heard)  # type: ignore[misc]
 
     async def asks_for_a_story(self) -> None:

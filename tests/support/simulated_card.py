@@ -22,15 +22,9 @@ from sound_measures import LONG_TEXT, espeak
 from voicechat.audio import engine
 from voicechat.audio.devices import device_list
 from voicechat.audio.devices import streams as card_module
-from voicechat.audio.messages import (
-    AudioEvent,
-    AudioSettings,
-    EndItem,
-    ItemFinished,
-    Play,
-    Resume,
-    SpeechHeard,
-)
+from voicechat.audio.messages import AudioEvent, AudioSettings
+from voicechat.core.effects import EndItem, Play, ResumePlayback
+from voicechat.core.inputs import LocalSpeech, PlaybackFinished
 from voicechat.speech.levels import Resampler, amplitude
 
 RATE = 16_000
@@ -312,11 +306,11 @@ def speak(card: SimulatedCard, seconds: float) -> list[bool]:
         nonlocal seen
         new, seen = card.events[seen:], len(card.events)
         for _, event in new:
-            if isinstance(event, SpeechHeard):
+            if isinstance(event, LocalSpeech):
                 heard.append(event.confirmed)
                 if event.confirmed:
-                    card.engine.command(Resume())
-        return any(isinstance(event, ItemFinished) for _, event in new)
+                    card.engine.command(ResumePlayback())
+        return any(isinstance(event, PlaybackFinished) for _, event in new)
 
     number = 0
     while card.elapsed < seconds:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from voicechat.audio import messages as sound
+from voicechat.core import effects, inputs
 from voicechat.errors import SoundError, UsageError
 from voicechat.transcription import audio_sources
 from voicechat.transcription.audio_sources import Microphone, Recorded
@@ -46,19 +47,19 @@ async def test_a_microphone_gives_what_it_hears_until_it_is_stopped(monkeypatch)
     source, line, told = microphone(monkeypatch)
     line.tell(opened("mic"))
     line.tell(opened("mic"))
-    line.tell(sound.Captured(b"\1\1", 0.0))
-    line.tell(sound.Captured(b"\2\2", 0.0))
+    line.tell(inputs.MicBlock(b"\1\1", 0.0))
+    line.tell(inputs.MicBlock(b"\2\2", 0.0))
     source.stop()
     assert [block async for block in source.blocks()] == [b"\1\1", b"\2\2"]
     assert told == ["Listening."]
-    assert line.commands == [sound.CloseMic(True)]
+    assert line.commands == [effects.CloseMic(True)]
 
 
 async def test_sound_that_nobody_takes_is_bounded_and_told_of(monkeypatch) -> None:
     source, line, told = microphone(monkeypatch)
     most = audio_sources.KEPT_MS // 20
     for number in range(most + 150):
-        line.tell(sound.Captured(number.to_bytes(2, "little"), 0.0))
+        line.tell(inputs.MicBlock(number.to_bytes(2, "little"), 0.0))
     source.stop()
     blocks = [block async for block in source.blocks()]
     assert len(blocks) == most

@@ -25,28 +25,21 @@ from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
     AudioSettings,
-    CloseMic,
     Cue,
-    EndItem,
     Levels,
     Mute,
     Opened,
-    Play,
     Problem,
     Quit,
-    Resume,
-    SpeechEnded,
-    SpeechHeard,
-    Stop,
-    Stopped,
     Switched,
     Underrun,
-    VoiceEnded,
     Volume,
 )
 from voicechat.audio.playback import cue_sounds
 from voicechat.audio.playback.playback import Playback
 from voicechat.audio.playback.playout_tap import Monitor
+from voicechat.core.effects import CloseMic, EndItem, Play, ResumePlayback, StopPlayback
+from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, PlaybackStopped, VoiceEnded
 
 TELL_S: Final = 1 / 10
 _TICK_S, _SOON_S, _AFTER_S = 0.010, 0.005, 0.001
@@ -118,9 +111,9 @@ class Engine:
                 self._playback.play(item_id, pcm, time.monotonic())
             case EndItem(item_id):
                 self._playback.end(item_id)
-            case Stop():
+            case StopPlayback():
                 self._stop()
-            case Resume():
+            case ResumePlayback():
                 self._barge.decided(false_alarm=True, now=time.monotonic())
                 self._playback.resume()
             case Volume(gain):
@@ -200,7 +193,7 @@ class Engine:
                 self._monitor.cut(silent_since)
         self._end_stop(self._playback.stopped(now, silent_since))
 
-    def _end_stop(self, stopped: Stopped | None) -> None:
+    def _end_stop(self, stopped: PlaybackStopped | None) -> None:
         if stopped is not None:
             self._emit(stopped)
         if self._deferred and not self._playback.stopping and self._aborting is None:
@@ -248,16 +241,16 @@ class Engine:
         match step:
             case Step.LOWER:
                 self._playback.duck(True)
-                self._emit(SpeechHeard(confirmed=False, at=now))
+                self._emit(LocalSpeech(confirmed=False))
             case Step.HOLD:
                 self._playback.hold()
                 self._discard_deep_buffer()
-                self._emit(SpeechHeard(confirmed=True, at=now))
+                self._emit(LocalSpeech(confirmed=True))
             case Step.RESTORE:
                 self._playback.resume()
-                self._emit(SpeechEnded(now))
+                self._emit(LocalSpeechEnded())
             case Step.ENDED:
-                self._emit(SpeechEnded(now))
+                self._emit(LocalSpeechEnded())
 
     # ----------------------------------------------------------------- the card
 

@@ -1,15 +1,29 @@
-"""What goes over the pipe between the audio process and its parent.
+"""Messages between the audio process and its parent.
 
-Commands go down, events come up. All sound is PCM16 mono little-endian: microphone blocks at
-`AudioSettings.input_rate`, playback at `AudioSettings.output_rate`. Times are `time.monotonic()`
-seconds, which parent and child share.
+Commands go to the audio process, events come from it. Where the conversation has a word for a
+message, the message is that word: `AudioEffect` are effects of the conversation, `AudioInput` are
+inputs of it, and neither is translated. The classes below are the rest.
+
+All sound is PCM16 mono little-endian: microphone blocks at `AudioSettings.input_rate`, playback at
+`AudioSettings.output_rate`. Times are `time.monotonic()` seconds, which parent and child share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+from voicechat.core.effects import CloseMic, EndItem, Play, ResumePlayback, StopPlayback
+from voicechat.core.inputs import (
+    Heard,
+    LocalSpeech,
+    LocalSpeechEnded,
+    MicBlock,
+    PlaybackFinished,
+    PlaybackStarted,
+    PlaybackStopped,
+    VoiceEnded,
+)
 
 # --------------------------------------------------------------------------- settings
 
@@ -25,7 +39,7 @@ class AudioSettings:
     input_rate: int = 24_000
     output_rate: int = 24_000
     block_ms: int = 20
-    """Length of the blocks that `Captured` delivers; while it is quiet up to five go together."""
+    """Length of the blocks that `MicBlock` delivers; while it is quiet up to five go together."""
     echo_cancel: bool = True
     noise_suppression: bool = False
     """Deliver the microphone with less noise."""
@@ -43,40 +57,8 @@ class AudioSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
-    """Queue sound of an item."""
-
-    item_id: str
-    pcm: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class EndItem:
-    """The item has no more sound; `ItemFinished` follows when the last of it was heard."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Fade out and forget all queued sound; `Stopped` follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Undo a duck or a local stop that was a false alarm; held sound plays on."""
-
-
-@dataclass(frozen=True, slots=True)
 class Mute:
     """Muted, the microphone delivers silence instead of sound."""
-
-    on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CloseMic:
-    """Closed, the microphone delivers nothing at all (push-to-talk up, text only)."""
 
     on: bool
 
@@ -103,7 +85,10 @@ class Quit:
     """Close the streams and end."""
 
 
-AudioCommand = Play | EndItem | Stop | Resume | Mute | CloseMic | Cue | Volume | Quit
+AudioEffect = Play | EndItem | StopPlayback | ResumePlayback | CloseMic
+"""Effects of the conversation that the audio process carries out."""
+
+AudioCommand = AudioEffect | Mute | Cue | Volume | Quit
 
 # --------------------------------------------------------------------------- events
 
@@ -130,14 +115,6 @@ class Switched:
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
-    """A block from the microphone; `at` is when its last sample was taken."""
-
-    pcm: bytes
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
 class Played:
     """A block that came out of the speaker, ducked, faded and with cues, at the output rate.
 
@@ -159,62 +136,6 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechHeard:
-    """The person speaks over the playing sound.
-
-    Not `confirmed`: playback was lowered. Confirmed: playback was held at this moment, silent with
-    nothing lost; answer with `Stop` (forget it) or `Resume` (play on from where it was).
-    """
-
-    confirmed: bool
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechEnded:
-    """The person is silent again."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceEnded:
-    """The person fell silent at this time, whether or not anything was playing."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class ItemStarted:
-    """The first sound of the item came out of the speaker."""
-
-    item_id: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """This much of the item came out of the speaker, latency subtracted; 10 times a second."""
-
-    item_id: str
-    heard_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class ItemFinished:
-    """The last sound of the item came out of the speaker."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Playback is silent. Heard ms of every item that was playing or queued (0.0 if not begun)."""
-
-    heard_ms: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Underrun:
     """The speaker ran dry inside an item, or the device dropped sound; totals since the start."""
 
@@ -230,19 +151,16 @@ class Problem:
     hint: str = ""
 
 
-AudioEvent = (
-    Opened
-    | Switched
-    | Captured
-    | Played
-    | Levels
-    | SpeechHeard
-    | SpeechEnded
+AudioInput = (
+    MicBlock
+    | LocalSpeech
+    | LocalSpeechEnded
     | VoiceEnded
-    | ItemStarted
-    | Progress
-    | ItemFinished
-    | Stopped
-    | Underrun
-    | Problem
+    | PlaybackStarted
+    | Heard
+    | PlaybackFinished
+    | PlaybackStopped
 )
+"""Events that the conversation takes as they are."""
+
+AudioEvent = AudioInput | Opened | Switched | Played | Levels | Underrun | Problem

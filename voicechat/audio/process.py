@@ -19,20 +19,15 @@ from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
     AudioSettings,
-    CloseMic,
-    EndItem,
-    ItemFinished,
     Mute,
     Opened,
-    Play,
     Problem,
-    Progress,
     Quit,
-    Stop,
-    Stopped,
     Volume,
 )
 from voicechat.audio.worker_main import REPLACE, read_frame, write_frame
+from voicechat.core.effects import CloseMic, EndItem, Play, StopPlayback
+from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStopped
 
 _OUTBOX_BYTES: Final = 256 * 1024 * 1024
 _RESTARTS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -182,12 +177,12 @@ class AudioProcess:
         match event:
             case Opened():
                 self._opened = True
-            case Progress(item_id, heard_ms):
+            case Heard(item_id, heard_ms):
                 if item_id in self._playing:
                     self._playing[item_id] = heard_ms
-            case ItemFinished(item_id):
+            case PlaybackFinished(item_id):
                 self._playing.pop(item_id, None)
-            case Stopped(heard_ms):
+            case PlaybackStopped(heard_ms):
                 for item_id in heard_ms:
                     self._playing.pop(item_id, None)
 
@@ -199,7 +194,7 @@ class AudioProcess:
             self._commands = deque(c for c in self._commands if not _is_sound(c))
             self._waiting_bytes = 0
         if playing:
-            self._on_event(Stopped(playing))
+            self._on_event(PlaybackStopped(playing))
         if not self._opened and failures == 2:
             self._on_event(
                 Opened(None, None, problem="The sound library crashes.", hint="Check its set-up.")
@@ -213,7 +208,7 @@ def _size(command: AudioCommand) -> int:
 
 
 def _is_sound(command: AudioCommand) -> bool:
-    return isinstance(command, Play | EndItem | Stop)
+    return isinstance(command, Play | EndItem | StopPlayback)
 
 
 def _end(child: subprocess.Popen[bytes], deadline: float) -> None:

@@ -24,14 +24,13 @@ from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
     AudioSettings,
-    Captured,
     Levels,
     Opened,
     Played,
     Problem,
-    Progress,
     Quit,
 )
+from voicechat.core.inputs import Heard, MicBlock
 
 if TYPE_CHECKING:
     from voicechat.audio.engine import Engine
@@ -85,7 +84,7 @@ class Outbox:
 
     def _drop_one(self) -> None:
         for index, event in enumerate(self._events):
-            if isinstance(event, Captured | Played | Levels | Progress):
+            if isinstance(event, MicBlock | Played | Levels | Heard):
                 del self._events[index]
                 self.dropped += 1
                 return

@@ -37,7 +37,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Queue sound of an item behind what is queued already."""
+    """Append sound to an item of the playback queue."""
 
     item_id: str
     pcm: bytes
@@ -45,24 +45,24 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class EndItem:
-    """No more sound will come for the item; report `PlaybackFinished` when it was heard."""
+    """The item has no more sound; `PlaybackFinished` follows after its last sound."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopPlayback:
-    """Fade and flush everything queued; answer with `PlaybackStopped`."""
+    """Fade out and drop all queued sound; `PlaybackStopped` follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePlayback:
-    """False alarm: bring the ducked or held sound back, nothing lost."""
+    """Undo a duck or a hold after a false alarm; playback goes on without loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloseMic:
-    """Push-to-talk or text only: stop (or start, `closed` false) delivering microphone blocks."""
+    """Stop delivering microphone blocks, or start again (`closed` false)."""
 
     closed: bool
 

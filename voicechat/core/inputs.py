@@ -24,6 +24,8 @@ class MicBlock:
     """A block from the microphone: PCM16 mono at the session's input rate."""
 
     pcm: bytes
+    at: float = 0.0
+    """Time of the last sample in seconds, on the clock of all happenings; 0.0 if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,10 @@ class HandsFree:
 
 @dataclass(frozen=True, slots=True)
 class LocalSpeech:
-    """The sound side heard the person over the playing reply and has ducked or stopped it already.
+    """The audio process hears the user over the playing reply.
 
-    `confirmed` false: ducked, the person may be speaking. True: stopped at the heard position.
+    Not `confirmed`: it lowered playback. Confirmed: it holds playback at this position, silent and
+    without loss; answer with `StopPlayback` (drop it) or `ResumePlayback` (play on from there).
     """
 
     confirmed: bool
@@ -110,7 +113,7 @@ class LocalSpeech:
 
 @dataclass(frozen=True, slots=True)
 class VoiceEnded:
-    """The sound side heard the last of the person's voice at this time, whatever else sounds."""
+    """The user fell silent at this time, with or without playback."""
 
     at: float
     """Seconds, on the clock of all happenings."""
@@ -118,12 +121,12 @@ class VoiceEnded:
 
 @dataclass(frozen=True, slots=True)
 class LocalSpeechEnded:
-    """The sound side no longer hears the person (also after a duck that came to nothing)."""
+    """The audio process no longer hears the user, or ended a duck without speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`ms` of the item's sound have come out of the speaker by now. Sent some 15 times a second."""
+    """Playout position: `ms` of the item have left the speaker, latency subtracted; at 10 Hz."""
 
     item_id: str
     ms: float
@@ -131,21 +134,23 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStarted:
-    """The first sound of an item comes out of the speaker."""
+    """The first sound of an item leaves the speaker."""
 
     item_id: str
+    at: float = 0.0
+    """Seconds, on the clock of all happenings; 0.0 if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaybackFinished:
-    """The item ended (`EndItem`) and its last sound came out of the speaker."""
+    """The item ended (`EndItem`) and its last sound left the speaker."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStopped:
-    """Playback was stopped; `heard` are the final positions in ms of every item that was queued."""
+    """Playback is silent. `heard`: final position in ms of each queued item, 0.0 if not begun."""
 
     heard: Mapping[str, float] = field(default_factory=dict)
 

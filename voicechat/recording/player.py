@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio import messages as sound
+from voicechat.core import effects
 from voicechat.recording.stereo_wav import FRAME, HEADER
 from voicechat.session.audio_link import SoundLine
 
@@ -75,13 +76,13 @@ class Loudspeaker:
             pieces.append(piece)
             self._sent += len(piece)
         if pieces:
-            self._line.send(sound.Play(self._name, np.concatenate(pieces).tobytes()))
+            self._line.send(effects.Play(self._name, np.concatenate(pieces).tobytes()))
 
     def hush(self) -> None:
         """The replay paused or went elsewhere."""
         if self._line is not None and self._sent is not None:
             self._sent = None
-            self._line.send(sound.Stop())
+            self._line.send(effects.StopPlayback())
 
     def set_speed(self, speed: float) -> None:
         """Go on at another speed; the speaker is opened for the first that is audible."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from voicechat import __version__
 from voicechat.audio import messages as sound
-from voicechat.core import effects
+from voicechat.core import effects, inputs
 from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
@@ -92,7 +92,7 @@ class Recorder:
 
     def observe(self, happening: object, now: float) -> None:
         """Something happened at the monotonic time `now` (s); what does not belong is ignored."""
-        sounds = isinstance(happening, sound.Captured | sound.Played)
+        sounds = isinstance(happening, inputs.MicBlock | sound.Played)
         if self._over or not (sounds or type(happening) in _KINDS):
             return
         if self._loop is None:
@@ -144,9 +144,8 @@ class Recorder:
 
     def _written(self, happening: object, at: float) -> bytes:
         """Put sound into its file; the line of anything else."""
-        if isinstance(happening, sound.Captured):
+        if isinstance(happening, inputs.MicBlock):
             self._person(happening)
-            return b""
         if isinstance(happening, sound.Played):
             if self._stereo is not None:
                 self._stereo.speaker(happening.pcm, happening.at - self._began)
@@ -158,8 +157,8 @@ class Recorder:
             line = line.replace(key, b"***")
         return line
 
-    def _person(self, captured: sound.Captured) -> None:
-        if self._stereo is None:
+    def _person(self, captured: inputs.MicBlock) -> None:
+        if self._stereo is None or not captured.at:
             return
         pcm = captured.pcm
         if self._input_rate != self._output_rate:

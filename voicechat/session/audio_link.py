@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 from voicechat.audio import messages as sound
 from voicechat.audio.process import AudioProcess
-from voicechat.core import effects, inputs
 
 MAILBOX = 2_000
 """Events that may wait for the loop, about 30 s of them; the oldest are dropped."""
@@ -53,36 +52,3 @@ class SoundLine:
             self._on_event(self._mailbox.popleft())
         if self._mailbox:
             self._loop.call_soon(self._empty)
-
-
-def as_input(event: sound.AudioEvent) -> inputs.Input | None:
-    """What the sound side says in the words of the conversation; None where it has none."""
-    translate = _INPUTS.get(type(event))
-    return None if translate is None else translate(event)
-
-
-_INPUTS: Mapping[type, Callable[..., inputs.Input]] = {
-    sound.Captured: lambda event: inputs.MicBlock(event.pcm),
-    sound.SpeechHeard: lambda event: inputs.LocalSpeech(event.confirmed),
-    sound.SpeechEnded: lambda event: inputs.LocalSpeechEnded(),
-    sound.VoiceEnded: lambda event: inputs.VoiceEnded(event.at),
-    sound.ItemStarted: lambda event: inputs.PlaybackStarted(event.item_id),
-    sound.Progress: lambda event: inputs.Heard(event.item_id, event.heard_ms),
-    sound.ItemFinished: lambda event: inputs.PlaybackFinished(event.item_id),
-    sound.Stopped: lambda event: inputs.PlaybackStopped(event.heard_ms),
-}
-
-
-def as_command(effect: effects.Effect) -> sound.AudioCommand | None:
-    """What an effect means for the sound side; None where it means nothing there."""
-    translate = _COMMANDS.get(type(effect))
-    return None if translate is None else translate(effect)
-
-
-_COMMANDS: Mapping[type, Callable[..., sound.AudioCommand]] = {
-    effects.Play: lambda effect: sound.Play(effect.item_id, effect.pcm),
-    effects.EndItem: lambda effect: sound.EndItem(effect.item_id),
-    effects.StopPlayback: lambda effect: sound.Stop(),
-    effects.ResumePlayback: lambda effect: sound.Resume(),
-    effects.CloseMic: lambda effect: sound.CloseMic(effect.closed),
-}

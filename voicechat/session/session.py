@@ -22,7 +22,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
-from voicechat.session.audio_link import SoundLine, as_command, as_input
+from voicechat.session.audio_link import SoundLine
 from voicechat.session.controls import Conduct
 from voicechat.session.earcons import Earcons
 from voicechat.session.model import Partner
@@ -326,11 +326,9 @@ class Session(Outlook):
 
     def _carry_out(self, effect: effects.Effect) -> None:
         self._cue_for(effect)
-        heard = as_command(effect)
-        if heard is not None:
-            self._play(heard)
-            return
         match effect:
+            case _ if isinstance(effect, sound.AudioEffect):
+                self._play(effect)
             case effects.Send(command):
                 self._epochs.send(command)
             case effects.Recycle(reason):
@@ -365,7 +363,7 @@ class Session(Outlook):
             return
         self._sound = sound_settings(options, self._conversation.settings)
         self._audio = SoundLine(self._sound, self._hear)
-        self._play(sound.CloseMic(True))
+        self._play(effects.CloseMic(True))
 
     async def _match_sound(self) -> None:
         """Open the sound anew when this model hears or speaks at other rates."""
@@ -389,7 +387,6 @@ class Session(Outlook):
             self._play(sound.Cue(cue))
 
     def _hear(self, event: sound.AudioEvent) -> None:
-        self.observe(event, time.monotonic())
         match event:
             case sound.Levels(mic, speaker, mic_peak, speaker_peak):
                 self.loudness = LevelsChanged(mic, speaker, mic_peak, speaker_peak)
@@ -400,10 +397,12 @@ class Session(Outlook):
                 self._sound_switched(kind, clean(name))
             case sound.Problem(text, hint):
                 self._tell(effects.Notice(text, effects.Level.WARNING, hint))
+            case sound.Played():
+                self.observe(event, time.monotonic())
+            case sound.Underrun():
+                pass
             case _:
-                happening = as_input(event)
-                if happening is not None:
-                    self._take(happening)
+                self._take(event)
 
     def _sound_opened(self, opened: sound.Opened) -> None:
         self.microphone, self.speaker = opened.input_name, opened.output_name

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from voicechat.audio import messages as sound
+from voicechat.core import effects, inputs
 from voicechat.core.text import clean
 from voicechat.errors import SoundError, UsageError
 
@@ -74,7 +75,7 @@ class Microphone:
 
     def _hear(self, event: sound.AudioEvent) -> None:
         match event:
-            case sound.Captured(pcm):
+            case inputs.MicBlock(pcm):
                 self.dropped += len(self._kept) == self._kept.maxlen
                 self._kept.append(pcm)
             case sound.Opened(input_name=None):
@@ -112,7 +113,7 @@ class Microphone:
     def stop(self) -> None:
         """Listen no more."""
         self._stopped = True
-        self._line.send(sound.CloseMic(True))
+        self._line.send(effects.CloseMic(True))
         self._happened.set()
 
     async def close(self) -> None:

@@ -11,7 +11,8 @@ from sound_measures import LONG_TEXT, espeak
 from voicechat.audio.capture.aec_warm_start import LATEST, PAST, Moment, Primed
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.linear_aec import Onset
-from voicechat.audio.messages import Captured, EndItem, Play, SpeechHeard, Stop
+from voicechat.core.effects import EndItem, Play, StopPlayback
+from voicechat.core.inputs import LocalSpeech, MicBlock
 from voicechat.speech.levels import Samples, dbfs
 
 pytestmark = needs(VOICE)
@@ -52,14 +53,14 @@ def interrupted(
         nonlocal seen
         new, seen = card.events[seen:], len(card.events)
         for at, event in new:
-            if isinstance(event, SpeechHeard):
+            if isinstance(event, LocalSpeech):
                 heard.append((at - 1000.0 - begin / RATE, event.confirmed))
                 if event.confirmed:
-                    card.engine.command(Stop())
+                    card.engine.command(StopPlayback())
         return False
 
     card.run(6, watch)
-    sound = np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+    sound = np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
     return sound[begin:], heard
 
 

@@ -10,7 +10,8 @@ from sound_measures import LONG_TEXT, espeak
 
 from voicechat.audio.capture.double_talk import Overlap, foreseen
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.messages import Captured, EndItem, Play
+from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import MicBlock
 from voicechat.speech.levels import Resampler, Samples, amplitude, dbfs
 
 SPOTS = 6.0, 11.0
@@ -28,7 +29,7 @@ def delivered(patch: pytest.MonkeyPatch, room: Room, voice: Samples) -> tuple[Sa
     for spot in SPOTS:
         card.say(spot, voice)
     card.run(SPOTS[-1] + 5)
-    sound = b"".join(block.pcm for block in card.of(Captured))
+    sound = b"".join(block.pcm for block in card.of(MicBlock))
     return np.frombuffer(sound, np.int16), np.concatenate(card.heard)
 
 

@@ -9,7 +9,8 @@ import pytest
 from simulated_card import RATE, Room, SimulatedCard
 
 from voicechat.audio.capture.capture import Hearing
-from voicechat.audio.messages import AudioSettings, Captured, Problem
+from voicechat.audio.messages import AudioSettings, Problem
+from voicechat.core.inputs import MicBlock
 from voicechat.speech.levels import Samples, dbfs
 
 
@@ -19,7 +20,7 @@ def delivered(monkeypatch: pytest.MonkeyPatch, sound: Samples, **settings: objec
     card.open(**settings)
     card.say(0.5, sound)
     card.run(0.5 + len(sound) / RATE)
-    return np.frombuffer(b"".join(block.pcm for block in card.of(Captured)), np.int16)
+    return np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
 
 
 def hiss(seconds: float) -> Samples:

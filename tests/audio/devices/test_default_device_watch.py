@@ -22,15 +22,9 @@ from voicechat.audio.devices.default_device_watch import (
     defaults,
 )
 from voicechat.audio.devices.pulse import Node, Nodes
-from voicechat.audio.messages import (
-    AudioSettings,
-    EndItem,
-    ItemFinished,
-    ItemStarted,
-    Opened,
-    Play,
-    Switched,
-)
+from voicechat.audio.messages import AudioSettings, Opened, Switched
+from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import PlaybackFinished, PlaybackStarted
 
 NOBODY = {"input": None, "output": None}
 DESK = Node("output", "alsa_output.pci", "Desk", 48_000, 2)
@@ -223,13 +217,13 @@ def test_where_streams_stay_they_are_opened_anew_on_the_new_default(
     rig.open()
     rig.send(Play("a", tone(1.5)))
     rig.send(EndItem("a"))
-    rig.wait(ItemStarted)
+    rig.wait(PlaybackStarted)
     recording = card.record("kitchen.monitor")
     card.route(sink="kitchen")
     elsewhere.touch()
     assert rig.wait(Switched) == Switched("output", "Kitchen")
     rig.wait(Opened)
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
     rig.collect(0.2)
     side = recording.stop()[:, 0]
     assert milliseconds(spans(side)) > 300

@@ -28,18 +28,14 @@ from numpy.typing import NDArray
 from sound_rig import PATIENCE_S, Rig, child_of, milliseconds, spans
 from virtual_audio import RATE, Recording, VirtualCard, tone
 
-from voicechat.audio.messages import (
-    Captured,
-    EndItem,
-    ItemFinished,
-    ItemStarted,
-    Opened,
-    Play,
-    Problem,
-    Progress,
-    Stop,
-    Stopped,
-    Switched,
+from voicechat.audio.messages import Opened, Problem, Switched
+from voicechat.core.effects import EndItem, Play, StopPlayback
+from voicechat.core.inputs import (
+    Heard,
+    MicBlock,
+    PlaybackFinished,
+    PlaybackStarted,
+    PlaybackStopped,
 )
 
 pytestmark = pytest.mark.sound
@@ -58,8 +54,8 @@ def say(rig: Rig, name: str, seconds: float) -> None:
 def works(rig: Rig, name: str = "again") -> None:
     """Both sides do."""
     say(rig, name, 0.2)
-    rig.wait(ItemFinished, lambda finished: finished.item_id == name)
-    rig.wait(Captured)
+    rig.wait(PlaybackFinished, lambda finished: finished.item_id == name)
+    rig.wait(MicBlock)
 
 
 def pitch(side: NDArray[np.int16], rate: int = RATE) -> float:
@@ -72,7 +68,7 @@ def pitch(side: NDArray[np.int16], rate: int = RATE) -> float:
 
 def heard_to_the_end(rig: Rig, recording: Recording) -> NDArray[np.int16]:
     """The speaker's side until the running item ended."""
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
     rig.collect(0.2)
     return recording.stop()[:, 1]
 
@@ -108,7 +104,7 @@ def test_a1_input_alone_unplugged_and_the_reply_goes_on(
     rig.open()
     recording = mouth.record()
     say(rig, "a", 1.5)
-    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    rig.wait(Heard, lambda progress: progress.ms > 200)
     ear.unplug()
     opened = rig.wait(Opened, lambda opened: not opened.input_name)
     assert (opened.input_name, bool(opened.output_name)) == (None, True)
@@ -128,13 +124,13 @@ def test_a1_output_alone_unplugged_and_the_person_is_heard(
     rig = make_rig()
     rig.open()
     say(rig, "a", 30)
-    rig.wait(ItemStarted)
+    rig.wait(PlaybackStarted)
     mouth.unplug()
     opened = rig.wait(Opened, lambda opened: not opened.output_name)
     assert (bool(opened.input_name), opened.output_name) == (True, None)
     assert "speaker" in opened.problem
-    rig.wait(Captured)
-    assert rig.wait(ItemFinished).item_id == "a", "nobody waits for what cannot be heard"
+    rig.wait(MicBlock)
+    assert rig.wait(PlaybackFinished).item_id == "a", "nobody waits for what cannot be heard"
     mouth.plug()
     rig.wait(Opened, whole)
     works(rig)
@@ -170,12 +166,12 @@ def test_a2_suspended_and_the_reply_goes_on(
     rig.open()
     recording = card.record()
     say(rig, "a", 1.5)
-    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    rig.wait(Heard, lambda progress: progress.ms > 200)
     card.suspend(True, sinks, sources)
     assert rig.wait(Problem).text
     card.suspend(False, sinks, sources)
     side = heard_to_the_end(rig, recording)
-    rig.wait(Captured)
+    rig.wait(MicBlock)
     assert milliseconds(spans(side)) == pytest.approx(1_500, abs=rig.within(150))
     assert len(rig.of(Problem)) == 1
 
@@ -187,13 +183,13 @@ def test_a2_suspended_for_long_and_the_text_goes_on(
     rig = make_rig(barge_in="off")
     rig.open()
     say(rig, "a", 30)
-    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    rig.wait(Heard, lambda progress: progress.ms > 200)
     card.suspend(True, sinks, sources)
     gone = rig.wait(Opened, lambda opened: not opened.output_name)
     assert bool(gone.input_name) is not bool(sources)
     assert "does not run" in gone.problem
     assert gone.hint
-    assert rig.wait(ItemFinished).item_id == "a", "nobody waits for what cannot be heard"
+    assert rig.wait(PlaybackFinished).item_id == "a", "nobody waits for what cannot be heard"
     card.suspend(False, sinks, sources)
     rig.wait(Opened, whole)
     works(rig)
@@ -217,14 +213,14 @@ def test_a3_a_hanging_server_hangs_nobody(card: VirtualCard, make_rig: MakeRig) 
     rig = make_rig()
     rig.open()
     say(rig, "a", 30)
-    rig.wait(ItemStarted)
+    rig.wait(PlaybackStarted)
     first = rig.process._child
     card.freeze()
     rig.wait(Problem)
     gone = rig.wait(Opened)
     assert gone.input_name is gone.output_name is None, "from now on text is read, not heard"
     assert gone.problem == "The sound server does not answer."
-    assert rig.wait(Stopped).heard_ms.keys() == {"a"}
+    assert rig.wait(PlaybackStopped).heard.keys() == {"a"}
     second = replacement(rig, first)
     replacement(rig, second)
     card.thaw()
@@ -252,13 +248,15 @@ def test_a3_a_server_that_is_killed_and_started_again(card: VirtualCard, make_ri
     rig = make_rig(barge_in="off")
     rig.open()
     say(rig, "a", 1.5)
-    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    rig.wait(Heard, lambda progress: progress.ms > 200)
     card.kill()
     rig.wait(Problem)
     card.start()
     rig.wait(Opened, whole)
-    stopped = rig.of(Stopped)  # The sound library may take its process down with the server.
-    ended = stopped[0].heard_ms if stopped else [rig.wait(ItemFinished).item_id]
+    stopped = rig.of(
+        PlaybackStopped
+    )  # The sound library may take its process down with the server.
+    ended = stopped[0].heard if stopped else [rig.wait(PlaybackFinished).item_id]
     assert list(ended) == ["a"]
     works(rig)
     assert len(rig.of(Problem)) == 1 + len(stopped)
@@ -275,8 +273,8 @@ def test_a4_only_a_speaker_is_enough_to_be_heard(card: VirtualCard, make_rig: Ma
     assert opened.output_name
     assert "microphone" in opened.problem
     say(rig, "a", 0.3)
-    rig.wait(ItemStarted)
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackStarted)
+    rig.wait(PlaybackFinished)
 
 
 def test_a4_only_a_microphone_hears_and_items_end(card: VirtualCard, make_rig: MakeRig) -> None:
@@ -285,12 +283,12 @@ def test_a4_only_a_microphone_hears_and_items_end(card: VirtualCard, make_rig: M
     opened = rig.open()
     assert opened.output_name is None
     assert opened.input_name
-    rig.wait(Captured)
+    rig.wait(MicBlock)
     say(rig, "a", 30)
-    assert rig.wait(ItemFinished).item_id == "a"
+    assert rig.wait(PlaybackFinished).item_id == "a"
     rig.send(Play("b", tone(30)))
-    rig.send(Stop())
-    assert rig.wait(Stopped).heard_ms == {"b": 0.0}
+    rig.send(StopPlayback())
+    assert rig.wait(PlaybackStopped).heard == {"b": 0.0}
 
 
 def test_a4_no_card_at_all_is_one_sentence(
@@ -304,8 +302,8 @@ def test_a4_no_card_at_all_is_one_sentence(
     assert opened.input_name is opened.output_name is None
     assert opened.problem.endswith(".")
     assert opened.hint
-    rig.send(Stop())
-    rig.wait(Stopped)
+    rig.send(StopPlayback())
+    rig.wait(PlaybackStopped)
 
 
 def test_a4_a_server_that_is_started_later(card: VirtualCard, make_rig: MakeRig) -> None:
@@ -400,7 +398,7 @@ def test_a5_a_device_that_takes_only_its_own_rate_is_resampled(
     assert milliseconds(spans(side)) == pytest.approx(1_000, abs=rig.within(15))
     assert pitch(side) == pytest.approx(440, rel=0.01)
     rig.collect(0.8)
-    heard = np.frombuffer(b"".join(each.pcm for each in rig.of(Captured)), np.int16)
+    heard = np.frombuffer(b"".join(each.pcm for each in rig.of(MicBlock)), np.int16)
     assert pitch(heard, 24_000) == pytest.approx(700, rel=0.01)
 
 
@@ -423,7 +421,7 @@ def test_a6_a_device_that_comes_back_at_another_rate(card: VirtualCard, make_rig
     rig = make_rig(barge_in="off")
     rig.open()
     say(rig, "a", 1.5)
-    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    rig.wait(Heard, lambda progress: progress.ms > 200)
     card.unplug()
     card.rate = 16_000
     card.plug()
@@ -445,7 +443,7 @@ def test_a8_a_headset_that_goes_over_to_telephony_is_followed(
     rig = make_rig(barge_in="off")
     assert rig.open().output_name == "Headset"
     say(rig, "a", 1.5)
-    rig.wait(Progress, lambda progress: progress.heard_ms > 200)
+    rig.wait(Heard, lambda progress: progress.ms > 200)
     card.unplug("music")
     card.rate = 16_000
     card.add("telephony", "Headset-Telephony")
@@ -454,7 +452,7 @@ def test_a8_a_headset_that_goes_over_to_telephony_is_followed(
     recording = card.record("telephony.monitor")
     side = heard_to_the_end(rig, recording)
     assert pitch(side) == pytest.approx(440, rel=0.01)
-    rig.wait(Captured)
+    rig.wait(MicBlock)
     assert not rig.of(Problem)
 
 
@@ -491,8 +489,8 @@ def test_a10_a_stand_in_without_a_clock_floods_nobody(
     assert "only a stand-in without a clock" in opened.problem
     assert opened.hint
     rig.collect(1.5)
-    assert [finished.item_id for finished in rig.of(ItemFinished)] == ["a"]
-    heard = sum(len(captured.pcm) for captured in rig.of(Captured)) / 48_000
+    assert [finished.item_id for finished in rig.of(PlaybackFinished)] == ["a"]
+    heard = sum(len(captured.pcm) for captured in rig.of(MicBlock)) / 48_000
     assert heard < 30, "seconds of silence in as many of time"
     used = child.cpu_times().user
     rig.collect(1.0)

@@ -10,16 +10,9 @@ import pytest
 from sound_rig import PATIENCE_S, Rig, milliseconds, spans
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.messages import (
-    Captured,
-    EndItem,
-    ItemFinished,
-    Opened,
-    Play,
-    Problem,
-    Progress,
-    Switched,
-)
+from voicechat.audio.messages import Opened, Problem, Switched
+from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import Heard, MicBlock, PlaybackFinished
 
 pytestmark = pytest.mark.sound
 MakeRig = Callable[..., Rig]
@@ -33,7 +26,7 @@ def desktop(card: VirtualCard) -> VirtualCard:
     return card
 
 
-def loud(captured: Captured) -> bool:
+def loud(captured: MicBlock) -> bool:
     return bool(np.abs(np.frombuffer(captured.pcm, np.int16)).max() > 2_000)
 
 
@@ -44,11 +37,11 @@ def test_sound_goes_to_the_new_default_and_one_line_says_so(
     first = rig.open()
     rig.send(Play("a", tone(1.2)))
     rig.send(EndItem("a"))
-    rig.wait(Progress, lambda p: p.heard_ms > 300)
+    rig.wait(Heard, lambda p: p.ms > 300)
     recording = desktop.record("kitchen.monitor")
     desktop.make_default(sink="kitchen")
     assert rig.wait(Switched) == Switched("output", "Kitchen")
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
     rig.collect(0.2)
     heard = milliseconds(spans(recording.stop()[:, 0]))
     assert heard > 300, "the rest of the sentence comes from the new device"
@@ -61,13 +54,13 @@ def test_sound_goes_to_the_new_default_and_one_line_says_so(
 def test_the_new_default_microphone_is_heard(desktop: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(echo_cancel=False)
     rig.open()
-    rig.wait(Captured)
+    rig.wait(MicBlock)
     desktop.make_default(source="kitchen_mic")
     assert rig.wait(Switched) == Switched("input", "Kitchen-Mic")
     desktop.make_default(sink="kitchen")
     rig.wait(Switched)
     rig.send(Play("a", tone(5)))
-    rig.wait(Captured, loud)
+    rig.wait(MicBlock, loud)
 
 
 def test_a_default_that_is_unplugged_leaves_the_sound_to_the_next(
@@ -78,12 +71,12 @@ def test_a_default_that_is_unplugged_leaves_the_sound_to_the_next(
     assert rig.open().output_name == "Kitchen"
     rig.send(Play("a", tone(1.2)))
     rig.send(EndItem("a"))
-    rig.wait(Progress, lambda p: p.heard_ms > 300)
+    rig.wait(Heard, lambda p: p.ms > 300)
     desktop.unplug("kitchen")
     told = {rig.wait(Switched).kind, rig.wait(Switched).kind}
     assert told == {"input", "output"}
-    rig.wait(ItemFinished)
-    rig.wait(Captured)
+    rig.wait(PlaybackFinished)
+    rig.wait(MicBlock)
 
 
 def test_the_defaults_of_a_server_that_came_back_are_followed(
@@ -114,7 +107,7 @@ def test_who_named_a_device_does_not_follow(desktop: VirtualCard, make_rig: Make
     desktop.make_default(sink="spk")
     rig.send(Play("a", tone(0.4)))
     rig.send(EndItem("a"))
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
     rig.collect(0.2)
     assert milliseconds(spans(recording.stop()[:, 0])) == pytest.approx(400, abs=rig.within(60))
     assert not rig.of(Switched)
@@ -131,7 +124,7 @@ def test_a_named_device_that_is_plugged_in_later_is_adopted(
     assert rig.wait(Opened, lambda o: o.output_name is not None).output_name == "Cellar"
     rig.send(Play("a", tone(0.2)))
     rig.send(EndItem("a"))
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
 
 
 def test_a_named_device_that_went_and_came_back_is_used_again(
@@ -147,6 +140,6 @@ def test_a_named_device_that_went_and_came_back_is_used_again(
     recording = desktop.record("kitchen.monitor")
     rig.send(Play("a", tone(0.4)))
     rig.send(EndItem("a"))
-    rig.wait(ItemFinished)
+    rig.wait(PlaybackFinished)
     rig.collect(0.2)
     assert milliseconds(spans(recording.stop()[:, 0])) == pytest.approx(400, abs=rig.within(60))

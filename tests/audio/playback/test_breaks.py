@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from simulated_card import Stall
 from simulated_speaker import SimulatedSpeaker
 
-from voicechat.audio.messages import EndItem, ItemFinished, Play, Resume, Stop, Volume
+from voicechat.audio.messages import Volume
+from voicechat.core.effects import EndItem, Play, ResumePlayback, StopPlayback
+from voicechat.core.inputs import PlaybackFinished
 
 LOUD = 16_000
 EDGE_S = 0.005
@@ -75,12 +77,12 @@ def do(teller: Teller, act: tuple[Any, ...]) -> None:
         case ("end", _):
             teller.end()
         case ("stop", _):
-            card.engine.command(Stop())
+            card.engine.command(StopPlayback())
             teller.begin()
         case ("interrupt", _):
             card.interrupt()
         case ("resume", _):
-            card.engine.command(Resume())
+            card.engine.command(ResumePlayback())
         case ("lower", _):
             card.playback.duck(True)
         case ("volume", gain, _):
@@ -126,6 +128,6 @@ def test_a_device_is_left_in_silence(monkeypatch: pytest.MonkeyPatch, latency_ms
     assert np.abs(card.sound[left - 2_400 :][:300]).max() > LOUD / 2, "until then it was heard"
     assert not card.sound[left - 10 : left].any()
     assert card.click(110.0) < -30
-    assert card.of(ItemFinished) == []
+    assert card.of(PlaybackFinished) == []
     heard_ms = np.count_nonzero(card.sound) / 24
     assert heard_ms == pytest.approx(2_000 + 60, abs=15), "all of it, and then its tail"

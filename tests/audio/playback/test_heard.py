@@ -16,16 +16,9 @@ from simulated_card import Sound, Stall
 from simulated_speaker import SimulatedSpeaker
 
 from voicechat.audio.devices import streams as card_module
-from voicechat.audio.messages import (
-    AudioEvent,
-    EndItem,
-    ItemFinished,
-    Play,
-    Progress,
-    Resume,
-    Stop,
-    Stopped,
-)
+from voicechat.audio.messages import AudioEvent
+from voicechat.core.effects import EndItem, Play, ResumePlayback, StopPlayback
+from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStopped
 
 BLOCK_MS = 10
 RUN_MS = 2
@@ -126,14 +119,14 @@ class Listener:
 
     def _compare(self, event: AudioEvent) -> None:
         match event:
-            case Progress(item_id, ms):
+            case Heard(item_id, ms):
                 truly = self.reader.heard_ms.get(int(item_id), 0.0)
                 assert ms == pytest.approx(truly, abs=self.within_ms), f"{item_id} while it plays"
-            case Stopped(heard):
+            case PlaybackStopped(heard):
                 assert not self.finished & {int(item) for item in heard}
                 self.stopped.update({int(item): ms for item, ms in heard.items()})
                 self.reader.unheard.update(int(item) for item, ms in heard.items() if not ms)
-            case ItemFinished(item_id):
+            case PlaybackFinished(item_id):
                 assert int(item_id) not in self.stopped
                 self.finished.add(int(item_id))
 
@@ -149,16 +142,16 @@ def tell(listener: Listener, number: int, said: Said, rate: int) -> None:
     listener.pass_by(said.wait)
     match said.then:
         case "stop":
-            card.engine.command(Stop())
+            card.engine.command(StopPlayback())
             listener.pass_by(30)
         case "false alarm":
             card.interrupt()
             listener.pass_by(said.wait)
-            card.engine.command(Resume())
+            card.engine.command(ResumePlayback())
         case "barge-in":
             card.interrupt()
             listener.pass_by(said.wait)
-            card.engine.command(Stop())
+            card.engine.command(StopPlayback())
             listener.pass_by(30)
         case "move":
             listener.within_ms = BLOCK_MS + RISE_MS
@@ -207,9 +200,9 @@ def test_a_stop_while_the_device_is_still_falling_silent(monkeypatch: pytest.Mon
     card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
     listener.pass_by(80)
     card.interrupt()
-    card.engine.command(Resume())
+    card.engine.command(ResumePlayback())
     listener.pass_by(40)
-    card.engine.command(Stop())
+    card.engine.command(StopPlayback())
     listener.finish()
 
 
@@ -218,7 +211,7 @@ def test_a_device_that_holds_much_is_silent_at_once(monkeypatch: pytest.MonkeyPa
     listener = Listener(card)
     card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
     listener.pass_by(80)
-    card.engine.command(Stop())
+    card.engine.command(StopPlayback())
     listener.pass_by(2)
     assert not card.spoken[-1].any()
     listener.finish()
@@ -249,5 +242,5 @@ def test_many_stops_make_no_stand_in_of_a_device(monkeypatch: pytest.MonkeyPatch
         card.engine.command(Play(str(number), sound))
         listener.pass_by(12)
         card.interrupt()
-        card.engine.command(Stop())
+        card.engine.command(StopPlayback())
     listener.finish()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from voicechat.audio.messages import ItemFinished, ItemStarted, Progress
 from voicechat.audio.playback.heard_positions import Ledger
+from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted
 
 RATE = 24_000
 
@@ -12,11 +12,11 @@ def test_items_start_progress_and_finish_in_order() -> None:
     ledger.ended("a", 2_400)
     ledger.wrote("b", 2_400, 2_400)
     assert not list(ledger.heard(0, 1.0, True))
-    assert list(ledger.heard(1_200, 1.1, True)) == [ItemStarted("a", 1.1), Progress("a", 50.0)]
+    assert list(ledger.heard(1_200, 1.1, True)) == [PlaybackStarted("a", 1.1), Heard("a", 50.0)]
     assert list(ledger.heard(3_600, 1.2, False)) == [
-        Progress("a", 100.0),
-        ItemFinished("a"),
-        ItemStarted("b", 1.2),
+        Heard("a", 100.0),
+        PlaybackFinished("a"),
+        PlaybackStarted("b", 1.2),
     ]
     assert ledger.open_ended
     assert ledger.stop(3_600) == {"b": 50.0}
@@ -51,5 +51,5 @@ def test_moving_to_another_rate_keeps_milliseconds() -> None:
     ledger.wrote("a", 0, 24_000)
     ledger.ended("a", 24_000)
     ledger.move(12_000, 48_000)
-    assert [type(event) for event in ledger.heard(0, 1.0, True)] == [ItemStarted, Progress]
+    assert [type(event) for event in ledger.heard(0, 1.0, True)] == [PlaybackStarted, Heard]
     assert ledger.stop(12_000) == {"a": 750.0}

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from simulated_speaker import SimulatedSpeaker
 
-from voicechat.audio.messages import ItemFinished, Play
 from voicechat.audio.playback.jitter_buffer import Jitter
 from voicechat.audio.playback.playback import Playback
 from voicechat.audio.playback.playback_queue import PlaybackQueue
+from voicechat.core.effects import Play
+from voicechat.core.inputs import PlaybackFinished
 
 RATE = 24_000
 BLOCK_MS = 10
@@ -53,7 +54,7 @@ class Network:
             if played and self.first_ms < 0:
                 self.first_ms = passed
             self.empty_ms += BLOCK_MS * (self.first_ms >= 0 and not waiting and bool(due))
-            over = ItemFinished(item) in self.playback.events(self.now, progress=False)
+            over = PlaybackFinished(item) in self.playback.events(self.now, progress=False)
             if played:
                 self.playback.calm(BLOCK_MS / 1000)
         self._pull()

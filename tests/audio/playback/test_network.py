@@ -9,7 +9,9 @@ import pytest
 from sound_rig import Rig, spans
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.messages import EndItem, ItemFinished, Play, Underrun
+from voicechat.audio.messages import Underrun
+from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import PlaybackFinished
 
 pytestmark = pytest.mark.sound
 PIECE_S = 0.1
@@ -26,7 +28,7 @@ def deliver(rig: Rig, item: str, count: int, late: dict[int, float]) -> None:
         rig.collect(due - time.monotonic())
         rig.send(Play(item, sound[number * size : (number + 1) * size]))
     rig.send(EndItem(item))
-    rig.wait(ItemFinished, lambda finished: finished.item_id == item)
+    rig.wait(PlaybackFinished, lambda finished: finished.item_id == item)
     rig.collect(0.3)
 
 

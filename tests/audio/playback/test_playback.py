@@ -8,10 +8,10 @@ import tempfile
 import numpy as np
 import pytest
 
-from voicechat.audio.messages import ItemFinished, ItemStarted, Progress, Stopped
 from voicechat.audio.playback.playback import Playback
 from voicechat.audio.playback.playback_queue import PlaybackQueue
 from voicechat.audio.playback.spill_queue import Backlog, Piece
+from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted, PlaybackStopped
 
 RATE = 24_000
 
@@ -115,11 +115,11 @@ def test_every_millisecond_is_played_at_any_rate(device_rate: int) -> None:
         playback.play("a", sound[at : at + 777], speaker.now)
     playback.end("a")
     speaker.run(1_200)
-    assert [type(e) for e in speaker.events if not isinstance(e, Progress)] == [
-        ItemStarted,
-        ItemFinished,
+    assert [type(e) for e in speaker.events if not isinstance(e, Heard)] == [
+        PlaybackStarted,
+        PlaybackFinished,
     ]
-    progress = [e.heard_ms for e in speaker.events if isinstance(e, Progress)]
+    progress = [e.ms for e in speaker.events if isinstance(e, Heard)]
     assert progress[-1] == pytest.approx(1_000, abs=0.5)
     loud = np.concatenate(speaker.sound) > 2_500
     assert loud.sum() / device_rate == pytest.approx(1.0, abs=0.01)
@@ -134,8 +134,8 @@ def test_sound_and_end_that_come_while_stopping_belong_to_what_follows() -> None
     assert playback.stopping
     speaker.run(20)
     assert not playback.stopping
-    stopped = [e for e in speaker.events if isinstance(e, Stopped)]
-    assert stopped[0].heard_ms["a"] == pytest.approx(208, abs=1)
+    stopped = [e for e in speaker.events if isinstance(e, PlaybackStopped)]
+    assert stopped[0].heard["a"] == pytest.approx(208, abs=1)
 
 
 @pytest.mark.parametrize("device_rate", [16_000, 24_000, 44_100, 48_000])
@@ -165,7 +165,7 @@ def test_a_stop_without_a_callback_still_answers() -> None:
     assert playback.stopped(speaker.now) is None
     late = playback.stopped(speaker.now + 1)
     assert late is not None
-    assert late.heard_ms["a"] == pytest.approx(100, abs=1)
+    assert late.heard["a"] == pytest.approx(100, abs=1)
 
 
 def test_held_sound_plays_on_where_it_was() -> None:
@@ -179,7 +179,7 @@ def test_held_sound_plays_on_where_it_was() -> None:
     assert not playback.sounding
     playback.resume()
     speaker.run(400)
-    assert isinstance(speaker.events[-1], ItemFinished)
+    assert isinstance(speaker.events[-1], PlaybackFinished)
     loud = np.concatenate(speaker.sound) > 2_500
     assert loud.sum() * 1000 / RATE == pytest.approx(500, abs=8)
 
@@ -192,7 +192,7 @@ def test_a_new_device_at_another_rate_takes_over() -> None:
     speaker.run(400)
     second = Speaker(playback, 48_000, speaker.now)
     second.run(700)
-    assert isinstance(second.events[-1], ItemFinished)
+    assert isinstance(second.events[-1], PlaybackFinished)
     loud = np.concatenate(second.sound) > 2_500
     assert loud.sum() / 48_000 == pytest.approx(0.6, abs=0.02)
 
@@ -214,4 +214,4 @@ def test_without_a_speaker_items_end_at_once() -> None:
     playback.play("a", constant(1_000), 1.0)
     assert not list(playback.detach())
     playback.end("a")
-    assert list(playback.detach()) == [ItemFinished("a")]
+    assert list(playback.detach()) == [PlaybackFinished("a")]

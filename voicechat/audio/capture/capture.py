@@ -1,6 +1,6 @@
 """From the microphone's ring to blocks for the conversation: rate, echo, mute, voice.
 
-Everything between the device and `Captured` runs at 16 kHz in 10 ms frames, the bandwidth that
+Everything between the device and `MicBlock` runs at 16 kHz in 10 ms frames, the bandwidth that
 the echo canceller, the voice detector and every recogniser share.
 """
 
@@ -20,8 +20,10 @@ from voicechat.audio.capture.enhancement import LACKING, Polish, polishes
 from voicechat.audio.capture.far_end import FarEnd
 from voicechat.audio.capture.linear_aec import Onset
 from voicechat.audio.capture.voice_gate import RATE, VoiceGate
-from voicechat.audio.messages import AudioSettings, Captured, CloseMic, Mute
+from voicechat.audio.messages import AudioSettings, Mute
 from voicechat.audio.ring_buffers import CaptureRing, Line
+from voicechat.core.effects import CloseMic
+from voicechat.core.inputs import MicBlock
 from voicechat.speech.levels import Resampler, Samples, dbfs, loudest, peak_dbfs
 
 _PREROLL_MS: Final = 300
@@ -81,7 +83,7 @@ class Hearing:
         except ImportError:
             self._lacking.append(LACKING)
         self._gate = VoiceGate(above_floor_db)
-        self._preroll: deque[Captured] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
+        self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
         self._out = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
         self.renew(RATE, RATE)
@@ -123,7 +125,7 @@ class Hearing:
         if isinstance(command, Mute):
             self.muted = command.on
         else:
-            self.closed = command.on
+            self.closed = command.closed
 
     @property
     def converged(self) -> bool:
@@ -179,7 +181,7 @@ class Hearing:
             if not self._must_wait(near):
                 yield from self._decide()
 
-    def blocks(self, last_at: float) -> Iterator[Captured]:
+    def blocks(self, last_at: float) -> Iterator[MicBlock]:
         """The finished blocks; `last_at` is when the newest sample of the ring was taken.
 
         While it is quiet several go together, as each costs the whole way to the provider.
@@ -192,9 +194,9 @@ class Hearing:
             size *= _QUIET_BLOCKS
         while (block := self._ready.take(size)) is not None:
             at = last_at - len(self._ready) / self._rate - len(self._held) / 100
-            yield Captured(bytes(2 * size) if self.muted else block.tobytes(), at)
+            yield MicBlock(bytes(2 * size) if self.muted else block.tobytes(), at)
 
-    def deliver(self, captured: Captured) -> Iterator[Captured]:
+    def deliver(self, captured: MicBlock) -> Iterator[MicBlock]:
         """Through the door: nothing while it is closed, then first what was just said."""
         if self.closed:
             self._preroll.append(captured)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from voicechat.audio.messages import AudioEvent, ItemFinished, ItemStarted, Progress
+from voicechat.audio.messages import AudioEvent
+from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted
 
 
 @dataclass(slots=True)
@@ -57,15 +58,15 @@ class Ledger:
         for item_id, track in list(self._tracks.items()):
             if track.spans and not track.started and position > track.spans[0][0]:
                 track.started = True
-                yield ItemStarted(item_id, at)
+                yield PlaybackStarted(item_id, at)
             self._advance(track, position)
             over = track.end is not None and position >= track.end
             if track.started and (progress or over) and track.best_ms != track.told_ms:
                 track.told_ms = track.best_ms
-                yield Progress(item_id, track.best_ms)
+                yield Heard(item_id, track.best_ms)
             if over:
                 del self._tracks[item_id]
-                yield ItemFinished(item_id)
+                yield PlaybackFinished(item_id)
 
     def stop(self, position: int) -> dict[str, float]:
         """Heard ms of every item that was playing or queued; all are forgotten."""

@@ -12,11 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from voicechat.audio.messages import AudioEvent, ItemFinished, Stopped
+from voicechat.audio.messages import AudioEvent
 from voicechat.audio.playback.heard_positions import Ledger
 from voicechat.audio.playback.jitter_buffer import Jitter
 from voicechat.audio.playback.playback_queue import PlaybackQueue
 from voicechat.audio.playback.spill_queue import Backlog, Piece
+from voicechat.core.inputs import PlaybackFinished, PlaybackStopped
 from voicechat.speech.levels import Resampler, Samples, amplitude
 
 _MEMORY_S: Final = 300
@@ -114,7 +115,7 @@ class Playback:
         """Whether items are playing or queued and not held."""
         return self._queue is not None and self._queue.sounding and not self._held
 
-    def stopped(self, now: float, silent_since: float | None = None) -> Stopped | None:
+    def stopped(self, now: float, silent_since: float | None = None) -> PlaybackStopped | None:
         """The stop's result once the callback obeyed, or once it is clear that none will come.
 
         `silent_since`: the device's own buffer was thrown away at that time.
@@ -136,7 +137,7 @@ class Playback:
         self.resume()
         if queue is not None:
             queue.closed = True
-        return Stopped(heard)
+        return PlaybackStopped(heard)
 
     def feed(self) -> None:
         """Bring the queue up to two seconds."""
@@ -208,7 +209,7 @@ class Playback:
             if piece.last:
                 self._ledger.ended(piece.item_id, 0)
         for item_id in self._ledger.drop_ended():
-            yield ItemFinished(item_id)
+            yield PlaybackFinished(item_id)
 
     def close(self) -> None:
         """Remove the temporary file."""
