@@ -127,7 +127,7 @@ BROKEN = {
     '[turn_detection]\nsilence_duration_ms = "long"': ":2: turn_detection.silence_duration_ms is"
     " wrong: expected `int | null`, got `str`.",
     "noise_reduction = 3": ":1: noise_reduction must be near_field or far_field, or a table.",
-    "speed = 9": ":1: speed must be between 0.25 and 2.",
+    "speed = 9": ":1: speed must be between 0.25 and 1.5.",
     'speed = "fast"': ":1: speed is wrong: expected `float`, got `str`.",
     'reasoning_effort = "huge"': ":1: reasoning_effort is wrong: invalid enum value 'huge'.",
     'include = ["x"]': ":1: include is wrong: invalid enum value 'x'",

@@ -441,3 +441,17 @@ def test_sound_that_waits_is_bounded_and_can_be_thrown_away():
     assert [m["type"] for m in sent(writer, ClearAudio(), CommitAudio())] == [
         "input_audio_buffer.clear", "input_audio_buffer.commit",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(0.25, 0.7), (0.7, 0.7), (1.2, 1.2), (3.0, 1.5)])
+def test_speed_is_clipped_to_the_range_of_xai_and_the_clip_is_reported(
+    asked: float, sent: float
+) -> None:
+    """xAI takes speaking speeds from 0.7 to 1.5 and refuses others."""
+    xai = codec()
+    settings = SessionSettings(speed=asked)
+    (frame,) = xai.encode(UpdateSession(settings))
+    assert json.loads(frame)["session"]["audio"]["output"]["speed"] == sent
+    reported = [line for line in xai.unsupported(settings) if "speed" in line]
+    clipped = [f"xai has no setting speed {asked:g}: {sent:g} is used."]
+    assert reported == ([] if asked == sent else clipped)

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 
 from voicechat.core.settings import (
+    SPEED_RANGE,
     AudioFormat,
     Effort,
     McpServer,
@@ -93,7 +94,7 @@ _LIMITS: Limits = {
     "prefix_padding_ms": (0, 60_000),
     "silence_duration_ms": (0, 60_000),
     "idle_timeout_ms": (0, 600_000),
-    "speed": (0.25, 2),
+    "speed": SPEED_RANGE,
     "strength": (0, 10),
     "ratio": (0, 1),
     "post_instructions": (1, 10_000_000),

@@ -203,6 +203,10 @@ class SessionSettings:
     """A session that only writes down what is said has no replies, voice or tools."""
 
 
+SPEED_RANGE = (0.25, 1.5)
+"""The widest range of speaking speeds that a provider takes (OpenAI Realtime, session object)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a provider can do. Conversation and session read these flags, never who it is."""
@@ -243,3 +247,5 @@ class Capabilities:
     """The provider can fetch tools from an MCP server and run them by itself."""
     transcription_only: bool = False
     """There are sessions that only write down what is said."""
+    speed_range: tuple[float, float] | None = SPEED_RANGE
+    """Slowest and fastest speaking speed, 1 being normal; None where it cannot be changed."""

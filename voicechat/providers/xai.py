@@ -248,6 +248,7 @@ _UNKNOWN = {TruncateItem, RetrieveItem, DeleteItem, ClearOutput}
 XAI = Dialect(
     name=NAME,
     capabilities=Capabilities(
+        speed_range=(0.7, 1.5),
         truncate=False,
         semantic_vad=False,
         text_output=False,

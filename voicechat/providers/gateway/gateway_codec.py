@@ -54,6 +54,7 @@ class Upstream:
 
 _OPENAI = Upstream(
     Capabilities(
+        speed_range=None,
         out_of_band=False,
         retrieve=False,
         delete=False,

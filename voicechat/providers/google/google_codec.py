@@ -80,6 +80,7 @@ class GoogleCodec:
         """
         its = traits(model)
         self.capabilities = Capabilities(
+            speed_range=None,
             truncate=False,
             cancel=False,
             semantic_vad=False,

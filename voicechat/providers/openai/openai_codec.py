@@ -29,7 +29,7 @@ from voicechat.providers.json_fields import encode
 from voicechat.providers.openai import openai_events, openai_session
 from voicechat.providers.openai.openai_events import TABLE, Reader
 from voicechat.providers.openai.openai_frames import Memory
-from voicechat.providers.openai.openai_parts import Message, changes
+from voicechat.providers.openai.openai_parts import Message, changes, lacks
 from voicechat.providers.openai.openai_session import WRITERS, Writers, session_object
 from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
@@ -124,7 +124,18 @@ class OpenAICodec:
 
     def unsupported(self, settings: SessionSettings) -> list[str]:
         """A sentence for each of these settings that this provider lacks."""
-        return self._dialect.unsupported(self._dialect.name, settings)
+        found = self._dialect.unsupported(self._dialect.name, settings)
+        speed, taken = settings.speed, self._speed(settings)
+        if speed != taken:
+            found.append(lacks(self.provider, f"speed {speed:g}", f"{taken:g} is used"))
+        return found
+
+    def _speed(self, settings: SessionSettings) -> float | None:
+        """The requested speed, clipped to the provider's range."""
+        if settings.speed is None or self.capabilities.speed_range is None:
+            return settings.speed
+        slowest, fastest = self.capabilities.speed_range
+        return min(fastest, max(slowest, settings.speed))
 
     def later(self, settings: SessionSettings) -> list[str]:
         """A sentence for each of these settings that will only hold for the next session."""
@@ -217,7 +228,8 @@ class OpenAICodec:
         # One setting that cannot change any more would make the server refuse all of them.
         settings = replace(settings, **self._kept(settings))  # type: ignore[arg-type]
         self._settings = settings
-        before, self._session = self._session, self._dialect.session(settings)
+        asked = replace(settings, speed=self._speed(settings))
+        before, self._session = self._session, self._dialect.session(asked)
         self._input = settings.input_format
         self._memory.output = settings.output_format.encoding
         self._memory.manual = settings.turn_detection is None
