@@ -10,7 +10,7 @@ import pytest
 
 from voicechat.doctor import network_findings
 from voicechat.doctor.network_findings import Reach, Target, findings
-from voicechat.system.daemon_call import aside
+from voicechat.system.daemon_call import call_with_deadline
 
 
 @pytest.fixture(autouse=True)
@@ -86,9 +86,9 @@ async def test_aside_gives_what_the_work_gives() -> None:
     def fail() -> None:
         raise LookupError("no")
 
-    assert await aside(lambda: 3, 5) == 3
+    assert await call_with_deadline(lambda: 3, 5) == 3
     with pytest.raises(LookupError):
-        await aside(fail, 5)
+        await call_with_deadline(fail, 5)
 
 
 OPENAI = Target("openai", "wss://api.openai.com/v1", "OPENAI_API_KEY")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -279,3 +280,15 @@ async def test_what_is_always_allowed_is_what_was_shown(folders: Path) -> None:
         assert box._approvals is not None
         await until(lambda: list(box._approvals))
         assert [box._approvals.allows(each) for each in (shown, other)] == [True, False]
+
+
+async def test_a_disk_that_hangs_costs_the_tools_and_not_the_session(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicechat.session.toolbox.DISK_S", 0.2)
+    monkeypatch.setattr("voicechat.tools.journal.left_over", lambda: threading.Event().wait())
+    async with talking() as (_, desk):
+        await desk.session.all_tools()
+        notices = [each.text for each in desk.updates if isinstance(each, effects.Notice)]
+        assert "The tools could not be read from disk within 0.2 seconds and are off." in notices
+        assert offered(desk) == {}

@@ -21,7 +21,7 @@ from voicechat.doctor.findings import Finding, Privacy, note, ok, problem
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.providers import catalog
 from voicechat.session.local_server import LocalServer
-from voicechat.system.daemon_call import aside
+from voicechat.system.daemon_call import call_with_deadline
 from voicechat.system.loopback import is_loopback
 
 SNAPSHOT_S = 3.0
@@ -45,7 +45,7 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
     choice, about_model = _choice(options)
     environment, heard, voice, network = await asyncio.gather(
         _machine(),
-        aside(lambda: survey(_wish(options, quick), SOUND_S), SOUND_S + 1.0),
+        call_with_deadline(lambda: survey(_wish(options, quick), SOUND_S), SOUND_S + 1.0),
         _nothing() if quick else _embedded_voice(options, choice),
         _network(options, choice if connect else None, _wanted(options, choice)),
     )
@@ -78,7 +78,7 @@ def _wish(options: Options, quick: bool) -> Wish:
 
 async def _machine() -> Environment:
     try:
-        return await aside(snapshot, SNAPSHOT_S)
+        return await call_with_deadline(snapshot, SNAPSHOT_S)
     except TimeoutError:
         # A file system that hangs; the history's is the one that matters.
         return Environment(system=sys.platform, storage=Storage("its folder", writable=False))

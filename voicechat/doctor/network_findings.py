@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from voicechat.doctor.findings import Finding, note, ok, problem
-from voicechat.system.daemon_call import aside
+from voicechat.system.daemon_call import call_with_deadline
 
 DEADLINE_S = 3.5
 
@@ -79,7 +79,9 @@ async def reach(target: Target, deadline: float = DEADLINE_S) -> Reach:
 
 async def _connect(host: str, port: int, secure: bool, deadline: float) -> tuple[Failure, str]:
     try:
-        found = await aside(lambda: socket.getaddrinfo(host, port, type=_STREAM), deadline)
+        found = await call_with_deadline(
+            lambda: socket.getaddrinfo(host, port, type=_STREAM), deadline
+        )
     except TimeoutError:
         return "late", "looking up the name"
     except (OSError, UnicodeError):

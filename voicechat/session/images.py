@@ -21,7 +21,7 @@ from voicechat.core.pictures import Picture, picture
 from voicechat.core.settings import Capabilities
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
-from voicechat.system.daemon_call import aside
+from voicechat.system.daemon_call import call_with_deadline
 
 READ_S = 5.0
 """Seconds a disk has to give a picture."""
@@ -194,7 +194,7 @@ async def _found(
 ) -> tuple[Picture, str] | UsageError:
     """The picture and the words beside it, or why it cannot be shown."""
     try:
-        shown, words = await aside(lambda: find(where, can.picture_bytes), READ_S)
+        shown, words = await call_with_deadline(lambda: find(where, can.picture_bytes), READ_S)
     except NoPicture as error:
         return error
     except UsageError as error:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voicechat.core import effects, inputs
 from voicechat.core.settings import ToolSpec
 from voicechat.errors import UsageError
+from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tools.registry import Registry, Tool
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 MOST = 128
 """Tools that providers take; those that came last are left out."""
+
+DISK_S = 10.0
+"""Seconds to read the built-in tools, the approvals and the journals from disk."""
 
 UNSEEN = 3
 """Calls of a session that was killed, that are told one by one."""
@@ -78,13 +83,7 @@ class Toolbox:
     async def live(self) -> None:
         """Gather the tools and keep what runs for them, until this is cancelled."""
         try:
-            self._approvals, found, unknown = await asyncio.to_thread(self._gather)
-            self._tell_unknown(unknown)
-            for endpoint in self._options.endpoints:
-                if endpoint.problem:
-                    self._warn(f"The tool {endpoint.name} cannot be called: {endpoint.problem}.")
-            self._add(found)
-            self._changed()
+            await self._load_own()
             self.ready.set()
             async with asyncio.TaskGroup() as tasks:
                 servers = self._start_servers(tasks)
@@ -97,6 +96,23 @@ class Toolbox:
         finally:
             if self._plugins is not None:
                 await self._plugins.close()
+
+    async def _load_own(self) -> None:
+        """Offer the built-in tools and the endpoints. A disk that hangs costs only the tools."""
+        try:
+            self._approvals, found, unknown = await call_with_deadline(self._gather, DISK_S)
+        except TimeoutError:
+            self._warn(
+                f"The tools could not be read from disk within {DISK_S:g} seconds and are off.",
+                "Check the disk, then start voicechat again.",
+            )
+            return
+        self._tell_unknown(unknown)
+        for endpoint in self._options.endpoints:
+            if endpoint.problem:
+                self._warn(f"The tool {endpoint.name} cannot be called: {endpoint.problem}.")
+        self._add(found)
+        self._changed()
 
     def _tell_unknown(self, unknown: list[Unknown]) -> None:
         for left in unknown[:UNSEEN]:
@@ -205,9 +221,9 @@ class Toolbox:
         if self._servers is not None and self.registry.get(name) == tool:
             self._servers.accept(name)
         try:
-            await asyncio.to_thread(self._approvals.allow, tool)
-        except OSError as error:
-            why = (error.strerror or str(error)).lower()
+            await call_with_deadline(partial(self._approvals.allow, tool), DISK_S)
+        except OSError as error:  # TimeoutError is one
+            why = (error.strerror or str(error) or "the disk does not answer").lower()
             self._warn(f"That {name} may always run cannot be kept: {why}.")
 
 

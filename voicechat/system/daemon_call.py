@@ -1,4 +1,4 @@
-"""Calls that may block for ever, on threads that are left behind when their time is over."""
+"""Blocking calls with a deadline, on daemon threads that never keep the program from ending."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def aside(work: Callable[[], T], deadline: float) -> T:
-    """What `work` returns or raises; TimeoutError after `deadline` seconds.
+async def call_with_deadline(work: Callable[[], T], deadline: float) -> T:
+    """Run a blocking call on a daemon thread and return its result, or raise its error.
 
-    Unlike a thread of the loop's pool, the one that is left behind keeps no program from ending.
+    deadline: seconds, after which TimeoutError is raised. The thread is abandoned then; unlike a
+    thread of the event loop's pool it does not delay the end of the program.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
@@ -33,9 +34,9 @@ async def aside(work: Callable[[], T], deadline: float) -> T:
             result = work()
         except BaseException as error:
             failure = error
-        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=run, name="aside", daemon=True).start()
+    threading.Thread(target=run, name="daemon call", daemon=True).start()
     async with asyncio.timeout(deadline):
         return await outcome

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from processes import gone
 
 from voicechat.core.settings import Permission
 from voicechat.tools.plugins.plugin_loader import Plugins, load
@@ -367,3 +369,44 @@ async def test_installed_packages_are_asked_but_not_those_of_the_working_directo
         assert lights.output == "The lamps lights are off." or "kitchen" in lights.output
     finally:
         await plugins.close()
+
+
+HUNG_DISK = """
+import asyncio, pathlib, sys, threading
+from voicechat.tools.plugins import plugin_loader
+plugin_loader.read_own = lambda path: threading.Event().wait()
+plugin_loader.FIND_S = 0.2
+print(*asyncio.run(plugin_loader.load(pathlib.Path(sys.argv[1]), installed=False)).complaints)
+"""
+
+
+async def test_a_disk_that_hangs_delays_neither_the_start_nor_the_end(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(GOOD, "utf-8")
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HUNG_DISK, str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(20):
+            said, _ = await program.communicate()
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
+    assert program.returncode == 0
+    assert said.decode().strip() == (
+        f"The plugins in {tmp_path} could not be read within 0.2 seconds."
+        " Check the disk, then start voicechat again."
+    )
+
+
+async def test_plugins_that_load_too_slowly_are_left_out_and_the_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcd":
+        (tmp_path / f"{name}.py").write_text("import time\ntime.sleep(600)", "utf-8")
+    before = set(psutil.Process().children(recursive=True))
+    monkeypatch.setattr("voicechat.tools.plugins.plugin_loader.LOAD_S", 0.3)
+    found = await load(tmp_path, installed=False)
+    assert len(found.complaints) == 4
+    assert all("no time left" in each for each in found.complaints)
+    assert gone(set(psutil.Process().children(recursive=True)) - before)

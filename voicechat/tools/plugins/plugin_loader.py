@@ -19,6 +19,7 @@ from typing import Any
 
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
+from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tools.plugins.code_trust import Refused, read_own
 from voicechat.tools.plugins.plugin_child import packages
 from voicechat.tools.plugins.plugin_worker import Broken, PluginWorker
@@ -27,8 +28,14 @@ from voicechat.tools.registry import Tool
 MOST = 64
 """Plugins, and tools of one plugin; what comes later is left out and named."""
 
+FIND_S = 5.0
+"""Seconds to read the plugin folder and the list of installed packages."""
+
+LOAD_S = 30.0
+"""Seconds for all plugins to load."""
+
 _AT_ONCE = 2
-"""Plugins that are loaded at a time."""
+"""Plugins that load at the same time."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -65,13 +72,22 @@ def tools_folder() -> Path:
 
 
 async def load(folder: Path | None = None, *, installed: bool = True) -> Plugins:
-    """Find the plugins and ask each what tools it has; call `close` of the result at the end.
+    """Find the plugins and ask each for its tools. Call `close` on the result at the end.
 
-    `folder` is `tools_folder()` unless said otherwise; with `installed` packages are asked too.
+    folder: searched instead of `tools_folder()`. installed: search installed packages too.
+    Takes at most `FIND_S + LOAD_S` seconds, even on a disk that hangs; plugins that are late are
+    left out with a complaint.
     """
-    places, complaints = await asyncio.to_thread(_look, folder or tools_folder(), installed)
-    room = asyncio.Semaphore(_AT_ONCE)
-    answers = await asyncio.gather(*(_ask(place, room) for place in places))
+    folder = folder or tools_folder()
+    try:
+        places, complaints = await call_with_deadline(lambda: _look(folder, installed), FIND_S)
+    except TimeoutError:
+        problem = f"The plugins in {folder} could not be read within {FIND_S:g} seconds."
+        hint = "Check the disk, then start voicechat again."
+        return Plugins(complaints=(clean(f"{problem} {hint}"),))
+    slots = asyncio.Semaphore(_AT_ONCE)
+    until = asyncio.get_running_loop().time() + LOAD_S
+    answers = await asyncio.gather(*(_ask(place, slots, until) for place in places))
     tools = [tool for found, _, _ in answers for tool in found]
     told = [clean(each) for _, each, _ in answers if each]
     workers = tuple(worker for found, _, worker in answers if found)
@@ -99,13 +115,17 @@ def _look(folder: Path, installed: bool) -> tuple[list[_Place], list[str]]:
     return places[:MOST], complaints
 
 
-async def _ask(place: _Place, room: asyncio.Semaphore) -> tuple[Sequence[Tool], str, PluginWorker]:
-    """The tools of one plugin, and what is wrong with it if anything is."""
+async def _ask(
+    place: _Place, slots: asyncio.Semaphore, until: float
+) -> tuple[Sequence[Tool], str, PluginWorker]:
+    """Load one plugin by `until`, in loop time; returns its tools and a complaint, "" if none."""
     worker = PluginWorker(place.kind, place.place)
     name = Path(place.place).name
     try:
-        async with room:
+        async with asyncio.timeout_at(until), slots:
             found = await worker.describe()
+    except TimeoutError:
+        return (), f"The plugin {name} is left out: there was no time left to load it.", worker
     except Broken as problem:
         return (), f"The plugin {name} is left out: {problem}", worker
     tools, wrong = [], []
