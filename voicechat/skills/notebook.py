@@ -1,6 +1,7 @@
-"""What tools and the built-in mind keep between runs: lists, notes, a name and facts, in one file.
+"""The notebook: lists, notes, a name and facts that are kept between runs, in one JSON file.
 
-The file is the person's own: readable by nobody else, never sent anywhere, plain JSON.
+Built-in tools and the offline assistant share it, in several processes at once. Only the user can
+read the file; it is never sent anywhere.
 """
 
 from __future__ import annotations
@@ -9,35 +10,33 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from voicechat.errors import ServerError
-from voicechat.system.private_files import write_private
+from voicechat.system.private_files import locked, write_private
 
-_MOST = 500
-"""Entries in one list; what comes later is refused."""
-_LARGEST = 1 << 20
-"""Characters of the whole file."""
-_editing = threading.Lock()
-"""Several tools may write at once, each on a thread of its own."""
+_MAX_ENTRIES = 500
+"""Entries in one list."""
+_MAX_CHARACTERS = 1 << 20
+"""Characters in the whole file."""
 
 
 def notebook_folder() -> Path:
-    """Where the notebook is kept unless said otherwise."""
+    """Return the default folder of the notebook, in the user's data folder."""
     import platformdirs
 
     return platformdirs.user_data_path("voicechat", appauthor=False)
 
 
-class Full(ServerError):
-    """Nothing more fits into this list."""
+class NotebookFull(ServerError):
+    """A list, or the notebook as a whole, has reached its limit."""
 
 
 @dataclass(slots=True)
-class Pages:
+class NotebookPages:
     """The contents of the notebook."""
 
     lists: dict[str, list[str]] = field(default_factory=dict)
@@ -47,66 +46,117 @@ class Pages:
 
 
 class Notebook:
-    """Reads and writes the file at `path`; the newest contents every time, whoever wrote them."""
+    """Reads and changes the notebook file. Each call sees what other processes wrote before."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Without a path it lasts as long as this object."""
+    def __init__(self, path: Path | None, wait_s: float = 5.0) -> None:
+        """Open the notebook at `path`; without a path, keep it in memory.
+
+        wait_s: seconds to wait while another process changes the file.
+        """
         self._path = path
-        self._passing = Pages()
+        self._wait_s = wait_s
+        self._in_memory = NotebookPages()
+        self._memory_lock = threading.Lock()
 
-    def read(self) -> Pages:
-        """The contents; empty when there is no file. A file nobody can read is set aside."""
-        if self._path is None:
-            return deepcopy(self._passing)
+    def read(self) -> NotebookPages:
+        """Return the contents; empty when there is no file.
+
+        Raises `ServerError` when the file cannot be read. A damaged file is renamed first, so
+        that the next call starts with an empty notebook.
+        """
         try:
-            return _pages(json.loads(self._path.read_text("utf-8")))
-        except FileNotFoundError:
-            return Pages()
-        except OSError as error:
-            raise ServerError(f"I can't read my notebook: {error.strerror}.") from error
-        except (ValueError, TypeError, AttributeError):
-            _set_aside(self._path)
-            return Pages()
+            return self._load()
+        except _Damaged:
+            with self._lock():
+                return self._load_or_rename()
 
     @contextmanager
-    def edit(self) -> Iterator[Pages]:
-        """The contents to be changed; written in one step at the end, or not at all.
+    def edit(self) -> Iterator[NotebookPages]:
+        """Lock the file and yield its contents; on exit, write them whole or not at all.
 
-        Raises `ServerError` when the disk refuses and `Full` when a list grew too long.
+        Raises `ServerError` when the file is locked too long, damaged, or cannot be read or
+        written, and `NotebookFull` when a limit is reached.
         """
-        with _editing:
-            yield from self._edit()
+        with self._lock():
+            pages = self._load_or_rename()
+            yield pages
+            self._store(pages)
 
-    def _edit(self) -> Iterator[Pages]:
-        pages = self.read()
-        yield pages
-        if max(map(len, (pages.notes, pages.facts, *pages.lists.values()))) > _MOST:
-            raise Full(f"I keep no more than {_MOST} entries in one place.")
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with self._memory_lock, ExitStack() as held:
+            if self._path is not None:
+                try:
+                    held.enter_context(locked(self._path, self._wait_s))
+                except OSError as error:
+                    raise _failed("write", error) from error
+            yield
+
+    def _load(self) -> NotebookPages:
         if self._path is None:
-            self._passing = pages
-            return
+            return deepcopy(self._in_memory)
+        try:
+            return _parse(json.loads(self._path.read_text("utf-8")))
+        except FileNotFoundError:
+            return NotebookPages()
+        except OSError as error:
+            raise _failed("read", error) from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise _Damaged from error
+
+    def _load_or_rename(self) -> NotebookPages:
+        """Load the contents. The caller holds the lock, so a damaged file can be renamed."""
+        try:
+            return self._load()
+        except _Damaged:
+            assert self._path is not None
+            kept = _rename_damaged(self._path)
+            raise ServerError(
+                f"My notebook was damaged. I kept the damaged file as {kept.name} "
+                "and started a new one. Please say that again."
+            ) from None
+
+    def _store(self, pages: NotebookPages) -> None:
+        if max(map(len, (pages.notes, pages.facts, *pages.lists.values()))) > _MAX_ENTRIES:
+            raise NotebookFull(f"I keep no more than {_MAX_ENTRIES} entries in one place.")
         content = json.dumps(asdict(pages), ensure_ascii=False, indent=1)
-        if len(content) > _LARGEST:
-            raise Full("My notebook is full.")
+        if len(content) > _MAX_CHARACTERS:
+            raise NotebookFull("My notebook is full.")
+        if self._path is None:
+            self._in_memory = pages
+            return
         try:
             write_private(self._path, content.encode())
         except OSError as error:
-            raise ServerError(f"I can't write my notebook: {error.strerror}.") from error
+            raise _failed("write", error) from error
 
 
-def _set_aside(path: Path) -> None:
+class _Damaged(Exception):
+    """The file is no notebook."""
+
+
+def _failed(verb: str, error: OSError) -> ServerError:
+    return ServerError(f"I can't {verb} my notebook: {error.strerror or error}.")
+
+
+def _rename_damaged(path: Path) -> Path:
+    """Rename the file to the first free name: notebook.damaged-1.json, -2 and so on."""
+    number = 1
+    while (kept := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")).exists():
+        number += 1
     try:
-        os.replace(path, path.with_suffix(".broken"))
+        os.rename(path, kept)
     except OSError as error:
-        raise ServerError(f"I can't read my notebook: {error.strerror}.") from error
+        raise _failed("read", error) from error
+    return kept
 
 
-def _pages(content: dict[str, object]) -> Pages:
-    """Pages from the file's JSON; unknown keys are ignored. Raises on anything misshapen."""
+def _parse(content: dict[str, object]) -> NotebookPages:
+    """Build the pages from the file's JSON; ignore unknown keys. Raises on a wrong shape."""
     lists, notes, facts = (content.get(key) or {} for key in ("lists", "notes", "facts"))
     if not isinstance(lists, dict):
         raise TypeError("lists")
-    return Pages(
+    return NotebookPages(
         {str(name): _strings(items) for name, items in lists.items()},
         _strings(notes or []),
         str(content.get("name") or ""),

@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -107,3 +109,29 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+@contextmanager
+def locked(path: Path, wait_s: float = 5.0) -> Iterator[None]:
+    """Hold the lock of a file while reading, changing and replacing it.
+
+    The lock keeps out other threads and other processes. It lies next to the file, as
+    `.<name>.lock`, because `write_private` replaces the file itself.
+
+    wait_s: seconds to wait for another holder.
+    Raises `TimeoutError` when the other holder keeps it longer, `OSError` when the folder
+    cannot be written.
+    """
+    import filelock
+
+    path = path.resolve()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), mode=0o600)
+    try:
+        lock.acquire(timeout=wait_s, poll_interval=0.01)
+    except filelock.Timeout:
+        raise TimeoutError(errno.ETIMEDOUT, "another program is using it") from None
+    try:
+        yield
+    finally:
+        lock.release()

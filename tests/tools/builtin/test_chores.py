@@ -106,7 +106,8 @@ async def test_lists_and_notes_are_kept_for_the_person_alone(
     assert await run(registry, "read_notes") == "You have one note. Water the plants."
     if os.name == "posix":
         assert file.stat().st_mode & 0o077 == 0
-    assert [path.name for path in file.parent.iterdir()] == ["notebook.json"]
+    names = {path.name for path in file.parent.iterdir()}
+    assert names == {"notebook.json", ".notebook.json.lock"}
     assert Notebook(file).read().lists["shopping"] == ["milk", "bread"]
 
 
