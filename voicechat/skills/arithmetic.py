@@ -1,4 +1,4 @@
-"""Arithmetic: expressions to their value, exact where it can be, and in words."""
+"""Arithmetic: evaluate an expression, exactly where possible, and tell the result in words."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from voicechat.errors import VoicechatError
-from voicechat.skills.wording import readable
+from voicechat.skills.wording import readable, sentence
 
 Value = int | float | Fraction
 
 _BITS = 2048
-"""No whole number of a calculation may grow beyond this."""
+"""Largest size of an integer in a calculation."""
 
 
-class TooHard(VoicechatError):
-    """The calculation has no answer, or one too large to say."""
+class ArithmeticFailed(VoicechatError):
+    """The calculation has no result, or one that is too large."""
 
 
 def _divide(a: Value, b: Value) -> Value:
     if b == 0:
-        raise TooHard("You can't divide by zero.")
+        raise ArithmeticFailed("You can't divide by zero.")
     exact = not isinstance(a, float) and not isinstance(b, float)
     return Fraction(a) / Fraction(b) if exact else a / b
 
@@ -30,17 +30,17 @@ def _divide(a: Value, b: Value) -> Value:
 def _power(a: Value, b: Value) -> Value:
     size = abs(float(b)) * abs(math.log2(abs(float(a)))) if a not in (0, 1, -1) else 0.0
     if size > _BITS:
-        raise TooHard("That number is too large for me.")
+        raise ArithmeticFailed("That number is too large for me.")
     if a == 0 and b < 0:
-        raise TooHard("You can't divide by zero.")
+        raise ArithmeticFailed("You can't divide by zero.")
     if a < 0 and Fraction(b).denominator != 1:
-        raise TooHard("That has no real answer.")
+        raise ArithmeticFailed("That has no real answer.")
     return Fraction(a) ** int(b) if Fraction(b).denominator == 1 else float(a) ** float(b)
 
 
 def _multiply(a: Value, b: Value) -> Value:
     if max(_bits(a), _bits(b)) > _BITS:
-        raise TooHard("That number is too large for me.")
+        raise ArithmeticFailed("That number is too large for me.")
     return a * b
 
 
@@ -50,7 +50,7 @@ def _bits(value: Value) -> int:
 
 def _root(value: Value) -> Value:
     if value < 0:
-        raise TooHard("A negative number has no real square root.")
+        raise ArithmeticFailed("A negative number has no real square root.")
     exact = math.isqrt(int(value)) if value == int(value) else None
     return exact if exact is not None and exact * exact == value else math.sqrt(value)
 
@@ -62,7 +62,7 @@ def _cube_root(value: Value) -> Value:
 
 def _factorial(value: Value) -> int:
     if value != int(value) or not 0 <= value <= 170:
-        raise TooHard("I only know factorials of whole numbers up to 170.")
+        raise ArithmeticFailed("I only know factorials of whole numbers up to 170.")
     return math.factorial(int(value))
 
 
@@ -78,9 +78,9 @@ _FUNCTIONS: dict[str, Callable[[Value], Value]] = {
 
 
 def evaluate(text: str) -> Value:
-    """The value of an expression that `expression` gave, exact where it can be.
+    """Evaluate a Python arithmetic expression, exactly where possible.
 
-    Raises `TooHard` with a sentence for the person when there is none.
+    Raises `ArithmeticFailed` with a sentence for the user.
     """
     import ast
 
@@ -92,15 +92,15 @@ def evaluate(text: str) -> Value:
         value: Value = calculator.eval(text)
         return value
     except ZeroDivisionError:
-        raise TooHard("You can't divide by zero.") from None
+        raise ArithmeticFailed("You can't divide by zero.") from None
     except (OverflowError, RecursionError, MemoryError, ValueError):
-        raise TooHard("That number is too large for me.") from None
+        raise ArithmeticFailed("That number is too large for me.") from None
     except simpleeval.InvalidExpression:
-        raise TooHard("I can't work that out.") from None
+        raise ArithmeticFailed("I can't work that out.") from None
 
 
 def shown(value: Value) -> tuple[str, bool]:
-    """A value to be read or heard, and whether it is exact."""
+    """Return the value as text, and whether that text is exact."""
     if not isinstance(value, float) and _bits(value) > 200:
         return f"{float(value):.3g}".replace("e+", " times 10 to the "), False
     exact = not isinstance(value, float) and Fraction(value) * 10_000 == int(value * 10_000)
@@ -108,7 +108,7 @@ def shown(value: Value) -> tuple[str, bool]:
 
 
 def _fraction(text: str, above: int, below: int) -> str:
-    """A fraction as a decimal number where that is exact, else as it was."""
+    """Return the fraction as a decimal number if that is exact, else the text unchanged."""
     return readable(Fraction(above, below)) if above * 10_000 % below == 0 else text
 
 
@@ -129,8 +129,17 @@ _SAID = (
 
 
 def in_words(expression: str) -> str:
-    """A short expression in words, so that a misheard number is noticed; empty for others."""
+    """Return a short expression in words; empty for a long or nested one.
+
+    Repeating the question lets the user notice a misheard number.
+    """
     for pattern, words in _SAID:
         expression = re.sub(pattern, words, expression)
     plain = not re.search(r"[()*+]|twice|thrice|halve|fact|abs", expression)
     return expression if plain and len(expression) < 60 else ""
+
+
+def answer(expression: str) -> str:
+    """Evaluate an expression and return the sentence to say. Raises `ArithmeticFailed`."""
+    result, exact = shown(evaluate(expression))
+    return sentence(f"{in_words(expression) or 'That'} {'is' if exact else 'is about'} {result}")

@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from voicechat.skills.wording import lasting, spoken_clock
+from voicechat.errors import ServerError
+from voicechat.skills.wording import joined, lasting, spoken_clock
 
-_MOST = 32
-_EXACT_S = 0.02
-_LOOK_S = 20.0
+_MAX_TIMERS = 32
+_TOLERANCE_S = 0.02
+_RECHECK_S = 20.0
 
 
 class Cancellable(Protocol):
-    """What waits until a moment."""
+    """A scheduled call, like `asyncio.TimerHandle`."""
 
     def cancel(self) -> None:
-        """Never happen."""
+        """Prevent the call."""
         ...
 
 
 Later = Callable[[float, Callable[[], None]], Cancellable]
-"""Runs the function after so many seconds, like `loop.call_later`."""
+"""Schedules a call after a delay in seconds, like `loop.call_later`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -36,12 +37,12 @@ class Timer:
     seconds: float
     name: str = ""
     text: str = ""
-    """What a reminder reminds of."""
+    """The subject of a reminder."""
     waiting: Cancellable | None = None
 
     @property
     def title(self) -> str:
-        """How it is spoken of: "pasta timer", "10 minute timer", "6:30 alarm"."""
+        """The spoken title: "pasta timer", "10 minute timer", "6:30 alarm"."""
         if self.name:
             return f"{self.name} {self.kind}"
         if self.kind == "alarm":
@@ -51,8 +52,8 @@ class Timer:
         return f"{lasting(self.seconds).replace('s and', ' and').removesuffix('s')} timer"
 
     @property
-    def call(self) -> str:
-        """What is said when it rings."""
+    def announcement(self) -> str:
+        """The sentence to say when the timer rings."""
         if self.kind == "reminder":
             return f"Here is your reminder: {self.text}."
         if self.kind == "alarm":
@@ -61,7 +62,10 @@ class Timer:
 
 
 class Timers:
-    """The running timers. `ring` is called with what to say; a rung timer is gone."""
+    """The running timers of one session. Each calls `ring` once with the sentence to say.
+
+    now: returns the local time. later: replaces `loop.call_later` in tests.
+    """
 
     def __init__(
         self, ring: Callable[[str], None], now: Callable[[], datetime], later: Later | None = None
@@ -71,36 +75,36 @@ class Timers:
         self._later = later
         self._running: list[Timer] = []
 
-    def start(self, kind: str, seconds: float, name: str = "", text: str = "") -> Timer | None:
-        """Start a timer; None when too many run already. Needs a running event loop."""
-        if len(self._running) >= _MOST:
-            return None
+    def start(self, kind: str, seconds: float, name: str = "", text: str = "") -> Timer:
+        """Start a timer. Needs a running event loop. Raises `ServerError` at 32 timers."""
+        if len(self._running) >= _MAX_TIMERS:
+            raise ServerError("There are too many timers already. Cancel one first.")
         timer = Timer(kind, self._now() + timedelta(seconds=seconds), seconds, name, text)
         self._running.append(timer)
         self._wait(timer)
         return timer
 
     def _wait(self, timer: Timer) -> None:
-        """Ring, or look again: a machine that slept did not count the time."""
+        """Ring, or check again later: the event loop does not count the time a machine sleeps."""
         left = self.left(timer)
-        if left <= _EXACT_S:
+        if left <= _TOLERANCE_S:
             self._rung(timer)
             return
         later = self._later or asyncio.get_running_loop().call_later
-        timer.waiting = later(min(left, _LOOK_S), lambda: self._wait(timer))
+        timer.waiting = later(min(left, _RECHECK_S), lambda: self._wait(timer))
 
     def running(self, name: str = "") -> list[Timer]:
-        """The timers (of this name), the next to ring first."""
+        """Return the timers whose title contains `name`, the next to ring first."""
         wanted = name.casefold()
         found = [timer for timer in self._running if not wanted or wanted in timer.title.casefold()]
         return sorted(found, key=lambda timer: timer.ends)
 
     def left(self, timer: Timer) -> float:
-        """Seconds until it rings."""
+        """Return the seconds until the timer rings."""
         return max(0.0, (timer.ends - self._now()).total_seconds())
 
     def cancel(self, timers: list[Timer]) -> None:
-        """End these without ringing."""
+        """Stop these timers without ringing."""
         for timer in timers:
             if timer in self._running:
                 self._running.remove(timer)
@@ -110,4 +114,25 @@ class Timers:
     def _rung(self, timer: Timer) -> None:
         if timer in self._running:
             self._running.remove(timer)
-            self._ring(timer.call)
+            self._ring(timer.announcement)
+
+    def describe(self) -> str:
+        """Return a sentence that lists the running timers and the time each has left."""
+        running = self.running()
+        if not running:
+            return "There is no timer running."
+        titles = [f"the {timer.title}, {lasting(self.left(timer))} left" for timer in running]
+        count = "one timer" if len(running) == 1 else f"{len(running)} timers"
+        return f"You have {count}: {joined(titles)}."
+
+
+def started(seconds: float, name: str) -> str:
+    """Return the sentence that confirms a new timer."""
+    return f"Okay, {name + ' timer, ' if name else ''}{lasting(seconds)}, starting now."
+
+
+def canceled(timers: list[Timer]) -> str:
+    """Return the sentence that confirms that these timers were canceled."""
+    if len(timers) == 1:
+        return f"Your {timers[0].title} is canceled."
+    return "Both are canceled." if len(timers) == 2 else f"All {len(timers)} are canceled."

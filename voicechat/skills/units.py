@@ -1,4 +1,4 @@
-"""Units: their spoken names, and conversion (by Pint, loaded when first needed)."""
+"""Units: spoken names and conversion. Pint is loaded at the first conversion."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from typing import Any
+
+from voicechat.skills.wording import readable
 
 _SPOKEN = {
     "millimeter": "millimeter millimetre mm",
@@ -107,12 +109,12 @@ FORMS = _forms()
 
 
 def unit(words: Sequence[str]) -> str | None:
-    """The unit these words name ("square feet", "km", "degrees fahrenheit")."""
+    """Return the unit that these words name ("square feet", "km", "degrees fahrenheit")."""
     return FORMS.get(" ".join(words))
 
 
 def spoken(name: str, count: float | Fraction = 2) -> str:
-    """The name of a unit as said with this count."""
+    """Return the spoken name of a unit with this count."""
     if count != 1 and name in _PLURALS:
         return _PLURALS[name]
     plain = name.replace("_", " ")
@@ -127,9 +129,9 @@ def _registry() -> Any:
 
 
 def convert(value: float, unit: str, target: str) -> float | None:
-    """The value in the target unit; None when the two do not measure the same thing.
+    """Convert a value; None when the units measure different things.
 
-    The units are named as `unit()` gives them.
+    unit, target: names from `unit()`.
     """
     import pint
 
@@ -139,3 +141,11 @@ def convert(value: float, unit: str, target: str) -> float | None:
         return float(amount.to(_NEEDS_PINT_NAME.get(target, target)).magnitude)
     except pint.DimensionalityError:
         return None
+
+
+def conversion_sentence(amount: str, value: float, target: str) -> str:
+    """Return the sentence to say: `amount` in words is `value` in the unit `target`."""
+    rounded = round(value, 2 if abs(value) >= 1 else 4) or value
+    exact = abs(rounded - value) < 1e-9 * max(1.0, abs(value))
+    verb = "is" if exact else "is about"
+    return f"{amount} {verb} {readable(rounded)} {spoken(target, rounded)}."

@@ -1,4 +1,4 @@
-"""Numbers, times and lists in words for the ear."""
+"""Numbers, times and lists in words that can be spoken."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fractions import Fraction
 
 
 def readable(value: Fraction | float | int) -> str:
-    """A number for the ear and the eye: few decimals, separators from 10,000 up.
+    """Format a number to be read or heard: few decimals, separators from 10,000 up.
 
-    Whole numbers are given in full; others rounded to at most ten significant digits,
-    four decimals unless the number is small.
+    Whole numbers keep all digits; others get four decimals, six below 0.1. Values from 1e15
+    and below 1e-4 are given as "1.5 times 10 to the 20".
     """
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
@@ -30,7 +30,7 @@ def readable(value: Fraction | float | int) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """A length of time in words for the ear: "1 hour and 5 minutes"."""
+    """Format a duration: "1 hour and 5 minutes". At most three units."""
     left = max(0, round(seconds))
     pieces = []
     for name, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
@@ -42,21 +42,28 @@ def lasting(seconds: float) -> str:
 
 
 def spoken_clock(moment: datetime) -> str:
-    """A time of day for the ear: "6:30 PM", "12 noon"."""
+    """Format a time of day: "6:30 PM", "12 noon"."""
     if moment.minute == 0 and moment.hour in (0, 12):
         return "midnight" if moment.hour == 0 else "12 noon"
     return f"{moment.hour % 12 or 12}:{moment.minute:02} {'AM' if moment.hour < 12 else 'PM'}"
 
 
+def clock_sentence(moment: datetime, here: datetime, place: str = "") -> str:
+    """Return a sentence that tells the time, and the day where it differs from that of `here`."""
+    days = moment.date().toordinal() - here.date().toordinal()
+    day = {1: " tomorrow", -1: " yesterday"}.get(days, "")
+    return f"{f'In {place} it' if place else 'It'}'s {spoken_clock(moment)}{day}."
+
+
 def joined(items: Sequence[str], word: str = "and") -> str:
-    """Items as one would say them: "a, b and c"."""
+    """Join items as in speech: "a, b and c"."""
     if len(items) < 2:
         return "".join(items)
     return ", ".join(items[:-1]) + f" {word} {items[-1]}"
 
 
 def sentence(text: str) -> str:
-    """The text with a capital at its start and a full stop at its end."""
+    """Return the text with a capital at its start and a period at its end."""
     text = text.strip()
     if not text:
         return ""

@@ -94,7 +94,7 @@ def talk(tmp_path):
         ("5 km in miles", "5 kilometers is about 3.11 miles."),
         ("how many feet are in a mile", "1 mile is 5280 feet."),
         ("what is twenty celsius in fahrenheit", "20 degrees Celsius is 68 degrees Fahrenheit."),
-        ("convert three kilos to miles", "I can't turn kilograms into miles."),
+        ("convert three kilos to miles", "I can't convert kilograms to miles."),
         ("flip a coin", "Heads."),
         ("roll two dice", "You rolled 2 and 5. Together that's 7."),
         ("roll five hundred dice", "I can roll up to 20 dice with 2 to 1000 sides."),
@@ -152,10 +152,10 @@ async def test_cancelling_timers(talk):
     await talk("set a tea timer for three minutes")
     await talk("set an alarm for half past six")
     assert (await talk("cancel the timer")).startswith("Which one? You have 3 timers")
-    assert await talk("cancel the tea timer") == "Your tea timer is cancelled."
-    assert await talk("cancel the six thirty alarm") == "Your 6:30 PM alarm is cancelled."
+    assert await talk("cancel the tea timer") == "Your tea timer is canceled."
+    assert await talk("cancel the six thirty alarm") == "Your 6:30 PM alarm is canceled."
     assert (await talk("cancel the coffee timer")).startswith("I have no such timer.")
-    assert await talk("delete the ten minute timer") == "Your 10 minute timer is cancelled."
+    assert await talk("delete the ten minute timer") == "Your 10 minute timer is canceled."
     talk.clock.move(hours=24)
     assert talk.rung == []
 

@@ -198,7 +198,7 @@ async def test_exactly_one_acts_and_it_is_the_session(talk):
     assert await talk("how much time is left") == (
         "You have one timer: the pasta timer, 8 minutes left."
     )
-    assert await talk("cancel the timer") == "Your pasta timer is cancelled."
+    assert await talk("cancel the timer") == "Your pasta timer is canceled."
 
 
 async def test_several_things_at_once(talk):

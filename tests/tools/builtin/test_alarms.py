@@ -19,7 +19,7 @@ NOON = datetime(2026, 3, 5, 12, 0).astimezone()
 
 @dataclass
 class Handle:
-    """What waits, and can be cancelled."""
+    """What waits, and can be canceled."""
 
     cancel: Callable[[], None]
 
@@ -81,10 +81,10 @@ async def test_several_run_and_each_can_be_named(desk: Desk) -> None:
         " left."
     )
     assert (await desk("cancel_timer")).startswith("Which one? You have 4 timers")
-    assert await desk("cancel_timer", name="7:30 alarm") == "Your 7:30 PM alarm is cancelled."
-    assert await desk("cancel_timer", name="the tea timer") == "Your tea timer is cancelled."
+    assert await desk("cancel_timer", name="7:30 alarm") == "Your 7:30 PM alarm is canceled."
+    assert await desk("cancel_timer", name="the tea timer") == "Your tea timer is canceled."
     assert "There is no such timer" in await desk("cancel_timer", name="coffee")
-    assert await desk("cancel_timer", every=True) == "All 2 are cancelled."
+    assert await desk("cancel_timer", every=True) == "Both are canceled."
     desk.go_on(86_400)
     assert desk.rung == []
 

@@ -67,7 +67,7 @@ async def test_sums_are_exact_and_bounded(registry: Registry, expression: str, s
         (100, "°F", "celsius", "100 degrees Fahrenheit is about 37.78 degrees Celsius."),
         (1, "degree_Celsius", "kelvin", "1 degree Celsius is 274.15 kelvin."),
         (90, "km/h", "mph", "90 kilometers per hour is about 55.92 miles per hour."),
-        (2, "hours", "miles", "can't turn hours into miles"),
+        (2, "hours", "miles", "can't convert hours to miles"),
         (2, "9**9**9", "miles", "no unit called"),
     ],
 )

@@ -25,9 +25,10 @@ from voicechat.server.assistant import (
     result_speech,
     tool_selection,
 )
-from voicechat.server.assistant.answers import BLOCKING, SKILLS, Ask
-from voicechat.server.assistant.answers.small_talk import HOW_TO_CONNECT
+from voicechat.server.assistant.answer_context import AnswerContext
+from voicechat.server.assistant.answers import ANSWERS, BLOCKING
 from voicechat.server.assistant.intents import Meaning
+from voicechat.server.assistant.small_talk import HOW_TO_CONNECT
 from voicechat.server.assistant.summary import summary
 from voicechat.server.assistant.tool_selection import Chosen
 from voicechat.server.engine_protocols import Call, Message, Mind, Request, Say, Thought
@@ -136,7 +137,7 @@ class BuiltInMind:
         return _UNKNOWN_AGAIN if told else _UNKNOWN + HOW_TO_CONNECT
 
     async def _one(self, request: Request, meaning: Meaning) -> str:
-        ask = Ask(
+        context = AnswerContext(
             meaning.values,
             self._notebook,
             self._timers,
@@ -145,12 +146,12 @@ class BuiltInMind:
             _last(request.messages, "assistant"),
             instruction_following.own_name(request.instructions),
         )
-        skill = SKILLS[meaning.intent]
+        answer = ANSWERS[meaning.intent]
         try:
             if meaning.intent not in BLOCKING:
-                return skill(ask)
+                return answer(context)
             async with asyncio.timeout(_BLOCKING_S):
-                return await asyncio.to_thread(skill, ask)
+                return await asyncio.to_thread(answer, context)
         except VoicechatError as error:
             return error.message
         except TimeoutError:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from fractions import Fraction
 
-from voicechat.server.assistant.answers.assistant_request import to_listener, value_of
+from voicechat.server.assistant.answer_context import to_listener, value_of
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.measurements import Measure, convert
 from voicechat.server.assistant.spoken_time import Clock

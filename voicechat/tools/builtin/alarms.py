@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from voicechat.skills.timers import Later, Timer, Timers
-from voicechat.skills.wording import joined, lasting, sentence, spoken_clock
+from voicechat.errors import ServerError
+from voicechat.skills.timers import Later, Timer, Timers, canceled, started
+from voicechat.skills.wording import lasting, sentence, spoken_clock
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 from voicechat.tools.tool_context import Surroundings
@@ -30,7 +31,7 @@ class Ringing:
         _check(seconds)
         name = _short(name).lower().removesuffix(" timer").removesuffix("timer").strip()
         self._start("timer", seconds, name)
-        return f"Okay, {name + ' timer, ' if name else ''}{lasting(seconds)}, starting now."
+        return started(seconds, name)
 
     async def set_alarm(self, time: str, tomorrow: bool = False, name: str = "") -> str:
         """Set an alarm that rings aloud. time: like 07:30 (or 7:30 pm); tomorrow: not today."""
@@ -57,12 +58,7 @@ class Ringing:
 
     async def list_timers(self) -> str:
         """List the timers, alarms and reminders that are running, and how long each has left."""
-        running = self._timers.running()
-        if not running:
-            return "There is no timer running."
-        titles = [self._left(timer) for timer in running]
-        count = "one timer" if len(running) == 1 else f"{len(running)} timers"
-        return f"You have {count}: {joined(titles)}."
+        return self._timers.describe()
 
     async def cancel_timer(self, name: str = "", every: bool = False) -> str:
         """Cancel a timer, alarm or reminder. name: which, as listed; not needed for the only one.
@@ -78,16 +74,13 @@ class Ringing:
         if len(chosen) > 1 and not every:
             return f"Which one? {await self.list_timers()}"
         self._timers.cancel(chosen)
-        if len(chosen) > 1:
-            return f"All {len(chosen)} are cancelled."
-        return f"Your {chosen[0].title} is cancelled."
+        return canceled(chosen)
 
     def _start(self, kind: str, seconds: float, name: str = "", text: str = "") -> None:
-        if self._timers.start(kind, seconds, name, text) is None:
-            raise ToolError("There are too many timers already. Cancel one first.")
-
-    def _left(self, timer: Timer) -> str:
-        return f"the {timer.title}, {lasting(self._timers.left(timer))} left"
+        try:
+            self._timers.start(kind, seconds, name, text)
+        except ServerError as problem:
+            raise ToolError(problem.message) from None
 
 
 def _now() -> datetime:

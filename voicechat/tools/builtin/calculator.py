@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from voicechat.skills import arithmetic, units
-from voicechat.skills.wording import readable, sentence
+from voicechat.skills.wording import readable
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 
@@ -24,13 +24,11 @@ def calculate(expression: str) -> str:
     if not plain or len(plain) > _LONGEST:
         raise ToolError("That is no calculation, or too long for one.")
     try:
-        answer, exact = arithmetic.shown(arithmetic.evaluate(plain))
-    except arithmetic.TooHard as problem:
+        return arithmetic.answer(plain)
+    except arithmetic.ArithmeticFailed as problem:
         raise ToolError(problem.message) from None
     except (TypeError, AttributeError, SyntaxError):
         raise ToolError("That is no calculation.") from None
-    verb = "is" if exact else "is about"
-    return sentence(f"{arithmetic.in_words(plain) or 'That'} {verb} {answer}")
 
 
 def convert_units(value: float, from_unit: str, to_unit: str) -> str:
@@ -38,12 +36,9 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> str:
     source, target = _unit(from_unit), _unit(to_unit)
     found = units.convert(value, source, target)
     if found is None:
-        raise ToolError(f"I can't turn {units.spoken(source)} into {units.spoken(target)}.")
-    rounded = round(found, 2 if abs(found) >= 1 else 4)
-    told = rounded if rounded else found
-    verb = "is" if abs(told - found) < 1e-9 * max(1.0, abs(found)) else "is about"
+        raise ToolError(f"I can't convert {units.spoken(source)} to {units.spoken(target)}.")
     before = f"{readable(value)} {units.spoken(source, value)}"
-    return sentence(f"{before} {verb} {readable(told)} {units.spoken(target, told)}")
+    return units.conversion_sentence(before, found, target)
 
 
 def _unit(text: str) -> str:

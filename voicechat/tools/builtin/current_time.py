@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from voicechat.skills.wording import spoken_clock
+from voicechat.skills.wording import clock_sentence
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 
@@ -18,12 +18,10 @@ def current_time(zone: str = "") -> str:
         now = here.astimezone(ZoneInfo(zone)) if zone else here
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ToolError(f"There is no time zone called {zone!r}.") from None
-    place = f"In {zone.rpartition('/')[2].replace('_', ' ')} it's" if zone else "It's"
-    days = now.date().toordinal() - here.date().toordinal()
-    when = {1: " tomorrow", -1: " yesterday"}.get(days, "")
+    place = zone.rpartition("/")[2].replace("_", " ")
     return json.dumps(
         {
-            "spoken": f"{place} {spoken_clock(now)}{when}.",
+            "spoken": clock_sentence(now, here, place),
             "date": f"{now:%A}, {now.day} {now:%B %Y}",
             "iso": now.isoformat(timespec="seconds"),
         }

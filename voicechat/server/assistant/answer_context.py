@@ -1,4 +1,4 @@
-"""What a skill is given."""
+"""The context of one answer of the offline assistant."""
 
 from __future__ import annotations
 
@@ -12,44 +12,45 @@ from voicechat.skills.timers import Timers
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One understood request and what a skill may use to answer it."""
+class AnswerContext:
+    """One understood request, and everything an answer function may use."""
 
     values: Mapping[str, object]
-    """The values of the intent, by name."""
+    """The slot values of the intent, by name."""
     notebook: Notebook
     timers: Timers
     now: Callable[[], datetime]
     """The local time, aware of its zone."""
     random: Random
     last_answer: str = ""
-    """What was said before this request."""
+    """The previous reply of the assistant."""
     own_name: str = ""
-    """What the session wants the assistant to be called."""
+    """The name that the session instructions give the assistant."""
 
     def text(self, name: str) -> str:
-        """A text value; empty when it was not said."""
+        """Return a text value; empty when it is absent."""
         value = self.values.get(name)
         return "" if value is None else str(value)
 
     def whole(self, name: str, default: int) -> int:
-        """A number value as a whole number."""
+        """Return a number value as an integer."""
         value = self.values.get(name)
         return default if value is None else int(float(str(value_of(value))))
 
 
 def value_of(value: object) -> float:
-    """A number value as a float."""
+    """Return a number value as a float; 0.0 for anything else."""
     from fractions import Fraction
 
     return float(value) if isinstance(value, int | float | Fraction) else 0.0
 
 
-Skill = Callable[[Ask], str]
+Answer = Callable[[AnswerContext], str]
+"""Answers one intent with the sentence to say. Raises `VoicechatError` for the disk only."""
 
 
 def to_listener(text: str) -> str:
-    """What a person said of themselves, said back to them: "my car" becomes "your car"."""
+    """Turn the user's own words around to address the user: "my car" becomes "your car"."""
     turned = {
         "my": "your", "mine": "yours", "i": "you", "me": "you", "am": "are", "myself": "yourself",
         "our": "your", "we": "you", "us": "you", "i'm": "you're", "i've": "you've",

@@ -1,19 +1,21 @@
-"""Small talk, stories, and what the mind says about itself."""
+"""Small talk, stories, and answers about the assistant itself."""
 
 from __future__ import annotations
 
-from voicechat.server.assistant.answers.assistant_request import Ask
+from collections.abc import Mapping
+
+from voicechat.server.assistant.answer_context import Answer, AnswerContext
 
 HOW_TO_CONNECT = (
     "To talk about anything, set OPENAI_API_KEY, or start me with "
     "voicechat --chat-url http://localhost:11434/v1 --chat-model and the name of your model."
 )
-"""How a person gets a real model; said with answers the built-in mind cannot give."""
+"""How to get a language model; said with a question the assistant cannot answer."""
 
 _ABOUT = (
-    "I'm the built-in voice of voicechat, and I live entirely on this machine. "
-    "Your microphone is listened to by a small program that tells speech from silence. "
-    "When you pause, a recogniser turns your words into text, I look for a request that I know, "
+    "I'm the built-in voice of voicechat, and I run entirely on this machine. "
+    "A small program listens to your microphone and tells speech from silence. "
+    "When you pause, a recognizer turns your words into text, I look for a request that I know, "
     "and a speech synthesizer reads my answer aloud, all within a fraction of a second. "
     "Nothing you say leaves this computer. "
     "I know the time and the date, I run timers, reminders and alarms, and I do arithmetic. "
@@ -41,7 +43,7 @@ _STORIES = (
         "fishing boat with an old man in it, and on its mast a bell no larger than an apple. He"
         " came up for breakfast, and they ate soup from the pot, which had a hundred new dents."
         " He left her the bell. And from that day on, the keeper slept very well, because she "
-        "knew that whoever was lost out there would find a way to ask."
+        "knew that whoever was lost out there would find a way to context."
     ),
     (
         "There was once a clock in a village square that was always seven minutes slow. The "
@@ -84,26 +86,26 @@ _JOKES = (
 )
 
 
-def _greet(ask: Ask) -> str:
-    name = ask.notebook.read().name
+def _greet(context: AnswerContext) -> str:
+    name = context.notebook.read().name
     greeting = f"Hello, {name}." if name else "Hello."
     return f"{greeting} What can I do for you?"
 
 
-def _identity(ask: Ask) -> str:
-    name = f"I'm {ask.own_name}" if ask.own_name else "I'm voicechat's built-in voice"
+def _identity(context: AnswerContext) -> str:
+    name = f"I'm {context.own_name}" if context.own_name else "I'm voicechat's built-in voice"
     return f"{name}, a small program on your own machine. I'm not a language model."
 
 
-SKILLS = {
+ANSWERS: Mapping[str, Answer] = {
     "greet": _greet,
     "identity": _identity,
-    "how_are_you": lambda ask: "I'm fine, thank you. What can I do for you?",
-    "thanks": lambda ask: ask.random.choice(("You're welcome.", "My pleasure.", "Any time.")),
-    "goodbye": lambda ask: "Goodbye.",
-    "help": lambda ask: _HELP,
-    "stop": lambda ask: "Okay.",
-    "about": lambda ask: _ABOUT,
-    "story": lambda ask: ask.random.choice(_STORIES),
-    "joke": lambda ask: ask.random.choice(_JOKES),
+    "how_are_you": lambda on: "I'm fine, thank you. What can I do for you?",
+    "thanks": lambda on: on.random.choice(("You're welcome.", "My pleasure.", "Any time.")),
+    "goodbye": lambda on: "Goodbye.",
+    "help": lambda on: _HELP,
+    "stop": lambda on: "Okay.",
+    "about": lambda on: _ABOUT,
+    "story": lambda on: on.random.choice(_STORIES),
+    "joke": lambda on: on.random.choice(_JOKES),
 }

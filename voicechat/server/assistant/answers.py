@@ -1,0 +1,212 @@
+"""Answers of the offline assistant: one function per intent.
+
+A function gets an `AnswerContext` and returns the sentence to say. Only the disk makes one raise
+(`VoicechatError`); the assistant says that message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from voicechat.server.assistant import small_talk, timer_answers
+from voicechat.server.assistant.answer_context import Answer, AnswerContext, to_listener
+from voicechat.server.assistant.measurements import Measure, convert
+from voicechat.server.assistant.spoken_time import DAYS, MONTHS, day
+from voicechat.skills import arithmetic, lists
+from voicechat.skills.units import conversion_sentence, spoken
+from voicechat.skills.wording import clock_sentence, joined, sentence
+
+_MAX_DICE = 20
+_MAX_SIDES = 1000
+_MAX_RANDOM = 10**12
+_MAX_COUNTED = 200
+_EMPTY_WORDS = frozenset(
+    ["my", "the", "a", "an", "is", "are", "i", "of", "it", "that", "to", "in", "on"]
+)
+
+
+# ------------------------------------------------------------------ time and date
+
+
+def _time(context: AnswerContext) -> str:
+    now, place = context.now(), context.values.get("place")
+    if not isinstance(place, tuple):
+        return clock_sentence(now, now)
+    shown, zone = place
+    try:
+        return clock_sentence(now.astimezone(ZoneInfo(zone)), now, shown)
+    except (ZoneInfoNotFoundError, OSError):
+        return f"This machine has no time zones, so I can't tell the time in {shown}."
+
+
+def _spoken_date(when: date) -> str:
+    return f"{DAYS[when.weekday()].capitalize()}, {MONTHS[when.month - 1].capitalize()} {when.day}"
+
+
+def _requested_day(context: AnswerContext) -> tuple[str, str, date]:
+    """The day in the words of the question, the verb for it, and its date."""
+    words = context.text("when") or "today"
+    today = context.now().date()
+    when = day(words.split(), today) or today
+    named = [
+        word.capitalize() if word in DAYS else word for word in words.removeprefix("on ").split()
+    ]
+    return " ".join(named), "was" if when < today else "is", when
+
+
+def _date(context: AnswerContext) -> str:
+    words, verb, when = _requested_day(context)
+    return sentence(f"{words} {verb} {_spoken_date(when)}, {when.year}")
+
+
+def _day(context: AnswerContext) -> str:
+    words, verb, when = _requested_day(context)
+    weekday = DAYS[when.weekday()].capitalize()
+    has_weekday = any(name in words.lower() for name in DAYS)
+    return sentence(f"{words} {verb} {_spoken_date(when) if has_weekday else weekday}")
+
+
+# ------------------------------------------------------------------ numbers
+
+
+def _convert(context: AnswerContext) -> str:
+    amount, target = context.values.get("amount"), context.text("to")
+    assert isinstance(amount, Measure)
+    value = convert(amount, target)
+    if value is None:
+        return f"I can't convert {spoken(amount.parts[0][1])} to {spoken(target)}."
+    return conversion_sentence(str(amount), value, target)
+
+
+def _count(context: AnswerContext) -> str:
+    if "down" in context.values:
+        low, high = context.whole("down", 10), 0
+    else:
+        low, high = context.whole("low", 1), context.whole("high", 10)
+    if abs(high - low) > _MAX_COUNTED:
+        return f"That would take too long. I count up to {_MAX_COUNTED} numbers."
+    step = 1 if high >= low else -1
+    return ", ".join(str(number) for number in range(low, high + step, step)) + "."
+
+
+# ------------------------------------------------------------------ chance
+
+
+def _dice(context: AnswerContext) -> str:
+    count, sides = context.whole("count", 1), context.whole("sides", 6)
+    if not 1 <= count <= _MAX_DICE or not 2 <= sides <= _MAX_SIDES:
+        return f"I can roll up to {_MAX_DICE} dice with 2 to {_MAX_SIDES} sides."
+    rolls = [context.random.randint(1, sides) for _ in range(count)]
+    if count == 1:
+        article = "an" if str(rolls[0]).startswith("8") or rolls[0] in (11, 18) else "a"
+        return f"You rolled {article} {rolls[0]}."
+    return f"You rolled {joined([str(roll) for roll in rolls])}. Together that's {sum(rolls)}."
+
+
+def _random(context: AnswerContext) -> str:
+    low, high = sorted((context.whole("low", 1), context.whole("high", 100)))
+    if abs(low) > _MAX_RANDOM or abs(high) > _MAX_RANDOM:
+        return "Those numbers are too large for me."
+    return f"{context.random.randint(low, high)}."
+
+
+def options(text: str) -> list[str]:
+    """Split "red, green or blue" into its choices."""
+    word = "or" if re.search(r"\bor\b", text) else "and"
+    pieces = re.split(rf"\s*,\s*(?:{word}\s+)?|\s+{word}\s+", text)
+    return [piece.strip() for piece in pieces if piece.strip()]
+
+
+# ------------------------------------------------------------------ name and facts
+
+
+def _set_name(context: AnswerContext) -> str:
+    name = " ".join(word[:1].upper() + word[1:] for word in context.text("name").split())
+    with context.notebook.edit() as pages:
+        pages.name = name
+    return f"Nice to meet you, {name}."
+
+
+def _get_name(context: AnswerContext) -> str:
+    name = context.notebook.read().name
+    return f"Your name is {name}." if name else "You haven't told me your name yet."
+
+
+def _remember(context: AnswerContext) -> str:
+    fact = context.text("fact")
+    with context.notebook.edit() as pages:
+        if fact not in pages.facts:
+            pages.facts.append(fact)
+    return sentence(f"I'll remember that {to_listener(fact)}")
+
+
+def _recall(context: AnswerContext) -> str:
+    pages = context.notebook.read()
+    about = context.text("about").casefold().split()
+    if about:
+        known = [fact for fact in pages.facts if _mentions(fact, about)]
+        if not known:
+            return "You haven't told me anything about that."
+        return " ".join(sentence(f"You told me that {to_listener(fact)}") for fact in known[-3:])
+    known = [f"your name is {pages.name}"] if pages.name else []
+    known += [to_listener(fact) for fact in pages.facts]
+    if not known:
+        return "You haven't told me anything to remember yet."
+    return sentence(f"You told me that {joined(known)}")
+
+
+def _mentions(fact: str, words: list[str]) -> bool:
+    """Return True if the fact contains one of the words that carry meaning."""
+    wanted = {word.removesuffix("s") for word in words if word not in _EMPTY_WORDS}
+    return bool(wanted & {word.strip(".,!?").removesuffix("s") for word in fact.casefold().split()})
+
+
+def _forget(context: AnswerContext) -> str:
+    with context.notebook.edit() as pages:
+        pages.name = ""
+        pages.facts.clear()
+    return "I've forgotten all you told me about yourself."
+
+
+_NOTEBOOK_ANSWERS: Mapping[str, Answer] = {
+    "list_add": lambda on: lists.add(on.notebook, on.text("item"), on.text("list")),
+    "list_read": lambda on: lists.read(on.notebook, on.text("list")),
+    "list_remove": lambda on: lists.remove(on.notebook, on.text("item"), on.text("list")),
+    "list_clear": lambda on: lists.clear(on.notebook, on.text("list")),
+    "lists": lambda on: lists.names(on.notebook),
+    "note_add": lambda on: lists.add_note(on.notebook, on.text("text")),
+    "note_read": lambda on: lists.read_notes(on.notebook),
+    "note_clear": lambda on: lists.clear_notes(on.notebook),
+    "note_remove": lambda on: lists.drop_note(on.notebook),
+    "name_set": _set_name,
+    "name_get": _get_name,
+    "remember": _remember,
+    "recall": _recall,
+    "forget_all": _forget,
+}
+
+ANSWERS: Mapping[str, Answer] = {
+    "time": _time,
+    "date": _date,
+    "day": _day,
+    "calculate": lambda on: arithmetic.answer(on.text("sum")),
+    "convert": _convert,
+    "count": _count,
+    "coin": lambda on: on.random.choice(("Heads.", "Tails.")),
+    "dice": _dice,
+    "random": _random,
+    "choose": lambda on: sentence(f"I say {on.random.choice(options(on.text('options')))}"),
+    "repeat": lambda on: sentence(on.text("text")),
+    "spell": lambda on: f"{on.text('word')}: {', '.join(on.text('word').upper())}.",
+    "again": lambda on: on.last_answer or "I haven't said anything yet.",
+    **_NOTEBOOK_ANSWERS,
+    **timer_answers.ANSWERS,
+    **small_talk.ANSWERS,
+}
+"""The answer function of each intent."""
+
+BLOCKING = frozenset({"convert", "greet", *_NOTEBOOK_ANSWERS})
+"""Intents whose answers read the disk or load a library; they run on a thread."""
