@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from voicechat.audio.ring_buffers import CaptureRing
+from voicechat.audio.ring_buffers import SampleRing
 from voicechat.speech.levels import Samples
 
 
@@ -11,7 +11,7 @@ def ramp(frames: int, start: int = 0) -> Samples:
 
 
 def test_the_capture_ring_keeps_the_newest() -> None:
-    ring = CaptureRing(1_000)
+    ring = SampleRing(1_000)
     ring.write(ramp(600), 1.0)
     assert ring.read(700) is None
     first = ring.read(400)

@@ -178,7 +178,7 @@ def test_what_comes_is_looked_at_once(
     def here() -> bool:
         return card.elapsed >= arrives_s
 
-    monkeypatch.setattr(engine, "Lookout", lambda settings: Told(here))
+    monkeypatch.setattr(engine, "DefaultDeviceWatch", lambda settings: Told(here))
     library = device_list.library()
     opens = "RawOutputStream" if side == "output" else "RawInputStream"
     stream = getattr(library, opens)

@@ -27,7 +27,7 @@ from meanings import right
 from voicechat.server.assistant import intents
 from voicechat.server.engine_worker import Worker
 from voicechat.server.stt.pocketsphinx_stt import PocketsphinxEars
-from voicechat.speech.vad import EARS_RATE
+from voicechat.speech.vad import VAD_RATE
 
 CORPUS = Path(__file__).parents[1] / "support/corpus"
 PEOPLE = {
@@ -56,7 +56,7 @@ class Tally:
 class Person:
     """Speaks sentences as somebody in a room, PCM16 mono at `rate` Hz."""
 
-    def __init__(self, rate: int = EARS_RATE) -> None:
+    def __init__(self, rate: int = VAD_RATE) -> None:
         self._rate = rate
         voices = {name: (voice, pitch) for name, (voice, pitch, _) in PEOPLE.items()}
         self._worker = Worker(

@@ -8,7 +8,7 @@ import pytest
 
 from voicechat.audio.devices import device_probe
 from voicechat.audio.devices.device_list import Device
-from voicechat.audio.devices.device_probe import Survey, Wish
+from voicechat.audio.devices.device_probe import ProbeRequest, Survey
 from voicechat.config.loader import Options
 from voicechat.config.remembered_devices import recalled, with_devices
 
@@ -74,9 +74,9 @@ THERE = (
 def test_a_number_becomes_a_name_that_means_the_same_device(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: str, kept: str
 ) -> None:
-    asked: list[Wish] = []
+    asked: list[ProbeRequest] = []
 
-    def look(wish: Wish, deadline: float) -> Survey:
+    def look(wish: ProbeRequest, deadline: float) -> Survey:
         asked.append(wish)
         return Survey(devices=THERE)
 
@@ -84,7 +84,7 @@ def test_a_number_becomes_a_name_that_means_the_same_device(
     assert choose(tmp_path, output_device=number) == (None, kept)
     assert choose(tmp_path, input_device="1") == ("Desk", kept)
     assert choose(tmp_path) == ("Desk", kept)
-    assert asked == [Wish(only_names=True)] * 2, "only for numbers"
+    assert asked == [ProbeRequest(only_names=True)] * 2, "only for numbers"
 
 
 def test_a_number_stays_one_where_nothing_can_be_listed(

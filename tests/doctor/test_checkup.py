@@ -17,7 +17,7 @@ import pytest
 from virtual_audio import VirtualCard
 
 from voicechat.audio.devices.device_list import Device
-from voicechat.audio.devices.device_probe import Survey, Trial
+from voicechat.audio.devices.device_probe import LoopbackResult, Survey
 from voicechat.cli.app import main
 from voicechat.config import loader
 from voicechat.doctor import checkup
@@ -262,7 +262,7 @@ async def test_a_session_is_opened_when_asked_for(run: Run, no_sound: dict[str, 
 
 def test_names_of_people_leave_the_devices() -> None:
     anna = "Anna's AirPods"
-    trial = Trial(anna, anna, ((f"The microphone {anna!r} is busy.", ""),))
+    trial = LoopbackResult(anna, anna, ((f"The microphone {anna!r} is busy.", ""),))
     found = Survey(devices=(Device(0, anna, "Core Audio", 1, 2, 48_000, True, True),), trial=trial)
     shown = unowned(found, Privacy())
     assert "Anna" not in repr(shown)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from voicechat.audio.devices.device_list import Device
-from voicechat.audio.devices.device_probe import Survey, Trial
+from voicechat.audio.devices.device_probe import LoopbackResult, Survey
 from voicechat.doctor import sound_findings
 from voicechat.doctor.environment import Environment
 
@@ -17,7 +17,7 @@ MAC = Environment(system="darwin", variables={"TERM_PROGRAM": "iTerm.app"})
 WINDOWS = Environment(system="win32")
 
 HEADSET = Device(0, "Headset", "ALSA", 1, 2, 48_000, True, True)
-GOOD = Trial("Headset", "Headset", (), 24_000, 24_000, -62.0, -48.0, True, 90.0, -30.0)
+GOOD = LoopbackResult("Headset", "Headset", (), 24_000, 24_000, -62.0, -48.0, True, 90.0, -30.0)
 FINE = Survey((HEADSET,), {0: (24_000,)}, {0: (24_000,)}, "PortAudio V19", "AEC3", "", "", GOOD)
 FINE = replace(FINE, listed=True)
 

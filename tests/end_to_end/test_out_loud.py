@@ -17,7 +17,7 @@ from spoken_person import LEAD, LISTENING, person
 from virtual_audio import RATE, VirtualCard
 
 from voicechat.server.stt.pocketsphinx_stt import PocketsphinxEars
-from voicechat.speech.vad import EARS_RATE
+from voicechat.speech.vad import VAD_RATE
 
 pytestmark = [
     pytest.mark.sound,
@@ -38,7 +38,7 @@ def position(sound: NDArray[np.int16], part: NDArray[np.int16]) -> int:
 
 async def heard(ears: PocketsphinxEars, sound: NDArray[np.int16]) -> str:
     """What a listener understands of a 48 kHz recording."""
-    pcm = soxr.resample(sound.astype(np.float32), RATE, EARS_RATE).astype(np.int16).tobytes()
+    pcm = soxr.resample(sound.astype(np.float32), RATE, VAD_RATE).astype(np.int16).tobytes()
     ears.begin()
     for at in range(0, len(pcm), 1024):
         ears.feed(pcm[at : at + 1024])

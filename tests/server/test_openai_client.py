@@ -24,7 +24,7 @@ from scripted import CLASSES
 from socket_events import REPLY, append, events_until, kinds
 
 from voicechat.server.tts.espeak_tts import EspeakVoice
-from voicechat.speech.formats import Resampler
+from voicechat.speech.resampling import Resampler
 
 Spoken = Callable[[str], np.ndarray[Any, np.dtype[np.int16]]]
 
@@ -93,7 +93,8 @@ def spoken() -> Spoken:
 
     def make(words: str) -> np.ndarray[Any, np.dtype[np.int16]]:
         samples = np.frombuffer(asyncio.run(say(words)), "<i2").astype(np.int16)
-        speech = Resampler(EspeakVoice.rate, 24_000).feed(samples, last=True)
+        mover = Resampler(EspeakVoice.rate, 24_000)
+        speech = np.concatenate((mover.convert(samples), mover.finish()))
         noise = np.random.default_rng(7).normal(0, 30, len(speech) + 48_000).astype(np.int16)
         noise[12_000 : 12_000 + len(speech)] += speech
         return noise

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import Loud, silence, tone
 
-from voicechat.speech.endpointing import Began, Ended, Endpointer
+from voicechat.speech.endpointing import Endpointer, SpeechEnd, SpeechStart
 
 WINDOW_MS = 32
 
@@ -49,7 +49,7 @@ def run(sound: bytes, step_ms: int = 20, complete: bool = False, **turns: Any) -
 )
 def test_silence_that_ends_a_turn(turns: dict[str, Any], complete: bool, silence_ms: int) -> None:
     began, ended = run(quiet(512) + loud(1024) + quiet(2000), complete=complete, **turns)
-    assert began == Began(512.0)
+    assert began == SpeechStart(512.0)
     assert ended.at_ms == 1536.0
     assert 0 <= ended.until_ms - ended.at_ms - silence_ms < WINDOW_MS
     assert ended.spoken_ms == 1024.0
@@ -64,12 +64,17 @@ def test_block_size_does_not_matter(step_ms: int) -> None:
 def test_click_is_no_speech_and_a_short_pause_is_no_end() -> None:
     assert run(quiet(512) + loud(32) + quiet(1000)) == []
     sound = loud(512) + quiet(320) + loud(512) + quiet(1000)
-    assert [type(change) for change in run(sound)] == [Began, Ended]
+    assert [type(change) for change in run(sound)] == [SpeechStart, SpeechEnd]
 
 
 def test_endless_noise_is_cut_after_a_minute() -> None:
     changes = run(loud(125_000), step_ms=1000)
-    assert [type(change) for change in changes[:4]] == [Began, Ended, Began, Ended]
+    assert [type(change) for change in changes[:4]] == [
+        SpeechStart,
+        SpeechEnd,
+        SpeechStart,
+        SpeechEnd,
+    ]
     assert changes[1].until_ms - changes[0].at_ms == pytest.approx(60_000, abs=100)
 
 
@@ -78,7 +83,7 @@ def test_turns_always_alternate_and_never_run_backwards(parts: list[tuple[bool, 
     sound = b"".join(loud(ms) if speech else quiet(ms) for speech, ms in parts)
     before = 0.0
     for place, change in enumerate(run(sound, type="server_vad", silence_duration_ms=200)):
-        assert isinstance(change, Ended if place % 2 else Began)
+        assert isinstance(change, SpeechEnd if place % 2 else SpeechStart)
         assert before <= change.at_ms
         before = change.at_ms
 

@@ -1,4 +1,4 @@
-"""Formats of the wire against known values, and resampling in pieces."""
+"""Audio formats of the wire against known values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.speech.formats import Format, Resampler
+from voicechat.speech.formats import Format
 
 # Code -> level, from the tables of ITU-T G.711 scaled to 16 bits.
 _MU = {0x00: -32124, 0x80: 32124, 0x7F: 0, 0xFF: 0, 0x0F: -16764, 0xF0: 120}
@@ -36,18 +36,3 @@ def test_pcm_is_little_endian_whole_samples(sound: bytes) -> None:
     form = Format()
     whole = sound[: len(sound) // 2 * 2]
     assert form.encode(form.decode(sound)) == whole
-
-
-def test_resampling_in_pieces_loses_nothing() -> None:
-    samples = (np.sin(np.arange(22_050) / 10) * 9_000).astype(np.int16)
-    resampler = Resampler(22_050, 24_000)
-    pieces = [resampler.feed(piece) for piece in np.array_split(samples, 37)]
-    pieces.append(resampler.feed(samples[:0], last=True))
-    assert abs(sum(map(len, pieces)) - 24_000) <= 1
-    whole = Resampler(22_050, 24_000).feed(samples, last=True)
-    assert np.abs(np.concatenate(pieces)[:24_000].astype(int) - whole[:24_000]).max() <= 4
-
-
-def test_equal_rates_pass_through() -> None:
-    samples = np.arange(10, dtype=np.int16)
-    assert Resampler(24_000, 24_000).feed(samples, last=True) is samples

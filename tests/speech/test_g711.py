@@ -1,7 +1,9 @@
 """G.711 against values of the recommendation's tables and against itself."""
 
 from array import array
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from voicechat.speech import g711
@@ -43,3 +45,21 @@ def test_every_sample_becomes_its_nearest_level(law):
 
 def test_nothing_stays_nothing():
     assert g711.to_pcm16(b"", "pcmu") == g711.from_pcm16(b"", "pcma") == b""
+
+
+@pytest.mark.parametrize("law", ["pcmu", "pcma"])
+def test_a_tie_between_two_levels_goes_up(law):
+    every = list(range(-32768, 32768))
+    levels = sorted(set(samples(g711.to_pcm16(ALL, law))))
+    back = samples(g711.to_pcm16(g711.from_pcm16(array("h", every).tobytes(), law), law))
+    ties = [(low + high) // 2 for low, high in pairwise(levels) if (low + high) % 2 == 0]
+    above = [min(level for level in levels if level > tie) for tie in ties]
+    assert [back[tie + 32768] for tie in ties] == above
+
+
+@pytest.mark.parametrize("law", ["pcmu", "pcma"])
+def test_a_tone_keeps_its_quality(law):
+    tone = (20_000 * np.sin(2 * np.pi * 440 * np.arange(8_000) / 8_000)).astype("<i2")
+    back = np.frombuffer(g711.to_pcm16(g711.from_pcm16(tone.tobytes(), law), law), "<i2")
+    error = back.astype(np.float64) - tone
+    assert 20 * np.log10(np.std(tone) / np.std(error)) > 35

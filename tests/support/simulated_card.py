@@ -25,7 +25,8 @@ from voicechat.audio.devices import streams as card_module
 from voicechat.audio.messages import AudioEvent, AudioSettings
 from voicechat.core.effects import EndItem, Play, ResumePlayback
 from voicechat.core.inputs import LocalSpeech, PlaybackFinished
-from voicechat.speech.levels import Resampler, amplitude
+from voicechat.speech.levels import amplitude
+from voicechat.speech.resampling import Resampler
 
 RATE = 16_000
 SPEAKER_RATE = 24_000
@@ -94,7 +95,7 @@ class SimulatedCard:
         for module in (card_module, engine):
             clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
             patch.setattr(module, "time", clock)
-        patch.setattr(engine, "Surgery", lambda work: _AtOnce(work, self.now))
+        patch.setattr(engine, "BackgroundCall", lambda work: _AtOnce(work, self.now))
         patch.setattr(device_list, "library", lambda: self._library())
 
     # ----------------------------------------------------------------- the test's side
@@ -213,7 +214,7 @@ class SimulatedCard:
 
 
 class _AtOnce:
-    """A `Surgery` that takes no time."""
+    """A `BackgroundCall` that takes no time."""
 
     done = True
     error = None

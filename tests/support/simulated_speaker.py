@@ -35,7 +35,7 @@ class SimulatedSpeaker(SimulatedCard):
         self.cuts: list[int] = []
         self._lags = deque(lags)
         self._working: list[_Lagging] = []
-        patch.setattr(engine, "Surgery", self._work)
+        patch.setattr(engine, "BackgroundCall", self._work)
         self.open(listen=False, output_rate=rate, latency_ms=latency_ms, barge_in="off")
         self.run(0.02)
 
@@ -109,7 +109,7 @@ class SimulatedSpeaker(SimulatedCard):
 
 
 class _Lagging:
-    """A `Surgery` that begins some steps later and is told of some steps after that."""
+    """A `BackgroundCall` that begins some steps later and is told of some steps after that."""
 
     error = None
 

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from voicechat.audio.capture.barge_in import BargeIn, Step
-from voicechat.audio.capture.capture import Hearing, Voice
-from voicechat.audio.capture.end_of_speech import Lull
+from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
+from voicechat.audio.capture.capture import Capture, VoiceActivity
+from voicechat.audio.capture.voice_activity import EndOfSpeech
 from voicechat.audio.devices import device_list
-from voicechat.audio.devices.buffer_sizing import Pacing
-from voicechat.audio.devices.default_device_watch import Lookout
-from voicechat.audio.devices.streams import Card, Speaker, Surgery
+from voicechat.audio.devices.buffer_sizing import BufferSizing
+from voicechat.audio.devices.default_device_watch import DefaultDeviceWatch
+from voicechat.audio.devices.streams import BackgroundCall, OutputStream, SoundCard
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -37,12 +37,12 @@ from voicechat.audio.messages import (
 )
 from voicechat.audio.playback import cue_sounds
 from voicechat.audio.playback.playback import Playback
-from voicechat.audio.playback.playout_tap import Monitor
+from voicechat.audio.playback.playout_tap import PlayoutTap
 from voicechat.core.effects import CloseMic, EndItem, Play, ResumePlayback, StopPlayback
 from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, PlaybackStopped, VoiceEnded
 
-TELL_S: Final = 1 / 10
-_TICK_S, _SOON_S, _AFTER_S = 0.010, 0.005, 0.001
+REPORT_S: Final = 1 / 10
+_TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
 _QUIET_S: Final = 0.030
 """A voice is suspected after four frames of 10 ms: the first three may come together."""
 _STALE_S: Final = 3.0
@@ -54,11 +54,11 @@ HANG_S: Final = 1.5
 DEEP_S: Final = 0.1
 """A device that buffers more than this is silenced by throwing its buffer away."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
-_ASLEEP_S: Final = 1.5
+_STALLED_S: Final = 1.5
 """A stream that does not run for so long, though it was reopened, is as good as none."""
-_SURE_S: Final = GAP_S + 0.1
+_SETTLED_S: Final = GAP_S + 0.1
 """Only now is it certain which streams of a new card run: each has its buffer filled at first."""
-_MOURNING_S: Final = 3.0
+_LOST_SPEAKER_S: Final = 3.0
 """A lost speaker may come back for this long before what it had to say is dropped."""
 
 
@@ -69,33 +69,33 @@ class Engine:
         self._settings: Final = settings
         self._emit: Final = emit
         self._playback = Playback(settings.output_rate)
-        self._cues = cue_sounds.Waiting()
+        self._cues = cue_sounds.CueQueue()
         self._cue_gain = 1.0
-        self._barge = BargeIn(settings.barge_in)
-        self._hearing = Hearing(settings, self._barge.above_floor_db)
-        self._lull = Lull()
-        self._monitor = Monitor(settings.output_rate)
-        self._lookout = Lookout(settings)
+        self._barge_in = BargeIn(settings.barge_in)
+        self._capture = Capture(settings, self._barge_in.above_floor_db)
+        self._end_of_speech = EndOfSpeech()
+        self._playout_tap = PlayoutTap(settings.output_rate)
+        self._device_watch = DefaultDeviceWatch(settings)
         self._moving = False
         self._changed = False
-        self._card: Card | None = None
-        self._pacing = Pacing()
-        self._opening: Surgery[Card] | None = Surgery(self._open)
-        self._aborting: Surgery[float] | None = None
+        self._card: SoundCard | None = None
+        self._buffer_sizing = BufferSizing()
+        self._opening: BackgroundCall[SoundCard] | None = BackgroundCall(self._open)
+        self._aborting: BackgroundCall[float] | None = None
         self._deferred: list[AudioCommand] = []
         self._failures = 0
         self._retry_at = 0.0
         self._drop_at = 0.0
-        self._adopted_at = 0.0
+        self._opened_at = 0.0
         self._stalled_at = 0.0
-        self._asleep: frozenset[device_list.Kind] = frozenset()
+        self._stalled: frozenset[device_list.Kind] = frozenset()
         self._devices = (("", 0), ("", 0))
-        self._told_opened: Opened | None = None
-        self._told_at = 0.0
+        self._last_opened: Opened | None = None
+        self._reported_at = 0.0
         self._ticked_at = time.monotonic()
         self._underruns = (0, 0.0)
         self._past_drops = (0, 0.0)
-        self._told_problem = ""
+        self._last_problem = ""
         self.hung = False
         self.over = False
 
@@ -114,7 +114,7 @@ class Engine:
             case StopPlayback():
                 self._stop()
             case ResumePlayback():
-                self._barge.decided(false_alarm=True, now=time.monotonic())
+                self._barge_in.decided(false_alarm=True, now=time.monotonic())
                 self._playback.resume()
             case Volume(gain):
                 self._cue_gain = min(1.0, max(0.0, gain))
@@ -123,64 +123,64 @@ class Engine:
                 self._cues.ask(name, time.monotonic())
                 self._cue(time.monotonic())
             case Mute() | CloseMic():
-                self._hearing.door(command)
+                self._capture.door(command)
             case Quit():
                 self.over = True
 
     def tick(self, now: float) -> None:
         """Everything that is due."""
-        self._attend(now)
-        self._mourn(now)
+        self._check_streams(now)
+        self._drop_lost_speaker(now)
         self._playback.feed()
         self._cue(now)
-        tell = now - self._told_at >= TELL_S
-        self._listen(now, wait=not tell)
-        for played in self._monitor.blocks(now):
+        report = now - self._reported_at >= REPORT_S
+        self._listen(now, wait=not report)
+        for played in self._playout_tap.blocks(now):
             self._emit(played)
         self._finish_stop(now)
-        for event in self._playback.events(now, progress=tell):
+        for event in self._playback.events(now, progress=report):
             self._emit(event)
-        if tell:
-            self._follow(now)
-            self._tell(now)
+        if report:
+            self._follow_default(now)
+            self._report(now)
 
     def pause(self, now: float) -> float:
         """How long (s) the next `tick` may be waited for: until the microphone's next block."""
         if self._opening is not None or self._aborting is not None or self._playback.stopping:
-            return _SOON_S
+            return _SHORT_TICK_S
         microphone = self._card.microphone if self._card else None
         if microphone is None:
             return _TICK_S
-        longest = _QUIET_S if self._hearing.unhurried else _TICK_S
-        wait = max(self._pacing.pace.block_ms / 1000, longest)
-        due = microphone.called_at + wait + _AFTER_S
-        return min(longest, max(_AFTER_S, due - now))
+        longest = _QUIET_S if self._capture.can_batch else _TICK_S
+        wait = max(self._buffer_sizing.pace.block_ms / 1000, longest)
+        due = microphone.called_at + wait + _AFTER_BLOCK_S
+        return min(longest, max(_AFTER_BLOCK_S, due - now))
 
     def close(self) -> None:
         """Close the streams, beside the loop and for at most half a second."""
         self._playback.close()
         card, self._card = self._card, None
         if card is not None:
-            closing = Surgery(card.close)
+            closing = BackgroundCall(card.close)
             while not closing.done and time.monotonic() - closing.began < 0.5:
                 time.sleep(0.005)
 
     # ----------------------------------------------------------------- the speaker
 
     def _stop(self) -> None:
-        self._barge.decided(false_alarm=False, now=time.monotonic())
+        self._barge_in.decided(false_alarm=False, now=time.monotonic())
         self._playback.stop(time.monotonic())
         self._discard_deep_buffer()
 
     @property
-    def _speaker(self) -> Speaker | None:
+    def _speaker(self) -> OutputStream | None:
         """The one that can be heard."""
-        return self._card.speaker if self._card and "output" not in self._asleep else None
+        return self._card.speaker if self._card and "output" not in self._stalled else None
 
     def _discard_deep_buffer(self) -> None:
         speaker = self._speaker
         if speaker is not None and speaker.latency > DEEP_S and self._aborting is None:
-            self._aborting = Surgery(speaker.abort)
+            self._aborting = BackgroundCall(speaker.abort)
 
     def _finish_stop(self, now: float) -> None:
         silent_since: float | None = None
@@ -190,7 +190,7 @@ class Engine:
             silent_since = self._aborting.result
             self._aborting = None
             if silent_since is not None:
-                self._monitor.cut(silent_since)
+                self._playout_tap.cut(silent_since)
         self._end_stop(self._playback.stopped(now, silent_since))
 
     def _end_stop(self, stopped: PlaybackStopped | None) -> None:
@@ -205,7 +205,7 @@ class Engine:
         """Play the cue that is next, once the one before was heard."""
         speaker = self._card.speaker if self._card else None
         while speaker is not None and not speaker.queue.cueing and (name := self._cues.next(now)):
-            sound = cue_sounds.synthesise(name, speaker.rate)
+            sound = cue_sounds.synthesize(name, speaker.rate)
             if sound is not None:
                 speaker.queue.play_cue(sound * self._cue_gain)
 
@@ -216,54 +216,53 @@ class Engine:
         if self._card is None:
             return
         microphone = self._card.microphone
-        if wait and microphone is not None and self._hearing.may_wait(microphone.ring):
+        if wait and microphone is not None and self._capture.can_wait(microphone.ring):
             return
         if self._card.speaker is not None:
-            self._hearing.listen_to_speaker(self._card.speaker.reference)
+            self._capture.listen_to_speaker(self._card.speaker.reference)
         if microphone is None:
             return
-        for voice in self._hearing.frames(microphone.ring):
-            self._weigh(voice, now)
+        for voice in self._capture.frames(microphone.ring):
+            self._judge_voice(voice, now)
         last_at = microphone.ring.last_at - microphone.ring.available / microphone.rate
-        for block in self._hearing.blocks(last_at):
-            for captured in self._hearing.deliver(block):
-                self._emit(captured)
+        for block in self._capture.blocks(last_at):
+            self._emit(block)
 
-    def _weigh(self, voice: Voice, now: float) -> None:
-        ended_at = self._lull.frame(voice.sure, now)
+    def _judge_voice(self, voice: VoiceActivity, now: float) -> None:
+        ended_at = self._end_of_speech.frame(voice.sure, now)
         if ended_at is not None:
             self._emit(VoiceEnded(ended_at))
-        if not self._hearing.canceller.full_duplex:
+        if not self._capture.canceller.full_duplex:
             return
         sounding = self._playback.sounding
-        converged = self._hearing.converged
-        step = self._barge.frame(voice.sure, sounding, converged, now, voice.seems)
+        converged = self._capture.converged
+        step = self._barge_in.frame(voice.sure, sounding, converged, now, voice.seems)
         match step:
-            case Step.LOWER:
+            case BargeInStep.DUCK:
                 self._playback.duck(True)
                 self._emit(LocalSpeech(confirmed=False))
-            case Step.HOLD:
+            case BargeInStep.HOLD:
                 self._playback.hold()
                 self._discard_deep_buffer()
                 self._emit(LocalSpeech(confirmed=True))
-            case Step.RESTORE:
+            case BargeInStep.RESTORE:
                 self._playback.resume()
                 self._emit(LocalSpeechEnded())
-            case Step.ENDED:
+            case BargeInStep.ENDED:
                 self._emit(LocalSpeechEnded())
 
     # ----------------------------------------------------------------- the card
 
-    def _open(self) -> Card:
-        return Card(self._settings, self._pacing.pace)
+    def _open(self) -> SoundCard:
+        return SoundCard(self._settings, self._buffer_sizing.pace)
 
-    def _reopen(self, old: Card | None) -> Card:
+    def _reopen(self, old: SoundCard | None) -> SoundCard:
         if old is not None:
             old.close()
         device_list.refresh()
         return self._open()
 
-    def _attend(self, now: float) -> None:
+    def _check_streams(self, now: float) -> None:
         """Take over an opened card; notice a dead one."""
         pause = now - self._ticked_at
         self._ticked_at = now
@@ -275,7 +274,7 @@ class Engine:
                 self.hung = True
             return
         if pause > GAP_S / 2:
-            self._forgive(now, pause)
+            self._excuse_pause(now, pause)
         elif (
             (self._card is not None and self._dead(self._card, now))
             or self._changes_pace(now)
@@ -284,111 +283,113 @@ class Engine:
         ):
             self._begin_reopening(now)
 
-    def _follow(self, now: float) -> None:
+    def _follow_default(self, now: float) -> None:
         """Go where the system wants the sound; look at once for what came, if it is missed."""
-        for switch in self._lookout.switches():
+        for switch in self._device_watch.switches():
             card = self._card
             side = card and (card.microphone if switch.kind == "input" else card.speaker)
-            reopening = card is None and self._told_opened is not None
+            reopening = card is None and self._last_opened is not None
             if reopening or (side and side.name != switch.title):
                 if side:
                     side.name = switch.title
                 if switch.title:
                     self._emit(Switched(switch.kind, switch.title))
-                self._hearing.rejoin()
+                self._capture.rejoin()
                 self._moving |= switch.reopen
-        if self._lookout.fresh():
+        if self._device_watch.fresh():
             self._retry_at = min(self._retry_at, now)
             self._changed = True
 
-    def _take_over(self, opening: Surgery[Card], now: float) -> None:
+    def _take_over(self, opening: BackgroundCall[SoundCard], now: float) -> None:
         self._opening = None
         if opening.result is None:
             problem = getattr(opening.error, "problem", str(opening.error))
             hint = getattr(opening.error, "hint", "")
             self._card = None
-            self._tell_opened(Opened(None, None, problem=problem, hint=hint))
+            self._report_opened(Opened(None, None, problem=problem, hint=hint))
         else:
-            self._adopt(opening.result, now)
+            self._use_card(opening.result, now)
 
-    def _adopt(self, card: Card, now: float) -> None:
-        self._card, self._adopted_at = card, now
+    def _use_card(self, card: SoundCard, now: float) -> None:
+        self._card, self._opened_at = card, now
         speaker, microphone = card.speaker, card.microphone
         devices_now = (
             (microphone.name, microphone.rate) if microphone else ("", 16_000),
             (speaker.name, speaker.rate) if speaker else ("", 16_000),
         )
-        self._hearing.rejoin()
+        self._capture.rejoin()
         if devices_now != self._devices:
             self._devices = devices_now
-            self._hearing.renew(devices_now[0][1], devices_now[1][1])
+            self._capture.renew(devices_now[0][1], devices_now[1][1])
         self._end_stop(self._playback.stopped(now, now))
-        for text, hint in self._hearing.lacking():
+        for text, hint in self._capture.unavailable():
             self._emit(Problem(text, hint))
         if not card.complete:
-            self._asleep = frozenset()
-        if "output" not in self._asleep:
+            self._stalled = frozenset()
+        if "output" not in self._stalled:
             self._attach(now)
-        self._tell_card(card)
+        self._report_card(card)
 
     def _attach(self, now: float) -> None:
         speaker = self._speaker
         if speaker is not None:
             self._playback.attach(speaker.queue, now)
-            self._monitor.attach(speaker.monitor, speaker.rate)
+            self._playout_tap.attach(speaker.monitor, speaker.rate)
 
-    def _tell_card(self, card: Card) -> None:
+    def _report_card(self, card: SoundCard) -> None:
         """What can be heard and who is heard, and why that is not all."""
         speaker = self._speaker
-        microphone = None if "input" in self._asleep else card.microphone
-        problem, hint = card.stalled(self._asleep) if self._asleep else (card.problem, card.hint)
-        self._tell_opened(
+        microphone = None if "input" in self._stalled else card.microphone
+        problem, hint = card.stalled(self._stalled) if self._stalled else (card.problem, card.hint)
+        self._report_opened(
             Opened(
                 microphone.name if microphone else None,
                 speaker.name if speaker else None,
                 speaker.latency * 1000 if speaker else 0.0,
                 problem,
                 hint,
-                self._hearing.canceller.name,
+                self._capture.canceller.name,
             )
         )
 
-    def _dead(self, card: Card, now: float) -> bool:
+    def _dead(self, card: SoundCard, now: float) -> bool:
         """Whether to reopen it, because a stream's callback fell silent."""
         silent = card.silent_for(GAP_S, now)
         if not silent:
-            self._prove(card, now)
+            self._confirm_running(card, now)
             return False
         if not self._stalled_at:
             self._stalled_at = now
             stopped = card.called(card.silent_for(GAP_S / 2, now))
-            self._tell_problem(f"{stopped} stopped; it is being reopened.", "")
-        elif now - self._adopted_at < _SURE_S:
+            self._report_problem(f"{stopped} stopped; it is being reopened.", "")
+        elif now - self._opened_at < _SETTLED_S:
             return False
-        elif silent != self._asleep and now - self._stalled_at >= _ASLEEP_S:
-            return self._fall_asleep(card, silent, now)
-        return now >= self._retry_at and not (silent == self._asleep and self._in_use())
+        elif silent != self._stalled and now - self._stalled_at >= _STALLED_S:
+            return self._mark_stalled(card, silent, now)
+        return now >= self._retry_at and not (silent == self._stalled and self._in_use())
 
-    def _fall_asleep(self, card: Card, silent: frozenset[device_list.Kind], now: float) -> bool:
+    def _mark_stalled(
+        self, card: SoundCard, silent: frozenset[device_list.Kind], now: float
+    ) -> bool:
         """Do without these sides, until they run again; whether that takes another card."""
-        before, self._asleep = self._asleep, silent
-        self._tell_card(card)
+        before, self._stalled = self._stalled, silent
+        self._report_card(card)
         if "output" in before - silent:
             self._attach(now)
         return "output" in silent - before
 
-    def _prove(self, card: Card, now: float) -> None:
+    def _confirm_running(self, card: SoundCard, now: float) -> None:
         """All streams run; they are there for good when that lasts."""
-        if card.runs_since() - self._adopted_at <= GAP_S:
+        if card.runs_since() - self._opened_at <= GAP_S:
             return
         self._stalled_at = 0.0
         if card.complete:
-            self._failures, self._told_problem = 0, ""
-        if self._asleep:
-            woken, self._asleep = self._asleep, frozenset()
+            self._failures, self._last_problem = 0, ""
+        if self._stalled:
+            woken, self._stalled = self._stalled, frozenset()
             if "output" in woken:
                 self._attach(now)
-            self._tell_card(card)
+            self._report_card(card)
 
     def _changes_pace(self, now: float) -> bool:
         """Whether to reopen the card with longer or shorter blocks."""
@@ -396,7 +397,7 @@ class Engine:
         if speaker is None or self._playback.stopping:
             return False
         busy = speaker.queue.cueing or not self._playback.idle
-        return self._pacing.changes(speaker, busy, not self._hears(), now)
+        return self._buffer_sizing.changes(speaker, busy, not self._hears(), now)
 
     def _incomplete(self, now: float) -> bool:
         """Whether it is time to look for a missing device; never while the person can hear it."""
@@ -418,55 +419,55 @@ class Engine:
         return (
             self._card is not None
             and self._card.microphone is not None
-            and self._hearing.peak > _QUIET_DB
+            and self._capture.peak > _QUIET_DB
         )
 
     def _begin_reopening(self, now: float) -> None:
         card, self._card = self._card, None
         self._moving = self._changed = False
         if card is not None and card.speaker is not None:
-            self._drop_at = now if "output" in self._asleep else now + _MOURNING_S
+            self._drop_at = now if "output" in self._stalled else now + _LOST_SPEAKER_S
             drops, drops_ms = self._past_drops
             dropped = card.speaker.underflows
             self._past_drops = (drops + dropped, drops_ms + dropped * card.speaker.block_ms)
         self._failures += 1
         self._retry_at = now + GAP_S + _RETRIES_S[min(self._failures, len(_RETRIES_S)) - 1]
-        self._opening = Surgery(lambda: self._reopen(card))
+        self._opening = BackgroundCall(lambda: self._reopen(card))
 
-    def _mourn(self, now: float) -> None:
+    def _drop_lost_speaker(self, now: float) -> None:
         """Without a speaker, queued sound is dropped and ended items end."""
         gone = self._opening is None and self._speaker is None
         if gone and now >= self._drop_at:
             for event in self._playback.detach():
                 self._emit(event)
 
-    def _forgive(self, now: float, pause: float) -> None:
+    def _excuse_pause(self, now: float, pause: float) -> None:
         """The loop itself was paused; the callbacks may be fine. Sound of long ago is not said."""
         if pause > _STALE_S and self._card is not None and self._card.microphone is not None:
             self._card.microphone.ring.forget()
         for side in (self._card.speaker, self._card.microphone) if self._card else ():
             if side is not None:
                 side.called_at = now
-        self._adopted_at = now
+        self._opened_at = now
 
-    def _tell_opened(self, opened: Opened) -> None:
+    def _report_opened(self, opened: Opened) -> None:
         """Looking again and finding the same is no news."""
-        last, self._told_opened = self._told_opened, opened
+        last, self._last_opened = self._last_opened, opened
         if last is None or opened.problem != last.problem or not opened.problem:
             self._emit(opened)
 
-    def _tell_problem(self, text: str, hint: str) -> None:
-        if text != self._told_problem:
-            self._told_problem = text
+    def _report_problem(self, text: str, hint: str) -> None:
+        if text != self._last_problem:
+            self._last_problem = text
             self._emit(Problem(text, hint))
 
     # ----------------------------------------------------------------- what is told
 
-    def _tell(self, now: float) -> None:
-        elapsed, self._told_at = now - self._told_at, now
-        ear = self._hearing
-        self._emit(Levels(ear.level, ear.far_level, ear.peak, ear.far_peak))
-        ear.level = ear.far_level = -100.0
+    def _report(self, now: float) -> None:
+        elapsed, self._reported_at = now - self._reported_at, now
+        linear = self._capture
+        self._emit(Levels(linear.level, linear.far_level, linear.peak, linear.far_peak))
+        linear.level = linear.far_level = -100.0
         if self._playback.sounding:
             self._playback.calm(min(1.0, elapsed))
         underruns = self._totals()

@@ -1,8 +1,8 @@
-"""Rings between a sound callback and the loop, one writer, one reader, no locks; and lines.
+"""Sample buffers: a lock-free ring between callback and loop, and a single-thread queue.
 
-Positions are absolute frame counters that only grow, so "how much is there" is a subtraction
-and "which frame was heard" is a lookup. Each attribute is written by one side only; a Python
-int is replaced in one step, so the other side sees the old value or the new one.
+Positions are absolute frame counters that only grow: a fill level is a difference, and a heard
+frame is a lookup. Each attribute has one writer. Replacing a Python int is atomic, so the other
+side reads either the old or the new value.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 from voicechat.speech.levels import Samples
 
 
-class CaptureRing:
-    """Sound from a callback to the loop; the newest is kept when the loop falls behind."""
+class SampleRing:
+    """Ring from a callback to the loop. When the loop falls behind, the oldest frames are lost."""
 
     def __init__(self, frames: int) -> None:
-        """`frames` is rounded up to a power of two."""
+        """Allocate `frames` rounded up to a power of two."""
         self._size: Final = 1 << max(1, (frames - 1).bit_length())
         self._ring: Samples = np.zeros(self._size, np.int16)
         self._written = 0
@@ -28,13 +28,13 @@ class CaptureRing:
         self.last_at = 0.0
         """Monotonic time of the last frame written."""
         self.mark = (0, 0.0)
-        """Frames written so far, and the moment at which the newest of them came."""
+        """Frames written so far, and the time of the callback that wrote the newest."""
         self.drops = 0
-        """How often the device lost frames of this stream; counted by its callback."""
+        """Number of times the device lost frames; counted by its callback."""
 
     @property
     def available(self) -> int:
-        """Frames that wait for the reader."""
+        """Frames waiting for the reader."""
         return self._written - self._read
 
     @property
@@ -43,9 +43,10 @@ class CaptureRing:
         return self._read
 
     def write(self, block: Samples, at: float, came: float | None = None) -> None:
-        """Callback side: append a block no longer than the ring; `at` is its last sample's time.
+        """Append a block no longer than the ring; `at` is the time of its last sample. Callback
+        side.
 
-        `came`: the steadiest moment known for the block, where that is not `at`.
+        `came`: the time of the callback, if that is steadier than `at`.
         """
         start = self._written & (self._size - 1)
         first = min(len(block), self._size - start)
@@ -57,7 +58,9 @@ class CaptureRing:
         self.mark = (self._written, at if came is None else came)
 
     def peek(self, frames: int) -> Samples | None:
-        """Loop side: exactly `frames` as a copy, or None when there are fewer. They stay."""
+        """Return a copy of the next `frames` without taking them; None if there are fewer. Loop
+        side.
+        """
         waiting = self._written - self._read
         if waiting > self._size:
             self.lost += waiting - self._size
@@ -74,25 +77,25 @@ class CaptureRing:
         return block
 
     def read(self, frames: int) -> Samples | None:
-        """Loop side: as `peek`, and they are taken."""
+        """Take and return the next `frames`; None if there are fewer. Loop side."""
         block = self.peek(frames)
         if block is not None:
             self._read += frames
         return block
 
     def forget(self) -> None:
-        """Loop side: drop what waits."""
+        """Drop everything that waits. Loop side."""
         self._read = self._written
 
 
-class Line:
-    """Samples in order of arrival, taken from the front. One thread."""
+class SampleQueue:
+    """FIFO of int16 samples for a single thread."""
 
     def __init__(self) -> None:
         self._rest: Samples = np.empty(0, np.int16)
 
     def lead(self, frames: int) -> None:
-        """Put silence before what waits."""
+        """Insert silence in front of the waiting samples."""
         self._rest = np.concatenate((np.zeros(frames, np.int16), self._rest))
 
     def __len__(self) -> int:
@@ -103,7 +106,7 @@ class Line:
             self._rest = np.concatenate((self._rest, samples))
 
     def take(self, count: int) -> Samples | None:
-        """The oldest `count` samples; None when there are fewer."""
+        """Take and return the oldest `count` samples; None if there are fewer."""
         if len(self._rest) < count:
             return None
         frame, self._rest = self._rest[:count], self._rest[count:]

@@ -59,7 +59,7 @@ def read_frame(pipe: IO[bytes]) -> object | None:
     return pickle.loads(body) if len(body) == size else None
 
 
-class Outbox:
+class EventWriter:
     """Events on their way to the parent; a thread writes, so that the loop never waits.
 
     At most 2000 wait (over 20 s of sound): then the oldest sound, level or progress is dropped.
@@ -112,7 +112,7 @@ def main() -> int:
     if not isinstance(settings, AudioSettings):
         return 2
     inbox: queue.SimpleQueue[AudioCommand] = queue.SimpleQueue()
-    outbox = Outbox(events)
+    outbox = EventWriter(events)
     threading.Thread(target=_receive, args=(commands, inbox), name="commands", daemon=True).start()
     sys.setswitchinterval(0.001)
     try:
@@ -124,7 +124,9 @@ def main() -> int:
         outbox.idle.wait(0.2)
 
 
-def _loop(settings: AudioSettings, inbox: queue.SimpleQueue[AudioCommand], outbox: Outbox) -> int:
+def _loop(
+    settings: AudioSettings, inbox: queue.SimpleQueue[AudioCommand], outbox: EventWriter
+) -> int:
     try:
         from voicechat.audio.engine import Engine
     except ImportError as error:
@@ -136,7 +138,7 @@ def _loop(settings: AudioSettings, inbox: queue.SimpleQueue[AudioCommand], outbo
     gc.collect()
     gc.freeze()
     while not engine.over and not outbox.broken:
-        _obey(engine, inbox)
+        _run_commands(engine, inbox)
         engine.tick(time.monotonic())
         if engine.hung:
             return REPLACE
@@ -144,7 +146,7 @@ def _loop(settings: AudioSettings, inbox: queue.SimpleQueue[AudioCommand], outbo
     return 0
 
 
-def _obey(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> None:
+def _run_commands(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> None:
     """Wait for a command until a tick is due; take the others that are there, but not for long."""
     try:
         command = inbox.get(timeout=engine.pause(time.monotonic()))

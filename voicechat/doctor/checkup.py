@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from voicechat.audio.devices.device_probe import Survey, Wish, survey
+from voicechat.audio.devices.device_probe import ProbeRequest, Survey, survey
 from voicechat.config import loader, remembered_devices
 from voicechat.config.loader import Options
 from voicechat.doctor import machine_findings, network_findings, sound_findings
@@ -72,8 +72,8 @@ def unowned(heard: Survey, privacy: Privacy) -> Survey:
     return replace(heard, devices=devices, trial=trial)
 
 
-def _wish(options: Options, quick: bool) -> Wish:
-    return Wish(options.input_device, options.output_device, listen=True, chirp=not quick)
+def _wish(options: Options, quick: bool) -> ProbeRequest:
+    return ProbeRequest(options.input_device, options.output_device, listen=True, chirp=not quick)
 
 
 async def _machine() -> Environment:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from voicechat.audio.devices.device_list import Device, Kind, NoSound, choose
-from voicechat.audio.devices.device_probe import Survey, Wish, survey
+from voicechat.audio.devices.device_probe import ProbeRequest, Survey, survey
 from voicechat.config.loader import Options
 from voicechat.core.text import clean
 from voicechat.doctor.environment import snapshot
@@ -66,7 +66,7 @@ class Listing:
 
 def devices(options: Options) -> Listing:
     """The devices of this machine, within seconds. Raises `SoundError` when there are none."""
-    wish = Wish(options.input_device, options.output_device, all_rates=True)
+    wish = ProbeRequest(options.input_device, options.output_device, all_rates=True)
     found = survey(wish, DEADLINE_S)
     if not any(each.inputs or each.outputs for each in found.devices):
         raise _nothing(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from voicechat.audio.devices.device_list import Device, is_busy
-from voicechat.audio.devices.device_probe import Survey, Trial
+from voicechat.audio.devices.device_probe import LoopbackResult, Survey
 from voicechat.doctor import machine_findings
 from voicechat.doctor.environment import Environment
 from voicechat.doctor.findings import Finding, note, ok, problem
@@ -201,7 +201,7 @@ def _refused(sentence: str, hint: str, environment: Environment) -> Finding:
     return problem("Opening", sentence, hint)
 
 
-def _microphone(trial: Trial, environment: Environment) -> Finding:
+def _microphone(trial: LoopbackResult, environment: Environment) -> Finding:
     title = "Microphone"
     name = f"{trial.microphone} opens at {trial.input_rate / 1000:g} kHz"
     if trial.level is None:
@@ -239,7 +239,7 @@ def _unmute(environment: Environment) -> str:
     return "Unmute it and raise its level in the sound settings (pavucontrol or alsamixer)."
 
 
-def _loopback(trial: Trial) -> Finding:
+def _loopback(trial: LoopbackResult) -> Finding:
     if trial.return_db is None or trial.round_trip_ms is None:
         return note(
             "Loopback",

@@ -168,7 +168,7 @@ class Recorder:
     def _resampled(self, pcm: bytes) -> bytes:
         import numpy as np
 
-        from voicechat.speech.levels import Resampler
+        from voicechat.speech.resampling import Resampler
 
         if self._resampler is None:
             self._resampler = Resampler(self._input_rate, self._output_rate)

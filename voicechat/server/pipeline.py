@@ -35,9 +35,10 @@ from voicechat.server.realtime.server_protocol import Protocol
 from voicechat.server.realtime.server_response import Reply
 from voicechat.server.recognizer_pool import Detectors, SharedEars, Utterance
 from voicechat.server.response_audio import Speaker
-from voicechat.speech.endpointing import Began, Ended, Endpointer
-from voicechat.speech.formats import Format, Resampler
-from voicechat.speech.vad import EARS_RATE
+from voicechat.speech.endpointing import Endpointer, SpeechEnd, SpeechStart
+from voicechat.speech.formats import Format
+from voicechat.speech.resampling import Resampler
+from voicechat.speech.vad import VAD_RATE
 
 _STEP_MS = 40.0
 _BLIP_MS = 400.0
@@ -86,7 +87,7 @@ class Pipeline:
         self._endpointer = Endpointer(self._detector)
         self._turns: Json | None = None
         self._format = Format()
-        self._resampler = Resampler(self._format.rate, EARS_RATE)
+        self._resampler = Resampler(self._format.rate, VAD_RATE)
         self._clock_ms = 0.0
         self._before = bytearray()
         """16 kHz sound from before a possible beginning of speech."""
@@ -115,8 +116,6 @@ class Pipeline:
         self._stop_idle()
         self._drop()
         self._engines.detectors.give_back(self._detector)
-        # The resampler's library complains about streams that live until the process ends.
-        self._resampler = Resampler(EARS_RATE, EARS_RATE)
 
     # ----------------------------------------------------------------- actions
 
@@ -156,7 +155,7 @@ class Pipeline:
             self._drop()
             self._before.clear()
             self._endpointer.reset()
-            self._resampler = Resampler(form.rate, EARS_RATE)
+            self._resampler = Resampler(form.rate, VAD_RATE)
             self._clock_ms = self.protocol.received_ms
         self._turns, self._format = turns, form
         self._endpointer.configure(turns or {})
@@ -169,7 +168,7 @@ class Pipeline:
         for start in range(0, len(sound.sound), step):
             piece = sound.sound[start : start + step]
             self._clock_ms += sound.format.ms(len(piece))
-            pcm = self._resampler.feed(sound.format.decode(piece)).tobytes()
+            pcm = self._resampler.convert(sound.format.decode(piece)).tobytes()
             if self._turns is None:
                 self._hear(pcm)
             else:
@@ -190,7 +189,7 @@ class Pipeline:
         paused = self._endpointer.pausing
         prefix = (self._turns or {}).get("prefix_padding_ms", 300.0)
         for change in self._endpointer.feed(pcm, self._clock_ms):
-            if isinstance(change, Began):
+            if isinstance(change, SpeechStart):
                 self._began(change, prefix)
             else:
                 self._ended(change)
@@ -200,7 +199,7 @@ class Pipeline:
             self.protocol.trim(self._clock_ms - prefix - _KEPT_MS)
         del self._before[: -_pcm_size(prefix + _KEPT_MS)]
 
-    def _began(self, change: Began, prefix: float) -> None:
+    def _began(self, change: SpeechStart, prefix: float) -> None:
         self._stop_idle()
         back = self._clock_ms - max(change.at_ms - prefix, 0.0)
         self._hear(bytes(self._before[-_pcm_size(back) :]))
@@ -213,7 +212,7 @@ class Pipeline:
             else:
                 self._utterance.resume()
 
-    def _ended(self, change: Ended) -> None:
+    def _ended(self, change: SpeechEnd) -> None:
         if change.spoken_ms < _BLIP_MS and self.protocol.speech is not None:
             self._blips.add(self.protocol.speech)
         self._before.clear()
@@ -232,10 +231,9 @@ class Pipeline:
 
     def _finish_resampling(self) -> None:
         """Give the utterance what the resampler holds back; the next one begins afresh."""
-        rest = self._resampler.feed(self._format.decode(b""), last=True)
+        rest = self._resampler.finish()
         if self._utterance is not None:
             self._utterance.feed(rest.tobytes())
-        self._resampler = Resampler(self._format.rate, EARS_RATE)
 
     def _drop(self) -> None:
         utterance, self._utterance = self._utterance, None
@@ -258,8 +256,9 @@ class Pipeline:
     def _overheard(self, sound: bytes, form: Format) -> Utterance:
         """An utterance of sound that did not come through the microphone's path."""
         utterance = Utterance(self._engines.ears, lambda partial: None)
-        resampler = Resampler(form.rate, EARS_RATE)
-        utterance.feed(resampler.feed(form.decode(sound), last=True).tobytes())
+        resampler = Resampler(form.rate, VAD_RATE)
+        utterance.feed(resampler.convert(form.decode(sound)).tobytes())
+        utterance.feed(resampler.finish().tobytes())
         return utterance
 
     def _recognise(self, item_id: str, utterance: Utterance) -> None:
@@ -337,7 +336,7 @@ class Pipeline:
 
 def _pcm_size(ms: float) -> int:
     """Bytes of so much sound for the ears."""
-    return int(ms * EARS_RATE / 1000) * 2
+    return int(ms * VAD_RATE / 1000) * 2
 
 
 def _server_error(message: str) -> Json:

@@ -11,7 +11,8 @@ import numpy as np
 
 from voicechat.server.engine_protocols import Call, Mind, Request, Say, Thought, Voice
 from voicechat.server.realtime.server_response import Reply
-from voicechat.speech.formats import Resampler, Samples
+from voicechat.speech.levels import Samples
+from voicechat.speech.resampling import Resampler
 
 _THOUGHT_SECONDS = 90.0
 _WORD_SECONDS = 10.0
@@ -99,7 +100,8 @@ class Speaker:
         form = self._reply.plan.format
         if self._resampler is None:
             self._resampler = Resampler(self._voice.rate, form.rate)
-        sound = form.encode(self._resampler.feed(samples, last))
+        ready = self._resampler.finish() if last else self._resampler.convert(samples)
+        sound = form.encode(ready)
         step = form.size(_CHUNK_MS)
         for start in range(0, len(sound), step):
             self._reply.sound(sound[start : start + step])

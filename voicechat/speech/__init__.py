@@ -1,1 +1,1 @@
-"""Sound formats, G.711, resampling, voice detection and endpointing, shared by all rooms."""
+"""Audio formats, G.711, resampling, voice activity detection and endpointing."""

@@ -1,8 +1,10 @@
-"""When a turn begins and ends, decided on the clock of the sound itself.
+"""Endpointing: where a turn begins and ends, on the clock of the audio itself.
 
-A turn begins when most of the last tenth of a second is speech. It ends after a silence whose
-length depends on the session's turn detection: `server_vad` names it; `semantic_vad` waits
-briefly when what was understood so far makes a whole request, and longer when it does not.
+A turn begins when most of the last 100 ms is speech. It ends after a silence whose length depends
+on the session's turn detection: `server_vad` sets it as `silence_duration_ms`; `semantic_vad` waits
+briefly after a complete request and longer otherwise.
+
+Source: OpenAI Realtime API, "Voice activity detection".
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from voicechat.speech.vad import EARS_RATE, Detector
+from voicechat.speech.vad import VAD_RATE, Detector
 
 _HYSTERESIS = 0.05
 _ONSET_MS, _ONSET_WITHIN_MS = 60, 100
 _LONGEST_MS = 60_000.0
 _PAUSE_MS = 60.0
-"""Silence after which a speaker may be done; within words it is shorter."""
+"""Silence in ms after which the speaker may be done; pauses within words are shorter."""
 
 _PATIENCE: Mapping[str, tuple[float, float]] = {
     "low": (400.0, 1_500.0),
@@ -27,19 +29,19 @@ _PATIENCE: Mapping[str, tuple[float, float]] = {
     "auto": (190.0, 700.0),
     "high": (160.0, 450.0),
 }
-"""Eagerness -> silence in ms after a whole request, and after anything else."""
+"""Eagerness to silence in ms: after a complete request, and after anything else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
-    """Speech began at this moment."""
+class SpeechStart:
+    """Speech began at `at_ms`."""
 
     at_ms: float
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """Speech ended at `at_ms`, which became certain at `until_ms`; it lasted `spoken_ms`."""
+class SpeechEnd:
+    """Speech ended at `at_ms`, was detected as ended at `until_ms` and lasted `spoken_ms`."""
 
     at_ms: float
     until_ms: float
@@ -47,17 +49,17 @@ class Ended:
 
 
 class Endpointer:
-    """Feed it 16 kHz PCM16; it says when turns begin and end."""
+    """Detects turns in a stream of 16 kHz mono PCM16."""
 
     def __init__(self, detector: Detector) -> None:
         self.speaking = False
         self.complete = False
-        """Set while the words understood so far make a whole request."""
+        """Set while the words recognized so far are a complete request."""
         self.pausing = False
-        """Whether the speaker, not yet done, has fallen silent."""
+        """True while the speaker pauses within a turn."""
         self._detector = detector
         self._window = detector.window * 2
-        self._window_ms = detector.window * 1000 / EARS_RATE
+        self._window_ms = detector.window * 1000 / VAD_RATE
         self._needed = ceil(_ONSET_MS / self._window_ms)
         self._recent: deque[bool] = deque(maxlen=max(ceil(_ONSET_WITHIN_MS / self._window_ms), 1))
         self._rest = b""
@@ -66,7 +68,7 @@ class Endpointer:
         self._patience = _PATIENCE["auto"]
 
     def configure(self, turns: Mapping[str, Any]) -> None:
-        """Follow these turn detection settings from the next window on."""
+        """Apply the session's `turn_detection` settings from the next window on."""
         self._threshold = turns.get("threshold", 0.5)
         silence = turns.get("silence_duration_ms")
         self._patience = (
@@ -76,19 +78,19 @@ class Endpointer:
         )
 
     def reset(self) -> None:
-        """Forget the running turn and the past."""
+        """Forget the current turn and the detector's state."""
         self.speaking = self.complete = self.pausing = False
         self._recent.clear()
         self._rest = b""
         self._detector.reset()
 
-    def feed(self, pcm: bytes, end_ms: float) -> list[Began | Ended]:
-        """More sound, the last sample of which was at `end_ms`; gives what changed."""
+    def feed(self, pcm: bytes, end_ms: float) -> list[SpeechStart | SpeechEnd]:
+        """Feed audio whose last sample is at `end_ms`; return the turn changes in it."""
         sound = self._rest + pcm
-        changes: list[Began | Ended] = []
+        changes: list[SpeechStart | SpeechEnd] = []
         whole = len(sound) - len(sound) % self._window
         for start in range(0, whole, self._window):
-            behind = (len(sound) - start - self._window) / 2 * 1000 / EARS_RATE
+            behind = (len(sound) - start - self._window) / 2 * 1000 / VAD_RATE
             window = sound[start : start + self._window]
             change = self._step(self._detector.probability(window), end_ms - behind)
             if change is not None:
@@ -96,7 +98,7 @@ class Endpointer:
         self._rest = sound[whole:]
         return changes
 
-    def _step(self, probability: float, now: float) -> Began | Ended | None:
+    def _step(self, probability: float, now: float) -> SpeechStart | SpeechEnd | None:
         if self.speaking:
             return self._speaking(probability, now)
         self._recent.append(probability >= self._threshold)
@@ -106,9 +108,9 @@ class Endpointer:
         self._began, self._voiced = max(now - first * self._window_ms, 0.0), now
         self.speaking, self.complete, self.pausing = True, False, False
         self._recent.clear()
-        return Began(self._began)
+        return SpeechStart(self._began)
 
-    def _speaking(self, probability: float, now: float) -> Ended | None:
+    def _speaking(self, probability: float, now: float) -> SpeechEnd | None:
         if probability >= max(self._threshold - _HYSTERESIS, 0.01):
             self._voiced = now
         self.pausing = now - self._voiced >= _PAUSE_MS
@@ -117,4 +119,4 @@ class Endpointer:
         if (patient or now == self._voiced) and now - self._began < _LONGEST_MS:
             return None
         self.speaking = self.pausing = False
-        return Ended(self._voiced, now, self._voiced - self._began)
+        return SpeechEnd(self._voiced, now, self._voiced - self._began)

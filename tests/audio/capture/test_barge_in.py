@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from voicechat.audio.capture.barge_in import BargeIn, Step
+from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 
 
 def run(
     barge: BargeIn, frames: str, sounding: bool = True, converged: bool = True, at: float = 0.0
-) -> list[tuple[int, Step]]:
+) -> list[tuple[int, BargeInStep]]:
     """Feed v(oiced) and .(silent) frames; the steps with the frame they came at."""
     steps = []
     for index, letter in enumerate(frames):
@@ -18,11 +18,14 @@ def run(
 
 
 def test_four_of_five_lower_and_nine_of_twelve_hold() -> None:
-    assert run(BargeIn("normal"), "v" * 12) == [(3, Step.LOWER), (8, Step.HOLD)]
+    assert run(BargeIn("normal"), "v" * 12) == [(3, BargeInStep.DUCK), (8, BargeInStep.HOLD)]
 
 
 def test_a_cough_comes_back() -> None:
-    assert run(BargeIn("normal"), "vvvv" + "." * 22) == [(3, Step.LOWER), (21, Step.RESTORE)]
+    assert run(BargeIn("normal"), "vvvv" + "." * 22) == [
+        (3, BargeInStep.DUCK),
+        (21, BargeInStep.RESTORE),
+    ]
 
 
 def test_silence_on_the_speaker_needs_no_decision() -> None:
@@ -49,17 +52,17 @@ def test_the_conversation_decides_about_held_sound(false_alarm: bool) -> None:
     assert run(barge, "v" * 30, at=0.1) == []
     barge.decided(false_alarm, now=0.7)
     after = run(barge, "v" * 10 + "." * 60, at=0.7)
-    assert after == ([] if false_alarm else [(45, Step.ENDED)])
+    assert after == ([] if false_alarm else [(45, BargeInStep.ENDED)])
 
 
 def test_held_sound_that_nobody_decides_about_plays_on() -> None:
     barge = BargeIn("normal")
     run(barge, "v" * 9)
     steps = run(barge, "." * 600, at=0.1)
-    assert [step for _, step in steps] == [Step.RESTORE]
+    assert [step for _, step in steps] == [BargeInStep.RESTORE]
 
 
-def hint(barge: BargeIn, seems: str, sure: str, at: float) -> list[tuple[int, Step]]:
+def hint(barge: BargeIn, seems: str, sure: str, at: float) -> list[tuple[int, BargeInStep]]:
     """Feed what the quick and the sure ear say, letter by letter."""
     steps = []
     for index, (quick, certain) in enumerate(zip(seems, sure, strict=True)):
@@ -72,15 +75,18 @@ def hint(barge: BargeIn, seems: str, sure: str, at: float) -> list[tuple[int, St
 
 def test_the_quick_ear_lowers_and_the_sure_one_holds() -> None:
     steps = hint(BargeIn("normal"), "v" * 20, "." * 8 + "v" * 12, at=0.0)
-    assert steps == [(3, Step.LOWER), (16, Step.HOLD)]
+    assert steps == [(3, BargeInStep.DUCK), (16, BargeInStep.HOLD)]
 
 
 def test_the_quick_ear_alone_never_holds_and_is_then_not_believed_for_a_while() -> None:
     barge = BargeIn("normal")
     steps = hint(barge, "v" * 60 + "." * 30, "." * 90, at=0.0)
-    assert [step for _, step in steps] == [Step.LOWER, Step.RESTORE]
+    assert [step for _, step in steps] == [BargeInStep.DUCK, BargeInStep.RESTORE]
     assert hint(barge, "v" * 30, "." * 30, at=5.0) == []
-    assert hint(barge, "." * 20, "v" * 20, at=6.0) == [(8, Step.LOWER), (17, Step.HOLD)]
+    assert hint(barge, "." * 20, "v" * 20, at=6.0) == [
+        (8, BargeInStep.DUCK),
+        (17, BargeInStep.HOLD),
+    ]
 
 
 @pytest.mark.parametrize("sure", ["." * 40, "v" * 6 + "." * 34])
@@ -89,5 +95,5 @@ def test_ears_that_often_err_are_believed_seldom(sure: str) -> None:
     lowered = 0
     for tenth in range(0, 3_000, 10):
         steps = hint(barge, "v" * 10 + "." * 30, sure, at=tenth / 10)
-        lowered += sum(step is Step.LOWER for _, step in steps)
+        lowered += sum(step is BargeInStep.DUCK for _, step in steps)
     assert lowered <= 3

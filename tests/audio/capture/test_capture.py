@@ -10,11 +10,12 @@ import pytest
 from needs import VOICE, needs
 from numpy.typing import NDArray
 
-from voicechat.audio.capture.barge_in import BargeIn, Step
-from voicechat.audio.capture.capture import Hearing
+from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
+from voicechat.audio.capture.capture import Capture
 from voicechat.audio.messages import AudioSettings, Mute
-from voicechat.audio.ring_buffers import CaptureRing
-from voicechat.speech.levels import Resampler, amplitude
+from voicechat.audio.ring_buffers import SampleRing
+from voicechat.speech.levels import amplitude
+from voicechat.speech.resampling import Resampler
 
 RATE = 16_000
 STEP = 160
@@ -61,9 +62,9 @@ class Listener:
     def __init__(self, **settings: object) -> None:
         self.settings = AudioSettings(input_rate=RATE, **settings)  # type: ignore[arg-type]
         self.barge = BargeIn(self.settings.barge_in)
-        self.hearing = Hearing(self.settings, self.barge.above_floor_db)
-        self.microphone, self.reference = CaptureRing(RATE), CaptureRing(RATE)
-        self.steps: list[tuple[float, Step]] = []
+        self.hearing = Capture(self.settings, self.barge.above_floor_db)
+        self.microphone, self.reference = SampleRing(RATE), SampleRing(RATE)
+        self.steps: list[tuple[float, BargeInStep]] = []
         self.out: list[Sound] = []
 
     def run(self, near: Sound, far: Sound) -> Sound:
@@ -98,9 +99,9 @@ def test_the_person_over_the_assistant_is_heard_soon(gain_db: float) -> None:
 
     def frame(
         voiced: bool, sounding: bool, converged: bool, now: float, seems: bool = False
-    ) -> Step | None:
+    ) -> BargeInStep | None:
         step = original(voiced, sounding, converged, now, seems)
-        if step is Step.HOLD:
+        if step is BargeInStep.HOLD:
             held.append(now)
             listener.barge.decided(false_alarm=False, now=now)
         return step
@@ -131,20 +132,20 @@ def test_only_what_cannot_be_a_voice_waits_to_be_heard() -> None:
     listener = Listener(echo_cancel=False)
     silence = np.zeros(RATE * 3, np.int16)
     hiss = (np.random.default_rng(5).standard_normal(STEP) * 8).astype(np.int16)
-    assert not listener.hearing.may_wait(listener.microphone), "at first nothing is known"
+    assert not listener.hearing.can_wait(listener.microphone), "at first nothing is known"
     listener.run(silence, silence)
     listener.microphone.write(hiss, 3.0)
-    assert listener.hearing.may_wait(listener.microphone)
+    assert listener.hearing.can_wait(listener.microphone)
     listener.microphone.write(100 * hiss, 3.01)
     listener.microphone.write(hiss, 3.02)
-    assert not listener.hearing.may_wait(listener.microphone)
+    assert not listener.hearing.can_wait(listener.microphone)
     assert len(list(listener.hearing.frames(listener.microphone))) == 3, "nothing was taken"
     assert not listener.hearing.quiet
 
 
 def test_what_was_said_while_muted_stays_unheard_though_it_waited_for_the_evidence() -> None:
-    hearing = Hearing(AudioSettings(input_rate=RATE), 9.0)
-    microphone, speaker = CaptureRing(2 * RATE), CaptureRing(2 * RATE)
+    hearing = Capture(AudioSettings(input_rate=RATE), 9.0)
+    microphone, speaker = SampleRing(2 * RATE), SampleRing(2 * RATE)
     hearing.renew(RATE, RATE)
     hiss, tone = np.random.default_rng(1), np.sin(2 * np.pi * 300 * np.arange(STEP) / RATE)
     private, nothing = (6_000 * tone).astype(np.int16), np.zeros(STEP, np.int16)

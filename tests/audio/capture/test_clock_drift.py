@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from talkers import RATE, echo_of, frames, talker
 
-from voicechat.audio.capture.clock_drift import Reader
 from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.far_end import FractionalReader
 from voicechat.audio.capture.linear_aec import LinearFilter
-from voicechat.audio.ring_buffers import Line
+from voicechat.audio.ring_buffers import SampleQueue
 from voicechat.speech.levels import Samples, dbfs
 
 
@@ -21,9 +21,9 @@ def stretched(sound: Samples, ppm: float) -> Samples:
 
 def read(sound: Samples, rate: float) -> Samples:
     """All of it, by a reader at a steady rate."""
-    line = Line()
+    line = SampleQueue()
     line.put(sound)
-    reader, taken = Reader(line), []
+    reader, taken = FractionalReader(line), []
     while (frame := reader.take(rate)) is not None:
         taken.append(frame)
     return np.concatenate(taken)
@@ -40,8 +40,8 @@ def test_the_reader_reads_between_the_samples(ppm: float) -> None:
 
 
 def test_what_is_not_there_yet_is_not_used_up() -> None:
-    line = Line()
-    reader = Reader(line)
+    line = SampleQueue()
+    reader = FractionalReader(line)
     line.put(np.full(FRAME - 1, 7, np.int16))
     assert reader.take(0.0) is None
     assert len(line) == FRAME - 1
@@ -55,9 +55,9 @@ def test_the_filter_tells_the_rate_and_in_step_it_takes_the_echo_away(ppm: float
     near = stretched(echo_of(far, 40, -12), ppm)
     gone, rates = [], []
     for followed in (False, True):
-        line = Line()
+        line = SampleQueue()
         line.put(far)
-        linear, reader, rests = LinearFilter(), Reader(line), []
+        linear, reader, rests = LinearFilter(), FractionalReader(line), []
         for heard in frames(near)[:-5]:
             played = reader.take(linear.drift.rate if followed else 0.0)
             assert played is not None

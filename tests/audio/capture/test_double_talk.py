@@ -8,11 +8,12 @@ from needs import VOICE, needs
 from simulated_card import RATE, Room, SimulatedCard
 from sound_measures import LONG_TEXT, espeak
 
-from voicechat.audio.capture.double_talk import Overlap, foreseen
+from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import MicBlock
-from voicechat.speech.levels import Resampler, Samples, amplitude, dbfs
+from voicechat.speech.levels import Samples, amplitude, dbfs
+from voicechat.speech.resampling import Resampler
 
 SPOTS = 6.0, 11.0
 AEC3_LATE = 128
@@ -64,7 +65,7 @@ def frame(value: int) -> Samples:
 
 
 def test_the_residue_is_faded_in_and_out_and_waits_for_the_canceller() -> None:
-    overlap = Overlap()
+    overlap = DoubleTalkSwitch()
     steps = [frame(at) for at in range(0, 8_000, 1_000)]
     alone = [overlap.choose(frame(0), rest, True, False) for rest in steps[:2]]
     assert not np.concatenate(alone).any()
@@ -80,7 +81,7 @@ def test_the_residue_is_faded_in_and_out_and_waits_for_the_canceller() -> None:
 
 
 def test_a_short_pause_of_the_person_changes_nothing() -> None:
-    overlap = Overlap()
+    overlap = DoubleTalkSwitch()
     for _ in range(4):
         overlap.choose(frame(0), frame(3_000), True, True)
     pause = [overlap.choose(frame(0), frame(3_000), True, False) for _ in range(60)]
@@ -90,8 +91,8 @@ def test_a_short_pause_of_the_person_changes_nothing() -> None:
 
 def test_what_waited_before_a_certain_voice_belongs_to_it() -> None:
     alone = [True, True, False] * 10
-    assert foreseen(alone) == alone, "never three in a row"
+    assert extend_back(alone) == alone, "never three in a row"
     said = [False] * 50 + [True] * 3 + [False] * 5
-    assert foreseen(said) == [False] * 20 + [True] * 33 + [False] * 5
-    assert foreseen([True] * 3 + [False]) == [True] * 3 + [False]
-    assert foreseen([]) == []
+    assert extend_back(said) == [False] * 20 + [True] * 33 + [False] * 5
+    assert extend_back([True] * 3 + [False]) == [True] * 3 + [False]
+    assert extend_back([]) == []

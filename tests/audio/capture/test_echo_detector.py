@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.echo_detector import Evidence, Verdict, WhenNeeded
+from voicechat.audio.capture.echo_detector import BypassableCanceller, EchoDetector, EchoState
 from voicechat.speech.levels import Samples
 
 
@@ -20,8 +20,8 @@ def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:
     return (random.normal(0, 1, count) * level * steps).astype(np.int16)
 
 
-def watch(near: Samples, far: Samples) -> Verdict:
-    evidence = Evidence()
+def watch(near: Samples, far: Samples) -> EchoState:
+    evidence = EchoDetector()
     for start in range(0, len(far) - FRAME, FRAME):
         evidence.observe(near[start : start + FRAME], far[start : start + FRAME])
     return evidence.verdict
@@ -34,13 +34,13 @@ def echo_of(far: Samples, delay_ms: int, gain_db: float) -> Samples:
 
 def test_a_silent_microphone_under_a_loud_speaker_means_headphones() -> None:
     far = talker(1, 2)
-    assert watch(np.zeros_like(far), far) is Verdict.DRY
+    assert watch(np.zeros_like(far), far) is EchoState.DRY
 
 
 def test_a_short_cue_is_enough() -> None:
     far = talker(1, 2)
     far[16_000 // 5 :] = 0
-    assert watch(np.zeros_like(far), far) is Verdict.DRY
+    assert watch(np.zeros_like(far), far) is EchoState.DRY
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_a_short_cue_is_enough() -> None:
 )
 def test_an_echo_is_found_soon_at_any_delay(delay_ms: int, gain_db: float) -> None:
     far = talker(1, 0.75 + delay_ms / 1000)
-    assert watch(echo_of(far, delay_ms, gain_db), far) is Verdict.ECHO
+    assert watch(echo_of(far, delay_ms, gain_db), far) is EchoState.ECHO
 
 
 @pytest.mark.parametrize("delay_ms", [0, 25, 60, 150, 400])
 def test_with_an_echo_its_delay_is_found(delay_ms: int) -> None:
     far, voice = talker(1, 1.2 + delay_ms / 1000), talker(2, 1.2 + delay_ms / 1000)
     near = echo_of(far, delay_ms, -12.0) + voice // 4
-    canceller = WhenNeeded(Deaf())
+    canceller = BypassableCanceller(Deaf())
     assert canceller.delay is None
     for start in range(0, len(far) - FRAME, FRAME):
         canceller.process(near[start : start + FRAME], far[start : start + FRAME])
@@ -64,28 +64,28 @@ def test_with_an_echo_its_delay_is_found(delay_ms: int) -> None:
 
 def test_an_echo_is_found_under_the_person_s_voice() -> None:
     far, voice = talker(1, 1.2), talker(2, 1.2)
-    assert watch(echo_of(far, 60, -12.0) + voice // 2, far) is Verdict.ECHO
+    assert watch(echo_of(far, 60, -12.0) + voice // 2, far) is EchoState.ECHO
 
 
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_a_second_talker_is_not_taken_for_an_echo(seed: int) -> None:
     far, near = talker(1, 12), talker(seed, 12)
     for begin in range(0, 16_000 * 10, 16_000 * 2):
-        assert watch(near[begin:], far[begin:]) is Verdict.DRY
+        assert watch(near[begin:], far[begin:]) is EchoState.DRY
 
 
 def test_taking_the_headphones_off_is_noticed() -> None:
     far = talker(1, 5)
     near = echo_of(far, 80, -12.0)
     near[: 16_000 * 4] = 0
-    assert watch(near, far) is Verdict.ECHO
+    assert watch(near, far) is EchoState.ECHO
 
 
 def test_putting_them_on_is_noticed_too() -> None:
     far = talker(1, 8)
     near = echo_of(far, 80, -12.0)
     near[16_000 * 2 :] = 0
-    assert watch(near, far) is Verdict.DRY
+    assert watch(near, far) is EchoState.DRY
 
 
 class Deaf:
@@ -99,7 +99,7 @@ class Deaf:
 
 
 def test_without_an_echo_the_person_is_heard_as_they_are() -> None:
-    canceller = WhenNeeded(Deaf())
+    canceller = BypassableCanceller(Deaf())
     silence = np.zeros(FRAME, np.int16)
     step: Callable[[Samples, Samples], Samples] = canceller.process
     far = talker(1, 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from voicechat.audio.capture.end_of_speech import Lull
+from voicechat.audio.capture.voice_activity import EndOfSpeech
 
 
 def ends(frames: str) -> list[float]:
     """What is told of these frames ('#' voiced, '.' not), 10 ms each, in whole frames."""
-    lull = Lull()
+    lull = EndOfSpeech()
     told = (lull.frame(frame == "#", number / 100) for number, frame in enumerate(frames, 1))
     return [round(at * 100) for at in told if at is not None]
 

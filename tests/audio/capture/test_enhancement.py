@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from simulated_card import RATE, Room, SimulatedCard
 
-from voicechat.audio.capture.capture import Hearing
+from voicechat.audio.capture.capture import Capture
 from voicechat.audio.messages import AudioSettings, Problem
 from voicechat.core.inputs import MicBlock
 from voicechat.speech.levels import Samples, dbfs
@@ -56,11 +56,11 @@ def test_gain_control_makes_a_soft_voice_louder(monkeypatch: pytest.MonkeyPatch)
 
 def test_where_neither_can_be_had_that_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
-    hearing = Hearing(AudioSettings(gain_control=True, echo_cancel=False), 9.0)
-    assert [text for text, _ in hearing.lacking()] == [
+    hearing = Capture(AudioSettings(gain_control=True, echo_cancel=False), 9.0)
+    assert [text for text, _ in hearing.unavailable()] == [
         "There is no noise suppression and no gain control on this computer."
     ]
-    assert not list(hearing.lacking())
+    assert not list(hearing.unavailable())
 
 
 def test_a_deaf_microphone_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.far_end import FarEnd
-from voicechat.audio.ring_buffers import CaptureRing, Line
+from voicechat.audio.ring_buffers import SampleQueue, SampleRing
 
 RATE = 16_000
 STEP_S = 0.01
@@ -17,9 +17,9 @@ class Streams:
     """Both sides count in milliseconds what they carry, so that each frame tells its moment."""
 
     def __init__(self) -> None:
-        self.microphone, self.speaker = CaptureRing(RATE), CaptureRing(RATE)
+        self.microphone, self.speaker = SampleRing(RATE), SampleRing(RATE)
         self.far = FarEnd(RATE, RATE)
-        self.near = Line()
+        self.near = SampleQueue()
         self.step = 0
         self.apart: list[int] = []
         self.noticed = 0

@@ -7,7 +7,7 @@ import pytest
 from talkers import RATE, echo_of, frames, talker
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.linear_aec import LinearFilter, Onset
+from voicechat.audio.capture.linear_aec import LinearFilter, OnsetDetector
 from voicechat.speech.levels import Samples, dbfs
 
 
@@ -32,7 +32,7 @@ def test_without_sound_there_is_no_work() -> None:
 
 def listen(near: Samples, far: Samples) -> list[bool]:
     """What the quick ear says of each frame when the other canceller takes all away."""
-    onset = Onset()
+    onset = OnsetDetector()
     gone = np.zeros(FRAME, np.int16)
     pairs = zip(frames(near), frames(far), strict=True)
     return [onset.voiced(heard, played, gone) for heard, played in pairs]

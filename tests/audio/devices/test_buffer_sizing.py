@@ -8,8 +8,8 @@ import pytest
 from simulated_card import Stall
 from simulated_speaker import SimulatedSpeaker
 
-from voicechat.audio.devices.buffer_sizing import Pacing
-from voicechat.audio.devices.streams import PACES
+from voicechat.audio.devices.buffer_sizing import BufferSizing
+from voicechat.audio.devices.streams import BUFFER_SIZES
 from voicechat.audio.messages import Cue, Opened
 
 
@@ -28,39 +28,39 @@ def speaker(underflows: int = 0, close_calls: int = 0) -> SimpleNamespace:
     ],
 )
 def test_what_is_too_much(underflows: int, close_calls: int, busy: bool, slower: bool) -> None:
-    pacing = Pacing()
+    pacing = BufferSizing()
     assert pacing.changes(speaker(underflows, close_calls), busy, True, 1.0) == slower
-    assert pacing.pace == PACES[slower]
+    assert pacing.pace == BUFFER_SIZES[slower]
 
 
 def test_the_slowest_is_kept_whatever_happens() -> None:
-    pacing = Pacing()
-    for number in range(len(PACES) - 1):
+    pacing = BufferSizing()
+    for number in range(len(BUFFER_SIZES) - 1):
         assert pacing.changes(speaker(1), False, True, 1.0 + number)
     assert not pacing.changes(speaker(99), False, True, 9.0)
-    assert pacing.pace == PACES[-1]
+    assert pacing.pace == BUFFER_SIZES[-1]
 
 
-def changed(pacing: Pacing, begin: float, end: float, *, busy: bool = False) -> list[float]:
+def changed(pacing: BufferSizing, begin: float, end: float, *, busy: bool = False) -> list[float]:
     """When it changed while nothing went wrong, second by second."""
     times = [begin + second for second in range(int(end - begin))]
     return [now for now in times if pacing.changes(speaker(), busy, True, now)]
 
 
 def test_shorter_blocks_are_tried_after_a_calm_and_later_each_time() -> None:
-    pacing = Pacing()
+    pacing = BufferSizing()
     now, waits = 1.0, []
     for _ in range(3):
         assert pacing.changes(speaker(1), False, True, now)
         back = changed(pacing, now, now + 3_000)[0]
-        assert pacing.pace == PACES[0]
+        assert pacing.pace == BUFFER_SIZES[0]
         waits.append(back - now)
         now = back + 5
     assert waits == [pytest.approx(wait, abs=2) for wait in (120, 480, 1920)]
 
 
 def test_no_calm_while_it_is_needed_or_trouble_goes_on() -> None:
-    pacing = Pacing()
+    pacing = BufferSizing()
     assert pacing.changes(speaker(1), False, True, 1.0)
     assert not changed(pacing, 2.0, 500.0, busy=True)
     assert not pacing.changes(speaker(), False, False, 500.0), "somebody is heard"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicechat.audio.devices.chirp import CHIRP_S, Stamps, chirp, find_chirp
+from voicechat.audio.devices.chirp import CHIRP_S, CallbackTimes, chirp, find_chirp
 from voicechat.speech.levels import dbfs
 
 
@@ -68,7 +68,7 @@ def test_the_chirp_is_short_quiet_and_has_no_click(rate: int) -> None:
 
 
 def test_late_callbacks_do_not_move_a_frame() -> None:
-    stamps = Stamps(1_000)
+    stamps = CallbackTimes(1_000)
     for block in range(100):
         late = 0.08 if block % 7 == 0 else 0.0
         stamps.note(50.0 + block * 0.01 + late, block * 10)
@@ -77,7 +77,7 @@ def test_late_callbacks_do_not_move_a_frame() -> None:
 
 
 def test_more_callbacks_than_places_are_left_out() -> None:
-    stamps = Stamps(1_000, most=2)
+    stamps = CallbackTimes(1_000, most=2)
     for at in (1.0, 1.0, 9.0):
         stamps.note(at, 0)
     assert stamps.count == 2

@@ -14,9 +14,9 @@ from sound_rig import Rig, milliseconds, spans
 from virtual_audio import VirtualCard, tone
 
 from voicechat.audio.devices.default_device_watch import (
-    Lookout,
-    Place,
-    Switch,
+    DefaultDevice,
+    DefaultDeviceWatch,
+    DeviceSwitch,
     _OfChild,
     _OfServer,
     defaults,
@@ -43,8 +43,8 @@ class Server:
         self.nodes = Nodes("PipeWire", nodes, MIC.name, default.name)
 
 
-def watching(server: Server, **wishes: str) -> Lookout:
-    return Lookout(AudioSettings(), _OfServer(server, {**NOBODY, **wishes}))  # type: ignore[arg-type]
+def watching(server: Server, **wishes: str) -> DefaultDeviceWatch:
+    return DefaultDeviceWatch(AudioSettings(), _OfServer(server, {**NOBODY, **wishes}))  # type: ignore[arg-type]
 
 
 def test_the_first_look_is_no_news() -> None:
@@ -58,7 +58,7 @@ def test_another_default_is_followed_by_itself() -> None:
     look = watching(server)
     look.switches()
     server.has(DESK, HEADSET, MIC, default=HEADSET)
-    assert look.switches() == [Switch("output", "Headset", reopen=False)]
+    assert look.switches() == [DeviceSwitch("output", "Headset", reopen=False)]
     assert look.switches() == []
 
 
@@ -69,9 +69,9 @@ def test_a_wish_is_not_moved_by_defaults_and_is_reopened_when_it_is_back() -> No
     server.has(DESK, HEADSET, MIC, default=HEADSET)
     assert look.switches() == []
     server.has(DESK, MIC, default=DESK)
-    assert look.switches() == [Switch("output", "Desk", reopen=False)]
+    assert look.switches() == [DeviceSwitch("output", "Desk", reopen=False)]
     server.has(DESK, HEADSET, MIC, default=DESK)
-    assert look.switches() == [Switch("output", "Headset", reopen=True)]
+    assert look.switches() == [DeviceSwitch("output", "Headset", reopen=True)]
 
 
 def test_a_server_that_was_gone_for_a_moment_moves_nothing() -> None:
@@ -102,7 +102,7 @@ def test_a_wish_means_the_same_node_as_where_it_is_opened() -> None:
     for wish in ("headset", "bluez_output.1"):
         server = Server(lamp, HEADSET, MIC, default=lamp)
         source = _OfServer(server, {**NOBODY, "output": wish})  # type: ignore[arg-type]
-        assert source.place("output") == Place(HEADSET.name, "Headset", wished=True)
+        assert source.place("output") == DefaultDevice(HEADSET.name, "Headset", wished=True)
 
 
 def test_a_number_is_none_of_the_servers() -> None:
@@ -127,7 +127,7 @@ def test_without_a_microphone_what_the_speaker_plays_is_none() -> None:
     look = watching(server)
     look.switches()
     server.has(DESK, default=DESK)
-    assert look.switches() == [Switch("input", "", reopen=True)]
+    assert look.switches() == [DeviceSwitch("input", "", reopen=True)]
     assert Nodes("PipeWire").lacks("output")
 
 
@@ -164,7 +164,7 @@ def until(reached: Callable[[], bool]) -> None:
 def test_the_child_sees_what_portaudio_finds_anew(card: VirtualCard) -> None:
     look = _OfChild(NOBODY)
     until(lambda: look.devices() == ["default"])
-    assert look.place("output") == look.place("input") == Place("default", "default")
+    assert look.place("output") == look.place("input") == DefaultDevice("default", "default")
     card.route_as_desktop()
     until(lambda: look.devices() == ["pulse", "default"])
     look.close()
@@ -174,7 +174,7 @@ def test_a_side_with_a_wish_has_no_default_to_follow() -> None:
     line = json.dumps({"defaults": {"input": ["a", "A"], "output": ["b", "B"]}, "names": []})
     command = (sys.executable, "-c", f"print({line!r})")
     look = _OfChild({"input": None, "output": "Yeti"}, command)
-    until(lambda: look.place("input") == Place("a", "A"))
+    until(lambda: look.place("input") == DefaultDevice("a", "A"))
     assert look.place("output") is None
 
 

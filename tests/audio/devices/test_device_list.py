@@ -150,8 +150,8 @@ def test_only_while_it_is_opened_the_way_leads_to_a_node(monkeypatch: pytest.Mon
     sd = library()
     sd.RawInputStream = sd.RawOutputStream = make
     monkeypatch.setattr(device_list, "library", lambda: sd)
-    ear = Device(7, "Yeti", "PipeWire", 1, 0, 48_000, False, False, "yeti", 1)
-    for kind, device in (("output", HEADSET), ("input", ear), ("output", OWN)):
+    recorder = Device(7, "Yeti", "PipeWire", 1, 0, 48_000, False, False, "yeti", 1)
+    for kind, device in (("output", HEADSET), ("input", recorder), ("output", OWN)):
         device_list.open_stream(
             kind, device, (24_000,), 10, 0, lambda rate, channels: lambda *_: None
         )

@@ -79,9 +79,9 @@ def heard_to_the_end(rig: Rig, recording: Recording) -> NDArray[np.int16]:
 @pytest.fixture
 def two_cards(card: VirtualCard) -> Iterator[tuple[VirtualCard, VirtualCard]]:
     """A card to hear with and another to speak with."""
-    with VirtualCard() as ear:
-        card.route(microphone_of=ear)
-        yield ear, card
+    with VirtualCard() as recorder:
+        card.route(microphone_of=recorder)
+        yield recorder, card
 
 
 def test_a1_both_unplugged_and_plugged_back(card: VirtualCard, make_rig: MakeRig) -> None:
@@ -99,19 +99,19 @@ def test_a1_both_unplugged_and_plugged_back(card: VirtualCard, make_rig: MakeRig
 def test_a1_input_alone_unplugged_and_the_reply_goes_on(
     two_cards: tuple[VirtualCard, VirtualCard], make_rig: MakeRig
 ) -> None:
-    ear, mouth = two_cards
+    recorder, player = two_cards
     rig = make_rig(barge_in="off")
     rig.open()
-    recording = mouth.record()
+    recording = player.record()
     say(rig, "a", 1.5)
     rig.wait(Heard, lambda progress: progress.ms > 200)
-    ear.unplug()
+    recorder.unplug()
     opened = rig.wait(Opened, lambda opened: not opened.input_name)
     assert (opened.input_name, bool(opened.output_name)) == (None, True)
     assert "microphone" in opened.problem
     side = heard_to_the_end(rig, recording)
     assert milliseconds(spans(side)) == pytest.approx(1_500, abs=rig.within(150))
-    ear.plug()
+    recorder.plug()
     rig.wait(Opened, whole)
     works(rig)
     assert len(rig.of(Problem)) <= 1
@@ -120,18 +120,18 @@ def test_a1_input_alone_unplugged_and_the_reply_goes_on(
 def test_a1_output_alone_unplugged_and_the_person_is_heard(
     two_cards: tuple[VirtualCard, VirtualCard], make_rig: MakeRig
 ) -> None:
-    _, mouth = two_cards
+    _, player = two_cards
     rig = make_rig()
     rig.open()
     say(rig, "a", 30)
     rig.wait(PlaybackStarted)
-    mouth.unplug()
+    player.unplug()
     opened = rig.wait(Opened, lambda opened: not opened.output_name)
     assert (bool(opened.input_name), opened.output_name) == (True, None)
     assert "speaker" in opened.problem
     rig.wait(MicBlock)
     assert rig.wait(PlaybackFinished).item_id == "a", "nobody waits for what cannot be heard"
-    mouth.plug()
+    player.plug()
     rig.wait(Opened, whole)
     works(rig)
     assert len(rig.of(Problem)) <= 1

@@ -40,7 +40,7 @@ class Said:
 
 
 @dataclass
-class Reader:
+class FractionalReader:
     """Reads the speaker's blocks: `heard_ms` of each item so far."""
 
     length_ms: dict[int, int] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Listener:
 
     def __init__(self, card: SimulatedSpeaker) -> None:
         self.card = card
-        self.reader = Reader()
+        self.reader = FractionalReader()
         self.stopped: dict[int, float] = {}
         self.finished: set[int] = set()
         self.within_ms = BLOCK_MS + RUN_MS

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from voicechat.audio.playback.heard_positions import Ledger
+from voicechat.audio.playback.heard_positions import HeardPositions
 from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted
 
 RATE = 24_000
 
 
 def test_items_start_progress_and_finish_in_order() -> None:
-    ledger = Ledger(RATE)
+    ledger = HeardPositions(RATE)
     ledger.wrote("a", 0, 2_400)
     ledger.ended("a", 2_400)
     ledger.wrote("b", 2_400, 2_400)
@@ -24,14 +24,14 @@ def test_items_start_progress_and_finish_in_order() -> None:
 
 
 def test_items_that_were_not_begun_are_stopped_at_zero() -> None:
-    ledger = Ledger(RATE)
+    ledger = HeardPositions(RATE)
     ledger.wrote("a", 0, 2_400)
     ledger.announce("b")
     assert ledger.stop(240) == {"a": 10.0, "b": 0.0}
 
 
 def test_an_item_in_two_parts_counts_its_own_frames_only() -> None:
-    ledger = Ledger(RATE)
+    ledger = HeardPositions(RATE)
     ledger.wrote("a", 0, 2_400)
     ledger.wrote("b", 2_400, 2_400)
     ledger.wrote("a", 4_800, 2_400)
@@ -39,7 +39,7 @@ def test_an_item_in_two_parts_counts_its_own_frames_only() -> None:
 
 
 def test_heard_never_goes_back() -> None:
-    ledger = Ledger(RATE)
+    ledger = HeardPositions(RATE)
     ledger.wrote("a", 0, 4_800)
     list(ledger.heard(2_400, 1.0, True))
     list(ledger.heard(2_200, 1.1, True))
@@ -47,7 +47,7 @@ def test_heard_never_goes_back() -> None:
 
 
 def test_moving_to_another_rate_keeps_milliseconds() -> None:
-    ledger = Ledger(24_000)
+    ledger = HeardPositions(24_000)
     ledger.wrote("a", 0, 24_000)
     ledger.ended("a", 24_000)
     ledger.move(12_000, 48_000)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from simulated_speaker import SimulatedSpeaker
 
-from voicechat.audio.playback.jitter_buffer import Jitter
+from voicechat.audio.playback.jitter_buffer import JitterEstimator
 from voicechat.audio.playback.playback import Playback
 from voicechat.audio.playback.playback_queue import PlaybackQueue
 from voicechat.core.effects import Play
@@ -130,7 +130,7 @@ def test_it_shrinks_again_in_calm() -> None:
 
 
 def test_a_pause_for_thought_is_no_lateness() -> None:
-    jitter = Jitter()
+    jitter = JitterEstimator()
     jitter.arrived("a", 100, 1.0)
     jitter.arrived("a", 100, 4.0)
     jitter.arrived("a", 100, 4.1)

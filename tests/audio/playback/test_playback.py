@@ -10,7 +10,7 @@ import pytest
 
 from voicechat.audio.playback.playback import Playback
 from voicechat.audio.playback.playback_queue import PlaybackQueue
-from voicechat.audio.playback.spill_queue import Backlog, Piece
+from voicechat.audio.playback.spill_queue import SoundPiece, SpillQueue
 from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted, PlaybackStopped
 
 RATE = 24_000
@@ -45,7 +45,7 @@ def constant(ms: float, value: int = 5_000) -> bytes:
 
 
 def test_an_hour_at_once_is_neither_dropped_nor_kept_in_memory() -> None:
-    backlog = Backlog(memory_bytes=1_000)
+    backlog = SpillQueue(memory_bytes=1_000)
     sent = [bytes([n % 256]) * 300 for n in range(50)]
     for piece in sent:
         backlog.push("a", piece)
@@ -58,7 +58,7 @@ def test_an_hour_at_once_is_neither_dropped_nor_kept_in_memory() -> None:
         if len(got) == 20:
             backlog.push("b", b"later")
     assert b"".join(p.pcm for p in got if p.item_id == "a") == b"".join(sent)
-    assert got[-2:] == [Piece("a", b"", last=True), Piece("b", b"later")]
+    assert got[-2:] == [SoundPiece("a", b"", last=True), SoundPiece("b", b"later")]
     assert backlog.spilled_bytes == backlog.memory_bytes == 0
     backlog.close()
 
@@ -76,14 +76,14 @@ class FullDisk(io.BytesIO):
 
 def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "TemporaryFile", FullDisk)
-    backlog = Backlog(memory_bytes=1_000)
+    backlog = SpillQueue(memory_bytes=1_000)
     for number in range(20):
         backlog.push("a", bytes([number]) * 300)
     backlog.end("a")
     assert backlog.spilled_bytes == 900
     got = [backlog.pop() for _ in range(21)]
     assert [piece.pcm[:1] for piece in got[:20] if piece] == [bytes([n]) for n in range(20)]
-    assert got[20] == Piece("a", b"", last=True)
+    assert got[20] == SoundPiece("a", b"", last=True)
     backlog.close()
 
 

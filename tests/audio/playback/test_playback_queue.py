@@ -320,7 +320,7 @@ def test_a_cue_sounds_over_silence_and_over_sound(device: Device) -> None:
 @pytest.mark.parametrize("name", ["listening", "working"])
 def test_a_cue_after_a_cue_is_no_click(device: Device, blocks: int, name: str) -> None:
     for each in ("ready", name):
-        cue = cue_sounds.synthesise(each, RATE)
+        cue = cue_sounds.synthesize(each, RATE)
         assert cue is not None
         device.queue.play_cue(cue)
         device.pull(blocks)

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from voicechat.audio.messages import Played
-from voicechat.audio.playback.playout_tap import Monitor
-from voicechat.audio.ring_buffers import CaptureRing
+from voicechat.audio.playback.playout_tap import PlayoutTap
+from voicechat.audio.ring_buffers import SampleRing
 
 RATE = 24_000
 
 
-def spoken(monitor: Monitor, blocks: int, rate: int = RATE, first: int = 1) -> CaptureRing:
+def spoken(monitor: PlayoutTap, blocks: int, rate: int = RATE, first: int = 1) -> SampleRing:
     """A speaker with 100 ms in front of it was handed so many blocks of 10 ms from 5.0 s on."""
-    ring = CaptureRing(rate)
+    ring = SampleRing(rate)
     monitor.attach(ring, rate)
     for number in range(blocks):
         heard = 5.0 + 0.1 + (number + 1) * 0.01
@@ -27,7 +27,7 @@ def values(blocks: list[Played]) -> list[int]:
 
 
 def test_a_block_is_told_when_it_was_heard_and_no_sooner() -> None:
-    monitor = Monitor(RATE)
+    monitor = PlayoutTap(RATE)
     assert list(monitor.blocks(9.0)) == []
     spoken(monitor, 11)
     assert list(monitor.blocks(5.11)) == []
@@ -40,7 +40,7 @@ def test_a_block_is_told_when_it_was_heard_and_no_sooner() -> None:
 
 
 def test_what_the_device_threw_away_was_not_heard() -> None:
-    monitor = Monitor(RATE)
+    monitor = PlayoutTap(RATE)
     ring = spoken(monitor, 10)
     heard = list(monitor.blocks(5.13))
     monitor.cut(5.15)
@@ -50,7 +50,7 @@ def test_what_the_device_threw_away_was_not_heard() -> None:
 
 
 def test_another_speaker_goes_on_at_its_own_rate() -> None:
-    monitor = Monitor(RATE)
+    monitor = PlayoutTap(RATE)
     spoken(monitor, 10)
     first = list(monitor.blocks(5.125))
     spoken(monitor, 100, rate=48_000, first=1_000)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.audio.playback.spill_queue import Backlog, Piece
+from voicechat.audio.playback.spill_queue import SoundPiece, SpillQueue
 
 LIMIT = 1_000
 
@@ -49,16 +49,16 @@ def test_first_in_first_out_whatever_fits_where(steps: list[tuple[str, int]]) ->
     with tempfile.TemporaryFile(buffering=0) as file, pytest.MonkeyPatch.context() as patch:
         disk = Disk(file)
         patch.setattr(tempfile, "TemporaryFile", lambda **_: disk)
-        backlog = Backlog(LIMIT)
-        waiting: list[Piece] = []
+        backlog = SpillQueue(LIMIT)
+        waiting: list[SoundPiece] = []
         was_full = False
         for number, (step, size) in enumerate(steps):
             match step:
                 case "push":
-                    waiting.append(Piece("a", bytes([number]) * size))
+                    waiting.append(SoundPiece("a", bytes([number]) * size))
                     backlog.push("a", waiting[-1].pcm)
                 case "end":
-                    waiting.append(Piece("a", b"", last=True))
+                    waiting.append(SoundPiece("a", b"", last=True))
                     backlog.end("a")
                 case "pop":
                     assert backlog.pop() == (waiting.pop(0) if waiting else None)
@@ -79,8 +79,8 @@ def test_first_in_first_out_whatever_fits_where(steps: list[tuple[str, int]]) ->
 def test_a_killed_process_leaves_no_file(tmp_path: Path) -> None:
     code = (
         "import os, tempfile\n"
-        "from voicechat.audio.playback.spill_queue import Backlog\n"
-        "backlog = Backlog(1)\n"
+        "from voicechat.audio.playback.spill_queue import SpillQueue\n"
+        "backlog = SpillQueue(1)\n"
         "backlog.push('a', bytes(100_000))\n"
         "assert backlog.spilled_bytes == 100_000\n"
         "os._exit(9)\n"

@@ -19,8 +19,8 @@ import webrtcvad
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.linear_aec import PRESSED_DB, QUIETEST_DB, LinearFilter, Onset
-from voicechat.audio.capture.voice_gate import RATE
+from voicechat.audio.capture.linear_aec import PRESSED_DB, QUIETEST_DB, LinearFilter, OnsetDetector
+from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.levels import SILENCE_DB, Samples, dbfs, decibels
 
 Moment = tuple[Samples, Samples]
@@ -56,7 +56,7 @@ _YOUNG_FRAMES: Final = 200
 """After so many the ear has its own measure of what the filter leaves."""
 
 
-class _Told(LinearFilter):
+class _WarmFilter(LinearFilter):
     """A filter that knows where to look."""
 
     def __init__(self, delay: int, gain: float) -> None:
@@ -85,7 +85,7 @@ class _Told(LinearFilter):
         super()._learn(error)
 
 
-class Primed(Onset):
+class WarmOnsetDetector(OnsetDetector):
     """An `Onset` that is right from its first frame."""
 
     def __init__(self, delay: int, past: Sequence[Moment], waited: Sequence[Moment]) -> None:
@@ -93,9 +93,9 @@ class Primed(Onset):
 
         `waited`: what will be judged next; `past`: up to PAST moments that came right before.
         """
-        super().__init__()
         known = [*past, *waited]
-        self._told = self._filter = _Told(delay, _gain(delay, known))
+        self._warm_filter = _WarmFilter(delay, _gain(delay, known))
+        super().__init__(self._warm_filter)
         self._vad_young = webrtcvad.Vad(3)
         self._waiting = len(waited)
         self._age = 0
@@ -103,12 +103,12 @@ class Primed(Onset):
         """How much more of the echo was left than the filter expected."""
         self._run(known)
         self._run([(np.zeros(FRAME, np.int16),) * 2] * (PAST + 2))
-        self._once = self._told.copy_doubt()
+        self._once = self._warm_filter.copy_doubt()
         self._run(past)
 
     def _run(self, moments: Sequence[Moment]) -> None:
         for near, far in moments:
-            self._told.residue(near, far)
+            self._warm_filter.residue(near, far)
 
     @property
     def young(self) -> bool:
@@ -118,14 +118,14 @@ class Primed(Onset):
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         if self._age == self._waiting:
             # What waited was learned twice, and the filter is surer of itself than it may be.
-            self._told.set_doubt(_UNSURE * self._once)
+            self._warm_filter.set_doubt(_UNSURE * self._once)
         self._age += 1
-        self._told.expects = self.young
+        self._warm_filter.expects = self.young
         seems = super().voiced(near, far, cleaned)
         if not self.young:
             return seems
         level = dbfs(self.rest)
-        expected = self._told.expected_db + self._excess_db
+        expected = self._warm_filter.expected_db + self._excess_db
         self.right = True
         self.over = level > max(expected + _MARGIN_DB, QUIETEST_DB)
         learns = self._age > self._waiting and expected > _NOTHING_DB

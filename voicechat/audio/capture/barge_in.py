@@ -12,13 +12,13 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from voicechat.audio.capture.voice_gate import CAREFUL, VOTES, Sensitivity, SpeechVotes
+from voicechat.audio.capture.voice_activity import CAREFUL, VOTES, Sensitivity, SpeechVotes
 
 
-class Step(Enum):
+class BargeInStep(Enum):
     """What the engine does now."""
 
-    LOWER = auto()
+    DUCK = auto()
     RESTORE = auto()
     HOLD = auto()
     ENDED = auto()
@@ -26,7 +26,7 @@ class Step(Enum):
 
 class _State(Enum):
     IDLE = auto()
-    LOWERED = auto()
+    DUCKED = auto()
     HELD = auto()
     TALKING = auto()
 
@@ -65,7 +65,7 @@ class BargeIn:
 
     def frame(
         self, voiced: bool, sounding: bool, converged: bool, now: float, seems: bool = False
-    ) -> Step | None:
+    ) -> BargeInStep | None:
         """Weigh 10 ms. `sounding`: the assistant is heard; `converged`: no echo is left.
 
         `seems`: the quick ear's word for `voiced`.
@@ -78,8 +78,8 @@ class BargeIn:
         match self._state:
             case _State.IDLE:
                 return self._idle(sounding, converged, now)
-            case _State.LOWERED:
-                return self._lowered(converged, now)
+            case _State.DUCKED:
+                return self._ducked_state(converged, now)
             case _State.HELD:
                 return self._held(now)
             case _State.TALKING:
@@ -91,10 +91,10 @@ class BargeIn:
             self._rest_until = now + _REST_S
             for votes in (self._heard, self._counted, self._seemed):
                 votes.forget()
-        if self._state in (_State.HELD, _State.LOWERED):
+        if self._state in (_State.HELD, _State.DUCKED):
             self._state = _State.IDLE if false_alarm else _State.TALKING
 
-    def _idle(self, sounding: bool, converged: bool, now: float) -> Step | None:
+    def _idle(self, sounding: bool, converged: bool, now: float) -> BargeInStep | None:
         votes = self._votes if converged else CAREFUL
         if not sounding or now < self._rest_until:
             return None
@@ -103,35 +103,35 @@ class BargeIn:
         hasty = trusting and converged and self._seemed.at_least(votes.suspect)
         if not sure and not hasty:
             return None
-        self._state = _State.LOWERED
+        self._state = _State.DUCKED
         if not trusting:
             # Lowered, an echo is gone and a person is not: all is counted anew.
             self._counted.forget()
-        return Step.LOWER
+        return BargeInStep.DUCK
 
-    def _lowered(self, converged: bool, now: float) -> Step | None:
+    def _ducked_state(self, converged: bool, now: float) -> BargeInStep | None:
         votes = self._votes if converged else CAREFUL
         if self._counted.at_least(votes.confirm):
             self._state = _State.HELD
             self._since = now
             self._distrust_s = _DISTRUST_S
-            return Step.HOLD
+            return BargeInStep.HOLD
         silent = self._heard.silent_for(_FALSE_ALARM_FRAMES)
         if silent and self._seemed.silent_for(_FALSE_ALARM_FRAMES):
             self._state = _State.IDLE
             self._distrust_until = now + self._distrust_s
             self._distrust_s = min(_MOST_DISTRUST_S, 15 * self._distrust_s)
-            return Step.RESTORE
+            return BargeInStep.RESTORE
         return None
 
-    def _held(self, now: float) -> Step | None:
+    def _held(self, now: float) -> BargeInStep | None:
         if now - self._since < _UNANSWERED_S:
             return None
         self.decided(false_alarm=True, now=now)
-        return Step.RESTORE
+        return BargeInStep.RESTORE
 
-    def _talking(self) -> Step | None:
+    def _talking(self) -> BargeInStep | None:
         if not self._heard.silent_for(_SILENCE_FRAMES):
             return None
         self._state = _State.IDLE
-        return Step.ENDED
+        return BargeInStep.ENDED

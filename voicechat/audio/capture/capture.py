@@ -12,19 +12,20 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from voicechat.audio.capture.aec_warm_start import LATEST, PAST, Primed
-from voicechat.audio.capture.double_talk import Overlap, foreseen
-from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, Convergence, canceller
-from voicechat.audio.capture.echo_detector import WhenNeeded
-from voicechat.audio.capture.enhancement import LACKING, Polish, polishes
+from voicechat.audio.capture.aec_warm_start import LATEST, PAST, WarmOnsetDetector
+from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back
+from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, canceller
+from voicechat.audio.capture.echo_detector import BypassableCanceller, Convergence
+from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd
-from voicechat.audio.capture.linear_aec import Onset
-from voicechat.audio.capture.voice_gate import RATE, VoiceGate
+from voicechat.audio.capture.linear_aec import OnsetDetector
+from voicechat.audio.capture.voice_activity import RATE, VoiceGate
 from voicechat.audio.messages import AudioSettings, Mute
-from voicechat.audio.ring_buffers import CaptureRing, Line
+from voicechat.audio.ring_buffers import SampleQueue, SampleRing
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock
-from voicechat.speech.levels import Resampler, Samples, dbfs, loudest, peak_dbfs
+from voicechat.speech.levels import Samples, dbfs, loudest, peak_dbfs
+from voicechat.speech.resampling import Resampler
 
 _PREROLL_MS: Final = 300
 _HELD_MOST: Final = 90
@@ -40,14 +41,14 @@ _DEAF_FRAMES: Final = 120
 """and at first nobody is heard over the speaker at all; what is delivered is not touched."""
 
 
-class Voice(NamedTuple):
+class VoiceActivity(NamedTuple):
     """Whether the person speaks in 10 ms: for certain, or as it seems a little sooner."""
 
     sure: bool
     seems: bool
 
 
-class _Moment(NamedTuple):
+class _FramePair(NamedTuple):
     """10 ms of both sides, and what the canceller made of them."""
 
     near: Samples
@@ -56,7 +57,7 @@ class _Moment(NamedTuple):
     muted: bool
 
 
-class _Ear(NamedTuple):
+class _LinearResult(NamedTuple):
     """What the linear filter's ear says of a moment."""
 
     rest: Samples
@@ -66,7 +67,7 @@ class _Ear(NamedTuple):
     sure: bool
 
 
-class Hearing:
+class Capture:
     """The microphone's side. One thread; `renew` after every opening of the streams."""
 
     def __init__(self, settings: AudioSettings, above_floor_db: float) -> None:
@@ -76,49 +77,49 @@ class Hearing:
         self._wanted: Final = settings.echo_cancel
         self.muted = False
         self.closed = False
-        self._polishes: list[Polish] = []
-        self._lacking: list[tuple[str, str]] = []
+        self._enhancers: list[Enhancer] = []
+        self._unavailable: list[tuple[str, str]] = []
         try:
-            self._polishes = polishes(settings)
+            self._enhancers = enhancers(settings)
         except ImportError:
-            self._lacking.append(LACKING)
+            self._unavailable.append(UNAVAILABLE)
         self._gate = VoiceGate(above_floor_db)
         self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
         self._out = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
         self.renew(RATE, RATE)
         if not self.canceller.full_duplex:
-            self._lacking.append(HALF_DUPLEX)
+            self._unavailable.append(HALF_DUPLEX)
 
     def renew(self, microphone_rate: int, speaker_rate: int) -> None:
         """The devices run at these rates now; the canceller learns anew."""
         best = canceller(self._wanted)
-        self._needed = WhenNeeded(best) if self._wanted and best.full_duplex else None
+        self._needed = BypassableCanceller(best) if self._wanted and best.full_duplex else None
         self.canceller = self._needed or best
-        self._onset, self._overlap = Onset(), Overlap()
+        self._onset_detector, self._double_talk = OnsetDetector(), DoubleTalkSwitch()
         self.convergence = Convergence()
         self._near_rate = Resampler(microphone_rate, RATE)
         self._far_rate = Resampler(speaker_rate, RATE)
         self._near_step = microphone_rate // 100
         self._far_step = speaker_rate // 100
-        self._near, self._ready = Line(), Line()
+        self._near, self._ready = SampleQueue(), SampleQueue()
         self._fresh: list[Samples] = []
         self._far = FarEnd(microphone_rate, speaker_rate)
-        self._reference: CaptureRing | None = None
+        self._reference: SampleRing | None = None
         self._careful = 0
-        self._held: list[_Moment] = []
-        self._past: deque[_Moment] = deque(maxlen=PAST)
+        self._held: list[_FramePair] = []
+        self._past: deque[_FramePair] = deque(maxlen=PAST)
         self._echoes = False
 
     def rejoin(self) -> None:
         """The streams were opened anew: they did not begin at the same time."""
         self._far.rejoin()
-        self._onset = Onset()
+        self._onset_detector = OnsetDetector()
 
-    def lacking(self) -> Iterator[tuple[str, str]]:
+    def unavailable(self) -> Iterator[tuple[str, str]]:
         """What was asked for and cannot be had here, once: sentences, each with its remedy."""
-        while self._lacking:
-            yield self._lacking.pop()
+        while self._unavailable:
+            yield self._unavailable.pop()
 
     def door(self, command: Mute | CloseMic) -> None:
         """Silence instead of sound, or nothing at all."""
@@ -144,20 +145,20 @@ class Hearing:
         return not self._lively
 
     @property
-    def unhurried(self) -> bool:
+    def can_batch(self) -> bool:
         """Whether it is quiet, and no echo has to be kept beside the sound it comes from."""
         return self.quiet and (self._dry or not self._wanted)
 
-    def may_wait(self, microphone: CaptureRing) -> bool:
+    def can_wait(self, microphone: SampleRing) -> bool:
         """Whether nothing in what waits there could be a voice: it may be heard later, with more.
 
         Where an echo has to be kept beside the sound it comes from, nothing waits.
         """
         count = microphone.available // self._near_step
-        waiting = microphone.peek(count * self._near_step) if self.unhurried else None
-        return waiting is not None and loudest(waiting, count) <= self._gate.stirs_db
+        waiting = microphone.peek(count * self._near_step) if self.can_batch else None
+        return waiting is not None and loudest(waiting, count) <= self._gate.activity_db
 
-    def listen_to_speaker(self, reference: CaptureRing) -> None:
+    def listen_to_speaker(self, reference: SampleRing) -> None:
         """Take what was handed to the speaker since the last call."""
         self._reference = reference
         count = reference.available // self._far_step
@@ -166,7 +167,7 @@ class Hearing:
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
             self._far.put(self._far_rate.convert(played))
 
-    def frames(self, microphone: CaptureRing) -> Iterator[Voice]:
+    def frames(self, microphone: SampleRing) -> Iterator[VoiceActivity]:
         """Work off the microphone's ring; for each 10 ms whether the person's voice is in them."""
         count = microphone.available // self._near_step
         if count and (taken := microphone.read(count * self._near_step)) is not None:
@@ -175,9 +176,9 @@ class Hearing:
         if self._far.follow(microphone, len(self._near), self._reference):
             self._careful = _CAREFUL_FRAMES
         while (near := self._near.take(FRAME)) is not None:
-            far = self._far.next(self._onset.drift)
+            far = self._far.next(self._onset_detector.drift.rate)
             self._careful = max(0, self._careful - 1)
-            self._held.append(_Moment(near, far, self._clean(near, far), self.muted))
+            self._held.append(_FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
                 yield from self._decide()
 
@@ -194,16 +195,13 @@ class Hearing:
             size *= _QUIET_BLOCKS
         while (block := self._ready.take(size)) is not None:
             at = last_at - len(self._ready) / self._rate - len(self._held) / 100
-            yield MicBlock(bytes(2 * size) if self.muted else block.tobytes(), at)
-
-    def deliver(self, captured: MicBlock) -> Iterator[MicBlock]:
-        """Through the door: nothing while it is closed, then first what was just said."""
-        if self.closed:
-            self._preroll.append(captured)
-            return
-        while self._preroll:
-            yield self._preroll.popleft()
-        yield captured
+            mic_block = MicBlock(bytes(2 * size) if self.muted else block.tobytes(), at)
+            if self.closed:
+                self._preroll.append(mic_block)
+                continue
+            while self._preroll:
+                yield self._preroll.popleft()
+            yield mic_block
 
     def _must_wait(self, near: Samples) -> bool:
         """Whether what was said under the first sound of the speaker waits for the evidence.
@@ -214,21 +212,23 @@ class Hearing:
             return False
         return len(self._held) > 1 or dbfs(near) > _SILENT_DB
 
-    def _decide(self) -> Iterator[Voice]:
+    def _decide(self) -> Iterator[VoiceActivity]:
         """Hand on what waited, in the version that proved to be the better one."""
         self._prime()
         heard = [self._better(moment) for moment in self._held]
-        ears = [self._ear(*pair) for pair in zip(self._held, heard, strict=True)]
-        someone = foreseen([ear is not None and ear.over for ear in ears])
-        for moment, sound, ear, over in zip(self._held, heard, ears, someone, strict=True):
+        linears = [self._run_linear_filter(*pair) for pair in zip(self._held, heard, strict=True)]
+        someone = [linear is not None and linear.over for linear in linears]
+        if any(someone):
+            someone = extend_back(someone)
+        for moment, sound, linear, over in zip(self._held, heard, linears, someone, strict=True):
             self.peak = max(peak_dbfs(sound), self.peak - 1)
-            voice = self._judge(sound, ear)
-            polished = sound
-            if ear is not None and not self._silenced(moment):
-                polished = self._clearest(sound, ear, over)
-            for polish in self._polishes:
-                polished = polish(polished)
-            self._fresh.append(polished)
+            voice = self._judge(sound, linear)
+            enhanced = sound
+            if linear is not None and not self._silenced(moment):
+                enhanced = self._clearest(sound, linear, over)
+            for enhance in self._enhancers:
+                enhanced = enhance(enhanced)
+            self._fresh.append(enhanced)
             yield voice
         self._past.extend(self._held)
         self._held.clear()
@@ -238,39 +238,41 @@ class Hearing:
         delay = self._needed.delay if self._needed is not None else None
         if delay is not None and delay < LATEST and not self._echoes:
             past, waited = ([each[:2] for each in some] for some in (self._past, self._held))
-            self._onset = Primed(delay, past, waited)
+            self._onset_detector = WarmOnsetDetector(delay, past, waited)
         self._echoes = delay is not None
 
-    def _better(self, moment: _Moment) -> Samples:
+    def _better(self, moment: _FramePair) -> Samples:
         heard = moment.near if self._dry else moment.cleaned
         return np.zeros_like(heard) if self._silenced(moment) else heard
 
-    def _silenced(self, moment: _Moment) -> bool:
+    def _silenced(self, moment: _FramePair) -> bool:
         """Whether it was said while muted, or waits while that is so now."""
         return moment.muted or self.muted
 
-    def _ear(self, moment: _Moment, heard: Samples) -> _Ear | None:
+    def _run_linear_filter(self, moment: _FramePair, heard: Samples) -> _LinearResult | None:
         """None where there is nothing to cancel."""
         if self._needed is None or self._dry:
             return None
-        ear = self._onset
-        seems = ear.voiced(moment.near, moment.far, heard)
-        sure = seems and isinstance(ear, Primed) and ear.young
-        return _Ear(ear.rest, ear.right and not self._careful, ear.over, seems, sure)
+        linear = self._onset_detector
+        seems = linear.voiced(moment.near, moment.far, heard)
+        sure = seems and isinstance(linear, WarmOnsetDetector) and linear.young
+        return _LinearResult(
+            linear.rest, linear.right and not self._careful, linear.over, seems, sure
+        )
 
-    def _clearest(self, cleaned: Samples, ear: _Ear, over: bool) -> Samples:
+    def _clearest(self, cleaned: Samples, linear: _LinearResult, over: bool) -> Samples:
         """What the recogniser has most of."""
-        return self._overlap.choose(cleaned, ear.rest, ear.right, over)
+        return self._double_talk.choose(cleaned, linear.rest, linear.right, over)
 
-    def _judge(self, heard: Samples, ear: _Ear | None) -> Voice:
-        sure = self._gate.voiced(heard) or (ear is not None and ear.sure)
+    def _judge(self, heard: Samples, linear: _LinearResult | None) -> VoiceActivity:
+        sure = self._gate.voiced(heard) or (linear is not None and linear.sure)
         self.level = max(self._gate.level, self.level - 3)
-        seems = sure if ear is None else ear.seems
-        stirring = self._gate.level > self._gate.stirs_db or seems
+        seems = sure if linear is None else linear.seems
+        stirring = self._gate.level > self._gate.activity_db or seems
         self._lively = _LIVELY_FRAMES if stirring else max(0, self._lively - 1)
         deaf = self._careful > _CAREFUL_FRAMES - _DEAF_FRAMES
         listens = not self.muted and not self.closed and not deaf
-        return Voice(sure and listens, seems and listens)
+        return VoiceActivity(sure and listens, seems and listens)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:
         cleaned = self.canceller.process(near, far)

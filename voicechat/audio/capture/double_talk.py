@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.speech.levels import Samples, rising
+from voicechat.speech.levels import Samples, fade_in
 
 _LATE: Final = 128
 """Samples that AEC3 holds back; the other version waits for it."""
@@ -22,10 +22,10 @@ _HOLD: Final = 40
 _SURE: Final = 3
 _BEFORE: Final = 30
 """Frames before the first one that was certainly there: soft beginnings, where they are known."""
-_RISE: Final[NDArray[np.float32]] = rising(FRAME)
+_RISE: Final[NDArray[np.float32]] = fade_in(FRAME)
 
 
-def foreseen(over: list[bool]) -> list[bool]:
+def extend_back(over: list[bool]) -> list[bool]:
     """Where someone's sound is, of frames that are handed on together, as told of each alone.
 
     What was not handed on yet when a voice became certain belongs to it.
@@ -38,7 +38,7 @@ def foreseen(over: list[bool]) -> list[bool]:
     return known
 
 
-class Overlap:
+class DoubleTalkSwitch:
     """Fades between the two versions, 10 ms at a time."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from voicechat.speech.levels import FULL_SCALE, Samples, decibels
+from voicechat.speech.levels import Samples
 
 FRAME: Final = 160
 
@@ -63,7 +63,7 @@ class LiveKitCanceller:
         return np.frombuffer(frame.data, np.int16)
 
 
-class Gate:
+class HalfDuplexGate:
     """Half duplex: while the speaker sounds, and shortly after, the microphone is silence."""
 
     name = "half-duplex gate"
@@ -78,7 +78,7 @@ class Gate:
         return np.zeros_like(near) if self._shut else near
 
 
-class Through:
+class PassThrough:
     """No cancelling: headphones, or the person said so."""
 
     name = "off"
@@ -97,46 +97,10 @@ HALF_DUPLEX: Final = (
 def canceller(wanted: bool) -> Canceller:
     """The best canceller this installation has."""
     if not wanted:
-        return Through()
+        return PassThrough()
     for best in (WebRtcCanceller, LiveKitCanceller):
         try:
             return best()
         except ImportError:
             continue
-    return Gate()
-
-
-class Convergence:
-    """Learns whether the canceller works, from how much of the speaker's sound it takes away.
-
-    Once shown it stays shown until the streams are reopened: the person's own voice lowers the
-    measured reduction and must not make the ear more careful.
-    """
-
-    _LOUD = 0.003
-    _QUIET = 0.0016
-    _ENOUGH_DB = 10.0
-    _FRAMES = 40
-
-    def __init__(self) -> None:
-        self.reached = False
-        self._frames = 0
-        self._before = 0.0
-        self._after = 0.0
-
-    def observe(self, near: Samples, far: Samples, cleaned: Samples) -> None:
-        """Weigh one 10 ms frame."""
-        if self.reached or _rms(far) < self._LOUD:
-            return
-        self._frames += 1
-        keep = 0.95
-        self._before = keep * self._before + (1 - keep) * _rms(near)
-        self._after = keep * self._after + (1 - keep) * _rms(cleaned)
-        reduced = decibels(self._before / self._after) if self._after else 100.0
-        no_echo = self._before < self._QUIET
-        self.reached = self._frames >= self._FRAMES and (no_echo or reduced >= self._ENOUGH_DB)
-
-
-def _rms(frame: Samples) -> float:
-    wide = frame.astype(np.float32)
-    return float(np.sqrt(np.dot(wide, wide) / max(1, len(wide)))) / FULL_SCALE
+    return HalfDuplexGate()

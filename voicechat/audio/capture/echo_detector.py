@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME, Canceller
-from voicechat.speech.levels import FULL_SCALE, Samples
+from voicechat.speech.levels import FULL_SCALE, Samples, decibels, rms
 
-_LOUD: Final = 0.003
+_LOUD: Final = 0.003 * FULL_SCALE
 """RMS of full scale (-50 dBFS) above which the speaker counts as sounding."""
-_SILENT: Final = 0.0016
+_SILENT: Final = 0.0016 * FULL_SCALE
 """RMS of full scale (-56 dBFS) below which the microphone counts as silent."""
 _CUE_FRAMES: Final = 10
 """Loud frames that are enough when all of the longest delay has passed: a short cue,"""
@@ -46,7 +46,7 @@ _AGREE: Final = {2: 18.0, 3: 7.0}
 """So many pieces in a row show an echo by a common peak so many times the average."""
 
 
-class Verdict(Enum):
+class EchoState(Enum):
     """What is known of the way from the speaker to the microphone."""
 
     UNKNOWN = auto()
@@ -54,11 +54,11 @@ class Verdict(Enum):
     ECHO = auto()
 
 
-class Evidence:
+class EchoDetector:
     """Weighs both sides, 10 ms at a time; `verdict` is what they have shown so far."""
 
     def __init__(self) -> None:
-        self.verdict = Verdict.UNKNOWN
+        self.verdict = EchoState.UNKNOWN
         self.delay = 0
         """Samples by which the echo is late, where the verdict is ECHO."""
         self.waiting = False
@@ -77,10 +77,10 @@ class Evidence:
         self._near[-FRAME:] = near
         self._far[:-FRAME] = self._far[FRAME:]
         self._far[-FRAME:] = far
-        loud = _rms(far) >= _LOUD
+        loud = rms(far) >= _LOUD
         self._loud += loud
         self._since_loud = self._since_loud + 1 if self._since_loud or loud else 0
-        self.waiting = self.verdict is Verdict.UNKNOWN and self._since_loud > 0
+        self.waiting = self.verdict is EchoState.UNKNOWN and self._since_loud > 0
         self._frames += 1
         if self._frames * FRAME >= _PIECE and self._since_loud:
             self._frames = 0
@@ -88,29 +88,29 @@ class Evidence:
 
     def _judge(self) -> None:
         """Look for the echo of what was said; forget that when it cannot come any more."""
-        if _rms(self._near) >= _SILENT:
+        if rms(self._near) >= _SILENT:
             self._heard = True
             self._pieces.append(self._compare())
         found = self._repeated()
         if found is not None:
-            self.verdict, self.delay = Verdict.ECHO, found
+            self.verdict, self.delay = EchoState.ECHO, found
             self._loud = self._since_loud = 0
             self._heard = False
             self._pieces.clear()
             return
         if self._loud >= self._enough and self._since_loud * FRAME >= _LONGEST + _PIECE:
-            self.verdict = Verdict.DRY
+            self.verdict = EchoState.DRY
             self._loud = 0
         if not self._far.any():
             self._since_loud = 0
             self._heard = False
-            if self.verdict is Verdict.UNKNOWN:
+            if self.verdict is EchoState.UNKNOWN:
                 self._loud = 0
 
     @property
     def _enough(self) -> int:
         """Loud frames without an echo that show a dry room."""
-        if self.verdict is Verdict.ECHO:
+        if self.verdict is EchoState.ECHO:
             return _DRY_AGAIN_FRAMES
         return _SPEECH_FRAMES if self._heard else _CUE_FRAMES
 
@@ -137,7 +137,7 @@ class Evidence:
         return None
 
 
-class WhenNeeded:
+class BypassableCanceller:
     """A canceller that steps aside while there is nothing to cancel."""
 
     full_duplex = True
@@ -145,12 +145,12 @@ class WhenNeeded:
     def __init__(self, inner: Canceller) -> None:
         self.name = inner.name
         self._inner = inner
-        self._evidence = Evidence()
+        self._evidence = EchoDetector()
 
     @property
     def aside(self) -> bool:
         """Whether there is nothing to cancel, as far as is known."""
-        return self._evidence.verdict is Verdict.DRY
+        return self._evidence.verdict is EchoState.DRY
 
     @property
     def undecided(self) -> bool:
@@ -160,17 +160,41 @@ class WhenNeeded:
     @property
     def delay(self) -> int | None:
         """Samples by which the echo is late; None where none was found."""
-        return self._evidence.delay if self._evidence.verdict is Verdict.ECHO else None
+        return self._evidence.delay if self._evidence.verdict is EchoState.ECHO else None
 
     def process(self, near: Samples, far: Samples) -> Samples:
         """The microphone's frame, without the speaker's sound if there is any of it."""
         self._evidence.observe(near, far)
-        if self.aside and _rms(near) < _SILENT:
+        if self.aside and rms(near) < _SILENT:
             return near  # nothing to take away and nothing to learn from
         cleaned = self._inner.process(near, far)
         return near if self.aside else cleaned
 
 
-def _rms(sound: Samples) -> float:
-    wide = sound.astype(np.float32)
-    return float(np.sqrt(np.dot(wide, wide) / max(1, len(wide)))) / FULL_SCALE
+class Convergence:
+    """Learns whether the canceller works, from how much of the speaker's sound it takes away.
+
+    Once shown it stays shown until the streams are reopened: the person's own voice lowers the
+    measured reduction and must not make the ear more careful.
+    """
+
+    _ENOUGH_DB = 10.0
+    _FRAMES = 40
+
+    def __init__(self) -> None:
+        self.reached = False
+        self._frames = 0
+        self._before = 0.0
+        self._after = 0.0
+
+    def observe(self, near: Samples, far: Samples, cleaned: Samples) -> None:
+        """Weigh one 10 ms frame."""
+        if self.reached or rms(far) < _LOUD:
+            return
+        self._frames += 1
+        keep = 0.95
+        self._before = keep * self._before + (1 - keep) * rms(near)
+        self._after = keep * self._after + (1 - keep) * rms(cleaned)
+        reduced = decibels(self._before / self._after) if self._after else 100.0
+        no_echo = self._before < _SILENT
+        self.reached = self._frames >= self._FRAMES and (no_echo or reduced >= self._ENOUGH_DB)

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from voicechat.audio.messages import AudioSettings
 from voicechat.speech.levels import Samples
 
-Polish = Callable[[Samples], Samples]
+Enhancer = Callable[[Samples], Samples]
 """From 10 ms at 16 kHz to the same, better sounding."""
 
-LACKING = (
+UNAVAILABLE = (
     "There is no noise suppression and no gain control on this computer.",
     "They need the package pywebrtc-audio.",
 )
 
 
-def polishes(settings: AudioSettings) -> list[Polish]:
+def enhancers(settings: AudioSettings) -> list[Enhancer]:
     """What was asked for, in order. Raises ImportError where there is no wheel for it.
 
     Source: pywebrtc-audio, WebRTC's noise suppressor (12 dB) and digital gain controller.
@@ -29,7 +29,7 @@ def polishes(settings: AudioSettings) -> list[Polish]:
         return []
     from pywebrtc_audio import GainController, NoiseSuppressor
 
-    made: list[Polish] = []
+    made: list[Enhancer] = []
     if settings.noise_suppression:
         made.append(NoiseSuppressor(sample_rate=16_000, num_channels=1, level=1).process)
     if settings.gain_control:

@@ -14,10 +14,10 @@ from collections import deque
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from voicechat.audio.capture.clock_drift import Reader
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.ring_buffers import CaptureRing, Line
+from voicechat.audio.ring_buffers import SampleQueue, SampleRing
 from voicechat.speech.levels import Samples
 
 _RATE: Final = 16_000
@@ -44,7 +44,27 @@ _PATIENCE: Final = 5
 """Looks at the clock that sound which should come earlier is waited for."""
 
 
-class Beginning:
+_REACH: Final = 8
+"""Samples on either side that tell what lies between two; the sound comes so much later."""
+_STEPS: Final = 256
+"""Places between two samples for which the taps are known,"""
+_BEYOND: Final = 11
+"""and so many before and after them: half of the highest rate."""
+
+
+def _taps() -> NDArray[np.float32]:
+    """For each place: a sinc in a window, the latest sample first."""
+    places = np.arange(-_BEYOND, _STEPS + _BEYOND + 1) / _STEPS
+    spots = np.arange(_REACH, -_REACH, -1) - places[:, np.newaxis]
+    taps = np.sinc(spots) * np.cos(spots * (np.pi / (2 * _REACH + 2))) ** 2
+    even: NDArray[np.float32] = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return even
+
+
+_TAPS: Final = _taps()
+
+
+class StreamStart:
     """When a stream's first frame was, told from the moments of its callbacks.
 
     A callback may be late and is never early, so the earliest is believed.
@@ -76,12 +96,43 @@ class Beginning:
         return min(self._told)
 
 
+class FractionalReader:
+    """Takes frames from a line a little faster or slower than they come."""
+
+    def __init__(self, line: SampleQueue) -> None:
+        self._line: Final = line
+        self._past: Samples = np.zeros(2 * _REACH + 1, np.int16)
+        self._part = 0.0
+        """How far the last frame lay behind a sample at its end, 0.0 to 1.0."""
+
+    def take(self, rate: float) -> Samples | None:
+        """The next 10 ms, for which `rate` samples more than a frame are used up.
+
+        None when there are fewer. Between samples the sound is told by a windowed sinc.
+        """
+        part = self._part + rate
+        more = int(np.floor(part))
+        fresh = self._line.take(FRAME + more)
+        if fresh is None:
+            return None
+        self._part = part - more
+        known = np.concatenate((self._past, fresh))
+        self._past = known[-2 * _REACH - 1 :]
+        known = known[-FRAME - 2 * _REACH + 1 :]
+        middle = self._part - rate / 2
+        if not middle:
+            return known[_REACH - 1 : _REACH - 1 + FRAME]
+        taps = _TAPS[round(middle * _STEPS) + _BEYOND]
+        between: Samples = np.convolve(known, taps, "valid").clip(-32768, 32767).astype(np.int16)
+        return between
+
+
 class FarEnd:
     """The speaker's sound, taken frame by frame beside the microphone's."""
 
     def __init__(self, microphone_rate: int, speaker_rate: int) -> None:
-        self._line = Line()
-        self._reader = Reader(self._line)
+        self._line = SampleQueue()
+        self._reader = FractionalReader(self._line)
         self._rates: Final = microphone_rate, speaker_rate
         self._nothing: Samples = np.zeros(FRAME, np.int16)
         self.rejoin()
@@ -89,8 +140,8 @@ class FarEnd:
     def rejoin(self) -> None:
         """The streams begin anew: they did not begin at the same time."""
         self._joined = False
-        self._near_begins = Beginning(self._rates[0])
-        self._far_begins = Beginning(self._rates[1])
+        self._near_begins = StreamStart(self._rates[0])
+        self._far_begins = StreamStart(self._rates[1])
         self._apart: float | None = None
         self._told = False
         self._off = 0
@@ -127,7 +178,7 @@ class FarEnd:
             self._line.lead(-surplus)
         self._line.take(max(0, surplus))
 
-    def follow(self, microphone: CaptureRing, near: int, speaker: CaptureRing | None) -> bool:
+    def follow(self, microphone: SampleRing, near: int, speaker: SampleRing | None) -> bool:
         """Keep the two sides together; True when frames were lost since the last call.
 
         `near`: samples of the microphone that were read but not yet taken.

@@ -19,10 +19,10 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
-from voicechat.audio.capture.clock_drift import Drift
+from voicechat.audio.capture.clock_drift import ClockDrift
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.voice_gate import RATE
-from voicechat.speech.levels import FULL_SCALE, Samples, dbfs, decibels
+from voicechat.audio.capture.voice_activity import RATE
+from voicechat.speech.levels import FULL_SCALE, Samples, dbfs, decibels, rms
 
 _PARTS: Final = 24
 """Partitions of 10 ms: the longest delay plus the echo's tail."""
@@ -47,7 +47,7 @@ class LinearFilter:
     """Learns the way from the speaker to the microphone."""
 
     def __init__(self) -> None:
-        self.drift: Final = Drift()
+        self.drift: Final = ClockDrift()
         self._far: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
         self._way: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
         self._doubt: _Powers = np.ones((_PARTS, _BINS), np.float32)
@@ -168,11 +168,13 @@ class _Match:
         return -self._both <= _AGAINST * self._guessed + chance + 1e-5
 
 
-class Onset:
+class OnsetDetector:
     """Says of each 10 ms whether someone seems to speak over the echo. Quick, not certain."""
 
-    def __init__(self) -> None:
-        self._filter = LinearFilter()
+    def __init__(self, linear_filter: LinearFilter | None = None) -> None:
+        self._filter = linear_filter or LinearFilter()
+        self.drift: Final = self._filter.drift
+        """Estimate of the difference between the two clocks."""
         self._vad = webrtcvad.Vad(3)
         self._echo_db = _ECHO_LEAST_DB
         self.leak_db = 0.0
@@ -186,11 +188,6 @@ class Onset:
         """Whether someone's sound certainly is, and `right`."""
         self._match = _Match()
 
-    @property
-    def drift(self) -> float:
-        """How much faster the speaker's clock runs, in samples per 10 ms."""
-        return self._filter.drift.rate
-
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         """Judge a frame; `cleaned` is what the other canceller made of it."""
         parts = self._filter.residue(near, far)
@@ -199,8 +196,8 @@ class Onset:
             self.rest, self.right = near, True
             return False
         rest, guess = parts
-        level = _dbfs(rest)
-        self._echo_db = max(_dbfs(guess), self._echo_db - _ECHO_FALLS_DB, _ECHO_LEAST_DB)
+        level = decibels(rms(rest))
+        self._echo_db = max(decibels(rms(guess)), self._echo_db - _ECHO_FALLS_DB, _ECHO_LEAST_DB)
         expected = self._echo_db + self.leak_db
         pcm = (rest * FULL_SCALE).clip(-32768, 32767).astype(np.int16)
         seems = bool(self._vad.is_speech(pcm.tobytes(), RATE))
@@ -212,7 +209,9 @@ class Onset:
         self.right = matches and self._filter.left_db <= most
         self.over = self.right and trusted and loud
         if dbfs(cleaned) < level - PRESSED_DB or level < _NOBODY_DB:
-            self._learn_leak(level - self._echo_db, _dbfs(guess), _DOUBTED if self.over else 1)
+            self._learn_leak(
+                level - self._echo_db, decibels(rms(guess)), _DOUBTED if self.over else 1
+            )
         return seems and loud and trusted
 
     def _learn_leak(self, leak_db: float, guess_db: float, share: float) -> None:
@@ -226,7 +225,3 @@ class Onset:
         if self._lost >= _LOST_FRAMES:
             self._lost = 0
             self._filter.doubt()
-
-
-def _dbfs(block: NDArray[np.float32]) -> float:
-    return decibels(float(np.sqrt(np.dot(block, block) / len(block))))

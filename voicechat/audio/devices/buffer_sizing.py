@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from voicechat.audio.devices.streams import PACES, Pace
+from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
 
 _STRUGGLING: Final = 3
 """So many near misses are too many: slower blocks from the next silence on."""
@@ -18,14 +18,14 @@ _CALM_S: Final = 120.0
 _LONGEST_CALM_S: Final = 4 * 3600.0
 
 
-class Troubled(Protocol):
+class StreamCounters(Protocol):
     """An open speaker: what it counted since it was opened."""
 
     underflows: int
     close_calls: int
 
 
-class Pacing:
+class BufferSizing:
     """`pace` is the one to open the card with."""
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class Pacing:
         self._trying = False
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> BufferSize:
         """Of `PACES`."""
-        return PACES[self._index]
+        return BUFFER_SIZES[self._index]
 
-    def changes(self, speaker: Troubled, busy: bool, quiet: bool, now: float) -> bool:
+    def changes(self, speaker: StreamCounters, busy: bool, quiet: bool, now: float) -> bool:
         """Whether the card is to be reopened, with another `pace` from now on.
 
         `busy`: something sounds, so that only the worst is worth a pause. `quiet`: nobody would
@@ -49,7 +49,7 @@ class Pacing:
         troubles = (speaker.underflows, speaker.close_calls)
         if troubles != self._troubles or not self._calm_since:
             self._troubles, self._calm_since = troubles, now
-        if self._index + 1 < len(PACES) and self._behind(speaker, busy):
+        if self._index + 1 < len(BUFFER_SIZES) and self._behind(speaker, busy):
             if self._trying:
                 self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
             return self._go(1)
@@ -57,7 +57,7 @@ class Pacing:
             return self._go(-1)
         return False
 
-    def _behind(self, speaker: Troubled, busy: bool) -> bool:
+    def _behind(self, speaker: StreamCounters, busy: bool) -> bool:
         if busy:
             return speaker.underflows >= _FAILING
         return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING

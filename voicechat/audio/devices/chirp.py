@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voicechat.speech.levels import FULL_SCALE, Samples, decibels, rising
+from voicechat.speech.levels import FULL_SCALE, Samples, decibels, fade_in
 
 CHIRP_S: Final = 0.3
 _LEVEL: Final = 0.25
@@ -35,7 +35,7 @@ def chirp(rate: int) -> Samples:
     at = np.arange(int(CHIRP_S * rate)) / rate
     high = min(_HIGH_HZ, 0.4 * rate)
     wave = _LEVEL * np.sin(2 * np.pi * (_LOW_HZ * at + (high - _LOW_HZ) / (2 * CHIRP_S) * at**2))
-    fade = rising(int(_FADE_S * rate))
+    fade = fade_in(int(_FADE_S * rate))
     wave[: len(fade)] *= fade
     wave[-len(fade) :] *= fade[::-1]
     return (wave * (FULL_SCALE - 1)).astype(np.int16)
@@ -59,7 +59,7 @@ def find_chirp(heard: Samples, rate: int) -> Echo | None:
     return Echo(frame, decibels(peak / energy))
 
 
-class Stamps:
+class CallbackTimes:
     """The moments of a stream's callbacks, to know when any of its frames was handed over."""
 
     def __init__(self, rate: int, most: int = 4096) -> None:

@@ -26,7 +26,7 @@ _EVERY_S: Final = 2.0
 _SIDES: Final[tuple[Kind, ...]] = ("input", "output")
 
 
-class Place(NamedTuple):
+class DefaultDevice(NamedTuple):
     """Where one side's sound belongs: something that tells it from others, and its name."""
 
     key: str
@@ -35,11 +35,11 @@ class Place(NamedTuple):
     """Whether this is what the person named, not only the default."""
 
 
-NOWHERE: Final = Place("", "", wished=True)
+NOWHERE: Final = DefaultDevice("", "", wished=True)
 """There is nothing left for it, so that the streams have to be looked for anew."""
 
 
-class Switch(NamedTuple):
+class DeviceSwitch(NamedTuple):
     """One side's sound belongs elsewhere from now on, or (without a title) nowhere."""
 
     kind: Kind
@@ -53,23 +53,23 @@ class _Source(Protocol):
 
     reopens: bool
 
-    def place(self, kind: Kind) -> Place | None: ...
+    def place(self, kind: Kind) -> DefaultDevice | None: ...
 
     def devices(self) -> object:
         """Equal for as long as the same devices are there."""
 
 
-class Lookout:
+class DefaultDeviceWatch:
     """Ask `switches` and `fresh` now and then. Nothing here blocks."""
 
     def __init__(self, settings: AudioSettings, source: _Source | None = None) -> None:
         """What is noticed of `source`; without one, of this system."""
         wishes = {"input": settings.input_device, "output": settings.output_device}
         self._source: Final = source or _source_here(wishes)
-        self._last: dict[Kind, Place] = {}
+        self._last: dict[Kind, DefaultDevice] = {}
         self._devices: object = self
 
-    def switches(self) -> list[Switch]:
+    def switches(self) -> list[DeviceSwitch]:
         """What changed since the last call."""
         return [switch for kind in _SIDES if (switch := self._switch(kind))]
 
@@ -78,7 +78,7 @@ class Lookout:
         last, self._devices = self._devices, self._source.devices() if self._source else None
         return last is not self and self._devices not in (None, last)
 
-    def _switch(self, kind: Kind) -> Switch | None:
+    def _switch(self, kind: Kind) -> DeviceSwitch | None:
         place = self._source.place(kind) if self._source else None
         if place is None:
             return None
@@ -87,7 +87,7 @@ class Lookout:
         if last is None or last.key == place.key:
             return None
         assert self._source is not None
-        return Switch(kind, place.title, place.wished or self._source.reopens)
+        return DeviceSwitch(kind, place.title, place.wished or self._source.reopens)
 
 
 def _source_here(wishes: Mapping[str, str | None]) -> _Source | None:
@@ -108,7 +108,7 @@ class _OfServer:
         self._server = server
         self._wishes = wishes
 
-    def place(self, kind: Kind) -> Place | None:
+    def place(self, kind: Kind) -> DefaultDevice | None:
         known = self._server.nodes
         if known is None:
             return None
@@ -119,11 +119,11 @@ class _OfServer:
         able = [node for node in known.nodes if node.kind == kind]
         meant = device_list.closest(wish, [(n.title, n.name) for n in able]) if wish else None
         if meant is not None:
-            return Place(able[meant].name, able[meant].title, wished=True)
+            return DefaultDevice(able[meant].name, able[meant].title, wished=True)
         if not wish and known.lacks(kind):
             return NOWHERE
         default = known.default(kind)
-        return Place(default.name, default.title) if default else None
+        return DefaultDevice(default.name, default.title) if default else None
 
     def devices(self) -> object:
         known = self._server.nodes
@@ -138,7 +138,7 @@ class _OfChild:
     def __init__(self, wishes: Mapping[str, str | None], command: tuple[str, ...] = ()) -> None:
         """`command` stands in for the child."""
         self._wishes = wishes
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, DefaultDevice] = {}
         self._names: list[str] | None = None
         self._command = command or (
             sys.executable,
@@ -149,7 +149,7 @@ class _OfChild:
         self._child: subprocess.Popen[bytes] | None = None
         threading.Thread(target=self._follow, name="lookout", daemon=True).start()
 
-    def place(self, kind: Kind) -> Place | None:
+    def place(self, kind: Kind) -> DefaultDevice | None:
         return None if self._wishes[kind] else self._places.get(kind)
 
     def devices(self) -> object:
@@ -177,7 +177,9 @@ class _OfChild:
             for line in child.stdout:
                 with contextlib.suppress(ValueError, TypeError):
                     said = json.loads(line)
-                    self._places = {side: Place(*each) for side, each in said["defaults"].items()}
+                    self._places = {
+                        side: DefaultDevice(*each) for side, each in said["defaults"].items()
+                    }
                     self._names = said["names"]
 
 

@@ -27,7 +27,7 @@ _NAMES_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ProbeRequest:
     """What to find out, and with which devices; None is the default, else as `devices.find`."""
 
     input_device: str | None = None
@@ -43,7 +43,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class LoopbackResult:
     """What came of opening the chosen devices for two seconds."""
 
     microphone: str | None = None
@@ -85,7 +85,7 @@ class Survey:
     problem: str = ""
     """One sentence when there is no sound library at all; `hint` is its remedy."""
     hint: str = ""
-    trial: Trial | None = None
+    trial: LoopbackResult | None = None
     step: str = ""
     """What it was at when the time ran out or the child died; empty when it got to its end."""
     timed_out: bool = False
@@ -93,7 +93,7 @@ class Survey:
     """Whether the list of devices was had, empty or not."""
 
 
-def survey(wish: Wish, deadline: float, command: tuple[str, ...] = ()) -> Survey:
+def survey(wish: ProbeRequest, deadline: float, command: tuple[str, ...] = ()) -> Survey:
     """Find out, in at most `deadline` seconds and half a second for the killing. Never raises.
 
     `command` stands in for the child.
@@ -130,7 +130,7 @@ def name_of(among: Sequence[Device], kind: Kind, number: str) -> str | None:
 
 def named_device(kind: str, number: str) -> str | None:
     """`name_of` among the devices of this machine, within 2 s."""
-    found = survey(Wish(only_names=True), _NAMES_S).devices
+    found = survey(ProbeRequest(only_names=True), _NAMES_S).devices
     return name_of(found, "input" if kind == "input" else "output", number)
 
 
@@ -158,7 +158,7 @@ def _read(said: bytes) -> Survey:
     if trial := found.get("trial"):
         problems = tuple((problem, hint) for problem, hint in trial.pop("problems"))
         unreal = tuple(trial.pop("unreal", ()))
-        found["trial"] = Trial(**trial, problems=problems, unreal=unreal)
+        found["trial"] = LoopbackResult(**trial, problems=problems, unreal=unreal)
     return Survey(**found)
 
 
@@ -167,7 +167,7 @@ def _read(said: bytes) -> Survey:
 _Say = Callable[[dict[str, object]], None]
 
 
-def main(wish: Wish, say: _Say) -> None:
+def main(wish: ProbeRequest, say: _Say) -> None:
     """Find out one thing after the other, and say each."""
     say({"step": "loading the sound library"})
     try:
@@ -188,13 +188,13 @@ def main(wish: Wish, say: _Say) -> None:
 
     say({"canceller": canceller(True).name, "step": "opening the devices"})
     if wish.listen:
-        from voicechat.audio.devices.loopback_test import try_out
+        from voicechat.audio.devices.loopback_test import run_loopback_test
 
-        say({"trial": asdict(try_out(chosen["input"], chosen["output"], wish.chirp))})
+        say({"trial": asdict(run_loopback_test(chosen["input"], chosen["output"], wish.chirp))})
     say({"step": ""})
 
 
-def _chosen(found: list[Device], wish: Wish, kind: str) -> Device | NoSound:
+def _chosen(found: list[Device], wish: ProbeRequest, kind: str) -> Device | NoSound:
     side: Kind = "input" if kind == "input" else "output"
     try:
         return choose(found, side, wish.input_device if side == "input" else wish.output_device)
@@ -246,7 +246,7 @@ def _run() -> None:
         pipe.write(json.dumps(piece) + "\n")
         pipe.flush()
 
-    main(Wish(**asked), say)
+    main(ProbeRequest(**asked), say)
 
 
 def _end_with_parent() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from voicechat.audio.devices.chirp import CHIRP_S, Stamps, chirp, find_chirp
+from voicechat.audio.devices.chirp import CHIRP_S, CallbackTimes, chirp, find_chirp
 from voicechat.audio.devices.device_list import (
     Device,
     Kind,
@@ -20,7 +20,7 @@ from voicechat.audio.devices.device_list import (
     open_stream,
     title,
 )
-from voicechat.audio.devices.device_probe import Trial
+from voicechat.audio.devices.device_probe import LoopbackResult
 from voicechat.speech.levels import dbfs, peak_dbfs
 
 _SETTLE_S: Final = 0.3
@@ -32,7 +32,7 @@ _TOO_FAST: Final = 1.8
 """Times as many frames as there should be: no clock keeps this time."""
 
 
-class _Ear:
+class _Recorder:
     """The microphone's stream and its first seconds."""
 
     def __init__(self, device: Device, seconds: float) -> None:
@@ -46,7 +46,7 @@ class _Ear:
 
     def _prepare(self, rate: int, channels: int) -> StreamCallback:
         heard = self.heard = np.zeros(int(rate * self._seconds), np.int16)
-        stamps = self.stamps = Stamps(rate)
+        stamps = self.stamps = CallbackTimes(rate)
         self.frames = self.given = 0
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
@@ -65,7 +65,7 @@ class _Ear:
         return self.heard[int(begin_s * self.rate) : min(self.frames, int(end_s * self.rate))]
 
 
-class _Mouth:
+class _Player:
     """The speaker's stream: silence, the chirp if it is wanted, silence."""
 
     def __init__(self, device: Device, with_chirp: bool) -> None:
@@ -81,7 +81,7 @@ class _Mouth:
         begin = self.begin = int((_SETTLE_S + _LISTEN_S) * rate)
         score = np.zeros(int((_SETTLE_S + _LISTEN_S + CHIRP_S + _WAIT_S + 1.0) * rate), np.int16)
         score[begin : begin + len(sound)] = sound
-        stamps = self.stamps = Stamps(rate)
+        stamps = self.stamps = CallbackTimes(rate)
         self.frames = 0
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
@@ -102,56 +102,66 @@ class _Mouth:
         return self._with_chirp and self.frames >= self.begin + int(CHIRP_S * self.rate)
 
 
-def try_out(microphone: Device | NoSound, speaker: Device | NoSound, with_chirp: bool) -> Trial:
+def run_loopback_test(
+    microphone: Device | NoSound, speaker: Device | NoSound, with_chirp: bool
+) -> LoopbackResult:
     """Open what there is, listen for a second, then chirp. May hang; takes some two seconds."""
     problems: list[tuple[str, str]] = []
     seconds = _SETTLE_S + _LISTEN_S + (CHIRP_S + _WAIT_S if with_chirp else 0.0)
-    ear = mouth = None
+    recorder = player = None
     try:
-        mouth = _Mouth(_opened(speaker), with_chirp)
+        player = _Player(_opened(speaker), with_chirp)
     except NoSound as error:
         problems.append((error.problem, error.hint))
     try:
-        ear = _Ear(_opened(microphone), seconds)
+        recorder = _Recorder(_opened(microphone), seconds)
     except NoSound as error:
         problems.append((error.problem, error.hint))
-    if ear or mouth:
+    if recorder or player:
         time.sleep(seconds)
     most = _TOO_FAST * seconds
     unreal = [
-        *([_name(microphone, "input")] if ear and ear.given > most * ear.rate else []),
-        *([_name(speaker, "output")] if mouth and mouth.frames > most * mouth.rate else []),
+        *(
+            [_name(microphone, "input")]
+            if recorder and recorder.given > most * recorder.rate
+            else []
+        ),
+        *([_name(speaker, "output")] if player and player.frames > most * player.rate else []),
     ]
-    listened = ear.between(_SETTLE_S, _SETTLE_S + _LISTEN_S) if ear else np.zeros(0, np.int16)
-    trip_ms, gain_db = _come_back(ear, mouth)
-    return Trial(
-        microphone=_name(microphone, "input") if ear else None,
-        speaker=_name(speaker, "output") if mouth else None,
+    listened = (
+        recorder.between(_SETTLE_S, _SETTLE_S + _LISTEN_S) if recorder else np.zeros(0, np.int16)
+    )
+    trip_ms, gain_db = _round_trip(recorder, player)
+    return LoopbackResult(
+        microphone=_name(microphone, "input") if recorder else None,
+        speaker=_name(speaker, "output") if player else None,
         problems=tuple(problems),
-        input_rate=ear.rate if ear else 0,
-        output_rate=mouth.rate if mouth else 0,
+        input_rate=recorder.rate if recorder else 0,
+        output_rate=player.rate if player else 0,
         level=dbfs(listened) if listened.size else None,
         peak=peak_dbfs(listened) if listened.size else None,
-        chirped=mouth is not None and mouth.has_chirped,
+        chirped=player is not None and player.has_chirped,
         round_trip_ms=trip_ms,
         return_db=gain_db,
-        dropouts=(ear.dropouts if ear else 0) + (mouth.dropouts if mouth else 0),
+        dropouts=(recorder.dropouts if recorder else 0) + (player.dropouts if player else 0),
         unreal=tuple(dict.fromkeys(name for name in unreal if name)),
-        stalled=mouth is not None and mouth.frames < seconds * mouth.rate / 2,
+        stalled=player is not None and player.frames < seconds * player.rate / 2,
     )
 
 
-def _come_back(ear: _Ear | None, mouth: _Mouth | None) -> tuple[float | None, float | None]:
+def _round_trip(
+    recorder: _Recorder | None, player: _Player | None
+) -> tuple[float | None, float | None]:
     """Round trip in ms and gain in dB; None, None when nothing came back."""
-    if not ear or not mouth or not mouth.has_chirped or not ear.frames:
+    if not recorder or not player or not player.has_chirped or not recorder.frames:
         return None, None
-    left = mouth.stamps.when(mouth.begin)
+    left = player.stamps.when(player.begin)
     # The chirp cannot return before it left; what was heard earlier is somebody else's sound.
-    earliest = max(0, int((left - ear.stamps.when(0)) * ear.rate) - ear.rate // 100)
-    echo = find_chirp(ear.heard[earliest : ear.frames], ear.rate)
+    earliest = max(0, int((left - recorder.stamps.when(0)) * recorder.rate) - recorder.rate // 100)
+    echo = find_chirp(recorder.heard[earliest : recorder.frames], recorder.rate)
     if echo is None:
         return None, None
-    return (ear.stamps.when(earliest + echo.frame) - left) * 1000, echo.gain_db
+    return (recorder.stamps.when(earliest + echo.frame) - left) * 1000, echo.gain_db
 
 
 def _opened(device: Device | NoSound) -> Device:

@@ -16,19 +16,19 @@ import numpy as np
 from voicechat.audio.devices import device_list
 from voicechat.audio.messages import AudioSettings
 from voicechat.audio.playback.playback_queue import PlaybackQueue
-from voicechat.audio.ring_buffers import CaptureRing
+from voicechat.audio.ring_buffers import SampleRing
 
 T = TypeVar("T")
 
 
-class Pace(NamedTuple):
+class BufferSize(NamedTuple):
     """Length of a callback's block and of the device's buffer, in ms; 0 is the least it can."""
 
     block_ms: int
     buffer_ms: int
 
 
-PACES: Final = (Pace(10, 0), Pace(10, 40), Pace(20, 80))
+BUFFER_SIZES: Final = (BufferSize(10, 0), BufferSize(10, 40), BufferSize(20, 80))
 """From the one that stops soonest to the one that a busy machine keeps up with."""
 _SETTLING_CALLS: Final = 20
 _WATCHED_S: Final = 3.0
@@ -41,7 +41,7 @@ _MIXED_S: Final = 0.008
 """What a sound server has mixed cannot be taken back: so long is still heard after an abort."""
 
 
-class Surgery(Generic[T]):
+class BackgroundCall(Generic[T]):
     """One call on a daemon thread of its own. Poll `done`, then read `result` or `error`."""
 
     def __init__(self, work: Callable[[], T]) -> None:
@@ -60,7 +60,7 @@ class Surgery(Generic[T]):
         self.done = True
 
 
-class Clock:
+class StreamClock:
     """Tells a real device, which asks for a second of sound each second, from a stand-in."""
 
     def __init__(self, rate: int) -> None:
@@ -83,13 +83,13 @@ class Clock:
             raise device_list.library().CallbackStop
 
 
-class Speaker:
+class OutputStream:
     """An open output stream with its queue. `reference` has what was handed to the device.
 
     `monitor` has the same for a recording, by the time it is heard; None when nobody asked.
     """
 
-    def __init__(self, settings: AudioSettings, pace: Pace) -> None:
+    def __init__(self, settings: AudioSettings, pace: BufferSize) -> None:
         """Open the device; raises NoSound."""
         device = device_list.find("output", settings.output_device)
         self.name = device_list.title(device, "output")
@@ -114,10 +114,10 @@ class Speaker:
         self.latency = max(self.latency, float(self._stream.latency))
 
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
-        real = self.clock = Clock(rate)
+        real = self.clock = StreamClock(rate)
         queue = self.queue = PlaybackQueue(rate)
-        reference = self.reference = CaptureRing(rate)
-        monitor = self.monitor = CaptureRing(rate) if self._monitored else None
+        reference = self.reference = SampleRing(rate)
+        monitor = self.monitor = SampleRing(rate) if self._monitored else None
         block_s = self.block_ms / 1000
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
@@ -165,7 +165,7 @@ class Speaker:
         self._stream.close()
 
 
-class Microphone:
+class InputStream:
     """An open input stream with its ring."""
 
     def __init__(self, settings: AudioSettings, block_ms: int) -> None:
@@ -178,8 +178,8 @@ class Microphone:
         )
 
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
-        real = self.clock = Clock(rate)
-        ring = self.ring = CaptureRing(rate * 2)
+        real = self.clock = StreamClock(rate)
+        ring = self.ring = SampleRing(rate * 2)
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
@@ -200,20 +200,20 @@ class Microphone:
         self._stream.close()
 
 
-class Card:
+class SoundCard:
     """What could be opened: both streams, one of them or none, and why."""
 
-    def __init__(self, settings: AudioSettings, pace: Pace) -> None:
-        self.speaker: Speaker | None = None
-        self.microphone: Microphone | None = None
+    def __init__(self, settings: AudioSettings, pace: BufferSize) -> None:
+        self.speaker: OutputStream | None = None
+        self.microphone: InputStream | None = None
         problems: list[device_list.NoSound] = []
         try:
-            self.speaker = Speaker(settings, pace)
+            self.speaker = OutputStream(settings, pace)
         except device_list.NoSound as problem:
             problems.append(problem)
         try:
             if settings.listen:
-                self.microphone = Microphone(settings, pace.block_ms)
+                self.microphone = InputStream(settings, pace.block_ms)
         except device_list.NoSound as problem:
             problems.append(problem)
         self.complete: Final = not problems
@@ -224,8 +224,8 @@ class Card:
             self.problem = "There is no usable microphone and no usable speaker."
 
     @property
-    def _sides(self) -> dict[device_list.Kind, Speaker | Microphone]:
-        sides: dict[device_list.Kind, Speaker | Microphone | None] = {
+    def _sides(self) -> dict[device_list.Kind, OutputStream | InputStream]:
+        sides: dict[device_list.Kind, OutputStream | InputStream | None] = {
             "input": self.microphone,
             "output": self.speaker,
         }

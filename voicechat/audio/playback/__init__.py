@@ -1,1 +1,1 @@
-"""From a queued reply to the speaker, and back to what was heard."""
+"""Playback: from queued audio of a response to the speaker, and the playout position."""

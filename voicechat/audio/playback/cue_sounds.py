@@ -1,4 +1,4 @@
-"""Our own short sounds, made of a few decaying sines."""
+"""Cue sounds of the app, synthesized from decaying sines."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _LOUDNESS = 5500.0
 NAMES = frozenset(_NOTES)
 
 LATE_S: Final = 0.6
-"""A cue that would be heard so much later tells of the past, and is left out."""
+"""Seconds after which a waiting cue is dropped, because it would be misleading."""
 _MOST_WAITING: Final = 4
 
 
-class Waiting:
-    """Cues that come while another one is heard: each is heard whole, or not at all."""
+class CueQueue:
+    """Cues that wait for the current one to end. At most four; the oldest is dropped."""
 
     def __init__(self) -> None:
         self._names: deque[tuple[str, float]] = deque(maxlen=_MOST_WAITING)
 
     def ask(self, name: str, now: float) -> None:
-        """This cue is due `now` (s)."""
+        """Queue a cue that is due at `now` (monotonic s)."""
         self._names.append((name, now))
 
     def next(self, now: float) -> str | None:
-        """The cue to play now that none is heard; None when none waits."""
+        """Return the next cue that is not too late, or None."""
         while self._names:
             name, asked = self._names.popleft()
             if now - asked <= LATE_S:
@@ -46,8 +46,8 @@ class Waiting:
         return None
 
 
-def synthesise(name: str, rate: int) -> NDArray[np.float32] | None:
-    """The cue as float32 at int16 scale, mono; None when there is no such cue."""
+def synthesize(name: str, rate: int) -> NDArray[np.float32] | None:
+    """Return a cue as float32 at int16 scale, shape (frames,); None for an unknown name."""
     notes = _NOTES.get(name)
     if notes is None:
         return None

@@ -1,4 +1,4 @@
-"""Which frames belong to which item: absolute queue positions to heard milliseconds and back."""
+"""Playout positions: maps absolute queue positions to milliseconds heard of each item."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted
 class _Track:
     spans: list[tuple[int, int]] = field(default_factory=list)
     end: int | None = None
-    """The position where the item ends, once known."""
+    """Queue position where the item ends; None while it may get more sound."""
     started: bool = False
     best_ms: float = 0.0
     told_ms: float = -1.0
 
 
-class Ledger:
-    """Follows every item from its first queued frame to its last heard one. One thread."""
+class HeardPositions:
+    """Tracks each item from its first queued frame to its last heard one. Single thread."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._tracks: dict[str, _Track] = {}
 
     def __len__(self) -> int:
-        """Items that are playing or queued."""
+        """Return the number of items that are playing or queued."""
         return len(self._tracks)
 
     @property
     def open_ended(self) -> bool:
-        """Whether the newest item may still get sound."""
+        """True while the newest item may get more sound."""
         for track in reversed(self._tracks.values()):
             return track.end is None
         return False
 
     def announce(self, item_id: str) -> None:
-        """The item is queued; its frames are told later."""
+        """Register an item whose frames follow later."""
         self._tracks.setdefault(item_id, _Track())
 
     def wrote(self, item_id: str, begin: int, count: int) -> None:
-        """`count` frames of the item stand at position `begin`."""
+        """Record that `count` frames of the item were queued at position `begin`."""
         track = self._tracks.setdefault(item_id, _Track())
         if track.spans and track.spans[-1][1] == begin:
             track.spans[-1] = (track.spans[-1][0], begin + count)
@@ -50,11 +50,11 @@ class Ledger:
             track.spans.append((begin, begin + count))
 
     def ended(self, item_id: str, position: int) -> None:
-        """The item has no frame at or after `position`."""
+        """Record that the item has no frame at or after `position`."""
         self._tracks.setdefault(item_id, _Track()).end = position
 
     def heard(self, position: int, at: float, progress: bool) -> Iterator[AudioEvent]:
-        """What happened until `position` was heard: starts, ends and, if asked for, progress."""
+        """Yield the events up to `position`: starts, ends and, with `progress`, positions."""
         for item_id, track in list(self._tracks.items()):
             if track.spans and not track.started and position > track.spans[0][0]:
                 track.started = True
@@ -69,7 +69,7 @@ class Ledger:
                 yield PlaybackFinished(item_id)
 
     def stop(self, position: int) -> dict[str, float]:
-        """Heard ms of every item that was playing or queued; all are forgotten."""
+        """Return the heard ms of every playing or queued item, and forget all items."""
         for track in self._tracks.values():
             self._advance(track, position)
         heard = {item_id: track.best_ms for item_id, track in self._tracks.items()}
@@ -77,14 +77,14 @@ class Ledger:
         return heard
 
     def drop_ended(self) -> list[str]:
-        """Forget every item whose end is known, heard or not; their names."""
+        """Forget every item with a known end, heard or not; return their ids."""
         ended = [item_id for item_id, track in self._tracks.items() if track.end is not None]
         for item_id in ended:
             del self._tracks[item_id]
         return ended
 
     def move(self, origin: int, rate: int) -> None:
-        """The queue begins anew at another rate: what stood at `origin` now stands at 0."""
+        """Continue on a new queue with another rate: `origin` becomes its position 0."""
         scale = rate / self._rate
         for track in self._tracks.values():
             track.spans = [

@@ -1,8 +1,8 @@
-"""How long to gather sound before playing, learnt from when it arrives.
+"""Jitter buffer sizing: how much sound to collect before an item starts to play.
 
-Were an item played from its first sound on, a later piece would be too late by the time since
-then minus the sound that came before it. The most of that, remembered over items and slowly
-forgotten, is what has to be gathered; a network that runs ahead of the sound needs next to none.
+A chunk is late by the time since the item's first chunk less the sound received before it. The
+largest lateness, kept across items and forgotten slowly, is the sound to collect. A network that
+delivers faster than real time needs almost none.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Final
 
 _LEAST_MS: Final = 40.0
 _MOST_MS: Final = 480.0
-"""Later than this is a pause, which no gathering would bridge."""
+"""A longer gap is a pause in the response that no jitter buffer can bridge."""
 _NOTICED_MS: Final = 5.0
 _HALF_LIFE_S: Final = 30.0
 
 
-class Jitter:
-    """`late_ms` is how far this network fell behind lately."""
+class JitterEstimator:
+    """Estimates the network jitter; `late_ms` is the largest recent lateness."""
 
     def __init__(self) -> None:
         self.late_ms = 0.0
@@ -27,7 +27,7 @@ class Jitter:
         self._sound_ms = 0.0
 
     def arrived(self, item_id: str, ms: float, now: float) -> None:
-        """So much sound of an item came at `now` (s)."""
+        """Record `ms` of sound of an item that arrived at `now` (monotonic s)."""
         late = (now - self._began) * 1000 - self._sound_ms
         if item_id != self._item or late > _MOST_MS:
             self._item, self._began, self._sound_ms = item_id, now, 0.0
@@ -38,17 +38,17 @@ class Jitter:
         self._sound_ms += ms
 
     def calm(self, seconds: float) -> None:
-        """So much time passed with sound playing: half is forgotten in 30 s."""
+        """Decay the estimate by `seconds` of playback; it halves in 30 s."""
         self.late_ms *= 0.5 ** (seconds / _HALF_LIFE_S)
         if self.late_ms < _NOTICED_MS:
             self.late_ms = 0.0
 
     @property
     def gather_ms(self) -> float:
-        """So much sound is enough to begin with at once."""
+        """Sound in ms that is enough to start playback at once."""
         return _LEAST_MS + (self.late_ms + self._piece_ms if self.late_ms else 0.0)
 
     @property
     def wait_ms(self) -> float:
-        """Whatever there is may be played so long after the first of it came."""
+        """Time in ms after which playback starts with less."""
         return _LEAST_MS + self.late_ms

@@ -1,8 +1,8 @@
-"""The speaker's side: from `Play` to what was heard.
+"""Playback: from `Play` commands to the playout position of each item.
 
-Sound waits in the backlog at the provider's rate, two seconds of it in the queue at the
-device's. The queue may be replaced at any time (the device was reopened, perhaps at another
-rate); what was not yet heard moves over.
+Sound waits in a spill queue at the provider's rate; up to two seconds of it wait in the playback
+queue at the device rate. When a device is reopened, perhaps at another rate, the sound that was not
+yet heard moves to the new playback queue.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Final
 import numpy as np
 
 from voicechat.audio.messages import AudioEvent
-from voicechat.audio.playback.heard_positions import Ledger
-from voicechat.audio.playback.jitter_buffer import Jitter
+from voicechat.audio.playback.heard_positions import HeardPositions
+from voicechat.audio.playback.jitter_buffer import JitterEstimator
 from voicechat.audio.playback.playback_queue import PlaybackQueue
-from voicechat.audio.playback.spill_queue import Backlog, Piece
+from voicechat.audio.playback.spill_queue import SoundPiece, SpillQueue
 from voicechat.core.inputs import PlaybackFinished, PlaybackStopped
-from voicechat.speech.levels import Resampler, Samples, amplitude
+from voicechat.speech.levels import Samples, amplitude
+from voicechat.speech.resampling import Resampler
 
 _MEMORY_S: Final = 300
 _AHEAD_S: Final = 2.0
@@ -28,16 +29,16 @@ _DUCK: Final = amplitude(-18)
 
 
 class Playback:
-    """Feeds one queue and keeps the books. One thread; the callback only sees the queue."""
+    """Feeds one playback queue and tracks what was heard. Single thread; no callback code."""
 
     def __init__(self, rate: int) -> None:
         self._rate: Final = rate
-        self._backlog = Backlog(_MEMORY_S * rate * 2)
-        self._ledger = Ledger(rate)
+        self._spill_queue = SpillQueue(_MEMORY_S * rate * 2)
+        self._positions = HeardPositions(rate)
         self._queue: PlaybackQueue | None = None
         self._resampler = Resampler(rate, rate)
         self._open_item: str | None = None
-        self._piece: Piece | None = None
+        self._piece: SoundPiece | None = None
         self._offset = 0
         self._odd: dict[str, bytes] = {}
         self._volume = 1.0
@@ -46,53 +47,53 @@ class Playback:
         self._stop_by = 0.0
         self._past_gaps = 0
         self._past_lost_ms = 0.0
-        self._jitter: Final = Jitter()
+        self._jitter: Final = JitterEstimator()
 
     # ----------------------------------------------------------------- what comes in
 
     def play(self, item_id: str, pcm: bytes, now: float) -> None:
-        """Queue sound that came at `now`; an odd byte waits for its other half."""
+        """Queue PCM16 that arrived at `now` (monotonic s); an odd byte waits for its other half."""
         pcm = self._odd.pop(item_id, b"") + pcm
         if len(pcm) & 1:
             self._odd[item_id] = pcm[-1:]
             pcm = pcm[:-1]
-        self._ledger.announce(item_id)
+        self._positions.announce(item_id)
         if pcm:
             self._jitter.arrived(item_id, len(pcm) * 500 / self._rate, now)
             self._set_prebuffer()
-            self._backlog.push(item_id, pcm)
+            self._spill_queue.push(item_id, pcm)
 
     def end(self, item_id: str) -> None:
-        """The item has no more sound."""
+        """Mark the end of the item's sound."""
         self._odd.pop(item_id, None)
-        self._ledger.announce(item_id)
-        self._backlog.end(item_id)
+        self._positions.announce(item_id)
+        self._spill_queue.end(item_id)
 
     def volume(self, gain: float) -> None:
         self._volume = min(1.0, max(0.0, gain))
         self._apply_gain()
 
     def duck(self, on: bool) -> None:
-        """Lower the voice, or bring it back."""
+        """Lower playback by 18 dB, or restore it."""
         self._ducked = on
         self._apply_gain()
 
     def hold(self) -> None:
-        """Fall silent and keep everything."""
+        """Fade out and keep the position."""
         self._held = True
         if self._queue is not None:
             self._queue.hold()
 
     def resume(self) -> None:
-        """Play on from where it was, at full loudness."""
+        """Continue from the held position at full level."""
         self._held = False
         self.duck(False)
         if self._queue is not None:
             self._queue.resume()
 
     def stop(self, now: float) -> None:
-        """Fade out and forget; `stopped` gives the result as soon as it took effect."""
-        self._backlog.clear()
+        """Fade out and drop all sound; `stopped` returns the result once it took effect."""
+        self._spill_queue.clear()
         self._odd.clear()
         self._drop_piece()
         self._stop_by = now + _ACK_S
@@ -107,18 +108,18 @@ class Playback:
 
     @property
     def idle(self) -> bool:
-        """Whether every item was heard to its end."""
-        return not self._ledger
+        """True when every item was heard to its end."""
+        return not self._positions
 
     @property
     def sounding(self) -> bool:
-        """Whether items are playing or queued and not held."""
+        """True while queued sound plays and is not held."""
         return self._queue is not None and self._queue.sounding and not self._held
 
     def stopped(self, now: float, silent_since: float | None = None) -> PlaybackStopped | None:
-        """The stop's result once the callback obeyed, or once it is clear that none will come.
+        """Return the result of `stop` once the callback has flushed, or after a timeout.
 
-        `silent_since`: the device's own buffer was thrown away at that time.
+        `silent_since`: time at which the device buffer was discarded, if it was.
         """
         queue = self._queue
         pending = queue is not None and queue.flushing and now < self._stop_by
@@ -130,7 +131,7 @@ class Playback:
             position = queue.heard(now if silent_since is None else silent_since)
         else:
             position = queue.flushed_at
-        heard = self._ledger.stop(position)
+        heard = self._positions.stop(position)
         self._resampler.finish()
         self._open_item = None
         self._stop_by = 0.0
@@ -140,36 +141,36 @@ class Playback:
         return PlaybackStopped(heard)
 
     def feed(self) -> None:
-        """Bring the queue up to two seconds."""
+        """Fill the playback queue up to two seconds."""
         queue = self._queue
         if queue is None or self.stopping:
             return
         while queue.waiting < _AHEAD_S * queue.rate and self._feed_step(queue):
             pass
-        queue.closed = not (self._ledger.open_ended or self._backlog or self._piece)
+        queue.closed = not (self._positions.open_ended or self._spill_queue or self._piece)
 
     def events(self, now: float, progress: bool) -> Iterator[AudioEvent]:
-        """Items that began, went on or ended."""
+        """Yield the events of items that started, advanced or finished."""
         if self._queue is not None and not self.stopping:
-            yield from self._ledger.heard(self._queue.heard(now), now, progress)
+            yield from self._positions.heard(self._queue.heard(now), now, progress)
 
     @property
     def prebuffer_ms(self) -> float:
-        """How long the first sound of an item waits at most before it is played."""
+        """Longest time in ms that the first sound of an item waits."""
         return self._jitter.wait_ms
 
     def calm(self, seconds: float) -> None:
-        """So much time passed with sound playing."""
+        """Decay the jitter estimate by `seconds` of playback."""
         self._jitter.calm(seconds)
         self._set_prebuffer()
 
     @property
     def waits_on_disk(self) -> int:
         """Bytes of sound in the temporary file."""
-        return self._backlog.spilled_bytes
+        return self._spill_queue.spilled_bytes
 
     def totals(self) -> tuple[int, float]:
-        """Gaps and lost ms since the start."""
+        """Return the number of gaps and the ms lost since the start."""
         gaps, lost = self._past_gaps, self._past_lost_ms
         if self._queue is not None:
             gaps += self._queue.gaps
@@ -179,14 +180,14 @@ class Playback:
     # ----------------------------------------------------------------- devices come and go
 
     def attach(self, queue: PlaybackQueue, now: float) -> None:
-        """Go on with another queue; what the old one had not yet played moves over."""
+        """Continue on another playback queue, with the sound that the old one had not played."""
         old = self._queue
         origin, rest = 0, np.empty(0, np.int16)
         if old is not None:
             origin = max(old.heard(now), old.forgotten)
             rest = old.unplayed(origin)
             self._keep_totals(old)
-        self._ledger.move(origin, queue.rate)
+        self._positions.move(origin, queue.rate)
         if old is not None and old.rate != queue.rate:
             mover = Resampler(old.rate, queue.rate)
             rest = np.concatenate((mover.convert(rest), mover.finish()))
@@ -200,26 +201,26 @@ class Playback:
             queue.hold()
 
     def detach(self) -> Iterator[AudioEvent]:
-        """There is no speaker: queued sound is dropped, ended items end."""
+        """Drop all queued sound because there is no speaker; yield the end of ended items."""
         if self._queue is not None:
             self._keep_totals(self._queue)
             self._queue = None
         self._drop_piece()
-        while (piece := self._backlog.pop()) is not None:
+        while (piece := self._spill_queue.pop()) is not None:
             if piece.last:
-                self._ledger.ended(piece.item_id, 0)
-        for item_id in self._ledger.drop_ended():
+                self._positions.ended(piece.item_id, 0)
+        for item_id in self._positions.drop_ended():
             yield PlaybackFinished(item_id)
 
     def close(self) -> None:
         """Remove the temporary file."""
-        self._backlog.close()
+        self._spill_queue.close()
 
     # ----------------------------------------------------------------- inside
 
     def _feed_step(self, queue: PlaybackQueue) -> bool:
         if self._piece is None:
-            self._piece, self._offset = self._backlog.pop(), 0
+            self._piece, self._offset = self._spill_queue.pop(), 0
         piece = self._piece
         if piece is None:
             return False
@@ -228,7 +229,7 @@ class Playback:
         self._open_item = piece.item_id
         if piece.last:
             self._finish_item(queue)
-            self._ledger.ended(piece.item_id, queue.written)
+            self._positions.ended(piece.item_id, queue.written)
             self._drop_piece()
             return True
         size = 2 * int(self._rate * _STEP_S)
@@ -240,7 +241,7 @@ class Playback:
         return True
 
     def _finish_item(self, queue: PlaybackQueue) -> None:
-        """The item's last held-back frames; the next item starts with a clean resampler."""
+        """Write the resampler's delayed rest, so that the next item starts clean."""
         if self._open_item is not None:
             self._write(queue, self._open_item, self._resampler.finish())
             self._open_item = None
@@ -248,7 +249,7 @@ class Playback:
     def _write(self, queue: PlaybackQueue, item_id: str, samples: Samples) -> None:
         if len(samples):
             begin = queue.written
-            self._ledger.wrote(item_id, begin, queue.write(samples))
+            self._positions.wrote(item_id, begin, queue.write(samples))
 
     def _drop_piece(self) -> None:
         self._piece, self._offset = None, 0

@@ -1,8 +1,8 @@
-"""Sound on its way to the speaker: one ring from the loop to the callback, no locks.
+"""Lock-free ring buffer from the audio loop to the speaker callback.
 
-Positions are absolute frame counters that only grow, so "how much is there" is a subtraction
-and "which frame was heard" is a lookup. Each attribute is written by one side only; a Python
-int is replaced in one step, so the other side sees the old value or the new one.
+Positions are absolute frame counters that only grow: a fill level is a difference, and a heard
+frame is a lookup. Each attribute has one writer. Replacing a Python int is atomic, so the other
+side reads either the old or the new value.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voicechat.audio.playback.loss_concealment import Concealment
-from voicechat.speech.levels import Samples, rising
+from voicechat.audio.playback.loss_concealment import LossConcealment
+from voicechat.speech.levels import Samples, fade_in
 
 
 class PlaybackQueue:
-    """Sound from the loop to the speaker's callback, stoppable and exact about what was heard.
+    """Queued sound for the speaker callback, with exact playout positions.
 
-    The loop writes, holds, ducks and flushes; `render` in the callback obeys at its next block,
-    always with a short fade. Each rendered block is logged with the time it leaves the speaker,
-    and `heard` reads that log. A held position is kept: nothing is lost by hold and resume.
-    Wherever the sound breaks off, what went out last goes on as a tail: for 60 ms where an item's
-    sound is late, falling at once where it is over. What comes next rises over it.
+    The loop writes, holds, ducks and flushes; `render` applies it in its next block with a short
+    fade. Each block is logged with the time it leaves the speaker, and `heard` reads that log. Hold
+    and resume lose nothing. When the sound breaks off, loss concealment continues it: for 60 ms if
+    the item's sound is late, with an immediate fade if the item has ended. New sound fades in over
+    it.
     """
 
     def __init__(self, rate: int, seconds: float = 5.0, fade_ms: float = 8.0) -> None:
@@ -32,11 +32,11 @@ class PlaybackQueue:
         self._size: Final = 1 << int(rate * seconds - 1).bit_length()
         self._ring: Samples = np.zeros(self._size, np.int16)
         self._margin: Final = rate // 50
-        """So much must wait before an item goes on after running dry, or for so long."""
+        """Frames, or frames of waiting, that are enough to continue after an underrun."""
         self._history: Final = rate
-        """Frames kept behind the reading position so that `restart` finds them."""
+        """Frames kept behind the read position for `restart`."""
         self._fade: Final = max(1, int(rate * fade_ms / 1000))
-        self._rise: Final = rising(self._fade)
+        self._rise: Final = fade_in(self._fade)
         self._fall: Final = self._rise[::-1].copy()
         self._mix: NDArray[np.float32] = np.zeros(rate, np.float32)
         self._steps: Final = np.arange(1, rate + 1, dtype=np.float32)
@@ -49,13 +49,13 @@ class PlaybackQueue:
         self._flush_to = 0
         self._cue_asked: NDArray[np.float32] = np.empty(0, np.float32)
         self.silent_at = math.inf
-        """When the device was closed: what it had not played by then was never heard."""
+        """Time at which the device closed; later sound was never heard."""
         self.closed = True
-        """Set while nothing more is expected now: running dry is then no underrun."""
+        """Set while no more sound is expected: running dry is then not an underrun."""
         self.start_frames = 0
-        """How many frames must wait before an item begins to play."""
+        """Frames that must wait before an item starts to play."""
         self.patience_frames = 0
-        """It begins without them when its first frame has waited for so long."""
+        """Frames of waiting after which it starts with fewer."""
         # Written by the callback.
         self._read = 0
         self._dry = True
@@ -69,15 +69,15 @@ class PlaybackQueue:
         self._cue = self._cue_asked
         self._cue_at = 0
         self.flushed_at = 0
-        """The frame after the last one handed over before the latest flush took effect."""
+        """Position after the last frame handed over before the latest flush."""
         self.gaps = 0
-        """How often sound of an item came too late."""
+        """Number of gaps inside items."""
         self.gap_frames = 0
-        """How much later all of it is heard for that."""
-        self._tail: Final = Concealment(rate)
+        """Total length of the gaps in frames."""
+        self._tail: Final = LossConcealment(rate)
         self._past: Final[NDArray[np.float32]] = np.zeros(self._tail.memory, np.float32)
         self._said: Final[Samples] = np.zeros(1 << self._tail.memory.bit_length(), np.int16)
-        """The newest of what was rendered, cues left out: a ring."""
+        """Ring of the newest rendered sound without cues."""
         self._said_to = 0
         self._log_size: Final = 1024
         self._log_dac: NDArray[np.float64] = np.zeros(self._log_size)
@@ -89,12 +89,12 @@ class PlaybackQueue:
 
     @property
     def written(self) -> int:
-        """Frames ever written: the absolute position of the next one."""
+        """Absolute position of the next frame to write."""
         return self._written
 
     @property
     def forgotten(self) -> int:
-        """The position before which all was flushed."""
+        """Position before which everything was flushed."""
         return self._flush_to
 
     @property
@@ -104,7 +104,7 @@ class PlaybackQueue:
 
     @property
     def space(self) -> int:
-        """Frames that `write` takes now."""
+        """Frames that `write` can take now."""
         return max(0, self._size - self._history - self.waiting)
 
     @property
@@ -113,21 +113,21 @@ class PlaybackQueue:
 
     @property
     def sounding(self) -> bool:
-        """Whether the last rendered block had queued sound in it."""
+        """True if the last rendered block had queued sound."""
         return not self._silent
 
     @property
     def cueing(self) -> bool:
-        """Whether a cue sounds or is about to."""
+        """True while a cue plays or is about to."""
         return self._cue is not self._cue_asked or self._cue_at < len(self._cue)
 
     @property
     def flushing(self) -> bool:
-        """Whether a flush waits for its callback."""
+        """True until the callback has applied a flush."""
         return self._flush_done != self._flush_asked
 
     def write(self, samples: Samples) -> int:
-        """Append as much as there is space for; how many frames were taken."""
+        """Append what fits; return the number of frames taken."""
         count = min(len(samples), self.space)
         start = self._written & (self._size - 1)
         first = min(count, self._size - start)
@@ -137,22 +137,22 @@ class PlaybackQueue:
         return count
 
     def flush(self) -> None:
-        """Fade out and forget all that was written; `flushing` is true until it took effect."""
+        """Fade out and drop everything written so far; `flushing` is true until it took effect."""
         self._flush_to = self._written
         self._flush_asked += 1
 
     def hold(self) -> None:
-        """Fade out and stay at this position."""
+        """Fade out and keep the position."""
         self._held = True
 
     def resume(self) -> None:
-        """Play on from the held position."""
+        """Continue from the held position."""
         self._held = False
 
     def restart(self, at: float) -> None:
-        """The device threw away what it held and was silent from `at` on; call between callbacks.
+        """Continue after the device discarded its buffer and fell silent at `at`.
 
-        What was not heard by then is played again, if it is not flushed.
+        Sound that was not heard by then plays again unless it was flushed. Call between callbacks.
         """
         position = self.heard(at)
         self._note(at, position, 0)
@@ -164,18 +164,18 @@ class PlaybackQueue:
         left *= self._rise[: len(left)]
 
     def set_gain(self, gain: float) -> None:
-        """Loudness of the queued sound, 0.0 to 1.0, reached within the next 10 ms of it."""
+        """Set the gain of queued sound, 0.0 to 1.0, reached within the next 10 ms of it."""
         self._gain_wanted = gain
 
     def play_cue(self, cue: NDArray[np.float32]) -> None:
-        """Mix a short sound (float32, int16 scale, this queue's rate) over everything.
+        """Mix a cue over everything: float32 at int16 scale, at the rate of this queue.
 
-        One that still sounds fades away under it.
+        A cue that still plays fades out under it.
         """
         self._cue_asked = cue.copy()
 
     def heard(self, now: float) -> int:
-        """The absolute position that leaves the speaker at monotonic time `now`."""
+        """Return the absolute position that leaves the speaker at monotonic time `now`."""
         now = min(now, self.silent_at)
         last = self._logged
         for index in range(last - 1, max(-1, last - self._log_size + 8), -1):
@@ -187,7 +187,7 @@ class PlaybackQueue:
         return 0 if last < self._log_size else self._read
 
     def unplayed(self, position: int) -> Samples:
-        """A copy of what follows `position`, to be carried to another queue."""
+        """Return a copy of the sound after `position`, for another queue."""
         begin = max(position, self._written - self._size)
         spots = np.arange(begin, self._written) & (self._size - 1)
         carried: Samples = self._ring[spots]
@@ -196,7 +196,7 @@ class PlaybackQueue:
     # ----------------------------------------------------------------- the callback's side
 
     def render(self, out: Samples, dac: float) -> None:
-        """Fill `out`; `dac` is the monotonic time its first frame leaves the speaker."""
+        """Fill `out`, int16 of shape (frames,); `dac` is when its first frame is heard."""
         self._ends = self.closed
         begin = self._read
         take = self._flow(out)
@@ -216,7 +216,7 @@ class PlaybackQueue:
         self._logged += 1
 
     def _flow(self, out: Samples) -> int:
-        """The queued sound's share of the block; how many frames of it."""
+        """Copy queued sound into the block; return the number of frames."""
         if self._flush_done != self._flush_asked:
             return self._flush(out)
         if self._held:
@@ -239,7 +239,7 @@ class PlaybackQueue:
         return take
 
     def _starts(self, frames: int) -> bool:
-        """Whether there is enough to begin with, or to go on with after running dry."""
+        """True if there is enough sound to start, or to continue after an underrun."""
         waiting = self._written - self._read
         wanted, patience = self.start_frames, self.patience_frames
         if self._begun:
@@ -253,14 +253,14 @@ class PlaybackQueue:
         return True
 
     def _end_gap(self) -> None:
-        """Count the gap, if there was one inside an item."""
+        """Count a gap inside an item."""
         if self._begun and self._gap:
             self.gaps += 1
             self.gap_frames += self._gap
         self._gap = self._waited = 0
 
     def _run_dry(self, out: Samples, take: int) -> None:
-        """From `take` on the block has what might have come, in a late item or for a fade."""
+        """Fill the block from `take` on with concealment or a fade."""
         self._break_off(out[:take])
         if self._ends:
             self._begun = False
@@ -269,7 +269,7 @@ class PlaybackQueue:
             self._gap = len(out) - take
 
     def _break_off(self, block: Samples) -> None:
-        """After this beginning of a block goes on what went out last."""
+        """Start the concealment after `block`, the beginning of the current block."""
         past, said = self._past, self._said
         known = max(0, len(past) - len(block))
         spots = np.arange(self._said_to - known, self._said_to) & (len(said) - 1)
@@ -278,7 +278,7 @@ class PlaybackQueue:
         self._tail.begin(past)
 
     def _remember(self, block: Samples) -> None:
-        """In a ring that holds several blocks."""
+        """Keep the block in the ring of rendered sound."""
         said = self._said
         start = self._said_to & (len(said) - 1)
         first = min(len(block), len(said) - start)
@@ -288,7 +288,7 @@ class PlaybackQueue:
         self._said_to += len(block)
 
     def _sustain(self, out: Samples) -> None:
-        """Nothing to play but the tail, cut short when the item turned out to have ended."""
+        """Play only the tail, and fade it out if the item has ended."""
         out[:] = 0
         if self._ends:
             self._begun, self._gap, self._waited = False, 0, 0
@@ -304,7 +304,7 @@ class PlaybackQueue:
         np.copyto(out[: len(piece)], mix, casting="unsafe")
 
     def _shape(self, out: Samples, take: int, rise: bool) -> None:
-        """Gain, and the rise after a pause."""
+        """Apply the gain, and the fade-in after a pause."""
         wanted = self._gain_wanted
         if rise:
             self._gain = wanted
@@ -313,7 +313,7 @@ class PlaybackQueue:
         mix = self._mix[:take]
         np.copyto(mix, out[:take], casting="unsafe")
         if wanted != self._gain:
-            # A few frames must not carry the whole change.
+            # Spread the change over the whole fade even if the block has fewer frames.
             span = max(take, self._fade)
             ramp = self._ramp[:take]
             np.multiply(self._steps[:take], (wanted - self._gain) / span, out=ramp)
@@ -338,7 +338,7 @@ class PlaybackQueue:
         return take
 
     def _fade_away(self, out: Samples) -> int:
-        """Fade what sounds now to silence without moving the position."""
+        """Fade out without moving the position; return the number of frames."""
         out[:] = 0
         if self._dry:
             self._tail.release(self._fall)

@@ -1,4 +1,4 @@
-"""What really came out of the speaker, for a recording: ducked, faded, with gaps and cues."""
+"""Playout tap: the sound that left the speaker, for recordings, with ducking, gaps and cues."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Iterator
 from typing import Final
 
 from voicechat.audio.messages import Played
-from voicechat.audio.ring_buffers import CaptureRing
-from voicechat.speech.levels import Resampler
+from voicechat.audio.ring_buffers import SampleRing
+from voicechat.speech.resampling import Resampler
 
 _BLOCKS_PER_S: Final = 50
 
 
-class Monitor:
-    """Hands on each block when it was heard. One thread; the callback only sees the ring."""
+class PlayoutTap:
+    """Yields each block once it was heard. Single thread; the callback only writes the ring."""
 
     def __init__(self, rate: int) -> None:
-        """`rate` is that of the blocks it gives."""
+        """Deliver blocks at `rate` Hz."""
         self._rate: Final = rate
-        self._ring: CaptureRing | None = None
+        self._ring: SampleRing | None = None
         self._ring_rate = rate
         self._resampler = Resampler(rate, rate)
         self._waiting: deque[Played] = deque(maxlen=10 * _BLOCKS_PER_S)
 
-    def attach(self, ring: CaptureRing | None, rate: int) -> None:
-        """A speaker was opened; what its callback hands over is in `ring`, if it is wanted."""
+    def attach(self, ring: SampleRing | None, rate: int) -> None:
+        """Read from the ring of a newly opened speaker; None turns the tap off."""
         self._ring, self._ring_rate = ring, rate
         self._resampler = Resampler(rate, self._rate)
 
     def blocks(self, now: float) -> Iterator[Played]:
-        """What was heard since the last call."""
+        """Yield the blocks heard since the last call."""
         ring = self._ring
         if ring is None:
             return
@@ -41,6 +41,6 @@ class Monitor:
             yield self._waiting.popleft()
 
     def cut(self, at: float) -> None:
-        """The device threw away what it had not played by `at`."""
+        """Drop what the device discarded instead of playing, from `at` on."""
         while self._waiting and self._waiting[-1].at > at:
             self._waiting.pop()

@@ -1,8 +1,7 @@
-"""Sound that came faster than it can be played: in order, item-tagged, without a limit in time.
+"""FIFO of item-tagged sound that spills to a temporary file.
 
-The first five minutes wait in memory, what comes beyond them in a temporary file, so that a
-provider may send an hour at once and nothing of it is dropped. Where no file can be written it
-all waits in memory.
+The first five minutes wait in memory, the rest in a file: a provider may send an hour at once, and
+nothing is dropped. If no file can be written, everything waits in memory.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from typing import IO
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Consecutive sound of one item. `last` says that the item ends with it."""
+class SoundPiece:
+    """Consecutive PCM16 of one item; `last` marks the end of the item."""
 
     item_id: str
     pcm: bytes
@@ -32,12 +31,12 @@ class _Spilled:
     size: int
 
 
-class Backlog:
-    """First in, first out; used by one thread. `close` removes the temporary file."""
+class SpillQueue:
+    """First in, first out, for a single thread. `close` removes the temporary file."""
 
     def __init__(self, memory_bytes: int) -> None:
         self._limit = memory_bytes
-        self._pieces: deque[Piece | _Spilled] = deque()
+        self._pieces: deque[SoundPiece | _Spilled] = deque()
         self._files = ExitStack()
         self._file: IO[bytes] | None = None
         self._end = 0
@@ -48,7 +47,7 @@ class Backlog:
         return len(self._pieces)
 
     def push(self, item_id: str, pcm: bytes) -> None:
-        """Queue sound of an item."""
+        """Append PCM16 of an item."""
         if self.memory_bytes + len(pcm) > self._limit:
             try:
                 self._spill(item_id, pcm)
@@ -57,31 +56,31 @@ class Backlog:
             else:
                 return
         self.memory_bytes += len(pcm)
-        self._pieces.append(Piece(item_id, pcm))
+        self._pieces.append(SoundPiece(item_id, pcm))
 
     def end(self, item_id: str) -> None:
-        """Queue the end of an item."""
-        self._pieces.append(Piece(item_id, b"", last=True))
+        """Append the end of an item."""
+        self._pieces.append(SoundPiece(item_id, b"", last=True))
 
-    def pop(self) -> Piece | None:
-        """The oldest piece, or None."""
+    def pop(self) -> SoundPiece | None:
+        """Remove and return the oldest sound, or None."""
         if not self._pieces:
             return None
         piece = self._pieces.popleft()
-        if isinstance(piece, Piece):
+        if isinstance(piece, SoundPiece):
             self.memory_bytes -= len(piece.pcm)
             return piece
         return self._unspill(piece)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         self._pieces.clear()
         self.memory_bytes = self.spilled_bytes = self._end = 0
         if self._file is not None:
             self._file.truncate(0)
 
     def close(self) -> None:
-        """Forget everything and remove the file."""
+        """Drop everything and remove the file."""
         self._pieces.clear()
         if self._file is not None:
             self._files.close()
@@ -98,7 +97,7 @@ class Backlog:
         self._end += len(pcm)
         self.spilled_bytes += len(pcm)
 
-    def _unspill(self, piece: _Spilled) -> Piece:
+    def _unspill(self, piece: _Spilled) -> SoundPiece:
         assert self._file is not None
         self._file.seek(piece.offset)
         pcm = self._file.read(piece.size)
@@ -106,4 +105,4 @@ class Backlog:
         if not self.spilled_bytes:
             self._file.truncate(0)
             self._end = 0
-        return Piece(piece.item_id, pcm)
+        return SoundPiece(piece.item_id, pcm)

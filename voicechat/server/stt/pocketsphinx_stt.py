@@ -21,7 +21,7 @@ import platformdirs
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Ears, Partial
 from voicechat.server.engine_worker import Worker, WorkerGone
-from voicechat.speech.vad import EARS_RATE
+from voicechat.speech.vad import VAD_RATE
 
 _RECOGNISER = "voicechat.server.stt.recognizer:Recogniser"
 _BUILDER = "voicechat.server.stt.recognizer:Builder"
@@ -32,7 +32,7 @@ _SURE = 0.03
 """By how much the logarithm of the likelihood must win before the domain's other guesses count."""
 _SURE_TO_CHANGE = 0.12
 """The same for one that changes something."""
-_LONGEST = 60 * EARS_RATE * 2
+_LONGEST = 60 * VAD_RATE * 2
 Guess = tuple[str, bool, float]
 _DOMAIN_SETTINGS: dict[str, object] = {
     "beam": 1e-80,

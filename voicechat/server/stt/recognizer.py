@@ -23,7 +23,7 @@ from voicechat.server.stt.language_model import (
     write_atomically,
 )
 from voicechat.server.stt.phonetic_neighbors import SoundAlikes, soundalikes
-from voicechat.speech.vad import EARS_RATE
+from voicechat.speech.vad import VAD_RATE
 
 FIRST_SENTENCES = 25_000
 """Enough for a model that is there within a second, at the very first start."""
@@ -35,7 +35,7 @@ _OTHERS = 60
 _VARIANTS = 400
 _FLOOR = 30.0
 _ROOM = "room.txt"
-_LONGEST = 60 * EARS_RATE * 2
+_LONGEST = 60 * VAD_RATE * 2
 _CEPSTRA = 13
 _LOUDNESS_RANGE = (5.0, 100.0)
 _COLOUR_LIMIT = 60.0
@@ -202,7 +202,7 @@ class Recogniser:
     def _warm_up(self, room: str) -> None:
         room = room or self._decoder.get_cmn(False)
         self._decoder.start_utt()
-        self._decoder.process_raw(bytes(EARS_RATE // 2), False, False)
+        self._decoder.process_raw(bytes(VAD_RATE // 2), False, False)
         self._decoder.end_utt()
         self._decoder.set_cmn(room)
 

@@ -51,7 +51,7 @@ class VoiceGate:
         """dBFS of the latest frame."""
 
     @property
-    def stirs_db(self) -> float:
+    def activity_db(self) -> float:
         """dBFS above which a frame may be something, voiced or not."""
         return max(_QUIETEST_DB, self.floor_db + self.above_floor_db) - _STIRRING_DB
 
@@ -91,3 +91,31 @@ class SpeechVotes:
 
     def forget(self) -> None:
         self._bits = 0
+
+
+_SPEAKING: Final = (8, 12)
+"""So many voiced frames of so many, 10 ms each, are speech and not a cough."""
+_SILENT: Final = 25
+"""Frames without a voice that end it."""
+
+
+class EndOfSpeech:
+    """Weighs the frames of one microphone."""
+
+    def __init__(self) -> None:
+        self._heard = SpeechVotes()
+        self._speaking = False
+        self._last = 0.0
+
+    def frame(self, voiced: bool, now: float) -> float | None:
+        """Weigh 10 ms that end at the time `now` (s); when speech ended, if that is sure now."""
+        self._heard.add(voiced)
+        if voiced:
+            self._last = now
+        if not self._speaking:
+            self._speaking = self._heard.at_least(_SPEAKING)
+        elif self._heard.silent_for(_SILENT):
+            self._speaking = False
+            self._heard.forget()
+            return self._last
+        return None
