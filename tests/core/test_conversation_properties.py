@@ -11,7 +11,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from voicechat.core import commands, events, inputs
 from voicechat.core.conversation import Conversation
-from voicechat.core.effects import AsideAnswered, Effect, EntryRemoved, Play, Recycle, RunTool, Send
+from voicechat.core.effects import (
+    Effect,
+    EntryRemoved,
+    OutOfBandAnswered,
+    Play,
+    Recycle,
+    RunTool,
+    Send,
+)
 from voicechat.core.items import Item, ItemStatus, ToolCall
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import Capabilities, SessionSettings, ToolSpec
@@ -60,7 +68,7 @@ CHAOS: dict[str, st.SearchStrategy[events.Event | inputs.Input]] = {
     "mic": st.builds(inputs.MicBlock, PCM),
     "typed": st.builds(inputs.Typed, st.sampled_from(["", "hello"])),
     "shown": st.just(inputs.Typed("", Picture(Kind.PNG, 1, 1, "p.png", b"png"))),
-    "aside": st.builds(inputs.AskAside, st.sampled_from(["k1", "k2"]), st.just("Sum it up.")),
+    "aside": st.builds(inputs.AskOutOfBand, st.sampled_from(["k1", "k2"]), st.just("Sum it up.")),
     "inserted": st.builds(
         inputs.InsertMessage, st.sampled_from(["n1", "n2"]), st.just("user"), st.just("so"), ITEMS
     ),
@@ -181,7 +189,7 @@ class Promises(RuleBasedStateMachine):
 
     def witness_asked(self, happening: events.Event | inputs.Input) -> None:
         """What is asked for anew is answered anew."""
-        if isinstance(happening, inputs.AskAside):
+        if isinstance(happening, inputs.AskOutOfBand):
             self.open_asides[happening.key] += 1
         if isinstance(happening, events.ToolCallReady) and happening.call_id in self.retold:
             self.retold.discard(happening.call_id)
@@ -199,7 +207,7 @@ class Promises(RuleBasedStateMachine):
         match effect:
             case Send(commands.CreateResponse(out_of_band=True)):
                 assert self.conversation.online
-            case AsideAnswered(key):
+            case OutOfBandAnswered(key):
                 self.open_asides[key] -= 1
                 assert self.open_asides[key] >= 0, "an aside is answered twice"
             case EntryRemoved(entry_id):
@@ -216,7 +224,7 @@ class Promises(RuleBasedStateMachine):
                 self.received[item_id] += len(pcm)
             case Send(commands.TruncateItem(item_id, audio_end_ms)):
                 assert 0 < audio_end_ms <= self.received[item_id] / 48
-            case Send(commands.ToolResult() | commands.RetellResult() as result):
+            case Send(commands.ToolResult() | commands.SeedResult() as result):
                 self.witness_result(result)
             case RunTool(call_id):
                 assert call_id not in self.ran, "a call is run twice"
@@ -224,11 +232,11 @@ class Promises(RuleBasedStateMachine):
             case Send(command):
                 assert self.conversation.online, f"{command} is sent on a dead connection"
 
-    def witness_result(self, result: commands.ToolResult | commands.RetellResult) -> None:
+    def witness_result(self, result: commands.ToolResult | commands.SeedResult) -> None:
         self.told.add(result.call_id)
         self.answers[result.call_id] += 1
         assert self.answers[result.call_id] == 1, "a connection is told a result twice"
-        if isinstance(result, commands.RetellResult):
+        if isinstance(result, commands.SeedResult):
             self.retold.add(result.call_id)
 
     # ------------------------------------------------------------------- at the end

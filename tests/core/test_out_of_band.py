@@ -9,13 +9,13 @@ import pytest
 from voicechat.core import commands, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import (
-    AsideAnswered,
     Effect,
     EntryRemoved,
     Floor,
     ItemFetched,
     LimitsChanged,
     Notice,
+    OutOfBandAnswered,
     Send,
     StartAfresh,
     UsageChanged,
@@ -65,7 +65,7 @@ def sent_commands(effects: list[Effect]) -> list[commands.Command]:
     return [effect.command for effect in only(Send, effects)]
 
 
-ASKED = inputs.AskAside("k1", "Sum it up.")
+ASKED = inputs.AskOutOfBand("k1", "Sum it up.")
 
 
 # ----------------------------------------------------------------------- asides
@@ -83,7 +83,7 @@ def test_an_aside_is_asked_in_text_and_leaves_no_trace() -> None:
     effects = stage.feed(
         events.TextDone("o1", "i", "So far so good. ", False), events.ResponseDone("o1")
     )
-    assert only(AsideAnswered, effects) == [AsideAnswered("k1", "So far so good.")]
+    assert only(OutOfBandAnswered, effects) == [OutOfBandAnswered("k1", "So far so good.")]
     assert stage.conversation.transcript.entries == []
     assert stage.conversation.deadline is None
 
@@ -97,23 +97,23 @@ def test_it_goes_on_while_an_answer_is_given() -> None:
     )
     assert stage.conversation.floor is Floor.SPEAKING
     done = stage.feed(events.ResponseDone("o1"))
-    assert AsideAnswered("k1", "Short.") in done
+    assert OutOfBandAnswered("k1", "Short.") in done
     stage.feed(events.TextDelta("r1", "a", "there.", False), events.ResponseDone("r1"))
     assert stage.texts() == ["hello", "Hi there."]
 
 
 def test_two_asides_are_told_apart_with_and_without_metadata() -> None:
     stage = Stage()
-    stage.feed(ASKED, inputs.AskAside("k2", "Translate it."))
+    stage.feed(ASKED, inputs.AskOutOfBand("k2", "Translate it."))
     stage.feed(events.ResponseCreated("o2", {"aside": "k2"}, out_of_band=True))
     stage.feed(events.ResponseCreated("o1", out_of_band=True))
     stage.feed(
         events.TextDelta("o2", "i", "zwei", False), events.TextDelta("o1", "j", "eins", False)
     )
     effects = stage.feed(events.ResponseDone("o1"), events.ResponseDone("o2"))
-    assert only(AsideAnswered, effects) == [
-        AsideAnswered("k1", "eins"),
-        AsideAnswered("k2", "zwei"),
+    assert only(OutOfBandAnswered, effects) == [
+        OutOfBandAnswered("k1", "eins"),
+        OutOfBandAnswered("k2", "zwei"),
     ]
 
 
@@ -123,7 +123,7 @@ def test_two_asides_are_told_apart_with_and_without_metadata() -> None:
 )
 def test_where_it_cannot_be_asked_that_is_said(stage: Stage, words: str) -> None:
     effects = stage.feed(ASKED)
-    (answer,) = only(AsideAnswered, effects)
+    (answer,) = only(OutOfBandAnswered, effects)
     assert words in answer.error
     assert sent_commands(effects) == []
 
@@ -131,28 +131,28 @@ def test_where_it_cannot_be_asked_that_is_said(stage: Stage, words: str) -> None
 def test_every_aside_comes_to_an_end() -> None:
     stage = Stage()
     stage.feed(ASKED)
-    (late,) = only(AsideAnswered, stage.later(PATIENCE_S + 1))
+    (late,) = only(OutOfBandAnswered, stage.later(PATIENCE_S + 1))
     assert "in time" in late.error
     stage.feed(ASKED)
-    (lost,) = only(AsideAnswered, stage.feed(inputs.Disconnected("gone")))
+    (lost,) = only(OutOfBandAnswered, stage.feed(inputs.Disconnected("gone")))
     assert "lost" in lost.error
     stage = Stage()
     stage.feed(ASKED)
     refused = stage.feed(events.ProviderError("No more.", command="CreateResponse"))
-    assert only(AsideAnswered, refused) == [AsideAnswered("k1", "", "No more.")]
+    assert only(OutOfBandAnswered, refused) == [OutOfBandAnswered("k1", "", "No more.")]
     assert only(Notice, refused) == []
     stage.feed(ASKED, events.ResponseCreated("o1", {"aside": "k1"}, out_of_band=True))
     failed = stage.feed(
         events.ResponseDone("o1", events.ResponseStatus.FAILED, error="Overloaded.")
     )
-    assert only(AsideAnswered, failed) == [AsideAnswered("k1", "", "Overloaded.")]
+    assert only(OutOfBandAnswered, failed) == [OutOfBandAnswered("k1", "", "Overloaded.")]
 
 
 def test_a_refused_turn_is_not_taken_for_an_aside() -> None:
     stage = Stage()
     stage.feed(ASKED, inputs.Typed("hello"))
     effects = stage.feed(events.ProviderError("Not now.", command="CreateResponse"))
-    assert only(AsideAnswered, effects) == []
+    assert only(OutOfBandAnswered, effects) == []
     assert [notice.text for notice in only(Notice, effects)] == ["Not now."]
 
 

@@ -6,7 +6,7 @@ from voicechat.core import commands, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import Effect, Floor, Level, Notice, Send
 from voicechat.core.items import ToolCall, ToolState
-from voicechat.core.provider_tools import LONGEST_S, RemoteCalls
+from voicechat.core.provider_tools import LONGEST_S, ProviderTools
 from voicechat.core.settings import SessionSettings
 
 ASKED = events.RemoteApproval("mcpr_1", "r1", "wiki", "ask", '{"q":"frames"}')
@@ -23,8 +23,8 @@ class Desk:
         self.happens(events.ResponseCreated("r1"))
 
     @property
-    def remote(self) -> RemoteCalls:
-        return self.talk._remote
+    def remote(self) -> ProviderTools:
+        return self.talk._provider_tools
 
     def happens(self, happening: events.Event | inputs.Input, after: float = 0.0) -> list[Effect]:
         self.now += after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voicechat.core import events, inputs
-from voicechat.core.commands import CreateMessage, CreateResponse, RetellCall, RetellResult
+from voicechat.core.commands import CreateMessage, CreateResponse, SeedCall, SeedResult
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import Effect, Notice, Send
 from voicechat.core.items import ToolCall, ToolState
@@ -84,5 +84,5 @@ def test_a_call_that_still_runs_is_told_and_answered() -> None:
     assert call.state is ToolState.RUNNING
     talk.feed(REFUSED, inputs.ToolFinished("c", "seen"))
     effects = talk.feed(events.SessionCreated("again"))
-    assert Send(RetellCall("c", "look", "{}")) in effects
-    assert Send(RetellResult("c", "seen")) in effects
+    assert Send(SeedCall("c", "look", "{}")) in effects
+    assert Send(SeedResult("c", "seen")) in effects

@@ -5,21 +5,21 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.core.text_alignment import Captions, word_end
+from voicechat.core.text_alignment import TextAlignment, word_end
 
 
-def in_step() -> Captions:
+def in_step() -> TextAlignment:
     """Each word, then half a second of its sound, as the embedded voice sends them."""
-    captions = Captions()
+    captions = TextAlignment()
     for word in ("one ", "two ", "three "):
         captions.add_text(word)
         captions.add_sound(500)
     return captions
 
 
-def ahead() -> Captions:
+def ahead() -> TextAlignment:
     """All the text at once, the sound later."""
-    captions = Captions()
+    captions = TextAlignment()
     captions.add_text("one two three four five six seven eight nine ten eleven twelve")
     return captions
 
@@ -74,7 +74,7 @@ def test_no_word_is_cut() -> None:
 def test_what_is_heard_only_grows_and_never_exceeds_the_text(
     pieces: list[str | int], complete: bool, moments: list[float]
 ) -> None:
-    captions = Captions()
+    captions = TextAlignment()
     for piece in pieces:
         if isinstance(piece, str):
             captions.add_text(piece)

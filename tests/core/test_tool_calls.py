@@ -12,14 +12,14 @@ from voicechat.core.commands import (
     Command,
     CreateMessage,
     CreateResponse,
-    RetellCall,
-    RetellResult,
+    SeedCall,
+    SeedResult,
     ToolResult,
     UpdateSession,
 )
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import (
-    Ask,
+    AskApproval,
     CancelTools,
     Effect,
     Floor,
@@ -92,7 +92,7 @@ def error(effects: Iterable[Effect]) -> str:
 def test_a_tool_that_asks_runs_after_the_word_and_the_talk_goes_on_meanwhile() -> None:
     stage = Stage()
     effects = stage.called("write")
-    assert Ask("c1") in effects
+    assert AskApproval("c1") in effects
     assert run(effects) == []
     assert stage.call().state is ToolState.ASKING
     assert (stage.call().source, stage.call().number) == ("built in", 1)
@@ -237,9 +237,9 @@ def test_a_call_that_outlives_its_connection_is_told_of_and_then_answered() -> N
     effects = stage.feed(inputs.Disconnected("gone"))
     assert not any(isinstance(effect, CancelTools) for effect in effects)
     commands = sent(stage.feed(events.SessionCreated("s2")))
-    assert commands[1:] == [RetellCall("c1", "look", "{}")], "asked now, it might be repeated"
+    assert commands[1:] == [SeedCall("c1", "look", "{}")], "asked now, it might be repeated"
     commands = sent(stage.feed(inputs.ToolFinished("c1", "seen")))
-    assert commands == [RetellResult("c1", "seen"), CreateResponse()]
+    assert commands == [SeedResult("c1", "seen"), CreateResponse()]
 
 
 def test_a_result_that_comes_while_nobody_listens_is_history() -> None:
@@ -248,8 +248,8 @@ def test_a_result_that_comes_while_nobody_listens_is_history() -> None:
     stage.feed(inputs.Disconnected("gone"), inputs.ToolFinished("c1", "seen"))
     commands = sent(stage.feed(events.SessionCreated("s2")))
     assert commands[1:] == [
-        RetellCall("c1", "look", "{}"),
-        RetellResult("c1", "seen"),
+        SeedCall("c1", "look", "{}"),
+        SeedResult("c1", "seen"),
         CreateResponse(),
     ]
 
@@ -271,7 +271,7 @@ def test_a_card_outlives_the_connection_too() -> None:
     stage.feed(inputs.Disconnected("gone"))
     assert run(stage.decided(ONCE)) == ["c1"]
     stage.feed(events.SessionCreated("s2"))
-    assert RetellResult("c1", "done") in sent(stage.feed(inputs.ToolFinished("c1", "done")))
+    assert SeedResult("c1", "done") in sent(stage.feed(inputs.ToolFinished("c1", "done")))
 
 
 def test_a_call_that_comes_again_is_answered_again_and_not_run_again() -> None:

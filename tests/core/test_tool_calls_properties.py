@@ -170,7 +170,7 @@ class World:
                 assert set(call_ids) <= self.ran
                 self.running -= set(call_ids)
             case effects.Send(
-                commands.ToolResult(call_id) | commands.RetellResult(call_id) as result
+                commands.ToolResult(call_id) | commands.SeedResult(call_id) as result
             ):
                 # What was told as history may be called for again; then it is answered, too.
                 key = (type(result), call_id)
@@ -180,7 +180,7 @@ class World:
                 known = self.mine if isinstance(result, commands.ToolResult) else self.retold
                 assert call_id in known, "a result of a call that nobody knows there"
                 self.told.add(call_id)
-            case effects.Send(commands.RetellCall(call_id)):
+            case effects.Send(commands.SeedCall(call_id)):
                 self.retold.add(call_id)
             case effects.Send():
                 assert self.conversation.online

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from voicechat.core.events import Event, InputCommitted, Token, TranscriptSegment, UserTranscript
-from voicechat.core.transcript_order import LATE_S, Dictation
+from voicechat.core.transcript_order import LATE_S, TranscriptOrder
 
 
 def final(item_id: str, text: str, **more: object) -> UserTranscript:
@@ -18,7 +18,7 @@ def failed(item_id: str) -> UserTranscript:
     return UserTranscript(item_id, "", final=True, error="unintelligible")
 
 
-def given(dictation: Dictation, *events: Event, now: float = 0.0) -> list[str]:
+def given(dictation: TranscriptOrder, *events: Event, now: float = 0.0) -> list[str]:
     return [
         f"{each.text}!{each.error}" if each.error else each.text
         for event in events
@@ -29,20 +29,20 @@ def given(dictation: Dictation, *events: Event, now: float = 0.0) -> list[str]:
 @pytest.mark.parametrize("order", itertools.permutations("abc"))
 @pytest.mark.parametrize("commits", itertools.permutations([("a", None), ("b", "a"), ("c", "b")]))
 def test_any_order_of_completions_and_commits(order, commits):
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     assert not given(dictation, *(InputCommitted(*each) for each in commits))
     assert given(dictation, *(final(each, each) for each in order)) == ["a", "b", "c"]
 
 
 def test_passages_in_a_circle_are_not_lost():
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     circle = [InputCommitted("a", "b"), InputCommitted("b", "a"), InputCommitted("c", "c")]
     given(dictation, *circle)
     assert sorted(given(dictation, *(final(each, each) for each in "abc"))) == ["a", "b", "c"]
 
 
 def test_a_passage_inserted_behind_one_that_was_given():
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None))
     assert given(dictation, final("a", "a")) == ["a"]
     assert not given(dictation, InputCommitted("c", "b"), InputCommitted("b", "a"))
@@ -50,7 +50,7 @@ def test_a_passage_inserted_behind_one_that_was_given():
 
 
 def test_partials_are_shown_in_order_and_replaced_by_the_final_text():
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     given(
         dictation,
         UserTranscript("a", "one"),
@@ -65,7 +65,7 @@ def test_partials_are_shown_in_order_and_replaced_by_the_final_text():
 
 
 def test_a_failed_passage_keeps_its_place_and_what_was_written():
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
     given(dictation, UserTranscript("a", "half"))
     assert not given(dictation, final("b", "b"))
@@ -73,7 +73,7 @@ def test_a_failed_passage_keeps_its_place_and_what_was_written():
 
 
 def test_a_passage_that_never_comes_does_not_hold_up_the_others_for_ever():
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
     assert not given(dictation, final("b", "b"), now=5.0)
     assert dictation.deadline == 5.0 + LATE_S
@@ -84,7 +84,7 @@ def test_a_passage_that_never_comes_does_not_hold_up_the_others_for_ever():
 
 
 def test_nothing_is_given_twice():
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None))
     assert given(dictation, final("a", "a"), final("a", "again")) == ["a"]
     assert not given(dictation, UserTranscript("a", "late"), InputCommitted("a", None))
@@ -92,7 +92,7 @@ def test_nothing_is_given_twice():
 
 
 def test_a_lost_connection_gives_what_is_final_and_forgets_the_rest():
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
     given(dictation, UserTranscript("a", "half"), final("b", "b"))
     assert [each.text for each in dictation.lost()] == ["b"]
@@ -100,7 +100,7 @@ def test_a_lost_connection_gives_what_is_final_and_forgets_the_rest():
 
 
 def test_speakers_are_named_where_they_change():
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     segments = [
         TranscriptSegment("a", "3", "Fine.", "B", 2.0, 3.0),
         TranscriptSegment("a", "1", "Good morning.", "A", 0.0, 1.0),
@@ -113,7 +113,7 @@ def test_speakers_are_named_where_they_change():
 
 def test_how_sure_it_was_is_told_with_the_end_or_gathered_on_the_way():
     one, two = Token("one", -0.1), Token(" two", -0.2)
-    dictation = Dictation()
+    dictation = TranscriptOrder()
     given(dictation, UserTranscript("a", "one", tokens=(one,)))
     given(dictation, UserTranscript("a", " two", tokens=(two,)))
     (passage,) = dictation.handle(final("a", "one two", languages=("en",)), 0.0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from voicechat.core import effects
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Usage
-from voicechat.core.usage_meter import Meter
+from voicechat.core.usage_meter import UsageMeter
 
 ANSWER = Usage(total_tokens=15, input_tokens=10, output_tokens=5)
 WORDS = Usage(total_tokens=7, input_tokens=4, output_tokens=3)
@@ -13,8 +13,8 @@ SECONDS = Usage(seconds=2.5)
 
 
 def test_writing_down_has_a_meter_of_its_own() -> None:
-    outbox = Outbox()
-    meter = Meter(outbox)
+    outbox = EffectBuffer()
+    meter = UsageMeter(outbox)
     meter.responded(ANSWER)
     meter.wrote_down(WORDS)
     meter.wrote_down(SECONDS)

@@ -34,8 +34,8 @@ COMMANDS: dict[type[commands.Command], tuple[commands.Command, str | None]] = {
     commands.CreateMessage: (commands.CreateMessage("i", "user", "Hi."), None),
     commands.ToolResult: (commands.ToolResult("c", "{}", "f"), None),
     commands.AnswerApproval: (commands.AnswerApproval("mcpr_1", True), "remote_tools"),
-    commands.RetellCall: (commands.RetellCall("c", "f", "{}"), None),
-    commands.RetellResult: (commands.RetellResult("c", "{}"), None),
+    commands.SeedCall: (commands.SeedCall("c", "f", "{}"), None),
+    commands.SeedResult: (commands.SeedResult("c", "{}"), None),
     commands.RetrieveItem: (commands.RetrieveItem("i"), "retrieve"),
     commands.DeleteItem: (commands.DeleteItem("i"), "delete"),
     commands.TruncateItem: (commands.TruncateItem("i", 5), "truncate"),
@@ -70,14 +70,14 @@ def frames_of(talk: Codec, kind: type[commands.Command]) -> list[str | bytes]:
     for before in (
         commands.UpdateSession(MANUAL),
         commands.AppendAudio(bytes(16_000)),
-        commands.RetellCall("c", "f", "{}"),
+        commands.SeedCall("c", "f", "{}"),
     ):
         if kind is not type(before):
             talk.encode(before)
     frames = talk.encode(COMMANDS[kind][0])
-    if kind in {commands.CreateMessage, commands.RetellCall, commands.RetellResult}:
+    if kind in {commands.CreateMessage, commands.SeedCall, commands.SeedResult}:
         frames += (
-            talk.encode(commands.RetellResult("c", "{}")) if kind is commands.RetellCall else []
+            talk.encode(commands.SeedResult("c", "{}")) if kind is commands.SeedCall else []
         )
         frames += talk.encode(commands.CreateResponse())
     return frames

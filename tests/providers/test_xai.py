@@ -19,9 +19,9 @@ from voicechat.core.commands import (
     CreateMessage,
     CreateResponse,
     DeleteItem,
-    RetellCall,
-    RetellResult,
     RetrieveItem,
+    SeedCall,
+    SeedResult,
     ToolResult,
     TruncateItem,
     UpdateSession,
@@ -369,7 +369,7 @@ def test_every_command_is_a_frame_or_a_flag():
     commands = {
         UpdateSession(HANDS_FREE), AppendAudio(b"\0\0"), CommitAudio(), ClearAudio(),
         CreateMessage("i", "user", "hi"), ToolResult("c", "{}"),
-        CancelResponse("r"), RetellCall("c", "look", "{}"), RetellResult("c", "{}"),
+        CancelResponse("r"), SeedCall("c", "look", "{}"), SeedResult("c", "{}"),
         AnswerApproval("mcpr_1", True),
     }  # fmt: skip
     without = {

@@ -51,7 +51,7 @@ def test_stops_errors_and_tools_that_wait_are_told() -> None:
     earcons = Earcons()
     assert earcons.cue(effects.StopPlayback()) == "stopped"
     assert earcons.cue(effects.Notice("No.", effects.Level.ERROR)) == "error"
-    assert earcons.cue(effects.Ask("c1")) == "asking"
+    assert earcons.cue(effects.AskApproval("c1")) == "asking"
     assert earcons.cue(effects.Notice("Well.")) is None
     assert earcons.cue(effects.EndItem("a")) is None
 

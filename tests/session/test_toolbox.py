@@ -230,7 +230,7 @@ async def test_a_recording_shows_what_was_asked_and_decided(folders: Path) -> No
     again.listen = seen.append
     await again.run()
     [shown] = [entry for entry in again.transcript.entries if isinstance(entry, ToolCall)]
-    assert effects.Ask(call.call_id) in seen
+    assert effects.AskApproval(call.call_id) in seen
     assert (shown.state, shown.output) == (ToolState.DONE, call.output)
     assert shown.source == "built in"
 

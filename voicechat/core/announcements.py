@@ -9,19 +9,19 @@ from collections import deque
 from collections.abc import Iterable
 
 from voicechat.core import commands, inputs
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.text import clean
 
 MOST_WAITING = 16
-"""Tidings that wait for a moment to tell them; the oldest is then only shown."""
+"""Announcements that wait for a moment to tell them; the oldest is then only shown."""
 
 
-class Tidings:
+class Announcements:
     """The tidings that the model was not told of yet."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, buffer: EffectBuffer) -> None:
+        self._buffer = buffer
         self._waiting: deque[Item] = deque(maxlen=MOST_WAITING)
         self._count = 0
 
@@ -30,8 +30,8 @@ class Tidings:
         self._count += 1
         text = clean(event.text)
         item = Item(f"told_{self._count}", Role.SYSTEM, text, ItemStatus.COMPLETED)
-        self._outbox.transcript.add(item)
-        self._outbox.changed(item)
+        self._buffer.transcript.add(item)
+        self._buffer.changed(item)
         self._waiting.append(item)
 
     def tell(self) -> bool:
@@ -39,7 +39,7 @@ class Tidings:
         waiting = tuple(self._waiting)
         self._waiting.clear()
         for item in waiting:
-            self._outbox.send(commands.CreateMessage(item.item_id, Role.SYSTEM.value, item.text))
+            self._buffer.send(commands.CreateMessage(item.item_id, Role.SYSTEM.value, item.text))
         return bool(waiting)
 
     def retold(self, item_ids: Iterable[str]) -> bool:

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from voicechat.core import commands, effects, events, inputs
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
-from voicechat.core.playout import Ledger, Spoken
+from voicechat.core.playout import Playout, SpokenItem
 from voicechat.core.settings import AudioFormat, Capabilities
 from voicechat.core.turns import RecentIds
 
@@ -29,7 +29,7 @@ OUTCOMES = {
 """How the items of a response stand when it ended so."""
 
 
-class Replies:
+class AssistantItems:
     """The model's side of a conversation.
 
     `answered` is called with the response id when the first of a response is heard (or, without
@@ -38,7 +38,7 @@ class Replies:
 
     def __init__(
         self,
-        outbox: Outbox,
+        buffer: EffectBuffer,
         can: Capabilities,
         sound: AudioFormat,
         *,
@@ -50,28 +50,28 @@ class Replies:
         """When the sound side is late with saying where it stopped."""
         self.over = RecentIds()
         """Responses whose end was seen."""
-        self._outbox = outbox
+        self._buffer = buffer
         self._can = can
         self._sound = sound
         self._answered = answered
-        self._ledger = Ledger()
-        self._cuts: deque[list[Spoken]] = deque()
+        self._playout = Playout()
+        self._cuts: deque[list[SpokenItem]] = deque()
         self._unheard: dict[str, list[str]] = {}
 
     @property
     def sounding(self) -> bool:
         """Whether sound waits for the speaker or comes out of it."""
-        return self._ledger.sounding
+        return self._playout.sounding
 
     @property
     def audible(self) -> bool:
         """Whether sound comes out of the speaker."""
-        return self._ledger.audible
+        return self._playout.audible
 
     @property
     def writing(self) -> bool:
         """Whether the last that is written is the model's."""
-        entries = self._outbox.transcript.entries
+        entries = self._buffer.transcript.entries
         last = entries[-1] if entries else None
         return isinstance(last, Item) and last.role is Role.ASSISTANT and bool(last.text)
 
@@ -79,10 +79,10 @@ class Replies:
 
     def item(self, response_id: str, item_id: str) -> Item:
         """The item with this id; it is new when it was never spoken of."""
-        item = self._outbox.transcript.item(item_id)
+        item = self._buffer.transcript.item(item_id)
         if item is None:
             item = Item(item_id, Role.ASSISTANT, response_id=response_id)
-            self._outbox.transcript.add(item)
+            self._buffer.transcript.add(item)
         return item
 
     def audio(self, event: events.AudioDelta) -> None:
@@ -94,12 +94,12 @@ class Replies:
             return
         ms = self._sound.ms(len(event.pcm))
         spoken.item.received_ms += ms
-        spoken.captions.add_sound(ms)
-        self._outbox.do(effects.Play(event.item_id, event.pcm))
+        spoken.alignment.add_sound(ms)
+        self._buffer.do(effects.Play(event.item_id, event.pcm))
 
     def audio_done(self, event: events.AudioDone) -> None:
         """No more sound of an item will come."""
-        spoken = self._ledger.get(event.item_id)
+        spoken = self._playout.get(event.item_id)
         if spoken is not None:
             self._end_sound(spoken)
 
@@ -107,7 +107,7 @@ class Replies:
         """More text of an item."""
         spoken = self._speaking(event)
         if spoken is not None:
-            spoken.captions.add_text(event.text)
+            spoken.alignment.add_text(event.text)
         self._show(event, spoken, self.item(event.response_id, event.item_id).text + event.text)
 
     def text_done(self, event: events.TextDone) -> None:
@@ -116,24 +116,24 @@ class Replies:
             return
         spoken = self._speaking(event)
         if spoken is not None:
-            spoken.captions.set_text(event.text)
+            spoken.alignment.set_text(event.text)
         self._show(event, spoken, event.text)
 
-    def _account(self, response_id: str, item_id: str) -> Spoken | None:
+    def _account(self, response_id: str, item_id: str) -> SpokenItem | None:
         """The item's account in the ledger; None when the item was heard to its end already."""
         item = self.item(response_id, item_id)
         if item.status is not ItemStatus.IN_PROGRESS:
             return None
         item.spoken = True
-        return self._ledger.open(item)
+        return self._playout.open(item)
 
-    def _speaking(self, event: events.TextDelta | events.TextDone) -> Spoken | None:
+    def _speaking(self, event: events.TextDelta | events.TextDone) -> SpokenItem | None:
         if not (event.spoken and self.speaker):
             return None
         return self._account(event.response_id, event.item_id)
 
     def _show(
-        self, event: events.TextDelta | events.TextDone, spoken: Spoken | None, text: str
+        self, event: events.TextDelta | events.TextDone, spoken: SpokenItem | None, text: str
     ) -> None:
         item = self.item(event.response_id, event.item_id)
         item.text = text
@@ -143,53 +143,53 @@ class Replies:
             item.heard_chars = len(text)
         else:
             self._answered(event.response_id)
-        self._outbox.changed(item)
+        self._buffer.changed(item)
 
     # ----------------------------------------------------------------- what is heard
 
     def playback_started(self, event: inputs.PlaybackStarted) -> None:
         """The first sound of an item comes out of the speaker."""
-        spoken = self._ledger.get(event.item_id)
+        spoken = self._playout.get(event.item_id)
         if spoken is not None:
             spoken.audible = True
             self._answered(spoken.item.response_id or "")
 
     def heard(self, event: inputs.Heard) -> bool:
         """So much of an item has come out of the speaker. True when it is more than before."""
-        spoken = self._ledger.get(event.item_id)
+        spoken = self._playout.get(event.item_id)
         if spoken is None:
             return False
         before, before_ms = spoken.item.heard_chars, spoken.item.heard_ms
         spoken.hear(event.ms)
         if spoken.item.heard_chars != before:
-            self._outbox.changed(spoken.item)
+            self._buffer.changed(spoken.item)
         return spoken.item.heard_ms > before_ms
 
     def playback_finished(self, event: inputs.PlaybackFinished) -> None:
         """An item was heard to its end."""
-        spoken = self._ledger.get(event.item_id)
+        spoken = self._playout.get(event.item_id)
         if spoken is None or not spoken.ended:
             return
-        self._ledger.close(event.item_id)
+        self._playout.close(event.item_id)
         item = spoken.item
         spoken.hear(item.received_ms)
         item.heard_chars = len(item.text)
         if item.status is ItemStatus.IN_PROGRESS:
             item.status = spoken.outcome
-        self._outbox.changed(item)
+        self._buffer.changed(item)
 
     def set_speaker(self, present: bool) -> None:
         """A speaker appeared, or went away: then what was not heard yet is read instead."""
         self.speaker = present
         if present:
             return
-        unheard = [*self._ledger, *(spoken for cut in self._cuts for spoken in cut)]
+        unheard = [*self._playout, *(spoken for cut in self._cuts for spoken in cut)]
         self._cuts.clear()
         self.stop_due = None
         for spoken in unheard:
-            self._ledger.close(spoken.item.item_id)
+            self._playout.close(spoken.item.item_id)
             spoken.item.heard_chars = None
-            self._outbox.changed(spoken.item)
+            self._buffer.changed(spoken.item)
             if (spoken.item.response_id or "") in self.over:
                 self._close(spoken.item, spoken.outcome)
 
@@ -197,14 +197,14 @@ class Replies:
 
     def silence(self, now: float) -> list[str]:
         """Stop everything that is said. Gives the ids of the responses that were being heard."""
-        spoken = list(self._ledger)
+        spoken = list(self._playout)
         if not spoken:
             return []
         for account in spoken:
-            self._ledger.close(account.item.item_id)
+            self._playout.close(account.item.item_id)
         self._cuts.append(spoken)
         self.stop_due = self.stop_due or now + STOP_S
-        self._outbox.do(effects.StopPlayback())
+        self._buffer.do(effects.StopPlayback())
         return [account.item.response_id or "" for account in spoken]
 
     def stopped(self, heard: Mapping[str, float], now: float) -> None:
@@ -216,18 +216,18 @@ class Replies:
             self._cut(spoken)
         self.stop_due = now + STOP_S if self._cuts else None
 
-    def _cut(self, spoken: Spoken) -> None:
+    def _cut(self, spoken: SpokenItem) -> None:
         item = spoken.item
         whole = spoken.ended and spoken.sounded and item.heard_ms >= item.received_ms - 1
         item.status = ItemStatus.COMPLETED if whole else ItemStatus.INTERRUPTED
-        self._outbox.changed(item)
+        self._buffer.changed(item)
         if whole or not self._can.truncate:
             return
         response_id, audio_end_ms = item.response_id or "", int(item.heard_ms)
         if audio_end_ms > 0:
-            self._outbox.send(commands.TruncateItem(item.item_id, audio_end_ms))
+            self._buffer.send(commands.TruncateItem(item.item_id, audio_end_ms))
         elif response_id in self.over:
-            self._outbox.send(commands.DeleteItem(item.item_id))
+            self._buffer.send(commands.DeleteItem(item.item_id))
         else:
             self._unheard.setdefault(response_id, []).append(item.item_id)
 
@@ -237,23 +237,23 @@ class Replies:
         """A response ended. Items still being spoken end when they were heard."""
         self.over.add(response_id)
         for item_id in self._unheard.pop(response_id, []):
-            self._outbox.send(commands.DeleteItem(item_id))
-        for spoken in self._ledger.of_response(response_id):
+            self._buffer.send(commands.DeleteItem(item_id))
+        for spoken in self._playout.of_response(response_id):
             self._end_sound(spoken)
         self.close_items(response_id, status, error)
 
     def close_items(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:
         """Nothing more comes for the items of a response."""
-        for entry in list(self._outbox.transcript.entries):
+        for entry in list(self._buffer.transcript.entries):
             if entry.response_id != response_id:
                 continue
             if isinstance(entry, ToolCall):
                 if entry.state is ToolState.STREAMING:
                     entry.state = ToolState.CANCELLED
-                    self._outbox.changed(entry)
+                    self._buffer.changed(entry)
             elif entry.status is ItemStatus.IN_PROGRESS:
                 entry.error = error
-                spoken = self._ledger.get(entry.item_id)
+                spoken = self._playout.get(entry.item_id)
                 if spoken is not None:
                     spoken.outcome = status
                 else:
@@ -262,30 +262,30 @@ class Replies:
     def connection_lost(self) -> None:
         """Nothing more comes at all; what was received is still heard to its end."""
         self._unheard.clear()
-        for spoken in self._ledger:
+        for spoken in self._playout:
             spoken.outcome = ItemStatus.INTERRUPTED
             self._end_sound(spoken)
-        for entry in list(self._outbox.transcript.entries):
+        for entry in list(self._buffer.transcript.entries):
             if (
                 isinstance(entry, Item)
                 and entry.status is ItemStatus.IN_PROGRESS
-                and self._ledger.get(entry.item_id) is None
+                and self._playout.get(entry.item_id) is None
             ):
                 self._close(entry, ItemStatus.INTERRUPTED)
 
-    def _end_sound(self, spoken: Spoken) -> None:
+    def _end_sound(self, spoken: SpokenItem) -> None:
         if spoken.ended:
             return
-        spoken.ended = spoken.captions.complete = True
+        spoken.ended = spoken.alignment.complete = True
         if spoken.sounded:
-            self._outbox.do(effects.EndItem(spoken.item.item_id))
+            self._buffer.do(effects.EndItem(spoken.item.item_id))
         else:
-            self._ledger.close(spoken.item.item_id)
+            self._playout.close(spoken.item.item_id)
             spoken.item.heard_chars = None
 
     def _close(self, item: Item, status: ItemStatus) -> None:
         if item.text.strip() or item.received_ms or item.error:
             item.status = status
-            self._outbox.changed(item)
+            self._buffer.changed(item)
         else:
-            self._outbox.remove(item)
+            self._buffer.remove(item)

@@ -68,7 +68,7 @@ class AnswerApproval:
 
 
 @dataclass(frozen=True, slots=True)
-class RetellCall:
+class SeedCall:
     """A tool call of an earlier connection, for the record; nothing is to be run."""
 
     call_id: str
@@ -77,7 +77,7 @@ class RetellCall:
 
 
 @dataclass(frozen=True, slots=True)
-class RetellResult:
+class SeedResult:
     """What a tool call of an earlier connection came to."""
 
     call_id: str
@@ -138,8 +138,8 @@ Command = (
     | CreateMessage
     | ToolResult
     | AnswerApproval
-    | RetellCall
-    | RetellResult
+    | SeedCall
+    | SeedResult
     | RetrieveItem
     | DeleteItem
     | TruncateItem

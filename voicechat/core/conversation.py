@@ -8,26 +8,25 @@ never waits, sends or plays: `Send`, `Play`, `RunTool` and the rest are requests
 whose results come back as further inputs. `now` is any clock that only goes forward, in
 seconds; when `deadline` is reached the shell sends a `Tick`.
 
-Seven small parts hold the state, each with one question to answer:
+These parts hold the state, each in the file of its name:
 
-* `answers.Answers`      may a response be asked for now (one at a time, ever), and which live?
-* `microphone.Microphone` when is the person's sound sent, and who ends the turn?
-* `person.Person`        what did the person say?
-* `listening.Listening`  does the person speak, and what does that cut?
-* `replies.Replies`      how much of which item came out of the speaker?
-* `calls.Calls`          which tool calls still need an answer, and is the batch complete?
-* `turns.Presence`       who has the floor?
+* `Responses`           the one response slot: what is owed, requested, running, overdue
+* `MicrophoneInput`     when the microphone is sent, and who ends a turn
+* `UserItems`           what the user said and typed
+* `Interruption`        when the user speaks, and what that cuts
+* `AssistantItems`      the assistant's items and their playout positions
+* `ToolCalls`           open tool calls, approvals, complete batches
+* `ProviderTools`       tools that the provider runs itself
+* `Announcements`       events that the model still has to speak about
+* `Seeding`             what a new session receives of the old one
+* `OutOfBandResponses`  responses outside the conversation
+* `ItemEdits`, `ProviderErrors`, `UsageMeter`, and `turns.Presence` for the floor
 
-Beside them stand `retelling.Retelling` (what a new session is told of the old one),
-`asides.Asides` (questions that are not part of the conversation), `edits.Edits` (what is put in
-and taken out), `complaints.Complaints` (what an error means) and `meter.Meter` (what it costs).
-
-A barge-in goes: the person is heard (by the provider, a key, a typed line) -> the response is
-declared dead, so nothing of it that still arrives is played or shown -> `StopPlayback` ->
-the sound side answers with the exact heard positions -> each item that was cut is truncated
-there on the provider's side and marked in the transcript. When the sound side itself believes
-to hear the person it has only *held* the reply; without the provider's word within
-`listening.CONFIRM_S` that was a false alarm and the reply goes on.
+A barge-in: the user is heard (by the provider, a key, a typed line) -> the response is dead, and
+the rest of it is neither played nor shown -> `StopPlayback` -> the audio process answers with the
+exact positions -> each cut item is truncated there at the provider and marked in the transcript.
+When only the audio process hears the user, it *holds* the reply; without the provider's word
+within `interruption.CONFIRM_S` that was a false alarm, and the reply goes on.
 
 Every wait has a deadline: after any sequence of happenings the next turn can still be taken.
 """
@@ -38,23 +37,23 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from voicechat.core import commands, effects, events, inputs
-from voicechat.core.announcements import Tidings
-from voicechat.core.assistant_items import Replies
-from voicechat.core.effect_buffer import Outbox
-from voicechat.core.interruption import Listening
-from voicechat.core.item_edits import Edits
+from voicechat.core.announcements import Announcements
+from voicechat.core.assistant_items import AssistantItems
+from voicechat.core.effect_buffer import EffectBuffer
+from voicechat.core.interruption import Interruption
+from voicechat.core.item_edits import ItemEdits
 from voicechat.core.items import Role, ToolCall, Transcript
-from voicechat.core.microphone import Microphone
-from voicechat.core.out_of_band import Asides
-from voicechat.core.provider_errors import Complaints
-from voicechat.core.provider_tools import RemoteCalls
-from voicechat.core.responses import Answers
-from voicechat.core.seeding import Retelling, ends_with_call
+from voicechat.core.microphone import MicrophoneInput
+from voicechat.core.out_of_band import OutOfBandResponses
+from voicechat.core.provider_errors import ProviderErrors
+from voicechat.core.provider_tools import ProviderTools
+from voicechat.core.responses import Responses
+from voicechat.core.seeding import Seeding, ends_with_call
 from voicechat.core.settings import Capabilities, SessionSettings
-from voicechat.core.tool_calls import Calls
+from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import Presence
-from voicechat.core.usage_meter import Meter
-from voicechat.core.user_items import Person
+from voicechat.core.usage_meter import UsageMeter
+from voicechat.core.user_items import UserItems
 
 
 class Conversation:
@@ -72,36 +71,36 @@ class Conversation:
         """With a `transcript` it goes on where another conversation stopped."""
         self.floor = effects.Floor.IDLE
         self._can = capabilities or Capabilities()
-        self._outbox = Outbox(transcript)
-        self._mic = Microphone(self._outbox, settings, hands_free=hands_free)
-        self._person = Person(self._outbox)
-        self._calls = Calls(self._outbox, settings.tools)
-        self._remote = RemoteCalls(self._outbox)
-        self._tidings = Tidings(self._outbox)
-        self._replies = Replies(
-            self._outbox,
+        self._buffer = EffectBuffer(transcript)
+        self._mic = MicrophoneInput(self._buffer, settings, hands_free=hands_free)
+        self._user_items = UserItems(self._buffer)
+        self._tool_calls = ToolCalls(self._buffer, settings.tools)
+        self._provider_tools = ProviderTools(self._buffer)
+        self._announcements = Announcements(self._buffer)
+        self._items = AssistantItems(
+            self._buffer,
             self._can,
             settings.output_format.decoded,
             speaker=speaker,
-            answered=lambda response_id: self._answers.began(response_id),
+            answered=lambda response_id: self._responses.began(response_id),
         )
-        self._answers = Answers(self._outbox, self._can, self._replies, self._calls)
-        self._asides = Asides(self._outbox, self._can)
-        self._complaints = Complaints(self._outbox, self._answers, self._asides)
-        self._edits = Edits(self._outbox, self._can, self._person, self._answers)
-        self.meter = Meter(self._outbox)
+        self._responses = Responses(self._buffer, self._can, self._items, self._tool_calls)
+        self._out_of_band = OutOfBandResponses(self._buffer, self._can)
+        self._errors = ProviderErrors(self._buffer, self._responses, self._out_of_band)
+        self._edits = ItemEdits(self._buffer, self._can, self._user_items, self._responses)
+        self.meter = UsageMeter(self._buffer)
         """What was used, and what is left."""
-        self._listening = Listening(
-            self._outbox,
+        self._interruption = Interruption(
+            self._buffer,
             self._can,
             self._mic,
-            self._person,
-            self._replies,
-            self._answers,
+            self._user_items,
+            self._items,
+            self._responses,
             self.meter,
         )
-        self._here = Presence()
-        self._retelling = Retelling(self._outbox, self._can)
+        self._presence = Presence()
+        self._seeding = Seeding(self._buffer, self._can)
         self._now = 0.0
 
     # ----------------------------------------------------------------- the way in
@@ -111,34 +110,34 @@ class Conversation:
         if not self.online and type(happening) in _OF_A_CONNECTION:
             return []
         self._now = max(now, self._now)
-        self._answers.begin(self._now)
+        self._responses.begin(self._now)
         _ON[type(happening)](self, happening)
         self._advance()
-        return self._outbox.take()
+        return self._buffer.take()
 
     @property
     def transcript(self) -> Transcript:
         """Everything said so far; read only."""
-        return self._outbox.transcript
+        return self._buffer.transcript
 
     @property
     def online(self) -> bool:
         """Whether there is a connection to a provider."""
-        return self._outbox.online
+        return self._buffer.online
 
     @property
     def deadline(self) -> float | None:
         """When to send the next `Tick`, on the clock of `now`; None when nothing is awaited."""
         limits = [
-            self._replies.stop_due, self._asides.due, self.meter.due,
-            *self._listening.deadlines, *self._answers.deadlines,
+            self._items.stop_due, self._out_of_band.due, self.meter.due,
+            *self._interruption.deadlines, *self._responses.deadlines,
         ]  # fmt: skip
         return min((at for at in limits if at is not None), default=None)
 
     @property
     def latency_ms(self) -> float | None:
         """What the last turn took, from its end to the first of the answer."""
-        return self._answers.latency_ms
+        return self._responses.latency_ms
 
     @property
     def settings(self) -> SessionSettings:
@@ -148,7 +147,7 @@ class Conversation:
     @property
     def asking(self) -> tuple[ToolCall, ...]:
         """The tool calls that wait for the person's decision, ours and the provider's."""
-        return self._calls.asking + self._remote.asking
+        return self._tool_calls.asking + self._provider_tools.asking
 
     @property
     def hands_free(self) -> bool:
@@ -163,27 +162,29 @@ class Conversation:
     # ----------------------------------------------------------------- connection
 
     def _session_created(self, event: events.SessionCreated) -> None:
-        self._outbox.online = True
-        self._outbox.send(commands.UpdateSession(self.settings))
-        told = self._retelling.tell(resumed=event.resumed)
-        if self._retelling.forgot_all:
-            self._answers.want(False)
-        if self._tidings.retold(c.item_id for c in told if isinstance(c, commands.CreateMessage)):
-            self._answers.want()
+        self._buffer.online = True
+        self._buffer.send(commands.UpdateSession(self.settings))
+        told = self._seeding.tell(resumed=event.resumed)
+        if self._seeding.forgot_all:
+            self._responses.want(False)
+        if self._announcements.retold(
+            c.item_id for c in told if isinstance(c, commands.CreateMessage)
+        ):
+            self._responses.want()
         self._mic.connected()
 
     def _disconnected(self, event: inputs.Disconnected) -> None:
         unacceptable = event.unacceptable and self.online
-        self._outbox.online = False
-        if self._calls.waiting or ends_with_call(self.transcript):
+        self._buffer.online = False
+        if self._tool_calls.waiting or ends_with_call(self.transcript):
             # What a session that is resumed knows of a call that runs is anybody's guess.
-            self._outbox.do(effects.StartAfresh())
-        self._listening.over()
+            self._buffer.do(effects.StartAfresh())
+        self._interruption.over()
         self._mic.disconnected()
-        self._answers.connection_lost()
-        self._asides.connection_lost()
-        self._remote.connection_lost(self._now)
-        self._retelling.connection_lost(unacceptable=unacceptable)
+        self._responses.connection_lost()
+        self._out_of_band.connection_lost()
+        self._provider_tools.connection_lost(self._now)
+        self._seeding.connection_lost(unacceptable=unacceptable)
 
     # ----------------------------------------------------------------- the person
 
@@ -192,136 +193,142 @@ class Conversation:
         if not text and typed.picture is None:
             return
         # What is typed overtakes what is being said, like speech; tools go on, and cards wait.
-        self._answers.want_none()
-        self._listening.barge_in(provider_cancels=False)
-        self._listening.over()
+        self._responses.want_none()
+        self._interruption.barge_in(provider_cancels=False)
+        self._interruption.over()
         self._mic.drop()
-        item = self._person.typed(text, typed.picture)
-        self._outbox.send(
+        item = self._user_items.typed(text, typed.picture)
+        self._buffer.send(
             commands.CreateMessage(item.item_id, Role.USER.value, text, picture=typed.picture)
         )
-        self._answers.want()
-        self._answers.turn_ended()
+        self._responses.want()
+        self._responses.turn_ended()
 
     def _forget(self, event: inputs.ForgetItem | inputs.ForgetLast) -> None:
         entries = self._edits.meant(event)
         running = any(isinstance(e, ToolCall) and not e.state.final for e in entries)
         if running or (entries and entries[-1] is self.transcript.entries[-1]):
             self._stop_everything()
-            self._listening.over()
+            self._interruption.over()
         self._edits.forget(entries)
 
     def _stop_everything(self) -> None:
-        self._answers.want_none()
-        self._listening.barge_in(provider_cancels=False)
-        self._calls.interrupt(self._now)
-        self._remote.interrupt(self._now)
+        self._responses.want_none()
+        self._interruption.barge_in(provider_cancels=False)
+        self._tool_calls.interrupt(self._now)
+        self._provider_tools.interrupt(self._now)
 
     def _talk(self, talk: inputs.Talk) -> None:
         mic = self._mic
         if mic.hands_free or not self.online or talk.on is mic.talking:
             return
         if talk.on:
-            self._answers.want(False)
-            self._listening.barge_in(provider_cancels=False)
+            self._responses.want(False)
+            self._interruption.barge_in(provider_cancels=False)
             mic.press(self._now)
         elif mic.release(self._now):
-            self._answers.turn_ended()
-            self._answers.want(not self._can.commit_starts_response)
-            self._answers.expect()
+            self._responses.turn_ended()
+            self._responses.want(not self._can.commit_starts_response)
+            self._responses.expect()
 
     def _set_hands_free(self, mode: inputs.HandsFree) -> None:
         if mode.on is not self._mic.hands_free:
-            self._listening.over()
+            self._interruption.over()
             self._mic.set_hands_free(mode.on)
 
     # ----------------------------------------------------------------- responses
 
     def _heard(self, heard: inputs.Heard) -> None:
         # Some providers end a response only when it was heard to its end.
-        if self._replies.heard(heard):
-            self._answers.sign_of_life()
+        if self._items.heard(heard):
+            self._responses.sign_of_life()
 
     def _response_created(self, event: events.ResponseCreated) -> None:
         if event.out_of_band:
-            self._asides.created(event)
-        self._answers.created(event)
+            self._out_of_band.created(event)
+        self._responses.created(event)
 
     def _response_done(self, event: events.ResponseDone) -> None:
-        beside = self._asides.done(event)
+        beside = self._out_of_band.done(event)
         if event.usage:
             (self.meter.other if beside else self.meter.responded)(event.usage)
-        if self._answers.done(event) and self._replies.sounding:
-            self._listening.barge_in(provider_cancels=True)
+        if self._responses.done(event) and self._items.sounding:
+            self._interruption.barge_in(provider_cancels=True)
 
     def _item_added(self, event: events.OutputItemAdded) -> None:
         if event.kind is events.ItemKind.MESSAGE:
-            self._remote.unspoken = False
-            self._replies.item(event.response_id, event.item_id)
+            self._provider_tools.unspoken = False
+            self._items.item(event.response_id, event.item_id)
         elif event.kind is events.ItemKind.TOOL_CALL and event.call_id:
-            self._calls.entry(event.response_id, event.item_id, event.call_id, event.name or "")
+            self._tool_calls.entry(
+                event.response_id, event.item_id, event.call_id, event.name or ""
+            )
 
     # ----------------------------------------------------------------- tools
 
     def _call_ready(self, event: events.ToolCallReady) -> None:
-        alive = self._answers.alive(event.response_id)
-        self._calls.ready(event, self._now, alive=alive)
+        alive = self._responses.alive(event.response_id)
+        self._tool_calls.ready(event, self._now, alive=alive)
 
     def _remote_call(self, event: events.RemoteCall) -> None:
         if event.response_id:
-            self._answers.alive(event.response_id)
-        self._remote.changed(event, self._now)
+            self._responses.alive(event.response_id)
+        self._provider_tools.changed(event, self._now)
 
     def _offer(self, offer: inputs.OfferTools) -> None:
-        self._calls.offer(offer.tools, self._now)
+        self._tool_calls.offer(offer.tools, self._now)
         if self._mic.offer(offer.tools):
-            self._outbox.send(commands.UpdateSession(self.settings))
+            self._buffer.send(commands.UpdateSession(self.settings))
 
     def _decide(self, decided: inputs.Decided) -> None:
-        if not self._calls.decide(decided, self._now):
-            self._remote.decided(decided)
-        if self._answers.waited_for:
+        if not self._tool_calls.decide(decided, self._now):
+            self._provider_tools.decided(decided)
+        if self._responses.waited_for:
             # Thinking it over was the person's time: they wait from now on.
-            self._answers.turn_ended()
+            self._responses.turn_ended()
 
     # ----------------------------------------------------------------- time
 
     def _tick(self, _: inputs.Tick) -> None:
-        self._listening.tick(self._now)
-        if self._replies.stop_due is not None and self._now >= self._replies.stop_due:
-            self._replies.stopped({}, self._now)
-        if self._remote.at_work(self._now):
-            self._answers.sign_of_life()
-        self._asides.tick(self._now)
+        self._interruption.tick(self._now)
+        if self._items.stop_due is not None and self._now >= self._items.stop_due:
+            self._items.stopped({}, self._now)
+        if self._provider_tools.at_work(self._now):
+            self._responses.sign_of_life()
+        self._out_of_band.tick(self._now)
         self.meter.tick(self._now)
-        if self._answers.tick():
-            self._listening.barge_in(provider_cancels=False)
+        if self._responses.tick():
+            self._interruption.barge_in(provider_cancels=False)
 
     # ----------------------------------------------------------------- shared steps
 
     def _advance(self) -> None:
         """Ask for the response that is due, and see who has the floor now."""
-        remote = self._remote
-        if remote.unspoken and not (self._answers.busy or remote.at_work(self._now)):
+        remote = self._provider_tools
+        if remote.unspoken and not (self._responses.busy or remote.at_work(self._now)):
             remote.unspoken = False
-            self._answers.expect_more()
-        here = self._here
-        here.user_speaking, here.held = self._listening.speaking, self._listening.held
+            self._responses.expect_more()
+        here = self._presence
+        here.user_speaking, here.held = self._interruption.speaking, self._interruption.held
         busy = here.user_speaking or self._mic.talking
         free = self.online and not busy
-        if free and not (self._answers.busy or self._replies.sounding) and self._tidings.tell():
-            self._answers.want()
-        self._answers.settle(free=free)
+        if (
+            free
+            and not (self._responses.busy or self._items.sounding)
+            and self._announcements.tell()
+        ):
+            self._responses.want()
+        self._responses.settle(free=free)
         here.talking = self._mic.talking
         here.open_mic = self.online and self._mic.hands_free
-        writing = not self._replies.speaker and self._answers.running and self._replies.writing
-        here.sounding = self._replies.audible or writing
-        here.owed = self._answers.owed or self._replies.sounding
-        here.tools = self._calls.waiting or bool(self._remote.asking)
+        writing = not self._items.speaker and self._responses.running and self._items.writing
+        here.sounding = self._items.audible or writing
+        here.owed = self._responses.owed or self._items.sounding
+        here.tools = self._tool_calls.waiting or bool(self._provider_tools.asking)
         floor = here.floor()
         if floor is not self.floor:
             self.floor = floor
-            self._outbox.do(effects.FloorChanged(floor))
+            self._buffer.do(effects.FloorChanged(floor))
 
 
 _OF_A_CONNECTION = frozenset(get_args(events.Event)) - {events.SessionCreated}
@@ -334,14 +341,14 @@ def _nothing(conversation: Conversation, happening: object) -> None:
     """The happening changes nothing here."""
 
 
-def _reply(step: Callable[[Replies, Any], None]) -> _Step:
+def _reply(step: Callable[[AssistantItems, Any], None]) -> _Step:
     """A step that concerns the model's side alone."""
-    return lambda c, e: step(c._replies, e)
+    return lambda c, e: step(c._items, e)
 
 
 def _if_alive(step: _Step) -> _Step:
     """A step that is taken for living responses only."""
-    return lambda c, e: step(c, e) if c._answers.alive(e.response_id) else None
+    return lambda c, e: step(c, e) if c._responses.alive(e.response_id) else None
 
 
 def _if_wanted(step: _Step) -> _Step:
@@ -350,7 +357,7 @@ def _if_wanted(step: _Step) -> _Step:
     Words of an aside are for whoever asked it.
     """
     return lambda c, e: (
-        step(c, e) if not c._asides.text(e) and c._answers.counts(e.response_id) else None
+        step(c, e) if not c._out_of_band.text(e) and c._responses.counts(e.response_id) else None
     )
 
 
@@ -364,23 +371,23 @@ _ON: dict[type[Any], _Step] = {
     inputs.Typed: _C._type,
     inputs.Interrupt: lambda c, e: c._stop_everything(),
     inputs.Configure: lambda c, e: c._mic.configure(e.settings),
-    inputs.AskAside: lambda c, e: c._asides.ask(e, c._now),
+    inputs.AskOutOfBand: lambda c, e: c._out_of_band.ask(e, c._now),
     # what was said
     inputs.InsertMessage: lambda c, e: c._edits.insert(e),
     **dict.fromkeys((inputs.ForgetItem, inputs.ForgetLast), _C._forget),
     inputs.FetchItem: lambda c, e: c._edits.fetch(e),
-    events.ItemRetrieved: lambda c, e: c._outbox.do(effects.ItemFetched(e.item_id, e.item)),
+    events.ItemRetrieved: lambda c, e: c._buffer.do(effects.ItemFetched(e.item_id, e.item)),
     inputs.Talk: _C._talk,
     inputs.HandsFree: _C._set_hands_free,
     # the person's speech, as the provider hears it
-    events.SpeechStarted: lambda c, e: c._listening.speech_started(e, c._now),
-    events.SpeechStopped: lambda c, e: c._listening.speech_stopped(e, c._now),
-    events.InputCommitted: lambda c, e: c._listening.committed(e, c._now),
-    events.IdleTimeout: lambda c, e: c._person.not_a_turn(e),
-    events.UserTranscript: lambda c, e: c._listening.user_transcript(e, c._now),
+    events.SpeechStarted: lambda c, e: c._interruption.speech_started(e, c._now),
+    events.SpeechStopped: lambda c, e: c._interruption.speech_stopped(e, c._now),
+    events.InputCommitted: lambda c, e: c._interruption.committed(e, c._now),
+    events.IdleTimeout: lambda c, e: c._user_items.not_a_turn(e),
+    events.UserTranscript: lambda c, e: c._interruption.user_transcript(e, c._now),
     # the person's speech, as the sound side hears it
-    inputs.LocalSpeech: lambda c, e: c._listening.local_speech(e, c._now),
-    inputs.VoiceEnded: lambda c, e: c._listening.voice_ended(e),
+    inputs.LocalSpeech: lambda c, e: c._interruption.local_speech(e, c._now),
+    inputs.VoiceEnded: lambda c, e: c._interruption.voice_ended(e),
     # responses
     events.ResponseCreated: _C._response_created,
     events.ResponseDone: _C._response_done,
@@ -388,29 +395,29 @@ _ON: dict[type[Any], _Step] = {
     events.RateLimits: lambda c, e: c.meter.limited(e, c._now),
     events.OutputItemAdded: _if_alive(_C._item_added),
     events.OutputItemDone: _nothing,
-    events.AudioDelta: _if_alive(_reply(Replies.audio)),
-    events.AudioDone: _if_alive(_reply(Replies.audio_done)),
-    events.TextDelta: _if_wanted(_reply(Replies.text)),
-    events.TextDone: _if_wanted(_reply(Replies.text_done)),
+    events.AudioDelta: _if_alive(_reply(AssistantItems.audio)),
+    events.AudioDone: _if_alive(_reply(AssistantItems.audio_done)),
+    events.TextDelta: _if_wanted(_reply(AssistantItems.text)),
+    events.TextDone: _if_wanted(_reply(AssistantItems.text_done)),
     # what comes out of the speaker
-    inputs.PlaybackStarted: _reply(Replies.playback_started),
+    inputs.PlaybackStarted: _reply(AssistantItems.playback_started),
     inputs.Heard: _C._heard,
-    inputs.PlaybackFinished: _reply(Replies.playback_finished),
-    inputs.PlaybackStopped: lambda c, e: c._replies.stopped(e.heard, c._now),
-    inputs.SpeakerChanged: lambda c, e: c._replies.set_speaker(e.present),
+    inputs.PlaybackFinished: _reply(AssistantItems.playback_finished),
+    inputs.PlaybackStopped: lambda c, e: c._items.stopped(e.heard, c._now),
+    inputs.SpeakerChanged: lambda c, e: c._items.set_speaker(e.present),
     # tools
-    events.ToolArgumentsDelta: _if_alive(lambda c, e: c._calls.arguments(e)),
+    events.ToolArgumentsDelta: _if_alive(lambda c, e: c._tool_calls.arguments(e)),
     events.ToolCallReady: _C._call_ready,
-    events.ToolCallsCancelled: lambda c, e: c._calls.cancelled(e, c._now),
-    inputs.ToolFinished: lambda c, e: c._calls.finished(e, c._now),
+    events.ToolCallsCancelled: lambda c, e: c._tool_calls.cancelled(e, c._now),
+    inputs.ToolFinished: lambda c, e: c._tool_calls.finished(e, c._now),
     inputs.OfferTools: _C._offer,
     inputs.Decided: _C._decide,
-    inputs.Announce: lambda c, e: c._tidings.come(e),
-    events.RemoteTools: lambda c, e: c._remote.listed(e),
+    inputs.Announce: lambda c, e: c._announcements.come(e),
+    events.RemoteTools: lambda c, e: c._provider_tools.listed(e),
     events.RemoteCall: _C._remote_call,
-    events.RemoteApproval: lambda c, e: c._remote.asked(e),
+    events.RemoteApproval: lambda c, e: c._provider_tools.asked(e),
     # errors and time
-    events.ProviderError: lambda c, e: c._complaints.take(e),
+    events.ProviderError: lambda c, e: c._errors.take(e),
     inputs.Tick: _C._tick,
     # of no consequence here
     **dict.fromkeys(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from voicechat.core import commands
-from voicechat.core.effects import Ask, Effect, EntryChanged, EntryRemoved, Send
+from voicechat.core.effects import AskApproval, Effect, EntryChanged, EntryRemoved, Send
 from voicechat.core.items import Entry, Item, ToolCall, ToolState, Transcript, entry_id
 
 
-class Outbox:
+class EffectBuffer:
     """Collects the effects of one happening. Commands to a provider that is gone are not kept."""
 
     def __init__(self, transcript: Transcript | None = None) -> None:
@@ -34,7 +34,7 @@ class Outbox:
         self._asked += 1
         call.state, call.number = ToolState.ASKING, self._asked
         self.changed(call)
-        self.do(Ask(call.call_id))
+        self.do(AskApproval(call.call_id))
 
     def remove(self, item: Item) -> None:
         """The item leaves the transcript."""

@@ -68,7 +68,7 @@ class CloseMic:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskApproval:
     """A call waits for the person: show it whole; their word comes back as `Decided`."""
 
     call_id: str
@@ -145,7 +145,7 @@ class LimitsChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class AsideAnswered:
+class OutOfBandAnswered:
     """The answer to the aside with this key, or why there is none."""
 
     key: str
@@ -197,7 +197,7 @@ Effect = (
     | StopPlayback
     | ResumePlayback
     | CloseMic
-    | Ask
+    | AskApproval
     | KeepApproval
     | RunTool
     | CancelTools
@@ -207,7 +207,7 @@ Effect = (
     | TurnMeasured
     | UsageChanged
     | LimitsChanged
-    | AsideAnswered
+    | OutOfBandAnswered
     | ItemFetched
     | Notice
     | Recycle

@@ -44,8 +44,8 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
-class AskAside:
-    """Ask the model something beside the conversation; `AsideAnswered` with this key follows."""
+class AskOutOfBand:
+    """Request an out-of-band response; `OutOfBandAnswered` with this key follows."""
 
     key: str
     instructions: str
@@ -225,7 +225,7 @@ Input = (
     | MicBlock
     | Typed
     | Configure
-    | AskAside
+    | AskOutOfBand
     | InsertMessage
     | ForgetItem
     | ForgetLast

@@ -8,14 +8,13 @@ Without the provider's word within `CONFIRM_S` that was a false alarm, and the r
 from __future__ import annotations
 
 from voicechat.core import effects, events, inputs
-from voicechat.core.assistant_items import Replies
-from voicechat.core.effect_buffer import Outbox
-from voicechat.core.microphone import Microphone
-from voicechat.core.responses import Answers
+from voicechat.core.assistant_items import AssistantItems
+from voicechat.core.effect_buffer import EffectBuffer
+from voicechat.core.microphone import MicrophoneInput
+from voicechat.core.responses import Responses
 from voicechat.core.settings import Capabilities
-from voicechat.core.usage_meter import Meter
-from voicechat.core.user_items import Person
-from voicechat.core.user_speech import Speech
+from voicechat.core.usage_meter import UsageMeter
+from voicechat.core.user_items import UserItems
 
 CONFIRM_S = 0.6
 """Seconds the provider has to confirm speech that the sound side heard."""
@@ -23,27 +22,78 @@ CONFIRM_S = 0.6
 LONGEST_LAG_MS = 5_000.0
 """What the provider says of the end of speech is believed to lie so far back at most."""
 
+SILENT_S = 4.0
+"""Seconds without a word, where the provider does not say when speech ends."""
 
-class Listening:
+LONGEST_S = 90.0
+"""Seconds without a word, where it does: then what says so was lost."""
+
+RECENT_S = 8.0
+"""Seconds for which the end of a voice, as the sound side heard it, can be that of a turn."""
+
+
+class UserSpeech:
+    """The person's speech as it is heard at the other end. Times are seconds on one clock."""
+
+    def __init__(self, can: Capabilities) -> None:
+        self.active = False
+        """The provider hears the person."""
+        self._patience_s = LONGEST_S if can.speech_end else SILENT_S
+        self._sign_at = 0.0
+        self._voice_ended_at: float | None = None
+
+    @property
+    def due(self) -> float | None:
+        """When speech counts as over without a word of the provider."""
+        return self._sign_at + self._patience_s if self.active else None
+
+    def began(self, now: float) -> None:
+        """The provider says that the person speaks."""
+        self.active, self._sign_at = True, now
+
+    def sign(self, now: float) -> None:
+        """Something was understood of it."""
+        self._sign_at = now
+
+    def over(self) -> None:
+        """It is over."""
+        self.active = False
+
+    def voice_ended(self, at: float) -> None:
+        """The sound side heard the last of the voice at this time."""
+        self._voice_ended_at = at
+
+    def ended_at(self, now: float) -> float | None:
+        """When the voice of the turn that ends now fell silent; None when that is not known."""
+        at, self._voice_ended_at = self._voice_ended_at, None
+        return at if at is not None and now - RECENT_S <= at <= now else None
+
+    def tick(self, now: float) -> None:
+        """Time passed."""
+        if self.due is not None and now >= self.due:
+            self.over()
+
+
+class Interruption:
     """Whether the person speaks, and what of the model's side that ends."""
 
     def __init__(
         self,
-        outbox: Outbox,
+        buffer: EffectBuffer,
         can: Capabilities,
-        mic: Microphone,
-        person: Person,
-        replies: Replies,
-        answers: Answers,
-        meter: Meter,
+        mic: MicrophoneInput,
+        user_items: UserItems,
+        items: AssistantItems,
+        responses: Responses,
+        meter: UsageMeter,
     ) -> None:
-        self._outbox = outbox
+        self._buffer = buffer
         self._mic = mic
-        self._person = person
-        self._replies = replies
-        self._answers = answers
+        self._user_items = user_items
+        self._items = items
+        self._responses = responses
         self._meter = meter
-        self._speech = Speech(can)
+        self._speech = UserSpeech(can)
         self._confirm_until: float | None = None
 
     @property
@@ -76,8 +126,8 @@ class Listening:
     def speech_started(self, event: events.SpeechStarted, now: float) -> None:
         """The person speaks."""
         self._speech.began(now)
-        self._answers.expect_none()
-        self._person.spoken(event.item_id)
+        self._responses.expect_none()
+        self._user_items.spoken(event.item_id)
         detection = self._mic.detection
         if detection is None or detection.interrupt_response:
             self.barge_in(provider_cancels=True)
@@ -88,30 +138,30 @@ class Listening:
         """The person fell silent."""
         self._speech.over()
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
-        self._answers.turn_ended(now - min(max(behind_ms, 0.0), LONGEST_LAG_MS) / 1000)
+        self._responses.turn_ended(now - min(max(behind_ms, 0.0), LONGEST_LAG_MS) / 1000)
         self._expect_answer()
 
     def committed(self, event: events.InputCommitted, now: float) -> None:
         """The person's turn is over."""
         self._speech.over()
-        self._person.spoken(event.item_id, event.previous_item_id)
+        self._user_items.spoken(event.item_id, event.previous_item_id)
         ended_at = self._speech.ended_at(now)
-        if ended_at is not None and self._mic.hands_free and not self._answers.waited_for:
-            self._answers.turn_ended(ended_at)
+        if ended_at is not None and self._mic.hands_free and not self._responses.waited_for:
+            self._responses.turn_ended(ended_at)
         self._expect_answer()
 
     def _expect_answer(self) -> None:
         detection = self._mic.detection
         if detection is not None and detection.create_response:
-            self._answers.expect_unasked()
+            self._responses.expect_unasked()
 
     def user_transcript(self, event: events.UserTranscript, now: float) -> None:
         """The person's words were understood, or some of them."""
         if event.usage:
             self._meter.wrote_down(event.usage)
         self._speech.sign(now)
-        if not self._person.understood(event):
-            self._answers.expect_none()
+        if not self._user_items.understood(event):
+            self._responses.expect_none()
 
     # ----------------------------------------------------------------- as the sound side hears it
 
@@ -119,8 +169,8 @@ class Listening:
         """The sound side believes to hear the person."""
         if not heard.confirmed:
             return
-        if not (self._mic.hands_free and self._replies.sounding):
-            self._outbox.do(effects.ResumePlayback())
+        if not (self._mic.hands_free and self._items.sounding):
+            self._buffer.do(effects.ResumePlayback())
         elif self._speech.active:
             self.barge_in(provider_cancels=True)
         else:
@@ -132,11 +182,11 @@ class Listening:
 
     def _false_alarm(self) -> None:
         self._confirm_until = None
-        self._outbox.do(effects.ResumePlayback())
+        self._buffer.do(effects.ResumePlayback())
 
     # ----------------------------------------------------------------- what it cuts
 
     def barge_in(self, *, provider_cancels: bool) -> None:
         """Nothing of what is being said is wanted: silence it and find out what was heard."""
         self._confirm_until = None
-        self._answers.silence(provider_cancels=provider_cancels)
+        self._responses.silence(provider_cancels=provider_cancels)

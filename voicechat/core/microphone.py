@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from voicechat.core import commands, effects, inputs
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec, TurnDetection
 
 MIN_TALK_MS = 150.0
@@ -25,16 +25,18 @@ KEPT_MS = 10_000.0
 """What is said while a lost connection is being restored is kept this long; the oldest goes."""
 
 
-class Microphone:
+class MicrophoneInput:
     """The way of the person's sound to the provider."""
 
-    def __init__(self, outbox: Outbox, settings: SessionSettings, *, hands_free: bool) -> None:
+    def __init__(
+        self, buffer: EffectBuffer, settings: SessionSettings, *, hands_free: bool
+    ) -> None:
         self.hands_free = hands_free
         self.talking = False
         """Push-to-talk is down."""
         self.sent_ms = 0.0
         """Sound sent on this connection (with push-to-talk: in this turn)."""
-        self._outbox = outbox
+        self._buffer = buffer
         self._settings = with_tools(settings, settings.tools)
         self._pressed_at = 0.0
         self._keeps = False
@@ -59,7 +61,7 @@ class Microphone:
     def connected(self) -> None:
         """A new connection: it has heard nothing yet, but is told what was said meanwhile."""
         self.sent_ms = 0.0
-        self._outbox.do(effects.CloseMic(closed=not self.hands_free))
+        self._buffer.do(effects.CloseMic(closed=not self.hands_free))
         missed = b"".join(self._missed)
         self._missed.clear()
         self._missed_ms = 0.0
@@ -74,10 +76,10 @@ class Microphone:
     def block(self, event: inputs.MicBlock) -> None:
         """A block of sound was captured."""
         lasts_ms = self._settings.input_format.decoded.ms
-        if self._outbox.online and (self.hands_free or self.talking):
+        if self._buffer.online and (self.hands_free or self.talking):
             self.sent_ms += lasts_ms(len(event.pcm))
-            self._outbox.send(commands.AppendAudio(event.pcm))
-        elif self._keeps and self.hands_free and not self._outbox.online:
+            self._buffer.send(commands.AppendAudio(event.pcm))
+        elif self._keeps and self.hands_free and not self._buffer.online:
             self._missed.append(event.pcm)
             self._missed_ms += lasts_ms(len(event.pcm))
             while self._missed_ms > KEPT_MS:
@@ -88,18 +90,18 @@ class Microphone:
         self.talking = True
         self._pressed_at = now
         self.sent_ms = 0.0
-        self._outbox.send(commands.ClearAudio())
-        self._outbox.do(effects.CloseMic(closed=False))
+        self._buffer.send(commands.ClearAudio())
+        self._buffer.do(effects.CloseMic(closed=False))
 
     def release(self, now: float) -> bool:
         """Push-to-talk comes up. True when a turn was committed, False when it was a slip."""
         self.talking = False
-        self._outbox.do(effects.CloseMic(closed=True))
+        self._buffer.do(effects.CloseMic(closed=True))
         if min(self.sent_ms, (now - self._pressed_at) * 1000) >= MIN_TALK_MS:
-            self._outbox.send(commands.CommitAudio())
+            self._buffer.send(commands.CommitAudio())
             return True
-        self._outbox.send(commands.ClearAudio())
-        self._outbox.do(
+        self._buffer.send(commands.ClearAudio())
+        self._buffer.do(
             effects.Notice("That was too short to hear.", hint="Talk, then press the key again.")
         )
         return False
@@ -108,8 +110,8 @@ class Microphone:
         """Something overtook push-to-talk: nothing of it is committed."""
         if self.talking:
             self.talking = False
-            self._outbox.send(commands.ClearAudio())
-            self._outbox.do(effects.CloseMic(closed=True))
+            self._buffer.send(commands.ClearAudio())
+            self._buffer.do(effects.CloseMic(closed=True))
 
     def configure(self, settings: SessionSettings) -> None:
         """Ask for other settings; the formats of sound and the tools stay as they are."""
@@ -119,15 +121,15 @@ class Microphone:
             input_format=self._settings.input_format,
             output_format=self._settings.output_format,
         )
-        self._outbox.send(commands.UpdateSession(self.settings))
+        self._buffer.send(commands.UpdateSession(self.settings))
 
     def set_hands_free(self, on: bool) -> None:
         """Choose who ends the person's turns."""
         self.talking = False
         self.hands_free = on
-        self._outbox.send(commands.UpdateSession(self.settings))
-        self._outbox.send(commands.ClearAudio())
-        self._outbox.do(effects.CloseMic(closed=not on))
+        self._buffer.send(commands.UpdateSession(self.settings))
+        self._buffer.send(commands.ClearAudio())
+        self._buffer.do(effects.CloseMic(closed=not on))
 
 
 def with_tools(settings: SessionSettings, tools: Iterable[ToolSpec]) -> SessionSettings:

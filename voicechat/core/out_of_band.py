@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voicechat.core import commands, effects, events, inputs
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.settings import Capabilities
 
 PATIENCE_S = 45.0
@@ -21,7 +21,7 @@ MARK = "aside"
 
 
 @dataclass(slots=True)
-class Aside:
+class OutOfBandResponse:
     """A question that waits for its answer."""
 
     key: str
@@ -31,30 +31,30 @@ class Aside:
     text: str = ""
 
 
-class Asides:
+class OutOfBandResponses:
     """The questions that are being answered."""
 
-    def __init__(self, outbox: Outbox, can: Capabilities) -> None:
-        self._outbox = outbox
+    def __init__(self, buffer: EffectBuffer, can: Capabilities) -> None:
+        self._buffer = buffer
         self._can = can
-        self._open: dict[str, Aside] = {}
+        self._open: dict[str, OutOfBandResponse] = {}
 
     @property
     def due(self) -> float | None:
         """When the first of them will be overdue."""
         return min((aside.due for aside in self._open.values()), default=None)
 
-    def ask(self, question: inputs.AskAside, now: float) -> None:
-        """Ask, or say at once why that cannot be."""
-        if not self._outbox.online:
+    def ask(self, question: inputs.AskOutOfBand, now: float) -> None:
+        """AskApproval, or say at once why that cannot be."""
+        if not self._buffer.online:
             self._answer(question.key, error="There is no connection.")
         elif not self._can.out_of_band:
             self._answer(question.key, error="This model answers nothing beside the conversation.")
         else:
             if question.key in self._open:
                 self._answer(question.key, error="It was asked anew.")
-            self._open[question.key] = Aside(question.key, now + PATIENCE_S)
-            self._outbox.send(
+            self._open[question.key] = OutOfBandResponse(question.key, now + PATIENCE_S)
+            self._buffer.send(
                 commands.CreateResponse(
                     question.instructions,
                     out_of_band=True,
@@ -111,13 +111,13 @@ class Asides:
         overdue = [aside for aside in self._open.values() if aside.due <= now]
         self._give_up(overdue, "The model did not answer in time.")
 
-    def _give_up(self, asides: list[Aside], why: str) -> None:
+    def _give_up(self, asides: list[OutOfBandResponse], why: str) -> None:
         for aside in asides:
             del self._open[aside.key]
             self._answer(aside.key, error=why)
 
-    def _of(self, response_id: str) -> Aside | None:
+    def _of(self, response_id: str) -> OutOfBandResponse | None:
         return next((a for a in self._open.values() if a.response_id == response_id), None)
 
     def _answer(self, key: str, text: str = "", error: str = "") -> None:
-        self._outbox.do(effects.AsideAnswered(key, text, error))
+        self._buffer.do(effects.OutOfBandAnswered(key, text, error))

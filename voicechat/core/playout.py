@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from voicechat.core.items import Item, ItemStatus
-from voicechat.core.text_alignment import Captions
+from voicechat.core.text_alignment import TextAlignment
 
 
 @dataclass(slots=True)
-class Spoken:
+class SpokenItem:
     """One item's sound."""
 
     item: Item
-    captions: Captions = field(default_factory=Captions)
+    alignment: TextAlignment = field(default_factory=TextAlignment)
     ended: bool = False
     """The speaker was told that no more sound will come."""
     outcome: ItemStatus = ItemStatus.COMPLETED
@@ -36,28 +36,28 @@ class Spoken:
         """`ms` of the sound have been heard; never less than before, never more than received."""
         item = self.item
         item.heard_ms = max(item.heard_ms, min(ms, item.received_ms))
-        item.heard_chars = self.captions.heard(item.heard_ms)
+        item.heard_chars = self.alignment.heard(item.heard_ms)
 
 
-class Ledger:
+class Playout:
     """The spoken items that still have sound to come or to be heard."""
 
     def __init__(self) -> None:
-        self._spoken: dict[str, Spoken] = {}
+        self._spoken: dict[str, SpokenItem] = {}
 
-    def open(self, item: Item) -> Spoken:
+    def open(self, item: Item) -> SpokenItem:
         """The account of the item; it is opened when there is none."""
-        return self._spoken.setdefault(item.item_id, Spoken(item))
+        return self._spoken.setdefault(item.item_id, SpokenItem(item))
 
-    def get(self, item_id: str) -> Spoken | None:
+    def get(self, item_id: str) -> SpokenItem | None:
         """The account of the item while it is open."""
         return self._spoken.get(item_id)
 
-    def close(self, item_id: str) -> Spoken | None:
+    def close(self, item_id: str) -> SpokenItem | None:
         """Close and return the account."""
         return self._spoken.pop(item_id, None)
 
-    def of_response(self, response_id: str) -> list[Spoken]:
+    def of_response(self, response_id: str) -> list[SpokenItem]:
         """The open accounts of one response, in the order they were opened."""
         return [s for s in self._spoken.values() if s.item.response_id == response_id]
 
@@ -71,5 +71,5 @@ class Ledger:
         """Whether sound is coming out of the speaker now."""
         return any(spoken.audible for spoken in self._spoken.values())
 
-    def __iter__(self) -> Iterator[Spoken]:
+    def __iter__(self) -> Iterator[SpokenItem]:
         return iter(list(self._spoken.values()))

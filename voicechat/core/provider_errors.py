@@ -8,9 +8,9 @@ told, and the conversation goes on.
 from __future__ import annotations
 
 from voicechat.core import effects, events
-from voicechat.core.effect_buffer import Outbox
-from voicechat.core.out_of_band import Asides
-from voicechat.core.responses import Answers
+from voicechat.core.effect_buffer import EffectBuffer
+from voicechat.core.out_of_band import OutOfBandResponses
+from voicechat.core.responses import Responses
 
 _QUIET_CODES = frozenset({"response_cancel_not_active"})
 _QUIET_COMMANDS = frozenset({
@@ -19,29 +19,31 @@ _QUIET_COMMANDS = frozenset({
 _BUSY = "conversation_already_has_active_response"
 
 
-class Complaints:
+class ProviderErrors:
     """Takes in what a provider complains of."""
 
-    def __init__(self, outbox: Outbox, answers: Answers, asides: Asides) -> None:
-        self._outbox = outbox
-        self._answers = answers
-        self._asides = asides
+    def __init__(
+        self, buffer: EffectBuffer, responses: Responses, out_of_band: OutOfBandResponses
+    ) -> None:
+        self._buffer = buffer
+        self._responses = responses
+        self._out_of_band = out_of_band
 
     def take(self, event: events.ProviderError) -> None:
         """The provider says that something went wrong."""
         if event.fatal:
-            self._outbox.do(effects.Recycle(event.message))
+            self._buffer.do(effects.Recycle(event.message))
             return
         if event.command == "RetrieveItem":
-            self._outbox.do(effects.ItemFetched("", None))
+            self._buffer.do(effects.ItemFetched("", None))
         if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
             return
         if event.code == _BUSY:
-            self._answers.refused(busy=True)
+            self._responses.refused(busy=True)
             return
         if event.command == "CreateResponse":
-            if not self._answers.requested and self._asides.refused(event.message):
+            if not self._responses.requested and self._out_of_band.refused(event.message):
                 return
-            self._answers.refused(busy=False)
-        self._answers.expect_none()
-        self._outbox.do(effects.Notice(event.message, effects.Level.ERROR))
+            self._responses.refused(busy=False)
+        self._responses.expect_none()
+        self._buffer.do(effects.Notice(event.message, effects.Level.ERROR))

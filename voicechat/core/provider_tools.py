@@ -8,7 +8,7 @@ on by itself. Every call ends: with its connection, with the person's interrupti
 from __future__ import annotations
 
 from voicechat.core import commands, effects, events, inputs
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.text import clean_json
 from voicechat.core.tool_calls import LONGEST
@@ -20,13 +20,13 @@ NOT_ANSWERED = "The person did not agree."
 INTERRUPTED = "The person interrupted."
 
 
-class RemoteCalls:
+class ProviderTools:
     """The calls of a conversation that run at the provider."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, buffer: EffectBuffer) -> None:
         self.unspoken = False
         """A call ended and the model has said nothing since: the provider will go on."""
-        self._outbox = outbox
+        self._buffer = buffer
         self._asking: dict[str, ToolCall] = {}
         self._running: dict[str, ToolCall] = {}
         self._allowed: set[tuple[str, str]] = set()
@@ -45,7 +45,7 @@ class RemoteCalls:
         """A server's tools were fetched, or could not be."""
         if event.error is not None:
             which = f" of {event.server}" if event.server else ""
-            self._outbox.do(
+            self._buffer.do(
                 effects.Notice(
                     f"The tools{which} cannot be had: {event.error}", effects.Level.WARNING
                 )
@@ -53,7 +53,7 @@ class RemoteCalls:
 
     def asked(self, event: events.RemoteApproval) -> None:
         """The provider wants leave for a call; asked again, nothing changes."""
-        if self._outbox.transcript.get(event.item_id) is None:
+        if self._buffer.transcript.get(event.item_id) is None:
             call = self._call(event.item_id, event.response_id, event.server, event.name)
             call.arguments = clean_json(event.arguments)
             self._asking[call.call_id] = call
@@ -62,7 +62,7 @@ class RemoteCalls:
             elif len(call.arguments) > LONGEST:
                 self.decide(call.call_id, False, "The arguments are too long to check.")
             else:
-                self._outbox.ask(call)
+                self._buffer.ask(call)
 
     def decided(self, decided: inputs.Decided) -> None:
         """The person's word, if it is on a call that asks, with just these arguments.
@@ -90,13 +90,13 @@ class RemoteCalls:
             return False
         call.state = ToolState.QUEUED if approve else ToolState.DENIED
         self.unspoken = True
-        self._outbox.send(commands.AnswerApproval(call_id, approve, "" if approve else reason))
-        self._outbox.changed(call)
+        self._buffer.send(commands.AnswerApproval(call_id, approve, "" if approve else reason))
+        self._buffer.changed(call)
         return True
 
     def changed(self, event: events.RemoteCall, now: float) -> None:
         """A call came further. One that was asked for goes on in the entry that asked."""
-        known = self._outbox.transcript.get(event.approval_id or event.item_id)
+        known = self._buffer.transcript.get(event.approval_id or event.item_id)
         if isinstance(known, ToolCall):
             call = known
         else:
@@ -114,7 +114,7 @@ class RemoteCalls:
             self._running[call.call_id] = call
         if event.state.final:
             self._ended(call, now)
-        self._outbox.changed(call)
+        self._buffer.changed(call)
 
     def interrupt(self, now: float) -> None:
         """The person has something else in mind: what asks is refused, what runs is left."""
@@ -127,7 +127,7 @@ class RemoteCalls:
         """No word of these calls will come any more."""
         for call in self._asking.values():
             call.state = ToolState.CANCELLED
-            self._outbox.changed(call)
+            self._buffer.changed(call)
         self._asking.clear()
         self._leave(now)
         self.unspoken = False
@@ -136,7 +136,7 @@ class RemoteCalls:
         for call in list(self._running.values()):
             call.state = ToolState.CANCELLED
             self._ended(call, now)
-            self._outbox.changed(call)
+            self._buffer.changed(call)
 
     def _ended(self, call: ToolCall, now: float) -> None:
         self._running.pop(call.call_id, None)
@@ -149,9 +149,9 @@ class RemoteCalls:
         told = event.output if event.error is None else event.error
         if told is not None and call.output is None:
             call.output = told
-            self._outbox.changed(call)
+            self._buffer.changed(call)
 
     def _call(self, item_id: str, response_id: str, server: str, name: str) -> ToolCall:
         call = ToolCall(item_id, item_id, response_id, name, server=server, source=server)
-        self._outbox.transcript.add(call)
+        self._buffer.transcript.add(call)
         return call

@@ -8,12 +8,12 @@ more, and gives up those that never come to an end. `begin` and `settle` frame e
 from __future__ import annotations
 
 from voicechat.core import commands, effects, events
-from voicechat.core.assistant_items import OUTCOMES, Replies
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.assistant_items import OUTCOMES, AssistantItems
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import ItemStatus, Turn
 from voicechat.core.seeding import ends_with_call, unanswered
 from voicechat.core.settings import Capabilities
-from voicechat.core.tool_calls import Calls
+from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
 
 OWED_S = 8.0
@@ -23,16 +23,18 @@ GO_ON_S = 3.0
 """Seconds in which a provider goes on by itself after a call that it ran; then it is asked to."""
 
 
-class Answers:
+class Responses:
     """What the provider owes, gives and fails to give."""
 
-    def __init__(self, outbox: Outbox, can: Capabilities, replies: Replies, calls: Calls) -> None:
+    def __init__(
+        self, buffer: EffectBuffer, can: Capabilities, items: AssistantItems, calls: ToolCalls
+    ) -> None:
         self.latency_ms: float | None = None
         """What the last turn took, from its end to the first of the answer."""
-        self._outbox = outbox
+        self._buffer = buffer
         self._can = can
-        self._replies = replies
-        self._calls = calls
+        self._items = items
+        self._tool_calls = calls
         self._slot = ResponseSlot()
         self._outside = RecentIds()
         self._turn: Turn | None = None
@@ -52,11 +54,11 @@ class Answers:
     def settle(self, *, free: bool) -> None:
         """It happened: ask for the response that is due, if the floor is `free`."""
         slot = self._slot
-        if self._calls.take_finished():
+        if self._tool_calls.take_finished():
             slot.wanted = True
         if slot.may_ask and free:
             slot.ask()
-            self._outbox.send(commands.CreateResponse())
+            self._buffer.send(commands.CreateResponse())
         if slot.state is not self._state:
             slot.seen_at = self._now
 
@@ -140,12 +142,12 @@ class Answers:
             self._slot.response_id = response_id
             self._slot.fire(Trigger.CANCEL)
             if self._can.cancel:
-                self._outbox.send(commands.CancelResponse(response_id))
+                self._buffer.send(commands.CancelResponse(response_id))
         elif previous not in (None, response_id):
-            self._calls.response_over(previous or "")
+            self._tool_calls.response_over(previous or "")
         self._owed_until = self._goes_on_until = None
         turn = self._turn
-        if turn and (not turn.responses or ends_with_call(self._outbox.transcript)):
+        if turn and (not turn.responses or ends_with_call(self._buffer.transcript)):
             turn.responses.add(response_id)
 
     def alive(self, response_id: str) -> bool:
@@ -176,7 +178,7 @@ class Answers:
         turn.answered_at = self._now
         self._turn = None
         self.latency_ms = turn.latency_ms or 0.0
-        self._outbox.do(effects.TurnMeasured(self.latency_ms))
+        self._buffer.do(effects.TurnMeasured(self.latency_ms))
 
     def done(self, event: events.ResponseDone) -> bool:
         """A response is over. True when the provider cut it because it hears the person."""
@@ -188,10 +190,10 @@ class Answers:
         if not first:
             return False
         self._hung = False
-        self._replies.response_over(rid, OUTCOMES[event.status], event.error)
-        self._calls.response_over(rid)
+        self._items.response_over(rid, OUTCOMES[event.status], event.error)
+        self._tool_calls.response_over(rid)
         if event.status is events.ResponseStatus.FAILED:
-            self._outbox.do(
+            self._buffer.do(
                 effects.Notice(event.error or "The model could not answer.", effects.Level.ERROR)
             )
         return event.reason == "turn_detected" and rid not in self._slot.dead
@@ -202,10 +204,10 @@ class Answers:
         """Nothing of what is being said is wanted: it is dead, and the speaker stops."""
         running = self._slot.cancel()
         if running is not None:
-            self._replies.close_items(running, ItemStatus.INTERRUPTED)
+            self._items.close_items(running, ItemStatus.INTERRUPTED)
             if self._can.cancel and not provider_cancels:
-                self._outbox.send(commands.CancelResponse(running))
-        for response_id in self._replies.silence(self._now):
+                self._buffer.send(commands.CancelResponse(running))
+        for response_id in self._items.silence(self._now):
             self._slot.dead.add(response_id)
 
     def bury(self, response_id: str) -> None:
@@ -240,9 +242,9 @@ class Answers:
         response_id = self._slot.response_id
         self._slot.expire()
         if response_id is not None:
-            self._calls.response_over(response_id)
+            self._tool_calls.response_over(response_id)
         if recycle:
-            self._outbox.do(effects.Recycle("The model stopped answering."))
+            self._buffer.do(effects.Recycle("The model stopped answering."))
         return False
 
     def connection_lost(self) -> None:
@@ -252,8 +254,8 @@ class Answers:
         self._slot.reset()
         self._hung = False
         self._owed_until = self._goes_on_until = None
-        self._calls.connection_lost()
-        self._replies.connection_lost()
+        self._tool_calls.connection_lost()
+        self._items.connection_lost()
         # What open calls come to is answered when they have; asked before, they might be repeated.
-        still_owed = owed and not self._calls.waiting and unanswered(self._outbox.transcript)
+        still_owed = owed and not self._tool_calls.waiting and unanswered(self._buffer.transcript)
         self._slot.wanted = bool(self._slot.wanted or still_owed)

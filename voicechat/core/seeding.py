@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voicechat.core import commands, effects
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Entry, Item, Role, ToolCall, ToolState, Transcript
 from voicechat.core.settings import Capabilities
 
@@ -13,11 +13,11 @@ SHORTENED = "The provider would not have all of the conversation: the model know
 UNKNOWN_OUTCOME = '{"error": "The connection was lost; whether this was done is not known."}'
 
 
-class Retelling:
+class Seeding:
     """How much of the conversation the next session has to be told."""
 
-    def __init__(self, outbox: Outbox, can: Capabilities) -> None:
-        self._outbox = outbox
+    def __init__(self, buffer: EffectBuffer, can: Capabilities) -> None:
+        self._buffer = buffer
         self._can = can
         self._known = 0
         self._start = 0
@@ -26,11 +26,11 @@ class Retelling:
     @property
     def forgot_all(self) -> bool:
         """Whether nothing is left of what one session would not have."""
-        return 0 < len(self._outbox.transcript.entries) <= self._start
+        return 0 < len(self._buffer.transcript.entries) <= self._start
 
     def connection_lost(self, *, unacceptable: bool) -> None:
         """The session is gone; `unacceptable` when it would not have what it was told."""
-        transcript = self._outbox.transcript
+        transcript = self._buffer.transcript
         self._known = received(transcript)
         if unacceptable:
             length = len(transcript.entries)
@@ -44,15 +44,15 @@ class Retelling:
     def tell(self, *, resumed: bool) -> list[commands.Command]:
         """Tell a new session; one that is `resumed` knows most of it."""
         start = max(self._start, self._known if resumed else 0)
-        told, lost = retell(self._outbox.transcript, self._can, start)
+        told, lost = retell(self._buffer.transcript, self._can, start)
         for command in told:
-            self._outbox.send(command)
+            self._buffer.send(command)
         if self._shortened:
             self._shortened = False
-            self._outbox.do(effects.Notice(SHORTENED, effects.Level.WARNING))
+            self._buffer.do(effects.Notice(SHORTENED, effects.Level.WARNING))
         elif lost:
             what = "A picture" if lost == 1 else f"{lost} pictures"
-            self._outbox.do(effects.Notice(f"{what} could not be shown to the model again."))
+            self._buffer.do(effects.Notice(f"{what} could not be shown to the model again."))
         return told
 
 
@@ -112,9 +112,9 @@ def _called(call: ToolCall) -> list[commands.Command]:
     half = call.state is ToolState.CANCELLED and call.output is None and call.started_at is None
     if half or call.state is ToolState.STREAMING or not call.arguments:
         return []
-    told: list[commands.Command] = [commands.RetellCall(call.call_id, call.name, call.arguments)]
+    told: list[commands.Command] = [commands.SeedCall(call.call_id, call.name, call.arguments)]
     if call.state.final:
-        told.append(commands.RetellResult(call.call_id, call.output or UNKNOWN_OUTCOME))
+        told.append(commands.SeedResult(call.call_id, call.output or UNKNOWN_OUTCOME))
     return told
 
 

@@ -22,7 +22,7 @@ IN_STEP_SLACK_MS = 1_200.0
 
 
 @dataclass(slots=True)
-class Captions:
+class TextAlignment:
     """The words of one item against its sound. Feed it both as they arrive, then ask `heard`."""
 
     text: str = ""

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from voicechat.core import commands, effects, events, inputs
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean, clean_json
@@ -70,11 +70,11 @@ class Batch:
         return self.response_over and not self.open
 
 
-class Calls:
+class ToolCalls:
     """The tool calls of a conversation that still need something."""
 
-    def __init__(self, outbox: Outbox, tools: Iterable[ToolSpec] = ()) -> None:
-        self._outbox = outbox
+    def __init__(self, buffer: EffectBuffer, tools: Iterable[ToolSpec] = ()) -> None:
+        self._buffer = buffer
         self._tools = {spec.name: spec for spec in tools}
         self._allowed: dict[str, ToolSpec] = {}
         self._open: dict[str, ToolCall] = {}
@@ -111,20 +111,20 @@ class Calls:
 
     def entry(self, response_id: str, item_id: str, call_id: str, name: str) -> ToolCall:
         """The call with this id; it is new when it was never spoken of."""
-        entry = self._outbox.transcript.get(call_id)
+        entry = self._buffer.transcript.get(call_id)
         if isinstance(entry, ToolCall):
             return entry
         call = ToolCall(call_id, item_id, response_id, name)
-        self._outbox.transcript.add(call)
-        self._outbox.changed(call)
+        self._buffer.transcript.add(call)
+        self._buffer.changed(call)
         return call
 
     def arguments(self, event: events.ToolArgumentsDelta) -> None:
         """More of a call's arguments."""
-        call = self._outbox.transcript.get(event.call_id)
+        call = self._buffer.transcript.get(event.call_id)
         if isinstance(call, ToolCall) and call.state is ToolState.STREAMING:
             call.arguments += event.text
-            self._outbox.changed(call)
+            self._buffer.changed(call)
 
     def ready(self, event: events.ToolCallReady, now: float, *, alive: bool) -> None:
         """The call is complete: run it or ask, once. One of a dead response is answered at once."""
@@ -158,13 +158,13 @@ class Calls:
     def _run(self, call: ToolCall, now: float) -> None:
         self._asked.pop(call.call_id, None)
         call.state, call.started_at = ToolState.RUNNING, now
-        self._outbox.changed(call)
-        self._outbox.do(effects.RunTool(call.call_id, call.name, call.arguments))
+        self._buffer.changed(call)
+        self._buffer.do(effects.RunTool(call.call_id, call.name, call.arguments))
 
     def _ask(self, call: ToolCall, spec: ToolSpec) -> None:
         self._asked[call.call_id] = spec
         call.asks_always, call.remark = spec.asks_always, spec.remark
-        self._outbox.ask(call)
+        self._buffer.ask(call)
 
     def _again(self, event: events.ToolCallReady, *, alive: bool) -> None:
         """A call that is known already is never run again; a new session is answered anew."""
@@ -198,7 +198,7 @@ class Calls:
         if decided.decision is not inputs.Decision.ONCE and not spec.asks_always:
             self._allow(spec, now)
             if decided.decision is inputs.Decision.ALWAYS:
-                self._outbox.do(effects.KeepApproval(spec.name))
+                self._buffer.do(effects.KeepApproval(spec.name))
         return True
 
     def _allow(self, spec: ToolSpec, now: float) -> None:
@@ -242,10 +242,10 @@ class Calls:
         self._settled.clear()
         for batch in self._batches.values():
             batch.response_over = True
-        for entry in self._outbox.transcript.entries:
+        for entry in self._buffer.transcript.entries:
             if isinstance(entry, ToolCall) and entry.state is ToolState.STREAMING:
                 entry.state = ToolState.CANCELLED
-                self._outbox.changed(entry)
+                self._buffer.changed(entry)
 
     def response_over(self, response_id: str) -> None:
         """The response that made the calls ended."""
@@ -263,7 +263,7 @@ class Calls:
         carried = call.call_id in self._carried
         self._close(call, state, output, now)
         if carried:
-            self._outbox.send(commands.RetellResult(call.call_id, output))
+            self._buffer.send(commands.SeedResult(call.call_id, output))
         else:
             self._send(
                 commands.ToolResult(call.call_id, output, call.name, state is not ToolState.DONE)
@@ -271,7 +271,7 @@ class Calls:
 
     def _send(self, result: commands.ToolResult) -> None:
         self._settled.add(result.call_id)
-        self._outbox.send(result)
+        self._buffer.send(result)
 
     def _close(self, call: ToolCall, state: ToolState, output: str | None, now: float) -> None:
         del self._open[call.call_id]
@@ -284,11 +284,11 @@ class Calls:
         batch.open.discard(call.call_id)
         batch.answered += 1
         batch.interrupted = batch.interrupted or state is ToolState.CANCELLED
-        self._outbox.changed(call)
+        self._buffer.changed(call)
 
     def _stop(self, calls: list[ToolCall]) -> None:
         if calls:
-            self._outbox.do(effects.CancelTools(tuple(call.call_id for call in calls)))
+            self._buffer.do(effects.CancelTools(tuple(call.call_id for call in calls)))
 
 
 def _lines(arguments: str) -> int:

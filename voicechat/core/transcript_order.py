@@ -47,7 +47,7 @@ class Passage:
         return " ".join(told)
 
 
-class Dictation:
+class TranscriptOrder:
     """Takes a provider's events and gives the finished passages in order."""
 
     def __init__(self) -> None:

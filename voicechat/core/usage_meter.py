@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from voicechat.core import effects, events
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Usage
 
 NEAR = 0.2
 """With less than this share of a limit left the person is told."""
 
 
-class Meter:
+class UsageMeter:
     """Adds up what is used. Codecs make differences of running totals, so adding is right."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, buffer: EffectBuffer) -> None:
         self.total = Usage()
         """All of it, but for what writing down took: that is another model's, billed apart."""
         self.written = Usage()
@@ -22,7 +22,7 @@ class Meter:
         """What the last response used."""
         self.limits: tuple[events.RateLimit, ...] = ()
         """What is left, as it was told last; empty when all limits are whole again."""
-        self._outbox = outbox
+        self._buffer = buffer
         self._told_at = 0.0
         self._warned: dict[str, float] = {}
 
@@ -34,7 +34,7 @@ class Meter:
     def wrote_down(self, usage: Usage) -> None:
         """Writing down the person's words used this."""
         self.written += usage
-        self._outbox.do(effects.UsageChanged(self.total, usage, "transcription"))
+        self._buffer.do(effects.UsageChanged(self.total, usage, "transcription"))
 
     def other(self, usage: Usage) -> None:
         """Something used this, nobody knows what."""
@@ -42,7 +42,7 @@ class Meter:
 
     def _add(self, usage: Usage, what: str) -> None:
         self.total += usage
-        self._outbox.do(effects.UsageChanged(self.total, usage, what))
+        self._buffer.do(effects.UsageChanged(self.total, usage, what))
 
     # ----------------------------------------------------------------- limits
 
@@ -62,14 +62,14 @@ class Meter:
                 self._warned.pop(limit.name, None)
             elif self._warned.get(limit.name, now) <= now:
                 self._warned[limit.name] = until
-                self._outbox.do(effects.Notice(_warning(limit), effects.Level.WARNING))
-        self._outbox.do(effects.LimitsChanged(self.limits))
+                self._buffer.do(effects.Notice(_warning(limit), effects.Level.WARNING))
+        self._buffer.do(effects.LimitsChanged(self.limits))
 
     def tick(self, now: float) -> None:
         """Time passed."""
         if self.due is not None and self.due <= now:
             self.limits = ()
-            self._outbox.do(effects.LimitsChanged(()))
+            self._buffer.do(effects.LimitsChanged(()))
 
 
 def is_near(limit: events.RateLimit) -> bool:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 
 from voicechat.core import events
-from voicechat.core.effect_buffer import Outbox
+from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.pictures import Picture
 from voicechat.core.turns import RecentIds
@@ -15,18 +15,18 @@ KEPT_BYTES = 10_000_000
 """Pictures that are kept to be shown again on the next connection; the oldest go first."""
 
 
-class Person:
+class UserItems:
     """The items of the person."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, buffer: EffectBuffer) -> None:
+        self._buffer = buffer
         self._typed = 0
         self._shown: deque[Item] = deque()
         self._nudges = RecentIds()
 
     def typed(self, text: str, picture: Picture | None = None) -> Item:
         """The person typed this, and showed that."""
-        while self._outbox.transcript.get(f"typed_{self._typed}") or not self._typed:
+        while self._buffer.transcript.get(f"typed_{self._typed}") or not self._typed:
             self._typed += 1
         item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED, picture=picture)
         if picture is not None:
@@ -64,16 +64,16 @@ class Person:
         if event.final:
             item.status, item.error = ItemStatus.COMPLETED, event.error
             if not item.text.strip() and not event.error:
-                self._outbox.remove(item)
+                self._buffer.remove(item)
                 return False
-        self._outbox.changed(item)
+        self._buffer.changed(item)
         return True
 
     def _spoken(self, item_id: str, after: str | None = None) -> Item:
-        item = self._outbox.transcript.item(item_id)
+        item = self._buffer.transcript.item(item_id)
         return item or self._add(Item(item_id, Role.USER, spoken=True), after)
 
     def _add(self, item: Item, after: str | None = None) -> Item:
-        self._outbox.transcript.add(item, after)
-        self._outbox.changed(item)
+        self._buffer.transcript.add(item, after)
+        self._buffer.changed(item)
         return item

@@ -268,7 +268,7 @@ class Filter(Turns):
         match update:
             case effects.Notice(text, _, hint):
                 _aside(f"{text} {hint}")
-            case effects.Ask(call_id) if isinstance(
+            case effects.AskApproval(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
             ):
                 _aside(f"The tool {call.name} may not run: nobody is there to be asked.")
@@ -386,7 +386,7 @@ class Chat(Turns):
         match update:
             case effects.EntryChanged(entry_id):
                 self._tell_entry(entry_id)
-            case effects.Ask(call_id):
+            case effects.AskApproval(call_id):
                 self._ask(call_id)
             case effects.FloorChanged(floor) if floor in _FLOORS:
                 self._say(_FLOORS[floor])

@@ -46,7 +46,7 @@ _TOLD = frozenset(
         effects.EntryChanged,
         effects.EntryRemoved,
         effects.FloorChanged,
-        effects.Ask,
+        effects.AskApproval,
         effects.TurnMeasured,
         effects.UsageChanged,
         effects.Notice,

@@ -107,7 +107,7 @@ class Conduct:
         key = f"aside_{next(self._numbers)}"
         answer = self._asides[key] = asyncio.get_running_loop().create_future()
         try:
-            self._take(inputs.AskAside(key, instructions))
+            self._take(inputs.AskOutOfBand(key, instructions))
             async with asyncio.timeout(ASIDE_S):
                 text: str = await answer
                 return text
@@ -241,7 +241,7 @@ class Conduct:
             case effects.UsageChanged():
                 self.spending.add(self._partner.name, effect)
                 return False
-            case effects.AsideAnswered(key, text, error):
+            case effects.OutOfBandAnswered(key, text, error):
                 self._answer(key, text, error)
             case effects.ItemFetched(item_id, item):
                 self._fetch(item_id, item)

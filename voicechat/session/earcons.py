@@ -24,7 +24,7 @@ class Earcons:
         match news:
             case effects.StopPlayback():
                 return "stopped"
-            case effects.Ask():
+            case effects.AskApproval():
                 return "asking"
             case effects.Notice(_, effects.Level.ERROR):
                 return "error"

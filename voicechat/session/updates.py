@@ -71,7 +71,7 @@ Update = (
     effects.EntryChanged
     | effects.EntryRemoved
     | effects.FloorChanged
-    | effects.Ask
+    | effects.AskApproval
     | effects.TurnMeasured
     | effects.UsageChanged
     | effects.LimitsChanged

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
-from voicechat.core.transcript_order import Dictation, Passage
+from voicechat.core.transcript_order import Passage, TranscriptOrder
 from voicechat.errors import SessionLost, VoicechatError
 from voicechat.providers.codec import Codec
 from voicechat.session.reconnect import Epochs, first
@@ -66,7 +66,7 @@ class Transcriber:
         self._source = source
         self._write, self._show, self._tell = write, show, tell
         self._utterances = Utterances(settings.input_format)
-        self._dictation = Dictation()
+        self._dictation = TranscriptOrder()
         self._epochs = Epochs(
             make_codec, lambda: settings, self._take, self._floor, self._told, retells=False
         )

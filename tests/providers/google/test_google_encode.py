@@ -17,9 +17,9 @@ from voicechat.core.commands import (
     CreateMessage,
     CreateResponse,
     DeleteItem,
-    RetellCall,
-    RetellResult,
     RetrieveItem,
+    SeedCall,
+    SeedResult,
     ToolResult,
     TruncateItem,
     UpdateSession,
@@ -234,7 +234,7 @@ def test_history_goes_first_and_calls_no_model():
 
 
 def test_an_earlier_call_is_told_in_words():
-    call, result = RetellCall("c", "look", "{}"), RetellResult("c", "a cat")
+    call, result = SeedCall("c", "look", "{}"), SeedResult("c", "a cat")
     (frame,) = encode(codec(), call, result)
     assert "look was called with {}: a cat" in json.dumps(frame)
     other = GatewayCodec("wss://x", "openai/m")

@@ -19,8 +19,8 @@ from voicechat.core.commands import (
     CommitAudio,
     CreateMessage,
     CreateResponse,
-    RetellCall,
-    RetellResult,
+    SeedCall,
+    SeedResult,
     ToolResult,
     TruncateItem,
     UpdateSession,
@@ -152,7 +152,7 @@ class GatewayCodec:
                 return self._update(settings)
             case CreateMessage():
                 return self._create(command)
-            case RetellCall() | RetellResult():
+            case SeedCall() | SeedResult():
                 told = self._retelling.told(command)
                 return self._create(told) if told is not None else []
             case CreateResponse():

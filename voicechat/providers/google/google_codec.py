@@ -22,8 +22,8 @@ from voicechat.core.commands import (
     CommitAudio,
     CreateMessage,
     CreateResponse,
-    RetellCall,
-    RetellResult,
+    SeedCall,
+    SeedResult,
     ToolResult,
     UpdateSession,
 )
@@ -197,7 +197,7 @@ class GoogleCodec:
                 return self._respond(command)
             case ToolResult():
                 return self._answer(command)
-            case RetellCall() | RetellResult():
+            case SeedCall() | SeedResult():
                 told = self._retelling.told(command)
                 return self._create(told) if told is not None else []
             case _:

@@ -15,9 +15,9 @@ from voicechat.core.commands import (
     CreateMessage,
     CreateResponse,
     DeleteItem,
-    RetellCall,
-    RetellResult,
     RetrieveItem,
+    SeedCall,
+    SeedResult,
     ToolResult,
     TruncateItem,
 )
@@ -145,7 +145,7 @@ def address_of(picture: Picture) -> str:
     return f"data:{picture.media_type};base64,{text}"
 
 
-def _tool_result(command: ToolResult | RetellResult) -> Message:
+def _tool_result(command: ToolResult | SeedResult) -> Message:
     return {
         "item": {
             "type": "function_call_output",
@@ -167,7 +167,7 @@ def _answer_approval(command: AnswerApproval) -> Message:
     }
 
 
-def _retell_call(command: RetellCall) -> Message:
+def _retell_call(command: SeedCall) -> Message:
     return {
         "item": {
             "type": "function_call",
@@ -219,8 +219,8 @@ WRITERS: Writers = {
     CreateMessage: ("conversation.item.create", create_message),
     ToolResult: ("conversation.item.create", _tool_result),
     AnswerApproval: ("conversation.item.create", _answer_approval),
-    RetellCall: ("conversation.item.create", _retell_call),
-    RetellResult: ("conversation.item.create", _tool_result),
+    SeedCall: ("conversation.item.create", _retell_call),
+    SeedResult: ("conversation.item.create", _tool_result),
     RetrieveItem: ("conversation.item.retrieve", _item_id),
     DeleteItem: ("conversation.item.delete", _item_id),
     TruncateItem: ("conversation.item.truncate", _truncate),

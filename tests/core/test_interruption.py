@@ -7,8 +7,8 @@ import pytest
 from voicechat.core import events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import Effect, Floor, TurnMeasured
+from voicechat.core.interruption import LONGEST_S, RECENT_S, SILENT_S
 from voicechat.core.settings import Capabilities, SessionSettings
-from voicechat.core.user_speech import LONGEST_S, RECENT_S, SILENT_S
 
 SILENT = Capabilities(speech_end=False, cancel=False, truncate=False, commit_starts_response=True)
 
