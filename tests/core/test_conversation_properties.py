@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from voicechat.core import commands, events, inputs
-from voicechat.core.conversation import Conversation
+from voicechat.core.conversation import _SHORT, Conversation
 from voicechat.core.effects import (
     Effect,
     EntryRemoved,
@@ -150,9 +150,21 @@ class Promises(RuleBasedStateMachine):
         effects = self.conversation.handle(happening, self.now)
         for effect in effects:
             self.witness(happening, effect)
+        if type(happening) in _SHORT:
+            self.witness_short_path()
         return effects
 
     # ------------------------------------------------------------------- the witness
+
+    def witness_short_path(self) -> None:
+        """The whole machine adds nothing to a short path, and is not due earlier than it said."""
+        conversation = self.conversation
+        said = conversation.deadline
+        conversation._responses.begin(conversation._now)
+        conversation._advance()
+        assert conversation._buffer.take() == []
+        due = conversation._next_deadline()
+        assert due is None if said is None else due is None or due >= said
 
     def witness_before(self, happening: events.Event | inputs.Input) -> None:
         match happening:

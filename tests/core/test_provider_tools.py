@@ -67,6 +67,18 @@ def test_a_result_that_comes_after_the_end_is_still_taken_in() -> None:
     assert desk.call("mcp_1").output == "A frame."
 
 
+def test_a_second_call_that_hangs_does_not_hold_up_the_answer_for_good() -> None:
+    desk = Desk()
+    desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
+    desk.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    desk.happens(events.ResponseDone("r1"))
+    assert desk.talk.deadline == LONGEST_S, "no event may ever come again"
+    desk.happens(inputs.Tick(), after=LONGEST_S)
+    assert desk.talk.deadline is not None, "the provider has a moment to go on by itself"
+    seen = sent_commands(desk.happens(inputs.Tick(), after=desk.talk.deadline - desk.now))
+    assert commands.CreateResponse() in seen
+
+
 def test_leave_is_asked_once_and_answered_once() -> None:
     desk = Desk()
     desk.happens(ASKED)

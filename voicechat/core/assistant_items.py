@@ -90,12 +90,23 @@ class AssistantItems:
         if not (self.speaker and event.pcm):
             return
         spoken = self._account(event.response_id, event.item_id)
-        if spoken is None:
-            return
+        if spoken is not None:
+            self._buffer.do(self._receive(spoken, event))
+
+    def more_audio(self, event: events.AudioDelta) -> effects.Play | None:
+        """Add audio to an item that has some already; None for any other item."""
+        spoken = self._playout.get(event.item_id)
+        if spoken is None or not (spoken.sounded and self.speaker and event.pcm):
+            return None
+        if spoken.item.status is not ItemStatus.IN_PROGRESS:
+            return None
+        return self._receive(spoken, event)
+
+    def _receive(self, spoken: SpokenItem, event: events.AudioDelta) -> effects.Play:
         ms = self._sound.ms(len(event.pcm))
         spoken.item.received_ms += ms
         spoken.alignment.add_sound(ms)
-        self._buffer.do(effects.Play(event.item_id, event.pcm))
+        return effects.Play(event.item_id, event.pcm)
 
     def audio_done(self, event: events.AudioDone) -> None:
         """No more sound of an item will come."""

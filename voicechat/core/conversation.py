@@ -70,6 +70,8 @@ class Conversation:
     ) -> None:
         """With a `transcript` it goes on where another conversation stopped."""
         self.floor = effects.Floor.IDLE
+        self.deadline: float | None = None
+        """Time of the next `Tick`, on the clock of `now`; None when nothing is awaited."""
         self._can = capabilities or Capabilities()
         self._buffer = EffectBuffer(transcript)
         self._mic = MicrophoneInput(self._buffer, settings, hands_free=hands_free)
@@ -107,13 +109,42 @@ class Conversation:
 
     def handle(self, happening: events.Event | inputs.Input, now: float) -> list[effects.Effect]:
         """Take in one happening at the time `now` (s); returns what to do, in order."""
-        if not self.online and type(happening) in _OF_A_CONNECTION:
+        now = max(now, self._now)
+        lane = _SHORT.get(type(happening))
+        if lane is not None and (done := lane(self, happening, now)) is not None:
+            return done
+        if not self._buffer.online and type(happening) in _OF_A_CONNECTION:
             return []
-        self._now = max(now, self._now)
-        self._responses.begin(self._now)
+        self._now = now
+        self._responses.begin(now)
         _ON[type(happening)](self, happening)
         self._advance()
+        self.deadline = self._next_deadline()
         return self._buffer.take()
+
+    # ----------------------------------------------------------------- short paths
+
+    # Each returns its effects, or None when the happening needs the whole machine. A short path
+    # changes neither floor nor response slot. It may only move `deadline` further away: the tick
+    # that comes too early then sets it again.
+
+    def _mic_block(self, block: inputs.MicBlock, _: float) -> list[effects.Effect]:
+        command = self._mic.block(block)
+        return [] if command is None else [effects.Send(command)]
+
+    def _more_audio(self, delta: events.AudioDelta, now: float) -> list[effects.Effect] | None:
+        if not self._responses.continues(delta.response_id, now):
+            return None
+        play = self._items.more_audio(delta)
+        return None if play is None else [play]
+
+    def _heard(self, heard: inputs.Heard, now: float) -> list[effects.Effect]:
+        # Some providers end a response only when it was heard to its end.
+        if self._items.heard(heard):
+            self._responses.sign_of_life(now)
+        return self._buffer.take()
+
+    # ----------------------------------------------------------------- what can be read
 
     @property
     def transcript(self) -> Transcript:
@@ -125,11 +156,10 @@ class Conversation:
         """Whether there is a connection to a provider."""
         return self._buffer.online
 
-    @property
-    def deadline(self) -> float | None:
-        """When to send the next `Tick`, on the clock of `now`; None when nothing is awaited."""
+    def _next_deadline(self) -> float | None:
         limits = [
             self._items.stop_due, self._out_of_band.due, self.meter.due,
+            self._provider_tools.due(self._now),
             *self._interruption.deadlines, *self._responses.deadlines,
         ]  # fmt: skip
         return min((at for at in limits if at is not None), default=None)
@@ -238,11 +268,6 @@ class Conversation:
 
     # ----------------------------------------------------------------- responses
 
-    def _heard(self, heard: inputs.Heard) -> None:
-        # Some providers end a response only when it was heard to its end.
-        if self._items.heard(heard):
-            self._responses.sign_of_life()
-
     def _response_created(self, event: events.ResponseCreated) -> None:
         if event.out_of_band:
             self._out_of_band.created(event)
@@ -294,7 +319,7 @@ class Conversation:
         if self._items.stop_due is not None and self._now >= self._items.stop_due:
             self._items.stopped({}, self._now)
         if self._provider_tools.at_work(self._now):
-            self._responses.sign_of_life()
+            self._responses.sign_of_life(self._now)
         self._out_of_band.tick(self._now)
         self.meter.tick(self._now)
         if self._responses.tick():
@@ -367,7 +392,6 @@ _ON: dict[type[Any], _Step] = {
     events.SessionCreated: _C._session_created,
     inputs.Disconnected: _C._disconnected,
     # the person
-    inputs.MicBlock: lambda c, e: c._mic.block(e),
     inputs.Typed: _C._type,
     inputs.Interrupt: lambda c, e: c._stop_everything(),
     inputs.Configure: lambda c, e: c._mic.configure(e.settings),
@@ -401,7 +425,6 @@ _ON: dict[type[Any], _Step] = {
     events.TextDone: _if_wanted(_reply(AssistantItems.text_done)),
     # what comes out of the speaker
     inputs.PlaybackStarted: _reply(AssistantItems.playback_started),
-    inputs.Heard: _C._heard,
     inputs.PlaybackFinished: _reply(AssistantItems.playback_finished),
     inputs.PlaybackStopped: lambda c, e: c._items.stopped(e.heard, c._now),
     inputs.SpeakerChanged: lambda c, e: c._items.set_speaker(e.present),
@@ -427,4 +450,11 @@ _ON: dict[type[Any], _Step] = {
     events.TranscriptSegment: _nothing,
     **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded, events.Unmapped), _nothing),
 }
-"""What each happening sets off: the whole conversation at a glance."""
+"""Happening -> step: the whole conversation at a glance."""
+
+_SHORT: dict[type[Any], Callable[[Conversation, Any, float], list[effects.Effect] | None]] = {
+    inputs.MicBlock: _C._mic_block,
+    inputs.Heard: _C._heard,
+    events.AudioDelta: _C._more_audio,
+}
+"""Happening -> short path, for those that come many times a second."""

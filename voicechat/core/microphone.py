@@ -38,6 +38,7 @@ class MicrophoneInput:
         """Sound sent on this connection (with push-to-talk: in this turn)."""
         self._buffer = buffer
         self._settings = with_tools(settings, settings.tools)
+        self._ms_per_byte = settings.input_format.decoded.ms(1)
         self._pressed_at = 0.0
         self._keeps = False
         self._missed: deque[bytes] = deque()
@@ -65,25 +66,28 @@ class MicrophoneInput:
         missed = b"".join(self._missed)
         self._missed.clear()
         self._missed_ms = 0.0
-        if missed:
-            self.block(inputs.MicBlock(missed))
+        if missed and (command := self.block(inputs.MicBlock(missed))):
+            self._buffer.send(command)
 
     def disconnected(self) -> None:
         """The connection is gone: what is said from now on is kept for the next one."""
         self.talking = False
         self._keeps = True
 
-    def block(self, event: inputs.MicBlock) -> None:
-        """A block of sound was captured."""
-        lasts_ms = self._settings.input_format.decoded.ms
+    def block(self, event: inputs.MicBlock) -> commands.AppendAudio | None:
+        """Take a block from the microphone; returns the command that sends it, if it is sent now.
+
+        While a lost connection is restored, hands-free blocks are kept for the next connection.
+        """
         if self._buffer.online and (self.hands_free or self.talking):
-            self.sent_ms += lasts_ms(len(event.pcm))
-            self._buffer.send(commands.AppendAudio(event.pcm))
-        elif self._keeps and self.hands_free and not self._buffer.online:
+            self.sent_ms += len(event.pcm) * self._ms_per_byte
+            return commands.AppendAudio(event.pcm)
+        if self._keeps and self.hands_free and not self._buffer.online:
             self._missed.append(event.pcm)
-            self._missed_ms += lasts_ms(len(event.pcm))
+            self._missed_ms += len(event.pcm) * self._ms_per_byte
             while self._missed_ms > KEPT_MS:
-                self._missed_ms -= lasts_ms(len(self._missed.popleft()))
+                self._missed_ms -= len(self._missed.popleft()) * self._ms_per_byte
+        return None
 
     def press(self, now: float) -> None:
         """Push-to-talk goes down at `now` (s)."""

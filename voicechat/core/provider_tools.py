@@ -41,6 +41,13 @@ class ProviderTools:
         since = [call.started_at or 0.0 for call in self._running.values()]
         return bool(self._asking) or any(now < start + LONGEST_S for start in since)
 
+    def due(self, now: float) -> float | None:
+        """Time (s) after `now` when running calls no longer hold up the answer; None if none do."""
+        if not self.unspoken or self._asking or not self._running:
+            return None
+        at = max(call.started_at or 0.0 for call in self._running.values()) + LONGEST_S
+        return at if at > now else None
+
     def listed(self, event: events.RemoteTools) -> None:
         """A server's tools were fetched, or could not be."""
         if event.error is not None:

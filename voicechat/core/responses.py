@@ -166,9 +166,19 @@ class Responses:
         """Whether words of this response still count; they may come when it is over."""
         return self._slot.over(response_id) or self.alive(response_id)
 
-    def sign_of_life(self) -> None:
-        """The running response is still being given."""
-        self._slot.seen_at = self._now
+    def continues(self, response_id: str, now: float) -> bool:
+        """Note a sign of life at `now` (s); False unless this is the running, living response."""
+        slot = self._slot
+        if slot.response_id != response_id or slot.state is not SlotState.RUNNING:
+            return False
+        if response_id in slot.dead:
+            return False
+        slot.seen_at = now
+        return True
+
+    def sign_of_life(self, now: float) -> None:
+        """The running response still goes on at `now` (s)."""
+        self._slot.seen_at = now
 
     def began(self, response_id: str) -> None:
         """The first of a response was heard or read: that ends the person's wait."""

@@ -325,12 +325,17 @@ class Session(Outlook):
         self._arm_timer()
 
     def _carry_out(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Send(command):
+                self._epochs.send(command)
+                return
+            case effects.Play():
+                self._play(effect)
+                return
         self._cue_for(effect)
         match effect:
             case _ if isinstance(effect, sound.AudioEffect):
                 self._play(effect)
-            case effects.Send(command):
-                self._epochs.send(command)
             case effects.Recycle(reason):
                 self._tell(effects.Notice(reason, effects.Level.WARNING))
                 self._epochs.renew()
