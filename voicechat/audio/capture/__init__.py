@@ -1,1 +1,1 @@
-"""From the microphone to clean blocks: echo cancellation, voice detection, barge-in."""
+"""Capture: from the microphone to clean blocks, with echo cancellation, VAD and barge-in."""

@@ -1,12 +1,12 @@
-"""The quick ear for the first seconds: told where the echo is, and taught on what waited.
+"""Warm start of the linear echo canceller in the first seconds of an echo.
 
-A filter that knows nothing takes as much of the person away as of the echo, for seconds. But when
-an echo is found its delay is known, its loudness can be told, and some tenths of a second wait to
-be handed on. With these for a beginning the filter leaves a voice whole from the first frame on;
-and how much it doubts its coefficients tells how much of the echo it may have left:
+An untrained filter removes as much of the user's voice as of the echo, for seconds. But when the
+echo detector finds an echo, its delay is known, its gain can be estimated, and some hundred
+milliseconds of held frames can train the filter. Started this way, the filter preserves the voice
+from its first frame. The uncertainty of its coefficients predicts the residual echo:
 
-    delay, loudness ─► doubt ─┬─ what waited, twice ─► filter ─► residue ─┐
-                              └─► echo expected in the residue ───────────┴► louder: a person
+    delay, gain ─► uncertainty ─┬─ held frames, twice ─► filter ─► residue ─┐
+                                └─► echo expected in the residue ───────────┴► louder: a voice
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.levels import SILENCE_DB, Samples, dbfs, decibels
 
 Moment = tuple[Samples, Samples]
-"""10 ms of the microphone and of the speaker."""
+"""10 ms of the microphone and of the speaker, int16 of shape (160,) each."""
 
 LATEST: Final = 19 * FRAME
-"""Samples of delay from which on too little of the echo lies within the filter."""
+"""Longest usable delay in samples: beyond it too little of the echo lies within the filter."""
 PAST: Final = 24
-"""Moments before what waited whose echo may be in it."""
+"""Frame pairs before the held ones whose echo may reach into them."""
 _FADES: Final = 4.0
-"""Parts of 10 ms in which the echo's power falls to a third, for all that is known of the room;"""
+"""Frames of 10 ms in which the power of an echo decays to 1/e; holds for any room."""
 _EARLIER: Final = 0.3
-"""so much of it comes before its peak,"""
+"""Share of the echo's power in the frame before its peak."""
 _ELSEWHERE: Final = 0.01
-"""and so much at any other time."""
+"""Share of the echo's power at any other time."""
 _SAFETY: Final = 3.0
-"""The echo's power may be so many times what it seems,"""
+"""Factor by which the echo's power may exceed its estimate."""
 _UNSURE: Final = 2.0
-"""and the filter's doubt is at least so many times what it seems to be after what waited."""
+"""Least factor on the filter's own uncertainty after training on the held frames."""
 _QUARTER: Final = 25
-"""Per cent of the moments in which the person was hardly heard."""
+"""Percentile of the frames in which the user is hardly heard."""
 _SMOOTHED: Final = 5
 _LOUD: Final = 100.0
-"""RMS of the speaker's sound whose echo tells how loud the echo is."""
+"""RMS of the speaker's sound from which on its echo shows the gain."""
 _GAINS: Final = 0.003, 4.0
 _MARGIN_DB: Final = 6.0
 _NOTHING_DB: Final = -60.0
 _RISE_DB: Final = 0.3
 _DOUBTED: Final = 0.15
-"""Share of the step up when what lies above is more likely a voice."""
+"""Share of the step up when the excess is more likely a voice."""
 _FALL_DB: Final = 0.03
 _YOUNG_FRAMES: Final = 200
-"""After so many the ear has its own measure of what the filter leaves."""
+"""Frames after which `OnsetDetector` has its own estimate of the residual echo."""
 
 
 class _WarmFilter(LinearFilter):
-    """A filter that knows where to look."""
+    """A linear filter initialized with the delay and gain of the echo."""
 
     def __init__(self, delay: int, gain: float) -> None:
         super().__init__()
         self.expected_db = SILENCE_DB
-        """How loud the echo in the residue is, as far as the filter doubts itself."""
+        """Level in dBFS of the residual echo, as predicted by the filter's uncertainty."""
         self.expects = True
-        """Whether anybody wants to know that."""
+        """False once the prediction is no longer used."""
         after = np.arange(len(self._doubt)) - delay // FRAME
         share = np.exp(-np.maximum(0, after - 1) / _FADES)
         share[after == -1] = _EARLIER
@@ -86,12 +86,12 @@ class _WarmFilter(LinearFilter):
 
 
 class WarmOnsetDetector(OnsetDetector):
-    """An `Onset` that is right from its first frame."""
+    """An `OnsetDetector` that is reliable from its first frame."""
 
     def __init__(self, delay: int, past: Sequence[Moment], waited: Sequence[Moment]) -> None:
-        """The echo is late by `delay` samples, below LATEST.
+        """Train on held frames of an echo with a delay of `delay` samples, less than LATEST.
 
-        `waited`: what will be judged next; `past`: up to PAST moments that came right before.
+        `waited`: the frame pairs judged next; `past`: up to PAST pairs right before them.
         """
         known = [*past, *waited]
         self._warm_filter = _WarmFilter(delay, _gain(delay, known))
@@ -100,7 +100,7 @@ class WarmOnsetDetector(OnsetDetector):
         self._waiting = len(waited)
         self._age = 0
         self._excess_db = 0.0
-        """How much more of the echo was left than the filter expected."""
+        """Residual echo above the prediction, in dB."""
         self._run(known)
         self._run([(np.zeros(FRAME, np.int16),) * 2] * (PAST + 2))
         self._once = self._warm_filter.copy_doubt()
@@ -112,12 +112,12 @@ class WarmOnsetDetector(OnsetDetector):
 
     @property
     def young(self) -> bool:
-        """Whether `voiced` is sure, as it goes by what the filter expects to have left."""
+        """True while `voiced` is reliable because the residual echo is predicted."""
         return self._age <= _YOUNG_FRAMES
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         if self._age == self._waiting:
-            # What waited was learned twice, and the filter is surer of itself than it may be.
+            # Training twice on the held frames makes the filter overconfident.
             self._warm_filter.set_doubt(_UNSURE * self._once)
         self._age += 1
         self._warm_filter.expects = self.young
@@ -137,7 +137,7 @@ class WarmOnsetDetector(OnsetDetector):
 
 
 def _gain(delay: int, known: Sequence[Moment]) -> float:
-    """The echo's power as a share of the speaker's: where it is smallest, nobody speaks over it."""
+    """Return the echo's power as a share of the speaker's, from frames without near speech."""
     late = delay // FRAME
     count = len(known) - late
     if count < _SMOOTHED:
@@ -152,7 +152,7 @@ def _gain(delay: int, known: Sequence[Moment]) -> float:
 
 
 def _powers(frames: Sequence[Samples]) -> NDArray[np.float64]:
-    """The mean squares, each of several frames together."""
+    """Return the mean squares, each averaged over several frames."""
     wide = np.stack(frames).astype(np.float64)
     powers = np.einsum("ij,ij->i", wide, wide) / FRAME
     return np.convolve(powers, np.full(_SMOOTHED, 1 / _SMOOTHED), "valid")

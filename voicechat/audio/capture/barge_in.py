@@ -1,10 +1,10 @@
-"""Deciding, frame by frame, what the person's voice does to the sound that is playing.
+"""Barge-in: the effect of the user's voice on playback, decided per 10 ms frame.
 
-    idle ──suspect──► lowered ──confirm──► held ──Stop / Resume──► talking ──silence──► idle
-                         └───silence──► idle (a false alarm: loudness comes back)
+    idle ──suspect──► ducked ──confirm──► held ──Stop / Resume──► talking ──silence──► idle
+                         └───silence──► idle (false alarm: playback is restored)
 
-A suspicion may come from a quick ear that errs now and then; only the sure one confirms.
-Pure: 10 ms verdicts and the clock go in, steps come out.
+The fast detector can raise a suspicion; only the reliable one confirms it. Pure: VAD decisions and
+the time go in, steps come out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from voicechat.audio.capture.voice_activity import CAREFUL, VOTES, Sensitivity, 
 
 
 class BargeInStep(Enum):
-    """What the engine does now."""
+    """An action of the engine on playback."""
 
     DUCK = auto()
     RESTORE = auto()
@@ -34,23 +34,23 @@ class _State(Enum):
 _FALSE_ALARM_FRAMES: Final = 20
 _SILENCE_FRAMES: Final = 40
 _REST_S: Final = 1.0
-"""After a false alarm nothing is suspected for this long."""
+"""Seconds without suspicion after a false alarm."""
 _DISTRUST_S: Final = 20.0
 _MOST_DISTRUST_S: Final = 600.0
-"""After a false alarm only certainty counts for so long; each time far longer."""
+"""Seconds after a false alarm in which only confirmed speech counts; grows each time."""
 _UNANSWERED_S: Final = 5.0
-"""Held sound that nobody decides about plays on after this."""
+"""Seconds after which held playback resumes without a decision."""
 
 
 class BargeIn:
-    """One person's voice against one speaker."""
+    """Barge-in state of one microphone and one speaker."""
 
     def __init__(self, sensitivity: Sensitivity) -> None:
         self.enabled = sensitivity != "off"
         self._votes = VOTES["normal" if sensitivity == "off" else sensitivity]
         self._heard = SpeechVotes()
         self._counted = SpeechVotes()
-        """As `_heard`, but what was heard before the sound was lowered may not count."""
+        """As `_heard`, but reset when playback is ducked after a recent false alarm."""
         self._seemed = SpeechVotes()
         self._state = _State.IDLE
         self._since = 0.0
@@ -60,15 +60,16 @@ class BargeIn:
 
     @property
     def above_floor_db(self) -> float:
-        """How far above the room's noise a voice must be."""
+        """Level above the noise floor that a voice needs, in dB."""
         return self._votes.above_floor_db
 
     def frame(
         self, voiced: bool, sounding: bool, converged: bool, now: float, seems: bool = False
     ) -> BargeInStep | None:
-        """Weigh 10 ms. `sounding`: the assistant is heard; `converged`: no echo is left.
+        """Process one 10 ms frame; return the step to take, if any.
 
-        `seems`: the quick ear's word for `voiced`.
+        `voiced`: reliable VAD decision; `seems`: decision of the fast detector; `sounding`:
+        playback is audible; `converged`: the echo canceller works; `now`: monotonic s.
         """
         if not self.enabled:
             return None
@@ -86,7 +87,7 @@ class BargeIn:
                 return self._talking()
 
     def decided(self, false_alarm: bool, now: float) -> None:
-        """The conversation answered with Stop or Resume."""
+        """Apply the decision of the conversation: stop, or resume after a false alarm."""
         if false_alarm:
             self._rest_until = now + _REST_S
             for votes in (self._heard, self._counted, self._seemed):
@@ -105,7 +106,7 @@ class BargeIn:
             return None
         self._state = _State.DUCKED
         if not trusting:
-            # Lowered, an echo is gone and a person is not: all is counted anew.
+            # After ducking an echo is gone and a voice is not: count from here.
             self._counted.forget()
         return BargeInStep.DUCK
 

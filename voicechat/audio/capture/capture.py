@@ -1,7 +1,7 @@
-"""From the microphone's ring to blocks for the conversation: rate, echo, mute, voice.
+"""From the microphone ring to blocks for the provider: rate, echo, mute, voice activity.
 
-Everything between the device and `MicBlock` runs at 16 kHz in 10 ms frames, the bandwidth that
-the echo canceller, the voice detector and every recogniser share.
+Everything between the device and `MicBlock` runs at 16 kHz in 10 ms frames, the rate shared by the
+echo canceller, the VAD and the recognizers.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from voicechat.speech.resampling import Resampler
 
 _PREROLL_MS: Final = 300
 _HELD_MOST: Final = 90
-"""Frames that wait for evidence at most."""
+"""Most frames held until the echo detector decides."""
 _SILENT_DB: Final = -56.0
 _LIVELY_FRAMES: Final = 200
-"""For so long after anything was loud enough for a voice, each block is delivered at once."""
+"""Frames after the last possible voice during which each block is delivered at once."""
 _QUIET_BLOCKS: Final = 5
-"""So many go together when it is quiet."""
+"""Blocks delivered together while it is quiet."""
 _CAREFUL_FRAMES: Final = 250
-"""After frames were lost the canceller is not trusted for so long,"""
+"""Frames after a loss of frames during which the canceller is not trusted."""
 _DEAF_FRAMES: Final = 120
-"""and at first nobody is heard over the speaker at all; what is delivered is not touched."""
+"""Frames after a loss of frames during which no barge-in is detected."""
 
 
 class VoiceActivity(NamedTuple):
-    """Whether the person speaks in 10 ms: for certain, or as it seems a little sooner."""
+    """Voice activity of 10 ms: reliable (`sure`), or fast (`seems`)."""
 
     sure: bool
     seems: bool
 
 
 class _FramePair(NamedTuple):
-    """10 ms of both sides, and what the canceller made of them."""
+    """10 ms of both sides with the output of the echo canceller."""
 
     near: Samples
     far: Samples
@@ -58,7 +58,7 @@ class _FramePair(NamedTuple):
 
 
 class _LinearResult(NamedTuple):
-    """What the linear filter's ear says of a moment."""
+    """Output of the linear filter for one frame pair."""
 
     rest: Samples
     right: bool
@@ -68,7 +68,7 @@ class _LinearResult(NamedTuple):
 
 
 class Capture:
-    """The microphone's side. One thread; `renew` after every opening of the streams."""
+    """Microphone processing. Single thread; call `renew` when the devices change."""
 
     def __init__(self, settings: AudioSettings, above_floor_db: float) -> None:
         self._block: Final = settings.input_rate * settings.block_ms // 1000
@@ -92,7 +92,7 @@ class Capture:
             self._unavailable.append(HALF_DUPLEX)
 
     def renew(self, microphone_rate: int, speaker_rate: int) -> None:
-        """The devices run at these rates now; the canceller learns anew."""
+        """Reset echo cancellation for streams at these rates in Hz."""
         best = canceller(self._wanted)
         self._needed = BypassableCanceller(best) if self._wanted and best.full_duplex else None
         self.canceller = self._needed or best
@@ -112,17 +112,17 @@ class Capture:
         self._echoes = False
 
     def rejoin(self) -> None:
-        """The streams were opened anew: they did not begin at the same time."""
+        """Realign both sides after the streams were reopened."""
         self._far.rejoin()
         self._onset_detector = OnsetDetector()
 
     def unavailable(self) -> Iterator[tuple[str, str]]:
-        """What was asked for and cannot be had here, once: sentences, each with its remedy."""
+        """Yield each requested feature that is unavailable, once: sentence and remedy."""
         while self._unavailable:
             yield self._unavailable.pop()
 
     def door(self, command: Mute | CloseMic) -> None:
-        """Silence instead of sound, or nothing at all."""
+        """Apply `Mute` (silence instead of sound) or `CloseMic` (no blocks)."""
         if isinstance(command, Mute):
             self.muted = command.on
         else:
@@ -130,29 +130,29 @@ class Capture:
 
     @property
     def converged(self) -> bool:
-        """Whether what is left in the signal is the person and not the speaker."""
+        """True if the signal has no significant echo."""
         reached = self._dry or self.convergence.reached
         return not self._wanted or (reached and not self._careful)
 
     @property
     def _dry(self) -> bool:
-        """Whether there is no echo to take away, as far as is known."""
+        """True if the echo detector found no echo to cancel."""
         return self._needed is not None and self._needed.aside
 
     @property
     def quiet(self) -> bool:
-        """Whether there was nothing for a while that could be a voice."""
+        """True if there was no possible voice for two seconds."""
         return not self._lively
 
     @property
     def can_batch(self) -> bool:
-        """Whether it is quiet, and no echo has to be kept beside the sound it comes from."""
+        """True if it is quiet and no echo has to be kept aligned."""
         return self.quiet and (self._dry or not self._wanted)
 
     def can_wait(self, microphone: SampleRing) -> bool:
-        """Whether nothing in what waits there could be a voice: it may be heard later, with more.
+        """True if the waiting sound has no possible voice and can be processed later in a batch.
 
-        Where an echo has to be kept beside the sound it comes from, nothing waits.
+        While an echo has to be kept aligned, nothing waits.
         """
         count = microphone.available // self._near_step
         waiting = microphone.peek(count * self._near_step) if self.can_batch else None
@@ -168,7 +168,7 @@ class Capture:
             self._far.put(self._far_rate.convert(played))
 
     def frames(self, microphone: SampleRing) -> Iterator[VoiceActivity]:
-        """Work off the microphone's ring; for each 10 ms whether the person's voice is in them."""
+        """Process the microphone ring; yield the voice activity of each 10 ms."""
         count = microphone.available // self._near_step
         if count and (taken := microphone.read(count * self._near_step)) is not None:
             self._near.put(self._near_rate.convert(taken))
@@ -183,9 +183,10 @@ class Capture:
                 yield from self._decide()
 
     def blocks(self, last_at: float) -> Iterator[MicBlock]:
-        """The finished blocks; `last_at` is when the newest sample of the ring was taken.
+        """Yield the finished blocks; `last_at` is the time of the newest sample of the ring.
 
-        While it is quiet several go together, as each costs the whole way to the provider.
+        While it is quiet several blocks go together, because each costs the whole path to the
+        provider. A closed microphone yields nothing; once it opens, the last 300 ms come first.
         """
         if self._fresh:
             self._ready.put(self._out.convert(np.concatenate(self._fresh)))
@@ -204,16 +205,16 @@ class Capture:
             yield mic_block
 
     def _must_wait(self, near: Samples) -> bool:
-        """Whether what was said under the first sound of the speaker waits for the evidence.
+        """True if sound under the first playback waits for the echo detector.
 
-        Only then can it be told whether the canceller takes an echo away, or the person.
+        Until then it is unknown whether the canceller removes an echo or the user's voice.
         """
         if self._needed is None or not self._needed.undecided or len(self._held) >= _HELD_MOST:
             return False
         return len(self._held) > 1 or dbfs(near) > _SILENT_DB
 
     def _decide(self) -> Iterator[VoiceActivity]:
-        """Hand on what waited, in the version that proved to be the better one."""
+        """Process the held frames, with the canceller's output or without it."""
         self._prime()
         heard = [self._better(moment) for moment in self._held]
         linears = [self._run_linear_filter(*pair) for pair in zip(self._held, heard, strict=True)]
@@ -234,7 +235,7 @@ class Capture:
         self._held.clear()
 
     def _prime(self) -> None:
-        """An echo has just been found: what is known of it makes a better ear."""
+        """Warm-start the linear filter when an echo has just been found."""
         delay = self._needed.delay if self._needed is not None else None
         if delay is not None and delay < LATEST and not self._echoes:
             past, waited = ([each[:2] for each in some] for some in (self._past, self._held))
@@ -246,11 +247,11 @@ class Capture:
         return np.zeros_like(heard) if self._silenced(moment) else heard
 
     def _silenced(self, moment: _FramePair) -> bool:
-        """Whether it was said while muted, or waits while that is so now."""
+        """True if the frame was captured while muted, or the microphone is muted now."""
         return moment.muted or self.muted
 
     def _run_linear_filter(self, moment: _FramePair, heard: Samples) -> _LinearResult | None:
-        """None where there is nothing to cancel."""
+        """Run the linear filter; None if there is no echo to cancel."""
         if self._needed is None or self._dry:
             return None
         linear = self._onset_detector
@@ -261,7 +262,7 @@ class Capture:
         )
 
     def _clearest(self, cleaned: Samples, linear: _LinearResult, over: bool) -> Samples:
-        """What the recogniser has most of."""
+        """Return the version with the most intelligible speech."""
         return self._double_talk.choose(cleaned, linear.rest, linear.right, over)
 
     def _judge(self, heard: Samples, linear: _LinearResult | None) -> VoiceActivity:

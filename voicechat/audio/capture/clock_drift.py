@@ -1,11 +1,10 @@
-"""Two clocks: the speaker's samples and the microphone's are never quite equally long.
+"""Clock drift between speaker and microphone, estimated from the residual echo.
 
-At 100 millionths apart the echo comes 1.6 samples earlier or later each second, and no filter
-keeps up with that at the high notes. But one that lags behind tells by how much: what it leaves
-resembles the slope of what it guessed. From that the difference of the clocks is learned, and the
-speaker's sound is read just so much faster or slower.
+At 100 ppm the echo moves by 1.6 samples per second, too fast for an adaptive filter at high
+frequencies. But the residue of a filter that lags behind correlates with the derivative of its echo
+estimate. The estimated drift drives a fractional resampler of the far end:
 
-    residue, guess ─► Drift ─ rate ─► Reader ─► the speaker's sound, in step with the microphone's
+    residue, echo estimate ─► ClockDrift ─ rate ─► FractionalReader ─► aligned far end
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ from numpy.typing import NDArray
 from voicechat.audio.capture.echo_canceller import FRAME
 
 _MOST: Final = 500e-6 * FRAME
-"""No two clocks are further apart."""
+"""Largest drift of two clocks, in samples per frame."""
 _STEP: Final = 2e-4
-"""Share of the lag that is believed to be drift: learned within five seconds."""
+"""Share of the lag attributed to drift; converges within five seconds."""
 _FAINT: Final = 1e-3
-"""Energy of a guess too soft to tell anything, full scale being 1.0."""
+"""Energy of an echo estimate that is too soft to show drift; full scale is 1.0."""
 _SLOPE: Final[NDArray[np.complex64]] = (np.linspace(0.0, np.pi, FRAME + 1) * 1j).astype(
     np.complex64
 )
 
 
 class ClockDrift:
-    """Learns how much faster the speaker's clock runs: `rate`, in samples per 10 ms at 16 kHz."""
+    """Estimates how much faster the speaker's clock runs: `rate`, in samples per 10 ms at 16 kHz."""
 
     def __init__(self) -> None:
         self.rate = 0.0
 
     def observe(self, error: NDArray[np.complex64], echo: NDArray[np.complex64]) -> None:
-        """Weigh a frame: spectra (161 bins) of what a filter left and of what it guessed.
+        """Process the spectra of the residue and of the echo estimate, complex64 of shape (161,).
 
-        A voice in `error` has nothing in common with the guess; it only lowers the weight.
+        A voice in `error` does not correlate with the estimate; it only lowers the weight.
         """
         slope = _SLOPE * echo
         steep = float(np.vdot(slope, slope).real) / 2

@@ -1,8 +1,8 @@
-"""Which version of the microphone's sound is handed on while both speak.
+"""Selection of the microphone signal during double talk.
 
-The canceller that is right for the speaker alone garbles a voice over it: what is left of the
-words is as loud and hardly to be understood. The linear filter's residue is the voice as it was,
-with a little more echo. So that is handed on while somebody speaks, and for a moment after.
+The nonlinear canceller garbles a voice over an echo: the speech is as loud but hard to understand.
+The residue of the linear filter keeps the voice intact with slightly more echo. So the residue is
+delivered while the user speaks over playback, and shortly after.
 """
 
 from __future__ import annotations
@@ -16,20 +16,17 @@ from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.speech.levels import Samples, fade_in
 
 _LATE: Final = 128
-"""Samples that AEC3 holds back; the other version waits for it."""
+"""Delay of AEC3 in samples; the residue is delayed to match."""
 _HOLD: Final = 40
-"""Frames that a voice lasts after the last one that was certainly there: soft ends, pauses."""
+"""Frames that a voice lasts after the last certain one: soft endings, pauses."""
 _SURE: Final = 3
 _BEFORE: Final = 30
-"""Frames before the first one that was certainly there: soft beginnings, where they are known."""
+"""Frames before the first certain one that belong to the voice: soft onsets."""
 _RISE: Final[NDArray[np.float32]] = fade_in(FRAME)
 
 
 def extend_back(over: list[bool]) -> list[bool]:
-    """Where someone's sound is, of frames that are handed on together, as told of each alone.
-
-    What was not handed on yet when a voice became certain belongs to it.
-    """
+    """Mark the frames before a certain voice as voice too, among frames delivered together."""
     known = list(over)
     for at in range(len(over) - _SURE + 1):
         if all(over[at : at + _SURE]):
@@ -39,7 +36,7 @@ def extend_back(over: list[bool]) -> list[bool]:
 
 
 class DoubleTalkSwitch:
-    """Fades between the two versions, 10 ms at a time."""
+    """Crossfades between the two versions, 10 ms at a time."""
 
     def __init__(self) -> None:
         self._before: Samples = np.zeros(FRAME, np.int16)
@@ -47,9 +44,9 @@ class DoubleTalkSwitch:
         self._shown = False
 
     def choose(self, cleaned: Samples, rest: Samples, right: bool, over: bool) -> Samples:
-        """The frame to hand on.
+        """Return the frame to deliver, int16 of shape (160,).
 
-        `right`: `rest` has hardly any echo; `over`: somebody's sound is in it.
+        `right`: `rest` has hardly any echo; `over`: it has the user's voice.
         """
         late: Samples = np.concatenate((self._before, rest))[FRAME - _LATE : 2 * FRAME - _LATE]
         self._before = rest

@@ -1,7 +1,7 @@
-"""Taking the speaker's sound out of the microphone's.
+"""Acoustic echo cancellation (AEC): remove the speaker's sound from the microphone's.
 
-Both sides come as 10 ms frames at 16 kHz (160 samples). The speaker's frame is what was handed
-to the device at about the time the microphone's frame arrived; the canceller finds the delay.
+Both sides are 10 ms frames at 16 kHz (160 samples). The far-end frame was handed to the device at
+about the time the near-end frame arrived; the canceller finds the delay.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ FRAME: Final = 160
 
 
 class Canceller(Protocol):
-    """Removes echo. `name` is for the person; `full_duplex`: both may speak at once."""
+    """An echo canceller. `name` is shown to users; `full_duplex` allows double talk."""
 
     name: str
     full_duplex: bool
 
     def process(self, near: Samples, far: Samples) -> Samples:
-        """The microphone's frame without the speaker's sound."""
+        """Return the near-end frame without the far-end sound, int16 of shape (160,)."""
         ...
 
 
 class WebRtcCanceller:
-    """AEC3 of the WebRTC project, by pywebrtc-audio."""
+    """WebRTC AEC3, from the package pywebrtc-audio."""
 
     name = "AEC3"
     full_duplex = True
 
     def __init__(self) -> None:
-        """Raises ImportError where there is no wheel for this platform."""
+        """Load the canceller; raises ImportError if the platform has no wheel."""
         from pywebrtc_audio import EchoCanceller
 
         self._canceller = EchoCanceller(sample_rate=16_000, num_channels=1)
@@ -44,13 +44,13 @@ class WebRtcCanceller:
 
 
 class LiveKitCanceller:
-    """AEC3 again, in the package livekit: for platforms without the smaller one."""
+    """WebRTC AEC3, from the package livekit, for platforms without pywebrtc-audio."""
 
     name = "AEC3 of livekit"
     full_duplex = True
 
     def __init__(self) -> None:
-        """Raises ImportError without the package."""
+        """Load the canceller; raises ImportError without the package."""
         from livekit import rtc
 
         self._frame = rtc.AudioFrame
@@ -64,7 +64,7 @@ class LiveKitCanceller:
 
 
 class HalfDuplexGate:
-    """Half duplex: while the speaker sounds, and shortly after, the microphone is silence."""
+    """Half duplex: mute the microphone during playback and 250 ms after."""
 
     name = "half-duplex gate"
     full_duplex = False
@@ -79,7 +79,7 @@ class HalfDuplexGate:
 
 
 class PassThrough:
-    """No cancelling: headphones, or the person said so."""
+    """No echo cancellation, for headphones or on request."""
 
     name = "off"
     full_duplex = True
@@ -95,7 +95,7 @@ HALF_DUPLEX: Final = (
 
 
 def canceller(wanted: bool) -> Canceller:
-    """The best canceller this installation has."""
+    """Return the best installed canceller, or `PassThrough` if none is wanted."""
     if not wanted:
         return PassThrough()
     for best in (WebRtcCanceller, LiveKitCanceller):

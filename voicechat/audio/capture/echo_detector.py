@@ -1,14 +1,17 @@
-"""Is there an echo at all? With headphones there is none, and cancelling would only do harm.
+"""Echo detection: headphones have no echo, and canceling one then only does harm.
 
-A canceller that has never seen an echo expects a strong one, and takes the person's own voice
-for it: measured on a card without any echo, the first second of speech over a reply was lost.
-So its output is used only until the room has shown itself dry:
+A canceller that has not seen an echo yet expects a strong one and removes the user's voice: on a
+card without echo, it loses the first second of speech over a response. So its output is used only
+until the room proves to be dry:
 
-    unknown ─┬─ the microphone repeats the speaker, at some delay ────────────────► echo
-             └─ the speaker was heard for longer than any delay, and it does not ─► dry
+    unknown ─┬─ the microphone repeats the speaker at some delay ────────────► echo
+             └─ the speaker sounded for longer than any delay, no repeat ────► dry
 
-Whether one sound repeats the other is seen in their whitened cross-correlation: an echo has its
-peak at the same delay in one piece after another, even when somebody speaks over it.
+The whitened cross-correlation of both sides (generalized cross-correlation with partial phase
+transform) of an echo peaks at the same delay in consecutive pieces, even during double talk.
+
+Source: Knapp, Carter, "The generalized correlation method for estimation of time delay", IEEE
+Trans. ASSP 24(4), 1976.
 """
 
 from __future__ import annotations
@@ -24,30 +27,33 @@ from voicechat.audio.capture.echo_canceller import FRAME, Canceller
 from voicechat.speech.levels import FULL_SCALE, Samples, decibels, rms
 
 _LOUD: Final = 0.003 * FULL_SCALE
-"""RMS of full scale (-50 dBFS) above which the speaker counts as sounding."""
+"""RMS above which the speaker counts as sounding: -50 dBFS."""
 _SILENT: Final = 0.0016 * FULL_SCALE
-"""RMS of full scale (-56 dBFS) below which the microphone counts as silent."""
+"""RMS below which the microphone counts as silent: -56 dBFS."""
 _CUE_FRAMES: Final = 10
-"""Loud frames that are enough when all of the longest delay has passed: a short cue,"""
+"""Loud frames that prove a dry room if the microphone stayed silent: a short cue."""
 _SPEECH_FRAMES: Final = 40
-"""and so many when the microphone heard something, which may be the echo of a cue: a tone has no
-delay that could be told."""
+"""Loud frames that prove a dry room if the microphone heard something. It may be the echo of a cue,
+whose tones show no delay.
+"""
 _DRY_AGAIN_FRAMES: Final = 300
-"""Loud frames without an echo after which a room that had one is dry."""
+"""Loud frames without an echo after which a room that had one counts as dry."""
 _PIECE: Final = 3_200
-"""Samples that are compared at a time."""
+"""Samples compared at a time."""
 _LONGEST: Final = 9_600
-"""Samples of the longest delay."""
+"""Longest delay in samples."""
 _SIZE: Final = 16_384
-"""Of the transform; both pieces together fit in."""
+"""Size of the transform; both pieces fit in."""
 _WHITE: Final = 0.85
-"""How far the spectra are flattened."""
+"""Exponent of the spectral whitening; 1.0 would be the full phase transform."""
 _AGREE: Final = {2: 18.0, 3: 7.0}
-"""So many pieces in a row show an echo by a common peak so many times the average."""
+"""Number of consecutive pieces to the height of a common peak, relative to the mean, that proves an
+echo.
+"""
 
 
 class EchoState(Enum):
-    """What is known of the way from the speaker to the microphone."""
+    """State of the echo path."""
 
     UNKNOWN = auto()
     DRY = auto()
@@ -55,14 +61,14 @@ class EchoState(Enum):
 
 
 class EchoDetector:
-    """Weighs both sides, 10 ms at a time; `verdict` is what they have shown so far."""
+    """Observes both sides, 10 ms at a time; `verdict` is the state so far."""
 
     def __init__(self) -> None:
         self.verdict = EchoState.UNKNOWN
         self.delay = 0
-        """Samples by which the echo is late, where the verdict is ECHO."""
+        """Delay of the echo in samples, if the verdict is ECHO."""
         self.waiting = False
-        """The speaker sounds, or did just now, and it is not known whether there is an echo."""
+        """True while the speaker sounds, or just did, and the state is unknown."""
         self._near: Samples = np.zeros(_PIECE, np.int16)
         self._far: Samples = np.zeros(_PIECE + _LONGEST, np.int16)
         self._pieces: deque[NDArray[np.float32]] = deque(maxlen=max(_AGREE))
@@ -72,7 +78,7 @@ class EchoDetector:
         self._heard = False
 
     def observe(self, near: Samples, far: Samples) -> None:
-        """Weigh one frame of both sides."""
+        """Process one frame of both sides."""
         self._near[:-FRAME] = self._near[FRAME:]
         self._near[-FRAME:] = near
         self._far[:-FRAME] = self._far[FRAME:]
@@ -87,7 +93,7 @@ class EchoDetector:
             self._judge()
 
     def _judge(self) -> None:
-        """Look for the echo of what was said; forget that when it cannot come any more."""
+        """Search for the echo of recent playback, and forget playback that is too old."""
         if rms(self._near) >= _SILENT:
             self._heard = True
             self._pieces.append(self._compare())
@@ -109,13 +115,13 @@ class EchoDetector:
 
     @property
     def _enough(self) -> int:
-        """Loud frames without an echo that show a dry room."""
+        """Loud frames without an echo that prove a dry room."""
         if self.verdict is EchoState.ECHO:
             return _DRY_AGAIN_FRAMES
         return _SPEECH_FRAMES if self._heard else _CUE_FRAMES
 
     def _compare(self) -> NDArray[np.float32]:
-        """For every delay in samples how well it explains the piece: logarithms."""
+        """Return the log correlation of the newest piece for every delay in samples."""
         near = np.fft.rfft(self._near.astype(np.float32), _SIZE)
         far = np.fft.rfft(self._far.astype(np.float32), _SIZE)
         cross = near * np.conj(far)
@@ -127,7 +133,7 @@ class EchoDetector:
         return heights
 
     def _repeated(self) -> int | None:
-        """The delay at which the latest pieces have a peak in common, if it is high enough."""
+        """Return the delay of a common peak of the newest pieces, if it is high enough."""
         for count, enough in _AGREE.items():
             if len(self._pieces) >= count:
                 shared = np.sum(list(self._pieces)[-count:], axis=0)
@@ -138,7 +144,7 @@ class EchoDetector:
 
 
 class BypassableCanceller:
-    """A canceller that steps aside while there is nothing to cancel."""
+    """An echo canceller that is bypassed while there is no echo."""
 
     full_duplex = True
 
@@ -149,33 +155,33 @@ class BypassableCanceller:
 
     @property
     def aside(self) -> bool:
-        """Whether there is nothing to cancel, as far as is known."""
+        """True if there is no echo to cancel."""
         return self._evidence.verdict is EchoState.DRY
 
     @property
     def undecided(self) -> bool:
-        """Whether it will be known soon, but is not yet, which version is the better one."""
+        """True while the echo detector needs a little more sound to decide."""
         return self._evidence.waiting
 
     @property
     def delay(self) -> int | None:
-        """Samples by which the echo is late; None where none was found."""
+        """Delay of the echo in samples; None if no echo was found."""
         return self._evidence.delay if self._evidence.verdict is EchoState.ECHO else None
 
     def process(self, near: Samples, far: Samples) -> Samples:
-        """The microphone's frame, without the speaker's sound if there is any of it."""
+        """Return the near-end frame without the far-end sound, if it has any."""
         self._evidence.observe(near, far)
         if self.aside and rms(near) < _SILENT:
-            return near  # nothing to take away and nothing to learn from
+            return near  # Nothing to remove and nothing to learn from.
         cleaned = self._inner.process(near, far)
         return near if self.aside else cleaned
 
 
 class Convergence:
-    """Learns whether the canceller works, from how much of the speaker's sound it takes away.
+    """Detects convergence of the canceller from its echo reduction (ERLE).
 
-    Once shown it stays shown until the streams are reopened: the person's own voice lowers the
-    measured reduction and must not make the ear more careful.
+    Once reached it stays until the streams are reopened: the user's voice lowers the measured
+    reduction and must not make barge-in more cautious.
     """
 
     _ENOUGH_DB = 10.0

@@ -1,7 +1,7 @@
-"""What may be done to the person's voice on its way out: less noise, an even loudness.
+"""Speech enhancement on request: noise suppression and automatic gain control.
 
-Both are off unless asked for: recognisers are trained on noise and do worse on what a suppressor
-leaves of a voice. The echo is gone before, and barge-in listens to the unpolished sound.
+Both are off by default: recognizers are trained on noisy speech and do worse on the artifacts of a
+suppressor. Echo is canceled before, and barge-in uses the unprocessed signal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from voicechat.audio.messages import AudioSettings
 from voicechat.speech.levels import Samples
 
 Enhancer = Callable[[Samples], Samples]
-"""From 10 ms at 16 kHz to the same, better sounding."""
+"""Processes 10 ms at 16 kHz, int16 of shape (160,)."""
 
 UNAVAILABLE = (
     "There is no noise suppression and no gain control on this computer.",
@@ -21,7 +21,7 @@ UNAVAILABLE = (
 
 
 def enhancers(settings: AudioSettings) -> list[Enhancer]:
-    """What was asked for, in order. Raises ImportError where there is no wheel for it.
+    """Return the requested enhancers in order; raises ImportError if none are installed.
 
     Source: pywebrtc-audio, WebRTC's noise suppressor (12 dB) and digital gain controller.
     """

@@ -1,11 +1,11 @@
-"""The speaker's sound beside the microphone's, frame for frame, kept there by the clock.
+"""The far end: the speaker's sound aligned with the microphone's, frame by frame.
 
-The canceller wants one constant delay. Counting frames gives it only while none is lost: a
-speaker that runs dry and a microphone that overflows move the two sides against each other, for
-good. So the moments of both streams are followed, and what was lost is made up for. Two clocks
-that differ move them apart slowly; that is told by the echo itself (drift.py).
+An echo canceller needs a constant delay. Counting frames keeps it only while none is lost: an
+underrun of the speaker or an overflow of the microphone shifts the two sides for good. So the
+callback times of both streams are tracked, and losses are compensated. Slow drift between the
+clocks is estimated from the echo itself (clock_drift).
 
-    moment of a side's next frame = the stream's beginning + frames taken - frames that wait
+    time of a side's next frame = start of the stream + frames taken - frames waiting
 """
 
 from __future__ import annotations
@@ -22,38 +22,39 @@ from voicechat.speech.levels import Samples
 
 _RATE: Final = 16_000
 _MOST: Final = 40 * FRAME
-"""More of the speaker's sound than this never waits."""
+"""Most far-end samples that wait."""
 _CUSHION: Final = FRAME * 3 // 2
-"""So much of it waits at first, that the canceller's delay stays what it is."""
+"""Far-end samples that wait at first, so that the canceller's delay stays constant."""
 _OBSERVED: Final = 50
-"""Callbacks whose moments are compared: half a second or a whole one."""
+"""Callbacks in the estimate of a stream's start: half a second or a second."""
 _ENOUGH: Final = 25
-"""So many tell enough after a loss; at first all are waited for, as streams begin unsteadily."""
+"""Callbacks that are enough after a loss; streams start unsteadily and need all of them."""
 _EVERY: Final = 10
-"""Frames between two looks at the clock."""
+"""Frames between two checks."""
 _LOST_S: Final = 0.012
-"""So far apart, the two have lost frames: two looks at the clock are enough to believe it,"""
+"""Misalignment in s that means lost frames; two checks confirm it."""
 _NEAR_S: Final = 0.004
-"""and less than this is how much the moments of callbacks err. What lies between is believed when
-the device itself told of a loss, or when it lasts."""
+"""Misalignment in s within the jitter of callbacks. Values in between count if the device reported
+a loss, or if they persist.
+"""
 _LASTS: Final = 10
-"""Looks at the clock."""
+"""Checks after which a misalignment counts as persistent."""
 _MOST_S: Final = 0.3
-"""No loss is so long; the clock or the device was set anew."""
+"""A larger misalignment in s is a reset clock or device, not a loss."""
 _PATIENCE: Final = 5
-"""Looks at the clock that sound which should come earlier is waited for."""
+"""Checks during which to wait for sound that should be played earlier."""
 
 
 _REACH: Final = 8
-"""Samples on either side that tell what lies between two; the sound comes so much later."""
+"""Samples on either side of an interpolated position; also the delay of the interpolation."""
 _STEPS: Final = 256
-"""Places between two samples for which the taps are known,"""
+"""Positions between two samples with precomputed taps."""
 _BEYOND: Final = 11
-"""and so many before and after them: half of the highest rate."""
+"""Extra positions before and after: half of the largest drift."""
 
 
 def _taps() -> NDArray[np.float32]:
-    """For each place: a sinc in a window, the latest sample first."""
+    """Return the windowed sinc of each position, newest sample first: (positions, taps)."""
     places = np.arange(-_BEYOND, _STEPS + _BEYOND + 1) / _STEPS
     spots = np.arange(_REACH, -_REACH, -1) - places[:, np.newaxis]
     taps = np.sinc(spots) * np.cos(spots * (np.pi / (2 * _REACH + 2))) ** 2
@@ -65,9 +66,9 @@ _TAPS: Final = _taps()
 
 
 class StreamStart:
-    """When a stream's first frame was, told from the moments of its callbacks.
+    """Estimates the start time of a stream from its callbacks.
 
-    A callback may be late and is never early, so the earliest is believed.
+    A callback may be late but never early, so the earliest estimate is used.
     """
 
     def __init__(self, rate: int) -> None:
@@ -77,19 +78,19 @@ class StreamStart:
         self._enough = _OBSERVED
 
     def observe(self, mark: tuple[int, float]) -> None:
-        """A callback: frames the stream then had, and the moment."""
+        """Process a callback mark: frames of the stream so far, and the callback time."""
         frames, moment = mark
         if frames != self._frames:
             self._frames = frames
             self._told.append(moment - frames / self._rate)
 
     def forget(self) -> None:
-        """Frames were lost: what was told before is no longer true."""
+        """Restart the estimate after a loss of frames."""
         self._told.clear()
 
     @property
     def at(self) -> float | None:
-        """The moment in seconds; None while too little was told."""
+        """Monotonic start time in s; None while there are too few callbacks."""
         if len(self._told) < self._enough:
             return None
         self._enough = _ENOUGH
@@ -97,19 +98,16 @@ class StreamStart:
 
 
 class FractionalReader:
-    """Takes frames from a line a little faster or slower than they come."""
+    """Reads 10 ms frames from a queue at a fractional rate, with a windowed sinc."""
 
     def __init__(self, line: SampleQueue) -> None:
         self._line: Final = line
         self._past: Samples = np.zeros(2 * _REACH + 1, np.int16)
         self._part = 0.0
-        """How far the last frame lay behind a sample at its end, 0.0 to 1.0."""
+        """Position of the end of the last frame after a whole sample, 0.0 to 1.0."""
 
     def take(self, rate: float) -> Samples | None:
-        """The next 10 ms, for which `rate` samples more than a frame are used up.
-
-        None when there are fewer. Between samples the sound is told by a windowed sinc.
-        """
+        """Return the next 160 samples, consuming `rate` samples more; None if there are too few."""
         part = self._part + rate
         more = int(np.floor(part))
         fresh = self._line.take(FRAME + more)
@@ -128,7 +126,7 @@ class FractionalReader:
 
 
 class FarEnd:
-    """The speaker's sound, taken frame by frame beside the microphone's."""
+    """Far-end samples in step with the microphone's frames."""
 
     def __init__(self, microphone_rate: int, speaker_rate: int) -> None:
         self._line = SampleQueue()
@@ -138,7 +136,7 @@ class FarEnd:
         self.rejoin()
 
     def rejoin(self) -> None:
-        """The streams begin anew: they did not begin at the same time."""
+        """Restart the alignment, because the streams were reopened."""
         self._joined = False
         self._near_begins = StreamStart(self._rates[0])
         self._far_begins = StreamStart(self._rates[1])
@@ -151,24 +149,24 @@ class FarEnd:
         self._count = 0
 
     def put(self, samples: Samples) -> None:
-        """What was handed to the speaker, at 16 kHz."""
+        """Append far-end samples at 16 kHz."""
         self._line.put(samples)
         if len(self._line) > _MOST:
             self._line.take(len(self._line) - _MOST)
 
     def next(self, rate: float) -> Samples:
-        """What stands beside the microphone's next 10 ms; silence when there is none.
+        """Return the far-end frame of the microphone's next 10 ms, or silence.
 
-        `rate`: how much faster the speaker's clock runs, in samples per 10 ms.
+        `rate`: drift of the speaker's clock in samples per 10 ms.
         """
         frame = self._reader.take(rate)
         self._least = min(self._least, len(self._line)) if frame is not None else 0
         return self._nothing if frame is None else frame
 
     def join(self, near: int) -> None:
-        """The microphone begins with `near` samples: what came long before them is not its echo.
+        """Align both sides when the microphone starts with `near` samples.
 
-        Sound that stands here too late would be cancelled after its echo, which is impossible.
+        Older far-end sound is dropped: a canceller cannot use a far end that comes after its echo.
         """
         if self._joined or not near:
             return
@@ -179,9 +177,9 @@ class FarEnd:
         self._line.take(max(0, surplus))
 
     def follow(self, microphone: SampleRing, near: int, speaker: SampleRing | None) -> bool:
-        """Keep the two sides together; True when frames were lost since the last call.
+        """Keep both sides aligned; return True if frames were lost since the last call.
 
-        `near`: samples of the microphone that were read but not yet taken.
+        `near`: microphone samples read but not yet taken.
         """
         if speaker is None or not self._joined:
             return False
@@ -209,7 +207,7 @@ class FarEnd:
         return self._correct(apart - self._apart, least) or dropped
 
     def _correct(self, late: float, least: int) -> bool:
-        """Make up for what the far side is late by, seconds, once that is certain."""
+        """Compensate a far end that is `late` seconds late, once that is certain."""
         told, self._told = self._told, False
         lost = abs(late) >= _LOST_S
         self._off = self._off + 1 if abs(late) >= _NEAR_S else 0
@@ -223,7 +221,7 @@ class FarEnd:
         return lost
 
     def _jump(self, samples: int, least: int) -> None:
-        """Sound comes later by so many samples; or earlier, if it is there so early."""
+        """Shift the far end later by `samples`, or earlier if there are enough samples."""
         if samples > 0:
             self._line.lead(samples)
         elif least >= -samples:

@@ -1,13 +1,13 @@
-"""A second, purely linear echo canceller: notices the person at once, and leaves the words whole.
+"""A linear echo canceller that detects speech onsets and keeps the voice intact.
 
-The one that the recogniser hears through also presses down whatever it is not sure of, and so
-takes the first 50 to 100 ms of a voice over a loud echo with it. A linear filter cannot do that:
-what it subtracts is only what the speaker played. It leaves more echo, how much is learned.
+The nonlinear suppressor of AEC3 removes the first 50 to 100 ms of a voice over a loud echo. A
+linear filter subtracts only what the speaker played. It leaves more echo, but the level of that
+residual echo can be learned:
 
-    far, near ─► filter ─► residue: voiced, and well above the residue that such an echo leaves?
+    far, near ─► filter ─► residue: voiced, and well above the expected residual echo?
 
-Partitioned-block frequency-domain Kalman filter: Kuech, Mabande, Enzner, "State-space
-architecture of the partitioned-block-based acoustic echo controller", ICASSP 2014.
+Source: Kuech, Mabande, Enzner, "State-space architecture of the partitioned-block-based acoustic
+echo controller", ICASSP 2014 (partitioned-block frequency-domain Kalman filter).
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.levels import FULL_SCALE, Samples, dbfs, decibels, rms
 
 _PARTS: Final = 24
-"""Partitions of 10 ms: the longest delay plus the echo's tail."""
+"""Partitions of 10 ms: the longest delay plus the tail of the echo."""
 _BINS: Final = FRAME + 1
 _KEEP: Final = 0.9998
-"""How constant the room is, from frame to frame."""
+"""Persistence of the echo path from frame to frame."""
 _NOISE_KEEP: Final = 0.8
 _COMMON_KEEP: Final = 0.99
-"""How long what residue and echo have in common is averaged: a second."""
+"""Smoothing of the cross-spectrum of residue and echo: one second."""
 _COMMON_MOST: Final = 1.5
-"""Residue so many times the echo is a voice: it counts less, as it resembles it by chance."""
+"""A residue above this multiple of the echo is a voice, and gets less weight."""
 _TRIMMED: Final = 4
-"""Partitions whose wrap-around is removed in each frame."""
+"""Partitions constrained to linear convolution per frame."""
 _TELLING_DB: Final = -8.0
-"""A filter that leaves less of the echo than this tells of the clocks by what it leaves."""
+"""Residual echo below which the filter can estimate the clock drift."""
 
 _Spectra = NDArray[np.complex64]
 _Powers = NDArray[np.float32]
 
 
 class LinearFilter:
-    """Learns the way from the speaker to the microphone."""
+    """Adaptive filter of the echo path."""
 
     def __init__(self) -> None:
         self.drift: Final = ClockDrift()
@@ -58,17 +58,18 @@ class LinearFilter:
         self._common: _Spectra = np.zeros(_BINS, np.complex64)
         self._echo: _Powers = np.zeros(_BINS, np.float32)
         self.left_db = 0.0
-        """How much of the echo the residue still has, as far as the two resemble each other.
+        """Level in dB of the residual echo relative to the echo, from their coherence.
 
-        A voice does not resemble the echo: this says whether the filter is right while both speak.
+        A voice is not coherent with the echo, so this stays valid during double talk.
         """
 
     def residue(
         self, near: Samples, far: Samples
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """The microphone's 10 ms less the echo, and the echo, 1.0 being full scale.
+        """Return the residue and the echo estimate of 10 ms, float32 of shape (160,), full scale
+        1.0.
 
-        None: the speaker has been silent for so long that there is no echo.
+        Returns None if the speaker has been silent for so long that there is no echo.
         """
         block = far.astype(np.float32) / FULL_SCALE
         self._quiet = 0 if far.any() else self._quiet + 1
@@ -101,7 +102,7 @@ class LinearFilter:
         self.left_db = 10 * float(np.log10(left / whole + 1e-6)) if whole > 1e-7 else 0.0
 
     def doubt(self) -> None:
-        """The way has changed: learn quickly again."""
+        """Adapt quickly again after the echo path has changed."""
         self._way[:] = 0.0
         self._doubt[:] = 1.0
 
@@ -122,45 +123,45 @@ class LinearFilter:
 
 
 _SURE_DB: Final = -10.0
-"""The filter is trusted when it leaves less of the echo than this."""
+"""Residual echo below which the filter is trusted, in dB."""
 _MARGIN_DB: Final = 7.0
 QUIETEST_DB: Final = -50.0
-"""No voice over an echo is softer."""
+"""Level in dBFS of the softest voice over an echo."""
 _ECHO_LEAST_DB: Final = -60.0
 _ECHO_FALLS_DB: Final = 1.0
-"""The echo's loudness is held, so that a filter a few ms off is not surprised by its end."""
+"""Decay per frame of the echo level, so that a filter a few ms off tolerates its end."""
 _RISE_DB: Final = 0.6
 _FALL_DB: Final = 0.03
 _FALL_SHARE: Final = 0.008
-"""Steps of the learned leak: it settles where one frame in ten lies above."""
+"""Steps of the learned leak in dB: it settles where one frame in ten is above."""
 _LOST_DB: Final = -3.0
 _LOST_FRAMES: Final = 60
 _RIGHT_DB: Final = -15.0
-"""The filter is right when its residue has less than this in common with the echo;"""
+"""Residual echo below which the residue is clean, in dB."""
 _STAY_DB: Final = 3.0
-"""it stays so until there is that much more;"""
+"""Hysteresis of that threshold in dB."""
 _WRONG_DB: Final = -8.0
-"""one that is wrong, and leaves nearly all for so long, has to learn another way."""
+"""A filter above this residual echo that cancels almost nothing adapts anew."""
 _AGAINST: Final = 0.5
 _MATCH_KEEP: Final = 0.8
 _CHANCE: Final = 0.1
-"""So much of the guess may have been taken away though it was not there, for a few frames;"""
+"""Share of the echo estimate that may be wrong by chance for a few frames."""
 _DOUBTED: Final = 0.1
-"""Share of the step up when what lies above is more likely a voice."""
+"""Share of the step up when the excess is more likely a voice."""
 PRESSED_DB: Final = 15.0
-"""The other canceller takes this much off a residue that is nobody's voice."""
+"""Attenuation by AEC3 that marks a residue without a voice, in dB."""
 _NOBODY_DB: Final = -55.0
-"""A residue so soft is nobody's voice either."""
+"""Level in dBFS below which a residue has no voice."""
 
 
 class _Match:
-    """Whether the guessed echo is in the microphone's sound just now: at once, and roughly."""
+    """Checks roughly but at once whether the microphone contains the estimated echo."""
 
     def __init__(self) -> None:
         self._both = self._guessed = self._left = 0.0
 
     def observe(self, rest: NDArray[np.float32], guess: NDArray[np.float32]) -> bool:
-        """Weigh 10 ms; a loud voice makes the judgement uncertain and therefore mild."""
+        """Process 10 ms; a loud voice makes the check more tolerant."""
         self._both = _MATCH_KEEP * self._both + float(np.dot(rest, guess))
         self._guessed = _MATCH_KEEP * self._guessed + float(np.dot(guess, guess))
         self._left = _MATCH_KEEP * self._left + float(np.dot(rest, rest))
@@ -169,7 +170,7 @@ class _Match:
 
 
 class OnsetDetector:
-    """Says of each 10 ms whether someone seems to speak over the echo. Quick, not certain."""
+    """Detects speech over the echo, per 10 ms frame: fast, with occasional false alarms."""
 
     def __init__(self, linear_filter: LinearFilter | None = None) -> None:
         self._filter = linear_filter or LinearFilter()
@@ -178,18 +179,18 @@ class OnsetDetector:
         self._vad = webrtcvad.Vad(3)
         self._echo_db = _ECHO_LEAST_DB
         self.leak_db = 0.0
-        """How much of the echo the filter leaves, at the loud end."""
+        """Learned level of the residual echo relative to the echo, in dB."""
         self._lost = 0
         self.rest: Samples = np.zeros(FRAME, np.int16)
-        """The frame without the echo: nothing else was taken away."""
+        """The newest residue, int16 of shape (160,)."""
         self.right = False
-        """Whether hardly any echo is left in `rest`."""
+        """True if `rest` has hardly any echo."""
         self.over = False
-        """Whether someone's sound certainly is, and `right`."""
+        """True if `rest` certainly has a voice."""
         self._match = _Match()
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
-        """Judge a frame; `cleaned` is what the other canceller made of it."""
+        """Process a frame; return True on speech. `cleaned` is the output of AEC3."""
         parts = self._filter.residue(near, far)
         self.over = False
         if parts is None:

@@ -1,7 +1,7 @@
-"""Whether the person speaks: webrtcvad behind a loudness gate, and the votes that decide.
+"""Voice activity: webrtcvad behind a level gate, votes over recent frames, end of speech.
 
-Frames are 10 ms at 16 kHz (160 samples). Four voiced of the last five make a suspicion (about
-50 ms after the onset), nine of the last twelve a certainty; the gate keeps keyboards out.
+Frames are 10 ms at 16 kHz (160 samples). At normal sensitivity four voiced frames of five raise a
+suspicion (about 50 ms after the onset), and nine of twelve confirm it. The gate rejects keyboards.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Sensitivity = Literal["off", "low", "normal", "high"]
 
 
 class Votes(NamedTuple):
-    """How many voiced frames of how many suspect and confirm."""
+    """Numbers of voiced frames, of how many, that suspect and confirm speech."""
 
     suspect: tuple[int, int]
     confirm: tuple[int, int]
@@ -32,38 +32,38 @@ VOTES: dict[Sensitivity, Votes] = {
     "high": Votes((3, 4), (7, 9), 7.0),
 }
 CAREFUL = Votes((14, 16), (27, 30), 14.0)
-"""Used while the echo canceller has not yet shown that it works."""
+"""Votes used until the echo canceller has converged."""
 
 _QUIETEST_DB = -50.0
 _STIRRING_DB = 4.0
-"""What is so far below what would be loud enough for a voice may be the beginning of one."""
+"""Margin in dB below the voice threshold in which a voice may begin."""
 _HISTORY = 40
 
 
 class VoiceGate:
-    """Says of each frame whether it is voiced and louder than the room."""
+    """VAD decision per frame: voiced, and louder than the room."""
 
     def __init__(self, above_floor_db: float = 9.0) -> None:
         self._vad = webrtcvad.Vad(3)
         self.above_floor_db = above_floor_db
         self.floor_db = -60.0
         self.level = -100.0
-        """dBFS of the latest frame."""
+        """Level in dBFS of the latest frame."""
 
     @property
     def activity_db(self) -> float:
-        """dBFS above which a frame may be something, voiced or not."""
+        """Level in dBFS above which a frame may be activity, voiced or not."""
         return max(_QUIETEST_DB, self.floor_db + self.above_floor_db) - _STIRRING_DB
 
     def voiced(self, frame: Samples) -> bool:
-        """Judge 160 samples."""
+        """Return True if 160 samples are voiced."""
         level = self.level = dbfs(frame)
         voiced = bool(self._vad.is_speech(frame.tobytes(), RATE))
         self._follow(level, voiced)
         return voiced and level > max(_QUIETEST_DB, self.floor_db + self.above_floor_db)
 
     def _follow(self, level: float, voiced: bool) -> None:
-        """The floor falls at once and rises slowly, slower still under voices."""
+        """Track the noise floor: falls at once, rises slowly, and slower still under voices."""
         if level < self.floor_db:
             self.floor_db += 0.2 * (level - self.floor_db)
         else:
@@ -72,7 +72,7 @@ class VoiceGate:
 
 
 class SpeechVotes:
-    """The last frames as bits, newest lowest."""
+    """The last 40 decisions as bits, newest lowest."""
 
     def __init__(self) -> None:
         self._bits = 0
@@ -81,12 +81,12 @@ class SpeechVotes:
         self._bits = ((self._bits << 1) | voiced) & ((1 << _HISTORY) - 1)
 
     def at_least(self, vote: tuple[int, int]) -> bool:
-        """Whether `vote[0]` of the last `vote[1]` frames were voiced."""
+        """True if `vote[0]` of the last `vote[1]` frames were voiced."""
         count, of = vote
         return (self._bits & ((1 << of) - 1)).bit_count() >= count
 
     def silent_for(self, frames: int) -> bool:
-        """Whether hardly any (one in ten) of the last `frames` were voiced."""
+        """True if at most one in ten of the last `frames` was voiced."""
         return (self._bits & ((1 << frames) - 1)).bit_count() <= frames // 10
 
     def forget(self) -> None:
@@ -94,13 +94,13 @@ class SpeechVotes:
 
 
 _SPEAKING: Final = (8, 12)
-"""So many voiced frames of so many, 10 ms each, are speech and not a cough."""
+"""Voiced frames, of how many, that are speech and not a cough."""
 _SILENT: Final = 25
-"""Frames without a voice that end it."""
+"""Frames without a voice that end speech."""
 
 
 class EndOfSpeech:
-    """Weighs the frames of one microphone."""
+    """Detects the end of the user's speech, whether or not anything plays."""
 
     def __init__(self) -> None:
         self._heard = SpeechVotes()
@@ -108,7 +108,7 @@ class EndOfSpeech:
         self._last = 0.0
 
     def frame(self, voiced: bool, now: float) -> float | None:
-        """Weigh 10 ms that end at the time `now` (s); when speech ended, if that is sure now."""
+        """Process 10 ms that end at `now` (monotonic s); return when speech ended, once certain."""
         self._heard.add(voiced)
         if voiced:
             self._last = now
