@@ -1,11 +1,10 @@
-"""The sound engine: one loop between commands, events and two callbacks.
+"""The audio engine: a loop between commands, events and the two device callbacks.
 
     command(...)  ──►  playback ──► queue ──► speaker callback
-    tick(now)     ◄──  hearing  ◄── ring  ◄── microphone callback
+    tick(now)     ◄──  capture  ◄── ring  ◄── microphone callback
 
-`command` and `tick` are called by one thread, `tick` every few milliseconds; neither blocks.
-All that may hang runs as a `Surgery` beside the loop. The engine neither knows nor cares
-whether it lives in a process of its own or on a thread.
+One thread calls `command`, and `tick` every few milliseconds; neither blocks. Calls that may hang
+run as a `BackgroundCall`. The engine runs in a process of its own or on a thread.
 """
 
 from __future__ import annotations
@@ -44,26 +43,26 @@ from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, PlaybackStopped
 REPORT_S: Final = 1 / 10
 _TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
 _QUIET_S: Final = 0.030
-"""A voice is suspected after four frames of 10 ms: the first three may come together."""
+"""Speech is suspected after four frames of 10 ms, so the first three may come together."""
 _STALE_S: Final = 3.0
 _QUIET_DB: Final = -45.0
 GAP_S: Final = 0.5
-"""A stream whose callback was silent for this long is dead, whatever PortAudio says."""
+"""A stream without a callback for this long is dead, whatever PortAudio reports."""
 HANG_S: Final = 1.5
-"""Work on the card that takes longer hangs; only another process helps then."""
+"""A device call that takes longer hangs; only a new process helps then."""
 DEEP_S: Final = 0.1
-"""A device that buffers more than this is silenced by throwing its buffer away."""
+"""A device with a larger buffer is silenced by discarding the buffer."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
 _STALLED_S: Final = 1.5
-"""A stream that does not run for so long, though it was reopened, is as good as none."""
+"""A stream that still does not run this long after it was reopened counts as missing."""
 _SETTLED_S: Final = GAP_S + 0.1
-"""Only now is it certain which streams of a new card run: each has its buffer filled at first."""
+"""Seconds until it is certain which new streams run: each first fills its buffer."""
 _LOST_SPEAKER_S: Final = 3.0
-"""A lost speaker may come back for this long before what it had to say is dropped."""
+"""A lost speaker may return for this long before its queued sound is dropped."""
 
 
 class Engine:
-    """See the module. `hung` turns true when the process must be replaced."""
+    """The audio engine; see the module. `hung` is set when the process must be replaced."""
 
     def __init__(self, settings: AudioSettings, emit: Callable[[AudioEvent], None]) -> None:
         self._settings: Final = settings
@@ -102,7 +101,7 @@ class Engine:
     # ----------------------------------------------------------------- commands
 
     def command(self, command: AudioCommand) -> None:
-        """Do it now, or right after the stop or the device's falling silent that is under way."""
+        """Run a command now, or after the current stop has taken effect."""
         if self._playback.stopping or self._aborting is not None:
             self._deferred.append(command)
             return
@@ -128,7 +127,7 @@ class Engine:
                 self.over = True
 
     def tick(self, now: float) -> None:
-        """Everything that is due."""
+        """Do everything that is due at `now` (monotonic s)."""
         self._check_streams(now)
         self._drop_lost_speaker(now)
         self._playback.feed()
@@ -145,7 +144,7 @@ class Engine:
             self._report(now)
 
     def pause(self, now: float) -> float:
-        """How long (s) the next `tick` may be waited for: until the microphone's next block."""
+        """Return the seconds until the next `tick` is due: about when the next block arrives."""
         if self._opening is not None or self._aborting is not None or self._playback.stopping:
             return _SHORT_TICK_S
         microphone = self._card.microphone if self._card else None
@@ -157,7 +156,7 @@ class Engine:
         return min(longest, max(_AFTER_BLOCK_S, due - now))
 
     def close(self) -> None:
-        """Close the streams, beside the loop and for at most half a second."""
+        """Close the streams in the background, waiting at most half a second."""
         self._playback.close()
         card, self._card = self._card, None
         if card is not None:
@@ -174,7 +173,7 @@ class Engine:
 
     @property
     def _speaker(self) -> OutputStream | None:
-        """The one that can be heard."""
+        """The open speaker, unless it has stalled."""
         return self._card.speaker if self._card and "output" not in self._stalled else None
 
     def _discard_deep_buffer(self) -> None:
@@ -202,7 +201,7 @@ class Engine:
                 self.command(command)
 
     def _cue(self, now: float) -> None:
-        """Play the cue that is next, once the one before was heard."""
+        """Play the next cue once the previous one has ended."""
         speaker = self._card.speaker if self._card else None
         while speaker is not None and not speaker.queue.cueing and (name := self._cues.next(now)):
             sound = cue_sounds.synthesize(name, speaker.rate)
@@ -212,7 +211,7 @@ class Engine:
     # ----------------------------------------------------------------- the microphone
 
     def _listen(self, now: float, wait: bool) -> None:
-        """Hear what came since the last time; what may `wait` until more came does."""
+        """Process the microphone; with `wait`, quiet sound may wait for a larger batch."""
         if self._card is None:
             return
         microphone = self._card.microphone
@@ -263,7 +262,7 @@ class Engine:
         return self._open()
 
     def _check_streams(self, now: float) -> None:
-        """Take over an opened card; notice a dead one."""
+        """Use newly opened streams, and reopen dead ones."""
         pause = now - self._ticked_at
         self._ticked_at = now
         if self._opening is not None:
@@ -284,7 +283,7 @@ class Engine:
             self._begin_reopening(now)
 
     def _follow_default(self, now: float) -> None:
-        """Go where the system wants the sound; look at once for what came, if it is missed."""
+        """Follow the system's default device, and notice new devices."""
         for switch in self._device_watch.switches():
             card = self._card
             side = card and (card.microphone if switch.kind == "input" else card.speaker)
@@ -337,7 +336,7 @@ class Engine:
             self._playout_tap.attach(speaker.monitor, speaker.rate)
 
     def _report_card(self, card: SoundCard) -> None:
-        """What can be heard and who is heard, and why that is not all."""
+        """Report which devices work, and why the others do not."""
         speaker = self._speaker
         microphone = None if "input" in self._stalled else card.microphone
         problem, hint = card.stalled(self._stalled) if self._stalled else (card.problem, card.hint)
@@ -353,7 +352,7 @@ class Engine:
         )
 
     def _dead(self, card: SoundCard, now: float) -> bool:
-        """Whether to reopen it, because a stream's callback fell silent."""
+        """Return True if the card must be reopened because a callback has stopped."""
         silent = card.silent_for(GAP_S, now)
         if not silent:
             self._confirm_running(card, now)
@@ -371,7 +370,7 @@ class Engine:
     def _mark_stalled(
         self, card: SoundCard, silent: frozenset[device_list.Kind], now: float
     ) -> bool:
-        """Do without these sides, until they run again; whether that takes another card."""
+        """Continue without the stalled sides; return True if that takes reopening."""
         before, self._stalled = self._stalled, silent
         self._report_card(card)
         if "output" in before - silent:
@@ -379,7 +378,7 @@ class Engine:
         return "output" in silent - before
 
     def _confirm_running(self, card: SoundCard, now: float) -> None:
-        """All streams run; they are there for good when that lasts."""
+        """Record that all streams run; a lasting recovery resets the failure count."""
         if card.runs_since() - self._opened_at <= GAP_S:
             return
         self._stalled_at = 0.0
@@ -392,7 +391,7 @@ class Engine:
             self._report_card(card)
 
     def _changes_pace(self, now: float) -> bool:
-        """Whether to reopen the card with longer or shorter blocks."""
+        """Return True if the card must be reopened with another block size."""
         speaker = self._speaker
         if speaker is None or self._playback.stopping:
             return False
@@ -400,22 +399,22 @@ class Engine:
         return self._buffer_sizing.changes(speaker, busy, not self._hears(), now)
 
     def _incomplete(self, now: float) -> bool:
-        """Whether it is time to look for a missing device; never while the person can hear it."""
+        """Return True if it is time to look for a missing device. Never while that is audible."""
         card = self._card
         if card is not None and card.complete:
             return False
         return now >= self._retry_at and not self._in_use()
 
     def _in_use(self) -> bool:
-        """Whether somebody would hear that the sound is being reopened.
+        """True if reopening the streams would be audible.
 
-        A room is seldom silent: what came or went is looked at while the microphone hears it.
+        A room is seldom silent, so after a device change only playback counts.
         """
         audible = self._speaker is not None and self._playback.sounding
         return audible or (self._hears() and not self._changed)
 
     def _hears(self) -> bool:
-        """Whether an open microphone has anything above silence, which looking would interrupt."""
+        """True if an open microphone hears more than silence."""
         return (
             self._card is not None
             and self._card.microphone is not None
@@ -435,14 +434,14 @@ class Engine:
         self._opening = BackgroundCall(lambda: self._reopen(card))
 
     def _drop_lost_speaker(self, now: float) -> None:
-        """Without a speaker, queued sound is dropped and ended items end."""
+        """Without a speaker for three seconds, drop queued sound and finish ended items."""
         gone = self._opening is None and self._speaker is None
         if gone and now >= self._drop_at:
             for event in self._playback.detach():
                 self._emit(event)
 
     def _excuse_pause(self, now: float, pause: float) -> None:
-        """The loop itself was paused; the callbacks may be fine. Sound of long ago is not said."""
+        """Excuse a pause of the loop itself: callbacks may be fine, and old sound is dropped."""
         if pause > _STALE_S and self._card is not None and self._card.microphone is not None:
             self._card.microphone.ring.forget()
         for side in (self._card.speaker, self._card.microphone) if self._card else ():
@@ -451,7 +450,7 @@ class Engine:
         self._opened_at = now
 
     def _report_opened(self, opened: Opened) -> None:
-        """Looking again and finding the same is no news."""
+        """Report opened devices, but not the same problem twice."""
         last, self._last_opened = self._last_opened, opened
         if last is None or opened.problem != last.problem or not opened.problem:
             self._emit(opened)

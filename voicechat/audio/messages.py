@@ -30,27 +30,27 @@ from voicechat.core.inputs import (
 
 @dataclass(frozen=True, slots=True)
 class AudioSettings:
-    """How to open the sound. Devices are named by a part of their name; None is the default."""
+    """How to open the devices, named by a part of their name; None is the default device."""
 
     input_device: str | None = None
     output_device: str | None = None
     listen: bool = True
-    """Whether to open a microphone at all."""
+    """False opens no microphone."""
     input_rate: int = 24_000
     output_rate: int = 24_000
     block_ms: int = 20
-    """Length of the blocks that `MicBlock` delivers; while it is quiet up to five go together."""
+    """Length of the blocks of `MicBlock`; while it is quiet up to five go together."""
     echo_cancel: bool = True
     noise_suppression: bool = False
-    """Deliver the microphone with less noise."""
+    """Apply noise suppression to the microphone."""
     gain_control: bool = False
-    """Deliver it at an even loudness."""
+    """Apply automatic gain control to the microphone."""
     barge_in: Literal["off", "low", "normal", "high"] = "normal"
-    """How readily the sound side itself stops playback when it hears the person."""
+    """Sensitivity with which the audio process itself ducks and holds playback on speech."""
     latency_ms: int = 0
-    """Asks the device to buffer at least this much; a machine that falls behind gets more."""
+    """Least device buffer in ms; a machine that falls behind gets a larger one."""
     monitor: bool = False
-    """Also deliver what comes out of the speaker, as `Played`."""
+    """Also deliver the sound of the speaker, as `Played`."""
 
 
 # --------------------------------------------------------------------------- commands
@@ -58,31 +58,28 @@ class AudioSettings:
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Muted, the microphone delivers silence instead of sound."""
+    """Deliver silence instead of the microphone's sound."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Play a short sound of our own over everything; `cues.NAMES` has them all.
-
-    An unknown name is silent.
-    """
+    """Play a cue sound over everything. `cue_sounds.NAMES` lists them; an unknown name is ignored."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Gain of all that is heard, cues too, 0.0 to 1.0."""
+    """Set the gain of all output, cues included, 0.0 to 1.0."""
 
     gain: float
 
 
 @dataclass(frozen=True, slots=True)
 class Quit:
-    """Close the streams and end."""
+    """Close the streams and end the process."""
 
 
 AudioEffect = Play | EndItem | StopPlayback | ResumePlayback | CloseMic
@@ -95,7 +92,7 @@ AudioCommand = AudioEffect | Mute | Cue | Volume | Quit
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The streams run. None where there is no such device; `problem` and `hint` say why."""
+    """The streams run. A name is None without such a device; `problem` and `hint` explain it."""
 
     input_name: str | None
     output_name: str | None
@@ -103,12 +100,12 @@ class Opened:
     problem: str = ""
     hint: str = ""
     echo: str = ""
-    """What takes the echo out: "AEC3", "AEC3 of livekit", "half-duplex gate" or "off"."""
+    """Name of the echo canceller: "AEC3", "AEC3 of livekit", "half-duplex gate" or "off"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """The system's choice changed, and the sound of this side follows it to the device `name`."""
+    """One side moved to the device `name`, because the system's default changed."""
 
     kind: Literal["input", "output"]
     name: str
@@ -116,9 +113,9 @@ class Switched:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A block that came out of the speaker, ducked, faded and with cues, at the output rate.
+    """A block that left the speaker, at the output rate, with ducking, fades and cues.
 
-    `at` is when its last sample was heard. Only with `AudioSettings.monitor`.
+    `at` is when its last sample was heard. Sent only with `AudioSettings.monitor`.
     """
 
     pcm: bytes
@@ -127,7 +124,7 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Loudness of both sides in dBFS, some 10 times a second; -100 is silence."""
+    """Levels of both sides in dBFS, about 10 times a second; -100 is silence."""
 
     mic: float
     speaker: float
@@ -137,7 +134,7 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Underrun:
-    """The speaker ran dry inside an item, or the device dropped sound; totals since the start."""
+    """Playback ran dry inside an item, or the device dropped sound; totals since the start."""
 
     gaps: int
     lost_ms: float
@@ -145,7 +142,7 @@ class Underrun:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something is wrong with the sound: one sentence and its remedy. Text goes on."""
+    """A problem with the devices: what happened, and what to do. Text keeps working."""
 
     text: str
     hint: str = ""
@@ -161,6 +158,6 @@ AudioInput = (
     | PlaybackFinished
     | PlaybackStopped
 )
-"""Events that the conversation takes as they are."""
+"""Events that are inputs of the conversation."""
 
 AudioEvent = AudioInput | Opened | Switched | Played | Levels | Underrun | Problem

@@ -1,7 +1,7 @@
-"""The audio process: `python -m voicechat.audio.worker_main`, started by `process.AudioProcess`.
+"""The audio process: `python -m voicechat.audio.worker_main`, started by `AudioProcess`.
 
-Standard input carries the settings and then commands, standard output events, both as frames
-of a four-byte little-endian length and a pickle. Whoever closes the pipe ends the other side.
+Standard input carries the settings and then commands, standard output carries events, both as
+frames: a four-byte little-endian length and a pickle. Closing the pipe on one side ends the other.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
     from voicechat.audio.engine import Engine
 
 REPLACE: Final = 75
-"""Exit code: the sound server hangs, start another process."""
+"""Exit code: the sound server hangs; start another process."""
 _INBOX: Final = 512
 _OUTBOX: Final = 2000
 _HEADER: Final = struct.Struct("<I")
 
 
 def write_frame(pipe: IO[bytes], message: object) -> None:
-    """Send one message; OSError or ValueError when the other side is gone."""
+    """Send one message; raises OSError or ValueError when the other side is gone."""
     body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     pipe.write(_HEADER.pack(len(body)) + body)
     pipe.flush()
 
 
 def read_frame(pipe: IO[bytes]) -> object | None:
-    """Receive one message from our own other half; None at the end."""
+    """Receive one message from the other side; None at the end."""
     header = pipe.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
@@ -60,9 +60,10 @@ def read_frame(pipe: IO[bytes]) -> object | None:
 
 
 class EventWriter:
-    """Events on their way to the parent; a thread writes, so that the loop never waits.
+    """Queue of events to the parent, written by a thread so that the loop never waits.
 
-    At most 2000 wait (over 20 s of sound): then the oldest sound, level or progress is dropped.
+    Holds at most 2000 events (over 20 s of sound); then the oldest sound, level or position is
+    dropped.
     """
 
     def __init__(self, pipe: IO[bytes]) -> None:
@@ -103,7 +104,7 @@ class EventWriter:
 
 
 def main() -> int:
-    """Run until the parent quits or vanishes."""
+    """Run until the parent quits or ends; return the exit code."""
     _detach()
     commands = os.fdopen(os.dup(0), "rb")
     events = os.fdopen(os.dup(1), "wb")
@@ -147,7 +148,7 @@ def _loop(
 
 
 def _run_commands(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> None:
-    """Wait for a command until a tick is due; take the others that are there, but not for long."""
+    """Wait for commands until a tick is due, and run up to 64 of them."""
     try:
         command = inbox.get(timeout=engine.pause(time.monotonic()))
         for _ in range(64):
@@ -159,7 +160,7 @@ def _run_commands(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> Non
 
 
 def _receive(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) -> None:
-    """What the loop has not yet taken waits in the pipe when it is much."""
+    """Read commands; when many wait for the loop, the rest waits in the pipe."""
     try:
         while (command := read_frame(pipe)) is not None:
             while inbox.qsize() >= _INBOX:
@@ -171,7 +172,7 @@ def _receive(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) -> None:
 
 
 def _detach() -> None:
-    """Die with the parent; leave Ctrl-C to it; run ahead of others as far as that is allowed."""
+    """End with the parent, ignore Ctrl-C, and raise the priority if permitted."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
@@ -185,7 +186,7 @@ def _detach() -> None:
 
 
 def _close_standard_streams() -> None:
-    """What PortAudio and ALSA print goes nowhere; the pipes live on under other numbers."""
+    """Send output of PortAudio and ALSA to the null device; the pipes have other descriptors."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
@@ -193,5 +194,5 @@ def _close_standard_streams() -> None:
 
 
 if __name__ == "__main__":
-    # Daemon threads may hang inside the sound library; a normal exit would wait for them.
+    # A normal exit would wait for daemon threads that hang in the sound library.
     os._exit(main())

@@ -28,7 +28,7 @@ _SLOPE: Final[NDArray[np.complex64]] = (np.linspace(0.0, np.pi, FRAME + 1) * 1j)
 
 
 class ClockDrift:
-    """Estimates how much faster the speaker's clock runs: `rate`, in samples per 10 ms at 16 kHz."""
+    """Estimates how much faster the speaker's clock runs: `rate`, in samples per 10 ms."""
 
     def __init__(self) -> None:
         self.rate = 0.0

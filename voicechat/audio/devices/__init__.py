@@ -1,1 +1,1 @@
-"""Find, open, measure and watch sound devices."""
+"""Audio devices: list, open, measure and watch them."""

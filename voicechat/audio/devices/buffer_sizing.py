@@ -1,7 +1,7 @@
-"""How long the blocks and the device's buffer are: as short as this machine keeps up with.
+"""Block and buffer sizes of the streams: as short as this machine keeps up with.
 
-A machine that falls behind gets longer ones. After a calm time it is tried with shorter ones again;
-each time that fails, the next try waits four times as long.
+A machine that falls behind gets larger buffers. After a calm time shorter ones are tried again;
+each failed trial multiplies the next calm time by four.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from typing import Final, Protocol
 from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
 
 _STRUGGLING: Final = 3
-"""So many near misses are too many: slower blocks from the next silence on."""
+"""Near misses after which blocks get larger at the next silence."""
 _FAILING: Final = 5
-"""So many clicks are worse than the short pause of a change in the middle of a sentence."""
+"""Underruns that are worse than the short gap of reopening in the middle of a sentence."""
 _CALM_S: Final = 120.0
 _LONGEST_CALM_S: Final = 4 * 3600.0
 
 
 class StreamCounters(Protocol):
-    """An open speaker: what it counted since it was opened."""
+    """Counters of an open speaker since it was opened."""
 
     underflows: int
     close_calls: int
 
 
 class BufferSizing:
-    """`pace` is the one to open the card with."""
+    """Chooses the buffer size; `pace` is the one to open the streams with."""
 
     def __init__(self) -> None:
         self._index = 0
@@ -37,14 +37,14 @@ class BufferSizing:
 
     @property
     def pace(self) -> BufferSize:
-        """Of `PACES`."""
+        """The current entry of `BUFFER_SIZES`."""
         return BUFFER_SIZES[self._index]
 
     def changes(self, speaker: StreamCounters, busy: bool, quiet: bool, now: float) -> bool:
-        """Whether the card is to be reopened, with another `pace` from now on.
+        """Return True if the streams must be reopened with a new `pace`.
 
-        `busy`: something sounds, so that only the worst is worth a pause. `quiet`: nobody would
-        miss the card for a moment.
+        `busy`: something plays, so only severe trouble justifies a gap; `quiet`: nobody would
+        notice one.
         """
         troubles = (speaker.underflows, speaker.close_calls)
         if troubles != self._troubles or not self._calm_since:

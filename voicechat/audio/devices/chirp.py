@@ -1,8 +1,10 @@
-"""How the speaker comes back through the microphone: a chirp, and where it is in a recording.
+"""Chirp measurement: delay and gain of the path from the speaker to the microphone.
 
-A chirp correlates with itself at one moment only, so that it is found 20 dB below a room's
-noise. Streams are placed in time by the moments of their callbacks, whose jitter a median takes
-out.
+A chirp correlates with itself at a single lag, so it is found 20 dB below the noise of a room. The
+median over callback times places the streams in time.
+
+Source: Farina, "Simultaneous measurement of impulse response and distortion with a swept-sine
+technique", AES 108, 2000.
 """
 
 from __future__ import annotations
@@ -20,18 +22,18 @@ _LOW_HZ: Final = 400.0
 _HIGH_HZ: Final = 5_000.0
 _FADE_S: Final = 0.01
 _CERTAIN: Final = 15.0
-"""How far the peak must stand above the median; noise alone reaches 7 in a second of sound."""
+"""Least ratio of peak to median; noise alone reaches 7 in a second of sound."""
 
 
 class Echo(NamedTuple):
-    """The chirp in a recording: at which frame it begins, and its gain in dB."""
+    """A detected chirp: the frame at which it starts, and its gain in dB."""
 
     frame: int
     gain_db: float
 
 
 def chirp(rate: int) -> Samples:
-    """300 ms rising from 400 Hz to 5 kHz, quietly; the same sound at every rate."""
+    """Return a soft 300 ms sweep from 400 Hz to 5 kHz, int16 of shape (frames,)."""
     at = np.arange(int(CHIRP_S * rate)) / rate
     high = min(_HIGH_HZ, 0.4 * rate)
     wave = _LEVEL * np.sin(2 * np.pi * (_LOW_HZ * at + (high - _LOW_HZ) / (2 * CHIRP_S) * at**2))
@@ -42,7 +44,7 @@ def chirp(rate: int) -> Samples:
 
 
 def find_chirp(heard: Samples, rate: int) -> Echo | None:
-    """The loudest chirp that lies wholly in a recording; None when there is none for certain."""
+    """Return the loudest complete chirp in a recording, or None if there is none for certain."""
     sought = chirp(rate).astype(np.float64)
     places = len(heard) - len(sought) + 1
     if places < 2:
@@ -53,27 +55,27 @@ def find_chirp(heard: Samples, rate: int) -> Echo | None:
     frame = int(np.argmax(strength))
     peak = float(strength[frame])
     energy = float(np.dot(sought, sought))
-    # Rounding to int16 alone must not count as a sound.
+    # Reject correlation with mere rounding noise.
     if peak < 1e-4 * energy or peak < _CERTAIN * float(np.median(strength)):
         return None
     return Echo(frame, decibels(peak / energy))
 
 
 class CallbackTimes:
-    """The moments of a stream's callbacks, to know when any of its frames was handed over."""
+    """Callback times of a stream, to tell when any of its frames was handed over."""
 
     def __init__(self, rate: int, most: int = 4096) -> None:
-        """`rate` is the stream's; only the first `most` callbacks count."""
+        """Track a stream at `rate` Hz; only the first `most` callbacks count."""
         self.rate: Final = rate
         self._zero: NDArray[np.float64] = np.zeros(most)
         self.count = 0
 
     def note(self, now: float, frames: int) -> None:
-        """A callback at `now`, before which the stream had this many frames. Allocates nothing."""
+        """Record a callback at `now` (s) with `frames` before it. Does not allocate."""
         if self.count < len(self._zero):
             self._zero[self.count] = now - frames / self.rate
             self.count += 1
 
     def when(self, frame: int) -> float:
-        """The moment of a frame, on the clock that `note` was given; needs one callback."""
+        """Return the time of a frame on the clock of `note`; needs at least one callback."""
         return float(np.median(self._zero[: self.count])) + frame / self.rate

@@ -1,10 +1,10 @@
-"""Finding, opening and explaining sound devices. The only importer of sounddevice.
+"""List, choose and open audio devices. The only importer of sounddevice.
 
-PortAudio's list of devices is frozen when it starts; `refresh` ends and starts it again, which
-is only allowed while no stream is open. Any call here may hang when the sound server hangs.
+PortAudio reads the list of devices when it starts; `refresh` restarts it, which is allowed only
+while no stream is open. Every call may hang when the sound server hangs.
 
-On Linux PortAudio knows a sound server as one or two devices ("default", "pulse", "pipewire").
-The server's own devices are listed behind them, and opened by way of them.
+On Linux PortAudio sees a sound server as one or two devices ("default", "pulse", "pipewire"). The
+server's own devices are listed after them and opened through them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Kind = Literal["input", "output"]
 StreamCallback = Callable[[Any, int, Any, Any], None]
 
 _WAYS: Final = ("pulse", "pipewire")
-"""PortAudio's devices that surely lead to the sound server."""
+"""PortAudio devices that always lead to the sound server."""
 _LEADING: Final = {"default", *_WAYS}
-"""Those that do where there is a sure one."""
+"""PortAudio devices that lead to the sound server if one of the above exists."""
 _BUSY: Final = ("unavailable", "busy", "exclusive", "in use")
-"""Words of refusals of a device that another program has alone."""
+"""Words in the refusal of a device that another program uses exclusively."""
 _SERVER_S: Final = 0.5
 NOUNS: Final = {"input": "microphone", "output": "speaker"}
 
@@ -39,7 +39,7 @@ _PLUG: Final = "Plug one in, or switch it on in the sound settings."
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One microphone, speaker or both."""
+    """A microphone, a speaker, or both."""
 
     index: int
     name: str
@@ -50,18 +50,18 @@ class Device:
     is_default_input: bool
     is_default_output: bool
     node: str = ""
-    """Its name in the sound server; empty for a device of PortAudio's own."""
+    """Name in the sound server; empty for a PortAudio device."""
     way: int = -1
-    """Index of PortAudio's device by which a node is opened."""
+    """Index of the PortAudio device through which a node is opened."""
 
     @property
     def opens(self) -> int:
-        """What to give to PortAudio."""
+        """Index to pass to PortAudio."""
         return self.way if self.node else self.index
 
 
 class NoSound(Exception):
-    """A device cannot be opened: one sentence and its remedy."""
+    """A device cannot be opened: what happened, and what to do."""
 
     def __init__(self, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -70,7 +70,7 @@ class NoSound(Exception):
 
 
 def library() -> Any:
-    """The sounddevice module. Raises NoSound without PortAudio."""
+    """Import sounddevice; raises NoSound without PortAudio."""
     try:
         import sounddevice
     except OSError as error:
@@ -81,17 +81,17 @@ def library() -> Any:
 
 
 def refresh() -> None:
-    """Look at the devices anew. No stream may be open."""
+    """Read the list of devices again. No stream may be open."""
     sd = library()
     sd._terminate()
     sd._initialize()
 
 
 def devices() -> list[Device]:
-    """Every device there is, as of the last `refresh`. Raises NoSound without PortAudio.
+    """Return every device as of the last `refresh`; raises NoSound without PortAudio.
 
-    A sound server takes streams without having a microphone or a speaker; what leads to it has
-    only the sides that it has.
+    A sound server accepts streams even without a microphone or speaker, so the devices that lead to
+    it get only the sides that it has.
     """
     sd = library()
     hosts = sd.query_hostapis()
@@ -124,7 +124,7 @@ def devices() -> list[Device]:
 
 
 def _nodes(known: pulse.Nodes, first: int, way: int) -> Iterator[Device]:
-    """The sound server's devices, numbered from `first` on, which one of PortAudio's leads to."""
+    """Yield the sound server's devices, numbered from `first`, opened through device `way`."""
     for number, node in enumerate(known.nodes, first):
         hears = node.kind == "input"
         yield Device(
@@ -142,7 +142,7 @@ def _nodes(known: pulse.Nodes, first: int, way: int) -> Iterator[Device]:
 
 
 def server_nodes() -> pulse.Nodes | None:
-    """What the sound server has; None where there is none, or where it does not answer soon."""
+    """Return the sound server's devices; None without a server or without a prompt answer."""
     if sys.platform != "linux":
         return None
     server = pulse.connection()
@@ -150,7 +150,7 @@ def server_nodes() -> pulse.Nodes | None:
 
 
 def title(device: Device, kind: Kind) -> str:
-    """What to call a device: for the one that leads to the server's default, the name of that."""
+    """Return the name to show; for the server's default, the name of the actual device."""
     if device.node or device.name not in _LEADING:
         return device.name
     known = server_nodes()
@@ -159,9 +159,9 @@ def title(device: Device, kind: Kind) -> str:
 
 
 def find(kind: Kind, part: str | None) -> Device:
-    """The device that `part` means (a number, a name or part of one), or the default one.
+    """Return the device that `part` names (number, name or part of it), or the default one.
 
-    Raises NoSound when there is none.
+    Raises NoSound if there is none.
     """
     found = devices()
     if not found and pulse.is_stuck():
@@ -170,12 +170,15 @@ def find(kind: Kind, part: str | None) -> Device:
 
 
 def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
-    """What `find` would take of these devices; raises as it does. Asks no library."""
+    """Return what `find` chooses among these devices, without asking PortAudio.
+
+    Raises NoSound if there is none.
+    """
     among = list(among)
     able = [d for d in among if (d.inputs if kind == "input" else d.outputs)]
     noun = NOUNS[kind]
     if part and able:
-        # The sound server shares a device; PortAudio's own way to it would take it alone.
+        # Prefer the sound server, which shares a device; PortAudio would open it exclusively.
         able.sort(key=lambda device: not device.node)
         meant = closest(part, [(d.name, d.node, str(d.index)) for d in able])
         if meant is not None:
@@ -191,9 +194,9 @@ def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
 
 
 def closest(part: str, named: Sequence[tuple[str, ...]]) -> int | None:
-    """Which of these things a person means, each a title and other names; None if none of them.
+    """Return the index of the entry that `part` names, or None.
 
-    Exactly one of the names goes before a part of the title.
+    Each entry is a title and other names. An exact match wins over a part of the title.
     """
     wanted = part.casefold()
     for number, (title, *others) in enumerate(named):
@@ -213,10 +216,10 @@ def open_stream(
     latency_ms: int,
     callback: Callable[[int, int], StreamCallback],
 ) -> tuple[Any, int]:
-    """Open and start a raw int16 stream at the first of `rates`, else at the device's own.
+    """Open and start a raw int16 stream at the first accepted rate.
 
-    `callback(rate, channels)` makes the callback. Returns the stream and its rate; raises
-    NoSound when the device refuses all.
+    Tries `rates`, then the device's own and common ones. `callback(rate, channels)` makes the
+    callback. Returns the stream and its rate; raises NoSound if the device accepts none.
     """
     sd = library()
     make = sd.RawInputStream if kind == "input" else sd.RawOutputStream
@@ -249,9 +252,9 @@ def open_stream(
 
 @contextmanager
 def _towards(device: Device) -> Iterator[None]:
-    """While this lasts the ways to the sound server lead to this node of it.
+    """Route streams opened within this context to the node of the sound server.
 
-    ALSA's plugins for both servers read these variables when a device is opened.
+    The ALSA plugins of both servers read these variables when a device is opened.
     """
     if not device.node:
         yield
@@ -290,7 +293,7 @@ def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
 
 
 def is_busy(refusal: str) -> bool:
-    """Whether a device was refused because another program has it alone."""
+    """Return True if another program uses the device exclusively."""
     return any(word in refusal.lower() for word in _BUSY)
 
 

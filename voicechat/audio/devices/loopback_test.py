@@ -1,4 +1,4 @@
-"""Two seconds with both devices open: what the microphone hears, and whether a chirp comes back.
+"""Loopback test: open both devices for two seconds, measure the microphone, find a chirp.
 
 0 s     0.3         1.3        1.6            2.3
 settle  listen      chirp      wait for it    end
@@ -29,14 +29,14 @@ _WAIT_S: Final = 0.7
 _BLOCK_MS: Final = 10
 _LATENCY_MS: Final = 40
 _TOO_FAST: Final = 1.8
-"""Times as many frames as there should be: no clock keeps this time."""
+"""Ratio of received to expected frames above which a device has no clock."""
 
 
 class _Recorder:
-    """The microphone's stream and its first seconds."""
+    """Records the first seconds of the microphone."""
 
     def __init__(self, device: Device, seconds: float) -> None:
-        """Open it; raises NoSound."""
+        """Open the device; raises NoSound."""
         self._seconds = seconds
         self.dropouts = 0
         self.frames = 0
@@ -61,15 +61,15 @@ class _Recorder:
         return listen
 
     def between(self, begin_s: float, end_s: float) -> np.ndarray[Any, np.dtype[np.int16]]:
-        """What was heard from one moment of the recording to another, as far as it came."""
+        """Return the samples between two times of the recording, as far as they were received."""
         return self.heard[int(begin_s * self.rate) : min(self.frames, int(end_s * self.rate))]
 
 
 class _Player:
-    """The speaker's stream: silence, the chirp if it is wanted, silence."""
+    """Plays silence, an optional chirp, and silence."""
 
     def __init__(self, device: Device, with_chirp: bool) -> None:
-        """Open it; raises NoSound."""
+        """Open the device; raises NoSound."""
         self._with_chirp = with_chirp
         self.dropouts = 0
         self._stream, self.rate = open_stream(
@@ -98,14 +98,14 @@ class _Player:
 
     @property
     def has_chirped(self) -> bool:
-        """Whether the whole chirp was taken."""
+        """True if the device took the whole chirp."""
         return self._with_chirp and self.frames >= self.begin + int(CHIRP_S * self.rate)
 
 
 def run_loopback_test(
     microphone: Device | NoSound, speaker: Device | NoSound, with_chirp: bool
 ) -> LoopbackResult:
-    """Open what there is, listen for a second, then chirp. May hang; takes some two seconds."""
+    """Open the devices, listen for a second, then play a chirp. Takes two seconds; may hang."""
     problems: list[tuple[str, str]] = []
     seconds = _SETTLE_S + _LISTEN_S + (CHIRP_S + _WAIT_S if with_chirp else 0.0)
     recorder = player = None
@@ -152,11 +152,11 @@ def run_loopback_test(
 def _round_trip(
     recorder: _Recorder | None, player: _Player | None
 ) -> tuple[float | None, float | None]:
-    """Round trip in ms and gain in dB; None, None when nothing came back."""
+    """Return the round trip in ms and its gain in dB; None, None without a detected chirp."""
     if not recorder or not player or not player.has_chirped or not recorder.frames:
         return None, None
     left = player.stamps.when(player.begin)
-    # The chirp cannot return before it left; what was heard earlier is somebody else's sound.
+    # The chirp cannot return before it left, so earlier sound is something else.
     earliest = max(0, int((left - recorder.stamps.when(0)) * recorder.rate) - recorder.rate // 100)
     echo = find_chirp(recorder.heard[earliest : recorder.frames], recorder.rate)
     if echo is None:

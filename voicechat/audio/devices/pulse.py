@@ -1,8 +1,10 @@
-"""The sound server of a Linux desktop, PulseAudio or PipeWire: its devices and its defaults.
+"""Devices and defaults of the Linux sound server, PulseAudio or PipeWire.
 
-PortAudio sees one device named "default" there and leaves the rest to the server. This asks the
-server itself, through libpulse, which every program that reaches it by ALSA has in memory
-already. It only looks: no stream is touched.
+PortAudio sees one device named "default" and leaves the rest to the server. This module asks the
+server through libpulse, which every ALSA program that uses a sound server has loaded already. It
+only reads; it touches no stream.
+
+Source: PulseAudio documentation, "Asynchronous API" (introspection and event subscription).
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ _NO_AUTOSPAWN: Final = 1
 _READY: Final = 4
 _FAILED: Final = (5, 6)
 _WATCHED: Final = 0x1 | 0x2 | 0x80
-"""Sinks, sources and the server itself, whose change is that of a default."""
+"""Subscription mask: sinks, sources and the server, whose changes include the defaults."""
 _FACILITY: Final = 0x0F
 _SERVER: Final = 7
 _KIND: Final = 0x30
 _CHANGED: Final = 0x10
 _PAUSE_S: Final = 1.0
 _DUMMY: Final = "auto_null"
-"""What a server without a speaker pretends to have."""
+"""Sink of a server without a speaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,50 +42,50 @@ class Node:
 
     kind: Literal["input", "output"]
     name: str
-    """The server's own, which never changes."""
+    """Stable name in the server."""
     title: str
-    """What people call it."""
+    """Name to show."""
     rate: int
     channels: int
 
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Everything that the server has at one moment."""
+    """State of the server at one time."""
 
     server: str = ""
     """PulseAudio or PipeWire."""
     nodes: tuple[Node, ...] = ()
     default_input: str = ""
-    """Name of the node."""
+    """Name of the default node."""
     default_output: str = ""
 
     def lacks(self, kind: Literal["input", "output"]) -> bool:
-        """Whether there is none of this kind, though a program would be given something.
+        """Return True if the server has no device of this kind.
 
-        Without a microphone that is what the speaker plays, without a speaker it is nothing.
+        It still accepts streams: a recording gets the speaker's monitor, playback goes nowhere.
         """
         return all(node.kind != kind for node in self.nodes)
 
     def default(self, kind: Literal["input", "output"]) -> Node | None:
-        """The node that programs get that ask for none."""
+        """Return the default node of this kind, or None."""
         wanted = self.default_input if kind == "input" else self.default_output
         return next((n for n in self.nodes if n.kind == kind and n.name == wanted), None)
 
 
 class SoundServer:
-    """A standing connection, on a daemon thread of its own. Nothing here ever blocks for it."""
+    """A permanent connection on a daemon thread. No method blocks on the server."""
 
     def __init__(self) -> None:
-        """Raises OSError without libpulse."""
+        """Load libpulse; raises OSError without it."""
         self.nodes: Nodes | None = None
-        """The latest; None before the first answer and while there is no server."""
+        """Latest state; None before the first answer and without a server."""
         self._pulse: Final = _library()
         self._known = threading.Event()
         threading.Thread(target=self._run, name="sound server", daemon=True).start()
 
     def wait(self, deadline: float) -> Nodes | None:
-        """The nodes, waiting so many seconds for the first answer."""
+        """Return the state, waiting up to `deadline` seconds for the first answer."""
         self._known.wait(deadline)
         return self.nodes
 
@@ -91,7 +93,7 @@ class SoundServer:
         while True:
             _Visit(self._pulse, self._learn).last()
             self.nodes = None
-            # No server is an answer, too: whoever waits goes on.
+            # A missing server is an answer too: release the waiting thread.
             self._known.set()
             time.sleep(_PAUSE_S)
 
@@ -102,7 +104,7 @@ class SoundServer:
 
 @dataclass
 class _Asked:
-    """The answers to one round of questions, as they come in."""
+    """Answers to one round of queries, as they arrive."""
 
     missing: int = 3
     server: str = ""
@@ -112,21 +114,21 @@ class _Asked:
 
 
 class _Visit:
-    """One connection from its beginning to its end. All of it happens on one thread."""
+    """One connection from start to end, on a single thread."""
 
     def __init__(self, pulse: Any, learn: Callable[[Nodes], None]) -> None:
         self._pulse = pulse
         self._learn = learn
         self._asked: _Asked | None = None
         self._stale = True
-        # ctypes keeps no reference to these; without ours they would be freed while in use.
+        # ctypes keeps no references to callbacks; without ours they would be freed while in use.
         self._on_event = _EVENT(self._happened)
         self._on_server = _SERVER_TOLD(self._server_told)
         self._on_sink = _NODE_TOLD(lambda _, each, end, __: self._node_told("output", each, end))
         self._on_source = _NODE_TOLD(lambda _, each, end, __: self._node_told("input", each, end))
 
     def last(self) -> None:
-        """Stay until the server ends the connection, or takes none."""
+        """Run until the server ends or refuses the connection."""
         pulse = self._pulse
         loop = pulse.pa_mainloop_new()
         context = pulse.pa_context_new(pulse.pa_mainloop_get_api(loop), b"voicechat")
@@ -161,7 +163,7 @@ class _Visit:
             self._pulse.pa_operation_unref(operation)
 
     def _happened(self, _: int, event: int, __: int, ___: int) -> None:
-        """Volumes change all the time; only what comes, goes or becomes the default matters."""
+        """React to devices that come, go or become the default; ignore frequent volume changes."""
         if event & _FACILITY == _SERVER or event & _KIND != _CHANGED:
             self._stale = True
 
@@ -198,7 +200,7 @@ class _Visit:
 
 @cache
 def connection() -> SoundServer | None:
-    """This process's connection, begun with the first call; None without libpulse."""
+    """Return this process's connection, opened by the first call; None without libpulse."""
     try:
         return SoundServer()
     except OSError:
@@ -206,7 +208,7 @@ def connection() -> SoundServer | None:
 
 
 def sockets(variables: Mapping[str, str], user: int | None) -> dict[str, str]:
-    """Where sound servers listen: `PulseAudio`, `PipeWire` and `WSLg` -> path."""
+    """Return the socket paths of `PulseAudio`, `PipeWire` and `WSLg`."""
     runtime = variables.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
     pulse = variables.get("PULSE_SERVER", "").rpartition("}")[2]
     return {
@@ -219,7 +221,7 @@ def sockets(variables: Mapping[str, str], user: int | None) -> dict[str, str]:
 
 
 def is_stuck() -> bool:
-    """Whether so many calls wait for the server already that it takes no other. Never waits."""
+    """Return True if the server's queue of connections is full. Never waits."""
     if sys.platform != "linux":
         return False
     path = sockets(os.environ, os.getuid())["PulseAudio"]
@@ -236,7 +238,7 @@ class _Spec(ctypes.Structure):
 
 
 class _ServerTold(ctypes.Structure):
-    """The beginning of pa_server_info."""
+    """Beginning of `pa_server_info`."""
 
     _fields_ = (
         ("user", c_char_p),
@@ -250,7 +252,7 @@ class _ServerTold(ctypes.Structure):
 
 
 class _NodeTold(ctypes.Structure):
-    """The common beginning of pa_sink_info and pa_source_info."""
+    """Common beginning of `pa_sink_info` and `pa_source_info`."""
 
     _fields_ = (
         ("name", c_char_p),
@@ -281,7 +283,7 @@ _FUNCTIONS: Final = {
     "pa_context_unref": (None, c_void_p),
     "pa_operation_unref": (None, c_void_p),
 }
-"""Result, then arguments of everything that is called."""
+"""Result and argument types of each function."""
 
 
 def _library() -> Any:

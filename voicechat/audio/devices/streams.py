@@ -1,7 +1,7 @@
-"""The two streams of the sound card, and the work on them that may hang.
+"""The input and output streams, and background calls for work on them that may hang.
 
-Opening, closing and aborting go through the sound server, which may never answer. They run as
-a `Surgery`, on a daemon thread that the loop watches and, if need be, leaves behind.
+Opening, closing and aborting go through the sound server, which may never answer. They run as a
+`BackgroundCall` on a daemon thread that the loop polls and, if necessary, abandons.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ T = TypeVar("T")
 
 
 class BufferSize(NamedTuple):
-    """Length of a callback's block and of the device's buffer, in ms; 0 is the least it can."""
+    """Lengths of a callback's block and of the device buffer, in ms; 0 is the shortest possible."""
 
     block_ms: int
     buffer_ms: int
 
 
 BUFFER_SIZES: Final = (BufferSize(10, 0), BufferSize(10, 40), BufferSize(20, 80))
-"""From the one that stops soonest to the one that a busy machine keeps up with."""
+"""From the lowest latency to the one that a busy machine keeps up with."""
 _SETTLING_CALLS: Final = 20
 _WATCHED_S: Final = 3.0
 _TOO_MUCH_S: Final = 4.5
-"""No device takes or gives so much sound in that time, its buffer included."""
+"""No device takes or gives this much sound within `_WATCHED_S`, its buffer included."""
 _ALIVE_S: Final = 0.1
 _LONGEST_FADE_S: Final = 0.3
-"""A fade is heard after what the device still holds; no longer is waited for it."""
+"""A fade is heard after the buffered sound; longest wait for it."""
 _MIXED_S: Final = 0.008
-"""What a sound server has mixed cannot be taken back: so long is still heard after an abort."""
+"""Sound that a server has already mixed is still heard for this long after an abort."""
 
 
 class BackgroundCall(Generic[T]):
-    """One call on a daemon thread of its own. Poll `done`, then read `result` or `error`."""
+    """A call on a daemon thread of its own. Poll `done`, then read `result` or `error`."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
@@ -61,7 +61,7 @@ class BackgroundCall(Generic[T]):
 
 
 class StreamClock:
-    """Tells a real device, which asks for a second of sound each second, from a stand-in."""
+    """Detects stand-in devices, which run faster than real time because they have no clock."""
 
     def __init__(self, rate: int) -> None:
         self._most: Final = int(_TOO_MUCH_S * rate)
@@ -70,11 +70,11 @@ class StreamClock:
         self.runs_away = False
 
     def refills(self) -> None:
-        """Call between callbacks: the buffer was emptied, and is asked for once more."""
+        """Restart the count, because the device refills its empty buffer. Call between callbacks."""
         self._since, self._frames = time.monotonic(), 0
 
     def tick(self, frames: int, now: float) -> None:
-        """A callback for so many frames. Ends the stream of a stand-in by an exception."""
+        """Count a callback of `frames`. Ends the stream of a stand-in by raising CallbackStop."""
         if now - self._since > _WATCHED_S:
             self._since, self._frames = now, 0
         self._frames += frames
@@ -84,9 +84,10 @@ class StreamClock:
 
 
 class OutputStream:
-    """An open output stream with its queue. `reference` has what was handed to the device.
+    """An open output stream with its playback queue.
 
-    `monitor` has the same for a recording, by the time it is heard; None when nobody asked.
+    `reference` is a ring of everything handed to the device; `monitor` is the same at the time it
+    is heard, or None if not requested.
     """
 
     def __init__(self, settings: AudioSettings, pace: BufferSize) -> None:
@@ -96,11 +97,11 @@ class OutputStream:
         self.block_ms: Final = pace.block_ms
         self.called_at = time.monotonic()
         self.latency = 0.0
-        """Seconds from a callback to the speaker, as the latest callback saw it."""
+        """Seconds from the latest callback until its sound is heard."""
         self.underflows = 0
-        """How often the device ran dry, told by PortAudio or by its buffer being empty."""
+        """Times the device ran dry, as reported by PortAudio or seen by its empty buffer."""
         self.close_calls = 0
-        """How often it nearly did."""
+        """Times it nearly ran dry."""
         self._calls = 0
         self._monitored: Final = settings.monitor
         self._stream, self.rate = device_list.open_stream(
@@ -145,7 +146,7 @@ class OutputStream:
         return speak
 
     def abort(self) -> float:
-        """Throw away what the device holds and go on; when it fell silent. May hang."""
+        """Discard the device's buffer and continue; return when it fell silent. May hang."""
         self._calls = 0
         self._stream.abort()
         self.reference.drops += 1
@@ -156,7 +157,7 @@ class OutputStream:
         return at
 
     def close(self) -> None:
-        """End the stream, after a fade where it sounds. May hang."""
+        """Close the stream, after a fade if it sounds. May hang."""
         if self.queue.sounding and time.monotonic() - self.called_at < _ALIVE_S:
             self.queue.hold()
             time.sleep(min(_LONGEST_FADE_S, self.latency + 2 * self.block_ms / 1000))
@@ -195,13 +196,13 @@ class InputStream:
         return listen
 
     def close(self) -> None:
-        """End the stream at once. May hang."""
+        """Close the stream at once. May hang."""
         self._stream.abort()
         self._stream.close()
 
 
 class SoundCard:
-    """What could be opened: both streams, one of them or none, and why."""
+    """The streams that could be opened, and why the others could not."""
 
     def __init__(self, settings: AudioSettings, pace: BufferSize) -> None:
         self.speaker: OutputStream | None = None
@@ -217,7 +218,7 @@ class SoundCard:
         except device_list.NoSound as problem:
             problems.append(problem)
         self.complete: Final = not problems
-        """Whether all that is wanted was opened."""
+        """True if everything requested was opened."""
         self.problem = problems[0].problem if problems else ""
         self.hint = problems[0].hint if problems else ""
         if len(problems) == 2 and problems[0].problem != problems[1].problem:
@@ -232,22 +233,22 @@ class SoundCard:
         return {kind: side for kind, side in sides.items() if side is not None}
 
     def silent_for(self, seconds: float, now: float) -> frozenset[device_list.Kind]:
-        """The sides whose streams PortAudio did not call for so long."""
+        """Return the sides without a callback for `seconds`."""
         return frozenset(k for k, s in self._sides.items() if now - s.called_at >= seconds)
 
     def runs_since(self) -> float:
-        """When the side that was called longest ago was called; 0.0 without any."""
+        """Return the time of the least recent side's last callback; 0.0 without streams."""
         return min((side.called_at for side in self._sides.values()), default=0.0)
 
     def called(self, kinds: frozenset[device_list.Kind]) -> str:
-        """These sides in words, to begin a sentence with."""
+        """Return a subject for a sentence about these sides."""
         if len(kinds) != 1:
             return "The sound device"
         (kind,) = kinds
         return f"The {device_list.NOUNS[kind]} {self._sides[kind].name}"
 
     def stalled(self, kinds: frozenset[device_list.Kind]) -> tuple[str, str]:
-        """Why these sides are of no use though they are open: a sentence and its remedy."""
+        """Return why open sides do not work: what happened, and what to do."""
         if any(self._sides[kind].clock.runs_away for kind in kinds):
             return f"{self.called(kinds)} is only a stand-in without a clock.", device_list.INSTEAD
         return f"{self.called(kinds)} does not run.", device_list.WAKE
