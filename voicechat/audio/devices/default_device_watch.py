@@ -27,54 +27,56 @@ _SIDES: Final[tuple[Kind, ...]] = ("input", "output")
 
 
 class DefaultDevice(NamedTuple):
-    """Where one side's sound belongs: something that tells it from others, and its name."""
+    """The device that one side should use: a key that identifies it, and its name."""
 
     key: str
     title: str
     wished: bool = False
-    """Whether this is what the person named, not only the default."""
+    """True if the user named the device; False for the default."""
 
 
 NOWHERE: Final = DefaultDevice("", "", wished=True)
-"""There is nothing left for it, so that the streams have to be looked for anew."""
+"""No device is left, so the streams must be reopened."""
 
 
 class DeviceSwitch(NamedTuple):
-    """One side's sound belongs elsewhere from now on, or (without a title) nowhere."""
+    """One side should use another device; an empty title means no device."""
 
     kind: Kind
     title: str
     reopen: bool
-    """Whether it gets there only by opening the streams anew."""
+    """True if the streams must be reopened to get there."""
 
 
 class _Source(Protocol):
-    """Tells the place of each side; None while that is not known."""
+    """Source of the device of each side; None while it is unknown."""
 
     reopens: bool
 
     def place(self, kind: Kind) -> DefaultDevice | None: ...
 
     def devices(self) -> object:
-        """Equal for as long as the same devices are there."""
+        """Return a value that stays equal while the same devices exist."""
 
 
 class DefaultDeviceWatch:
-    """Ask `switches` and `fresh` now and then. Nothing here blocks."""
+    """Watches the default devices. Poll `switches` and `fresh`; neither blocks."""
 
     def __init__(self, settings: AudioSettings, source: _Source | None = None) -> None:
-        """What is noticed of `source`; without one, of this system."""
+        """Watch `source`, or this system without one."""
         wishes = {"input": settings.input_device, "output": settings.output_device}
         self._source: Final = source or _source_here(wishes)
         self._last: dict[Kind, DefaultDevice] = {}
         self._devices: object = self
 
     def switches(self) -> list[DeviceSwitch]:
-        """What changed since the last call."""
+        """Return the changes since the last call."""
         return [switch for kind in _SIDES if (switch := self._switch(kind))]
 
     def fresh(self) -> bool:
-        """Whether a device came or went since the last call, or the server came back."""
+        """Return True if a device was added or removed, or the server returned, since the last
+        call.
+        """
         last, self._devices = self._devices, self._source.devices() if self._source else None
         return last is not self and self._devices not in (None, last)
 
@@ -100,7 +102,7 @@ def _source_here(wishes: Mapping[str, str | None]) -> _Source | None:
 
 
 class _OfServer:
-    """The sound server's word: the node that was wished for if it is there, else the default."""
+    """Asks the sound server: the named node if it exists, else the default one."""
 
     reopens = False
 
@@ -114,7 +116,7 @@ class _OfServer:
             return None
         wish = self._wishes[kind] or ""
         if wish.isdecimal():
-            # A number is one of PortAudio's, which counts other devices, too.
+            # A number is a PortAudio index, and PortAudio counts other devices too.
             return None
         able = [node for node in known.nodes if node.kind == kind]
         meant = device_list.closest(wish, [(n.title, n.name) for n in able]) if wish else None
@@ -131,7 +133,7 @@ class _OfServer:
 
 
 class _OfChild:
-    """The child's latest word. It is started once, and not again when it ends."""
+    """Asks a child process. It starts once and is not restarted."""
 
     reopens = True
 
@@ -187,10 +189,10 @@ class _OfChild:
 
 
 def defaults(hosts: Iterable[Mapping[str, Any]], names: list[str]) -> dict[str, tuple[str, str]]:
-    """Key and title of each side's default, by PortAudio's host APIs and names of devices.
+    """Return the key and title of each side's default from PortAudio's lists.
 
-    Windows has several host APIs with a default each, and the first one's is called the same
-    whatever it leads to; so all of them are the key, and the longest name is the title.
+    Windows has several host APIs with a default each, and the first has the same name whatever
+    device it leads to. So all names form the key, and the longest one is the title.
     """
     found: dict[str, tuple[str, str]] = {}
     for side in _SIDES:

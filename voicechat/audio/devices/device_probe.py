@@ -20,54 +20,54 @@ from typing import Any, Final, TextIO
 from voicechat.audio.devices.device_list import Device, Kind, NoSound, choose, devices, library
 
 RATES: Final = (8_000, 16_000, 24_000, 44_100, 48_000)
-"""Rates in Hz that devices are asked about."""
+"""Sample rates in Hz that devices are asked about."""
 
 _NAMES_S = 2.0
-"""Seconds; a sound server that hangs holds the start up no longer."""
+"""Deadline in s, so that a hanging sound server does not delay the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """What to find out, and with which devices; None is the default, else as `devices.find`."""
+    """Devices to probe and how; None is the default device, else a part of a name."""
 
     input_device: str | None = None
     output_device: str | None = None
     all_rates: bool = False
-    """Ask every device for its rates, not only the two chosen ones."""
+    """Query the rates of every device, not only of the two chosen ones."""
     only_names: bool = False
-    """List the devices, and ask them for nothing."""
+    """List the devices without querying them."""
     listen: bool = False
-    """Open both devices and listen for a second."""
+    """Open both devices and record for a second."""
     chirp: bool = False
-    """When listening, play a chirp afterwards and look for it in the microphone's sound."""
+    """Also play a chirp and search for it in the recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopbackResult:
-    """What came of opening the chosen devices for two seconds."""
+    """Result of opening the chosen devices for two seconds."""
 
     microphone: str | None = None
-    """Name; None when it could not be opened."""
+    """Name of the opened device, or None."""
     speaker: str | None = None
     problems: tuple[tuple[str, str], ...] = ()
-    """Why a device could not be opened: sentence and remedy of each."""
+    """Sentence and remedy for each device that could not be opened."""
     input_rate: int = 0
     output_rate: int = 0
-    """Hz the streams were opened at; 0 where there is none."""
+    """Sample rates in Hz of the open streams; 0 without a stream."""
     level: float | None = None
-    """Loudness of a second of microphone in dBFS, -100 is digital silence; None: no sound came."""
+    """Level in dBFS of a second of recording, -100 for digital silence; None without sound."""
     peak: float | None = None
     chirped: bool = False
-    """Whether the speaker took the chirp."""
+    """True if the speaker took the whole chirp."""
     round_trip_ms: float | None = None
-    """From a frame's being handed to the speaker to its return from the microphone."""
+    """Time from handing a frame to the speaker until the microphone returns it."""
     return_db: float | None = None
-    """Gain of that way."""
+    """Gain of that path in dB."""
     dropouts: int = 0
     stalled: bool = False
-    """Whether the speaker opened, but took no more sound than its buffer holds."""
+    """True if the speaker opened but took no more sound than its buffer holds."""
     unreal: tuple[str, ...] = ()
-    """Names of what has no clock: it takes or gives sound as fast as it is asked."""
+    """Names of devices without a clock, which run as fast as they are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +76,21 @@ class Survey:
 
     devices: tuple[Device, ...] = ()
     input_rates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """Rates in Hz that a device records at, by its number; absent where nobody asked."""
+    """Accepted sample rates in Hz by device number; absent if not queried."""
     output_rates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     version: str = ""
-    """PortAudio's own words for its version."""
+    """Version text of PortAudio."""
     canceller: str = ""
-    """Name of the echo canceller of this installation."""
+    """Name of the installed echo canceller."""
     problem: str = ""
-    """One sentence when there is no sound library at all; `hint` is its remedy."""
+    """Set if there is no sound library at all; `hint` is the remedy."""
     hint: str = ""
     trial: LoopbackResult | None = None
     step: str = ""
-    """What it was at when the time ran out or the child died; empty when it got to its end."""
+    """Step that was running when the time ran out or the child ended; empty at the end."""
     timed_out: bool = False
     listed: bool = False
-    """Whether the list of devices was had, empty or not."""
+    """True once the devices were listed, even if there are none."""
 
 
 def survey(wish: ProbeRequest, deadline: float, command: tuple[str, ...] = ()) -> Survey:
@@ -119,7 +119,7 @@ def survey(wish: ProbeRequest, deadline: float, command: tuple[str, ...] = ()) -
 
 
 def name_of(among: Sequence[Device], kind: Kind, number: str) -> str | None:
-    """A name by which `choose` finds the device that a number means; None where it has none."""
+    """Return a name by which `choose` finds the numbered device; None if it has none."""
     try:
         device = choose(among, kind, number)
         names = (device.name, device.node)
@@ -129,7 +129,7 @@ def name_of(among: Sequence[Device], kind: Kind, number: str) -> str | None:
 
 
 def named_device(kind: str, number: str) -> str | None:
-    """`name_of` among the devices of this machine, within 2 s."""
+    """Return the name of a numbered device on this machine, within 2 s; None if it has none."""
     found = survey(ProbeRequest(only_names=True), _NAMES_S).devices
     return name_of(found, "input" if kind == "input" else "output", number)
 
