@@ -47,9 +47,9 @@ def finished(card: SimulatedCard) -> list[str]:
 @pytest.mark.parametrize(
     ("still", "left", "problem"),
     [
-        (["speaker"], (True, False), "The speaker Room does not run."),
-        (["microphone"], (False, True), "The microphone Room does not run."),
-        (["speaker", "microphone"], (False, False), "The sound device does not run."),
+        (["speaker"], (True, False), "The speaker Room does not respond."),
+        (["microphone"], (False, True), "The microphone Room does not respond."),
+        (["speaker", "microphone"], (False, False), "The sound device does not respond."),
     ],
 )
 def test_what_stays_stalled_counts_as_missing_until_it_runs(
@@ -63,7 +63,7 @@ def test_what_stays_stalled_counts_as_missing_until_it_runs(
     assert card.of(Opened)[-1].hint
     ((at, told),) = [each for each in card.events if isinstance(each[1], Problem)]
     assert at <= began + 1 + NOTICED_S
-    assert told.text == problem.replace("does not run", "stopped; it is being reopened")
+    assert told.text == problem.replace("does not respond", "stopped; it is being reopened")
     assert card.run(5, lambda: finished(card) == ["a"]), "the text goes on"
     count = len(card.of(Opened))
     card.run(15)

@@ -53,8 +53,8 @@ def test_a_wish_that_nothing_fulfils_is_told() -> None:
     found = listing(FOUND, Options(input_device="Radio", output_device="hdmi"))
     assert [each for each in found.inputs if each.chosen] == []
     (unmet,) = found.unmet
-    assert unmet.startswith("No microphone has 'Radio' in its name. There are: Built-in, USB ")
-    assert unmet.endswith("Head\ufffdset; or say --input-device default.")
+    assert unmet.startswith("No microphone has 'Radio' in its name. Choose one of: Built-in, USB ")
+    assert unmet.endswith("Head\ufffdset; or use --input-device default.")
 
 
 def test_a_missing_side_is_an_empty_list() -> None:

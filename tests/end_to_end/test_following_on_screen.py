@@ -49,12 +49,12 @@ def test_while_the_device_is_stalled_the_answer_is_read(start, card: VirtualCard
     terminal = start(columns=100, environ=card.environment)
     terminal.see("● listening", 30)
     card.suspend(True)
-    terminal.see("The sound device does not run.")
+    terminal.see("The sound device does not respond.")
     terminal.type("what is two plus two\n")
     terminal.see("voice .*4")
     card.suspend(False)
     terminal.see("● listening")
-    assert "does not run" not in terminal.reading
+    assert "does not respond" not in terminal.reading
 
 
 def test_the_line_mode_tells_it_too(start, card: VirtualCard) -> None:

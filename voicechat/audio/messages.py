@@ -65,7 +65,7 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Play a cue sound over everything. `cue_sounds.NAMES` lists them; an unknown name is ignored."""
+    """Play a cue sound over everything; an unknown name is ignored (`cue_sounds.NAMES`)."""
 
     name: str
 

@@ -119,7 +119,7 @@ def main() -> int:
     try:
         return _loop(settings, inbox, outbox)
     except Exception as error:
-        outbox.put(Problem(f"The sound process failed: {type(error).__name__}: {error}"))
+        outbox.put(Problem(f"The audio process failed: {type(error).__name__}: {error}"))
         return 1
     finally:
         outbox.idle.wait(0.2)

@@ -58,7 +58,7 @@ def test_where_neither_can_be_had_that_is_said_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
     hearing = Capture(AudioSettings(gain_control=True, echo_cancel=False), 9.0)
     assert [text for text, _ in hearing.unavailable()] == [
-        "There is no noise suppression and no gain control on this computer."
+        "Noise suppression and gain control are not available."
     ]
     assert not list(hearing.unavailable())
 

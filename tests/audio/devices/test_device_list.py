@@ -49,7 +49,7 @@ def test_what_a_wish_means(wish: str | None, meant: Device) -> None:
         ((LAMP,), "input", "Yeti", "There is no microphone.", "Plug one in"),
         ((), "output", None, "There is no speaker.", "start PipeWire or PulseAudio"),
         (THERE, "output", "Yeti", "No speaker has 'Yeti' in its name.", "--output-device default"),
-        ((HEADSET, TWIN), "output", "Yeti", "No speaker has", "There are: Headset; or"),
+        ((HEADSET, TWIN), "output", "Yeti", "No speaker has", "Choose one of: Headset; or"),
     ],
 )
 def test_why_there_is_none(
@@ -120,7 +120,7 @@ def test_what_leads_to_the_server_has_only_the_sides_that_it_has(
 @pytest.mark.parametrize(
     ("refusal", "hint"),
     [
-        ("Device unavailable [PaErrorCode -9985]", "Another program uses it alone"),
+        ("Device unavailable [PaErrorCode -9985]", "Another program uses it exclusively"),
         ("Unanticipated host error: 'Input/output error'", "voicechat doctor"),
     ],
 )

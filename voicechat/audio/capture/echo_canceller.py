@@ -89,7 +89,7 @@ class PassThrough:
 
 
 HALF_DUPLEX: Final = (
-    "Without an echo canceller the microphone is deaf while the assistant speaks.",
+    "No echo canceller is installed: the microphone is muted while the assistant speaks.",
     "Install voicechat[livekit], or use headphones and --no-echo-cancel.",
 )
 

@@ -15,8 +15,8 @@ Enhancer = Callable[[Samples], Samples]
 """Processes 10 ms at 16 kHz, int16 of shape (160,)."""
 
 UNAVAILABLE = (
-    "There is no noise suppression and no gain control on this computer.",
-    "They need the package pywebrtc-audio.",
+    "Noise suppression and gain control are not available.",
+    "Install the package pywebrtc-audio.",
 )
 
 

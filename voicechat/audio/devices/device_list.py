@@ -31,9 +31,9 @@ _SERVER_S: Final = 0.5
 NOUNS: Final = {"input": "microphone", "output": "speaker"}
 
 HANGS: Final = "The sound server does not answer."
-RESTART: Final = "Restart it; voicechat doctor says how."
-WAKE: Final = "Plug it in again, or choose another one in the sound settings."
-INSTEAD: Final = "Plug in a real one, and choose it in the sound settings or by its name."
+RESTART: Final = "Restart it; voicechat doctor shows how."
+WAKE: Final = "Plug it in again, or choose another device in the sound settings."
+INSTEAD: Final = "Plug in a real device, and choose it in the sound settings or by its name."
 _PLUG: Final = "Plug one in, or switch it on in the sound settings."
 
 
@@ -76,7 +76,9 @@ def library() -> Any:
     except OSError as error:
         raise NoSound("The sound library PortAudio is not installed.", _library_hint()) from error
     except Exception as error:
-        raise NoSound(f"The sound library does not start: {error}", _server_hint()) from error
+        raise NoSound(
+            f"The sound library PortAudio failed to start: {error}.", _server_hint()
+        ) from error
     return sounddevice
 
 
@@ -184,7 +186,7 @@ def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
         if meant is not None:
             return able[meant]
         names = ", ".join(dict.fromkeys(d.name for d in able))
-        hint = f"There are: {names}; or say --{kind}-device default."
+        hint = f"Choose one of: {names}; or use --{kind}-device default."
         raise NoSound(f"No {noun} has {part!r} in its name.", hint)
     for device in able:
         if device.is_default_input if kind == "input" else device.is_default_output:
@@ -284,11 +286,11 @@ def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
     noun = NOUNS[kind]
     reason = str(refusal).partition(": ")[2] or str(refusal)
     if sys.platform == "darwin" and kind == "input":
-        hint = "Allow the terminal to use the microphone in Settings, Privacy & Security."
+        hint = "Allow the terminal to use the microphone in Settings > Privacy & Security."
     elif is_busy(reason):
-        hint = "Another program uses it alone: close that, or choose another device."
+        hint = "Another program uses it exclusively. Close that program, or choose another device."
     else:
-        hint = f"Choose another one with --{kind}-device; voicechat doctor says more."
+        hint = f"Choose another device with --{kind}-device, or run voicechat doctor."
     return NoSound(f"The {noun} {device.name!r} cannot be opened: {reason}.", hint)
 
 
@@ -303,5 +305,5 @@ def _library_hint() -> str:
 
 def _server_hint() -> str:
     if sys.platform == "linux":
-        return "Plug one in, or start PipeWire or PulseAudio; in a container pass its socket."
+        return "Plug one in, or start PipeWire or PulseAudio. In a container, pass in its socket."
     return "Plug one in, then try again."

@@ -70,11 +70,11 @@ class StreamClock:
         self.runs_away = False
 
     def refills(self) -> None:
-        """Restart the count, because the device refills its empty buffer. Call between callbacks."""
+        """Restart the count while the device refills its buffer. Call between callbacks."""
         self._since, self._frames = time.monotonic(), 0
 
     def tick(self, frames: int, now: float) -> None:
-        """Count a callback of `frames`. Ends the stream of a stand-in by raising CallbackStop."""
+        """Count a callback of `frames`; raises CallbackStop to end the stream of a stand-in."""
         if now - self._since > _WATCHED_S:
             self._since, self._frames = now, 0
         self._frames += frames
@@ -222,7 +222,7 @@ class SoundCard:
         self.problem = problems[0].problem if problems else ""
         self.hint = problems[0].hint if problems else ""
         if len(problems) == 2 and problems[0].problem != problems[1].problem:
-            self.problem = "There is no usable microphone and no usable speaker."
+            self.problem = "Neither the microphone nor the speaker can be used."
 
     @property
     def _sides(self) -> dict[device_list.Kind, OutputStream | InputStream]:
@@ -250,8 +250,8 @@ class SoundCard:
     def stalled(self, kinds: frozenset[device_list.Kind]) -> tuple[str, str]:
         """Return why open sides do not work: what happened, and what to do."""
         if any(self._sides[kind].clock.runs_away for kind in kinds):
-            return f"{self.called(kinds)} is only a stand-in without a clock.", device_list.INSTEAD
-        return f"{self.called(kinds)} does not run.", device_list.WAKE
+            return f"{self.called(kinds)} is a dummy device without a clock.", device_list.INSTEAD
+        return f"{self.called(kinds)} does not respond.", device_list.WAKE
 
     def close(self) -> None:
         """Close both streams. May hang."""
