@@ -11,13 +11,13 @@ from voicechat.audio.messages import AudioSettings
 
 @pytest.fixture
 def card(own_card: VirtualCard) -> VirtualCard:
-    """A sound card of this test alone, the default of every process it starts."""
+    """A sound card for this test alone, the default of every process it starts."""
     return own_card
 
 
 @pytest.fixture
 def make_rig() -> Iterator[Callable[..., Rig]]:
-    """Makes audio processes that end with the test: `make_rig(**settings)`."""
+    """Make audio processes that end with the test: `make_rig(**settings)`."""
     rigs: list[Rig] = []
 
     def make(**settings: object) -> Rig:

@@ -1,4 +1,4 @@
-"""The whole path on real PortAudio over a virtual card."""
+"""The complete engine on real PortAudio and a virtual card."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_stop_silences_and_reports_exactly_what_was_heard(
 
 
 def loudest_click(side: np.ndarray) -> float:
-    """The largest jump in the second difference, in dBFS: a cut tone has one, a faded has not."""
+    """Return the largest second difference in dBFS: high for a cut tone, low for a faded one."""
     bend = np.abs(np.diff(side.astype(np.float64), 2))
     return 20 * np.log10(max(1.0, float(bend.max())) / 32768)
 

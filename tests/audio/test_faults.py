@@ -1,4 +1,4 @@
-"""What happens to the audio process. What happens to devices: `test_device_table.py`."""
+"""Faults of the audio process. Faults of devices: `test_device_table.py`."""
 
 from __future__ import annotations
 

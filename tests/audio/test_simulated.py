@@ -1,4 +1,4 @@
-"""The real engine in simulated rooms: a minute of sound in seconds, the same one every time."""
+"""The real engine in simulated rooms: a minute of sound in seconds, reproducible."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ QUESTION = "No, wait a moment, I have a question."
 
 
 def person(text: str = QUESTION, voice: str = "en-gb") -> Samples:
-    """Somebody near the microphone, from the first sound on, at 16 kHz."""
+    """Return speech near the microphone from the first sample on, at 16 kHz."""
     said = np.frombuffer(espeak(text, voice), np.int16)[::3]
     wide = np.interp(np.arange(2 * len(said)) / 2, np.arange(len(said)), said).astype(np.int16)
     return wide[np.flatnonzero(np.abs(wide) > 400)[0] :]
 
 
 def left(card: SimulatedCard) -> float:
-    """How many dB of what the microphone had are gone, from the third second on."""
+    """Return the attenuation of the microphone's signal in dB, from the third second on."""
     settled = slice(2 * RATE, None)
     delivered = np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
     return dbfs(np.concatenate(card.heard)[settled]) - dbfs(delivered[settled])
@@ -56,7 +56,7 @@ def test_alone_the_assistant_never_stops_itself(
 
 
 def storm(seed: int, seconds: float) -> list[Stall]:
-    """Nothing of the program runs for 30 to 150 ms, every four seconds or so."""
+    """Return stalls of the whole program for 30 to 150 ms, about every four seconds."""
     chance = np.random.default_rng(seed)
     begins = 3.0 + np.cumsum(chance.exponential(4.0, int(seconds)))
     return [Stall(at, chance.uniform(0.03, 0.15)) for at in begins if at < seconds]
@@ -119,7 +119,7 @@ def test_switched_off_nobody_is_heard_over_the_reply(monkeypatch: pytest.MonkeyP
 
 
 def undisturbed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How loud the speaker is, 10 ms by 10 ms, when nobody is there."""
+    """Return the level of the speaker per 10 ms while the user is silent."""
     card = SimulatedCard(monkeypatch, Room(gain_db=-100))
     card.open()
     speak(card, 5)

@@ -1,7 +1,4 @@
-"""Streams that do not run or do not open, on a simulated card and its clock: what is told and when,
-
-what goes on meanwhile, and how soon the sound is back.
-"""
+"""Streams that stall or do not open, on a simulated card: reports, and recovery."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import MicBlock, PlaybackFinished, PlaybackStarted, PlaybackStopped
 
 HOPELESS_S = 2.5
-"""From a stall on, no longer than this it is waited for."""
+"""Longest wait in s for something after a stall."""
 NOTICED_S = 1.0
 REOPENED_S = 2.0
 
@@ -36,7 +33,7 @@ def say(card: SimulatedCard, name: str, seconds: float) -> None:
 
 
 def sides(card: SimulatedCard) -> list[tuple[bool, bool]]:
-    """Whether there was a microphone and a speaker, each time that this was told."""
+    """Return the pairs of working microphone and speaker in the order of their reports."""
     return [(bool(each.input_name), bool(each.output_name)) for each in card.of(Opened)]
 
 
@@ -198,7 +195,7 @@ def test_what_comes_is_looked_at_once(
 
 
 class Told:
-    """A lookout that sees one thing come."""
+    """A device watch that reports one new device."""
 
     def __init__(self, here: Callable[[], bool]) -> None:
         self._here, self._last = here, False

@@ -1,4 +1,4 @@
-"""Barge-in without a server, in a room that echoes: the person's onset, and nobody's."""
+"""Barge-in without a server, in a room with echo: speech onsets, and false alarms."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PEERS_ALONE = "LiveKit: 3 s deaf at first; pipecat, Agents SDK, HF, pydantic-ai:
 
 
 def alone(seconds: float, gain_db: float) -> Iterator[Figure]:
-    """The assistant speaks, its echo is heard, nobody else is there."""
+    """Count barge-ins during the assistant's own echo, without a user."""
     with a_card() as card:
         rig = start()
         voice = espeak(LONG_TEXT)
@@ -60,7 +60,7 @@ def _next_of_life(rig: Rig) -> object:
 
 
 def barge(count: int, gain_db: float) -> Iterator[Figure]:
-    """The person's onset to the lowered and to the silent speaker, echo in the room."""
+    """Measure from the speech onset to ducked and to silent playback, with echo."""
     ducks, silences, wrong, missed = [], [], 0, 0
     with a_card() as card:
         rig = start()
@@ -89,7 +89,7 @@ def barge(count: int, gain_db: float) -> Iterator[Figure]:
 
 
 def _talk_over(card: VirtualCard, rig: Rig, speech: np.ndarray) -> np.ndarray | None:
-    """Both sides while a person speaks; None when that was not noticed."""
+    """Return both sides while a user speaks; None if no barge-in was detected."""
     rig.events.clear()
     recording = card.record()
     spoken = card.say(speech)

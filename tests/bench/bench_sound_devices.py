@@ -1,4 +1,4 @@
-"""Devices that go, come, stall and hang: how soon it is noticed, and how soon sound is back."""
+"""Devices that come, go, stall and hang: time to the report and to recovered sound."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REOPENED_MS = 2_000
 def fault(
     breaks: Callable[[VirtualCard], object], mends: Callable[[VirtualCard], object], count: int
 ) -> Iterator[Figure]:
-    """From the fault to the line that tells of it, and from its end to both sides working."""
+    """Measure from the fault to its report, and from its end to both sides working."""
     noticed, back = [], []
     for _ in range(count):
         with a_card() as card:
@@ -38,7 +38,7 @@ def fault(
 
 
 def stalled(count: int) -> Iterator[Figure]:
-    """From a stall that lasts to the line that says so, from when on answers are read."""
+    """Measure from a lasting stall to the report after which answers are read as text."""
     missing, awake = [], []
     for _ in range(count):
         with a_card() as card:
@@ -54,7 +54,7 @@ def stalled(count: int) -> Iterator[Figure]:
 
 
 def follow(count: int) -> Iterator[Figure]:
-    """From the change of the default to the sound of the other device, and to the line."""
+    """Measure from the change of the default to sound on the new device, and to the report."""
     told, heard = [], []
     for _ in range(count):
         with a_card() as card:
@@ -79,7 +79,7 @@ def follow(count: int) -> Iterator[Figure]:
 
 
 def close_hung(count: int) -> Iterator[Figure]:
-    """Closing while the sound server hangs."""
+    """Measure closing while the sound server hangs."""
     took = []
     for _ in range(count):
         with a_card() as card:

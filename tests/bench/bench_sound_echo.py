@@ -1,6 +1,6 @@
-"""Echo in simulated rooms, by the real engine in simulated time: what is left of it, and of you.
+"""Echo in simulated rooms with the real engine: residual echo, and preserved speech.
 
-Minutes take seconds here, and each run is the same; the rows on a real card are `Barge-in`.
+Minutes take seconds, and each run is reproducible; `Barge-in` has the rows on a real card.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ ROOMS = {
 }
 POINTS = 15
 PAUSE_S = 3.0
-"""Between two things said over the assistant; nobody talks on and on against it."""
+"""Seconds between sentences over the assistant; nobody talks over it continuously."""
 
 
 def delivered(card: SimulatedCard) -> Samples:
-    """What the microphone's side handed on, from the start."""
+    """Return everything delivered from the microphone since the start."""
     return np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
 
 
 def left_db(card: SimulatedCard) -> float:
-    """How many dB of what the microphone had are gone, from the third second on."""
+    """Return the attenuation of the microphone's signal in dB, from the third second on."""
     settled = slice(2 * RATE, None)
     return dbfs(np.concatenate(card.heard)[settled]) - dbfs(delivered(card)[settled])
 
 
 def storm(seed: int, seconds: float) -> list[Stall]:
-    """Nothing of the program runs for 30 to 150 ms, every four seconds or so."""
+    """Return stalls of the whole program for 30 to 150 ms, about every four seconds."""
     chance = np.random.default_rng(seed)
     begins = 3.0 + np.cumsum(chance.exponential(4.0, int(seconds)))
     return [Stall(at, chance.uniform(0.03, 0.15)) for at in begins if at < seconds]
 
 
 def alone(room: Room, seconds: float, stalls: list[Stall]) -> Iterator[Figure]:
-    """Only the assistant speaks."""
+    """Measure while only the assistant speaks."""
     with pytest.MonkeyPatch.context() as patch:
         card = SimulatedCard(patch, room, stalls)
         card.open()
@@ -74,7 +74,7 @@ def alone(room: Room, seconds: float, stalls: list[Stall]) -> Iterator[Figure]:
 
 
 def talked_over(room: Room, said: list[Samples], *, far: bool) -> list[Samples]:
-    """What is delivered of each sentence, said while the assistant speaks or is silent."""
+    """Measure the delivered share of each sentence, said over the assistant or in silence."""
     spots, at = [], 6.0
     for sentence in said:
         spots.append(int(at * RATE))
@@ -93,7 +93,7 @@ def talked_over(room: Room, said: list[Samples], *, far: bool) -> list[Samples]:
 
 
 def understood(room: Room, count: int) -> Iterator[Figure]:
-    """Commands over the assistant's voice, heard by the embedded ears."""
+    """Recognize commands over the assistant's voice with the embedded recognizer."""
     shares = asyncio.run(_understood(room, count))
     clean, over = shares
     target = f"{clean - POINTS:.0f}"

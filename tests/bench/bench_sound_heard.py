@@ -1,4 +1,4 @@
-"""The position that is told when the person interrupts, against what the speaker really said."""
+"""The reported playout position at an interruption, against what the speaker played."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RawOutputStream(real.RawOutputStream):
 def heard(
     count: int, *, latency_ms: int = 0, rate: int = 24_000, device_rate: int = 0, late_ms: int = 0
 ) -> Iterator[Figure]:
-    """Stops in the third of four items, with `late_ms` the sound was late in it before."""
+    """Stop in the third of four items; with `late_ms` its sound was late before."""
     with a_card() as card, tempfile.TemporaryDirectory() as folder:
         if device_rate:
             Path(folder, "sounddevice.py").write_text(_ONE_RATE.format(rate=device_rate), "utf-8")

@@ -1,4 +1,4 @@
-"""Playback: a long reply on a busy machine, and what a reply costs."""
+"""Playback: a long response on a busy machine, and the CPU time of a response."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ PEERS_RSS = (
 )
 
 _BUFFER_MS = 100
-"""So much that the device itself does not run dry when the network is what is measured."""
+"""Device buffer in ms, so that only the network causes gaps."""
 
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """Every core works on something else."""
+    """Load every core."""
     burn = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(burn) for _ in range(os.cpu_count() or 2)]
     try:
@@ -53,7 +53,7 @@ def busy() -> Iterator[None]:
 
 
 def load(seconds: float) -> Iterator[Figure]:
-    """A long reply while the screen is drawn anew as fast as it can, stalls, and others work."""
+    """Measure a long response while the screen redraws constantly, stalls, and others work."""
     words = ("--barge-in", "off")
     with a_card() as card, spoken_screen(card, seconds, *words, busy=True) as terminal, busy():
         recording = card.record()
@@ -71,7 +71,7 @@ def load(seconds: float) -> Iterator[Figure]:
 
 
 def cost(seconds: float) -> Iterator[Figure]:
-    """What a reply costs on an idle machine: hearing, cancelling, playing and showing it."""
+    """Measure the CPU time of a response on an idle machine: capture, AEC, playback, screen."""
     with a_card() as card, spoken_screen(card, seconds) as terminal:
         before = {process: cpu(process) for process in terminal.family()}
         terminal.type("Tell me\n")
@@ -90,7 +90,7 @@ def cost(seconds: float) -> Iterator[Figure]:
 
 
 def network(items: int) -> Iterator[Figure]:
-    """Replies at the pace of speech over a network that holds pieces up for up to 150 ms."""
+    """Measure responses at the pace of speech over a network with up to 150 ms of jitter."""
     chance = random.Random(1)
     counted = [(0, 0.0)]
     empty = []
@@ -119,7 +119,7 @@ def network(items: int) -> Iterator[Figure]:
 
 
 def deliver(rig: Rig, item: str, count: int, late: dict[int, float]) -> list[float]:
-    """Pieces of 100 ms, some late with all that wait behind them; when each was sent."""
+    """Send chunks of 100 ms, some late with those behind them; return the send times."""
     began = due = time.monotonic()
     sound = tone(count / 10)
     size = len(sound) // count
@@ -135,7 +135,7 @@ def deliver(rig: Rig, item: str, count: int, late: dict[int, float]) -> list[flo
 
 
 def lateness(arrivals: list[float], began: float) -> float:
-    """For how many ms a player that began then had played everything and got no more."""
+    """Return the ms without sound of a player that started then."""
     position, empty = began - (_BUFFER_MS + 20) / 1000, 0.0
     for at in arrivals:
         if at > position:
@@ -146,7 +146,7 @@ def lateness(arrivals: list[float], began: float) -> float:
 
 
 def cpu(process: psutil.Process) -> float:
-    """Seconds of CPU a process took so far."""
+    """Return the CPU seconds of a process so far."""
     times = process.cpu_times()
     return float(times.user + times.system)
 

@@ -1,4 +1,4 @@
-"""Stopping: from `StopPlayback` sent to silence at the speaker, and the reported position."""
+"""Stopping: from `StopPlayback` to silence at the speaker, and the reported position."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PEERS_HEARD = (
 
 
 def stops(count: int, latency_ms: int, median: float, worst: float) -> Iterator[Figure]:
-    """Both figures on a device that buffers so much; 0 is the default."""
+    """Measure both with a device buffer of this size; 0 is the default."""
     with a_card() as card:
         rig = start(latency_ms=latency_ms, barge_in="off")
         late, off = [], []

@@ -1,4 +1,4 @@
-"""When turns begin and end, on the clock of the sound."""
+"""Turn detection on the clock of the audio."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def loud(ms: int) -> bytes:
 
 
 def run(sound: bytes, step_ms: int = 20, complete: bool = False, **turns: Any) -> list[Any]:
-    """The changes over a whole sound."""
+    """Return the changes over a whole sound."""
     endpointer = Endpointer(Loud())
     endpointer.configure(turns)
     changes: list[Any] = []

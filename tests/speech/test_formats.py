@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from voicechat.speech.formats import Format
 
-# Code -> level, from the tables of ITU-T G.711 scaled to 16 bits.
+# Code to level, from the tables of ITU-T G.711 scaled to 16 bits.
 _MU = {0x00: -32124, 0x80: 32124, 0x7F: 0, 0xFF: 0, 0x0F: -16764, 0xF0: 120}
 _A = {0x55: -8, 0xD5: 8, 0x2A: -32256, 0xAA: 32256, 0x00: -5504, 0x80: 5504}
 

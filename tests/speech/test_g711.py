@@ -1,4 +1,4 @@
-"""G.711 against values of the recommendation's tables and against itself."""
+"""G.711 compared with the recommendation's tables, and with itself."""
 
 from array import array
 from itertools import pairwise

@@ -1,10 +1,10 @@
-"""A sound card and a room in simulated time: the real engine on it runs far faster than a clock.
+"""A sound card and a room in simulated time: runs the real engine faster than real time.
 
     program's playback ─► speaker's buffer ─► room ─┐
     `say` ──────────────────────────────────────────┴► microphone's buffer ─► program's capture
 
-Everything from the callbacks upwards is the program's own. `Stall`s keep the callbacks waiting as
-a loaded machine does: the speaker then runs dry and the microphone overflows.
+Everything from the callbacks up is the program's own code. A `Stall` delays the callbacks like a
+busy machine: the speaker runs dry and the microphone overflows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Sound = NDArray[np.int16]
 
 
 class Stall(NamedTuple):
-    """From `at` on nothing of the program runs for `seconds`; or only the one side does not."""
+    """From `at` on the program, or only one side of it, is stalled for `seconds`."""
 
     at: float
     seconds: float
@@ -45,7 +45,7 @@ class Stall(NamedTuple):
 
 @dataclass(frozen=True)
 class Room:
-    """The way from the speaker to the microphone."""
+    """The echo path from the speaker to the microphone."""
 
     delay_ms: float = 60.0
     gain_db: float = -12.0
@@ -58,7 +58,7 @@ class Room:
 
 
 class SimulatedCard:
-    """In place of sounddevice and the clock; `run` lets time pass."""
+    """Replaces sounddevice and the clock; `run` advances time."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class SimulatedCard:
         self._hiss = np.random.default_rng(1)
         self.events: list[tuple[float, AudioEvent]] = []
         self.heard: list[Sound] = []
-        """What the microphone had, 10 ms each."""
+        """Sound at the microphone, 10 ms each."""
         self.spoken: list[Sound] = []
-        """What the speaker played, about 10 ms each at 24 kHz."""
+        """Sound of the speaker, about 10 ms each at 24 kHz."""
         for module in (card_module, engine):
             clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
             patch.setattr(module, "time", clock)
@@ -106,23 +106,23 @@ class SimulatedCard:
         return self.now - self._began
 
     def open(self, **settings: object) -> engine.Engine:
-        """An engine whose streams run."""
+        """Return an engine with running streams."""
         opened = AudioSettings(**{"input_rate": RATE, **settings})  # type: ignore[arg-type]
         self.engine = engine.Engine(opened, lambda event: self.events.append((self.now, event)))
         self.engine.tick(self.now)
         return self.engine
 
     def of(self, kind: type[Any]) -> list[Any]:
-        """Every event of this kind so far."""
+        """Return every event of this kind so far."""
         return [event for _, event in self.events if isinstance(event, kind)]
 
     def say(self, at: float, sound: Sound) -> None:
-        """Somebody speaks into the microphone, from `at` seconds on."""
+        """Add speech at the microphone, from `at` seconds on."""
         begin = int(at * RATE)
         self._voice[begin : begin + len(sound)] += sound
 
     def run(self, seconds: float, watch: Callable[[], bool] = lambda: False) -> bool:
-        """Let time pass until `watch` is true; whether it became so."""
+        """Advance time until `watch` returns True; return whether it did."""
         for _ in range(round(seconds * 1000 / STEP_MS)):
             self._step()
             if watch():
@@ -143,7 +143,7 @@ class SimulatedCard:
             self.engine.tick(self.now)
 
     def _sleep(self, seconds: float) -> None:
-        """Only the streams go on."""
+        """Advance only the streams."""
         for _ in range(round(seconds * 1000 / STEP_MS)):
             self._stream()
 
@@ -204,7 +204,7 @@ class SimulatedCard:
         )
 
     def attach(self, stream: _Out | _In, on: bool) -> None:
-        """A stream runs, or does not any more."""
+        """Start or stop a stream."""
         if isinstance(stream, _Out):
             if on:
                 stream.played = stream.due(self._steps)
@@ -250,12 +250,12 @@ class _Out(_Stream):
     played = _latest = 0
 
     def due(self, steps: int) -> int:
-        """Frames that the speaker's clock has counted by then."""
+        """Return the frames counted by the speaker's clock until then."""
         pace = 1 + self._card.room.drift_ppm / 1e6
         return int(steps * STEP_MS * self._rate * pace / 1000)
 
     def play(self, steps: int) -> Sound:
-        """The next 10 ms that leave the speaker: what there is, and then silence."""
+        """Return the next 10 ms that leave the speaker, padded with silence."""
         frames = self.due(steps) - self.played
         self.played += frames
         self._latest = frames
@@ -264,7 +264,7 @@ class _Out(_Stream):
         return np.concatenate((block, np.zeros(frames - len(block), np.int16)))
 
     def fill(self) -> None:
-        """Ask the program for as much as the buffer takes, each time when there was room for it."""
+        """Call the program for as much as the buffer takes, at the time there was space for it."""
         most, now = self.latency * self._rate, self._card.now
         while (room := most - self._block - len(self._fifo)) >= 0:
             out = np.zeros(self._block, np.int16)
@@ -281,13 +281,13 @@ class _Out(_Stream):
 
 class _In(_Stream):
     def take(self, block: Sound) -> None:
-        """10 ms were captured; what the buffer does not take is lost."""
+        """Capture 10 ms; what exceeds the buffer is lost."""
         room = int(max(self.latency, 0.04) * self._rate)
         self._flag |= len(self._fifo) + len(block) > room
         self._fifo = np.concatenate((self._fifo, block))[-room:]
 
     def give(self) -> None:
-        """Hand the program what there is."""
+        """Hand the captured blocks to the program."""
         while len(self._fifo) >= self._block:
             block, self._fifo = self._fifo[: self._block], self._fifo[self._block :]
             clock = SimpleNamespace(currentTime=self._card.now)
@@ -298,7 +298,7 @@ class _In(_Stream):
 
 
 def speak(card: SimulatedCard, seconds: float) -> list[bool]:
-    """The assistant speaks for so long; for each time it heard somebody, whether for certain."""
+    """Play responses for `seconds`; return for each speech event whether it was confirmed."""
     voice = espeak(LONG_TEXT)
     heard: list[bool] = []
     seen = 0

@@ -1,7 +1,7 @@
-"""A speaker without a microphone in simulated time: the real engine, any rates, work that lags.
+"""A speaker without a microphone in simulated time, at any rates and with slow device calls.
 
-What reaches the speaker is kept frame by frame, with the frames before which the device was shut
-or emptied: a cut there is the device's own.
+Keeps every frame that reaches the speaker, and the positions where the device was closed or
+emptied: a cut there is the device's own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from voicechat.audio import engine
 
 
 class SimulatedSpeaker(SimulatedCard):
-    """`lags` gives for the next work on the card how many steps it waits and then goes untold."""
+    """`lags`: for each device call, the steps until it runs and until it is reported done."""
 
     def __init__(
         self,
@@ -41,28 +41,28 @@ class SimulatedSpeaker(SimulatedCard):
 
     @property
     def playback(self) -> Any:
-        """The engine's own, for what hearing a person does to it."""
+        """Return the engine's playback."""
         return self.engine._playback
 
     def interrupt(self) -> None:
-        """What the engine does when it hears the person for certain."""
+        """Do what the engine does on confirmed speech."""
         self.playback.hold()
         self.engine._discard_deep_buffer()
 
     def move(self, device_rate: int) -> None:
-        """The system's default is another device now."""
+        """Switch the system's default device."""
         self.device_rate = device_rate
         self.engine._moving = True
 
     @property
     def sound(self) -> Sound:
-        """All that left the speaker."""
+        """Return everything that left the speaker."""
         return np.concatenate(self.spoken)
 
     def click(self, pitch: float) -> float:
-        """The loudest click in dBFS when nothing but this tone was played, at one device rate.
+        """Return the loudest click in dBFS after playing only a tone of this pitch at one rate.
 
-        A tone is told in advance by its own two last samples; what is left is the click.
+        A tone is predicted from its last two samples; the residue is the click.
         """
         wave = self.sound.astype(np.float64)
         turn = 2 * np.cos(2 * np.pi * pitch / self.device_rate)
@@ -74,7 +74,7 @@ class SimulatedSpeaker(SimulatedCard):
     # ----------------------------------------------------------------- in place of the card's
 
     def attach(self, stream: Any, on: bool) -> None:
-        """A stream runs, or was cut off."""
+        """Start a stream, or record the cut where it stopped."""
         if not on:
             self.cuts.append(sum(map(len, self.spoken)))
         super().attach(stream, on)
@@ -109,7 +109,7 @@ class SimulatedSpeaker(SimulatedCard):
 
 
 class _Lagging:
-    """A `BackgroundCall` that begins some steps later and is told of some steps after that."""
+    """A `BackgroundCall` that runs some steps later, and is reported done after more steps."""
 
     error = None
 
@@ -122,7 +122,7 @@ class _Lagging:
         self.done = False
 
     def step(self) -> None:
-        """10 ms passed."""
+        """Advance by 10 ms."""
         if self._age == self._begins:
             self._made = self._work()
         if self._age == self._tells:

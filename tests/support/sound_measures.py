@@ -1,4 +1,4 @@
-"""What can be measured on a recording of a virtual card, and voices to make one with."""
+"""Measurements on recordings of a virtual card, and voices for them."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def a_card() -> Iterator[VirtualCard]:
 
 
 def start(**settings: object) -> Rig:
-    """An audio process with its devices open; close `rig.process` after use."""
+    """Return an audio process with open devices; close `rig.process` after use."""
     rig = Rig(AudioSettings(**settings))  # type: ignore[arg-type]
     rig.open()
     return rig
 
 
 def paces(rig: Rig) -> str:
-    """Device latencies of every opening, in ms: where there are several, the pace changed."""
+    """Return the device latencies of every opening in ms; several mean a new buffer size."""
     return " → ".join(f"{opened.output_latency_ms:.0f}" for opened in rig.of(Opened))
 
 
 def loudest_click(side: np.ndarray, pitch: float = 440.0) -> float:
-    """What a sine leaves when it is predicted from its own two last samples, in dBFS."""
+    """Return the residue in dBFS of a sine predicted from its last two samples."""
     wave = side.astype(np.float64)
     rest = wave[2:] - 2 * np.cos(2 * np.pi * pitch / RATE) * wave[1:-1] + wave[:-2]
     return 20 * float(np.log10(np.abs(rest[480:-480]).max() / 32768 + 1e-9))
 
 
 def espeak(text: str, voice: str = "en-us") -> bytes:
-    """24 kHz PCM16 of a text."""
+    """Return a spoken text as PCM16 at 24 kHz."""
     spoken = subprocess.run(
         ["espeak-ng", "-v", voice, "--stdout", text], capture_output=True, check=True
     ).stdout
@@ -59,7 +59,7 @@ def espeak(text: str, voice: str = "en-us") -> bytes:
 
 
 def marked_speech() -> np.ndarray:
-    """A near voice at 48 kHz, 400 ms after a mark that the microphone's rate does not carry."""
+    """Return speech at 48 kHz, 400 ms after a marker tone above the microphone's bandwidth."""
     samples = np.frombuffer(espeak("No, wait a moment, I have a question.", "en-gb"), np.int16)
     samples = Resampler(24_000, RATE).convert(samples)
     onset = int(np.flatnonzero(np.abs(samples.astype(np.int32)) > 400)[0])
@@ -69,7 +69,7 @@ def marked_speech() -> np.ndarray:
 
 
 def first_speech(sides: np.ndarray) -> int:
-    """Where the near voice begins: 400 ms after the 18 kHz mark that is fed before it."""
+    """Return the frame where the speech begins: 400 ms after the 18 kHz marker."""
     clock = np.arange(960) * 2 * np.pi * MARK_HZ / RATE
     side = sides[:, 0].astype(np.float64)
     along = np.hypot(
@@ -79,7 +79,7 @@ def first_speech(sides: np.ndarray) -> int:
 
 
 def lowered(side: np.ndarray, after: int) -> int:
-    """The first frame after which 30 ms of the speaker stay 12 dB below what was before."""
+    """Return the frame from which on the speaker stays 12 dB lower for 30 ms."""
     window = 10 * 48
     blocks = side[: len(side) // window * window].reshape(-1, window).astype(np.float64)
     level = np.sqrt((blocks**2).mean(axis=1)) + 1

@@ -1,4 +1,4 @@
-"""An audio process on a virtual card, with its events kept and waited for."""
+"""An audio process on a virtual card, with its events recorded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_S = 12.0
 
 
 class Rig:
-    """`events` has everything so far, each with the time it came."""
+    """An audio process; `events` has all events so far with their arrival times."""
 
     def __init__(self, settings: AudioSettings) -> None:
         self._arrivals: queue.Queue[tuple[float, AudioEvent]] = queue.Queue()
@@ -37,7 +37,7 @@ class Rig:
         suits: Callable[[E], bool] = lambda _: True,
         patience: float = PATIENCE_S,
     ) -> E:
-        """The next event of this kind that suits; AssertionError if none comes."""
+        """Return the next matching event of this kind; AssertionError if none comes."""
         give_up = time.monotonic() + patience
         while (left := give_up - time.monotonic()) > 0:
             try:
@@ -52,7 +52,7 @@ class Rig:
         )
 
     def collect(self, seconds: float) -> list[AudioEvent]:
-        """Everything that comes within this time."""
+        """Return all events within this time."""
         found: list[AudioEvent] = []
         give_up = time.monotonic() + seconds
         while (left := give_up - time.monotonic()) > 0:
@@ -65,32 +65,32 @@ class Rig:
         return found
 
     def of(self, kind: type[E]) -> list[E]:
-        """Every event of this kind so far."""
+        """Return every event of this kind so far."""
         return [event for _, event in self.events if isinstance(event, kind)]
 
     def dropped(self) -> Underrun:
-        """What the device said it dropped: on a busy machine sound is lost, but never untold."""
+        """Return what the device reported as dropped; a busy machine loses sound, but reports it."""
         return (self.of(Underrun) or [Underrun(0, 0.0)])[-1]
 
     def within(self, milliseconds: float) -> float:
-        """A tolerance in ms, wider by what was told as dropped; that is counted in blocks."""
+        """Return a tolerance in ms, widened by the sound reported as dropped, counted in blocks."""
         return milliseconds + 1.5 * self.dropped().lost_ms
 
     def open(self) -> Opened:
-        """Start and wait until the streams run."""
+        """Start, and wait until the streams run."""
         self.process.start()
         return self.wait(Opened)
 
 
 def child_of(rig: Rig) -> psutil.Process:
-    """The audio process itself."""
+    """Return the audio process."""
     child = rig.process._child
     assert child is not None
     return psutil.Process(child.pid)
 
 
 def spans(side: NDArray[np.int16], level: int = 200, gap_ms: float = 15) -> list[tuple[int, int]]:
-    """Where a side of a recording sounds: (begin, end) in frames, pauses below `gap_ms` joined."""
+    """Return the sounding parts of one side as (begin, end) frames; joins gaps below `gap_ms`."""
     loud = np.flatnonzero(np.abs(side.astype(np.int32)) > level)
     if not len(loud):
         return []
@@ -101,5 +101,5 @@ def spans(side: NDArray[np.int16], level: int = 200, gap_ms: float = 15) -> list
 
 
 def milliseconds(found: list[tuple[int, int]]) -> float:
-    """How long the spans last together."""
+    """Return the total length of the parts in ms."""
     return sum(end - begin for begin, end in found) / 48

@@ -1,4 +1,4 @@
-"""Voices out of nothing, and what a room makes of them: 16 kHz int16, the same every time."""
+"""Synthesized voices and simulated rooms: 16 kHz int16, reproducible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RATE = 16_000
 
 
 def talker(seed: int, seconds: float) -> Samples:
-    """Pulses of a varying pitch through a throat: voiced for any detector."""
+    """Return pulses of varying pitch through formants: voiced for any detector."""
     random = np.random.default_rng(seed)
     count = int(RATE * seconds)
     pitch = np.repeat(random.uniform(90, 240, count // 3_200 + 1), 3_200)[:count]

@@ -5,8 +5,7 @@
     feed(wav) ─► [mic_in] ─► left ───────┘        └─ left ─► [mic] ─► program's capture
     echo(): right ─► delay ─► left
 
-One recording has both sides, sample for sample: left what the microphone hears, right what the
-speaker plays.
+One recording has both sides, sample-aligned: the microphone on the left, the speaker on the right.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 RATE = 48_000
 
 _FIRST = ("nice", "-n", "-11")
-"""What feeds and records the card must keep up too; where it is refused, nice goes on without."""
+"""Players and recorders need priority too; if it is refused, nice runs them without it."""
 
 _FOREIGN = ("PULSE_", "PIPEWIRE_", "ALSA_", "DBUS_", "JACK_")
 
@@ -68,11 +67,11 @@ pcm.pulse {{
 pcm.!default {{ type pulse server "unix:{socket}" }}
 ctl.!default {{ type pulse server "unix:{socket}" }}
 """
-"""As desktops have it: programs that ask for no device follow the server's defaults."""
+"""As on desktops: programs without a device choice follow the server's defaults."""
 
 
 class Recording:
-    """What both sides of the card carry, from `VirtualCard.record` on."""
+    """A recording of both sides of the card, from `VirtualCard.record` on."""
 
     def __init__(self, process: subprocess.Popen[bytes], path: Path) -> None:
         self._process = process
@@ -80,7 +79,7 @@ class Recording:
         self.began = time.monotonic()
 
     def stop(self) -> NDArray[np.int16]:
-        """Everything recorded, shape (frames, 2) at 48 kHz: microphone, speaker."""
+        """Stop, and return int16 of shape (frames, 2) at 48 kHz: microphone, speaker."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(5)
         raw = np.fromfile(self._path, np.int16)
@@ -88,7 +87,7 @@ class Recording:
 
 
 class VirtualCard:
-    """Use as a context manager. `environment` is what a program under test needs to see it."""
+    """A context manager; `environment` is what a program under test needs to see the card."""
 
     def __init__(self, rate: int = RATE) -> None:
         self.rate = rate
@@ -112,7 +111,7 @@ class VirtualCard:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that lead any ALSA or PulseAudio program here and nowhere else."""
+        """Environment variables that lead ALSA and PulseAudio programs to this card only."""
         folder = str(self._folder)
         return {
             "PULSE_SERVER": f"unix:{self._socket}",
@@ -126,7 +125,7 @@ class VirtualCard:
         }
 
     def start(self) -> None:
-        """Start the daemon, as far ahead of others as people's have it; returns when it answers."""
+        """Start the daemon with the priority it has on desktops; return when it answers."""
         script = self._folder / "card.pa"
         script.write_text(_DAEMON.format(socket=self._socket, rate=self.rate))
         self.route()
@@ -171,17 +170,17 @@ class VirtualCard:
     def route(
         self, sink: str = "spk", source: str = "mic", microphone_of: VirtualCard | None = None
     ) -> None:
-        """What programs that start from now on find as the default device."""
+        """Set the default device of programs that start from now on."""
         hears = (microphone_of or self)._socket
         text = _ALSA.format(socket=self._socket, sink=sink, source=source, hears=hears)
         (self._folder / "asound.conf").write_text(text)
 
     def route_as_desktop(self) -> None:
-        """Programs that start from now on see all devices, and follow the server's defaults."""
+        """Let programs that start from now on see all devices and follow the server's defaults."""
         (self._folder / "asound.conf").write_text(_FOLLOWING.format(socket=self._socket))
 
     def pactl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Ask the daemon."""
+        """Run pactl."""
         return subprocess.run(
             ["pactl", *arguments],
             env=self._private(),
@@ -194,7 +193,7 @@ class VirtualCard:
     # ----------------------------------------------------------------- sound
 
     def feed(self, wav: Path) -> subprocess.Popen[bytes]:
-        """Play a WAV file into the microphone; `wait()` on what is returned for its end."""
+        """Play a WAV file into the microphone; `wait()` on the result for its end."""
         return self._run("paplay", "-d", "mic_in", "--latency-msec=300", str(wav))
 
     def say(self, samples: NDArray[np.int16], rate: int = RATE) -> subprocess.Popen[bytes]:
@@ -203,7 +202,7 @@ class VirtualCard:
         return self.feed(write_wav(self._folder / f"say{self._count}.wav", samples, rate))
 
     def record(self, source: str = "hw.monitor") -> Recording:
-        """Record both sides until `Recording.stop`; returns when sound arrives."""
+        """Record both sides until `Recording.stop`; return when sound arrives."""
         self._count += 1
         path = self._folder / f"record{self._count}.raw"
         path.touch()
@@ -220,7 +219,7 @@ class VirtualCard:
 
     @contextmanager
     def echo(self, delay_ms: int = 60, gain_db: float = -12.0) -> Iterator[None]:
-        """The speaker is heard by the microphone for as long as this lasts."""
+        """Loop the speaker back to the microphone within this context."""
         loaded = self.pactl(
             *("load-module", "module-loopback", "source=spk_mon", "sink=mic_in"),
             *(f"latency_msec={delay_ms}", "source_dont_move=1", "sink_dont_move=1"),
@@ -238,35 +237,35 @@ class VirtualCard:
     # ----------------------------------------------------------------- faults
 
     def suspend(self, on: bool, sinks: str = "hw", sources: str = "hw.monitor") -> None:
-        """Stall the card as a Bluetooth profile switch does: no error, no callback."""
+        """Stall the card like a Bluetooth profile switch: no error, no callback."""
         for kind, names in (("sink", sinks), ("source", sources)):
             for name in names.split():
                 self.pactl(f"suspend-{kind}", name, str(int(on)), check=False)
 
     def unplug(self, *names: str) -> None:
-        """Remove the modules that made these sinks or sources; all of them without names."""
+        """Unload the modules of these sinks or sources, or of all of them."""
         for name in names or ("mic", "spk_mon", "mic_in", "spk", "hw"):
             for line in self.pactl("list", "short", "modules").stdout.splitlines():
                 if f"_name={name} " in line:
                     self.pactl("unload-module", line.split("\t")[0])
 
     def plug(self, *names: str) -> None:
-        """Bring back what was `unplug`ged, at `rate`; all of it without names."""
+        """Reload at `rate` what `unplug` removed, or all of it."""
         for name in names or ("hw", "spk", "mic_in", "mic", "spk_mon"):
             for line in _DAEMON.format(socket=self._socket, rate=self.rate).splitlines():
                 if f"_name={name} " in line:
                     self.pactl("load-module", *line.split()[1:])
 
     def kill(self) -> None:
-        """The daemon crashes; `start` brings another one."""
+        """Crash the daemon; `start` starts another one."""
         assert self._daemon is not None
         self._daemon.kill()
         self._daemon.wait(5)
 
     def add(self, name: str, title: str) -> None:
-        """Plug in another device, a speaker `name` and a microphone `name_mic`, on its own clock.
+        """Add a speaker `name` and a microphone `name_mic` with a clock of their own.
 
-        What the speaker plays, the microphone hears; record `name.monitor` to have it.
+        The microphone hears the speaker; record `name.monitor` for the sound.
         """
         properties = "{}_properties=device.description={}"
         self.pactl(
@@ -279,19 +278,19 @@ class VirtualCard:
         )
 
     def make_default(self, sink: str = "", source: str = "") -> None:
-        """The person chooses other defaults in the system's settings."""
+        """Change the defaults, as a user does in the system settings."""
         if sink:
             self.pactl("set-default-sink", sink)
         if source:
             self.pactl("set-default-source", source)
 
     def freeze(self) -> None:
-        """The daemon hangs: it answers nobody."""
+        """Freeze the daemon."""
         assert self._daemon is not None
         self._daemon.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """The daemon goes on."""
+        """Let a frozen daemon continue."""
         if self._daemon is not None:
             with suppress(ProcessLookupError):
                 self._daemon.send_signal(signal.SIGCONT)
@@ -312,7 +311,7 @@ class VirtualCard:
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate: int = RATE) -> Path:
-    """A mono WAV file of int16 samples."""
+    """Write a mono WAV file of int16 samples; return its path."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -322,6 +321,6 @@ def write_wav(path: Path, samples: NDArray[np.int16], rate: int = RATE) -> Path:
 
 
 def tone(seconds: float, pitch: float = 440.0, rate: int = 24_000, level: float = 0.3) -> bytes:
-    """A sine as PCM16."""
+    """Return a sine as PCM16."""
     time_axis = np.arange(int(seconds * rate)) / rate
     return (level * 32767 * np.sin(2 * np.pi * pitch * time_axis)).astype(np.int16).tobytes()

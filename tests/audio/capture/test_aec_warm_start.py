@@ -1,4 +1,4 @@
-"""The quick ear of the first reply: speech in a simulated room, from the first sound on."""
+"""Warm start of the linear canceller in the first response, in simulated rooms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voicechat.speech.levels import Samples, dbfs
 pytestmark = needs(VOICE)
 
 BEGINS = 0.54
-"""Seconds until the first reply leaves the speaker."""
+"""Seconds until the first response leaves the speaker."""
 REPLIES = {
     "long": (LONG_TEXT, "en-us"),
     "greeting": ("Good morning! I found three restaurants near you.", "en-gb"),
@@ -27,7 +27,7 @@ REPLIES = {
 
 
 def person() -> Samples:
-    """Somebody near the microphone, from the first sound on, at 16 kHz."""
+    """Return speech near the microphone from the first sample on, at 16 kHz."""
     said = np.frombuffer(espeak("No, wait a moment, I have a question.", "en-gb"), np.int16)[::3]
     wide = np.interp(np.arange(2 * len(said)) / 2, np.arange(len(said)), said).astype(np.int16)
     return wide[np.flatnonzero(np.abs(wide) > 400)[0] :]
@@ -36,8 +36,11 @@ def person() -> Samples:
 def interrupted(
     patch: pytest.MonkeyPatch, room: Room, voice: Samples | None, after: float, reply: str = "long"
 ) -> tuple[Samples, list[tuple[float, bool]]]:
-    """What is handed on from when `voice` begins, `after` seconds into the first reply, and when
-    somebody was heard; the reply stops when that is certain."""
+    """Return what is delivered from the start of `voice`, `after` seconds into the first response,
+    and the time of detection.
+
+    The response stops once the voice is confirmed.
+    """
     card = SimulatedCard(patch, room, seconds=20)
     card.open()
     card.run(0.5)
@@ -65,7 +68,7 @@ def interrupted(
 
 
 def lost_ms(sound: Samples, voice: Samples) -> int:
-    """So much of the voice's first second is not there, or below all that is not the voice."""
+    """Return the share of the first second of the voice that is missing or masked."""
     lost = 0
     for at in range(0, RATE, RATE // 10):
         word = voice[at : at + RATE // 10].astype(np.float64)
@@ -111,7 +114,7 @@ def test_alone_the_first_reply_is_neither_stopped_nor_handed_on(
 
 
 def moments(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) -> list[Moment]:
-    """The reply and its echo alone; nothing is said in the first `ahead` seconds."""
+    """Return the response and its echo; the user is silent for the first `ahead` seconds."""
     count = int(seconds * RATE) // FRAME * FRAME
     said = np.frombuffer(espeak(LONG_TEXT), np.int16)[::3]
     spots = np.arange(count) / 2

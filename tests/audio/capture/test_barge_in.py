@@ -8,7 +8,7 @@ from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 def run(
     barge: BargeIn, frames: str, sounding: bool = True, converged: bool = True, at: float = 0.0
 ) -> list[tuple[int, BargeInStep]]:
-    """Feed v(oiced) and .(silent) frames; the steps with the frame they came at."""
+    """Feed v(oiced) and .(silent) frames; return the steps with the index of their frame."""
     steps = []
     for index, letter in enumerate(frames):
         step = barge.frame(letter == "v", sounding, converged, at + index * 0.01)
@@ -63,7 +63,7 @@ def test_held_sound_that_nobody_decides_about_plays_on() -> None:
 
 
 def hint(barge: BargeIn, seems: str, sure: str, at: float) -> list[tuple[int, BargeInStep]]:
-    """Feed what the quick and the sure ear say, letter by letter."""
+    """Feed decisions of the fast and the reliable detector, one letter per frame."""
     steps = []
     for index, (quick, certain) in enumerate(zip(seems, sure, strict=True)):
         now = at + index * 0.01

@@ -1,4 +1,4 @@
-"""Echo, voice and barge-in on simulated rooms: minutes of sound in seconds."""
+"""Echo, voice activity and barge-in in simulated rooms: minutes of sound in seconds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ needs_voice = needs(VOICE)
 
 @cache
 def speech(text: str, voice: str = "en-us") -> Sound:
-    """A spoken sentence at 16 kHz."""
+    """Return a spoken sentence at 16 kHz."""
     wav = subprocess.run(
         ["espeak-ng", "-v", voice, "--stdout", text], capture_output=True, check=True
     ).stdout
@@ -44,7 +44,7 @@ def assistant(seconds: float) -> Sound:
 
 
 def room(far: Sound, delay_ms: float, gain_db: float, drift_ppm: float = 0.0) -> Sound:
-    """The far sound as the microphone has it: later, softer, with a short tail."""
+    """Return the far end as the microphone hears it: later, softer, with a short tail."""
     noise = np.random.default_rng(7).standard_normal(int(0.08 * RATE))
     tail = noise * np.exp(-np.arange(len(noise)) / (0.012 * RATE)) * 0.12
     tail[0] = 1.0
@@ -57,7 +57,7 @@ def room(far: Sound, delay_ms: float, gain_db: float, drift_ppm: float = 0.0) ->
 
 
 class Listener:
-    """Hearing and barge-in as the engine joins them, fed 10 ms at a time."""
+    """Capture and barge-in connected as in the engine, fed 10 ms at a time."""
 
     def __init__(self, **settings: object) -> None:
         self.settings = AudioSettings(input_rate=RATE, **settings)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Two clocks that differ: told from what a filter leaves, undone by reading between samples."""
+"""Clock drift: estimated from the residue of a filter, compensated by fractional reading."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from voicechat.speech.levels import Samples, dbfs
 
 
 def stretched(sound: Samples, ppm: float) -> Samples:
-    """The sound as a clock has it that runs so much faster than the one it is played by."""
+    """Return the sound as recorded by a clock that runs faster by `ppm`."""
     spots = np.arange(int(len(sound) / (1 + abs(ppm) / 1e6)) - 1) * (1 + ppm / 1e6)
     return np.interp(spots, np.arange(len(sound)), sound).astype(np.int16)
 
 
 def read(sound: Samples, rate: float) -> Samples:
-    """All of it, by a reader at a steady rate."""
+    """Read the whole sound at a constant rate."""
     line = SampleQueue()
     line.put(sound)
     reader, taken = FractionalReader(line), []

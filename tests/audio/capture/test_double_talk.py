@@ -1,4 +1,4 @@
-"""Both speak at once: what is handed on of the person is the person, not a garble as loud."""
+"""Double talk: the delivered sound has the user's voice, not a garbled one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ AEC3_LATE = 128
 
 
 def delivered(patch: pytest.MonkeyPatch, room: Room, voice: Samples) -> tuple[Samples, Samples]:
-    """What is handed on when `voice` is said at each of the spots over the assistant's, and what
-    the microphone had."""
+    """Return what is delivered and what the microphone had when `voice` starts at each spot."""
     card = SimulatedCard(patch, room, seconds=30)
     engine = card.open(barge_in="off")
     for number in range(3):
@@ -35,7 +34,7 @@ def delivered(patch: pytest.MonkeyPatch, room: Room, voice: Samples) -> tuple[Sa
 
 
 def likeness_db(sound: Samples, voice: Samples, begin: float) -> float:
-    """How far the voice lies above all that differs from it, in dB."""
+    """Return the level of the voice above everything that differs from it, in dB."""
     at = int(begin * RATE) + AEC3_LATE
     wide = sound[at : at + len(voice)].astype(np.float64)
     return float(20 * np.log10(np.std(voice) / np.std(wide - voice)))

@@ -1,4 +1,4 @@
-"""Which canceller is taken, and the one that is put together from livekit's parts."""
+"""The choice of the echo canceller, and the adapter for livekit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voicechat.audio.capture.echo_canceller import FRAME, canceller
 
 
 class Frame:
-    """Holds sound as livekit's frames do."""
+    """Holds samples like livekit's frames."""
 
     def __init__(self, data: bytes, sample_rate: int, num_channels: int, samples: int) -> None:
         assert (sample_rate, num_channels, len(data)) == (16_000, 1, 2 * samples)
@@ -20,7 +20,7 @@ class Frame:
 
 
 class Subtracting:
-    """An echo path of gain one and no delay."""
+    """An echo path with gain one and no delay."""
 
     def __init__(self, *, echo_cancellation: bool) -> None:
         assert echo_cancellation
@@ -36,7 +36,7 @@ class Subtracting:
 
 @pytest.fixture
 def livekit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The smaller package is not there, livekit is."""
+    """Simulate an installation with livekit but without pywebrtc-audio."""
     package = ModuleType("livekit")
     package.rtc = SimpleNamespace(  # type: ignore[attr-defined]
         AudioFrame=Frame, AudioProcessingModule=Subtracting

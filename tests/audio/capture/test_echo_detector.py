@@ -1,4 +1,4 @@
-"""The canceller steps aside for headphones, and only for them."""
+"""The canceller is bypassed for headphones, and only for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicechat.speech.levels import Samples
 
 
 def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:
-    """Noise with the rhythm of syllables, as loud as speech."""
+    """Return noise with the rhythm and level of speech."""
     random = np.random.default_rng(seed)
     count = int(16_000 * seconds)
     steps = np.repeat(random.uniform(0.02, 1.0, count // 1_600 + 1) ** 2, 1_600)[:count]
@@ -89,7 +89,7 @@ def test_putting_them_on_is_noticed_too() -> None:
 
 
 class Deaf:
-    """A canceller that takes everything away."""
+    """A canceller that removes everything."""
 
     name = "deaf"
     full_duplex = True

@@ -1,4 +1,4 @@
-"""Noise suppression and gain control: off by default, and what they do when asked for."""
+"""Noise suppression and gain control: off by default, and their effect on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voicechat.speech.levels import Samples, dbfs
 
 
 def delivered(monkeypatch: pytest.MonkeyPatch, sound: Samples, **settings: object) -> Samples:
-    """What becomes of a sound at the microphone while the speaker is silent."""
+    """Return what is delivered of a sound while the speaker is silent."""
     card = SimulatedCard(monkeypatch, Room(noise=0.0))
     card.open(**settings)
     card.say(0.5, sound)
@@ -29,7 +29,7 @@ def hiss(seconds: float) -> Samples:
 
 
 def voice(seconds: float) -> Samples:
-    """Soft pulses with the pitch and the rhythm of a voice."""
+    """Return soft pulses with the pitch and rhythm of a voice."""
     at = np.arange(int(seconds * RATE)) / RATE
     pulses = np.diff(np.floor(np.cumsum((120 + 20 * np.sin(3 * at)) / RATE)), prepend=0.0)
     throat = np.exp(-at[:400] * 300) * np.sin(2 * np.pi * 700 * at[:400])

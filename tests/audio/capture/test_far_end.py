@@ -1,4 +1,4 @@
-"""Two streams stay side by side, whatever either of them loses."""
+"""Two streams stay aligned, whichever of them loses frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEP_S = 0.01
 
 
 class Streams:
-    """Both sides count in milliseconds what they carry, so that each frame tells its moment."""
+    """Both sides carry their time in milliseconds as samples, so each frame shows its time."""
 
     def __init__(self) -> None:
         self.microphone, self.speaker = SampleRing(RATE), SampleRing(RATE)
@@ -25,7 +25,7 @@ class Streams:
         self.noticed = 0
 
     def run(self, steps: int, *, hears: bool = True, plays: bool = True, told: bool = True) -> None:
-        """Time passes; a side that stands still loses its frames, and says so unless not `told`."""
+        """Advance time; a stalled side loses its frames, and reports it unless not `told`."""
         for _ in range(steps):
             self.step += 1
             now = self.step * STEP_S

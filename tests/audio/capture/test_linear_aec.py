@@ -1,4 +1,4 @@
-"""The quick ear: speech-like noise in a simulated room, no process and no clock."""
+"""The onset detector on speech-like noise in a simulated room."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_without_sound_there_is_no_work() -> None:
 
 
 def listen(near: Samples, far: Samples) -> list[bool]:
-    """What the quick ear says of each frame when the other canceller takes all away."""
+    """Return its decision per frame while the other canceller removes everything."""
     onset = OnsetDetector()
     gone = np.zeros(FRAME, np.int16)
     pairs = zip(frames(near), frames(far), strict=True)

@@ -1,4 +1,4 @@
-"""Longer blocks where the machine falls behind, shorter ones again when it is calm."""
+"""Larger buffers on a machine that falls behind, smaller ones again when it is calm."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_slowest_is_kept_whatever_happens() -> None:
 
 
 def changed(pacing: BufferSizing, begin: float, end: float, *, busy: bool = False) -> list[float]:
-    """When it changed while nothing went wrong, second by second."""
+    """Return the seconds at which the size changed without any trouble."""
     times = [begin + second for second in range(int(end - begin))]
     return [now for now in times if pacing.changes(speaker(), busy, True, now)]
 

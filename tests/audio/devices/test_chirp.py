@@ -1,4 +1,4 @@
-"""Finding the chirp in what a microphone might have heard."""
+"""Detection of the chirp in recordings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicechat.speech.levels import dbfs
 
 
 def room(rate: int, at: int, gain_db: float, noise: float = 0.0) -> np.ndarray:
-    """Two seconds with the chirp in it, and white noise of this RMS."""
+    """Return two seconds of white noise of this RMS with a chirp in it."""
     heard = np.zeros(2 * rate)
     sound = chirp(rate)
     heard[at : at + len(sound)] = sound * 10 ** (gain_db / 20)

@@ -1,4 +1,4 @@
-"""What is new about the system's devices, by the server's word or by a child's."""
+"""Changes of the system's devices, as reported by the server or by a child process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MIC = Node("input", "alsa_input.pci", "Desk Mic", 48_000, 1)
 
 
 class Server:
-    """A sound server as far as it is looked at."""
+    """The part of a sound server that the watch reads."""
 
     def __init__(self, *nodes: Node, default: Node) -> None:
         self.nodes: Nodes | None = None
@@ -201,7 +201,7 @@ lookout._source_here = lambda wishes: Told()
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Streams stay where they are, as on macOS and Windows; make the file to switch."""
+    """Keep streams on their device, as on macOS and Windows; creating the file switches."""
     switch = tmp_path / "switch"
     (tmp_path / "sitecustomize.py").write_text(AS_ELSEWHERE.format(switch=str(switch)))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

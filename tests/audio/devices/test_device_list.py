@@ -1,4 +1,4 @@
-"""Which device a wish means, and why there may be none."""
+"""The choice of a device by name, and the reasons for having none."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def test_why_there_is_none(
 
 
 class Refused(Exception):
-    """PortAudio's."""
+    """A PortAudio device."""
 
 
 def library(*names: str, refusal: str = "") -> SimpleNamespace:
-    """As much of sounddevice as is asked for a list, and to refuse to open anything."""
+    """The part of sounddevice that lists devices, with streams that refuse to open."""
     found = [
         {
             "name": name,

@@ -1,4 +1,4 @@
-"""Looking at a real sound server: whole, frozen, missing; and at children that break."""
+"""Probing a real sound server (whole, frozen, missing), and children that fail."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_the_child_ends_with_its_parent() -> None:
         "print(child.pid)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, check=True)
-    # The output's end comes when the grandchild, which holds it too, is gone.
+    # The output ends only when the grandchild, which holds it too, has ended.
     assert int(done.stdout) > 0
 
 

@@ -1,18 +1,18 @@
-"""The table of what happens to devices; each test is a row of it, made on a private server.
+"""The table of device faults; each test is a row of it, on a private sound server.
 
-row              made by                             expected
-a1 unplugged     input alone, output alone, both     one line; the other side goes on; adopted again
-a2 stalled       suspended input, output, both       watchdog; one line; goes on by itself; text
-                                                     goes on where it lasts
-a3 server gone   SIGSTOP, SIGKILL                    one line; process replaced; closing never hangs
-a4 nothing       no card, no server, no library,     one sentence with a remedy; items end; what
-                 no microphone                       comes later is adopted
-a5 rate refused  a device that takes only 44.1 kHz   opened at its own rate, resampled: pitch true
-a6 rate changed  replugged at 16 kHz while playing   reopened; pitch true
-a7 stolen        another program has it alone        one sentence; adopted when it is free
-a8 switched      Bluetooth headset to its telephony  follows the default; pitch true
-a9 ALSA alone    no sound server is told             sound as ever, nothing to follow
-a10 no clock     ALSA's null, as containers have it  one sentence; no flood of silence; items end
+row              caused by                           expected
+a1 unplugged     input alone, output alone, both     one line; the other side goes on; reopened
+a2 stalled       suspended input, output, both       watchdog; one line; recovers by itself;
+                                                     text goes on if the stall lasts
+a3 server gone   SIGSTOP, SIGKILL                    one line; new process; close never hangs
+a4 nothing       no card, no server, no library,     one sentence with a remedy; items end;
+                 no microphone                       a new device is opened
+a5 rate refused  a device that takes only 44.1 kHz   opened at its own rate, resampled
+a6 rate changed  replugged at 16 kHz while playing   reopened; pitch correct
+a7 busy          another program has it exclusively  one sentence; opened when it is free
+a8 switched      Bluetooth headset in call mode      follows the default; pitch correct
+a9 ALSA alone    no sound server                     sound as usual, nothing to follow
+a10 no clock     ALSA's null, as in containers       one sentence; no busy loop; items end
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def say(rig: Rig, name: str, seconds: float) -> None:
 
 
 def works(rig: Rig, name: str = "again") -> None:
-    """Both sides do."""
+    """True if both sides work."""
     say(rig, name, 0.2)
     rig.wait(PlaybackFinished, lambda finished: finished.item_id == name)
     rig.wait(MicBlock)
 
 
 def pitch(side: NDArray[np.int16], rate: int = RATE) -> float:
-    """Hz of the loudest tone in the longest sound of a recording."""
+    """Return the frequency in Hz of the loudest tone in the longest sound of a recording."""
     begin, end = max(spans(side), key=lambda span: span[1] - span[0])
     sound = side[begin:end].astype(np.float64)
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 1 << 19))
@@ -67,7 +67,7 @@ def pitch(side: NDArray[np.int16], rate: int = RATE) -> float:
 
 
 def heard_to_the_end(rig: Rig, recording: Recording) -> NDArray[np.int16]:
-    """The speaker's side until the running item ended."""
+    """Record the speaker until the current item has ended."""
     rig.wait(PlaybackFinished)
     rig.collect(0.2)
     return recording.stop()[:, 1]
@@ -78,7 +78,7 @@ def heard_to_the_end(rig: Rig, recording: Recording) -> NDArray[np.int16]:
 
 @pytest.fixture
 def two_cards(card: VirtualCard) -> Iterator[tuple[VirtualCard, VirtualCard]]:
-    """A card to hear with and another to speak with."""
+    """One card for the microphone and another for the speaker."""
     with VirtualCard() as recorder:
         card.route(microphone_of=recorder)
         yield recorder, card
@@ -201,7 +201,7 @@ def test_a2_suspended_for_long_and_the_text_goes_on(
 
 
 def replacement(rig: Rig, child: object) -> object:
-    """Waits for the process that takes the place of this one."""
+    """Wait for the process that replaces this one."""
     give_up = time.monotonic() + PATIENCE_S
     while (other := rig.process._child) is child:
         assert time.monotonic() < give_up, "it was not replaced"
@@ -255,7 +255,7 @@ def test_a3_a_server_that_is_killed_and_started_again(card: VirtualCard, make_ri
     rig.wait(Opened, whole)
     stopped = rig.of(
         PlaybackStopped
-    )  # The sound library may take its process down with the server.
+    )  # The sound library may end its process along with the server.
     ended = stopped[0].heard if stopped else [rig.wait(PlaybackFinished).item_id]
     assert list(ended) == ["a"]
     works(rig)
@@ -376,7 +376,7 @@ devices.library = refusing
 
 @pytest.fixture
 def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Makes streams of the audio process refuse to open: `refuse(when, why)`."""
+    """Make streams of the audio process refuse to open: `refuse(when, why)`."""
 
     def prepare(when: str, why: str) -> None:
         (tmp_path / "sitecustomize.py").write_text(REFUSING.format(refuses=when, why=why))
@@ -436,7 +436,7 @@ def test_a6_a_device_that_comes_back_at_another_rate(card: VirtualCard, make_rig
 def test_a8_a_headset_that_goes_over_to_telephony_is_followed(
     card: VirtualCard, make_rig: MakeRig
 ) -> None:
-    """The profile of music ends, another device takes its place, at a telephone's rate."""
+    """Replace the device by another one at telephone rate, as a headset profile switch does."""
     card.route_as_desktop()
     card.add("music", "Headset")
     card.make_default("music", "music_mic")

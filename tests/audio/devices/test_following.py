@@ -1,4 +1,4 @@
-"""Where the system wants the sound: defaults that change, devices that come and go."""
+"""Following the system's defaults, and devices that come and go."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeRig = Callable[..., Rig]
 
 @pytest.fixture
 def desktop(card: VirtualCard) -> VirtualCard:
-    """A card beside which a second device is plugged in."""
+    """A card with a second device."""
     card.route_as_desktop()
     card.add("kitchen", "Kitchen")
     return card

@@ -1,4 +1,4 @@
-"""No click, whatever happens when: a tone in pieces of any size, stopped, lowered, late, held."""
+"""No clicks: a tone in chunks of any size, stopped, ducked, late or held at any time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ stalls = st.lists(
 
 @dataclass
 class Teller:
-    """Tells a tone in items that begin and end in silence, as speech does."""
+    """A tone in items that begin and end in silence, as speech does."""
 
     card: SimulatedSpeaker
     rate: int

@@ -1,7 +1,7 @@
-"""What is told as heard against what left the speaker, at any moment and however it ended.
+"""Reported playout positions against what left the speaker, however playback ended.
 
-Each item is a slope of its own height, so that any two milliseconds of the speaker tell which item
-they are of and where in it.
+Each item is a slope at a level of its own, so that any two milliseconds of the speaker identify the
+item and the position in it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStopped
 
 BLOCK_MS = 10
 RUN_MS = 2
-"""So much of an item must be as it was sent to be read."""
+"""Length of unchanged sound in ms that identifies a position."""
 RISE_MS = 12
-"""On another device the first of the sound rises, and its edges ring: none of that can be read."""
+"""On another device the first sound fades in and its edges ring: none of it is readable."""
 FOOT, STEP, CLIMB = 1_000, 3_700, 3_000
 HEIGHTS = 8
 
 
 @dataclass(frozen=True)
 class Said:
-    """An item in equal parts; after each so many steps pass; then something happens."""
+    """An item in equal chunks with steps of 10 ms after each, then an action."""
 
     ms: int
     pauses: tuple[int, ...]
@@ -41,7 +41,7 @@ class Said:
 
 @dataclass
 class FractionalReader:
-    """Reads the speaker's blocks: `heard_ms` of each item so far."""
+    """Reads the speaker's blocks into `heard_ms` of each item."""
 
     length_ms: dict[int, int] = field(default_factory=dict)
     heard_ms: dict[int, float] = field(default_factory=dict)
@@ -49,13 +49,13 @@ class FractionalReader:
     newest: int = 0
 
     def slope(self, number: int, ms: int, rate: int) -> bytes:
-        """The sound of an item."""
+        """Return the sound of an item."""
         self.length_ms[number] = ms
         rise = CLIMB * np.arange(ms * rate // 1000) / (ms * rate // 1000)
         return (FOOT + STEP * (number % HEIGHTS) + rise).round().astype(np.int16).tobytes()
 
     def read(self, block: Sound) -> None:
-        """The next 10 ms of the speaker."""
+        """Read the next 10 ms of the speaker."""
         coming = range(self.newest, len(self.length_ms))
         for number in [number for number in coming if number not in self.unheard][:HEIGHTS]:
             place = self._place(block.astype(np.int32), number)
@@ -64,7 +64,7 @@ class FractionalReader:
                 self.heard_ms[number] = max(self.heard_ms.get(number, 0.0), place)
 
     def _place(self, block: np.ndarray, number: int) -> float | None:
-        """The last ms of the item that are as they were sent, if there are any."""
+        """Return the last unchanged ms of the item, if there are any."""
         ms, rate = self.length_ms[number], len(block) * 100
         foot = FOOT + STEP * (number % HEIGHTS)
         per_ms = CLIMB / ms
@@ -81,7 +81,7 @@ class FractionalReader:
 
 
 class Listener:
-    """Compares every telling with the reader."""
+    """Compares each reported position with the reader."""
 
     def __init__(self, card: SimulatedSpeaker) -> None:
         self.card = card

@@ -1,4 +1,4 @@
-"""Sound over networks that hold it up, played at the pace of a clock of its own."""
+"""Sound over networks with jitter, played at the pace of a simulated clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCK_MS = 10
 
 @dataclass
 class Network:
-    """Plays what it delivers; `empty_ms` is how long everything delivered so far was played."""
+    """Plays what it delivers; `empty_ms` is how long everything delivered had been played."""
 
     playback: Playback = field(default_factory=lambda: Playback(RATE))
     now: float = 1.0
@@ -34,7 +34,7 @@ class Network:
         self.playback.attach(self.queue, self.now)
 
     def deliver(self, item: str, pieces: list[tuple[float, int]]) -> tuple[int, float]:
-        """An item in pieces of (ms after its beginning, length in ms); its gaps and their ms."""
+        """Deliver an item in chunks (ms after its start, length in ms); return gaps and lost ms."""
         gaps_before, lost_before = self.playback.totals()
         began, due, over = self.now, sorted(pieces), False
         heard = 0
@@ -70,7 +70,7 @@ class Network:
 
 
 def paced(count: int, ms: int, late: dict[int, float] | None = None) -> list[tuple[float, int]]:
-    """Pieces at the pace of the sound; some, and what waits behind them, late by so many ms."""
+    """Return chunks at the pace of the sound, some late, with those behind them."""
     times = (n * ms + (late or {}).get(n, 0.0) for n in range(count))
     return [(at, ms) for at in accumulate(times, max)]
 

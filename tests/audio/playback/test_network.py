@@ -1,4 +1,4 @@
-"""Sound that comes in bursts, on real PortAudio over a virtual card."""
+"""Sound in bursts, on real PortAudio and a virtual card."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIECE_S = 0.1
 
 
 def deliver(rig: Rig, item: str, count: int, late: dict[int, float]) -> None:
-    """Pieces at the pace of the sound; some late, with all that wait behind them."""
+    """Send chunks at the pace of the sound, some late, with those behind them."""
     began = time.monotonic()
     sound = tone(count * PIECE_S)
     size = len(sound) // count

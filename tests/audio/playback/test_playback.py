@@ -1,4 +1,4 @@
-"""From `Play` to a queue that a test pulls, without a device."""
+"""From `Play` to a queue read by the test, without a device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATE = 24_000
 
 
 class Speaker:
-    """A device of 10 ms blocks and no latency."""
+    """A device with 10 ms blocks and no latency."""
 
     def __init__(self, playback: Playback, rate: int = RATE, now: float = 1.0) -> None:
         self.playback = playback
@@ -64,7 +64,7 @@ def test_an_hour_at_once_is_neither_dropped_nor_kept_in_memory() -> None:
 
 
 class FullDisk(io.BytesIO):
-    """Takes three pieces of 300 bytes and half of the next."""
+    """A full disk: takes three chunks of 300 bytes and half of the next."""
 
     def __init__(self, **_: object) -> None:
         super().__init__()

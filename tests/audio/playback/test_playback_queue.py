@@ -1,4 +1,4 @@
-"""The speaker's queue, driven block by block as a callback does."""
+"""The playback queue, driven block by block like a callback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCK = 240
 
 
 class Device:
-    """Pulls blocks; what it got and when each block is heard (latency 30 ms)."""
+    """Pulls blocks, and keeps them with the time each is heard (latency 30 ms)."""
 
     def __init__(self, queue: PlaybackQueue) -> None:
         self.queue = queue
@@ -152,7 +152,7 @@ def test_an_item_begins_with_enough_or_after_patience(device: Device) -> None:
 
 
 def voice(frames: int, pitch: float = 130.0) -> Samples:
-    """A vowel: a pitch and its harmonics around two formants."""
+    """Return a vowel: a pitch and its harmonics around two formants."""
     time = np.arange(frames) / RATE
     parts = [
         np.sin(2 * np.pi * pitch * n * time + n) * np.exp(-(((pitch * n - 600) / 500) ** 2))
@@ -166,7 +166,7 @@ def steepest(sound: Samples) -> int:
 
 
 def late(device: Device, sound: Samples, begin: int, blocks: int) -> Samples:
-    """What is heard when `sound` comes too late by so many blocks from frame `begin` on."""
+    """Return what is heard when `sound` is late by some blocks from frame `begin` on."""
     queue = device.queue
     queue.closed = False
     queue.write(sound[:begin])
@@ -242,7 +242,7 @@ def test_a_stop_while_sound_is_late_fades_the_rest(device: Device, after: int) -
 
 
 def swell(frames: int) -> Samples:
-    """A deep tone that is at its loudest every 8 ms, and so after every 40 ms: there it is cut."""
+    """A deep tone is loudest every 8 ms, and so after every 40 ms, where it is cut."""
     return (16_000 * np.cos(2 * np.pi * 125 / RATE * np.arange(frames))).astype(np.int16)
 
 

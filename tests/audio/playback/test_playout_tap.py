@@ -1,4 +1,4 @@
-"""What came out of the speaker, block by block, when it was heard."""
+"""Blocks of the speaker at the time they are heard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RATE = 24_000
 
 
 def spoken(monitor: PlayoutTap, blocks: int, rate: int = RATE, first: int = 1) -> SampleRing:
-    """A speaker with 100 ms in front of it was handed so many blocks of 10 ms from 5.0 s on."""
+    """Return a ring of a speaker with 100 ms latency, with blocks of 10 ms from 5.0 s on."""
     ring = SampleRing(rate)
     monitor.attach(ring, rate)
     for number in range(blocks):

@@ -1,4 +1,4 @@
-"""Sound that waits, in memory and on disk, against a plain list."""
+"""Sound waiting in memory and on disk, compared with a plain list."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ steps = st.lists(
 
 
 class Disk:
-    """A file on a disk that may be full: then half of what is written fits."""
+    """A file on a disk that may be full; then half of each write fits."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""When a voice counts as ended."""
+"""The end of speech."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from voicechat.audio.capture.voice_activity import EndOfSpeech
 
 
 def ends(frames: str) -> list[float]:
-    """What is told of these frames ('#' voiced, '.' not), 10 ms each, in whole frames."""
+    """Return the reported ends for these frames ('#' voiced, '.' not), in frames of 10 ms."""
     lull = EndOfSpeech()
     told = (lull.frame(frame == "#", number / 100) for number, frame in enumerate(frames, 1))
     return [round(at * 100) for at in told if at is not None]
