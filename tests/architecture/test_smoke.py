@@ -13,7 +13,7 @@ from smoke import Smoke, main
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.errors import Secret
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from voicechat.cli import models
 from voicechat.cli.app import main
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.errors import Secret
 from voicechat.providers.catalog import PROVIDERS
 

@@ -11,7 +11,7 @@ import pytest
 
 from voicechat.cli.app import main
 from voicechat.cli.token import mint
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
 
 KEY = "sk-planted-0123456789"

@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 
 from voicechat.cli import app, transcribe
 from voicechat.cli.transcribe import Page, Wish
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.errors import Secret, SessionLost, UsageError
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.config.loader import Options, holds_key, load
+from voicechat.config.loader import holds_key, load
+from voicechat.config.options import Options
 from voicechat.errors import Secret, UsageError
 from voicechat.system.private_files import FILE_LIMIT
 

@@ -99,23 +99,23 @@ BROKEN = {
     '{"mcpServers": {\n"a": {\n"comand": "x"}}}': ":3: a.comand is not a setting of an MCP server."
     " Did you mean command?",
     '{"mcpServers": {"a": {"command": "x"},\n"a": {"command": "y"}}}': "'a' is there twice.",
-    '{"mcpServers": {\n"a": {}}}': ":2: a needs a command or a url, and not both.",
-    '{"mcpServers": {"a": {"command": "x", "url": "https://h"}}}': "and not both.",
+    '{"mcpServers": {\n"a": {}}}': ":2: a needs either a command or a url.",
+    '{"mcpServers": {"a": {"command": "x", "url": "https://h"}}}': "needs either a command or a url.",
     '{"mcpServers": {"a": {"command": ""}}}': "a.command must be text in quotes.",
     '{"mcpServers": {"a": {"command": "x\\u001b[2J"}}}': "a.command must be text in quotes.",
     '{"mcpServers": {"a": {"command": "x", "args": [1]}}}': "a.args must be a list of texts",
     '{"mcpServers": {"a": {"command": "x", "args": ["\\u202e"]}}}': "a.args must be a list",
     '{"mcpServers": {"a": {"command": "x", "env": {"A": 1}}}}': "a.env must be a table of texts",
     '{"mcpServers": {"a": {"command": "x", "env": {"A=B": ""}}}}': "a.env holds 'A=B'",
-    '{"mcpServers": {"a": {"command": "x", "cwd": "here"}}}': "a.cwd must be a whole path.",
-    '{"mcpServers": {"a": {"command": "x", "headers": {}}}}': "a.headers means nothing beside",
+    '{"mcpServers": {"a": {"command": "x", "cwd": "here"}}}': "a.cwd must be an absolute path.",
+    '{"mcpServers": {"a": {"command": "x", "headers": {}}}}': "a.headers has no effect with a command; it needs a url.",
     '{"mcpServers": {"a": {"command": "x", "timeout": 0}}}': "between 1 and 3600 seconds",
-    '{"mcpServers": {"a": {"command": "x", "type": "http"}}}': "a.type http goes with url.",
+    '{"mcpServers": {"a": {"command": "x", "type": "http"}}}': "a.type http needs a url.",
     '{"mcpServers": {"a": {"command": "x", "type": 3}}}': "a.type must be stdio or http.",
-    '{"mcpServers": {"a": {"url": "https://h", "type": "sse"}}}': "the transport of before",
+    '{"mcpServers": {"a": {"url": "https://h", "type": "sse"}}}': "an old transport",
     '{"mcpServers": {"a": {"url": "http://h/mcp"}}}': "must begin with https://",
     '{"mcpServers": {"a": {"url": "ftp://h"}}}': "must be an address like",
-    '{"mcpServers": {"a": {"url": "https://u:p@h"}}}': "must not hold a password.",
+    '{"mcpServers": {"a": {"url": "https://u:p@h"}}}': "must not hold a key or a password.",
     '{"mcpServers": {"a": {"url": "https://h", "headers": {"A": "b\\nc"}}}}': "cannot be sent",
     '{"mcpServers": {"": {"command": "x"}}}': "'' cannot name a server.",
     '{"mcpServers": {"a\\u001b": {"command": "x"}}}': "cannot name a server.",
@@ -159,7 +159,7 @@ def test_adding_and_removing_keep_the_rest(file: Path) -> None:
     with pytest.raises(UsageError, match="already"):
         mcp_settings.add(file, "one", {"command": "z"}, {})
     before = file.read_bytes()
-    with pytest.raises(UsageError, match="needs a command or a url"):
+    with pytest.raises(UsageError, match="needs either a command or a url"):
         mcp_settings.add(file, "three", {}, {})
     assert file.read_bytes() == before
     assert mcp_settings.remove(file, "one")

@@ -9,7 +9,7 @@ import pytest
 from voicechat.audio.devices import device_probe
 from voicechat.audio.devices.device_list import Device
 from voicechat.audio.devices.device_probe import ProbeRequest, Survey
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.config.remembered_devices import recalled, with_devices
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from voicechat.config.loader import Options, load
+from voicechat.config.loader import load
+from voicechat.config.options import Options
 from voicechat.config.session_keys import KEYS
 from voicechat.core.price import Price
 from voicechat.core.settings import (
@@ -131,7 +132,7 @@ BROKEN = {
     'speed = "fast"': ":1: speed is wrong: expected `float`, got `str`.",
     'reasoning_effort = "huge"': ":1: reasoning_effort is wrong: invalid enum value 'huge'.",
     'include = ["x"]': ":1: include is wrong: invalid enum value 'x'",
-    '[prompt]\nversion = "1"': ":2: prompt.version stands without id.",
+    '[prompt]\nversion = "1"': ":2: prompt.version needs id.",
     '[[mcp_servers]]\nlabel = "a"\nurrl = "b"': ":3: mcp_servers.urrl is not a setting."
     " Did you mean url?",
     "mcp_servers = 3": ":1: mcp_servers is wrong",
@@ -142,7 +143,7 @@ BROKEN = {
     'voice = "x"\n[profiles.work]\n[profiles.home]\nvoice = 3': ":4: voice must be text in quotes",
     '[prices."openai/m"]\ntext_inn = 3': ":2: text_inn is not a setting. Did you mean text_in?",
     '[prices."openai/m"]\ntext_in = "3"': ":2: text_in is wrong: expected `float`, got `str`.",
-    'profile = "work"': "There is no profile 'work'. Write one as [profiles.NAME].",
+    'profile = "work"': "There is no profile 'work'. Add one: [profiles.NAME].",
     'profile = "wrok"\n[profiles.work]': "There is no profile 'wrok'. Did you mean work?",
 }
 

@@ -6,7 +6,7 @@ import json
 
 from voicechat.audio.devices.device_list import Device
 from voicechat.audio.devices.device_probe import Survey
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.doctor.device_listing import listing
 
 FOUND = Survey(

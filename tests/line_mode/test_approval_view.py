@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import events, inputs
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec

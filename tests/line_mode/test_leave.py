@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mcp_rig import rude
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.errors import UsageError
 from voicechat.session.toolbox import Toolbox

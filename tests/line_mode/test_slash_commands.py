@@ -13,7 +13,7 @@ from scripted import scene
 from virtual_audio import RATE, VirtualCard, tone
 
 from voicechat.audio import messages as sound
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.effects import Floor
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import COMMANDS, help_lines, is_command, markdown, obey

@@ -23,8 +23,8 @@ from voicechat.audio import messages as sound
 from voicechat.cli.app import main
 from voicechat.config import loader
 from voicechat.config.endpoint import Endpoint
-from voicechat.config.loader import Options
 from voicechat.config.mcp_server import ServerConfig
+from voicechat.config.options import Options
 from voicechat.core import effects, events, inputs
 from voicechat.errors import Secret, UsageError
 from voicechat.recording import folder_format, stereo_wav

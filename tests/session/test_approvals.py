@@ -15,7 +15,7 @@ from desk import Desk
 from scripted import until
 from websockets.asyncio.server import ServerConnection, serve
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.inputs import Announce, Decision
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.errors import Secret

@@ -13,7 +13,7 @@ from desk import Desk, options, talking
 from fake_wires import gemini, running
 from scripted import TOKEN, Scene, scene
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.items import Role, Usage
 from voicechat.core.price import Price

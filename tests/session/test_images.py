@@ -13,7 +13,7 @@ import pytest
 from desk import Desk, options, talking
 from scripted import scene
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Item, Role
 from voicechat.core.pictures import Kind, Picture

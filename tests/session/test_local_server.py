@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.errors import Secret, ServerError
 from voicechat.session.local_server import LocalServer
 
@@ -118,7 +118,7 @@ async def test_of_all_keys_only_the_chat_key_goes_to_the_child(child, monkeypatc
 
 PARENT = """
 import asyncio, os, sys
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.session.local_server import LocalServer
 
 async def main():

@@ -16,7 +16,7 @@ from five_wires import WIRES
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.core.seeding import SHORTENED

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from voicechat.config import loader
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, VoicechatError

@@ -11,7 +11,7 @@ from desk import Desk
 from fake_wires import Fake, running
 from five_wires import WIRES
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.core.microphone import MIN_TALK_MS

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from scripted import TOKEN, Scene
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.errors import Secret
 from voicechat.session.session import Link, Session, Update

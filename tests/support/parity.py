@@ -12,7 +12,7 @@ from five_wires import WIRES
 from scripted import until
 
 from voicechat.audio import messages as sound
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Item, Role, ToolCall
 from voicechat.errors import Secret

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from voicechat.config import loader
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import KeyMissing, UsageError, VoicechatError

@@ -26,7 +26,7 @@ from voicechat.core.text import clean
 from voicechat.errors import UsageError, VoicechatError
 
 if TYPE_CHECKING:
-    from voicechat.config.loader import Options
+    from voicechat.config.options import Options
     from voicechat.session.session import Session
 
 app = typer.Typer(

@@ -14,8 +14,8 @@ import typer
 from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
-    from voicechat.config.loader import Options
     from voicechat.config.mcp_server import ServerConfig
+    from voicechat.config.options import Options
 
 app = typer.Typer(help="List, add, remove and test MCP servers.", rich_markup_mode=None)
 
@@ -170,7 +170,7 @@ def _refuse_taken(known: Options, name: str) -> None:
 
 
 def _configured(options: Options, name: str) -> ServerConfig:
-    from voicechat.config.session_keys import nearest
+    from voicechat.config.setting_place import nearest
 
     found = {each.name: each for each in options.mcp_servers}
     if name not in found:

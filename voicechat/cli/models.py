@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.providers.catalog import PROVIDERS, Provider
 from voicechat.providers.prices import price_of
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
 from voicechat.providers import azure, catalog, rest

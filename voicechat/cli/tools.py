@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.settings import ToolSpec
 from voicechat.errors import UsageError
 from voicechat.tools.builtin import builtin
@@ -85,7 +85,7 @@ def revoke(name: str) -> str:
 
     Raises `UsageError` when that was never said.
     """
-    from voicechat.config.session_keys import nearest
+    from voicechat.config.setting_place import nearest
 
     approvals = Approvals()
     known = sorted({approval.name for approval in approvals})

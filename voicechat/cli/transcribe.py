@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 import msgspec
 
 from voicechat.audio.messages import AudioSettings
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.items import Usage
 from voicechat.core.settings import AudioFormat, SessionSettings, Transcription
 from voicechat.core.transcript_order import Passage

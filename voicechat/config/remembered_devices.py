@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.system.private_files import write_private
 
 _DEVICES = ("input_device", "output_device")

@@ -1,6 +1,6 @@
-"""`$NAME` in settings: a text that is filled in from the environment and from `[keys]`.
+"""References to variables in settings: `$NAME` takes its value from the environment or `[keys]`.
 
-`${NAME}` is the same, `${env:NAME}` too, and `$$` is a dollar sign.
+`${NAME}` and `${env:NAME}` mean the same; `$$` is a dollar sign.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(?:env:)?(\w+)\})")
 
 
 class References:
-    """Fills texts in, and keeps in `missing` the names that are not set."""
+    """Replaces references in texts; `missing` collects the names that are not set."""
 
     def __init__(self, look_up: Mapping[str, str | Secret]) -> None:
         self.missing: list[str] = []
         self._look_up = look_up
 
     def filled(self, text: str) -> Secret:
-        """The text with every reference replaced; what is not set leaves nothing."""
+        """The text with every reference replaced; a name that is not set becomes empty."""
         return Secret(REFERENCE.sub(self._value, text))
 
     def _value(self, found: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from voicechat.audio.devices.device_probe import ProbeRequest, Survey, survey
 from voicechat.config import loader, remembered_devices
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.doctor import machine_findings, network_findings, sound_findings
 from voicechat.doctor.environment import Environment, Storage, snapshot
 from voicechat.doctor.findings import Finding, Privacy, note, ok, problem

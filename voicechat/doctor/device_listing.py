@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from voicechat.audio.devices.device_list import Device, Kind, NoSound, choose
 from voicechat.audio.devices.device_probe import ProbeRequest, Survey, survey
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.text import clean
 from voicechat.doctor.environment import snapshot
 from voicechat.doctor.sound_findings import why_nothing

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TextIO
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, UsageError, VoicechatError

@@ -32,7 +32,7 @@ from voicechat.recording import folder_format
 from voicechat.recording.stereo_wav import StereoFile
 
 if TYPE_CHECKING:
-    from voicechat.config.loader import Options
+    from voicechat.config.options import Options
     from voicechat.session.session import Session
 
 SOUND_WAITING: Final = 6_000

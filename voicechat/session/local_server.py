@@ -18,7 +18,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from voicechat.config.loader import Options, holds_key
+from voicechat.config.loader import holds_key
+from voicechat.config.options import Options
 from voicechat.core.text import clean
 from voicechat.errors import Secret, ServerError
 

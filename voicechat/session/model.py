@@ -17,7 +17,7 @@ from voicechat.session.requested_settings import session_settings
 from voicechat.session.token_auth import Admission
 
 if TYPE_CHECKING:
-    from voicechat.config.loader import Options
+    from voicechat.config.options import Options
     from voicechat.providers.catalog import Choice
     from voicechat.providers.codec import Codec
     from voicechat.session.local_server import LocalServer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from voicechat.audio.messages import AudioSettings
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.settings import (
     AudioFormat,
     Capabilities,

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from voicechat.config.loader import Options
+    from voicechat.config.options import Options
     from voicechat.providers.codec import Codec
     from voicechat.recording.recorder import Recorder
 

@@ -20,8 +20,8 @@ from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tools.registry import Registry, Tool
 
 if TYPE_CHECKING:
-    from voicechat.config.loader import Options
     from voicechat.config.mcp_server import ServerConfig
+    from voicechat.config.options import Options
     from voicechat.tools.journal import Unknown
     from voicechat.tools.mcp.mcp_servers import McpServers
     from voicechat.tools.permissions import Approvals

@@ -1,0 +1,211 @@
+"""The options of one run, and the schema of the settings behind them.
+
+Each field of `Options` that a user sets carries a `Setting` as metadata. From it come the key in
+the settings file, the environment variable, the flag with its help, the checks and
+docs/settings.md. The other fields hold what whole tables of the files give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from voicechat.errors import Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from voicechat.config.endpoint import Endpoint
+    from voicechat.config.mcp_server import ServerConfig
+    from voicechat.core.price import Price
+    from voicechat.core.settings import Permission
+
+BargeIn = Literal["off", "low", "normal", "high"]
+
+_HTTP = ("http://", "https://")
+
+
+class Setting(NamedTuple):
+    """The schema of one setting."""
+
+    name: str
+    """Field of `Options` and key in the settings file."""
+    default: object
+    help: str
+    """One sentence about the value, for the help of its flag and the documents."""
+    metavar: str = ""
+    """Stands for the value in the help; empty for a switch."""
+    flag: str = ""
+    flag_help: str = ""
+    """Help of the flag where it differs, because the flag turns a switch off."""
+    choices: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    """Accepted beginnings of an address; empty for other text."""
+    is_private: bool = False
+    """The address must be https:// or on this machine."""
+    in_file: bool = True
+    """Whether the settings file and the environment may set it."""
+
+    @property
+    def variable(self) -> str:
+        """Environment variable that sets it; empty when there is none."""
+        return f"VOICECHAT_{self.name.upper()}" if self.in_file else ""
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether the value is true or false."""
+        return not self.metavar
+
+
+def _about(help: str, metavar: str = "", **more: Any) -> Mapping[str, Any]:  # noqa: A002
+    return {"help": help, "metavar": metavar, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything a user can set for a session. None means not set: the session chooses."""
+
+    model: str | None = field(
+        default=None, metadata=_about("Model to talk with.", "PROVIDER/MODEL")
+    )
+    voice: str | None = field(default=None, metadata=_about("Voice of the assistant.", "NAME"))
+    instructions: str | None = field(
+        default=None, metadata=_about("Instructions for the assistant.", "TEXT")
+    )
+    base_url: str | None = field(
+        default=None,
+        metadata=_about(
+            "Address of the provider's API.", "URL", schemes=(*_HTTP, "ws://", "wss://")
+        ),
+    )
+    token: Secret | None = field(
+        default=None,
+        repr=False,
+        metadata=_about("Connect with the short-lived token in VOICECHAT_TOKEN.", in_file=False),
+    )
+    """A short-lived token to connect with instead of a key."""
+    token_url: str | None = field(
+        default=None,
+        metadata=_about(
+            "Endpoint that issues a short-lived token for each connection.",
+            "URL",
+            schemes=_HTTP,
+            is_private=True,
+        ),
+    )
+    wire: str | None = field(
+        default=None, metadata=_about("API dialect: ga, beta or voice-live.", "KIND")
+    )
+    profile: str | None = field(
+        default=None, metadata=_about("Profile of the settings file.", "NAME")
+    )
+    with_sound: bool = field(
+        default=True, metadata=_about("Typed chat without sound.", flag="--text", in_file=False)
+    )
+    """Whether a microphone and a speaker are opened."""
+    push_to_talk: bool = field(default=False, metadata=_about("Listen only while you press Space."))
+    input_device: str | None = field(
+        default=None, metadata=_about("Microphone: its number or part of its name.", "NAME")
+    )
+    output_device: str | None = field(
+        default=None, metadata=_about("Speaker: its number or part of its name.", "NAME")
+    )
+    echo_cancel: bool = field(
+        default=True,
+        metadata=_about(
+            "Cancel the echo of the speaker.",
+            flag="--no-echo-cancel",
+            flag_help="Disable echo cancellation, for headphones.",
+        ),
+    )
+    noise_suppression: bool = field(default=False, metadata=_about("Suppress background noise."))
+    gain_control: bool = field(default=False, metadata=_about("Automatic gain control."))
+    barge_in: BargeIn = field(
+        default="normal",
+        metadata=_about(
+            "How easily your voice interrupts a reply: off, low, normal or high.",
+            "KIND",
+            choices=get_args(BargeIn),
+        ),
+    )
+    earcons: bool = field(
+        default=False, metadata=_about("Play short sounds when the state changes.")
+    )
+    """States: listening, working, stopped, error."""
+    chat_url: str | None = field(
+        default=None,
+        metadata=_about(
+            "OpenAI-compatible chat endpoint for the embedded voice.", "URL", schemes=_HTTP
+        ),
+    )
+    chat_model: str | None = field(default=None, metadata=_about("Model at --chat-url.", "NAME"))
+    record: Path | None = field(
+        default=None,
+        metadata=_about("Record the conversation in a new folder.", "DIR", in_file=False),
+    )
+    keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
+    """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Addresses and versions of providers by the name of their environment variable."""
+    wanted: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """Fields of `SessionSettings` that the settings file sets."""
+    tools: tuple[str, ...] | None = None
+    """Names of the tools to offer; None for all of them."""
+    folders: tuple[Path, ...] = ()
+    """Folders in which tools may read files."""
+    permissions: Mapping[str, Permission] = field(default_factory=dict, hash=False)
+    """Permissions by the name of the tool; they win over stored approvals."""
+    prices: Mapping[str, Price] = field(default_factory=dict, hash=False)
+    """The user's prices, by PROVIDER/MODEL."""
+    mcp_servers: tuple[ServerConfig, ...] = ()
+    """MCP servers that voicechat connects to; those that the provider calls are in `wanted`."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """HTTP endpoints of the user that are offered as tools."""
+
+    @property
+    def environ(self) -> Mapping[str, str | Secret]:
+        """Everything that the catalog of providers may look up."""
+        return {**self.variables, **self.keys}
+
+    @property
+    def chat_key(self) -> Secret | None:
+        """The key for the chat endpoint. OpenAI's own key goes to OpenAI only."""
+        from urllib.parse import urlsplit
+
+        host = urlsplit(self.chat_url or "").hostname or ""
+        is_openai = host == "openai.com" or host.endswith(".openai.com")
+        return self.key("VOICECHAT_CHAT_KEY", *(["OPENAI_API_KEY"] if is_openai else []))
+
+    def key(self, *variables: str) -> Secret | None:
+        """The first of these keys that is set."""
+        return next((self.keys[name] for name in variables if name in self.keys), None)
+
+
+SETTINGS: Mapping[str, Setting] = {
+    each.name: Setting(
+        name=each.name,
+        default=each.default,
+        **{"flag": f"--{each.name.replace('_', '-')}", **each.metadata},
+    )
+    for each in fields(Options)
+    if each.metadata
+}
+"""The schema: every setting with a flag of its own, by name."""
+
+FILE_SETTINGS: Mapping[str, Setting] = {
+    name: setting for name, setting in SETTINGS.items() if setting.in_file
+}
+"""The settings that the file and the environment may set."""
+
+
+def typed(parameters: Mapping[str, object]) -> dict[str, object]:
+    """The settings that were typed, from the parameters of a command named like the settings.
+
+    A switch that was typed becomes the opposite of its default; other parameters are left out.
+    """
+    return {
+        name: not SETTINGS[name].default if value is True else value
+        for name, value in parameters.items()
+        if name in SETTINGS and value is not None and value is not False
+    }
