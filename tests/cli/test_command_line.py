@@ -85,7 +85,7 @@ def test_help_is_instant(run) -> None:
         (["--modle", "x"], "No such option: --modle"),
         (["--model"], "'--model' requires an argument"),
         (["dance"], "No such command 'dance'"),
-        (["--text", "serve"], "Options of 'serve' stand behind its name."),
+        (["--text", "serve"], "Options of 'serve' must follow its name."),
         (["--text", "--voice", ""], "--voice is empty."),
         (["--text", "--base-url", "nowhere"], "--base-url must be an address"),
         (["--text", "--model", "nobody/x"], "nobody"),

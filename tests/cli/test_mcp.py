@@ -51,7 +51,7 @@ def test_a_server_is_added_listed_tried_and_removed(capsys, monkeypatch) -> None
     stored = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["garden"]
     assert (stored["command"], stored["env"]) == (command[0], {"PLANT_TOKEN": "${PLANT_TOKEN}"})
 
-    assert "not tried yet" in typed(capsys, "mcp", "list")[1]
+    assert "not tested yet" in typed(capsys, "mcp", "list")[1]
     code, out, err = typed(capsys, "mcp", "test", "garden")
     assert code == 0
     assert out.startswith("garden answers in ")
@@ -60,7 +60,7 @@ def test_a_server_is_added_listed_tried_and_removed(capsys, monkeypatch) -> None
     (listed,) = json.loads(typed(capsys, "mcp", "list", "--json")[1])
     assert listed["tools_seen"] == ["water"]
     assert listed["may_run"] is True
-    assert "1 tools seen" in typed(capsys, "mcp", "list")[1]
+    assert "starts with the conversation, 1 tool" in typed(capsys, "mcp", "list")[1]
 
     code, out, err = typed(capsys, "tools", "--json")
     assert (code, err) == (0, "")
@@ -78,10 +78,13 @@ def test_a_server_is_added_listed_tried_and_removed(capsys, monkeypatch) -> None
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["add", "x"], "What is the server?"),
+        (["add", "x"], "The server has no command and no address."),
         (["add", "x", "--url", "http://far/mcp"], "must begin with https://"),
-        (["add", "x", "--env", f"A_KEY={KEY}", "--", "y"], "can be read by others"),
-        (["add", "x", "--url", "https://h", "--header", f"Authorization: {KEY}"], "by others"),
+        (["add", "x", "--env", f"A_KEY={KEY}", "--", "y"], "Others can read a key"),
+        (
+            ["add", "x", "--url", "https://h", "--header", f"Authorization: {KEY}"],
+            "Others can read a key",
+        ),
         (["add", "x", "--url", "https://h", "--header", "nothing"], "must be like"),
         (["remove", "x"], "There is no MCP server 'x'."),
         (["test", "x"], "There is no MCP server 'x'."),
@@ -129,7 +132,11 @@ def test_an_approval_is_taken_back(capsys) -> None:
     assert isinstance(made, Tool)
     Approvals().allow(made)
     assert "Did you mean water?" in typed(capsys, "tools", "--revoke", "watr")[2]
-    assert typed(capsys, "tools", "--revoke", "water") == (0, "", "voicechat: water asks again.\n")
+    assert typed(capsys, "tools", "--revoke", "water") == (
+        0,
+        "",
+        "voicechat: water asks again before it runs.\n",
+    )
     assert not Approvals().allows(made)
     assert typed(capsys, "tools", "--revoke", "water")[0] == 2
 

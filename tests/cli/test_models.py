@@ -17,24 +17,24 @@ KEY = "xai-planted-0123"
 
 def test_every_provider_is_listed_and_no_key_is_shown() -> None:
     options = Options(keys={"XAI_API_KEY": Secret(KEY)})
-    told = {str(each["provider"]): each for each in models.models(options)}
+    told = {str(each["provider"]): each for each in models.list_models(options)}
     assert set(told) == set(PROVIDERS)
     assert told["xai"]["keys"] == {"XAI_API_KEY": True}
     assert told["openai"]["keys"] == {"OPENAI_API_KEY": False}
     assert "xai/grok-voice-latest" in told["xai"]["models"]
     assert "marin" in told["openai"]["voices"]
     assert "openai/gpt-live-transcribe" in told["openai"]["transcribers"]
+    assert told["openai"]["default"] == "openai/gpt-realtime-2.1"
     assert told["xai"]["transcribers"] == []
     assert (told["xai"]["ready"], told["openai"]["ready"], told["local"]["ready"]) == (
         True, False, True,
     )  # fmt: skip
-    for text in (models.as_text(options), models.as_json(options)):
-        assert "planted" not in text
-    text = models.as_text(options)
+    text = models.as_text(models.list_models(options))
+    assert "planted" not in text
     assert "XAI_API_KEY is set" in text
     assert "OPENAI_API_KEY is not set" in text
     assert "* openai/gpt-realtime-2.1" in text
-    assert "  writes   gpt-live-transcribe, gpt-transcribe," in text
+    assert "  transcribes  gpt-live-transcribe, gpt-transcribe," in text
 
 
 def test_azure_is_ready_with_key_and_address() -> None:
@@ -42,7 +42,7 @@ def test_azure_is_ready_with_key_and_address() -> None:
     endpoint = {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com"}
 
     def ready(options: Options) -> object:
-        return next(e["ready"] for e in models.models(options) if e["provider"] == "azure")
+        return next(e["ready"] for e in models.list_models(options) if e["provider"] == "azure")
 
     assert not ready(Options(keys=keys))
     assert ready(Options(keys=keys, variables=endpoint))

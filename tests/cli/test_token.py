@@ -103,10 +103,10 @@ def test_google_s_key_is_in_no_address(server) -> None:
     [
         (401, KeyMissing, "refused the key"),
         (403, KeyMissing, "refused the key"),
-        (404, ConnectError, "gives no tokens here"),
-        (429, ConnectError, "asks us to wait"),
-        (500, ConnectError, "gave no token (HTTP 500: wrong key ***"),
-        (307, ConnectError, "gave no token"),
+        (404, ConnectError, "issues no tokens here"),
+        (429, ConnectError, "limits the rate of requests"),
+        (500, ConnectError, "issued no token (HTTP 500: wrong key ***"),
+        (307, ConnectError, "issued no token"),
     ],
 )
 def test_a_refusal_is_a_sentence_without_the_key(server, status, kind, sentence) -> None:

@@ -24,8 +24,9 @@ from scripted import Loud, check
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from voicechat.cli import app, transcribe
-from voicechat.cli.transcribe import Page, Wish
+from voicechat.cli import _transcription_run as transcription_run
+from voicechat.cli import app
+from voicechat.cli._transcription_run import PassagePrinter, TranscribeRequest
 from voicechat.config.options import Options
 from voicechat.errors import Secret, SessionLost, UsageError
 from voicechat.providers import catalog
@@ -142,12 +143,12 @@ def three(tmp_path: Path) -> str:
     return str(path)
 
 
-async def written(port: int, wish: Wish, **more: Any) -> list[str]:
+async def written(port: int, request: TranscribeRequest, **more: Any) -> list[str]:
     """The lines on standard output of one run."""
     out = io.StringIO()
-    page = Page(out, wish)
+    printer = PassagePrinter(out, request)
     async with asyncio.timeout(20):
-        assert await transcribe._transcribe(options(port, **more), wish, page) == 0
+        assert await transcription_run._run(options(port, **more), request, printer) == 0
     return out.getvalue().splitlines()
 
 
@@ -164,8 +165,8 @@ async def test_passages_are_lines_in_the_order_in_which_they_were_said(three, ca
             await provider.complete(1, "one\nand a half")
 
     async with provided(backwards) as (provider, port):
-        assert await written(port, Wish(three)) == ["one and a half", "three"]
-    assert "A passage could not be written down: Too noisy." in capsys.readouterr().err
+        assert await written(port, TranscribeRequest(three)) == ["one and a half", "three"]
+    assert "A passage could not be transcribed: Too noisy." in capsys.readouterr().err
     (session,) = provider.sessions
     assert session == {
         "type": "transcription",
@@ -197,9 +198,9 @@ async def test_json_tells_everything_that_is_known(three):
         else:
             await provider.complete(3, "")
 
-    wish = Wish(three, language="en", as_json=True, logprobs=True)
+    request = TranscribeRequest(three, language="en", as_json=True, logprobs=True)
     async with provided(fully) as (provider, port):
-        first, second = map(json.loads, await written(port, wish, model="openai/gpt-transcribe"))
+        first, second = map(json.loads, await written(port, request, model="openai/gpt-transcribe"))
     assert first == {
         "item_id": "item_1",
         "previous_item_id": None,
@@ -230,7 +231,7 @@ async def test_a_lost_connection_loses_no_word_and_repeats_none(three):
             await provider.complete(number, ["one", "two", "three"][sound - 1])
 
     async with provided(broken) as (provider, port), FaultProxy(port) as proxy:
-        assert await written(proxy.port, Wish(three)) == ["one", "two", "three"]
+        assert await written(proxy.port, TranscribeRequest(three)) == ["one", "two", "three"]
     assert provider.connections == 2
     assert len(provider.sessions) == 2
 
@@ -243,7 +244,11 @@ async def test_a_provider_that_falls_silent_is_dialled_anew(three, monkeypatch):
             await each_at_once(provider)
 
     async with provided(at_last) as (provider, port):
-        assert await written(port, Wish(three)) == ["passage 1", "passage 2", "passage 3"]
+        assert await written(port, TranscribeRequest(three)) == [
+            "passage 1",
+            "passage 2",
+            "passage 3",
+        ]
     assert provider.connections == 2
 
 
@@ -251,7 +256,7 @@ async def test_a_provider_that_never_writes_is_given_up(three, monkeypatch):
     monkeypatch.setattr(transcriber, "PATIENCE_S", 0.1)
     async with provided(lambda provider: asyncio.sleep(0)) as (provider, port):
         with pytest.raises(SessionLost, match="no longer writes"):
-            await written(port, Wish(three))
+            await written(port, TranscribeRequest(three))
     assert provider.connections == transcriber.TRIES
 
 
@@ -259,7 +264,7 @@ async def test_a_model_that_the_provider_refuses_ends_it(three):
     async with provided(each_at_once) as (provider, port):
         provider.refuses = "The model nonsense does not exist."
         with pytest.raises(SessionLost, match="nonsense does not exist"):
-            await written(port, Wish(three), model="openai/nonsense")
+            await written(port, TranscribeRequest(three), model="openai/nonsense")
 
 
 async def test_what_no_word_was_found_in_gives_no_line(three):
@@ -267,7 +272,7 @@ async def test_what_no_word_was_found_in_gives_no_line(three):
         await provider.complete(len(provider.heard_ms), " ")
 
     async with provided(nothing) as (_, port):
-        assert await written(port, Wish(three)) == []
+        assert await written(port, TranscribeRequest(three)) == []
 
 
 # ------------------------------------------------------------------------------ the command
@@ -276,7 +281,7 @@ async def test_what_no_word_was_found_in_gives_no_line(three):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "There is nothing to write down. Say --live"),
+        ((), "There is nothing to transcribe. Name a WAV file, or use --live."),
         (("--live", "x.wav"), "not both"),
         (("--live", "--model", "xai"), "xai has no sessions that only write down what is said."),
         (("--live", "--model", "google"), "google has no sessions"),
@@ -297,7 +302,7 @@ async def test_a_wav_file_that_is_none(tmp_path):
     path.write_bytes(b"no sound at all")
     async with provided(each_at_once) as (_, port):
         with pytest.raises(UsageError, match="holds no sound that can be read"):
-            await written(port, Wish(str(path)))
+            await written(port, TranscribeRequest(str(path)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -383,7 +388,7 @@ async def test_who_has_said_nothing_need_not_wait_for_a_connection(monkeypatch):
             return choice.codec()
 
         writer = transcriber.Transcriber(
-            made, transcribe._settings(options(port), Wish(), model), source,
+            made, transcription_run._settings(options(port), TranscribeRequest(), model), source,
             write=lambda _: None, show=lambda _: None, tell=tell,
         )  # fmt: skip
         running = asyncio.create_task(writer.run())

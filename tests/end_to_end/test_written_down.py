@@ -25,7 +25,7 @@ async def test_what_is_said_is_written_down_to_the_last_word(
     terminal = start(
         "transcribe", "--live", "--model", "local", columns=120, environ=card.environment
     )
-    terminal.see("Listening, with local/built-in. Ctrl-C ends.", 30)
+    terminal.see("Listening with local/built-in. Press Ctrl-C to stop.", 30)
     first = person(tmp_path, "what is seven plus five")
     await asyncio.to_thread(card.say(first, RATE).wait, 10)
     terminal.see("(seven|7) plus (five|5)")

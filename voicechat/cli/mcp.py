@@ -1,72 +1,84 @@
-"""The commands `voicechat mcp …`: list, add, remove and test MCP servers.
+"""`voicechat mcp …`: list, add, remove and test MCP servers.
 
-What the person types here counts as their leave for a command to run: they have it before them.
+Adding or testing a server on the command line approves its command.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.errors import UsageError
+from voicechat.cli.command import JSON, Command, say
+from voicechat.core.text import clean
+from voicechat.errors import ConnectError, UsageError
 
 if TYPE_CHECKING:
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.config.options import Options
+    from voicechat.tools.mcp.mcp_pins import Pins
+    from voicechat.tools.mcp.mcp_text import Definition
 
 app = typer.Typer(help="List, add, remove and test MCP servers.", rich_markup_mode=None)
 
-_NAME = typer.Argument(metavar="NAME", help="What you call the server.")
-_JSON = typer.Option("--json", help="For programs.")
+COMMAND = Command(50, "mcp", "List, add, remove and test MCP servers.", app)
+
+_NAME = typer.Argument(metavar="NAME", help="Name of the server.")
+
+TEST_DEADLINE_S = 60.0
+"""Seconds for a test; launchers such as `npx` download packages first."""
 
 _PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|COOKIE|CREDENTIAL", re.IGNORECASE)
 
 
-@app.command("list", short_help="List the servers that are configured.")
-def list_servers(as_json: Annotated[bool, _JSON] = False) -> int:
-    """List the servers that are configured, what each runs, and whether it may."""
-    from voicechat.cli.mcp_listing import configured_as_json, configured_as_text
+@app.command("list", short_help="List the configured servers.")
+def list_servers(as_json: Annotated[bool, JSON] = False) -> int:
+    """List the configured servers, their commands, and whether each may start."""
     from voicechat.config import loader
 
     found = loader.load().mcp_servers
     if as_json:
-        typer.echo(configured_as_json(found))
+        typer.echo(servers_as_json(found))
     elif found:
-        typer.echo(configured_as_text(found))
+        typer.echo(servers_as_text(found))
     else:
-        _say("No MCP servers are configured. Type: voicechat mcp add --help")
+        say("No MCP servers are configured. To add one, see voicechat mcp add --help.")
     return 0
 
 
-@app.command(short_help="Add a server: its command behind --, or --url.")
+@app.command(short_help="Add a server: its command after --, or --url.")
 def add(
     name: Annotated[str, _NAME],
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- COMMAND", help="The program that is the server."),
+        typer.Argument(metavar="-- COMMAND", help="Program of the server and its arguments."),
     ] = None,
     url: Annotated[
         str | None, typer.Option(metavar="URL", help="Address of a streamable HTTP server.")
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[=VALUE]", help="A variable it gets; without value, yours."),
+        typer.Option(metavar="NAME[=VALUE]", help="Variable for the program; default: yours."),
     ] = None,
     header: Annotated[
         list[str] | None,
-        typer.Option(metavar="'NAME: VALUE'", help="A header it gets; $NAME is a variable."),
+        typer.Option(metavar="'NAME: VALUE'", help="Header of each request; $NAME is a variable."),
     ] = None,
     cwd: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where it runs; else your home folder.")
+        str | None,
+        typer.Option(metavar="DIR", help="Folder of the program; default: home."),
     ] = None,
 ) -> int:
-    """Add a server to mcp.json, and let its command run.
+    """Add a server to mcp.json, and allow its command to run.
 
-    Keys do not belong on a command line: write --env GITHUB_TOKEN, or --header 'Authorization:
-    Bearer $TOKEN' in single quotes, and the variable is looked up whenever the server starts.
+    Do not type keys: use --env GITHUB_TOKEN, or --header 'Authorization: Bearer $TOKEN' in single
+    quotes. voicechat reads the variable each time it starts the server.
     """
     from voicechat.config import loader, mcp_settings
     from voicechat.tools.mcp.mcp_pins import Pins
@@ -78,7 +90,8 @@ def add(
         entry["url"] = url
     if not entry:
         raise UsageError(
-            "What is the server?", f"Type: voicechat mcp add {name} -- COMMAND ARGS, or --url URL"
+            "The server has no command and no address.",
+            f"Type: voicechat mcp add {name} -- COMMAND ARGS, or --url URL",
         )
     if env:
         entry["env"] = dict(_variable(each) for each in env)
@@ -89,59 +102,58 @@ def add(
     known = loader.load()
     _refuse_taken(known, name)
     path = loader.settings_path().with_name("mcp.json")
-    made = mcp_settings.add(path, name, entry, {**os.environ, **known.keys})
-    Pins().let_run(made)
-    _say(f"Added {name} to {path}. Try it: voicechat mcp test {name}")
-    if made.problem:
-        _say(made.problem)
+    added = mcp_settings.add(path, name, entry, {**os.environ, **known.keys})
+    Pins().let_run(added)
+    say(f"Added {name} to {path}. Test it: voicechat mcp test {name}")
+    if added.problem:
+        say(added.problem)
     return 0
 
 
 @app.command(short_help="Remove a server.")
 def remove(name: Annotated[str, _NAME]) -> int:
-    """Remove a server from mcp.json, and forget what was known of it."""
+    """Remove a server from mcp.json, and forget its approval and its tools."""
     from voicechat.config import loader, mcp_settings
     from voicechat.tools.mcp.mcp_pins import Pins
 
     path = loader.settings_path().with_name("mcp.json")
     if not mcp_settings.remove(path, name):
         server = _configured(loader.load(), name)
-        raise UsageError(f"{name} stands in {server.place}.", "Remove it there.")
+        raise UsageError(f"{name} is configured in {server.place}.", "Remove it there.")
     Pins().forget(name)
-    _say(f"Removed {name} from {path}.")
+    say(f"Removed {name} from {path}.")
     return 0
 
 
-@app.command(short_help="Start a server and show what it offers.")
+@app.command(short_help="Start a server and list its tools.")
 def test(name: Annotated[str, _NAME]) -> int:
-    """Start a server, show what it offers and how long that took, and stop it again.
+    """Start a server, list its tools with the time it took, and stop it.
 
-    That lets its command run in conversations, too. Ends with 4 when the server does not answer.
+    This also allows its command to run in conversations. Exits with 4 when the server fails.
     """
     import asyncio
 
-    from voicechat.cli import mcp_listing
     from voicechat.config import loader
     from voicechat.tools.mcp.mcp_pins import Pins
 
     server = _configured(loader.load(), name)
-    _say(f"{'Asking' if server.url else 'Running'} {server.shown}")
+    say(f"{'Connecting to' if server.url else 'Running'} {server.shown}")
     pins = Pins()
     pins.let_run(server)
-    trial = asyncio.run(mcp_listing.try_out(server))
-    for line in trial.printed:
+    outcome = asyncio.run(test_server(server))
+    for line in outcome.printed:
         typer.echo(f"  {line}", err=True)
-    if trial.problem is not None:
-        raise trial.problem
-    typer.echo(mcp_listing.trial_as_text(trial, pins))
+    if outcome.problem is not None:
+        raise outcome.problem
+    typer.echo(outcome_as_text(outcome, pins))
     return 0
 
 
-# --------------------------------------------------------------------------------- the words
+# ------------------------------------------------------------------------ checks of arguments
 
 
 def _variable(text: str) -> tuple[str, str]:
-    """A variable as `--env` names it, and its value for the file."""
+    """The variable that `--env` names, and its value for the file."""
     name, given, value = text.partition("=")
     if not given:
         return name, f"${{{name}}}"
@@ -160,13 +172,13 @@ def _header(text: str) -> tuple[str, str]:
 
 def _refuse_typed_key(name: str, value: str, hint: str) -> None:
     if _PRIVATE.search(name) and "$" not in value:
-        raise UsageError("A key that is typed here can be read by others.", hint)
+        raise UsageError("Others can read a key that you type on a command line.", hint)
 
 
 def _refuse_taken(known: Options, name: str) -> None:
     taken = next((each for each in known.mcp_servers if each.name == name), None)
     if taken is not None:
-        raise UsageError(f"There is an MCP server {name!r} already, in {taken.place}.")
+        raise UsageError(f"There is already an MCP server {name!r}, in {taken.place}.")
 
 
 def _configured(options: Options, name: str) -> ServerConfig:
@@ -174,10 +186,124 @@ def _configured(options: Options, name: str) -> ServerConfig:
 
     found = {each.name: each for each in options.mcp_servers}
     if name not in found:
-        hint = nearest(name, list(found)) if found else "Type: voicechat mcp add --help"
+        hint = nearest(name, list(found)) or "To add one, see voicechat mcp add --help."
         raise UsageError(f"There is no MCP server {name!r}.", hint)
     return found[name]
 
 
-def _say(sentence: str) -> None:
-    typer.echo(f"voicechat: {sentence}", err=True)
+# ------------------------------------------------------------------------------------- listing
+
+
+def servers_as_json(servers: Iterable[ServerConfig]) -> str:
+    """The servers as JSON. Variables and headers appear by name, without their values."""
+    from voicechat.tools.mcp.mcp_pins import Pins
+
+    pins = Pins()
+    found = [
+        {
+            "name": server.name,
+            "command": list(server.command) or None,
+            "url": server.shown if server.url else None,
+            "env": sorted(server.env),
+            "headers": sorted(server.headers),
+            "place": server.place,
+            "disabled": server.disabled,
+            "may_run": pins.may_run(server),
+            "problem": server.problem or None,
+            "tools_seen": list(pins.tools(server.name)),
+        }
+        for server in servers
+    ]
+    return json.dumps(found, indent=2)
+
+
+def servers_as_text(servers: Iterable[ServerConfig]) -> str:
+    """The servers as plain text."""
+    from voicechat.tools.mcp.mcp_pins import Pins
+
+    pins = Pins()
+    lines: list[str] = []
+    for server in servers:
+        lines += [f"{server.name}: {server.shown}", f"  {_status(server, pins)}; {server.place}"]
+    return clean("\n".join(lines))
+
+
+def _status(server: ServerConfig, pins: Pins) -> str:
+    from voicechat.system.text_table import counted
+
+    if server.disabled:
+        return "disabled"
+    if server.problem:
+        return f"cannot start: {server.problem.rstrip('.')}"
+    if not pins.may_run(server):
+        return f"asks before it first runs (or type: voicechat mcp test {server.name})"
+    seen = len(pins.tools(server.name))
+    return f"starts with the conversation, {counted(seen, 'tool')}" if seen else "not tested yet"
+
+
+# ------------------------------------------------------------------------------------- testing
+
+
+@dataclass(slots=True)
+class TestOutcome:
+    """The outcome of starting a server once."""
+
+    server: ServerConfig
+    seconds: float = 0.0
+    """Time until it listed its tools."""
+    protocol: str = ""
+    """Version of the protocol that was agreed on."""
+    tools: list[Definition] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Sentences about tools that cannot be offered."""
+    printed: tuple[str, ...] = ()
+    """Lines that the program printed besides messages."""
+    problem: ConnectError | None = None
+
+
+async def test_server(server: ServerConfig) -> TestOutcome:
+    """Start a server, read its tools, and stop it; takes `TEST_DEADLINE_S` at most."""
+    from voicechat.tools.mcp.mcp_link import Link
+    from voicechat.tools.mcp.mcp_text import definitions
+
+    outcome = TestOutcome(server)
+    if server.problem:
+        outcome.problem = ConnectError(server.problem)
+        return outcome
+    began = time.perf_counter()
+
+    def listed(tools: Sequence[object]) -> None:
+        outcome.seconds = time.perf_counter() - began
+        outcome.tools, outcome.refused = definitions(server, tools)  # type: ignore[arg-type]
+        link.end()
+
+    link = Link(server, listed, TEST_DEADLINE_S)
+    try:
+        await link.live()
+    except ConnectError as problem:
+        outcome.problem = ConnectError(f"{server.source}: {problem.message}", problem.hint)
+    outcome.protocol, outcome.printed = link.protocol, link.printed.lines
+    return outcome
+
+
+def outcome_as_text(outcome: TestOutcome, pins: Pins) -> str:
+    """The tools of a server as plain text. New tools count as known afterwards."""
+    from voicechat.system.text_table import counted
+
+    differences = pins.differences(outcome.server.name, outcome.tools)
+    count = counted(len(outcome.tools), "tool")
+    head = (
+        f"{outcome.server.name} answers in {outcome.seconds:.1f} s"
+        f" (MCP {outcome.protocol}): {count}"
+    )
+    return "\n".join([head, *_tool_lines(outcome.tools, differences), *outcome.refused])
+
+
+def _tool_lines(tools: Sequence[Definition], differences: dict[str, str]) -> Iterator[str]:
+    from voicechat.system.text_table import table
+
+    rows = [(tool.offered_as, " ".join(tool.description.split())) for tool in tools]
+    for tool, line in zip(tools, table(rows, width=80), strict=True):
+        yield line
+        for change in differences.get(tool.name, "").splitlines():
+            yield f"    changed: {change}"

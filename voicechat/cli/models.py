@@ -1,32 +1,56 @@
-"""What `voicechat models` tells: providers, their models and voices, and whether a key is set."""
+"""`voicechat models`: providers, their models and voices, and which keys are set."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
-from voicechat.config.options import Options
-from voicechat.providers.catalog import PROVIDERS, Provider
-from voicechat.providers.prices import price_of
+import typer
+
+from voicechat.cli.command import JSON, Command
+
+if TYPE_CHECKING:
+    from voicechat.config.options import Options
+    from voicechat.providers.catalog import Provider
 
 
-def models(options: Options) -> list[dict[str, object]]:
-    """Every provider, as plain JSON. Keys are told by the name of their variable, never shown."""
+def models(as_json: Annotated[bool, JSON] = False) -> int:
+    """List providers with their models and voices, and the keys they need.
+
+    An asterisk marks the default model of each provider.
+    """
+    from voicechat.config import loader
+
+    found = list_models(loader.load())
+    typer.echo(json.dumps(found, indent=2) if as_json else as_text(found))
+    return 0
+
+
+COMMAND = Command(10, "models", "List providers, models, voices and keys.", models)
+
+
+def list_models(options: Options) -> list[dict[str, Any]]:
+    """Every provider as plain JSON. Keys appear as names of variables, never as values."""
+    from voicechat.providers.catalog import PROVIDERS
+
     return [_provider(provider, options) for provider in PROVIDERS.values()]
 
 
-def _provider(provider: Provider, options: Options) -> dict[str, object]:
+def _provider(provider: Provider, options: Options) -> dict[str, Any]:
+    from voicechat.providers.prices import price_of
+
     keys = {variable: variable in options.keys for variable in provider.key_variables}
     address = provider.url_variable
     return {
         "provider": provider.name,
-        "usual": f"{provider.name}/{provider.usual_model}" if provider.usual_model else None,
+        "default": f"{provider.name}/{provider.usual_model}" if provider.usual_model else None,
         "models": [f"{provider.name}/{name}" for name in provider.models],
         "transcribers": [f"{provider.name}/{name}" for name in provider.transcribers],
         "voices": list(provider.voices),
         "keys": keys,
         "address": {address: address in options.variables} if address else {},
-        "ready": (not keys or any(keys.values())) and _placed(provider, options),
+        "ready": (not keys or any(keys.values())) and _has_address(provider, options),
         "prices": {
             f"{provider.name}/{name}": price.dated or None
             for name in provider.models
@@ -35,45 +59,32 @@ def _provider(provider: Provider, options: Options) -> dict[str, object]:
     }
 
 
-def _placed(provider: Provider, options: Options) -> bool:
+def _has_address(provider: Provider, options: Options) -> bool:
     known = provider.connect is None or provider.url is not None
     return known or provider.url_variable in options.variables
 
 
-def as_json(options: Options) -> str:
-    """The list as JSON for programs."""
-    return json.dumps(models(options), indent=2)
+def as_text(found: list[dict[str, Any]]) -> str:
+    """The list as plain text."""
+    return "\n".join(line for each in found for line in _lines(each)).strip()
 
 
-def as_text(options: Options) -> str:
-    """The list for a person."""
-    return "\n".join(line for each in models(options) for line in _lines(each)).strip()
+def _lines(each: dict[str, Any]) -> Iterator[str]:
+    from voicechat.system.text_table import table
 
-
-def _lines(each: dict[str, object]) -> Iterator[str]:
-    keys, address = each["keys"], each["address"]
-    assert isinstance(keys, dict)
-    assert isinstance(address, dict)
-    found = [name for name, is_set in keys.items() if is_set]
-    needs = _told(found[0], True) if found else _told(" or ".join(keys), False)
-    yield f"{each['provider']}: {needs if keys else 'needs no key'}"
-    for name, is_set in address.items():
-        yield f"  address  {_told(name, is_set)}"
-    listed, voices, writers = each["models"], each["voices"], each["transcribers"]
-    assert isinstance(listed, list)
-    assert isinstance(voices, list)
-    assert isinstance(writers, list)
-    for name in listed:
-        yield f"  {'*' if name == each['usual'] else ' '} {name}"
-    if not listed:
+    is_set = [name for name, found in each["keys"].items() if found]
+    needed = _status(is_set[0], True) if is_set else _status(" or ".join(each["keys"]), False)
+    yield f"{each['provider']}: {needed if each['keys'] else 'needs no key'}"
+    for name in each["models"]:
+        yield f"  {'*' if name == each['default'] else ' '} {name}"
+    if not each["models"]:
         yield f"    {each['provider']}/NAME, the name of your deployment"
-    if writers:
-        names = [name.partition("/")[2] for name in writers]
-        yield f"  writes   {', '.join(names)}"
-    if voices:
-        yield f"  voices   {', '.join(voices)}"
+    transcribers = [name.partition("/")[2] for name in each["transcribers"]]
+    address = [_status(name, found) for name, found in each["address"].items()]
+    rows = {"address": address, "transcribes": transcribers, "voices": each["voices"]}
+    yield from table((name, ", ".join(values)) for name, values in rows.items() if values)
     yield ""
 
 
-def _told(name: str, is_set: bool) -> str:
+def _status(name: str, is_set: bool) -> str:
     return f"{name} is {'set' if is_set else 'not set'}"

@@ -1,39 +1,71 @@
-"""Short-lived tokens: asking a provider for one, and printing it for another program."""
+"""`voicechat token`: a short-lived token of a provider, for another program."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
-import httpx
+import typer
 
-from voicechat.config.options import Options
+from voicechat.cli.command import Command, Text, flag
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
-from voicechat.providers import azure, catalog, rest
+
+if TYPE_CHECKING:
+    import httpx
+
+    from voicechat.config.options import Options
+    from voicechat.providers import rest
 
 DEADLINE_S = 10.0
 """Seconds for the whole request."""
 
 
-def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
-    """A token for the model of these options, with the address it opens.
+def token(
+    context: typer.Context,
+    model: Annotated[
+        Text, typer.Option(metavar="PROVIDER/MODEL", help="Model the token is for.")
+    ] = None,
+    seconds: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="Seconds in which the token can open sessions."),
+    ] = None,
+    voice: Annotated[Text, flag("voice")] = None,
+    base_url: Annotated[Text, flag("base_url")] = None,
+    profile: Annotated[Text, flag("profile")] = None,
+) -> int:
+    """Get a short-lived token from the provider and print it with its URL, as a line of JSON."""
+    from voicechat.config import loader
+    from voicechat.config.options import typed
 
-    The answer has the shape that browsers' clients take from an endpoint: `token`, `url`,
-    `expiresAt` (seconds since 1970; left out when unknown). Raises `UsageError`, `KeyMissing`
-    and `ConnectError`.
+    found = mint(loader.load(typed(context.params)), seconds)
+    typer.echo(json.dumps(found, ensure_ascii=False))
+    return 0
+
+
+COMMAND = Command(90, "token", "Print a short-lived token for another program.", token)
+
+
+def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
+    """A token for the model of these options, with the URL it opens.
+
+    The keys are those that clients in browsers expect from an endpoint: `token`, `url` and
+    `expiresAt` (seconds since 1970; absent when unknown). Raises `UsageError`, `KeyMissing` and
+    `ConnectError`.
     """
+    from voicechat.providers import azure, catalog, rest
+
     choice = catalog.resolve(
         options.model, base_url=options.base_url, environ=options.environ, wire=options.wire
     )
     provider = catalog.PROVIDERS[choice.provider]
     if choice.needs_local_server:
-        raise UsageError("The embedded voice needs no token.", "Name a --model.")
+        raise UsageError("The embedded voice needs no token.", "Choose another --model.")
     key, variable = catalog.key_of(provider, options.environ)
     if key is None:
         variables = " or ".join(provider.key_variables)
-        raise KeyMissing(f"A token of {provider.name} is given for a key.", f"Set {variables}.")
+        raise KeyMissing(f"{provider.name} issues tokens only for a key.", f"Set {variables}.")
     ask = rest.Ask(
         model=choice.name.partition("/")[2],
         key=key,
@@ -53,12 +85,9 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
     return found
 
 
-def printed(token: Mapping[str, object]) -> str:
-    """The token as a line of JSON."""
-    return json.dumps(token, ensure_ascii=False)
-
-
 def _post(request: rest.Request, key: Secret) -> bytes:
+    import httpx
+
     host = httpx.URL(request.url).host
     headers = {name: value.reveal() for name, value in request.headers.items()}
     try:
@@ -74,12 +103,14 @@ def _post(request: rest.Request, key: Secret) -> bytes:
 
 
 def _refused(host: str, answer: httpx.Response, key: Secret) -> Exception:
+    from voicechat.providers import rest
+
     said = clean(rest.read_error(answer.content)).replace(key.reveal(), "***")[:200]
     tail = f" (HTTP {answer.status_code}{f': {said}' if said else ''})."
     if answer.status_code in {401, 403}:
-        return KeyMissing(f"{host} refused the key{tail}", "Check the key, and what it may do.")
+        return KeyMissing(f"{host} refused the key{tail}", "Check the key and its permissions.")
     if answer.status_code == 404:
-        return ConnectError(f"{host} gives no tokens here{tail}", "Check --base-url and --model.")
+        return ConnectError(f"{host} issues no tokens here{tail}", "Check --base-url and --model.")
     if answer.status_code == 429:
-        return ConnectError(f"{host} asks us to wait{tail}", "Try again later.")
-    return ConnectError(f"{host} gave no token{tail}")
+        return ConnectError(f"{host} limits the rate of requests{tail}", "Try again later.")
+    return ConnectError(f"{host} issued no token{tail}", "Try again later.")

@@ -1,29 +1,65 @@
-"""What `voicechat tools` tells: every tool, where it comes from and who decides on it."""
+"""`voicechat tools`: every tool, its source and its permission."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
-from voicechat.config.options import Options
-from voicechat.core.settings import ToolSpec
+import typer
+
+from voicechat.cli.command import Command, Text, say
 from voicechat.errors import UsageError
-from voicechat.tools.builtin import builtin
-from voicechat.tools.endpoints import endpoint_tool
-from voicechat.tools.mcp.mcp_servers import McpServers
-from voicechat.tools.permissions import Approvals, permitted
-from voicechat.tools.plugins.plugin_loader import load
-from voicechat.tools.registry import Registry
-from voicechat.tools.tool_context import Surroundings
+
+if TYPE_CHECKING:
+    from voicechat.config.options import Options
+    from voicechat.core.settings import ToolSpec
+
+
+def tools(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with schemas.")] = False,
+    revoke: Annotated[
+        Text, typer.Option(metavar="NAME", help="Ask again before this tool runs.")
+    ] = None,
+) -> int:
+    """List the tools of the model: built-in tools, plugins, endpoints and MCP servers.
+
+    Starts the MCP servers to read their tools. Permissions: auto runs without asking, ask needs
+    your approval, never is not offered. "unlisted" marks tools that the setting `tools` leaves out.
+    """
+    import asyncio
+
+    from voicechat.config import loader
+
+    if revoke is not None:
+        say(revoke_approval(revoke))
+        return 0
+    options = loader.load()
+    found = asyncio.run(every_tool(options, say))
+    typer.echo(tools_as_json(options, found) if as_json else tools_as_text(options, found))
+    return 0
+
+
+COMMAND = Command(40, "tools", "List the tools of the model and their permissions.", tools)
 
 
 async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[ToolSpec, ...]:
-    """All tools there are with who decides on each; plugins and servers are started for it.
+    """All tools with their permissions; starts plugins and MCP servers and ends them again.
 
-    `tell` gets a sentence for whatever cannot be had. A tool that the settings leave out is among
-    them; `is_offered` knows.
+    `tell` receives a sentence about each one that fails. The result includes the tools that the
+    settings leave out; see `is_offered`.
     """
+    import asyncio
+
+    from voicechat.tools.builtin import builtin
+    from voicechat.tools.endpoints import endpoint_tool
+    from voicechat.tools.mcp.mcp_servers import McpServers
+    from voicechat.tools.permissions import Approvals, permitted
+    from voicechat.tools.plugins.plugin_loader import load
+    from voicechat.tools.registry import Registry
+    from voicechat.tools.tool_context import Surroundings
+
     own = map(endpoint_tool, options.endpoints)
     registry = Registry(*builtin(Surroundings(options.folders)), *own)
     servers = McpServers(options.mcp_servers, lambda: None, tell)
@@ -35,7 +71,7 @@ async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[Too
                 tell(complaint)
             await servers.settled()
             for tool in registry.add((*plugins.tools, *servers.tools)):
-                tell(f"There are two tools called {tool.spec.name}; {tool.source}'s is left out.")
+                tell(f"Two tools are named {tool.spec.name}; the one of {tool.source} is ignored.")
             return permitted(registry, options.permissions, Approvals())
         finally:
             running.cancel()
@@ -43,12 +79,12 @@ async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[Too
 
 
 def is_offered(options: Options, spec: ToolSpec) -> bool:
-    """Whether the model gets to know the tool."""
+    """Whether the model is told about the tool."""
     return spec.permission != "never" and (options.tools is None or spec.name in options.tools)
 
 
-def as_json(options: Options, specs: Sequence[ToolSpec]) -> str:
-    """The tools for programs."""
+def tools_as_json(options: Options, specs: Sequence[ToolSpec]) -> str:
+    """The tools as JSON."""
     found = [
         {
             "name": spec.name,
@@ -64,35 +100,41 @@ def as_json(options: Options, specs: Sequence[ToolSpec]) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False)
 
 
-def as_text(options: Options, specs: Sequence[ToolSpec]) -> str:
-    """The tools for a person, by where they come from."""
-    width = min(max((len(spec.name) for spec in specs), default=0), 40)
+def tools_as_text(options: Options, specs: Sequence[ToolSpec]) -> str:
+    """The tools as plain text, grouped by source."""
+    from voicechat.system.text_table import table
+
+    sources = [spec.source for spec in specs]
+    in_order = sorted(specs, key=lambda spec: sources.index(spec.source))
     lines: list[str] = []
-    source = ""
-    for spec in sorted(specs, key=lambda spec: [each.source for each in specs].index(spec.source)):
-        if spec.source != source:
-            source = spec.source
-            lines += ["", f"{source}:"]
-        shown = is_offered(options, spec) or spec.permission == "never"
-        word = str(spec.permission) if shown else "off"
-        about = " ".join(spec.description.split())
-        lines.append(f"  {word:5} {spec.name:{width}}  {about}"[:80].rstrip())
+    for source, group in groupby(in_order, key=lambda spec: spec.source):
+        rows = [
+            (_permission(options, spec), spec.name, " ".join(spec.description.split()))
+            for spec in group
+        ]
+        lines += ["", f"{source}:", *table(rows, width=80)]
     return "\n".join(lines).strip()
 
 
-def revoke(name: str) -> str:
-    """Take back that the person always allows a tool; a sentence that says so.
+def _permission(options: Options, spec: ToolSpec) -> str:
+    shown = is_offered(options, spec) or spec.permission == "never"
+    return str(spec.permission) if shown else "unlisted"
 
-    Raises `UsageError` when that was never said.
+
+def revoke_approval(name: str) -> str:
+    """Remove the stored approval of a tool; the message for the user.
+
+    Raises `UsageError` when there is none, or when it cannot be removed.
     """
     from voicechat.config.setting_place import nearest
+    from voicechat.tools.permissions import Approvals
 
     approvals = Approvals()
     known = sorted({approval.name for approval in approvals})
     try:
         if not approvals.revoke(name):
-            hint = nearest(name, known) if known else "No tool is."
+            hint = nearest(name, known) if known else "No tool is always allowed."
             raise UsageError(f"{name!r} is not always allowed.", hint)
     except OSError as error:
-        raise UsageError(f"That cannot be written down: {error.strerror}.") from None
-    return f"{name} asks again."
+        raise UsageError(f"The approval cannot be removed: {error.strerror}.") from None
+    return f"{name} asks again before it runs."

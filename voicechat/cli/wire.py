@@ -1,19 +1,29 @@
-"""The command `voicechat wire`: a codec without its socket, for other programs."""
+"""`voicechat wire`: a provider's codec between lines of JSON, without a socket.
+
+Each input line gives one output line, in order and without delay; the codec keeps its state across
+lines. An unreadable line gives an object with `error`, and the next line is read as usual. Settings
+that the provider's API cannot carry are named on standard error.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli.command import Command, flag, say
+from voicechat.errors import UsageError
+
 if TYPE_CHECKING:
     from voicechat.core.settings import Purpose
+    from voicechat.providers.gateway.normalized import Wire
 
 
 class WireAction(StrEnum):
-    """What `voicechat wire` does with each line."""
+    """The translation that `voicechat wire` makes."""
 
     DECODE = "decode"
     ENCODE = "encode"
@@ -22,31 +32,27 @@ class WireAction(StrEnum):
 
 
 class Intent(StrEnum):
-    """What a session is for."""
+    """The purpose of a session."""
 
     CONVERSATION = "conversation"
     TRANSCRIPTION = "transcription"
 
 
 def wire(
-    action: Annotated[
-        WireAction, typer.Argument(metavar="ACTION", help="decode, encode, session or connect.")
-    ],
-    model: Annotated[str, typer.Option(metavar="PROVIDER/MODEL", help="Whose wire it is.")],
-    base_url: Annotated[str | None, typer.Option(metavar="URL", help="The provider's API.")] = None,
+    action: Annotated[WireAction, typer.Argument(metavar="ACTION", help="Kind of translation.")],
+    model: Annotated[str, typer.Option(metavar="PROVIDER/MODEL", help="Model whose API is used.")],
+    base_url: Annotated[str | None, flag("base_url")] = None,
     intent: Annotated[
         Intent, typer.Option(metavar="KIND", help="conversation or transcription.")
     ] = Intent.CONVERSATION,
 ) -> int:
-    """Translate between a provider's frames and normalized events: JSON lines in, JSON lines out.
+    """Translate between a provider's frames and normalized events, as JSON lines.
 
-    decode reads raw server frames and writes an array of events for each; encode reads client
-    events and writes an array of frames for each; session reads a configuration and writes the
-    wire's session object; connect reads nothing and writes the URL, the headers (keys masked)
-    and the subprotocols. State is kept across the lines of one run; a line that cannot be read
-    gives {"error": ...}.
+    decode reads server frames and writes an array of events for each. encode reads client events
+    and writes an array of frames for each. session reads a configuration and writes the session
+    object of the provider. connect reads nothing and writes the URL, the headers (keys masked) and
+    the subprotocols. A line that cannot be read gives {"error": ...}.
     """
-    from voicechat.cli import wire_lines as lines
     from voicechat.config import loader
     from voicechat.providers import catalog
     from voicechat.providers.gateway.normalized import Wire
@@ -60,5 +66,61 @@ def wire(
         wire=options.wire,
         purpose=purpose,
     )
-    named = catalog.transcriber_of(model, codec) if intent is Intent.TRANSCRIPTION else None
-    return lines.converse(Wire(codec, purpose, named), action.value, sys.stdin.buffer)
+    transcriber = catalog.transcriber_of(model, codec) if purpose == "transcription" else None
+    return _translate(Wire(codec, purpose, transcriber), action, sys.stdin.buffer)
+
+
+COMMAND = Command(100, "wire", "Translate a provider's frames without a socket.", wire)
+
+
+def _translate(wire: Wire, action: WireAction, lines: Iterable[bytes]) -> int:
+    if action is WireAction.CONNECT:
+        _write(wire.connect())
+        return 0
+    answer = _ANSWERS[action]
+    for line in lines:
+        try:
+            _write(answer(wire, line))
+        except UsageError as error:
+            _write({"error": {"message": str(error)}})
+    return 0
+
+
+def _decode(wire: Wire, line: bytes) -> object:
+    return wire.decode(line)
+
+
+def _encode(wire: Wire, line: bytes) -> object:
+    from voicechat.providers.json_fields import message
+
+    return [message(frame) for frame in wire.encode(_object(line))]
+
+
+def _session(wire: Wire, line: bytes) -> object:
+    config = _object(line)
+    for sentence in wire.unsupported(config):
+        say(sentence)
+    return wire.session(config)
+
+
+_ANSWERS: dict[WireAction, Callable[[Wire, bytes], object]] = {
+    WireAction.DECODE: _decode,
+    WireAction.ENCODE: _encode,
+    WireAction.SESSION: _session,
+}
+
+
+def _object(line: bytes) -> dict[str, object]:
+    from voicechat.providers.json_fields import message
+
+    found = message(line)
+    if found is None:
+        raise UsageError("The line is not a JSON object.")
+    return found
+
+
+def _write(value: object) -> None:
+    from voicechat.providers.gateway.normalized import json_line
+
+    sys.stdout.write(json_line(value) + "\n")
+    sys.stdout.flush()

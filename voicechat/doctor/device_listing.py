@@ -18,7 +18,7 @@ DEADLINE_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedDevice:
     """A device of one kind, as it is listed."""
 
     number: int
@@ -34,11 +34,11 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class DeviceListing:
     """All devices; `unmet` says which wishes of the settings no device fulfils."""
 
-    inputs: tuple[Entry, ...]
-    outputs: tuple[Entry, ...]
+    inputs: tuple[ListedDevice, ...]
+    outputs: tuple[ListedDevice, ...]
     unmet: tuple[str, ...] = ()
 
     def as_text(self) -> str:
@@ -55,7 +55,8 @@ class Listing:
         return json.dumps(
             {
                 side: [
-                    {name: getattr(entry, name) for name in Entry.__slots__} for entry in entries
+                    {name: getattr(entry, name) for name in ListedDevice.__slots__}
+                    for entry in entries
                 ]
                 for side, entries in (("inputs", self.inputs), ("outputs", self.outputs))
             },
@@ -64,7 +65,7 @@ class Listing:
         )
 
 
-def devices(options: Options) -> Listing:
+def list_devices(options: Options) -> DeviceListing:
     """The devices of this machine, within seconds. Raises `SoundError` when there are none."""
     wish = ProbeRequest(options.input_device, options.output_device, all_rates=True)
     found = survey(wish, DEADLINE_S)
@@ -73,11 +74,11 @@ def devices(options: Options) -> Listing:
     return listing(found, options)
 
 
-def listing(found: Survey, options: Options) -> Listing:
+def listing(found: Survey, options: Options) -> DeviceListing:
     """The survey as a list."""
     inputs, no_input = _chosen(found, "input", options.input_device)
     outputs, no_output = _chosen(found, "output", options.output_device)
-    return Listing(
+    return DeviceListing(
         tuple(
             _entry(each, each.inputs, found.input_rates, each.is_default_input, each == inputs)
             for each in found.devices
@@ -110,13 +111,13 @@ def _entry(
     rates: Mapping[int, tuple[int, ...]],
     default: bool,
     chosen: bool,
-) -> Entry:
+) -> ListedDevice:
     accepted = rates.get(device.index, ())
     name, host = clean(device.name), clean(device.host)
-    return Entry(device.index, name, host, channels, device.rate, accepted, default, chosen)
+    return ListedDevice(device.index, name, host, channels, device.rate, accepted, default, chosen)
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: ListedDevice) -> str:
     marks = f"{'>' if entry.chosen else ' '}{'*' if entry.default else ' '}"
     rates = "/".join(f"{rate / 1000:g}" for rate in entry.rates or (entry.default_rate,))
     channels = "mono" if entry.channels == 1 else f"{entry.channels} channels"

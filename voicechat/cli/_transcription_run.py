@@ -1,0 +1,281 @@
+"""One run of `voicechat transcribe`: from a source of audio to lines on standard output.
+
+Prints one line for each passage, in the order in which they were spoken, as soon as it is final;
+with `as_json`, one JSON object for each. On a terminal, standard error shows the words of the
+unfinished passage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, TextIO, cast
+
+import msgspec
+
+from voicechat.audio.messages import AudioSettings
+from voicechat.config.options import Options
+from voicechat.core.items import Usage
+from voicechat.core.settings import AudioFormat, SessionSettings, Transcription
+from voicechat.core.transcript_order import Passage
+from voicechat.errors import Secret
+from voicechat.line_mode.app import nobody_reads
+from voicechat.providers import catalog
+from voicechat.providers.codec import Codec, unsupported
+from voicechat.system.terminal_guard import is_dumb
+from voicechat.transcription.audio_sources import Microphone, Recorded, Source
+from voicechat.transcription.transcriber import Transcriber
+
+if TYPE_CHECKING:
+    from voicechat.session.local_server import LocalServer
+
+LOGPROBS = "item.input_audio_transcription.logprobs"
+
+RATE = 24_000
+"""Hz; every provider that transcribes accepts it."""
+
+LAST_WORDS_S = 8.0
+"""Seconds for the last words after Ctrl-C."""
+
+SHUTDOWN_S = 1.5
+"""Seconds for the last words after SIGTERM or SIGHUP."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeRequest:
+    """The options of one run."""
+
+    source: str | None = None
+    """A file; - for standard input; None for the microphone."""
+    language: str | None = None
+    as_json: bool = False
+    logprobs: bool = False
+
+
+def transcribe(options: Options, request: TranscribeRequest, out: TextIO | None = None) -> int:
+    """Transcribe until the source ends or the user stops it; the exit code."""
+    printer = PassagePrinter(out or sys.stdout, request)
+    try:
+        return asyncio.run(_run(options, request, printer))
+    except BrokenPipeError:
+        return nobody_reads()
+    except BaseExceptionGroup as group:
+        if group.split(BrokenPipeError)[1] is not None:
+            raise
+        return nobody_reads()
+
+
+async def _run(options: Options, request: TranscribeRequest, printer: PassagePrinter) -> int:
+    choice, model = catalog.transcriber(
+        options.model, base_url=options.base_url, environ=options.environ, wire=options.wire
+    )
+    settings = _settings(options, request, model)
+    async with AsyncExitStack() as stack:
+        source = _source(options, request, printer, choice.name)
+        stack.push_async_callback(source.close)
+        codec: Callable[[], Awaitable[Codec]] = partial(_made, choice.codec)
+        if choice.needs_local_server:
+            codec = await _embedded(options, printer, stack)
+        for sentence in unsupported(await codec(), settings):
+            printer.tell(sentence)
+        writer = Transcriber(
+            codec, settings, source, write=printer.write, show=printer.show, tell=printer.tell
+        )
+        return await _until_stopped(writer, printer)
+
+
+async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
+    """Run until the source ends or a signal stops it; the exit code."""
+    running = asyncio.create_task(writer.run())
+    signals: list[int] = []
+
+    def end(number: int) -> None:
+        signals.append(number)
+        if len(signals) > 1:
+            running.cancel()
+            return
+        writer.stop()
+        deadline = LAST_WORDS_S if number == signal.SIGINT else SHUTDOWN_S
+        asyncio.get_running_loop().call_later(deadline, running.cancel)
+
+    _on_signals(end)
+    try:
+        await running
+    except asyncio.CancelledError:
+        if not signals:
+            raise
+        printer.tell("The last words were not transcribed in time.")
+        return 128 + signals[0]
+    finally:
+        printer.show("")
+    # Ctrl-C is the normal way to stop.
+    return 128 + signals[0] if signals and signals[0] != signal.SIGINT else 0
+
+
+def _on_signals(end: Callable[[int], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, end, number)
+        except (NotImplementedError, RuntimeError):
+            with suppress(ValueError):  # not the main thread
+                signal.signal(number, lambda number, _: loop.call_soon_threadsafe(end, number))
+
+
+def _settings(options: Options, request: TranscribeRequest, model: str | None) -> SessionSettings:
+    wanted = options.wanted
+    heard = cast("Transcription | None", wanted.get("transcription")) or Transcription()
+    if request.language:
+        heard = replace(heard, language=request.language, languages=())
+    settings = SessionSettings(
+        purpose="transcription",
+        turn_detection=None,
+        transcription=replace(heard, model=model),
+        input_format=AudioFormat(rate=RATE),
+        include=(LOGPROBS,) if request.logprobs else (),
+    )
+    noise = {name: wanted[name] for name in ("noise_reduction",) if name in wanted}
+    return replace(settings, **noise)  # type: ignore[arg-type]
+
+
+def _source(
+    options: Options, request: TranscribeRequest, printer: PassagePrinter, model: str
+) -> Source:
+    if request.source is not None:
+        return Recorded(request.source, RATE)
+    return Microphone(
+        AudioSettings(
+            input_device=options.input_device,
+            output_device=options.output_device,
+            input_rate=RATE,
+            output_rate=RATE,
+            echo_cancel=False,
+            barge_in="off",
+        ),
+        printer.tell,
+        f"Listening with {model}. Press Ctrl-C to stop.",
+    )
+
+
+async def _made(codec: Callable[[], Codec]) -> Codec:
+    return codec()
+
+
+async def _embedded(
+    options: Options, printer: PassagePrinter, stack: AsyncExitStack
+) -> Callable[[], Awaitable[Codec]]:
+    """A function that makes codecs for the embedded voice, and restarts it when it has ended."""
+    from voicechat.session.local_server import LocalServer
+
+    server: LocalServer | None = None
+    url, token = "", Secret("")
+
+    async def stop() -> None:
+        if server is not None:
+            await server.stop()
+
+    async def made() -> Codec:
+        nonlocal server, url, token
+        if server is None or not server.running:
+            await stop()
+            server = LocalServer(options, on_progress=printer.show)
+            url, token = await server.start()
+            printer.show("")
+        return catalog.local_codec(url, token, "transcription")
+
+    stack.push_async_callback(stop)
+    await made()
+    return made
+
+
+class PassagePrinter:
+    """Prints passages, and shows the unfinished one on a terminal."""
+
+    def __init__(self, out: TextIO, request: TranscribeRequest) -> None:
+        self._out = out
+        self._request = request
+        self._draft = ""
+        self._drafts = sys.stderr.isatty() and not is_dumb()
+
+    def write(self, passage: Passage) -> None:
+        """Print a final passage."""
+        draft = self._draft
+        self.show("")
+        line = self._json(passage) if self._request.as_json else " ".join(passage.spoken.split())
+        if passage.error and not self._request.as_json:
+            self.tell(f"A passage could not be transcribed: {passage.error}")
+        if line:
+            self._out.write(f"{line}\n")
+            self._out.flush()
+        self.show(draft)
+
+    def _json(self, passage: Passage) -> str:
+        if not (passage.text.strip() or passage.error):
+            return ""
+        fields: dict[str, object] = {
+            "item_id": passage.item_id,
+            "previous_item_id": passage.previous_item_id,
+            "text": passage.text,
+        }
+        if passage.error:
+            fields["error"] = passage.error
+        if passage.languages:
+            fields["languages"] = passage.languages
+        if passage.segments:
+            fields["segments"] = [
+                {"speaker": s.speaker, "text": s.text, "start": s.start_s, "end": s.end_s}
+                for s in passage.segments
+            ]
+        if self._request.logprobs:
+            fields["logprobs"] = [
+                {"token": token.text, "logprob": token.logprob} for token in passage.tokens
+            ]
+        if passage.usage:
+            fields["usage"] = _used(passage.usage)
+        return msgspec.json.encode(fields).decode()
+
+    def show(self, text: str) -> None:
+        """Replace the words of the unfinished passage on the terminal; empty removes them."""
+        if not self._drafts or text == self._draft:
+            return
+        self._draft = text
+        sys.stderr.write(f"\r\x1b[K{_fitting(text)}")
+        sys.stderr.flush()
+
+    def tell(self, sentence: str) -> None:
+        """Write a message for the user."""
+        draft = self._draft
+        self.show("")
+        sys.stderr.write(f"voicechat: {sentence}\n")
+        sys.stderr.flush()
+        self.show(draft)
+
+
+def _used(usage: Usage) -> dict[str, object]:
+    fields = {name: getattr(usage, name) for name in Usage.__slots__}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _fitting(text: str) -> str:
+    """The end of the text that fits into a line of the terminal."""
+    from rich.cells import cell_len
+
+    try:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        width = 80
+    text = " ".join(text[-1_000:].split())
+    if cell_len(text) < width:
+        return text
+    while text and cell_len(text) > width - 2:
+        text = text[1:]
+    return f"…{text}"

@@ -1,0 +1,114 @@
+"""`voicechat` without a command: talk, on the screen, line by line or in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voicechat.cli.command import Text, flag, say
+from voicechat.config.options import typed
+from voicechat.errors import UsageError
+
+if TYPE_CHECKING:
+    from voicechat.config.options import Options
+
+
+def talk(
+    context: typer.Context,
+    with_sound: Annotated[bool, flag("with_sound")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Line by line instead of a screen, for screen readers.")
+    ] = False,
+    model: Annotated[Text, flag("model")] = None,
+    voice: Annotated[Text, flag("voice")] = None,
+    instructions: Annotated[Text, flag("instructions")] = None,
+    input_device: Annotated[Text, flag("input_device")] = None,
+    output_device: Annotated[Text, flag("output_device")] = None,
+    push_to_talk: Annotated[bool, flag("push_to_talk")] = False,
+    barge_in: Annotated[Text, flag("barge_in")] = None,
+    echo_cancel: Annotated[bool, flag("echo_cancel")] = False,
+    noise_suppression: Annotated[bool, flag("noise_suppression")] = False,
+    gain_control: Annotated[bool, flag("gain_control")] = False,
+    earcons: Annotated[bool, flag("earcons")] = False,
+    record: Annotated[Text, flag("record")] = None,
+    profile: Annotated[Text, flag("profile")] = None,
+    base_url: Annotated[Text, flag("base_url")] = None,
+    wire: Annotated[Text, flag("wire")] = None,
+    token: Annotated[bool, flag("token")] = False,
+    token_url: Annotated[Text, flag("token_url")] = None,
+    chat_url: Annotated[Text, flag("chat_url")] = None,
+    chat_model: Annotated[Text, flag("chat_model")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> int:
+    """Talk with a realtime speech model in your terminal, out loud or by typing.
+
+    Without a key or a network, the embedded voice answers. Flags win over environment variables,
+    and those over the settings file.
+    """
+    if version:
+        from voicechat import __version__
+
+        typer.echo(f"voicechat {__version__}")
+        return 0
+    flags = typed(context.params)
+    if context.invoked_subcommand is None:
+        return _talk(flags, plain=plain)
+    if plain or flags:
+        raise UsageError(
+            f"Options of {context.invoked_subcommand!r} must follow its name.",
+            f"See voicechat {context.invoked_subcommand} --help.",
+        )
+    return 0
+
+
+def _talk(flags: dict[str, object], *, plain: bool) -> int:
+    from voicechat.config import loader, remembered_devices
+    from voicechat.system import terminal_guard
+
+    options = remembered_devices.with_devices(loader.load(flags), flags, device_name)
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if plain or (on_terminal and terminal_guard.is_dumb()):
+        if not plain:
+            say("This terminal cannot show a screen. Using --plain.")
+        from voicechat.line_mode.app import converse
+
+        return converse(options)
+    if on_terminal:
+        return _show_screen(options)
+    if options.with_sound:
+        raise UsageError(
+            "This is not a terminal.",
+            "Use --text to answer the lines of a pipe, or --plain to talk.",
+        )
+    from voicechat.line_mode.app import answer_lines
+
+    return answer_lines(options)
+
+
+def _show_screen(options: Options) -> int:
+    prepare_screen()
+    from voicechat.session.session import Session
+    from voicechat.tui.app import run
+
+    return run(Session(options))
+
+
+def prepare_screen() -> None:
+    """Prepare the terminal for a screen, and start the process that restores it at the end."""
+    from voicechat.system import terminal_guard
+
+    if not sys.stderr.isatty():
+        # The screen is drawn on standard error, which may be redirected.
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
+    terminal_guard.guard()
+
+
+def device_name(kind: str, number: str) -> str | None:
+    """The name of the "input" or "output" device with this number; None when there is none."""
+    from voicechat.audio.devices.device_probe import named_device
+
+    return named_device(kind, number)

@@ -1,0 +1,49 @@
+"""Plain-text tables: columns aligned by the cells of a terminal, without styles."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+WIDEST_COLUMN = 40
+"""Cells; a longer entry moves the rest of its own line only."""
+
+
+def table(
+    rows: Iterable[Sequence[str]], *, indent: int = 2, gap: int = 2, width: int = 0
+) -> list[str]:
+    """The rows as lines whose columns are aligned; the last column keeps its length.
+
+    Each line begins with `indent` spaces; `gap` spaces separate the columns. Lines longer than
+    `width` characters are cut; 0 cuts none.
+    """
+    found = [list(row) for row in rows]
+    count = max((len(row) for row in found), default=0)
+    widths = [
+        max((cells(row[n]) for row in found if n < len(row) - 1), default=0) for n in range(count)
+    ]
+    lines = []
+    for row in found:
+        padded = [
+            text + " " * (min(widths[n], WIDEST_COLUMN) - cells(text))
+            for n, text in enumerate(row[:-1])
+        ]
+        line = (" " * indent + (" " * gap).join([*padded, *row[-1:]])).rstrip()
+        lines.append(line[:width] if width else line)
+    return lines
+
+
+def cells(text: str) -> int:
+    """The cells of a terminal that the text takes: two for wide letters, none for combining."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+        if not unicodedata.combining(letter)
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun in the singular or the plural: `1 tool`, `3 tools`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
