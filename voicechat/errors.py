@@ -1,11 +1,13 @@
-"""The errors a person may see, and the type that keeps secrets out of them.
+"""The errors that a user may see, with their exit codes, and the type that keeps keys secret.
 
-VoicechatError            one sentence, a hint, an exit code
-├── UsageError            2  a flag, an argument or a setting is wrong
-├── KeyMissing            3  no key, or the provider refused it
-├── ConnectError          4  nobody answers, or not as a realtime endpoint
-├── SessionLost           5  the connection ended and could not be restored
-├── SoundError            6  no microphone, no speaker, no sound library
+Exit code 0 is success. Ctrl-C exits with 130, and a broken pipe with 141.
+
+VoicechatError            1  a message and a hint; unexpected errors exit with 1 too
+├── UsageError            2  wrong flag, argument or setting
+├── KeyMissing            3  missing or rejected key
+├── ConnectError          4  no server at the address, or not a realtime endpoint
+├── SessionLost           5  connection lost for good
+├── SoundError            6  no microphone, no speaker or no sound library
 └── ServerError           7  the embedded voice could not start
 """
 
@@ -13,9 +15,9 @@ from __future__ import annotations
 
 
 class Secret:
-    """A key that does not show itself: `str`, `repr`, formatting and pickling give stars.
+    """A key that `str`, `repr` and formatting show as stars, and that cannot be pickled.
 
-    Call `reveal()` at the last moment, where the socket or the request needs it.
+    Call `reveal()` at the last moment, where the socket or the request needs the key.
     """
 
     __slots__ = ("_value",)
@@ -24,7 +26,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The key itself; never for a log, an exception, a URL or an argument list."""
+        """The key itself. Never put it into a log, an exception, a URL or an argument list."""
         return self._value
 
     def __bool__(self) -> bool:
@@ -47,7 +49,7 @@ class Secret:
 
 
 class VoicechatError(Exception):
-    """A failure told to the person in one sentence. `hint` says what to do about it."""
+    """A failure with a message for the user. `message` says what happened, `hint` what to do."""
 
     exit_code = 1
 
@@ -61,7 +63,7 @@ class VoicechatError(Exception):
 
 
 class UsageError(VoicechatError):
-    """A flag, an argument or a setting is wrong; the message names it and where it stands."""
+    """A flag, an argument or a setting is wrong; the message names it and its place."""
 
     exit_code = 2
 
@@ -73,7 +75,7 @@ class KeyMissing(VoicechatError):
 
 
 class ConnectError(VoicechatError):
-    """Nobody answered at the address, or not as a realtime endpoint."""
+    """No server answers at the address, or it is not a realtime endpoint."""
 
     exit_code = 4
 
@@ -85,7 +87,7 @@ class SessionLost(VoicechatError):
 
 
 class SoundError(VoicechatError):
-    """No microphone, no speaker or no sound library."""
+    """There is no microphone, no speaker or no sound library."""
 
     exit_code = 6
 

@@ -100,7 +100,7 @@ BROKEN = {
     " Did you mean command?",
     '{"mcpServers": {"a": {"command": "x"},\n"a": {"command": "y"}}}': "'a' is there twice.",
     '{"mcpServers": {\n"a": {}}}': ":2: a needs either a command or a url.",
-    '{"mcpServers": {"a": {"command": "x", "url": "https://h"}}}': "needs either a command or a url.",
+    '{"mcpServers": {"a": {"command": "x", "url": "https://h"}}}': "a needs either",
     '{"mcpServers": {"a": {"command": ""}}}': "a.command must be text in quotes.",
     '{"mcpServers": {"a": {"command": "x\\u001b[2J"}}}': "a.command must be text in quotes.",
     '{"mcpServers": {"a": {"command": "x", "args": [1]}}}': "a.args must be a list of texts",
@@ -108,7 +108,8 @@ BROKEN = {
     '{"mcpServers": {"a": {"command": "x", "env": {"A": 1}}}}': "a.env must be a table of texts",
     '{"mcpServers": {"a": {"command": "x", "env": {"A=B": ""}}}}': "a.env holds 'A=B'",
     '{"mcpServers": {"a": {"command": "x", "cwd": "here"}}}': "a.cwd must be an absolute path.",
-    '{"mcpServers": {"a": {"command": "x", "headers": {}}}}': "a.headers has no effect with a command; it needs a url.",
+    '{"mcpServers": {"a": {"command": "x", "headers": {}}}}': "a.headers has no effect with a"
+    " command; it needs a url.",
     '{"mcpServers": {"a": {"command": "x", "timeout": 0}}}': "between 1 and 3600 seconds",
     '{"mcpServers": {"a": {"command": "x", "type": "http"}}}': "a.type http needs a url.",
     '{"mcpServers": {"a": {"command": "x", "type": 3}}}': "a.type must be stdio or http.",

@@ -1,0 +1,102 @@
+"""Write docs/settings.md from the schema of the settings.
+
+Run `python assets/make_settings_reference.py` after changing a setting.
+`tests/architecture/test_settings_page.py` fails while the page differs from the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from voicechat.config import endpoint_settings, mcp_settings
+from voicechat.config.loader import TABLES, VARIABLES
+from voicechat.config.options import SETTINGS, Setting
+from voicechat.config.session_keys import KEYS
+from voicechat.providers.catalog import PROVIDERS
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+
+INTRO = """\
+# Settings
+
+This page is generated from the code; run `python assets/make_settings_reference.py` to update it.
+
+The settings file is `config.toml` in `~/.config/voicechat` on Linux, in
+`~/Library/Application Support/voicechat` on macOS and in `%LOCALAPPDATA%\\voicechat` on Windows.
+Flags win over environment variables, and those over the settings file. A wrong setting stops the
+program with a message that names the file, the line and the key.
+
+```toml
+model = "openai/gpt-realtime-2.1"
+voice = "marin"
+
+[permissions]
+web_search = "ask"
+
+[profiles.work]
+instructions = "Answer in one sentence."
+```
+"""
+
+OTHER_VARIABLES = {
+    "VOICECHAT_TOKEN": "Short-lived token for `--token`.",
+    "VOICECHAT_CHAT_KEY": "Key for the endpoint at `--chat-url`.",
+    "VOICECHAT_SERVE_TOKEN": "Token that clients of `voicechat serve` must send.",
+}
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def default(setting: Setting) -> str:
+    """The default of a setting as the file spells it."""
+    if setting.default is None:
+        return ""
+    if isinstance(setting.default, bool):
+        return str(setting.default).lower()
+    return str(setting.default)
+
+
+def meanings(rows: Mapping[str, str]) -> str:
+    """A table of names and their meanings."""
+    return table(("Name", "Meaning"), ((f"`{name}`", text) for name, text in rows.items()))
+
+
+def settings_page() -> str:
+    """The whole of docs/settings.md."""
+    settings = [
+        (
+            f"`{each.name}`" if each.in_file else "",
+            f"`{each.variable}`" if each.variable else "",
+            f"`{each.flag}`",
+            default(each) if each.in_file else "",
+            each.help,
+        )
+        for each in SETTINGS.values()
+    ]
+    session = [(f"`{name}`", each.values, each.help) for name, each in KEYS.items()]
+    keys = {
+        variable: f"Key of {provider.name}."
+        for provider in PROVIDERS.values()
+        for variable in provider.key_variables
+    }
+    parts = [
+        INTRO,
+        "## Keys, variables and flags\n\nSwitches are true or false in the file, and yes or no in"
+        " the environment.\n\n"
+        + table(("Key", "Variable", "Flag", "Default", "Meaning"), settings),
+        "## Session\n\n" + table(("Key", "Values", "Meaning"), session),
+        "## Lists and tables\n\n" + meanings(TABLES),
+        "## MCP servers\n\n" + meanings(mcp_settings.KEYS),
+        "## Endpoints\n\n" + meanings(endpoint_settings.KEYS),
+        "## Other environment variables\n\n" + meanings({**OTHER_VARIABLES, **keys, **VARIABLES}),
+    ]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(settings_page(), encoding="utf-8")

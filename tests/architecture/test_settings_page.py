@@ -1,0 +1,47 @@
+"""The page on settings names the keys, variables and flags that the code has."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+from voicechat import errors
+from voicechat.errors import VoicechatError
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "settings.md"
+INTERNAL = {"VOICECHAT_PARENT_WATCH"}
+"""Variables that voicechat sets for its own child processes."""
+
+
+def test_the_page_is_current() -> None:
+    path = ROOT / "assets" / "make_settings_reference.py"
+    spec = importlib.util.spec_from_file_location("make_settings_reference", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    current = module.settings_page()
+    assert PAGE.read_text(encoding="utf-8") == current, f"run python {path.relative_to(ROOT)}"
+
+
+def test_the_page_names_every_variable_in_the_code() -> None:
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "voicechat").rglob("*.py")
+    )
+    used = set(re.findall(r"\bVOICECHAT_[A-Z]+(?:_[A-Z]+)*\b", source)) - INTERNAL
+    page = PAGE.read_text(encoding="utf-8")
+    assert {name for name in used if f"`{name}`" not in page} == set()
+    named = set(re.findall(r"`(VOICECHAT_[A-Z_]+)`", page))
+    assert len(named) > 15
+
+
+def test_the_error_tree_documents_every_exit_code() -> None:
+    kinds = [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, VoicechatError)
+    ]
+    for kind in kinds:
+        assert re.search(rf"{kind.__name__} +{kind.exit_code} ", errors.__doc__ or ""), kind
