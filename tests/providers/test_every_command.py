@@ -76,9 +76,7 @@ def frames_of(talk: Codec, kind: type[commands.Command]) -> list[str | bytes]:
             talk.encode(before)
     frames = talk.encode(COMMANDS[kind][0])
     if kind in {commands.CreateMessage, commands.SeedCall, commands.SeedResult}:
-        frames += (
-            talk.encode(commands.SeedResult("c", "{}")) if kind is commands.SeedCall else []
-        )
+        frames += talk.encode(commands.SeedResult("c", "{}")) if kind is commands.SeedCall else []
         frames += talk.encode(commands.CreateResponse())
     return frames
 
