@@ -283,9 +283,9 @@ async def test_what_no_word_was_found_in_gives_no_line(three):
     [
         ((), "There is nothing to transcribe. Name a WAV file, or use --live."),
         (("--live", "x.wav"), "not both"),
-        (("--live", "--model", "xai"), "xai has no sessions that only write down what is said."),
-        (("--live", "--model", "google"), "google has no sessions"),
-        (("--live", "--model", "gateway"), "gateway has no sessions"),
+        (("--live", "--model", "xai"), "xai has no transcription sessions."),
+        (("--live", "--model", "google"), "google has no transcription sessions"),
+        (("--live", "--model", "gateway"), "gateway has no transcription sessions"),
         (("/nowhere/x.wav", "--model", "local"), "/nowhere/x.wav cannot be read: No such file"),
     ],
 )
@@ -378,7 +378,7 @@ async def test_who_has_said_nothing_need_not_wait_for_a_connection(monkeypatch):
             source.stop()
 
     async with provided(each_at_once) as (provider, port), FaultProxy(port) as proxy:
-        choice, model = catalog.transcriber(
+        choice, model = catalog.transcription_choice(
             None, base_url=options(proxy.port).base_url, environ={"OPENAI_API_KEY": KEY}
         )
 

@@ -1,9 +1,19 @@
 """Names, addresses and keys of providers."""
 
+import re
+
 import pytest
 
+from voicechat.core.price import Price
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
-from voicechat.providers.catalog import PROVIDERS, local_codec, realtime_url, resolve, transcriber
+from voicechat.providers.base_url import realtime_url
+from voicechat.providers.catalog import (
+    PROVIDERS,
+    local_codec,
+    price_of,
+    resolve,
+    transcription_choice,
+)
 
 KEY = "sk-planted-0123456789abcdef"
 WITH_KEY = {"OPENAI_API_KEY": KEY}
@@ -71,7 +81,7 @@ def test_unknown_names_are_told_the_known_ones(model):
 
 
 def test_names_that_cannot_be():
-    with pytest.raises(UsageError, match="cannot be the name"):
+    with pytest.raises(UsageError, match="is not a valid model name"):
         resolve("openai/gpt realtime", environ=WITH_KEY)
 
 
@@ -160,7 +170,7 @@ def test_the_embedded_voice_is_reached_with_its_token():
 def test_the_list_of_providers_is_sound():
     for name, provider in PROVIDERS.items():
         assert provider.name == name
-        assert not provider.usual_model or provider.usual_model in provider.models
+        assert not provider.default_model or provider.default_model in provider.models
         assert (provider.connect is None) is (name == "local")
 
 
@@ -218,7 +228,7 @@ def test_a_session_that_only_writes_down():
     ],
 )  # fmt: skip
 def test_who_writes_down_what_is_said(model, environ, name, asked):
-    choice, said = transcriber(model, environ=environ)
+    choice, said = transcription_choice(model, environ=environ)
     assert (choice.name, said) == (name, asked)
     if not choice.needs_local_server:
         url = choice.codec().endpoint().url
@@ -228,5 +238,30 @@ def test_who_writes_down_what_is_said(model, environ, name, asked):
 
 @pytest.mark.parametrize("model", ["xai", "google", "gateway/openai/gpt-realtime-2.1"])
 def test_a_provider_without_such_sessions_says_so_even_without_a_key(model):
-    with pytest.raises(UsageError, match="has no sessions that only write down"):
-        transcriber(model, environ={})
+    with pytest.raises(UsageError, match="has no transcription sessions"):
+        transcription_choice(model, environ={})
+
+
+# ------------------------------------------------------------------------------ prices
+
+
+def test_list_prices_name_a_listed_model_and_a_date():
+    priced = [(p, *entry) for p in PROVIDERS.values() for entry in p.prices.items()]
+    assert len(priced) == 8
+    for provider, name, price in priced:
+        assert name in provider.models
+        assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)
+        assert price.dated or price == Price()
+
+
+def test_own_prices_come_first():
+    own = {"openai/gpt-realtime": Price(text_in=1), "azure/mine": Price(text_in=2)}
+    assert price_of("openai/gpt-realtime", own).text_in == 1
+    assert price_of("openai/gpt-realtime").text_in == 4
+    assert price_of("azure/mine", own).text_in == 2
+    assert price_of("azure/mine") is None
+
+
+def test_a_dated_model_costs_what_the_model_costs():
+    assert price_of("openai/gpt-realtime-2025-08-28") == price_of("openai/gpt-realtime")
+    assert price_of("openai/gpt-realtime-2000") is None

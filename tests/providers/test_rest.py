@@ -6,14 +6,16 @@ import pytest
 from wire_examples import example
 
 from voicechat.errors import Secret, UsageError
-from voicechat.providers.rest import MINTS, Ask, mint_request, read_error, read_token
+from voicechat.providers.catalog import PROVIDERS, token_endpoint
+from voicechat.providers.rest import TokenRequest, read_error
 
+ISSUERS = [each.name for each in PROVIDERS.values() if each.tokens]
 NOW = 1_794_643_200.0
 OPENAI = "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1"
 
 
-def ask(model="gpt-realtime-2.1", socket=OPENAI, **more) -> Ask:
-    return Ask(model, Secret("sk-test"), socket, now=NOW, **more)
+def ask(model="gpt-realtime-2.1", socket=OPENAI, **more) -> TokenRequest:
+    return TokenRequest(model, Secret("sk-test"), socket, now=NOW, **more)
 
 
 def shown(headers) -> dict:
@@ -21,7 +23,7 @@ def shown(headers) -> dict:
 
 
 def test_openai_is_asked_as_in_the_example():
-    request = mint_request("openai", ask(seconds=600, voice="marin"))
+    request = token_endpoint("openai").build(ask(seconds=600, voice="marin"))
     assert request.url == "https://api.openai.com/v1/realtime/client_secrets"
     assert shown(request.headers) == {
         "Authorization": "Bearer sk-test", "Content-Type": "application/json",
@@ -52,7 +54,7 @@ def test_openai_is_asked_as_in_the_example():
     ],
 )  # fmt: skip
 def test_how_the_others_are_asked(provider, given, url, header, body):
-    request = mint_request(provider, given)
+    request = token_endpoint(provider).build(given)
     assert (request.url, json.loads(request.body)) == (url, body)
     assert set(request.headers) == {"Content-Type", header}
     assert "sk-test" in request.headers[header].reveal()
@@ -61,8 +63,10 @@ def test_how_the_others_are_asked(provider, given, url, header, body):
 
 
 def test_an_entra_token_is_shown_as_one():
-    given = ask("mine", "wss://r.openai.azure.com/openai/v1/realtime", is_entra=True)
-    assert shown(mint_request("azure", given).headers)["Authorization"] == "Bearer sk-test"
+    given = ask(
+        "mine", "wss://r.openai.azure.com/openai/v1/realtime", key_variable="AZURE_OPENAI_AD_TOKEN"
+    )
+    assert shown(token_endpoint("azure").build(given).headers)["Authorization"] == "Bearer sk-test"
 
 
 @pytest.mark.parametrize(
@@ -70,14 +74,16 @@ def test_an_entra_token_is_shown_as_one():
 )
 def test_times_that_cannot_be(provider, seconds):
     with pytest.raises(UsageError, match=f"not {seconds}"):
-        mint_request(provider, ask(seconds=seconds))
+        token_endpoint(provider).build(ask(seconds=seconds))
 
 
 def test_who_gives_none():
     with pytest.raises(UsageError, match="openai"):
-        mint_request("local", ask())
-    with pytest.raises(UsageError, match="today's Azure"):
-        mint_request("azure", ask("m", "wss://r.openai.azure.com/openai/realtime?api-version=1"))
+        token_endpoint("local").build(ask())
+    with pytest.raises(UsageError, match="current Azure"):
+        token_endpoint("azure").build(
+            ask("m", "wss://r.openai.azure.com/openai/realtime?api-version=1")
+        )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +103,7 @@ def test_who_gives_none():
 )  # fmt: skip
 def test_what_is_answered(provider, scenario, kind, value, expires):
     body = json.dumps(example(scenario, kind)).encode()
-    token = read_token(provider, ask(), body)
+    token = token_endpoint(provider).read(ask(), body)
     assert token is not None
     assert (token.value.reveal(), token.expires_at) == (value, expires)
     assert value not in repr(token)
@@ -105,21 +111,23 @@ def test_what_is_answered(provider, scenario, kind, value, expires):
 
 def test_the_address_that_a_token_opens():
     answer = json.dumps({"value": "t"}).encode()
-    gateway = read_token("gateway", ask("openai/gpt-realtime-2.1", ""), answer)
+    gateway = token_endpoint("gateway").read(ask("openai/gpt-realtime-2.1", ""), answer)
     assert gateway.url == (
         "wss://ai-gateway.vercel.sh/v4/ai/realtime-model?ai-model-id=openai%2Fgpt-realtime-2.1"
     )
-    google = read_token("google", ask("g", ""), b'{"name":"auth_tokens/a","expireTime":"x"}')
+    google = token_endpoint("google").read(
+        ask("g", ""), b'{"name":"auth_tokens/a","expireTime":"x"}'
+    )
     assert google.url.endswith("v1alpha.GenerativeService.BidiGenerateContentConstrained")
     assert google.url.startswith("wss://generativelanguage.googleapis.com/ws/")
-    assert read_token("openai", ask(), answer).url == OPENAI
+    assert token_endpoint("openai").read(ask(), answer).url == OPENAI
     timed = b'{"name":"auth_tokens/a","expireTime":"2026-11-14T08:31:00Z"}'
-    assert read_token("google", ask("g", ""), timed).expires_at == NOW + 1860
+    assert token_endpoint("google").read(ask("g", ""), timed).expires_at == NOW + 1860
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"value": 3}', b"\xff", b'{"value": ""}'])
 def test_an_answer_without_a_token(body):
-    assert all(read_token(provider, ask(), body) is None for provider in MINTS)
+    assert all(token_endpoint(provider).read(ask(), body) is None for provider in ISSUERS)
 
 
 @pytest.mark.parametrize(

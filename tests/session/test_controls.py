@@ -133,9 +133,9 @@ def test_what_only_holds_for_the_next_connection_is_said() -> None:
     session = Session(options("ws://127.0.0.1:1"))
     codec = session._partner.choice.codec()
     codec.encode(commands.UpdateSession(session._partner.settings))
-    codec._memory.spoke = True  # type: ignore[attr-defined]
+    codec._state.spoke = True  # type: ignore[attr-defined]
     session.conduct._codec = lambda: codec
-    assert obey(session, "/voice cedar") == "voice will only change with the next session."
+    assert obey(session, "/voice cedar") == "voice changes with the next session only."
     assert session._conversation.settings.voice == "cedar"
     google = Options(model="google/gemini-3.8-live", keys={"GEMINI_API_KEY": Secret("k")})
     session = Session(google)

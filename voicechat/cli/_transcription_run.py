@@ -72,7 +72,7 @@ def transcribe(options: Options, request: TranscribeRequest, out: TextIO | None 
 
 
 async def _run(options: Options, request: TranscribeRequest, printer: PassagePrinter) -> int:
-    choice, model = catalog.transcriber(
+    choice, model = catalog.transcription_choice(
         options.model, base_url=options.base_url, environ=options.environ, wire=options.wire
     )
     settings = _settings(options, request, model)

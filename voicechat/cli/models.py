@@ -12,7 +12,7 @@ from voicechat.cli.command import JSON, Command
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
-    from voicechat.providers.catalog import Provider
+    from voicechat.providers.provider import Provider
 
 
 def models(as_json: Annotated[bool, JSON] = False) -> int:
@@ -32,21 +32,21 @@ COMMAND = Command(10, "models", "List providers, models, voices and keys.", mode
 
 def list_models(options: Options) -> list[dict[str, Any]]:
     """Every provider as plain JSON. Keys appear as names of variables, never as values."""
-    from voicechat.providers.catalog import PROVIDERS
+    from voicechat.providers.catalog import every_provider
 
-    return [_provider(provider, options) for provider in PROVIDERS.values()]
+    return [_provider(provider, options) for provider in every_provider().values()]
 
 
 def _provider(provider: Provider, options: Options) -> dict[str, Any]:
-    from voicechat.providers.prices import price_of
+    from voicechat.providers.catalog import price_of
 
     keys = {variable: variable in options.keys for variable in provider.key_variables}
     address = provider.url_variable
     return {
         "provider": provider.name,
-        "default": f"{provider.name}/{provider.usual_model}" if provider.usual_model else None,
+        "default": f"{provider.name}/{provider.default_model}" if provider.default_model else None,
         "models": [f"{provider.name}/{name}" for name in provider.models],
-        "transcribers": [f"{provider.name}/{name}" for name in provider.transcribers],
+        "transcribers": [f"{provider.name}/{name}" for name in provider.transcription_models],
         "voices": list(provider.voices),
         "keys": keys,
         "address": {address: address in options.variables} if address else {},
@@ -66,7 +66,10 @@ def _has_address(provider: Provider, options: Options) -> bool:
 
 def as_text(found: list[dict[str, Any]]) -> str:
     """The list as plain text."""
-    return "\n".join(line for each in found for line in _lines(each)).strip()
+    from voicechat.providers.catalog import installed
+
+    lines = [line for each in found for line in _lines(each)]
+    return "\n".join([*lines, *installed().problems]).strip()
 
 
 def _lines(each: dict[str, Any]) -> Iterator[str]:

@@ -54,29 +54,30 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
     `expiresAt` (seconds since 1970; absent when unknown). Raises `UsageError`, `KeyMissing` and
     `ConnectError`.
     """
-    from voicechat.providers import azure, catalog, rest
+    from voicechat.providers import catalog, rest
 
     choice = catalog.resolve(
         options.model, base_url=options.base_url, environ=options.environ, wire=options.wire
     )
-    provider = catalog.PROVIDERS[choice.provider]
     if choice.needs_local_server:
         raise UsageError("The embedded voice needs no token.", "Choose another --model.")
+    provider = catalog.every_provider()[choice.provider]
+    tokens = catalog.token_endpoint(provider.name)
     key, variable = catalog.key_of(provider, options.environ)
     if key is None:
         variables = " or ".join(provider.key_variables)
         raise KeyMissing(f"{provider.name} issues tokens only for a key.", f"Set {variables}.")
-    ask = rest.Ask(
+    request = rest.TokenRequest(
         model=choice.name.partition("/")[2],
         key=key,
         socket=choice.codec().endpoint().url,
         seconds=seconds,
         voice=options.voice,
         instructions=options.instructions,
-        is_entra=variable == azure.TOKEN_VARIABLE,
+        key_variable=variable,
         now=time.time(),
     )
-    token = rest.read_token(provider.name, ask, _post(rest.mint_request(provider.name, ask), key))
+    token = tokens.read(request, _post(tokens.build(request), key))
     if token is None:
         raise ConnectError(f"{provider.name} answered without a token.", "Check --base-url.")
     found: dict[str, object] = {"token": token.value.reveal(), "url": token.url}
@@ -85,7 +86,7 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
     return found
 
 
-def _post(request: rest.Request, key: Secret) -> bytes:
+def _post(request: rest.HttpRequest, key: Secret) -> bytes:
     import httpx
 
     host = httpx.URL(request.url).host

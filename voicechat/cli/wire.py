@@ -19,7 +19,7 @@ from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
     from voicechat.core.settings import Purpose
-    from voicechat.providers.gateway.normalized import Wire
+    from voicechat.providers.gateway.normalized import NormalizedWire
 
 
 class WireAction(StrEnum):
@@ -55,7 +55,7 @@ def wire(
     """
     from voicechat.config import loader
     from voicechat.providers import catalog
-    from voicechat.providers.gateway.normalized import Wire
+    from voicechat.providers.gateway.normalized import NormalizedWire
 
     options = loader.load({"base_url": base_url})
     purpose: Purpose = "transcription" if intent is Intent.TRANSCRIPTION else "conversation"
@@ -66,14 +66,15 @@ def wire(
         wire=options.wire,
         purpose=purpose,
     )
-    transcriber = catalog.transcriber_of(model, codec) if purpose == "transcription" else None
-    return _translate(Wire(codec, purpose, transcriber), action, sys.stdin.buffer)
+    transcribes = purpose == "transcription"
+    transcriber = catalog.transcription_model(model, codec) if transcribes else None
+    return _translate(NormalizedWire(codec, purpose, transcriber), action, sys.stdin.buffer)
 
 
 COMMAND = Command(100, "wire", "Translate a provider's frames without a socket.", wire)
 
 
-def _translate(wire: Wire, action: WireAction, lines: Iterable[bytes]) -> int:
+def _translate(wire: NormalizedWire, action: WireAction, lines: Iterable[bytes]) -> int:
     if action is WireAction.CONNECT:
         _write(wire.connect())
         return 0
@@ -86,24 +87,24 @@ def _translate(wire: Wire, action: WireAction, lines: Iterable[bytes]) -> int:
     return 0
 
 
-def _decode(wire: Wire, line: bytes) -> object:
+def _decode(wire: NormalizedWire, line: bytes) -> object:
     return wire.decode(line)
 
 
-def _encode(wire: Wire, line: bytes) -> object:
+def _encode(wire: NormalizedWire, line: bytes) -> object:
     from voicechat.providers.json_fields import message
 
     return [message(frame) for frame in wire.encode(_object(line))]
 
 
-def _session(wire: Wire, line: bytes) -> object:
+def _session(wire: NormalizedWire, line: bytes) -> object:
     config = _object(line)
     for sentence in wire.unsupported(config):
         say(sentence)
     return wire.session(config)
 
 
-_ANSWERS: dict[WireAction, Callable[[Wire, bytes], object]] = {
+_ANSWERS: dict[WireAction, Callable[[NormalizedWire, bytes], object]] = {
     WireAction.DECODE: _decode,
     WireAction.ENCODE: _encode,
     WireAction.SESSION: _session,

@@ -88,7 +88,7 @@ async def _nothing() -> list[Finding]:
     return []
 
 
-async def _embedded_voice(options: Options, choice: catalog.Choice | None) -> list[Finding]:
+async def _embedded_voice(options: Options, choice: catalog.ModelChoice | None) -> list[Finding]:
     began = time.monotonic()
     server = LocalServer(options)
     try:
@@ -113,7 +113,9 @@ async def _embedded_voice(options: Options, choice: catalog.Choice | None) -> li
 # ------------------------------------------------------------------------------- the network
 
 
-async def _network(options: Options, session: catalog.Choice | None, wanted: str) -> list[Finding]:
+async def _network(
+    options: Options, session: catalog.ModelChoice | None, wanted: str
+) -> list[Finding]:
     """Reach everybody; then open a session with one of them, if its address can be reached."""
     targets = _targets(options, wanted)
     results = await asyncio.gather(*(network_findings.reach(target) for target in targets))
@@ -124,7 +126,7 @@ async def _network(options: Options, session: catalog.Choice | None, wanted: str
     return [*found, await _session(session)]
 
 
-def _choice(options: Options) -> tuple[catalog.Choice | None, list[Finding]]:
+def _choice(options: Options) -> tuple[catalog.ModelChoice | None, list[Finding]]:
     """What the settings choose, and what there is to say about it."""
     try:
         choice = catalog.resolve(
@@ -138,14 +140,14 @@ def _choice(options: Options) -> tuple[catalog.Choice | None, list[Finding]]:
     return choice, [ok("Model", choice.why)]
 
 
-def _wanted(options: Options, choice: catalog.Choice | None) -> str:
+def _wanted(options: Options, choice: catalog.ModelChoice | None) -> str:
     """The name of the provider that the settings lead to, or try to."""
     return choice.provider if choice else (options.model or "").partition("/")[0]
 
 
 def _targets(options: Options, chosen: str) -> list[network_findings.Target]:
     targets = []
-    for provider in catalog.PROVIDERS.values():
+    for provider in catalog.every_provider().values():
         is_chosen = provider.name == chosen
         own = options.variables.get(provider.url_variable or "")
         own = (options.base_url if is_chosen else None) or own
@@ -171,7 +173,7 @@ def _targets(options: Options, chosen: str) -> list[network_findings.Target]:
     return targets
 
 
-async def _session(choice: catalog.Choice) -> Finding:
+async def _session(choice: catalog.ModelChoice) -> Finding:
     """Open a session, and close it."""
     from voicechat.transports.websocket import dial
 
@@ -191,7 +193,7 @@ async def _session(choice: catalog.Choice) -> Finding:
 def _privacy(options: Options) -> Privacy:
     addresses = (options.base_url, options.chat_url, *options.variables.values())
     own = [host for each in addresses if (host := urlsplit(each or "").hostname)]
-    public = {urlsplit(p.url).hostname for p in catalog.PROVIDERS.values() if p.url}
+    public = {urlsplit(p.url).hostname for p in catalog.every_provider().values() if p.url}
     return Privacy(
         home=str(Path.home()),
         names=[*_user(), socket.gethostname(), socket.gethostname().partition(".")[0]],

@@ -1,4 +1,4 @@
-"""What every wire format must be able to do. How providers differ is in `Capabilities`."""
+"""The codec: what a wire format has to implement. How providers differ is in `Capabilities`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from voicechat.core.events import Event
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.system.dial_target import DialTarget
 
-__all__ = ["Capabilities", "Codec", "Critical", "Lasting", "later", "unsupported"]
+__all__ = [
+    "Capabilities",
+    "Codec",
+    "DefersSettings",
+    "RejectsSettings",
+    "deferred",
+    "unsupported",
+]
 
 
 class Codec(Protocol):
@@ -20,61 +27,61 @@ class Codec(Protocol):
 
     capabilities: Capabilities
     stale: bool
-    """True when the last settings that were asked for can only hold for a new connection."""
+    """True if the settings requested last need a new connection."""
 
     def endpoint(self) -> DialTarget:
-        """Where and how to dial."""
+        """Return where and how to dial."""
         ...
 
-    def admit(self, endpoint: DialTarget) -> None:
-        """Dial there instead: the way in with a short-lived token."""
+    def redirect(self, endpoint: DialTarget) -> None:
+        """Dial this target instead, with a short-lived token."""
         ...
 
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
-        """Frames to send as soon as the socket is open, before anything was received.
+        """Return the frames to send when the socket opens, before anything is received.
 
-        `resume` is the last `ResumptionHandle` of the session to go on with, if there was one.
+        `resume` is the last `ResumptionHandle` of the session to continue, if there is one.
         """
         ...
 
     def decode(self, frame: str | bytes) -> list[Event]:
-        """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""
+        """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
         ...
 
     def encode(self, command: Command) -> list[str | bytes]:
-        """The frames that carry out one command; empty if this wire has no such command."""
+        """Return the frames that carry out one command; empty if the wire has no such command."""
         ...
 
 
 @runtime_checkable
-class Critical(Protocol):
-    """A codec that can say which settings its wire cannot carry."""
+class RejectsSettings(Protocol):
+    """A codec that reports the settings its wire cannot carry."""
 
     def unsupported(self, settings: SessionSettings) -> list[str]:
-        """A sentence, naming provider and field, for each setting that will have no effect."""
+        """Return a sentence, with provider and field, for each setting without effect."""
         ...
 
 
 def unsupported(codec: Codec, settings: SessionSettings) -> list[str]:
-    """What to tell the person before these settings are used; empty when all of them count.
+    """Return what to tell the user before these settings are used.
 
-    A codec that cannot say it is taken to carry everything.
+    A codec that does not implement `RejectsSettings` carries every setting.
     """
-    return codec.unsupported(settings) if isinstance(codec, Critical) else []
+    return codec.unsupported(settings) if isinstance(codec, RejectsSettings) else []
 
 
 @runtime_checkable
-class Lasting(Protocol):
-    """A codec that can say which settings a running session keeps as they are."""
+class DefersSettings(Protocol):
+    """A codec that reports the settings that a running session cannot change."""
 
-    def later(self, settings: SessionSettings) -> list[str]:
-        """A sentence for each setting that will only hold for the next session."""
+    def deferred(self, settings: SessionSettings) -> list[str]:
+        """Return a sentence for each setting that takes effect in the next session only."""
         ...
 
 
-def later(codec: Codec, settings: SessionSettings) -> list[str]:
-    """What to tell the person before a running session is asked for these settings.
+def deferred(codec: Codec, settings: SessionSettings) -> list[str]:
+    """Return what to tell the user before a running session gets these settings.
 
-    A codec that cannot say it is taken to change everything at once.
+    A codec that does not implement `DefersSettings` changes every setting at once.
     """
-    return codec.later(settings) if isinstance(codec, Lasting) else []
+    return codec.deferred(settings) if isinstance(codec, DefersSettings) else []

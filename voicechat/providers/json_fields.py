@@ -1,6 +1,6 @@
-"""Reading what a stranger wrote: frames, and the fields in them, whatever they really hold.
+"""Tolerant reading of JSON frames from a wire, and writing them.
 
-Nothing here raises on what came over a wire. A field of the wrong type reads as a missing one.
+No input makes a reader raise. A field of the wrong type reads as a missing one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _DEEPEST = 32
 
 
 def parse(frame: str | bytes, record: type[Record]) -> Record | None:
-    """The JSON object in the frame, fields unknown to `record` left out. None if it is not one.
+    """Read the JSON object in a frame into `record`; None if it is not one.
 
-    NaN and infinities are not JSON. Half a surrogate pair as an escape is: streamed text may be
-    cut between the halves.
+    Fields unknown to `record` are ignored. NaN and infinities are not JSON (RFC 8259). An escaped
+    half of a surrogate pair is accepted: streamed text may be cut between the halves.
     """
     return _read(frame, record)
 
 
 def message(frame: str | bytes) -> dict[str, object] | None:
-    """The JSON object in the frame with all its fields; None if it is not one."""
+    """Read the JSON object in a frame with all its fields; None if it is not one."""
     return _read(frame, dict[str, object])
 
 
@@ -53,7 +53,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def encode(message: Mapping[str, object]) -> str:
-    """The message as JSON text; half surrogate pairs in it become U+FFFD."""
+    """Return the message as JSON text; unpaired surrogates become U+FFFD."""
     try:
         return msgspec.json.encode(message).decode()
     except UnicodeEncodeError:
@@ -71,39 +71,39 @@ def _whole(value: object) -> object:
 
 
 def words(value: object) -> str:
-    """Clean text; empty if it is none."""
+    """Return clean text; empty if the value is not text."""
     return clean(value) if isinstance(value, str) else ""
 
 
 def word(value: object) -> str | None:
-    """Clean text, or None if it is none or empty."""
+    """Return clean text; None if the value is not text or empty."""
     return words(value) or None
 
 
 def fields(value: object) -> dict[str, object]:
-    """An object's fields; empty if it is none."""
+    """Return the fields of an object; empty if the value is not one."""
     return value if isinstance(value, dict) else {}
 
 
 def several(value: object) -> list[object]:
-    """A list; empty if it is none."""
+    """Return a list; empty if the value is not one."""
     return value if isinstance(value, list) else []
 
 
 def number(value: object) -> float:
-    """A number of sensible size; 0 if it is none."""
+    """Return a number below 2**53; 0 if the value is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0
     return float(value) if abs(value) < _LARGEST else 0.0
 
 
 def count(value: object) -> int:
-    """A whole number, at least 0."""
+    """Return a whole number, at least 0."""
     return max(0, int(number(value)))
 
 
 def cleaned(value: object, depth: int = 0) -> object:
-    """The same JSON value with all text in it clean; cut off where it nests too deep."""
+    """Return the JSON value with clean text; values nested too deep become None."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict | list) and depth == _DEEPEST:
@@ -116,7 +116,7 @@ def cleaned(value: object, depth: int = 0) -> object:
 
 
 def sound(value: object) -> bytes | None:
-    """The bytes of strict base64; None for anything else."""
+    """Return the bytes of strict base64 (RFC 4648); None for anything else."""
     if not isinstance(value, str):
         return None
     try:
@@ -126,7 +126,7 @@ def sound(value: object) -> bytes | None:
 
 
 class Stream:
-    """Text that arrives in pieces; each piece comes out clean, characters cut in two made whole."""
+    """Streamed text: returns clean pieces and joins characters that were cut in two."""
 
     __slots__ = ("_tail",)
 
@@ -134,7 +134,7 @@ class Stream:
         self._tail = ""
 
     def piece(self, value: object) -> str:
-        """What can be shown after this piece."""
+        """Return the text to show after this piece."""
         if not isinstance(value, str) or not value:
             return ""
         head, self._tail = split_tail(self._tail + value)
@@ -142,7 +142,7 @@ class Stream:
 
 
 class Samples:
-    """PCM16 that arrives in pieces of any size; each piece comes out in whole samples."""
+    """Streamed PCM16 in pieces of any size: returns whole samples."""
 
     __slots__ = ("_odd",)
 
@@ -150,7 +150,7 @@ class Samples:
         self._odd = b""
 
     def piece(self, pcm: bytes) -> bytes:
-        """Whole samples: the odd byte of the last piece first, this one's odd byte kept."""
+        """Return whole samples; an odd byte waits for the next piece."""
         if not self._odd and not len(pcm) % 2:
             return pcm
         pcm = self._odd + pcm

@@ -15,7 +15,7 @@ from itertools import count
 from voicechat.core import effects, inputs
 from voicechat.core.items import Role
 from voicechat.errors import SessionLost, UsageError, VoicechatError
-from voicechat.providers.codec import Codec, later, unsupported
+from voicechat.providers.codec import Codec, deferred, unsupported
 from voicechat.session.costs import Spending
 from voicechat.session.images import Place, Showing, named, places
 from voicechat.session.model import Partner
@@ -203,7 +203,7 @@ class Conduct:
         if codec is not None:
             known = unsupported(codec, before)
             notes = [note for note in unsupported(codec, settings) if note not in known]
-            notes += later(codec, settings)
+            notes += deferred(codec, settings)
         self._take(inputs.Configure(settings))
         return notes
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from voicechat.core import effects, events
 from voicechat.core.items import Usage
-from voicechat.core.price import Price
+from voicechat.core.price import Price, estimate
 from voicechat.core.text import clean
 from voicechat.core.usage_meter import left
-from voicechat.providers.prices import estimate, price_of
 
 
 class Spending:
@@ -36,6 +35,8 @@ class Spending:
         self.total += change.added
         if change.what == "response":
             self.last = change.added
+        from voicechat.providers.catalog import price_of
+
         price = self._prices.setdefault(model, price_of(model, self._own))
         if price is not None:
             self.cost += estimate(change.added, price)

@@ -149,7 +149,9 @@ def refusal(shown: Picture, can: Capabilities, model: str) -> UsageError | None:
 
 
 def _blind(model: str) -> UsageError:
-    hint = "Models of openai, azure and google do."
+    from voicechat.providers import catalog
+
+    hint = f"Models that do: {', '.join(catalog.capable(lambda can: bool(can.pictures)))}."
     return UsageError(f"{clean(model)} takes no pictures.", hint)
 
 

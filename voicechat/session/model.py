@@ -18,7 +18,7 @@ from voicechat.session.token_auth import Admission
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
-    from voicechat.providers.catalog import Choice
+    from voicechat.providers.catalog import ModelChoice
     from voicechat.providers.codec import Codec
     from voicechat.session.local_server import LocalServer
 
@@ -45,7 +45,7 @@ class Partner:
         self._tools = tools
         self._progress = progress
         self._server: LocalServer | None = None
-        self._before: tuple[Choice, Options] | None = None
+        self._before: tuple[ModelChoice, Options] | None = None
         self._take(self._resolved(options.model or "", same=True))
         self._admission: Admission | None = None
         if Admission.wanted(options):
@@ -66,7 +66,7 @@ class Partner:
         """A sentence for everything that is asked for and will not be had."""
         return unsupported(self._reader, self.settings)
 
-    def _resolved(self, name: str, *, same: bool) -> Choice:
+    def _resolved(self, name: str, *, same: bool) -> ModelChoice:
         from voicechat.providers import catalog
 
         # An address belongs to the provider it was given for.
@@ -81,7 +81,7 @@ class Partner:
             short_lived=Admission.wanted(own),
         )
 
-    def _take(self, choice: Choice) -> None:
+    def _take(self, choice: ModelChoice) -> None:
         from voicechat.providers import catalog
 
         self.choice = choice

@@ -69,7 +69,7 @@ class Admission:
         endpoint gives none.
         """
         given = await self._given(settings)
-        codec.admit(self._endpoint(codec, given))
+        codec.redirect(self._endpoint(codec, given))
         here = {tool.name for tool in settings.tools}
         for name in given.tools:
             if name not in here and name not in self._told:
@@ -82,10 +82,12 @@ class Admission:
         return await _fetch(self._options.token_url or "", settings)
 
     def _endpoint(self, codec: Codec, given: Given) -> DialTarget:
-        from voicechat.providers import catalog, rest
+        from voicechat.providers import catalog
+        from voicechat.providers.rest import TokenRequest
 
-        ask = rest.Ask(model=self._model, key=given.token, socket=codec.endpoint().url)
-        url = given.url or rest.opened(self.provider, ask)
+        tokens = catalog.token_endpoint(self.provider)
+        request = TokenRequest(self._model, given.token, codec.endpoint().url)
+        url = given.url or tokens.socket(request)
         parts = urlsplit(url)
         if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
             raise ConnectError(
@@ -95,7 +97,7 @@ class Admission:
         whose = catalog.provider_at(parts.hostname or "")
         if whose not in {None, self.provider}:
             raise UsageError(f"The token opens {whose}, not {self.provider}.", f"--model {whose}/…")
-        return rest.admission(self.provider, url, given.token)
+        return tokens.dial(url, given.token)
 
 
 def read(text: str, place: str) -> Given:

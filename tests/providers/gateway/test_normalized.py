@@ -10,7 +10,7 @@ from wire_examples import frames
 from voicechat.core import events
 from voicechat.errors import UsageError
 from voicechat.providers import catalog
-from voicechat.providers.gateway.normalized import SILENT, Wire
+from voicechat.providers.gateway.normalized import SILENT, NormalizedWire
 
 SERVERS = {
     "openai": "openai_ga_server",
@@ -48,8 +48,8 @@ FIELDS = {
 """The fields that an event of each type has at least."""
 
 
-def wire(model: str) -> Wire:
-    return Wire(catalog.codec_of(model, environ={}))
+def wire(model: str) -> NormalizedWire:
+    return NormalizedWire(catalog.codec_of(model, environ={}))
 
 
 def decode(model: str, scenario: str | None = None) -> list[dict]:
@@ -167,7 +167,7 @@ def test_a_frame_that_is_none():
 
 
 def test_where_to_dial_is_shown_without_the_key():
-    made = Wire(catalog.codec_of("google", environ={"GEMINI_API_KEY": "planted-key"}))
+    made = NormalizedWire(catalog.codec_of("google", environ={"GEMINI_API_KEY": "planted-key"}))
     assert made.connect()["headers"] == {"x-goog-api-key": "***"}
     assert "planted" not in json.dumps(made.connect())
 
@@ -216,7 +216,7 @@ def test_the_vocabulary_has_a_normalized_name_or_is_custom():
 
 
 def test_a_session_that_only_writes_down_what_is_said():
-    wire = Wire(
+    wire = NormalizedWire(
         catalog.codec_of("openai/gpt-4o-transcribe", environ={}),
         "transcription",
         "gpt-4o-transcribe",
@@ -244,7 +244,7 @@ def test_a_session_that_only_writes_down_what_is_said():
 
 
 def test_a_model_that_hears_live_takes_no_turn_detection():
-    wire = Wire(
+    wire = NormalizedWire(
         catalog.codec_of("openai/gpt-live-transcribe", environ={}),
         "transcription",
         "gpt-live-transcribe",

@@ -9,13 +9,13 @@ import pytest
 from wire_examples import frames
 
 from voicechat.providers import catalog
-from voicechat.providers.gateway.normalized import Wire
+from voicechat.providers.gateway.normalized import NormalizedWire
 
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object"}}
 
 
-def wire(model: str, **more: str) -> Wire:
-    return Wire(catalog.codec_of(model, environ={}, **more))  # type: ignore[arg-type]
+def wire(model: str, **more: str) -> NormalizedWire:
+    return NormalizedWire(catalog.codec_of(model, environ={}, **more))  # type: ignore[arg-type]
 
 
 def decode(model: str, *said: dict) -> list[dict]:
@@ -220,7 +220,7 @@ def test_a_reply_of_xai_that_never_ends_is_ended():
     [
         ({"type": "error", "error": "Too many"}, "Too many"),
         ({"type": "error", "message": "Flat", "code": "c"}, "Flat"),
-        ({"type": "error", "error": {}}, "The provider reported an error without saying which."),
+        ({"type": "error", "error": {}}, "The provider reported an error without a message."),
         ({"type": "error", "error": {"type": "max_duration"}}, "max_duration"),
     ],
 )

@@ -14,7 +14,7 @@ from voicechat.core.settings import SessionSettings
 from voicechat.providers.codec import Codec
 from voicechat.providers.gateway.gateway_codec import GatewayCodec
 from voicechat.providers.gateway.gateway_events import TABLE
-from voicechat.providers.gateway.normalized import Wire, json_line
+from voicechat.providers.gateway.normalized import NormalizedWire, json_line
 from voicechat.providers.google.google_codec import GoogleCodec
 
 EVENTS = get_args(Event)
@@ -84,7 +84,7 @@ def test_any_fields_in_known_frames(said, opened):
         reader.opening(SessionSettings())
     for frame in said:
         check(reader, json.dumps(frame))
-        for event in Wire(google()).decode(json.dumps(frame)):
+        for event in NormalizedWire(google()).decode(json.dumps(frame)):
             json_line(event)
 
 
@@ -93,14 +93,14 @@ def test_any_fields_in_normalized_frames(said):
     reader = gateway()
     for frame in said:
         reader.decode(json.dumps(frame))
-        json_line(Wire(gateway()).decode(json.dumps(frame)))
+        json_line(NormalizedWire(gateway()).decode(json.dumps(frame)))
 
 
 @given(st.text() | st.binary())
 def test_any_bytes(frame):
     check(google(), frame)
     check(gateway(), frame)
-    json_line(Wire(google()).decode(frame))
+    json_line(NormalizedWire(google()).decode(frame))
 
 
 @pytest.mark.parametrize(
@@ -140,5 +140,5 @@ def test_memory_is_bounded():
         heard = {"type": "input-transcription-completed", "itemId": f"u{number}"}
         other.decode(json.dumps({**heard, "transcript": "x"}))
     assert len(reader._calls) <= 256
-    assert len(other._memory.items) <= 512
-    assert len(other._memory.aliases) <= 512
+    assert len(other._state.items) <= 512
+    assert len(other._state.aliases) <= 512

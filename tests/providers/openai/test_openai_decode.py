@@ -475,7 +475,8 @@ def test_interim_words_are_not_final():
 
 
 @pytest.mark.parametrize(
-    ("error", "why"), [({"message": "No."}, "No."), ({"code": "x"}, "x"), (None, "not understood")]
+    ("error", "why"),
+    [({"message": "No."}, "No."), ({"code": "x"}, "x"), (None, "transcription failed")],
 )
 def test_words_that_could_not_be_written_down(error, why):
     (event,) = decode({"type": f"{HEARD}.failed", "item_id": "u", "error": error})
@@ -504,7 +505,7 @@ def test_a_session_begins():
         ({"error": {"type": "invalid_request_error", "message": "No."}}, "No.", None, False),
         ({"error": "flat"}, "flat", None, False),
         ({"message": "top", "code": "level"}, "top", "level", False),
-        ({"error": {}}, "The provider reported an error without saying which.", None, False),
+        ({"error": {}}, "The provider reported an error without a message.", None, False),
         ({"error": {"code": "c"}}, "c", "c", False),
     ],
 )

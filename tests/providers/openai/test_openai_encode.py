@@ -43,7 +43,7 @@ from voicechat.core.settings import (
 )
 from voicechat.errors import Secret
 from voicechat.providers.catalog import local_codec
-from voicechat.providers.codec import later, unsupported
+from voicechat.providers.codec import deferred, unsupported
 from voicechat.providers.openai.openai_codec import OpenAICodec
 
 PUBLISHED = TypeAdapter(RealtimeClientEvent)
@@ -425,21 +425,21 @@ def test_a_voice_can_change_until_it_was_heard():
     writer = codec()
     marin, cedar = SessionSettings(voice="marin"), SessionSettings(voice="cedar", speed=1.1)
     writer.encode(UpdateSession(marin))
-    assert writer.later(cedar) == []
+    assert writer.deferred(cedar) == []
     writer.decode(SOUND)
-    assert writer.later(cedar) == ["voice will only change with the next session."]
-    assert later(writer, cedar) == writer.later(cedar)
+    assert writer.deferred(cedar) == ["voice changes with the next session only."]
+    assert deferred(writer, cedar) == writer.deferred(cedar)
     (frame,) = writer.encode(UpdateSession(cedar))
     assert json.loads(frame)["session"]["audio"] == {"output": {"speed": 1.1}}
-    assert later(codec(), cedar) == []
+    assert deferred(codec(), cedar) == []
 
 
 def test_tracing_and_purpose_stay():
     writer = codec()
     writer.encode(UpdateSession(SessionSettings()))
-    assert writer.later(SessionSettings(tracing="auto")) == []
+    assert writer.deferred(SessionSettings(tracing="auto")) == []
     writer.encode(UpdateSession(SessionSettings(tracing="auto")))
-    (said,) = writer.later(SessionSettings())
+    (said,) = writer.deferred(SessionSettings())
     assert said.startswith("tracing ")
-    (said,) = writer.later(SessionSettings(tracing="auto", purpose="transcription"))
+    (said,) = writer.deferred(SessionSettings(tracing="auto", purpose="transcription"))
     assert said.startswith("purpose ")

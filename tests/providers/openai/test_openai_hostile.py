@@ -14,7 +14,7 @@ from voicechat.core.events import AudioDelta, Event, Unmapped
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.openai.openai_frames import Frame
-from voicechat.providers.xai import XAI
+from voicechat.providers.xai_provider import XAI
 
 EVENTS = get_args(Event)
 EXAMPLES = frames("openai_ga_server") + frames("openai_beta_server") + frames("xai_server")
@@ -135,5 +135,5 @@ def test_memory_of_items_is_bounded():
         reader.decode(json.dumps(delta))
         sound = {"type": "response.output_audio.delta", "item_id": "i", "delta": "AAA="}
         reader.decode(json.dumps({**sound, "content_index": number}))
-    assert len(reader._memory.items) == 512
-    assert all(len(item.samples) <= 16 for item in reader._memory.items.values())
+    assert len(reader._state.items) == 512
+    assert all(len(item.samples) <= 16 for item in reader._state.items.values())

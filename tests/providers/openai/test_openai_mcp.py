@@ -10,7 +10,7 @@ from wire_examples import frames
 from voicechat.core import commands
 from voicechat.core.events import Event, RemoteApproval, RemoteCall, RemoteTools
 from voicechat.core.items import ToolState
-from voicechat.providers.gateway.normalized import Wire
+from voicechat.providers.gateway.normalized import NormalizedWire
 from voicechat.providers.openai.openai_codec import OpenAICodec
 
 URL = "wss://example.invalid/v1/realtime"
@@ -115,7 +115,7 @@ def test_the_answer_to_a_request():
 
 @pytest.mark.parametrize("scenario", ["mcp", "mcp-failures"])
 def test_normalized_events_know_no_mcp(scenario):
-    wire = Wire(OpenAICodec(URL))
+    wire = NormalizedWire(OpenAICodec(URL))
     for frame in frames("openai_ga_server", scenario):
         kind = json.loads(frame)["type"]
         (event,) = wire.decode(frame)

@@ -1,1 +1,1 @@
-"""The Vercel AI Gateway: its wire, and its normalized events for any codec."""
+"""Vercel AI Gateway, and the normalized realtime model that it speaks."""

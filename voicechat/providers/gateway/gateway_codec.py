@@ -1,7 +1,10 @@
-"""Vercel's AI Gateway: normalized events in both directions, whichever provider stands behind.
+"""Vercel AI Gateway: normalized events in both directions, for any provider behind it.
 
-A model's name is that of its provider and its own: `openai/gpt-realtime-2.1`. What that provider
-cannot do the gateway cannot either, so the first part of the name decides the capabilities.
+A model is named PROVIDER/MODEL, like `openai/gpt-realtime-2.1`. The gateway can do what that
+provider can, so the first part of the name selects the capabilities.
+
+Sources: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4` (client events), and
+`@ai-sdk/gateway` (address, headers).
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ from voicechat.core.commands import (
 from voicechat.core.events import Event
 from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
 from voicechat.errors import Secret
-from voicechat.providers.call_summaries import Retelling
+from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.gateway import gateway_events
-from voicechat.providers.gateway.gateway_events import Memory
+from voicechat.providers.gateway.gateway_events import GatewayState
 from voicechat.providers.gateway.normalized_config import config_of
 from voicechat.providers.json_fields import encode
 from voicechat.providers.openai.openai_parts import ignored, lacks, said
@@ -38,7 +41,7 @@ from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
 
 URL = "wss://ai-gateway.vercel.sh"
-"""Where the service is when nobody says otherwise."""
+"""Public address of the service."""
 
 Message = dict[str, object]
 
@@ -49,7 +52,7 @@ class Upstream:
 
     capabilities: Capabilities
     answers: bool = False
-    """Text, tool results and commits are answered without being asked for; one setup holds."""
+    """It answers text, tool results and commits without a request, and takes one setup only."""
 
 
 _OPENAI = Upstream(
@@ -80,7 +83,7 @@ _UPSTREAMS = {"openai": _OPENAI, "google": _GOOGLE, "spacexai": _XAI, "xai": _XA
 
 
 def address(base_url: str, model: str) -> str:
-    """The socket's address of a model at a host."""
+    """Return the address of a model's socket at a host."""
     path = "/v4/ai/realtime-model?ai-model-id="
     return base_url.rstrip("/") + path + quote(model, safe="")
 
@@ -89,35 +92,35 @@ class GatewayCodec:
     """One connection. Make a new one for every connection."""
 
     def __init__(self, url: str, model: str, key: Secret | None = None) -> None:
-        """`url` is a complete ws(s) address; `model` is named as PROVIDER/MODEL."""
+        """Prepare a connection to `url` for `model`, named PROVIDER/MODEL."""
         upstream = _UPSTREAMS.get(model.partition("/")[0], _OPENAI)
         self.capabilities = upstream.capabilities
         self.stale = False
         self._endpoint = DialTarget(url, _headers(key) if key else {})
         self._answers = upstream.answers
-        self._memory = Memory(calls_end=upstream.answers)
+        self._state = GatewayState(calls_end=upstream.answers)
         self._config: Message = {}
         self._input = SessionSettings().input_format
         self._numbers = count(1)
-        self._retelling = Retelling()
-        self._told: list[CreateMessage] = []
-        """Messages that wait: a provider that answers at once gets them in one."""
+        self._call_messages = CallMessages()
+        self._waiting: list[CreateMessage] = []
+        """Messages to send as one, for a provider that answers each of them."""
 
     def endpoint(self) -> DialTarget:
-        """Where and how to dial."""
+        """Return where and how to dial."""
         return self._endpoint
 
-    def admit(self, endpoint: DialTarget) -> None:
-        """Dial there instead: the way in with a short-lived token."""
+    def redirect(self, endpoint: DialTarget) -> None:
+        """Dial this target instead, with a short-lived token."""
         self._endpoint = endpoint
 
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
-        """The configuration: some providers say nothing before they have it."""
+        """Return the configuration: some providers send nothing before it."""
         return self._update(settings)
 
     def unsupported(self, settings: SessionSettings) -> list[str]:
-        """A sentence for each of these settings that the normalized configuration lacks."""
-        found = ignored("gateway", settings, _NOWHERE)
+        """Return a sentence for each setting that the normalized configuration cannot carry."""
+        found = ignored("gateway", settings, _UNSUPPORTED)
         wanted = settings.turn_detection
         if wanted is not None and not (wanted.create_response and wanted.interrupt_response):
             found.append(lacks("gateway", "turn_detection.create_response or interrupt_response"))
@@ -129,18 +132,18 @@ class GatewayCodec:
             found.append(lacks("gateway", "purpose transcription"))
         return found
 
-    def later(self, settings: SessionSettings) -> list[str]:
-        """A sentence when these settings need a new connection, which is made between two turns."""
+    def deferred(self, settings: SessionSettings) -> list[str]:
+        """Return a sentence if these settings need a new connection."""
         if self._answers and self._config and config_of(settings) != self._config:
-            return ["That changes between two turns, with a new connection."]
+            return ["This changes between two turns, with a new connection."]
         return []
 
     def decode(self, frame: str | bytes) -> list[Event]:
-        """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""
-        return gateway_events.read(self._memory, frame)
+        """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
+        return gateway_events.read(self._state, frame)
 
     def encode(self, command: Command) -> list[str | bytes]:
-        """The frames that carry out one command; empty if there is no such event."""
+        """Return the frames that carry out one command; empty if there is no such event."""
         match command:
             case AppendAudio(pcm):
                 return [self._append(pcm)]
@@ -153,8 +156,8 @@ class GatewayCodec:
             case CreateMessage():
                 return self._create(command)
             case SeedCall() | SeedResult():
-                told = self._retelling.told(command)
-                return self._create(told) if told is not None else []
+                message = self._call_messages.add(command)
+                return self._create(message) if message is not None else []
             case CreateResponse():
                 return self._respond(command)
             case ToolResult() | TruncateItem() | CancelResponse():
@@ -180,7 +183,7 @@ class GatewayCodec:
 
     def _create(self, command: CreateMessage) -> list[str | bytes]:
         if self._answers:
-            self._told.append(command)
+            self._waiting.append(command)
             return []
         return [_text_message([command])]
 
@@ -188,10 +191,8 @@ class GatewayCodec:
         if command.out_of_band:
             return []
         if self._answers:
-            told, self._told = self._told, []
-            if not told:
-                return []
-            return [_text_message(told)]
+            waiting, self._waiting = self._waiting, []
+            return [_text_message(waiting)] if waiting else []
         options = said({
             "modalities": [command.output] if command.output else None,
             "instructions": command.instructions,
@@ -221,7 +222,7 @@ class GatewayCodec:
         ]
 
 
-_NOWHERE = (
+_UNSUPPORTED = (
     "noise_reduction", "speed", "tool_choice", "max_output_tokens", "mcp_servers",
     "parallel_tool_calls", "reasoning_effort", "temperature", "tracing", "truncation", "prompt",
     "include", "transcription.keywords", "transcription.delay",
@@ -236,10 +237,10 @@ def _headers(key: Secret) -> dict[str, Secret]:
     }
 
 
-def _text_message(told: list[CreateMessage]) -> str:
-    """One message of the person, the only kind there is: what others said is told as such."""
-    last = told[-1]
-    parts = [_quoted(message) for message in told[:-1]]
+def _text_message(messages: list[CreateMessage]) -> str:
+    """Return one user message, the only kind on this wire; other roles are quoted in it."""
+    last = messages[-1]
+    parts = [_quoted(message) for message in messages[:-1]]
     parts.append(last.text if last.role == "user" else _quoted(last))
     item = {"type": "text-message", "role": "user", "text": "\n".join(parts)}
     return encode({"type": "conversation-item-create", "item": item})

@@ -1,18 +1,20 @@
-"""The codecs on their own: any provider's wire as the AI SDK's normalized realtime model.
+"""Any provider's codec as the AI SDK's normalized realtime model, without a socket.
 
-    wire = Wire(codec)                        `catalog.resolve(...)` gives a choice, that a codec
-    wire.connect()                            where to dial, with what
+    wire = NormalizedWire(codec)              `catalog.codec_of(...)` makes a codec
+    wire.connect()                            URL, headers and subprotocols to dial with
     wire.session(config)                      a configuration as the wire's session object
-    wire.encode({"type": "response-create"})  the frames that say it
-    wire.decode(frame)                        the normalized events in a frame
+    wire.encode({"type": "response-create"})  the frames of a client event
+    wire.decode(frame)                        the normalized events in a server frame
 
-Make a new one for every connection: it keeps state between frames. It opens no sockets, and
-nothing in it raises on what came over a wire. Names and fields are those of `RealtimeModelV4`;
-every event carries the frame it came from as `raw`, and what has no normalized event becomes
-`custom` with the wire's own name as `rawType`. Text is clean, sound is whole PCM16 samples.
+Make a new one for every connection: it keeps state between frames. No server frame makes it
+raise. Names and fields are those of `RealtimeModelV4`. Every event carries its frame as `raw`; a
+frame without a normalized event becomes `custom` with the wire's name as `rawType`. Text is clean,
+audio is whole PCM16 samples.
 
-Where the packages are known to lose something, it is kept: a transcript is completed once, an
-interrupted response is `cancelled`, thoughts are no text, `turnDetection: null` is off.
+It keeps what the AI SDK's packages lose: a transcript completes once, an interrupted response is
+`cancelled`, thoughts are not text, and `turnDetection: null` means off.
+
+Source: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4`.
 """
 
 from __future__ import annotations
@@ -63,45 +65,45 @@ SILENT = frozenset({
 """Client events of continuous sessions: turn-based wires have no frames for them."""
 
 
-_OURS_ALONE = (RemoteTools, RemoteCall, RemoteApproval)
-"""Events that the model has no word for; a frame that says nothing else is `custom`."""
+_NOT_NORMALIZED = (RemoteTools, RemoteCall, RemoteApproval)
+"""Events without a normalized one; a frame that holds nothing else is `custom`."""
 
 _OPEN = frozenset({"ai-gateway-protocol-version", "ai-gateway-auth-method"})
-"""Headers without a secret."""
+"""Headers that hold no secret."""
 
 
-def _is_ours_alone(event: Event, raw: Message) -> bool:
-    # A reply's item is told as added when it begins; some codecs tell its end in the same words.
+def _is_not_normalized(event: Event, raw: Message) -> bool:
+    # The item of a response is added at its start; some codecs report its end the same way.
     ended = isinstance(event, ItemAdded) and "output_item" in words(raw.get("type"))
-    return ended or isinstance(event, _OURS_ALONE)
+    return ended or isinstance(event, _NOT_NORMALIZED)
 
 
-class Wire:
-    """One connection of one provider, seen as normalized events."""
+class NormalizedWire:
+    """One connection of one provider, as normalized events."""
 
     def __init__(
-        self, codec: Codec, intent: Purpose = "conversation", transcriber: str | None = None
+        self, codec: Codec, intent: Purpose = "conversation", transcription_model: str | None = None
     ) -> None:
-        """Take over a fresh codec; it must not be used otherwise.
+        """Take over a new codec.
 
-        With the intent to transcribe, sessions only write down what is said; `transcriber` is the
-        model that does, where a configuration names none.
+        With the intent `transcription`, sessions only transcribe; `transcription_model` is used
+        where a configuration names none.
         """
         self._codec = codec
         self._intent: Purpose = intent
-        self._transcriber = transcriber
+        self._transcription_model = transcription_model
         self._provider = "google" if isinstance(codec, GoogleCodec) else ""
         if isinstance(codec, OpenAICodec):
             self._provider = codec.provider
         self._messages = 0
         self._begun = False
         self._config: Message = {}
-        """All that was configured: an update changes only what it carries."""
+        """The whole configuration; an update changes the fields it carries."""
         if isinstance(codec, GoogleCodec):
             codec.at_once = True
 
     def connect(self) -> Message:
-        """URL, headers (keys are masked) and subprotocols to dial with."""
+        """Return the URL, headers (keys masked) and subprotocols to dial with."""
         endpoint = self._codec.endpoint()
         return {
             "url": endpoint.url,
@@ -113,7 +115,7 @@ class Wire:
         }
 
     def session(self, config: Message) -> Message:
-        """The wire's session object for a normalized configuration."""
+        """Return the wire's session object of a normalized configuration."""
         if isinstance(self._codec, GatewayCodec):
             return config
         for frame in self._configure(config):
@@ -124,13 +126,13 @@ class Wire:
         return {}
 
     def unsupported(self, config: Message) -> list[str]:
-        """A sentence for each setting of the configuration that this wire cannot carry."""
+        """Return a sentence for each setting that this wire cannot carry."""
         return unsupported(self._codec, self._settings(config))
 
     def decode(self, frame: str | bytes) -> list[Message]:
-        """The normalized events in one raw server frame. Never raises.
+        """Return the normalized events in one server frame. Never raises.
 
-        A frame that is no JSON object is an `error` with the code `invalid_frame`.
+        A frame that is not a JSON object is an `error` with the code `invalid_frame`.
         """
         raw = message(frame)
         if raw is None:
@@ -139,15 +141,15 @@ class Wire:
             return [{"type": "error", "message": said, "code": "invalid_frame", "raw": words(text)}]
         if isinstance(self._codec, GatewayCodec):
             return [_same(raw)]
-        events = [e for e in self._codec.decode(frame) if not _is_ours_alone(e, raw)]
+        events = [e for e in self._codec.decode(frame) if not _is_not_normalized(e, raw)]
         return [normalized(event, raw) for event in events] or [
             {"type": "custom", "rawType": words(raw.get("type")), "raw": cleaned(raw)}
         ]
 
     def encode(self, event: Message) -> list[str]:
-        """The wire frames that carry out one normalized client event; none where it has none.
+        """Return the wire frames of one normalized client event; none if the wire has none.
 
-        Raises `UsageError` for what is not such an event.
+        Raises `UsageError` for an unknown event.
         """
         kind = words(event.get("type"))
         if isinstance(self._codec, GatewayCodec):
@@ -179,7 +181,7 @@ class Wire:
         if self._intent == "conversation":
             return settings
         heard = settings.transcription or Transcription()
-        heard = replace(heard, model=heard.model or self._transcriber)
+        heard = replace(heard, model=heard.model or self._transcription_model)
         return replace(settings, purpose=self._intent, transcription=heard)
 
     def _item(self, item: Message) -> list[str | bytes]:
@@ -248,7 +250,7 @@ def _audio_item(item: Message) -> str:
 
 
 def _named(frame: str | bytes, event_id: object) -> str:
-    """The frame with the event's own id, where the wire has such ids and the event has one."""
+    """Return the frame with the event's own id, if both the wire and the event have ids."""
     text = frame if isinstance(frame, str) else frame.decode()
     said = message(text) if isinstance(event_id, str) else None
     if said is None or "event_id" not in said:
@@ -264,5 +266,5 @@ def _same(raw: Message) -> Message:
 
 
 def json_line(value: object) -> str:
-    """The value as one line of JSON."""
+    """Return the value as one line of JSON."""
     return msgspec.json.encode(value).decode()

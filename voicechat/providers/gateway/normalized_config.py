@@ -1,8 +1,9 @@
-"""The session configuration of the normalized model, to our settings and back.
+"""The normalized session configuration, to our settings and back.
 
-Fields are those of the AI SDK's `RealtimeModelV4SessionConfig`; all of them are optional. What a
-configuration does not say is the provider's own default; `turnDetection: null` is off, like
-`{"type": "disabled"}`.
+All fields are optional; a missing one means the provider's default. `turnDetection: null` is off,
+like `{"type": "disabled"}`.
+
+Source: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4SessionConfig`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _ENCODINGS: Mapping[str, Encoding] = {
 
 
 def settings_of(config: Mapping[str, object], rate: int = 24_000) -> SessionSettings:
-    """The settings that a configuration asks for; `rate` (Hz) is meant where it names none."""
+    """Return the settings of a configuration; `rate` (Hz) is used where it names none."""
     modalities = several(config.get("outputModalities"))
     heard = config.get("inputAudioTranscription")
     return SessionSettings(
@@ -89,12 +90,12 @@ def _transcription(wanted: Message) -> Transcription:
 
 
 def config_of(settings: SessionSettings) -> Message:
-    """The configuration that asks for these settings, as far as it has a field for them."""
+    """Return the configuration of these settings, as far as it has fields for them."""
     heard = settings.transcription
     languages = heard.languages if heard is not None else ()
     config: Message = {
         "outputModalities": [settings.output],
-        "inputAudioFormat": _told(settings.input_format),
+        "inputAudioFormat": _format_of(settings.input_format),
         "turnDetection": _turns(settings.turn_detection),
         "tools": [
             {
@@ -113,12 +114,12 @@ def config_of(settings: SessionSettings) -> Message:
             {"model": heard.model, "language": language, "prompt": heard.prompt}
         )
     if settings.output == "audio":
-        config["outputAudioFormat"] = _told(settings.output_format)
+        config["outputAudioFormat"] = _format_of(settings.output_format)
         config["outputAudioTranscription"] = {}
     return config
 
 
-def _told(sound: AudioFormat) -> Message:
+def _format_of(sound: AudioFormat) -> Message:
     name = {encoding: kind for kind, encoding in _ENCODINGS.items()}[sound.encoding]
     return {"type": name, "rate": sound.rate}
 

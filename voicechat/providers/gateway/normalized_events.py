@@ -1,4 +1,10 @@
-"""Our events as the normalized model's server events. `TABLE` at the end is the whole of it."""
+"""Our events written as the normalized model's server events.
+
+Most follow the table in `normalized_shapes`; the others are below. An event without a normalized
+one becomes `custom`.
+
+Source: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4` (server events).
+"""
 
 from __future__ import annotations
 
@@ -7,45 +13,54 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voicechat.core.events import (
-    AudioDelta,
-    AudioDone,
     Event,
-    InputCommitted,
     ItemAdded,
-    OutputItemAdded,
-    OutputItemDone,
     ProviderError,
-    ResponseCreated,
-    ResponseDone,
     ResumptionHandle,
-    SessionCreated,
     SessionEnding,
-    SessionUpdated,
-    SpeechStarted,
-    SpeechStopped,
-    TextDelta,
-    TextDone,
-    ToolArgumentsDelta,
-    ToolCallReady,
     ToolCallsCancelled,
     Unmapped,
     UsageReported,
     UserTranscript,
 )
-from voicechat.core.items import Usage
-from voicechat.providers.json_fields import cleaned, count, fields, word, words
+from voicechat.providers.gateway.normalized_shapes import shape_of, usage_to
+from voicechat.providers.json_fields import cleaned, fields, word, words
 from voicechat.providers.openai.openai_parts import said
 
 Message = dict[str, object]
 
 
 def normalized(event: Event, raw: Message) -> Message:
-    """The event as the model names it, with the frame it came from."""
-    write = TABLE.get(type(event), _custom)
-    told = write(event, raw)
-    if told is None:
-        told = _custom(event, raw)
-    return {**told, "raw": cleaned(raw)}
+    """Write an event, with the frame it came from as `raw`."""
+    write = _OTHERS.get(type(event), _by_shape)
+    return {**(write(event, raw) or _custom(event, raw)), "raw": cleaned(raw)}
+
+
+def _by_shape(event: Any, raw: Message) -> Message | None:
+    shape = shape_of(event)
+    if shape is None:
+        return None
+    values = {
+        name: _VALUES.get(attribute, _plain)(getattr(event, attribute), raw)
+        for attribute, name in shape.fields.items()
+    }
+    return {"type": shape.kind, **said(values)}
+
+
+def _plain(value: Any, raw: Message) -> object:
+    return value
+
+
+_VALUES: Mapping[str, Callable[[Any, Message], object]] = {
+    "session_id": lambda value, raw: value or None,
+    "pcm": lambda value, raw: b2a_base64(value, newline=False).decode("ascii"),
+    "status": lambda value, raw: value.value,
+    "usage": lambda value, raw: usage_to(value, raw) if value else None,
+}
+"""How each attribute is written; one that is missing here is written as it is."""
+
+
+# --------------------------------------------------------------------------- others
 
 
 def _custom(event: Event, raw: Message) -> Message:
@@ -55,7 +70,7 @@ def _custom(event: Event, raw: Message) -> Message:
     return {
         "type": "custom",
         "rawType": name or words(next(iter(raw), "")),
-        **({"usage": usage_of(usage, raw)} if usage is not None else {}),
+        **({"usage": usage_to(usage, raw)} if usage is not None else {}),
     }
 
 
@@ -66,16 +81,7 @@ _NAMES: Mapping[type[Event], str] = {
     ToolCallsCancelled: "toolCallCancellation",
     UserTranscript: "inputTranscription",
 }
-"""What events without a normalized one are called on a wire whose frames have no type."""
-
-
-def _session_created(event: SessionCreated, raw: Message) -> Message:
-    return {"type": "session-created", **said({"sessionId": event.session_id or None})}
-
-
-def _committed(event: InputCommitted, raw: Message) -> Message:
-    before = said({"previousItemId": event.previous_item_id})
-    return {"type": "audio-committed", "itemId": event.item_id, **before}
+"""The `rawType` of events of a wire whose frames have no type (Gemini Live)."""
 
 
 def _item_added(event: ItemAdded, raw: Message) -> Message | None:
@@ -85,66 +91,14 @@ def _item_added(event: ItemAdded, raw: Message) -> Message | None:
     return {"type": "conversation-item-added", "itemId": event.item_id, "item": item}
 
 
-def _heard(event: UserTranscript, raw: Message) -> Message | None:
-    if not event.final or event.error is not None:
-        return None
-    return {
-        "type": "input-transcription-completed",
-        "itemId": event.item_id,
-        "transcript": event.text,
-        **({"usage": usage_of(event.usage, raw)} if event.usage else {}),
-    }
-
-
-def _response_done(event: ResponseDone, raw: Message) -> Message:
-    return {
-        "type": "response-done",
-        "responseId": event.response_id,
-        "status": event.status.value,
-        **({"usage": usage_of(event.usage, raw)} if event.usage else {}),
-    }
-
-
-def _audio(event: AudioDelta, raw: Message) -> Message:
-    delta = b2a_base64(event.pcm, newline=False).decode("ascii")
-    return {"type": "audio-delta", **_ids(event), "delta": delta}
-
-
-def _text(event: TextDelta, raw: Message) -> Message:
-    kind = "audio-transcript-delta" if event.spoken else "text-delta"
-    return {"type": kind, **_ids(event), "delta": event.text}
-
-
-def _text_done(event: TextDone, raw: Message) -> Message:
-    if event.spoken:
-        whole = said({"transcript": event.text})
-        return {"type": "audio-transcript-done", **_ids(event), **whole}
-    return {"type": "text-done", **_ids(event), **said({"text": event.text})}
-
-
-def _arguments(event: ToolArgumentsDelta, raw: Message) -> Message:
-    return {
-        "type": "function-call-arguments-delta",
-        **_ids(event),
-        "callId": event.call_id,
-        "delta": event.text,
-    }
-
-
-def _call(event: ToolCallReady, raw: Message) -> Message:
-    return {
-        "type": "function-call-arguments-done",
-        **_ids(event),
-        "callId": event.call_id,
-        "name": event.name,
-        "arguments": event.arguments,
-    }
+def _transcript(event: UserTranscript, raw: Message) -> Message | None:
+    return _by_shape(event, raw) if event.final and event.error is None else None
 
 
 def _error(event: ProviderError, raw: Message) -> Message:
-    at_fault = word(fields(raw.get("error")).get("event_id"))
-    told = said({"code": event.code, "clientEventId": at_fault})
-    return {"type": "error", "message": event.message, **told}
+    client_event = word(fields(raw.get("error")).get("event_id"))
+    optional = said({"code": event.code, "clientEventId": client_event})
+    return {"type": "error", "message": event.message, **optional}
 
 
 def _part(event: Unmapped, raw: Message) -> Message | None:
@@ -160,64 +114,9 @@ _PARTS = {
     "response.content_part.done": "content-part-done",
 }
 
-
-def _ids(event: Any) -> Message:
-    return {"responseId": event.response_id, "itemId": event.item_id}
-
-
-def _item(kind: str) -> Callable[[Any, Message], Message]:
-    return lambda event, raw: {"type": kind, "itemId": event.item_id}
-
-
-def _both(kind: str) -> Callable[[Any, Message], Message]:
-    return lambda event, raw: {"type": kind, **_ids(event)}
-
-
-TABLE: Mapping[type[Event], Callable[[Any, Message], Message | None]] = {
-    SessionCreated: _session_created,
-    SessionUpdated: lambda event, raw: {"type": "session-updated"},
-    SpeechStarted: _item("speech-started"),
-    SpeechStopped: _item("speech-stopped"),
-    InputCommitted: _committed,
+_OTHERS: Mapping[type[Event], Callable[[Any, Message], Message | None]] = {
     ItemAdded: _item_added,
-    UserTranscript: _heard,
-    ResponseCreated: lambda event, raw: {
-        "type": "response-created",
-        "responseId": event.response_id,
-    },
-    ResponseDone: _response_done,
-    OutputItemAdded: _both("output-item-added"),
-    OutputItemDone: _both("output-item-done"),
-    AudioDelta: _audio,
-    AudioDone: _both("audio-done"),
-    TextDelta: _text,
-    TextDone: _text_done,
-    ToolArgumentsDelta: _arguments,
-    ToolCallReady: _call,
+    UserTranscript: _transcript,
     ProviderError: _error,
     Unmapped: _part,
 }
-"""How each event is written; one that is not listed is `custom`."""
-
-
-def usage_of(usage: Usage, raw: Message) -> Message:
-    """The usage as the model counts it; details only where the provider told any."""
-    counted = fields(fields(raw.get("response")).get("usage")) or fields(raw.get("usage"))
-    told: Message = {}
-    if usage.total_tokens or usage.input_tokens or usage.output_tokens or "input_tokens" in counted:
-        told = {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens}
-        details = {
-            "cachedInputTokens": usage.cached_tokens,
-            "inputTextTokens": usage.input_text_tokens,
-            "inputAudioTokens": usage.input_audio_tokens,
-            "outputTextTokens": usage.output_text_tokens,
-            "outputAudioTokens": usage.output_audio_tokens,
-        }
-        told |= details if any(details.values()) else {}
-    if usage.seconds:
-        told["seconds"] = usage.seconds
-    cached = fields(fields(counted.get("input_token_details")).get("cached_tokens_details"))
-    for name, kind in (("cachedInputTextTokens", "text"), ("cachedInputAudioTokens", "audio")):
-        if f"{kind}_tokens" in cached:
-            told[name] = count(cached[f"{kind}_tokens"])
-    return told

@@ -1,1 +1,1 @@
-"""Gemini Live."""
+"""Gemini Live: turns without ids, turned into responses and items."""

@@ -1,11 +1,14 @@
 """Gemini Live: one connection's translation between its wire and the vocabulary.
 
-The wire has turns and no ids, no cancel, no truncation and no request for a response: the
-server answers by itself whatever ends a turn. How that becomes responses and items is in
-`google_turns`; here the commands find their frames.
+The wire has turns but no ids, no cancel, no truncation and no request for a response: the server
+answers whatever ends a turn. `google_turns` turns that into responses and items; this module writes
+the frames of the commands.
 
-History goes out as content before anything live does. What a person types waits for the
-request to answer it, unless a reply is running: then it goes out at once, which ends the reply.
+History is sent as content before any live input. A typed message waits for `CreateResponse`,
+unless a response runs: then it is sent at once, which ends the response.
+
+Sources: Gemini API reference, "Live API - WebSockets" (client messages); guides "Session
+management" and "Live API capabilities".
 """
 
 from __future__ import annotations
@@ -31,11 +34,11 @@ from voicechat.core.events import Event, ToolCallReady, ToolCallsCancelled
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SessionSettings
 from voicechat.errors import Secret
-from voicechat.providers.call_summaries import Retelling
+from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.google import google_events
 from voicechat.providers.google.google_setup import (
-    HEARD_RATE,
-    SPOKEN_RATE,
+    INPUT_RATE,
+    OUTPUT_RATE,
     Message,
     context,
     fixed,
@@ -44,26 +47,26 @@ from voicechat.providers.google.google_setup import (
     unsupported,
     update,
 )
-from voicechat.providers.google.google_turns import Turns
+from voicechat.providers.google.google_turns import GeminiTurns
 from voicechat.providers.json_fields import encode
 from voicechat.system.dial_target import DialTarget
 
 URL = "wss://generativelanguage.googleapis.com"
-"""Where the service is when nobody says otherwise."""
+"""Public address of the service."""
 
 SERVICE = "/ws/google.ai.generativelanguage.{}.GenerativeService.{}"
 
-SLIP_MS = 150.0
-"""A manual turn is announced when it has lasted this long: there is no way to take one back."""
+SHORTEST_TURN_MS = 150.0
+"""A manual turn is sent once it has lasted this long, because it cannot be withdrawn."""
 
 SLOW_PONGS_S = 45.0
-"""Its pongs take 8 to 30 s, while everything else goes on."""
+"""Pongs take 8 to 30 s while the connection works."""
 
 _OPEN_CALLS = 256
 
 
 def address(base_url: str, *, token: bool = False) -> str:
-    """The socket's address at a host; short-lived tokens have a method of their own."""
+    """Return the socket's address at a host; short-lived tokens use another method."""
     method = "BidiGenerateContentConstrained" if token else "BidiGenerateContent"
     return base_url.rstrip("/") + SERVICE.format("v1alpha" if token else "v1beta", method)
 
@@ -74,7 +77,7 @@ class GoogleCodec:
     def __init__(
         self, url: str, model: str, key: Secret | None = None, *, tag: str | None = None
     ) -> None:
-        """`url` is a complete ws(s) address; `tag` stands in all ids of this connection.
+        """Prepare a connection to `url`; `tag` becomes part of all ids of this connection.
 
         A key that begins with `auth_tokens/` is a short-lived token.
         """
@@ -86,8 +89,8 @@ class GoogleCodec:
             semantic_vad=False,
             text_output=its.writes,
             commit_starts_response=True,
-            input_rates=(HEARD_RATE,),
-            output_rates=(SPOKEN_RATE,),
+            input_rates=(INPUT_RATE,),
+            output_rates=(OUTPUT_RATE,),
             resumption=True,
             out_of_band=False,
             retrieve=False,
@@ -100,34 +103,33 @@ class GoogleCodec:
         )
         self.stale = False
         self.at_once = False
-        """Every message of the person is to be answered, and nothing is supposed that was not
-        told; set it before anything else."""
+        """Send each typed message at once, and insert no user items; set it before any call."""
         self._model = model
         self._its = its
         self._endpoint = DialTarget(url, _shown(key) if key else {})
-        self._turns = Turns(tag or secrets.token_hex(3))
+        self._turns = GeminiTurns(tag or secrets.token_hex(3))
         self._setup: Message = {}
         self._settings: SessionSettings | None = None
         self._spoken = False
         self._resumed = False
-        self._heard = AudioFormat(rate=HEARD_RATE)
+        self._heard = AudioFormat(rate=INPUT_RATE)
         self._seeding = False
         self._typed: CreateMessage | None = None
-        self._slip: list[bytes] | None = None
-        """Sound of a manual turn that is not announced yet; None while one is or none is due."""
+        self._unsent: list[bytes] | None = None
+        """Audio of a manual turn that was not sent yet; None during a sent turn or with VAD."""
         self._calls: dict[str, str] = {}
-        self._retelling = Retelling()
+        self._call_messages = CallMessages()
 
     def endpoint(self) -> DialTarget:
-        """Where and how to dial."""
+        """Return where and how to dial."""
         return self._endpoint
 
-    def admit(self, endpoint: DialTarget) -> None:
-        """Dial there instead: the way in with a short-lived token."""
+    def redirect(self, endpoint: DialTarget) -> None:
+        """Dial this target instead, with a short-lived token."""
         self._endpoint = endpoint
 
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
-        """The setup, which must be the first frame; `resume` is the handle of a session before."""
+        """Return the setup, which must be the first frame."""
         self._settings = settings
         self._setup = setup(self._model, settings, resume)
         if self.at_once:
@@ -137,20 +139,20 @@ class GoogleCodec:
         self._spoken = self._setup_says_audio()
         self._heard = settings.input_format.decoded
         self._turns.manual = settings.turn_detection is None
-        self._slip = [] if self._turns.manual else None
+        self._unsent = [] if self._turns.manual else None
         return [encode({"setup": self._setup})]
 
     def _setup_says_audio(self) -> bool:
         return "outputAudioTranscription" in self._setup
 
     def unsupported(self, settings: SessionSettings) -> list[str]:
-        """A sentence for each of these settings that this provider lacks."""
+        """Return a sentence for each setting that this provider does not support."""
         return unsupported(self._model, settings)
 
-    def later(self, settings: SessionSettings) -> list[str]:
-        """A sentence for each of these settings that a new connection is needed for.
+    def deferred(self, settings: SessionSettings) -> list[str]:
+        """Return a sentence for each setting that needs a new connection.
 
-        One is made between two turns, by whoever sees that this codec is `stale`.
+        The session makes one between two turns when this codec is `stale`.
         """
         before = self._settings
         if before is None:
@@ -164,7 +166,7 @@ class GoogleCodec:
         ]
 
     def decode(self, frame: str | bytes) -> list[Event]:
-        """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""
+        """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
         self._turns.supposes = not self.at_once
         events = google_events.read(self._turns, frame, spoken=self._spoken, resumed=self._resumed)
         for event in events:
@@ -178,9 +180,9 @@ class GoogleCodec:
         return events
 
     def encode(self, command: Command) -> list[str | bytes]:
-        """The frames that carry out one command; empty if this wire has no such command.
+        """Return the frames that carry out one command; empty if the wire has no such command.
 
-        Of the frames for a block of sound all but the last must not be dropped.
+        Of the frames for a block of audio, only the last may be dropped.
         """
         match command:
             case AppendAudio(pcm):
@@ -198,15 +200,15 @@ class GoogleCodec:
             case ToolResult():
                 return self._answer(command)
             case SeedCall() | SeedResult():
-                told = self._retelling.told(command)
-                return self._create(told) if told is not None else []
+                message = self._call_messages.add(command)
+                return self._create(message) if message is not None else []
             case _:
                 return []
 
     # ----------------------------------------------------------------- settings
 
     def _update(self, settings: SessionSettings) -> list[str | bytes]:
-        """Instructions and tools can change, at later models; the rest needs a new connection."""
+        """Later models can change instructions and tools; the rest needs a new connection."""
         if not self._setup:
             return self.opening(settings)
         asked = setup(self._model, settings)
@@ -224,20 +226,20 @@ class GoogleCodec:
         self._setup = {**fixed(self._setup), **changed}
         return [encode({"contextUpdate": update(known, changed)})]
 
-    # ----------------------------------------------------------------- the person's sound
+    # ----------------------------------------------------------------- audio
 
     def _append(self, pcm: bytes) -> list[str | bytes]:
         frames = [*self._flush(), *self._end_history()]
-        if self._slip is None:
+        if self._unsent is None:
             return [*frames, self._sound(pcm)]
-        self._slip.append(pcm)
-        if self._heard.ms(sum(map(len, self._slip))) < SLIP_MS:
+        self._unsent.append(pcm)
+        if self._heard.ms(sum(map(len, self._unsent))) < SHORTEST_TURN_MS:
             return frames
-        waited, self._slip = self._slip, None
+        waited, self._unsent = self._unsent, None
         return [*frames, _live({"activityStart": {}}), self._sound(b"".join(waited))]
 
     def _sound(self, pcm: bytes) -> str:
-        # Written by hand: this is said fifty times a second.
+        # Formatted by hand: this frame is sent fifty times a second.
         sound = b2a_base64(pcm, newline=False).decode("ascii")
         kind = f"audio/pcm;rate={self._heard.rate}"
         return f'{{"realtimeInput":{{"audio":{{"data":"{sound}","mimeType":"{kind}"}}}}}}'
@@ -247,16 +249,16 @@ class GoogleCodec:
         self._turns.commits = True
         if not self._turns.manual:
             return [*frames, _live({"audioStreamEnd": True})]
-        if self._slip is not None:
-            frames += [_live({"activityStart": {}}), self._sound(b"".join(self._slip))]
-        self._slip = []
+        if self._unsent is not None:
+            frames += [_live({"activityStart": {}}), self._sound(b"".join(self._unsent))]
+        self._unsent = []
         return [*frames, _live({"activityEnd": {}})]
 
     def _clear(self) -> list[str | bytes]:
-        """Sound that was sent cannot be taken back: a turn that was announced ends here."""
+        """End a turn that was sent: audio cannot be withdrawn."""
         if not self._turns.manual:
             return []
-        begun, self._slip = self._slip is None, []
+        begun, self._unsent = self._unsent is None, []
         return [_live({"activityEnd": {}})] if begun else []
 
     # ----------------------------------------------------------------- messages and answers
@@ -266,13 +268,13 @@ class GoogleCodec:
         frames = self._flush()
         if message.role != "user":
             return [*frames, _content(message)]
-        if self._turns.reply is not None or self.at_once:
+        if self._turns.response is not None or self.at_once:
             return [*frames, *self._end_history(), *self._say(message)]
         self._typed = message
         return frames
 
     def _flush(self) -> list[str | bytes]:
-        """What was typed and is not to be answered by itself goes to the history."""
+        """Send a waiting message as history."""
         message, self._typed = self._typed, None
         return [_content(message)] if message is not None else []
 
@@ -281,10 +283,10 @@ class GoogleCodec:
         return [encode({"clientContent": {"turnComplete": True}})] if begun else []
 
     def _say(self, message: CreateMessage) -> list[str | bytes]:
-        self._turns.owed = True
+        self._turns.pending = True
         if self._its.generation < 3:
             return [_content(message, complete=True)]
-        # Only words are answered; a picture waits for them.
+        # The server answers text only, so a picture needs some.
         shown = [_live({"video": _blob(message.picture)})] if message.picture else []
         return [*shown, _live({"text": message.text or "(This is a picture.)"})]
 
@@ -295,9 +297,9 @@ class GoogleCodec:
         if self._typed is not None:
             message, self._typed = self._typed, None
             return [*frames, *self._say(message)]
-        if self._turns.owed:
+        if self._turns.pending:
             return frames
-        self._turns.owed = True
+        self._turns.pending = True
         return [*frames, encode({"clientContent": {"turnComplete": True}})]
 
     def _answer(self, result: ToolResult) -> list[str | bytes]:
@@ -308,14 +310,14 @@ class GoogleCodec:
             "response": _object(result.output, failed=result.failed),
         }
         if self._its.thinks:
-            # The model answers when the last result of several is in, not at each of them.
+            # The model answers the last of several results, not each of them.
             answer["scheduling"] = "SILENT" if self._calls else "INTERRUPT"
-        self._turns.owed = True
+        self._turns.pending = True
         return [*self._end_history(), encode({"toolResponse": {"functionResponses": [answer]}})]
 
 
 def is_token(key: Secret) -> bool:
-    """Whether the key is a short-lived token."""
+    """Return True for a short-lived token."""
     return key.reveal().startswith("auth_tokens/")
 
 
@@ -346,7 +348,7 @@ def _blob(picture: Picture) -> Message:
 
 
 def _object(output: str, *, failed: bool) -> Message:
-    """A tool's answer as the JSON object that it must be."""
+    """Return a tool's result as a JSON object, which the wire requires."""
     try:
         value: object = msgspec.json.decode(output)
         msgspec.json.encode(value)

@@ -1,7 +1,10 @@
-"""What Gemini Live says: its frames taken apart into facts, which `Turns` makes into events.
+"""Frames of Gemini Live, split into the facts that `GeminiTurns` turns into events.
 
-A frame may hold several facts. What has no meaning in the vocabulary is `Unmapped` under its
-own name. Every reader takes what a field holds, and that may be anything.
+A frame may hold several facts. A field without a meaning here is `Unmapped` under its own name.
+Every reader takes the value of a field, which may be anything.
+
+Sources: Gemini API reference, "Live API - WebSockets", `BidiGenerateContentServerMessage`; guide
+"Session management" (`goAway`, resumption handles).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from voicechat.core.events import (
     UsageReported,
 )
 from voicechat.core.items import Usage
-from voicechat.providers.google.google_turns import Turns
+from voicechat.providers.google.google_turns import GeminiTurns
 from voicechat.providers.json_fields import (
     cleaned,
     count,
@@ -37,13 +40,14 @@ from voicechat.providers.json_fields import (
 Message = dict[str, object]
 
 MOST_CALLS = 64
-"""Calls of one frame that are read."""
+"""Most calls of one frame that are read."""
 
 
-def read(turns: Turns, frame: str | bytes, *, spoken: bool, resumed: bool) -> list[Event]:
-    """The events in one frame; `spoken`: the session speaks, so written parts are not its answer.
+def read(turns: GeminiTurns, frame: str | bytes, *, spoken: bool, resumed: bool) -> list[Event]:
+    """Return the events in one frame.
 
-    A frame that cannot be read is `Unmapped`.
+    With `spoken` the session speaks, so written parts are not its answer. An unreadable frame is
+    `Unmapped`.
     """
     said = message(frame)
     if said is None:
@@ -52,9 +56,9 @@ def read(turns: Turns, frame: str | bytes, *, spoken: bool, resumed: bool) -> li
     if "setupComplete" in said:
         session_id = words(fields(said["setupComplete"]).get("sessionId"))
         events.append(SessionCreated(session_id, resumed=resumed))
-    for name in _ASIDES:
+    for name in _OTHERS:
         if name in said:
-            events += _ASIDES[name](turns, fields(said[name]), name)
+            events += _OTHERS[name](turns, fields(said[name]), name)
     usage = usage_of(said.get("usageMetadata"))
     events += _content(turns, fields(said.get("serverContent")), usage, spoken=spoken)
     events += _calls(turns, fields(said.get("toolCall")), usage)
@@ -64,44 +68,44 @@ def read(turns: Turns, frame: str | bytes, *, spoken: bool, resumed: bool) -> li
     return events or [Unmapped(words(next(iter(said), "")))]
 
 
-# --------------------------------------------------------------------------- asides
+# --------------------------------------------------------------------------- other fields
 
 
-def _error(turns: Turns, error: Message, name: str) -> Iterator[Event]:
+def _error(turns: GeminiTurns, error: Message, name: str) -> Iterator[Event]:
     code = word(error.get("status")) or (str(count(error.get("code"))) if error else None)
     said = word(error.get("message")) or code
-    yield ProviderError(said or "The provider reported an error without saying which.", code)
+    yield ProviderError(said or "The provider reported an error without a message.", code)
 
 
-def _activity(turns: Turns, activity: Message, name: str) -> Iterator[Event]:
+def _activity(turns: GeminiTurns, activity: Message, name: str) -> Iterator[Event]:
     kind = words(activity.get("type")) or words(activity.get("vadSignalType"))
     if kind.endswith(("_START", "_SOS")):
-        yield from turns.spoke()
+        yield from turns.speech_started()
     elif kind.endswith(("_END", "_EOS")):
-        yield from turns.fell_silent(seconds(activity.get("audioOffset")) * 1000)
+        yield from turns.speech_stopped(seconds(activity.get("audioOffset")) * 1000)
     else:
         yield Unmapped(name)
 
 
-def _handle(turns: Turns, update: Message, name: str) -> Iterator[Event]:
+def _handle(turns: GeminiTurns, update: Message, name: str) -> Iterator[Event]:
     handle = update.get("newHandle")
     if update.get("resumable") is True and isinstance(handle, str) and handle:
-        # Given back as it is, so that cleaning must not change it.
+        # The handle is sent back unchanged, so one that cleaning would change is useless.
         yield ResumptionHandle(handle) if words(handle) == handle else Unmapped(name)
     else:
         yield Unmapped(name)
 
 
-def _going_away(turns: Turns, away: Message, name: str) -> Iterator[Event]:
+def _going_away(turns: GeminiTurns, away: Message, name: str) -> Iterator[Event]:
     yield SessionEnding(seconds(away.get("timeLeft")))
 
 
-def _cancelled(turns: Turns, cancelled: Message, name: str) -> Iterator[Event]:
+def _cancelled(turns: GeminiTurns, cancelled: Message, name: str) -> Iterator[Event]:
     ids = tuple(call_id for value in several(cancelled.get("ids")) if (call_id := word(value)))
     yield ToolCallsCancelled(ids) if ids else Unmapped(name)
 
 
-_ASIDES: dict[str, Callable[[Turns, Message, str], Iterable[Event]]] = {
+_OTHERS: dict[str, Callable[[GeminiTurns, Message, str], Iterable[Event]]] = {
     "error": _error,
     "voiceActivity": _activity,
     "voiceActivityDetectionSignal": _activity,
@@ -109,7 +113,7 @@ _ASIDES: dict[str, Callable[[Turns, Message, str], Iterable[Event]]] = {
     "toolCallCancellation": _cancelled,
     "goAway": _going_away,
 }
-_KNOWN = {*_ASIDES, "setupComplete", "serverContent", "toolCall", "usageMetadata"}
+_KNOWN = {*_OTHERS, "setupComplete", "serverContent", "toolCall", "usageMetadata"}
 
 
 # --------------------------------------------------------------------------- the conversation
@@ -121,19 +125,19 @@ _UNDERSTOOD = {
 
 
 def _content(
-    turns: Turns, content: Message, usage: Usage | None, *, spoken: bool
+    turns: GeminiTurns, content: Message, usage: Usage | None, *, spoken: bool
 ) -> Iterator[Event]:
     yield from (Unmapped(words(name)) for name in content if name not in _UNDERSTOOD)
     interrupted = content.get("interrupted") is True
     if not interrupted:
-        yield from _heard(turns, content)
+        yield from _transcripts(turns, content)
     for part in several(fields(content.get("modelTurn")).get("parts")):
         yield from _part(turns, fields(part), spoken=spoken)
-    told = fields(content.get("outputTranscription"))
-    yield from turns.words(told.get("text"), spoken=True)
+    spoken_text = fields(content.get("outputTranscription"))
+    yield from turns.text(spoken_text.get("text"), spoken=True)
     if interrupted:
         yield from turns.interrupted()
-        yield from _heard(turns, content)
+        yield from _transcripts(turns, content)
     if content.get("generationComplete") is True:
         yield from turns.generated()
     if content.get("turnComplete") is True:
@@ -142,24 +146,24 @@ def _content(
         yield from turns.ended(usage, _outcome(reason), reason, background=working)
 
 
-def _heard(turns: Turns, content: Message) -> Iterator[Event]:
+def _transcripts(turns: GeminiTurns, content: Message) -> Iterator[Event]:
     for name, interim in (("interimInputTranscription", True), ("inputTranscription", False)):
         if name in content:
             told = fields(content[name])
             finished = told.get("finished") is True
-            yield from turns.heard(told.get("text") or "", finished=finished, interim=interim)
+            yield from turns.transcript(told.get("text") or "", finished=finished, interim=interim)
 
 
-def _part(turns: Turns, part: Message, *, spoken: bool) -> Iterator[Event]:
-    """A thought is no answer, and neither is what is written beside what is spoken."""
+def _part(turns: GeminiTurns, part: Message, *, spoken: bool) -> Iterator[Event]:
+    """Read a part. Thoughts, and text in a session that speaks, are not the answer."""
     blob = fields(part.get("inlineData"))
     if words(blob.get("mimeType")).startswith("audio/"):
         pcm = samples(blob.get("data"))
-        yield from turns.sound(pcm) if pcm is not None else [Unmapped("inlineData", broken=True)]
+        yield from turns.audio(pcm) if pcm is not None else [Unmapped("inlineData", broken=True)]
     elif part.get("thought") is True:
         yield Unmapped("thought")
     elif isinstance(part.get("text"), str) and not spoken:
-        yield from turns.words(part["text"], spoken=False)
+        yield from turns.text(part["text"], spoken=False)
     else:
         yield Unmapped(words(next(iter(part), "part")))
 
@@ -170,7 +174,7 @@ def _outcome(reason: str | None) -> ResponseStatus:
     return ResponseStatus.FAILED
 
 
-def _calls(turns: Turns, tool_call: Message, usage: Usage | None) -> Iterator[Event]:
+def _calls(turns: GeminiTurns, tool_call: Message, usage: Usage | None) -> Iterator[Event]:
     calls = [fields(call) for call in several(tool_call.get("functionCalls"))[:MOST_CALLS]]
     named = [
         (words(call.get("id")), words(call.get("name")), arguments_of(call.get("args")))
@@ -185,19 +189,19 @@ def _calls(turns: Turns, tool_call: Message, usage: Usage | None) -> Iterator[Ev
 
 
 def arguments_of(value: object) -> str:
-    """The arguments of a call as JSON text."""
+    """Return the arguments of a call as JSON text."""
     return encode(fields(cleaned(value)))
 
 
 def samples(value: object) -> bytes | None:
-    """The bytes of base64 in either alphabet; None for anything else."""
+    """Return the bytes of base64 in either alphabet; None for anything else."""
     if isinstance(value, str) and ("-" in value or "_" in value):
         value = value.replace("-", "+").replace("_", "/")
     return sound(value)
 
 
 def seconds(value: object) -> float:
-    """A duration: JSON writes it like `57.2s`."""
+    """Return a duration in seconds; protobuf JSON writes it like `57.2s`."""
     try:
         found = float(value.removesuffix("s")) if isinstance(value, str) else value
     except ValueError:
@@ -206,7 +210,7 @@ def seconds(value: object) -> float:
 
 
 def usage_of(value: object) -> Usage | None:
-    """What was used in a turn. Tokens of tool use are part of the input, thoughts of the output."""
+    """Read the usage of a turn: tool tokens count as input, thoughts as output."""
     said = fields(value)
     if not said:
         return None

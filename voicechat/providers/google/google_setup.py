@@ -1,4 +1,8 @@
-"""What Gemini Live is asked to be: settings as the object of its first frame."""
+"""Settings as the setup object, the first frame of a Gemini Live connection.
+
+Sources: Gemini API reference, "Live API - WebSockets", `BidiGenerateContentSetup` and
+`ContextUpdate`; guide "Live API capabilities" (activity detection, thinking, tools).
+"""
 
 from __future__ import annotations
 
@@ -18,29 +22,29 @@ from voicechat.providers.openai.openai_parts import ignored, lacks, said
 
 Message = dict[str, object]
 
-HEARD_RATE = 16_000
-"""Hz of the sound the models were made for; others are taken, too."""
-SPOKEN_RATE = 24_000
+INPUT_RATE = 16_000
+"""Hz; the models' own input rate. Others are accepted, too."""
+OUTPUT_RATE = 24_000
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
-    """How a model differs from the others."""
+class ModelTraits:
+    """ModelTraits of a model."""
 
     generation: int
-    """2 or 3; later ones are taken for 3."""
+    """2 or 3; later ones count as 3."""
     writes: bool
-    """It can answer in text alone; others always speak."""
+    """It can answer in text only; others always speak."""
     thinks: bool
-    """It works on in the background: tools never make it wait, and it wants to know how long."""
+    """It thinks in the background: tools do not block it, and it takes a thinking level."""
 
 
-def traits(model: str) -> Traits:
-    """What can be told by a model's name, written with or without `models/`."""
+def traits(model: str) -> ModelTraits:
+    """Return the traits of a model by its name, with or without `models/`."""
     name = model.rpartition("/")[2]
     found = re.match(r"gemini-(?:live-)?(\d+)", name)
     generation = min(int(found[1][:2]), 3) if found else 3
-    return Traits(
+    return ModelTraits(
         generation,
         writes=generation < 3 and "native-audio" not in name,
         thinks="extended-thinking" in name,
@@ -48,7 +52,7 @@ def traits(model: str) -> Traits:
 
 
 def setup(model: str, settings: SessionSettings, resume: str = "") -> Message:
-    """The whole object of the first frame. With a handle the server goes on with that session."""
+    """Return the setup; with a handle in `resume` the server continues that session."""
     its = traits(model)
     speaks = settings.output == "audio" or not its.writes
     generation: Message = {"responseModalities": ["AUDIO" if speaks else "TEXT"]}
@@ -69,7 +73,7 @@ def setup(model: str, settings: SessionSettings, resume: str = "") -> Message:
         "contextWindowCompression": {"slidingWindow": {}},
     }
     if settings.transcription is not None:
-        asked["inputAudioTranscription"] = _heard(settings.transcription)
+        asked["inputAudioTranscription"] = _transcription(settings.transcription)
     if speaks:
         asked["outputAudioTranscription"] = {}
     if its.generation >= 3 and not resume:
@@ -78,7 +82,7 @@ def setup(model: str, settings: SessionSettings, resume: str = "") -> Message:
 
 
 def context(model: str, settings: SessionSettings) -> Message:
-    """The part of the setup that later models let one change while the session lives."""
+    """Return the part of the setup that later models can change in a running session."""
     its = traits(model)
     asked: Message = {}
     if settings.instructions:
@@ -89,7 +93,7 @@ def context(model: str, settings: SessionSettings) -> Message:
 
 
 def update(before: Message, after: Message) -> Message:
-    """The update that turns one context into the other; what vanished becomes empty."""
+    """Return the update that turns one context into the other; removed parts become empty."""
     changed: Message = {}
     if before.get("systemInstruction") != after.get("systemInstruction"):
         nothing = {"parts": [{"text": ""}]}
@@ -100,11 +104,11 @@ def update(before: Message, after: Message) -> Message:
 
 
 def fixed(asked: Message) -> Message:
-    """The part of a setup that holds as long as its connection."""
+    """Return the part of a setup that cannot change on a connection."""
     return {name: asked[name] for name in asked if name not in {"systemInstruction", "tools"}}
 
 
-def _tool(tool: ToolSpec, its: Traits) -> Message:
+def _tool(tool: ToolSpec, its: ModelTraits) -> Message:
     told: Message = {
         "name": tool.name,
         "description": tool.description,
@@ -145,28 +149,28 @@ _EAGERNESS: Mapping[str, str] = {"low": "END_SENSITIVITY_LOW", "high": "END_SENS
 
 
 def _sensitivity(threshold: float | None) -> str | None:
-    """A threshold says how sure to be; a sensitivity the opposite, in two steps."""
+    """Map a threshold to one of two sensitivities; a low threshold is a high sensitivity."""
     if threshold is None or threshold == 0.5:
         return None
     return "START_SENSITIVITY_HIGH" if threshold < 0.5 else "START_SENSITIVITY_LOW"
 
 
-def _heard(wanted: Transcription) -> Message:
+def _transcription(wanted: Transcription) -> Message:
     languages = list(wanted.languages or ((wanted.language,) if wanted.language else ()))
     keywords = list(wanted.keywords)
     return said({"languageCodes": languages or None, "customVocabulary": keywords or None})
 
 
-_NOWHERE = (
+_UNSUPPORTED = (
     "noise_reduction", "speed", "mcp_servers", "parallel_tool_calls", "tracing", "truncation",
     "prompt", "include", "transcription.model", "transcription.prompt", "transcription.delay",
 )  # fmt: skip
 
 
 def unsupported(model: str, settings: SessionSettings) -> list[str]:
-    """A sentence for each setting that `setup` cannot carry."""
+    """Return a sentence for each setting that `setup` cannot carry."""
     its, detection = traits(model), settings.turn_detection
-    found = ignored("google", settings, _NOWHERE)
+    found = ignored("google", settings, _UNSUPPORTED)
     odd = {
         "tool_choice": isinstance(settings.tool_choice, McpChoice)
         or settings.tool_choice not in {None, "auto"},
@@ -179,9 +183,9 @@ def unsupported(model: str, settings: SessionSettings) -> list[str]:
         and not detection.create_response,
         "input_format": settings.input_format.encoding != "pcm16",
         "output_format": settings.output_format.encoding != "pcm16"
-        or settings.output_format.rate != SPOKEN_RATE,
+        or settings.output_format.rate != OUTPUT_RATE,
     }
     found += [lacks("google", name) for name, is_odd in odd.items() if is_odd]
     if isinstance(detection, SemanticVad) and detection != SemanticVad():
-        found.append(lacks("google", "turn_detection semantic", "its own detection counts"))
+        found.append(lacks("google", "turn_detection semantic", "its own detection is used"))
     return found

@@ -1,1 +1,1 @@
-"""OpenAI Realtime and the endpoints that speak the same wire."""
+"""OpenAI Realtime, and what the other servers with its wire share."""

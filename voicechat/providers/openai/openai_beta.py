@@ -1,7 +1,10 @@
-"""The flat session of the OpenAI Realtime beta, for endpoints that still want it.
+"""The flat session object of the OpenAI Realtime beta.
 
-They are the preview endpoints of Azure OpenAI, Azure Voice Live and older compatible servers.
-What they say is read as everywhere in the family: both generations of names are understood.
+The preview API of Azure OpenAI, Azure Voice Live and older compatible servers use it. Their frames
+are read by the common table, which knows the event names of the beta, too.
+
+Sources: OpenAI Realtime API reference, beta version (header `OpenAI-Beta: realtime=v1`); guide
+"Beta to GA migration"; Microsoft Learn, "Voice Live API", `session.update`.
 """
 
 from __future__ import annotations
@@ -19,16 +22,17 @@ from voicechat.core.settings import (
 )
 from voicechat.errors import Secret
 from voicechat.providers.openai import openai_parts as parts
-from voicechat.providers.openai.openai_codec import Dialect, bearer
+from voicechat.providers.openai.openai_codec import Dialect
 from voicechat.providers.openai.openai_parts import Message, everything, ignored, lacks, said
 from voicechat.providers.openai.openai_session import RATE, WRITERS, create_message, odd_rates
+from voicechat.providers.rest import bearer
 
 TRANSCRIBER = "whisper-1"
-"""Every endpoint of that time has it."""
+"""Every beta endpoint has it."""
 
 _FORMATS = {"pcm16": "pcm16", "pcmu": "g711_ulaw", "pcma": "g711_alaw"}
 
-_LACKING = (
+_UNSUPPORTED = (
     "parallel_tool_calls",
     "truncation",
     "prompt",
@@ -41,7 +45,7 @@ _LACKING = (
 
 
 def flat_session(settings: SessionSettings) -> Message:
-    """The whole session object of the beta; a setting that is None is left out."""
+    """Return the whole session object of the beta; a setting that is None is left out."""
     heard: Message = {
         "input_audio_format": _FORMATS[settings.input_format.encoding],
         "input_audio_transcription": parts.transcription(settings.transcription, TRANSCRIBER),
@@ -83,8 +87,8 @@ def _tool_choice(settings: SessionSettings) -> str | None:
 
 
 def unsupported(provider: str, settings: SessionSettings) -> list[str]:
-    """A sentence for each setting that `flat_session` cannot carry."""
-    found = ignored(provider, settings, (*_LACKING, "reasoning_effort"))
+    """Return a sentence for each setting that `flat_session` cannot carry."""
+    found = ignored(provider, settings, (*_UNSUPPORTED, "reasoning_effort"))
     found += _unsaid(provider, settings)
     if settings.purpose == "conversation":
         found += ignored(provider, settings, ("include",))
@@ -121,14 +125,14 @@ BETA = Dialect(
         CreateMessage: ("conversation.item.create", partial(create_message, answer="text")),
     },
 )
-"""A server that wants the session object and the header of the beta."""
+"""A server with the session object and the header of the beta."""
 
 
 # --------------------------------------------------------------------------- Azure Voice Live
 
 
 def voice_live_session(settings: SessionSettings) -> Message:
-    """The session object of Azure Voice Live: the beta's, with more about sound and voices."""
+    """Return the session object of Azure Voice Live: the beta's, with more audio and voices."""
     session = flat_session(settings)
     session["turn_detection"] = _azure_detection(settings)
     session["input_audio_sampling_rate"] = settings.input_format.rate
@@ -153,9 +157,9 @@ def _azure_detection(settings: SessionSettings) -> Message | None:
     return {**(detection or {}), "type": "azure_semantic_vad"}
 
 
-def unsupported_there(provider: str, settings: SessionSettings) -> list[str]:
-    """A sentence for each setting that `voice_live_session` cannot carry."""
-    found = ignored(provider, settings, (*_LACKING, "include", "turn_detection.eagerness"))
+def voice_live_unsupported(provider: str, settings: SessionSettings) -> list[str]:
+    """Return a sentence for each setting that `voice_live_session` cannot carry."""
+    found = ignored(provider, settings, (*_UNSUPPORTED, "include", "turn_detection.eagerness"))
     return found + _unsaid(provider, settings) + odd_rates(provider, settings, (RATE, 16_000))
 
 
@@ -164,7 +168,7 @@ VOICE_LIVE = Dialect(
     capabilities=Capabilities(input_rates=(RATE, 16_000), pictures=(), remote_tools=False),
     session=voice_live_session,
     updates=everything,
-    unsupported=unsupported_there,
+    unsupported=voice_live_unsupported,
     writers=BETA.writers,
 )
-"""Azure Voice Live: the beta's names with additions of its own."""
+"""Azure Voice Live: the beta's names with additions."""

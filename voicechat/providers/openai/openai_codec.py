@@ -1,7 +1,10 @@
 """OpenAI Realtime: one connection's translation between its wire and the vocabulary.
 
-Servers that speak the same wire with an accent are dialects: what they cannot do and how they
-want their settings written is data in a `Dialect`. Reading is the same for all of them.
+Servers that deviate from OpenAI's wire are dialects: a `Dialect` holds their capabilities, how
+they take settings and commands, and how their frames are read.
+
+Sources: OpenAI Realtime API reference, "Client events" and "Server events"; the guides "Realtime
+conversations" (which settings a running session keeps) and "Voice activity detection (VAD)".
 """
 
 from __future__ import annotations
@@ -28,67 +31,63 @@ from voicechat.errors import Secret
 from voicechat.providers.json_fields import encode
 from voicechat.providers.openai import openai_events, openai_session
 from voicechat.providers.openai.openai_events import TABLE, Reader
-from voicechat.providers.openai.openai_frames import Memory
+from voicechat.providers.openai.openai_frames import OpenAIState
 from voicechat.providers.openai.openai_parts import Message, changes, lacks
 from voicechat.providers.openai.openai_session import WRITERS, Writers, session_object
+from voicechat.providers.rest import bearer
 from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
 
 HELD = 10_000.0
-"""Milliseconds of sound that may wait for the end of a reply; then the oldest is dropped."""
+"""Milliseconds of audio that may wait for the end of a response; then the oldest is dropped."""
 _RELEASED = 4
-"""Blocks of held sound that go out with each new one: they catch up without a flood."""
-
-
-def bearer(key: Secret) -> dict[str, Secret]:
-    """The key as most servers want it."""
-    return {"Authorization": Secret(f"Bearer {key.reveal()}")}
+"""Held blocks that are sent with each new one, to catch up without a flood."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a server of the family differs from OpenAI itself."""
+    """How a server of the family differs from OpenAI."""
 
     name: str = "openai"
-    """What the provider is called in sentences."""
+    """Name of the provider in messages."""
     capabilities: Capabilities = field(
         default_factory=partial(Capabilities, transcription_only=True)
     )
     session: Callable[[SessionSettings], Message] = session_object
-    """Settings as the session object of `session.update`."""
+    """Writes the session object of `session.update`."""
     update_type: Callable[[SessionSettings], str] = lambda settings: "session.update"
-    """The wire type that carries the session object."""
+    """Returns the wire type that carries the session object."""
     updates: Callable[[Message, Message], Message] = changes
-    """The object that turns the session before into the session after."""
+    """Returns the object that turns the session before into the session after."""
     unsupported: Callable[[str, SessionSettings], list[str]] = openai_session.unsupported
-    """A sentence for each setting that `session` cannot carry."""
+    """Returns a sentence for each setting that `session` cannot carry."""
     headers: Callable[[Secret], dict[str, Secret]] = bearer
-    """How the key is shown to the server."""
+    """Returns the headers that carry the key."""
     writers: Writers = field(default_factory=lambda: WRITERS, repr=False)
     table: Mapping[str, Reader] = field(default_factory=lambda: TABLE, repr=False)
     fixed: tuple[str, ...] = ("purpose", "tracing", "voice")
-    """Settings that a running session keeps: a purpose always, tracing once it is on, a voice once
-    it has been heard."""
+    """Settings that a running session cannot change: a purpose ever, tracing once it is on, a voice
+    once it has spoken."""
     half_duplex: bool = False
-    """Without turn detection, sound sent during a reply would break it off."""
+    """Without turn detection, audio sent during a response would abort it."""
     clears_first: bool = False
-    """Without turn detection, a response is only given after the input buffer was touched."""
+    """Without turn detection, a response needs a change of the input buffer before it."""
 
 
 GENERAL = Dialect()
-"""OpenAI Realtime as generally available and most compatible servers."""
+"""The GA wire of OpenAI, which most compatible servers have."""
 
 
 class OpenAICodec:
     """One connection. Make a new one for every connection."""
 
     def __init__(self, url: str, key: Secret | None = None, dialect: Dialect = GENERAL) -> None:
-        """`url` is a complete ws(s) address with its query; without a key none is sent."""
+        """Prepare a connection to `url`, a complete ws(s) address with its query."""
         self.capabilities = dialect.capabilities
         self.stale = False
         self._dialect = dialect
         self._endpoint = DialTarget(url, dialect.headers(key) if key else {})
-        self._memory = Memory()
+        self._state = OpenAIState()
         self._input = SessionSettings().input_format
         self._session: Message = {}
         self._settings: SessionSettings | None = None
@@ -98,32 +97,32 @@ class OpenAICodec:
 
     @property
     def provider(self) -> str:
-        """What the provider is called."""
+        """Name of the provider."""
         return self._dialect.name
 
     def endpoint(self) -> DialTarget:
-        """Where and how to dial."""
+        """Return where and how to dial."""
         return self._endpoint
 
-    def admit(self, endpoint: DialTarget) -> None:
-        """Dial there instead: the way in with a short-lived token."""
+    def redirect(self, endpoint: DialTarget) -> None:
+        """Dial this target instead, with a short-lived token."""
         self._endpoint = endpoint
 
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
-        """Nothing: the server speaks first, then `UpdateSession` carries the settings."""
+        """Return nothing: the server sends the first frame, then `UpdateSession` the settings."""
         return []
 
     def decode(self, frame: str | bytes) -> list[Event]:
-        """The events in one frame. Never raises: a frame that cannot be read is `Unmapped`."""
-        events = openai_events.read(self._memory, frame, self._dialect.table)
+        """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
+        events = openai_events.read(self._state, frame, self._dialect.table)
         for event in events:
             if isinstance(event, ProviderError) and event.command == UpdateSession.__name__:
-                # Nothing is known of the session any more: the next update says everything.
+                # The state of the session is unknown now, so the next update sends all of it.
                 self._session = {}
         return events
 
     def unsupported(self, settings: SessionSettings) -> list[str]:
-        """A sentence for each of these settings that this provider lacks."""
+        """Return a sentence for each setting that this provider does not support."""
         found = self._dialect.unsupported(self._dialect.name, settings)
         speed, taken = settings.speed, self._speed(settings)
         if speed != taken:
@@ -137,19 +136,19 @@ class OpenAICodec:
         slowest, fastest = self.capabilities.speed_range
         return min(fastest, max(slowest, settings.speed))
 
-    def later(self, settings: SessionSettings) -> list[str]:
-        """A sentence for each of these settings that will only hold for the next session."""
-        return [f"{name} will only change with the next session." for name in self._kept(settings)]
+    def deferred(self, settings: SessionSettings) -> list[str]:
+        """Return a sentence for each setting that takes effect in the next session only."""
+        return [f"{name} changes with the next session only." for name in self._kept(settings)]
 
     def _kept(self, settings: SessionSettings) -> dict[str, object]:
-        """The fields that the running session keeps against these settings, as they are now."""
+        """Return the fields that the running session cannot change, with their present values."""
         before = self._settings
         if before is None:
             return {}
         is_fixed = {
             "purpose": True,
             "tracing": before.tracing is not None,
-            "voice": self._memory.spoke,
+            "voice": self._state.spoke,
         }
         return {
             name: getattr(before, name)
@@ -158,10 +157,10 @@ class OpenAICodec:
         }
 
     def encode(self, command: Command) -> list[str | bytes]:
-        """The frames that carry out the command: none if the wire has no such command.
+        """Return the frames that carry out the command; none if the wire has no such command.
 
-        Their event ids begin with the command's class name, so that an error can tell which
-        command it is about. Sound has no event id; nothing is ever said of one block.
+        Event ids begin with the command's class name, so that an error names its command. Audio
+        has no event ids: no error refers to a single block.
         """
         match command:
             case AppendAudio(pcm):
@@ -185,9 +184,9 @@ class OpenAICodec:
         if command.out_of_band:
             if not self.capabilities.out_of_band:
                 return []
-            self._memory.apart_asked = True
+            self._state.apart_asked = True
         before: list[str | bytes] = []
-        if self._dialect.clears_first and self._memory.manual:
+        if self._dialect.clears_first and self._state.manual:
             before = self.encode(ClearAudio())
         return [*before, *self._plain(command)]
 
@@ -203,8 +202,8 @@ class OpenAICodec:
             pcm = g711.from_pcm16(pcm, self._input.encoding)
         sound = b2a_base64(pcm, newline=False).decode("ascii")
         frame = f'{{"type":"input_audio_buffer.append","audio":"{sound}"}}'
-        memory = self._memory
-        waits = self._dialect.half_duplex and memory.manual and memory.running
+        state = self._state
+        waits = self._dialect.half_duplex and state.manual and state.running
         if not waits and not self._held:
             return [frame]
         self._held.append(frame)
@@ -225,14 +224,14 @@ class OpenAICodec:
         return released
 
     def _update(self, settings: SessionSettings) -> Message:
-        # One setting that cannot change any more would make the server refuse all of them.
+        # The server refuses a whole update if one of its settings cannot change.
         settings = replace(settings, **self._kept(settings))  # type: ignore[arg-type]
         self._settings = settings
         asked = replace(settings, speed=self._speed(settings))
         before, self._session = self._session, self._dialect.session(asked)
         self._input = settings.input_format
-        self._memory.output = settings.output_format.encoding
-        self._memory.manual = settings.turn_detection is None
+        self._state.output = settings.output_format.encoding
+        self._state.manual = settings.turn_detection is None
         return {"session": self._dialect.updates(before, self._session)}
 
     def _message(self, command: Command, wire_type: str, said: Message) -> str:

@@ -1,8 +1,10 @@
-"""What servers of the OpenAI Realtime family say: one table from wire types to events.
+"""Server events of the OpenAI Realtime family: `TABLE` maps each wire type to its reader.
 
-Both generations of names are read: those of today and those of the beta, which older Azure
-endpoints and many compatible servers still send. `TABLE` at the end is the whole of it. Every
-reader takes the memory of the connection and a frame whose fields may hold anything.
+GA names and beta names are read; older Azure endpoints and many compatible servers send the
+latter. Every reader takes the state of the connection and a frame whose fields may hold anything.
+
+Sources: OpenAI Realtime API reference, "Server events" (GA and beta); guide "Managing costs" for
+rate limits; "Realtime transcription" for transcripts.
 """
 
 from __future__ import annotations
@@ -45,30 +47,30 @@ from voicechat.providers.json_fields import (
 )
 from voicechat.providers.openai import openai_mcp as mcp
 from voicechat.providers.openai import openai_responses as replies
-from voicechat.providers.openai.openai_frames import Frame, Memory, kind_of, text_of, usage_of
+from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of, usage_of
 
 FATAL = frozenset({"session_expired", "max_duration", "invalid_api_key"})
-"""Error codes (or types) after which the server closes the connection."""
+"""Error codes (or types) after which the server closes the connection ("Error handling")."""
 
 COMMANDS = frozenset(command.__name__ for command in get_args(Command))
-"""Class names of all commands; the event id of what is sent begins with one and a dash."""
+"""Class names of all commands; the event id of a sent frame begins with one and a dash."""
 
-Reader = Callable[[Memory, Frame], Iterable[Event]]
+Reader = Callable[[OpenAIState, Frame], Iterable[Event]]
 
 
 def read(
-    memory: Memory, text: str | bytes, table: Mapping[str, Reader] | None = None
+    state: OpenAIState, text: str | bytes, table: Mapping[str, Reader] | None = None
 ) -> list[Event]:
-    """The events in one frame, read by `table` (default: `TABLE`).
+    """Return the events in one frame, read by `table` (default: `TABLE`).
 
-    A frame that cannot be read is `Unmapped`.
+    An unreadable frame is `Unmapped`.
     """
     frame = parse(text, Frame)
     if frame is None:
         return [Unmapped("")]
     kind = words(frame.type)
     reader = (table or TABLE).get(kind)
-    return [Unmapped(kind)] if reader is None else list(reader(memory, frame))
+    return [Unmapped(kind)] if reader is None else list(reader(state, frame))
 
 
 # --------------------------------------------------------------------------- session
@@ -80,24 +82,24 @@ _ENCODINGS = {
 }  # fmt: skip
 
 
-def _notice_format(memory: Memory, session: dict[str, object]) -> None:
+def _note_format(state: OpenAIState, session: dict[str, object]) -> None:
     said = fields(fields(session.get("audio")).get("output")).get("format")
     name = said.get("type") if isinstance(said, dict) else session.get("output_audio_format")
-    memory.output = _ENCODINGS.get(words(name), memory.output)
+    state.output = _ENCODINGS.get(words(name), state.output)
 
 
-def _session_created(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _session_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     session = fields(frame.session)
-    _notice_format(memory, session)
+    _note_format(state, session)
     yield SessionCreated(words(session.get("id")), number(session.get("expires_at")) or None)
 
 
-def _session_updated(memory: Memory, frame: Frame) -> Iterable[Event]:
-    _notice_format(memory, fields(frame.session))
+def _session_updated(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    _note_format(state, fields(frame.session))
     yield SessionUpdated()
 
 
-def _rate_limits(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _rate_limits(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     limits = [fields(limit) for limit in several(frame.rate_limits)]
     yield RateLimits(
         tuple(
@@ -112,73 +114,75 @@ def _rate_limits(memory: Memory, frame: Frame) -> Iterable[Event]:
     )
 
 
-def _error(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     error = fields(frame.error)
     code = word(error.get("code")) or word(frame.code)
     kind = word(error.get("type"))
     message = word(error.get("message")) or word(frame.error) or word(frame.message)
     at_fault = words(error.get("event_id")).partition("-")[0]
     yield ProviderError(
-        message or code or kind or "The provider reported an error without saying which.",
+        message or code or kind or "The provider reported an error without a message.",
         code=code or (kind if kind in FATAL else None),
         command=at_fault if at_fault in COMMANDS else None,
         fatal=code in FATAL or kind in FATAL,
     )
 
 
-# --------------------------------------------------------------------------- the person
+# --------------------------------------------------------------------------- the user
 
 
-def _speech_started(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _speech_started(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield SpeechStarted(words(frame.item_id), number(frame.audio_start_ms))
 
 
-def _speech_stopped(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _speech_stopped(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield SpeechStopped(words(frame.item_id), number(frame.audio_end_ms))
 
 
-def _committed(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _committed(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield InputCommitted(words(frame.item_id), word(frame.previous_item_id))
 
 
-def _cleared(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _cleared(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield InputCleared()
 
 
-def _idle(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _idle(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield IdleTimeout(words(frame.item_id))
 
 
-def _heard_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _transcript_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     item_id = words(frame.item_id)
-    if text := memory.item(item_id).stream("heard").piece(frame.delta):
+    if text := state.item(item_id).stream("transcript").piece(frame.delta):
         yield UserTranscript(item_id, text, tokens=_tokens(frame))
 
 
-def _heard_so_far(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _transcript_update(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     if text := word(frame.transcript):
         yield UserTranscript(words(frame.item_id), text, replace=True)
 
 
-def _heard(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _transcript_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     if frame.status not in (None, "completed"):
-        yield from _heard_so_far(memory, frame)
+        yield from _transcript_update(state, frame)
     else:
-        yield from _heard_finally(memory, frame, words(frame.transcript), None)
+        yield from _final_transcript(state, frame, words(frame.transcript), None)
 
 
-def _not_heard(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _transcript_failed(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     error = fields(frame.error)
-    why = word(error.get("message")) or word(error.get("code")) or "not understood"
-    yield from _heard_finally(memory, frame, "", why)
+    why = word(error.get("message")) or word(error.get("code")) or "transcription failed"
+    yield from _final_transcript(state, frame, "", why)
 
 
-def _heard_finally(memory: Memory, frame: Frame, text: str, error: str | None) -> Iterable[Event]:
+def _final_transcript(
+    state: OpenAIState, frame: Frame, text: str, error: str | None
+) -> Iterable[Event]:
     item_id = words(frame.item_id)
-    item = memory.item(item_id)
-    if item.heard:
+    item = state.item(item_id)
+    if item.transcribed:
         return
-    item.heard = True
+    item.transcribed = True
     yield UserTranscript(
         item_id,
         text,
@@ -192,17 +196,17 @@ def _heard_finally(memory: Memory, frame: Frame, text: str, error: str | None) -
 
 
 def _tokens(frame: Frame) -> tuple[Token, ...]:
-    told = map(fields, several(frame.logprobs))
-    return tuple(Token(words(each.get("token")), number(each.get("logprob"))) for each in told)
+    found = map(fields, several(frame.logprobs))
+    return tuple(Token(words(each.get("token")), number(each.get("logprob"))) for each in found)
 
 
 def _languages(frame: Frame) -> tuple[str, ...]:
-    told = several(frame.languages)
-    codes = (words(each) or words(fields(each).get("code")) for each in told)
+    found = several(frame.languages)
+    codes = (words(each) or words(fields(each).get("code")) for each in found)
     return tuple(code for code in codes if code)
 
 
-def _segment(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _segment(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield TranscriptSegment(
         words(frame.item_id),
         words(frame.id),
@@ -216,7 +220,7 @@ def _segment(memory: Memory, frame: Frame) -> Iterable[Event]:
 # --------------------------------------------------------------------------- items
 
 
-def _item_added(memory: Memory, frame: Frame, done: bool = False) -> Iterable[Event]:
+def _item_added(state: OpenAIState, frame: Frame, done: bool = False) -> Iterable[Event]:
     item = fields(frame.item)
     kind = kind_of(item)
     yield ItemAdded(
@@ -227,27 +231,27 @@ def _item_added(memory: Memory, frame: Frame, done: bool = False) -> Iterable[Ev
         word(frame.previous_item_id),
         done,
     )
-    yield from mcp.of_item(memory, item, done=done)
+    yield from mcp.of_item(state, item, done=done)
 
 
-def _item_done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    return _item_added(memory, frame, done=True)
+def _item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    return _item_added(state, frame, done=True)
 
 
-def _item_created(memory: Memory, frame: Frame) -> Iterable[Event]:
-    return _item_added(memory, frame, done=fields(frame.item).get("status") == "completed")
+def _item_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    return _item_added(state, frame, done=fields(frame.item).get("status") == "completed")
 
 
-def _item_retrieved(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _item_retrieved(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     item = fields(cleaned(frame.item))
     yield ItemRetrieved(words(item.get("id")), item)
 
 
-def _item_deleted(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _item_deleted(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield ItemDeleted(words(frame.item_id))
 
 
-def _item_truncated(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _item_truncated(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield ItemTruncated(words(frame.item_id), number(frame.audio_end_ms))
 
 
@@ -262,17 +266,17 @@ TABLE: dict[str, Reader] = {
     "transcription_session.updated": _session_updated,
     "rate_limits.updated": _rate_limits,
     "error": _error,
-    # the person
+    # the user
     "input_audio_buffer.speech_started": _speech_started,
     "input_audio_buffer.speech_stopped": _speech_stopped,
     "input_audio_buffer.committed": _committed,
     "input_audio_buffer.cleared": _cleared,
     "input_audio_buffer.timeout_triggered": _idle,
-    f"{_TRANSCRIPTION}.delta": _heard_piece,
-    f"{_TRANSCRIPTION}.updated": _heard_so_far,
-    f"{_TRANSCRIPTION}.completed": _heard,
+    f"{_TRANSCRIPTION}.delta": _transcript_delta,
+    f"{_TRANSCRIPTION}.updated": _transcript_update,
+    f"{_TRANSCRIPTION}.completed": _transcript_done,
     f"{_TRANSCRIPTION}.segment": _segment,
-    f"{_TRANSCRIPTION}.failed": _not_heard,
+    f"{_TRANSCRIPTION}.failed": _transcript_failed,
     # items
     "conversation.item.added": _item_added,
     "conversation.item.done": _item_done,
@@ -285,32 +289,32 @@ TABLE: dict[str, Reader] = {
     "response.done": replies.response_done,
     "response.output_item.added": replies.output_item_added,
     "response.output_item.done": replies.output_item_done,
-    "response.output_audio.delta": replies.audio_piece,
-    "response.audio.delta": replies.audio_piece,
+    "response.output_audio.delta": replies.audio_delta,
+    "response.audio.delta": replies.audio_delta,
     "response.output_audio.done": replies.audio_done,
     "response.audio.done": replies.audio_done,
-    "response.output_audio_transcript.delta": replies.spoken_piece,
-    "response.audio_transcript.delta": replies.spoken_piece,
+    "response.output_audio_transcript.delta": replies.spoken_delta,
+    "response.audio_transcript.delta": replies.spoken_delta,
     "response.output_audio_transcript.done": replies.spoken_done,
     "response.audio_transcript.done": replies.spoken_done,
-    "response.output_text.delta": replies.text_piece,
-    "response.text.delta": replies.text_piece,
+    "response.output_text.delta": replies.text_delta,
+    "response.text.delta": replies.text_delta,
     "response.output_text.done": replies.text_done,
     "response.text.done": replies.text_done,
     # tool calls
-    "response.function_call_arguments.delta": replies.arguments_piece,
+    "response.function_call_arguments.delta": replies.arguments_delta,
     "response.function_call_arguments.done": replies.arguments_done,
-    # calls that the server runs
+    # MCP calls, which the server runs
     "mcp_list_tools.in_progress": mcp.list_progress,
     "mcp_list_tools.completed": mcp.list_progress,
     "mcp_list_tools.failed": mcp.list_progress,
-    "response.mcp_call_arguments.delta": mcp.arguments_piece,
+    "response.mcp_call_arguments.delta": mcp.arguments_delta,
     "response.mcp_call_arguments.done": mcp.arguments_done,
     "response.mcp_call.in_progress": mcp.call_progress,
     "response.mcp_call.completed": mcp.call_progress,
     "response.mcp_call.failed": mcp.call_progress,
 }
-"""How each wire type is read. What is not listed here is `Unmapped`."""
+"""Reader of each wire type. A type that is missing here is `Unmapped`."""
 
 KNOWN_UNMAPPED = frozenset({
     "conversation.created",
@@ -319,4 +323,4 @@ KNOWN_UNMAPPED = frozenset({
     "output_audio_buffer.started", "output_audio_buffer.stopped", "output_audio_buffer.cleared",
     "ping",
 })  # fmt: skip
-"""Documented wire types that have no event: said already by another one, or by no one here."""
+"""Documented wire types without an event: another one says the same, or it has no use here."""

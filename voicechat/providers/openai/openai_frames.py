@@ -1,4 +1,7 @@
-"""A frame of the OpenAI Realtime family, and what a connection remembers between frames."""
+"""A frame of the OpenAI Realtime family, and the state of a connection between frames.
+
+Source: OpenAI Realtime API reference, "Server events".
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from voicechat.core.events import ItemKind, RemoteCall, RemoteTools
 from voicechat.core.items import Usage
 from voicechat.providers.json_fields import Samples, Stream, count, fields, number, several, words
 
-_ITEMS_REMEMBERED = 512
+_MOST_ITEMS = 512
 
 
 class Frame(msgspec.Struct):
-    """The fields of every frame that mean something here. Any of them may hold anything."""
+    """The fields of all frames that are read. Any of them may hold any JSON value."""
 
     type: object = None
     session: object = None
@@ -47,63 +50,68 @@ class Frame(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class ItemMemory:
-    """What later frames of an item need to know of earlier ones."""
+class ItemState:
+    """State of one item between frames."""
 
     name: str = ""
     call_id: str = ""
     asked: bool = False
-    """The tool call was reported; kept under the id of the call."""
+    """The tool call was reported; stored under the id of the call."""
     told: bool = False
     """The whole text was reported."""
-    heard: bool = False
-    """The person's final words were reported."""
+    transcribed: bool = False
+    """The final transcript was reported."""
     samples: dict[int, Samples] = field(default_factory=dict)
     streams: dict[str, Stream] = field(default_factory=dict)
     parts: dict[int, str] = field(default_factory=dict)
-    """The finished texts of an item by content index."""
+    """Finished texts by content index."""
     remote_call: RemoteCall | None = None
-    """What is known of a call that the server runs."""
+    """Latest report of a call that the server runs."""
     remote_tools: RemoteTools | None = None
-    """What is known of a list of tools that the server fetches."""
+    """Latest report of a list of tools that the server fetches."""
 
     def stream(self, kind: str) -> Stream:
-        """The text stream of this kind."""
+        """Return the text stream of this kind."""
         return self.streams.setdefault(kind, Stream())
 
 
 @dataclass(slots=True)
-class Memory:
-    """The state of one connection: bounded, the oldest item is forgotten first."""
+class OpenAIState:
+    """State of one connection, bounded: the oldest item is forgotten first."""
 
     output: str = "pcm16"
-    """Encoding of the sound that comes in: pcm16, pcmu or pcma."""
+    """Encoding of received audio: pcm16, pcmu or pcma."""
     spoke: bool = False
-    """Sound of the model has come."""
+    """The model has sent audio."""
     running: str = ""
-    """The response of the conversation that runs now; empty if none does."""
+    """The running response of the conversation; empty if none runs."""
     manual: bool = False
-    """The person ends their turns: there is no turn detection."""
+    """Turn detection is off: the user ends turns."""
     turn: str = ""
-    """The item of the speech that was heard last."""
+    """The item of the latest speech."""
     answered: str = ""
     """The `turn` when the last response began."""
     given_up: str = ""
-    """The response that was declared over because its end never comes."""
+    """The response that was ended here because the server never ends it."""
     billed_seconds: float = 0.0
-    """The running total of seconds, where a server counts so."""
+    """Billed seconds so far, for servers that send a running total."""
     apart_asked: bool = False
-    """Whether a response outside the conversation was ever asked for on this connection."""
-    items: dict[str, ItemMemory] = field(default_factory=dict)
+    """An out-of-band response was requested on this connection."""
+    items: dict[str, ItemState] = field(default_factory=dict)
 
-    def item(self, item_id: str) -> ItemMemory:
-        """The memory of the item, made if there is none."""
-        known = self.items.get(item_id)
-        if known is None:
-            if len(self.items) >= _ITEMS_REMEMBERED:
-                del self.items[next(iter(self.items))]
-            known = self.items[item_id] = ItemMemory()
-        return known
+    def item(self, item_id: str) -> ItemState:
+        """Return the state of an item; a new one if there is none."""
+        return remembered(self.items, item_id)
+
+
+def remembered(items: dict[str, ItemState], item_id: str) -> ItemState:
+    """Return the state of an item; a new one, in place of the oldest, if there is none."""
+    known = items.get(item_id)
+    if known is None:
+        if len(items) >= _MOST_ITEMS:
+            del items[next(iter(items))]
+        known = items[item_id] = ItemState()
+    return known
 
 
 _KINDS = {
@@ -114,18 +122,18 @@ _KINDS = {
 
 
 def kind_of(item: dict[str, object]) -> ItemKind:
-    """What the item is."""
+    """Return the kind of an item."""
     return _KINDS.get(words(item.get("type")), ItemKind.OTHER)
 
 
 def text_of(item: dict[str, object]) -> str:
-    """All text of a message, spoken or written."""
+    """Return all text of a message, spoken or written."""
     parts = [fields(part) for part in several(item.get("content"))]
     return "".join(words(part.get("text")) or words(part.get("transcript")) for part in parts)
 
 
 def usage_of(value: object) -> Usage | None:
-    """The usage object of a response or a transcription; None if there is none."""
+    """Read the usage of a response or a transcription; None if there is none."""
     usage = fields(value)
     if not usage:
         return None

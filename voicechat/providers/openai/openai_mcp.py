@@ -1,8 +1,10 @@
-"""MCP as servers of the OpenAI Realtime family run it: lists of tools, calls, requests for leave.
+"""Server events about MCP, which the server runs itself: lists of tools, calls, approvals.
 
-The wire tells a call in pieces, by several frames and items; each event here says all that is
-known of it so far. Each reader takes the memory of the connection and a frame whose fields may
-hold anything.
+The wire reports a call by several frames and items; each event here holds everything known of it
+so far. Each reader takes the state of the connection and a frame whose fields may hold anything.
+
+Sources: OpenAI Realtime API reference, "Server events", `mcp_list_tools.*` and
+`response.mcp_call.*`; guide "Realtime with tools", remote MCP servers.
 """
 
 from __future__ import annotations
@@ -13,36 +15,36 @@ from dataclasses import replace
 from voicechat.core.events import Event, RemoteApproval, RemoteCall, RemoteTools
 from voicechat.core.items import ToolState
 from voicechat.providers.json_fields import fields, several, word, words
-from voicechat.providers.openai.openai_frames import Frame, Memory
+from voicechat.providers.openai.openai_frames import Frame, OpenAIState
 
 Message = dict[str, object]
 
 UNLISTED = "the server did not give them"
-"""Why a list of tools failed, where the frame does not say it."""
+"""Reason why a list of tools failed, if the frame gives none."""
 
 
 # --------------------------------------------------------------------------- items
 
 
 def of_item(
-    memory: Memory, item: Message, response_id: str = "", done: bool = False
+    state: OpenAIState, item: Message, response_id: str = "", done: bool = False
 ) -> Iterable[Event]:
-    """What an item says of MCP that was not known yet. With `done` the item is complete."""
+    """Read what an item adds about MCP. With `done` the item is complete."""
     read = _ITEMS.get(words(item.get("type")))
     if read is None:
         return
-    known = memory.item(words(item.get("id")))
+    known = state.item(words(item.get("id")))
     before = (known.remote_call, known.remote_tools)
-    event = read(memory, item, response_id, done)
+    event = read(state, item, response_id, done)
     if event is not None and event not in before:
         yield event
 
 
-def _list_of(memory: Memory, item: Message, response_id: str, done: bool) -> Event | None:
-    known = _tools(memory, words(item.get("id")))
+def _list_of(state: OpenAIState, item: Message, response_id: str, done: bool) -> Event | None:
+    known = _tools(state, words(item.get("id")))
     error = _error(item)
     return _keep_tools(
-        memory,
+        state,
         replace(
             known,
             server=words(item.get("server_label")) or known.server,
@@ -55,23 +57,23 @@ def _list_of(memory: Memory, item: Message, response_id: str, done: bool) -> Eve
     )  # fmt: skip
 
 
-def _call_of(memory: Memory, item: Message, response_id: str, done: bool) -> Event | None:
-    known = _call(memory, words(item.get("id")))
+def _call_of(state: OpenAIState, item: Message, response_id: str, done: bool) -> Event | None:
+    known = _call(state, words(item.get("id")))
     error, output = _error(item), word(item.get("output"))
-    state = known.state
+    progress = known.state
     if error is not None or item.get("status") == "incomplete":
-        state = ToolState.FAILED
-    elif output is not None or (done and not state.final):
-        state = ToolState.DONE
+        progress = ToolState.FAILED
+    elif output is not None or (done and not progress.final):
+        progress = ToolState.DONE
     return _keep_call(
-        memory,
+        state,
         replace(
             known,
             response_id=response_id or known.response_id,
             server=words(item.get("server_label")) or known.server,
             name=words(item.get("name")) or known.name,
             arguments=words(item.get("arguments")) or known.arguments,
-            state=state,
+            state=progress,
             output=output or known.output,
             error=error or known.error,
             approval_id=word(item.get("approval_request_id")) or known.approval_id,
@@ -79,22 +81,22 @@ def _call_of(memory: Memory, item: Message, response_id: str, done: bool) -> Eve
     )
 
 
-def _approval_of(memory: Memory, item: Message, response_id: str, done: bool) -> Event | None:
+def _approval_of(state: OpenAIState, item: Message, response_id: str, done: bool) -> Event | None:
     item_id = words(item.get("id"))
-    asked = memory.item(item_id)
+    asked = state.item(item_id)
     if not done or asked.asked:
         return None
     asked.asked = True
     return RemoteApproval(
         item_id,
-        response_id or memory.running,
+        response_id or state.running,
         words(item.get("server_label")),
         words(item.get("name")),
         words(item.get("arguments")),
     )
 
 
-_ITEMS: dict[str, Callable[[Memory, Message, str, bool], Event | None]] = {
+_ITEMS: dict[str, Callable[[OpenAIState, Message, str, bool], Event | None]] = {
     "mcp_list_tools": _list_of,
     "mcp_call": _call_of,
     "mcp_approval_request": _approval_of,
@@ -102,7 +104,7 @@ _ITEMS: dict[str, Callable[[Memory, Message, str, bool], Event | None]] = {
 
 
 def _error(item: Message) -> str | None:
-    """Why it failed, in the server's words."""
+    """Return the reason of a failure in the server's words."""
     error = item.get("error")
     told = fields(error)
     return word(error) or word(told.get("message")) or word(told.get("type"))
@@ -111,36 +113,36 @@ def _error(item: Message) -> str | None:
 # --------------------------------------------------------------------------- frames
 
 
-def list_progress(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A list of tools is being fetched, is there, or failed: the wire type's last word says it."""
-    known = _tools(memory, words(frame.item_id))
+def list_progress(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read the progress of a list of tools; the wire type's last word names it."""
+    known = _tools(state, words(frame.item_id))
     ending = words(frame.type).rpartition(".")[2]
     error = (known.error or UNLISTED) if ending == "failed" else None
-    yield _keep_tools(memory, replace(known, done=ending != "in_progress", error=error))
+    yield _keep_tools(state, replace(known, done=ending != "in_progress", error=error))
 
 
-def arguments_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A piece of a call's arguments."""
+def arguments_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read a piece of a call's arguments."""
     item_id = words(frame.item_id)
-    known = _call(memory, item_id)
-    if text := memory.item(item_id).stream("arguments").piece(frame.delta):
-        yield _further(memory, frame, replace(known, arguments=known.arguments + text))
+    known = _call(state, item_id)
+    if text := state.item(item_id).stream("arguments").piece(frame.delta):
+        yield _further(state, frame, replace(known, arguments=known.arguments + text))
 
 
-def arguments_done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """The whole of a call's arguments."""
-    known = _call(memory, words(frame.item_id))
+def arguments_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read the whole arguments of a call."""
+    known = _call(state, words(frame.item_id))
     whole = words(frame.arguments) or known.arguments
-    yield _further(memory, frame, replace(known, arguments=whole))
+    yield _further(state, frame, replace(known, arguments=whole))
 
 
-def call_progress(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A call runs, was done, or failed: the wire type's last word says it."""
-    known = _call(memory, words(frame.item_id))
-    state = known.state
-    if not state.final:
-        state = _STATES.get(words(frame.type).rpartition(".")[2], state)
-    yield _further(memory, frame, replace(known, state=state))
+def call_progress(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read the progress of a call; the wire type's last word names it."""
+    known = _call(state, words(frame.item_id))
+    progress = known.state
+    if not progress.final:
+        progress = _STATES.get(words(frame.type).rpartition(".")[2], progress)
+    yield _further(state, frame, replace(known, state=progress))
 
 
 _STATES = {
@@ -150,27 +152,27 @@ _STATES = {
 }
 
 
-# --------------------------------------------------------------------------- memory
+# --------------------------------------------------------------------------- state
 
 
-def _tools(memory: Memory, item_id: str) -> RemoteTools:
-    return memory.item(item_id).remote_tools or RemoteTools(item_id)
+def _tools(state: OpenAIState, item_id: str) -> RemoteTools:
+    return state.item(item_id).remote_tools or RemoteTools(item_id)
 
 
-def _keep_tools(memory: Memory, event: RemoteTools) -> RemoteTools:
-    memory.item(event.item_id).remote_tools = event
+def _keep_tools(state: OpenAIState, event: RemoteTools) -> RemoteTools:
+    state.item(event.item_id).remote_tools = event
     return event
 
 
-def _call(memory: Memory, item_id: str) -> RemoteCall:
-    return memory.item(item_id).remote_call or RemoteCall(item_id)
+def _call(state: OpenAIState, item_id: str) -> RemoteCall:
+    return state.item(item_id).remote_call or RemoteCall(item_id)
 
 
-def _further(memory: Memory, frame: Frame, event: RemoteCall) -> RemoteCall:
-    response_id = words(frame.response_id) or event.response_id or memory.running
-    return _keep_call(memory, replace(event, response_id=response_id))
+def _further(state: OpenAIState, frame: Frame, event: RemoteCall) -> RemoteCall:
+    response_id = words(frame.response_id) or event.response_id or state.running
+    return _keep_call(state, replace(event, response_id=response_id))
 
 
-def _keep_call(memory: Memory, event: RemoteCall) -> RemoteCall:
-    memory.item(event.item_id).remote_call = event
+def _keep_call(state: OpenAIState, event: RemoteCall) -> RemoteCall:
+    state.item(event.item_id).remote_call = event
     return event

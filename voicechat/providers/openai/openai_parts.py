@@ -1,4 +1,8 @@
-"""Parts of a session object that several wires of the OpenAI Realtime family share."""
+"""Parts of a session object that several wires of the OpenAI Realtime family share.
+
+Sources: OpenAI Realtime API reference, "Session"; the guides "Voice activity detection (VAD)"
+and "Realtime transcription" (which transcription model takes which fields).
+"""
 
 from __future__ import annotations
 
@@ -23,31 +27,31 @@ Message = dict[str, object]
 """A JSON object."""
 
 TRANSCRIBER = "gpt-transcribe"
-"""Writes down the person's words under every kind of turn detection."""
+"""The default: works with every kind of turn detection."""
 
 STREAMING_TRANSCRIBER = "gpt-realtime-whisper"
-"""Writes while the person speaks; takes a delay, but neither a prompt nor turn detection."""
+"""Transcribes during speech; takes a delay, but neither a prompt nor turn detection."""
 
 LIVE_TRANSCRIBER = "gpt-live-transcribe"
-"""Writes while the person speaks, who ends their turns: it takes no turn detection."""
+"""Transcribes during speech; takes no turn detection, so the client ends turns."""
 
 KEYWORD_TRANSCRIBERS = ("gpt-transcribe", "gpt-live-transcribe")
-"""Those that take several languages and keywords."""
+"""Models that take several languages and keywords."""
 
 
 def said(settings: Mapping[str, object]) -> Message:
-    """What was set: without the fields that are None."""
+    """Return the settings without the ones that are None."""
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def transcription(wanted: Transcription | None, usual: str = TRANSCRIBER) -> Message | None:
-    """How the person's words are written down, as far as the transcriber takes it.
+def transcription(wanted: Transcription | None, default: str = TRANSCRIBER) -> Message | None:
+    """Return the transcription object with the fields that its model accepts.
 
-    `usual` is the one that is asked for when none was named.
+    `default` is the model to use if none is named.
     """
     if wanted is None:
         return None
-    model = wanted.model or usual
+    model = wanted.model or default
     asked: Message = {"model": model}
     if model != STREAMING_TRANSCRIBER:
         asked |= said({"prompt": wanted.prompt})
@@ -62,11 +66,13 @@ def transcription(wanted: Transcription | None, usual: str = TRANSCRIBER) -> Mes
     return asked
 
 
-def unheard(wanted: Transcription | None, usual: str = TRANSCRIBER) -> list[str]:
-    """Names of the fields that the transcriber does not take."""
+def unsupported_transcription(
+    wanted: Transcription | None, default: str = TRANSCRIBER
+) -> list[str]:
+    """Return the names of the fields that the transcription model does not accept."""
     if wanted is None:
         return []
-    model = wanted.model or usual
+    model = wanted.model or default
     listed, streams = model in KEYWORD_TRANSCRIBERS, model == STREAMING_TRANSCRIBER
     lost = {
         "languages": len(wanted.languages) > 1 and not listed,
@@ -78,7 +84,7 @@ def unheard(wanted: Transcription | None, usual: str = TRANSCRIBER) -> list[str]
 
 
 def turn_detection(wanted: TurnDetection) -> Message | None:
-    """Turn detection; null when the person decides."""
+    """Return the turn detection object; null if the user ends turns."""
     if wanted is None:
         return None
     reply = {
@@ -91,7 +97,7 @@ def turn_detection(wanted: TurnDetection) -> Message | None:
 
 
 def silence(wanted: ServerVad) -> Message:
-    """The numbers that decide when a turn is over."""
+    """Return the thresholds of server VAD."""
     return {
         "threshold": wanted.threshold,
         "prefix_padding_ms": wanted.prefix_padding_ms,
@@ -101,14 +107,14 @@ def silence(wanted: ServerVad) -> Message:
 
 
 def noise_reduction(wanted: NoiseReduction | None) -> Message | None:
-    """How the person's sound is cleaned."""
+    """Return the noise reduction object of the microphone's audio."""
     if wanted is None:
         return None
     return said({"type": wanted.kind, "strength": wanted.strength})
 
 
 def tools(settings: SessionSettings) -> list[Message]:
-    """Functions first, then MCP servers."""
+    """Return functions, then MCP servers."""
     return [*map(_tool, settings.tools), *map(_mcp, settings.mcp_servers)]
 
 
@@ -137,7 +143,7 @@ def _mcp(server: McpServer) -> Message:
 
 
 def tool_choice(wanted: str | McpChoice | None) -> object:
-    """One of the three words, or the one tool that must be used."""
+    """Return auto, none or required, or the one tool that must be used."""
     if isinstance(wanted, McpChoice):
         return said({"type": "mcp", "server_label": wanted.label, "name": wanted.name})
     if wanted in {None, "auto", "none", "required"}:
@@ -146,7 +152,7 @@ def tool_choice(wanted: str | McpChoice | None) -> object:
 
 
 def tracing(wanted: object) -> object:
-    """The word, or how the session is filed."""
+    """Return `auto`, or how the session is named in traces."""
     if not isinstance(wanted, Tracing):
         return wanted
     return said({
@@ -157,7 +163,7 @@ def tracing(wanted: object) -> object:
 
 
 def truncation(wanted: object) -> object:
-    """The word, or how much is kept."""
+    """Return auto or disabled, or how much of the conversation is kept."""
     if not isinstance(wanted, RetentionRatio):
         return wanted
     limits = wanted.post_instructions and {"post_instructions": wanted.post_instructions}
@@ -169,7 +175,7 @@ def truncation(wanted: object) -> object:
 
 
 def prompt(settings: SessionSettings) -> Message | None:
-    """The stored prompt."""
+    """Return the stored prompt."""
     stored = settings.prompt
     if stored is None:
         return None
@@ -197,17 +203,17 @@ RESETS: Mapping[str, object] = {
     "prompt": None,
     "include": [],
 }
-"""What undoes a setting. A voice and a reasoning effort cannot be unset."""
+"""Values that reset a setting. A voice and a reasoning effort cannot be reset."""
 
 
 def changes(before: Message, after: Message) -> Message:
-    """The part of a session object that an update has to carry; fields that vanished are reset."""
+    """Return the part of a session object that changed; removed fields are reset."""
     kind = {"type": after["type"]} if "type" in after else {}
     return {**kind, **_difference(before, after)}
 
 
 def everything(before: Message, after: Message) -> Message:
-    """The whole session object, for servers that may not keep what an update leaves out."""
+    """Return the whole session object, for servers that may drop what an update leaves out."""
     return after
 
 
@@ -223,24 +229,24 @@ def _difference(before: Message, after: Message) -> Message:
     return changed
 
 
-# --------------------------------------------------------------------------- what is lacking
+# --------------------------------------------------------------------------- unsupported
 
 
 def ignored(provider: str, settings: SessionSettings, names: Iterable[str]) -> list[str]:
-    """A sentence for each of these fields that was set: the provider has no such setting.
+    """Return a sentence for each of these fields that is set; the provider has no such setting.
 
-    A name may lead into a field, as in `transcription.prompt`.
+    A name may be a path, like `transcription.prompt`.
     """
-    usual = SessionSettings()
+    default = SessionSettings()
     return [
         lacks(provider, name)
         for name in names
-        if _at(settings, name) not in (None, _at(usual, name))
+        if _at(settings, name) not in (None, _at(default, name))
     ]
 
 
 def lacks(provider: str, name: str, instead: str = "it is ignored") -> str:
-    """The sentence that a provider does not have a setting, and what happens instead."""
+    """Return the sentence that a provider has no such setting, and what happens instead."""
     return f"{provider} has no setting {name}: {instead}."
 
 

@@ -1,6 +1,9 @@
-"""What servers of the OpenAI Realtime family say of a response: its items, sound, text and calls.
+"""Server events about a response: its items, audio, text and tool calls.
 
-Each reader takes the memory of the connection and a frame whose fields may hold anything.
+Each reader takes the state of the connection and a frame whose fields may hold anything.
+
+Sources: OpenAI Realtime API reference, "Server events", `response.*`; guide "Realtime
+conversations" (function calling, out-of-band responses).
 """
 
 from __future__ import annotations
@@ -36,15 +39,15 @@ from voicechat.providers.json_fields import (
     words,
 )
 from voicechat.providers.openai import openai_mcp
-from voicechat.providers.openai.openai_frames import Frame, Memory, kind_of, text_of, usage_of
+from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of, usage_of
 from voicechat.speech import g711
 
 APART = "voicechat_out_of_band"
-"""Metadata key that marks a response as asked for outside the conversation."""
+"""Metadata key that marks an out-of-band response."""
 
 
 _MOST_PARTS = 16
-"""Content parts of one item that are told apart."""
+"""Content parts of one item that are kept apart."""
 
 
 def _part(frame: Frame) -> int:
@@ -55,16 +58,16 @@ def _metadata(response: dict[str, object]) -> dict[str, str]:
     return {words(key): words(value) for key, value in fields(response.get("metadata")).items()}
 
 
-def response_created(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A response began."""
+def response_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read `response.created`."""
     response = fields(frame.response)
     metadata = _metadata(response)
-    # Some servers give no response a conversation, so null alone says little.
+    # Some servers send null for every response, so null alone does not mean out-of-band.
     nowhere = "conversation_id" in response and response["conversation_id"] is None
-    apart = APART in metadata or (nowhere and memory.apart_asked)
+    apart = APART in metadata or (nowhere and state.apart_asked)
     response_id = words(response.get("id"))
     if not apart:
-        memory.running = response_id
+        state.running = response_id
     yield ResponseCreated(response_id, metadata, out_of_band=apart)
 
 
@@ -75,20 +78,20 @@ class _Arguments(msgspec.Struct):
 _STATUSES = {status.value: status for status in ResponseStatus}
 
 
-def response_done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A response is over; a call that no earlier frame completed comes first."""
+def response_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read `response.done`; a call that no earlier frame completed comes first."""
     response = fields(frame.response)
     response_id = words(response.get("id"))
-    if response_id == memory.running:
-        memory.running = ""
+    if response_id == state.running:
+        state.running = ""
     status = _STATUSES.get(words(response.get("status")), ResponseStatus.COMPLETED)
     details = fields(response.get("status_details"))
     error = fields(details.get("error"))
     for item in map(fields, several(response.get("output"))):
         if status is ResponseStatus.COMPLETED:
-            yield from _call_of(memory, response_id, item)
-            yield from openai_mcp.of_item(memory, item, response_id, done=True)
-        if known := memory.items.get(words(item.get("id"))):
+            yield from _call_of(state, response_id, item)
+            yield from openai_mcp.of_item(state, item, response_id, done=True)
+        if known := state.items.get(words(item.get("id"))):
             known.samples.clear()
             known.streams.clear()
             known.parts.clear()
@@ -102,80 +105,80 @@ def response_done(memory: Memory, frame: Frame) -> Iterable[Event]:
     )
 
 
-def output_item_added(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A response began an item."""
+def output_item_added(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read `response.output_item.added`."""
     item = fields(frame.item)
     item_id = words(item.get("id"))
     call_id, name = word(item.get("call_id")), word(item.get("name"))
-    known = memory.item(item_id)
+    known = state.item(item_id)
     known.call_id, known.name = call_id or "", name or ""
     response_id = words(frame.response_id)
     yield OutputItemAdded(response_id, item_id, kind_of(item), call_id, name)
-    yield from openai_mcp.of_item(memory, item, response_id)
+    yield from openai_mcp.of_item(state, item, response_id)
 
 
-def output_item_done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A response finished an item; what no earlier frame told of it comes first."""
+def output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read `response.output_item.done`; text and calls not reported yet come first."""
     item = fields(frame.item)
     response_id, item_id = words(frame.response_id), words(item.get("id"))
-    yield from _call_of(memory, response_id, item)
+    yield from _call_of(state, response_id, item)
     text = text_of(item)
-    if text and kind_of(item) is ItemKind.MESSAGE and not memory.item(item_id).told:
-        memory.item(item_id).told = True
+    if text and kind_of(item) is ItemKind.MESSAGE and not state.item(item_id).told:
+        state.item(item_id).told = True
         last = fields(several(item.get("content"))[-1])
         yield TextDone(response_id, item_id, text, spoken="transcript" in last)
-    yield from openai_mcp.of_item(memory, item, response_id, done=True)
+    yield from openai_mcp.of_item(state, item, response_id, done=True)
     yield OutputItemDone(response_id, item_id, complete=item.get("status") != "incomplete")
 
 
-def audio_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """Sound of an item, in whole PCM16 samples."""
+def audio_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read audio of an item, in whole PCM16 samples."""
     item_id, part = words(frame.item_id), _part(frame)
     pcm = sound(frame.delta)
     if pcm is None:
         yield Unmapped(words(frame.type), broken=True)
         return
-    memory.spoke = True
-    if memory.output == "pcm16":
-        pcm = memory.item(item_id).samples.setdefault(part, Samples()).piece(pcm)
+    state.spoke = True
+    if state.output == "pcm16":
+        pcm = state.item(item_id).samples.setdefault(part, Samples()).piece(pcm)
     else:
-        pcm = g711.to_pcm16(pcm, "pcma" if memory.output == "pcma" else "pcmu")
+        pcm = g711.to_pcm16(pcm, "pcma" if state.output == "pcma" else "pcmu")
     if pcm:
         yield AudioDelta(words(frame.response_id), item_id, pcm, part)
 
 
-def audio_done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """All sound of an item was sent."""
+def audio_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read the end of an item's audio."""
     yield AudioDone(words(frame.response_id), words(frame.item_id))
 
 
-def text_piece(memory: Memory, frame: Frame, spoken: bool = False) -> Iterable[Event]:
-    """Text of an item, written or spoken."""
+def text_delta(state: OpenAIState, frame: Frame, spoken: bool = False) -> Iterable[Event]:
+    """Read text of an item, written or spoken."""
     item_id = words(frame.item_id)
-    stream = memory.item(item_id).stream("spoken" if spoken else "written")
+    stream = state.item(item_id).stream("spoken" if spoken else "written")
     if text := stream.piece(frame.delta):
         yield TextDelta(words(frame.response_id), item_id, text, spoken)
 
 
-def spoken_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """What is being said, as text."""
-    return text_piece(memory, frame, spoken=True)
+def spoken_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read text of the audio."""
+    return text_delta(state, frame, spoken=True)
 
 
-def text_done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """The whole written text."""
-    yield _told(memory, frame, frame.text, spoken=False)
+def text_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read the whole written text."""
+    yield _text_so_far(state, frame, frame.text, spoken=False)
 
 
-def spoken_done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """The whole of what is said."""
-    yield _told(memory, frame, frame.transcript, spoken=True)
+def spoken_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read the whole text of the audio."""
+    yield _text_so_far(state, frame, frame.transcript, spoken=True)
 
 
-def _told(memory: Memory, frame: Frame, whole: object, *, spoken: bool) -> Event:
-    """An item of several content parts is told as the texts of its finished parts in order."""
+def _text_so_far(state: OpenAIState, frame: Frame, whole: object, *, spoken: bool) -> Event:
+    """Return the text so far: an item may have several content parts, joined in their order."""
     item_id = words(frame.item_id)
-    item = memory.item(item_id)
+    item = state.item(item_id)
     text: str | None = None
     if isinstance(whole, str):
         item.told = True
@@ -187,40 +190,40 @@ def _told(memory: Memory, frame: Frame, whole: object, *, spoken: bool) -> Event
 # --------------------------------------------------------------------------- tool calls
 
 
-def arguments_piece(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A piece of a call's arguments."""
+def arguments_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read a piece of a call's arguments."""
     item_id = words(frame.item_id)
-    item = memory.item(item_id)
+    item = state.item(item_id)
     call_id = words(frame.call_id) or item.call_id
     if text := item.stream("arguments").piece(frame.delta):
         yield ToolArgumentsDelta(words(frame.response_id), item_id, call_id, text)
 
 
-def arguments_done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    """A call is complete, unless its item has yet to say so."""
+def arguments_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read a complete call, unless only its item can tell that it is complete."""
     item_id = words(frame.item_id)
-    item = memory.item(item_id)
+    item = state.item(item_id)
     call_id, name = words(frame.call_id) or item.call_id, words(frame.name) or item.name
     arguments = words(frame.arguments)
-    # A cancelled call ends like a finished one, cut off within its arguments. What is no whole
-    # JSON value waits for the item, which says whether it was completed.
+    # A cancelled call ends like a finished one, with truncated arguments. Invalid JSON waits for
+    # the item, whose status tells whether the call was completed.
     if not (call_id and name and parse(arguments, _Arguments) is not None):
         return
-    asked = memory.item(call_id)
+    asked = state.item(call_id)
     if not asked.asked:
         asked.asked = True
-        response_id = words(frame.response_id) or memory.running
+        response_id = words(frame.response_id) or state.running
         yield ToolCallReady(response_id, item_id, call_id, name, arguments)
 
 
-def _call_of(memory: Memory, response_id: str, item: dict[str, object]) -> Iterable[Event]:
-    """The call in a finished item, if it is one and was not reported yet."""
+def _call_of(state: OpenAIState, response_id: str, item: dict[str, object]) -> Iterable[Event]:
+    """Read the call in a finished item, if it is one and was not reported yet."""
     if kind_of(item) is not ItemKind.TOOL_CALL or item.get("status") == "incomplete":
         return
     item_id = words(item.get("id"))
-    known = memory.item(item_id or words(item.get("call_id")))
+    known = state.item(item_id or words(item.get("call_id")))
     call_id = words(item.get("call_id")) or known.call_id
-    asked = memory.item(call_id or item_id)
+    asked = state.item(call_id or item_id)
     if asked.asked:
         return
     asked.asked = True

@@ -1,4 +1,8 @@
-"""What servers of the OpenAI Realtime family are told: settings and commands as JSON objects."""
+"""Settings and commands as JSON objects of the OpenAI Realtime family.
+
+Sources: OpenAI Realtime API reference, "Session" (GA session object) and "Client events";
+"Realtime transcription" for the transcription session.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +32,13 @@ from voicechat.providers.openai.openai_parts import Message, ignored, lacks, sai
 from voicechat.providers.openai.openai_responses import APART
 
 RATE = 24_000
-"""The one rate of PCM16, in Hz."""
+"""The only rate of PCM16, in Hz (session object, `audio.input.format`)."""
 
 
 def session_object(settings: SessionSettings) -> Message:
-    """The whole session object of today's wire; a setting that is None is left out.
+    """Return the whole GA session object; a setting that is None is left out.
 
-    Turn detection and transcription are always there, as null when they are off.
+    Turn detection and transcription are always present, as null when they are off.
     """
     heard: Message = {
         "format": audio_format(settings.input_format),
@@ -70,11 +74,13 @@ def session_object(settings: SessionSettings) -> Message:
 
 
 def unsupported(provider: str, settings: SessionSettings) -> list[str]:
-    """A sentence for each setting that `session_object` cannot carry."""
+    """Return a sentence for each setting that `session_object` cannot carry."""
     found = ignored(provider, settings, ["temperature"])
-    found += [lacks(provider, name) for name in parts.unheard(settings.transcription)]
+    found += [
+        lacks(provider, name) for name in parts.unsupported_transcription(settings.transcription)
+    ]
     if settings.reasoning_effort == "none":
-        found.append(lacks(provider, "reasoning_effort none", "its own default counts"))
+        found.append(lacks(provider, "reasoning_effort none", "its default is used"))
     if settings.turn_detection is not None and _turn_detection(settings) is None:
         model = settings.transcription and settings.transcription.model
         found.append(lacks(provider, f"turn_detection with {model}"))
@@ -82,9 +88,9 @@ def unsupported(provider: str, settings: SessionSettings) -> list[str]:
 
 
 def odd_rates(provider: str, settings: SessionSettings, rates: tuple[int, ...]) -> list[str]:
-    """A sentence for each sound format whose rate the provider does not take."""
+    """Return a sentence for each audio format whose rate the provider does not accept."""
     return [
-        lacks(provider, f"{name} of {sound.rate} Hz", "the sound will be wrong")
+        lacks(provider, f"{name} of {sound.rate} Hz", "the audio will be wrong")
         for name, sound in (
             ("input_format", settings.input_format),
             ("output_format", settings.output_format),
@@ -94,7 +100,7 @@ def odd_rates(provider: str, settings: SessionSettings, rates: tuple[int, ...]) 
 
 
 def audio_format(sound: AudioFormat) -> Message:
-    """A sound format as today's wire names it."""
+    """Return an audio format as the GA wire names it."""
     if sound.encoding == "pcm16":
         return {"type": "audio/pcm", "rate": sound.rate}
     return {"type": f"audio/{sound.encoding}"}
@@ -119,11 +125,11 @@ def _turn_detection(settings: SessionSettings) -> Message | None:
 
 
 _ID_LONGEST = 27
-"""Characters of a made-up id behind its prefix: 32 in all."""
+"""Characters of a generated id after its prefix; the wire allows 32 in total."""
 
 
 def create_message(command: CreateMessage, answer: str = "output_text") -> Message:
-    """A message; `answer` is the content type of what the model said."""
+    """Return a message item; `answer` is the content type of the model's own text."""
     content: list[Message] = []
     if command.picture is not None:
         content.append({"type": "input_image", "image_url": address_of(command.picture)})
@@ -140,7 +146,7 @@ def create_message(command: CreateMessage, answer: str = "output_text") -> Messa
 
 
 def address_of(picture: Picture) -> str:
-    """The picture itself as an address."""
+    """Return a picture as a `data:` URL."""
     text = b2a_base64(picture.data, newline=False).decode("ascii")
     return f"data:{picture.media_type};base64,{text}"
 
@@ -211,7 +217,7 @@ def _nothing(command: Command) -> Message:
 
 
 Writers = Mapping[type[Command], tuple[str, Callable[..., Message]]]
-"""Wire type and fields of each command that a wire has and that needs no memory."""
+"""Wire type and fields of each command that needs no state."""
 
 WRITERS: Writers = {
     CommitAudio: ("input_audio_buffer.commit", _nothing),
@@ -228,4 +234,4 @@ WRITERS: Writers = {
     CancelResponse: ("response.cancel", _response_id),
     ClearOutput: ("output_audio_buffer.clear", _nothing),
 }
-"""The commands of today's wire."""
+"""The commands of the GA wire (Realtime API reference, "Client events")."""

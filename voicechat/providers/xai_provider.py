@@ -1,21 +1,25 @@
-"""xAI's voice models: the OpenAI Realtime wire with ways of its own.
+"""xAI's voice models: a dialect of the OpenAI Realtime wire, and the catalog entry.
 
-Its session object mixes both generations, so it has a writer here. It speaks today's names, with
-differences that `TABLE` mends:
+The session object mixes the GA and beta shapes, so it has a writer here. Events have GA names,
+with differences that `TABLE` corrects:
 
-* a reply that the person talks into before their turn was committed never ends;
+* a response that the user interrupts before their turn is committed never ends;
 * there is no `conversation.item.done`;
-* with turn detection off it still tells where it hears speech, which then means nothing;
-* the seconds it bills are a running total of the conversation.
+* with turn detection off, speech events still arrive and mean nothing;
+* billed seconds are a running total of the conversation.
 
-With turn detection off a commit alone starts the reply, and sound sent during a reply would break
-it off without ending it; the codec holds that sound back.
+With turn detection off, a commit alone starts the response, and audio sent during a response
+would abort it without an end; the codec holds that audio back.
+
+Sources: xAI docs, "Voice Agent API" (session parameters, client and server events, ephemeral
+tokens) and "Models and Pricing"; the differences were recorded from its sockets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from voicechat.core.commands import (
     ClearOutput,
@@ -34,6 +38,7 @@ from voicechat.core.events import (
     SpeechStarted,
     Unmapped,
 )
+from voicechat.core.price import Price
 from voicechat.core.settings import (
     Capabilities,
     McpServer,
@@ -43,12 +48,15 @@ from voicechat.core.settings import (
     Transcription,
     TurnDetection,
 )
+from voicechat.errors import Secret
+from voicechat.providers.base_url import realtime_url
+from voicechat.providers.codec import Codec
 from voicechat.providers.json_fields import fields, number, words
 from voicechat.providers.openai import openai_events
 from voicechat.providers.openai import openai_parts as parts
 from voicechat.providers.openai import openai_responses as replies
-from voicechat.providers.openai.openai_codec import Dialect
-from voicechat.providers.openai.openai_frames import Frame, Memory, kind_of, text_of
+from voicechat.providers.openai.openai_codec import Dialect, OpenAICodec
+from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of
 from voicechat.providers.openai.openai_parts import Message, everything, ignored, lacks, said
 from voicechat.providers.openai.openai_session import (
     WRITERS,
@@ -57,17 +65,25 @@ from voicechat.providers.openai.openai_session import (
     create_message,
     odd_rates,
 )
-
-NAME = "xai"
+from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.rest import (
+    HttpRequest,
+    TokenEndpoint,
+    TokenRequest,
+    bearer,
+    below_socket,
+    post,
+)
+from voicechat.system.dial_target import DialTarget
 
 TRANSCRIBER = "grok-transcribe"
 
 RATES = (24_000, 16_000, 48_000, 44_100, 32_000, 22_050, 8_000)
-"""Rates of PCM16, in Hz, the best for this use first."""
+"""Rates of PCM16, in Hz, the preferred one first."""
 
 _EFFORTS = ("none", "high")
 
-_LACKING = (
+_UNSUPPORTED = (
     "noise_reduction",
     "max_output_tokens",
     "parallel_tool_calls",
@@ -82,7 +98,7 @@ _LACKING = (
 
 
 def session_object(settings: SessionSettings) -> Message:
-    """The whole session object; a setting that is None is left out."""
+    """Return the whole session object; a setting that is None is left out."""
     effort = settings.reasoning_effort
     spoken = {"format": audio_format(settings.output_format), **said({"speed": settings.speed})}
     heard = {
@@ -124,7 +140,7 @@ def _reachable(settings: SessionSettings) -> tuple[McpServer, ...]:
 
 
 def unsupported(provider: str, settings: SessionSettings) -> list[str]:
-    """A sentence for each setting that `session_object` cannot carry, or that has no effect."""
+    """Return a sentence for each setting that is not supported or has no effect."""
     wanted = settings.transcription
     detection = settings.turn_detection
     effort = settings.reasoning_effort
@@ -139,69 +155,69 @@ def unsupported(provider: str, settings: SessionSettings) -> list[str]:
         and len(wanted.languages) > 1
         and "the first one is used",
         f"reasoning_effort {effort}": effort not in (None, *_EFFORTS)
-        and "it knows none and high, and its own default counts",
+        and "it accepts none and high; its default is used",
         "mcp_servers.connector": len(_reachable(settings)) < len(settings.mcp_servers)
         and "only servers with a url are used",
     }
     return [
-        *ignored(provider, settings, _LACKING),
+        *ignored(provider, settings, _UNSUPPORTED),
         *(lacks(provider, name, what) for name, what in instead.items() if what),
         *odd_rates(provider, settings, RATES),
     ]
 
 
-# --------------------------------------------------------------------------- what it says
+# --------------------------------------------------------------------------- server events
 
 
-def _created(memory: Memory, frame: Frame) -> Iterable[Event]:
-    memory.answered = memory.turn
-    return replies.response_created(memory, frame)
+def _created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    state.answered = state.turn
+    return replies.response_created(state, frame)
 
 
-def _speech_started(memory: Memory, frame: Frame) -> Iterable[Event]:
-    if memory.manual:
+def _speech_started(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    if state.manual:
         yield Unmapped(words(frame.type))
         return
     item_id = words(frame.item_id)
-    if memory.running and item_id == memory.turn == memory.answered:
-        # The same turn goes on: the reply that had begun is dropped and will never end.
-        memory.given_up, memory.running = memory.running, ""
-        yield ResponseDone(memory.given_up, ResponseStatus.CANCELLED, "turn_detected")
-    memory.turn = item_id
+    if state.running and item_id == state.turn == state.answered:
+        # The turn continues: the server drops the response that began and never ends it.
+        state.given_up, state.running = state.running, ""
+        yield ResponseDone(state.given_up, ResponseStatus.CANCELLED, "turn_detected")
+    state.turn = item_id
     yield SpeechStarted(item_id, number(frame.audio_start_ms))
 
 
-def _speech_stopped(memory: Memory, frame: Frame) -> Iterable[Event]:
-    if memory.manual:
+def _speech_stopped(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    if state.manual:
         return [Unmapped(words(frame.type))]
-    return openai_events.TABLE["input_audio_buffer.speech_stopped"](memory, frame)
+    return openai_events.TABLE["input_audio_buffer.speech_stopped"](state, frame)
 
 
-def _done(memory: Memory, frame: Frame) -> Iterable[Event]:
-    if memory.given_up and fields(frame.response).get("id") == memory.given_up:
+def _done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    if state.given_up and fields(frame.response).get("id") == state.given_up:
         yield Unmapped(words(frame.type))
         return
-    for event in replies.response_done(memory, frame):
+    for event in replies.response_done(state, frame):
         if isinstance(event, ResponseDone) and event.usage:
             billed = number(fields(frame.usage).get("billable_audio_seconds"))
-            seconds = max(0.0, billed - memory.billed_seconds)
-            memory.billed_seconds = max(billed, memory.billed_seconds)
+            seconds = max(0.0, billed - state.billed_seconds)
+            state.billed_seconds = max(billed, state.billed_seconds)
             event = replace(event, usage=replace(event.usage, seconds=seconds))
         yield event
 
 
-def _item_added(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _item_added(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     done = fields(frame.item).get("status") == "completed"
     name = "conversation.item.done" if done else "conversation.item.added"
-    return openai_events.TABLE[name](memory, frame)
+    return openai_events.TABLE[name](state, frame)
 
 
-def _output_item_done(memory: Memory, frame: Frame) -> Iterable[Event]:
+def _output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     item = fields(frame.item)
     item_id, kind = words(item.get("id")), kind_of(item)
-    parts_told = memory.item(item_id).parts
-    text = text_of(item) or "".join(parts_told[index] for index in sorted(parts_told))
-    yield from replies.output_item_done(memory, frame)
+    known = state.item(item_id).parts
+    text = text_of(item) or "".join(known[index] for index in sorted(known))
+    yield from replies.output_item_done(state, frame)
     role = "assistant" if kind is ItemKind.MESSAGE else ""
     yield ItemAdded(item_id, kind, role, text, done=True)
 
@@ -215,14 +231,14 @@ TABLE = {
     "input_audio_buffer.speech_started": _speech_started,
     "input_audio_buffer.speech_stopped": _speech_stopped,
 }
-"""How each wire type is read."""
+"""Reader of each wire type."""
 
 
-# --------------------------------------------------------------------------- what it is told
+# --------------------------------------------------------------------------- client events
 
 
 def _create_message(command: CreateMessage) -> Message:
-    # Items have ids of the server's own making here.
+    # The server chooses the ids of items.
     message = create_message(command)
     item = {name: value for name, value in fields(message["item"]).items() if name != "id"}
     return {**message, "item": item}
@@ -242,11 +258,11 @@ _WRITERS: Writers = {
     CreateMessage: ("conversation.item.create", _create_message),
     CreateResponse: ("response.create", _create_response),
 }
-# It could delete items, but nobody here knows the ids that it gave to what was typed.
+# The server could delete items, but does not report the ids it gives to typed ones.
 _UNKNOWN = {TruncateItem, RetrieveItem, DeleteItem, ClearOutput}
 
 XAI = Dialect(
-    name=NAME,
+    name="xai",
     capabilities=Capabilities(
         speed_range=(0.7, 1.5),
         truncate=False,
@@ -270,4 +286,45 @@ XAI = Dialect(
     half_duplex=True,
     clears_first=True,
 )
-"""xAI."""
+"""The dialect of xAI."""
+
+
+# --------------------------------------------------------------------------- catalog entry
+
+URL = "wss://api.x.ai/v1/realtime"
+
+_DEFAULT_TOKEN_S = 600
+
+
+def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
+    url = realtime_url(request.base_url or URL, request.model)
+    return partial(OpenAICodec, url, request.key, XAI)
+
+
+def _token_request(request: TokenRequest) -> HttpRequest:
+    seconds = _DEFAULT_TOKEN_S if request.seconds is None else request.seconds
+    body = {"expires_after": {"seconds": seconds}}
+    return post(below_socket(request.socket, "client_secrets"), bearer(request.key), body)
+
+
+def _dial(url: str, token: Secret) -> DialTarget:
+    # A browser cannot set headers, so xAI takes its tokens as a subprotocol.
+    return DialTarget(url, {}, (Secret(f"xai-client-secret.{token.reveal()}"),))
+
+
+PROVIDER = Provider(
+    name=XAI.name,
+    default_model="grok-voice-latest",
+    models=("grok-voice-latest", "grok-voice-think-fast-2.0", "grok-voice-think-fast-1.0"),
+    voices=("ara", "eve", "rex", "sal", "leo"),
+    prices={
+        "grok-voice-latest": Price(minute=0.08, dated="2026-09-24"),
+        "grok-voice-think-fast-2.0": Price(minute=0.08, dated="2026-09-24"),
+        "grok-voice-think-fast-1.0": Price(minute=0.05, dated="2026-04-06"),
+    },
+    key_variables=("XAI_API_KEY",),
+    url=URL,
+    connect=_connect,
+    tokens=TokenEndpoint(_token_request, 1, 7_200, dial=_dial),
+    order=30,
+)

@@ -69,7 +69,7 @@ def test_what_is_missing_is_said():
         resolve("azure/mine", environ={"AZURE_OPENAI_ENDPOINT": HOST})
     with pytest.raises(UsageError, match="unencrypted"):
         endpoint("http://res.openai.azure.com")
-    with pytest.raises(UsageError, match="no wire"):
+    with pytest.raises(UsageError, match="no API dialect"):
         endpoint(HOST, "newest")
 
 

@@ -1,6 +1,5 @@
 """What a conversation is estimated to cost."""
 
-import re
 from functools import reduce
 
 import pytest
@@ -8,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicechat.core.items import Usage
-from voicechat.core.price import Price
-from voicechat.providers.catalog import PROVIDERS
-from voicechat.providers.prices import PRICES, estimate, price_of
+from voicechat.core.price import Price, estimate
 
 FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5)
 tokens = st.integers(0, 10**6)
@@ -64,24 +61,3 @@ def test_no_usage_costs_less_than_nothing(usage):
 def test_two_halves_cost_what_the_whole_costs(first, second):
     a, b = Usage(input_tokens=first), Usage(input_tokens=second)
     assert estimate(a + b, FULL) == pytest.approx(estimate(a, FULL) + estimate(b, FULL))
-
-
-def test_the_table():
-    for model, price in PRICES.items():
-        provider, _, name = model.partition("/")
-        assert name in PROVIDERS[provider].models
-        assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)
-        assert price.dated or price == Price()
-
-
-def test_own_prices_come_first():
-    own = {"openai/gpt-realtime": Price(text_in=1), "azure/mine": Price(text_in=2)}
-    assert price_of("openai/gpt-realtime", own).text_in == 1
-    assert price_of("openai/gpt-realtime").text_in == 4
-    assert price_of("azure/mine", own).text_in == 2
-    assert price_of("azure/mine") is None
-
-
-def test_a_dated_model_costs_what_the_model_costs():
-    assert price_of("openai/gpt-realtime-2025-08-28") == price_of("openai/gpt-realtime")
-    assert price_of("openai/gpt-realtime-2000") is None

@@ -1,15 +1,20 @@
-"""The embedded voice as a provider: OpenAI's wire, without what it has no use for."""
+"""The embedded server as a provider: OpenAI's wire without what an offline server has no use for.
+
+Source: `voicechat.server.realtime`, the server's half of the wire.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from voicechat.core.price import Price
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.providers.openai.openai_codec import Dialect
 from voicechat.providers.openai.openai_parts import Message, ignored
 from voicechat.providers.openai.openai_session import RATE, odd_rates, session_object
+from voicechat.providers.provider import Provider
 
-_LACKING = (
+_UNSUPPORTED = (
     "mcp_servers",
     "noise_reduction",
     "parallel_tool_calls",
@@ -29,12 +34,12 @@ _LACKING = (
 
 
 def _session(settings: SessionSettings) -> Message:
-    # It refuses an update that asks for MCP servers, and with it everything else.
+    # The server refuses a whole update that names MCP servers.
     return session_object(replace(settings, mcp_servers=(), prompt=None))
 
 
 def _unsupported(provider: str, settings: SessionSettings) -> list[str]:
-    return ignored(provider, settings, _LACKING) + odd_rates(provider, settings, (RATE,))
+    return ignored(provider, settings, _UNSUPPORTED) + odd_rates(provider, settings, (RATE,))
 
 
 EMBEDDED = Dialect(
@@ -43,4 +48,12 @@ EMBEDDED = Dialect(
     session=_session,
     unsupported=_unsupported,
 )
-"""The embedded voice."""
+"""The dialect of the embedded server."""
+
+PROVIDER = Provider(
+    name="local",
+    default_model="built-in",
+    models=("built-in",),
+    prices={"built-in": Price()},
+    order=1_000,
+)

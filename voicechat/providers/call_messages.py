@@ -1,18 +1,18 @@
-"""Earlier tool calls in words, for wires whose history holds nothing else."""
+"""Earlier tool calls as text messages, for wires whose history holds messages only."""
 
 from __future__ import annotations
 
 from voicechat.core.commands import CreateMessage, SeedCall, SeedResult
 
 
-class Retelling:
-    """Puts a call and what it came to into one message."""
+class CallMessages:
+    """Joins a call and its result into one message."""
 
     def __init__(self) -> None:
         self._calls: dict[str, SeedCall] = {}
 
-    def told(self, command: SeedCall | SeedResult) -> CreateMessage | None:
-        """The message, as soon as both halves are known; its role is `system`."""
+    def add(self, command: SeedCall | SeedResult) -> CreateMessage | None:
+        """Return the message, with the role `system`, once both halves are known."""
         if isinstance(command, SeedCall):
             self._calls[command.call_id] = command
             return None

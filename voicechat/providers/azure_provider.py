@@ -1,0 +1,130 @@
+"""Azure: OpenAI's models at an address of the user's own, by one of three APIs.
+
+The address tells which API it is: `/voice-live` in the path is Voice Live, an `api-version` in
+the query is the preview of Azure OpenAI (which has OpenAI's beta session), all others are the
+current API (`/openai/v1`).
+
+Sources: Microsoft Learn, "GPT Realtime API for speech and audio" (address, `api-version`,
+`api-key` header, Entra tokens) and "Voice Live API" (address, session properties).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from voicechat.errors import Secret, UsageError
+from voicechat.providers.base_url import SOCKET_SCHEMES, checked
+from voicechat.providers.codec import Codec
+from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
+from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
+from voicechat.providers.openai.openai_provider import client_secret_request
+from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.rest import HttpRequest, TokenEndpoint, TokenRequest, bearer
+
+PREVIEW_VERSION = "2025-04-01-preview"
+"""The last version of the preview."""
+
+VOICE_LIVE_VERSION = "2025-10-01"
+
+TOKEN_VARIABLE = "AZURE_OPENAI_AD_TOKEN"
+"""Holds an Entra token instead of a key."""
+
+_URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
+
+
+def _api_key(key: Secret) -> dict[str, Secret]:
+    return {"api-key": key}
+
+
+def _beta_headers(headers: Callable[[Secret], dict[str, Secret]], key: Secret) -> dict[str, Secret]:
+    return {**headers(key), "OpenAI-Beta": Secret("realtime=v1")}
+
+
+def dialect_name(parts: SplitResult) -> str:
+    """Return the dialect of an endpoint's address: ga, beta or voice-live."""
+    if "/voice-live" in parts.path:
+        return "voice-live"
+    return "beta" if "api-version=" in parts.query else "ga"
+
+
+def dialect_of(name: str, *, entra: bool) -> Dialect:
+    """Return the dialect of this name; with `entra` the key is an Entra token."""
+    headers = bearer if entra else _api_key
+    match name:
+        case "voice-live":
+            return replace(VOICE_LIVE, headers=headers)
+        case "beta":
+            return replace(BETA, name="azure", headers=partial(_beta_headers, headers))
+        case _:
+            return replace(GENERAL, name="azure", headers=headers)
+
+
+def address(parts: SplitResult, deployment: str, dialect: str, version: str | None) -> SplitResult:
+    """Return the socket's address below an endpoint like https://NAME.openai.azure.com.
+
+    `parts` is the endpoint with a socket's scheme. An `api-version` in its query wins over
+    `version`; the current API has none.
+    """
+    query = dict(parse_qsl(parts.query))
+    known = query.pop("api-version", version)
+    for name in ("model", "deployment"):
+        query.pop(name, None)
+    match dialect:
+        case "voice-live":
+            path = "/voice-live/realtime"
+            added = {"api-version": known or VOICE_LIVE_VERSION, "model": deployment}
+        case "beta":
+            path = "/openai/realtime"
+            added = {"api-version": known or PREVIEW_VERSION, "deployment": deployment}
+        case _:
+            path, added = "/openai/v1/realtime", {"model": deployment}
+    return SplitResult(
+        parts.scheme, parts.netloc, path, urlencode(query | added, quote_via=quote), ""
+    )
+
+
+def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
+    if not request.base_url:
+        raise UsageError(
+            "Azure has no public address.",
+            f"Set {_URL_VARIABLE} to your resource, like https://NAME.openai.azure.com.",
+        )
+    parts = checked(request.base_url)
+    name = request.dialect or dialect_name(parts)
+    version = request.environ.get("OPENAI_API_VERSION")
+    socket = address(
+        parts._replace(scheme=SOCKET_SCHEMES[parts.scheme]),
+        request.model,
+        name,
+        version if isinstance(version, str) and version else None,
+    )
+    if request.purpose == "transcription" and name == "ga":
+        socket = socket._replace(query="intent=transcription")
+    dialect = dialect_of(name, entra=request.key_variable == TOKEN_VARIABLE)
+    return partial(OpenAICodec, urlunsplit(socket), request.key, dialect)
+
+
+def _token_request(request: TokenRequest) -> HttpRequest:
+    if urlsplit(request.socket).path != "/openai/v1/realtime":
+        raise UsageError(
+            "Only the current Azure API (/openai/v1) issues tokens.", "Remove the --wire option."
+        )
+    like_openai = client_secret_request(request)
+    key = bearer(request.key) if request.key_variable == TOKEN_VARIABLE else _api_key(request.key)
+    headers = {"Content-Type": like_openai.headers["Content-Type"], **key}
+    return replace(like_openai, headers=headers)
+
+
+PROVIDER = Provider(
+    name="azure",
+    key_variables=("AZURE_OPENAI_API_KEY", TOKEN_VARIABLE),
+    requires_key=True,
+    url_variable=_URL_VARIABLE,
+    example_url="https://RESOURCE.openai.azure.com",
+    connect=_connect,
+    tokens=TokenEndpoint(_token_request, 10, 7_200),
+    order=20,
+)

@@ -1,0 +1,61 @@
+"""Vercel AI Gateway: its models, address and tokens.
+
+Sources: Vercel docs, "AI Gateway", "Realtime"; the gateway provider of the AI SDK
+(`@ai-sdk/gateway`), which defines the socket's path, headers and subprotocols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from voicechat.errors import Secret
+from voicechat.providers.base_url import socket_base
+from voicechat.providers.codec import Codec
+from voicechat.providers.gateway.gateway_codec import URL, GatewayCodec, address
+from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.rest import (
+    HttpRequest,
+    TokenEndpoint,
+    TokenRequest,
+    bearer,
+    http_origin,
+    post,
+)
+from voicechat.system.dial_target import DialTarget
+
+
+def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
+    url = address(socket_base(request.base_url or URL), request.model)
+    return partial(GatewayCodec, url, request.model, request.key)
+
+
+def _token_request(request: TokenRequest) -> HttpRequest:
+    seconds = {} if request.seconds is None else {"expiresIn": request.seconds}
+    url = f"{http_origin(request.socket, URL)}/v1/realtime/client-secrets"
+    return post(url, bearer(request.key), {"model": request.model, **seconds})
+
+
+def _token_socket(request: TokenRequest) -> str:
+    return address(http_origin(request.socket, URL).replace("http", "ws", 1), request.model)
+
+
+def _dial(url: str, token: Secret) -> DialTarget:
+    # A browser cannot set headers, so the gateway takes its tokens as a subprotocol.
+    secret = Secret(f"ai-gateway-auth.{token.reveal()}")
+    return DialTarget(url, {}, ("ai-gateway-realtime.v1", secret))
+
+
+PROVIDER = Provider(
+    name="gateway",
+    default_model="openai/gpt-realtime-2.1",
+    models=(
+        "openai/gpt-realtime-2.1", "google/gemini-3.8-live",
+        "google/gemini-3.8-live-extended-thinking", "spacexai/grok-voice-3.0",
+    ),
+    key_variables=("AI_GATEWAY_API_KEY",),
+    url=URL,
+    connect=_connect,
+    tokens=TokenEndpoint(_token_request, 1, 300, _token_socket, _dial),
+    order=50,
+)  # fmt: skip

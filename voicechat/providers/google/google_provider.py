@@ -1,0 +1,69 @@
+"""Google: the models, voices, address and tokens of Gemini Live.
+
+Sources: Gemini API docs, "Live API", "Session management" and "Ephemeral tokens".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from voicechat.errors import Secret
+from voicechat.providers.base_url import socket_base
+from voicechat.providers.codec import Codec
+from voicechat.providers.google.google_codec import URL, GoogleCodec, address, is_token
+from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.rest import (
+    HttpRequest,
+    TokenEndpoint,
+    TokenRequest,
+    http_origin,
+    post,
+    timestamp,
+)
+from voicechat.system.dial_target import DialTarget
+
+_DEFAULT_TOKEN_S = 60
+_SESSION_S = 1_800
+"""Seconds for which a session opened with a token may go on sending messages."""
+
+
+def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
+    short_lived = request.key is not None and is_token(request.key)
+    url = address(socket_base(request.base_url or URL), token=short_lived)
+    return partial(GoogleCodec, url, request.model, request.key)
+
+
+def _token_request(request: TokenRequest) -> HttpRequest:
+    seconds = _DEFAULT_TOKEN_S if request.seconds is None else request.seconds
+    opens_until = request.now + seconds
+    body = {
+        "uses": 1,
+        "expireTime": timestamp(opens_until + _SESSION_S),
+        "newSessionExpireTime": timestamp(opens_until),
+        "bidiGenerateContentSetup": {"model": f"models/{request.model}"},
+    }
+    # The key goes into a header: addresses end up in logs.
+    headers = {"x-goog-api-key": request.key}
+    return post(f"{http_origin(request.socket, URL)}/v1alpha/auth_tokens", headers, body)
+
+
+def _token_socket(request: TokenRequest) -> str:
+    return address(http_origin(request.socket, URL).replace("http", "ws", 1), token=True)
+
+
+def _dial(url: str, token: Secret) -> DialTarget:
+    return DialTarget(url, {"Authorization": Secret(f"Token {token.reveal()}")})
+
+
+PROVIDER = Provider(
+    name="google",
+    default_model="gemini-3.8-live",
+    models=("gemini-3.8-live", "gemini-3.8-live-extended-thinking"),
+    voices=("Puck", "Charon", "Kore", "Fenrir", "Aoede", "Leda", "Orus", "Zephyr"),
+    key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    url=URL,
+    connect=_connect,
+    tokens=TokenEndpoint(_token_request, 1, 68_000, _token_socket, _dial),
+    order=40,
+)
