@@ -1,3 +1,119 @@
-"""voicechat: talk with a realtime speech model from a terminal."""
+"""voicechat: talk with a realtime speech model, from a terminal or from a Python program.
+
+    async with voicechat.connect("openai/gpt-realtime-2.1", audio=None) as session:
+        await session.send("Hello")
+        async for event in session: ...
+
+docs/python-api.md describes the API. Names load when they are first used, so that importing the
+package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voicechat.core.inputs import Decision
+    from voicechat.core.items import Usage
+    from voicechat.core.pictures import Picture
+    from voicechat.errors import (
+        ConnectError,
+        KeyMissing,
+        ServerError,
+        SessionLost,
+        SoundError,
+        UsageError,
+        VoicechatError,
+    )
+    from voicechat.session.client import ClientSession, connect, read_picture
+    from voicechat.session.client_events import ApprovalRequest as Approval
+    from voicechat.session.client_events import AudioChunk as Audio
+    from voicechat.session.client_events import ClientEvent as Event
+    from voicechat.session.client_events import ConnectionEvent as ConnectionChanged
+    from voicechat.session.client_events import InterruptedEvent as Interrupted
+    from voicechat.session.client_events import ProblemEvent as Problem
+    from voicechat.session.client_events import ToolCallEvent as ToolCall
+    from voicechat.session.client_events import TranscriptEvent as Transcript
+    from voicechat.session.client_events import TurnEndedEvent as TurnEnded
+    from voicechat.session.client_options import Devices
+    from voicechat.session.model_list import ListedModel, list_models
+    from voicechat.session.sound_card import CardLine, SoundCard
+    from voicechat.tools.functions import tool
+    from voicechat.tools.registry import ToolError
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Approval",
+    "Audio",
+    "CardLine",
+    "ClientSession",
+    "ConnectError",
+    "ConnectionChanged",
+    "Decision",
+    "Devices",
+    "Event",
+    "Interrupted",
+    "KeyMissing",
+    "ListedModel",
+    "Picture",
+    "Problem",
+    "ServerError",
+    "SessionLost",
+    "SoundCard",
+    "SoundError",
+    "ToolCall",
+    "ToolError",
+    "Transcript",
+    "TurnEnded",
+    "Usage",
+    "UsageError",
+    "VoicechatError",
+    "connect",
+    "list_models",
+    "read_picture",
+    "tool",
+]
+
+_EVENTS = "voicechat.session.client_events"
+_HOMES = {
+    "Approval": f"{_EVENTS}:ApprovalRequest",
+    "Audio": f"{_EVENTS}:AudioChunk",
+    "CardLine": "voicechat.session.sound_card:CardLine",
+    "ClientSession": "voicechat.session.client:ClientSession",
+    "ConnectionChanged": f"{_EVENTS}:ConnectionEvent",
+    "Decision": "voicechat.core.inputs:Decision",
+    "Devices": "voicechat.session.client_options:Devices",
+    "Event": f"{_EVENTS}:ClientEvent",
+    "Interrupted": f"{_EVENTS}:InterruptedEvent",
+    "ListedModel": "voicechat.session.model_list:ListedModel",
+    "Picture": "voicechat.core.pictures:Picture",
+    "Problem": f"{_EVENTS}:ProblemEvent",
+    "SoundCard": "voicechat.session.sound_card:SoundCard",
+    "ToolCall": f"{_EVENTS}:ToolCallEvent",
+    "ToolError": "voicechat.tools.registry:ToolError",
+    "Transcript": f"{_EVENTS}:TranscriptEvent",
+    "TurnEnded": f"{_EVENTS}:TurnEndedEvent",
+    "Usage": "voicechat.core.items:Usage",
+    "connect": "voicechat.session.client:connect",
+    "list_models": "voicechat.session.model_list:list_models",
+    "read_picture": "voicechat.session.client:read_picture",
+    "tool": "voicechat.tools.functions:tool",
+}
+"""The module and the name in it of each exported name; those of errors are missing."""
+
+
+def __getattr__(name: str) -> object:
+    """Load an exported name on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module, _, inner = _HOMES.get(name, f"voicechat.errors:{name}").partition(":")
+    found: object = getattr(import_module(module), inner)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,12 +10,29 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from voicechat.audio import messages as sound
 from voicechat.audio.process import AudioProcess
 
 MAILBOX = 2_000
 """Events that may wait for the loop, about 30 s of them; the oldest are dropped."""
+
+
+class AudioLink(Protocol):
+    """A link to something that plays and captures sound."""
+
+    def send(self, command: sound.AudioCommand) -> None:
+        """Give it a command; returns at once."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...
+
+
+OpenAudio = Callable[[sound.AudioSettings, Callable[[sound.AudioEvent], None]], AudioLink]
+"""Opens a link. It calls the callback on the loop for every event, never from inside `send`."""
 
 
 class SoundLine:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
 from voicechat.audio import messages as sound
@@ -22,7 +22,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript, Usage
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
-from voicechat.session.audio_link import SoundLine
+from voicechat.session.audio_link import AudioLink, OpenAudio, SoundLine
 from voicechat.session.controls import Conduct
 from voicechat.session.earcons import Earcons
 from voicechat.session.model import Partner
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.codec import Codec
     from voicechat.recording.recorder import Recorder
+    from voicechat.tools.registry import Tool
 
 
 class Session(Outlook):
@@ -64,7 +65,14 @@ class Session(Outlook):
     quickly. All other methods are to be called on the loop too, and return at once.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(
+        self,
+        options: Options,
+        *,
+        tools: Iterable[Tool] = (),
+        open_audio: OpenAudio | None = None,
+    ) -> None:
+        """`tools` are offered before all others. `open_audio` stands in for the audio process."""
         from voicechat.session.tool_runner import ToolRuns
         from voicechat.session.toolbox import Toolbox
         from voicechat.tools.journal import Journal
@@ -82,7 +90,9 @@ class Session(Outlook):
         self.speaker: str | None = None
         self._wants_hands_free = not options.push_to_talk
         self._tools = Toolbox(options, self._take, self._tell, self._ring)
-        self._audio: SoundLine | None = None
+        self._tools.registry.add(tools)
+        self._open_audio = open_audio
+        self._audio: AudioLink | None = None
         self._sound = sound.AudioSettings()
         self._conversation = self._new_conversation()
         self._epochs = Epochs(
@@ -367,7 +377,7 @@ class Session(Outlook):
         if not options.with_sound:
             return
         self._sound = sound_settings(options, self._conversation.settings)
-        self._audio = SoundLine(self._sound, self._hear)
+        self._audio = (self._open_audio or SoundLine)(self._sound, self._hear)
         self._play(effects.CloseMic(True))
 
     async def _match_sound(self) -> None:

@@ -1,0 +1,350 @@
+"""Conversations through the Python API with a server on scripted engines, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, TypeVar
+
+import pytest
+from scripted import TOKEN, Scene, scene, silence, tone, until
+
+import voicechat
+from voicechat.server.engine_protocols import Call, Partial, Request, Say
+
+Kind = TypeVar("Kind")
+
+
+@asynccontextmanager
+async def session_on(stage: Scene, **more: Any) -> AsyncIterator[voicechat.ClientSession]:
+    """A session with the server, with no tools and no settings unless the test names them."""
+    given = {"tools": [], "settings": False, **more}
+    async with (
+        asyncio.timeout(20),
+        voicechat.connect("openai", base_url=stage.app.url, api_key=TOKEN, **given) as session,
+    ):
+        yield session
+
+
+async def rest_of_turn(session: voicechat.ClientSession) -> list[voicechat.Event]:
+    """All events up to the end of the turn."""
+    found = []
+    async for event in session:
+        found.append(event)
+        if isinstance(event, voicechat.TurnEnded):
+            return found
+    raise AssertionError("the session ended in the middle of a turn")
+
+
+def of(kind: type[Kind], events: Iterable[object]) -> list[Kind]:
+    """The events of this kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+async def test_typed_turn_gives_text_sound_and_usage() -> None:
+    async with scene() as stage, session_on(stage) as session:
+        await session.send("hello there")
+        events = await rest_of_turn(session)
+        said = [e for e in of(voicechat.Transcript, events) if e.role == "assistant"]
+        assert "".join(each.delta for each in said) == "You said hello there."
+        assert said[-1].final
+        assert said[-1].heard == said[-1].text
+        assert [each.role for each in session.transcript] == ["user", "assistant"]
+        sound = of(voicechat.Audio, events)
+        assert {each.rate for each in sound} == {session.output_rate}
+        assert sum(each.ms for each in sound) == pytest.approx(400, abs=2)
+        (used,) = of(voicechat.Usage, events)
+        assert used == session.usage
+        assert used.total_tokens > 0
+        assert not of(voicechat.Interrupted, events)
+    states = [e.state for e in of(voicechat.ConnectionChanged, events)]
+    assert states == ["connecting", "online"]
+
+
+async def test_text_output_gives_no_sound() -> None:
+    async with scene() as stage, session_on(stage, output="text") as session:
+        await session.send("hello")
+        events = await rest_of_turn(session)
+        assert not of(voicechat.Audio, events)
+        assert session.transcript[-1].text == "You said hello."
+        assert not session.transcript[-1].spoken
+
+
+async def test_pcm_is_heard_and_answered() -> None:
+    async with scene() as stage, session_on(stage) as session:
+        stage.ears.texts = ["what time is it"]
+        stage.ears.partials = {10_000: Partial("what time is it", True)}
+        sending = asyncio.create_task(session.send(silence(200) + tone(400) + silence(700)))
+        events = await rest_of_turn(session)
+        await sending
+        assert [e.text for e in session.transcript] == [
+            "what time is it",
+            "You said what time is it.",
+        ]
+        assert of(voicechat.Audio, events)
+
+
+async def test_push_to_talk_turn_ends_when_the_program_says_so() -> None:
+    async with scene() as stage, session_on(stage, push_to_talk=True) as session:
+        stage.ears.texts = ["first", "second"]
+        for words in ("first", "second"):
+            await session.send(tone(500))
+            session.end_turn()
+            await rest_of_turn(session)
+            assert session.transcript[-1].text == f"You said {words}."
+
+
+# ------------------------------------------------------------------------ barge-in
+
+
+def long_reply(request: Request) -> list[Say]:
+    return [Say("one two three four five six seven eight nine ten.")]
+
+
+async def take_sound(session: voicechat.ClientSession, ms: float) -> list[voicechat.Audio]:
+    """Take at least so much sound."""
+    taken: list[voicechat.Audio] = []
+    while sum(each.ms for each in taken) < ms:
+        taken.append(await next_of(session, voicechat.Audio))
+    return taken
+
+
+async def next_of(session: voicechat.ClientSession, kind: type[Kind]) -> Kind:
+    async for event in session:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError(f"there was no {kind.__name__}")
+
+
+async def test_barge_in_truncates_at_what_was_consumed() -> None:
+    async with scene() as stage, session_on(stage) as session:
+        stage.mind.answer = long_reply
+        await session.send("count")
+        *played, last = await take_sound(session, 300)
+        # The loop did not come back after the last piece: only those before it were played.
+        await session.send("stop")
+        cut = await next_of(session, voicechat.Interrupted)
+        assert cut.item_id == last.item_id
+        assert cut.heard_ms == pytest.approx(sum(each.ms for each in played), abs=1)
+        assert cut.heard.startswith("one two")
+        assert "four" not in cut.heard
+        assert not [e for e in await rest_of_turn(session) if e in (last, *played)]
+
+
+async def test_barge_in_truncates_at_the_reported_position() -> None:
+    async with scene() as stage, session_on(stage, reports_played=True) as session:
+        stage.mind.answer = long_reply
+        await session.send("count")
+        item_id = (await take_sound(session, 1_000))[0].item_id
+        session.played(item_id, 430)
+        session.played(item_id, 100)  # Positions never go back.
+        session.interrupt()
+        cut = await next_of(session, voicechat.Interrupted)
+        assert cut.heard_ms == pytest.approx(430, abs=2)
+        later = [e async for e in until_idle(session) if isinstance(e, voicechat.Audio)]
+        assert later == []
+
+
+async def until_idle(session: voicechat.ClientSession) -> AsyncIterator[voicechat.Event]:
+    """What still comes when the session is asked to close."""
+    closing = asyncio.create_task(session.close())
+    async for event in session:
+        yield event
+    await closing
+
+
+async def test_reported_turn_ends_when_all_was_played() -> None:
+    async with scene() as stage, session_on(stage, reports_played=True) as session:
+        await session.send("hello there")
+        item_id = (await take_sound(session, 390))[0].item_id
+        session.played(item_id, 400)
+        await rest_of_turn(session)
+        assert session.transcript[-1].status == "completed"
+
+
+async def test_speech_interrupts_a_reply() -> None:
+    async with scene() as stage, session_on(stage) as session:
+        stage.mind.answer = long_reply
+        await session.send("count")
+        await take_sound(session, 500)
+        stage.ears.texts = ["stop"]
+        sending = asyncio.create_task(session.send(tone(400)))
+        cut = await next_of(session, voicechat.Interrupted)
+        await sending
+        assert cut.heard_ms == pytest.approx(400, abs=150)
+
+
+# ------------------------------------------------------------------------ tools
+
+
+def calling(name: str, arguments: str) -> Callable[[Request], Iterable[Any]]:
+    """Call the tool once per turn, then say its result."""
+    numbers = count()
+
+    def answer(request: Request) -> list[Any]:
+        last = request.messages[-1]
+        if last.role == "tool_result":
+            return [Say(f"Result {last.text}.")]
+        return [Call(f"call_{next(numbers)}", name, arguments)]
+
+    return answer
+
+
+class Lights:
+    """A tool of the program, and what was done with it."""
+
+    def __init__(self) -> None:
+        self.set: list[bool] = []
+
+        @voicechat.tool
+        def lights(on: bool) -> str:
+            """Switch the lights."""
+            self.set.append(on)
+            return "switched"
+
+        self.tool = lights
+
+
+async def test_call_that_needs_permission_is_denied_by_default() -> None:
+    mine = Lights()
+    async with scene() as stage, session_on(stage, tools=[mine.tool]) as session:
+        stage.mind.answer = calling("lights", '{"on": true}')
+        await session.send("lights on")
+        events = await rest_of_turn(session)
+        assert mine.set == []
+        (request,) = of(voicechat.Approval, events)
+        assert (request.name, request.arguments) == ("lights", '{"on": true}')
+        assert request.source == "this program"
+        assert of(voicechat.ToolCall, events)[-1].state == "denied"
+        assert "does not allow" in (of(voicechat.ToolCall, events)[-1].output or "")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "asked"),
+    [(True, 2), (voicechat.Decision.ONCE, 2), (voicechat.Decision.SESSION, 1)],
+)
+async def test_callback_allows_a_call(verdict: Any, asked: int) -> None:
+    mine, seen = Lights(), []
+
+    async def approve(request: voicechat.Approval) -> Any:
+        seen.append(request)
+        return verdict
+
+    async with scene() as stage, session_on(stage, tools=[mine.tool], approve=approve) as session:
+        stage.mind.answer = calling("lights", '{"on": true}')
+        for _ in range(2):
+            await session.send("lights on")
+            events = await rest_of_turn(session)
+            assert of(voicechat.ToolCall, events)[-1].state == "done"
+        assert mine.set == [True, True]
+        assert len(seen) == asked
+        assert "switched" in session.transcript[-1].text
+
+
+@pytest.mark.parametrize("answer", [lambda request: False, lambda request: 1 / 0, lambda r: "yes"])
+async def test_anything_but_true_denies(answer: Any) -> None:
+    mine = Lights()
+    async with scene() as stage, session_on(stage, tools=[mine.tool], approve=answer) as session:
+        stage.mind.answer = calling("lights", '{"on": true}')
+        await session.send("lights on")
+        events = await rest_of_turn(session)
+        assert mine.set == []
+        assert of(voicechat.ToolCall, events)[-1].state == "denied"
+
+
+async def test_only_the_listed_tools_are_offered() -> None:
+    mine = Lights()
+    async with scene() as stage, session_on(stage, tools=[mine.tool, "current_time"]) as session:
+        await session.send("hello")
+        await rest_of_turn(session)
+        offered = {each.name for each in stage.mind.requests[-1].tools}
+        assert offered == {"lights", "current_time"}
+
+
+# ------------------------------------------------------------------------ mistakes and ends
+
+
+async def test_wrong_parameters_are_usage_errors() -> None:
+    mine = Lights()
+    with pytest.raises(voicechat.UsageError, match="There is no model"):
+        voicechat.connect("nothing/at-all", settings=False)
+    with pytest.raises(voicechat.KeyMissing, match="needs a key"):
+        voicechat.connect("openai", settings=False)
+    with pytest.raises(voicechat.UsageError, match="takes no API key"):
+        voicechat.connect("local", api_key="x", settings=False)
+    with pytest.raises(voicechat.UsageError, match="two tools called 'lights'"):
+        voicechat.connect("local", tools=[mine.tool, mine.tool], settings=False)
+    with pytest.raises(voicechat.UsageError, match=r"@voicechat\.tool"):
+        voicechat.connect("local", tools=[print], settings=False)  # type: ignore[list-item]
+
+
+async def test_nothing_answers_at_the_address() -> None:
+    with pytest.raises(voicechat.ConnectError):
+        async with voicechat.connect("openai", base_url="http://127.0.0.1:9", settings=False):
+            raise AssertionError("it connected")
+
+
+async def test_refused_key_is_key_missing_and_never_shown() -> None:
+    async with scene() as stage:
+        wrong = {"base_url": stage.app.url, "api_key": "wrong-key", "settings": False}
+        with pytest.raises(voicechat.KeyMissing) as caught:
+            async with voicechat.connect("openai", **wrong):  # type: ignore[arg-type]
+                raise AssertionError("it connected")
+        assert "wrong-key" not in str(caught.value)
+
+
+async def test_calls_that_do_not_fit_the_session() -> None:
+    async with scene() as stage, session_on(stage) as session:
+        with pytest.raises(voicechat.UsageError, match="whole samples"):
+            await session.send(b"x")
+        with pytest.raises(voicechat.UsageError, match="push_to_talk"):
+            session.end_turn()
+        with pytest.raises(voicechat.UsageError, match="reports_played"):
+            session.played("item", 1)
+
+
+async def test_close_ends_the_loop_and_is_repeatable() -> None:
+    async with scene() as stage, session_on(stage) as session:
+        closing = asyncio.create_task(session.close())
+        assert of(voicechat.ConnectionChanged, [e async for e in session])[-1].state == "offline"
+        await closing
+        await session.close()
+        with pytest.raises(voicechat.SessionLost, match="closed"):
+            await session.send("hello")
+        await until(lambda: not stage.app.live)
+
+
+async def test_body_that_fails_closes_the_session() -> None:
+    async with scene() as stage:
+        with pytest.raises(ZeroDivisionError):
+            async with session_on(stage):
+                raise ZeroDivisionError
+        await until(lambda: not stage.app.live)
+
+
+async def test_events_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicechat.session.event_queue.LIMIT", 5)
+    async with scene() as stage, session_on(stage) as session:
+        stage.mind.answer = long_reply
+        await session.send("count")
+        await until(lambda: session.dropped > 5)
+        # The oldest events went first: those of the connection.
+        assert not isinstance(await anext(session), voicechat.ConnectionChanged)
+
+
+async def test_picture_is_read_from_bytes_or_refused() -> None:
+    header = b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IHDR" + (8).to_bytes(4, "big") * 2
+    shown = voicechat.read_picture(header, "dot.png")
+    assert (shown.width, shown.height, shown.name) == (8, 8, "dot.png")
+    with pytest.raises(voicechat.UsageError, match="not a PNG"):
+        voicechat.read_picture(b"text")
+
+
+def test_models_are_listed() -> None:
+    models = {each.name: each for each in voicechat.list_models()}
+    assert models["openai/gpt-realtime-2.1"].default
+    assert models["local/built-in"].has_key
+    assert not models["openai/gpt-realtime-2.1"].has_key
+    assert models["openai/whisper-1"].purpose == "transcription"

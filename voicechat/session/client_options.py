@@ -1,0 +1,133 @@
+"""Parameters of `voicechat.connect` as the options that the command uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from voicechat.config import loader
+from voicechat.config.loader import Options
+from voicechat.errors import Secret, UsageError
+from voicechat.tools.registry import BUILT_IN, Tool
+
+if TYPE_CHECKING:
+    from voicechat.config.loader import BargeIn
+
+NO_FILE = Path(os.devnull) / "config.toml"
+"""A path where no settings file can be."""
+
+PROGRAM = "this program"
+"""The source of the tools that a caller of the Python API brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """Open the microphone and speaker of this machine. None keeps the setting of the user."""
+
+    input: str | None = None
+    """Microphone: a number or a part of its name, as `voicechat devices` lists them."""
+    output: str | None = None
+    """Speaker: a number or a part of its name."""
+    echo_cancel: bool | None = None
+    """Remove the sound of the speaker from the microphone."""
+    noise_suppression: bool | None = None
+    """Remove noise from the microphone."""
+    gain_control: bool | None = None
+    """Level the loudness of the user's voice."""
+    barge_in: BargeIn | None = None
+    """How easily speech stops a reply: `off`, `low`, `normal` or `high`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """Parameters of `connect`. None means "not given": the settings decide."""
+
+    model: str | None
+    voice: str | None
+    instructions: str | None
+    base_url: str | None
+    api_key: str | None
+    profile: str | None
+    push_to_talk: bool | None
+    output: Literal["audio", "text"]
+    settings: bool | str | Path
+
+    def options(self, devices: Devices | None) -> Options:
+        """The options of the session. Raises `UsageError` for a wrong parameter or setting."""
+        flags: dict[str, object] = {
+            "model": self.model,
+            "voice": self.voice,
+            "instructions": self.instructions,
+            "base_url": self.base_url,
+            "profile": self.profile,
+            "push_to_talk": self.push_to_talk,
+        }
+        if devices is not None:
+            flags |= {
+                "input_device": devices.input,
+                "output_device": devices.output,
+                "echo_cancel": devices.echo_cancel,
+                "noise_suppression": devices.noise_suppression,
+                "gain_control": devices.gain_control,
+                "barge_in": devices.barge_in,
+            }
+        options = loader.load(flags, path=self._path())
+        if devices is not None:
+            from voicechat.config.remembered_devices import recalled
+
+            options = recalled(options)
+        if self.output == "text":
+            options = replace(options, wanted={**options.wanted, "output": "text"})
+        if self.api_key is not None:
+            options = replace(options, keys=self._keys(options, self.api_key))
+        return options
+
+    def _path(self) -> Path | None:
+        if isinstance(self.settings, bool):
+            return None if self.settings else NO_FILE
+        return Path(self.settings).expanduser()
+
+    def _keys(self, options: Options, key: str) -> dict[str, Secret]:
+        from voicechat.providers.catalog import PROVIDERS
+
+        name = (options.model or "openai").partition("/")[0]
+        provider = PROVIDERS.get(name)
+        if provider is None or provider.key_variable is None:
+            raise UsageError(f"{name} takes no API key.", "Leave api_key out.")
+        others = {k: v for k, v in options.keys.items() if k not in provider.key_variables}
+        return {**others, provider.key_variable: Secret(key)}
+
+
+def with_tools(
+    options: Options, tools: Iterable[Tool | str] | None
+) -> tuple[Options, tuple[Tool, ...]]:
+    """The options that offer exactly these tools, and the caller's own among them.
+
+    A name means a tool of the command: built in, or of a plugin, an endpoint or an MCP server.
+    None keeps the tools of the settings. Raises `UsageError` when a name occurs twice.
+    """
+    if tools is None:
+        return options, ()
+    listed = tuple(tools)
+    for each in listed:
+        if not isinstance(each, (Tool, str)):
+            raise UsageError(
+                f"{getattr(each, '__name__', each)!r} is not a tool.",
+                "Decorate the function with @voicechat.tool, or give the name of a tool.",
+            )
+    own = tuple(_sourced(each) for each in listed if isinstance(each, Tool))
+    names = tuple(each.spec.name if isinstance(each, Tool) else each for each in listed)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"There are two tools called {twice!r}.", "Rename one of them.")
+    if len(own) == len(listed):
+        # Nothing of a server could be offered, so none is started.
+        options = replace(options, mcp_servers=())
+    return replace(options, tools=names), own
+
+
+def _sourced(tool: Tool) -> Tool:
+    return replace(tool, source=PROGRAM) if tool.source == BUILT_IN else tool

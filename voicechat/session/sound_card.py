@@ -1,0 +1,232 @@
+"""Sound cards made of Python objects, in place of the microphone and speaker of the machine.
+
+`SoundCard` is the protocol for an object that plays and captures sound: a telephone line, a file,
+a test. `CardLink` connects such an object to a session, with the same interface as the link to
+the audio process. `PcmCard` is the card of `audio=None`: it hands sound to the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from voicechat.audio import messages as sound
+from voicechat.core import effects, inputs
+
+BLOCK_MS = 100
+"""Longest block of captured sound that goes to the provider in one piece."""
+
+
+class SoundCard(Protocol):
+    """An object that stands for microphone and speaker. All methods are called on the event loop.
+
+    Sound is PCM16, mono, little-endian. No method may block.
+    """
+
+    def open(self, line: CardLine) -> None:
+        """Start. Keep `line`: the card reports through it. Called again when rates change."""
+        ...
+
+    def play(self, item_id: str, pcm: bytes) -> None:
+        """Queue sound of a message at `line.output_rate`, behind the sound queued before."""
+        ...
+
+    def end_item(self, item_id: str) -> None:
+        """The message has no more sound. Call `line.finished(item_id)` when the last is played."""
+        ...
+
+    def stop(self) -> Mapping[str, float]:
+        """Stop playing and drop all queued sound (barge-in).
+
+        Returns the milliseconds played of each message that was playing or queued.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release everything. Called once for each `open`."""
+        ...
+
+
+class CardLine(Protocol):
+    """The session's side of a card: a card reports here. Call it on the event loop."""
+
+    @property
+    def input_rate(self) -> int:
+        """Sample rate in Hz of the sound to give to `captured`."""
+        ...
+
+    @property
+    def output_rate(self) -> int:
+        """Sample rate in Hz of the sound given to `play`."""
+        ...
+
+    def captured(self, pcm: bytes) -> None:
+        """Report sound from the microphone. Muted or closed microphones ignore it."""
+        ...
+
+    def played(self, item_id: str, ms: float) -> None:
+        """Report that `ms` milliseconds of a message were played. Best every 100 ms."""
+        ...
+
+    def finished(self, item_id: str) -> None:
+        """Report that the last sound of an ended message was played."""
+        ...
+
+
+class CardLink:
+    """Connects a `SoundCard` to a session: commands become calls, reports become events."""
+
+    def __init__(
+        self,
+        card: SoundCard,
+        settings: sound.AudioSettings,
+        on_event: Callable[[sound.AudioEvent], None],
+    ) -> None:
+        """Open the card. Call on the loop; `on_event` is called there, never from inside `send`."""
+        self.input_rate, self.output_rate = settings.input_rate, settings.output_rate
+        self._card = card
+        self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._started: set[str] = set()
+        self._muted = False
+        self._mic_closed = False
+        self._open = True
+        name = type(card).__name__
+        self._report(sound.Opened(name, name, echo="off"))
+        card.open(self)
+
+    def send(self, command: sound.AudioCommand) -> None:
+        """Carry out a command of the session. Volume and cues are left to the card's owner."""
+        match command:
+            case effects.Play(item_id, pcm):
+                self._card.play(item_id, pcm)
+            case effects.EndItem(item_id):
+                self._card.end_item(item_id)
+            case effects.StopPlayback():
+                self._started.clear()
+                self._report(inputs.PlaybackStopped(dict(self._card.stop())))
+            case sound.Mute(on):
+                self._muted = on
+            case effects.CloseMic(on):
+                self._mic_closed = on
+            case _:
+                pass
+
+    async def close(self) -> None:
+        """Close the card."""
+        self._open = False
+        await self._card.close()
+
+    @property
+    def listening(self) -> bool:
+        """Whether captured sound reaches the session."""
+        return self._open and not self._mic_closed
+
+    def captured(self, pcm: bytes) -> None:
+        """Report sound from the microphone."""
+        if not self.listening:
+            return
+        step = self.input_rate * BLOCK_MS // 1000 * 2
+        for start in range(0, len(pcm), step):
+            block = pcm[start : start + step]
+            heard = bytes(len(block)) if self._muted else block
+            self._on_event(inputs.MicBlock(heard, time.monotonic()))
+
+    def played(self, item_id: str, ms: float) -> None:
+        """Report the playout position of a message."""
+        if item_id not in self._started:
+            self._started.add(item_id)
+            self._report(inputs.PlaybackStarted(item_id))
+        self._report(inputs.Heard(item_id, ms))
+
+    def finished(self, item_id: str) -> None:
+        """Report the end of a message."""
+        self._started.discard(item_id)
+        self._report(inputs.PlaybackFinished(item_id))
+
+    def _report(self, event: sound.AudioEvent) -> None:
+        # Later: a card may report from inside a command, and the session takes one at a time.
+        self._loop.call_soon(self._deliver, event)
+
+    def _deliver(self, event: sound.AudioEvent) -> None:
+        if self._open:
+            self._on_event(event)
+
+
+@dataclass(slots=True)
+class _Playout:
+    """The sound of one message."""
+
+    received_ms: float = 0.0
+    played_ms: float = 0.0
+    ended: bool = False
+
+
+class PcmCard:
+    """Gives sound to a program as PCM, and counts what was played.
+
+    Sound counts as played when the program has consumed it, or when the program says so.
+    """
+
+    def __init__(self, give: Callable[[str, bytes, int], None], drop: Callable[[], None]) -> None:
+        """`give` gets item id, PCM and rate of each piece. `drop` discards what nobody consumed."""
+        self._give = give
+        self._drop = drop
+        self._line: CardLine | None = None
+        self._items: dict[str, _Playout] = {}
+
+    def open(self, line: CardLine) -> None:
+        """Start."""
+        self._line = line
+
+    def play(self, item_id: str, pcm: bytes) -> None:
+        """Give the program sound of a message."""
+        assert self._line is not None
+        rate = self._line.output_rate
+        self._items.setdefault(item_id, _Playout()).received_ms += len(pcm) * 500 / rate
+        self._give(item_id, pcm, rate)
+
+    def end_item(self, item_id: str) -> None:
+        """The message has no more sound."""
+        self._items.setdefault(item_id, _Playout()).ended = True
+        self._finish(item_id)
+
+    def stop(self) -> Mapping[str, float]:
+        """Discard what the program has not consumed; the positions reached."""
+        self._drop()
+        heard = {item_id: item.played_ms for item_id, item in self._items.items()}
+        self._items.clear()
+        return heard
+
+    async def close(self) -> None:
+        """Forget everything."""
+        self._items.clear()
+
+    def captured(self, pcm: bytes) -> None:
+        """Take sound of the program as that of a microphone."""
+        if self._line is not None:
+            self._line.captured(pcm)
+
+    def consumed(self, item_id: str, ms: float) -> None:
+        """Another `ms` milliseconds of a message were played."""
+        item = self._items.get(item_id)
+        if item is not None:
+            self.played(item_id, item.played_ms + ms)
+
+    def played(self, item_id: str, ms: float) -> None:
+        """`ms` milliseconds of a message were played in all. Positions only grow."""
+        item = self._items.get(item_id)
+        if item is None or self._line is None:
+            return
+        item.played_ms = max(item.played_ms, min(ms, item.received_ms))
+        self._line.played(item_id, item.played_ms)
+        self._finish(item_id)
+
+    def _finish(self, item_id: str) -> None:
+        item = self._items[item_id]
+        if item.ended and item.played_ms >= item.received_ms - 1 and self._line is not None:
+            del self._items[item_id]
+            self._line.finished(item_id)
