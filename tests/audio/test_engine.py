@@ -24,7 +24,9 @@ pytestmark = pytest.mark.sound
 MakeRig = Callable[..., Rig]
 
 
-def test_plays_an_item_gapless_and_tells_its_life(card: VirtualCard, make_rig: MakeRig) -> None:
+def test_plays_an_item_without_gaps_and_reports_its_progress(
+    card: VirtualCard, make_rig: MakeRig
+) -> None:
     rig = make_rig(latency_ms=60)
     opened = rig.open()
     assert opened.input_name
@@ -73,7 +75,7 @@ def loudest_click(side: np.ndarray) -> float:
     return 20 * np.log10(max(1.0, float(bend.max())) / 32768)
 
 
-def test_a_device_that_buffers_much_is_silenced_at_once(
+def test_a_device_with_a_large_buffer_is_silenced_at_once(
     card: VirtualCard, make_rig: MakeRig
 ) -> None:
     rig = make_rig(latency_ms=300, barge_in="off", monitor=True)
@@ -91,7 +93,7 @@ def test_a_device_that_buffers_much_is_silenced_at_once(
     assert told == pytest.approx(heard, rel=0.1), "nor is it recorded"
 
 
-def test_who_only_speaks_opens_no_microphone(card: VirtualCard, make_rig: MakeRig) -> None:
+def test_playback_only_opens_no_microphone(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(listen=False, barge_in="off", latency_ms=200)
     opened = rig.open()
     assert opened.input_name is None
@@ -159,7 +161,7 @@ def test_the_first_syllable_is_not_lost(card: VirtualCard, make_rig: MakeRig) ->
     assert seams <= 2, "one sine in order; a busy machine may lose a piece"
 
 
-def test_captured_pitch_and_time_are_true(card: VirtualCard, make_rig: MakeRig) -> None:
+def test_captured_pitch_and_time_are_correct(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(echo_cancel=False)
     rig.open()
     card.say(np.frombuffer(tone(1.5, 700, 48_000), np.int16))

@@ -48,7 +48,7 @@ def test_a_killed_process_is_replaced_and_its_items_are_stopped(
     rig.wait(PlaybackFinished)
 
 
-def test_a_killed_process_takes_no_wish_with_it(card: VirtualCard, make_rig: MakeRig) -> None:
+def test_a_replaced_process_keeps_the_settings(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(echo_cancel=False)
     rig.open()
     card.say(np.frombuffer(tone(30, 500, 48_000), np.int16))

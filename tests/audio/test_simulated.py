@@ -43,7 +43,7 @@ def left(card: SimulatedCard) -> float:
     ],
     ids=["-12 dB", "-6 dB", "150 ms", "100 ppm", "jump"],
 )
-def test_alone_the_assistant_never_stops_itself(
+def test_no_barge_in_on_the_assistants_own_echo(
     monkeypatch: pytest.MonkeyPatch, room: Room
 ) -> None:
     card = SimulatedCard(monkeypatch, room)
@@ -63,7 +63,9 @@ def storm(seed: int, seconds: float) -> list[Stall]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_nor_on_a_machine_that_drops_sound(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+def test_no_barge_in_on_a_machine_that_drops_sound(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
     card = SimulatedCard(monkeypatch, Room(gain_db=-6), storm(seed, 60))
     card.open()
     heard = speak(card, 60)
@@ -74,7 +76,7 @@ def test_nor_on_a_machine_that_drops_sound(monkeypatch: pytest.MonkeyPatch, seed
 
 
 @pytest.mark.parametrize("gain_db", [-12, -6])
-def test_the_first_reply_after_a_cue_does_not_stop_itself(
+def test_no_barge_in_on_the_first_response_after_a_cue(
     monkeypatch: pytest.MonkeyPatch, gain_db: float
 ) -> None:
     card = SimulatedCard(monkeypatch, Room(gain_db=gain_db))
@@ -90,7 +92,7 @@ def test_the_first_reply_after_a_cue_does_not_stop_itself(
 
 
 @pytest.mark.parametrize("after", [0.0, 0.15, 0.3])
-def test_a_first_word_over_the_first_reply_is_not_lost(
+def test_a_first_word_over_the_first_response_is_kept(
     monkeypatch: pytest.MonkeyPatch, after: float
 ) -> None:
     card = SimulatedCard(monkeypatch, Room(gain_db=-100))
@@ -108,7 +110,7 @@ def test_a_first_word_over_the_first_reply_is_not_lost(
     assert any(event.confirmed for event in card.of(LocalSpeech))
 
 
-def test_switched_off_nobody_is_heard_over_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_barge_in_when_off(monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimulatedCard(monkeypatch, Room(gain_db=-100))
     card.open(barge_in="off")
     card.say(2.0, person())

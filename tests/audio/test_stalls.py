@@ -49,7 +49,7 @@ def finished(card: SimulatedCard) -> list[str]:
         (["speaker", "microphone"], (False, False), "The sound device does not respond."),
     ],
 )
-def test_what_stays_stalled_counts_as_missing_until_it_runs(
+def test_a_stalled_stream_counts_as_missing_until_it_runs(
     monkeypatch: pytest.MonkeyPatch, still: list[str], left: tuple[bool, bool], problem: str
 ) -> None:
     card = stalled(monkeypatch, *(Stall(1, 30, side) for side in still))
@@ -76,7 +76,7 @@ def test_what_stays_stalled_counts_as_missing_until_it_runs(
     assert card.run(1, lambda: len(card.of(MicBlock)) > captured)
 
 
-def test_while_the_speaker_is_stalled_the_person_is_heard_without_a_break(
+def test_capture_continues_while_the_speaker_is_stalled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card = stalled(monkeypatch, Stall(1, 30, "speaker"))
@@ -120,7 +120,7 @@ def test_without_a_running_speaker_a_stop_and_later_items_end_at_once(
     assert not card.of(PlaybackStarted)
 
 
-def test_devices_that_open_slowly_are_not_told_one_by_one(
+def test_devices_that_open_slowly_are_reported_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card = stalled(monkeypatch, Stall(1, 30, "speaker"), Stall(1, 30, "microphone"))
@@ -137,7 +137,7 @@ def test_devices_that_open_slowly_are_not_told_one_by_one(
 
 
 @pytest.mark.parametrize("seconds", [2.05, 2.2, 2.6, 3.4])
-def test_what_was_given_up_is_not_said_when_the_speaker_runs_again(
+def test_dropped_sound_does_not_play_when_the_speaker_runs_again(
     monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     card = stalled(monkeypatch, Stall(1, seconds, "speaker"))
@@ -152,7 +152,7 @@ def test_what_was_given_up_is_not_said_when_the_speaker_runs_again(
 
 
 @pytest.mark.parametrize("seconds", [0.8, 1.4])
-def test_a_stall_that_is_soon_over_leaves_nothing_missing(
+def test_a_short_stall_leaves_nothing_missing(
     monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     card = stalled(monkeypatch, Stall(1, seconds, "speaker"))
@@ -166,7 +166,7 @@ def test_a_stall_that_is_soon_over_leaves_nothing_missing(
 
 @pytest.mark.parametrize("noise", [0.0, 400.0], ids=["in silence", "in a loud room"])
 @pytest.mark.parametrize("side", ["output", "input"])
-def test_what_comes_is_looked_at_once(
+def test_a_new_device_is_checked_at_once(
     monkeypatch: pytest.MonkeyPatch, side: str, noise: float
 ) -> None:
     arrives_s = 58.0
@@ -208,7 +208,7 @@ class Told:
         return self._last and not last
 
 
-def test_a_machine_that_slept_has_lost_nothing_and_hears_nothing_of_long_ago(
+def test_after_sleep_nothing_is_lost_and_old_sound_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card = stalled(monkeypatch, Stall(2, 5, "engine"))
@@ -223,14 +223,14 @@ def test_a_machine_that_slept_has_lost_nothing_and_hears_nothing_of_long_ago(
     assert np.abs(late[RATE // 5 :]).max() < 1_000
 
 
-def test_a_pause_of_everything_wakes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_of_the_whole_program_reopens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     card = stalled(monkeypatch, Stall(1, 30, "speaker"), Stall(6, 0.4, "engine"))
     card.run(20)
     assert sides(card)[-1] == (True, False)
     assert sides(card).count((True, False)) == 1
 
 
-def test_later_stalls_are_told_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_stalls_are_reported_again(monkeypatch: pytest.MonkeyPatch) -> None:
     card = stalled(monkeypatch, Stall(1, 0.8, "speaker"), Stall(10, 0.8, "speaker"))
     card.run(15)
     assert len(card.of(Problem)) == 2

@@ -88,7 +88,7 @@ def test_turns_always_alternate_and_never_run_backwards(parts: list[tuple[bool, 
         before = change.at_ms
 
 
-def test_a_speaker_who_falls_silent_may_be_done_and_may_go_on() -> None:
+def test_a_pause_within_a_turn_is_reported() -> None:
     endpointer = Endpointer(Loud())
     endpointer.feed(loud(512), 512.0)
     assert endpointer.speaking

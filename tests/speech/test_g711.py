@@ -43,7 +43,7 @@ def test_every_sample_becomes_its_nearest_level(law):
         assert abs(level - sample) == min(abs(other - sample) for other in levels)
 
 
-def test_nothing_stays_nothing():
+def test_empty_input_gives_empty_output():
     assert g711.to_pcm16(b"", "pcmu") == g711.from_pcm16(b"", "pcma") == b""
 
 

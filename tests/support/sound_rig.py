@@ -69,11 +69,11 @@ class Rig:
         return [event for _, event in self.events if isinstance(event, kind)]
 
     def dropped(self) -> Underrun:
-        """Return what the device reported as dropped; a busy machine loses sound, but reports it."""
+        """Return what the device reported as dropped; a busy machine reports its losses."""
         return (self.of(Underrun) or [Underrun(0, 0.0)])[-1]
 
     def within(self, milliseconds: float) -> float:
-        """Return a tolerance in ms, widened by the sound reported as dropped, counted in blocks."""
+        """Return a tolerance in ms, widened by the reported losses, counted in blocks."""
         return milliseconds + 1.5 * self.dropped().lost_ms
 
     def open(self) -> Opened:

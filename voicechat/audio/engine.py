@@ -75,8 +75,8 @@ class Engine:
         self._end_of_speech = EndOfSpeech()
         self._playout_tap = PlayoutTap(settings.output_rate)
         self._device_watch = DefaultDeviceWatch(settings)
-        self._moving = False
-        self._changed = False
+        self._must_reopen = False
+        self._devices_changed = False
         self._card: SoundCard | None = None
         self._buffer_sizing = BufferSizing()
         self._opening: BackgroundCall[SoundCard] | None = BackgroundCall(self._open)
@@ -122,7 +122,7 @@ class Engine:
                 self._cues.ask(name, time.monotonic())
                 self._cue(time.monotonic())
             case Mute() | CloseMic():
-                self._capture.door(command)
+                self._capture.apply(command)
             case Quit():
                 self.over = True
 
@@ -151,8 +151,8 @@ class Engine:
         if microphone is None:
             return _TICK_S
         longest = _QUIET_S if self._capture.can_batch else _TICK_S
-        wait = max(self._buffer_sizing.pace.block_ms / 1000, longest)
-        due = microphone.called_at + wait + _AFTER_BLOCK_S
+        wait = max(self._buffer_sizing.size.block_ms / 1000, longest)
+        due = microphone.last_callback_at + wait + _AFTER_BLOCK_S
         return min(longest, max(_AFTER_BLOCK_S, due - now))
 
     def close(self) -> None:
@@ -203,7 +203,9 @@ class Engine:
     def _cue(self, now: float) -> None:
         """Play the next cue once the previous one has ended."""
         speaker = self._card.speaker if self._card else None
-        while speaker is not None and not speaker.queue.cueing and (name := self._cues.next(now)):
+        while (
+            speaker is not None and not speaker.queue.cue_playing and (name := self._cues.next(now))
+        ):
             sound = cue_sounds.synthesize(name, speaker.rate)
             if sound is not None:
                 speaker.queue.play_cue(sound * self._cue_gain)
@@ -218,7 +220,7 @@ class Engine:
         if wait and microphone is not None and self._capture.can_wait(microphone.ring):
             return
         if self._card.speaker is not None:
-            self._capture.listen_to_speaker(self._card.speaker.reference)
+            self._capture.take_far_end(self._card.speaker.reference)
         if microphone is None:
             return
         for voice in self._capture.frames(microphone.ring):
@@ -253,7 +255,7 @@ class Engine:
     # ----------------------------------------------------------------- the card
 
     def _open(self) -> SoundCard:
-        return SoundCard(self._settings, self._buffer_sizing.pace)
+        return SoundCard(self._settings, self._buffer_sizing.size)
 
     def _reopen(self, old: SoundCard | None) -> SoundCard:
         if old is not None:
@@ -275,10 +277,10 @@ class Engine:
         if pause > GAP_S / 2:
             self._excuse_pause(now, pause)
         elif (
-            (self._card is not None and self._dead(self._card, now))
-            or self._changes_pace(now)
-            or self._moving
-            or self._incomplete(now)
+            (self._card is not None and self._needs_reopening(self._card, now))
+            or self._changes_buffer_size(now)
+            or self._must_reopen
+            or self._should_look_again(now)
         ):
             self._begin_reopening(now)
 
@@ -293,11 +295,11 @@ class Engine:
                     side.name = switch.title
                 if switch.title:
                     self._emit(Switched(switch.kind, switch.title))
-                self._capture.rejoin()
-                self._moving |= switch.reopen
+                self._capture.realign()
+                self._must_reopen |= switch.reopen
         if self._device_watch.fresh():
             self._retry_at = min(self._retry_at, now)
-            self._changed = True
+            self._devices_changed = True
 
     def _take_over(self, opening: BackgroundCall[SoundCard], now: float) -> None:
         self._opening = None
@@ -316,10 +318,10 @@ class Engine:
             (microphone.name, microphone.rate) if microphone else ("", 16_000),
             (speaker.name, speaker.rate) if speaker else ("", 16_000),
         )
-        self._capture.rejoin()
+        self._capture.realign()
         if devices_now != self._devices:
             self._devices = devices_now
-            self._capture.renew(devices_now[0][1], devices_now[1][1])
+            self._capture.reconfigure(devices_now[0][1], devices_now[1][1])
         self._end_stop(self._playback.stopped(now, now))
         for text, hint in self._capture.unavailable():
             self._emit(Problem(text, hint))
@@ -339,7 +341,9 @@ class Engine:
         """Report which devices work, and why the others do not."""
         speaker = self._speaker
         microphone = None if "input" in self._stalled else card.microphone
-        problem, hint = card.stalled(self._stalled) if self._stalled else (card.problem, card.hint)
+        problem, hint = (
+            card.stall_problem(self._stalled) if self._stalled else (card.problem, card.hint)
+        )
         self._report_opened(
             Opened(
                 microphone.name if microphone else None,
@@ -351,7 +355,7 @@ class Engine:
             )
         )
 
-    def _dead(self, card: SoundCard, now: float) -> bool:
+    def _needs_reopening(self, card: SoundCard, now: float) -> bool:
         """Return True if the card must be reopened because a callback has stopped."""
         silent = card.silent_for(GAP_S, now)
         if not silent:
@@ -359,13 +363,13 @@ class Engine:
             return False
         if not self._stalled_at:
             self._stalled_at = now
-            stopped = card.called(card.silent_for(GAP_S / 2, now))
+            stopped = card.subject(card.silent_for(GAP_S / 2, now))
             self._report_problem(f"{stopped} stopped; it is being reopened.", "")
         elif now - self._opened_at < _SETTLED_S:
             return False
         elif silent != self._stalled and now - self._stalled_at >= _STALLED_S:
             return self._mark_stalled(card, silent, now)
-        return now >= self._retry_at and not (silent == self._stalled and self._in_use())
+        return now >= self._retry_at and not (silent == self._stalled and self._is_audible())
 
     def _mark_stalled(
         self, card: SoundCard, silent: frozenset[device_list.Kind], now: float
@@ -379,7 +383,7 @@ class Engine:
 
     def _confirm_running(self, card: SoundCard, now: float) -> None:
         """Record that all streams run; a lasting recovery resets the failure count."""
-        if card.runs_since() - self._opened_at <= GAP_S:
+        if card.oldest_callback_at() - self._opened_at <= GAP_S:
             return
         self._stalled_at = 0.0
         if card.complete:
@@ -390,30 +394,30 @@ class Engine:
                 self._attach(now)
             self._report_card(card)
 
-    def _changes_pace(self, now: float) -> bool:
+    def _changes_buffer_size(self, now: float) -> bool:
         """Return True if the card must be reopened with another block size."""
         speaker = self._speaker
         if speaker is None or self._playback.stopping:
             return False
-        busy = speaker.queue.cueing or not self._playback.idle
-        return self._buffer_sizing.changes(speaker, busy, not self._hears(), now)
+        busy = speaker.queue.cue_playing or not self._playback.idle
+        return self._buffer_sizing.changes(speaker, busy, not self._mic_is_active(), now)
 
-    def _incomplete(self, now: float) -> bool:
+    def _should_look_again(self, now: float) -> bool:
         """Return True if it is time to look for a missing device. Never while that is audible."""
         card = self._card
         if card is not None and card.complete:
             return False
-        return now >= self._retry_at and not self._in_use()
+        return now >= self._retry_at and not self._is_audible()
 
-    def _in_use(self) -> bool:
+    def _is_audible(self) -> bool:
         """True if reopening the streams would be audible.
 
         A room is seldom silent, so after a device change only playback counts.
         """
         audible = self._speaker is not None and self._playback.sounding
-        return audible or (self._hears() and not self._changed)
+        return audible or (self._mic_is_active() and not self._devices_changed)
 
-    def _hears(self) -> bool:
+    def _mic_is_active(self) -> bool:
         """True if an open microphone hears more than silence."""
         return (
             self._card is not None
@@ -423,7 +427,7 @@ class Engine:
 
     def _begin_reopening(self, now: float) -> None:
         card, self._card = self._card, None
-        self._moving = self._changed = False
+        self._must_reopen = self._devices_changed = False
         if card is not None and card.speaker is not None:
             self._drop_at = now if "output" in self._stalled else now + _LOST_SPEAKER_S
             drops, drops_ms = self._past_drops
@@ -443,10 +447,10 @@ class Engine:
     def _excuse_pause(self, now: float, pause: float) -> None:
         """Excuse a pause of the loop itself: callbacks may be fine, and old sound is dropped."""
         if pause > _STALE_S and self._card is not None and self._card.microphone is not None:
-            self._card.microphone.ring.forget()
+            self._card.microphone.ring.discard()
         for side in (self._card.speaker, self._card.microphone) if self._card else ():
             if side is not None:
-                side.called_at = now
+                side.last_callback_at = now
         self._opened_at = now
 
     def _report_opened(self, opened: Opened) -> None:
@@ -468,7 +472,7 @@ class Engine:
         self._emit(Levels(linear.level, linear.far_level, linear.peak, linear.far_peak))
         linear.level = linear.far_level = -100.0
         if self._playback.sounding:
-            self._playback.calm(min(1.0, elapsed))
+            self._playback.decay(min(1.0, elapsed))
         underruns = self._totals()
         if underruns != self._underruns:
             self._underruns = underruns

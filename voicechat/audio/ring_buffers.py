@@ -83,7 +83,7 @@ class SampleRing:
             self._read += frames
         return block
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Drop everything that waits. Loop side."""
         self._read = self._written
 
@@ -94,7 +94,7 @@ class SampleQueue:
     def __init__(self) -> None:
         self._rest: Samples = np.empty(0, np.int16)
 
-    def lead(self, frames: int) -> None:
+    def prepend_silence(self, frames: int) -> None:
         """Insert silence in front of the waiting samples."""
         self._rest = np.concatenate((np.zeros(frames, np.int16), self._rest))
 

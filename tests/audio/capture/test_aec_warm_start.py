@@ -86,7 +86,7 @@ def lost_ms(sound: Samples, voice: Samples) -> int:
     [(Room(), 200), (Room(gain_db=-20), 100), (Room(gain_db=-20, delay_ms=150), 100)],
     ids=["-12 dB", "-20 dB", "-20 dB late"],
 )
-def test_a_first_word_over_an_echo_is_kept_and_stops_the_reply(
+def test_a_first_word_over_an_echo_is_kept_and_stops_the_response(
     monkeypatch: pytest.MonkeyPatch, room: Room, most: int, after: float
 ) -> None:
     voice = person()
@@ -104,7 +104,7 @@ def test_a_first_word_over_an_echo_is_kept_and_stops_the_reply(
     [Room(gain_db=-6), Room(delay_ms=150), Room(gain_db=-9, drift_ppm=100)],
     ids=["-6 dB", "150 ms", "100 ppm"],
 )
-def test_alone_the_first_reply_is_neither_stopped_nor_handed_on(
+def test_the_first_response_alone_is_neither_stopped_nor_delivered(
     monkeypatch: pytest.MonkeyPatch, room: Room, reply: str
 ) -> None:
     sound, heard = interrupted(monkeypatch, room, None, 0.0, reply)
@@ -127,7 +127,7 @@ def moments(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) -> l
 
 
 @pytest.mark.parametrize("delay", [0, 250, 1_000, LATEST - 1])
-def test_what_was_waited_for_is_right_at_once(delay: int) -> None:
+def test_held_frames_are_clean_at_once(delay: int) -> None:
     known = moments(delay, 0.5, 1.2)
     past, waited = known[PAST // 2 : PAST // 2 + PAST], known[PAST // 2 + PAST :]
     told, fresh = WarmOnsetDetector(delay, past, waited), OnsetDetector()
@@ -145,10 +145,10 @@ def test_what_was_waited_for_is_right_at_once(delay: int) -> None:
     assert left[0] < left[1] - 3
 
 
-def test_nothing_known_of_the_loudness_is_no_error() -> None:
+def test_an_unknown_gain_is_no_error() -> None:
     nothing = np.zeros(FRAME, np.int16)
     linear = WarmOnsetDetector(800, [], [])
-    assert linear.young
+    assert linear.warm
     assert not linear.voiced(nothing, nothing, nothing)
     silent = WarmOnsetDetector(800, [(nothing, nothing)] * PAST, [(nothing, nothing)] * 20)
     assert not silent.voiced(nothing, nothing, nothing)

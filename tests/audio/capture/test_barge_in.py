@@ -17,22 +17,22 @@ def run(
     return steps
 
 
-def test_four_of_five_lower_and_nine_of_twelve_hold() -> None:
+def test_four_of_five_duck_and_nine_of_twelve_hold() -> None:
     assert run(BargeIn("normal"), "v" * 12) == [(3, BargeInStep.DUCK), (8, BargeInStep.HOLD)]
 
 
-def test_a_cough_comes_back() -> None:
+def test_playback_is_restored_after_a_cough() -> None:
     assert run(BargeIn("normal"), "vvvv" + "." * 22) == [
         (3, BargeInStep.DUCK),
         (21, BargeInStep.RESTORE),
     ]
 
 
-def test_silence_on_the_speaker_needs_no_decision() -> None:
+def test_no_barge_in_without_playback() -> None:
     assert run(BargeIn("normal"), "v" * 30, sounding=False) == []
 
 
-def test_off_is_off() -> None:
+def test_no_steps_when_off() -> None:
     assert run(BargeIn("off"), "v" * 30) == []
 
 
@@ -55,7 +55,7 @@ def test_the_conversation_decides_about_held_sound(false_alarm: bool) -> None:
     assert after == ([] if false_alarm else [(45, BargeInStep.ENDED)])
 
 
-def test_held_sound_that_nobody_decides_about_plays_on() -> None:
+def test_held_playback_resumes_without_a_decision() -> None:
     barge = BargeIn("normal")
     run(barge, "v" * 9)
     steps = run(barge, "." * 600, at=0.1)
@@ -73,12 +73,12 @@ def hint(barge: BargeIn, seems: str, sure: str, at: float) -> list[tuple[int, Ba
     return steps
 
 
-def test_the_quick_ear_lowers_and_the_sure_one_holds() -> None:
+def test_the_fast_detector_ducks_and_the_reliable_one_holds() -> None:
     steps = hint(BargeIn("normal"), "v" * 20, "." * 8 + "v" * 12, at=0.0)
     assert steps == [(3, BargeInStep.DUCK), (16, BargeInStep.HOLD)]
 
 
-def test_the_quick_ear_alone_never_holds_and_is_then_not_believed_for_a_while() -> None:
+def test_the_fast_detector_alone_never_holds_and_is_then_distrusted() -> None:
     barge = BargeIn("normal")
     steps = hint(barge, "v" * 60 + "." * 30, "." * 90, at=0.0)
     assert [step for _, step in steps] == [BargeInStep.DUCK, BargeInStep.RESTORE]
@@ -90,7 +90,7 @@ def test_the_quick_ear_alone_never_holds_and_is_then_not_believed_for_a_while() 
 
 
 @pytest.mark.parametrize("sure", ["." * 40, "v" * 6 + "." * 34])
-def test_ears_that_often_err_are_believed_seldom(sure: str) -> None:
+def test_frequent_false_alarms_extend_the_distrust(sure: str) -> None:
     barge = BargeIn("normal")
     lowered = 0
     for tenth in range(0, 3_000, 10):

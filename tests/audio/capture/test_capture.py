@@ -72,7 +72,7 @@ class Listener:
             now = at / RATE
             self.reference.write(far[at : at + STEP], now)
             self.microphone.write(near[at : at + STEP], now)
-            self.hearing.listen_to_speaker(self.reference)
+            self.hearing.take_far_end(self.reference)
             for voice in self.hearing.frames(self.microphone):
                 converged = self.hearing.converged
                 step = self.barge.frame(voice.sure, True, converged, now, voice.seems)
@@ -84,7 +84,7 @@ class Listener:
 
 @needs_voice
 @pytest.mark.parametrize("gain_db", [-12, -6])
-def test_the_person_over_the_assistant_is_heard_soon(gain_db: float) -> None:
+def test_speech_over_the_assistant_is_detected_soon(gain_db: float) -> None:
     far = assistant(40)
     near = room(far, 60, gain_db).astype(np.int32)
     voice = speech("No, wait a moment, I have a question.", "en-gb")
@@ -128,7 +128,7 @@ def test_quiet_goes_in_long_blocks_and_a_sound_at_once() -> None:
     assert sizes == [RATE // 50] * ((waits + STEP) // (RATE // 50)), "all of it that is a block"
 
 
-def test_only_what_cannot_be_a_voice_waits_to_be_heard() -> None:
+def test_only_sound_without_a_possible_voice_waits() -> None:
     listener = Listener(echo_cancel=False)
     silence = np.zeros(RATE * 3, np.int16)
     hiss = (np.random.default_rng(5).standard_normal(STEP) * 8).astype(np.int16)
@@ -143,10 +143,10 @@ def test_only_what_cannot_be_a_voice_waits_to_be_heard() -> None:
     assert not listener.hearing.quiet
 
 
-def test_what_was_said_while_muted_stays_unheard_though_it_waited_for_the_evidence() -> None:
+def test_held_frames_stay_silent_if_muted() -> None:
     hearing = Capture(AudioSettings(input_rate=RATE), 9.0)
     microphone, speaker = SampleRing(2 * RATE), SampleRing(2 * RATE)
-    hearing.renew(RATE, RATE)
+    hearing.reconfigure(RATE, RATE)
     hiss, tone = np.random.default_rng(1), np.sin(2 * np.pi * 300 * np.arange(STEP) / RATE)
     private, nothing = (6_000 * tone).astype(np.int16), np.zeros(STEP, np.int16)
     louder: list[float] = []
@@ -158,16 +158,16 @@ def test_what_was_said_while_muted_stays_unheard_though_it_waited_for_the_eviden
             at += STEP / RATE
             speaker.write((loud * hiss.standard_normal(STEP)).astype(np.int16), at)
             microphone.write(near, at)
-            hearing.listen_to_speaker(speaker)
+            hearing.take_far_end(speaker)
             list(hearing.frames(microphone))
             louder.extend(
                 block.at for block in hearing.blocks(at) if np.frombuffer(block.pcm, np.int16).any()
             )
 
     pass_by(100, nothing, 0)
-    hearing.door(Mute(on=True))
+    hearing.apply(Mute(on=True))
     pass_by(40, private, 6_000)
-    hearing.door(Mute(on=False))
+    hearing.apply(Mute(on=False))
     opened = at
     pass_by(150, nothing, 0)
     assert not louder

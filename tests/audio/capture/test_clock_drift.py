@@ -50,7 +50,7 @@ def test_what_is_not_there_yet_is_not_used_up() -> None:
 
 
 @pytest.mark.parametrize("ppm", [100.0, -60.0])
-def test_the_filter_tells_the_rate_and_in_step_it_takes_the_echo_away(ppm: float) -> None:
+def test_the_filter_estimates_the_drift_and_then_cancels_the_echo(ppm: float) -> None:
     far = talker(1, 20)
     near = stretched(echo_of(far, 40, -12), ppm)
     gone, rates = [], []

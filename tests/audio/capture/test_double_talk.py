@@ -79,7 +79,7 @@ def test_the_residue_is_faded_in_and_out_and_waits_for_the_canceller() -> None:
     assert not overlap.choose(frame(0), frame(7_000), False, False).any()
 
 
-def test_a_short_pause_of_the_person_changes_nothing() -> None:
+def test_a_short_pause_of_the_user_changes_nothing() -> None:
     overlap = DoubleTalkSwitch()
     for _ in range(4):
         overlap.choose(frame(0), frame(3_000), True, True)
@@ -88,7 +88,7 @@ def test_a_short_pause_of_the_person_changes_nothing() -> None:
     assert not pause[-1].any()
 
 
-def test_what_waited_before_a_certain_voice_belongs_to_it() -> None:
+def test_held_frames_before_a_certain_voice_belong_to_it() -> None:
     alone = [True, True, False] * 10
     assert extend_back(alone) == alone, "never three in a row"
     said = [False] * 50 + [True] * 3 + [False] * 5

@@ -45,12 +45,12 @@ def livekit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
 
 
-def test_the_small_one_is_taken_first() -> None:
+def test_the_smaller_package_is_preferred() -> None:
     assert canceller(True).name == "AEC3"
 
 
 @pytest.mark.usefixtures("livekit")
-def test_without_it_livekit_s_is_fed_both_sides() -> None:
+def test_livekit_gets_both_sides() -> None:
     chosen = canceller(True)
     assert chosen.name == "AEC3 of livekit"
     assert chosen.full_duplex
@@ -59,7 +59,7 @@ def test_without_it_livekit_s_is_fed_both_sides() -> None:
     assert (near == 900).all()
 
 
-def test_without_any_the_microphone_waits_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_canceller_the_microphone_is_half_duplex(monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("pywebrtc_audio", "livekit"):
         monkeypatch.setitem(sys.modules, package, None)
     gate = canceller(True)
@@ -72,6 +72,6 @@ def test_without_any_the_microphone_waits_its_turn(monkeypatch: pytest.MonkeyPat
     assert heard.any()
 
 
-def test_the_person_may_do_without() -> None:
+def test_cancellation_can_be_turned_off() -> None:
     loud = np.full(FRAME, 900, np.int16)
     assert canceller(False).process(loud, loud) is loud

@@ -62,7 +62,7 @@ def test_with_an_echo_its_delay_is_found(delay_ms: int) -> None:
     assert canceller.delay == 16 * delay_ms
 
 
-def test_an_echo_is_found_under_the_person_s_voice() -> None:
+def test_an_echo_is_found_during_double_talk() -> None:
     far, voice = talker(1, 1.2), talker(2, 1.2)
     assert watch(echo_of(far, 60, -12.0) + voice // 2, far) is EchoState.ECHO
 
@@ -98,7 +98,7 @@ class Deaf:
         return np.zeros_like(near)
 
 
-def test_without_an_echo_the_person_is_heard_as_they_are() -> None:
+def test_without_an_echo_the_voice_is_unchanged() -> None:
     canceller = BypassableCanceller(Deaf())
     silence = np.zeros(FRAME, np.int16)
     step: Callable[[Samples, Samples], Samples] = canceller.process

@@ -37,7 +37,7 @@ def voice(seconds: float) -> Samples:
     return (np.convolve(pulses, throat)[: len(at)] * syllables * 800).astype(np.int16)
 
 
-def test_nothing_is_done_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enhancement_is_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     sound = hiss(3)
     assert dbfs(delivered(monkeypatch, sound)[-RATE:]) == pytest.approx(dbfs(sound), abs=0.5)
 
@@ -54,7 +54,7 @@ def test_gain_control_makes_a_soft_voice_louder(monkeypatch: pytest.MonkeyPatch)
     assert dbfs(raised[-RATE:]) > dbfs(sound[-RATE:]) + 3
 
 
-def test_where_neither_can_be_had_that_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_enhancement_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
     hearing = Capture(AudioSettings(gain_control=True, echo_cancel=False), 9.0)
     assert [text for text, _ in hearing.unavailable()] == [
@@ -63,12 +63,12 @@ def test_where_neither_can_be_had_that_is_said_once(monkeypatch: pytest.MonkeyPa
     assert not list(hearing.unavailable())
 
 
-def test_a_deaf_microphone_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_duplex_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("pywebrtc_audio", "livekit"):
         monkeypatch.setitem(sys.modules, package, None)
     card = SimulatedCard(monkeypatch, Room())
     card.open()
     card.run(1)
     (told,) = card.of(Problem)
-    assert "deaf while the assistant speaks" in told.text
+    assert "muted while the assistant speaks" in told.text
     assert "voicechat[livekit]" in told.hint

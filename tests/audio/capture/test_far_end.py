@@ -38,15 +38,15 @@ class Streams:
                 self.far.put(played)
             while (heard := self.microphone.read(FRAME)) is not None:
                 self.near.put(heard)
-            self.far.join(len(self.near))
-            self.noticed += self.far.follow(self.microphone, len(self.near), self.speaker)
+            self.far.align(len(self.near))
+            self.noticed += self.far.track(self.microphone, len(self.near), self.speaker)
             while (near := self.near.take(FRAME)) is not None:
                 far = self.far.next(0.0)
                 if far[80]:
                     self.apart.append(int(near[80]) - int(far[80]))
 
 
-def test_undisturbed_they_stay_as_they_were() -> None:
+def test_aligned_streams_stay_aligned() -> None:
     streams = Streams()
     streams.run(500)
     assert len(set(streams.apart)) == 1
@@ -55,7 +55,7 @@ def test_undisturbed_they_stay_as_they_were() -> None:
 
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("side", ["hears", "plays"])
-def test_what_was_lost_is_made_up_for(side: str, told: bool) -> None:
+def test_losses_are_compensated(side: str, told: bool) -> None:
     streams = Streams()
     streams.run(200)
     before = streams.apart[-1]
@@ -67,7 +67,7 @@ def test_what_was_lost_is_made_up_for(side: str, told: bool) -> None:
     assert streams.noticed
 
 
-def test_a_late_callback_moves_nothing() -> None:
+def test_a_late_callback_changes_nothing() -> None:
     streams = Streams()
     streams.run(200)
     before = streams.apart[-1]
@@ -79,7 +79,7 @@ def test_a_late_callback_moves_nothing() -> None:
     assert not streams.noticed
 
 
-def test_sound_that_never_comes_so_early_is_not_waited_for() -> None:
+def test_unavailable_early_sound_is_given_up() -> None:
     streams = Streams()
     streams.run(100)
     streams.speaker.write(np.full(FRAME, 1, np.int16), (streams.step + 3) * STEP_S)

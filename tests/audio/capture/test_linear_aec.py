@@ -48,7 +48,7 @@ def test_a_voice_over_a_loud_echo_is_noticed_at_once_and_the_echo_is_not() -> No
     assert sum(said[1_000:1_008]) >= 4
 
 
-def test_another_way_of_the_echo_is_learned_without_crying_for_long() -> None:
+def test_a_changed_echo_path_is_learned_with_few_false_alarms() -> None:
     far = talker(1, 16)
     near = np.concatenate((echo_of(far, 62, -6)[: 8 * RATE], echo_of(far, 93, -6)[8 * RATE :]))
     said = listen(near, far)

@@ -16,7 +16,7 @@ def test_speech_ended_where_its_last_voiced_frame_was() -> None:
     assert ends("." * 50 + "#" * 100 + "." * 60) == [150]
 
 
-def test_a_short_gap_is_none() -> None:
+def test_a_short_gap_is_no_end() -> None:
     assert ends("#" * 40 + "." * 15 + "#" * 40 + "." * 60) == [95]
 
 
@@ -24,5 +24,5 @@ def test_a_cough_is_no_speech() -> None:
     assert ends("." * 50 + "#" * 6 + "." * 100) == []
 
 
-def test_each_end_is_told_once() -> None:
+def test_each_end_is_reported_once() -> None:
     assert ends(("#" * 40 + "." * 60) * 3) == [40, 140, 240]

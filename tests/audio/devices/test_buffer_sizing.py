@@ -27,10 +27,10 @@ def speaker(underflows: int = 0, close_calls: int = 0) -> SimpleNamespace:
         (5, 0, True, True),
     ],
 )
-def test_what_is_too_much(underflows: int, close_calls: int, busy: bool, slower: bool) -> None:
+def test_when_buffers_grow(underflows: int, close_calls: int, busy: bool, slower: bool) -> None:
     pacing = BufferSizing()
     assert pacing.changes(speaker(underflows, close_calls), busy, True, 1.0) == slower
-    assert pacing.pace == BUFFER_SIZES[slower]
+    assert pacing.size == BUFFER_SIZES[slower]
 
 
 def test_the_slowest_is_kept_whatever_happens() -> None:
@@ -38,7 +38,7 @@ def test_the_slowest_is_kept_whatever_happens() -> None:
     for number in range(len(BUFFER_SIZES) - 1):
         assert pacing.changes(speaker(1), False, True, 1.0 + number)
     assert not pacing.changes(speaker(99), False, True, 9.0)
-    assert pacing.pace == BUFFER_SIZES[-1]
+    assert pacing.size == BUFFER_SIZES[-1]
 
 
 def changed(pacing: BufferSizing, begin: float, end: float, *, busy: bool = False) -> list[float]:
@@ -53,7 +53,7 @@ def test_shorter_blocks_are_tried_after_a_calm_and_later_each_time() -> None:
     for _ in range(3):
         assert pacing.changes(speaker(1), False, True, now)
         back = changed(pacing, now, now + 3_000)[0]
-        assert pacing.pace == BUFFER_SIZES[0]
+        assert pacing.size == BUFFER_SIZES[0]
         waits.append(back - now)
         now = back + 5
     assert waits == [pytest.approx(wait, abs=2) for wait in (120, 480, 1920)]

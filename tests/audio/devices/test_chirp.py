@@ -68,17 +68,17 @@ def test_the_chirp_is_short_quiet_and_has_no_click(rate: int) -> None:
 
 
 def test_late_callbacks_do_not_move_a_frame() -> None:
-    stamps = CallbackTimes(1_000)
+    callback_times = CallbackTimes(1_000)
     for block in range(100):
         late = 0.08 if block % 7 == 0 else 0.0
-        stamps.note(50.0 + block * 0.01 + late, block * 10)
-    assert stamps.when(0) == pytest.approx(50.0)
-    assert stamps.when(500) == pytest.approx(50.5)
+        callback_times.record(50.0 + block * 0.01 + late, block * 10)
+    assert callback_times.time_of(0) == pytest.approx(50.0)
+    assert callback_times.time_of(500) == pytest.approx(50.5)
 
 
 def test_more_callbacks_than_places_are_left_out() -> None:
-    stamps = CallbackTimes(1_000, most=2)
+    callback_times = CallbackTimes(1_000, most=2)
     for at in (1.0, 1.0, 9.0):
-        stamps.note(at, 0)
-    assert stamps.count == 2
-    assert stamps.when(0) == 1.0
+        callback_times.record(at, 0)
+    assert callback_times.count == 2
+    assert callback_times.time_of(0) == 1.0

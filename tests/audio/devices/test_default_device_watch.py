@@ -47,7 +47,7 @@ def watching(server: Server, **wishes: str) -> DefaultDeviceWatch:
     return DefaultDeviceWatch(AudioSettings(), _OfServer(server, {**NOBODY, **wishes}))  # type: ignore[arg-type]
 
 
-def test_the_first_look_is_no_news() -> None:
+def test_the_first_poll_reports_nothing() -> None:
     look = watching(Server(DESK, MIC, default=DESK))
     assert look.switches() == []
     assert not look.fresh()
@@ -62,7 +62,7 @@ def test_another_default_is_followed_by_itself() -> None:
     assert look.switches() == []
 
 
-def test_a_wish_is_not_moved_by_defaults_and_is_reopened_when_it_is_back() -> None:
+def test_a_named_device_ignores_defaults_and_is_reopened_when_it_returns() -> None:
     server = Server(DESK, HEADSET, MIC, default=DESK)
     look = watching(server, output="head")
     look.switches()
@@ -97,7 +97,7 @@ def test_a_server_that_comes_up_later_is_fresh() -> None:
     assert look.fresh()
 
 
-def test_a_wish_means_the_same_node_as_where_it_is_opened() -> None:
+def test_a_name_means_the_same_node_as_when_opening() -> None:
     lamp = Node("output", "lamp", "Headset Lamp", 48_000, 2)
     for wish in ("headset", "bluez_output.1"):
         server = Server(lamp, HEADSET, MIC, default=lamp)
@@ -113,7 +113,7 @@ def test_a_number_is_none_of_the_servers() -> None:
     assert look.switches() == [], "the stream stays where it was opened"
 
 
-def test_what_comes_and_goes_is_fresh_once() -> None:
+def test_each_device_change_is_reported_once() -> None:
     server = Server(DESK, MIC, default=DESK)
     look = watching(server)
     look.fresh()
@@ -135,7 +135,7 @@ def host(inputs: int, outputs: int) -> dict[str, int]:
     return {"default_input_device": inputs, "default_output_device": outputs}
 
 
-def test_windows_is_told_apart_by_all_of_its_host_apis() -> None:
+def test_windows_defaults_differ_by_all_host_apis() -> None:
     names = [
         *("Microsoft Sound Mapper - Input", "Microsoft Sound Mapper - Output"),
         *("Microphone (Yeti Classic X)", "Speakers (Yeti)", "Headphones"),
@@ -161,7 +161,7 @@ def until(reached: Callable[[], bool]) -> None:
 
 
 @pytest.mark.sound
-def test_the_child_sees_what_portaudio_finds_anew(card: VirtualCard) -> None:
+def test_the_child_reports_new_devices(card: VirtualCard) -> None:
     look = _OfChild(NOBODY)
     until(lambda: look.devices() == ["default"])
     assert look.place("output") == look.place("input") == DefaultDevice("default", "default")
@@ -170,7 +170,7 @@ def test_the_child_sees_what_portaudio_finds_anew(card: VirtualCard) -> None:
     look.close()
 
 
-def test_a_side_with_a_wish_has_no_default_to_follow() -> None:
+def test_a_side_with_a_named_device_has_no_default() -> None:
     line = json.dumps({"defaults": {"input": ["a", "A"], "output": ["b", "B"]}, "names": []})
     command = (sys.executable, "-c", f"print({line!r})")
     look = _OfChild({"input": None, "output": "Yeti"}, command)
@@ -178,7 +178,7 @@ def test_a_side_with_a_wish_has_no_default_to_follow() -> None:
     assert look.place("output") is None
 
 
-def test_a_child_that_cannot_be_started_tells_nothing() -> None:
+def test_a_child_that_cannot_start_reports_nothing() -> None:
     look = _OfChild(NOBODY, ("/no/such/program",))
     assert look.place("input") is look.place("output") is look.devices() is None
 
@@ -209,7 +209,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.sound
-def test_where_streams_stay_they_are_opened_anew_on_the_new_default(
+def test_streams_that_do_not_follow_are_reopened_on_the_new_default(
     card: VirtualCard, make_rig: Callable[..., Rig], elsewhere: Path
 ) -> None:
     card.add("kitchen", "Kitchen")

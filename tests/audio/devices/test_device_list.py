@@ -38,7 +38,7 @@ THERE = (OWN, WAY, LAMP, HEADSET, TWIN, PULSE)
         ("puls", PULSE),
     ],
 )
-def test_what_a_wish_means(wish: str | None, meant: Device) -> None:
+def test_choice_by_name(wish: str | None, meant: Device) -> None:
     assert choose(THERE, "output", wish) == meant
 
 
@@ -52,7 +52,7 @@ def test_what_a_wish_means(wish: str | None, meant: Device) -> None:
         ((HEADSET, TWIN), "output", "Yeti", "No speaker has", "Choose one of: Headset; or"),
     ],
 )
-def test_why_there_is_none(
+def test_reasons_for_no_device(
     among: tuple[Device, ...], kind: Kind, wish: str | None, problem: str, hint: str
 ) -> None:
     with pytest.raises(NoSound) as refused:
@@ -103,7 +103,7 @@ SPEAKER = Node("output", "alsa_output.pci", "Desk", 48_000, 2)
     ],
     ids=["no microphone", "nothing", "no sure way to the server"],
 )
-def test_what_leads_to_the_server_has_only_the_sides_that_it_has(
+def test_devices_of_the_server_have_only_its_sides(
     monkeypatch: pytest.MonkeyPatch,
     names: tuple[str, ...],
     nodes: tuple[Node, ...],
@@ -136,7 +136,7 @@ def test_a_refusal_has_the_remedy_that_fits(
     assert hint in refused.value.hint
 
 
-def test_only_while_it_is_opened_the_way_leads_to_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_route_to_a_node_lasts_only_while_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULSE_SINK", "mine")
     monkeypatch.delenv("PULSE_SOURCE", raising=False)
     monkeypatch.delenv("PIPEWIRE_NODE", raising=False)
@@ -159,7 +159,7 @@ def test_only_while_it_is_opened_the_way_leads_to_a_node(monkeypatch: pytest.Mon
 
 
 @pytest.mark.sound
-def test_a_server_that_hangs_is_told_from_one_that_is_not_there(
+def test_a_hanging_server_differs_from_a_missing_one(
     card: VirtualCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_list, "devices", list)

@@ -26,7 +26,7 @@ def test_a_card_is_listed_with_its_rates(card: VirtualCard) -> None:
 
 
 @pytest.mark.sound
-def test_only_names_are_had_without_asking_the_devices(card: VirtualCard) -> None:
+def test_names_are_listed_without_querying_the_devices(card: VirtualCard) -> None:
     found = survey(ProbeRequest(only_names=True), 15)
     assert [each.name for each in found.devices] == ["default"]
     assert (found.step, found.listed) == ("", True)
@@ -37,9 +37,7 @@ def test_only_names_are_had_without_asking_the_devices(card: VirtualCard) -> Non
 
 @pytest.mark.sound
 @pytest.mark.parametrize(("sinks", "sources"), [("spk", ""), ("", "mic"), ("", "")], ids=str)
-def test_a_device_that_opens_and_stays_stalled_is_found_out(
-    card: VirtualCard, sinks: str, sources: str
-) -> None:
+def test_a_stalled_device_is_detected(card: VirtualCard, sinks: str, sources: str) -> None:
     card.suspend(True, sinks, sources)
     trial = survey(ProbeRequest(listen=True), 20).trial
     assert trial is not None
@@ -50,7 +48,7 @@ def test_a_device_that_opens_and_stays_stalled_is_found_out(
 
 
 @pytest.mark.sound
-def test_a_stand_in_without_a_clock_is_found_out(
+def test_a_device_without_a_clock_is_detected(
     card: VirtualCard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trial = survey(ProbeRequest(listen=True), 20).trial
@@ -145,7 +143,7 @@ def child(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code)
 
 
-def test_what_a_child_said_before_it_hung_is_kept() -> None:
+def test_output_of_a_hanging_child_is_kept() -> None:
     said = (
         'import time; print(\'{"version": "V", "step": "thinking"}\', flush=True); time.sleep(60)'
     )
@@ -153,7 +151,7 @@ def test_what_a_child_said_before_it_hung_is_kept() -> None:
     assert found == Survey(version="V", step="thinking", timed_out=True)
 
 
-def test_what_a_child_said_before_it_crashed_is_kept() -> None:
+def test_output_of_a_crashing_child_is_kept() -> None:
     said = 'import os; print(\'{"step": "thinking"}\\n{"dev\', flush=True); os.abort()'
     assert survey(ProbeRequest(), 20, child(said)) == Survey(step="thinking")
 
@@ -177,7 +175,7 @@ def test_the_child_ends_with_its_parent() -> None:
     assert int(done.stdout) > 0
 
 
-def test_a_missing_library_is_told_with_its_remedy() -> None:
+def test_a_missing_library_is_reported_with_its_remedy() -> None:
     code = (
         "import sys, json, voicechat.audio.devices.device_probe as s\n"
         "sys.modules['sounddevice'] = None\n"

@@ -117,7 +117,7 @@ def test_a1_input_alone_unplugged_and_the_reply_goes_on(
     assert len(rig.of(Problem)) <= 1
 
 
-def test_a1_output_alone_unplugged_and_the_person_is_heard(
+def test_a1_output_alone_unplugged_and_the_user_is_heard(
     two_cards: tuple[VirtualCard, VirtualCard], make_rig: MakeRig
 ) -> None:
     _, player = two_cards
@@ -209,7 +209,7 @@ def replacement(rig: Rig, child: object) -> object:
     return other
 
 
-def test_a3_a_hanging_server_hangs_nobody(card: VirtualCard, make_rig: MakeRig) -> None:
+def test_a3_a_hanging_server_blocks_nothing(card: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.open()
     say(rig, "a", 30)
@@ -342,7 +342,7 @@ def test_a4_without_the_sound_library(
     assert opened.hint
 
 
-def test_a4_a_device_name_that_nobody_has(card: VirtualCard, make_rig: MakeRig) -> None:
+def test_a4_an_unknown_device_name(card: VirtualCard, make_rig: MakeRig) -> None:
     opened = make_rig(input_device="Unobtainium").open()
     assert "Unobtainium" in opened.problem
     assert opened.output_name
@@ -402,7 +402,7 @@ def test_a5_a_device_that_takes_only_its_own_rate_is_resampled(
     assert pitch(heard, 24_000) == pytest.approx(700, rel=0.01)
 
 
-def test_a7_a_device_that_another_program_has_alone(
+def test_a7_a_device_in_exclusive_use(
     card: VirtualCard, make_rig: MakeRig, refuse: Callable[[str, str], None], tmp_path: Path
 ) -> None:
     taken = tmp_path / "taken"
@@ -474,7 +474,7 @@ def test_a9_alsa_alone_has_sound_and_nothing_to_follow(
 # -------------------------------------------------------------------------- a10 no clock
 
 
-def test_a10_a_stand_in_without_a_clock_floods_nobody(
+def test_a10_a_device_without_a_clock_causes_no_busy_loop(
     card: VirtualCard, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     null = "{ type null }"

@@ -98,7 +98,9 @@ def test_the_defaults_of_a_server_that_came_back_are_followed(
     assert rig.of(Switched)[-1].kind == "output"
 
 
-def test_who_named_a_device_does_not_follow(desktop: VirtualCard, make_rig: MakeRig) -> None:
+def test_a_named_device_does_not_follow_the_default(
+    desktop: VirtualCard, make_rig: MakeRig
+) -> None:
     rig = make_rig(output_device="kitchen", input_device="kitchen-mic", barge_in="off")
     opened = rig.open()
     assert (opened.input_name, opened.output_name) == ("Kitchen-Mic", "Kitchen")

@@ -99,7 +99,7 @@ def do(teller: Teller, act: tuple[Any, ...]) -> None:
     stalls,
     lags,
 )
-def test_no_break_is_a_click(
+def test_no_interruption_clicks(
     rate: int,
     device_rate: int,
     latency_ms: int,
@@ -118,7 +118,7 @@ def test_no_break_is_a_click(
 
 
 @pytest.mark.parametrize("latency_ms", [0, 60, 200])
-def test_a_device_is_left_in_silence(monkeypatch: pytest.MonkeyPatch, latency_ms: int) -> None:
+def test_a_device_closes_after_a_fade(monkeypatch: pytest.MonkeyPatch, latency_ms: int) -> None:
     card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, latency_ms)
     Teller(card, 24_000, 110.0).play(48_000, 1)
     card.run(0.73)

@@ -176,7 +176,7 @@ items = st.builds(
     st.lists(st.builds(Stall, st.floats(0.2, 2), st.floats(0.02, 0.3), st.just("engine"))),
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=6),
 )
-def test_what_is_told_as_heard_was_heard(
+def test_reported_positions_were_heard(
     rate: int,
     device_rate: int,
     latency_ms: int,
@@ -206,7 +206,7 @@ def test_a_stop_while_the_device_is_still_falling_silent(monkeypatch: pytest.Mon
     listener.finish()
 
 
-def test_a_device_that_holds_much_is_silent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_with_a_large_buffer_is_silent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200)
     listener = Listener(card)
     card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
@@ -217,7 +217,7 @@ def test_a_device_that_holds_much_is_silent_at_once(monkeypatch: pytest.MonkeyPa
     listener.finish()
 
 
-def test_what_a_stuck_device_still_held_is_played_by_the_next(
+def test_sound_left_in_a_stuck_device_is_played_by_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stuck = [Stall(0.8, 0.4, "speaker")]
@@ -234,7 +234,9 @@ def test_what_a_stuck_device_still_held_is_played_by_the_next(
     assert before < 1_000
 
 
-def test_many_stops_make_no_stand_in_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_stops_do_not_look_like_a_device_without_a_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200)
     listener = Listener(card)
     for number in range(12):

@@ -56,7 +56,7 @@ class Network:
             self.empty_ms += BLOCK_MS * (self.first_ms >= 0 and not waiting and bool(due))
             over = PlaybackFinished(item) in self.playback.events(self.now, progress=False)
             if played:
-                self.playback.calm(BLOCK_MS / 1000)
+                self.playback.decay(BLOCK_MS / 1000)
         self._pull()
         assert heard * 1000 // RATE == sum(ms for _, ms in pieces), "all of it was played"
         gaps, lost = self.playback.totals()
@@ -82,7 +82,7 @@ def test_a_network_ahead_of_the_sound_is_played_at_once() -> None:
         assert network.first_ms <= BLOCK_MS
 
 
-def test_an_even_network_needs_next_to_nothing() -> None:
+def test_a_steady_network_needs_almost_no_buffer() -> None:
     network = Network()
     assert network.deliver("a", paced(100, 20)) == (0, 0)
     assert network.first_ms <= 40
@@ -118,7 +118,7 @@ def test_gaps_are_heard_only_while_there_is_nothing(seed: int) -> None:
         network.empty_ms = 0
 
 
-def test_it_shrinks_again_in_calm() -> None:
+def test_the_buffer_shrinks_when_the_network_is_steady() -> None:
     network = Network()
     network.deliver("a", paced(50, 100, {10: 200.0}))
     assert network.playback.prebuffer_ms > 200
@@ -129,7 +129,7 @@ def test_it_shrinks_again_in_calm() -> None:
     assert network.first_ms <= BLOCK_MS
 
 
-def test_a_pause_for_thought_is_no_lateness() -> None:
+def test_a_pause_of_the_model_is_not_jitter() -> None:
     jitter = JitterEstimator()
     jitter.arrived("a", 100, 1.0)
     jitter.arrived("a", 100, 4.0)
@@ -139,7 +139,7 @@ def test_a_pause_for_thought_is_no_lateness() -> None:
     assert jitter.late_ms == pytest.approx(100)
 
 
-def test_it_shrinks_while_the_engine_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_buffer_shrinks_during_playback(monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimulatedSpeaker(monkeypatch, RATE, RATE, 0)
     for pause in (0.0, 0.3, 1.0):
         card.run(pause)

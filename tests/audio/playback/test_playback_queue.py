@@ -49,7 +49,7 @@ def test_plays_what_was_written_bit_by_bit_after_the_rise(device: Device) -> Non
     assert device.queue.gaps == 0
 
 
-def test_wraps_for_ever(device: Device) -> None:
+def test_the_ring_wraps_around(device: Device) -> None:
     for round_ in range(300):
         sound = ramp(BLOCK * 3, round_ * BLOCK * 3)
         assert device.queue.write(sound) == len(sound)
@@ -66,7 +66,7 @@ def test_heard_subtracts_the_latency(device: Device) -> None:
     assert device.queue.heard(10.0) == 5 * BLOCK
 
 
-def test_what_a_closed_device_still_held_was_never_heard(device: Device) -> None:
+def test_sound_left_in_a_closed_device_was_not_heard(device: Device) -> None:
     device.queue.write(ramp(BLOCK * 10))
     device.pull(8)
     device.queue.silent_at = 0.030 + 0.05
@@ -104,7 +104,7 @@ def test_flush_fades_and_reports_the_frame(device: Device) -> None:
     assert device.queue.waiting == 0
 
 
-def test_after_an_abort_all_goes_on_where_the_device_fell_silent(device: Device) -> None:
+def test_playback_continues_after_an_abort_where_the_device_fell_silent(device: Device) -> None:
     sound = ramp(BLOCK * 40)
     device.queue.write(sound)
     device.pull(20)
@@ -119,7 +119,7 @@ def test_after_an_abort_all_goes_on_where_the_device_fell_silent(device: Device)
     assert np.array_equal(device.pull(5)[BLOCK:], sound[audible + BLOCK : audible + 5 * BLOCK])
 
 
-def test_after_an_abort_nothing_that_was_flushed_comes_back(device: Device) -> None:
+def test_flushed_sound_does_not_return_after_an_abort(device: Device) -> None:
     device.queue.write(ramp(BLOCK * 40))
     device.pull(20)
     device.queue.flush()
@@ -178,7 +178,7 @@ def late(device: Device, sound: Samples, begin: int, blocks: int) -> Samples:
 
 @pytest.mark.parametrize("pitch", [75.0, 130.0, 220.0, 310.0])
 @pytest.mark.parametrize("rest", [0, 1, 100])
-def test_late_sound_is_sustained_without_a_click(device: Device, pitch: float, rest: int) -> None:
+def test_late_sound_is_concealed_without_a_click(device: Device, pitch: float, rest: int) -> None:
     sound = voice(40 * BLOCK, pitch)
     begin = 12 * BLOCK + rest
     heard = late(device, sound, begin, 4)
@@ -193,7 +193,7 @@ def test_late_sound_is_sustained_without_a_click(device: Device, pitch: float, r
     assert np.corrcoef(held, wanted)[0, 1] > 0.9, "the first 10 ms are as they might have been"
 
 
-def test_what_has_faded_away_is_not_sustained(device: Device) -> None:
+def test_faded_sound_is_not_concealed(device: Device) -> None:
     sound = voice(12 * BLOCK)
     sound[-2 * BLOCK :] = sound[-2 * BLOCK :] * np.linspace(1, 0, 2 * BLOCK) ** 2
     heard = late(device, np.concatenate((sound, sound)), len(sound), 8)
@@ -201,7 +201,7 @@ def test_what_has_faded_away_is_not_sustained(device: Device) -> None:
     assert np.abs(after).max() < 0.05 * np.abs(sound).max()
 
 
-def test_nothing_is_sustained_beyond_sixty_ms(device: Device) -> None:
+def test_concealment_ends_after_sixty_ms(device: Device) -> None:
     sound = voice(40 * BLOCK)
     heard = late(device, sound, 12 * BLOCK, 20)
     assert np.abs(heard[12 * BLOCK : 17 * BLOCK]).max() > 1_000
@@ -211,7 +211,7 @@ def test_nothing_is_sustained_beyond_sixty_ms(device: Device) -> None:
     assert (np.diff(loud[1:]) < 0).all(), "it fades"
 
 
-def test_an_end_that_was_told_late_is_no_gap(device: Device) -> None:
+def test_a_late_end_of_item_is_no_gap(device: Device) -> None:
     queue = device.queue
     queue.closed = False
     queue.write(voice(12 * BLOCK))
@@ -272,7 +272,7 @@ def test_loudness_changed_with_a_few_frames_left_is_no_step(device: Device, left
 
 
 @pytest.mark.parametrize("count", [1, 5, 30, 120])
-def test_scraps_of_late_sound_do_not_click(device: Device, count: int) -> None:
+def test_short_chunks_of_late_sound_do_not_click(device: Device, count: int) -> None:
     queue = device.queue
     queue.closed = False
     sound = swell(20 * BLOCK)
@@ -327,7 +327,7 @@ def test_a_cue_after_a_cue_is_no_click(device: Device, blocks: int, name: str) -
     device.pull(60)
     heard = np.concatenate(device.heard).astype(np.int32)
     assert np.abs(np.diff(heard, 2)).max() < 700
-    assert not device.queue.cueing
+    assert not device.queue.cue_playing
 
 
 def test_a_cue_goes_on_softly_after_an_abort(device: Device) -> None:

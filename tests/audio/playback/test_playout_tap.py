@@ -26,7 +26,7 @@ def values(blocks: list[Played]) -> list[int]:
     return [int(np.frombuffer(block.pcm, np.int16)[0]) for block in blocks]
 
 
-def test_a_block_is_told_when_it_was_heard_and_no_sooner() -> None:
+def test_a_block_is_delivered_when_it_was_heard() -> None:
     monitor = PlayoutTap(RATE)
     assert list(monitor.blocks(9.0)) == []
     spoken(monitor, 11)
@@ -39,7 +39,7 @@ def test_a_block_is_told_when_it_was_heard_and_no_sooner() -> None:
     assert len(early) == 3
 
 
-def test_what_the_device_threw_away_was_not_heard() -> None:
+def test_discarded_sound_was_not_heard() -> None:
     monitor = PlayoutTap(RATE)
     ring = spoken(monitor, 10)
     heard = list(monitor.blocks(5.13))

@@ -45,7 +45,7 @@ class Disk:
 
 
 @given(steps)
-def test_first_in_first_out_whatever_fits_where(steps: list[tuple[str, int]]) -> None:
+def test_first_in_first_out_in_memory_and_on_disk(steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryFile(buffering=0) as file, pytest.MonkeyPatch.context() as patch:
         disk = Disk(file)
         patch.setattr(tempfile, "TemporaryFile", lambda **_: disk)

@@ -65,22 +65,22 @@ class _WarmFilter(LinearFilter):
         """Level in dBFS of the residual echo, as predicted by the filter's uncertainty."""
         self.expects = True
         """False once the prediction is no longer used."""
-        after = np.arange(len(self._doubt)) - delay // FRAME
+        after = np.arange(len(self._uncertainty)) - delay // FRAME
         share = np.exp(-np.maximum(0, after - 1) / _FADES)
         share[after == -1] = _EARLIER
         share[after < -1] = 0.0
         share = share / share.sum() + _ELSEWHERE / len(share)
-        self._doubt[:] = _SAFETY * gain * share[:, None]
+        self._uncertainty[:] = _SAFETY * gain * share[:, None]
 
-    def copy_doubt(self) -> NDArray[np.float32]:
-        return self._doubt.copy()
+    def copy_uncertainty(self) -> NDArray[np.float32]:
+        return self._uncertainty.copy()
 
-    def set_doubt(self, doubt: NDArray[np.float32]) -> None:
-        self._doubt[:] = doubt
+    def set_uncertainty(self, adapt_quickly: NDArray[np.float32]) -> None:
+        self._uncertainty[:] = adapt_quickly
 
     def _learn(self, error: NDArray[np.complex64]) -> None:
         if self.expects:
-            left = float((np.abs(self._far) ** 2 * self._doubt).sum())
+            left = float((np.abs(self._far) ** 2 * self._uncertainty).sum())
             self.expected_db = decibels(left**0.5 / FRAME / 2**0.5)
         super()._learn(error)
 
@@ -96,14 +96,14 @@ class WarmOnsetDetector(OnsetDetector):
         known = [*past, *waited]
         self._warm_filter = _WarmFilter(delay, _gain(delay, known))
         super().__init__(self._warm_filter)
-        self._vad_young = webrtcvad.Vad(3)
+        self._vad_warm = webrtcvad.Vad(3)
         self._waiting = len(waited)
         self._age = 0
         self._excess_db = 0.0
         """Residual echo above the prediction, in dB."""
         self._run(known)
         self._run([(np.zeros(FRAME, np.int16),) * 2] * (PAST + 2))
-        self._once = self._warm_filter.copy_doubt()
+        self._once = self._warm_filter.copy_uncertainty()
         self._run(past)
 
     def _run(self, moments: Sequence[Moment]) -> None:
@@ -111,29 +111,29 @@ class WarmOnsetDetector(OnsetDetector):
             self._warm_filter.residue(near, far)
 
     @property
-    def young(self) -> bool:
+    def warm(self) -> bool:
         """True while `voiced` is reliable because the residual echo is predicted."""
         return self._age <= _YOUNG_FRAMES
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         if self._age == self._waiting:
             # Training twice on the held frames makes the filter overconfident.
-            self._warm_filter.set_doubt(_UNSURE * self._once)
+            self._warm_filter.set_uncertainty(_UNSURE * self._once)
         self._age += 1
-        self._warm_filter.expects = self.young
+        self._warm_filter.expects = self.warm
         seems = super().voiced(near, far, cleaned)
-        if not self.young:
+        if not self.warm:
             return seems
         level = dbfs(self.rest)
         expected = self._warm_filter.expected_db + self._excess_db
-        self.right = True
-        self.over = level > max(expected + _MARGIN_DB, QUIETEST_DB)
+        self.clean = True
+        self.has_voice = level > max(expected + _MARGIN_DB, QUIETEST_DB)
         learns = self._age > self._waiting and expected > _NOTHING_DB
         if learns and dbfs(cleaned) < level - PRESSED_DB:
-            rise = _RISE_DB * (_DOUBTED if self.over else 1.0)
+            rise = _RISE_DB * (_DOUBTED if self.has_voice else 1.0)
             change = rise if level > expected else -_FALL_DB
             self._excess_db = max(0.0, self._excess_db + change)
-        return self.over and bool(self._vad_young.is_speech(self.rest.tobytes(), RATE))
+        return self.has_voice and bool(self._vad_warm.is_speech(self.rest.tobytes(), RATE))
 
 
 def _gain(delay: int, known: Sequence[Moment]) -> float:

@@ -91,7 +91,7 @@ class BargeIn:
         if false_alarm:
             self._rest_until = now + _REST_S
             for votes in (self._heard, self._counted, self._seemed):
-                votes.forget()
+                votes.clear()
         if self._state in (_State.HELD, _State.DUCKED):
             self._state = _State.IDLE if false_alarm else _State.TALKING
 
@@ -107,7 +107,7 @@ class BargeIn:
         self._state = _State.DUCKED
         if not trusting:
             # After ducking an echo is gone and a voice is not: count from here.
-            self._counted.forget()
+            self._counted.clear()
         return BargeInStep.DUCK
 
     def _ducked_state(self, converged: bool, now: float) -> BargeInStep | None:

@@ -28,16 +28,16 @@ from voicechat.speech.levels import Samples, dbfs, loudest, peak_dbfs
 from voicechat.speech.resampling import Resampler
 
 _PREROLL_MS: Final = 300
-_HELD_MOST: Final = 90
+_MOST_HELD: Final = 90
 """Most frames held until the echo detector decides."""
 _SILENT_DB: Final = -56.0
-_LIVELY_FRAMES: Final = 200
+_ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
 _QUIET_BLOCKS: Final = 5
 """Blocks delivered together while it is quiet."""
-_CAREFUL_FRAMES: Final = 250
+_DISTRUSTED_FRAMES: Final = 250
 """Frames after a loss of frames during which the canceller is not trusted."""
-_DEAF_FRAMES: Final = 120
+_IGNORED_FRAMES: Final = 120
 """Frames after a loss of frames during which no barge-in is detected."""
 
 
@@ -61,8 +61,8 @@ class _LinearResult(NamedTuple):
     """Output of the linear filter for one frame pair."""
 
     rest: Samples
-    right: bool
-    over: bool
+    clean: bool
+    has_voice: bool
     seems: bool
     sure: bool
 
@@ -72,7 +72,7 @@ class Capture:
 
     def __init__(self, settings: AudioSettings, above_floor_db: float) -> None:
         self._block: Final = settings.input_rate * settings.block_ms // 1000
-        self._lively = _LIVELY_FRAMES
+        self._active_frames = _ACTIVE_FRAMES
         self._rate: Final = settings.input_rate
         self._wanted: Final = settings.echo_cancel
         self.muted = False
@@ -87,15 +87,15 @@ class Capture:
         self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
         self._out = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
-        self.renew(RATE, RATE)
+        self.reconfigure(RATE, RATE)
         if not self.canceller.full_duplex:
             self._unavailable.append(HALF_DUPLEX)
 
-    def renew(self, microphone_rate: int, speaker_rate: int) -> None:
+    def reconfigure(self, microphone_rate: int, speaker_rate: int) -> None:
         """Reset echo cancellation for streams at these rates in Hz."""
         best = canceller(self._wanted)
-        self._needed = BypassableCanceller(best) if self._wanted and best.full_duplex else None
-        self.canceller = self._needed or best
+        self._bypassable = BypassableCanceller(best) if self._wanted and best.full_duplex else None
+        self.canceller = self._bypassable or best
         self._onset_detector, self._double_talk = OnsetDetector(), DoubleTalkSwitch()
         self.convergence = Convergence()
         self._near_rate = Resampler(microphone_rate, RATE)
@@ -106,14 +106,14 @@ class Capture:
         self._fresh: list[Samples] = []
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: SampleRing | None = None
-        self._careful = 0
+        self._distrusted_frames = 0
         self._held: list[_FramePair] = []
         self._past: deque[_FramePair] = deque(maxlen=PAST)
         self._echoes = False
 
-    def rejoin(self) -> None:
+    def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
-        self._far.rejoin()
+        self._far.realign()
         self._onset_detector = OnsetDetector()
 
     def unavailable(self) -> Iterator[tuple[str, str]]:
@@ -121,7 +121,7 @@ class Capture:
         while self._unavailable:
             yield self._unavailable.pop()
 
-    def door(self, command: Mute | CloseMic) -> None:
+    def apply(self, command: Mute | CloseMic) -> None:
         """Apply `Mute` (silence instead of sound) or `CloseMic` (no blocks)."""
         if isinstance(command, Mute):
             self.muted = command.on
@@ -131,23 +131,23 @@ class Capture:
     @property
     def converged(self) -> bool:
         """True if the signal has no significant echo."""
-        reached = self._dry or self.convergence.reached
-        return not self._wanted or (reached and not self._careful)
+        reached = self._no_echo or self.convergence.reached
+        return not self._wanted or (reached and not self._distrusted_frames)
 
     @property
-    def _dry(self) -> bool:
+    def _no_echo(self) -> bool:
         """True if the echo detector found no echo to cancel."""
-        return self._needed is not None and self._needed.aside
+        return self._bypassable is not None and self._bypassable.bypassed
 
     @property
     def quiet(self) -> bool:
         """True if there was no possible voice for two seconds."""
-        return not self._lively
+        return not self._active_frames
 
     @property
     def can_batch(self) -> bool:
         """True if it is quiet and no echo has to be kept aligned."""
-        return self.quiet and (self._dry or not self._wanted)
+        return self.quiet and (self._no_echo or not self._wanted)
 
     def can_wait(self, microphone: SampleRing) -> bool:
         """True if the waiting sound has no possible voice and can be processed later in a batch.
@@ -158,7 +158,7 @@ class Capture:
         waiting = microphone.peek(count * self._near_step) if self.can_batch else None
         return waiting is not None and loudest(waiting, count) <= self._gate.activity_db
 
-    def listen_to_speaker(self, reference: SampleRing) -> None:
+    def take_far_end(self, reference: SampleRing) -> None:
         """Take what was handed to the speaker since the last call."""
         self._reference = reference
         count = reference.available // self._far_step
@@ -172,12 +172,12 @@ class Capture:
         count = microphone.available // self._near_step
         if count and (taken := microphone.read(count * self._near_step)) is not None:
             self._near.put(self._near_rate.convert(taken))
-        self._far.join(len(self._near))
-        if self._far.follow(microphone, len(self._near), self._reference):
-            self._careful = _CAREFUL_FRAMES
+        self._far.align(len(self._near))
+        if self._far.track(microphone, len(self._near), self._reference):
+            self._distrusted_frames = _DISTRUSTED_FRAMES
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next(self._onset_detector.drift.rate)
-            self._careful = max(0, self._careful - 1)
+            self._distrusted_frames = max(0, self._distrusted_frames - 1)
             self._held.append(_FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
                 yield from self._decide()
@@ -209,24 +209,30 @@ class Capture:
 
         Until then it is unknown whether the canceller removes an echo or the user's voice.
         """
-        if self._needed is None or not self._needed.undecided or len(self._held) >= _HELD_MOST:
+        if (
+            self._bypassable is None
+            or not self._bypassable.undecided
+            or len(self._held) >= _MOST_HELD
+        ):
             return False
         return len(self._held) > 1 or dbfs(near) > _SILENT_DB
 
     def _decide(self) -> Iterator[VoiceActivity]:
         """Process the held frames, with the canceller's output or without it."""
-        self._prime()
-        heard = [self._better(moment) for moment in self._held]
+        self._warm_start()
+        heard = [self._without_echo(moment) for moment in self._held]
         linears = [self._run_linear_filter(*pair) for pair in zip(self._held, heard, strict=True)]
-        someone = [linear is not None and linear.over for linear in linears]
+        someone = [linear is not None and linear.has_voice for linear in linears]
         if any(someone):
             someone = extend_back(someone)
-        for moment, sound, linear, over in zip(self._held, heard, linears, someone, strict=True):
+        for moment, sound, linear, has_voice in zip(
+            self._held, heard, linears, someone, strict=True
+        ):
             self.peak = max(peak_dbfs(sound), self.peak - 1)
             voice = self._judge(sound, linear)
             enhanced = sound
             if linear is not None and not self._silenced(moment):
-                enhanced = self._clearest(sound, linear, over)
+                enhanced = self._select_version(sound, linear, has_voice)
             for enhance in self._enhancers:
                 enhanced = enhance(enhanced)
             self._fresh.append(enhanced)
@@ -234,16 +240,16 @@ class Capture:
         self._past.extend(self._held)
         self._held.clear()
 
-    def _prime(self) -> None:
+    def _warm_start(self) -> None:
         """Warm-start the linear filter when an echo has just been found."""
-        delay = self._needed.delay if self._needed is not None else None
+        delay = self._bypassable.delay if self._bypassable is not None else None
         if delay is not None and delay < LATEST and not self._echoes:
             past, waited = ([each[:2] for each in some] for some in (self._past, self._held))
             self._onset_detector = WarmOnsetDetector(delay, past, waited)
         self._echoes = delay is not None
 
-    def _better(self, moment: _FramePair) -> Samples:
-        heard = moment.near if self._dry else moment.cleaned
+    def _without_echo(self, moment: _FramePair) -> Samples:
+        heard = moment.near if self._no_echo else moment.cleaned
         return np.zeros_like(heard) if self._silenced(moment) else heard
 
     def _silenced(self, moment: _FramePair) -> bool:
@@ -252,27 +258,27 @@ class Capture:
 
     def _run_linear_filter(self, moment: _FramePair, heard: Samples) -> _LinearResult | None:
         """Run the linear filter; None if there is no echo to cancel."""
-        if self._needed is None or self._dry:
+        if self._bypassable is None or self._no_echo:
             return None
         linear = self._onset_detector
         seems = linear.voiced(moment.near, moment.far, heard)
-        sure = seems and isinstance(linear, WarmOnsetDetector) and linear.young
+        sure = seems and isinstance(linear, WarmOnsetDetector) and linear.warm
         return _LinearResult(
-            linear.rest, linear.right and not self._careful, linear.over, seems, sure
+            linear.rest, linear.clean and not self._distrusted_frames, linear.has_voice, seems, sure
         )
 
-    def _clearest(self, cleaned: Samples, linear: _LinearResult, over: bool) -> Samples:
+    def _select_version(self, cleaned: Samples, linear: _LinearResult, has_voice: bool) -> Samples:
         """Return the version with the most intelligible speech."""
-        return self._double_talk.choose(cleaned, linear.rest, linear.right, over)
+        return self._double_talk.choose(cleaned, linear.rest, linear.clean, has_voice)
 
     def _judge(self, heard: Samples, linear: _LinearResult | None) -> VoiceActivity:
         sure = self._gate.voiced(heard) or (linear is not None and linear.sure)
         self.level = max(self._gate.level, self.level - 3)
         seems = sure if linear is None else linear.seems
         stirring = self._gate.level > self._gate.activity_db or seems
-        self._lively = _LIVELY_FRAMES if stirring else max(0, self._lively - 1)
-        deaf = self._careful > _CAREFUL_FRAMES - _DEAF_FRAMES
-        listens = not self.muted and not self.closed and not deaf
+        self._active_frames = _ACTIVE_FRAMES if stirring else max(0, self._active_frames - 1)
+        ignored = self._distrusted_frames > _DISTRUSTED_FRAMES - _IGNORED_FRAMES
+        listens = not self.muted and not self.closed and not ignored
         return VoiceActivity(sure and listens, seems and listens)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:

@@ -25,11 +25,11 @@ _BEFORE: Final = 30
 _RISE: Final[NDArray[np.float32]] = fade_in(FRAME)
 
 
-def extend_back(over: list[bool]) -> list[bool]:
+def extend_back(has_voice: list[bool]) -> list[bool]:
     """Mark the frames before a certain voice as voice too, among frames delivered together."""
-    known = list(over)
-    for at in range(len(over) - _SURE + 1):
-        if all(over[at : at + _SURE]):
+    known = list(has_voice)
+    for at in range(len(has_voice) - _SURE + 1):
+        if all(has_voice[at : at + _SURE]):
             begin = max(0, at - _BEFORE)
             known[begin:at] = [True] * (at - begin)
     return known
@@ -43,16 +43,16 @@ class DoubleTalkSwitch:
         self._run = self._left = 0
         self._shown = False
 
-    def choose(self, cleaned: Samples, rest: Samples, right: bool, over: bool) -> Samples:
+    def choose(self, cleaned: Samples, rest: Samples, clean: bool, has_voice: bool) -> Samples:
         """Return the frame to deliver, int16 of shape (160,).
 
         `right`: `rest` has hardly any echo; `over`: it has the user's voice.
         """
         late: Samples = np.concatenate((self._before, rest))[FRAME - _LATE : 2 * FRAME - _LATE]
         self._before = rest
-        self._run = self._run + 1 if over else 0
+        self._run = self._run + 1 if has_voice else 0
         self._left = _HOLD if self._run >= _SURE else max(0, self._left - 1)
-        shown, self._shown = self._shown, right and self._left > 0
+        shown, self._shown = self._shown, clean and self._left > 0
         if shown == self._shown:
             return late if shown else cleaned
         share = _RISE if self._shown else _RISE[::-1]

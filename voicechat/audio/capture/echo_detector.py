@@ -151,30 +151,30 @@ class BypassableCanceller:
     def __init__(self, inner: Canceller) -> None:
         self.name = inner.name
         self._inner = inner
-        self._evidence = EchoDetector()
+        self._detector = EchoDetector()
 
     @property
-    def aside(self) -> bool:
+    def bypassed(self) -> bool:
         """True if there is no echo to cancel."""
-        return self._evidence.verdict is EchoState.DRY
+        return self._detector.verdict is EchoState.DRY
 
     @property
     def undecided(self) -> bool:
         """True while the echo detector needs a little more sound to decide."""
-        return self._evidence.waiting
+        return self._detector.waiting
 
     @property
     def delay(self) -> int | None:
         """Delay of the echo in samples; None if no echo was found."""
-        return self._evidence.delay if self._evidence.verdict is EchoState.ECHO else None
+        return self._detector.delay if self._detector.verdict is EchoState.ECHO else None
 
     def process(self, near: Samples, far: Samples) -> Samples:
         """Return the near-end frame without the far-end sound, if it has any."""
-        self._evidence.observe(near, far)
-        if self.aside and rms(near) < _SILENT:
+        self._detector.observe(near, far)
+        if self.bypassed and rms(near) < _SILENT:
             return near  # Nothing to remove and nothing to learn from.
         cleaned = self._inner.process(near, far)
-        return near if self.aside else cleaned
+        return near if self.bypassed else cleaned
 
 
 class Convergence:

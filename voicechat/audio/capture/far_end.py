@@ -84,7 +84,7 @@ class StreamStart:
             self._frames = frames
             self._told.append(moment - frames / self._rate)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Restart the estimate after a loss of frames."""
         self._told.clear()
 
@@ -133,16 +133,16 @@ class FarEnd:
         self._reader = FractionalReader(self._line)
         self._rates: Final = microphone_rate, speaker_rate
         self._nothing: Samples = np.zeros(FRAME, np.int16)
-        self.rejoin()
+        self.realign()
 
-    def rejoin(self) -> None:
+    def realign(self) -> None:
         """Restart the alignment, because the streams were reopened."""
-        self._joined = False
+        self._aligned = False
         self._near_begins = StreamStart(self._rates[0])
         self._far_begins = StreamStart(self._rates[1])
-        self._apart: float | None = None
+        self._offset_s: float | None = None
         self._told = False
-        self._off = 0
+        self._misaligned_checks = 0
         self._patience = _PATIENCE
         self._least = _MOST
         self._drops = 0
@@ -163,31 +163,31 @@ class FarEnd:
         self._least = min(self._least, len(self._line)) if frame is not None else 0
         return self._nothing if frame is None else frame
 
-    def join(self, near: int) -> None:
+    def align(self, near: int) -> None:
         """Align both sides when the microphone starts with `near` samples.
 
         Older far-end sound is dropped: a canceller cannot use a far end that comes after its echo.
         """
-        if self._joined or not near:
+        if self._aligned or not near:
             return
-        self._joined = True
+        self._aligned = True
         surplus = len(self._line) - near - _CUSHION
         if surplus < 0:
-            self._line.lead(-surplus)
+            self._line.prepend_silence(-surplus)
         self._line.take(max(0, surplus))
 
-    def follow(self, microphone: SampleRing, near: int, speaker: SampleRing | None) -> bool:
+    def track(self, microphone: SampleRing, near: int, speaker: SampleRing | None) -> bool:
         """Keep both sides aligned; return True if frames were lost since the last call.
 
         `near`: microphone samples read but not yet taken.
         """
-        if speaker is None or not self._joined:
+        if speaker is None or not self._aligned:
             return False
         drops = microphone.drops + speaker.drops
         dropped, self._drops = drops != self._drops, drops
         if dropped:
-            self._near_begins.forget()
-            self._far_begins.forget()
+            self._near_begins.clear()
+            self._far_begins.clear()
             self._count = _EVERY
             self._told = True
             self._least = len(self._line) - near
@@ -202,20 +202,20 @@ class FarEnd:
         near_at += microphone.taken / self._rates[0] - near / _RATE
         far_at += speaker.taken / self._rates[1] - len(self._line) / _RATE
         apart = far_at - near_at
-        if self._apart is None:
-            self._apart = apart
-        return self._correct(apart - self._apart, least) or dropped
+        if self._offset_s is None:
+            self._offset_s = apart
+        return self._correct(apart - self._offset_s, least) or dropped
 
     def _correct(self, late: float, least: int) -> bool:
         """Compensate a far end that is `late` seconds late, once that is certain."""
         told, self._told = self._told, False
         lost = abs(late) >= _LOST_S
-        self._off = self._off + 1 if abs(late) >= _NEAR_S else 0
-        if not self._off:
+        self._misaligned_checks = self._misaligned_checks + 1 if abs(late) >= _NEAR_S else 0
+        if not self._misaligned_checks:
             self._patience = _PATIENCE
         if abs(late) > _MOST_S:
-            self._apart = None
-        elif self._off >= (1 if told else 2 if lost else _LASTS):
+            self._offset_s = None
+        elif self._misaligned_checks >= (1 if told else 2 if lost else _LASTS):
             self._jump(round(late * _RATE), least)
             lost = True
         return lost
@@ -223,10 +223,10 @@ class FarEnd:
     def _jump(self, samples: int, least: int) -> None:
         """Shift the far end later by `samples`, or earlier if there are enough samples."""
         if samples > 0:
-            self._line.lead(samples)
+            self._line.prepend_silence(samples)
         elif least >= -samples:
             self._line.take(-samples)
         elif self._patience:
             self._patience -= 1
         else:
-            self._apart = None
+            self._offset_s = None

@@ -49,8 +49,8 @@ class LinearFilter:
     def __init__(self) -> None:
         self.drift: Final = ClockDrift()
         self._far: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
-        self._way: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
-        self._doubt: _Powers = np.ones((_PARTS, _BINS), np.float32)
+        self._echo_path: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
+        self._uncertainty: _Powers = np.ones((_PARTS, _BINS), np.float32)
         self._noise: _Powers = np.full(_BINS, 1e-4, np.float32)
         self._last: NDArray[np.float32] = np.zeros(FRAME, np.float32)
         self._trim = 0
@@ -78,7 +78,7 @@ class LinearFilter:
         self._far[1:] = self._far[:-1]
         self._far[0] = np.fft.rfft(np.concatenate((self._last, block)))
         self._last = block
-        echo = (self._far * self._way).sum(axis=0)
+        echo = (self._far * self._echo_path).sum(axis=0)
         guess = np.fft.irfft(echo)[FRAME:].astype(np.float32)
         rest = near.astype(np.float32) / FULL_SCALE - guess
         padded = np.concatenate((np.zeros(FRAME, np.float32), rest))
@@ -101,24 +101,24 @@ class LinearFilter:
         whole = float(self._echo.sum())
         self.left_db = 10 * float(np.log10(left / whole + 1e-6)) if whole > 1e-7 else 0.0
 
-    def doubt(self) -> None:
+    def adapt_quickly(self) -> None:
         """Adapt quickly again after the echo path has changed."""
-        self._way[:] = 0.0
-        self._doubt[:] = 1.0
+        self._echo_path[:] = 0.0
+        self._uncertainty[:] = 1.0
 
     def _learn(self, error: _Spectra) -> None:
         power = np.abs(error) ** 2
         self._noise += (1 - _NOISE_KEEP) * (power - self._noise)
         loud = np.abs(self._far) ** 2
-        gain = self._doubt / ((loud * self._doubt).sum(axis=0) + 2 * self._noise + 1e-7)
-        self._way += gain * np.conj(self._far) * error
-        self._doubt *= 1 - 0.5 * gain * loud
-        self._doubt *= _KEEP**2
-        self._doubt += (1 - _KEEP**2) * np.abs(self._way) ** 2
+        gain = self._uncertainty / ((loud * self._uncertainty).sum(axis=0) + 2 * self._noise + 1e-7)
+        self._echo_path += gain * np.conj(self._far) * error
+        self._uncertainty *= 1 - 0.5 * gain * loud
+        self._uncertainty *= _KEEP**2
+        self._uncertainty += (1 - _KEEP**2) * np.abs(self._echo_path) ** 2
         spot = slice(self._trim, self._trim + _TRIMMED)
-        taps = np.fft.irfft(self._way[spot])
+        taps = np.fft.irfft(self._echo_path[spot])
         taps[:, FRAME:] = 0.0
-        self._way[spot] = np.fft.rfft(taps)
+        self._echo_path[spot] = np.fft.rfft(taps)
         self._trim = (self._trim + _TRIMMED) % _PARTS
 
 
@@ -183,18 +183,18 @@ class OnsetDetector:
         self._lost = 0
         self.rest: Samples = np.zeros(FRAME, np.int16)
         """The newest residue, int16 of shape (160,)."""
-        self.right = False
+        self.clean = False
         """True if `rest` has hardly any echo."""
-        self.over = False
+        self.has_voice = False
         """True if `rest` certainly has a voice."""
         self._match = _Match()
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         """Process a frame; return True on speech. `cleaned` is the output of AEC3."""
         parts = self._filter.residue(near, far)
-        self.over = False
+        self.has_voice = False
         if parts is None:
-            self.rest, self.right = near, True
+            self.rest, self.clean = near, True
             return False
         rest, guess = parts
         level = decibels(rms(rest))
@@ -206,12 +206,12 @@ class OnsetDetector:
         trusted = self.leak_db <= _SURE_DB
         matches = self._match.observe(rest, guess)
         self.rest = pcm
-        most = _RIGHT_DB + (_STAY_DB if self.right else 0.0)
-        self.right = matches and self._filter.left_db <= most
-        self.over = self.right and trusted and loud
+        most = _RIGHT_DB + (_STAY_DB if self.clean else 0.0)
+        self.clean = matches and self._filter.left_db <= most
+        self.has_voice = self.clean and trusted and loud
         if dbfs(cleaned) < level - PRESSED_DB or level < _NOBODY_DB:
             self._learn_leak(
-                level - self._echo_db, decibels(rms(guess)), _DOUBTED if self.over else 1
+                level - self._echo_db, decibels(rms(guess)), _DOUBTED if self.has_voice else 1
             )
         return seems and loud and trusted
 
@@ -225,4 +225,4 @@ class OnsetDetector:
         self._lost = self._lost + 1 if lost else max(0, self._lost - 2)
         if self._lost >= _LOST_FRAMES:
             self._lost = 0
-            self._filter.doubt()
+            self._filter.adapt_quickly()

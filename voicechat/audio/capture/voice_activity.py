@@ -89,7 +89,7 @@ class SpeechVotes:
         """True if at most one in ten of the last `frames` was voiced."""
         return (self._bits & ((1 << frames) - 1)).bit_count() <= frames // 10
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._bits = 0
 
 
@@ -116,6 +116,6 @@ class EndOfSpeech:
             self._speaking = self._heard.at_least(_SPEAKING)
         elif self._heard.silent_for(_SILENT):
             self._speaking = False
-            self._heard.forget()
+            self._heard.clear()
             return self._last
         return None

@@ -36,7 +36,7 @@ class BufferSizing:
         self._trying = False
 
     @property
-    def pace(self) -> BufferSize:
+    def size(self) -> BufferSize:
         """The current entry of `BUFFER_SIZES`."""
         return BUFFER_SIZES[self._index]
 
@@ -52,9 +52,9 @@ class BufferSizing:
         if self._index + 1 < len(BUFFER_SIZES) and self._behind(speaker, busy):
             if self._trying:
                 self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
-            return self._go(1)
+            return self._change(1)
         if self._index and quiet and not busy and now - self._calm_since >= self._calm_s:
-            return self._go(-1)
+            return self._change(-1)
         return False
 
     def _behind(self, speaker: StreamCounters, busy: bool) -> bool:
@@ -62,7 +62,7 @@ class BufferSizing:
             return speaker.underflows >= _FAILING
         return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING
 
-    def _go(self, step: int) -> bool:
+    def _change(self, step: int) -> bool:
         self._index += step
         self._trying = step < 0
         self._calm_since = 0.0

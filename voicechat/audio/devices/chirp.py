@@ -70,12 +70,12 @@ class CallbackTimes:
         self._zero: NDArray[np.float64] = np.zeros(most)
         self.count = 0
 
-    def note(self, now: float, frames: int) -> None:
+    def record(self, now: float, frames: int) -> None:
         """Record a callback at `now` (s) with `frames` before it. Does not allocate."""
         if self.count < len(self._zero):
             self._zero[self.count] = now - frames / self.rate
             self.count += 1
 
-    def when(self, frame: int) -> float:
+    def time_of(self, frame: int) -> float:
         """Return the time of a frame on the clock of `note`; needs at least one callback."""
         return float(np.median(self._zero[: self.count])) + frame / self.rate

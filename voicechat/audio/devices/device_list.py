@@ -232,7 +232,7 @@ def open_stream(
         for rate in dict.fromkeys((*rates, device.rate, 48_000, 44_100)):
             stream = None
             try:
-                with _towards(device):
+                with _routed_to(device):
                     stream = make(
                         samplerate=rate,
                         blocksize=rate * block_ms // 1000,
@@ -253,7 +253,7 @@ def open_stream(
 
 
 @contextmanager
-def _towards(device: Device) -> Iterator[None]:
+def _routed_to(device: Device) -> Iterator[None]:
     """Route streams opened within this context to the node of the sound server.
 
     The ALSA plugins of both servers read these variables when a device is opened.

@@ -46,7 +46,7 @@ class _Recorder:
 
     def _prepare(self, rate: int, channels: int) -> StreamCallback:
         heard = self.heard = np.zeros(int(rate * self._seconds), np.int16)
-        stamps = self.stamps = CallbackTimes(rate)
+        callback_times = self.callback_times = CallbackTimes(rate)
         self.frames = self.given = 0
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
@@ -55,7 +55,7 @@ class _Recorder:
             kept = min(frames, len(heard) - self.frames)
             heard[self.frames : self.frames + kept] = block[:kept]
             self.frames += kept
-            stamps.note(time.monotonic(), self.frames)
+            callback_times.record(time.monotonic(), self.frames)
             self.dropouts += bool(status.input_overflow)
 
         return listen
@@ -81,11 +81,11 @@ class _Player:
         begin = self.begin = int((_SETTLE_S + _LISTEN_S) * rate)
         score = np.zeros(int((_SETTLE_S + _LISTEN_S + CHIRP_S + _WAIT_S + 1.0) * rate), np.int16)
         score[begin : begin + len(sound)] = sound
-        stamps = self.stamps = CallbackTimes(rate)
+        callback_times = self.callback_times = CallbackTimes(rate)
         self.frames = 0
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
-            stamps.note(time.monotonic(), self.frames)
+            callback_times.record(time.monotonic(), self.frames)
             view = np.frombuffer(out, np.int16).reshape(frames, channels)
             view[:] = 0
             piece = score[self.frames : self.frames + frames]
@@ -155,13 +155,15 @@ def _round_trip(
     """Return the round trip in ms and its gain in dB; None, None without a detected chirp."""
     if not recorder or not player or not player.has_chirped or not recorder.frames:
         return None, None
-    left = player.stamps.when(player.begin)
+    left = player.callback_times.time_of(player.begin)
     # The chirp cannot return before it left, so earlier sound is something else.
-    earliest = max(0, int((left - recorder.stamps.when(0)) * recorder.rate) - recorder.rate // 100)
+    earliest = max(
+        0, int((left - recorder.callback_times.time_of(0)) * recorder.rate) - recorder.rate // 100
+    )
     echo = find_chirp(recorder.heard[earliest : recorder.frames], recorder.rate)
     if echo is None:
         return None, None
-    return (recorder.stamps.when(earliest + echo.frame) - left) * 1000, echo.gain_db
+    return (recorder.callback_times.time_of(earliest + echo.frame) - left) * 1000, echo.gain_db
 
 
 def _opened(device: Device | NoSound) -> Device:

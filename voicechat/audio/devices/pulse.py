@@ -91,19 +91,19 @@ class SoundServer:
 
     def _run(self) -> None:
         while True:
-            _Visit(self._pulse, self._learn).last()
+            _Connection(self._pulse, self._update).run()
             self.nodes = None
             # A missing server is an answer too: release the waiting thread.
             self._known.set()
             time.sleep(_PAUSE_S)
 
-    def _learn(self, nodes: Nodes) -> None:
+    def _update(self, nodes: Nodes) -> None:
         self.nodes = nodes
         self._known.set()
 
 
 @dataclass
-class _Asked:
+class _Answers:
     """Answers to one round of queries, as they arrive."""
 
     missing: int = 3
@@ -113,21 +113,25 @@ class _Asked:
     nodes: list[Node] = field(default_factory=list)
 
 
-class _Visit:
+class _Connection:
     """One connection from start to end, on a single thread."""
 
-    def __init__(self, pulse: Any, learn: Callable[[Nodes], None]) -> None:
+    def __init__(self, pulse: Any, update: Callable[[Nodes], None]) -> None:
         self._pulse = pulse
-        self._learn = learn
-        self._asked: _Asked | None = None
+        self._update = update
+        self._answers: _Answers | None = None
         self._stale = True
         # ctypes keeps no references to callbacks; without ours they would be freed while in use.
-        self._on_event = _EVENT(self._happened)
-        self._on_server = _SERVER_TOLD(self._server_told)
-        self._on_sink = _NODE_TOLD(lambda _, each, end, __: self._node_told("output", each, end))
-        self._on_source = _NODE_TOLD(lambda _, each, end, __: self._node_told("input", each, end))
+        self._on_event = _EVENT_CALLBACK(self._on_change)
+        self._on_server = _SERVER_CALLBACK(self._on_server_info)
+        self._on_sink = _NODE_CALLBACK(
+            lambda _, each, end, __: self._on_node_info("output", each, end)
+        )
+        self._on_source = _NODE_CALLBACK(
+            lambda _, each, end, __: self._on_node_info("input", each, end)
+        )
 
-    def last(self) -> None:
+    def run(self) -> None:
         """Run until the server ends or refuses the connection."""
         pulse = self._pulse
         loop = pulse.pa_mainloop_new()
@@ -143,59 +147,61 @@ class _Visit:
                 if state == _READY and not subscribed:
                     subscribed = True
                     pulse.pa_context_set_subscribe_callback(context, self._on_event, None)
-                    self._forget(pulse.pa_context_subscribe(context, _WATCHED, None, None))
-                if state == _READY and self._stale and self._asked is None:
-                    self._ask(context)
+                    self._release(pulse.pa_context_subscribe(context, _WATCHED, None, None))
+                if state == _READY and self._stale and self._answers is None:
+                    self._query(context)
         finally:
             pulse.pa_context_disconnect(context)
             pulse.pa_context_unref(context)
             pulse.pa_mainloop_free(loop)
 
-    def _ask(self, context: int) -> None:
+    def _query(self, context: int) -> None:
         pulse = self._pulse
-        self._stale, self._asked = False, _Asked()
-        self._forget(pulse.pa_context_get_server_info(context, self._on_server, None))
-        self._forget(pulse.pa_context_get_sink_info_list(context, self._on_sink, None))
-        self._forget(pulse.pa_context_get_source_info_list(context, self._on_source, None))
+        self._stale, self._answers = False, _Answers()
+        self._release(pulse.pa_context_get_server_info(context, self._on_server, None))
+        self._release(pulse.pa_context_get_sink_info_list(context, self._on_sink, None))
+        self._release(pulse.pa_context_get_source_info_list(context, self._on_source, None))
 
-    def _forget(self, operation: int | None) -> None:
+    def _release(self, operation: int | None) -> None:
         if operation:
             self._pulse.pa_operation_unref(operation)
 
-    def _happened(self, _: int, event: int, __: int, ___: int) -> None:
+    def _on_change(self, _: int, event: int, __: int, ___: int) -> None:
         """React to devices that come, go or become the default; ignore frequent volume changes."""
         if event & _FACILITY == _SERVER or event & _KIND != _CHANGED:
             self._stale = True
 
-    def _server_told(self, _: int, told: Any, __: int) -> None:
-        asked = self._asked
-        if asked is not None and told:
-            name = _text(told.contents.server_name)
-            asked.server = "PipeWire" if "PipeWire" in name else "PulseAudio"
-            asked.default_output = _text(told.contents.default_sink)
-            asked.default_input = _text(told.contents.default_source)
-        self._answered()
+    def _on_server_info(self, _: int, reply: Any, __: int) -> None:
+        answers = self._answers
+        if answers is not None and reply:
+            name = _text(reply.contents.server_name)
+            answers.server = "PipeWire" if "PipeWire" in name else "PulseAudio"
+            answers.default_output = _text(reply.contents.default_sink)
+            answers.default_input = _text(reply.contents.default_source)
+        self._count_answer()
 
-    def _node_told(self, kind: Literal["input", "output"], each: Any, end: int) -> None:
+    def _on_node_info(self, kind: Literal["input", "output"], each: Any, end: int) -> None:
         if end:
-            self._answered()
-        elif self._asked is not None:
+            self._count_answer()
+        elif self._answers is not None:
             node = each.contents
             name = _text(node.name)
             if name != _DUMMY and not (kind == "input" and name.endswith(".monitor")):
                 title = _text(node.description) or name
                 spec = node.spec
-                self._asked.nodes.append(Node(kind, name, title, spec.rate, spec.channels))
+                self._answers.nodes.append(Node(kind, name, title, spec.rate, spec.channels))
 
-    def _answered(self) -> None:
-        asked = self._asked
-        if asked is None:
+    def _count_answer(self) -> None:
+        answers = self._answers
+        if answers is None:
             return
-        asked.missing -= 1
-        if not asked.missing:
-            self._asked = None
-            nodes = tuple(asked.nodes)
-            self._learn(Nodes(asked.server, nodes, asked.default_input, asked.default_output))
+        answers.missing -= 1
+        if not answers.missing:
+            self._answers = None
+            nodes = tuple(answers.nodes)
+            self._update(
+                Nodes(answers.server, nodes, answers.default_input, answers.default_output)
+            )
 
 
 @cache
@@ -237,7 +243,7 @@ class _Spec(ctypes.Structure):
     _fields_ = (("format", c_int), ("rate", c_uint32), ("channels", c_uint8))
 
 
-class _ServerTold(ctypes.Structure):
+class _ServerInfo(ctypes.Structure):
     """Beginning of `pa_server_info`."""
 
     _fields_ = (
@@ -251,7 +257,7 @@ class _ServerTold(ctypes.Structure):
     )
 
 
-class _NodeTold(ctypes.Structure):
+class _NodeInfo(ctypes.Structure):
     """Common beginning of `pa_sink_info` and `pa_source_info`."""
 
     _fields_ = (
@@ -262,9 +268,9 @@ class _NodeTold(ctypes.Structure):
     )
 
 
-_EVENT = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_uint32, c_void_p)
-_SERVER_TOLD = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_ServerTold), c_void_p)
-_NODE_TOLD = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_NodeTold), c_int, c_void_p)
+_EVENT_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_uint32, c_void_p)
+_SERVER_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_ServerInfo), c_void_p)
+_NODE_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_NodeInfo), c_int, c_void_p)
 
 _FUNCTIONS: Final = {
     "pa_mainloop_new": (c_void_p,),
@@ -274,11 +280,11 @@ _FUNCTIONS: Final = {
     "pa_context_new": (c_void_p, c_void_p, c_char_p),
     "pa_context_connect": (c_int, c_void_p, c_char_p, c_int, c_void_p),
     "pa_context_get_state": (c_int, c_void_p),
-    "pa_context_set_subscribe_callback": (None, c_void_p, _EVENT, c_void_p),
+    "pa_context_set_subscribe_callback": (None, c_void_p, _EVENT_CALLBACK, c_void_p),
     "pa_context_subscribe": (c_void_p, c_void_p, c_uint32, c_void_p, c_void_p),
-    "pa_context_get_server_info": (c_void_p, c_void_p, _SERVER_TOLD, c_void_p),
-    "pa_context_get_sink_info_list": (c_void_p, c_void_p, _NODE_TOLD, c_void_p),
-    "pa_context_get_source_info_list": (c_void_p, c_void_p, _NODE_TOLD, c_void_p),
+    "pa_context_get_server_info": (c_void_p, c_void_p, _SERVER_CALLBACK, c_void_p),
+    "pa_context_get_sink_info_list": (c_void_p, c_void_p, _NODE_CALLBACK, c_void_p),
+    "pa_context_get_source_info_list": (c_void_p, c_void_p, _NODE_CALLBACK, c_void_p),
     "pa_context_disconnect": (None, c_void_p),
     "pa_context_unref": (None, c_void_p),
     "pa_operation_unref": (None, c_void_p),

@@ -67,9 +67,9 @@ class StreamClock:
         self._most: Final = int(_TOO_MUCH_S * rate)
         self._since = time.monotonic()
         self._frames = 0
-        self.runs_away = False
+        self.too_fast = False
 
-    def refills(self) -> None:
+    def restart_count(self) -> None:
         """Restart the count while the device refills its buffer. Call between callbacks."""
         self._since, self._frames = time.monotonic(), 0
 
@@ -79,7 +79,7 @@ class StreamClock:
             self._since, self._frames = now, 0
         self._frames += frames
         if self._frames > self._most:
-            self.runs_away = True
+            self.too_fast = True
             raise device_list.library().CallbackStop
 
 
@@ -90,12 +90,12 @@ class OutputStream:
     is heard, or None if not requested.
     """
 
-    def __init__(self, settings: AudioSettings, pace: BufferSize) -> None:
+    def __init__(self, settings: AudioSettings, size: BufferSize) -> None:
         """Open the device; raises NoSound."""
         device = device_list.find("output", settings.output_device)
         self.name = device_list.title(device, "output")
-        self.block_ms: Final = pace.block_ms
-        self.called_at = time.monotonic()
+        self.block_ms: Final = size.block_ms
+        self.last_callback_at = time.monotonic()
         self.latency = 0.0
         """Seconds from the latest callback until its sound is heard."""
         self.underflows = 0
@@ -108,8 +108,8 @@ class OutputStream:
             "output",
             device,
             (settings.output_rate,),
-            pace.block_ms,
-            max(settings.latency_ms, pace.buffer_ms),
+            size.block_ms,
+            max(settings.latency_ms, size.buffer_ms),
             self._prepare,
         )
         self.latency = max(self.latency, float(self._stream.latency))
@@ -135,7 +135,7 @@ class OutputStream:
                 monitor.write(mono, now + self.latency + frames / rate)
             if channels > 1:
                 view.reshape(frames, channels)[:] = mono.copy()[:, None]
-            self.called_at = now
+            self.last_callback_at = now
             self._calls += 1
             if self._calls > _SETTLING_CALLS:
                 dry = bool(status.output_underflow) or ahead < block_s
@@ -152,13 +152,13 @@ class OutputStream:
         self.reference.drops += 1
         at = time.monotonic() + _MIXED_S
         self.queue.restart(at)
-        self.clock.refills()
+        self.clock.restart_count()
         self._stream.start()
         return at
 
     def close(self) -> None:
         """Close the stream, after a fade if it sounds. May hang."""
-        if self.queue.sounding and time.monotonic() - self.called_at < _ALIVE_S:
+        if self.queue.sounding and time.monotonic() - self.last_callback_at < _ALIVE_S:
             self.queue.hold()
             time.sleep(min(_LONGEST_FADE_S, self.latency + 2 * self.block_ms / 1000))
         self._stream.abort()
@@ -173,7 +173,7 @@ class InputStream:
         """Open the device; raises NoSound."""
         device = device_list.find("input", settings.input_device)
         self.name = device_list.title(device, "input")
-        self.called_at = time.monotonic()
+        self.last_callback_at = time.monotonic()
         self._stream, self.rate = device_list.open_stream(
             "input", device, (16_000,), block_ms, settings.latency_ms, self._prepare
         )
@@ -191,7 +191,7 @@ class InputStream:
             ring.write(view[::channels], min(last, now), now)
             if status.input_overflow:
                 ring.drops += 1
-            self.called_at = now
+            self.last_callback_at = now
 
         return listen
 
@@ -204,17 +204,17 @@ class InputStream:
 class SoundCard:
     """The streams that could be opened, and why the others could not."""
 
-    def __init__(self, settings: AudioSettings, pace: BufferSize) -> None:
+    def __init__(self, settings: AudioSettings, size: BufferSize) -> None:
         self.speaker: OutputStream | None = None
         self.microphone: InputStream | None = None
         problems: list[device_list.NoSound] = []
         try:
-            self.speaker = OutputStream(settings, pace)
+            self.speaker = OutputStream(settings, size)
         except device_list.NoSound as problem:
             problems.append(problem)
         try:
             if settings.listen:
-                self.microphone = InputStream(settings, pace.block_ms)
+                self.microphone = InputStream(settings, size.block_ms)
         except device_list.NoSound as problem:
             problems.append(problem)
         self.complete: Final = not problems
@@ -234,24 +234,24 @@ class SoundCard:
 
     def silent_for(self, seconds: float, now: float) -> frozenset[device_list.Kind]:
         """Return the sides without a callback for `seconds`."""
-        return frozenset(k for k, s in self._sides.items() if now - s.called_at >= seconds)
+        return frozenset(k for k, s in self._sides.items() if now - s.last_callback_at >= seconds)
 
-    def runs_since(self) -> float:
+    def oldest_callback_at(self) -> float:
         """Return the time of the least recent side's last callback; 0.0 without streams."""
-        return min((side.called_at for side in self._sides.values()), default=0.0)
+        return min((side.last_callback_at for side in self._sides.values()), default=0.0)
 
-    def called(self, kinds: frozenset[device_list.Kind]) -> str:
+    def subject(self, kinds: frozenset[device_list.Kind]) -> str:
         """Return a subject for a sentence about these sides."""
         if len(kinds) != 1:
             return "The sound device"
         (kind,) = kinds
         return f"The {device_list.NOUNS[kind]} {self._sides[kind].name}"
 
-    def stalled(self, kinds: frozenset[device_list.Kind]) -> tuple[str, str]:
+    def stall_problem(self, kinds: frozenset[device_list.Kind]) -> tuple[str, str]:
         """Return why open sides do not work: what happened, and what to do."""
-        if any(self._sides[kind].clock.runs_away for kind in kinds):
-            return f"{self.called(kinds)} is a dummy device without a clock.", device_list.INSTEAD
-        return f"{self.called(kinds)} does not respond.", device_list.WAKE
+        if any(self._sides[kind].clock.too_fast for kind in kinds):
+            return f"{self.subject(kinds)} is a dummy device without a clock.", device_list.INSTEAD
+        return f"{self.subject(kinds)} does not respond.", device_list.WAKE
 
     def close(self) -> None:
         """Close both streams. May hang."""

@@ -16,7 +16,7 @@ class _Track:
     """Queue position where the item ends; None while it may get more sound."""
     started: bool = False
     best_ms: float = 0.0
-    told_ms: float = -1.0
+    reported_ms: float = -1.0
 
 
 class HeardPositions:
@@ -37,11 +37,11 @@ class HeardPositions:
             return track.end is None
         return False
 
-    def announce(self, item_id: str) -> None:
+    def register(self, item_id: str) -> None:
         """Register an item whose frames follow later."""
         self._tracks.setdefault(item_id, _Track())
 
-    def wrote(self, item_id: str, begin: int, count: int) -> None:
+    def queued(self, item_id: str, begin: int, count: int) -> None:
         """Record that `count` frames of the item were queued at position `begin`."""
         track = self._tracks.setdefault(item_id, _Track())
         if track.spans and track.spans[-1][1] == begin:
@@ -61,8 +61,8 @@ class HeardPositions:
                 yield PlaybackStarted(item_id, at)
             self._advance(track, position)
             over = track.end is not None and position >= track.end
-            if track.started and (progress or over) and track.best_ms != track.told_ms:
-                track.told_ms = track.best_ms
+            if track.started and (progress or over) and track.best_ms != track.reported_ms:
+                track.reported_ms = track.best_ms
                 yield Heard(item_id, track.best_ms)
             if over:
                 del self._tracks[item_id]
@@ -83,7 +83,7 @@ class HeardPositions:
             del self._tracks[item_id]
         return ended
 
-    def move(self, origin: int, rate: int) -> None:
+    def rebase(self, origin: int, rate: int) -> None:
         """Continue on a new queue with another rate: `origin` becomes its position 0."""
         scale = rate / self._rate
         for track in self._tracks.values():

@@ -37,7 +37,7 @@ class JitterEstimator:
         self._piece_ms = max(self._piece_ms, ms)
         self._sound_ms += ms
 
-    def calm(self, seconds: float) -> None:
+    def decay(self, seconds: float) -> None:
         """Decay the estimate by `seconds` of playback; it halves in 30 s."""
         self.late_ms *= 0.5 ** (seconds / _HALF_LIFE_S)
         if self.late_ms < _NOTICED_MS:

@@ -20,8 +20,8 @@ _TEMPLATE_S: Final = 0.020
 _SHORTEST_S, _LONGEST_S = 0.005, 0.015
 _FULL_S: Final = 0.010
 _LENGTH_S: Final = 0.060
-_LEAN_S: Final = 0.0005
-_LEAST_LEAN: Final = 8
+_SLOPE_S: Final = 0.0005
+_LEAST_SLOPE: Final = 8
 
 
 class LossConcealment:
@@ -37,12 +37,14 @@ class LossConcealment:
         length = int(_LENGTH_S * rate)
         after = np.maximum(0, np.arange(length, dtype=np.float32) - int(_FULL_S * rate))
         self._envelope: Final[Wave] = (1 - after / max(1.0, float(after[-1]))).astype(np.float32)
-        ahead = np.arange(1, max(_LEAST_LEAN, int(_LEAN_S * rate)), dtype=np.float32)
-        self._lean: Final[Wave] = (ahead * (1 - ahead / (len(ahead) + 1)) ** 2).astype(np.float32)
+        ahead = np.arange(1, max(_LEAST_SLOPE, int(_SLOPE_S * rate)), dtype=np.float32)
+        self._slope_ramp: Final[Wave] = (ahead * (1 - ahead / (len(ahead) + 1)) ** 2).astype(
+            np.float32
+        )
         """A ramp that starts with slope 1 and returns to 0: removes the kink at the joint."""
         self._tail: Wave = np.zeros(length, np.float32)
         self._at = self._end = 0
-        self.over = True
+        self.finished = True
         """True when no tail is left to play."""
 
     def begin(self, past: Wave) -> None:
@@ -51,23 +53,23 @@ class LossConcealment:
         blend = period // 4
         rise = fade_in(blend)
         loop = past[-period:].copy()
-        lead = past[-period - blend : -period]
-        loop[-blend:] += (lead - loop[-blend:]) * rise
+        prepend_silence = past[-period - blend : -period]
+        loop[-blend:] += (prepend_silence - loop[-blend:]) * rise
         self._tail[:] = np.resize(loop, len(self._tail))
         loudness = self._loudness(past, period)
         np.multiply(self._tail, self._envelope * loudness, out=self._tail)
         # Match the value and slope of the sound at the joint, then let the correction decay.
         off = past[-2:] - loudness * past[-period - 2 : -period]
         self._tail[:blend] += off[1] * rise[::-1]
-        self._tail[: len(self._lean)] += (off[1] - off[0]) * self._lean
+        self._tail[: len(self._slope_ramp)] += (off[1] - off[0]) * self._slope_ramp
         self._at, self._end = 0, len(self._tail)
-        self.over = False
+        self.finished = False
 
     def take(self, frames: int) -> Wave:
         """Return up to `frames` of the tail, empty at its end; valid until the next `begin`."""
         piece = self._tail[self._at : min(self._end, self._at + frames)]
         self._at += len(piece)
-        self.over = self._at >= self._end
+        self.finished = self._at >= self._end
         return piece
 
     def release(self, fall: Wave) -> None:
@@ -78,7 +80,7 @@ class LossConcealment:
     def end(self) -> None:
         """Drop the rest of the tail."""
         self._at = self._end
-        self.over = True
+        self.finished = True
 
     def _loudness(self, past: Wave, period: int) -> np.float32:
         """Return the level of the newest sound relative to one period before, at most 1."""

@@ -57,7 +57,7 @@ class Playback:
         if len(pcm) & 1:
             self._odd[item_id] = pcm[-1:]
             pcm = pcm[:-1]
-        self._positions.announce(item_id)
+        self._positions.register(item_id)
         if pcm:
             self._jitter.arrived(item_id, len(pcm) * 500 / self._rate, now)
             self._set_prebuffer()
@@ -66,7 +66,7 @@ class Playback:
     def end(self, item_id: str) -> None:
         """Mark the end of the item's sound."""
         self._odd.pop(item_id, None)
-        self._positions.announce(item_id)
+        self._positions.register(item_id)
         self._spill_queue.end(item_id)
 
     def volume(self, gain: float) -> None:
@@ -159,9 +159,9 @@ class Playback:
         """Longest time in ms that the first sound of an item waits."""
         return self._jitter.wait_ms
 
-    def calm(self, seconds: float) -> None:
+    def decay(self, seconds: float) -> None:
         """Decay the jitter estimate by `seconds` of playback."""
-        self._jitter.calm(seconds)
+        self._jitter.decay(seconds)
         self._set_prebuffer()
 
     @property
@@ -184,10 +184,10 @@ class Playback:
         old = self._queue
         origin, rest = 0, np.empty(0, np.int16)
         if old is not None:
-            origin = max(old.heard(now), old.forgotten)
+            origin = max(old.heard(now), old.flushed_to)
             rest = old.unplayed(origin)
             self._keep_totals(old)
-        self._positions.move(origin, queue.rate)
+        self._positions.rebase(origin, queue.rate)
         if old is not None and old.rate != queue.rate:
             mover = Resampler(old.rate, queue.rate)
             rest = np.concatenate((mover.convert(rest), mover.finish()))
@@ -249,7 +249,7 @@ class Playback:
     def _write(self, queue: PlaybackQueue, item_id: str, samples: Samples) -> None:
         if len(samples):
             begin = queue.written
-            self._positions.wrote(item_id, begin, queue.write(samples))
+            self._positions.queued(item_id, begin, queue.write(samples))
 
     def _drop_piece(self) -> None:
         self._piece, self._offset = None, 0

@@ -76,9 +76,9 @@ class PlaybackQueue:
         """Total length of the gaps in frames."""
         self._tail: Final = LossConcealment(rate)
         self._past: Final[NDArray[np.float32]] = np.zeros(self._tail.memory, np.float32)
-        self._said: Final[Samples] = np.zeros(1 << self._tail.memory.bit_length(), np.int16)
+        self._rendered: Final[Samples] = np.zeros(1 << self._tail.memory.bit_length(), np.int16)
         """Ring of the newest rendered sound without cues."""
-        self._said_to = 0
+        self._rendered_to = 0
         self._log_size: Final = 1024
         self._log_dac: NDArray[np.float64] = np.zeros(self._log_size)
         self._log_from: NDArray[np.int64] = np.zeros(self._log_size, np.int64)
@@ -93,7 +93,7 @@ class PlaybackQueue:
         return self._written
 
     @property
-    def forgotten(self) -> int:
+    def flushed_to(self) -> int:
         """Position before which everything was flushed."""
         return self._flush_to
 
@@ -117,7 +117,7 @@ class PlaybackQueue:
         return not self._silent
 
     @property
-    def cueing(self) -> bool:
+    def cue_playing(self) -> bool:
         """True while a cue plays or is about to."""
         return self._cue is not self._cue_asked or self._cue_at < len(self._cue)
 
@@ -155,7 +155,7 @@ class PlaybackQueue:
         Sound that was not heard by then plays again unless it was flushed. Call between callbacks.
         """
         position = self.heard(at)
-        self._note(at, position, 0)
+        self._log_block(at, position, 0)
         kept = max(position, self._flush_to, self._written - self._size)
         self._read = min(self._read, kept)
         self._dry = True
@@ -199,23 +199,23 @@ class PlaybackQueue:
         """Fill `out`, int16 of shape (frames,); `dac` is when its first frame is heard."""
         self._ends = self.closed
         begin = self._read
-        take = self._flow(out)
-        self._note(dac, begin, take)
+        take = self._render_queued(out)
+        self._log_block(dac, begin, take)
         self._silent = take == 0
-        if not self._tail.over:
+        if not self._tail.finished:
             self._add_tail(out[take:])
-        self._remember(out)
-        if self.cueing:
+        self._keep_rendered(out)
+        if self.cue_playing:
             self._add_cue(out)
 
-    def _note(self, dac: float, begin: int, take: int) -> None:
+    def _log_block(self, dac: float, begin: int, take: int) -> None:
         slot = self._logged % self._log_size
         self._log_dac[slot] = dac
         self._log_from[slot] = begin
         self._log_take[slot] = take
         self._logged += 1
 
-    def _flow(self, out: Samples) -> int:
+    def _render_queued(self, out: Samples) -> int:
         """Copy queued sound into the block; return the number of frames."""
         if self._flush_done != self._flush_asked:
             return self._flush(out)
@@ -223,15 +223,15 @@ class PlaybackQueue:
             return self._fade_away(out)
         rise = self._dry
         if rise and not self._starts(len(out)):
-            self._sustain(out)
+            self._play_tail(out)
             return 0
         take = min(len(out), self._written - self._read)
         self._copy(out, take)
         self._read += take
-        self._shape(out, take, rise)
+        self._apply_gain(out, take, rise)
         if rise:
             self._tail.release(self._fall)
-        if not self._tail.over:
+        if not self._tail.finished:
             self._add_tail(out[:take])
         self._dry = take < len(out)
         if self._dry:
@@ -270,24 +270,24 @@ class PlaybackQueue:
 
     def _break_off(self, block: Samples) -> None:
         """Start the concealment after `block`, the beginning of the current block."""
-        past, said = self._past, self._said
+        past, rendered = self._past, self._rendered
         known = max(0, len(past) - len(block))
-        spots = np.arange(self._said_to - known, self._said_to) & (len(said) - 1)
-        past[:known] = said[spots]
+        spots = np.arange(self._rendered_to - known, self._rendered_to) & (len(rendered) - 1)
+        past[:known] = rendered[spots]
         past[known:] = block[len(block) - len(past) + known :]
         self._tail.begin(past)
 
-    def _remember(self, block: Samples) -> None:
+    def _keep_rendered(self, block: Samples) -> None:
         """Keep the block in the ring of rendered sound."""
-        said = self._said
-        start = self._said_to & (len(said) - 1)
-        first = min(len(block), len(said) - start)
-        said[start : start + first] = block[:first]
+        rendered = self._rendered
+        start = self._rendered_to & (len(rendered) - 1)
+        first = min(len(block), len(rendered) - start)
+        rendered[start : start + first] = block[:first]
         if first < len(block):
-            said[: len(block) - first] = block[first:]
-        self._said_to += len(block)
+            rendered[: len(block) - first] = block[first:]
+        self._rendered_to += len(block)
 
-    def _sustain(self, out: Samples) -> None:
+    def _play_tail(self, out: Samples) -> None:
         """Play only the tail, and fade it out if the item has ended."""
         out[:] = 0
         if self._ends:
@@ -303,7 +303,7 @@ class PlaybackQueue:
         np.clip(mix, -32768, 32767, out=mix)
         np.copyto(out[: len(piece)], mix, casting="unsafe")
 
-    def _shape(self, out: Samples, take: int, rise: bool) -> None:
+    def _apply_gain(self, out: Samples, take: int, rise: bool) -> None:
         """Apply the gain, and the fade-in after a pause."""
         wanted = self._gain_wanted
         if rise:
