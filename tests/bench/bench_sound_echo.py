@@ -20,7 +20,7 @@ from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 
 from voicechat.audio.messages import Underrun
 from voicechat.core.inputs import MicBlock
-from voicechat.server.stt.pocketsphinx_stt import PocketsphinxEars
+from voicechat.server.stt.pocketsphinx_stt import PocketsphinxStt
 from voicechat.speech.levels import Samples, dbfs
 
 ROOMS = {
@@ -108,7 +108,7 @@ async def _understood(room: Room, count: int) -> tuple[float, float]:
         if not any(sign in entry["text"] for sign in "0123456789*^")
     ][:: max(1, 150 // count)][:count]
     with tempfile.TemporaryDirectory() as fresh:
-        ears, person = PocketsphinxEars(Path(fresh)), Person()
+        ears, person = PocketsphinxStt(Path(fresh)), Person()
         await asyncio.gather(ears.open(), person.open())
         try:
             chance = random.Random(3)

@@ -26,7 +26,7 @@ from meanings import right
 
 from voicechat.server.assistant import intents
 from voicechat.server.engine_worker import Worker
-from voicechat.server.stt.pocketsphinx_stt import PocketsphinxEars
+from voicechat.server.stt.pocketsphinx_stt import PocketsphinxStt
 from voicechat.speech.vad import VAD_RATE
 
 CORPUS = Path(__file__).parents[1] / "support/corpus"
@@ -60,7 +60,7 @@ class Person:
         self._rate = rate
         voices = {name: (voice, pitch) for name, (voice, pitch, _) in PEOPLE.items()}
         self._worker = Worker(
-            "voicechat.server.tts.espeak:Synthesiser",
+            "voicechat.server.tts.espeak:Synthesizer",
             "The person",
             rate=rate,
             voices=voices,
@@ -100,7 +100,7 @@ def pink(count: int, seed: int) -> np.ndarray:
     return sound / np.sqrt(np.mean(sound**2))
 
 
-async def hear(ears: PocketsphinxEars, pcm: bytes) -> str:
+async def hear(ears: PocketsphinxStt, pcm: bytes) -> str:
     """What was understood."""
     ears.begin()
     for at in range(0, len(pcm), 1024):
@@ -185,7 +185,7 @@ def out(line: str) -> None:
 async def bench(options: argparse.Namespace, told: Callable[..., None]) -> None:
     """Tell of every corpus: its name, sentences, tallies and wrong actions."""
     with tempfile.TemporaryDirectory() as fresh:
-        ears, person = PocketsphinxEars(options.cache or Path(fresh)), Person()
+        ears, person = PocketsphinxStt(options.cache or Path(fresh)), Person()
         await asyncio.gather(ears.open(), person.open())
         try:
             await ears.grown()

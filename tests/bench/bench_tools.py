@@ -70,7 +70,7 @@ async def _lived(folder: Path, gaps: list[float]) -> tuple[float, int]:
     """Have every tool called at once; seconds to end, and processes left 3 s after."""
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     async with scene() as stage:
-        stage.mind.answer = lambda request: (
+        stage.assistant.answer = lambda request: (
             [Say("Done.")]
             if request.messages[-1].role == "tool_result"
             else [Call(f"call_{name}", name, "{}") for name in NAMES]

@@ -16,7 +16,7 @@ from on_terminal import OnTerminal, ended
 from spoken_person import LEAD, LISTENING, person
 from virtual_audio import RATE, VirtualCard
 
-from voicechat.server.stt.pocketsphinx_stt import PocketsphinxEars
+from voicechat.server.stt.pocketsphinx_stt import PocketsphinxStt
 from voicechat.speech.vad import VAD_RATE
 
 pytestmark = [
@@ -36,7 +36,7 @@ def position(sound: NDArray[np.int16], part: NDArray[np.int16]) -> int:
     return int(np.argmax(np.fft.irfft(spectrum, size)[: len(sound)]))
 
 
-async def heard(ears: PocketsphinxEars, sound: NDArray[np.int16]) -> str:
+async def heard(ears: PocketsphinxStt, sound: NDArray[np.int16]) -> str:
     """What a listener understands of a 48 kHz recording."""
     pcm = soxr.resample(sound.astype(np.float32), RATE, VAD_RATE).astype(np.int16).tobytes()
     ears.begin()
@@ -71,7 +71,7 @@ async def test_a_question_is_answered_aloud(
     times = times[times > question[-1]]
     assert len(times), "the speaker stayed silent"
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "support"))
-    ears = PocketsphinxEars(tmp_path / "ears", spoken_sums.understood, "spoken_sums:sample")
+    ears = PocketsphinxStt(tmp_path / "ears", spoken_sums.understood, "spoken_sums:sample")
     await ears.open()
     try:
         words = await heard(ears, spoken[max(0, int((times[0] - 0.3) * RATE)) :])

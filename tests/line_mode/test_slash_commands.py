@@ -70,7 +70,7 @@ async def test_the_volume_is_that_of_the_speaker_and_muted_nothing_is_heard(
     own_card: VirtualCard,
 ) -> None:
     async with scene() as stage:
-        stage.mind.answer = lambda request: [Say("six " * 100)]
+        stage.assistant.answer = lambda request: [Say("six " * 100)]
         desk = Desk(Session(replace(options(stage.app.url), with_sound=True, echo_cancel=False)))
         running = asyncio.create_task(desk.session.run())
         try:

@@ -99,7 +99,7 @@ async def typed(tmp_path: Path) -> tuple[Desk, Path]:
     """A typed conversation with a tool, an interruption and a fresh start; and its recording."""
     folder = tmp_path / "talk"
     async with scene() as stage, recording(stage, folder) as desk:
-        stage.mind.answer = lambda request: (
+        stage.assistant.answer = lambda request: (
             [Say(f"Heard {request.messages[-1].text}.")]
             if "time" not in request.messages[-1].text
             else [Call("call_1", "current_time", "{}")]
@@ -109,12 +109,12 @@ async def typed(tmp_path: Path) -> tuple[Desk, Path]:
         desk.session.new_conversation()
         desk.session.type("what time is it")
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
-        stage.mind.gate.clear()
+        stage.assistant.gate.clear()
         desk.session.type("think hard")
         await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
         desk.session.interrupt()
         await desk.until(lambda: desk.session.floor is effects.Floor.IDLE)
-        stage.mind.gate.set()
+        stage.assistant.gate.set()
         desk.session.type("héllo <b>\U0001f600")
         await desk.until(lambda: "Heard héllo <b>\U0001f600." in desk.said(Role.ASSISTANT))
     return desk, folder
@@ -345,8 +345,10 @@ async def test_a_spoken_conversation_sounds_and_ends_the_same(
         scene() as stage,
         recording(stage, folder, with_sound=True, echo_cancel=False) as desk,
     ):
-        stage.ears.texts = ["one two three"]
-        stage.mind.answer = lambda request: [Say(request.messages[-1].text + " four" * 30 + ".")]
+        stage.stt.texts = ["one two three"]
+        stage.assistant.answer = lambda request: [
+            Say(request.messages[-1].text + " four" * 30 + ".")
+        ]
         await desk.until(lambda: desk.session.microphone is not None)
         both = own_card.record()
         await asyncio.sleep(0.3)

@@ -1,4 +1,4 @@
-"""The openai package's client talks to a server on scripted engines."""
+"""The client of the openai package with a server on scripted engines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _text(words: str) -> dict[str, Any]:
     return {**USER, "content": [{"type": "input_text", "text": words}]}
 
 
-async def test_typed_turn_is_answered_aloud_in_the_order_of_the_wire() -> None:
+async def test_typed_turn_gets_a_spoken_response_in_wire_order() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
         created = check(await connection.recv_bytes())
         assert created["type"] == "session.created"
@@ -32,7 +32,7 @@ async def test_typed_turn_is_answered_aloud_in_the_order_of_the_wire() -> None:
         *REPLY,
     ]
     deltas = [event for event in events if event["type"].endswith(".delta")]
-    # A word, then its sound, word by word.
+    # A word, then its audio, word by word.
     assert [event["type"].split(".")[1] for event in deltas[:4]] == [
         "output_audio_transcript",
         "output_audio",
@@ -50,10 +50,10 @@ async def test_typed_turn_is_answered_aloud_in_the_order_of_the_wire() -> None:
     assert usage["output_token_details"]["audio_tokens"] == 8
 
 
-async def test_spoken_turn_is_endpointed_recognised_and_answered() -> None:
+async def test_spoken_turn_is_endpointed_transcribed_and_answered() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
-        stage.ears.texts = ["what time is it"]
-        stage.ears.partials = {
+        stage.stt.texts = ["what time is it"]
+        stage.stt.partials = {
             16_000: Partial("what time", False),
             20_000: Partial("what time is", False),
             24_000: Partial("what time is it", True),
@@ -80,8 +80,8 @@ async def test_spoken_turn_is_endpointed_recognised_and_answered() -> None:
     assert started["item_id"] == item["id"]
     told = "".join(e["delta"] for e in events if "transcription.delta" in e["type"])
     assert told == "what time is it"
-    # The ears heard the padding, the speech and the silence that ended the turn.
-    assert abs(stage.ears.heard[0] / 32 - (300 + 800 + 200)) < 120
+    # The STT engine got the padding, the speech and the silence at the end of the turn.
+    assert abs(stage.stt.heard[0] / 32 - (300 + 800 + 200)) < 120
 
 
 async def test_tool_call_and_its_result() -> None:
@@ -91,7 +91,7 @@ async def test_tool_call_and_its_result() -> None:
         return [Say("Let me look. "), Call("call_1", request.tools[0].name, '{"city":"Oslo"}')]
 
     async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
-        stage.mind.answer = answer
+        stage.assistant.answer = answer
         tool = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
         await connection.session.update(
             session={"type": "realtime", "tools": [tool], "output_modalities": ["text"]}
@@ -117,18 +117,18 @@ async def test_tool_call_and_its_result() -> None:
         await connection.response.create()
         events = await events_until(connection, "response.done")
     assert events[-1]["response"]["output"][0]["content"][0]["text"] == "It is 4 degrees."
-    assert [message.role for message in stage.mind.requests[-1].messages] == [
+    assert [message.role for message in stage.assistant.requests[-1].messages] == [
         "user",
         "assistant",
         "tool_call",
         "tool_result",
     ]
-    assert stage.mind.requests[-1].messages[-1].name == "weather"
+    assert stage.assistant.requests[-1].messages[-1].name == "weather"
 
 
 async def _begin_long_reply(stage: Scene, connection: Any) -> list[dict[str, Any]]:
-    """A reply that stands after its first word."""
-    stage.voice.gate.clear()
+    """Start a reply that stops after its first word."""
+    stage.tts.gate.clear()
     await connection.conversation.item.create(item=_text("tell me a long story"))
     await connection.response.create()
     return await events_until(connection, "response.output_audio.delta")
@@ -137,7 +137,7 @@ async def _begin_long_reply(stage: Scene, connection: Any) -> list[dict[str, Any
 async def test_speaking_over_the_reply_cancels_it_and_its_synthesis() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
         await _begin_long_reply(stage, connection)
-        assert stage.voice.open_speeches == 1
+        assert stage.tts.open_speeches == 1
         await append(connection, tone(200))
         events = await events_until(connection, "response.done")
         assert kinds(events) == [
@@ -154,10 +154,10 @@ async def test_speaking_over_the_reply_cancels_it_and_its_synthesis() -> None:
         assert response["output"][0]["status"] == "incomplete"
         await connection.input_audio_buffer.clear()
         await events_until(connection, "input_audio_buffer.cleared")
-        assert stage.voice.open_speeches == stage.mind.open_replies == 0
+        assert stage.tts.open_speeches == stage.assistant.open_replies == 0
 
 
-async def test_cancel_truncate_and_what_the_mind_sees_later() -> None:
+async def test_cancel_truncate_and_the_later_context() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
         await connection.conversation.item.create(item=_text("one two three four"))
         await connection.response.create()
@@ -172,15 +172,15 @@ async def test_cancel_truncate_and_what_the_mind_sees_later() -> None:
         await connection.conversation.item.create(item=_text("go on"))
         await connection.response.create()
         await events_until(connection, "response.done")
-    seen = stage.mind.requests[-1].messages
+    seen = stage.assistant.requests[-1].messages
     assert (seen[1].role, seen[1].text) == ("assistant", "You said one ")
 
 
-async def test_server_speaks_by_itself_when_the_floor_is_free() -> None:
+async def test_announcement_starts_in_a_pause() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
         await _begin_long_reply(stage, connection)
-        stage.mind.on_nudge("Your timer rings.")
-        stage.voice.gate.set()
+        stage.assistant.on_announcement("Your timer rings.")
+        stage.tts.gate.set()
         first = await events_until(connection, "response.done")
         second = await events_until(connection, "response.done")
     assert "timer" not in str(first)

@@ -1,4 +1,4 @@
-"""The openai package's client holds conversations with a real `voicechat serve` process."""
+"""The client of the openai package in conversation with a real `voicechat serve` process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from openai.types.realtime import RealtimeErrorEvent
 from scripted import CLASSES
 from socket_events import REPLY, append, events_until, kinds
 
-from voicechat.server.tts.espeak_tts import EspeakVoice
+from voicechat.server.tts.espeak_tts import EspeakTts
 from voicechat.speech.resampling import Resampler
 
 Spoken = Callable[[str], np.ndarray[Any, np.dtype[np.int16]]]
@@ -50,12 +50,12 @@ class Process:
         self.family = psutil.Process(self.child.pid).children(recursive=True)
 
     def client(self) -> AsyncOpenAI:
-        """A client of the openai package on this server."""
+        """Return a client of the openai package for this server."""
         root = self.url.replace("ws://", "http://").removesuffix("/realtime")
         return AsyncOpenAI(api_key=self.token, base_url=root)
 
     def ended(self) -> tuple[int, str]:
-        """Exit code and standard error, once the process and its workers are gone."""
+        """Return the exit code and standard error after the process and its workers have ended."""
         _, complaints = self.child.communicate(timeout=3)
         _, alive = psutil.wait_procs(self.family, timeout=3)
         assert alive == []
@@ -64,13 +64,13 @@ class Process:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of one person, so that the language model is built once."""
+    """Folders of one user, so that the language model is built once."""
     return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")
 def process(home: Path) -> Iterator[Process]:
-    """One server for the conversations."""
+    """One server for all conversations."""
     running = Process(home)
     try:
         yield running
@@ -81,10 +81,10 @@ def process(home: Path) -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def spoken() -> Spoken:
-    """Makes speech: PCM16 at 24 kHz with light noise, silence before and after."""
+    """Synthesizes PCM16 at 24 kHz with faint noise, with silence before and after."""
 
     async def say(words: str) -> bytes:
-        voice = EspeakVoice()
+        voice = EspeakTts()
         await voice.open()
         try:
             return b"".join([piece.pcm async for piece in voice.speak(words)])
@@ -93,7 +93,7 @@ def spoken() -> Spoken:
 
     def make(words: str) -> np.ndarray[Any, np.dtype[np.int16]]:
         samples = np.frombuffer(asyncio.run(say(words)), "<i2").astype(np.int16)
-        mover = Resampler(EspeakVoice.rate, 24_000)
+        mover = Resampler(EspeakTts.rate, 24_000)
         speech = np.concatenate((mover.convert(samples), mover.finish()))
         noise = np.random.default_rng(7).normal(0, 30, len(speech) + 48_000).astype(np.int16)
         noise[12_000 : 12_000 + len(speech)] += speech
@@ -103,7 +103,7 @@ def spoken() -> Spoken:
 
 
 async def hear(connection: Any, sound: np.ndarray[Any, np.dtype[np.int16]]) -> None:
-    """Send sound as a microphone does: in blocks, in real time."""
+    """Send audio in blocks, in real time, like a microphone."""
     begin = time.monotonic()
     for start in range(0, len(sound), 2_400):
         await append(connection, sound[start : start + 2_400].tobytes())
@@ -150,7 +150,7 @@ async def test_spoken_conversation(process: Process, spoken: Spoken) -> None:
         *REPLY,
     ]
     completed = next(e for e in events if e["type"].endswith("transcription.completed"))
-    # How well it hears is measured by the bench; here it is enough that the words came through.
+    # The bench measures recognition quality; here it is enough that the words arrived.
     words = set(completed["transcript"].split())
     assert len(words & {"set", "a", "timer", "for", "ten", "minutes"}) >= 3
     assert events[-1]["response"]["output"][0]["content"][0]["transcript"]
@@ -198,7 +198,7 @@ async def test_tool_conversation(process: Process) -> None:
         assert "overcast" in text
 
 
-async def test_mistake_is_told_and_the_session_goes_on(process: Process) -> None:
+async def test_client_error_is_reported_and_the_session_continues(process: Process) -> None:
     async with process.client().realtime.connect(model="voicechat-local") as connection:
         await connection.send({"type": "tea.make"})  # type: ignore[arg-type]
         async with asyncio.timeout(10):
@@ -220,7 +220,7 @@ async def test_speaking_over_a_long_reply(process: Process, spoken: Spoken) -> N
         events = await events_until(connection, "response.done")
         done = events[-1]["response"]
         assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
-        # The next answer is a new response, and a whole one.
+        # The next answer is a new, complete response.
         await connection.session.update(session={"type": "realtime", "instructions": ""})
         events = await events_until(connection, "response.done")
         assert events[-1]["response"]["id"] != done["id"]
@@ -235,7 +235,7 @@ async def test_signal_ends_it_and_its_workers(home: Path, number: signal.Signals
         running.child.send_signal(number)
         code, complaints = await asyncio.to_thread(running.ended)
     assert code == 0
-    # Only progress was ever said.
+    # Standard error holds only progress.
     assert all(line.startswith('{"progress"') for line in complaints.splitlines())
 
 
@@ -257,7 +257,7 @@ async def test_killed_outright_it_leaves_no_worker(home: Path) -> None:
     assert (await asyncio.to_thread(running.ended))[0] == -signal.SIGKILL
 
 
-async def test_port_in_use_is_one_clear_sentence(process: Process, home: Path) -> None:
+async def test_port_in_use_is_reported_in_one_sentence(process: Process, home: Path) -> None:
     port = process.url.split(":")[2].split("/")[0]
     command = [sys.executable, "-m", "voicechat", "serve", "--port", port]
     folders = {f"XDG_{kind}_HOME": str(home / kind) for kind in ("CACHE", "DATA", "CONFIG")}

@@ -1,4 +1,4 @@
-"""A connection at work, over a real socket: broken engines, noises, formats, what is passed on."""
+"""The pipeline over a real socket: broken engines, noises, formats and settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voicechat.speech.formats import Format
 
 
 async def respond(connection: Any, **response: Any) -> dict[str, Any]:
-    """Ask for a response and give it when it is done."""
+    """Request a response and return it when it is done."""
     await connection.response.create(response=response)
     found: dict[str, Any] = (await events_until(connection, "response.done"))[-1]["response"]
     return found
@@ -27,7 +27,7 @@ async def respond(connection: Any, **response: Any) -> dict[str, Any]:
     ("failure", "told"),
     [(ServerError("No model.", "Start one."), "No model. Start one."), (KeyError("x"), "internal")],
 )
-async def test_mind_that_fails_fails_one_response(
+async def test_failing_assistant_fails_one_response(
     failure: Exception, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(request: Any) -> Any:
@@ -35,21 +35,21 @@ async def test_mind_that_fails_fails_one_response(
 
     caplog.set_level(logging.CRITICAL, "voicechat.server.pipeline")
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        working, stage.mind.answer = stage.mind.answer, fail
+        working, stage.assistant.answer = stage.assistant.answer, fail
         response = await respond(connection)
         assert response["status"] == "failed"
         assert told in response["status_details"]["error"]["message"]
-        stage.mind.answer = working
+        stage.assistant.answer = working
         assert (await respond(connection))["status"] == "completed"
 
 
-async def test_ears_that_fail_are_told_and_the_mind_still_answers() -> None:
+async def test_failing_stt_is_reported_and_the_assistant_still_answers() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.ears.error = ServerError("The recogniser crashed.")
+        stage.stt.error = ServerError("The recognizer crashed.")
         await append(connection, silence(300) + tone(600) + silence(900))
         events = await events_until(connection, "response.done")
     assert "conversation.item.input_audio_transcription.failed" in kinds(events)
-    assert stage.mind.requests[0].messages[-1].text == ""
+    assert stage.assistant.requests[0].messages[-1].text == ""
 
 
 async def test_noise_without_words_gets_an_empty_response() -> None:
@@ -57,18 +57,18 @@ async def test_noise_without_words_gets_an_empty_response() -> None:
         await append(connection, silence(300) + tone(150) + silence(900))
         events = await events_until(connection, "response.done")
         assert events[-1]["response"]["output"] == []
-        assert stage.mind.requests == []
-        stage.ears.texts = ["yes"]
+        assert stage.assistant.requests == []
+        stage.stt.texts = ["yes"]
         await append(connection, tone(150) + silence(900))
         await events_until(connection, "response.done")
-        assert stage.mind.requests[0].messages[-1].text == "yes"
+        assert stage.assistant.requests[0].messages[-1].text == "yes"
 
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
 async def test_telephone_sound_in_and_out(kind: str) -> None:
     form = Format(kind)
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.ears.texts = ["hello"]
+        stage.stt.texts = ["hello"]
         audio = {"input": {"format": {"type": kind}}, "output": {"format": {"type": kind}}}
         await connection.session.update(session={"type": "realtime", "audio": audio})
         pcm = silence(400, 8_000) + tone(800, 8_000) + silence(900, 8_000)
@@ -79,21 +79,21 @@ async def test_telephone_sound_in_and_out(kind: str) -> None:
         events = await events_until(connection, "response.done")
     started = next(event for event in events if event["type"].endswith("speech_started"))
     assert abs(started["audio_start_ms"] - 100) < 40
-    assert stage.mind.requests[0].messages[-1].text == "hello"
+    assert stage.assistant.requests[0].messages[-1].text == "hello"
     reply = b"".join(
         base64.b64decode(event["delta"])
         for event in events
         if event["type"] == "response.output_audio.delta"
     )
     samples = form.decode(reply)
-    # Three words of 100 ms, at the loudness they were spoken with.
+    # Three words of 100 ms, at their original loudness.
     assert abs(len(samples) - 2400) < 10
     assert 7_000 < np.abs(samples.astype(int)).max() < 9_000
 
 
 async def test_push_to_talk_takes_exactly_what_was_sent() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.ears.texts = ["hello"]
+        stage.stt.texts = ["hello"]
         audio = {"input": {"turn_detection": None}}
         await connection.session.update(session={"type": "realtime", "audio": audio})
         await connection.input_audio_buffer.clear()
@@ -104,12 +104,12 @@ async def test_push_to_talk_takes_exactly_what_was_sent() -> None:
         )
         assert "response.created" not in kinds(events)
         assert events[-1]["transcript"] == "hello"
-        assert stage.ears.heard == [16_000]
+        assert stage.stt.heard == [16_000]
 
 
-async def test_item_with_sound_is_recognised_before_it_is_answered() -> None:
+async def test_item_with_audio_is_transcribed_before_the_response() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.ears.texts = ["good day"]
+        stage.stt.texts = ["good day"]
         audio = base64.b64encode(tone(400)).decode()
         content = [{"type": "input_audio", "audio": audio}]
         await connection.conversation.item.create(
@@ -119,7 +119,7 @@ async def test_item_with_sound_is_recognised_before_it_is_answered() -> None:
     assert response["output"][0]["content"][0]["transcript"] == "You said good day."
 
 
-async def test_settings_reach_mind_and_voice() -> None:
+async def test_settings_reach_assistant_and_tts() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
         tool = {"type": "function", "name": "f", "description": "d", "parameters": {}}
         audio = {"output": {"voice": "deep", "speed": 1.25}}
@@ -133,26 +133,26 @@ async def test_settings_reach_mind_and_voice() -> None:
             }
         )
         await respond(connection)
-        request = stage.mind.requests[0]
+        request = stage.assistant.requests[0]
         assert (request.instructions, request.tool_choice) == ("Be kind.", "required")
         assert [(offer.name, offer.description) for offer in request.tools] == [("f", "d")]
-        assert stage.voice.asked[0][1:] == ("deep", 1.25)
+        assert stage.tts.asked[0][1:] == ("deep", 1.25)
         await respond(connection, tool_choice="none", audio={"output": {"voice": "marin"}})
-        assert stage.mind.requests[1].tools == ()
-        assert stage.voice.asked[1][1:] == (None, 1.25)
+        assert stage.assistant.requests[1].tools == ()
+        assert stage.tts.asked[1][1:] == (None, 1.25)
 
 
-async def test_reply_ends_at_its_limit_of_tokens() -> None:
+async def test_reply_ends_at_its_token_limit() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.mind.answer = lambda request: (Say("word " * 20) for _ in range(1_000))
+        stage.assistant.answer = lambda request: (Say("word " * 20) for _ in range(1_000))
         response = await respond(connection, max_output_tokens=20)
     assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
     assert response["usage"]["output_tokens"] < 30
 
 
-async def test_replies_beside_the_conversation_run_while_one_is_running() -> None:
+async def test_out_of_band_responses_run_next_to_the_active_one() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.voice.gate.clear()
+        stage.tts.gate.clear()
         await connection.response.create()
         await events_until(connection, "response.output_audio.delta")
         await connection.response.create(
@@ -165,11 +165,11 @@ async def test_replies_beside_the_conversation_run_while_one_is_running() -> Non
         )
         events = await events_until(connection, "response.done")
         assert events[-1]["response"]["metadata"] == {"topic": "mood"}
-        stage.voice.gate.set()
+        stage.tts.gate.set()
         assert (await events_until(connection, "response.done"))[-1]["response"]["metadata"] is None
 
 
-async def test_idle_timeout_makes_the_server_speak_up() -> None:
+async def test_idle_timeout_starts_a_response() -> None:
     async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
         vad = {"type": "server_vad", "idle_timeout_ms": 5000}
         await connection.session.update(

@@ -1,4 +1,4 @@
-"""The front of the server: who may come in, what a broken client costs."""
+"""The HTTP side of the server: access control and broken clients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 async def get(stage: Scene, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
-    """A raw HTTP request; its status and JSON body."""
+    """Send a raw HTTP request; return its status and JSON body."""
     host = stage.app.url.split("/")[2]
     reader, writer = await asyncio.open_connection(*host.split(":"))
     fields = {"Host": host, **headers}
@@ -69,7 +69,7 @@ UPGRADE = {
         ("/", {}, 404),
     ],
 )
-async def test_who_may_come_in(path: str, headers: dict[str, str], status: int) -> None:
+async def test_access_control(path: str, headers: dict[str, str], status: int) -> None:
     async with scene() as stage:
         found, body = await get(stage, path, **headers)
         assert found == status
@@ -78,7 +78,7 @@ async def test_who_may_come_in(path: str, headers: dict[str, str], status: int) 
         assert stage.app.live == []
 
 
-async def test_crowd_is_turned_away_and_a_free_place_is_given_again() -> None:
+async def test_connection_limit_refuses_and_then_accepts_again() -> None:
     async with scene(max_connections=2) as stage:
         sockets = [
             await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
@@ -95,7 +95,7 @@ async def test_crowd_is_turned_away_and_a_free_place_is_given_again() -> None:
 
 
 async def gone(stage: Scene, left: int = 0) -> None:
-    """Wait until so many connections are left."""
+    """Wait until this many connections are left."""
     await until(lambda: len(stage.app.live) <= left)
 
 
@@ -103,9 +103,9 @@ def frame(kind: str, **fields: Any) -> str:
     return msgspec.json.encode({"type": kind, **fields}).decode()
 
 
-async def test_client_that_vanishes_in_mid_thought_leaves_nothing_behind() -> None:
+async def test_client_that_disconnects_during_a_response_leaves_nothing_behind() -> None:
     async with scene() as stage:
-        stage.mind.gate.clear()
+        stage.assistant.gate.clear()
         before = len(asyncio.all_tasks())
         for _ in range(20):
             socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
@@ -118,13 +118,13 @@ async def test_client_that_vanishes_in_mid_thought_leaves_nothing_behind() -> No
             socket.transport.abort()
             await socket.wait_closed()
         await gone(stage)
-        assert stage.mind.open_replies == stage.voice.open_speeches == 0
-        assert not stage.ears.running
+        assert stage.assistant.open_replies == stage.tts.open_speeches == 0
+        assert not stage.stt.running
         gc.collect()
         await until(lambda: len(asyncio.all_tasks()) <= before)
 
 
-async def test_frame_beyond_the_limit_closes_with_1009() -> None:
+async def test_oversized_frame_closes_with_1009() -> None:
     async with scene() as stage:
         socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
         with suppress(ConnectionClosed):
@@ -134,10 +134,10 @@ async def test_frame_beyond_the_limit_closes_with_1009() -> None:
         await gone(stage)
 
 
-async def test_client_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send_queue, "SEND_SECONDS", 0.2)
     async with scene() as stage:
-        stage.mind.answer = lambda request: (Say("word " * 50) for _ in range(10_000))
+        stage.assistant.answer = lambda request: (Say("word " * 50) for _ in range(10_000))
         host = stage.app.url.split("/")[2]
         reader, writer = await asyncio.open_connection(*host.split(":"), limit=1024)
         fields = {"Host": host, **UPGRADE, **BEARER}
@@ -146,13 +146,13 @@ async def test_client_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyP
         await reader.readuntil(b"\r\n\r\n")
         body = frame("response.create").encode()
         writer.write(bytes([0x81, 0x80 | len(body)]) + bytes(4) + body)
-        await until(lambda: bool(stage.mind.requests))
+        await until(lambda: bool(stage.assistant.requests))
         await gone(stage)
-        assert stage.mind.open_replies == 0
+        assert stage.assistant.open_replies == 0
         writer.transport.abort()
 
 
-async def test_session_that_is_too_old_is_told_and_closed() -> None:
+async def test_expired_session_is_reported_and_closed() -> None:
     async with scene(session_seconds=0.05) as stage:
         socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
         assert check(await socket.recv())["type"] == "session.created"
@@ -162,9 +162,9 @@ async def test_session_that_is_too_old_is_told_and_closed() -> None:
         assert socket.close_code == 1001
 
 
-async def test_ears_are_shared_by_connections_without_mixing_their_words() -> None:
+async def test_connections_share_stt_without_mixing_their_words() -> None:
     async with scene() as stage:
-        stage.ears.texts = ["first", "second"]
+        stage.stt.texts = ["first", "second"]
         sockets = [
             await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
         ]
@@ -181,12 +181,12 @@ async def test_ears_are_shared_by_connections_without_mixing_their_words() -> No
             assert event["transcript"] == ("first" if socket is sockets[0] else "second")
         for socket in sockets:
             await socket.close()
-        assert [round(size / 32) for size in stage.ears.heard] == [200, 200]
+        assert [round(size / 32) for size in stage.stt.heard] == [200, 200]
 
 
-async def test_unasked_words_wait_for_somebody_to_hear_them() -> None:
+async def test_announcements_wait_for_a_connection() -> None:
     async with scene() as stage:
-        stage.mind.on_nudge("Your timer rings.")
+        stage.assistant.on_announcement("Your timer rings.")
         socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
         async with asyncio.timeout(5):
             while (event := check(await socket.recv()))["type"] != "response.done":
@@ -195,7 +195,7 @@ async def test_unasked_words_wait_for_somebody_to_hear_them() -> None:
         await socket.close()
 
 
-async def test_long_append_does_not_hold_up_others() -> None:
+async def test_long_append_does_not_block_other_connections() -> None:
     async with scene() as stage:
         one, two = [
             await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
@@ -213,7 +213,7 @@ async def test_long_append_does_not_hold_up_others() -> None:
         await two.close()
 
 
-async def test_half_open_handshakes_do_not_keep_others_out() -> None:
+async def test_half_open_handshakes_do_not_block_new_connections() -> None:
     async with scene() as stage:
         host, port = stage.app.url.split("/")[2].split(":")
         slow = [await asyncio.open_connection(host, port) for _ in range(200)]
@@ -265,11 +265,11 @@ async def test_no_sequence_of_frames_ends_a_connection(seed: int) -> None:
         await socket.close()
 
 
-def test_voice_that_does_not_exist_is_a_mistake_of_usage() -> None:
+def test_unknown_voice_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="nobody"):
         serve(ServeOptions(port=0, voice="nobody"))
 
 
-def test_other_machines_are_let_in_only_on_purpose() -> None:
+def test_remote_access_needs_an_option() -> None:
     with pytest.raises(UsageError):
         serve(ServeOptions(host="0.0.0.0", port=0))

@@ -1,4 +1,4 @@
-"""Sessions that only write down what is said: the wire's other half, without a socket."""
+"""Transcription sessions, without a socket."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import msgspec
 import pytest
 from scripted import check, tone
 
-from voicechat.server.access import writes_only
-from voicechat.server.realtime.protocol_actions import Committed, Sound
-from voicechat.server.realtime.server_protocol import Protocol
+from voicechat.server.access import is_transcription
+from voicechat.server.realtime.protocol_actions import AudioCommitted, InputSound
+from voicechat.server.realtime.server_protocol import ServerProtocol
 
 MANUAL = {"audio": {"input": {"turn_detection": None}}}
 
 
-def opened(**session: Any) -> Protocol:
-    protocol = Protocol("m", ("plain",), now=lambda: 1_000.0, writes=True)
+def opened(**session: Any) -> ServerProtocol:
+    protocol = ServerProtocol("m", ("plain",), now=lambda: 1_000.0, transcription=True)
     if session:
         send(protocol, "session.update", session={"type": "transcription", **session})
     protocol.take()
     return protocol
 
 
-def send(protocol: Protocol, kind: str, **fields: Any) -> list[Any]:
+def send(protocol: ServerProtocol, kind: str, **fields: Any) -> list[Any]:
     return protocol.receive(msgspec.json.encode({"type": kind, **fields}))
 
 
-def append(protocol: Protocol, sound: bytes) -> list[Any]:
+def append(protocol: ServerProtocol, sound: bytes) -> list[Any]:
     return send(protocol, "input_audio_buffer.append", audio=base64.b64encode(sound).decode())
 
 
-def out(protocol: Protocol) -> list[dict[str, Any]]:
+def out(protocol: ServerProtocol) -> list[dict[str, Any]]:
     return [check(frame) for frame in protocol.take()]
 
 
 @pytest.mark.parametrize(
-    ("path", "writes"),
+    ("path", "transcription"),
     [
         ("/v1/realtime?intent=transcription", True),
         ("/v1/realtime?model=m&intent=transcription", True),
@@ -46,12 +46,12 @@ def out(protocol: Protocol) -> list[dict[str, Any]]:
         ("/v1/realtime", False),
     ],
 )
-def test_the_address_asks_for_it(path: str, writes: bool) -> None:
-    assert writes_only(path) is writes
+def test_the_address_selects_a_transcription_session(path: str, transcription: bool) -> None:
+    assert is_transcription(path) is transcription
 
 
-def test_the_session_has_a_shape_of_its_own() -> None:
-    protocol = Protocol("m", now=lambda: 1_000.0, writes=True)
+def test_a_transcription_session_has_its_own_shape() -> None:
+    protocol = ServerProtocol("m", now=lambda: 1_000.0, transcription=True)
     (created,) = out(protocol)
     session = created["session"]
     assert session["type"] == "transcription"
@@ -76,7 +76,7 @@ def test_the_session_has_a_shape_of_its_own() -> None:
         ),
     ],
 )
-def test_what_belongs_to_replies_is_refused(kind: str, fields: Any, param: str) -> None:
+def test_response_events_are_refused(kind: str, fields: Any, param: str) -> None:
     protocol = opened()
     send(protocol, kind, **fields)
     (error,) = out(protocol)
@@ -84,15 +84,15 @@ def test_what_belongs_to_replies_is_refused(kind: str, fields: Any, param: str) 
     assert error["error"]["param"] == param
 
 
-def test_a_turn_that_the_client_ends_is_told_while_it_is_spoken() -> None:
+def test_a_client_committed_turn_is_transcribed_while_it_is_spoken() -> None:
     protocol = opened(**MANUAL)
     (sound,) = append(protocol, tone(500))
-    assert isinstance(sound, Sound)
+    assert isinstance(sound, InputSound)
     item_id = protocol.speech
     assert item_id is not None
-    protocol.hearing(item_id, "one")
+    protocol.transcript_delta(item_id, "one")
     (committed,) = send(protocol, "input_audio_buffer.commit")
-    assert committed == Committed(item_id)
+    assert committed == AudioCommitted(item_id)
     append(protocol, tone(500))
     assert protocol.speech not in (None, item_id)
     protocol.transcribed(item_id, "one two")
@@ -106,12 +106,12 @@ def test_a_turn_that_the_client_ends_is_told_while_it_is_spoken() -> None:
     ]
 
 
-def test_a_turn_that_the_server_ends_gets_no_reply() -> None:
+def test_a_server_detected_turn_gets_no_response() -> None:
     protocol = opened()
     append(protocol, tone(500))
     protocol.speech_started(0.0)
     (committed,) = protocol.speech_stopped(400.0, 500.0)
-    assert isinstance(committed, Committed)
-    assert protocol.nudge("Time is up.") == []
+    assert isinstance(committed, AudioCommitted)
+    assert protocol.announce("Time is up.") == []
     assert protocol.idle(0.0) == []
     assert not [event for event in out(protocol) if event["type"].startswith("response")]

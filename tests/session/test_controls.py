@@ -19,14 +19,14 @@ from voicechat.core.items import Role, Usage
 from voicechat.core.price import Price
 from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
 from voicechat.line_mode.slash_commands import obey
-from voicechat.server.engine_protocols import Request, Say
+from voicechat.server.engine_protocols import AssistantRequest, Say
 from voicechat.session.controls import SUMMARY
 from voicechat.session.costs import Spending, dollars
 from voicechat.session.session import Link, Session
 from voicechat.session.updates import Told
 
 
-def summing_up(request: Request) -> list[Say]:
+def summing_up(request: AssistantRequest) -> list[Say]:
     if request.instructions == SUMMARY:
         return [Say("Little was said.")]
     return [Say(f"You said {request.messages[-1].text}.")]
@@ -39,7 +39,7 @@ async def answered(desk: Desk, words: str) -> None:
 
 def heard(stage: Scene) -> list[str]:
     """What the mind saw of the conversation the last time."""
-    return [message.text for message in stage.mind.requests[-1].messages]
+    return [message.text for message in stage.assistant.requests[-1].messages]
 
 
 def notices(desk: Desk) -> list[str]:
@@ -51,7 +51,7 @@ def notices(desk: Desk) -> list[str]:
 
 async def test_a_summary_is_told_and_leaves_no_trace() -> None:
     async with scene() as stage, talking(stage) as desk:
-        stage.mind.answer = summing_up
+        stage.assistant.answer = summing_up
         await answered(desk, "one")
         assert obey(desk.session, "/summary") is None
         assert desk.session.pending
@@ -108,11 +108,11 @@ async def test_instructions_hold_from_the_next_answer_on() -> None:
         await answered(desk, "one")
         assert obey(desk.session, "/instructions Be brief.") == "The instructions are changed."
         await answered(desk, "two")
-        assert stage.mind.requests[-1].instructions == "Be brief."
+        assert stage.assistant.requests[-1].instructions == "Be brief."
         assert obey(desk.session, "/instructions") == "The instructions: Be brief."
         desk.session.new_conversation()
         await answered(desk, "three")
-        assert stage.mind.requests[-1].instructions == "Be brief."
+        assert stage.assistant.requests[-1].instructions == "Be brief."
 
 
 async def test_a_voice_and_a_speed_are_checked_before_they_are_asked_for() -> None:

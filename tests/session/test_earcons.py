@@ -85,8 +85,10 @@ def heard(side: NDArray[np.int16]) -> list[str]:
 @pytest.mark.sound
 async def test_they_are_heard_when_it_becomes_true(own_card: VirtualCard) -> None:
     async with scene() as stage:
-        stage.mind.answer = lambda request: [Say("one two three four five" + " six" * 60 + ".")]
-        stage.mind.gate.clear()
+        stage.assistant.answer = lambda request: [
+            Say("one two three four five" + " six" * 60 + ".")
+        ]
+        stage.assistant.gate.clear()
         desk = Desk(
             Session(dataclasses.replace(options(stage.app.url), with_sound=True, earcons=True))
         )
@@ -98,7 +100,7 @@ async def test_they_are_heard_when_it_becomes_true(own_card: VirtualCard) -> Non
             desk.session.type("count")
             await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
             await asyncio.sleep(0.4)
-            stage.mind.gate.set()
+            stage.assistant.gate.set()
             await desk.until(lambda: desk.session.floor is effects.Floor.SPEAKING)
             await asyncio.sleep(0.4)
             desk.session.interrupt()

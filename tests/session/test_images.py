@@ -162,7 +162,7 @@ async def test_a_picture_reaches_the_model_with_its_words(cat: Path) -> None:
         obey(desk.session, f"/image '{cat}' What is this?")
         assert desk.session.pending
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
-        assert [message.text for message in stage.mind.requests[-1].messages] == [
+        assert [message.text for message in stage.assistant.requests[-1].messages] == [
             "[an image] What is this?"
         ]
         desk.session.type(str(cat))
@@ -203,7 +203,7 @@ async def test_what_cannot_be_shown_is_told_and_nothing_is_sent(cat: Path, large
         desk.session.type(str(large))
         await desk.until(lambda: len(notices(desk)) == 3)
         assert "takes no pictures" in notices(desk)[-1], "whatever its size"
-        assert stage.mind.requests == []
+        assert stage.assistant.requests == []
 
 
 async def test_a_disk_that_hangs_is_given_up(cat: Path, monkeypatch: pytest.MonkeyPatch) -> None:

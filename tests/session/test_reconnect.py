@@ -46,15 +46,15 @@ async def answered(desk: Desk, words: str) -> None:
 async def test_a_reset_in_the_middle_of_a_reply_loses_no_turn() -> None:
     async with faulty() as (stage, proxy, desk):
         await answered(desk, "one")
-        stage.mind.answer = lambda request: [Say("Half a "), Say("reply.")]
-        stage.mind.gate.clear()
+        stage.assistant.answer = lambda request: [Say("Half a "), Say("reply.")]
+        stage.assistant.gate.clear()
         desk.session.type("two")
         await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
         proxy.reset()
         await again_online(desk)
-        stage.mind.gate.set()
+        stage.assistant.gate.set()
         await desk.until(lambda: "Half a reply." in desk.said(Role.ASSISTANT))
-        messages = [message.text for message in stage.mind.requests[-1].messages]
+        messages = [message.text for message in stage.assistant.requests[-1].messages]
         assert messages == ["one", "You said one.", "two"]
 
 
@@ -66,7 +66,7 @@ async def test_what_was_shown_of_a_lost_reply_stays_and_is_marked() -> None:
             thoughts.set()
             return [Say("Something long. ")] * 50
 
-        stage.mind.answer = answer
+        stage.assistant.answer = answer
         desk.session.type("tell me")
         await desk.until(lambda: _last(desk).text.startswith("Something"))
         proxy.reset()
@@ -86,13 +86,13 @@ async def test_a_path_that_goes_dead_during_an_answer_is_left(
 ) -> None:
     monkeypatch.setattr(reconnect, "LIFELESS_S", 2.5)
     async with faulty() as (stage, proxy, desk):
-        stage.mind.gate.clear()
+        stage.assistant.gate.clear()
         desk.session.type("think")
         await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
         proxy.black_hole()
         await desk.until(lambda: desk.session.link is Link.RECONNECTING)
         proxy.heal()
-        stage.mind.gate.set()
+        stage.assistant.gate.set()
         await desk.until(lambda: "You said think." in desk.said(Role.ASSISTANT))
 
 
@@ -132,7 +132,7 @@ async def test_a_session_is_renewed_before_its_time_is_up(monkeypatch: pytest.Mo
         await answered(desk, "one")
         await desk.until(lambda: desk.session._epochs.begun >= 2)
         await answered(desk, "two")
-        messages = [message.text for message in stage.mind.requests[-1].messages]
+        messages = [message.text for message in stage.assistant.requests[-1].messages]
         assert messages == ["one", "You said one.", "two"]
         links = [update.link for update in desk.updates if isinstance(update, LinkChanged)]
         assert Link.RECONNECTING not in links, "nothing went wrong"

@@ -39,7 +39,7 @@ async def test_a_line_typed_before_the_connection_stands_is_answered() -> None:
 
 async def test_a_tool_is_run_and_its_result_told() -> None:
     async with scene() as stage, talking(stage) as desk:
-        stage.mind.answer = lambda request: (
+        stage.assistant.answer = lambda request: (
             [Say(request.messages[-1].text)]
             if request.messages[-1].role == "tool_result"
             else [Call("call_1", "current_time", '{"zone": "Asia/Tokyo"}')]
@@ -54,12 +54,12 @@ async def test_a_tool_is_run_and_its_result_told() -> None:
 
 async def test_interrupting_ends_the_thinking() -> None:
     async with scene() as stage, talking(stage) as desk:
-        stage.mind.gate.clear()
+        stage.assistant.gate.clear()
         desk.session.type("think hard")
         await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
         desk.session.interrupt()
         await desk.until(lambda: desk.session.floor is effects.Floor.IDLE)
-        stage.mind.gate.set()
+        stage.assistant.gate.set()
         desk.session.type("again")
         await desk.until(lambda: "You said again." in desk.said(Role.ASSISTANT))
 
@@ -73,7 +73,7 @@ async def test_a_new_conversation_knows_nothing_of_the_old_one() -> None:
         assert desk.session.transcript.entries == []
         desk.session.type("two")
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
-        said = [message.text for message in stage.mind.requests[-1].messages]
+        said = [message.text for message in stage.assistant.requests[-1].messages]
         assert said == ["two"]
 
 
@@ -87,7 +87,7 @@ async def test_a_lost_connection_is_made_again_and_remembers_what_was_said() -> 
         await desk.until(lambda: desk.session.link is Link.ONLINE)
         desk.session.type("two")
         await desk.until(lambda: len(desk.said(Role.ASSISTANT)) == 2)
-        said = [message.text for message in stage.mind.requests[-1].messages]
+        said = [message.text for message in stage.assistant.requests[-1].messages]
         assert said == ["one", "You said one.", "two"]
         links = [update.link for update in desk.updates if isinstance(update, LinkChanged)]
         assert Link.RECONNECTING in links

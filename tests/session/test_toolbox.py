@@ -23,7 +23,7 @@ from voicechat.core import effects, inputs
 from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.recording.replayed_session import Replay
-from voicechat.server.engine_protocols import Call, Request, Say, Thought
+from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Say
 from voicechat.session.session import Link, Session
 from voicechat.session.tool_runner import ToolRuns
 from voicechat.session.toolbox import Toolbox
@@ -87,7 +87,7 @@ def plugin(folders: Path, text: str = PLUGIN) -> None:
 def asking_for(name: str, arguments: str = "{}") -> Any:
     """A mind that calls a tool once, and then says what it gave."""
 
-    def answer(request: Request) -> list[Thought]:
+    def answer(request: AssistantRequest) -> list[AssistantOutput]:
         last = request.messages[-1]
         if last.role == "tool_result":
             return [Say(last.text[:80])]
@@ -126,7 +126,7 @@ def notices(desk: Desk) -> list[str]:
 async def used(stage: Scene, desk: Desk, name: str, arguments: str = "{}") -> ToolCall:
     """Have the model use a tool, allow it if it asks; the call when it has ended."""
     before = len(desk.said(Role.ASSISTANT))
-    stage.mind.answer = asking_for(name, arguments)
+    stage.assistant.answer = asking_for(name, arguments)
     desk.session.type(f"use {name}")
     await desk.until(lambda: desk.session.asking or len(desk.said(Role.ASSISTANT)) > before)
     for call in desk.session.asking:
@@ -155,7 +155,7 @@ async def test_built_in_plugin_and_mcp_tools_side_by_side(
         greet = await used(stage, desk, "greeter__greet", '{"name": "Ada"}')
         assert greet.number == 1, "a tool of a server asks"
         assert "Hello Ada" in str(greet.output)
-        names = [tool.name for tool in stage.mind.requests[-1].tools]
+        names = [tool.name for tool in stage.assistant.requests[-1].tools]
         assert {"current_time", "water", "greeter__greet"} <= set(names)
         children = psutil.Process().children(recursive=True)
         assert children

@@ -5,13 +5,13 @@ import pytest
 import soxr
 
 from voicechat.errors import ServerError
-from voicechat.server.tts.espeak_tts import EspeakVoice
+from voicechat.server.tts.espeak_tts import EspeakTts
 from voicechat.speech.vad import SileroDetector, WebrtcDetector, detector
 
 
 @pytest.fixture
 async def speech():
-    voice = EspeakVoice()
+    voice = EspeakTts()
     await voice.open()
     pcm = b"".join([piece.pcm async for piece in voice.speak("The quick brown fox jumps over it")])
     await voice.close()

@@ -1,4 +1,4 @@
-"""Texts that break screens: markup that is none, and bytes that steer a terminal."""
+"""Hostile texts: invalid markup, and escape sequences that control a terminal."""
 
 MARKUP = (
     "list[int]",

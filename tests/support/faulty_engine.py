@@ -1,4 +1,4 @@
-"""An engine that does what engines should not, for the tests of the worker."""
+"""An engine with faults, for the tests of the worker."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Comparing what was understood with what the corpus says."""
+"""Comparison of parsed meanings with the corpus."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def corpus(name):
 
 
 def values_of(meaning):
-    """The values of a meaning in the plain form of the corpus."""
+    """Return the values of a meaning in the plain form of the corpus."""
     plain = {}
     for name, value in meaning.values.items():
         if isinstance(value, Measure):
@@ -40,7 +40,7 @@ def same(wanted, found):
 
 
 def american(text):
-    """Spellings that sound the same are the same."""
+    """Normalize spellings that sound the same."""
     return text.replace("mum", "mom")
 
 
@@ -48,7 +48,7 @@ ALIASES = {"grocery": "shopping", "groceries": "shopping"}
 
 
 def right(text, entry):
-    """Whether the text is understood as the entry of the corpus says, in intent and values."""
+    """Return True if the text parses to the intent and values of the corpus entry."""
     meaning = intents.parse(text)
     if meaning is None or meaning.intent != entry["intent"]:
         return False
@@ -59,5 +59,5 @@ def right(text, entry):
 
 
 def fits(entry):
-    """Whether the entry's own text is understood."""
+    """Return True if the text of the corpus entry parses as the entry says."""
     return right(entry["text"], entry)

@@ -1,4 +1,4 @@
-"""Deterministic engines, and a strict reading of frames with the classes of the openai package."""
+"""Scripted engines, and strict validation of frames with the classes of the openai package."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ from pydantic import TypeAdapter
 
 from voicechat.errors import Secret
 from voicechat.server.app import App
-from voicechat.server.engine_protocols import Message, Partial, Request, Say, Speech, Thought
-from voicechat.server.engine_startup import Stage
+from voicechat.server.engine_protocols import (
+    AssistantOutput,
+    AssistantRequest,
+    Message,
+    Partial,
+    Say,
+    SpokenWords,
+)
+from voicechat.server.engine_startup import EngineSet
 from voicechat.server.recognizer_pool import Detectors
 from voicechat.server.serve_options import ServeOptions
 
@@ -29,7 +36,7 @@ CLASSES = {
 
 
 def check(frame: str | bytes) -> dict[str, Any]:
-    """The frame as JSON, after the package's own class has validated every field of it."""
+    """Decode a frame after the class of the openai package has validated every field."""
     raw = msgspec.json.decode(frame)
     event = _EVENTS.validate_python(raw)
     assert type(event) is CLASSES[raw["type"]]
@@ -37,7 +44,7 @@ def check(frame: str | bytes) -> dict[str, Any]:
 
 
 class Loud:
-    """A detector: any loud sample is speech."""
+    """A speech detector: any loud sample is speech."""
 
     window = 512
 
@@ -48,8 +55,8 @@ class Loud:
         pass
 
 
-class ScriptedEars:
-    """Gives the scripted texts one after the other; partials come when the test says so."""
+class ScriptedStt:
+    """Returns the scripted texts in order; partials come when the test says so."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self.texts = list(texts)
@@ -62,7 +69,7 @@ class ScriptedEars:
         self.gate.set()
         self.error: Exception | None = None
         self.partials: dict[int, Partial] = {}
-        """Partials by the number of bytes of the utterance after which they come."""
+        """Partials, keyed by the size of the utterance in bytes after which they come."""
 
     async def open(self) -> None:
         pass
@@ -102,13 +109,13 @@ class ScriptedEars:
         pass
 
 
-class ScriptedMind:
-    """Answers with what `answer` makes of the request; by default it repeats the last words."""
+class ScriptedAssistant:
+    """Replies with the result of `answer`; by default it repeats the last message."""
 
     def __init__(self) -> None:
-        self.on_nudge: Callable[[str], None] = lambda words: None
-        self.requests: list[Request] = []
-        self.answer: Callable[[Request], Iterable[Thought]] = _echo
+        self.on_announcement: Callable[[str], None] = lambda words: None
+        self.requests: list[AssistantRequest] = []
+        self.answer: Callable[[AssistantRequest], Iterable[AssistantOutput]] = _echo
         self.gate = asyncio.Event()
         self.gate.set()
         self.open_replies = 0
@@ -116,7 +123,7 @@ class ScriptedMind:
     async def open(self) -> None:
         pass
 
-    async def reply(self, request: Request) -> AsyncIterator[Thought]:
+    async def reply(self, request: AssistantRequest) -> AsyncIterator[AssistantOutput]:
         self.requests.append(request)
         self.open_replies += 1
         try:
@@ -131,16 +138,16 @@ class ScriptedMind:
         pass
 
 
-def _echo(request: Request) -> list[Thought]:
+def _echo(request: AssistantRequest) -> list[AssistantOutput]:
     last = request.messages[-1] if request.messages else Message("user", "nothing")
     return [Say(f"You said {last.text or 'nothing'}.")]
 
 
-class ScriptedVoice:
+class ScriptedTts:
     """Every word is 100 ms of a tone at 22,050 Hz."""
 
     rate = 22_050
-    names = ("plain", "deep")
+    names: tuple[str, ...] = ("plain", "deep")
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None, float]] = []
@@ -155,14 +162,14 @@ class ScriptedVoice:
 
     async def speak(
         self, text: str, voice: str | None = None, speed: float = 1.0
-    ) -> AsyncIterator[Speech]:
+    ) -> AsyncIterator[SpokenWords]:
         self.asked.append((text, voice, speed))
         self.open_speeches += 1
         words = text.split(" ")
         try:
             for place, word in enumerate(words):
                 await asyncio.sleep(0)
-                yield Speech(word if place == len(words) - 1 else f"{word} ", self.tone)
+                yield SpokenWords(word if place == len(words) - 1 else f"{word} ", self.tone)
                 await self.gate.wait()
         finally:
             self.open_speeches -= 1
@@ -174,11 +181,11 @@ class ScriptedVoice:
 class Scene:
     """A running server on scripted engines."""
 
-    def __init__(self, app: App, ears: ScriptedEars, mind: ScriptedMind, voice: ScriptedVoice):
-        self.app, self.ears, self.mind, self.voice = app, ears, mind, voice
+    def __init__(self, app: App, stt: ScriptedStt, assistant: ScriptedAssistant, tts: ScriptedTts):
+        self.app, self.stt, self.assistant, self.tts = app, stt, assistant, tts
 
     def client(self, token: str = TOKEN) -> AsyncOpenAI:
-        """The openai client on this server."""
+        """Return a client of the openai package for this server."""
         root = self.app.url.replace("ws://", "http://").removesuffix("/realtime")
         return AsyncOpenAI(api_key=token, base_url=root)
 
@@ -186,31 +193,31 @@ class Scene:
 @asynccontextmanager
 async def scene(**options: Any) -> AsyncIterator[Scene]:
     """Start a server on scripted engines; stop it at the end."""
-    ears, mind, voice = ScriptedEars(), ScriptedMind(), ScriptedVoice()
+    stt, assistant, tts = ScriptedStt(), ScriptedAssistant(), ScriptedTts()
     app = App(
         ServeOptions(port=0, token=Secret(TOKEN), **options),
-        Stage(ears, mind, voice, Detectors(Loud)),
+        EngineSet(stt, assistant, tts, Detectors(Loud)),
     )
     await app.start()
     try:
-        yield Scene(app, ears, mind, voice)
+        yield Scene(app, stt, assistant, tts)
     finally:
         await app.stop()
 
 
 def tone(ms: int, rate: int = 24_000) -> bytes:
-    """Loud PCM16."""
+    """Return loud PCM16."""
     time = np.arange(rate * ms // 1000) / rate
     return (np.sin(time * 2 * np.pi * 440) * 12_000).astype("<i2").tobytes()
 
 
 def silence(ms: int, rate: int = 24_000) -> bytes:
-    """Silent PCM16."""
+    """Return silent PCM16."""
     return bytes(rate * ms // 1000 * 2)
 
 
 async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    """Return as soon as it is true; fail when that takes longer."""
+    """Wait until the condition is true; fail at the deadline."""
     for _ in range(round(seconds * 200)):
         if true():
             return

@@ -19,7 +19,7 @@ from on_terminal import OnTerminal  # noqa: E402
 from scripted import TOKEN, scene  # noqa: E402
 from virtual_audio import VirtualCard  # noqa: E402
 
-from voicechat.server.engine_protocols import Call, Request, Say, Thought  # noqa: E402
+from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Say  # noqa: E402
 
 WORD_S = 0.4
 """Every word is as long as people take for one."""
@@ -46,16 +46,16 @@ class Speaker:
 
     async def _live(self) -> None:
         async with scene() as stage:
-            axis = np.arange(int(WORD_S * stage.voice.rate)) / stage.voice.rate
+            axis = np.arange(int(WORD_S * stage.tts.rate)) / stage.tts.rate
             wave = 9_800 * np.sin(axis * 2 * np.pi * PITCH)
-            stage.voice.tone = wave.astype("<i2").tobytes()
-            stage.mind.answer = self._answer
+            stage.tts.tone = wave.astype("<i2").tobytes()
+            stage.assistant.answer = self._answer
             self.url = stage.app.url.removesuffix("/realtime")
             self._loop = asyncio.get_running_loop()
             self._ready.set()
             await self._over.wait()
 
-    def _answer(self, request: Request) -> list[Thought]:
+    def _answer(self, request: AssistantRequest) -> list[AssistantOutput]:
         if request.messages[-1].role == "tool_result":
             return []
         said = Say(" ".join(["word"] * self.words) + ".")

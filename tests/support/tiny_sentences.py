@@ -1,4 +1,4 @@
-"""A handful of sentences to build a small language model from."""
+"""A few sentences to build a small language model."""
 
 import random
 

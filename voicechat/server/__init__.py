@@ -1,1 +1,1 @@
-"""The embedded voice: a server of the OpenAI Realtime wire on loopback."""
+"""The embedded server: the OpenAI Realtime wire on loopback, with local speech engines."""

@@ -1,4 +1,4 @@
-"""Who may come in: paths, token, Host and Origin, and the two small HTTP answers."""
+"""Access control of the server: paths, token, Host and Origin headers, and plain HTTP answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def json_response(status: HTTPStatus, body: Json, **headers: str) -> Response:
-    """An HTTP response with a JSON body."""
+    """Return an HTTP response with a JSON body."""
     content = msgspec.json.encode(body)
     fields = {
         "Content-Type": "application/json",
@@ -31,13 +31,16 @@ def json_response(status: HTTPStatus, body: Json, **headers: str) -> Response:
 
 
 def refusal(status: HTTPStatus, code: str, message: str, **headers: str) -> Response:
-    """An error in the shape of the service."""
+    """Return an HTTP error in the shape of the OpenAI API."""
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
     return json_response(status, {"error": error}, **headers)
 
 
-class Front:
-    """Judges requests. `only_local` also judges the Host header, against rebinding of names."""
+class AccessCheck:
+    """Accepts or refuses requests.
+
+    only_local: also check the Host header, against DNS rebinding.
+    """
 
     def __init__(self, token: Secret, model: str, only_local: bool) -> None:
         self._token = token
@@ -45,7 +48,10 @@ class Front:
         self._only_local = only_local
 
     def judge(self, request: Request, crowded: bool) -> Response | None:
-        """The answer to a request; None lets a WebSocket in. `crowded`: no more of them, please."""
+        """Return the answer to an HTTP request, or None to accept a WebSocket.
+
+        crowded: refuse a WebSocket because all connections are in use.
+        """
         target = urlsplit(request.path)
         refused = self._outsider(request)
         if refused is not None:
@@ -84,14 +90,14 @@ class Front:
         return None
 
     def _outsider(self, request: Request) -> Response | None:
-        """The refusal of a web page, or of a name that only pretends to be this machine."""
+        """Refuse a web page, and a Host name that is not this machine."""
         if request.headers.get_all("Origin"):
-            message = "Requests of web pages are not accepted."
+            message = "Requests from web pages are not accepted."
             return refusal(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
         hosts = request.headers.get_all("Host")
         names = {_hostname(host) for host in hosts}
         if len(hosts) != 1 or (self._only_local and not names <= _LOOPBACK):
-            message = "This server answers to its loopback address only."
+            message = "This server accepts requests to its loopback address only."
             return refusal(HTTPStatus.FORBIDDEN, "host_not_allowed", message)
         return None
 
@@ -105,14 +111,14 @@ class Front:
         return same and scheme.lower() == "bearer"
 
 
-def asked_model(path: str, default: str) -> str:
-    """The model that a request asks for."""
+def requested_model(path: str, default: str) -> str:
+    """Return the model that a request names in its query, at most 128 characters."""
     found = parse_qs(urlsplit(path).query).get("model", [default])[0]
     return found[:128] or default
 
 
-def writes_only(path: str) -> bool:
-    """Whether a request asks for a session that only writes down what is said."""
+def is_transcription(path: str) -> bool:
+    """Return True if a request wants a transcription session."""
     return "transcription" in parse_qs(urlsplit(path).query).get("intent", ())
 
 

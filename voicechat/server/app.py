@@ -1,9 +1,9 @@
-"""`voicechat serve`: the HTTP and WebSocket front of the embedded voice.
+"""`voicechat serve`: the HTTP and WebSocket server.
 
-    serve -> warm every engine -> listen -> one JSON line on stdout -> connections until stopped
+    serve -> warm up the engines -> listen -> one JSON line on stdout -> connections until stopped
 
-One connection is one task group: a reader, a sender, the responses. Whatever ends one of them
-ends all of them, so a client that vanishes leaves nothing behind.
+Each connection is one task group: a reader, a sender and the responses. The end of one of them
+ends all of them, so a client that disappears leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from voicechat.errors import Secret, ServerError, UsageError
-from voicechat.server.access import REALTIME, Front, asked_model, writes_only
-from voicechat.server.engine_startup import Stage, stage
+from voicechat.server.access import REALTIME, AccessCheck, is_transcription, requested_model
+from voicechat.server.engine_startup import EngineSet, create_engines
 from voicechat.server.pipeline import Engines, Pipeline
-from voicechat.server.realtime.server_protocol import Protocol
-from voicechat.server.recognizer_pool import SharedEars
-from voicechat.server.send_queue import Outbox, SlowClient
+from voicechat.server.realtime.server_protocol import ServerProtocol
+from voicechat.server.recognizer_pool import SharedStt
+from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
 
@@ -52,41 +52,41 @@ class _Ended(Exception):
 
 
 class _Expired(Exception):
-    """The session is too old."""
+    """The session reached its maximum duration."""
 
 
 class App:
-    """A listening server on warm engines. Use `start`, read `url`, end with `stop`."""
+    """A listening server on warm engines. Call `start`, read `url`, and end with `stop`."""
 
-    def __init__(self, options: ServeOptions, engines: Stage) -> None:
+    def __init__(self, options: ServeOptions, engines: EngineSet) -> None:
         self.token = options.token or Secret(secrets.token_urlsafe(32))
         self._options = options
         self._stage = engines
         self._engines = Engines(
-            SharedEars(engines.ears),
-            engines.mind,
-            engines.voice,
+            SharedStt(engines.stt),
+            engines.assistant,
+            engines.tts,
             engines.detectors,
             options.voice,
         )
-        self._front = Front(self.token, options.model, not options.allow_remote)
+        self._front = AccessCheck(self.token, options.model, not options.allow_remote)
         self.live: list[Pipeline] = []
-        """The connections, the newest last."""
+        """The open connections, the newest last."""
         self._unsaid: deque[str] = deque(maxlen=16)
         self._server: Server | None = None
         self._port: socket.socket | None = None
-        engines.mind.on_nudge = self._nudge
+        engines.assistant.on_announcement = self._nudge
 
     @property
     def url(self) -> str:
-        """Where the server listens; only after `start`."""
+        """The address of the server; available after `start`."""
         sockets = self._server.sockets if self._server is not None else ()
         port = next(iter(sockets)).getsockname()[1] if sockets else self._options.port
         host = self._options.host
         return f"ws://{f'[{host}]' if ':' in host else host}:{port}{REALTIME}"
 
     def reserve(self) -> None:
-        """Take the address without listening yet. Raises `ServerError` when it cannot be had."""
+        """Bind the address without listening yet. Raises `ServerError` if it is not available."""
         host, port = self._options.host, self._options.port
         try:
             family, kind, number, _, address = socket.getaddrinfo(
@@ -104,17 +104,17 @@ class App:
             ) from error
 
     def release(self) -> None:
-        """Give a reserved address back."""
+        """Release a reserved address."""
         if self._port is not None:
             self._port.close()
             self._port = None
 
     async def start(self) -> None:
-        """Listen. Raises `ServerError` when the address cannot be had."""
+        """Start to listen. Raises `ServerError` if the address is not available."""
         if self._port is None:
             self.reserve()
         logger = logging.getLogger("voicechat.server.socket")
-        # Its debug lines show headers, and with them the token.
+        # The debug lines of websockets show headers, and with them the token.
         logger.setLevel(logging.CRITICAL)
         self._server = await listen(
             self._converse,
@@ -132,7 +132,7 @@ class App:
         )
 
     async def stop(self) -> None:
-        """Close every connection and the port, within a moment."""
+        """Close every connection and the port, with a short deadline."""
         if self._server is not None:
             self._server.close()
             with suppress(TimeoutError):
@@ -166,14 +166,14 @@ class App:
         await connection.close(code, reason)
 
     async def _connection(self, connection: ServerConnection) -> None:
-        options, outbox, request = self._options, Outbox(), connection.request
+        options, outbox, request = self._options, SendQueue(), connection.request
         path = request.path if request is not None else ""
-        protocol = Protocol(
-            asked_model(path, options.model),
-            self._stage.voice.names,
+        protocol = ServerProtocol(
+            requested_model(path, options.model),
+            self._stage.tts.names,
             options.voice,
             options.session_seconds,
-            writes=writes_only(path),
+            transcription=is_transcription(path),
         )
         async with asyncio.TaskGroup() as tasks:
             pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.room)
@@ -182,7 +182,7 @@ class App:
                 tasks.create_task(outbox.drain(lambda frame: connection.send(frame, text=True)))
                 tasks.create_task(self._expire(protocol, outbox))
                 while self._unsaid:
-                    pipeline.nudge(self._unsaid.popleft())
+                    pipeline.announce(self._unsaid.popleft())
                 async for frame in connection:
                     await pipeline.receive(frame)
                     await outbox.room()
@@ -191,18 +191,18 @@ class App:
                 self.live.remove(pipeline)
                 pipeline.close()
 
-    async def _expire(self, protocol: Protocol, outbox: Outbox) -> None:
+    async def _expire(self, protocol: ServerProtocol, outbox: SendQueue) -> None:
         await asyncio.sleep(self._options.session_seconds)
         protocol.expire()
         outbox.put(protocol.take())
-        # The sender gets a moment to pass the error on.
+        # Give the sender time to deliver the error.
         await asyncio.sleep(0.1)
         raise _Expired
 
     def _nudge(self, words: str) -> None:
-        """The mind wants to speak: on the newest connection, or on the next one."""
+        """Say an announcement of the assistant on the newest connection, or on the next one."""
         if self.live:
-            self.live[-1].nudge(words)
+            self.live[-1].announce(words)
         else:
             self._unsaid.append(words)
 
@@ -218,24 +218,24 @@ def _subprotocol(
 
 
 def serve(options: ServeOptions) -> int:
-    """Run the embedded voice until it is told to stop; gives the exit code.
+    """Run the server until a signal, or the end of the parent; return the exit code.
 
-    Prints one JSON line on stdout when ready (`url`, `token`), progress as JSON lines on stderr.
-    The environment adds what it alone may carry (see `ServeOptions.with_environment`). Raises
+    Prints one JSON line on stdout when ready (`url`, `token`) and progress as JSON lines on stderr.
+    `ServeOptions.with_environment` adds the settings from the environment. Raises
     `VoicechatError` when the server cannot start.
     """
     options = options.with_environment(os.environ)
     if options.host not in _LOCAL_HOSTS and not options.allow_remote:
         raise UsageError(
-            f"{options.host} can be reached from other machines.",
-            "Say --allow-remote if that is what you want.",
+            f"Other machines can reach {options.host}.",
+            "Add --allow-remote to allow that.",
         )
     logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
     return asyncio.run(_serve(options))
 
 
 async def _serve(options: ServeOptions) -> int:
-    engines = stage(options)
+    engines = create_engines(options)
     with stop_requested(options.parent_watch) as stopped:
         running = asyncio.create_task(_run(options, engines))
         try:
@@ -251,7 +251,7 @@ async def _serve(options: ServeOptions) -> int:
     return 0
 
 
-async def _run(options: ServeOptions, engines: Stage) -> None:
+async def _run(options: ServeOptions, engines: EngineSet) -> None:
     app = App(replace(options, chat_key=None), engines)
     app.reserve()
     try:

@@ -1,8 +1,8 @@
-"""What the pipeline asks of ears, mind and voice. Each engine is replaceable behind these.
+"""Protocols of the engines: speech to text, assistant and text to speech.
 
-Every engine is warm when `open()` returns. Engines that hold the interpreter lock or a
-restrictive licence live in a worker process of their own (`worker.py`); their objects here
-are the handles. Cancelling an awaiting task, or closing an iterator, stops the work.
+An engine is warm when `open()` returns. An engine that holds the interpreter lock, or has a
+restrictive license, runs in a worker process, and the object here is its handle. Cancel an
+awaiting task, or close an iterator, to stop the work.
 """
 
 from __future__ import annotations
@@ -14,57 +14,57 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What the ears understand so far; `complete` when it is a whole request as it stands."""
+    """The text recognized so far. `complete` is True when it is a whole request already."""
 
     text: str
     complete: bool
 
 
-class Ears(Protocol):
+class SpeechToText(Protocol):
     """Turns speech into text, one utterance at a time."""
 
     on_partial: Callable[[Partial], None]
-    """Called on the event loop whenever the partial text of the running utterance changes."""
+    """Called on the event loop when the partial text of the current utterance changes."""
 
     async def open(self) -> None:
-        """Load and warm up. Raises `VoicechatError` when that is impossible."""
+        """Load and warm up the engine. Raises `VoicechatError` on failure."""
         ...
 
     def begin(self) -> None:
-        """Start an utterance, dropping an unfinished one."""
+        """Start an utterance. Drops an unfinished one."""
         ...
 
     def feed(self, pcm: bytes) -> None:
-        """Sound of the running utterance, PCM16 mono 16 kHz. Never blocks."""
+        """Add sound to the current utterance, PCM16 mono 16 kHz. Never blocks."""
         ...
 
     def settle(self) -> None:
-        """The speaker may be done: work the text out by now; it comes as a partial.
+        """Compute the text now, because the user may have finished; deliver it as a partial.
 
         `finish` or `resume` follows.
         """
         ...
 
     def resume(self) -> None:
-        """The speaker was not done: take `settle` back."""
+        """Undo `settle`: the user continues to speak."""
         ...
 
     async def finish(self) -> str:
-        """End the utterance and give its text; empty when nothing was understood."""
+        """End the utterance and return its text; empty when no words were recognized."""
         ...
 
     def drop(self) -> None:
-        """Forget the running utterance."""
+        """Discard the current utterance."""
         ...
 
     async def close(self) -> None:
-        """Stop the worker; what was learned about the room is kept for the next run."""
+        """Stop the engine. Keep the learned room acoustics for the next run."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOffer:
-    """A tool the session offers; `parameters` is a JSON schema of an object."""
+    """A tool that the session offers. `parameters` is the JSON schema of an object."""
 
     name: str
     description: str
@@ -73,9 +73,9 @@ class ToolOffer:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the conversation as the mind sees it, oldest first.
+    """One message of the conversation, as the assistant gets it.
 
-    role: system, user, assistant, tool_call (text is the JSON arguments) or tool_result.
+    role: system, user, assistant, tool_call (`text` is the JSON arguments) or tool_result.
     """
 
     role: str
@@ -85,83 +85,83 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Everything a mind needs for one reply."""
+class AssistantRequest:
+    """The input for one reply. `messages` are in order, the oldest first."""
 
     messages: Sequence[Message]
     instructions: str = ""
     tools: Sequence[ToolOffer] = ()
     tool_choice: str = "auto"
-    """auto, none, required, or the name of one tool."""
+    """One of auto, none, required, or the name of one tool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """A piece of the reply: text to be spoken or shown, clause by clause or shorter."""
+    """A piece of the reply to speak or to show: a clause, or less."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The mind wants a tool run. `arguments` is JSON text."""
+    """A request of the assistant to run a tool. `arguments` is JSON text."""
 
     call_id: str
     name: str
     arguments: str
 
 
-Thought = Say | Call
+AssistantOutput = Say | Call
 
 
-class Mind(Protocol):
+class Assistant(Protocol):
     """Turns a conversation into a reply."""
 
-    on_nudge: Callable[[str], None]
-    """Called on the event loop when the mind wants to speak unasked (a timer rings)."""
+    on_announcement: Callable[[str], None]
+    """Called on the event loop with words to say outside a reply, such as a ringing timer."""
 
     async def open(self) -> None:
-        """Load and warm up."""
+        """Load and warm up the engine. Raises `VoicechatError` on failure."""
         ...
 
-    def reply(self, request: Request) -> AsyncIterator[Thought]:
-        """Think; closing the iterator stops it. Raises `VoicechatError` when thinking failed."""
+    def reply(self, request: AssistantRequest) -> AsyncIterator[AssistantOutput]:
+        """Yield the reply. Close the iterator to stop. Raises `VoicechatError`."""
         ...
 
     async def close(self) -> None:
-        """Stop everything; timers end."""
+        """Stop all work and end all timers."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
-    """A piece of spoken text: its words, and their sound (PCM16 mono at `Voice.rate`)."""
+class SpokenWords:
+    """A piece of spoken text: words, and their sound as PCM16 mono at `TextToSpeech.rate`."""
 
     text: str
     pcm: bytes = field(repr=False, default=b"")
 
 
-class Voice(Protocol):
+class TextToSpeech(Protocol):
     """Turns text into speech."""
 
     rate: int
-    """Hz of the sound."""
+    """Sample rate of the sound, in Hz."""
     names: tuple[str, ...]
-    """The voices one can choose."""
+    """Names of the available voices."""
 
     async def open(self) -> None:
-        """Load and warm up."""
+        """Load and warm up the engine. Raises `VoicechatError` on failure."""
         ...
 
     def speak(
         self, text: str, voice: str | None = None, speed: float = 1.0
-    ) -> AsyncIterator[Speech]:
-        """Say the text word by word: each piece holds a word (with its spaces) and its sound.
+    ) -> AsyncIterator[SpokenWords]:
+        """Yield the speech word by word: each piece holds a word, with its spaces, and its sound.
 
-        The texts joined are the text given. Closing the iterator stops synthesis at once.
+        The joined texts are the given text. Close the iterator to stop the synthesis at once.
         """
         ...
 
     async def close(self) -> None:
-        """Stop the worker."""
+        """Stop the engine."""
         ...

@@ -1,4 +1,4 @@
-"""The engines of a server, made from its options and warmed up before anyone connects."""
+"""The engines of a server: created from the options, and warmed up before the server listens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voicechat.errors import ServerError, UsageError
-from voicechat.server.engine_protocols import Ears, Mind, Voice
+from voicechat.server.engine_protocols import Assistant, SpeechToText, TextToSpeech
 from voicechat.server.recognizer_pool import Detectors
 from voicechat.server.serve_options import ServeOptions
 
@@ -15,25 +15,25 @@ _OPEN_SECONDS = 60.0
 _CLOSE_SECONDS = 0.7
 
 Progress = Callable[[str, float], None]
-"""Called with the name of what is warm now and the share of all that is done, 0 to 1."""
+"""Called with the name of the engine that is warm and the share that is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """The engines before they are warm."""
+class EngineSet:
+    """The engines of one server, before they are warm."""
 
-    ears: Ears
-    mind: Mind
-    voice: Voice
+    stt: SpeechToText
+    assistant: Assistant
+    tts: TextToSpeech
     detectors: Detectors
 
     async def open(self, progress: Progress) -> None:
-        """Warm up everything at once. Raises `VoicechatError` when something cannot be had."""
+        """Warm up all engines at once. Raises `VoicechatError` when one of them fails."""
         opening: dict[str, Awaitable[None]] = {
-            "voice": self.voice.open(),
-            "mind": self.mind.open(),
-            "ears": self.ears.open(),
-            "detector": asyncio.to_thread(self.detectors.warm),
+            "speech synthesizer": self.tts.open(),
+            "assistant": self.assistant.open(),
+            "speech recognizer": self.stt.open(),
+            "speech detector": asyncio.to_thread(self.detectors.warm),
         }
         done = 0
 
@@ -43,7 +43,7 @@ class Stage:
                 async with asyncio.timeout(_OPEN_SECONDS):
                     await opened
             except TimeoutError as error:
-                raise ServerError(f"The {name} did not get ready in time.") from error
+                raise ServerError(f"The {name} did not start in time.") from error
             done += 1
             progress(name, done / len(opening))
 
@@ -56,31 +56,31 @@ class Stage:
                 raise result
 
     async def close(self) -> None:
-        """Stop everything, within a moment; a worker that does not stop dies with this process."""
-        closing = (self.ears.close(), self.mind.close(), self.voice.close())
+        """Stop all engines, with a short deadline. A hanging worker dies with this process."""
+        closing = (self.stt.close(), self.assistant.close(), self.tts.close())
         async with asyncio.timeout(_CLOSE_SECONDS):
             await asyncio.gather(*closing, return_exceptions=True)
 
 
-def stage(options: ServeOptions) -> Stage:
-    """The engines that the options ask for, not yet warm. Nothing heavy is loaded before this."""
-    from voicechat.server.stt.pocketsphinx_stt import ears
-    from voicechat.server.tts.espeak_tts import voice
+def create_engines(options: ServeOptions) -> EngineSet:
+    """Create the engines for these options without warming them up."""
+    from voicechat.server.stt.pocketsphinx_stt import pocketsphinx_stt
+    from voicechat.server.tts.espeak_tts import espeak_tts
     from voicechat.speech.vad import detector
 
-    speaker = voice()
-    if options.voice is not None and options.voice not in speaker.names:
+    tts = espeak_tts()
+    if options.voice is not None and options.voice not in tts.names:
         raise UsageError(
-            f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(speaker.names)}."
+            f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(tts.names)}."
         )
-    return Stage(ears(), _mind(options), speaker, Detectors(detector))
+    return EngineSet(pocketsphinx_stt(), _assistant(options), tts, Detectors(detector))
 
 
-def _mind(options: ServeOptions) -> Mind:
+def _assistant(options: ServeOptions) -> Assistant:
     if options.chat_url is None:
-        from voicechat.server.assistant.offline_assistant import mind
+        from voicechat.server.assistant.offline_assistant import offline_assistant
 
-        return mind()
-    from voicechat.server.assistant.chat_assistant import chat
+        return offline_assistant()
+    from voicechat.server.assistant.chat_assistant import chat_assistant
 
-    return chat(options.chat_url, options.chat_model, options.chat_key)
+    return chat_assistant(options.chat_url, options.chat_model, options.chat_key)

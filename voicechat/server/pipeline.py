@@ -1,13 +1,13 @@
-"""One connection at work: endpointing -> recognise -> think -> speak, each turn cancellable.
+"""The pipeline of one connection: endpointing, STT, assistant, TTS.
 
-    frame ── protocol.receive ──┬─ Sound ─── resample ── endpointer ── speech began, ended ──┐
-                                │               └─────── utterance (ears)                    │
-                                ├─ Committed ── text of the utterance ── protocol.transcribed │
-                                ├─ Started ──── speaker (mind, voice) ── protocol.finish      │
-                                └─ Stopped ──── cancel that task       <──── barge-in ────────┘
+    frame ── protocol.receive ─┬─ InputSound ────── resample ── endpointer ── speech events ─────┐
+                               │                      └─────── utterance (stt)                  │
+                               ├─ AudioCommitted ── text of the utterance ── protocol.transcribed
+                               ├─ ResponseStarted ─ assistant, tts ── protocol.finish           │
+                               └─ ResponseStopped ─ cancel that task     <──── barge-in ────────┘
 
-Frames are taken one after the other on the caller's task; recognising and every response run
-as tasks of the connection's group, and die with it.
+The caller's task processes frames in order. Recognition and each response run as tasks of the
+connection's group and end with it.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voicechat.errors import VoicechatError
-from voicechat.server.engine_protocols import Mind, Partial, Voice
+from voicechat.server.engine_protocols import Assistant, Partial, TextToSpeech
 from voicechat.server.realtime.protocol_actions import (
     Action,
     Actions,
-    Cleared,
-    Committed,
-    Configured,
-    Recognise,
-    Sound,
-    Started,
-    Stopped,
+    AudioCleared,
+    AudioCommitted,
+    InputSound,
+    RecognizeItem,
+    ResponseStarted,
+    ResponseStopped,
+    SessionConfigured,
 )
 from voicechat.server.realtime.server_frames import Json
-from voicechat.server.realtime.server_protocol import Protocol
-from voicechat.server.realtime.server_response import Reply
-from voicechat.server.recognizer_pool import Detectors, SharedEars, Utterance
-from voicechat.server.response_audio import Speaker
+from voicechat.server.realtime.server_protocol import ServerProtocol
+from voicechat.server.realtime.server_response import ServerResponse
+from voicechat.server.recognizer_pool import Detectors, SharedStt, SttUtterance
+from voicechat.server.response_audio import ResponseAudio
 from voicechat.speech.endpointing import Endpointer, SpeechEnd, SpeechStart
 from voicechat.speech.formats import Format
 from voicechat.speech.resampling import Resampler
 from voicechat.speech.vad import VAD_RATE
 
 _STEP_MS = 40.0
-_BLIP_MS = 400.0
-"""Speech shorter than this, in which no word was understood, gets no answer."""
-_KEPT_MS = 1_000.0
-"""Sound kept before a possible beginning of speech, on top of the prefix padding."""
+_NOISE_MS = 400.0
+"""Speech shorter than this gets no response when no word was recognized."""
+_HISTORY_MS = 1_000.0
+"""Sound kept before a possible start of speech, in addition to the prefix padding."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,24 +53,24 @@ _log = logging.getLogger(__name__)
 class Engines:
     """The warm engines of a server."""
 
-    ears: SharedEars
-    mind: Mind
-    voice: Voice
+    stt: SharedStt
+    assistant: Assistant
+    tts: TextToSpeech
     detectors: Detectors
     voice_name: str | None = None
-    """The engine's voice for names it does not know."""
+    """The voice that replaces names the engine does not know."""
 
 
 class Pipeline:
-    """Runs the engines for one connection. Call `receive` per frame and `close` at the end.
+    """Runs the engines for one connection. Call `receive` for each frame, and `close` at the end.
 
-    `send` passes on the frames that the protocol made; it is called often and never waits.
-    `room` waits until the client has taken enough of them.
+    send: delivers the frames that the protocol made; called often, never waits.
+    room: waits until the client has taken enough of them.
     """
 
     def __init__(
         self,
-        protocol: Protocol,
+        protocol: ServerProtocol,
         engines: Engines,
         tasks: asyncio.TaskGroup,
         send: Callable[[list[bytes]], None],
@@ -81,7 +81,7 @@ class Pipeline:
         self._tasks = tasks
         self._send = send
         self._room = room
-        self._replies: dict[Reply, asyncio.Task[None]] = {}
+        self._replies: dict[ServerResponse, asyncio.Task[None]] = {}
         self._texts: dict[str, asyncio.Task[None]] = {}
         self._detector = engines.detectors.take()
         self._endpointer = Endpointer(self._detector)
@@ -90,29 +90,29 @@ class Pipeline:
         self._resampler = Resampler(self._format.rate, VAD_RATE)
         self._clock_ms = 0.0
         self._before = bytearray()
-        """16 kHz sound from before a possible beginning of speech."""
-        self._utterance: Utterance | None = None
-        self._blips: set[str] = set()
+        """Sound at 16 kHz from before a possible start of speech."""
+        self._utterance: SttUtterance | None = None
+        self._noises: set[str] = set()
         self.idle_timer: asyncio.TimerHandle | None = None
-        """Runs while nobody speaks, if the session has an idle timeout."""
+        """Runs while nothing is spoken, if the session has an idle timeout."""
         self._configure()
         self._flush()
 
     async def receive(self, frame: str | bytes) -> None:
-        """Carry out one frame of the client."""
+        """Process one frame of the client."""
         for action in self.protocol.receive(frame):
-            if isinstance(action, Sound):
+            if isinstance(action, InputSound):
                 await self._listen(action)
             else:
                 self._do(action)
         self._flush()
 
-    def nudge(self, words: str) -> None:
-        """Say this as soon as the floor is free."""
-        self._do_all(self.protocol.nudge(words))
+    def announce(self, words: str) -> None:
+        """Say these words when neither the user nor the assistant is speaking."""
+        self._do_all(self.protocol.announce(words))
 
     def close(self) -> None:
-        """The client is gone: stop everything that the task group does not."""
+        """Release what the task group does not, after the client has disconnected."""
         self._stop_idle()
         self._drop()
         self._engines.detectors.give_back(self._detector)
@@ -129,19 +129,19 @@ class Pipeline:
 
     def _do(self, action: Action) -> None:
         match action:
-            case Configured():
+            case SessionConfigured():
                 self._configure()
-            case Committed(item_id):
+            case AudioCommitted(item_id):
                 self._commit(item_id)
-            case Recognise(item_id, sound, form):
-                self._recognise(item_id, self._overheard(sound, form))
-            case Cleared():
+            case RecognizeItem(item_id, sound, form):
+                self._recognize(item_id, self._separate_utterance(sound, form))
+            case AudioCleared():
                 self._drop()
                 self._endpointer.reset()
-            case Started(reply):
+            case ResponseStarted(reply):
                 self._stop_idle()
                 self._replies[reply] = self._tasks.create_task(self._reply(reply))
-            case Stopped(reply):
+            case ResponseStopped(reply):
                 task = self._replies.pop(reply, None)
                 if task is not None:
                     task.cancel()
@@ -163,26 +163,26 @@ class Pipeline:
 
     # ----------------------------------------------------------------- listening
 
-    async def _listen(self, sound: Sound) -> None:
+    async def _listen(self, sound: InputSound) -> None:
         step = sound.format.size(_STEP_MS)
         for start in range(0, len(sound.sound), step):
             piece = sound.sound[start : start + step]
             self._clock_ms += sound.format.ms(len(piece))
             pcm = self._resampler.convert(sound.format.decode(piece)).tobytes()
             if self._turns is None:
-                self._hear(pcm)
+                self._feed(pcm)
             else:
-                self._watch(pcm)
-            # A long append must not hold up the replies of others.
+                self._detect(pcm)
+            # Yield during a long append, so that other connections can work.
             if start:
                 await asyncio.sleep(0)
 
-    def _hear(self, pcm: bytes) -> None:
+    def _feed(self, pcm: bytes) -> None:
         if self._utterance is None:
-            self._utterance = Utterance(self._engines.ears, self._partial)
+            self._utterance = SttUtterance(self._engines.stt, self._partial)
         self._utterance.feed(pcm)
 
-    def _watch(self, pcm: bytes) -> None:
+    def _detect(self, pcm: bytes) -> None:
         if self._utterance is not None:
             self._utterance.feed(pcm)
         self._before += pcm
@@ -196,13 +196,13 @@ class Pipeline:
         if self._endpointer.speaking and self._endpointer.pausing != paused:
             self._pause(not paused)
         if not self._endpointer.speaking:
-            self.protocol.trim(self._clock_ms - prefix - _KEPT_MS)
-        del self._before[: -_pcm_size(prefix + _KEPT_MS)]
+            self.protocol.trim(self._clock_ms - prefix - _HISTORY_MS)
+        del self._before[: -_pcm_size(prefix + _HISTORY_MS)]
 
     def _began(self, change: SpeechStart, prefix: float) -> None:
         self._stop_idle()
         back = self._clock_ms - max(change.at_ms - prefix, 0.0)
-        self._hear(bytes(self._before[-_pcm_size(back) :]))
+        self._feed(bytes(self._before[-_pcm_size(back) :]))
         self._do_all(self.protocol.speech_started(change.at_ms))
 
     def _pause(self, pausing: bool) -> None:
@@ -213,8 +213,8 @@ class Pipeline:
                 self._utterance.resume()
 
     def _ended(self, change: SpeechEnd) -> None:
-        if change.spoken_ms < _BLIP_MS and self.protocol.speech is not None:
-            self._blips.add(self.protocol.speech)
+        if change.spoken_ms < _NOISE_MS and self.protocol.speech is not None:
+            self._noises.add(self.protocol.speech)
         self._before.clear()
         self._do_all(self.protocol.speech_stopped(change.at_ms, change.until_ms))
 
@@ -224,13 +224,13 @@ class Pipeline:
         utterance = self._utterance
         if item_id is None or utterance is None:
             return
-        delta = utterance.growth.grow(partial.text)
+        delta = utterance.stable.update(partial.text)
         if delta:
-            self.protocol.hearing(item_id, delta)
+            self.protocol.transcript_delta(item_id, delta)
             self._flush()
 
     def _finish_resampling(self) -> None:
-        """Give the utterance what the resampler holds back; the next one begins afresh."""
+        """Feed the rest of the resampler to the utterance, and start a new resampler."""
         rest = self._resampler.finish()
         if self._utterance is not None:
             self._utterance.feed(rest.tobytes())
@@ -240,7 +240,7 @@ class Pipeline:
         if utterance is not None:
             utterance.drop()
 
-    # ----------------------------------------------------------------- recognising
+    # ----------------------------------------------------------------- recognition
 
     def _commit(self, item_id: str) -> None:
         if self._turns is None:
@@ -250,29 +250,29 @@ class Pipeline:
         if utterance is None:
             entry = self.protocol.conversation.find(item_id)
             sound = bytes(entry.sound) if entry is not None else b""
-            utterance = self._overheard(sound, self._format)
-        self._recognise(item_id, utterance)
+            utterance = self._separate_utterance(sound, self._format)
+        self._recognize(item_id, utterance)
 
-    def _overheard(self, sound: bytes, form: Format) -> Utterance:
-        """An utterance of sound that did not come through the microphone's path."""
-        utterance = Utterance(self._engines.ears, lambda partial: None)
+    def _separate_utterance(self, sound: bytes, form: Format) -> SttUtterance:
+        """Return an utterance of sound that did not come through the microphone path."""
+        utterance = SttUtterance(self._engines.stt, lambda partial: None)
         resampler = Resampler(form.rate, VAD_RATE)
         utterance.feed(resampler.convert(form.decode(sound)).tobytes())
         utterance.feed(resampler.finish().tobytes())
         return utterance
 
-    def _recognise(self, item_id: str, utterance: Utterance) -> None:
+    def _recognize(self, item_id: str, utterance: SttUtterance) -> None:
         self._texts[item_id] = self._tasks.create_task(self._text(item_id, utterance))
 
-    async def _text(self, item_id: str, utterance: Utterance) -> None:
+    async def _text(self, item_id: str, utterance: SttUtterance) -> None:
         try:
             text = await utterance.finish()
         except VoicechatError as error:
-            self.protocol.not_transcribed(item_id, error.message)
+            self.protocol.transcription_failed(item_id, error.message)
         else:
-            rest = utterance.growth.grow(text, final=True)
+            rest = utterance.stable.update(text, final=True)
             if rest:
-                self.protocol.hearing(item_id, rest)
+                self.protocol.transcript_delta(item_id, rest)
             self.protocol.transcribed(item_id, text)
         finally:
             self._texts.pop(item_id, None)
@@ -280,13 +280,13 @@ class Pipeline:
 
     # ----------------------------------------------------------------- answering
 
-    async def _reply(self, reply: Reply) -> None:
+    async def _reply(self, reply: ServerResponse) -> None:
         status, reason, error = "completed", None, None
         try:
             if self._texts:
                 await asyncio.wait(list(self._texts.values()))
-            if not self._is_blip(reply):
-                await self._speaker(reply).run()
+            if not self._is_noise(reply):
+                await self._response_audio(reply).run()
             if reply.full:
                 status, reason = "incomplete", "max_output_tokens"
         except VoicechatError as failure:
@@ -294,32 +294,32 @@ class Pipeline:
         except TimeoutError:
             status, error = "failed", _server_error("The model did not answer in time.")
         except Exception:
-            # One broken response must not end the connection.
+            # A failure in one response must not end the connection.
             _log.exception("a response failed")
             status, error = "failed", _server_error("The server had an internal error.")
         self._replies.pop(reply, None)
         self._do_all(self.protocol.finish(reply, status, reason, error))
         self._start_idle(reply)
 
-    def _speaker(self, reply: Reply) -> Speaker:
+    def _response_audio(self, reply: ServerResponse) -> ResponseAudio:
         engines = self._engines
-        return Speaker(reply, engines.mind, engines.voice, engines.voice_name, self._sent)
+        return ResponseAudio(reply, engines.assistant, engines.tts, engines.voice_name, self._sent)
 
     async def _sent(self) -> None:
         self._flush()
         await self._room()
 
-    def _is_blip(self, reply: Reply) -> bool:
-        """Whether the response would answer a noise in which no word was understood."""
+    def _is_noise(self, reply: ServerResponse) -> bool:
+        """Return True if the response would answer a noise without any recognized word."""
         conversation = self.protocol.conversation
         last = conversation.last_id
-        entry = conversation.find(last) if last in self._blips else None
+        entry = conversation.find(last) if last in self._noises else None
         return entry is not None and reply.plan.words is None and not entry.text()
 
     # ----------------------------------------------------------------- idle timeout
 
-    def _start_idle(self, reply: Reply) -> None:
-        """The idle clock runs from the end of a reply's playback."""
+    def _start_idle(self, reply: ServerResponse) -> None:
+        """Start the idle timeout. It counts from the end of playback of the reply."""
         idle_ms = (self._turns or {}).get("idle_timeout_ms")
         if idle_ms is None or reply.plan.out_of_band or self.protocol.active is not None:
             return
@@ -335,7 +335,7 @@ class Pipeline:
 
 
 def _pcm_size(ms: float) -> int:
-    """Bytes of so much sound for the ears."""
+    """Return the size in bytes of PCM16 sound at the STT sample rate."""
     return int(ms * VAD_RATE / 1000) * 2
 
 

@@ -1,4 +1,4 @@
-"""Detectors to lend, and one pair of ears: one utterance hears live, the others wait."""
+"""Sharing of detectors and of the one recognizer: one utterance uses it, the others wait."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from voicechat.errors import ServerError
-from voicechat.server.engine_protocols import Ears, Partial
+from voicechat.server.engine_protocols import Partial, SpeechToText
 from voicechat.speech.vad import Detector
 
 _FINISH_SECONDS = 15.0
@@ -14,124 +14,124 @@ _WAIT_SECONDS = 75.0
 
 
 class Detectors:
-    """Speech detectors that go from one connection to the next: making one takes 50 ms."""
+    """Reusable speech detectors. Creating one takes 50 ms."""
 
     def __init__(self, make: Callable[[], Detector]) -> None:
         self._make = make
         self._spare: list[Detector] = []
 
     def warm(self) -> None:
-        """Make one in advance. May be called on another thread."""
+        """Create one in advance. Can be called on another thread."""
         self.give_back(self._make())
 
     def take(self) -> Detector:
-        """A detector without a past, for one connection."""
+        """Return a detector in its initial state, for one connection."""
         return self._spare.pop() if self._spare else self._make()
 
     def give_back(self, detector: Detector) -> None:
-        """The connection is over."""
+        """Return a detector to the pool."""
         detector.reset()
         self._spare.append(detector)
 
 
-class SharedEars:
-    """Lends the ears to one utterance at a time."""
+class SharedStt:
+    """Lends the recognizer to one utterance at a time."""
 
-    def __init__(self, ears: Ears) -> None:
-        self.ears = ears
-        self._holder: Utterance | None = None
+    def __init__(self, stt: SpeechToText) -> None:
+        self.stt = stt
+        self._holder: SttUtterance | None = None
         self._free = asyncio.Event()
 
-    def take(self, utterance: Utterance) -> bool:
-        """Whether the utterance holds the ears now."""
+    def take(self, utterance: SttUtterance) -> bool:
+        """Take the recognizer if it is free; return True if this utterance holds it."""
         if self._holder is None:
             self._holder = utterance
             self._free.clear()
-            self.ears.on_partial = utterance.partial
-            self.ears.begin()
+            self.stt.on_partial = utterance.partial
+            self.stt.begin()
         return self._holder is utterance
 
-    async def wait(self, utterance: Utterance) -> None:
-        """Return when the utterance holds the ears."""
+    async def wait(self, utterance: SttUtterance) -> None:
+        """Wait until the utterance holds the recognizer."""
         while not self.take(utterance):
             await self._free.wait()
 
-    def release(self, utterance: Utterance) -> None:
-        """Give the ears back; nothing happens if the utterance does not hold them."""
+    def release(self, utterance: SttUtterance) -> None:
+        """Release the recognizer, if this utterance holds it."""
         if self._holder is utterance:
             self._holder = None
             self._free.set()
 
 
-class Utterance:
-    """The sound of one turn on its way to text. End it with `finish` or `drop`."""
+class SttUtterance:
+    """The speech of one turn. End it with `finish` or `drop`."""
 
-    def __init__(self, shared: SharedEars, on_partial: Callable[[Partial], None]) -> None:
-        self.growth = Growth()
+    def __init__(self, shared: SharedStt, on_partial: Callable[[Partial], None]) -> None:
+        self.stable = StableWords()
         self._shared = shared
         self._on_partial = on_partial
         self._waiting = bytearray()
         self._over = False
 
     def partial(self, partial: Partial) -> None:
-        """What the ears understand so far."""
+        """Pass on a partial text."""
         if not self._over:
             self._on_partial(partial)
 
     def feed(self, pcm: bytes) -> None:
-        """More sound, PCM16 at 16 kHz."""
+        """Add sound, PCM16 mono at 16 kHz."""
         self._waiting += pcm
         if self._shared.take(self):
             self._pass_on()
 
     def _pass_on(self) -> None:
         if self._waiting:
-            self._shared.ears.feed(bytes(self._waiting))
+            self._shared.stt.feed(bytes(self._waiting))
             self._waiting.clear()
 
     def settle(self) -> None:
-        """The speaker may be done: have the text ready when `finish` comes."""
+        """Compute the text now, because the user may have finished."""
         if self._shared.take(self):
             self._pass_on()
-            self._shared.ears.settle()
+            self._shared.stt.settle()
 
     def resume(self) -> None:
-        """The speaker was not done."""
+        """Undo `settle`: the user continues to speak."""
         if self._shared.take(self):
-            self._shared.ears.resume()
+            self._shared.stt.resume()
 
     async def finish(self) -> str:
-        """The text of the utterance. Raises `ServerError` when there is none in time."""
+        """Return the text of the utterance. Raises `ServerError` at the deadline."""
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 await self._shared.wait(self)
             self._pass_on()
             self._over = True
             async with asyncio.timeout(_FINISH_SECONDS):
-                return await self._shared.ears.finish()
+                return await self._shared.stt.finish()
         except TimeoutError as error:
-            raise ServerError("The recogniser did not answer in time.") from error
+            raise ServerError("The speech recognizer did not respond in time.") from error
         finally:
             self._over = True
             self._shared.release(self)
 
     def drop(self) -> None:
-        """Forget it."""
+        """Discard the utterance."""
         self._over = True
         if self._shared.take(self):
-            self._shared.ears.drop()
+            self._shared.stt.drop()
         self._shared.release(self)
 
 
-class Growth:
-    """Tells which words of a changing text are certain: two texts agree, and more words follow."""
+class StableWords:
+    """Finds the stable words of a changing text: two texts agree on them, and more words follow."""
 
     def __init__(self) -> None:
         self._before: list[str] = []
-        self._told: list[str] = []
+        self._reported: list[str] = []
 
-    def grow(self, text: str, final: bool = False) -> str:
-        """What may be told beyond what was told before; empty when the text took that back."""
+    def update(self, text: str, final: bool = False) -> str:
+        """Return the stable words beyond the reported ones; empty if the text took those back."""
         words = text.split()
         agreed = words
         if not final:
@@ -139,9 +139,9 @@ class Growth:
             agreed = words[: next((at for at, (a, b) in enumerate(pairs) if a != b), None)]
             agreed = agreed[: min(len(self._before), len(words) - 1)]
         self._before = words
-        told = len(self._told)
-        if agreed[:told] != self._told or len(agreed) == told:
+        reported = len(self._reported)
+        if agreed[:reported] != self._reported or len(agreed) == reported:
             return ""
-        more = " ".join(agreed[told:])
-        self._told = agreed
-        return f" {more}" if told else more
+        more = " ".join(agreed[reported:])
+        self._reported = agreed
+        return f" {more}" if reported else more

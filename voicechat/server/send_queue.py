@@ -1,4 +1,4 @@
-"""Frames on their way to one client: bounded, in order, each with a deadline."""
+"""The queue of frames to one client: bounded, in order, with a deadline for each frame."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 HELD_BYTES = 512 * 1024
-"""Above this, whoever makes frames waits."""
+"""Above this size, `room` waits."""
 SEND_SECONDS = 2.0
-"""A client that takes nothing for so long is given up."""
+"""Deadline for the client to take one frame."""
 
 
 class SlowClient(Exception):
     """The client did not take a frame within the deadline."""
 
 
-class Outbox:
-    """`put` never waits; `room` waits while too much is held; `drain` sends until cancelled."""
+class SendQueue:
+    """`put` never waits, `room` waits while the queue is full, `drain` sends until canceled."""
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
@@ -27,7 +27,7 @@ class Outbox:
         self._roomy.set()
 
     def put(self, frames: Iterable[bytes]) -> None:
-        """Queue frames. Makers of many must await `room` now and then: that is the bound."""
+        """Queue frames. The bound holds only if producers await `room` regularly."""
         for frame in frames:
             self._frames.append(frame)
             self._held += len(frame)
@@ -37,11 +37,11 @@ class Outbox:
             self._roomy.clear()
 
     async def room(self) -> None:
-        """Return when the client has taken enough."""
+        """Wait until the client has taken enough frames."""
         await self._roomy.wait()
 
     async def drain(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Send what comes in, in order. Raises `SlowClient` after the deadline."""
+        """Send the queued frames in order. Raises `SlowClient` at the deadline."""
         while True:
             await self._filled.wait()
             while self._frames:

@@ -1,4 +1,4 @@
-"""What `voicechat serve` can be told."""
+"""Options of `voicechat serve`."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import dataclass
 from voicechat.errors import Secret
 
 DEFAULT_MODEL = "voicechat-local"
-"""The model name of the built-in mind."""
+"""The model name of the offline assistant."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """Everything that decides how the embedded voice runs. Times in seconds."""
+    """All options of the server. Times are in seconds."""
 
     host: str = "127.0.0.1"
     port: int = 8765
-    """0 picks a free port."""
+    """0 selects a free port."""
     allow_remote: bool = False
-    """Needed to bind to anything but the loopback interface."""
+    """Required to bind to an address other than loopback."""
     token: Secret | None = None
-    """What clients must show; None makes a fresh one, which is printed."""
+    """The access token for clients; None creates and prints a new one."""
     chat_url: str | None = None
-    """Root of an OpenAI-compatible chat endpoint; None uses the built-in mind."""
+    """Root URL of an OpenAI-compatible chat endpoint; None selects the offline assistant."""
     chat_model: str | None = None
     chat_key: Secret | None = None
     voice: str | None = None
-    """Default voice of a session; None is the engine's own."""
+    """Default voice of a session; None selects the default of the engine."""
     parent_watch: bool = False
-    """End when stdin ends or the parent dies."""
+    """Stop when stdin closes or the parent process ends."""
     max_connections: int = 8
     session_seconds: float = 86_400.0
-    """A session older than this is ended with `session_expired`."""
+    """Maximum age of a session; it then ends with `session_expired`."""
     log_level: str = "warning"
 
     @property
@@ -41,7 +41,7 @@ class ServeOptions:
         return (self.chat_model or "chat") if self.chat_url else DEFAULT_MODEL
 
     def with_environment(self, environ: Mapping[str, str]) -> ServeOptions:
-        """The same options with what only the environment may carry: token, key, parent watch."""
+        """Return the options with the environment applied: token, chat key, parent watch."""
         from dataclasses import replace
 
         token = environ.get("VOICECHAT_SERVE_TOKEN")

@@ -1,4 +1,4 @@
-"""When the server must end: signals, the end of standard input, the death of the parent."""
+"""Shutdown requests: signals, the end of standard input, and the death of the parent process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _PR_SET_PDEATHSIG = 1
 
 @contextmanager
 def stop_requested(parent_watch: bool) -> Iterator[asyncio.Event]:
-    """An event set by SIGTERM and SIGINT, and with `parent_watch` when the parent is gone."""
+    """Yield an event that SIGTERM and SIGINT set.
+
+    parent_watch: also set it when the parent process ends.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     numbers = (signal.SIGTERM, signal.SIGINT)
@@ -37,7 +40,7 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
     def watch() -> None:
-        # Blocks until the parent closes its end, which it also does by dying.
+        # Blocks until the parent closes its end of the pipe, which its death also does.
         while os.read(0, 4096):
             continue
         if not loop.is_closed():

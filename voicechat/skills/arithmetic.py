@@ -96,7 +96,7 @@ def evaluate(text: str) -> Value:
     except (OverflowError, RecursionError, MemoryError, ValueError):
         raise ArithmeticFailed("That number is too large for me.") from None
     except simpleeval.InvalidExpression:
-        raise ArithmeticFailed("I can't work that out.") from None
+        raise ArithmeticFailed("I can't calculate that.") from None
 
 
 def shown(value: Value) -> tuple[str, bool]:

@@ -1,6 +1,6 @@
-"""Lists and notes in the notebook. Each function does one thing and gives the sentence to say.
+"""Lists and notes in the notebook. Each function does one thing and returns the sentence to say.
 
-`VoicechatError` is raised when the disk refuses or nothing more fits.
+Raises `VoicechatError` if the disk fails or a limit is reached.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def _known(name: str) -> str:
 
 
 def items(text: str) -> list[str]:
-    """The single things in "milk, eggs and bread"."""
+    """Split "milk, eggs and bread" into its items."""
     pieces = (_ARTICLES.sub("", piece.strip()) for piece in _SPLIT.split(text))
     return [piece for piece in pieces if piece]
 
 
 def _meant(name: str, lists: Lists) -> str:
-    """The list that was named, or the only one there is, or the shopping list."""
+    """Return the named list, or the only list that exists, or the shopping list."""
     if name:
         return _known(name)
     filled = [one for one, kept in lists.items() if kept]
@@ -43,7 +43,7 @@ def _meant(name: str, lists: Lists) -> str:
 
 
 def add(notebook: Notebook, text: str, list_name: str = "") -> str:
-    """Add the things in the text to a list."""
+    """Add the items in the text to a list."""
     wanted = items(text)
     with notebook.edit() as pages:
         name = _meant(list_name, pages.lists)
@@ -60,7 +60,7 @@ def add(notebook: Notebook, text: str, list_name: str = "") -> str:
 
 
 def read(notebook: Notebook, list_name: str = "") -> str:
-    """What is on a list."""
+    """Read a list."""
     pages = notebook.read()
     name = _meant(list_name, pages.lists)
     kept = pages.lists.get(name, [])
@@ -71,7 +71,7 @@ def read(notebook: Notebook, list_name: str = "") -> str:
 
 
 def remove(notebook: Notebook, text: str, list_name: str = "") -> str:
-    """Take the things in the text off a list."""
+    """Remove the items in the text from a list."""
     with notebook.edit() as pages:
         name = _home(text, list_name, pages.lists)
         kept = pages.lists.get(name, [])
@@ -87,7 +87,7 @@ def remove(notebook: Notebook, text: str, list_name: str = "") -> str:
 
 
 def _home(text: str, list_name: str, lists: Lists) -> str:
-    """The list to take something from: the one named, or the first that holds it."""
+    """Return the list to remove from: the named one, or the first that contains an item."""
     if list_name:
         return _known(list_name)
     wanted = items(text)
@@ -96,7 +96,7 @@ def _home(text: str, list_name: str, lists: Lists) -> str:
 
 
 def _found(wanted: str, kept: Sequence[str]) -> str | None:
-    """The entry that was meant: the same words, or the singular for the plural."""
+    """Return the entry with the same words, in the singular or the plural."""
 
     def key(text: str) -> str:
         return text.casefold().removesuffix("s")
@@ -105,7 +105,7 @@ def _found(wanted: str, kept: Sequence[str]) -> str | None:
 
 
 def clear(notebook: Notebook, list_name: str = "") -> str:
-    """Empty a list."""
+    """Clear a list."""
     with notebook.edit() as pages:
         name = _meant(list_name, pages.lists)
         had = bool(pages.lists.pop(name, []))
@@ -113,7 +113,7 @@ def clear(notebook: Notebook, list_name: str = "") -> str:
 
 
 def names(notebook: Notebook) -> str:
-    """Which lists there are."""
+    """Name the lists that have entries."""
     filled = [name for name, kept in notebook.read().lists.items() if kept]
     if not filled:
         return "You have no lists yet. Say: add milk to my shopping list."
@@ -121,14 +121,14 @@ def names(notebook: Notebook) -> str:
 
 
 def add_note(notebook: Notebook, text: str) -> str:
-    """Keep a note."""
+    """Add a note."""
     with notebook.edit() as pages:
         pages.notes.append(sentence(text))
     return sentence(f"Noted: {text}")
 
 
 def read_notes(notebook: Notebook) -> str:
-    """The notes, the newest last."""
+    """Read the notes, the newest last."""
     notes = notebook.read().notes
     if not notes:
         return "You have no notes."
@@ -141,11 +141,11 @@ def clear_notes(notebook: Notebook) -> str:
     with notebook.edit() as pages:
         count = len(pages.notes)
         pages.notes.clear()
-    return "All your notes are gone." if count else "You have no notes."
+    return "I deleted all your notes." if count else "You have no notes."
 
 
 def drop_note(notebook: Notebook, text: str = "") -> str:
-    """Delete the newest note, or the newest with these words in it."""
+    """Delete the newest note, or the newest that contains this text."""
     with notebook.edit() as pages:
         found = [note for note in pages.notes if text.casefold() in note.casefold()]
         if found:

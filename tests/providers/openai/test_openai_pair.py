@@ -50,8 +50,13 @@ from voicechat.core.settings import (
     ToolSpec,
 )
 from voicechat.providers.openai.openai_codec import OpenAICodec
-from voicechat.server.realtime.protocol_actions import Committed, Sound, Started, Stopped
-from voicechat.server.realtime.server_protocol import Protocol
+from voicechat.server.realtime.protocol_actions import (
+    AudioCommitted,
+    InputSound,
+    ResponseStarted,
+    ResponseStopped,
+)
+from voicechat.server.realtime.server_protocol import ServerProtocol
 
 TEXT = SessionSettings(output="text", turn_detection=None)
 SPOKEN = SessionSettings(turn_detection=None)
@@ -64,7 +69,7 @@ class Pair:
 
     def __init__(self, settings: SessionSettings = TEXT) -> None:
         self.codec = OpenAICodec("ws://localhost/")
-        self.server = Protocol("built-in")
+        self.server = ServerProtocol("built-in")
         self.actions = []
         self.greeting = self.events()
         self.tell(UpdateSession(settings))
@@ -116,7 +121,7 @@ def test_a_typed_turn():
     pair.tell(CreateMessage("typed_1", "user", "What time is it?"))
     assert [e.done for e in pair.events()] == [False, True]
     pair.tell(CreateResponse())
-    reply = pair.did(Started).reply
+    reply = pair.did(ResponseStarted).reply
     created = one(ResponseCreated, pair.events())
     assert not created.out_of_band
     reply.write("It is ")
@@ -133,17 +138,17 @@ def test_a_typed_turn():
 def test_a_spoken_turn():
     pair = Pair(SPOKEN)
     pair.tell(AppendAudio(SECOND))
-    assert pair.did(Sound).sound == SECOND
+    assert pair.did(InputSound).sound == SECOND
     pair.tell(CommitAudio())
     committed = one(InputCommitted, pair.events())
-    assert pair.did(Committed).item_id == committed.item_id
+    assert pair.did(AudioCommitted).item_id == committed.item_id
     pair.server.transcribed(committed.item_id, "What time is it?")
     heard = pair.events()
     assert [e.text for e in heard if isinstance(e, UserTranscript) and e.final] == [
         "What time is it?"
     ]
     pair.tell(CreateResponse())
-    reply = pair.did(Started).reply
+    reply = pair.did(ResponseStarted).reply
     reply.word("Noon.", 1000.0)
     reply.sound(SECOND)
     pair.server.finish(reply)
@@ -161,7 +166,7 @@ def test_words_that_were_not_understood():
     pair = Pair(SPOKEN)
     pair.tell(AppendAudio(SECOND), CommitAudio())
     item_id = one(InputCommitted, pair.events()).item_id
-    pair.server.not_transcribed(item_id, "Too loud.")
+    pair.server.transcription_failed(item_id, "Too loud.")
     heard = one(UserTranscript, pair.events())
     assert (heard.final, heard.error) == (True, "Too loud.")
 
@@ -169,7 +174,7 @@ def test_words_that_were_not_understood():
 def test_tool_calls():
     pair = Pair(replace(TEXT, tools=(TOOL,)))
     pair.tell(CreateMessage("m", "user", "Look."), CreateResponse())
-    reply = pair.did(Started).reply
+    reply = pair.did(ResponseStarted).reply
     reply.call("call_1", "look", '{"at":1}')
     reply.call("call_2", "look", '{"at":2}')
     pair.server.finish(reply)
@@ -186,11 +191,11 @@ def test_tool_calls():
 def test_a_cancelled_reply():
     pair = Pair()
     pair.tell(CreateMessage("m", "user", "Talk."), CreateResponse())
-    reply = pair.did(Started).reply
+    reply = pair.did(ResponseStarted).reply
     reply.write("I was about to")
     response_id = one(ResponseCreated, pair.events()).response_id
     pair.tell(CancelResponse(response_id))
-    assert pair.did(Stopped).reply is reply
+    assert pair.did(ResponseStopped).reply is reply
     events = pair.events()
     done = one(ResponseDone, events)
     assert (done.status, done.reason) == (ResponseStatus.CANCELLED, "client_cancelled")

@@ -1,4 +1,4 @@
-"""The chat mind against a real little HTTP server on loopback."""
+"""The chat assistant with a small HTTP server on loopback."""
 
 import asyncio
 import json
@@ -8,15 +8,15 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 
 from voicechat.errors import ConnectError, KeyMissing, Secret, SessionLost, UsageError
-from voicechat.server.assistant.chat_assistant import ChatMind
-from voicechat.server.engine_protocols import Call, Message, Request, Say, ToolOffer
+from voicechat.server.assistant.chat_assistant import ChatAssistant
+from voicechat.server.engine_protocols import AssistantRequest, Call, Message, Say, ToolOffer
 
 MODELS = json.dumps({"object": "list", "data": [{"id": "llama3.2:latest"}, {"id": "qwen3"}]})
-QUESTION = Request((Message("user", "hi"),))
+QUESTION = AssistantRequest((Message("user", "hi"),))
 
 
 class Server:
-    """Answers `models` and `chat/completions` as it is told, and keeps what it was sent."""
+    """Serves scripted answers for `models` and `chat/completions`, and keeps the requests."""
 
     def __init__(self):
         self.models = (200, MODELS)
@@ -87,12 +87,12 @@ async def running(**kwargs):
     server = Server()
     listening = await asyncio.start_server(server._serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    mind = ChatMind(f"http://127.0.0.1:{port}/v1", **kwargs)
+    assistant = ChatAssistant(f"http://127.0.0.1:{port}/v1", **kwargs)
     try:
-        yield server, mind
+        yield server, assistant
     finally:
         server.hang.set()
-        await mind.close()
+        await assistant.close()
         listening.close()
         await listening.wait_closed()
 
@@ -105,20 +105,20 @@ def words(*pieces):
     return [event(content=piece) for piece in pieces] + ["data: [DONE]\n\n"]
 
 
-async def answer(mind, request=QUESTION):
-    return [thought async for thought in mind.reply(request)]
+async def answer(assistant, request=QUESTION):
+    return [thought async for thought in assistant.reply(request)]
 
 
 async def test_text_arrives_clause_by_clause_while_it_streams():
-    async with running(model="qwen3") as (server, mind):
-        await mind.open()
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
         server.chunks = [event(role="assistant", content=""), *words("Well, the sky is ")[:-1]]
         server.chunks += words("blue, because. Dr. Ray", "leigh said so. It costs 3.5 dollars.")[
             :-1
         ]
         server.chunks += ["HANG"]
         seen = []
-        async with aclosing(mind.reply(QUESTION)) as thoughts:
+        async with aclosing(assistant.reply(QUESTION)) as thoughts:
             async for thought in thoughts:
                 seen.append(thought.text)
                 if len(seen) == 3:
@@ -127,10 +127,10 @@ async def test_text_arrives_clause_by_clause_while_it_streams():
 
 
 async def test_closing_the_iterator_hangs_up():
-    async with running(model="qwen3") as (server, mind):
-        await mind.open()
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
         server.chunks = [event(content="One sentence. And another "), "HANG"]
-        thoughts = mind.reply(QUESTION)
+        thoughts = assistant.reply(QUESTION)
         await anext(thoughts)
         server.gone.clear()
         await thoughts.aclose()
@@ -138,7 +138,7 @@ async def test_closing_the_iterator_hangs_up():
 
 
 async def test_what_is_sent():
-    request = Request(
+    request = AssistantRequest(
         (
             Message("user", "weather?"),
             Message("tool_call", '{"city":"Paris"}', "c1", "get_weather"),
@@ -150,11 +150,11 @@ async def test_what_is_sent():
         (ToolOffer("get_weather", "Weather", {"type": "object", "properties": {}}),),
         "get_weather",
     )
-    async with running(key=Secret("sk-1")) as (server, mind):
-        await mind.open()
-        assert mind.model == "llama3.2:latest"
+    async with running(key=Secret("sk-1")) as (server, assistant):
+        await assistant.open()
+        assert assistant.model == "llama3.2:latest"
         server.chunks = words("Fine.")
-        assert await answer(mind, request) == [Say("Fine.")]
+        assert await answer(assistant, request) == [Say("Fine.")]
         line, headers, body = server.seen[-1]
         assert line == "POST /v1/chat/completions HTTP/1.1"
         assert headers["authorization"] == "Bearer sk-1"
@@ -178,8 +178,8 @@ async def test_tool_calls_in_pieces_and_whole():
             call["id"] = f"id{index}"
         return event(tool_calls=[call])
 
-    async with running(model="qwen3") as (server, mind):
-        await mind.open()
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
         server.chunks = [
             part(0, name="add", arguments=""),
             part(0, arguments='{"a":'),
@@ -187,36 +187,36 @@ async def test_tool_calls_in_pieces_and_whole():
             part(0, arguments="1}"),
             "data: [DONE]\n\n",
         ]
-        assert await answer(mind) == [Call("id0", "add", '{"a":1}'), Call("id1", "now", "{}")]
+        assert await answer(assistant) == [Call("id0", "add", '{"a":1}'), Call("id1", "now", "{}")]
         whole = {"id": "x", "function": {"name": "add", "arguments": {"a": 1}}}
         server.chunks = [event(content="", tool_calls=[whole])]
-        assert await answer(mind) == [Call("x", "add", '{"a": 1}')]
+        assert await answer(assistant) == [Call("x", "add", '{"a": 1}')]
 
 
 async def test_reasoning_is_never_spoken_and_markup_is_dropped():
-    async with running(model="qwen3") as (server, mind):
-        await mind.open()
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
         server.chunks = [event(reasoning="hm"), event(reasoning_content="hm")]
         server.chunks += words(
             "<thi", "nk>secret, long ", "thought. </think>\n\n", "It is **blue**."
         )
-        assert await answer(mind) == [Say("It is blue.")]
+        assert await answer(assistant) == [Say("It is blue.")]
         server.chunks = words("<b", "ig> news.")
-        assert "".join(thought.text for thought in await answer(mind)) == "<big> news."
+        assert "".join(thought.text for thought in await answer(assistant)) == "<big> news."
 
 
 async def test_text_is_cleaned():
-    async with running(model="qwen3") as (server, mind):
-        await mind.open()
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
         server.chunks = words("a\x1b[31mb", "\u202ec.")
-        assert "".join(one.text for one in await answer(mind)) == "a\ufffd[31mb\ufffdc."
+        assert "".join(one.text for one in await answer(assistant)) == "a\ufffd[31mb\ufffdc."
 
 
-async def test_nobody_there():
-    async with running() as (_server, mind):
+async def test_no_server():
+    async with running() as (_server, assistant):
         pass
-    with pytest.raises(ConnectError, match="Nobody answers at http://127"):
-        await mind.open()
+    with pytest.raises(ConnectError, match="No answer from http://127"):
+        await assistant.open()
 
 
 @pytest.mark.parametrize(
@@ -225,27 +225,27 @@ async def test_nobody_there():
         ("mistral", 200, MODELS, UsageError, "no model 'mistral'. It has: llama3.2:latest, qwen3."),
         ("", 200, '{"data": []}', UsageError, "no models"),
         ("", 401, "{}", KeyMissing, "refused the key"),
-        ("", 404, "<html>", ConnectError, "no chat endpoint"),
+        ("", 404, "<html>", ConnectError, "not a chat endpoint"),
         ("x", 503, "", ConnectError, "503"),
-        ("", 200, "hello", ConnectError, "no chat endpoint"),
+        ("", 200, "hello", ConnectError, "not a chat endpoint"),
     ],
 )
-async def test_what_the_probe_says(model, status, content, error, words):
-    async with running(model=model) as (server, mind):
+async def test_probe_results(model, status, content, error, words):
+    async with running(model=model) as (server, assistant):
         server.models = (status, content)
         with pytest.raises(error) as caught:
-            await mind.open()
+            await assistant.open()
         assert words in str(caught.value)
 
 
-async def test_a_short_model_name_is_enough_and_a_missing_list_is_no_obstacle():
-    async with running(model="llama3.2") as (server, mind):
-        await mind.open()
-        assert mind.model == "llama3.2:latest"
-    async with running(model="any") as (server, mind):
+async def test_a_short_model_name_and_a_missing_list_are_accepted():
+    async with running(model="llama3.2") as (server, assistant):
+        await assistant.open()
+        assert assistant.model == "llama3.2:latest"
+    async with running(model="any") as (server, assistant):
         server.models = (404, "")
-        await mind.open()
-        assert mind.model == "any"
+        await assistant.open()
+        assert assistant.model == "any"
 
 
 @pytest.mark.parametrize(
@@ -259,33 +259,33 @@ async def test_a_short_model_name_is_enough_and_a_missing_list_is_no_obstacle():
 )
 async def test_refusals(status, content, error, words):
     tool = ToolOffer("a", "b", {})
-    async with running(model="qwen3") as (server, mind):
-        await mind.open()
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
         server.status, server.chunks = status, [content]
         with pytest.raises(error) as caught:
-            await answer(mind, Request((Message("user", "hi"),), tools=(tool,)))
+            await answer(assistant, AssistantRequest((Message("user", "hi"),), tools=(tool,)))
         assert words in str(caught.value)
 
 
 async def test_redirects_are_not_followed():
-    async with running(model="qwen3", key=Secret("sk-1")) as (server, mind):
-        await mind.open()
+    async with running(model="qwen3", key=Secret("sk-1")) as (server, assistant):
+        await assistant.open()
         server.status, server.redirect = 307, "http://127.0.0.1:1/elsewhere"
         with pytest.raises(ConnectError, match="another address"):
-            await answer(mind)
+            await answer(assistant)
         assert len(server.seen) == 2
 
 
-async def test_silence_is_given_up():
-    async with running(model="qwen3", first=0.1, idle=0.05) as (server, mind):
-        await mind.open()
+async def test_a_silent_server_times_out():
+    async with running(model="qwen3", first=0.1, idle=0.05) as (server, assistant):
+        await assistant.open()
         server.chunks = ["HANG"]
         with pytest.raises(SessionLost, match="stopped answering"):
-            await answer(mind)
-    async with running(model="qwen3", idle=0.05) as (server, mind):
-        await mind.open()
+            await answer(assistant)
+    async with running(model="qwen3", idle=0.05) as (server, assistant):
+        await assistant.open()
         server.chunks = [event(content="Hello. "), event(content="And"), "HANG"]
-        thoughts = mind.reply(QUESTION)
+        thoughts = assistant.reply(QUESTION)
         assert await anext(thoughts) == Say("Hello. ")
         with pytest.raises(SessionLost, match="stopped answering"):
             await anext(thoughts)
@@ -294,23 +294,23 @@ async def test_silence_is_given_up():
 @pytest.mark.parametrize(
     ("chunks", "words"),
     [
-        ([event(content="Hello. "), "CUT"], "broke off"),
-        (["data: {nonsense\n\n"], "no answer"),
+        ([event(content="Hello. "), "CUT"], "ended its answer early"),
+        (["data: {nonsense\n\n"], "invalid answer"),
         (['data: {"error": {"message": "overloaded"}}\n\n'], "overloaded"),
     ],
 )
-async def test_a_broken_stream_is_told(chunks, words):
-    async with running(model="qwen3") as (server, mind):
-        await mind.open()
+async def test_a_broken_stream_is_reported(chunks, words):
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
         server.chunks = chunks
         with pytest.raises(SessionLost, match=words):
-            await answer(mind)
+            await answer(assistant)
 
 
-async def test_a_key_does_not_go_to_strangers_in_the_clear(caplog):
-    mind = ChatMind("http://192.0.2.1/v1", "m", Secret("sk-1"))
+async def test_a_key_is_not_sent_unencrypted_to_other_machines(caplog):
+    assistant = ChatAssistant("http://192.0.2.1/v1", "m", Secret("sk-1"))
     with caplog.at_level(logging.WARNING):
-        client = mind._connected()
+        client = assistant._connected()
     assert "authorization" not in client.headers
     assert "not sent" in caplog.text
     assert "sk-1" not in caplog.text
@@ -320,6 +320,6 @@ async def test_a_key_does_not_go_to_strangers_in_the_clear(caplog):
 @pytest.mark.parametrize(
     "url", ["localhost:11434", "ftp://x/v1", "http://u:p@x/v1", "http://x?k=1", ""]
 )
-def test_urls_that_are_none(url):
+def test_invalid_urls(url):
     with pytest.raises(UsageError):
-        ChatMind(url)
+        ChatAssistant(url)

@@ -1,12 +1,12 @@
-"""What a person is asked for, and when their next sentence is the answer to that."""
+"""Clarification questions, and the sentences that answer them."""
 
 import json
 
 import pytest
 
 from voicechat.server.assistant.clarification import is_question, question
-from voicechat.server.assistant.offline_assistant import BuiltInMind
-from voicechat.server.engine_protocols import Call, Message, Request, Say, ToolOffer
+from voicechat.server.assistant.offline_assistant import OfflineAssistant
+from voicechat.server.engine_protocols import AssistantRequest, Call, Message, Say, ToolOffer
 
 TIMER = ToolOffer(
     "set_timer",
@@ -31,19 +31,22 @@ ALARM = ToolOffer(
         ("favourite colour", "Which favourite colour?"),
     ],
 )
-def test_it_is_asked_for_as_a_person_would(name, words):
+def test_questions_are_natural(name, words):
     assert question(name) == words
     assert is_question(words)
 
 
 @pytest.mark.parametrize("text", ["Which one?", "It is noon.", "Which one? You have 3 timers."])
-def test_other_answers_are_no_such_questions(text):
+def test_other_answers_are_not_questions(text):
     assert not is_question(text)
 
 
-async def say(mind, messages, text):
+async def say(assistant, messages, text):
     messages.append(Message("user", text))
-    thoughts = [one async for one in mind.reply(Request(messages=messages, tools=(TIMER, ALARM)))]
+    thoughts = [
+        one
+        async for one in assistant.reply(AssistantRequest(messages=messages, tools=(TIMER, ALARM)))
+    ]
     words = " ".join(one.text for one in thoughts if isinstance(one, Say))
     if words:
         messages.append(Message("assistant", words))
@@ -53,14 +56,16 @@ async def say(mind, messages, text):
 
 
 async def test_the_next_sentence_answers_unless_it_asks_for_something_itself(tmp_path):
-    mind, messages = BuiltInMind(tmp_path), []
-    await mind.open()
+    assistant, messages = OfflineAssistant(tmp_path), []
+    await assistant.open()
     try:
-        assert await say(mind, messages, "set a timer") == "For how long?"
-        assert await say(mind, messages, "set an alarm") == "For what time?"
-        assert await say(mind, messages, "set a timer") == "For how long?"
-        assert "For how long" not in await say(mind, messages, "why are you asking")
-        assert await say(mind, messages, "set a timer") == "For how long?"
-        assert await say(mind, messages, "for ten minutes") == [("set_timer", {"seconds": 600})]
+        assert await say(assistant, messages, "set a timer") == "For how long?"
+        assert await say(assistant, messages, "set an alarm") == "For what time?"
+        assert await say(assistant, messages, "set a timer") == "For how long?"
+        assert "For how long" not in await say(assistant, messages, "why are you asking")
+        assert await say(assistant, messages, "set a timer") == "For how long?"
+        assert await say(assistant, messages, "for ten minutes") == [
+            ("set_timer", {"seconds": 600})
+        ]
     finally:
-        await mind.close()
+        await assistant.close()

@@ -1,4 +1,4 @@
-"""Where streaming text is cut for speaking."""
+"""Splitting of streaming text into clauses."""
 
 import pytest
 from hypothesis import given
@@ -40,13 +40,13 @@ def test_the_first_clause_does_not_wait_for_the_sentence():
     assert clauses.flush() == ["N"]
 
 
-def test_endless_sentences_are_cut_somewhere():
+def test_long_sentences_are_split():
     assert max(map(len, split("word " * 400))) <= 240
     assert max(map(len, split("x" * 1000))) <= 240
 
 
 @given(st.text(alphabet="ab1.,?! \n", max_size=400), st.integers(1, 30))
-def test_nothing_is_lost_however_it_arrives(text, step):
+def test_no_text_is_lost_in_any_chunking(text, step):
     clauses = Clauses()
     pieces = []
     for at in range(0, len(text), step):

@@ -1,4 +1,4 @@
-"""What is understood, what is not, and that ears and mind speak the same language."""
+"""Understood and rejected sentences; the language model and the parser use the same sentences."""
 
 import re
 import time
@@ -24,17 +24,17 @@ def test_commands_are_understood_with_their_values():
 def test_paraphrases_are_mostly_understood():
     entries = corpus("paraphrases_blind")
     assert len(entries) >= 60
-    # The sentences stay unnamed on failure: whoever mends the templates should not see them.
+    # A failure does not print the sentences, so that templates are not fitted to them.
     assert len(missed(entries)) <= 0.3 * len(entries)
 
 
-def test_open_questions_cause_nothing():
+def test_open_questions_change_nothing():
     sentences = corpus("open_questions")
     assert len(sentences) >= 60
     assert [text for text in sentences if intents.parse_all(text)] == []
 
 
-def test_every_sample_is_understood_and_speakable():
+def test_every_sample_parses_and_is_speakable():
     sentences = intents.sample_sentences(3000, 7)
     assert sentences == intents.sample_sentences(3000, 7)
     assert sentences != intents.sample_sentences(3000, 8)
@@ -67,7 +67,7 @@ def test_unfinished_requests_are_not_complete(text):
     assert not intents.is_complete(text)
 
 
-def test_free_text_at_the_end_may_go_on():
+def test_free_text_at_the_end_can_continue():
     assert intents.is_closed("what time is it")
     assert intents.is_closed("add milk to my shopping list")
     assert intents.is_complete("remind me in ten minutes to call")
@@ -124,11 +124,11 @@ def test_reading_is_quick():
     began = time.process_time()
     for text in sentences:
         intents.parse(text)
-    # Ten times the usual cost: a guard against templates that multiply, not a measurement.
+    # Ten times the usual cost: detects templates that multiply; not a benchmark.
     assert (time.process_time() - began) / len(sentences) < 0.005
 
 
 @pytest.mark.parametrize("template", ["((a|b", "[(a]", "a)", "[a", "a {b", "<a", "a]"])
-def test_a_broken_template_is_named(template):
+def test_an_invalid_template_is_quoted(template):
     with pytest.raises(ValueError, match=re.escape(template.split()[0])):
         parse_template(template)

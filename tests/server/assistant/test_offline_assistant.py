@@ -1,4 +1,4 @@
-"""The built-in mind: real skills on a real notebook; only clock and dice are given."""
+"""The offline assistant with a real notebook; only the clock and the dice are scripted."""
 
 import asyncio
 import json
@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
-from voicechat.server.assistant.offline_assistant import BuiltInMind
-from voicechat.server.engine_protocols import Call, Message, Request, Say, ToolOffer
+from voicechat.server.assistant.offline_assistant import OfflineAssistant
+from voicechat.server.engine_protocols import AssistantRequest, Call, Message, Say, ToolOffer
 
 
 class Clock:
-    """A clock that stands still until it is moved; what was due then happens."""
+    """A clock that the test advances; due calls then run."""
 
     def __init__(self):
         self.now = datetime(2026, 3, 6, 15, 20, tzinfo=UTC)
@@ -45,20 +45,20 @@ class Due:
 
 
 class Talk:
-    """One conversation: keeps the messages as a session would."""
+    """One conversation. Keeps the messages as a session does."""
 
     def __init__(self, folder):
         self.clock = Clock()
-        self.mind = BuiltInMind(folder, self.clock, Random(1), self.clock.later)
+        self.assistant = OfflineAssistant(folder, self.clock, Random(1), self.clock.later)
         self.rung = []
-        self.mind.on_nudge = self.rung.append
+        self.assistant.on_announcement = self.rung.append
         self.messages = []
 
     async def think(self, text, **options):
         if text:
             self.messages.append(Message("user", text))
-        request = Request(tuple(self.messages), **options)
-        return [thought async for thought in self.mind.reply(request)]
+        request = AssistantRequest(tuple(self.messages), **options)
+        return [thought async for thought in self.assistant.reply(request)]
 
     async def __call__(self, text, **options):
         thoughts = await self.think(text, **options)
@@ -118,7 +118,7 @@ async def test_answers(talk, said, answer):
 
 
 async def test_long_answers_come_in_sentences(talk):
-    await talk.mind.open()
+    await talk.assistant.open()
     thoughts = await talk.think("tell me a story")
     assert len(thoughts) > 8
     assert sum(len(thought.text) for thought in thoughts) > 800
@@ -147,7 +147,7 @@ async def test_timers_ring_one_after_the_other(talk):
     assert await talk("list my timers") == "There is no timer running."
 
 
-async def test_cancelling_timers(talk):
+async def test_canceling_timers(talk):
     await talk("set a timer for ten minutes")
     await talk("set a tea timer for three minutes")
     await talk("set an alarm for half past six")
@@ -164,19 +164,19 @@ async def test_too_many_timers_are_refused_and_closing_ends_them(talk):
     for _ in range(32):
         await talk("set a timer for one minute")
     assert "too many timers" in await talk("set a timer for one minute")
-    await talk.mind.close()
+    await talk.assistant.close()
     talk.clock.move(hours=1)
     assert talk.rung == []
 
 
 async def test_a_real_timer_rings_in_the_loop(tmp_path):
-    mind = BuiltInMind(tmp_path)
+    assistant = OfflineAssistant(tmp_path)
     rung = asyncio.get_running_loop().create_future()
-    mind.on_nudge = rung.set_result
-    request = Request((Message("user", "set a timer for point one seconds"),))
-    assert [one async for one in mind.reply(request)]
-    request = Request((Message("user", "set a timer for 1 second"),))
-    assert [one async for one in mind.reply(request)]
+    assistant.on_announcement = rung.set_result
+    request = AssistantRequest((Message("user", "set a timer for point one seconds"),))
+    assert [one async for one in assistant.reply(request)]
+    request = AssistantRequest((Message("user", "set a timer for 1 second"),))
+    assert [one async for one in assistant.reply(request)]
     assert await rung == "Ding ding! Your 1 second timer is done."
 
 
@@ -236,13 +236,13 @@ async def test_the_notebook_is_private_and_survives_damage(talk, tmp_path):
     assert await talk("what's on my shopping list") == "Your shopping list is empty."
 
 
-async def test_a_disk_that_refuses_is_told(tmp_path):
+async def test_a_disk_error_is_reported(tmp_path):
     (tmp_path / "file").write_text("", "utf-8")
     talk = Talk(tmp_path / "file")
     assert "notebook" in await talk("add milk to my shopping list")
 
 
-async def test_what_it_cannot_do_it_says_once_at_length(talk):
+async def test_the_long_refusal_comes_once(talk):
     first = await talk("who was the first president")
     assert "OPENAI_API_KEY" in first
     assert "voicechat --chat-url http://localhost:11434/v1 --chat-model" in first
@@ -256,7 +256,7 @@ async def test_without_a_question_it_greets_or_asks_again(talk):
     assert await talk("  ") == "I didn't catch that."
 
 
-async def test_saying_it_again(talk):
+async def test_repeating_the_last_answer(talk):
     await talk("spell cat")
     assert await talk("what did you say") == "cat: C, A, T."
 
@@ -288,11 +288,11 @@ async def test_direct_instructions_are_followed(talk, instructions, words):
         "",
     ],
 )
-async def test_other_instructions_are_no_words_to_say(talk, instructions):
+async def test_other_instructions_are_not_spoken(talk, instructions):
     assert await talk("what time is it", instructions=instructions) == "It's 3:20 PM."
 
 
-async def test_its_name_can_be_given(talk):
+async def test_instructions_can_name_the_assistant(talk):
     assert (await talk("who are you", instructions="Your name is Ada.")).startswith("I'm Ada")
 
 
@@ -310,7 +310,7 @@ WEATHER = ToolOffer(
 )
 
 
-async def test_a_tool_that_fits_is_called_and_its_result_told(talk):
+async def test_a_matching_tool_is_called_and_its_result_spoken(talk):
     (call,) = await talk.think("What's the weather in New York in celsius?", tools=(WEATHER,))
     assert isinstance(call, Call)
     assert call.name == "get_weather"
@@ -321,7 +321,7 @@ async def test_a_tool_that_fits_is_called_and_its_result_told(talk):
     assert await talk("", tools=(WEATHER,)) == "Temperature is 21.5 and sky is clear."
 
 
-async def test_a_missing_argument_is_asked_for(talk):
+async def test_a_missing_argument_gets_a_question(talk):
     assert await talk("what's the weather", tools=(WEATHER,)) == "Where?"
     (call,) = await talk.think("Berlin", tools=(WEATHER,))
     assert json.loads(call.arguments) == {"city": "Berlin"}

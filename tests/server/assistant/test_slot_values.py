@@ -1,4 +1,4 @@
-"""The built-in mind with the tools of a session: which is called, with what, and what is said."""
+"""The offline assistant with the tools of a session: selected tools, arguments and replies."""
 
 import json
 from datetime import UTC, datetime
@@ -7,10 +7,10 @@ import pytest
 
 from voicechat.core.tool_calls import NOT_ALLOWED, denied
 from voicechat.server.assistant import intents
-from voicechat.server.assistant.offline_assistant import BuiltInMind
+from voicechat.server.assistant.offline_assistant import OfflineAssistant
 from voicechat.server.assistant.result_speech import spoken_result
 from voicechat.server.assistant.tool_selection import choose
-from voicechat.server.engine_protocols import Call, Message, Request, Say, ToolOffer
+from voicechat.server.engine_protocols import AssistantRequest, Call, Message, Say, ToolOffer
 from voicechat.tools.builtin import builtin
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Registry
@@ -133,12 +133,12 @@ def test_tools_of_mcp_servers_are_called_by_their_own_names():
         "what lists do i have", "hello", "stop", "list", "run", "",
     ],
 )  # fmt: skip
-def test_no_tool_is_called_without_being_asked_for(text):
+def test_no_tool_is_called_without_a_request(text):
     assert choose(text, intents.parse(text), OFFERS, "auto", NOW) is None
 
 
 class Talk:
-    """A conversation with a session that runs what the mind calls."""
+    """A conversation with a session that runs the calls of the assistant."""
 
     def __init__(self, folder):
         self.rung = []
@@ -148,18 +148,18 @@ class Talk:
         self.offers = [
             ToolOffer(one.spec.name, one.spec.description, one.spec.parameters) for one in tools
         ]
-        self.mind = BuiltInMind(folder)
-        self.mind.on_nudge = self.nudged.append
+        self.assistant = OfflineAssistant(folder)
+        self.assistant.on_announcement = self.nudged.append
         self.messages = []
         self.called = []
 
     async def __call__(self, text, role="user"):
-        """What is said in the end."""
+        """Return the final reply."""
         self.messages.append(Message(role, text))
         said = ""
         while True:
-            request = Request(tuple(self.messages), tools=self.offers)
-            thoughts = [thought async for thought in self.mind.reply(request)]
+            request = AssistantRequest(tuple(self.messages), tools=self.offers)
+            thoughts = [thought async for thought in self.assistant.reply(request)]
             words = "".join(one.text for one in thoughts if isinstance(one, Say))
             if words:
                 self.messages.append(Message("assistant", words))
@@ -191,10 +191,10 @@ async def test_answers_are_short_enough_to_be_heard(talk):
     assert await talk("set a timer for ten minutes") == "Okay, 10 minutes, starting now."
 
 
-async def test_exactly_one_acts_and_it_is_the_session(talk):
+async def test_the_session_runs_a_tool_and_the_assistant_does_not(talk):
     await talk("set a pasta timer for eight minutes")
     assert talk.called == ["set_timer"]
-    assert talk.mind._timers.running() == []
+    assert talk.assistant._timers.running() == []
     assert await talk("how much time is left") == (
         "You have one timer: the pasta timer, 8 minutes left."
     )
@@ -210,15 +210,15 @@ async def test_several_things_at_once(talk):
     await talk("cancel all timers")
 
 
-async def test_skill_and_tool_share_one_notebook(talk):
+async def test_answer_and_tool_share_one_notebook(talk):
     await talk("add milk to my shopping list")
     assert await talk("what lists do i have") == "You have a shopping list."
     await talk("take a note: water the plants")
-    assert await talk("delete all my notes") == "All your notes are gone."
+    assert await talk("delete all my notes") == "I deleted all your notes."
     assert await talk("read my notes") == "You have no notes."
 
 
-async def test_what_rang_is_said(talk):
+async def test_a_timer_that_rings_is_announced(talk):
     await talk("what is two plus two")
     assert await talk("Ding ding! Your pasta timer is done.", "system") == (
         "Ding ding! Your pasta timer is done."
@@ -226,7 +226,7 @@ async def test_what_rang_is_said(talk):
     assert await talk("what is two plus three") == "2 plus 3 is 5."
 
 
-def test_a_denied_call_is_no_failure():
+def test_a_denied_call_is_not_a_failure():
     assert spoken_result(NOT_ALLOWED) == "Okay, I won't do that."
     assert spoken_result(denied("not now")) == "Okay, I won't do that."
 

@@ -1,4 +1,4 @@
-"""Numbers, times, lengths of time, units and sums as people say them."""
+"""Spoken numbers, times, durations, units and arithmetic."""
 
 import contextlib
 from datetime import UTC, date, datetime
@@ -96,7 +96,7 @@ def test_an_ordinal_is_read_back(value):
         (0.05, "0.05"),
     ],
 )
-def test_numbers_to_be_heard(value, text):
+def test_spoken_numbers(value, text):
     assert wording.readable(value) == text
 
 
@@ -130,7 +130,7 @@ def test_numbers_to_be_heard(value, text):
         ("minus five minutes", None),
     ],
 )
-def test_lengths_of_time(words, seconds):
+def test_durations(words, seconds):
     assert spoken_time.duration(words.split()) == seconds
 
 
@@ -213,7 +213,7 @@ def test_days(words, day):
         (90061.4, "1 day, 1 hour and 1 minute"),
     ],
 )
-def test_lengths_to_be_heard(seconds, text):
+def test_spoken_durations(seconds, text):
     assert wording.lasting(seconds) == text
 
 
@@ -296,7 +296,7 @@ def test_no_sums(text):
         max_size=12,
     )
 )
-def test_whatever_reads_as_a_sum_has_a_value_or_a_reason(words):
+def test_every_parsed_sum_has_a_value_or_an_error(words):
     expression = spoken_arithmetic.expression(words)
     if expression is not None:
         with contextlib.suppress(arithmetic.ArithmeticFailed):

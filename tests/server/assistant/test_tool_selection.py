@@ -1,4 +1,4 @@
-"""Which offered tool is called, and with what."""
+"""Selection of an offered tool, and its arguments."""
 
 import json
 
@@ -96,7 +96,7 @@ def test_no_tool_where_none_fits(text):
     assert chosen(text) is None
 
 
-def test_a_choice_is_honoured():
+def test_tool_choice_is_followed():
     assert chosen("hello there", choice="none") is None
     assert chosen("what is the weather in paris", choice="none") is None
     assert chosen("hello there", choice="echo") == ("echo", {"message": "hello there"})
@@ -106,7 +106,7 @@ def test_a_choice_is_honoured():
     assert chosen("hello", [], "required") is None
 
 
-def test_odd_schemas_do_no_harm():
+def test_odd_schemas_are_safe():
     for schema in ({}, {"properties": None}, {"properties": {"a": True}}, {"required": "a"}):
         offer = ToolOffer("weather", "", schema)
         assert choose("the weather please", None, [offer], "auto").name == "weather"
@@ -131,7 +131,7 @@ def test_odd_schemas_do_no_harm():
         ('{"error": null, "sum": 3}', "Sum is 3."),
     ],
 )
-def test_results_are_told_plainly(output, said):
+def test_results_are_spoken_plainly(output, said):
     assert spoken_result(output) == said
 
 

@@ -1,4 +1,4 @@
-"""What recorded clients send is understood: every frame is carried out, or refused for a reason."""
+"""Recorded client sessions: every frame is accepted, or refused for a known reason."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from scripted import check
 
-from voicechat.server.realtime.server_protocol import Protocol
+from voicechat.server.realtime.server_protocol import ServerProtocol
 
 _WIRE = Path(__file__).parents[2] / "support" / "wire" / "openai_ga_client.jsonl"
 _REFUSED = {
-    # Items of other sockets' ids, remote tools, WebRTC and transcription sessions.
+    # Items with ids of other connections, remote tools, WebRTC and transcription sessions.
     "conversation.item.truncate": "item_truncate_invalid_item_id",
     "conversation.item.retrieve": "item_retrieve_invalid_item_id",
     "conversation.item.delete": "item_delete_invalid_item_id",
@@ -29,7 +29,7 @@ def _frames() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("recorded", _frames(), ids=lambda recorded: recorded["id"])
 def test_recorded_frame_is_understood(recorded: dict[str, Any]) -> None:
-    protocol = Protocol("m")
+    protocol = ServerProtocol("m")
     protocol.take()
     protocol.receive(json.dumps(recorded["raw"]))
     events = [check(frame) for frame in protocol.take()]

@@ -1,4 +1,4 @@
-"""The server half of the wire, without a socket: every event in, every event out."""
+"""The server half of the wire, without a socket: every client event and server event."""
 
 from __future__ import annotations
 
@@ -13,36 +13,42 @@ from hypothesis import strategies as st
 from scripted import check, silence, tone
 
 from voicechat.server.realtime.client_shapes import EVENTS
-from voicechat.server.realtime.protocol_actions import Committed, Recognise, Sound, Started, Stopped
-from voicechat.server.realtime.server_protocol import Protocol
-from voicechat.server.realtime.server_response import Reply
+from voicechat.server.realtime.protocol_actions import (
+    AudioCommitted,
+    InputSound,
+    RecognizeItem,
+    ResponseStarted,
+    ResponseStopped,
+)
+from voicechat.server.realtime.server_protocol import ServerProtocol
+from voicechat.server.realtime.server_response import ServerResponse
 
 
-def opened(**session: Any) -> Protocol:
-    """A protocol that has said hello and taken this update."""
-    protocol = Protocol("m", ("plain", "deep"), now=lambda: 1_000.0)
+def opened(**session: Any) -> ServerProtocol:
+    """Return a protocol after its first events, with this update applied."""
+    protocol = ServerProtocol("m", ("plain", "deep"), now=lambda: 1_000.0)
     if session:
         send(protocol, "session.update", session={"type": "realtime", **session})
     protocol.take()
     return protocol
 
 
-def send(protocol: Protocol, kind: str, **fields: Any) -> list[Any]:
-    """Give a client event to the protocol; gives the actions."""
+def send(protocol: ServerProtocol, kind: str, **fields: Any) -> list[Any]:
+    """Pass a client event to the protocol; return the actions."""
     return protocol.receive(msgspec.json.encode({"type": kind, **fields}))
 
 
-def out(protocol: Protocol) -> list[dict[str, Any]]:
-    """The new frames, each validated by the openai package's own class."""
+def out(protocol: ServerProtocol) -> list[dict[str, Any]]:
+    """Return the new frames, each validated by the class of the openai package."""
     return [check(frame) for frame in protocol.take()]
 
 
-def kinds(protocol: Protocol) -> list[str]:
+def kinds(protocol: ServerProtocol) -> list[str]:
     return [event["type"] for event in out(protocol)]
 
 
-def error(protocol: Protocol) -> dict[str, Any]:
-    """The only new frame, which must be an error."""
+def error(protocol: ServerProtocol) -> dict[str, Any]:
+    """Return the only new frame, which must be an error."""
     (event,) = out(protocol)
     assert event["type"] == "error"
     assert event["error"]["type"] == "invalid_request_error"
@@ -50,7 +56,7 @@ def error(protocol: Protocol) -> dict[str, Any]:
     return found
 
 
-def append(protocol: Protocol, sound: bytes) -> list[Any]:
+def append(protocol: ServerProtocol, sound: bytes) -> list[Any]:
     return send(protocol, "input_audio_buffer.append", audio=base64.b64encode(sound).decode())
 
 
@@ -60,9 +66,9 @@ def message(text: str, role: str = "user", **fields: Any) -> dict[str, Any]:
     return {"type": "message", "role": role, "content": content, **fields}
 
 
-def begin(protocol: Protocol, **response: Any) -> Reply:
+def begin(protocol: ServerProtocol, **response: Any) -> ServerResponse:
     (started,) = send(protocol, "response.create", response=response)
-    assert isinstance(started, Started)
+    assert isinstance(started, ResponseStarted)
     return started.reply
 
 
@@ -73,7 +79,7 @@ MANUAL = {"audio": {"input": {"turn_detection": None}}}
 
 
 def test_session_created_looks_like_the_real_one() -> None:
-    (event,) = (check(frame) for frame in Protocol("m", now=lambda: 1_000.0).take())
+    (event,) = (check(frame) for frame in ServerProtocol("m", now=lambda: 1_000.0).take())
     session = event["session"]
     assert event["type"] == "session.created"
     assert event["event_id"].startswith("event_")
@@ -84,7 +90,7 @@ def test_session_created_looks_like_the_real_one() -> None:
     assert session["audio"]["input"]["turn_detection"]["type"] == "semantic_vad"
 
 
-def test_update_changes_only_what_it_carries_and_fills_defaults() -> None:
+def test_update_changes_only_its_fields_and_adds_defaults() -> None:
     protocol = opened(instructions="be brief", audio={"output": {"voice": "deep"}})
     vad = {"type": "server_vad", "silence_duration_ms": 200}
     update = {"type": "realtime", "audio": {"input": {"turn_detection": vad}}}
@@ -157,7 +163,7 @@ def test_update_changes_only_what_it_carries_and_fills_defaults() -> None:
         ({"type": "realtime", "tool_choice": "maybe"}, "invalid_value", "session.tool_choice"),
     ],
 )
-def test_bad_updates_are_told_and_change_nothing(
+def test_invalid_updates_are_reported_and_change_nothing(
     session: dict[str, Any], code: str, param: str | None
 ) -> None:
     protocol = opened()
@@ -173,12 +179,12 @@ def test_bad_updates_are_told_and_change_nothing(
 # --------------------------------------------------------------------------- input buffer
 
 
-def test_commit_makes_an_item_and_asks_for_its_text() -> None:
+def test_commit_creates_an_item_and_requests_its_transcript() -> None:
     protocol = opened(**MANUAL)
     actions = append(protocol, tone(150))
-    assert isinstance(actions[0], Sound)
+    assert isinstance(actions[0], InputSound)
     (committed,) = send(protocol, "input_audio_buffer.commit")
-    assert isinstance(committed, Committed)
+    assert isinstance(committed, AudioCommitted)
     events = out(protocol)
     assert [event["type"] for event in events] == [
         "input_audio_buffer.committed",
@@ -207,7 +213,7 @@ def test_commit_needs_a_tenth_of_a_second(ms: int) -> None:
     assert f"only has {ms:.2f}ms" in told["message"]
 
 
-def test_clear_forgets_the_sound() -> None:
+def test_clear_drops_the_audio() -> None:
     protocol = opened(**MANUAL)
     append(protocol, silence(500))
     send(protocol, "input_audio_buffer.clear")
@@ -216,14 +222,14 @@ def test_clear_forgets_the_sound() -> None:
     assert error(protocol)["code"] == "input_audio_buffer_commit_empty"
 
 
-def test_uncommitted_sound_is_bounded_and_the_client_is_told_once() -> None:
+def test_uncommitted_audio_is_bounded_and_reported_once() -> None:
     protocol = opened(**MANUAL)
     for _ in range(70):
         append(protocol, silence(1_000))
     assert error(protocol)["code"] == "input_audio_buffer_full"
     send(protocol, "input_audio_buffer.commit")
     protocol.take()
-    assert isinstance(append(protocol, silence(100))[0], Sound)
+    assert isinstance(append(protocol, silence(100))[0], InputSound)
 
 
 def test_one_append_is_at_most_15_mib() -> None:
@@ -241,7 +247,7 @@ def test_samples_split_between_appends_stay_whole(blocks: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("audio", ["!!!!", "AAA", "Zg", "\x00", 7, None])
-def test_sound_that_is_no_base64_is_refused(audio: Any) -> None:
+def test_invalid_base64_is_refused(audio: Any) -> None:
     protocol = opened()
     assert send(protocol, "input_audio_buffer.append", audio=audio) == []
     assert error(protocol)["param"] == "audio"
@@ -250,7 +256,7 @@ def test_sound_that_is_no_base64_is_refused(audio: Any) -> None:
 # --------------------------------------------------------------------------- items
 
 
-def test_items_go_where_they_are_told() -> None:
+def test_items_are_inserted_at_the_requested_place() -> None:
     protocol = opened()
     for item_id, after in (("b", None), ("c", None), ("a", "root"), ("b2", "b")):
         send(
@@ -295,7 +301,7 @@ def test_items_go_where_they_are_told() -> None:
         ),
     ],
 )
-def test_item_mistakes_are_told(kind: str, fields: dict[str, Any], code: str) -> None:
+def test_item_errors_are_reported(kind: str, fields: dict[str, Any], code: str) -> None:
     protocol = opened()
     send(protocol, "conversation.item.create", item=message("x", id="here"))
     protocol.take()
@@ -305,12 +311,12 @@ def test_item_mistakes_are_told(kind: str, fields: dict[str, Any], code: str) ->
     assert told["event_id"] == "e1"
 
 
-def test_item_with_sound_wants_to_be_recognised() -> None:
+def test_item_with_audio_requests_recognition() -> None:
     protocol = opened()
     audio = base64.b64encode(tone(200)).decode()
     item = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": audio}]}
     (action,) = send(protocol, "conversation.item.create", item=item)
-    assert isinstance(action, Recognise)
+    assert isinstance(action, RecognizeItem)
     assert action.sound == tone(200)
     assert "audio" not in out(protocol)[0]["item"]["content"][0]
 
@@ -318,7 +324,7 @@ def test_item_with_sound_wants_to_be_recognised() -> None:
 # --------------------------------------------------------------------------- responses
 
 
-def test_one_response_at_a_time_but_others_beside_the_conversation() -> None:
+def test_one_response_at_a_time_and_more_out_of_band() -> None:
     protocol = opened()
     reply = begin(protocol, metadata={"turn": "1"})
     (event,) = out(protocol)
@@ -356,7 +362,7 @@ def test_response_overrides_the_session_for_itself_only() -> None:
     assert protocol.session["instructions"] == "long"
 
 
-def test_input_may_refer_to_items_and_be_empty() -> None:
+def test_input_can_refer_to_items_or_be_empty() -> None:
     protocol = opened()
     send(protocol, "conversation.item.create", item=message("first", id="one"))
     reply = begin(
@@ -368,14 +374,14 @@ def test_input_may_refer_to_items_and_be_empty() -> None:
     assert begin(protocol, conversation="none", input=[]).messages() == []
 
 
-def test_cancel_ends_the_chain_and_late_content_goes_nowhere() -> None:
+def test_cancel_ends_the_events_and_drops_late_content() -> None:
     protocol = opened()
     reply = begin(protocol)
     reply.word("Once ", 100.0)
     reply.sound(tone(100))
     protocol.take()
     (stopped,) = send(protocol, "response.cancel")
-    assert isinstance(stopped, Stopped)
+    assert isinstance(stopped, ResponseStopped)
     events = out(protocol)
     assert [event["type"] for event in events] == [
         "response.output_audio.done",
@@ -446,12 +452,12 @@ def test_speech_cancels_the_reply_only_if_the_session_says_so() -> None:
     append(protocol, tone(900))
     assert protocol.speech_started(500.0) == []
     actions = protocol.speech_stopped(800.0, 900.0)
-    assert [type(action) for action in actions] == [Committed]
+    assert [type(action) for action in actions] == [AudioCommitted]
     events = out(protocol)
     assert events[0]["audio_start_ms"] == 200
-    # The owed answer begins when the floor is free.
+    # The owed response starts when nobody speaks.
     (started,) = protocol.finish(reply)
-    assert isinstance(started, Started)
+    assert isinstance(started, ResponseStarted)
     assert kinds(protocol)[-2:] == ["response.done", "response.created"]
 
 
@@ -459,7 +465,7 @@ def test_idle_timeout_commits_an_empty_item_and_answers() -> None:
     protocol = opened()
     append(protocol, silence(1000))
     (started,) = protocol.idle(400.0)
-    assert isinstance(started, Started)
+    assert isinstance(started, ResponseStarted)
     events = out(protocol)
     assert [event["type"] for event in events] == [
         "input_audio_buffer.timeout_triggered",
@@ -473,24 +479,24 @@ def test_idle_timeout_commits_an_empty_item_and_answers() -> None:
     assert events[4]["transcript"] == ""
 
 
-def test_nudges_wait_for_the_floor() -> None:
+def test_announcements_wait_for_a_pause() -> None:
     protocol = opened()
     append(protocol, silence(1000))
     protocol.speech_started(500.0)
-    assert protocol.nudge("ring") == []
+    assert protocol.announce("ring") == []
     _, started = protocol.speech_stopped(800.0, 1000.0)
     assert started.reply.plan.words is None
     (second,) = protocol.finish(started.reply)
     assert second.reply.plan.words == "ring"
 
 
-def test_failed_transcription_is_told() -> None:
+def test_failed_transcription_is_reported() -> None:
     protocol = opened(**MANUAL)
     append(protocol, tone(200))
     (committed,) = send(protocol, "input_audio_buffer.commit")
     protocol.take()
-    protocol.not_transcribed(committed.item_id, "no ears")
-    protocol.hearing(committed.item_id, "a word")
+    protocol.transcription_failed(committed.item_id, "no stt")
+    protocol.transcript_delta(committed.item_id, "a word")
     assert kinds(protocol) == [
         "conversation.item.input_audio_transcription.failed",
         "conversation.item.input_audio_transcription.delta",
@@ -590,7 +596,7 @@ def test_no_frame_breaks_a_connection(frames: list[str | bytes]) -> None:
     if protocol.active is not None:
         protocol.finish(protocol.active)
     assert protocol.speech is None
-    assert isinstance(begin(protocol), Reply)
+    assert isinstance(begin(protocol), ServerResponse)
 
 
 @pytest.mark.parametrize(
@@ -608,7 +614,7 @@ def test_no_frame_breaks_a_connection(frames: list[str | bytes]) -> None:
         b'{"type": "tea.make"}',
     ],
 )
-def test_odd_frames_earn_an_error(frame: bytes) -> None:
+def test_invalid_frames_get_an_error(frame: bytes) -> None:
     protocol = opened()
     assert protocol.receive(frame) == []
     assert error(protocol)["message"]

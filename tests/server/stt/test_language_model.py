@@ -27,7 +27,7 @@ def probability(chances, weights, gram):
     return 10 ** weights.get(gram[:-1], 0.0) * probability(chances, weights, gram[1:])
 
 
-def test_what_may_follow_any_history_adds_up_to_one():
+def test_probabilities_after_any_history_add_up_to_one():
     chances, weights = parsed(arpa(SENTENCES))
     vocabulary = [gram[0] for gram in chances[1] if gram != ("<s>",)]
     for history in [("set", "a"), ("<s>", "set"), ("coin", "what"), ("a",), ()]:
@@ -35,13 +35,13 @@ def test_what_may_follow_any_history_adds_up_to_one():
         assert math.isclose(total, 1.0, abs_tol=0.002)
 
 
-def test_what_was_seen_is_likelier_than_what_was_not():
+def test_seen_words_are_more_likely_than_unseen_ones():
     chances, weights = parsed(arpa(SENTENCES))
     seen = probability(chances, weights, ("set", "a", "timer"))
     assert seen > 5 * probability(chances, weights, ("set", "a", "what"))
 
 
-def test_a_model_is_built_once_per_version_and_old_ones_go(tmp_path):
+def test_a_model_is_built_once_per_version_and_replaces_old_ones(tmp_path):
     dictionary = tmp_path / "stock.dict"
     dictionary.write_text("what W AH T\nwhat(2) HH W AH T\ntime T AY M\nzebra Z IY B R AH\n")
     calls = []

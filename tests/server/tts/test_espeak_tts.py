@@ -4,12 +4,12 @@ import numpy as np
 import psutil
 import pytest
 
-from voicechat.server.tts.espeak_tts import RATE, VOICES, EspeakVoice, clauses
+from voicechat.server.tts.espeak_tts import RATE, VOICES, EspeakTts, clauses
 
 
 @pytest.fixture
 async def voice():
-    made = EspeakVoice()
+    made = EspeakTts()
     await made.open()
     yield made
     await made.close()
@@ -60,7 +60,7 @@ async def test_words_come_with_their_spaces_and_their_sound(voice):
     assert all(0.05 < len(piece.pcm) / 2 / RATE < 1.2 for piece in pieces)
 
 
-async def test_markup_is_spoken_not_obeyed(voice):
+async def test_markup_is_spoken_and_not_interpreted(voice):
     plain = len(samples(await said(voice, "hello")))
     marked = len(samples(await said(voice, "<break time='9s'/> hello")))
     assert marked < plain + 5 * RATE
@@ -88,7 +88,7 @@ async def test_voices_differ_and_an_unknown_one_is_the_default(voice):
     assert default != pytest.approx(wren, rel=0.05)
 
 
-async def test_speed_makes_it_shorter_and_is_held_within_reason(voice):
+async def test_speed_shortens_speech_within_limits(voice):
     text = "Speak this sentence at several speeds."
     slow, normal, fast, silly = [
         len(samples(await said(voice, text, speed=speed))) for speed in (0.6, 1.0, 1.6, 99.0)
@@ -97,7 +97,7 @@ async def test_speed_makes_it_shorter_and_is_held_within_reason(voice):
     assert silly > 0.2 * normal
 
 
-async def test_closing_stops_the_synthesis_and_the_next_text_is_unharmed(voice):
+async def test_closing_stops_synthesis_and_the_next_text_is_complete(voice):
     reference = samples(await said(voice, "fresh start", "heron"))
     async with aclosing(voice.speak("word " * 20_000)) as pieces:
         async for _ in pieces:

@@ -168,7 +168,7 @@ def _forget(context: AnswerContext) -> str:
     with context.notebook.edit() as pages:
         pages.name = ""
         pages.facts.clear()
-    return "I've forgotten all you told me about yourself."
+    return "I've forgotten everything you told me about yourself."
 
 
 _NOTEBOOK_ANSWERS: Mapping[str, Answer] = {

@@ -1,7 +1,7 @@
-"""A mind behind any OpenAI-compatible chat endpoint: Ollama, llama-server, vLLM, LM Studio, …
+"""An assistant on any OpenAI-compatible chat endpoint: Ollama, llama-server, vLLM, LM Studio, …
 
-One POST of `{root}/chat/completions` per reply, read as server-sent events. The text is given
-clause by clause as it streams; reasoning is never spoken; tool calls are given when whole.
+Each reply is one POST to `{root}/chat/completions`, read as server-sent events. Text is yielded
+clause by clause, tool calls when they are complete, and reasoning never.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from voicechat.errors import (
     VoicechatError,
 )
 from voicechat.server.assistant import chat_completions
-from voicechat.server.assistant.chat_completions import Answer
-from voicechat.server.engine_protocols import Mind, Request, Thought
+from voicechat.server.assistant.chat_completions import ChatStream
+from voicechat.server.engine_protocols import Assistant, AssistantOutput, AssistantRequest
 
 if TYPE_CHECKING:
     import httpx
@@ -34,17 +34,17 @@ _CONNECT_S = 5.0
 _FIRST_S = 30.0
 _IDLE_S = 30.0
 _MOST_BYTES = 4_000_000
-"""Of one answer; a server that sends more is cut off."""
+"""Maximum size of one answer; a longer one is an error."""
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logging.getLogger(__name__)
 
 
-class ChatMind:
-    """A `Mind` on a chat endpoint.
+class ChatAssistant:
+    """An `Assistant` on a chat endpoint.
 
-    url: the root, with its version, such as http://localhost:11434/v1. model: its name there;
-    the first that the server lists when None. key: sent as a bearer token, over https or to
-    this machine only, and to no other host. connect, first, idle: deadlines in seconds.
+    url: the root with its version, such as http://localhost:11434/v1. model: its name there; None
+    selects the first in the server's list. key: sent as a bearer token, over https or to this
+    machine only, and to no other host. connect, first, idle: deadlines in seconds.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ChatMind:
         first: float = _FIRST_S,
         idle: float = _IDLE_S,
     ) -> None:
-        self.on_nudge = lambda _words: None
+        self.on_announcement = lambda _words: None
         self._root = _checked(url)
         self._model = model or ""
         self._key = key
@@ -65,14 +65,14 @@ class ChatMind:
 
     @property
     def model(self) -> str:
-        """The model that answers; known once `open()` is done."""
+        """The name of the model; known after `open()`."""
         return self._model
 
     async def open(self) -> None:
-        """Look whether the server is there and has the model.
+        """Check that the server responds and has the model.
 
-        Raises `ConnectError` when nobody answers, `KeyMissing` when the key is refused and
-        `UsageError` when there is no such model.
+        Raises `ConnectError` if the server does not answer, `KeyMissing` if it refuses the key and
+        `UsageError` if it does not have the model.
         """
         await self.close()
         self._client = self._connected()
@@ -85,18 +85,18 @@ class ChatMind:
             raise
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
-    async def reply(self, request: Request) -> AsyncGenerator[Thought, None]:
-        """Ask the model; closing the iterator hangs up. Raises `VoicechatError` when it fails."""
+    async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
+        """Ask the model. Close the iterator to stop. Raises `VoicechatError` on failure."""
         if self._client is None:
             await self.open()
         assert self._client is not None
-        body = chat_completions.body(self._model, request)
-        answer = Answer()
+        body = chat_completions.request_body(self._model, request)
+        answer = ChatStream()
         post = self._client.stream("POST", "chat/completions", json=body)
         async with self._mapped():
             async with asyncio.timeout(self._first_s):
@@ -114,7 +114,7 @@ class ChatMind:
             yield thought
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[Mapping[str, object], None]:
-        """The JSON objects of the stream up to its end. Raises `SessionLost` when it breaks off."""
+        """Yield the JSON objects of the stream. Raises `SessionLost` if it ends early."""
         lines = _lines(response)
         wait = self._first_s
         async with aclosing(lines):
@@ -127,24 +127,24 @@ class ChatMind:
                 try:
                     event = json.loads(line)
                 except ValueError:
-                    raise SessionLost(f"{self._shown} sent something that is no answer.") from None
+                    raise SessionLost(f"{self._shown} sent an invalid answer.") from None
                 if isinstance(event, Mapping):
                     _raise_error(event)
                     yield event
 
     def _choose(self, response: httpx.Response) -> None:
-        """Take the model that was asked for, or the first of the list."""
+        """Select the requested model, or the first of the list."""
         status = response.status_code
         if status in (401, 403):
             raise KeyMissing(f"{self._shown} refused the key.", "Set VOICECHAT_CHAT_KEY.")
         if status >= 500:
-            raise ConnectError(f"{self._shown} answers with an error ({status}).")
+            raise ConnectError(f"{self._shown} answered with an error ({status}).")
         listed = chat_completions.models(response.content) if status == 200 else None
         if listed is None:
             if self._model and status in (200, 400, 404, 405, 501):
                 return
             raise ConnectError(
-                f"{self._shown} is no chat endpoint.", "Does the URL end in /v1, as it should?"
+                f"{self._shown} is not a chat endpoint.", "Check that the URL ends in /v1."
             )
         known = {name: name for name in listed} | {
             name.removesuffix(":latest"): name for name in listed
@@ -153,21 +153,21 @@ class ChatMind:
             some = ", ".join(clean(name) for name in listed[:5]) or "none at all"
             raise UsageError(f"{self._shown} has no model {self._model!r}.", f"It has: {some}.")
         if not listed:
-            raise UsageError(f"{self._shown} has no models.", "Load one there first.")
+            raise UsageError(f"{self._shown} has no models.", "Load a model there first.")
         self._model = known.get(self._model, listed[0])
 
     async def _refused(self, response: httpx.Response, tools: bool) -> NoReturn:
-        """Raise what a refusal means."""
+        """Raise the error for a refused request."""
         status = response.status_code
         async with asyncio.timeout(self._idle_s):
             reason = chat_completions.reason(await _head(response))
         if status in (401, 403):
             raise KeyMissing(f"{self._shown} refused the key.", "Set VOICECHAT_CHAT_KEY.")
         if 300 <= status < 400:
-            raise ConnectError(f"{self._shown} points to another address.", "Use that one.")
+            raise ConnectError(f"{self._shown} redirects to another address.", "Use that one.")
         if tools and "tool" in reason.lower():
             raise ConnectError(
-                f"{self._shown} could not take tools: {reason}",
+                f"{self._shown} does not accept tools: {reason}",
                 "llama-server needs --jinja; vLLM needs --enable-auto-tool-choice and a parser.",
             )
         raise ConnectError(f"{self._shown} refused ({status}): {reason or 'no reason given.'}")
@@ -197,19 +197,19 @@ class ChatMind:
 
     @asynccontextmanager
     async def _mapped(self) -> AsyncIterator[None]:
-        """Turns what can go wrong on the way into errors for the person."""
+        """Convert network errors into errors for the user."""
         import httpx
 
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise ConnectError(
-                f"Nobody answers at {self._root}.", "Is the chat server running?"
+                f"No answer from {self._root}.", "Check that the chat server is running."
             ) from error
         except (TimeoutError, httpx.TimeoutException) as error:
             raise SessionLost(f"{self._shown} stopped answering.") from error
         except httpx.HTTPError as error:
-            raise SessionLost(f"{self._shown} broke off its answer.") from error
+            raise SessionLost(f"{self._shown} ended its answer early.") from error
 
 
 def _checked(url: str) -> str:
@@ -219,7 +219,7 @@ def _checked(url: str) -> str:
             "The chat URL must look like http://localhost:11434/v1.", "Check --chat-url."
         )
     if parts.username or parts.password or parts.query:
-        raise UsageError("The chat URL must not hold a key.", "Set VOICECHAT_CHAT_KEY instead.")
+        raise UsageError("The chat URL must not contain a key.", "Set VOICECHAT_CHAT_KEY instead.")
     return url.strip().rstrip("/").removesuffix("/chat/completions")
 
 
@@ -236,13 +236,13 @@ def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
-    """The data of each event. Raises `SessionLost` beyond the size that an answer can have."""
+    """Yield the data of each event. Raises `SessionLost` if the answer is too large."""
     held, size = b"", 0
     async with aclosing(_chunks(response)) as chunks:
         async for chunk in chunks:
             size += len(chunk)
             if size > _MOST_BYTES:
-                raise SessionLost("The chat server's answer never ends.")
+                raise SessionLost("The chat server's answer is too long.")
             *lines, held = (held + chunk).split(b"\n")
             for line in lines:
                 if line.startswith(b"data:"):
@@ -252,7 +252,7 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
 
 
 async def _head(response: httpx.Response) -> bytes:
-    """The beginning of a body."""
+    """Return the beginning of a response body."""
     body = b""
     async with aclosing(_chunks(response)) as chunks:
         async for chunk in chunks:
@@ -262,6 +262,6 @@ async def _head(response: httpx.Response) -> bytes:
     return body
 
 
-def chat(url: str, model: str | None = None, key: Secret | None = None) -> Mind:
-    """A mind on the chat endpoint, not yet open. Raises `UsageError` for a URL that is none."""
-    return ChatMind(url, model, key)
+def chat_assistant(url: str, model: str | None = None, key: Secret | None = None) -> Assistant:
+    """Create a chat assistant, not yet open. Raises `UsageError` for an invalid URL."""
+    return ChatAssistant(url, model, key)

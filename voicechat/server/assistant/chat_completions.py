@@ -1,4 +1,4 @@
-"""The chat-completions wire: requests written, streamed answers read. No sockets here."""
+"""The chat-completions wire: encode requests and decode streamed answers. No I/O."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from dataclasses import dataclass, field
 
 from voicechat.core.text import clean, split_tail
 from voicechat.server.assistant.clauses import Clauses
-from voicechat.server.engine_protocols import Call, Message, Request, Say, Thought
+from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Message, Say
 
 _SPOKEN = (
     "Your words are spoken aloud. Answer briefly, in plain sentences, without markdown, "
     "lists, tables, links or emoji."
 )
 _MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^\s*[-*•]\s+", re.MULTILINE)
-_MOST_CALLS = 32
-_LONGEST_REASON = 300
+_MAX_CALLS = 32
+_MAX_REASON = 300
 
 
-def body(model: str, request: Request) -> dict[str, object]:
-    """The JSON of a request for one streamed reply."""
+def request_body(model: str, request: AssistantRequest) -> dict[str, object]:
+    """Return the JSON body of a request for one streamed reply."""
     system = "\n\n".join(part for part in (_SPOKEN, request.instructions) if part)
     messages = [{"role": "system", "content": system}, *_messages(request.messages)]
-    asked: dict[str, object] = {"model": model, "stream": True, "messages": messages}
+    body: dict[str, object] = {"model": model, "stream": True, "messages": messages}
     if request.tools and request.tool_choice != "none":
-        asked["tools"] = [
+        body["tools"] = [
             {
                 "type": "function",
                 "function": {
@@ -39,8 +39,8 @@ def body(model: str, request: Request) -> dict[str, object]:
             for tool in request.tools
         ]
         if request.tool_choice != "auto":
-            asked["tool_choice"] = _choice(request.tool_choice)
-    return asked
+            body["tool_choice"] = _choice(request.tool_choice)
+    return body
 
 
 def _choice(name: str) -> object:
@@ -48,7 +48,7 @@ def _choice(name: str) -> object:
 
 
 def _messages(messages: Sequence[Message]) -> Iterator[dict[str, object]]:
-    """Chat messages; the calls of one turn stand together in one assistant message."""
+    """Return the chat messages. All tool calls of one turn go into one assistant message."""
     calls: list[dict[str, object]] = []
     for message in messages:
         if message.role == "tool_call":
@@ -67,8 +67,8 @@ def _messages(messages: Sequence[Message]) -> Iterator[dict[str, object]]:
 
 
 @dataclass(slots=True)
-class _Growing:
-    """A tool call whose arguments still arrive."""
+class _PartialCall:
+    """A tool call with incomplete arguments."""
 
     call_id: str = ""
     name: str = ""
@@ -76,16 +76,16 @@ class _Growing:
 
 
 @dataclass(slots=True)
-class Answer:
-    """One streamed answer: events in, thoughts out as soon as they are whole."""
+class ChatStream:
+    """One streamed answer. Takes events and returns output as soon as it is complete."""
 
     _clauses: Clauses = field(default_factory=Clauses)
-    _thinking: _Thinking = field(default_factory=lambda: _Thinking())
-    _calls: dict[int, _Growing] = field(default_factory=dict)
+    _thinking: _ThinkFilter = field(default_factory=lambda: _ThinkFilter())
+    _calls: dict[int, _PartialCall] = field(default_factory=dict)
     _tail: str = ""
 
-    def take(self, event: Mapping[str, object]) -> list[Thought]:
-        """The clauses that this event completes; reasoning and unknown fields are passed over."""
+    def take(self, event: Mapping[str, object]) -> list[AssistantOutput]:
+        """Return the clauses that this event completes. Ignores reasoning and unknown fields."""
         choices = event.get("choices")
         first = choices[0] if isinstance(choices, list) and choices else {}
         delta = first.get("delta") if isinstance(first, Mapping) else None
@@ -101,8 +101,8 @@ class Answer:
         whole, self._tail = split_tail(self._tail + content)
         return _said(self._clauses.feed(self._thinking.without(clean(whole))))
 
-    def end(self) -> list[Thought]:
-        """What is left when the stream has ended, the tool calls last."""
+    def end(self) -> list[AssistantOutput]:
+        """Return the rest after the end of the stream, the tool calls last."""
         last = self._thinking.without(clean(self._tail)) + self._thinking.rest()
         rest = self._clauses.feed(last) + self._clauses.flush()
         calls = [self._calls[index] for index in sorted(self._calls)]
@@ -114,13 +114,13 @@ class Answer:
         return [*_said(rest), *whole]
 
     def _grow(self, place: int, part: Mapping[str, object]) -> None:
-        """Add a piece to the call of its index; servers that give none send calls whole."""
+        """Add a piece to the call of its index. Servers that send no index send whole calls."""
         index = part.get("index")
         if not isinstance(index, int):
             index = place + (len(self._calls) if part.get("id") else 0)
-        if index not in self._calls and len(self._calls) >= _MOST_CALLS:
+        if index not in self._calls and len(self._calls) >= _MAX_CALLS:
             return
-        call = self._calls.setdefault(index, _Growing())
+        call = self._calls.setdefault(index, _PartialCall())
         function = part.get("function")
         if isinstance(part.get("id"), str):
             call.call_id = str(part["id"])
@@ -131,8 +131,8 @@ class Answer:
             call.arguments += text if arguments else ""
 
 
-class _Thinking:
-    """Takes out a `<think>…</think>` block at the beginning of an answer."""
+class _ThinkFilter:
+    """Removes a `<think>…</think>` block from the beginning of an answer."""
 
     _OPEN, _CLOSE = "<think>", "</think>"
 
@@ -141,7 +141,7 @@ class _Thinking:
         self._state = "start"
 
     def without(self, text: str) -> str:
-        """The text that is no thinking; what cannot be told yet is held back."""
+        """Return the text outside the block. Holds back text that is still ambiguous."""
         if self._state == "over":
             return text
         self._held += text
@@ -158,17 +158,17 @@ class _Thinking:
         return ""
 
     def rest(self) -> str:
-        """What was held back for nothing."""
+        """Return the text that was held back."""
         return self._held if self._state == "start" else ""
 
 
-def _said(pieces: list[str]) -> list[Thought]:
+def _said(pieces: list[str]) -> list[AssistantOutput]:
     plain = (_MARKUP.sub("", piece) for piece in pieces)
     return [Say(piece) for piece in plain if piece.strip()]
 
 
 def models(content: bytes) -> list[str] | None:
-    """The names in a list of models; None when it is no such list."""
+    """Return the names in a list of models; None if it is not such a list."""
     try:
         listed = json.loads(content)["data"]
         return [str(entry["id"]) for entry in listed or []]
@@ -177,7 +177,7 @@ def models(content: bytes) -> list[str] | None:
 
 
 def reason(content: bytes) -> str:
-    """The sentence in the body of a refusal, cleaned and shortened."""
+    """Return the error message in a response body, cleaned and shortened."""
     text = content.decode("utf-8", "replace")
     try:
         found = json.loads(text)
@@ -185,4 +185,4 @@ def reason(content: bytes) -> str:
         text = str(error.get("message", error) if isinstance(error, Mapping) else error)
     except ValueError:
         text = "" if text.lstrip().startswith("<") else text
-    return " ".join(clean(text).split())[:_LONGEST_REASON]
+    return " ".join(clean(text).split())[:_MAX_REASON]

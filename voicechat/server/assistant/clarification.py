@@ -1,4 +1,4 @@
-"""How a person is asked for an argument that a tool needs and their sentence did not have."""
+"""Clarification questions: ask the user for a missing argument of a tool."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _ASKED: Mapping[str, str] = {
     "What should I add?": "item items entry",
     "How many?": "count number amount quantity value times",
 }
-"""Each question with the names of the arguments it asks for."""
+"""Each question with the argument names it asks for."""
 _QUESTIONS = {word: question for question, words in _ASKED.items() for word in words.split()}
 _WHICH = re.compile(r"Which [\w ]{1,60}\?")
 
 
 def question(name: str) -> str:
-    """What to ask for the argument of this name, in words like "file path"."""
+    """Return the question for the argument of this name, given in words like "file path"."""
     words = name.split()
     return _QUESTIONS.get(name) or _QUESTIONS.get(words[-1] if words else "") or f"Which {name}?"
 
 
 def is_question(text: str) -> bool:
-    """Whether the text is such a question and nothing else."""
+    """Return True if the text is a clarification question and nothing else."""
     text = text.strip()
     return text in _ASKED or (text != "Which one?" and _WHICH.fullmatch(text) is not None)

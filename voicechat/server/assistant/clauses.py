@@ -1,11 +1,11 @@
-"""Cuts streaming text into pieces to be spoken: a short first clause, then sentences."""
+"""Split streaming text into pieces to speak: a short first clause, then sentences."""
 
 from __future__ import annotations
 
 import re
 
 _FIRST = 14
-"""Characters after which the first piece may already end at a comma."""
+"""Minimum length of the first piece, which may end at a comma."""
 _LONGEST = 240
 _ENDS = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|\n+|[。！？]")
 _PAUSES = re.compile(r"[,;:—–]\s+|\s[-—–]\s+")
@@ -17,14 +17,14 @@ _SHORT = frozenset(_SHORT_WORDS.split())
 
 
 class Clauses:
-    """Takes text as it arrives and gives whole pieces; joined they are the text."""
+    """Collects streaming text and returns complete pieces. Joined, the pieces are the text."""
 
     def __init__(self) -> None:
         self._held = ""
         self._begun = False
 
     def feed(self, text: str) -> list[str]:
-        """More text; the pieces that are whole now, with their trailing spaces."""
+        """Add text and return the pieces that are complete now, with their trailing spaces."""
         self._held += text
         pieces: list[str] = []
         while (cut := self._cut()) is not None:
@@ -34,12 +34,12 @@ class Clauses:
         return pieces
 
     def flush(self) -> list[str]:
-        """What is left at the end of the text."""
+        """Return the rest at the end of the text."""
         rest, self._held, self._begun = self._held, "", False
         return [rest] if rest.strip() else []
 
     def _cut(self) -> int | None:
-        """Where the next piece ends, if that is known already."""
+        """Return the end of the next piece, or None if it is not known yet."""
         for end in _ENDS.finditer(self._held):
             if self._held[: end.end()].strip() and not _abbreviated(self._held, end):
                 return self._first_pause(end.end()) or end.end()
@@ -59,7 +59,7 @@ class Clauses:
 
 
 def _abbreviated(text: str, end: re.Match[str]) -> bool:
-    """Whether the full stop belongs to an abbreviation, an initial or a list number."""
+    """Return True if the period belongs to an abbreviation, an initial or a list number."""
     if not end[0].startswith(".") or end[0].startswith("..") or "\n" in end[0]:
         return False
     word = re.split(r"[\s(\"“]", text[: end.start()])[-1].lower()
@@ -69,6 +69,6 @@ def _abbreviated(text: str, end: re.Match[str]) -> bool:
 
 
 def split(text: str) -> list[str]:
-    """The pieces of a text that is known as a whole."""
+    """Split a complete text into pieces."""
     clauses = Clauses()
     return clauses.feed(text) + clauses.flush()

@@ -1,4 +1,4 @@
-"""What session instructions tell the built-in mind to do, as far as it can follow them."""
+"""Parts of the session instructions that the offline assistant can follow."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _LONGEST = 4000
 
 
 def exact_words(instructions: str) -> str:
-    """The words which the instructions want said ("Say exactly: Hello."), or nothing.
+    """Return the exact words to say ("Say exactly: Hello."), or an empty string.
 
-    Conditions ("when asked, say …") are beyond this mind and give nothing.
+    Conditional instructions ("when asked, say …") are not supported and give nothing.
     """
     for pattern in (_QUOTED, _COLON, _SAY):
         for found in pattern.finditer(instructions):
@@ -48,16 +48,16 @@ def _unquoted(text: str) -> str:
 
 
 def wants_greeting(instructions: str) -> bool:
-    """Whether the instructions ask for a greeting."""
+    """Return True if the instructions ask for a greeting."""
     return _GREET.search(instructions) is not None
 
 
 def wants_summary(instructions: str) -> bool:
-    """Whether all the instructions ask for is the conversation summed up."""
+    """Return True if the instructions only ask for a summary of the conversation."""
     return _SUMMARY.match(instructions) is not None
 
 
 def own_name(instructions: str) -> str:
-    """What the instructions call the assistant, if anything."""
+    """Return the name that the instructions give the assistant, or an empty string."""
     found = _NAME.search(instructions)
     return found[1] if found else ""

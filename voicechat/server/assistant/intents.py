@@ -1,8 +1,10 @@
-"""What a sentence asks of the built-in mind, and which sentences could be asked.
+"""Intents of the offline assistant: parse a sentence, and sample sentences for a language model.
 
-The templates in `phrases/` are the one source for both directions: `parse` reads them,
-`sample_sentences` writes from them, so the ears learn exactly what the mind understands.
-Loading takes some tens of milliseconds and happens once, at the first call or `warm()`.
+Both use the templates in `phrases/`, so the STT engine learns exactly what the assistant
+understands. Loading takes tens of milliseconds and happens once, at the first call or in `warm()`.
+
+hassil does not fit: its slots are lists, ranges and wildcards, ours are parsers (sums, durations,
+times of day) that decide between templates.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from voicechat.server.assistant.templates import Network, Part, Slot, parse_temp
 
 _MOST_REQUESTS = 5
 _FRAMED = 0.04
-"""Share of the sample sentences with a "please" or the like before or behind."""
+"""Share of the sample sentences that begin or end with a courtesy like "please"."""
 _FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
 CHANGING = frozenset(
     {
@@ -31,17 +33,17 @@ CHANGING = frozenset(
         "timer_set",
     }
 )  # fmt: skip
-"""Intents that change something: heard in an open question they are wrong actions."""
+"""Intents that change something, so that a false recognition does harm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One understood request: the intent's name and its values (numbers, seconds, text)."""
+    """One understood request: the name of the intent and its values (numbers, seconds, text)."""
 
     intent: str
     values: Mapping[str, object] = field(default_factory=dict)
     open_ended: bool = False
-    """True when it ends in free text, so that more of it could still be coming."""
+    """True if the sentence ends in free text, so that more of it may follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class _Template:
     parts: list[Part]
     fixed: Mapping[str, object]
     open: str
-    """The value that takes all words to the end of the sentence, if any."""
+    """The value that takes all words to the end of the sentence; empty if there is none."""
     weight: float
 
 
@@ -111,12 +113,12 @@ def _templates(group: Mapping[str, object]) -> list[_Template]:
 
 
 def warm() -> None:
-    """Load the templates and read one sentence, so that the next call is quick."""
+    """Load the templates and parse one sentence, so that the next call is fast."""
     parse("what time is it")
 
 
 def parse(text: str) -> Meaning | None:
-    """What the sentence asks for, or None when it is no whole request of a known kind."""
+    """Return the intent of the sentence; None unless all of it is one known request."""
     heard = sentence_words.read(text)
     if not 0 < len(heard.plain) <= sentence_words.LONGEST:
         return None
@@ -142,7 +144,7 @@ _JOINTS = frozenset({"and", "then"})
 
 
 def parse_all(text: str) -> list[Meaning]:
-    """The requests in the text: one, or several sentences, or two joined by "and".
+    """Return the requests in the text: one, several sentences, or two joined by "and".
 
     Empty unless every part of the text is a request.
     """
@@ -163,33 +165,33 @@ def parse_all(text: str) -> list[Meaning]:
 
 
 def is_complete(text: str) -> bool:
-    """Whether the text as it stands is one whole request that makes sense."""
+    """Return True if the text is one complete request that makes sense."""
     meaning = parse(text)
     return meaning is not None and _makes_sense(meaning)
 
 
 def is_closed(text: str) -> bool:
-    """Like `is_complete`, and it does not end in free text that may still go on."""
+    """Return True if the text is complete and does not end in free text that may continue."""
     meaning = parse(text)
     return meaning is not None and not meaning.open_ended and _makes_sense(meaning)
 
 
 def changes(text: str) -> bool:
-    """Whether the text asks for something to be changed: to be taken only when heard surely."""
+    """Return True if the text asks for a change, which needs a reliable recognition."""
     meaning = parse(text)
     return meaning is not None and meaning.intent in CHANGING
 
 
 def _makes_sense(meaning: Meaning) -> bool:
-    """Not so when it wants feet in minutes: nobody asks that, it was misheard."""
+    """Reject a conversion between different kinds of units, such as feet to minutes."""
     amount, target = meaning.values.get("amount"), meaning.values.get("to")
     return not isinstance(amount, Measure) or alike(amount, str(target))
 
 
 def sample_sentences(count: int, seed: int) -> list[str]:
-    """Sentences that could be said, for a language model: lower-case words, numbers as words.
+    """Return sentences for a language model: lower-case words, numbers as words.
 
-    Every intent gets its share; the same count and seed give the same sentences.
+    Every intent gets its share. The same count and seed give the same sentences.
     """
     book, random = _book(), Random(seed)
     weights = [template.weight for template in book.templates]

@@ -1,4 +1,4 @@
-"""Amounts of units, as they are said."""
+"""Spoken measurements: amounts of units."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KINDS = {
 }
 _KIND_OF = {unit: kind for kind, units in _KINDS.items() for unit in units.split()}
 FAMILIES = tuple(tuple(names.split()) for names in _CONVERTIBLE_PAIRS.values())
-"""Units that convert into each other, for sentences that make sense."""
+"""Units that convert into each other, to sample sentences that make sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Measure:
 
 
 def measure(words: Sequence[str]) -> Measure | None:
-    """ "five miles", "a pound", "5 foot 11", "six pounds four ounces"."""
+    """Parse "five miles", "a pound", "5 foot 11" or "six pounds four ounces"; None otherwise."""
     for cut in range(1, len(words)):
         amount = _amount(words[:cut])
         if amount is None:
@@ -64,7 +64,7 @@ def measure(words: Sequence[str]) -> Measure | None:
 
 
 def _amount(words: Sequence[str]) -> Fraction | None:
-    """The number before a unit: also "a", "half a", "a quarter of a"."""
+    """Parse the number before a unit, including "a", "half a" and "a quarter of a"."""
     if words[-1] not in ("a", "an"):
         return number(words)
     front = words[:-2] if words[-2:-1] == ["of"] else words[:-1]
@@ -84,16 +84,16 @@ def _with_small(amount: Fraction, words: Sequence[str], cut: int) -> Measure | N
 
 
 def alike(amount: Measure, target: str) -> bool:
-    """Whether the measure and the unit are of one kind, so that one can become the other."""
+    """Return True if the measurement and the unit are of the same kind."""
     return all(_KIND_OF[name] == _KIND_OF[target] for _, name in amount.parts)
 
 
 def warm() -> None:
-    """Load Pint, half a second of work, so that the first conversion is quick."""
+    """Load Pint, which takes half a second, so that the first conversion is fast."""
     convert(Measure(((Fraction(1), "mile"),)), "kilometer")
 
 
 def convert(amount: Measure, target: str) -> float | None:
-    """The measure in the target unit; None when the two do not measure the same thing."""
+    """Convert the measurement to the target unit; None if their kinds differ."""
     parts = [units.convert(float(value), name, target) for value, name in amount.parts]
     return None if None in parts else sum(part for part in parts if part is not None)

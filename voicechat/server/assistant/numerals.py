@@ -1,6 +1,7 @@
-"""Numbers as people say and read them: words and digits to numbers, numbers to words.
+"""Spoken numbers: words and digits to numbers, numbers to words.
 
-Everything here works on lists of lower-case words and reads the whole list or nothing.
+Every parser takes lower-case words and parses all of them, or returns None. num2words is LGPL and
+only writes; text2num does not read fractions, mixed numbers and ordinals exactly.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ PARTS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4} | {
     )
     for form in (word, word + "s")
 }
-"""Words for parts of a whole, and what they divide by."""
+"""Words for fractions, and their denominators."""
 _IRREGULAR = {
     1: "first",
     2: "second",
@@ -70,18 +71,18 @@ _OPENERS = frozenset(
 
 
 _RANKS: tuple[int, ...] = (*range(20), *range(20, 100, 10), 100, 1000)
-"""The numbers that have an ordinal word of their own."""
+"""Numbers with an ordinal word of their own."""
 
 
 def may_start(word: str) -> bool:
-    """Whether a number can begin with this word: a cheap look before reading."""
+    """Return True if a number can start with this word. Fast check before parsing."""
     return (
         word in _SMALL or word in _OPENERS or word in PARTS or word[0].isdigit() or word[0] == "."
     )
 
 
 def number(words: Words) -> Fraction | None:
-    """The number these words say ("minus two and a half", "1,200", "a hundred and five")."""
+    """Parse a number ("minus two and a half", "1,200", "a hundred and five")."""
     if words and words[0] in ("minus", "negative"):
         positive = number(words[1:])
         return None if positive is None or positive < 0 else -positive
@@ -91,13 +92,13 @@ def number(words: Words) -> Fraction | None:
 
 
 def whole(words: Words) -> int | None:
-    """Like `number`, for whole numbers only."""
+    """Parse an integer; None otherwise."""
     value = number(words)
     return int(value) if value is not None and value.denominator == 1 else None
 
 
 def ordinal(words: Words) -> int | None:
-    """The whole number an ordinal says: "first", "twenty third", "3rd"."""
+    """Parse an ordinal: "first", "twenty third", "3rd"."""
     if not words:
         return None
     *front, last = words
@@ -126,7 +127,7 @@ def _of_idiom(words: Words) -> Fraction | None:
 
 
 def _mixed(words: Words) -> Fraction | None:
-    """ "two and a half", "five and three quarters"."""
+    """Parse "two and a half" or "five and three quarters"."""
     if "and" not in words:
         return None
     cut = len(words) - 1 - list(reversed(words)).index("and")
@@ -135,7 +136,7 @@ def _mixed(words: Words) -> Fraction | None:
 
 
 def _part(words: Words) -> Fraction | None:
-    """ "half", "a quarter", "two thirds"."""
+    """Parse "half", "a quarter" or "two thirds"."""
     if not words or words[-1] not in PARTS:
         return None
     above = words[:-1]
@@ -146,7 +147,7 @@ def _part(words: Words) -> Fraction | None:
 
 
 def _with_point(words: Words) -> Fraction | None:
-    """ "three point one four", "point five"."""
+    """Parse "three point one four" or "point five"."""
     if "point" not in words:
         return None
     cut = list(words).index("point")
@@ -159,7 +160,7 @@ def _with_point(words: Words) -> Fraction | None:
 
 
 def _cardinal(words: Words) -> Fraction | None:
-    """ "a hundred and forty four", "17", "3 million"; one pass, falling orders of magnitude."""
+    """Parse "a hundred and forty four", "17" or "3 million", with falling magnitudes."""
     if not words or words[-1] == "and" or words[0] == "and":
         return None
     total, group, room = Fraction(0), None, Fraction(10**18)
@@ -184,7 +185,7 @@ def _cardinal(words: Words) -> Fraction | None:
 
 
 def _grown(group: Fraction | None, word: str) -> Fraction | None:
-    """The group of hundreds with one more word, or None where that word cannot follow."""
+    """Return the group of hundreds with one more word, or None if the word cannot follow."""
     if word == "hundred":
         return group * 100 if group is not None and 0 < group < 100 else None
     if word in _SMALL:
@@ -206,7 +207,7 @@ def _digits(word: str) -> Fraction | None:
 
 
 def spelled(value: int) -> str:
-    """A whole number in words, as people say it: "one hundred and five"."""
+    """Write an integer in words: "one hundred and five"."""
     if value < 0:
         return "minus " + spelled(-value)
     if value < 20:
@@ -231,7 +232,7 @@ def _ordinal_word(value: int) -> str:
 
 
 def ranked(value: int) -> str:
-    """A whole number under 100 as an ordinal in words: "twenty first"."""
+    """Write an integer below 100 as an ordinal in words: "twenty first"."""
     if value > 20 and value % 10:
         return f"{spelled(value - value % 10)} {_ordinal_word(value % 10)}"
     return _ordinal_word(value)

@@ -1,9 +1,16 @@
-"""The built-in mind: answers from intents and tools, without a language model.
+"""The offline assistant: answers from intents and tools, without a language model.
 
-For each request, in this order: the conversation is summed up, where the instructions want that;
-a tool's result is told; what happened by itself is told; words that the instructions want said are
-said; an offered tool that fits is called, rather than a skill of the mind's own; a known intent is
-answered by its skill; everything else is honestly declined. Nothing leaves the machine.
+The first case that applies makes the reply:
+
+    1. the instructions ask for a summary: summarize the conversation
+    2. tool results are new: say them
+    3. system messages are new (a timer rang): say them
+    4. the instructions give exact words: say those
+    5. an offered tool fits the request: call it
+    6. the request is a known intent: answer it
+    7. otherwise: say that it cannot answer
+
+No data leaves the machine.
 """
 
 from __future__ import annotations
@@ -30,25 +37,32 @@ from voicechat.server.assistant.answers import ANSWERS, BLOCKING
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.small_talk import HOW_TO_CONNECT
 from voicechat.server.assistant.summary import summary
-from voicechat.server.assistant.tool_selection import Chosen
-from voicechat.server.engine_protocols import Call, Message, Mind, Request, Say, Thought
+from voicechat.server.assistant.tool_selection import SelectedTool
+from voicechat.server.engine_protocols import (
+    Assistant,
+    AssistantOutput,
+    AssistantRequest,
+    Call,
+    Message,
+    Say,
+)
 from voicechat.skills.notebook import Notebook, notebook_folder
 from voicechat.skills.timers import Later, Timers
 
 _BLOCKING_S = 10.0
 _UNITS_AFTER_S = 3.0
 _UNKNOWN = (
-    "I can't answer that. I'm the small built-in mind, without a language model; "
+    "I can't answer that. I'm the small built-in assistant, without a language model; "
     "say help to hear what I can do. "
 )
 _UNKNOWN_AGAIN = "I can't answer that without a language model. Say help to hear what I can do."
 
 
-class BuiltInMind:
-    """A `Mind` that needs no network. Timers run in the event loop and end with `close()`.
+class OfflineAssistant:
+    """An `Assistant` without network access. Timers run in the event loop until `close()`.
 
-    folder: where the notebook is kept; the user's data folder when None.
-    now, random, later: the clock, the dice and `loop.call_later`, to be replaced in tests.
+    folder: of the notebook; None selects the user's data folder.
+    now, random, later: replace the clock, the random generator and `loop.call_later` in tests.
     """
 
     def __init__(
@@ -58,17 +72,17 @@ class BuiltInMind:
         random: Random | None = None,
         later: Later | None = None,
     ) -> None:
-        self.on_nudge: Callable[[str], None] = lambda _words: None
+        self.on_announcement: Callable[[str], None] = lambda _words: None
         path = (folder or notebook_folder()) / "notebook.json"
         self._notebook = Notebook(path)
         self._now = now or (lambda: datetime.now().astimezone())
         self._random = random or Random()
-        self._timers = Timers(lambda words: self.on_nudge(words), self._now, later)
+        self._timers = Timers(lambda words: self.on_announcement(words), self._now, later)
 
         self._units: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Load the templates; the units follow when everything else is ready."""
+        """Load the templates. Load the units later, after the other engines."""
         await asyncio.to_thread(intents.warm)
         self._units = asyncio.create_task(_load_units())
 
@@ -79,8 +93,8 @@ class BuiltInMind:
             await asyncio.gather(self._units, return_exceptions=True)
         self._timers.cancel(self._timers.running())
 
-    async def reply(self, request: Request) -> AsyncGenerator[Thought, None]:
-        """Answer the newest message. Never waits for anything outside this machine."""
+    async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
+        """Answer the newest message."""
         if instruction_following.wants_summary(request.instructions):
             yield Say(summary(request.messages))
             return
@@ -95,7 +109,7 @@ class BuiltInMind:
         text = _question(request)
         meanings = intents.parse_all(text)
         words = instruction_following.exact_words(request.instructions)
-        calls: list[Chosen] = []
+        calls: list[SelectedTool] = []
         if not words or request.tool_choice not in ("auto", "none"):
             calls, meanings = self._calls(request, text, meanings)
             questions = [call.question for call in calls if call.question]
@@ -108,9 +122,9 @@ class BuiltInMind:
             yield Call(f"call_{uuid.uuid4().hex[:24]}", call.name, call.arguments)
 
     def _calls(
-        self, request: Request, text: str, meanings: list[Meaning]
-    ) -> tuple[list[Chosen], list[Meaning]]:
-        """Tools for what is asked, and what is asked beside that: skills have an answer to it."""
+        self, request: AssistantRequest, text: str, meanings: list[Meaning]
+    ) -> tuple[list[SelectedTool], list[Meaning]]:
+        """Return the tool calls for the request, and the intents that no tool covers."""
         offered, choice, now = request.tools, request.tool_choice, self._now()
         if len(meanings) < 2 or choice != "auto":
             meaning = meanings[0] if len(meanings) == 1 else None
@@ -125,7 +139,7 @@ class BuiltInMind:
                 left.append(meaning)
         return calls, left
 
-    async def _answer(self, request: Request, text: str, meanings: list[Meaning]) -> str:
+    async def _answer(self, request: AssistantRequest, text: str, meanings: list[Meaning]) -> str:
         if meanings:
             return " ".join([await self._one(request, meaning) for meaning in meanings])
         if not text:
@@ -136,7 +150,7 @@ class BuiltInMind:
         told = any(HOW_TO_CONNECT in message.text for message in request.messages)
         return _UNKNOWN_AGAIN if told else _UNKNOWN + HOW_TO_CONNECT
 
-    async def _one(self, request: Request, meaning: Meaning) -> str:
+    async def _one(self, request: AssistantRequest, meaning: Meaning) -> str:
         context = AnswerContext(
             meaning.values,
             self._notebook,
@@ -155,7 +169,7 @@ class BuiltInMind:
         except VoicechatError as error:
             return error.message
         except TimeoutError:
-            return "The disk does not answer, so I couldn't do that."
+            return "The disk does not respond, so I couldn't do that."
 
 
 def _said(text: str) -> list[Say]:
@@ -168,7 +182,7 @@ async def _load_units() -> None:
 
 
 def _results(messages: Sequence[Message]) -> list[str]:
-    """The tool results that nobody has spoken of yet, in order."""
+    """Return the new tool results, in order."""
     found: list[str] = []
     for message in reversed(messages):
         if message.role not in ("tool_result", "tool_call"):
@@ -179,21 +193,21 @@ def _results(messages: Sequence[Message]) -> list[str]:
 
 
 def _news(messages: Sequence[Message]) -> str:
-    """What the session says has happened since anybody spoke: a timer rang."""
+    """Return the system messages since the last turn, for example of a timer that rang."""
     news: list[str] = []
     for message in reversed(messages):
         if message.role != "system":
             return " ".join(news[::-1])
         news.append(message.text)
-    return ""  # nobody has spoken yet: these are instructions
+    return ""  # System messages before the first turn are instructions.
 
 
 def _last(messages: Sequence[Message], role: str) -> str:
     return next((one.text for one in reversed(messages) if one.role == role), "")
 
 
-def _question(request: Request) -> str:
-    """What the person wants now; an answer to our question is joined to what that was about."""
+def _question(request: AssistantRequest) -> str:
+    """Return the current request. Join an answer to a clarification question to that request."""
     spoken = [one for one in request.messages if one.role in ("user", "assistant")]
     if not spoken or spoken[-1].role != "user":
         return ""
@@ -210,6 +224,9 @@ def _question(request: Request) -> str:
     return text
 
 
-def mind(folder: Path | None = None) -> Mind:
-    """The built-in mind, not yet open. folder: for the notebook; the user's own when None."""
-    return BuiltInMind(folder)
+def offline_assistant(folder: Path | None = None) -> Assistant:
+    """Create the offline assistant, not yet open.
+
+    folder: of the notebook; None selects the user's data folder.
+    """
+    return OfflineAssistant(folder)

@@ -1,4 +1,4 @@
-"""What a tool gave back, as something to say."""
+"""Tool results as sentences to say."""
 
 from __future__ import annotations
 
@@ -8,23 +8,33 @@ from collections.abc import Mapping
 
 from voicechat.skills.wording import joined, readable, sentence
 
-_LONGEST = 600
-_TOLD = ("spoken", "answer", "text", "message", "summary", "result", "output", "content", "value")
-_WRONG = ("error", "errors", "exception")
-_DENIED = "The person did not allow this"
-"""How a session begins its answer to a call that was denied."""
+_MAX_CHARACTERS = 600
+_ANSWER_KEYS = (
+    "spoken",
+    "answer",
+    "text",
+    "message",
+    "summary",
+    "result",
+    "output",
+    "content",
+    "value",
+)
+_ERROR_KEYS = ("error", "errors", "exception")
+_DENIED = "did not allow this"
+"""Part of the session's result for a denied call."""
 
 
 def spoken_result(output: str) -> str:
-    """The result of a tool in plain sentences; never empty."""
+    """Return the result of a tool in plain sentences; never empty."""
     try:
         value: object = json.loads(output)
     except ValueError:
         value = output
-    return _shortened(_told(value)) or "Done."
+    return _shortened(_spoken(value)) or "Done."
 
 
-def _told(value: object) -> str:
+def _spoken(value: object) -> str:
     if isinstance(value, Mapping):
         return _of_object(value)
     if isinstance(value, list):
@@ -36,17 +46,17 @@ def _told(value: object) -> str:
 
 def _of_object(value: Mapping[object, object]) -> str:
     plain = {str(key): item for key, item in value.items() if item is not None}
-    for key in _WRONG:
+    for key in _ERROR_KEYS:
         if plain.get(key):
             reason = plain[key]
             if isinstance(reason, Mapping):
                 reason = reason.get("message", reason)
-            if str(reason).startswith(_DENIED):
+            if _DENIED in str(reason):
                 return "Okay, I won't do that."
             return sentence(f"That didn't work: {_phrase(reason)}")
-    if len(plain) == 1 and (key := next(iter(plain))) in _TOLD:
-        return _told(plain[key])
-    for key in _TOLD[:4]:
+    if len(plain) == 1 and (key := next(iter(plain))) in _ANSWER_KEYS:
+        return _spoken(plain[key])
+    for key in _ANSWER_KEYS[:4]:
         if isinstance(plain.get(key), str):
             return sentence(str(plain[key]))
     pieces = [f"{_named(key)} is {_phrase(item)}" for key, item in plain.items() if item != ""]
@@ -71,7 +81,7 @@ def _phrase(value: object) -> str:
 
 
 def _shortened(text: str) -> str:
-    if len(text) <= _LONGEST:
+    if len(text) <= _MAX_CHARACTERS:
         return text
-    cut = text[:_LONGEST].rsplit(" ", 1)[0].rstrip(" ,.;:")
+    cut = text[:_MAX_CHARACTERS].rsplit(" ", 1)[0].rstrip(" ,.;:")
     return f"{cut} … and more."

@@ -1,4 +1,4 @@
-"""Text to the plain words that templates are written in, without losing what was typed."""
+"""Normalization of text to the plain words of the templates, with their original positions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 LONGEST = 80
-"""Words; longer sentences are never commands."""
+"""Maximum number of words; longer sentences are never requests."""
 
 _WORD = re.compile(
     r"\d{1,2}:\d\d(?!\d)"
@@ -60,20 +60,20 @@ _SHORTENING = re.compile(r"\b(" + "|".join(_SPOKEN_SHORT) + r")\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A sentence as plain lower-case words, and where each stands in what was written."""
+class SentenceWords:
+    """A sentence as plain lower-case words, with the position of each in the original text."""
 
     plain: list[str]
     places: list[tuple[int, int]]
     text: str
 
     def span(self, start: int, end: int) -> str:
-        """What was written for these words, without punctuation at its edges."""
+        """Return the original text of these words, without punctuation at its edges."""
         return self.text[self.places[start][0] : self.places[end - 1][1]].strip()
 
 
-def read(text: str) -> Heard:
-    """Split text into words: contractions written out, symbols named, punctuation dropped."""
+def read(text: str) -> SentenceWords:
+    """Split text into words: expand contractions, name symbols, drop punctuation."""
     text = _HALF_OF_DAY.sub(r"\1m ", text.translate(_APOSTROPHES))
     calculating = any(letter.isdigit() for letter in text)
     plain: list[str] = []
@@ -82,11 +82,11 @@ def read(text: str) -> Heard:
         names = _names(found[0].lower(), text, found, calculating)
         plain += names
         places += [found.span()] * len(names)
-    return Heard(plain, places, text)
+    return SentenceWords(plain, places, text)
 
 
 def _names(token: str, text: str, found: re.Match[str], calculating: bool) -> list[str]:
-    """The plain words of one token; none where it means nothing."""
+    """Return the plain words of one token; empty if it has none."""
     if token in _SYMBOLS:
         return _SYMBOLS[token]
     if not token[0].isalnum() and token[0] != ".":
@@ -112,7 +112,7 @@ def _expanded(token: str) -> list[str]:
 
 
 def contracted(sentence: str, random: Random) -> str:
-    """The sentence with some of its word pairs drawn together, as people speak."""
+    """Contract some word pairs of the sentence, as speakers do."""
     return _SHORTENING.sub(
         lambda pair: _SPOKEN_SHORT[pair[0]] if random.random() < 0.6 else pair[0], sentence
     )

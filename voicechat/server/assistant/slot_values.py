@@ -1,4 +1,4 @@
-"""What was understood, in the plain values that tools take: one amount, one time, one name."""
+"""Slot values in the simple form that tools take: one amount, one time, one name."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from fractions import Fraction
 from voicechat.server.assistant.answer_context import to_listener, value_of
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.measurements import Measure, convert
-from voicechat.server.assistant.spoken_time import Clock
+from voicechat.server.assistant.spoken_time import ClockTime
 from voicechat.skills.wording import lasting
 
 Values = Mapping[str, object]
 
 
 def plain(meaning: Meaning, now: datetime) -> Meaning:
-    """The meaning with values that stand by themselves. `now` tells which seven o'clock it is."""
+    """Return the meaning with self-contained values.
+
+    now: the local time, to decide between morning and evening.
+    """
     values = _timed(meaning.values, now)
     values = _BY_INTENT.get(meaning.intent, _as_it_is)(values)
     return Meaning(meaning.intent, values, meaning.open_ended)
 
 
 def _timed(values: Values, now: datetime) -> Values:
-    """Times of day as 24-hour text; `tomorrow` says whether it is that of the next day."""
+    """Return times of day as 24-hour text, and `tomorrow` for the next day."""
     found = dict(values)
     tomorrow, today = values.get("tomorrow"), values.get("at")
-    if isinstance(tomorrow, Clock):
+    if isinstance(tomorrow, ClockTime):
         found |= {"at": str(tomorrow), "tomorrow": True}
-    elif isinstance(today, Clock):
+    elif isinstance(today, ClockTime):
         found["at"] = f"{today.after(now):%H:%M}"
     return found
 
@@ -37,8 +40,8 @@ def _as_it_is(values: Values) -> Values:
     return values
 
 
-def _cancelled(values: Values) -> Values:
-    """Which timer: by name, by how long it runs or by when it rings."""
+def _canceled(values: Values) -> Values:
+    """Return the name of the timer from its title, its duration or its time."""
     found = {key: values[key] for key in ("name", "all") if key in values}
     if "seconds" in values:
         length = lasting(value_of(values["seconds"]))
@@ -55,7 +58,7 @@ def _reminded(values: Values) -> Values:
 
 
 def _converted(values: Values) -> Values:
-    """ "Five foot eleven" as 71 inches."""
+    """Convert a two-part measurement to one unit: "five foot eleven" to 71 inches."""
     amount = values.get("amount")
     if not isinstance(amount, Measure) or len(amount.parts) == 1:
         return values
@@ -68,7 +71,7 @@ def _converted(values: Values) -> Values:
 
 
 _BY_INTENT: Mapping[str, Callable[[Values], Values]] = {
-    "timer_cancel": _cancelled,
+    "timer_cancel": _canceled,
     "remind": _reminded,
     "convert": _converted,
 }

@@ -1,4 +1,4 @@
-"""The kinds of value that sentence templates can hold: how each is read, and what could be said."""
+"""The slots of sentence templates: a parser and a sentence sampler for each kind of value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Words = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Free text: where it stands among the words of the sentence."""
+    """The position of free text in the words of the sentence."""
 
     start: int
     end: int
@@ -35,7 +35,7 @@ def _checked(
     longest: int,
     begins: Callable[[str], bool] = lambda word: True,
 ) -> Slot:
-    """A slot whose words must make a whole value for `reader`."""
+    """Return a slot that takes the words for which `reader` returns a value."""
 
     def read(words: Words, start: int, stop: int) -> Iterator[tuple[int, object]]:
         if not begins(words[start]):
@@ -54,7 +54,7 @@ def _free(
     fits: Callable[[Words], bool] = lambda words: True,
     cost: int = 1,
 ) -> Slot:
-    """A slot of free text."""
+    """Return a slot for free text."""
 
     def read(words: Words, start: int, stop: int) -> Iterator[tuple[int, object]]:
         for end in range(start + 1, min(stop, start + longest) + 1):
@@ -77,13 +77,13 @@ def _list_name(words: Words) -> str | None:
 
 
 def _without(excluded: list[str]) -> Callable[[Words], bool]:
-    """Accepts words that are neither excluded, nor units of time, nor numbers."""
+    """Return a check that rejects excluded words, units of time and numbers."""
     barred = frozenset(excluded) | spoken_time.UNITS.keys()
     return lambda words: not any(word in barred or numerals.may_start(word) for word in words)
 
 
 def _is_options(words: Words) -> bool:
-    """At least two things with "or" or "and" between them."""
+    """Check for at least two choices with "or" or "and" between them."""
     return len(words) > 2 and any(word in ("or", "and") for word in words[1:-1])
 
 
@@ -92,7 +92,7 @@ def _is_either(words: Words) -> bool:
 
 
 def _is_plain(words: Words) -> bool:
-    """Free text that does not begin where a thought goes on from before."""
+    """Check that free text does not start with a word that continues a thought."""
     return words[0] not in ("of", "is", "was", "are", "about", "if", "not", "when", "how", "why")
 
 
@@ -101,7 +101,7 @@ def _is_own(words: Words) -> bool:
 
 
 def _is_saying(words: Words) -> bool:
-    """Words to be said, rather than a wish for something to be told ("say something in latin")."""
+    """Check for words to repeat, rather than a request ("say something in latin")."""
     vague = words[0] in (
         "something",
         "anything",
@@ -130,12 +130,12 @@ def _is_item(words: Words) -> bool:
 
 
 def _day(words: Words) -> str | None:
-    """A word for a day, kept as words: which date it is is asked when the answer is given."""
+    """Accept words for a day. The answer computes the date later."""
     return " ".join(words) if spoken_time.day(words, date(2000, 1, 1)) is not None else None
 
 
 def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
-    """Every slot by name; `vocabulary` holds what people could say in free text."""
+    """Return every slot by name. `vocabulary` holds sample words for free text."""
 
     def some(name: str) -> Callable[[Random], str]:
         return lambda random: random.choice(vocabulary[name])
@@ -240,18 +240,18 @@ def _write_day(random: Random) -> str:
 
 
 class _Units:
-    """Writes units that belong together: an amount and the unit it is wanted in."""
+    """Samples units that convert into each other: an amount, and the target unit."""
 
     def __init__(self) -> None:
         self._family = measurements.FAMILIES[0]
         self._open = False
 
     def unit(self, random: Random) -> str:
-        """A unit, of the same kind as the one written before it."""
+        """Sample a unit of the same kind as the previous one."""
         return units.spoken(random.choice(self._next(random))).lower()
 
     def measure(self, random: Random) -> str:
-        """An amount of a unit, of the same kind as the one written before it."""
+        """Sample an amount of a unit of the same kind as the previous one."""
         family = self._next(random)
         count = random.choice((1, 1, 2, 3, 5, 10, 20, 50, 70, 100, random.randint(1, 300)))
         unit = random.choice(family)

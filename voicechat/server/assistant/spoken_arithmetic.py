@@ -1,4 +1,4 @@
-"""Arithmetic: spoken or typed words to an expression."""
+"""Spoken arithmetic: words to a Python expression."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _VERBS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 
 def may_begin(word: str) -> bool:
-    """Whether a calculation can begin with this word."""
+    """Return True if a calculation can start with this word."""
     return may_start(word) or word in _FIRSTS or word in _OPENERS
 
 
@@ -67,7 +67,7 @@ _OPENERS = {"the", "("} | {verb.split()[0] for verb, _, _ in _VERBS}
 
 
 def expression(words: Words) -> str | None:
-    """The words as a Python expression, if they are a whole calculation with an operation in it."""
+    """Return the Python expression if the words are a complete calculation, else None."""
     if not words or len(words) > _LONGEST:
         return None
     if words[0] == "the":
@@ -85,7 +85,7 @@ def _literal(value: Fraction) -> str:
 
 
 def _by_verb(words: Words) -> str | None:
-    """ "add a and b", "subtract a from b", "the product of a and b"."""
+    """Parse "add a and b", "subtract a from b" or "the product of a and b"."""
     for verb, links, form in _VERBS:
         head = verb.split()
         if list(words[: len(head)]) != head:
@@ -102,7 +102,7 @@ def _by_verb(words: Words) -> str | None:
 
 
 def _tokens(words: Words) -> list[str | Fraction] | None:
-    """Operation names and numbers; None where some words are neither."""
+    """Return operation names and numbers; None if a word is neither."""
     found: list[str | Fraction] = []
     run: list[str] = []
     at = 0
@@ -125,7 +125,7 @@ def _tokens(words: Words) -> list[str | Fraction] | None:
 
 
 def _phrase_at(words: Words, at: int, run: list[str]) -> tuple[str, ...] | None:
-    """The operation that stands here; "half" and "negative" may be part of a number instead."""
+    """Return the operation at this position. "half" and "negative" can also be part of a number."""
     if at >= len(words) or words[at] not in _FIRSTS:
         return None
     for phrase in _PHRASES:
@@ -143,7 +143,7 @@ def _value(run: list[str], before: list[str | Fraction]) -> Fraction | None:
 
 
 class _Writer:
-    """Writes tokens as an expression, checking that operands and operations take turns."""
+    """Builds an expression from tokens. Operands and operations must alternate."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -155,7 +155,7 @@ class _Writer:
         self.last: Fraction | None = None
 
     def take(self, token: str | Fraction) -> bool:
-        """Add one token; False when it cannot stand here."""
+        """Add one token; return False if it cannot follow."""
         if isinstance(token, Fraction):
             return self._number(token)
         if token in "()":
@@ -166,7 +166,7 @@ class _Writer:
         return self._after_operand(token)
 
     def done(self) -> str | None:
-        """The expression, if it is whole and calculates something."""
+        """Return the expression if it is complete and contains an operation."""
         whole = not self.operand_next and self.prefix is None and not self.depth and self.operations
         return self.text if whole else None
 
@@ -213,7 +213,7 @@ class _Writer:
         return True
 
     def _link(self, token: str) -> bool:
-        """ "20 percent of", "20 percent off", "two thirds of"."""
+        """Parse "20 percent of", "20 percent off" or "two thirds of"."""
         link = _LINKS[token]
         if link == "off" and self.last is not None and self.text == _literal(self.last):
             self.text = f"(1-{self.text}/100)*"
@@ -239,7 +239,7 @@ _FRACTIONS = ("a half", "half", "a third", "a quarter", "two thirds")
 
 
 def sample(random: Random) -> str:
-    """A calculation as it could be said, for the language model of the ears."""
+    """Return a sample calculation in words, for the language model."""
 
     def some(limit: int = 1000) -> str:
         bound = random.choice((12, 12, 30, 100, 100, limit))

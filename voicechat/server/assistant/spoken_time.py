@@ -1,6 +1,6 @@
-"""Spoken lengths of time, times of day and days: words to values.
+"""Spoken durations, times of day and dates: words to values.
 
-Every reader takes a list of lower-case words and reads the whole of it or gives None.
+Every parser takes lower-case words and parses all of them, or returns None.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SPANS = {
     "week": 604800,
 }  # fmt: skip
 UNITS = _SPANS | {name + "s": value for name, value in _SPANS.items() if len(name) > 1}
-"""Words for spans of time, and their seconds."""
+"""Words for units of time, and their seconds."""
 DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 MONTHS = [
     "january",
@@ -40,17 +40,17 @@ MONTHS = [
     "december",
 ]
 LONGEST = 366 * 86400
-"""Seconds; no timer runs longer."""
+"""Maximum duration of a timer, in seconds."""
 
 
 def duration(words: Words) -> int | None:
-    """Seconds in "an hour and a half", "two minutes thirty", "90 seconds", "half an hour"."""
+    """Parse "an hour and a half", "two minutes thirty" or "90 seconds"; return seconds."""
     total = _pieces(list(words))
     return int(total) if total is not None and 1 <= total <= LONGEST else None
 
 
 def _pieces(words: list[str]) -> Fraction | None:
-    """One or more amounts of falling units, joined by "and" or nothing."""
+    """Parse amounts of falling units, joined by "and" or by nothing."""
     total, smallest = Fraction(0), LONGEST
     while words:
         end = next((place for place, word in enumerate(words) if word in UNITS), None)
@@ -70,7 +70,7 @@ def _pieces(words: list[str]) -> Fraction | None:
 
 
 def _amount(words: list[str]) -> Fraction | None:
-    """The number before a unit: also "a", "half a", "three quarters of an"."""
+    """Parse the number before a unit, including "a", "half a" and "three quarters of an"."""
     if words[-1:] in (["a"], ["an"], ["one"], ["another"]) and len(words) == 1:
         return Fraction(1)
     for article in (["of", "an"], ["of", "a"], ["an"], ["a"]):
@@ -82,7 +82,7 @@ def _amount(words: list[str]) -> Fraction | None:
 
 
 def _bare_tail(words: list[str], smallest: int) -> int | None:
-    """ "an hour thirty", "two minutes thirty": the number after hours or minutes has no unit."""
+    """Parse "an hour thirty" or "two minutes thirty", where the second number has no unit."""
     value = whole(words)
     if smallest not in (3600, 60) or value is None or not 0 < value < 60:
         return None
@@ -90,8 +90,8 @@ def _bare_tail(words: list[str], smallest: int) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """A time of day. `exact` when morning and evening cannot be confused."""
+class ClockTime:
+    """A time of day. `exact` is True if morning and evening cannot be confused."""
 
     hour: int
     minute: int
@@ -101,7 +101,7 @@ class Clock:
         return f"{self.hour:02}:{self.minute:02}"
 
     def after(self, now: datetime, day: int | None = None) -> datetime:
-        """The next such moment after `now`, or the one `day` days from today."""
+        """Return the next such time after `now`, or the one `day` days from today."""
         base = now.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
         if day:
             return base + timedelta(days=day)
@@ -118,8 +118,8 @@ HALVES = {
 }  # fmt: skip
 
 
-def clock(words: Words) -> Clock | None:
-    """The time of day in "half past six", "seven thirty in the morning", "7:30 pm", "noon"."""
+def clock(words: Words) -> ClockTime | None:
+    """Parse "half past six", "seven thirty in the morning", "7:30 pm" or "noon"."""
     text = " ".join(words)
     shift: int | None = None
     for ending, hours in HALVES.items():
@@ -127,18 +127,18 @@ def clock(words: Words) -> Clock | None:
             text, shift = text[: -len(ending) - 1], hours
             break
     if text in _FIXED:
-        return Clock(*_FIXED[text], exact=True)
+        return ClockTime(*_FIXED[text], exact=True)
     read = _face(text.split())
     if read is None:
         return None
     hour, minute = read
     if shift is not None:
-        return Clock(hour % 12 + shift, minute, exact=True) if 0 < hour <= 12 else None
-    return Clock(hour, minute, exact=not 1 <= hour <= 12)
+        return ClockTime(hour % 12 + shift, minute, exact=True) if 0 < hour <= 12 else None
+    return ClockTime(hour, minute, exact=not 1 <= hour <= 12)
 
 
 def _face(words: list[str]) -> tuple[int, int] | None:
-    """Hour and minute without the half of the day."""
+    """Parse the hour and minute, without AM or PM."""
     if len(words) == 1 and (match := re.fullmatch(r"(\d{1,2}):(\d\d)", words[0])):
         return _checked(int(match[1]), int(match[2]))
     if words[-1:] in (["o'clock"], ["oclock"]):
@@ -181,7 +181,7 @@ def _hour(words: list[str]) -> int | None:
 
 
 def _minutes(words: list[str]) -> int | None:
-    """ "thirty", "oh five", "forty five"; never a lone digit."""
+    """Parse minutes: "thirty", "oh five", "forty five"; never one digit alone."""
     if words[0] in ("oh", "o", "zero") and len(words) == 2:
         value = whole(words[1:])
         return value if value is not None and 0 < value < 10 else None
@@ -202,12 +202,12 @@ _DAY_OPENERS = frozenset(
 
 
 def may_begin_day(word: str) -> bool:
-    """Whether `day` could read something that begins with this word."""
+    """Return True if `day` can parse something that starts with this word."""
     return word in _DAY_OPENERS or number([word]) is not None or word in ("a", "an", "two")
 
 
 def day(words: Words, today: date) -> date | None:
-    """The date in "tomorrow", "next friday", "in three days", "a week from now"."""
+    """Parse "tomorrow", "next friday", "in three days" or "a week from now"."""
     text = " ".join(words)
     fixed = {
         "today": 0, "tonight": 0, "now": 0, "tomorrow": 1, "yesterday": -1,

@@ -1,4 +1,4 @@
-"""A conversation summed up without a language model: what was asked, and what was answered."""
+"""A summary of the conversation without a language model: the questions and the answers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from voicechat.server.engine_protocols import Message
 
 MOST = 5
-"""Exchanges that are told; of earlier ones only how many there were."""
+"""Number of exchanges in the summary; earlier ones are only counted."""
 
 LONGEST = 120
-"""Characters of a question or an answer."""
+"""Maximum characters of a question or an answer."""
 
 
 def summary(messages: Sequence[Message]) -> str:
-    """The conversation in a few sentences, the newest part of it in full."""
+    """Return a summary of the conversation in a few sentences."""
     exchanges: list[tuple[str, list[str]]] = []
     for message in messages:
         text = " ".join(message.text.split())
@@ -23,19 +23,19 @@ def summary(messages: Sequence[Message]) -> str:
         elif message.role == "assistant" and text and exchanges:
             exchanges[-1][1].append(text)
     if not exchanges:
-        return "Nothing was said yet."
-    told = [_told(asked, " ".join(answers)) for asked, answers in exchanges[-MOST:]]
-    earlier = len(exchanges) - len(told)
+        return "Nothing has been said yet."
+    sentences = [_sentence(asked, " ".join(answers)) for asked, answers in exchanges[-MOST:]]
+    earlier = len(exchanges) - len(sentences)
     if earlier:
-        told.insert(0, f"First you said {earlier} other thing{'s' if earlier > 1 else ''}.")
-    return " ".join(told)
+        sentences.insert(0, f"First you said {earlier} other thing{'s' if earlier > 1 else ''}.")
+    return " ".join(sentences)
 
 
-def _told(asked: str, answer: str) -> str:
-    said = f"You said “{_short(asked)}”"
-    return f"{said}, and I answered “{_short(answer)}”." if answer else f"{said}."
+def _sentence(asked: str, answer: str) -> str:
+    said = f"You said “{_shortened(asked)}”"
+    return f"{said}, and I answered “{_shortened(answer)}”." if answer else f"{said}."
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     text = text.rstrip(".")
     return text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + "…"

@@ -1,12 +1,11 @@
-"""Sentence templates, and the network of words made of them that reads and writes sentences.
+"""Sentence templates, and the word network that parses and samples sentences.
 
-The notation is the usual one of intent templates: `(a|b)` one of these, `[a|b]` one or
-none, `{slot}` or `{slot:name}` a value, `<rule>` a named piece written elsewhere. All
-templates become one network of states. Reading walks it word by word and keeps the
-cheapest way into each state, so the time taken does not grow with the number of
-templates that begin differently. A slot reads its words itself and offers only ends at
-which it has a whole value; free text costs more than plain words, so the most literal
-template wins, and among equals the earlier one.
+Notation: `(a|b)` is one of these, `[a|b]` is one or none, `{slot}` or `{slot:name}` is a value,
+`<rule>` is a named piece. All templates share one network of states. The parser walks it word by
+word and keeps the cheapest path into each state, so its time does not grow with the number of
+templates that start differently. A slot parses its words itself and offers the ends at which it has
+a value. Free text costs more than plain words, so the most literal template wins; among equals,
+the earlier one.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ _FLATNESS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A kind of value inside sentences.
+    """A kind of value in sentences.
 
-    `read(words, start, stop)` gives pairs of end and value, each for `words[start:end]`;
-    ends lie beyond start and up to stop. `write(random)` gives words that could be said.
-    `cost` is added for every word taken: 0 for values which are checked, more for free text.
+    `read(words, start, stop)` yields pairs of end and value, each for `words[start:end]`, with
+    start < end <= stop. `write(random)` returns sample words. `cost` is added for each word: 0 for
+    checked values, more for free text.
     """
 
     read: Callable[[Sequence[str], int, int], Iterable[tuple[int, object]]]
@@ -38,7 +37,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Alternatives:
     """One of several sequences."""
 
     options: tuple[Sequence[Part], ...]
@@ -46,7 +45,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A place for a value: the slot's kind, and the name its value is given."""
+    """A place for a value: the kind of slot, and the name of the value."""
 
     kind: str
     name: str
@@ -54,36 +53,38 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named piece of template."""
+    """A reference to a named piece of template."""
 
     name: str
 
 
-Part = str | Choice | Hole | Rule
+Part = str | Alternatives | Hole | Rule
 
 
 def parse_template(text: str) -> Sequence[Part]:
-    """The parts of a template. Raises `ValueError` that quotes a template it cannot read."""
+    """Parse a template. Raises `ValueError` that quotes an invalid template."""
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s+", "", text):
         raise ValueError(f"cannot read the template {text!r}")
     options, end = _options([*tokens, ""], 0)
     if end != len(tokens):
         raise ValueError(f"brackets do not match in {text!r}")
-    return options[0] if len(options) == 1 else [Choice(tuple(options))]
+    return options[0] if len(options) == 1 else [Alternatives(tuple(options))]
 
 
 def _options(tokens: list[str], at: int) -> tuple[list[Sequence[Part]], int]:
-    """The alternatives from `at` on, and where they end: at a closing bracket or an empty token.
+    """Parse the alternatives from `at` on; return them and the position of the closing bracket.
 
-    A bracket without its partner ends everything: at -1.
+    A missing bracket gives the position -1.
     """
     options: list[list[Part]] = [[]]
     while at >= 0 and (token := tokens[at]) not in ("", ")", "]"):
         if token in "([":
             inner, at = _options(tokens, at + 1)
             at = at if tokens[at] == (")" if token == "(" else "]") else -2
-            options[-1].append(Choice((*inner, [])) if token == "[" else Choice(tuple(inner)))
+            options[-1].append(
+                Alternatives((*inner, [])) if token == "[" else Alternatives(tuple(inner))
+            )
         elif token == "|":
             options.append([])
         else:
@@ -106,12 +107,12 @@ class _State:
     free: list[int] = field(default_factory=list)
     final: bool = False
     mark: int | None = None
-    """The template that is known once this state is passed."""
+    """The template that is known after this state."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """What can follow a state without reading a word in between."""
+    """The steps that are possible from a state without a word in between."""
 
     words: dict[str, list[tuple[int, int | None]]]
     holes: list[tuple[Hole, int, int | None]]
@@ -120,7 +121,7 @@ class _Reach:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A way into a state: its cost, the template chosen so far and the values read."""
+    """A path into a state: its cost, the template so far and the values."""
 
     cost: int
     mark: int | None
@@ -130,7 +131,7 @@ class _Way:
 
 
 class Network:
-    """Reads sentences against templates. Build with `add` in order of preference, then `match`."""
+    """Matches sentences with templates. Call `add` in order of preference, then `match`."""
 
     def __init__(self, slots: Mapping[str, Slot], rules: Mapping[str, Sequence[Part]]) -> None:
         self._slots = slots
@@ -143,13 +144,13 @@ class Network:
         self._states[self._end].final = True
 
     def frame(self, before: Sequence[Part], after: Sequence[Part]) -> None:
-        """Words that may stand around every template; each may be repeated."""
+        """Allow words around every template; each can repeat."""
         self._states[0].free.append(self._start)
         self._states[self._build(before, self._start)].free.append(self._start)
         self._states[self._build(after, self._end)].free.append(self._end)
 
     def add(self, parts: Sequence[Part]) -> int:
-        """Add a template; its number, counted from 0, is what `match` gives back."""
+        """Add a template and return its number, counted from 0."""
         last = self._build(parts, self._start)
         mark = self._state()
         self._states[mark].mark = self._count
@@ -159,7 +160,7 @@ class Network:
         return self._count - 1
 
     def match(self, words: Sequence[str]) -> tuple[int, dict[str, object], int] | None:
-        """The number of the template that reads all the words, its values and its cost."""
+        """Return the number of the template that matches all words, its values and its cost."""
         ways: list[dict[int, _Way]] = [{} for _ in range(len(words) + 1)]
         ways[0][0] = _Way(0, None)
         seen: dict[tuple[str, int], list[tuple[int, object]]] = {}
@@ -203,7 +204,7 @@ class Network:
         mark: int | None,
         read: tuple[str, object, int] | None = None,
     ) -> None:
-        """Note this way into the target unless a cheaper, or an equal earlier one, is known."""
+        """Keep this path into the target unless a known one is cheaper, or equal and earlier."""
         mark = way.mark if way.mark is not None else mark
         cost = way.cost + (read[2] if read else 0)
         known = ways.get(target)
@@ -217,7 +218,7 @@ class Network:
             ways[target] = _Way(cost, mark, way)
 
     def _follow(self, state: int) -> _Reach:
-        """Everything that can be read next from a state; worked out once per state."""
+        """Return everything that can follow a state. Computed once per state."""
         reach = _Reach({}, [], (False, None))
         final: tuple[bool, int | None] = (False, None)
         visited: set[tuple[int, int | None]] = set()
@@ -243,7 +244,7 @@ class Network:
         return len(self._states) - 1
 
     def _build(self, parts: Sequence[Part], at: int) -> int:
-        """Lay the parts behind state `at`; gives the state behind them."""
+        """Add the parts after state `at`; return the state after them."""
         for part in parts:
             if isinstance(part, Rule):
                 at = self._build(self._rules[part.name], at)
@@ -253,7 +254,7 @@ class Network:
                 self._states[at].words.setdefault(part, []).append(after)
             elif isinstance(part, Hole):
                 if part.kind not in self._slots:
-                    raise ValueError(f"no slot is called {part.kind!r}")
+                    raise ValueError(f"there is no slot {part.kind!r}")
                 self._states[at].holes.append((part, after))
             else:
                 for option in part.options:
@@ -268,9 +269,9 @@ def write(
     slots: Mapping[str, Slot],
     rules: Mapping[str, Sequence[Part]],
 ) -> str:
-    """One sentence of the template, as people would say it.
+    """Return a sample sentence of the template.
 
-    What stands first among alternatives is said most; what can be left out mostly is.
+    The first alternative is the most frequent; optional parts are mostly left out.
     """
     pieces: list[str] = []
     for part in parts:

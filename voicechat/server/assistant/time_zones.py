@@ -1,4 +1,4 @@
-"""Cities and countries that people ask the time of, and their time zones."""
+"""Time zones of well-known cities and countries."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _FULL_CAPITALS = {"utc": "UTC", "the uk": "the UK"}
 
 
 def zone(words: Sequence[str]) -> tuple[str, str] | None:
-    """The place as written and the name of its time zone, if the place is known."""
+    """Return the display name of a known place and its time zone, or None."""
     name = " ".join(words)
     found = _BY_NAME.get(name)
     if found is None:
@@ -88,4 +88,4 @@ def zone(words: Sequence[str]) -> tuple[str, str] | None:
 
 
 NAMES = tuple(_BY_NAME)
-"""Every place that can be asked about, in lower case."""
+"""Every known place, in lower case."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from voicechat.server.assistant.answer_context import Answer, AnswerContext, to_listener, value_of
-from voicechat.server.assistant.spoken_time import Clock
+from voicechat.server.assistant.spoken_time import ClockTime
 from voicechat.skills.timers import Timer, canceled, started
 from voicechat.skills.wording import lasting, sentence, spoken_clock
 
@@ -37,10 +37,10 @@ def _until(context: AnswerContext) -> tuple[float, str]:
         return seconds, f"in {lasting(seconds)}"
     now = context.now()
     tomorrow, today = context.values.get("tomorrow"), context.values.get("at")
-    if isinstance(tomorrow, Clock):
+    if isinstance(tomorrow, ClockTime):
         moment = tomorrow.after(now, day=1)
     else:
-        assert isinstance(today, Clock)
+        assert isinstance(today, ClockTime)
         moment = today.after(now)
     seconds = (moment - now) / timedelta(seconds=1)
     day = " tomorrow" if moment.date() > now.date() else ""
@@ -56,7 +56,7 @@ def _chosen(context: AnswerContext) -> list[Timer]:
         wanted = value_of(context.values["seconds"])
         return [timer for timer in running if timer.seconds == wanted]
     clock = context.values.get("at")
-    if isinstance(clock, Clock):
+    if isinstance(clock, ClockTime):
         faces = {clock.hour % 12 if not clock.exact else clock.hour}
         return [
             timer

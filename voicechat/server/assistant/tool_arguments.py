@@ -1,4 +1,4 @@
-"""Arguments for a tool, taken from a sentence and from what it was understood to mean."""
+"""Tool arguments, taken from a sentence and its intent."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fractions import Fraction
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.measurements import Measure
 from voicechat.server.assistant.numerals import may_start, number
-from voicechat.server.assistant.sentence_words import Heard, read
-from voicechat.server.assistant.spoken_time import Clock, duration
+from voicechat.server.assistant.sentence_words import SentenceWords, read
+from voicechat.server.assistant.spoken_time import ClockTime, duration
 
 Schema = Mapping[str, object]
 
 
-class Missing(Exception):
-    """A required argument is not in the sentence. `name` is how to ask for it."""
+class MissingArgument(Exception):
+    """The sentence lacks a required argument. `name` is the argument in words."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -39,7 +39,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "count": ("count", "number", "dice", "rolls", "times"),
     "sides": ("sides", "faces"),
 }
-"""The parameter names under which tools usually want the values of intents."""
+"""The usual parameter names of tools for the values of intents."""
 _SPANS = {"second": 1, "minute": 60, "hour": 3600}
 _PLACES = ("city", "location", "place", "country", "town", "where", "region", "address", "area")
 _WHOLE = ("query", "question", "prompt", "input", "text", "message", "content", "q", "search")
@@ -69,10 +69,10 @@ _TRAILING = re.compile(
 def fill(
     schema: Schema, text: str, meaning: Meaning | None, trigger: Sequence[str], forced: bool
 ) -> dict[str, object]:
-    """Arguments that fit the JSON schema. Optional ones only where the sentence has them.
+    """Return arguments that fit the JSON schema; optional ones only if the sentence has them.
 
-    trigger: words that named the tool; they are no part of free text.
-    Raises `Missing` when a required one cannot be found, unless `forced`.
+    trigger: words that named the tool; they are excluded from free text.
+    Raises `MissingArgument` if a required one is not found, unless `forced`.
     """
     properties = _mapping(schema.get("properties"))
     listed = schema.get("required")
@@ -85,7 +85,7 @@ def fill(
         found = sentence.value(name, _mapping(kind), sole and (needed or not required), needed)
         if found is None and needed:
             if not forced:
-                raise Missing(_shown(name))
+                raise MissingArgument(_shown(name))
             found = _guess(_mapping(kind), text)
         if found is not None:
             arguments[name] = found
@@ -108,7 +108,7 @@ def _kind(schema: Schema) -> str:
 
 
 def _guess(schema: Schema, text: str) -> object:
-    """Something of the right type, when a call was demanded."""
+    """Return a value of the right type for a forced call."""
     options = schema.get("enum")
     if isinstance(options, list) and options:
         return options[0]
@@ -127,13 +127,13 @@ class _Sentence:
 
     def __init__(self, text: str, meaning: Meaning | None, trigger: Sequence[str]) -> None:
         self._text = text
-        self._heard: Heard = read(text)
+        self._heard: SentenceWords = read(text)
         self._meaning = meaning
         self._trigger = set(trigger) | {word + "s" for word in trigger}
         self._numbers = _numbers(self._heard.plain)
 
     def value(self, name: str, schema: Schema, alone: bool, needed: bool) -> object | None:
-        """The value for a parameter; `alone` when there is no other to be found."""
+        """Return the value of a parameter. `alone` is True if it is the only one to find."""
         options = schema.get("enum")
         if isinstance(options, list):
             return self._option(options)
@@ -154,7 +154,7 @@ class _Sentence:
         return finder.get(_kind(schema), lambda: self._string(name, alone, needed))()
 
     def _option(self, options: Sequence[object]) -> object | None:
-        """The choice that was said."""
+        """Return the enum option that the sentence names."""
         said = f" {' '.join(self._heard.plain)} "
         for option in sorted(options, key=lambda one: -len(str(one))):
             if f" {' '.join(read(_shown(str(option))).plain)} " in said:
@@ -162,7 +162,7 @@ class _Sentence:
         return None
 
     def _understood(self, name: str, kind: str) -> object | None:
-        """A value of the intent which this parameter usually takes."""
+        """Return the value of the intent that usually belongs to this parameter."""
         values = self._meaning.values if self._meaning else {}
         plain = name.lower()
         for key, value in values.items():
@@ -182,7 +182,7 @@ class _Sentence:
         return None
 
     def _span(self, name: str) -> float | int | None:
-        """A length of time that is said as one, in the unit of the parameter."""
+        """Return a spoken duration, in the unit of the parameter."""
         plain = self._heard.plain
         for start in range(len(plain)):
             for end in range(min(len(plain), start + 9), start, -1):
@@ -234,7 +234,7 @@ class _Sentence:
         return self._after_preposition(name) or (rest() if needed or alone else None)
 
     def _after_preposition(self, name: str) -> str | None:
-        """What stands behind "in", "for", …: for places, and for words that are no sentence."""
+        """Return the words after "in", "for" and so on, for places and short phrases."""
         if name.lower() in _WHOLE:
             return None
         plain = self._heard.plain
@@ -247,7 +247,7 @@ class _Sentence:
         return None
 
     def _rest(self) -> str | None:
-        """What stands behind the words that chose the tool."""
+        """Return the words after those that selected the tool."""
         plain = self._heard.plain
         last = max((at for at, word in enumerate(plain) if word in self._trigger), default=-1)
         if last + 1 >= len(plain):
@@ -255,7 +255,7 @@ class _Sentence:
         return _bare(self._heard.span(last + 1, len(plain))) or self._leftover()
 
     def _leftover(self) -> str | None:
-        """The one thing in the sentence that is neither grammar nor the tool's name."""
+        """Return the one phrase that is neither grammar nor the name of the tool."""
         plain = self._heard.plain
         used = self._trigger | _GRAMMAR
         left = [at for at, word in enumerate(plain) if word not in used and not may_start(word)]
@@ -264,7 +264,7 @@ class _Sentence:
 
 
 def _known(meaning: Meaning) -> bool:
-    """Whether the intent carries every value there is, so that the words need no guessing."""
+    """Return True if the intent holds all values, so that no words are left to search."""
     return bool(meaning.values) and meaning.intent != "calculate"
 
 
@@ -280,16 +280,16 @@ def _measured(value: Measure, name: str) -> object | None:
 
 
 def _fitted(value: object, kind: str) -> object:
-    """The value in the type that the schema wants."""
+    """Convert the value to the type of the schema."""
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else float(value)
     if kind == "array":
         return [piece.strip() for piece in re.split(r",| and ", str(value)) if piece.strip()]
-    return str(value) if isinstance(value, Clock) or kind == "string" else value
+    return str(value) if isinstance(value, ClockTime) or kind == "string" else value
 
 
 def _numbers(words: Sequence[str]) -> list[Fraction]:
-    """The numbers in a sentence, the longest reading of each."""
+    """Return the numbers in a sentence, each in its longest form."""
     found: list[Fraction] = []
     at = 0
     while at < len(words):

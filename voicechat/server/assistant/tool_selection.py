@@ -1,8 +1,8 @@
-"""Choosing among the tools a session offers, and filling their arguments from plain words.
+"""Tool selection: choose among the offered tools and fill their arguments from plain words.
 
-A tool fits when the words of its name are in the sentence, or when the sentence was
-understood as an intent that the name speaks of. It is only called when every required
-argument can be found; `required` and a named choice are followed with the best guess.
+A tool fits if the sentence contains the words of its name, or if its name belongs to the intent of
+the sentence. It is called only if every required argument is found; `required` and a named
+tool_choice use the best guess.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime
 from voicechat.server.assistant import slot_values as wanted
 from voicechat.server.assistant.clarification import question
 from voicechat.server.assistant.intents import Meaning
-from voicechat.server.assistant.tool_arguments import PATH, Missing, fill
+from voicechat.server.assistant.tool_arguments import PATH, MissingArgument, fill
 from voicechat.server.engine_protocols import ToolOffer
 
 _VERBS: Mapping[str, frozenset[str]] = {
@@ -31,7 +31,7 @@ _VERBS: Mapping[str, frozenset[str]] = {
 }
 _TELLING = frozenset({"list", "read", "write", "search", "delete", "remove", "create", "edit",
                       "add", "send", "stop", "cancel", "save", "play"})  # fmt: skip
-"""Verbs that tell tools of one subject apart."""
+"""Verbs that distinguish tools with the same subject."""
 _OPERATIONS = frozenset({"add", "subtract", "multiply", "divide", "sqrt", "power"})
 _PLAIN_WORDS = (
     "a an the of in on at to for from with and or my your me i you it by as into this that these "
@@ -78,18 +78,18 @@ _SUBJECTS: Mapping[str, tuple[str, str]] = {
     "dice": ("dice die", ""),
     "random": ("random", ""),
 }
-"""Which tool names an intent speaks of, and what kind of verb must not be missing in them."""
+"""For each intent: words of matching tool names, and the kind of verb they must contain."""
 _ALL = frozenset({"clear", "all", "empty", "every"})
 _ONE = frozenset({"remove", "delete", "take", "cross", "erase"})
 _NEEDED: Mapping[str, frozenset[str]] = {
     "note_clear": _ALL, "note_remove": _ONE, "list_clear": _ALL, "list_remove": _ONE,
 }  # fmt: skip
-"""Words of which one must be in the tool's name: to empty a list is not to cross one thing off."""
+"""Words of which the tool name must contain one: to clear a list is not to remove one entry."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """A tool and its arguments as JSON text, or what is still to be asked."""
+class SelectedTool:
+    """A tool and its arguments as JSON text, or the clarification question to ask first."""
 
     name: str
     arguments: str
@@ -102,10 +102,10 @@ def choose(
     tools: Sequence[ToolOffer],
     choice: str,
     now: datetime | None = None,
-) -> Chosen | None:
-    """The tool call that fits the sentence; None when none fits well enough.
+) -> SelectedTool | None:
+    """Return the tool call that fits the sentence; None if no tool fits well enough.
 
-    choice: auto, none, required or a tool's name. now: the local time, for times of day.
+    choice: auto, none, required or the name of a tool. now: the local time, for times of day.
     """
     if meaning is not None:
         meaning = wanted.plain(meaning, now or datetime.now().astimezone())
@@ -126,41 +126,41 @@ def choose(
 
 
 _NAMED = 3.5
-"""How well a tool fits at least that the sentence names, with a verb of its kind."""
+"""Minimum score of a tool that the sentence names, with a verb of its kind."""
 
 
 def names_one(text: str, tools: Sequence[ToolOffer]) -> bool:
-    """Whether the text asks for a tool by itself, rather than answering a question."""
+    """Return True if the text names a tool, rather than answering a question."""
     return any(_fit(tool, text, None) >= _NAMED for tool in tools)
 
 
-def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> Chosen | None:
+def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> SelectedTool | None:
     try:
         arguments = fill(
             tool.parameters, text, meaning, trigger=_trigger(_own_name(tool.name)), forced=forced
         )
-    except Missing as missing:
+    except MissingArgument as missing:
         if meaning is not None:
             return None
-        return Chosen(tool.name, "", question(missing.name))
-    return Chosen(tool.name, json.dumps(arguments, ensure_ascii=False))
+        return SelectedTool(tool.name, "", question(missing.name))
+    return SelectedTool(tool.name, json.dumps(arguments, ensure_ascii=False))
 
 
 def _trigger(name: str) -> list[str]:
-    """The words by which a tool of this name is called for."""
+    """Return the words that call for a tool of this name."""
     words = _words(name)
     return words + [kin for word in words for kin in _KIN.get(word, ())]
 
 
 def _fit(tool: ToolOffer, text: str, meaning: Meaning | None) -> float:
-    """How well the tool fits; 0 when it does not."""
+    """Return the score of the tool; 0 if it does not fit."""
     name = _words(_own_name(tool.name))
     if meaning is not None:
         return _fit_intent(name, text, meaning)
     place, takes = PATH.search(text), _takes(tool)
     if "url" in takes and place is None and not _agreement(name, text):
         return 0.0
-    # What a file is called says nothing of what is to be done with it.
+    # The name of a file must not select a tool.
     words = _words(PATH.sub(" ", text))
     said = _stems(words) | _kin(words)
     nouns = [word for word in name if word not in _PLAIN and not _family(word)]
@@ -190,19 +190,19 @@ _ADDRESS = re.compile(
 
 
 def _is_address(text: str) -> bool:
-    """Whether it is on the web, rather than a file."""
+    """Return True if the tool is for the web, rather than for files."""
     return _ADDRESS.match(text.rstrip(".,?!")) is not None
 
 
 def _takes(tool: ToolOffer) -> set[str]:
-    """Whether the tool wants to be given an address, or a path."""
+    """Return True if the tool takes an address or a path."""
     properties = tool.parameters.get("properties")
     names = " ".join(properties) if isinstance(properties, Mapping) else ""
     return set(re.findall("path|file|url", names.lower()))
 
 
 def _fit_intent(name: Sequence[str], text: str, meaning: Meaning) -> float:
-    """A built-in skill would answer too: only a tool whose name speaks of the same comes first."""
+    """Return True if the tool name matches the intent and so precedes the built-in answer."""
     subject, verb = _SUBJECTS.get(meaning.intent, ("", ""))
     if meaning.intent == "calculate" and _OPERATIONS & set(name) & set(_words(text)):
         return 6.0
@@ -218,12 +218,12 @@ def _fit_intent(name: Sequence[str], text: str, meaning: Meaning) -> float:
 
 
 def _own_name(name: str) -> str:
-    """The tool's name without that of its server ("files__read_file")."""
+    """Return the name of the tool without its server ("files__read_file")."""
     return re.split(r"__|[./:]", name)[-1] or name
 
 
 def _agreement(name: Sequence[str], text: str) -> float:
-    """Whether the verbs of the name are of the kind that was said."""
+    """Return True if the verbs of the name are of the spoken kind."""
     wanted = {word for word in name if _family(word)}
     said = {word for word in _words(text) if _family(word)}
     if wanted & said & _TELLING or (wanted & said and not said & _TELLING):
@@ -238,7 +238,7 @@ def _family(word: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Lower-case words; names in camelCase or snake_case come apart."""
+    """Split a name into lower-case words, also in camelCase and snake_case."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
     return [word.lower() for word in re.findall(r"[^\W_]+(?:'[a-z]+)?", spaced)]
 
@@ -255,5 +255,5 @@ def _stems(words: Sequence[str]) -> set[str]:
 
 
 def _kin(words: Sequence[str]) -> set[str]:
-    """The subjects that these words are about."""
+    """Return the subjects of these words."""
     return {_stem(word) for word, kin in _KIN.items() if kin & set(words)}

@@ -1,8 +1,11 @@
-"""The shapes of what a client may send, as data: sessions, responses and items.
+"""Validation of client events: sessions, responses and items, as declarative shapes.
 
-A check takes a value and its path, gives the value to keep and raises `WireError` with the
-code, the words and the `param` that OpenAI uses. A checked object holds only the fields the
-client sent, so that an update changes nothing else.
+A check takes a value and its path, and returns the value to keep. It raises `WireError` with the
+code, message and `param` of the OpenAI service. A checked object holds only the fields that
+the client sent, so that an update changes nothing else.
+
+msgspec structs cannot express this: the service echoes the wrong value, names the violated bound
+in the code, tells unknown fields from wrong ones, and allows voice names per connection.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ OPENAI_VOICES = (
     "marin",
     "cedar",
 )
-"""Names that any client may ask for; they are spoken by the engine's default voice."""
+"""Voice names that every client may use; the default voice of the engine speaks them."""
 
 _NAMES: Mapping[type, str] = {
     bool: "a boolean",
@@ -51,12 +54,12 @@ def _quoted(names: tuple[str, ...]) -> str:
 
 
 def invalid(path: str, message: str) -> WireError:
-    """The error for a value that is of the right type and still wrong."""
+    """Return the error for a value of the right type that is not allowed."""
     return WireError("invalid_value", message, path)
 
 
 def missing(path: str) -> WireError:
-    """The error for a field that must be there."""
+    """Return the error for a missing field."""
     return WireError("missing_required_parameter", f"Missing required parameter: '{path}'.", path)
 
 
@@ -64,33 +67,33 @@ def missing(path: str) -> WireError:
 
 
 def text(value: Any, path: str) -> str:
-    """Any string."""
+    """Accept any string."""
     if not isinstance(value, str):
         raise _wrong(value, path, "a string")
     return value
 
 
 def flag(value: Any, path: str) -> bool:
-    """True or false."""
+    """Accept a boolean."""
     if not isinstance(value, bool):
         raise _wrong(value, path, "a boolean")
     return value
 
 
 def anything(value: Any, path: str) -> Any:
-    """Accepted and echoed, without meaning here."""
+    """Accept and echo any value; it has no effect here."""
     return value
 
 
 def mapping(value: Any, path: str) -> Json:
-    """Any object."""
+    """Accept any object."""
     if not isinstance(value, dict):
         raise _wrong(value, path, "an object")
     return value
 
 
 def short(limit: int) -> Check:
-    """A string of at most `limit` characters, not empty."""
+    """Accept a string of 1 to `limit` characters."""
 
     def check(value: Any, path: str) -> str:
         if not text(value, path):
@@ -108,7 +111,7 @@ def short(limit: int) -> Check:
 
 
 def number(low: float, high: float, whole: bool = False) -> Check:
-    """A number within both bounds."""
+    """Accept a number within both bounds."""
     kinds = (int,) if whole else (int, float)
 
     def check(value: Any, path: str) -> Any:
@@ -130,7 +133,7 @@ def number(low: float, high: float, whole: bool = False) -> Check:
 
 
 def one_of(*names: str) -> Check:
-    """One of these words."""
+    """Accept one of these strings."""
 
     def check(value: Any, path: str) -> str:
         if text(value, path) not in names:
@@ -142,12 +145,12 @@ def one_of(*names: str) -> Check:
 
 
 def nullable(inner: Check) -> Check:
-    """Null or what `inner` accepts."""
+    """Accept null or what `inner` accepts."""
     return lambda value, path: None if value is None else inner(value, path)
 
 
 def list_of(inner: Check, limit: int) -> Check:
-    """A list of at most `limit` entries, each accepted by `inner`."""
+    """Accept a list of at most `limit` entries, each accepted by `inner`."""
 
     def check(value: Any, path: str) -> list[Any]:
         if not isinstance(value, list):
@@ -164,7 +167,7 @@ def list_of(inner: Check, limit: int) -> Check:
 def shape(
     fields: Mapping[str, Check], required: tuple[str, ...] = (), strict: bool = True
 ) -> Check:
-    """An object with these fields; unknown ones are an error, or dropped if not `strict`."""
+    """Accept an object with these fields. Drop unknown ones, or refuse them if `strict`."""
 
     def check(value: Any, path: str) -> Json:
         kept: Json = {}
@@ -184,7 +187,7 @@ def shape(
 
 
 def tagged(variants: Mapping[str, Check], tag: str = "type") -> Check:
-    """An object whose `tag` says which variant it is."""
+    """Accept an object whose `tag` field names its variant."""
 
     def check(value: Any, path: str) -> Json:
         if tag not in mapping(value, path):
@@ -197,7 +200,7 @@ def tagged(variants: Mapping[str, Check], tag: str = "type") -> Check:
 
 
 def filled(inner: Check, defaults: Mapping[str, Any]) -> Check:
-    """As `inner`, with defaults for the fields that are absent or null."""
+    """Accept what `inner` accepts, and add defaults for absent or null fields."""
 
     def check(value: Any, path: str) -> Json:
         kept = {name: entry for name, entry in inner(value, path).items() if entry is not None}
@@ -317,7 +320,7 @@ def _voice(names: tuple[str, ...]) -> Check:
 
 
 def _shared() -> dict[str, Check]:
-    """The fields that sessions and responses have in common."""
+    """Return the fields that sessions and responses have in common."""
     return {
         "instructions": text,
         "output_modalities": _modalities,
@@ -354,11 +357,14 @@ TRANSCRIPTION_UPDATE = shape(
     },
     ("type",),
 )
-"""The `session` of `session.update` where it only writes down what is said."""
+"""The `session` of `session.update` in a transcription session."""
 
 
 def session_update(voices: tuple[str, ...]) -> Check:
-    """The `session` of `session.update`; `voices` are the engine's own voice names."""
+    """Return the check for `session` of `session.update`.
+
+    voices: the voice names of the engine.
+    """
     outgoing = shape({"format": _FORMAT, "voice": _voice(voices), "speed": number(0.25, 1.5)})
     return shape(
         {
@@ -434,7 +440,7 @@ _INPUT_ITEM = tagged(
 
 
 def response_create(voices: tuple[str, ...]) -> Check:
-    """The `response` of `response.create`."""
+    """Return the check for `response` of `response.create`."""
     outgoing = shape({"format": _FORMAT, "voice": _voice(voices)})
     return shape(
         {
@@ -477,4 +483,4 @@ EVENTS: Mapping[str, Check] = {
         ("output_audio_buffer.clear", {}, ()),
     )
 }
-"""Every client event and the fields that are read of it."""
+"""Each client event, with the fields that the server reads."""

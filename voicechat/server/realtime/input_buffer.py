@@ -1,4 +1,4 @@
-"""The uncommitted sound of one connection, on a clock of its own: milliseconds appended so far."""
+"""The uncommitted input audio of one connection. Its clock counts the milliseconds appended."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from voicechat.server.realtime.server_frames import WireError
 from voicechat.speech.formats import Format
 
 APPEND_BYTES = 15 * 1024 * 1024
-"""The most sound in one append."""
+"""Maximum size of the audio in one append event."""
 BUFFER_MS = 60_000.0
-"""The most uncommitted sound of a client that ends its turns itself; more is refused."""
+"""Maximum uncommitted audio without turn detection; more is dropped."""
 COMMIT_MS = 100.0
-"""The least sound that makes an item."""
+"""Minimum audio for a commit."""
 
 
 class InputBuffer:
-    """Whole samples in the order they came."""
+    """Uncommitted audio in order, in whole samples."""
 
     def __init__(self) -> None:
         self.format = Format()
         self.clock_ms = 0.0
-        """Milliseconds of sound appended so far."""
+        """Milliseconds of audio appended so far."""
         self._held = bytearray()
         self._odd = b""
         self._full = False
@@ -28,12 +28,15 @@ class InputBuffer:
         return len(self._held)
 
     def append(self, sound: bytes, bounded: bool) -> tuple[bytes, bool]:
-        """Take sound in; gives what was taken, and whether the bound was hit for the first time."""
+        """Append audio.
+
+        Returns the accepted audio, and True when the limit is hit for the first time.
+        """
         if len(sound) > APPEND_BYTES:
             raise WireError(
                 "invalid_value", "Audio of one event must be no larger than 15 MiB.", "audio"
             )
-        # A sample may be split between two events.
+        # An event may end in the middle of a sample.
         sound = self._odd + sound
         whole = len(sound) - len(sound) % self.format.width
         sound, self._odd = sound[:whole], sound[whole:]
@@ -48,12 +51,12 @@ class InputBuffer:
         return sound, overflow
 
     def trim(self, before_ms: float) -> None:
-        """Forget the sound before this moment of the clock."""
+        """Drop the audio before this time on the input clock."""
         held_from = self.clock_ms - self.format.ms(len(self._held))
         del self._held[: self.format.size(max(before_ms - held_from, 0.0))]
 
     def cut(self, until_ms: float) -> bytearray:
-        """Take out the sound up to this moment of the clock."""
+        """Remove and return the audio up to this time on the input clock."""
         size = max(len(self._held) - self.format.size(self.clock_ms - until_ms), 0)
         sound = self._held[:size]
         del self._held[:size]
@@ -61,7 +64,7 @@ class InputBuffer:
         return sound
 
     def check_commit(self) -> None:
-        """Raise the service's error when there is too little to commit."""
+        """Raise the error of the service if there is too little audio to commit."""
         held = self.format.ms(len(self._held))
         if held < COMMIT_MS:
             raise WireError(
@@ -71,7 +74,7 @@ class InputBuffer:
             )
 
     def clear(self, form: Format | None = None) -> None:
-        """Forget everything held; from now on sound comes in `form`, if one is given."""
+        """Drop all audio. Change to the format `form`, if given."""
         self._held.clear()
         self._odd = b""
         self._full = False

@@ -1,8 +1,8 @@
-"""The items of one connection's conversation: order, lookup, and what the mind may know of them.
+"""The conversation items of one connection: order, lookup, and the messages for the assistant.
 
-An entry keeps beside the wire's item what the wire does not show: where each spoken word ends
-in time, so that after a truncation the mind sees exactly the words that were heard, and the
-sound itself, as long as a bounded shelf has room for it.
+A stored item also keeps what the wire does not show: the end time of each spoken word, so that
+after a truncation the assistant gets exactly the words that were heard, and the audio itself,
+within a size limit.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from voicechat.server.engine_protocols import Message
 from voicechat.server.realtime.server_frames import Json, WireError, new_id, text_tokens
 
 SHELF_BYTES = 16 * 1024 * 1024
-"""Sound kept for `conversation.item.retrieve`; the oldest goes first."""
+"""Maximum audio kept for `conversation.item.retrieve`; the oldest is dropped first."""
 
 CONTEXT_TOKENS = 28_000
-"""What a mind is shown at most; the oldest messages fall off first."""
+"""Maximum context for the assistant; the oldest messages are dropped first."""
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
-    """One item. `words` holds (characters, milliseconds) at which each spoken word ends."""
+class StoredItem:
+    """One item. `words` holds the (character, millisecond) position of the end of each word."""
 
     item: Json
     words: list[tuple[int, float]] = field(default_factory=list)
     audio_ms: float = 0.0
     heard_ms: float | None = None
-    """Set by a truncation: nothing behind it was heard."""
+    """Set by a truncation: the user heard nothing after this time."""
     sound: bytearray = field(default_factory=bytearray)
 
     @property
     def item_id(self) -> str:
-        """The id on the wire."""
+        """The item id on the wire."""
         return str(self.item["id"])
 
     @property
     def heard_chars(self) -> int | None:
-        """How many characters of the transcript were heard; None when all of it was."""
+        """The number of transcript characters that were heard; None for all of them."""
         if self.heard_ms is None:
             return None
         limit = self.heard_ms + 0.5
         return max((chars for chars, end in self.words if end <= limit), default=0)
 
     def echo(self) -> Json:
-        """The item as the wire shows it: no sound in it."""
+        """Return the item for the wire, without audio."""
         item = dict(self.item)
         if "content" in item:
             item["content"] = [
@@ -55,7 +55,7 @@ class Entry:
         return item
 
     def text(self) -> str:
-        """What was said or written in it, as far as it was heard."""
+        """Return the text of the item, as far as it was heard."""
         said = " ".join(_part_text(part) for part in self.item.get("content", ()))
         return said if self.heard_chars is None else said[: self.heard_chars]
 
@@ -67,7 +67,7 @@ def _part_text(part: Json) -> str:
 
 
 def prepared(item: Json) -> Json:
-    """A checked item of a client as the conversation keeps it: with an id and a status."""
+    """Return a checked client item with an id and a status."""
     kept = {key: value for key, value in item.items() if value is not None and key != "object"}
     kept.setdefault("id", new_id("item"))
     kept.setdefault("status", "completed")
@@ -76,12 +76,12 @@ def prepared(item: Json) -> Json:
     return kept
 
 
-class Conversation:
-    """Items in order. Methods raise `WireError` with the words of the real service."""
+class ItemStore:
+    """Items in order. Methods raise `WireError` with the messages of the OpenAI service."""
 
     def __init__(self) -> None:
         self.id = new_id("conv")
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, StoredItem] = {}
         self._order: list[str] = []
         self._shelf: list[str] = []
 
@@ -90,24 +90,27 @@ class Conversation:
 
     @property
     def last_id(self) -> str | None:
-        """Id of the last item."""
+        """The id of the last item; None if there is none."""
         return self._order[-1] if self._order else None
 
-    def entries(self) -> list[Entry]:
-        """All entries in order."""
+    def entries(self) -> list[StoredItem]:
+        """Return all items in order."""
         return [self._entries[item_id] for item_id in self._order]
 
-    def find(self, item_id: str) -> Entry | None:
-        """The entry with this id."""
+    def find(self, item_id: str) -> StoredItem | None:
+        """Return the item with this id, or None."""
         return self._entries.get(item_id)
 
     def previous_id(self, item_id: str) -> str | None:
-        """Id of the item before this one."""
+        """Return the id of the item before this one, or None."""
         place = self._order.index(item_id)
         return self._order[place - 1] if place else None
 
-    def add(self, entry: Entry, after: str | None = None) -> str | None:
-        """Insert behind `after` ("root" is the very start, None the end); gives the previous id."""
+    def add(self, entry: StoredItem, after: str | None = None) -> str | None:
+        """Insert after the item `after` and return the previous id.
+
+        after: an item id, "root" for the start, None for the end.
+        """
         if entry.item_id in self._entries:
             raise WireError(
                 "invalid_value", f"An item with the id '{entry.item_id}' already exists.", "item.id"
@@ -129,8 +132,8 @@ class Conversation:
         self.shelve(entry)
         return self._order[place - 1] if place else None
 
-    def shelve(self, entry: Entry) -> None:
-        """Account for the entry's sound and drop the oldest sound beyond the bound."""
+    def shelve(self, entry: StoredItem) -> None:
+        """Account for the audio of an item. Drops the oldest audio above the limit."""
         if not entry.sound:
             return
         if entry.item_id not in self._shelf:
@@ -141,8 +144,11 @@ class Conversation:
             total -= len(dropped.sound)
             dropped.sound = bytearray()
 
-    def get(self, item_id: str, doing: str) -> Entry:
-        """The entry, or the error of `doing` (delete, retrieve, truncate) to an unknown one."""
+    def get(self, item_id: str, doing: str) -> StoredItem:
+        """Return the item, or raise the error that the service gives for this operation.
+
+        doing: delete, retrieve or truncate.
+        """
         entry = self._entries.get(item_id)
         if entry is None:
             verb = {"delete": "deleting", "retrieve": "retrieving", "truncate": "truncating"}[doing]
@@ -154,7 +160,7 @@ class Conversation:
         return entry
 
     def delete(self, item_id: str) -> None:
-        """Forget the item."""
+        """Delete the item."""
         self.get(item_id, "delete")
         del self._entries[item_id]
         self._order.remove(item_id)
@@ -162,7 +168,7 @@ class Conversation:
             self._shelf.remove(item_id)
 
     def truncate(self, item_id: str, audio_end_ms: int) -> None:
-        """Forget what of a spoken item lies behind `audio_end_ms`."""
+        """Drop the part of a spoken item after `audio_end_ms`."""
         entry = self.get(item_id, "truncate")
         if entry.item.get("role") != "assistant" or not entry.audio_ms:
             raise WireError(
@@ -181,8 +187,11 @@ class Conversation:
         kept = int(len(entry.sound) * heard / entry.audio_ms) & ~1
         del entry.sound[kept:]
 
-    def messages(self, items: Sequence[Entry] | None = None) -> list[Message]:
-        """What a mind sees, oldest first; of `items`, or else of the whole conversation."""
+    def messages(self, items: Sequence[StoredItem] | None = None) -> list[Message]:
+        """Return the messages for the assistant, the oldest first.
+
+        items: use these instead of the whole conversation.
+        """
         names: dict[str, str] = {}
         found: list[Message] = []
         for entry in self.entries() if items is None else items:
@@ -202,7 +211,7 @@ class Conversation:
 
 
 def _newest(messages: list[Message]) -> list[Message]:
-    """As many of the newest messages as fit the context; never a result without its call."""
+    """Return the newest messages that fit the context, without a result that lacks its call."""
     room = CONTEXT_TOKENS
     kept = len(messages)
     while kept and (room := room - text_tokens(messages[kept - 1].text) - 4) > 0:
@@ -213,5 +222,5 @@ def _newest(messages: list[Message]) -> list[Message]:
 
 
 def message_tokens(messages: Iterable[Message]) -> int:
-    """An estimate of the tokens that the messages take."""
+    """Return an estimate of the tokens in the messages."""
     return sum(text_tokens(message.text) + 4 for message in messages)

@@ -1,41 +1,41 @@
-"""What the protocol asks of whoever runs the engines."""
+"""Actions: what the protocol tells the pipeline to do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voicechat.server.realtime.server_response import Reply
+from voicechat.server.realtime.server_response import ServerResponse
 from voicechat.speech.formats import Format
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """The person's sound, in the session's input format."""
+class InputSound:
+    """Audio of the user, in the input format of the session."""
 
     sound: bytes
     format: Format
 
 
 @dataclass(frozen=True, slots=True)
-class Configured:
+class SessionConfigured:
     """The session changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
-    """The sound up to here is the user item `item_id`; its text is wanted."""
+class AudioCommitted:
+    """The audio up to here is the user item `item_id` and needs a transcript."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
-    """The uncommitted sound is gone."""
+class AudioCleared:
+    """The client discarded the uncommitted audio."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recognise:
-    """The client brought an item with sound and no text."""
+class RecognizeItem:
+    """The client created an item with audio but no transcript."""
 
     item_id: str
     sound: bytes
@@ -43,18 +43,26 @@ class Recognise:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A response began and wants its content."""
+class ResponseStarted:
+    """A response started and needs its content."""
 
-    reply: Reply
+    reply: ServerResponse
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
-    """A response was cancelled; nothing of it may be made any more."""
+class ResponseStopped:
+    """A response was canceled. Stop all work on it."""
 
-    reply: Reply
+    reply: ServerResponse
 
 
-Action = Sound | Configured | Committed | Cleared | Recognise | Started | Stopped
+Action = (
+    InputSound
+    | SessionConfigured
+    | AudioCommitted
+    | AudioCleared
+    | RecognizeItem
+    | ResponseStarted
+    | ResponseStopped
+)
 Actions = list[Action]

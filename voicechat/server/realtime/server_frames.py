@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder()
 
 
 class WireError(Exception):
-    """A client event that cannot be carried out: an `error` event, and the session goes on."""
+    """An error in a client event. It becomes an `error` event, and the session continues."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class WireError(Exception):
         self.param = param
 
     def frame(self, event_id: str | None) -> bytes:
-        """The `error` event, naming the client event at fault."""
+        """Return the `error` event that names the client event."""
         return encode(
             "error",
             error={
@@ -44,17 +44,17 @@ class WireError(Exception):
 
 
 def new_id(prefix: str) -> str:
-    """An id like the real ones: a prefix and 21 random letters and digits."""
+    """Return an id in the style of the service: a prefix and 21 random letters and digits."""
     return f"{prefix}_{''.join(_ALPHABET[byte % 62] for byte in secrets.token_bytes(21))}"
 
 
 def encode(kind: str, **fields: Any) -> bytes:
-    """One server event as JSON bytes, with a fresh event id."""
+    """Encode one server event as JSON bytes, with a new event id."""
     return _encoder.encode({"type": kind, "event_id": new_id("event"), **fields})
 
 
 def decode(frame: str | bytes) -> Json:
-    """The client event in a frame. Raises `WireError` when it is no JSON object with a type."""
+    """Decode a client event. Raises `WireError` if it is not a JSON object with a type."""
     try:
         event = _decoder.decode(frame)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
@@ -67,7 +67,7 @@ def decode(frame: str | bytes) -> Json:
 
 
 def sound_bytes(text: str, param: str) -> bytes:
-    """Decode base64 strictly. Raises `WireError` on anything that is not base64."""
+    """Decode base64 strictly. Raises `WireError` if the text is not base64."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -77,10 +77,10 @@ def sound_bytes(text: str, param: str) -> bytes:
 
 
 def sound_text(sound: bytes) -> str:
-    """Sound as base64 text."""
+    """Return audio as base64 text."""
     return base64.b64encode(sound).decode("ascii")
 
 
 def text_tokens(text: str) -> int:
-    """An estimate of the tokens in a text: four characters each."""
+    """Return an estimate of the tokens in a text, at four characters each."""
     return (len(text) + 3) // 4

@@ -1,18 +1,18 @@
-"""The server half of one OpenAI Realtime connection (GA), without any I/O.
+"""The server half of one OpenAI Realtime connection (GA), without I/O.
 
-Two things go in: frames of the client (`receive`) and facts of the engines (speech began, a
-transcript is ready, a reply ended). Two things come out: frames for the client (`take`), and
-actions for whoever runs the engines, as the return value of every call.
+Input: client frames (`receive`) and engine events (speech started, a transcript is ready, a
+response ended). Output: server frames (`take`), and actions for the pipeline as the return
+value of each call.
 
-    receive(append)  -> Sound        feed detector and ears
-    receive(commit)  -> Committed    finish recognising; then `transcribed`
-    receive(clear)   -> Cleared      forget the running utterance
-    receive(update)  -> Configured   formats or turn detection may have changed
-    receive(create)  -> Started      think and speak into `reply`; then `finish`
-    receive(cancel)  -> Stopped      stop thinking and speaking; the reply is over already
+    receive(append)  -> InputSound        feed endpointing and STT
+    receive(commit)  -> AudioCommitted    finish recognition, then call `transcribed`
+    receive(clear)   -> AudioCleared      drop the current utterance
+    receive(update)  -> SessionConfigured formats or turn detection may have changed
+    receive(create)  -> ResponseStarted   fill the response, then call `finish`
+    receive(cancel)  -> ResponseStopped   stop the work; the response has ended already
 
-A client's mistake becomes an `error` event and changes nothing. One response at a time lives in
-the conversation; what the server wants to say by itself waits until the floor is free.
+A client error becomes an `error` event and changes nothing. One response at a time belongs to the
+conversation. Announcements wait for a pause in it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from typing import Any
 
 from voicechat.server.realtime import client_shapes
 from voicechat.server.realtime.input_buffer import InputBuffer
-from voicechat.server.realtime.item_store import Conversation, Entry, prepared
+from voicechat.server.realtime.item_store import ItemStore, StoredItem, prepared
 from voicechat.server.realtime.protocol_actions import (
     Actions,
-    Cleared,
-    Committed,
-    Configured,
-    Recognise,
-    Sound,
-    Started,
-    Stopped,
+    AudioCleared,
+    AudioCommitted,
+    InputSound,
+    RecognizeItem,
+    ResponseStarted,
+    ResponseStopped,
+    SessionConfigured,
 )
 from voicechat.server.realtime.server_frames import (
     Json,
@@ -46,7 +46,7 @@ from voicechat.server.realtime.server_frames import (
     sound_text,
     text_tokens,
 )
-from voicechat.server.realtime.server_response import Plan, Reply
+from voicechat.server.realtime.server_response import ResponsePlan, ServerResponse
 from voicechat.server.realtime.server_session import (
     input_format,
     merge,
@@ -56,7 +56,7 @@ from voicechat.server.realtime.server_session import (
 )
 from voicechat.speech.formats import Format
 
-_WRITING = (
+_TRANSCRIPTION_EVENTS = (
     "session.update",
     "input_audio_buffer.append",
     "input_audio_buffer.commit",
@@ -64,14 +64,14 @@ _WRITING = (
     "conversation.item.retrieve",
     "conversation.item.delete",
 )
-"""What a session understands that only writes down what is said."""
+"""The client events of a transcription session."""
 
 PARALLEL = 8
-"""Responses outside the conversation that may run at once."""
+"""Maximum number of concurrent out-of-band responses."""
 
 
-class Protocol:
-    """One connection. Call `take` after every call and send what it gives, in order."""
+class ServerProtocol:
+    """One connection. After each call, send the frames of `take` in order."""
 
     def __init__(
         self,
@@ -81,25 +81,25 @@ class Protocol:
         session_seconds: float = 3600.0,
         now: Callable[[], float] = time.time,
         *,
-        writes: bool = False,
+        transcription: bool = False,
     ) -> None:
-        """With `writes` the session only writes down what is said: it has no responses."""
+        """Start the session. A transcription session has no responses."""
         voice = voice or (voices[0] if voices else client_shapes.OPENAI_VOICES[0])
         self.session = new_session(model, voice, int(now() + session_seconds))
-        self.conversation = Conversation()
-        self.active: Reply | None = None
-        """The response of the conversation that runs."""
+        self.conversation = ItemStore()
+        self.active: ServerResponse | None = None
+        """The running response of the conversation."""
         self.speech: str | None = None
-        """Id of the item the person is speaking into."""
+        """The id of the item that the user is speaking."""
         self._frames: list[bytes] = []
-        self._aside: dict[str, Reply] = {}
-        self._owed = False
-        self._nudges: deque[str] = deque(maxlen=16)
+        self._out_of_band: dict[str, ServerResponse] = {}
+        self._response_due = False
+        self._announcements: deque[str] = deque(maxlen=16)
         self._buffer = InputBuffer()
-        self._writes = writes
+        self._transcription_only = transcription
         self._check_session = (
             client_shapes.TRANSCRIPTION_UPDATE
-            if writes
+            if transcription
             else client_shapes.session_update((*voices, voice))
         )
         self._check_response = client_shapes.response_create((*voices, voice))
@@ -116,19 +116,19 @@ class Protocol:
             "response.cancel": self._cancel,
             "output_audio_buffer.clear": self._clear_output,
         }
-        if writes:
-            self._events = {kind: self._events[kind] for kind in _WRITING}
-        self._emit("session.created", session=self._shown())
+        if transcription:
+            self._events = {kind: self._events[kind] for kind in _TRANSCRIPTION_EVENTS}
+        self._emit("session.created", session=self._session_echo())
 
     # ----------------------------------------------------------------- frames
 
     def take(self) -> list[bytes]:
-        """The frames made since the last call."""
+        """Return the frames made since the last call."""
         frames, self._frames = self._frames, []
         return frames
 
     def receive(self, frame: str | bytes) -> Actions:
-        """Carry out one frame of the client. Never raises."""
+        """Process one client frame. Never raises."""
         event_id: str | None = None
         try:
             event = decode(frame)
@@ -152,7 +152,7 @@ class Protocol:
 
     @property
     def turn_detection(self) -> Json | None:
-        """The session's turn detection; None when the client ends its turns."""
+        """The turn detection of the session; None when the client commits its turns."""
         found: Json | None = self.session["audio"]["input"]["turn_detection"]
         return found
 
@@ -160,49 +160,49 @@ class Protocol:
         merge(self.session, self._check_session(event["session"], "session"))
         if input_format(self.session) != self._buffer.format:
             self._buffer.clear(input_format(self.session))
-        self._emit("session.updated", session=self._shown())
-        return [Configured(), *self._next()]
+        self._emit("session.updated", session=self._session_echo())
+        return [SessionConfigured(), *self._next()]
 
-    def _shown(self) -> Json:
-        return transcription_session(self.session) if self._writes else self.session
+    def _session_echo(self) -> Json:
+        return transcription_session(self.session) if self._transcription_only else self.session
 
     def expire(self) -> None:
-        """The session is too old; say so before closing."""
+        """Report that the session reached its maximum duration; the caller closes it."""
         error = WireError("session_expired", "Your session hit its maximum duration.")
         self._frames.append(error.frame(None))
 
-    # ----------------------------------------------------------------- the person's sound
+    # ----------------------------------------------------------------- the user's audio
 
     @property
     def received_ms(self) -> float:
-        """Milliseconds of sound appended so far: the clock of the input."""
+        """Milliseconds of audio appended so far: the input clock."""
         return self._buffer.clock_ms
 
     @property
     def format(self) -> Format:
-        """The format of the sound the client sends."""
+        """The format of the input audio."""
         return self._buffer.format
 
     def _append(self, event: Json) -> Actions:
         sound = sound_bytes(event["audio"], "audio")
         sound, overflow = self._buffer.append(sound, bounded=self.turn_detection is None)
-        if self._writes and self.turn_detection is None and sound:
-            # The words are told while they are spoken, so their item has its id from the start.
+        if self._transcription_only and self.turn_detection is None and sound:
+            # Transcript deltas arrive during the turn, so the item needs its id now.
             self.speech = self.speech or new_id("item")
         if overflow:
             self._frames.append(_FULL.frame(None))
-        return [Sound(sound, self._buffer.format)] if sound else []
+        return [InputSound(sound, self._buffer.format)] if sound else []
 
     def trim(self, before_ms: float) -> None:
-        """Nobody speaks: forget the sound before this moment of the input's clock."""
+        """Drop the audio before this time on the input clock, because no speech is in it."""
         self._buffer.trim(before_ms)
 
     def _commit_event(self, event: Json) -> Actions:
         self._buffer.check_commit()
-        return [Committed(self._commit(self.received_ms)), *self._next()]
+        return [AudioCommitted(self._commit(self.received_ms)), *self._next()]
 
     def _commit(self, until_ms: float) -> str:
-        """Make the sound up to this moment a user item."""
+        """Turn the audio up to this time into a user item."""
         sound = self._buffer.cut(until_ms)
         item_id, self.speech = self.speech or new_id("item"), None
         self._add_spoken(item_id, sound, self._buffer.format.ms(len(sound)))
@@ -210,7 +210,7 @@ class Protocol:
 
     def _add_spoken(self, item_id: str, sound: bytearray, ms: float) -> None:
         content = [{"type": "input_audio", "transcript": None}]
-        entry = Entry(
+        entry = StoredItem(
             {
                 "id": item_id,
                 "type": "message",
@@ -232,17 +232,17 @@ class Protocol:
         self._buffer.clear()
         self.speech = None
         self._emit("input_audio_buffer.cleared")
-        return [Cleared(), *self._next()]
+        return [AudioCleared(), *self._next()]
 
     def _clear_output(self, event: Json) -> Actions:
         raise WireError(
             "invalid_event", "output_audio_buffer.clear is for WebRTC and SIP connections only."
         )
 
-    # ----------------------------------------------------------------- facts of the ears
+    # ----------------------------------------------------------------- facts of the stt
 
     def speech_started(self, at_ms: float) -> Actions:
-        """The person began to speak; `at_ms` is on the input's clock."""
+        """Report the start of speech. `at_ms` is a time on the input clock."""
         turns = self.turn_detection or {}
         start = max(at_ms - turns.get("prefix_padding_ms", 300), 0.0)
         self.trim(start)
@@ -251,22 +251,24 @@ class Protocol:
             "input_audio_buffer.speech_started", item_id=self.speech, audio_start_ms=int(start)
         )
         if self.active is not None and turns.get("interrupt_response", True):
-            self._owed = False
+            self._response_due = False
             return self._stop(self.active, "turn_detected")
         return []
 
     def speech_stopped(self, at_ms: float, until_ms: float) -> Actions:
-        """The person ended at `at_ms`; the sound up to `until_ms` is the user item."""
+        """Report the end of speech at `at_ms`. The audio up to `until_ms` becomes the user item."""
         item_id = self.speech or new_id("item")
         self.speech = item_id
         self._emit("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=int(at_ms))
         self._commit(until_ms)
-        self._owed = (self.turn_detection or {}).get("create_response", True) and not self._writes
-        return [Committed(item_id), *self._next()]
+        self._response_due = (self.turn_detection or {}).get(
+            "create_response", True
+        ) and not self._transcription_only
+        return [AudioCommitted(item_id), *self._next()]
 
     def idle(self, since_ms: float) -> Actions:
-        """Nobody spoke for the idle timeout: an empty item is committed and answered."""
-        if self._writes or self.active is not None or self.speech is not None:
+        """Report the idle timeout: commit an empty item and start a response."""
+        if self._transcription_only or self.active is not None or self.speech is not None:
             return []
         item_id = new_id("item")
         self._emit(
@@ -277,11 +279,11 @@ class Protocol:
         )
         self._add_spoken(item_id, bytearray(), 0.0)
         self.transcribed(item_id, "")
-        self._owed = True
+        self._response_due = True
         return self._next()
 
-    def hearing(self, item_id: str, delta: str) -> None:
-        """More of the person's words is certain; `delta` goes behind what was told before."""
+    def transcript_delta(self, item_id: str, delta: str) -> None:
+        """Report a transcript delta of a user item."""
         if self.session["audio"]["input"]["transcription"] is not None:
             self._emit(
                 "conversation.item.input_audio_transcription.delta",
@@ -291,7 +293,7 @@ class Protocol:
             )
 
     def transcribed(self, item_id: str, text: str) -> None:
-        """The text of a spoken user item."""
+        """Report the transcript of a user item."""
         entry = self.conversation.find(item_id)
         if entry is None:
             return
@@ -315,8 +317,8 @@ class Protocol:
             },
         )
 
-    def not_transcribed(self, item_id: str, message: str) -> None:
-        """A spoken user item could not be recognised."""
+    def transcription_failed(self, item_id: str, message: str) -> None:
+        """Report that the recognition of a user item failed."""
         if self.session["audio"]["input"]["transcription"] is None:
             return
         self._emit(
@@ -333,14 +335,14 @@ class Protocol:
 
     # ----------------------------------------------------------------- items
 
-    def _add(self, entry: Entry, after: str | None = None) -> None:
+    def _add(self, entry: StoredItem, after: str | None = None) -> None:
         previous = self.conversation.add(entry, after)
         for kind in ("conversation.item.added", "conversation.item.done"):
             self._emit(kind, item=entry.echo(), previous_item_id=previous)
 
-    def _brought(self, item: Json) -> tuple[Entry, Actions]:
-        """The entry of an item that the client sent, and the wish to recognise its sound."""
-        entry = Entry(prepared(item))
+    def _client_item(self, item: Json) -> tuple[StoredItem, Actions]:
+        """Return the stored item for a client item, and the actions to recognize its audio."""
+        entry = StoredItem(prepared(item))
         form = input_format(self.session)
         actions: Actions = []
         for part in entry.item.get("content", ()):
@@ -349,18 +351,18 @@ class Protocol:
                 entry.sound += sound
                 entry.audio_ms += form.ms(len(sound))
                 if part.setdefault("transcript", None) is None:
-                    actions.append(Recognise(entry.item_id, sound, form))
+                    actions.append(RecognizeItem(entry.item_id, sound, form))
         return entry, actions
 
     def _create_item(self, event: Json) -> Actions:
         item = event["item"]
         if item["type"] == "function_call_output":
-            self._known_call(item["call_id"])
-        entry, actions = self._brought(item)
+            self._check_call_id(item["call_id"])
+        entry, actions = self._client_item(item)
         self._add(entry, event.get("previous_item_id"))
         return actions
 
-    def _known_call(self, call_id: str) -> None:
+    def _check_call_id(self, call_id: str) -> None:
         items = (entry.item for entry in self.conversation.entries())
         if call_id not in {item["call_id"] for item in items if item["type"] == "function_call"}:
             raise WireError(
@@ -403,92 +405,94 @@ class Protocol:
 
     def _create_response(self, event: Json) -> Actions:
         response = self._check_response(event.get("response") or {}, "response")
-        aside = response.get("conversation") == "none"
-        if not aside and self.active is not None:
+        out_of_band = response.get("conversation") == "none"
+        if not out_of_band and self.active is not None:
             raise WireError(
                 "conversation_already_has_active_response",
                 "Conversation already has an active response in progress: "
                 f"{self.active.id}. Wait until the response is finished before creating a new one.",
             )
-        if aside and len(self._aside) >= PARALLEL:
-            raise WireError("rate_limit_exceeded", "Too many responses run at once.")
+        if out_of_band and len(self._out_of_band) >= PARALLEL:
+            raise WireError("rate_limit_exceeded", "Too many responses are running at once.")
         context, actions = self._context(response)
         return [*actions, *self._start(plan(self.session, response, context))]
 
-    def _context(self, response: Json) -> tuple[list[Entry] | None, Actions]:
-        """The items that `response.input` brings or refers to."""
+    def _context(self, response: Json) -> tuple[list[StoredItem] | None, Actions]:
+        """Return the items that `response.input` contains or refers to."""
         if response.get("input") is None:
             return None, []
-        entries: list[Entry] = []
+        entries: list[StoredItem] = []
         actions: Actions = []
         for item in response["input"]:
             if item["type"] == "item_reference":
                 entries.append(self.conversation.get(item["id"], "retrieve"))
                 continue
-            entry, _ = self._brought(item)
+            entry, _ = self._client_item(item)
             entries.append(entry)
         return entries, actions
 
-    def _start(self, chosen: Plan) -> Actions:
-        reply = Reply(chosen, self.conversation, self._emit)
+    def _start(self, chosen: ResponsePlan) -> Actions:
+        reply = ServerResponse(chosen, self.conversation, self._emit)
         if chosen.out_of_band:
-            self._aside[reply.id] = reply
+            self._out_of_band[reply.id] = reply
         else:
             self.active = reply
-            self._owed = False
+            self._response_due = False
         reply.created()
-        return [Started(reply)]
+        return [ResponseStarted(reply)]
 
     def _cancel(self, event: Json) -> Actions:
         wanted = event.get("response_id")
         reply = self.active
         if wanted is not None and (reply is None or reply.id != wanted):
-            reply = self._aside.get(wanted)
+            reply = self._out_of_band.get(wanted)
         if reply is None:
             raise WireError(
                 "response_cancel_not_active", "Cancellation failed: no active response found"
             )
         return [*self._stop(reply, "client_cancelled"), *self._next()]
 
-    def _stop(self, reply: Reply, reason: str) -> Actions:
+    def _stop(self, reply: ServerResponse, reason: str) -> Actions:
         reply.end("cancelled", reason)
         self._forget(reply)
-        return [Stopped(reply)]
+        return [ResponseStopped(reply)]
 
     def finish(
         self,
-        reply: Reply,
+        reply: ServerResponse,
         status: str = "completed",
         reason: str | None = None,
         error: Json | None = None,
     ) -> Actions:
-        """The content of a response is complete, or ended early; nothing happens if it was over."""
+        """End a response that is complete or failed. Does nothing if it ended before."""
         reply.end(status, reason, error)
         self._forget(reply)
         return self._next()
 
-    def _forget(self, reply: Reply) -> None:
-        self._aside.pop(reply.id, None)
+    def _forget(self, reply: ServerResponse) -> None:
+        self._out_of_band.pop(reply.id, None)
         if self.active is reply:
             self.active = None
 
     # ----------------------------------------------------------------- what waits for the floor
 
-    def nudge(self, words: str) -> Actions:
-        """Say these words as soon as nobody speaks."""
-        self._nudges.append(words)
+    def announce(self, words: str) -> Actions:
+        """Say these words at the next pause in the conversation."""
+        self._announcements.append(words)
         return self._next()
 
     def _next(self) -> Actions:
-        """Start what waits for the floor, if it is free: first an owed answer, then a nudge."""
-        if self._writes or self.active is not None or self.speech is not None:
+        """In a pause, start what waits: first a due response, then an announcement."""
+        if self._transcription_only or self.active is not None or self.speech is not None:
             return []
-        if self._owed:
+        if self._response_due:
             return self._start(plan(self.session, {}, None))
-        # Without turn detection, uncommitted sound means that the person is speaking.
-        if not self._nudges or (self.turn_detection is None and self._buffer):
+        # Without turn detection, uncommitted audio means that the user is speaking.
+        if not self._announcements or (self.turn_detection is None and self._buffer):
             return []
-        return self._start(replace(plan(self.session, {}, None), words=self._nudges.popleft()))
+        return self._start(
+            replace(plan(self.session, {}, None), words=self._announcements.popleft())
+        )
 
 
 _FULL = WireError(

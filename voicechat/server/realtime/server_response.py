@@ -1,16 +1,16 @@
-"""One response: its settings, its items, and the events of its life in the order of the wire.
+"""One response: its settings, its items, and its events in the order of the wire.
 
     response.created
       response.output_item.added -> conversation.item.added
         response.content_part.added
-          transcript delta of a word, then the sound of that word ...
+          transcript delta of a word, then the audio of that word ...
         response.output_audio.done, response.output_audio_transcript.done
         response.content_part.done
       conversation.item.done -> response.output_item.done
-    response.done                                     always, whatever happened
+    response.done                                     always, also after a failure
 
-A response outside the conversation has no `conversation.item.*` events. Once it is done, a
-reply ignores everything, so that late sound of a cancelled response goes nowhere.
+An out-of-band response has no `conversation.item.*` events. A response that is done ignores all
+further calls, so that late audio of a canceled response is dropped.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicechat.server.engine_protocols import Message, ToolOffer
-from voicechat.server.realtime.item_store import Conversation, Entry, message_tokens
+from voicechat.server.realtime.item_store import ItemStore, StoredItem, message_tokens
 from voicechat.server.realtime.server_frames import Json, new_id, sound_text, text_tokens
 from voicechat.speech.formats import Format
 
 Emit = Callable[..., None]
-"""Called with the type of an event and its fields."""
+"""Called with the type and the fields of an event."""
 
 USER_TOKEN_MS = 100
 REPLY_TOKEN_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a response is asked to be: the session's settings with the response's own over them."""
+class ResponsePlan:
+    """The settings of a response: those of the session, overridden by its own."""
 
     instructions: str = ""
     spoken: bool = True
@@ -45,23 +45,23 @@ class Plan:
     max_tokens: int | None = None
     metadata: Json | None = None
     out_of_band: bool = False
-    context: tuple[Entry, ...] | None = None
+    context: tuple[StoredItem, ...] | None = None
     """The items to answer instead of the conversation."""
     words: str | None = None
-    """Say just this, without thinking."""
+    """Exact words to say; the assistant is not asked."""
 
 
-class Reply:
-    """A running response. Facts come in as method calls; events go out through `emit`."""
+class ServerResponse:
+    """A running response. Method calls report its content; events go out through `emit`."""
 
-    def __init__(self, plan: Plan, conversation: Conversation, emit: Emit) -> None:
+    def __init__(self, plan: ResponsePlan, conversation: ItemStore, emit: Emit) -> None:
         self.id = new_id("resp")
         self.plan = plan
         self.done = False
         self._conversation = conversation
         self._emit = emit
-        self._items: list[Entry] = []
-        self._open: Entry | None = None
+        self._items: list[StoredItem] = []
+        self._open: StoredItem | None = None
         self._status = "in_progress"
         self._details: Json | None = None
         self._usage: Json | None = None
@@ -71,11 +71,11 @@ class Reply:
     # ----------------------------------------------------------------- facts
 
     def created(self) -> None:
-        """The response exists."""
+        """Report that the response exists."""
         self._emit("response.created", response=self._object())
 
     def messages(self) -> list[Message]:
-        """What the mind sees for this response; also what its input is counted from."""
+        """Return the messages for the assistant. They also determine the input token count."""
         context = self.plan.context
         entries = self._conversation.entries() if context is None else context
         messages = self._conversation.messages(context)
@@ -85,14 +85,14 @@ class Reply:
         return messages
 
     def write(self, text: str) -> None:
-        """A piece of a written reply."""
+        """Add a piece of a text reply."""
         if not self.done and text:
             self._message()["text"] += text
             self._output[0] += len(text) / 4
             self._delta("response.output_text.delta", text)
 
     def word(self, text: str, ms: float) -> None:
-        """A piece of a spoken reply, and how long its sound lasts; the sound follows."""
+        """Add a word of a spoken reply. `ms` is the length of its audio, which follows."""
         if self.done or self._cut:
             return
         part = self._message()
@@ -106,7 +106,7 @@ class Reply:
             self._delta("response.output_audio_transcript.delta", text)
 
     def sound(self, sound: bytes) -> None:
-        """Sound of the spoken reply, in the format of the plan."""
+        """Add audio of the spoken reply, in the format of the plan."""
         if self.done or self._cut or not sound:
             return
         self._message()
@@ -120,7 +120,7 @@ class Reply:
         self._delta("response.output_audio.delta", sound_text(sound))
 
     def call(self, call_id: str, name: str, arguments: str) -> None:
-        """The mind wants a tool run; closes the message before it."""
+        """Add a tool call. Closes the open message first."""
         if self.done:
             return
         self.close_item("completed")
@@ -144,14 +144,14 @@ class Reply:
         self.close_item("completed")
 
     def close_item(self, status: str) -> None:
-        """End the open item, if there is one."""
+        """Close the open item, if there is one."""
         entry, self._open = self._open, None
         if entry is None:
             return
         entry.item["status"] = status
         if entry.item["type"] == "message":
             self._close_part(entry)
-        # Out-of-band items were never in the conversation, deleted ones are there no longer.
+        # Out-of-band items never were in the conversation; deleted ones no longer are.
         if self._conversation.find(entry.item_id) is entry:
             self._conversation.shelve(entry)
             previous = self._conversation.previous_id(entry.item_id)
@@ -161,7 +161,7 @@ class Reply:
     def end(
         self, status: str = "completed", reason: str | None = None, error: Json | None = None
     ) -> None:
-        """The last word on the response. `status` is completed, cancelled, incomplete or failed."""
+        """End the response. `status` is completed, cancelled, incomplete or failed."""
         if self.done:
             return
         self.close_item("completed" if status == "completed" else "incomplete")
@@ -176,27 +176,27 @@ class Reply:
 
     @property
     def full(self) -> bool:
-        """Whether the reply has reached its limit of tokens."""
+        """True if the response reached its token limit."""
         limit = self.plan.max_tokens
         return limit is not None and sum(self._output) >= limit
 
     @property
     def audio_ms(self) -> float:
-        """How long all of its sound lasts."""
+        """Length of all audio of the response, in milliseconds."""
         return sum(entry.audio_ms for entry in self._items)
 
     # ----------------------------------------------------------------- events
 
     @property
     def _cut(self) -> bool:
-        """Whether the client truncated the open item: nothing more of it will be heard."""
+        """True if the client truncated the open item, so that the user hears no more of it."""
         return self._open is not None and self._open.heard_ms is not None
 
-    def _place(self, entry: Entry) -> Json:
+    def _place(self, entry: StoredItem) -> Json:
         return {"item_id": entry.item_id, "output_index": self._items.index(entry)}
 
-    def _begin(self, item: Json) -> Entry:
-        entry = Entry(item)
+    def _begin(self, item: Json) -> StoredItem:
+        entry = StoredItem(item)
         self._items.append(entry)
         self._open = entry
         self._output_item("response.output_item.added", entry)
@@ -206,7 +206,7 @@ class Reply:
         return entry
 
     def _message(self) -> Json:
-        """The content part being said; begins a message if none is open."""
+        """Return the current content part; start a message if none is open."""
         entry = self._open
         if entry is None:
             entry = self._begin(
@@ -228,20 +228,20 @@ class Reply:
         part: Json = entry.item["content"][0]
         return part
 
-    def _part(self, kind: str, entry: Entry) -> None:
+    def _part(self, kind: str, entry: StoredItem) -> None:
         part = entry.item["content"][0]
         shown = {key: value for key, value in part.items() if key in ("text", "transcript")}
         shown["type"] = "audio" if self.plan.spoken else "text"
         self._content(kind, entry, part=shown)
 
-    def _content(self, kind: str, entry: Entry, **fields: Any) -> None:
+    def _content(self, kind: str, entry: StoredItem, **fields: Any) -> None:
         self._emit(kind, response_id=self.id, **self._place(entry), content_index=0, **fields)
 
     def _delta(self, kind: str, delta: str) -> None:
         if self._open is not None:
             self._content(kind, self._open, delta=delta)
 
-    def _close_part(self, entry: Entry) -> None:
+    def _close_part(self, entry: StoredItem) -> None:
         part = entry.item["content"][0]
         if self.plan.spoken:
             self._content("response.output_audio.done", entry)
@@ -252,7 +252,7 @@ class Reply:
             self._content("response.output_text.done", entry, text=part["text"])
         self._part("response.content_part.done", entry)
 
-    def _output_item(self, kind: str, entry: Entry) -> None:
+    def _output_item(self, kind: str, entry: StoredItem) -> None:
         index = self._items.index(entry)
         self._emit(kind, response_id=self.id, output_index=index, item=entry.echo())
 
@@ -293,5 +293,5 @@ class Reply:
 
 
 def offers(tools: Sequence[Json]) -> tuple[ToolOffer, ...]:
-    """The function tools of a session as a mind sees them."""
+    """Return the function tools of a session in the form the assistant gets."""
     return tuple(ToolOffer(tool["name"], tool["description"], tool["parameters"]) for tool in tools)

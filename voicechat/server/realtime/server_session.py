@@ -1,13 +1,13 @@
-"""The session object of one connection: defaults, merging of updates, what follows from it."""
+"""The session object of one connection: defaults, updates, and the plan of a response."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from voicechat.server.realtime.item_store import Entry
+from voicechat.server.realtime.item_store import StoredItem
 from voicechat.server.realtime.server_frames import Json, new_id
-from voicechat.server.realtime.server_response import Plan, offers
+from voicechat.server.realtime.server_response import ResponsePlan, offers
 from voicechat.speech.formats import Format
 
 _PCM = {"type": "audio/pcm", "rate": 24_000}
@@ -15,7 +15,7 @@ _MERGED = ("audio", "input", "output")
 
 
 def new_session(model: str, voice: str, expires_at: int) -> Json:
-    """A session as it is before the first update. `expires_at` is Unix time in seconds."""
+    """Return the session before the first update. `expires_at` is Unix time in seconds."""
     return {
         "type": "realtime",
         "object": "realtime.session",
@@ -49,7 +49,7 @@ def new_session(model: str, voice: str, expires_at: int) -> Json:
 
 
 def transcription_session(session: Json) -> Json:
-    """The same session as one shows it that only writes down what is said."""
+    """Return the session in the form of a transcription session."""
     return {
         "type": "transcription",
         "object": "realtime.transcription_session",
@@ -61,7 +61,7 @@ def transcription_session(session: Json) -> Json:
 
 
 def merge(session: Json, update: Mapping[str, Any]) -> None:
-    """Change only what the checked update carries. The model and the type stay as they are."""
+    """Apply a checked update to the session. The model and the type never change."""
     for name, value in update.items():
         if name in _MERGED:
             merge(session[name], value)
@@ -70,16 +70,18 @@ def merge(session: Json, update: Mapping[str, Any]) -> None:
 
 
 def input_format(session: Json) -> Format:
-    """The format of the sound the client sends."""
+    """Return the format of the input audio."""
     return Format(session["audio"]["input"]["format"]["type"])
 
 
-def plan(session: Json, response: Mapping[str, Any], context: Sequence[Entry] | None) -> Plan:
-    """The plan of one response: the session with the checked `response` over it."""
+def plan(
+    session: Json, response: Mapping[str, Any], context: Sequence[StoredItem] | None
+) -> ResponsePlan:
+    """Return the plan of a response: the session, overridden by the checked `response`."""
     merged = {**session, **{name: value for name, value in response.items() if value is not None}}
     output = {**session["audio"]["output"], **response.get("audio", {}).get("output", {})}
     voice, choice, limit = output["voice"], merged["tool_choice"], merged["max_output_tokens"]
-    return Plan(
+    return ResponsePlan(
         instructions=merged["instructions"],
         spoken=merged["output_modalities"] == ["audio"],
         voice=voice["id"] if isinstance(voice, dict) else voice,

@@ -1,1 +1,1 @@
-"""Speech recognition engines behind `engine_protocols.Ears`."""
+"""Speech-to-text engines behind `engine_protocols.SpeechToText`."""

@@ -1,12 +1,12 @@
-"""The language model of the ears: what people may say to the built-in mind, as a trigram.
+"""The language model of the STT engine: a trigram of the requests that the assistant understands.
 
-Made from sentences sampled from the intent templates, so that what is recognised and what is
-understood come from one source. Built once per version and kept in the cache directory together
-with a dictionary of just its words. Standard library only.
+The sentences are sampled from the intent templates, so recognition and understanding use one
+source. The model is built once per version and cached together with a dictionary of its words.
+Standard library only.
 
 Smoothing is interpolated absolute discounting, which an ARPA file expresses exactly: the
-probability of a seen n-gram holds its share of the lower order, and the back-off weight of its
-history is the mass that was taken away.
+probability of a seen n-gram contains its share of the lower order, and the back-off weight of its
+history is the mass that was subtracted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _COARSE = (
     "asshole", "bastard", "bitch", "bullshit", "cunt", "faggot", "fuck", "motherfuck", "nigg",
     "shit", "slut", "whore",
 )  # fmt: skip
-"""Beginnings of words that nobody wants put into their mouth by a mishearing."""
+"""Prefixes of offensive words, which a false recognition must not produce."""
 _PRONUNCIATIONS = Path(__file__).with_name("pronunciations.dict")
 
 Gram = tuple[str, ...]
@@ -36,7 +36,7 @@ Gram = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """Two files for the recogniser, and the words nobody knows how to pronounce (left out)."""
+    """The two files for the recognizer, and the words without a known pronunciation."""
 
     model: Path
     dictionary: Path
@@ -44,7 +44,7 @@ class Language:
 
 
 def kept(folder: Path, version: str, size: int) -> Language | None:
-    """The model of this version and size, when it has been built."""
+    """The model of this version and size, if it exists."""
     found = Language(folder / f"{version}-{size}.arpa", folder / f"{version}-{size}.dict")
     return found if found.model.exists() and found.dictionary.exists() else None
 
@@ -56,11 +56,11 @@ def language(
     version: str,
     size: int,
 ) -> Language:
-    """The model of this version from `folder`, built there first when it is missing.
+    """Return the model of this version from `folder`; build it there if it is missing.
 
-    sentences: called with `size` only to build; lower-case words separated by spaces.
-    version: what the sentences depend on; models of other versions are removed.
-    Raises OSError when the folder cannot be written.
+    sentences: called with `size` to build; lower-case words separated by spaces.
+    version: changes with the sentences; models of other versions are removed.
+    Raises OSError if the folder cannot be written.
     """
     if found := kept(folder, version, size):
         return found
@@ -77,7 +77,7 @@ def language(
 
 
 def polite(folder: Path, dictionary: Path) -> Path:
-    """A copy of the dictionary in `folder` without coarse words, made there when it is missing."""
+    """Return a copy of the dictionary in `folder` without offensive words; create it if missing."""
     copy = folder / f"{dictionary.stem}-polite.dict"
     if not copy.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def polite(folder: Path, dictionary: Path) -> Path:
 
 
 def version_of(folder: Path, *more: object) -> str:
-    """A name that changes with any source file in `folder` (where templates and parsers live)."""
+    """Return a name that changes with any source file in `folder` (templates and parsers)."""
     digest = hashlib.sha256(repr(more).encode())
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
@@ -97,7 +97,7 @@ def version_of(folder: Path, *more: object) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
+    """Write a file whole or not at all."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
@@ -105,7 +105,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def arpa(sentences: Iterable[list[str]]) -> Iterator[str]:
-    """The lines of an ARPA trigram model of these sentences."""
+    """Return the lines of an ARPA trigram model of these sentences."""
     counts = _counts(sentences)
     chances: list[dict[Gram, float]] = [_single(counts[0])]
     weights: list[dict[Gram, float]] = []
@@ -125,7 +125,7 @@ def arpa(sentences: Iterable[list[str]]) -> Iterator[str]:
 
 
 def pairs(model: Path) -> frozenset[tuple[str, str]]:
-    """The pairs of neighbouring words, with <s> and </s>, that a model of ours has seen."""
+    """Return the word pairs that the model contains, with <s> and </s>."""
     text = model.read_text(encoding="utf-8")
     section = text[text.index("\\2-grams:") : text.index("\\3-grams:")]
     rows = (line.split() for line in section.splitlines()[1:])
@@ -151,7 +151,7 @@ def _single(counts: Counter[Gram]) -> dict[Gram, float]:
 def _interpolated(
     counts: Counter[Gram], lower: Mapping[Gram, float]
 ) -> tuple[dict[Gram, float], dict[Gram, float]]:
-    """Chances of these n-grams, and the mass each history leaves to the lower order."""
+    """Return the probabilities of these n-grams, and the mass left to the lower order."""
     seen: Counter[Gram] = Counter()
     kinds: Counter[Gram] = Counter()
     for gram, count in counts.items():
@@ -174,7 +174,7 @@ def _line(gram: Gram, chance: float, left_over: float, *, last: bool) -> str:
 def _pronounced(
     stock_dictionary: Path, sentences: list[list[str]]
 ) -> tuple[list[list[str]], tuple[str, ...]]:
-    """The sentences of which every word can be pronounced, and the words that cannot."""
+    """Return the sentences with known pronunciations, and the words without one."""
     wanted = {word for line in sentences for word in line}
     unknown = wanted - {_headword(entry) for entry in _entries(stock_dictionary, wanted)}
     kept = [line for line in sentences if unknown.isdisjoint(line)]
@@ -182,7 +182,7 @@ def _pronounced(
 
 
 def _entries(stock_dictionary: Path, words: set[str]) -> Iterator[str]:
-    """Dictionary lines of these words; our own pronunciations come first and replace the stock."""
+    """Return the dictionary lines of these words. Own pronunciations replace the stock ones."""
     own = [
         line
         for line in _PRONUNCIATIONS.read_text(encoding="utf-8").splitlines(keepends=True)

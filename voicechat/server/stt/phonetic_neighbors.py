@@ -1,7 +1,7 @@
-"""Texts that sound almost like a text: one word of it exchanged for a word that sounds alike.
+"""Phonetic neighbors of a text: one word is replaced by a word that sounds similar.
 
-A decoder that knows only three words at a time writes "thirty salmon" where only "thirty seven"
-makes a sentence. Distances are between the phones of CMUdict. Standard library only.
+A trigram decoder writes "thirty salmon" where only "thirty seven" makes a sentence. Distances are
+between the phones of CMUdict. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 _FARTHEST = 1.5
 _MOST_CHANGED = 0.4
 _KIN = 0.5
-"""Cost of exchanging a phone for one of its own group; any other change costs 1."""
+"""Cost of a phone replaced by one of the same group; any other change costs 1."""
 _GROUPS = (
     "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW",
     "P B T D K G",
@@ -26,11 +26,11 @@ _GROUP = {phone: group for group, phones in enumerate(_GROUPS) for phone in phon
 Phones = tuple[str, ...]
 
 
-class SoundAlikes:
-    """Words of a pronouncing dictionary by how they sound."""
+class PhoneticNeighbors:
+    """A pronouncing dictionary, searched by sound."""
 
     def __init__(self, entries: Iterable[str]) -> None:
-        """entries: lines of a dictionary, "word PH ON ES" or "word(2) PH ON ES"."""
+        """Load the entries: dictionary lines "word PH ON ES" or "word(2) PH ON ES"."""
         self._sounds: dict[str, list[Phones]] = {}
         for line in entries:
             word, *phones = line.split()
@@ -38,7 +38,7 @@ class SoundAlikes:
         self._near: dict[str, list[tuple[float, str]]] = {}
 
     def variants(self, text: str, most: int) -> list[str]:
-        """The likest texts, the likest first; without the text itself."""
+        """Return the most similar texts, the best first, without the text itself."""
         words = text.split()
         found = sorted(
             (cost, at, other) for at, word in enumerate(words) for cost, other in self.near(word)
@@ -46,7 +46,7 @@ class SoundAlikes:
         return [" ".join((*words[:at], other, *words[at + 1 :])) for _, at, other in found[:most]]
 
     def near(self, word: str) -> list[tuple[float, str]]:
-        """The words that sound like this one, each with the share of it that differs."""
+        """Return the words that sound similar, each with the share that differs."""
         if word not in self._near:
             self._near[word] = [
                 (share, other)
@@ -67,14 +67,14 @@ class SoundAlikes:
         )
 
 
-def soundalikes(dictionary: Path) -> SoundAlikes:
-    """From a dictionary file. Raises OSError when it cannot be read."""
-    return SoundAlikes(dictionary.read_text(encoding="utf-8").splitlines())
+def phonetic_neighbors(dictionary: Path) -> PhoneticNeighbors:
+    """Load a dictionary file. Raises OSError if it cannot be read."""
+    return PhoneticNeighbors(dictionary.read_text(encoding="utf-8").splitlines())
 
 
 @lru_cache(maxsize=1 << 14)
 def distance(one: Phones, other: Phones) -> float:
-    """What it costs to turn one pronunciation into the other."""
+    """Return the edit distance of two pronunciations."""
     row = [float(at) for at in range(len(other) + 1)]
     for at, phone in enumerate(one, 1):
         before, row[0] = row[0], float(at)

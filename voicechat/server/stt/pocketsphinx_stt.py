@@ -1,11 +1,10 @@
-"""The built-in ears: two pocketsphinx decoders that hear the same sound in two processes.
+"""The built-in STT engine: two pocketsphinx decoders, each in a process of its own.
 
-The domain decoder knows the sentences the built-in mind understands, and gives the partials. Its
-text is taken when it is such a sentence and explains the sound better than general English does:
-forced to make requests out of any speech, it betrays itself there. Else the stock decoder's text
-is taken. That one hears in step, so that it can be weighed against at once.
+The domain decoder knows the sentences of the offline assistant and gives the partials. Its text
+wins if it is such a sentence and explains the sound better than general English. Otherwise the text
+of the stock decoder wins. Both decode at the same time, so that the likelihoods are comparable.
 
-The other side of the pipes is `recogniser.py`.
+The code in the worker processes is `recognizer.py`.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from typing import cast
 import platformdirs
 
 from voicechat.errors import ServerError
-from voicechat.server.engine_protocols import Ears, Partial
+from voicechat.server.engine_protocols import Partial, SpeechToText
 from voicechat.server.engine_worker import Worker, WorkerGone
 from voicechat.speech.vad import VAD_RATE
 
-_RECOGNISER = "voicechat.server.stt.recognizer:Recogniser"
+_RECOGNIZER = "voicechat.server.stt.recognizer:Recognizer"
 _BUILDER = "voicechat.server.stt.recognizer:Builder"
 _SENTENCES = "voicechat.server.assistant.intents:sample_sentences"
 _FINISH_S = 15.0
 _BUILD_S = 300.0
 _SURE = 0.03
-"""By how much the logarithm of the likelihood must win before the domain's other guesses count."""
+"""Minimum log-likelihood margin for other guesses of the domain decoder."""
 _SURE_TO_CHANGE = 0.12
 """The same for one that changes something."""
 _LONGEST = 60 * VAD_RATE * 2
@@ -41,18 +40,18 @@ _DOMAIN_SETTINGS: dict[str, object] = {
     "fwdflatbeam": 1e-80,
     "fwdflatwbeam": 1e-50,
 }
-"""Wider than pocketsphinx's own: a small model can afford it, and a third fewer are missed."""
+"""Wider than the pocketsphinx default: the model is small, and a third fewer words are missed."""
 _STOCK_SETTINGS: dict[str, object] = {}
 
 
 _log = logging.getLogger(__name__)
 
 
-class PocketsphinxEars:
-    """`Ears` that need no download. Two worker processes, about 180 MB.
+class PocketsphinxStt:
+    """`SpeechToText` without a download. Two worker processes with about 180 MB.
 
-    cache: folder for the language model and the room's sound; the user's cache when None.
-    understood: whether a text is a whole request; the built-in mind's opinion when None.
+    cache: folder for the language model and the room acoustics; None selects the user's cache.
+    understood: returns True for a complete request; None selects that of the offline assistant.
     sentences: "module:function" of the sample sentences, (count, seed) -> list of str.
     """
 
@@ -62,7 +61,7 @@ class PocketsphinxEars:
         understood: Callable[[str], bool] | None = None,
         sentences: str = _SENTENCES,
     ) -> None:
-        folder = str(cache or platformdirs.user_cache_path("voicechat") / "ears")
+        folder = str(cache or platformdirs.user_cache_path("voicechat") / "stt")
         self.on_partial: Callable[[Partial], None] = lambda _partial: None
         self._understood = understood or _parses
         self._ends = understood or _ends
@@ -81,7 +80,7 @@ class PocketsphinxEars:
         self._settling: asyncio.Task[str] | None = None
 
     async def open(self) -> None:
-        """Start both decoders side by side. Raises `ServerError` when that is impossible."""
+        """Start both decoders. Raises `ServerError` on failure."""
         self._understood("")
         try:
             async with asyncio.TaskGroup() as group:
@@ -93,7 +92,7 @@ class PocketsphinxEars:
         self._growing = asyncio.create_task(self._grow())
 
     def begin(self) -> None:
-        """Start an utterance, dropping an unfinished one."""
+        """Start an utterance. Drops an unfinished one."""
         self._unsettle()
         self._number += 1
         self._sound.clear()
@@ -101,27 +100,27 @@ class PocketsphinxEars:
             decoder.begin(self._number)
 
     def feed(self, pcm: bytes) -> None:
-        """Sound of the running utterance, PCM16 mono 16 kHz. What goes beyond a minute is lost."""
+        """Add sound to the current utterance, PCM16 mono 16 kHz. Drops sound after one minute."""
         if len(self._sound) < _LONGEST:
             self._sound += pcm
             for decoder in (self._domain, self._stock):
                 decoder.feed(pcm)
 
     def settle(self) -> None:
-        """The speaker may be done: work the text out; it comes as a partial unless `resume`d."""
+        """Compute the text now; it arrives as a partial unless `resume` is called."""
         if self._settling is None:
             self._settling = asyncio.create_task(self._settle(self._number))
 
     def resume(self) -> None:
-        """The speaker was not done."""
+        """Undo `settle`: the user continues to speak."""
         if self._unsettle():
             self._domain.worker.post("resume")
 
     async def finish(self) -> str:
-        """End the utterance and give its text; empty when nothing was understood.
+        """End the utterance and return its text; empty when no words were recognized.
 
-        A decoder that crashed is started again and hears the utterance once more.
-        Raises `ServerError` when the ears cannot be brought back.
+        Restarts a decoder that crashed and repeats the utterance.
+        Raises `ServerError` if the decoder cannot be restarted.
         """
         self.settle()
         settling, self._settling = self._settling, None
@@ -137,7 +136,7 @@ class PocketsphinxEars:
         return cast(Guess, await self._stock.ask("finish", bytes(self._sound)))[0]
 
     async def _settle(self, number: int) -> str:
-        """The request that was understood, or nothing."""
+        """Return the recognized request, or an empty string."""
         sound = bytes(self._sound)
         guess, weight = await asyncio.gather(
             self._domain.ask("settle", sound), self._stock.ask("weigh", sound)
@@ -150,7 +149,7 @@ class PocketsphinxEars:
         return request
 
     async def _request(self, text: str, margin: float) -> str:
-        """The likeliest of the domain decoder's guesses that is a request, or nothing."""
+        """Return the most likely domain guess that is a request, or an empty string."""
         if self._understood(text):
             return text
         if self._first:
@@ -164,7 +163,7 @@ class PocketsphinxEars:
         return "" if margin < _SURE_TO_CHANGE and self._changes(found) else found
 
     def _unsettle(self) -> bool:
-        """Take `settle` back; whether there was one."""
+        """Undo `settle`; return True if it was in effect."""
         settling, self._settling = self._settling, None
         if settling is None:
             return False
@@ -172,7 +171,7 @@ class PocketsphinxEars:
         return True
 
     def drop(self) -> None:
-        """Forget the running utterance."""
+        """Discard the current utterance."""
         self._unsettle()
         self._number += 1
         self._sound.clear()
@@ -191,12 +190,12 @@ class PocketsphinxEars:
                 await self._builder.call("build", deadline=_BUILD_S)
                 await self._domain.worker.call("reload", deadline=_FINISH_S)
         except ServerError as error:
-            _log.warning("The ears stay with their first language model: %s", error)
+            _log.warning("Speech recognition continues with the small language model: %s", error)
         finally:
             await self._builder.stop()
 
     async def close(self) -> None:
-        """Stop both decoders. What was learned about the room is already in the cache."""
+        """Stop both decoders. The cache already holds the room acoustics."""
         self._unsettle()
         if self._growing is not None:
             self._growing.cancel()
@@ -209,7 +208,7 @@ class PocketsphinxEars:
 
 
 class _Decoder:
-    """One decoder's worker, and whether it has heard the whole running utterance."""
+    """The worker of one decoder. Tracks whether it has the whole current utterance."""
 
     def __init__(
         self,
@@ -220,7 +219,7 @@ class _Decoder:
         on_partial: Callable[[int, str], None] | None = None,
     ) -> None:
         self.worker = Worker(
-            _RECOGNISER,
+            _RECOGNIZER,
             "Speech recognition",
             on_event=None if on_partial is None else lambda event: on_partial(*event),
             model=model,
@@ -242,9 +241,9 @@ class _Decoder:
         self.worker.post("drop")
 
     async def ask(self, method: str, sound: bytes) -> object:
-        """The answer to a question about the running utterance.
+        """Return the result for the current utterance.
 
-        sound: the utterance so far, for a decoder that has to hear it anew.
+        sound: the utterance so far, for a decoder that must repeat it.
         """
         if self.worker.alive and self.worker.epoch == self._epoch:
             try:
@@ -288,6 +287,6 @@ def _told(errors: BaseExceptionGroup[ServerError]) -> tuple[str, str]:
     return first.message, first.hint
 
 
-def ears() -> Ears:
-    """The built-in ears, not yet open."""
-    return PocketsphinxEars()
+def pocketsphinx_stt() -> SpeechToText:
+    """Create the built-in STT engine, not yet open."""
+    return PocketsphinxStt()

@@ -1,4 +1,4 @@
-"""A pocketsphinx decoder. Runs in a worker process: it holds the interpreter lock at work."""
+"""A pocketsphinx decoder. Runs in a worker process because it holds the interpreter lock."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from voicechat.server.stt.language_model import (
     version_of,
     write_atomically,
 )
-from voicechat.server.stt.phonetic_neighbors import SoundAlikes, soundalikes
+from voicechat.server.stt.phonetic_neighbors import PhoneticNeighbors, phonetic_neighbors
 from voicechat.speech.vad import VAD_RATE
 
 FIRST_SENTENCES = 25_000
-"""Enough for a model that is there within a second, at the very first start."""
+"""Size of a model that is built within a second, for the very first start."""
 SENTENCES = 150_000
-"""What `Builder` makes the model from while the first one is in use: a tenth fewer errors."""
+"""Size of the full model of `Builder`; it makes a tenth fewer errors."""
 _STOCK_DICTIONARY = Path(get_model_path("en-us/cmudict-en-us.dict"))
 _SEED = 1
 _OTHERS = 60
@@ -41,27 +41,27 @@ _LOUDNESS_RANGE = (5.0, 100.0)
 _COLOUR_LIMIT = 60.0
 
 Guess = tuple[str, bool, float]
-"""A text, whether every pair of words in it was to be expected, and its likelihood's logarithm."""
+"""A text, True if all its word pairs are expected, and its log-likelihood."""
 _NOTHING: Guess = ("", False, -math.inf)
 
 
-class Recogniser:
-    """One decoder, one utterance at a time: `begin`, `feed`, `finish` and, after it, `others`.
+class Recognizer:
+    """One decoder, one utterance at a time: `begin`, `feed`, `finish`, then `others`.
 
-    `settle` works the answer of `finish` out beforehand; `resume` takes it back.
+    `settle` computes the result of `finish` in advance; `resume` undoes it.
 
-    A little noise is laid under the sound: the acoustic model never heard digital silence.
+    The sound is mixed with faint noise: the acoustic model never saw digital silence.
 
-    model: "domain" hears what the built-in mind understands, "stock" general English.
-    cache: folder for the domain model and the room's mean.
-    source: "module:function" that gives sentences for (count, seed).
+    model: "domain" for the requests of the assistant, "stock" for general English.
+    cache: folder for the domain model and the room acoustics.
+    source: "module:function" that returns sentences for (count, seed).
     """
 
     def __init__(self, model: str, cache: str, source: str, settings: dict[str, Any]) -> None:
         self._cache = Path(cache)
         self._announces = model == "domain"
         self._pairs: frozenset[tuple[str, str]] = frozenset()
-        self._alikes = SoundAlikes(())
+        self._alikes = PhoneticNeighbors(())
         self._source, self._settings = source, settings
         self._stale = False
         self._decoder = self._load()
@@ -74,16 +74,16 @@ class Recogniser:
         self._warm_up(_plausible(_read(self._cache / _ROOM)))
 
     def is_first(self, job: Job) -> bool:
-        """Whether it makes do with the model of the very first start."""
+        """True if the model of the very first start is in use."""
         return self._announces and kept(self._cache, _version(self._source), SENTENCES) is None
 
     def reload(self, job: Job) -> None:
-        """Take the better model that is there by now, before the next utterance."""
+        """Load the full model before the next utterance, if it exists by now."""
         self._stale = True
         self._refresh()
 
     def begin(self, job: Job, number: int) -> None:
-        """Start utterance `number`; an unfinished one is dropped."""
+        """Start utterance `number`. Drops an unfinished one."""
         self.drop(job)
         self._refresh()
         self._number, self._partial = number, ""
@@ -93,9 +93,9 @@ class Recogniser:
         self._running = True
 
     def feed(self, job: Job, pcm: bytes) -> None:
-        """Hear PCM16 at 16 kHz; announces [number, text] when the partial text changed.
+        """Add PCM16 sound at 16 kHz; emit [number, text] when the partial text changes.
 
-        What goes beyond a minute is not heard. After `settle` the sound waits for `resume`.
+        Drops sound after one minute. After `settle`, sound waits for `resume`.
         """
         if not self._running or len(self._sound) >= _LONGEST:
             return
@@ -109,10 +109,9 @@ class Recogniser:
             job.announce([self._number, text])
 
     def settle(self, job: Job) -> Guess:
-        """The text of what was heard so far, whether every pair of words in it was to be
-        expected, and the logarithm of its likelihood.
+        """Return the text so far, True if all its word pairs are expected, and its log-likelihood.
 
-        Keeps what was learned about the room.
+        Saves the room acoustics.
         """
         if self._settled is None and self._running:
             self._decoder.end_utt()
@@ -122,39 +121,40 @@ class Recogniser:
         return self._settled or _NOTHING
 
     def resume(self, job: Job) -> None:
-        """The utterance goes on after `settle`: hear it again from the start."""
+        """Continue the utterance after `settle`: decode it again from the start."""
         if self._settled is not None:
             self._settled = None
             self._decoder.start_utt()
             self._decoder.process_raw(bytes(self._sound), False, False)
 
     def finish(self, job: Job) -> Guess:
-        """End the utterance; the answer of `settle`."""
+        """End the utterance; return the result of `settle`."""
         answer = self.settle(job)
         self._running = False
         return answer
 
     def weigh(self, job: Job) -> float:
-        """The logarithm of the likelihood of the best text so far; the utterance goes on."""
+        """Return the log-likelihood of the best text so far. The utterance continues."""
         return self._guess()[2]
 
     def others(self, job: Job) -> list[str]:
-        """What else the utterance could have been: texts that sound like its text, the likest
-        first, then the decoder's other guesses of expected pairs, likeliest first.
+        """Return other texts for the utterance, each group with the most likely first.
+
+        Phonetic neighbors of its text come first, then other guesses of expected word pairs.
         """
         guesses = (guess.hypstr for guess in islice(self._decoder.nbest(), _OTHERS) if guess)
         other = [text for text in dict.fromkeys(guesses) if text and self._expected(text)]
         return self._alikes.variants(self._text(), _VARIANTS) + other
 
     def again(self, job: Job) -> Guess:
-        """Hear the finished utterance once more, now that its own mean is known."""
+        """Decode the finished utterance again with its own cepstral mean."""
         self._decoder.start_utt()
         self._decoder.process_raw(bytes(self._sound), False, True)
         self._decoder.end_utt()
         return self._guess()
 
     def drop(self, job: Job) -> None:
-        """Forget the running utterance."""
+        """Discard the current utterance."""
         if self._running and self._settled is None:
             self._decoder.end_utt()
         self._running = False
@@ -187,7 +187,7 @@ class Recogniser:
                 self._cache, self._source, FIRST_SENTENCES
             )
             self._pairs = pairs(found.model)
-            self._alikes = soundalikes(found.dictionary)
+            self._alikes = phonetic_neighbors(found.dictionary)
             files = {"lm": str(found.model), "dict": str(found.dictionary)}
         else:
             files = {"dict": str(polite(self._cache, _STOCK_DICTIONARY))}
@@ -212,7 +212,7 @@ class Recogniser:
 
 
 class Builder:
-    """Makes the full domain model out of the way of everybody else."""
+    """Builds the full domain model in a process of its own."""
 
     def __init__(self, cache: str, source: str) -> None:
         if hasattr(os, "nice"):
@@ -220,7 +220,7 @@ class Builder:
         self._cache, self._source = Path(cache), source
 
     def build(self, job: Job) -> list[str]:
-        """Build it into the cache; gives the words left out because nobody can pronounce them."""
+        """Build the model into the cache; return the words without a known pronunciation."""
         return list(_build(self._cache, self._source, SENTENCES).unknown)
 
 
@@ -247,7 +247,7 @@ def _read(path: Path) -> str:
 
 
 def _plausible(room: str) -> str:
-    """This cepstral mean, or nothing when no room sounds like it."""
+    """Return this cepstral mean, or an empty value if it is implausible for a room."""
     try:
         values = [float(value) for value in room.split(",")]
     except ValueError:

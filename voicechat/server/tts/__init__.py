@@ -1,1 +1,1 @@
-"""Speech synthesis engines behind `engine_protocols.Voice`."""
+"""Text-to-speech engines behind `engine_protocols.TextToSpeech`."""

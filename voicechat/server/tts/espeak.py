@@ -1,6 +1,6 @@
-"""espeak-ng by ctypes: text to sound with the position of every word. Runs in a worker process.
+"""espeak-ng by ctypes: text to sound, with the position of every word. Runs in a worker process.
 
-The library is GPLv3: nothing but this module loads it, and only `worker_main` imports this.
+The library is GPLv3: only this module loads it, and only the worker process imports this module.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SAMPLE_PHRASE = "The quick brown fox jumps over the lazy dog."
 
 
 class _Event(ctypes.Structure):
-    """espeak_EVENT of speak_lib.h; `sample` counts from the start of the text."""
+    """espeak_EVENT of speak_lib.h. `sample` counts from the start of the text."""
 
     _fields_ = (
         ("type", ctypes.c_int),
@@ -53,7 +53,7 @@ Marks = list[tuple[int, int]]
 
 
 class Espeak:
-    """The library, warm. One instance per process: the library has one global state."""
+    """The initialized library. Only one instance per process, because its state is global."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -78,10 +78,10 @@ class Espeak:
         self._chosen = wanted
 
     def say(self, text: str, on_sound: Callable[[bytes, Marks], bool]) -> None:
-        """Synthesise; blocks until done or until `on_sound` gives False.
+        """Synthesize; block until done or until `on_sound` returns False.
 
-        on_sound: called with PCM16 mono at `rate` and the words starting since the last call as
-        (index into text, sample since the start).
+        on_sound: called with PCM16 mono at `rate` and the words that started since the last call,
+        as (index into text, sample since the start).
         """
         self._on_sound = on_sound
         spoken = _spoken(text).encode() + b"\0"
@@ -102,16 +102,16 @@ class Espeak:
 
 
 def _spoken(text: str) -> str:
-    """The same number of characters, without those that espeak-ng takes as commands."""
+    """Replace the characters that espeak-ng takes as commands; the length stays the same."""
     return "".join(
         " " if not letter.isprintable() or letter.isspace() else letter for letter in text
     )
 
 
-class Synthesiser:
-    """The worker's engine: `speak` gives (text, pcm) word by word at `rate` Hz.
+class Synthesizer:
+    """The engine of the worker: `speak` yields (text, pcm) word by word at `rate` Hz.
 
-    voices: friendly name -> (espeak-ng voice, pitch 0 to 100).
+    voices: display name -> (espeak-ng voice, pitch 0 to 100).
     """
 
     def __init__(self, rate: int, voices: dict[str, tuple[str, int]]) -> None:
@@ -122,7 +122,7 @@ class Synthesiser:
         self._gain(next(iter(voices)))
 
     def speak(self, job: Job, text: str, voice: str, speed: float) -> None:
-        """Give [text, pcm] per word; the texts joined are `text`. Stops once `job` is cancelled."""
+        """Emit [text, pcm] per word; the joined texts are `text`. Stops when `job` is canceled."""
         gain = self._gain(voice)
         self._choose(voice, speed)
         words = _Words(text, self._rate / self._espeak.rate)
@@ -149,7 +149,7 @@ class Synthesiser:
         self._espeak.choose(name, round(_NORMAL_WORDS_PER_MINUTE * speed), pitch)
 
     def _gain(self, voice: str) -> float:
-        """What brings this voice to the common loudness; found once by listening to a phrase."""
+        """Return the gain for the common loudness. Measured once per voice."""
         if voice not in self._gains:
             heard = bytearray()
             self._choose(voice, 1.0)
@@ -167,7 +167,7 @@ class Synthesiser:
 
 
 class _Words:
-    """Cuts sound at the words. Text before the first word and after the last goes with them."""
+    """Splits sound at word starts. Text before the first word and after the last goes with them."""
 
     def __init__(self, text: str, ratio: float) -> None:
         self._text = text
@@ -178,9 +178,9 @@ class _Words:
         self._sound_given = 0
 
     def mark(self, marks: Marks) -> None:
-        """Note words that start: (index into the text, sample before resampling).
+        """Record word starts: (index into the text, sample before resampling).
 
-        A mark inside of a word, or behind an opening quote, counts from that word's first letter.
+        A mark inside a word, or after an opening quote, counts from the first letter of the word.
         """
         for index, sample in marks:
             last = self._marks[-1][0] if self._marks else -1
@@ -190,18 +190,18 @@ class _Words:
                 self._marks.append((index, round(sample * self._ratio)))
 
     def add(self, sound: Sound) -> None:
-        """Append sound, -1 to 1 and a little beyond: peaks are bent below full scale."""
+        """Append samples of about -1 to 1; peaks are compressed below full scale."""
         self._sound = np.concatenate((self._sound, _limit(sound)))
 
     def ready(self) -> Iterator[tuple[str, bytes]]:
-        """The words whose sound is complete: the next one has begun."""
+        """Return the words with complete sound, because the next one has started."""
         while len(self._marks) > 1 and self._marks[1][1] <= self._sound_given + len(self._sound):
             self._marks.pop(0)
             index, sample = self._marks[0]
             yield self._cut(index, sample - self._sound_given)
 
     def rest(self) -> Iterator[tuple[str, bytes]]:
-        """Everything that is left."""
+        """Return the rest."""
         if self._text_given < len(self._text) or len(self._sound):
             yield self._cut(len(self._text), len(self._sound))
 
@@ -216,7 +216,7 @@ class _Words:
 
 
 def _limit(sound: Sound) -> Sound:
-    """Leave what is below the knee as it is and bend the rest towards the ceiling."""
+    """Compress samples above the knee towards the ceiling."""
     size = np.abs(sound)
     room = _CEILING - _KNEE
     bent = _KNEE + room * np.tanh(np.maximum(size - _KNEE, 0) / room)

@@ -1,4 +1,4 @@
-"""The built-in voice: espeak-ng in a worker process. The other side is `espeak.py`."""
+"""The built-in TTS engine: espeak-ng in a worker process. The code in the worker is `espeak.py`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import MappingProxyType
 
-from voicechat.server.engine_protocols import Speech, Voice
+from voicechat.server.engine_protocols import SpokenWords, TextToSpeech
 from voicechat.server.engine_worker import Worker
 
 RATE = 24_000
-"""Hz of the sound."""
+"""Sample rate of the sound, in Hz."""
 VOICES = MappingProxyType(
     {
         "robin": ("en-us+klatt3", 45),
@@ -22,7 +22,7 @@ VOICES = MappingProxyType(
         "lark": ("en-us+Annie", 50),
     }
 )
-"""Friendly name -> (espeak-ng voice, pitch 0 to 100). The first is the default."""
+"""Display name -> (espeak-ng voice, pitch 0 to 100). The first is the default."""
 _SLOWEST, _FASTEST = 0.4, 2.6
 _CLAUSE_MAX = 240
 _DEADLINE_S = 5.0
@@ -30,31 +30,31 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CLAUSE_END = re.compile(r"(?<=[.!?;:\n])\s+")
 
 
-class EspeakVoice:
-    """A `Voice` on espeak-ng. `open()` takes about 0.3 s; the first sound comes within 10 ms."""
+class EspeakTts:
+    """`TextToSpeech` with espeak-ng. `open()` takes 0.3 s; the first sound comes within 10 ms."""
 
     rate = RATE
     names = tuple(VOICES)
 
     def __init__(self) -> None:
         self._worker = Worker(
-            "voicechat.server.tts.espeak:Synthesiser",
+            "voicechat.server.tts.espeak:Synthesizer",
             "The voice",
             rate=RATE,
             voices=dict(VOICES),
         )
 
     async def open(self) -> None:
-        """Start the worker and warm it up. Raises `ServerError` when that is impossible."""
+        """Start and warm up the worker. Raises `ServerError` on failure."""
         await self._worker.start()
 
     async def speak(
         self, text: str, voice: str | None = None, speed: float = 1.0
-    ) -> AsyncGenerator[Speech, None]:
-        """Say the text; an unknown voice is the default one. Raises `ServerError`.
+    ) -> AsyncGenerator[SpokenWords, None]:
+        """Yield the speech word by word. Raises `ServerError`.
 
-        Lone surrogates come back as U+FFFD; otherwise the pieces join to the text.
-        speed: 1.0 is normal; held between 0.4 and 2.6.
+        The joined texts are the given text, with U+FFFD for lone surrogates. An unknown voice
+        selects the default. speed: 1.0 is normal; limited to 0.4 to 2.6.
         """
         chosen = voice if voice in VOICES else self.names[0]
         held = min(_FASTEST, max(_SLOWEST, speed))
@@ -64,15 +64,15 @@ class EspeakVoice:
                 self._worker.stream("speak", clause, chosen, held, deadline=_DEADLINE_S)
             ) as pieces:
                 async for words, pcm in pieces:
-                    yield Speech(words, pcm)
+                    yield SpokenWords(words, pcm)
 
     async def close(self) -> None:
-        """End the worker."""
+        """Stop the worker."""
         await self._worker.stop()
 
 
 def clauses(text: str) -> list[str]:
-    """Cut a text where a voice pauses; parts of at most 240 characters that join to the text."""
+    """Split a text at pauses into parts of at most 240 characters. Joined, they are the text."""
     parts = []
     start = 0
     for end in [match.end() for match in _CLAUSE_END.finditer(text)] + [len(text)]:
@@ -87,6 +87,6 @@ def clauses(text: str) -> list[str]:
     return parts
 
 
-def voice() -> Voice:
-    """The built-in voice, not yet open."""
-    return EspeakVoice()
+def espeak_tts() -> TextToSpeech:
+    """Create the built-in TTS engine, not yet open."""
+    return EspeakTts()
