@@ -1,4 +1,4 @@
-"""Azure's endpoints: addresses, keys and which wire is spoken there."""
+"""Azure's endpoints: addresses, keys and dialects."""
 
 import json
 from collections import Counter

@@ -47,7 +47,7 @@ COMMANDS: dict[type[commands.Command], tuple[commands.Command, str | None]] = {
 
 
 ANSWERS_BY_ITSELF = {"gateway to google"}
-"""Nothing but what is said there asks for an answer."""
+"""Commands that make the server answer."""
 
 
 def codec(name: str) -> Codec:
@@ -62,7 +62,7 @@ def test_all_commands_are_here() -> None:
 
 
 def frames_of(talk: Codec, kind: type[commands.Command]) -> list[str | bytes]:
-    """The frames of the command in a conversation by hand in which everything else was said.
+    """Return the command's frames in a conversation without turn detection, after all others.
 
     Words that a wire only sends with the next command count as that command's.
     """

@@ -1,4 +1,4 @@
-"""Every codec and the conversation behind it, fed with examples in and out of order, some broken.
+"""Every codec with a conversation, fed with example frames in and out of order, some broken.
 
 Each round is a conversation of its own, and a failure names its number. `make fuzz` plays a
 million events for each codec.
@@ -69,7 +69,7 @@ _IDS = re.compile(r'("(?:id|\w+_id|\w+Id)": "[^"]+)"')
 
 
 class Play:
-    """One conversation over one connection after another, among people and machines at their worst.
+    """One conversation over several connections, with users and servers at their worst.
 
     Tools come to an end, sound is heard, deadlines are kept; everything else is left to chance.
     """
@@ -94,7 +94,7 @@ class Play:
         self._take(SessionCreated())
 
     def run(self) -> None:
-        """Play, and look that the next turn can be taken."""
+        """Play the frames, then check that the next turn works."""
         examples = frames(self._examples)
         choose = self._choose
         at = jumps = 0
@@ -175,7 +175,7 @@ class Play:
             assert isinstance(json.loads(frame), dict)
 
     def _settle(self) -> None:
-        """Everything that may still come comes; then a typed turn is asked for and answered."""
+        """Deliver everything pending; then a typed turn is requested and answered."""
         for call_id in self._calls:
             self._take(inputs.ToolFinished(call_id, "done"))
         self._take(inputs.Interrupt())
@@ -183,7 +183,7 @@ class Play:
         self._asked = False
         self._take(inputs.Typed("still there?"))
         self._pass_deadlines(until_asked=True)
-        assert self._asked, "the turn was never asked for"
+        assert self._asked, "the turn was never requested"
         self._take(ResponseCreated("last"), TextDelta("last", "final", "Yes.", spoken=False))
         self._take(ResponseDone("last"))
         final = self._core.transcript.item("final")
@@ -201,12 +201,12 @@ class Play:
 
 
 def unclean(character: str) -> bool:
-    """Whether a terminal might act on it, or nothing can write it down."""
+    """Return True for text that a terminal might act on, or that cannot be encoded."""
     return unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t"
 
 
 def rounds() -> int:
-    """A few where time is short, a million events where Hypothesis has time as well."""
+    """Run a few examples by default, a million events with Hypothesis's long profile."""
     return 1_000 if profile().max_examples >= 5_000 else 3
 
 

@@ -1,4 +1,4 @@
-"""What each provider is asked for a token, and what its answer means."""
+"""Token requests and answers of each provider."""
 
 import json
 

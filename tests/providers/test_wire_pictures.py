@@ -1,4 +1,4 @@
-"""A picture as each wire has it; what those wires say is in their fact sheets."""
+"""A picture on each wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole conversations between the core, the codec and a server with all of xAI's ways."""
+"""Whole conversations between the core, the codec and a server with xAI's deviations."""
 
 import json
 from base64 import b64encode
@@ -15,14 +15,14 @@ SPEECH = b64encode(bytes(4_800)).decode()
 
 
 class Grok:
-    """xAI's side: replies to a commit without being asked, drops replies, never says item.done."""
+    """xAI's side: answers a commit without a request, drops responses, never sends item.done."""
 
     def __init__(self, *, loses_first_reply: bool = False) -> None:
         self.heard: list[str] = []
-        """Types of all frames but sound."""
+        """Types of all frames except audio."""
         self.blocks = 0
         self.tools: list[list[str]] = []
-        """Calls that the next replies make."""
+        """Calls that the next responses make."""
         self.running: str | None = None
         self.broken_off = 0
         self.billed = 0
@@ -32,7 +32,7 @@ class Grok:
         self._ids = count(1)
 
     def greeting(self) -> list[dict]:
-        """What it says when somebody connects."""
+        """Return the frames sent after a connection opens."""
         return [
             {"type": "session.created", "session": {"id": "s", "turn_detection": {"type": None}}},
             {"type": "conversation.created", "conversation": {"id": "c"}},
@@ -40,7 +40,7 @@ class Grok:
         ]
 
     def receive(self, frame: str) -> list[dict]:
-        """Its answers to a frame."""
+        """Return the answers to a frame."""
         message = json.loads(frame)
         kind = message["type"]
         if kind == "input_audio_buffer.append":
@@ -79,7 +79,7 @@ class Grok:
         return []
 
     def spoken(self, item_id: str, text: str) -> list[dict]:
-        """The person speaks a whole turn, with turn detection on."""
+        """Return a whole spoken turn, with turn detection on."""
         item = {"item_id": item_id}
         started = {"type": "input_audio_buffer.speech_started", **item, "audio_start_ms": 100}
         stopped = {"type": "input_audio_buffer.speech_stopped", **item, "audio_end_ms": 900}
@@ -96,7 +96,7 @@ class Grok:
         return [*out, committed, final, *self.reply(f"You said {text}")]
 
     def reply(self, text: str) -> list[dict]:
-        """A reply up to its end; calls come with a preamble."""
+        """Return a response up to its end; calls have a preamble."""
         self.running, self._fresh = f"r{next(self._ids)}", False
         item = {"id": f"a{next(self._ids)}", "type": "message", "role": "assistant"}
         at = {"response_id": self.running, "item_id": item["id"]}
@@ -127,7 +127,7 @@ class Grok:
         return out + self.end("completed")
 
     def end(self, status: str) -> list[dict]:
-        """The end of the running reply; the seconds are a running total."""
+        """Return the end of the running response; its seconds are a running total."""
         self.billed += 2
         response = {"id": self.running, "status": status, "status_details": "unimplemented"}
         self.running = None
@@ -142,7 +142,7 @@ TOOLS = tuple(ToolSpec(name, "", {}) for name in ("weather", "left", "right"))
 
 
 class Talk:
-    """A conversation with Grok; what it says is heard at once, tools answer at once."""
+    """A conversation with Grok; audio plays at once, tools answer at once."""
 
     def __init__(self, grok: Grok, *, hands_free: bool = True) -> None:
         self.grok, self.ran, self.now = grok, [], 0.0
@@ -152,13 +152,13 @@ class Talk:
         self.arrive(grok.greeting())
 
     def arrive(self, said: list[dict]) -> None:
-        """Frames of the server."""
+        """Receive frames of the server."""
         for message in said:
             for event in self.codec.decode(json.dumps(message)):
                 self.take(event)
 
     def take(self, *happenings: events.Event | inputs.Input) -> None:
-        """Anything that happens, and all that follows from it."""
+        """Handle an input and everything that follows from it."""
         for happening in happenings:
             self.now += 0.02
             for effect in self.core.handle(happening, self.now):
@@ -177,7 +177,7 @@ class Talk:
 
     @property
     def lines(self) -> list[str]:
-        """The transcript."""
+        """Return the transcript."""
         return [
             f"{entry.role.value}: {entry.shown}" if isinstance(entry, Item) else entry.name
             for entry in self.core.transcript.entries

@@ -1,4 +1,4 @@
-"""What xAI says and is told, where it differs from OpenAI."""
+"""Events and commands of xAI, where they differ from OpenAI's."""
 
 import json
 from collections import Counter

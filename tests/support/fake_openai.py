@@ -1,7 +1,7 @@
 """Scripted servers of OpenAI, Azure and xAI on loopback, as strict as the real ones.
 
-They think as the fakes of `fake_wires` do. OpenAI's and Azure's frames are validated in both
-directions with the classes of the openai package; xAI has ways of its own.
+They answer like the fakes of `fake_wires`. Frames of OpenAI and Azure are validated in both
+directions with the classes of the openai package.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class OpenAI:
     async def greet(self) -> None:
         await self.send("session.created", session={"type": "realtime", "model": "m"})
 
-    # ------------------------------------------------------------------ what it is told
+    # ------------------------------------------------------------------ client events
 
     async def on_session_update(self, said: dict[str, Any]) -> None:
         session = said["session"]
@@ -167,11 +167,11 @@ class OpenAI:
         assert not self.calls, "results are missing"
         await self.reply()
 
-    # ------------------------------------------------------------------ what it says
+    # ------------------------------------------------------------------ server events
 
     async def reply(self) -> None:
         self.running = {"id": self.id("resp"), "object": "realtime.response"}
-        response = {**self.running, "status": "in_progress", "output": []}
+        response: dict[str, Any] = {**self.running, "status": "in_progress", "output": []}
         await self.send("response.created", response=response)
         if calls := calls_of(self.last):
             for index in range(calls):
@@ -185,7 +185,12 @@ class OpenAI:
         if not self.running:
             return
         details = {"type": status, "reason": reason} if reason else None
-        response = {**self.running, "status": status, "status_details": details, "output": []}
+        response: dict[str, Any] = {
+            **self.running,
+            "status": status,
+            "status_details": details,
+            "output": [],
+        }
         self.running = {}
         await self.send("response.done", response={**response, "usage": dict(self.usage)})
 
@@ -231,14 +236,14 @@ class OpenAI:
 
 
 class Azure(OpenAI):
-    """The same at a resource of Azure."""
+    """One connection of the fake Azure OpenAI."""
 
     path = "/openai/v1/realtime?model=my-deployment"
     headers: Mapping[str, str] = {"api-key": "planted-key"}
 
 
 class Grok(OpenAI):
-    """xAI; what differs is written at each method."""
+    """One connection of the fake xAI; each method documents its deviation."""
 
     path = "/v1/realtime?model=grok-voice-latest"
     fresh = False
@@ -259,13 +264,13 @@ class Grok(OpenAI):
         await self.send("ping", timestamp=1)
 
     def detection(self, session: dict[str, Any]) -> object:
-        """Stands at the top level; there is no semantic one."""
+        """Turn detection is at the top level; there is no semantic one."""
         wanted = session["turn_detection"]
         assert wanted is None or wanted["type"] == "server_vad"
         return wanted
 
     async def on_input_audio_buffer_append(self, said: dict[str, Any]) -> None:
-        """By hand, sound during a reply breaks it off without an end."""
+        """Without turn detection, audio during a response aborts it without an end."""
         assert not (self.manual and self.running), "sound during a reply"
         await super().on_input_audio_buffer_append(said)
 
@@ -274,7 +279,7 @@ class Grok(OpenAI):
         await super().on_input_audio_buffer_clear(said)
 
     async def on_input_audio_buffer_commit(self, said: dict[str, Any]) -> None:
-        """By hand, a commit starts the reply; else it is ignored."""
+        """Without turn detection, a commit starts the response; otherwise it is ignored."""
         if self.manual:
             await super().on_input_audio_buffer_commit(said)
             await self.reply()
@@ -287,7 +292,7 @@ class Grok(OpenAI):
         raise AssertionError("it cannot truncate")
 
     async def on_response_create(self, said: dict[str, Any]) -> None:
-        """Dropped without a word when nothing new was said."""
+        """A request without new input is dropped without an error."""
         if self.fresh:
             await super().on_response_create(said)
 
@@ -296,7 +301,7 @@ class Grok(OpenAI):
         await super().reply()
 
     async def end(self, status: str, reason: str | None = None) -> None:
-        """Usage stands beside the response, and its seconds are a running total."""
+        """Usage is outside the response, and its seconds are a running total."""
         if self.running:
             self.billed += 2
             response = {"id": self.running["id"], "status": status, "usage": {}}
@@ -306,20 +311,20 @@ class Grok(OpenAI):
             await self.send("response.done", response=response, usage=usage)
 
     async def message_done(self, where: dict[str, Any], item: dict[str, Any], text: str) -> None:
-        """An item's end carries no content, and there is no `conversation.item.done`."""
+        """The end of an item has no content, and there is no `conversation.item.done`."""
         await self.send("response.output_item.done", **where, item=item)
 
 
 async def openai(fake: Fake, socket: ServerConnection) -> None:
-    """Hold one connection as OpenAI does."""
+    """Serve one connection as OpenAI does."""
     await OpenAI(fake, socket).hold()
 
 
 async def azure(fake: Fake, socket: ServerConnection) -> None:
-    """Hold one connection as Azure does."""
+    """Serve one connection as Azure does."""
     await Azure(fake, socket).hold()
 
 
 async def grok(fake: Fake, socket: ServerConnection) -> None:
-    """Hold one connection as xAI does."""
+    """Serve one connection as xAI does."""
     await Grok(fake, socket).hold()

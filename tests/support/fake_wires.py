@@ -24,24 +24,24 @@ SOUND = b64encode(bytes(2400)).decode()
 
 @dataclass
 class Fake:
-    """What one fake server was told."""
+    """A record of what one fake server received."""
 
     port: int = 0
     setups: list[dict[str, Any]] = field(default_factory=list)
     history: list[tuple[str, str]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
     heard: int = 0
-    """Bytes of sound."""
+    """Bytes of audio."""
     pictures: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     sockets: list[ServerConnection] = field(default_factory=list)
     wants_key: bool = True
-    """False when the test looks itself at who is let in."""
+    """False if the test checks credentials itself."""
 
 
 @asynccontextmanager
 async def running(talk: Callable[[Fake, ServerConnection], Any]) -> AsyncIterator[Fake]:
-    """A server that holds each connection with `talk`."""
+    """Serve each connection with `talk`."""
     fake = Fake()
 
     async def accept(socket: ServerConnection) -> None:
@@ -60,7 +60,7 @@ async def running(talk: Callable[[Fake, ServerConnection], Any]) -> AsyncIterato
 
 
 def calls_of(text: str) -> int:
-    """How many calls a line leads to; a call that is told of was made already."""
+    """Return how many calls a line causes; a reported call was made already."""
     if "(The tool " in text:
         return 0
     return 2 if "both" in text else 1 if "time" in text else 0
@@ -107,7 +107,7 @@ class Gemini:
             await getattr(self, f"on_{key}")(said)
 
     async def resumable(self) -> None:
-        """What was said so far can be gone on with."""
+        """Offer a handle to resume the conversation."""
         if self.setup.get("sessionResumption") is not None:
             self.handles += 1
             handle = f"handle-{self.handles}"
@@ -203,7 +203,7 @@ class Gemini:
 
 
 async def gemini(fake: Fake, socket: ServerConnection) -> None:
-    """Hold one connection as Gemini Live does."""
+    """Serve one connection as Gemini Live does."""
     await Gemini(fake, socket).hold()
 
 
@@ -338,5 +338,5 @@ class Gateway:
 
 
 async def gateway(fake: Fake, socket: ServerConnection) -> None:
-    """Hold one connection as the AI Gateway does."""
+    """Serve one connection as the AI Gateway does."""
     await Gateway(fake, socket).hold()

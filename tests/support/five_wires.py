@@ -1,4 +1,4 @@
-"""The fake of every wire: who holds its connections, the model's name and the key's variable."""
+"""The fake server of every wire, with a model's name and the key's variable."""
 
 from __future__ import annotations
 

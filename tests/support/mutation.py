@@ -1,4 +1,4 @@
-"""Frames as they should not be: examples with a field lost, renamed, or full of something odd."""
+"""Broken frames: examples with a field removed, renamed, or filled with something odd."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEXT = ('"', "{", "\\", "\x00", "9" * 400)
 
 
 def mutate(choose: Random, frame: str, other: str = "{}") -> str | bytes:
-    """One of the ways in which a frame gets broken; a value may come from the `other` one."""
+    """Return a frame broken in one way; a value may come from the `other` one."""
     message = json.loads(frame)
     holder = message
     while choose.random() < 0.5:

@@ -1,4 +1,4 @@
-"""What of an event came from outside."""
+"""Text of an event that came from outside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 
 def texts(value: object) -> Iterator[str]:
-    """All text in an event."""
+    """Return all text in an event."""
     if isinstance(value, str):
         yield value
     elif dataclasses.is_dataclass(value):

@@ -1,4 +1,4 @@
-"""The codecs on their own: normalized events of every wire, and the command that writes them."""
+"""Normalized events of every wire, and the command `voicechat wire`."""
 
 import json
 import subprocess
@@ -45,7 +45,7 @@ FIELDS = {
     "error": {"message"},
     "custom": {"rawType"},
 }  # fmt: skip
-"""The fields that an event of each type has at least."""
+"""Required fields of each event type."""
 
 
 def wire(model: str) -> NormalizedWire:

@@ -1,4 +1,4 @@
-"""Known gaps of other normalized codecs, one by one: here each does the right thing."""
+"""Known gaps of other normalized codecs, each closed here."""
 
 from __future__ import annotations
 

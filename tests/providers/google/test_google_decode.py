@@ -1,4 +1,4 @@
-"""What each frame of Gemini Live becomes."""
+"""Events of each frame of Gemini Live."""
 
 import json
 from typing import get_args

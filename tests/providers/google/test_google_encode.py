@@ -1,4 +1,4 @@
-"""What each command becomes on Gemini Live, checked against google-genai's own types."""
+"""Frames of each command on Gemini Live, checked against google-genai's own types."""
 
 import json
 from dataclasses import replace
@@ -62,7 +62,7 @@ def codec(settings: SessionSettings | None = HANDS_FREE, model: str = "gemini-3.
 
 
 def check(frame: str) -> dict:
-    """The frame as JSON, after the package's own class has validated every field of it."""
+    """Return the frame as JSON after the package's own class validated each field."""
     said = json.loads(frame)
     assert len(said) == 1
     rest = json.loads(frame)

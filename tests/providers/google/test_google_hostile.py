@@ -1,4 +1,4 @@
-"""Whatever Gemini or the gateway sends, decoding gives clean events and never raises."""
+"""Any input of Gemini or the gateway decodes to clean events and never raises."""
 
 import json
 import unicodedata

@@ -1,4 +1,4 @@
-"""The flat session of the beta, checked against the types that were published for it."""
+"""The flat session of the beta, checked against its published types."""
 
 import json
 from base64 import b64encode
@@ -85,7 +85,7 @@ def sent(command: commands.Command, dialect: Dialect = BETA) -> dict:
 
 
 def undeclared(value: object) -> list[object]:
-    """Every field that the published types do not have."""
+    """Return every field that the published types do not have."""
     if isinstance(value, BaseModel):
         return [*(value.model_extra or ()), *undeclared(list(dict(value).values()))]
     if isinstance(value, list):

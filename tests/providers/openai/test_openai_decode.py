@@ -1,4 +1,4 @@
-"""What each server event of the OpenAI Realtime wire becomes."""
+"""Events of each server event of the OpenAI Realtime wire."""
 
 import itertools
 import json
@@ -118,7 +118,7 @@ OF_OTHER_WIRES = {
 }  # fmt: skip
 """Events that no server of this family causes."""
 REMOTE = (RemoteTools, RemoteCall, RemoteApproval)
-"""Events that a frame about an item may cause besides its own."""
+"""Further events that a frame about an item may cause."""
 
 
 def codec() -> OpenAICodec:
@@ -126,7 +126,7 @@ def codec() -> OpenAICodec:
 
 
 def decode(*said: dict) -> list[Event]:
-    """The events of these frames on a fresh connection."""
+    """Return the events of these frames on a new connection."""
     reader = codec()
     return [event for frame in said for event in reader.decode(json.dumps(frame))]
 

@@ -1,4 +1,4 @@
-"""What each command becomes on the OpenAI Realtime wire, checked against OpenAI's own types."""
+"""Frames of each command on the OpenAI Realtime wire, checked against OpenAI's own types."""
 
 import json
 from collections.abc import Iterator
@@ -122,13 +122,13 @@ def codec() -> OpenAICodec:
 
 
 def encode(*commands: Command) -> list[dict]:
-    """The messages of these commands on one connection."""
+    """Return the messages of these commands on one connection."""
     writer = codec()
     return [json.loads(frame) for command in commands for frame in writer.encode(command)]
 
 
 def undeclared(value: object) -> Iterator[object]:
-    """Every field that the published types do not have."""
+    """Return every field that the published types do not have."""
     if isinstance(value, BaseModel):
         yield from value.model_extra or ()
         value = list(dict(value).values())
@@ -411,7 +411,7 @@ def test_what_the_wire_has_needs_no_word(settings):
 
 def test_a_codec_that_cannot_tell_carries_everything():
     class Quiet:
-        """A codec of old."""
+        """A codec without the optional methods."""
 
     assert unsupported(Quiet(), SessionSettings(temperature=1)) == []
 

@@ -1,4 +1,4 @@
-"""Whatever comes over the wire, decoding gives clean events and never raises."""
+"""Any input decodes to clean events and never raises."""
 
 import json
 import unicodedata

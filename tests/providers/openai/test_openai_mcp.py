@@ -1,4 +1,4 @@
-"""MCP that the provider runs: what its frames become, and what it is answered."""
+"""MCP that the provider runs: its frames, and the answers to approvals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both halves of the wire in memory: the codec talks with the embedded voice's protocol."""
+"""Both halves of the wire in memory: the codec with the embedded server's protocol."""
 
 from dataclasses import replace
 
@@ -86,7 +86,7 @@ class Pair:
         return [event for event in decoded if not isinstance(event, Unmapped)]
 
     def did(self, kind):
-        """The newest action of this kind."""
+        """Return the newest action of this kind."""
         return next(a for a in reversed(self.actions) if isinstance(a, kind))
 
 
