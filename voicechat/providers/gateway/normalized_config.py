@@ -1,4 +1,7 @@
-"""The normalized session configuration, to our settings and back.
+"""The normalized session configuration, read into our settings and written from them.
+
+Each object of the configuration that has fields of its own is a table of attribute, field and
+reader; both directions follow it.
 
 All fields are optional; a missing one means the provider's default. `turnDetection: null` is off,
 like `{"type": "disabled"}`.
@@ -8,8 +11,8 @@ Source: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4SessionConfig
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from voicechat.core.settings import (
     AudioFormat,
@@ -29,90 +32,110 @@ Encoding = Literal["pcm16", "pcmu", "pcma"]
 _ENCODINGS: Mapping[str, Encoding] = {
     "audio/pcm": "pcm16", "audio/pcmu": "pcmu", "audio/pcma": "pcma",
 }  # fmt: skip
-
-
-def settings_of(config: Mapping[str, object], rate: int = 24_000) -> SessionSettings:
-    """Return the settings of a configuration; `rate` (Hz) is used where it names none."""
-    modalities = several(config.get("outputModalities"))
-    heard = config.get("inputAudioTranscription")
-    return SessionSettings(
-        instructions=_text(config.get("instructions")),
-        voice=word(config.get("voice")),
-        output="text" if modalities and "audio" not in modalities else "audio",
-        turn_detection=_detection(config),
-        transcription=_transcription(fields(heard)) if isinstance(heard, dict) else None,
-        input_format=_format(config.get("inputAudioFormat"), rate),
-        output_format=_format(config.get("outputAudioFormat"), 24_000),
-        tools=tuple(
-            ToolSpec(words(tool.get("name")), words(tool.get("description")), parameters)
-            for tool in map(fields, several(config.get("tools")))
-            if word(tool.get("name"))
-            for parameters in [fields(tool.get("parameters")) or {"type": "object"}]
-        ),
-    )
+_FORMATS = {encoding: kind for kind, encoding in _ENCODINGS.items()}
 
 
 def _text(value: object) -> str | None:
     return words(value) if isinstance(value, str) else None
 
 
-def _format(value: object, rate: int) -> AudioFormat:
-    told = fields(value)
-    encoding = _ENCODINGS.get(words(told.get("type")), "pcm16")
-    usual = rate if encoding == "pcm16" else 8_000
-    return AudioFormat(encoding, count(told.get("rate")) or usual)
-
-
-def _detection(config: Mapping[str, object]) -> TurnDetection:
-    wanted = fields(config.get("turnDetection"))
-    if "turnDetection" in config and not wanted:
-        return None
-    if wanted.get("type") == "disabled":
-        return None
-    if wanted.get("type") == "semantic-vad":
-        return SemanticVad()
-    threshold = wanted.get("threshold")
-    return ServerVad(
-        number(threshold) if isinstance(threshold, int | float) else None,
-        _whole(wanted.get("prefixPaddingMs")),
-        _whole(wanted.get("silenceDurationMs")),
-    )
+def _number(value: object) -> float | None:
+    return number(value) if isinstance(value, int | float) else None
 
 
 def _whole(value: object) -> int | None:
     return count(value) if isinstance(value, int | float) else None
 
 
-def _transcription(wanted: Message) -> Transcription:
-    return Transcription(
-        word(wanted.get("model")), word(wanted.get("language")), word(wanted.get("prompt"))
+def _parameters(value: object) -> Message:
+    return fields(value) or {"type": "object"}
+
+
+Table = tuple[tuple[str, str, Callable[[object], object]], ...]
+"""Attribute of ours, field of the configuration, reader of the field."""
+
+_SESSION: Table = (("instructions", "instructions", _text), ("voice", "voice", word))
+_SERVER_VAD: Table = (
+    ("threshold", "threshold", _number),
+    ("silence_duration_ms", "silenceDurationMs", _whole),
+    ("prefix_padding_ms", "prefixPaddingMs", _whole),
+)
+_TRANSCRIPTION: Table = (
+    ("model", "model", word),
+    ("language", "language", word),
+    ("prompt", "prompt", word),
+)
+_TOOL: Table = (
+    ("name", "name", words),
+    ("description", "description", words),
+    ("parameters", "parameters", _parameters),
+)
+
+
+def _read(table: Table, value: Mapping[str, object]) -> dict[str, Any]:
+    return {attribute: read(value.get(name)) for attribute, name, read in table}
+
+
+def _write(table: Table, value: object) -> Message:
+    return said({name: getattr(value, attribute) for attribute, name, _ in table})
+
+
+# --------------------------------------------------------------------------- reading
+
+
+def settings_of(config: Mapping[str, object], rate: int = 24_000) -> SessionSettings:
+    """Return the settings of a configuration; `rate` (Hz) is used where it names none."""
+    modalities = several(config.get("outputModalities"))
+    transcription = config.get("inputAudioTranscription")
+    tools = map(fields, several(config.get("tools")))
+    return SessionSettings(
+        **_read(_SESSION, config),
+        output="text" if modalities and "audio" not in modalities else "audio",
+        turn_detection=_turn_detection(config),
+        transcription=Transcription(**_read(_TRANSCRIPTION, transcription))
+        if isinstance(transcription, dict)
+        else None,
+        input_format=_format(config.get("inputAudioFormat"), rate),
+        output_format=_format(config.get("outputAudioFormat"), 24_000),
+        tools=tuple(ToolSpec(**_read(_TOOL, tool)) for tool in tools if word(tool.get("name"))),
     )
+
+
+def _format(value: object, rate: int) -> AudioFormat:
+    found = fields(value)
+    encoding = _ENCODINGS.get(words(found.get("type")), "pcm16")
+    default = rate if encoding == "pcm16" else 8_000
+    return AudioFormat(encoding, count(found.get("rate")) or default)
+
+
+def _turn_detection(config: Mapping[str, object]) -> TurnDetection:
+    found = fields(config.get("turnDetection"))
+    if found.get("type") == "disabled" or ("turnDetection" in config and not found):
+        return None
+    if found.get("type") == "semantic-vad":
+        return SemanticVad()
+    return ServerVad(**_read(_SERVER_VAD, found))
+
+
+# --------------------------------------------------------------------------- writing
 
 
 def config_of(settings: SessionSettings) -> Message:
     """Return the configuration of these settings, as far as it has fields for them."""
-    heard = settings.transcription
-    languages = heard.languages if heard is not None else ()
     config: Message = {
         "outputModalities": [settings.output],
         "inputAudioFormat": _format_of(settings.input_format),
-        "turnDetection": _turns(settings.turn_detection),
-        "tools": [
-            {
-                "type": "function",
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": tool.parameters,
-            }
-            for tool in settings.tools
-        ],
-        **said({"instructions": settings.instructions, "voice": settings.voice}),
+        "turnDetection": _turn_detection_of(settings.turn_detection),
+        "tools": [{"type": "function", **_write(_TOOL, tool)} for tool in settings.tools],
+        **_write(_SESSION, settings),
     }
-    if heard is not None:
-        language = heard.language or (languages[0] if languages else None)
-        config["inputAudioTranscription"] = said(
-            {"model": heard.model, "language": language, "prompt": heard.prompt}
-        )
+    if (transcription := settings.transcription) is not None:
+        languages = (transcription.language, *transcription.languages)
+        language = next((each for each in languages if each), None)
+        config["inputAudioTranscription"] = {
+            **_write(_TRANSCRIPTION, transcription),
+            **said({"language": language}),
+        }
     if settings.output == "audio":
         config["outputAudioFormat"] = _format_of(settings.output_format)
         config["outputAudioTranscription"] = {}
@@ -120,22 +143,12 @@ def config_of(settings: SessionSettings) -> Message:
 
 
 def _format_of(sound: AudioFormat) -> Message:
-    name = {encoding: kind for kind, encoding in _ENCODINGS.items()}[sound.encoding]
-    return {"type": name, "rate": sound.rate}
+    return {"type": _FORMATS[sound.encoding], "rate": sound.rate}
 
 
-def _turns(wanted: TurnDetection) -> Message:
+def _turn_detection_of(wanted: TurnDetection) -> Message:
     if wanted is None:
         return {"type": "disabled"}
     if isinstance(wanted, SemanticVad):
         return {"type": "semantic-vad"}
-    return {
-        "type": "server-vad",
-        **said(
-            {
-                "threshold": wanted.threshold,
-                "silenceDurationMs": wanted.silence_duration_ms,
-                "prefixPaddingMs": wanted.prefix_padding_ms,
-            }
-        ),
-    }
+    return {"type": "server-vad", **_write(_SERVER_VAD, wanted)}
