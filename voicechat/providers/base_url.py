@@ -1,4 +1,4 @@
-"""Base URLs: checking what the user gave, and the address of the realtime socket below it."""
+"""Base URLs: validation, and the address of the realtime socket below one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codec: what a wire format has to implement. How providers differ is in `Capabilities`."""
+"""The protocol of a codec. Differences between providers are in `Capabilities`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class RejectsSettings(Protocol):
 
 
 def unsupported(codec: Codec, settings: SessionSettings) -> list[str]:
-    """Return what to tell the user before these settings are used.
+    """Return sentences for the user before these settings are used.
 
     A codec that does not implement `RejectsSettings` carries every setting.
     """
@@ -80,7 +80,7 @@ class DefersSettings(Protocol):
 
 
 def deferred(codec: Codec, settings: SessionSettings) -> list[str]:
-    """Return what to tell the user before a running session gets these settings.
+    """Return sentences for the user before a running session gets these settings.
 
     A codec that does not implement `DefersSettings` changes every setting at once.
     """

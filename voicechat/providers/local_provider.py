@@ -1,4 +1,4 @@
-"""The embedded server as a provider: OpenAI's wire without what an offline server has no use for.
+"""The embedded server as a provider: OpenAI's wire with the settings of an offline server.
 
 Source: `voicechat.server.realtime`, the server's half of the wire.
 """

@@ -1,4 +1,4 @@
-"""One provider's entry in the catalog, and what its codecs are made from."""
+"""One provider's entry in the catalog, and the request for its codecs."""
 
 from __future__ import annotations
 

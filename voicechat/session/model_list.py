@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voicechat.config import loader
-from voicechat.providers.catalog import PROVIDERS
+from voicechat.providers.catalog import every_provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def list_models() -> tuple[ListedModel, ...]:
     """All known models, without asking the network. Raises `UsageError` for broken settings."""
     keys = loader.load().keys
     found: list[ListedModel] = []
-    for provider in PROVIDERS.values():
+    for provider in every_provider().values():
         names = provider.key_variables
         has_key = not names or any(name in keys for name in names)
         found += [
@@ -41,7 +41,7 @@ def list_models() -> tuple[ListedModel, ...]:
                 f"{provider.name}/{model}",
                 provider.name,
                 "conversation",
-                model == provider.usual_model,
+                model == provider.default_model,
                 provider.voices,
                 names,
                 has_key,
@@ -58,6 +58,6 @@ def list_models() -> tuple[ListedModel, ...]:
                 names,
                 has_key,
             )
-            for model in provider.transcribers
+            for model in provider.transcription_models
         ]
     return tuple(found)

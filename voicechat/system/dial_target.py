@@ -1,4 +1,4 @@
-"""Where a connection goes: what a codec knows and a transport needs."""
+"""The target of a connection, from a codec to a transport."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicechat.errors import Secret
 
 @dataclass(frozen=True, slots=True)
 class DialTarget:
-    """Where to connect. Header values are secret: reveal them only to the socket."""
+    """An address with its headers. Header values are secret: reveal them only to the socket."""
 
     url: str
     headers: Mapping[str, Secret]

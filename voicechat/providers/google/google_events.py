@@ -149,9 +149,9 @@ def _content(
 def _transcripts(turns: GeminiTurns, content: Message) -> Iterator[Event]:
     for name, interim in (("interimInputTranscription", True), ("inputTranscription", False)):
         if name in content:
-            told = fields(content[name])
-            finished = told.get("finished") is True
-            yield from turns.transcript(told.get("text") or "", finished=finished, interim=interim)
+            found = fields(content[name])
+            finished = found.get("finished") is True
+            yield from turns.transcript(found.get("text") or "", finished=finished, interim=interim)
 
 
 def _part(turns: GeminiTurns, part: Message, *, spoken: bool) -> Iterator[Event]:
@@ -217,18 +217,18 @@ def usage_of(value: object) -> Usage | None:
     prompt, tools = count(said.get("promptTokenCount")), count(said.get("toolUsePromptTokenCount"))
     thoughts = count(said.get("thoughtsTokenCount"))
     answer = count(said.get("responseTokenCount")) or count(said.get("candidatesTokenCount"))
-    heard = _by_kind(said.get("promptTokensDetails"))
-    told = _by_kind(said.get("responseTokensDetails") or said.get("candidatesTokensDetails"))
+    inputs = _by_kind(said.get("promptTokensDetails"))
+    outputs = _by_kind(said.get("responseTokensDetails") or said.get("candidatesTokensDetails"))
     return Usage(
         total_tokens=count(said.get("totalTokenCount")) or prompt + tools + answer + thoughts,
         input_tokens=prompt + tools,
         output_tokens=answer + thoughts,
-        input_text_tokens=heard.get("TEXT", 0),
-        input_audio_tokens=heard.get("AUDIO", 0),
-        input_image_tokens=heard.get("IMAGE", 0) + heard.get("VIDEO", 0),
+        input_text_tokens=inputs.get("TEXT", 0),
+        input_audio_tokens=inputs.get("AUDIO", 0),
+        input_image_tokens=inputs.get("IMAGE", 0) + inputs.get("VIDEO", 0),
         cached_tokens=count(said.get("cachedContentTokenCount")),
-        output_text_tokens=told.get("TEXT", 0),
-        output_audio_tokens=told.get("AUDIO", 0),
+        output_text_tokens=outputs.get("TEXT", 0),
+        output_audio_tokens=outputs.get("AUDIO", 0),
     )
 
 

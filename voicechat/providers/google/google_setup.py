@@ -109,14 +109,14 @@ def fixed(asked: Message) -> Message:
 
 
 def _tool(tool: ToolSpec, its: ModelTraits) -> Message:
-    told: Message = {
+    declaration: Message = {
         "name": tool.name,
         "description": tool.description,
         "parametersJsonSchema": tool.parameters,
     }
     if its.generation >= 3:
-        told["behavior"] = "NON_BLOCKING" if its.thinks else "BLOCKING"
-    return told
+        declaration["behavior"] = "NON_BLOCKING" if its.thinks else "BLOCKING"
+    return declaration
 
 
 def _level(settings: SessionSettings) -> str:

@@ -45,7 +45,7 @@ from voicechat.providers.json_fields import Samples, Stream
 
 @dataclass(slots=True)
 class UserTurn:
-    """What the user says in one turn."""
+    """One spoken turn of the user."""
 
     item_id: str
     after: str | None = None

@@ -1,1 +1,1 @@
-"""OpenAI Realtime, and what the other servers with its wire share."""
+"""OpenAI Realtime, and the parts that all servers with its wire share."""

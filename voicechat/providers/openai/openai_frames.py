@@ -57,7 +57,7 @@ class ItemState:
     call_id: str = ""
     asked: bool = False
     """The tool call was reported; stored under the id of the call."""
-    told: bool = False
+    text_reported: bool = False
     """The whole text was reported."""
     transcribed: bool = False
     """The final transcript was reported."""

@@ -106,8 +106,8 @@ _ITEMS: dict[str, Callable[[OpenAIState, Message, str, bool], Event | None]] = {
 def _error(item: Message) -> str | None:
     """Return the reason of a failure in the server's words."""
     error = item.get("error")
-    told = fields(error)
-    return word(error) or word(told.get("message")) or word(told.get("type"))
+    details = fields(error)
+    return word(error) or word(details.get("message")) or word(details.get("type"))
 
 
 # --------------------------------------------------------------------------- frames

@@ -37,7 +37,7 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
 
 
 def client_secret_request(request: TokenRequest) -> HttpRequest:
-    """Build the request for a client secret; the session in it is what the secret may open."""
+    """Build the request for a client secret; the secret opens the session in it."""
     session: dict[str, object] = {"type": "realtime", "model": request.model}
     if request.instructions:
         session["instructions"] = request.instructions

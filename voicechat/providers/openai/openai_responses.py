@@ -123,8 +123,8 @@ def output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     response_id, item_id = words(frame.response_id), words(item.get("id"))
     yield from _call_of(state, response_id, item)
     text = text_of(item)
-    if text and kind_of(item) is ItemKind.MESSAGE and not state.item(item_id).told:
-        state.item(item_id).told = True
+    if text and kind_of(item) is ItemKind.MESSAGE and not state.item(item_id).text_reported:
+        state.item(item_id).text_reported = True
         last = fields(several(item.get("content"))[-1])
         yield TextDone(response_id, item_id, text, spoken="transcript" in last)
     yield from openai_mcp.of_item(state, item, response_id, done=True)
@@ -181,7 +181,7 @@ def _text_so_far(state: OpenAIState, frame: Frame, whole: object, *, spoken: boo
     item = state.item(item_id)
     text: str | None = None
     if isinstance(whole, str):
-        item.told = True
+        item.text_reported = True
         item.parts[_part(frame)] = words(whole)
         text = "".join(item.parts[index] for index in sorted(item.parts))
     return TextDone(words(frame.response_id), item_id, text, spoken)
