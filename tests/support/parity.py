@@ -70,7 +70,12 @@ async def talking(wire: str, **more: object) -> AsyncIterator[tuple[Desk, Fake]]
         )))  # fmt: skip
         living = asyncio.create_task(desk.session.run())
         try:
-            await desk.until(lambda: desk.session.link is Link.ONLINE and desk.session.hands_free)
+            await desk.until(
+                lambda: (
+                    desk.session.link is Link.ONLINE
+                    and desk.session.hands_free is desk.session.with_sound
+                )
+            )
             yield desk, fake
         finally:
             desk.session.close()

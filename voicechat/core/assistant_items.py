@@ -52,7 +52,7 @@ class AssistantItems:
         """Responses whose end was seen."""
         self._buffer = buffer
         self._can = can
-        self._sound = sound
+        self._ms_per_byte = sound.ms(1)
         self._answered = answered
         self._playout = Playout()
         self._cuts: deque[list[SpokenItem]] = deque()
@@ -103,7 +103,7 @@ class AssistantItems:
         return self._receive(spoken, event)
 
     def _receive(self, spoken: SpokenItem, event: events.AudioDelta) -> effects.Play:
-        ms = self._sound.ms(len(event.pcm))
+        ms = len(event.pcm) * self._ms_per_byte
         spoken.item.received_ms += ms
         spoken.alignment.add_sound(ms)
         return effects.Play(event.item_id, event.pcm)

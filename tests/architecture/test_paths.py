@@ -1,0 +1,255 @@
+"""Files of voicechat that frequent happenings pass, from callback to socket and back.
+
+Counting rule: a profile hook on every thread records each file under `voicechat/` in which a
+function is called (generated code such as a dataclass `__init__` has no file) while
+
+* one microphone block in steady state goes from the stream callback through a tick of the audio
+  engine, the pipe, the event loop and the conversation to the frame at the socket;
+* one audio delta in steady state (not the first of its item) goes from the socket to the speaker
+  callback that plays it;
+* a typed question with one tool call goes from `Session.type` to the finished answer.
+
+The code of both processes runs in this process: the audio engine on simulated streams, joined to
+the session by the real pipe functions. Every file of the signal processing (echo canceller, voice
+activity, double talk) counts. Of an engine tick only the share of the block counts: the stream
+callback and `Engine._listen` for the microphone, `Engine.command`, `Playback.feed` and the stream
+callback for the speaker; the rest of a tick runs with or without sound. Files are counted per
+process: `audio/` and `speech/` belong to the audio process, all others to the main process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+from typing import IO, Any
+
+import pytest
+from parity import Person, talking
+from simulated_card import Room, SimulatedCard
+
+import voicechat
+from voicechat.audio import engine, worker_main
+from voicechat.audio.messages import AudioCommand, Quit
+from voicechat.audio.process import AudioProcess
+
+HOME = str(Path(voicechat.__file__).parent) + os.sep
+
+MICROPHONE_MAIN, MICROPHONE_AUDIO = 8, 17
+DELTA_MAIN, DELTA_AUDIO = 17, 11
+QUESTION = 41
+"""Files that each path may pass at most, by process.
+
+The aim is 10 for a microphone block and 15 for a delta in both processes together, and 25 for a
+question. Lower a number when a path gets shorter; never raise one.
+"""
+
+
+class Profile:
+    """A profile hook on every thread that starts while it is installed."""
+
+    def __init__(self) -> None:
+        self.files: set[str] | None = None
+        self.upkeep = False
+        """The engine does what it does on every tick, with sound or without."""
+
+    def hook(self, frame: FrameType, event: str, _: object) -> None:
+        name = frame.f_code.co_filename
+        if self.files is None or event != "call" or not name.startswith(HOME):
+            return
+        if not (self.upkeep and threading.current_thread() is threading.main_thread()):
+            self.files.add(name[len(HOME) :])
+
+    @contextmanager
+    def recorded(self) -> Iterator[set[str]]:
+        """Record the files whose functions are called meanwhile."""
+        self.files = files = set[str]()
+        try:
+            yield files
+        finally:
+            self.files = None
+
+    def on(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Record `call` although it happens during upkeep."""
+
+        def recording(*given: object, **more: object) -> Any:
+            before, self.upkeep = self.upkeep, False
+            try:
+                return call(*given, **more)
+            finally:
+                self.upkeep = before
+
+        return recording
+
+
+class Line(AudioProcess):
+    """The audio process on threads of this process; `step` lets 10 ms pass on its streams."""
+
+    card: SimulatedCard
+    latest: Line
+
+    def start(self) -> None:
+        up, down = os.pipe(), os.pipe()
+        self._events = os.fdopen(up[1], "wb")
+        self._inbox: queue.SimpleQueue[AudioCommand] = queue.SimpleQueue()
+        self._threads = [
+            self._begin(self._read, os.fdopen(up[0], "rb")),
+            self._begin(self._feed, os.fdopen(down[1], "wb")),
+            self._begin(worker_main._receive, os.fdopen(down[0], "rb"), self._inbox),
+        ]
+        emit = worker_main.EventWriter(self._events).put
+        self.card.engine = engine.Engine(self._settings, emit)
+        Line.latest = self
+
+    @staticmethod
+    def _begin(work: Callable[..., None], pipe: IO[bytes], *more: object) -> threading.Thread:
+        def run() -> None:
+            with pipe:
+                work(pipe, *more)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def _feed(self, pipe: IO[bytes]) -> None:
+        child: Any = SimpleNamespace(poll=lambda: None)
+        while not self._closing:
+            worker_main.write_frame(pipe, self._next(child))
+
+    async def step(self, profile: Profile) -> None:
+        """Let 10 ms pass, and the event loop and the threads do their part."""
+        while not self._inbox.empty():
+            self.card.engine.command(self._inbox.get())
+        profile.upkeep = True
+        self.card._step()
+        profile.upkeep = False
+        await asyncio.sleep(0.002)
+
+    def close(self, deadline: float = 1.5) -> None:
+        with self._changed:
+            self._closing = True
+            self._commands.append(Quit())
+            self._changed.notify_all()
+        self._events.close()
+        for thread in self._threads:
+            thread.join(5)
+
+
+@pytest.fixture
+def profile() -> Iterator[Profile]:
+    profile = Profile()
+    before = sys.getprofile()
+    threading.setprofile(profile.hook)
+    sys.setprofile(profile.hook)
+    try:
+        yield profile
+    finally:
+        sys.setprofile(before)
+        threading.setprofile(None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> SimulatedCard:
+    card = Line.card = SimulatedCard(monkeypatch, Room(), seconds=60)
+    monkeypatch.setattr("voicechat.session.audio_link.AudioProcess", Line)
+    return card
+
+
+def check(name: str, files: set[str], most: int) -> None:
+    sys.stdout.write(f"{name}, {len(files)} files of {most} at most:\n")
+    sys.stdout.writelines(f"  {file}\n" for file in sorted(files))
+    assert files, "nothing was recorded"
+    assert len(files) <= most, f"{name} passes more files than before: {sorted(files)}"
+
+
+async def test_a_microphone_block_from_the_callback_to_the_socket(
+    card: SimulatedCard, profile: Profile
+) -> None:
+    async with talking("openai") as (_, fake):
+        line = Line.latest
+        for _ in range(100):
+            await line.step(profile)
+        assert card._in is not None
+        card._in._callback = profile.on(card._in._callback)
+        card.engine._listen = profile.on(card.engine._listen)  # type: ignore[method-assign]
+        before = fake.heard
+        with profile.recorded() as files:
+            for _ in range(100):
+                if fake.heard > before:
+                    break
+                await line.step(profile)
+    assert fake.heard > before
+    audio = {file for file in files if file.startswith(("audio/", "speech/"))}
+    check("microphone block, main process", files - audio, MICROPHONE_MAIN)
+    check("microphone block, audio process", audio, MICROPHONE_AUDIO)
+
+
+async def test_an_audio_delta_from_the_socket_to_the_speaker_callback(
+    card: SimulatedCard, profile: Profile
+) -> None:
+    async with talking("openai") as (desk, fake):
+        line = Line.latest
+        socket = fake.sockets[-1]
+        # The fake takes everything from the microphone for speech that interrupts.
+        desk.session.set_hands_free(False)
+
+        async def say(kind: str, **fields: object) -> None:
+            await socket.send(json.dumps({"event_id": "e", "type": kind, **fields}))
+
+        async def delta() -> None:
+            pcm = base64.b64encode(b"\0\x20" * 2_400).decode()
+            place = {"output_index": 0, "content_index": 0}
+            await say(
+                "response.output_audio.delta", response_id="r", item_id="i", delta=pcm, **place
+            )
+
+        def received() -> float:
+            item = desk.session.transcript.item("i")
+            return item.received_ms if item else 0.0
+
+        await say("response.created", response={"id": "r", "status": "in_progress", "output": []})
+        for number in range(10):
+            await delta()
+            for _ in range(300):
+                if received() >= 100 * (number + 1):
+                    break
+                await line.step(profile)
+        for _ in range(30):
+            await line.step(profile)
+        assert card._out is not None
+        card._out._callback = profile.on(card._out._callback)
+        playback = card.engine._playback
+        playback.feed = profile.on(playback.feed)  # type: ignore[method-assign]
+        item = desk.session.transcript.item("i")
+        assert item is not None
+        with profile.recorded() as files:
+            await delta()
+            for _ in range(100):
+                if item.received_ms > 1_000:
+                    break
+                await line.step(profile)
+            for _ in range(3):
+                await line.step(profile)
+        assert item.received_ms > 1_000
+    audio = {file for file in files if file.startswith(("audio/", "speech/"))}
+    check("audio delta, main process", files - audio, DELTA_MAIN)
+    check("audio delta, audio process", audio, DELTA_AUDIO)
+
+
+async def test_a_typed_question_with_a_tool(
+    monkeypatch: pytest.MonkeyPatch, profile: Profile
+) -> None:
+    async with talking("openai", with_sound=False) as (desk, fake):
+        person = Person(desk, fake)
+        await person.types("hello")
+        with profile.recorded() as files:
+            await person.types("what time is it?")
+    check("typed question with a tool", files, QUESTION)
