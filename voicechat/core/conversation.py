@@ -249,14 +249,13 @@ class Conversation:
         self._provider_tools.interrupt(self._now)
 
     def _talk(self, talk: inputs.Talk) -> None:
-        mic = self._mic
-        if mic.hands_free or not self.online or talk.on is mic.talking:
+        if self._mic.hands_free or not self.online or talk.on is self._mic.talking:
             return
         if talk.on:
             self._responses.want(False)
             self._interruption.barge_in(provider_cancels=False)
-            mic.press(self._now)
-        elif mic.release(self._now):
+            self._mic.press(self._now)
+        elif self._mic.release(self._now):
             self._responses.turn_ended()
             self._responses.want(not self._can.commit_starts_response)
             self._responses.expect()

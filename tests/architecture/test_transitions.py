@@ -1,0 +1,41 @@
+"""The transitions in docs/architecture.md are those of the code."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voicechat.core.conversation import _ON, _SHORT
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script() -> Any:
+    path = ROOT / "assets" / "make_transitions.py"
+    spec = importlib.util.spec_from_file_location("make_transitions", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_are_current(script: Any) -> None:
+    text = script.PAGE.read_text(encoding="utf-8")
+    assert text == script.page(text), "run python assets/make_transitions.py"
+
+
+def test_every_happening_has_a_row(script: Any) -> None:
+    tables = script.tables()
+    for kind in {*_ON, *_SHORT}:
+        assert f"{kind.__name__}`" in tables
+
+
+def test_effects_of_a_called_part_are_found(script: Any) -> None:
+    row = next(line for line in script.tables().splitlines() if "`inputs.Talk`" in line)
+    for made in ("CommitAudio", "ClearAudio", "CloseMic", "StopPlayback", "CancelResponse"):
+        assert f"`{made}`" in row
