@@ -185,13 +185,13 @@ def test_a_child_that_cannot_start_reports_nothing() -> None:
 
 AS_ELSEWHERE = """
 import pathlib
-from voicechat.audio import lookout
+from voicechat.audio.devices import default_device_watch as lookout
 
 class Told:
     reopens = True
     def place(self, kind):
         name = "Kitchen" if pathlib.Path({switch!r}).exists() else "Desk"
-        return lookout.Place(name, name) if kind == "output" else None
+        return lookout.DefaultDevice(name, name) if kind == "output" else None
     def devices(self):
         return None
 

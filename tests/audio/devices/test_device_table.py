@@ -352,7 +352,7 @@ def test_a4_an_unknown_device_name(card: VirtualCard, make_rig: MakeRig) -> None
 
 REFUSING = """
 import pathlib
-from voicechat.audio import devices
+from voicechat.audio.devices import device_list as devices
 
 library = devices.library
 

@@ -37,6 +37,8 @@ _QUIET_BLOCKS: Final = 5
 """Blocks delivered together while it is quiet."""
 _DISTRUSTED_FRAMES: Final = 250
 """Frames after a loss of frames during which the canceller is not trusted."""
+_NO_ECHO_FRAMES: Final = 100
+"""Silent far-end frames after which no echo is left: the linear filter and its hold are shorter."""
 _IGNORED_FRAMES: Final = 120
 """Frames after a loss of frames during which no barge-in is detected."""
 
@@ -110,6 +112,7 @@ class Capture:
         self._held: list[_FramePair] = []
         self._past: deque[_FramePair] = deque(maxlen=PAST)
         self._echoes = False
+        self._far_silent_frames = 0
 
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
@@ -177,6 +180,7 @@ class Capture:
             self._distrusted_frames = _DISTRUSTED_FRAMES
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next(self._onset_detector.drift.rate)
+            self._far_silent_frames = 0 if far.any() else self._far_silent_frames + 1
             self._distrusted_frames = max(0, self._distrusted_frames - 1)
             self._held.append(_FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
@@ -261,6 +265,9 @@ class Capture:
         if self._bypassable is None or self._no_echo:
             return None
         linear = self._onset_detector
+        warm = isinstance(linear, WarmOnsetDetector) and linear.warm
+        if self._far_silent_frames > _NO_ECHO_FRAMES + len(self._held) and not warm:
+            return None
         seems = linear.voiced(moment.near, moment.far, heard)
         sure = seems and isinstance(linear, WarmOnsetDetector) and linear.warm
         return _LinearResult(
