@@ -90,7 +90,7 @@ def test_a_device_with_a_large_buffer_is_silenced_at_once(
     assert stopped.heard["a"] == pytest.approx(heard, abs=60), "not the 300 ms it still held"
     played = np.frombuffer(b"".join(block.pcm for block in rig.of(Played)), np.int16)
     told = np.count_nonzero(np.abs(played.astype(int)) > 200) / 24
-    assert told == pytest.approx(heard, rel=0.1), "nor is it recorded"
+    assert told == pytest.approx(heard, rel=0.1), "the discarded sound is not recorded"
 
 
 def test_playback_only_opens_no_microphone(card: VirtualCard, make_rig: MakeRig) -> None:
@@ -197,4 +197,4 @@ def test_volume_and_cues(card: VirtualCard, make_rig: MakeRig) -> None:
     assert np.abs(side[slice(*quiet)]).max() == pytest.approx(983, rel=0.1)
     assert milliseconds([cue]) == pytest.approx(310, abs=80)
     peaks = [np.abs(side[slice(*span)]).max() for span in (cue, louder)]
-    assert peaks[1] / peaks[0] == pytest.approx(5, rel=0.1), "the volume is that of cues, too"
+    assert peaks[1] / peaks[0] == pytest.approx(5, rel=0.1), "the volume applies to cues too"

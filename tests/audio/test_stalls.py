@@ -64,7 +64,7 @@ def test_a_stalled_stream_counts_as_missing_until_it_runs(
     assert card.run(5, lambda: finished(card) == ["a"]), "the text goes on"
     count = len(card.of(Opened))
     card.run(15)
-    assert len(card.of(Opened)) == count, "told once, however often it is tried"
+    assert len(card.of(Opened)) == count, "reported once, however often it is retried"
     assert card.run(15, lambda: sides(card)[-1] == (True, True))
     assert card.elapsed >= 31
     assert sides(card)[count:] == [(True, True)]
@@ -190,7 +190,7 @@ def test_a_new_device_is_checked_at_once(
     card.open(barge_in="off")
     card.run(arrives_s)
     left = (side == "output", side == "input")
-    assert sides(card) == [left], "told once, however often it is tried"
+    assert sides(card) == [left], "reported once, however often it is retried"
     assert card.run(1.0, lambda: sides(card) == [left, (True, True)])
 
 

@@ -24,7 +24,7 @@ from voicechat.audio.messages import Underrun
 from voicechat.core.effects import EndItem, Play, ResumePlayback, StopPlayback
 from voicechat.core.inputs import Heard, LocalSpeech, PlaybackFinished, PlaybackStopped
 
-PEERS_ONSET = "none hears the person without a server; by one: 97…261 and the network's time"
+PEERS_ONSET = "none detects speech without a server; by one: 97…261 and the network's time"
 PEERS_ALONE = "LiveKit: 3 s deaf at first; pipecat, Agents SDK, HF, pydantic-ai: no canceller"
 
 
@@ -82,7 +82,7 @@ def barge(count: int, gain_db: float) -> Iterator[Figure]:
         rig.process.close()
     met = at_most(ducks, median=150) and float(np.percentile(ducks, 95)) <= 230
     told = "median 150, p95 230"
-    yield Figure("onset → lowered, ms", spread(ducks), told, met, PEERS_ONSET)
+    yield Figure("onset → ducked, ms", spread(ducks), told, met, PEERS_ONSET)
     yield Figure("onset → silent, ms", spread(silences))
     met = wrong == missed == 0
     yield Figure("stops without a person, missed", f"{wrong}, {missed}", "0, 0", met)

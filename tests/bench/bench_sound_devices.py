@@ -32,7 +32,7 @@ def fault(
             back.append(_until(rig, lambda c=card: mends(c), lambda r: r.wait(MicBlock)))
             rig.process.close()
     met = at_most(noticed, worst=NOTICED_MS)
-    yield Figure("fault → told, ms", spread(noticed), f"worst {NOTICED_MS}", met, PEERS_NOTICED)
+    yield Figure("fault → report, ms", spread(noticed), f"worst {NOTICED_MS}", met, PEERS_NOTICED)
     met = at_most(back, worst=REOPENED_MS)
     yield Figure("mended → hears again, ms", spread(back), f"worst {REOPENED_MS}", met, "")
 
@@ -50,7 +50,7 @@ def stalled(count: int) -> Iterator[Figure]:
     worst = f"worst {NOTICED_MS + REOPENED_MS}"
     yield Figure("stalled → text goes on, ms", spread(missing), worst, met, PEERS_NOTICED)
     met = at_most(awake, worst=REOPENED_MS)
-    yield Figure("runs again → told, ms", spread(awake), f"worst {REOPENED_MS}", met, "")
+    yield Figure("runs again → report, ms", spread(awake), f"worst {REOPENED_MS}", met, "")
 
 
 def follow(count: int) -> Iterator[Figure]:
@@ -75,7 +75,7 @@ def follow(count: int) -> Iterator[Figure]:
     yield Figure(
         "new default → sounds there, ms", spread(heard), f"worst {REOPENED_MS}", met, peers
     )
-    yield Figure("new default → told, ms", spread(told))
+    yield Figure("new default → report, ms", spread(told))
 
 
 def close_hung(count: int) -> Iterator[Figure]:

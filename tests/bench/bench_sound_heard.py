@@ -49,7 +49,7 @@ def heard(
         off = [_trial(card, rig, number, rate, late_ms) for number in range(count)]
         rig.process.close()
     met = at_most([abs(each) for each in off], median=10)
-    yield Figure("told as heard - truly heard, ms", spread(off), "median 10", met, PEERS)
+    yield Figure("reported - actually heard, ms", spread(off), "median 10", met, PEERS)
 
 
 def _trial(card: VirtualCard, rig: Rig, number: int, rate: int, late_ms: int) -> float:

@@ -52,7 +52,7 @@ def stops(count: int, latency_ms: int, median: float, worst: float) -> Iterator[
     met = at_most(late, median=median, worst=worst)
     yield Figure("stop sent → silence, ms", spread(late), told, met, PEERS_STOP)
     met = at_most([abs(each) for each in off], median=10)
-    yield Figure("told as heard - truly heard, ms", spread(off), "median 10", met, PEERS_HEARD)
+    yield Figure("reported - actually heard, ms", spread(off), "median 10", met, PEERS_HEARD)
 
 
 TABLE = Table(

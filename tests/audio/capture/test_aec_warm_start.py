@@ -95,7 +95,7 @@ def test_a_first_word_over_an_echo_is_kept_and_stops_the_response(
     stops = [at for at, confirmed in heard if confirmed]
     assert stops
     assert 0 < stops[0] < 0.9
-    assert all(at > 0 for at, _ in heard), "nobody was heard before"
+    assert all(at > 0 for at, _ in heard), "no detection before the voice"
 
 
 @pytest.mark.parametrize("reply", list(REPLIES))

@@ -111,7 +111,7 @@ def test_speech_over_the_assistant_is_detected_soon(gain_db: float) -> None:
     delays = [min((t - onset for t in held if t >= onset), default=9.0) for onset in onsets]
     assert np.median(delays) <= 0.2
     length = len(voice) / RATE + 0.2
-    assert all(any(t <= at <= t + length for t in onsets) for at in held), "nobody else stops it"
+    assert all(any(t <= at <= t + length for t in onsets) for at in held), "only the user stops it"
 
 
 def test_quiet_goes_in_long_blocks_and_a_sound_at_once() -> None:

@@ -63,7 +63,7 @@ def test_no_calm_while_it_is_needed_or_trouble_goes_on() -> None:
     pacing = BufferSizing()
     assert pacing.changes(speaker(1), False, True, 1.0)
     assert not changed(pacing, 2.0, 500.0, busy=True)
-    assert not pacing.changes(speaker(), False, False, 500.0), "somebody is heard"
+    assert not pacing.changes(speaker(), False, False, 500.0), "the microphone hears sound"
     assert not pacing.changes(speaker(close_calls=1), False, True, 501.0)
     assert not pacing.changes(speaker(close_calls=1), False, True, 600.0)
     assert pacing.changes(speaker(close_calls=1), False, True, 622.0)

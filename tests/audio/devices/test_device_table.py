@@ -130,7 +130,7 @@ def test_a1_output_alone_unplugged_and_the_user_is_heard(
     assert (bool(opened.input_name), opened.output_name) == (True, None)
     assert "speaker" in opened.problem
     rig.wait(MicBlock)
-    assert rig.wait(PlaybackFinished).item_id == "a", "nobody waits for what cannot be heard"
+    assert rig.wait(PlaybackFinished).item_id == "a", "an inaudible item ends at once"
     player.plug()
     rig.wait(Opened, whole)
     works(rig)
@@ -189,7 +189,7 @@ def test_a2_suspended_for_long_and_the_text_goes_on(
     assert bool(gone.input_name) is not bool(sources)
     assert "does not respond" in gone.problem
     assert gone.hint
-    assert rig.wait(PlaybackFinished).item_id == "a", "nobody waits for what cannot be heard"
+    assert rig.wait(PlaybackFinished).item_id == "a", "an inaudible item ends at once"
     card.suspend(False, sinks, sources)
     rig.wait(Opened, whole)
     works(rig)
@@ -227,7 +227,7 @@ def test_a3_a_hanging_server_blocks_nothing(card: VirtualCard, make_rig: MakeRig
     rig.wait(Opened, whole)
     works(rig)
     assert len(rig.of(Problem)) == 1
-    assert rig.of(Opened).count(gone) == 1, "told once, however often the process was replaced"
+    assert rig.of(Opened).count(gone) == 1, "reported once, however often the process is replaced"
 
 
 def test_a3_closing_while_the_server_hangs_takes_no_longer_than_allowed(

@@ -48,7 +48,7 @@ def test_sound_goes_to_the_new_default_and_one_line_says_so(
     assert rig.of(Switched) == [Switched("output", "Kitchen")]
     assert first.output_name != "Kitchen"
     assert not rig.of(Problem)
-    assert rig.of(Opened) == [first], "the server moved the stream: nothing was opened anew"
+    assert rig.of(Opened) == [first], "the server moved the stream: nothing was reopened"
 
 
 def test_the_new_default_microphone_is_heard(desktop: VirtualCard, make_rig: MakeRig) -> None:
@@ -91,7 +91,7 @@ def test_the_defaults_of_a_server_that_came_back_are_followed(
     desktop.add("kitchen", "Kitchen")
     give_up = time.monotonic() + PATIENCE_S
     while not rig.of(Switched):
-        assert time.monotonic() < give_up, "nobody looks any more"
+        assert time.monotonic() < give_up, "the watch has ended"
         desktop.make_default(sink="mic_in")
         desktop.make_default(sink="kitchen")
         rig.collect(0.2)

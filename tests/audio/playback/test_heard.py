@@ -110,7 +110,7 @@ class Listener:
             if self.over:
                 break
             self.pass_by(10)
-        assert self.over, "every item is told as heard to its end or as stopped"
+        assert self.over, "every item is reported as finished or stopped"
         self.pass_by(30)
         told = {**self.stopped, **{n: self.reader.length_ms[n] for n in self.finished}}
         for number, ms in told.items():

@@ -114,7 +114,7 @@ def test_gaps_are_heard_only_while_there_is_nothing(seed: int) -> None:
         piece = chance.choice([20, 40, 100])
         late = {n: chance.expovariate(1 / 60) for n in range(1, 150) if chance.random() < 0.1}
         gaps, lost = network.deliver(f"i{number}", paced(150, piece, late))
-        assert lost <= network.empty_ms + gaps * 3 * BLOCK_MS, "40 ms of what came may gather anew"
+        assert lost <= network.empty_ms + gaps * 3 * BLOCK_MS, "40 ms may be collected again"
         network.empty_ms = 0
 
 

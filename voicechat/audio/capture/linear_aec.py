@@ -141,7 +141,7 @@ _RIGHT_DB: Final = -15.0
 _STAY_DB: Final = 3.0
 """Hysteresis of that threshold in dB."""
 _WRONG_DB: Final = -8.0
-"""A filter above this residual echo that cancels almost nothing adapts anew."""
+"""A filter above this residual echo that cancels almost nothing must adapt again."""
 _AGAINST: Final = 0.5
 _MATCH_KEEP: Final = 0.8
 _CHANCE: Final = 0.1

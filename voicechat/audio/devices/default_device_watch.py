@@ -1,9 +1,9 @@
-"""Where the system wants the sound now: noticed without touching a stream.
+"""Watch the system's default devices without touching a stream.
 
-On Linux the sound server tells, and moves a stream that asked for no device by itself. Elsewhere
-PortAudio's list is frozen while streams are open, so a child, this module run with `-m`,
-starts PortAudio again and again and writes a JSON line whenever something changed; the
-streams have to be opened anew then.
+On Linux the sound server reports changes, and itself moves streams without a device choice.
+Elsewhere PortAudio's list is frozen while streams are open. There a child process (this module,
+run with `-m`) restarts PortAudio every two seconds and writes a JSON line for each change; the
+streams must then be reopened.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def defaults(hosts: Iterable[Mapping[str, Any]], names: list[str]) -> dict[str, 
 
 
 def main(say: Callable[[str], None], every: float = _EVERY_S) -> None:
-    """Look for ever, and say what is new. Ends when nobody listens."""
+    """Check for changes and write each one, until the parent closes the pipe."""
     last = None
     while True:
         sd = device_list.library()

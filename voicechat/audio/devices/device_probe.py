@@ -1,8 +1,7 @@
-"""Looking at the sound from a safe distance: a child process asks, its parent keeps the time.
+"""Probe the audio devices in a child process, with a deadline kept by the parent.
 
-The child runs this module with `-m` and a WISH. It writes what it finds out as JSON lines,
-piece by piece, so that whatever hangs later takes nothing back. What PortAudio and ALSA print
-goes nowhere.
+The child runs this module with `-m` and a `ProbeRequest` as JSON. It writes its results as JSON
+lines, one by one, so that a later hang loses nothing. Output of PortAudio and ALSA is discarded.
 """
 
 from __future__ import annotations
@@ -94,9 +93,9 @@ class Survey:
 
 
 def survey(wish: ProbeRequest, deadline: float, command: tuple[str, ...] = ()) -> Survey:
-    """Find out, in at most `deadline` seconds and half a second for the killing. Never raises.
+    """Probe within `deadline` seconds, plus half a second to kill the child. Never raises.
 
-    `command` stands in for the child.
+    `command` replaces the child in tests.
     """
     words = [*(command or (sys.executable, "-P", "-m", "voicechat.audio.devices.device_probe"))]
     words.append(json.dumps({**asdict(wish), "deadline": deadline}))
@@ -142,12 +141,12 @@ def _follow(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, boo
     try:
         return child.communicate(timeout=0.5)[0], True
     except subprocess.TimeoutExpired as late:
-        # A process stuck in the kernel does not even die; what it said so far is kept.
+        # A process stuck in the kernel cannot be killed; keep its output so far.
         return late.output or b"", True
 
 
 def _read(said: bytes) -> Survey:
-    """The pieces together; a line that was cut off is left out."""
+    """Merge the results; an incomplete line is dropped."""
     found: dict[str, Any] = {"step": "starting"}
     for line in said.splitlines():
         with contextlib.suppress(ValueError, TypeError):
@@ -168,7 +167,7 @@ _Say = Callable[[dict[str, object]], None]
 
 
 def main(wish: ProbeRequest, say: _Say) -> None:
-    """Find out one thing after the other, and say each."""
+    """Probe step by step, and report each result with `say`."""
     say({"step": "loading the sound library"})
     try:
         sd = library()
