@@ -203,13 +203,13 @@ class SimulatedCard:
             _initialize=lambda: None,
         )
 
-    def attach(self, stream: _Out | _In, on: bool) -> None:
+    def attach(self, stream: _Stream, on: bool) -> None:
         """Start or stop a stream."""
         if isinstance(stream, _Out):
             if on:
                 stream.played = stream.due(self._steps)
             self._out = stream if on else None
-        else:
+        elif isinstance(stream, _In):
             self._in = stream if on else None
 
 

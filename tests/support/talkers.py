@@ -29,8 +29,10 @@ def talker(seed: int, seconds: float) -> Samples:
 def echo_of(far: Samples, delay_ms: float, gain_db: float) -> Samples:
     delay = int(RATE * delay_ms / 1000)
     hiss = np.random.default_rng(9).normal(0, 8, len(far))
-    late = np.concatenate((np.zeros(delay), far[: len(far) - delay])) * amplitude(gain_db)
-    return (late + hiss).clip(-32768, 32767).astype(np.int16)
+    late = np.zeros(len(far))
+    late[delay:] = far[: len(far) - delay]
+    microphone = late * amplitude(gain_db) + hiss
+    return microphone.clip(-32768, 32767).astype(np.int16)
 
 
 def frames(sound: Samples) -> NDArray[np.int16]:
