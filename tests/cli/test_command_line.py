@@ -1,4 +1,4 @@
-"""The command as a person and a script meet it: in a process of its own."""
+"""The command `voicechat` in a process of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def run(tmp_path: Path):
-    """Runs `voicechat` with nothing of the person's own settings or keys."""
+    """Run `voicechat` without the settings and keys of this user."""
     environ = {
         name: value
         for name, value in os.environ.items()
@@ -66,7 +66,7 @@ def test_help_and_version(run) -> None:
 
 
 def test_help_is_instant(run) -> None:
-    """Twenty times what an empty Python takes, at most: a heavy import would show."""
+    """At most twenty times as slow as an empty Python, which a heavy import would exceed."""
 
     def fastest(*words: str) -> float:
         times = []
@@ -136,7 +136,7 @@ def test_a_taken_port_is_one_sentence(run) -> None:
         assert f"port {port}" in one_sentence(run("serve", "--port", str(port)), 7)
 
 
-def test_lines_in_answers_out(run) -> None:
+def test_each_line_of_a_pipe_gets_an_answer(run) -> None:
     done = run("--text", stdin="what is 17 times 23\n\nspell cat\nwhat is 2 plus 2\n")
     assert done.returncode == 0
     answers = done.stdout.splitlines()
@@ -145,7 +145,7 @@ def test_lines_in_answers_out(run) -> None:
     assert "4" in answers[2]
 
 
-def test_a_reader_that_leaves_is_no_error() -> None:
+def test_a_broken_pipe_is_not_an_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -163,7 +163,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_unexpected_leaves_a_private_report_without_keys(
+def test_a_crash_leaves_a_private_report_without_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

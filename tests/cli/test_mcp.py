@@ -1,4 +1,4 @@
-"""`voicechat mcp …` and `voicechat tools` as a person types them, on real servers."""
+"""`voicechat mcp …` and `voicechat tools` on real servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def typed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """The exit code, the answer and what else was said."""
+    """The exit code, standard output and standard error."""
     code = main(list(words))
     out, err = capsys.readouterr()
     assert "\x1b" not in out + err
@@ -41,7 +41,7 @@ def typed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, st
     return code, out, err
 
 
-def test_a_server_is_added_listed_tried_and_removed(capsys, monkeypatch) -> None:
+def test_a_server_is_added_listed_tested_and_removed(capsys, monkeypatch) -> None:
     monkeypatch.setenv("PLANT_TOKEN", KEY)
     command = (sys.executable, "-c", SERVER.replace("\x1b", "\\x1b"))
     added = typed(capsys, "mcp", "add", "garden", "--env", "PLANT_TOKEN", "--", *command)
@@ -98,7 +98,7 @@ def test_a_wrong_word_is_one_sentence(capsys, words: list[str], says: str) -> No
     assert says in err
 
 
-def test_one_that_fails_shows_what_it_printed(capsys, tmp_path: Path) -> None:
+def test_a_failing_server_shows_its_output(capsys, tmp_path: Path) -> None:
     code = "import sys; sys.exit('no \\x1b[31mlicence')"
     typed(capsys, "mcp", "add", "bad", "--", sys.executable, "-c", code)
     code, out, err = typed(capsys, "mcp", "test", "bad")
@@ -107,7 +107,7 @@ def test_one_that_fails_shows_what_it_printed(capsys, tmp_path: Path) -> None:
     assert "It ended before it had answered." in err.splitlines()[-1]
 
 
-def test_a_server_written_by_hand_does_not_run_unasked(capsys, tmp_path: Path) -> None:
+def test_an_unapproved_server_does_not_run(capsys, tmp_path: Path) -> None:
     file = settings_path().with_name("mcp.json")
     file.parent.mkdir(parents=True)
     entry = {"command": sys.executable, "args": [str(RUDE), str(tmp_path)]}
@@ -121,7 +121,7 @@ def test_a_server_written_by_hand_does_not_run_unasked(capsys, tmp_path: Path) -
     assert not (tmp_path / "starts").exists()
 
 
-def test_an_approval_is_taken_back(capsys) -> None:
+def test_an_approval_is_revoked(capsys) -> None:
     from voicechat.tools.functions import tool
 
     def water(plant: str) -> str:
@@ -141,7 +141,7 @@ def test_an_approval_is_taken_back(capsys) -> None:
     assert typed(capsys, "tools", "--revoke", "water")[0] == 2
 
 
-def test_without_the_sdk_it_says_what_to_type(capsys, monkeypatch) -> None:
+def test_without_the_sdk_the_message_names_the_extra(capsys, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
     typed(capsys, "mcp", "add", "x", "--", sys.executable)
     code, _, err = typed(capsys, "mcp", "test", "x")

@@ -1,4 +1,4 @@
-"""`voicechat token` against a server that keeps what it is sent."""
+"""`voicechat token` against a server that records requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = "sk-planted-0123456789"
 
 
 class Mint(ThreadingHTTPServer):
-    """Answers every POST the same, and keeps it."""
+    """Record each POST and give the same answer to all."""
 
     status = 200
     answer = b'{"value":"ek_1","expires_at":1794643800}'
@@ -41,7 +41,7 @@ class _Post(BaseHTTPRequestHandler):
         self.wfile.write(self.server.answer)
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def options(server: Mint, model: str, variable: str, **more: object) -> Options:
          ("Authorization", f"Bearer {KEY}"), b'{"model":"openai/m"}'),
     ],
 )  # fmt: skip
-def test_what_goes_out_byte_by_byte(server, model, variable, path, header, body) -> None:
+def test_the_request_byte_by_byte(server, model, variable, path, header, body) -> None:
     token = mint(options(server, model, variable))
     assert token["token"] == "ek_1"
     assert token["expiresAt"] == 1794643800
@@ -118,7 +118,7 @@ def test_a_refusal_is_a_sentence_without_the_key(server, status, kind, sentence)
     assert "planted" not in str(caught.value)
 
 
-def test_what_cannot_be() -> None:
+def test_unavailable_tokens_are_refused() -> None:
     with pytest.raises(UsageError, match="needs no token"):
         mint(Options(model="local"))
     with pytest.raises(KeyMissing, match="OPENAI_API_KEY"):
@@ -128,7 +128,7 @@ def test_what_cannot_be() -> None:
         mint(Options(model="openai", base_url="http://127.0.0.1:9/v1", keys=keys))
 
 
-def test_an_answer_that_is_no_token(server) -> None:
+def test_an_answer_without_a_token(server) -> None:
     server.answer = b"<html>"
     with pytest.raises(ConnectError, match="without a token"):
         mint(options(server, "openai/m", "OPENAI_API_KEY"))

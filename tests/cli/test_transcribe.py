@@ -40,7 +40,7 @@ KEY = "sk-planted-0123456789abcdef"
 
 @dataclass
 class Provider:
-    """Writes down nothing by itself: `script` is called after each commit."""
+    """A scripted provider; it calls `script` after each commit."""
 
     script: Callable[[Provider], Any]
     commits: int = 0
@@ -48,12 +48,12 @@ class Provider:
     connections: int = 0
     sessions: list[dict[str, Any]] = field(default_factory=list)
     heard_ms: list[float] = field(default_factory=list)
-    """Sound of each committed utterance on the newest connection."""
+    """Length of each committed utterance on the newest connection, in ms."""
     socket: ServerConnection | None = None
     pending: float = 0.0
     joined: asyncio.Event = field(default_factory=asyncio.Event)
     much: asyncio.Event = field(default_factory=asyncio.Event)
-    """Half a second of sound has come without a commit."""
+    """Set after half a second of audio without a commit."""
 
     async def hold(self, socket: ServerConnection) -> None:
         assert socket.request is not None
@@ -133,7 +133,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def three(tmp_path: Path) -> str:
-    """Sounds of 0.5, 1 and 1.5 s with a second of silence between them, stereo at 48 kHz."""
+    """A WAV file with sounds of 0.5, 1 and 1.5 s, a second apart; stereo at 48 kHz."""
     tones = ((8_000 * np.sin(np.arange(n * 24_000) / 20)).astype(np.int16) for n in (1, 2, 3))
     mono = np.concatenate([np.pad(tone, (24_000, 24_000)) for tone in tones])
     path = tmp_path / "three.wav"
@@ -157,7 +157,7 @@ async def each_at_once(provider: Provider) -> None:
     await provider.complete(number, f"passage {number}")
 
 
-async def test_passages_are_lines_in_the_order_in_which_they_were_said(three, capsys):
+async def test_passages_are_lines_in_spoken_order(three, capsys):
     async def backwards(provider: Provider) -> None:
         if len(provider.heard_ms) == 3:
             await provider.complete(3, "three")
@@ -178,12 +178,12 @@ async def test_passages_are_lines_in_the_order_in_which_they_were_said(three, ca
             }
         },
     }
-    # Half a second of sound, 0.4 s from before it, 0.6 s of silence, and some uncertainty.
+    # 0.5 s of sound, 0.4 s of padding before it, 0.6 s of silence, and a tolerance.
     sounds = enumerate(provider.heard_ms, 1)
     assert all(800 <= ms - 500 * number <= 1_300 for number, ms in sounds)
 
 
-async def test_json_tells_everything_that_is_known(three):
+async def test_json_has_every_field(three):
     async def fully(provider: Provider) -> None:
         number = len(provider.heard_ms)
         if number == 1:
@@ -236,7 +236,7 @@ async def test_a_lost_connection_loses_no_word_and_repeats_none(three):
     assert len(provider.sessions) == 2
 
 
-async def test_a_provider_that_falls_silent_is_dialled_anew(three, monkeypatch):
+async def test_a_silent_provider_is_dialed_again(three, monkeypatch):
     monkeypatch.setattr(transcriber, "PATIENCE_S", 0.2)
 
     async def at_last(provider: Provider) -> None:
@@ -252,7 +252,7 @@ async def test_a_provider_that_falls_silent_is_dialled_anew(three, monkeypatch):
     assert provider.connections == 2
 
 
-async def test_a_provider_that_never_writes_is_given_up(three, monkeypatch):
+async def test_a_provider_without_transcripts_ends_the_run(three, monkeypatch):
     monkeypatch.setattr(transcriber, "PATIENCE_S", 0.1)
     async with provided(lambda provider: asyncio.sleep(0)) as (provider, port):
         with pytest.raises(SessionLost, match="no longer writes"):
@@ -260,14 +260,14 @@ async def test_a_provider_that_never_writes_is_given_up(three, monkeypatch):
     assert provider.connections == transcriber.TRIES
 
 
-async def test_a_model_that_the_provider_refuses_ends_it(three):
+async def test_a_refused_model_ends_the_run(three):
     async with provided(each_at_once) as (provider, port):
         provider.refuses = "The model nonsense does not exist."
         with pytest.raises(SessionLost, match="nonsense does not exist"):
             await written(port, TranscribeRequest(three), model="openai/nonsense")
 
 
-async def test_what_no_word_was_found_in_gives_no_line(three):
+async def test_an_empty_passage_gives_no_line(three):
     async def nothing(provider: Provider) -> None:
         await provider.complete(len(provider.heard_ms), " ")
 
@@ -289,7 +289,7 @@ async def test_what_no_word_was_found_in_gives_no_line(three):
         (("/nowhere/x.wav", "--model", "local"), "/nowhere/x.wav cannot be read: No such file"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(words, said, capsys):
+def test_an_impossible_request_is_one_sentence(words, said, capsys):
     assert app.main(["transcribe", *words]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -297,7 +297,7 @@ def test_what_cannot_be_is_one_sentence(words, said, capsys):
     assert err.count("\n") == 1
 
 
-async def test_a_wav_file_that_is_none(tmp_path):
+async def test_a_file_without_sound_is_refused(tmp_path):
     path = tmp_path / "noise.wav"
     path.write_bytes(b"no sound at all")
     async with provided(each_at_once) as (_, port):
@@ -306,8 +306,8 @@ async def test_a_wav_file_that_is_none(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-async def test_ctrl_c_writes_down_the_last_words(three):
-    """The real program on a pipe that stays open; speech that has not ended when Ctrl-C comes."""
+async def test_ctrl_c_transcribes_the_last_words(three):
+    """Ctrl-C during speech, in the real program on a pipe that stays open."""
     program = (
         "import sys; from scripted import Loud; from voicechat.speech import vad as detector;"
         "detector.detector = Loud; from voicechat.cli import app as cli; "
@@ -347,7 +347,7 @@ async def test_ctrl_c_writes_down_the_last_words(three):
 
 
 class Silence:
-    """Somebody who says nothing until `stop`."""
+    """A source of silence until `stop`."""
 
     live = True
 
@@ -367,8 +367,8 @@ class Silence:
         """Nothing was opened."""
 
 
-async def test_who_has_said_nothing_need_not_wait_for_a_connection(monkeypatch):
-    """The end comes while there is no connection, and nothing waits for one."""
+async def test_stopping_in_silence_does_not_wait_for_a_connection(monkeypatch):
+    """The user stops while there is no connection."""
     monkeypatch.setattr("voicechat.session.reconnect.backoff", lambda attempt, random: 30.0)
     source, told = Silence(), list[str]()
 

@@ -1,4 +1,4 @@
-"""Endpoints in the settings file: read whole, or refused with file, line and the nearest name."""
+"""Endpoints in the settings file, and the errors about them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def settings(tmp_path: Path) -> Path:
     return tmp_path / "config.toml"
 
 
-def test_an_endpoint_is_read_whole(settings: Path) -> None:
+def test_every_key_of_an_endpoint_is_read(settings: Path) -> None:
     settings.write_text(GOOD, "utf-8")
     lights, heating = load({}, {"TARIFF": "a day"}, settings).endpoints
     assert (lights.name, lights.method, lights.deadline_s) == ("set_lights", "POST", 5.0)
@@ -71,7 +71,7 @@ def test_a_variable_that_is_not_set_is_a_problem_of_that_endpoint_alone(settings
         ("parameters = { type = 'array' }", "must be a table"),
     ],
 )
-def test_what_is_wrong_is_named(settings: Path, line: str, said: str) -> None:
+def test_a_wrong_value_is_named(settings: Path, line: str, said: str) -> None:
     settings.write_text(f"[endpoints.a]\nurl = 'https://x.example/'\n{line}\n", "utf-8")
     with pytest.raises(UsageError) as raised:
         load({}, {}, settings)
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_named(settings: Path, line: str, said: str) -> None:
         ("", "must be text in quotes"),
     ],
 )
-def test_addresses_that_cannot_be(settings: Path, url: str, said: str) -> None:
+def test_wrong_addresses_are_refused(settings: Path, url: str, said: str) -> None:
     settings.write_text(f"[endpoints.a]\nurl = '{url}'\n", "utf-8")
     with pytest.raises(UsageError) as raised:
         load({}, {}, settings)
@@ -102,7 +102,7 @@ def test_addresses_that_cannot_be(settings: Path, url: str, said: str) -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_an_endpoint_needs_a_url_and_a_name_that_models_take(settings: Path) -> None:
+def test_an_endpoint_needs_a_url_and_a_valid_name(settings: Path) -> None:
     for text, said in (
         ("[endpoints.a]\nmethod = 'GET'\n", "has no url"),
         ("[endpoints.'a b']\nurl = 'https://x.example/'\n", "cannot name a tool"),
@@ -114,7 +114,7 @@ def test_an_endpoint_needs_a_url_and_a_name_that_models_take(settings: Path) -> 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
-def test_a_file_with_a_written_out_key_is_closed_to_others(settings: Path) -> None:
+def test_a_file_with_a_literal_key_becomes_private(settings: Path) -> None:
     text = "[endpoints.a]\nurl = 'https://x.example/'\nheaders = { x = 'abc' }\n"
     settings.write_text(text, "utf-8")
     settings.chmod(0o644)

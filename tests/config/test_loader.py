@@ -1,4 +1,4 @@
-"""Settings: where they come from, who wins, and what is said when one is wrong."""
+"""Settings: sources, precedence and errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refusal(path: Path, environ: dict[str, str] | None = None, **flags: object) 
     return str(caught.value)
 
 
-def test_nothing_said_gives_the_defaults(settings: Path) -> None:
+def test_without_settings_the_defaults_apply(settings: Path) -> None:
     assert load({}, {}, settings) == Options()
 
 
@@ -42,7 +42,7 @@ def test_file_then_environment_then_flags(settings: Path) -> None:
     assert (options.voice, options.model, options.chat_model) == ("flag", "a/environment", "file")
 
 
-def test_the_address_of_one_provider_is_not_that_of_all(settings: Path) -> None:
+def test_the_address_of_one_provider_is_not_used_for_others(settings: Path) -> None:
     environ = {"OPENAI_BASE_URL": "https://two.example/v1", "OPENAI_API_KEY": "sk-1"}
     options = load({}, environ, settings)
     assert options.base_url is None
@@ -107,12 +107,12 @@ def test_wrong_environment_and_flags_are_named(settings: Path) -> None:
     assert refusal(settings, input_device="").startswith("--input-device is empty.")
 
 
-def test_byte_order_mark_is_welcome(settings: Path) -> None:
+def test_a_byte_order_mark_is_accepted(settings: Path) -> None:
     settings.write_bytes(b'\xef\xbb\xbfvoice = "x"\r\n')
     assert load({}, {}, settings).voice == "x"
 
 
-def test_what_is_no_settings_file(settings: Path, tmp_path: Path) -> None:
+def test_unreadable_settings_files_are_refused(settings: Path, tmp_path: Path) -> None:
     settings.write_bytes(b'voice = "x"\n# \xff')
     assert ":2 is not UTF-8 text." in refusal(settings)
     with settings.open("wb") as stream:
@@ -134,7 +134,7 @@ def test_what_is_no_settings_file(settings: Path, tmp_path: Path) -> None:
     assert load({}, {}, tmp_path / "fifo" / "below" / "a file") == Options()
 
 
-def test_a_file_with_keys_is_closed_to_others(settings: Path) -> None:
+def test_a_file_with_keys_becomes_private(settings: Path) -> None:
     settings.write_text(
         '[keys]\nXAI_API_KEY = "xai-1"\nOPENAI_API_KEY = "sk-file"\n', encoding="utf-8"
     )
@@ -145,7 +145,7 @@ def test_a_file_with_keys_is_closed_to_others(settings: Path) -> None:
     assert options.key("OPENAI_API_KEY") == Secret("sk-environment")
 
 
-def test_a_file_without_keys_is_left_alone(settings: Path) -> None:
+def test_a_file_without_keys_keeps_its_mode(settings: Path) -> None:
     settings.write_text('voice = "x"\n', encoding="utf-8")
     settings.chmod(0o644)
     load({}, {}, settings)
@@ -177,7 +177,7 @@ def test_any_bytes_give_options_or_one_sentence(raw: bytes) -> None:
         ("http://127.0.0.1:11434/v1", None),
     ],
 )
-def test_the_key_of_openai_goes_to_no_other_chat_endpoint(url: str, name: str | None) -> None:
+def test_the_key_of_openai_is_sent_to_openai_only(url: str, name: str | None) -> None:
     keys = {"OPENAI_API_KEY": Secret("theirs")}
     key = Options(chat_url=url, keys=keys).chat_key
     assert (key.reveal() if key else None) == name

@@ -1,4 +1,4 @@
-"""MCP servers in the person's files: what is read, what is refused and how that is said."""
+"""MCP servers in the user's files, and the errors about them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_references_are_looked_up(file: Path, text: str) -> None:
     assert web.problem == f"$TOKEN is not set ({file}:1)."
 
 
-def test_a_key_of_the_settings_file_can_be_named(file: Path) -> None:
+def test_a_reference_can_name_a_key_of_the_settings_file(file: Path) -> None:
     file.with_name("config.toml").write_text(
         f'[keys]\nMY_API_KEY = "{KEY}"\n[mcpServers.web]\nurl = "https://h"\n'
         'headers = { Authorization = "$MY_API_KEY" }\n',
@@ -133,7 +133,7 @@ def test_an_error_names_file_line_and_key(file: Path, text: str) -> None:
     assert BROKEN[text] in sentence
 
 
-def test_loopback_needs_no_encryption(file: Path) -> None:
+def test_loopback_addresses_may_use_http(file: Path) -> None:
     for host in ("localhost:8000", "127.0.0.1:1", "[::1]:9"):
         file.write_text(
             json.dumps({"mcpServers": {"a": {"url": f"http://{host}/mcp"}}}), encoding="utf-8"
@@ -142,7 +142,7 @@ def test_loopback_needs_no_encryption(file: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_a_file_with_keys_is_kept_from_others(file: Path) -> None:
+def test_an_mcp_file_with_keys_becomes_private(file: Path) -> None:
     for text, mode in (("$TOKEN", 0o644), (KEY, 0o600)):
         entry = {"command": "x", "env": {"TOKEN": text}}
         file.write_text(json.dumps({"mcpServers": {"a": entry}}), encoding="utf-8")
@@ -171,7 +171,7 @@ def test_adding_and_removing_keep_the_rest(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_leave_is_for_what_would_run() -> None:
+def test_an_approval_covers_the_exact_command() -> None:
     def leave(command: tuple[str, ...] = ("x",), **more: object) -> str:
         return ServerConfig("a", command, **more).leave  # type: ignore[arg-type]
 
@@ -190,7 +190,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["mcpServers"]), JSON) | JSON)
-def test_whatever_a_file_holds_is_read_or_refused(tmp_path_factory, found: object) -> None:
+def test_any_json_is_read_or_refused(tmp_path_factory, found: object) -> None:
     file = tmp_path_factory.getbasetemp() / "any" / "mcp.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(found), encoding="utf-8")

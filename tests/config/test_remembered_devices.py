@@ -1,4 +1,4 @@
-"""Devices are remembered, and forgotten when told to."""
+"""Remembered devices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def choose(folder: Path, **typed: str) -> tuple[str | None, str | None]:
     return options.input_device, options.output_device
 
 
-def test_what_was_typed_once_is_used_again(tmp_path: Path) -> None:
+def test_a_typed_device_is_remembered(tmp_path: Path) -> None:
     assert choose(tmp_path, input_device="USB") == ("USB", None)
     assert choose(tmp_path) == ("USB", None)
     assert choose(tmp_path, output_device="Head") == ("USB", "Head")
@@ -30,14 +30,14 @@ def test_what_was_typed_once_is_used_again(tmp_path: Path) -> None:
     assert choose(tmp_path) == (None, "Head")
 
 
-def test_settings_win_over_memory(tmp_path: Path) -> None:
+def test_settings_win_over_remembered_devices(tmp_path: Path) -> None:
     choose(tmp_path, input_device="USB")
     assert (
         with_devices(Options(input_device="Desk"), {}, not_asked, tmp_path).input_device == "Desk"
     )
 
 
-def test_a_broken_or_unwritable_memory_is_no_memory(tmp_path: Path) -> None:
+def test_a_broken_file_of_devices_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "devices.json").write_text("{{", encoding="utf-8")
     assert choose(tmp_path) == (None, None)
     assert choose(tmp_path / "devices.json", input_device="USB") == ("USB", None)
@@ -49,7 +49,7 @@ def test_typed_chat_remembers_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "devices.json").exists()
 
 
-def test_looking_it_up_writes_nothing(tmp_path: Path) -> None:
+def test_recalling_writes_nothing(tmp_path: Path) -> None:
     choose(tmp_path, input_device="USB")
     before = (tmp_path / "devices.json").stat().st_mtime_ns
     options = recalled(Options(output_device="default"), tmp_path)
@@ -71,7 +71,7 @@ THERE = (
     ("number", "kept"),
     [("2", "Headset"), ("3", "usb.b"), ("4", "Twin"), ("5", "5"), ("1", "1"), ("9", "9")],
 )
-def test_a_number_becomes_a_name_that_means_the_same_device(
+def test_a_number_becomes_the_name_of_its_device(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: str, kept: str
 ) -> None:
     asked: list[ProbeRequest] = []
@@ -87,8 +87,6 @@ def test_a_number_becomes_a_name_that_means_the_same_device(
     assert asked == [ProbeRequest(only_names=True)] * 2, "only for numbers"
 
 
-def test_a_number_stays_one_where_nothing_can_be_listed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_number_without_a_device_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(device_probe, "survey", lambda wish, deadline: Survey(timed_out=True))
     assert choose(tmp_path, output_device="3") == (None, "3")

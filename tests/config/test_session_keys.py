@@ -1,4 +1,4 @@
-"""What the settings file may ask of a session, and what is said when it cannot."""
+"""Session settings in the file, and the errors about them."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_turn_detection_off_is_push_to_talk(file) -> None:
     assert options.wanted == {}
 
 
-def test_pcm_is_meant_at_the_provider_s_rate(file) -> None:
+def test_pcm16_uses_the_rate_of_the_provider(file) -> None:
     can = Capabilities(input_rates=(16_000,))
     assert session_settings(file('audio_format = "pcm16"'), can, ()).input_format.rate == 16_000
 
@@ -172,7 +172,7 @@ temperature = 0.9
 """
 
 
-def test_a_profile_lies_over_the_file_and_under_everything_else(file) -> None:
+def test_a_profile_wins_over_the_file_only(file) -> None:
     work = file(PROFILES, profile="work")
     assert (work.model, work.voice, work.profile) == ("xai/grok-voice-latest", "eve", "work")
     assert work.wanted == {"speed": 1.1, "turn_detection": SemanticVad()}
@@ -189,7 +189,7 @@ def test_prices(file) -> None:
     assert options.prices == {"openai/m": Price(text_in=3, audio_out=6.5, dated="2026-11-01")}
 
 
-def test_what_will_not_be_had_is_said() -> None:
+def test_unsupported_settings_are_reported() -> None:
     keys = {"XAI_API_KEY": Secret("k")}
     for wanted, told in (
         ({"temperature": 0.9}, ["xai has no setting temperature: it is ignored."]),

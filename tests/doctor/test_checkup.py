@@ -1,4 +1,4 @@
-"""`voicechat devices` and `voicechat doctor` as a person and a script meet them."""
+"""`voicechat devices` and `voicechat doctor` in processes of their own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEY = "sk-this-must-never-be-seen"
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs `voicechat` with nothing of the person's own settings, keys or sound."""
+    """Run `voicechat` without the settings, keys and sound of this user."""
     foreign = ("VOICECHAT_", "OPENAI_", "PULSE_", "ALSA_", "SSH_", "COV_")
     environ = {
         name: value
@@ -57,7 +57,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def no_sound(tmp_path: Path) -> dict[str, str]:
-    """Variables with which ALSA finds a server that is not there."""
+    """Variables that lead ALSA to a server that does not exist."""
     way = f'type pulse server "unix:{tmp_path}/none"'
     conf = tmp_path / "asound.conf"
     conf.write_text(f"pcm.!default {{ {way} }}\nctl.!default {{ {way} }}\n")
@@ -65,7 +65,7 @@ def no_sound(tmp_path: Path) -> dict[str, str]:
 
 
 def titles(printed: str) -> dict[str, str]:
-    """Level by title of what `doctor --json` told; the most serious one of each."""
+    """The highest level by title in the output of `doctor --json`."""
     found = json.loads(printed)["findings"]
     order = ["ok", "note", "problem"]
     told: dict[str, str] = {}
@@ -86,7 +86,7 @@ def test_devices_are_listed(run: Run, card: VirtualCard) -> None:
 
 
 @pytest.mark.sound
-def test_a_wish_that_no_device_fulfils_is_told(run: Run, card: VirtualCard) -> None:
+def test_a_setting_without_a_matching_device_is_reported(run: Run, card: VirtualCard) -> None:
     done = run("devices", VOICECHAT_INPUT_DEVICE="Radio", **card.environment)
     assert done.returncode == 0
     assert done.stderr.startswith("voicechat: No microphone has 'Radio' in its name.")
@@ -94,7 +94,9 @@ def test_a_wish_that_no_device_fulfils_is_told(run: Run, card: VirtualCard) -> N
 
 
 @pytest.mark.sound
-def test_what_is_remembered_is_marked_as_used(run: Run, card: VirtualCard, tmp_path: Path) -> None:
+def test_the_remembered_device_is_marked_as_used(
+    run: Run, card: VirtualCard, tmp_path: Path
+) -> None:
     card.route_as_desktop()
     card.add("kitchen", "Kitchen")
     folder = tmp_path / "home" / "STATE" / "voicechat"
@@ -109,7 +111,7 @@ def test_what_is_remembered_is_marked_as_used(run: Run, card: VirtualCard, tmp_p
 
 
 @pytest.mark.sound
-def test_a_server_that_lacks_something_is_told_once(run: Run, card: VirtualCard) -> None:
+def test_a_missing_device_is_reported_once(run: Run, card: VirtualCard) -> None:
     card.route_as_desktop()
     card.unplug("mic", "spk_mon")
     done = run("doctor", "--quick", "--json", **card.environment)
@@ -128,13 +130,13 @@ def test_a_server_that_lacks_something_is_told_once(run: Run, card: VirtualCard)
 
 
 @pytest.mark.sound
-def test_devices_that_are_stalled_are_problems(run: Run, card: VirtualCard) -> None:
+def test_stalled_devices_are_problems(run: Run, card: VirtualCard) -> None:
     card.suspend(True)
     told = titles(run("doctor", "--quick", "--json", **card.environment).stdout)
     assert told["Speaker"] == told["Microphone"] == "problem"
 
 
-def test_without_devices_one_sentence_and_the_code_for_no_sound(
+def test_without_devices_the_exit_code_is_that_of_no_sound(
     run: Run, no_sound: dict[str, str]
 ) -> None:
     done = run("devices", **no_sound)
@@ -144,7 +146,7 @@ def test_without_devices_one_sentence_and_the_code_for_no_sound(
 
 
 @pytest.mark.sound
-def test_a_frozen_server_hangs_neither(run: Run, card: VirtualCard) -> None:
+def test_a_frozen_sound_server_hangs_neither_command(run: Run, card: VirtualCard) -> None:
     card.freeze()
     began = time.monotonic()
     listed = run("devices", **card.environment)
@@ -159,7 +161,7 @@ def test_a_frozen_server_hangs_neither(run: Run, card: VirtualCard) -> None:
 
 
 @pytest.mark.sound
-def test_a_card_with_an_echo_is_found_sound(
+def test_a_card_with_an_echo_has_no_problem(
     own_card: VirtualCard,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -168,7 +170,7 @@ def test_a_card_with_an_echo_is_found_sound(
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "VOICECHAT_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(loader, "settings_path", lambda: tmp_path / "none.toml")
-    # A machine that runs many tests is slower than a person's.
+    # A machine that runs many tests is slower.
     monkeypatch.setattr(checkup, "SOUND_S", 20.0)
     with own_card.echo(60, -12):
         code = main(["doctor", "--json"])
@@ -190,7 +192,9 @@ def test_without_sound_the_doctor_finds_a_problem(run: Run, no_sound: dict[str, 
     assert "\x1b" not in done.stdout
 
 
-def test_nothing_personal_is_told(run: Run, no_sound: dict[str, str], tmp_path: Path) -> None:
+def test_the_report_is_free_of_personal_names_and_keys(
+    run: Run, no_sound: dict[str, str], tmp_path: Path
+) -> None:
     done = run(
         *("doctor", "--quick", "--connect"),
         OPENAI_API_KEY=KEY,
@@ -202,12 +206,12 @@ def test_nothing_personal_is_told(run: Run, no_sound: dict[str, str], tmp_path: 
     assert done.returncode == 1
     assert "openai: Its address cannot be found. OPENAI_API_KEY is set." in done.stdout
     assert "Chat URL: Its address cannot be reached" in done.stdout
-    assert "History: ~/" in done.stdout
+    assert "Data folder: ~/" in done.stdout
     for secret in (KEY, "secret-company", str(tmp_path)):
         assert secret not in done.stdout + done.stderr
 
 
-def test_a_key_that_is_set_is_told_as_set(run: Run, no_sound: dict[str, str]) -> None:
+def test_a_key_is_reported_as_set_or_not(run: Run, no_sound: dict[str, str]) -> None:
     done = run("doctor", "--quick", OPENAI_API_KEY=KEY, **no_sound)
     assert "OPENAI_API_KEY is set." in done.stdout
     assert "OPENAI_API_KEY is not set." in run("doctor", "--quick", **no_sound).stdout
@@ -216,7 +220,7 @@ def test_a_key_that_is_set_is_told_as_set(run: Run, no_sound: dict[str, str]) ->
     assert "GEMINI_API_KEY" not in other
 
 
-def test_an_address_of_ones_own_may_need_no_key(run: Run, no_sound: dict[str, str]) -> None:
+def test_a_server_of_the_user_may_need_no_key(run: Run, no_sound: dict[str, str]) -> None:
     there = {
         "AZURE_OPENAI_ENDPOINT": "https://127.0.0.1:9",
         "OPENAI_BASE_URL": "http://127.0.0.1:9",
@@ -227,7 +231,7 @@ def test_an_address_of_ones_own_may_need_no_key(run: Run, no_sound: dict[str, st
     assert "PROBLEM  Model: azure/voice needs a key." in done.stdout
 
 
-def test_broken_settings_are_a_finding_and_the_rest_is_told(
+def test_broken_settings_are_one_finding_among_others(
     run: Run, no_sound: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "home" / "CONFIG" / "voicechat"
@@ -238,7 +242,7 @@ def test_broken_settings_are_a_finding_and_the_rest_is_told(
     assert "Version:" in done.stdout
 
 
-async def test_a_session_is_opened_when_asked_for(run: Run, no_sound: dict[str, str]) -> None:
+async def test_connect_opens_a_session(run: Run, no_sound: dict[str, str]) -> None:
     from websockets.asyncio.server import serve
 
     calls: list[str] = []
@@ -260,7 +264,7 @@ async def test_a_session_is_opened_when_asked_for(run: Run, no_sound: dict[str, 
     assert KEY not in done.stdout + done.stderr
 
 
-def test_names_of_people_leave_the_devices() -> None:
+def test_names_of_people_are_removed_from_devices() -> None:
     anna = "Anna's AirPods"
     trial = LoopbackResult(anna, anna, ((f"The microphone {anna!r} is busy.", ""),))
     found = Survey(devices=(Device(0, anna, "Core Audio", 1, 2, 48_000, True, True),), trial=trial)

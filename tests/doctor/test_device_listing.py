@@ -1,4 +1,4 @@
-"""The list of devices: marks, rates, wishes that nothing fulfils."""
+"""The list of devices: marks, rates, settings that match no device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOUND = Survey(
 )
 
 
-def test_a_list_for_people() -> None:
+def test_the_list_as_text() -> None:
     assert listing(FOUND, Options(input_device="head")).as_text() == (
         "Microphones:\n"
         " *   0  Built-in (ALSA), 2 channels, 44.1/48 kHz\n"
@@ -30,11 +30,11 @@ def test_a_list_for_people() -> None:
         ">*   0  Built-in (ALSA), 2 channels, 44.1 kHz\n"
         "     2  HDMI (ALSA), 8 channels, 48 kHz\n"
         "\n"
-        "* default   > used with the present settings"
+        "* default   > used with the current settings"
     )
 
 
-def test_a_list_for_programs() -> None:
+def test_the_list_as_json() -> None:
     told = json.loads(listing(FOUND, Options(output_device="2")).as_json())
     assert [each["number"] for each in told["inputs"]] == [0, 1]
     assert told["outputs"][1] == {
@@ -49,7 +49,7 @@ def test_a_list_for_programs() -> None:
     }
 
 
-def test_a_wish_that_nothing_fulfils_is_told() -> None:
+def test_a_setting_that_matches_no_device_is_reported() -> None:
     found = listing(FOUND, Options(input_device="Radio", output_device="hdmi"))
     assert [each for each in found.inputs if each.chosen] == []
     (unmet,) = found.unmet

@@ -1,4 +1,4 @@
-"""How findings read, and what is kept out of them."""
+"""Text and JSON of findings, and the removal of personal names."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ PRIVACY = Privacy(
         ("bad\x1b[31m name", "bad\ufffd[31m name"),
     ],
 )
-def test_what_is_personal_stays_here(text: str, shown: str) -> None:
+def test_personal_names_are_hidden(text: str, shown: str) -> None:
     assert PRIVACY.kept(text) == shown
     assert PRIVACY.keep(problem("T", text, text)) == problem("T", shown, shown)
 
 
 @pytest.mark.parametrize("name", ["Bela's AirPods", "Bela’s AirPods"])
-def test_a_device_forgets_its_owner(name: str) -> None:
+def test_the_owner_of_a_device_is_hidden(name: str) -> None:
     assert PRIVACY.unowned(name) == "Someone's AirPods"
 
 
-def test_nothing_known_hides_nothing() -> None:
+def test_without_known_names_text_is_unchanged() -> None:
     assert Privacy().kept("any text") == "any text"

@@ -1,4 +1,4 @@
-"""Machines that nobody has at hand, and what is said about them."""
+"""Findings for many kinds of machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from voicechat.audio.devices.pulse import sockets
 from voicechat.doctor import machine_findings
 from voicechat.doctor.environment import Environment, Storage, Terminal, snapshot
-from voicechat.doctor.findings import Level
+from voicechat.doctor.findings import FindingLevel
 from voicechat.doctor.system_packages import packages_of
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n'
@@ -49,9 +49,9 @@ CASES = {
     ),
     "a dead socket": (
         replace(DESKTOP, servers={"PulseAudio": False}),
-        "Sound server", "problem", "nobody answers", "systemctl --user restart",
+        "Sound server", "problem", "no server answers", "systemctl --user restart",
     ),
-    "alsa only": (BARE, "Sound server", "note", "through ALSA", ""),
+    "alsa only": (BARE, "Sound server", "note", "ALSA serves one program", ""),
     "no server, no card": (
         SILENT, "Sound server", "note", "Neither", "sudo apt install pipewire-pulse",
     ),
@@ -78,15 +78,15 @@ CASES = {
     ),
     "docker with sound": (
         replace(DESKTOP, places=frozenset({"/.dockerenv"})),
-        "Container", "ok", "passed into it", "",
+        "Container", "ok", "has access to a sound server", "",
     ),
     "docker with a server that is dead": (
         replace(SILENT, places=frozenset({"/.dockerenv"}), servers={"PulseAudio": False}),
-        "Container", "ok", "passed into it", "",
+        "Container", "ok", "has access to a sound server", "",
     ),
     "how to restart it from there": (
         replace(SILENT, places=frozenset({"/.dockerenv"}), servers={"PulseAudio": False}),
-        "Sound server", "problem", "nobody answers", "outside of the container: systemctl --user",
+        "Sound server", "problem", "no server answers", "outside the container: systemctl --user",
     ),
     "podman": (
         replace(SILENT, places=frozenset({"/run/.containerenv"})),
@@ -109,7 +109,7 @@ CASES = {
     ),
     "ssh with forwarded sound": (
         with_variables(DESKTOP, SSH_TTY="/dev/pts/1", PULSE_SERVER="tcp:localhost:24713"),
-        "SSH", "ok", "elsewhere", "",
+        "SSH", "ok", "to another machine", "",
     ),
     "wsl 2 with its server": (in_wsl(WSL2, WSLg=True), "WSL", "ok", "WSL 2", ""),
     "wsl 2 without": (in_wsl(WSL2), "WSL", "problem", "WSLg", "wsl --update"),
@@ -120,7 +120,7 @@ CASES = {
     ),
     "wsl 1": (in_wsl(WSL1), "WSL", "problem", "no sound", "wsl --set-version"),
     "a dumb terminal": (
-        with_variables(DESKTOP, TERM="dumb"), "Terminal", "note", "TERM is dumb", "Set TERM",
+        with_variables(DESKTOP, TERM="dumb"), "Terminal", "note", "TERM is dumb", "set TERM",
     ),
     "a latin terminal": (
         replace(DESKTOP, terminal=Terminal(encoding="iso8859-1")),
@@ -129,21 +129,21 @@ CASES = {
     "a tiny terminal": (
         replace(DESKTOP, terminal=Terminal(columns=30)), "Terminal", "note", "30x24", "larger",
     ),
-    "a fine terminal": (DESKTOP, "Terminal", "ok", "80x24, true colour, UTF-8", ""),
+    "a fine terminal": (DESKTOP, "Terminal", "ok", "80x24, true color, UTF-8", ""),
     "a pipe": (
         replace(DESKTOP, terminal=Terminal(is_terminal=False)), "Terminal", "ok", "pipe", "",
     ),
-    "no colours": (with_variables(DESKTOP, NO_COLOR="1"), "Terminal", "ok", "NO_COLOR", ""),
-    "room enough": (DESKTOP, "History", "ok", "MB free", ""),
+    "no colors": (with_variables(DESKTOP, NO_COLOR="1"), "Terminal", "ok", "NO_COLOR", ""),
+    "room enough": (DESKTOP, "Data folder", "ok", "MB free", ""),
     "a full disk": (
-        replace(DESKTOP, storage=Storage("/x", 1 << 20)), "History", "problem", "1 MB", "room",
+        replace(DESKTOP, storage=Storage("/x", 1 << 20)), "Data folder", "problem", "1 MB", "Free",
     ),
     "a tight disk": (
-        replace(DESKTOP, storage=Storage("/x", 99 << 20)), "History", "note", "99 MB", "room",
+        replace(DESKTOP, storage=Storage("/x", 99 << 20)), "Data folder", "note", "99 MB", "Free",
     ),
     "a locked folder": (
         replace(DESKTOP, storage=Storage("/x", writable=False)),
-        "History", "problem", "cannot be written", "XDG_DATA_HOME",
+        "Data folder", "problem", "cannot be written", "XDG_DATA_HOME",
     ),
 }  # fmt: skip
 
@@ -151,7 +151,7 @@ CASES = {
 @pytest.mark.parametrize(
     ("environment", "title", "level", "sentence", "remedy"), CASES.values(), ids=CASES
 )
-def test_a_machine_and_what_is_said_of_it(
+def test_a_machine_gives_its_finding(
     environment: Environment, title: str, level: str, sentence: str, remedy: str
 ) -> None:
     found = [each for each in machine_findings.findings(environment) if each.title == title]
@@ -162,16 +162,16 @@ def test_a_machine_and_what_is_said_of_it(
 
 
 @pytest.mark.parametrize("title", ["Container", "SSH", "WSL", "Sound card"])
-def test_a_plain_desktop_hears_nothing_of_special_places(title: str) -> None:
+def test_a_desktop_has_no_finding_about_containers(title: str) -> None:
     found = machine_findings.findings(DESKTOP)
     assert title not in {each.title for each in found}
-    assert {each.level for each in found} == {Level.OK}
+    assert {each.level for each in found} == {FindingLevel.OK}
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_other_systems_have_no_linux_sound(system: str) -> None:
     found = machine_findings.findings(Environment(system=system, variables={"TERM": "xterm"}))
-    assert {each.title for each in found} == {"Version", "Terminal", "History"}
+    assert {each.title for each in found} == {"Version", "Terminal", "Data folder"}
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_an_unknown_system_has_none() -> None:
         ("tcp:host:4713", "/run/user/7/pulse/native"),
     ],
 )
-def test_where_the_sound_server_listens(server: str, path: str) -> None:
+def test_the_socket_of_the_sound_server(server: str, path: str) -> None:
     assert sockets({"PULSE_SERVER": server}, 7)["PulseAudio"] == path
 
 

@@ -1,4 +1,4 @@
-"""Reaching real sockets, and what is said about those that cannot be reached."""
+"""Reaching real sockets, and the findings about failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-async def test_somebody_who_listens_is_reached() -> None:
+async def test_a_listening_server_is_reached() -> None:
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
@@ -38,13 +38,13 @@ async def test_a_closed_port_refuses() -> None:
     assert (found.failure, found.reason) == ("refused", "Connection refused")
 
 
-async def test_a_name_that_is_none_is_not_found() -> None:
+async def test_an_unknown_name_is_not_found() -> None:
     found = await network_findings.reach(Target("x", "https://voice.invalid/v1"))
     assert found.failure in {"name", "late"}
     assert (await network_findings.reach(Target("x", "https://[::1"))).failure == "name"
 
 
-async def test_a_server_without_tls_is_told_as_such() -> None:
+async def test_a_server_without_tls_is_a_tls_failure() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
@@ -55,7 +55,7 @@ async def test_a_server_without_tls_is_told_as_such() -> None:
     assert found.failure == "tls"
 
 
-async def test_a_silent_server_is_given_up() -> None:
+async def test_a_silent_server_times_out() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -64,7 +64,7 @@ async def test_a_silent_server_is_given_up() -> None:
     assert (found.failure, found.reason) == ("late", "connecting")
 
 
-async def test_a_proxy_is_asked_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     target = Target("x", "https://voice.invalid")
     async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -74,12 +74,12 @@ async def test_a_proxy_is_asked_instead(monkeypatch: pytest.MonkeyPatch) -> None
     assert (await network_findings.reach(target)).failure == "proxy"
 
 
-async def test_a_lookup_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_lookup_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *words, **more: over.wait(30))
     found = await network_findings.reach(Target("x", "https://voice.example"), deadline=0.05)
     over.set()
-    assert (found.failure, found.reason) == ("late", "looking up the name")
+    assert (found.failure, found.reason) == ("late", "resolving the name")
 
 
 async def test_aside_gives_what_the_work_gives() -> None:
@@ -103,14 +103,14 @@ MINE = Target("Base URL", "http://box.anna.example", is_chosen=True, is_private=
         (Reach(Target(*("openai", "wss://a", "K"), False, True)), "problem", "not set", "Set K."),
         (Reach(OPENAI, "name"), "note", "api.openai.com cannot be found.", "DNS"),
         (Reach(OPENAI, "late", "connecting"), "note", "in time (connecting)", "firewall"),
-        (Reach(OPENAI, "tls", "expired"), "note", "TLS (expired)", "clock"),
-        (Reach(OPENAI, "proxy"), "note", "The proxy", "HTTPS_PROXY"),
-        (Reach(OPENAI, by_proxy=True), "note", "The proxy for it answers.", "Set"),
+        (Reach(OPENAI, "tls", "expired"), "note", "failed (expired)", "clock"),
+        (Reach(OPENAI, "proxy"), "note", "Its proxy", "HTTPS_PROXY"),
+        (Reach(OPENAI, by_proxy=True), "note", "Its proxy answers.", "Set"),
         (Reach(MINE, "refused", "Connection refused"), "problem", "Its address cannot", "port"),
         (Reach(MINE), "ok", "Its address answers", ""),
     ],
 )
-def test_what_is_said(result: Reach, level: str, sentence: str, remedy: str) -> None:
+def test_a_result_gives_its_finding(result: Reach, level: str, sentence: str, remedy: str) -> None:
     (found,) = findings([result])
     assert found.level.value == level
     assert sentence in found.sentence

@@ -1,4 +1,4 @@
-"""What a survey of the sound is made into."""
+"""Findings from surveys of sound devices."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ CASES = {
         "Devices", "problem", "There is no microphone and no speaker.", "systemctl --user restart",
     ),
     "a speaker that is stalled": (
-        tried(stalled=True), DEBIAN, "Speaker", "problem", "takes no sound at all",
+        tried(stalled=True), DEBIAN, "Speaker", "problem", "accepts no sound",
         "--output-device",
     ),
     "a stand-in": (
-        tried(unreal=("null",)), DEBIAN, "Stand-in", "problem", "null is no real device",
+        tried(unreal=("null",)), DEBIAN, "Virtual device", "problem", "null is not a real device",
         "asoundrc",
     ),
     "a speaker that runs": (FINE, DEBIAN, "Speaker", "ok", "Headset opens at 24 kHz.", ""),
@@ -91,11 +91,12 @@ CASES = {
     "both": (FINE, DEBIAN, "Devices", "ok", "1 microphone, 1 speaker (ALSA)", ""),
     "rates refused": (
         replace(FINE, input_rates={0: (44_100, 48_000)}), DEBIAN, "Microphone rates", "note",
-        "opened at 48 kHz and resampled", "",
+        "opens it at 48 kHz and resamples", "",
     ),
     "canceller": (FINE, DEBIAN, "Echo canceller", "ok", "AEC3", ""),
     "no canceller": (
-        replace(FINE, canceller="half-duplex gate"), DEBIAN, "Echo canceller", "note", "shut",
+        replace(FINE, canceller="half-duplex gate"), DEBIAN, "Echo canceller", "note",
+        "microphone is off",
         "headphones",
     ),
     "heard": (FINE, DEBIAN, "Microphone", "ok", "hears the room: -62 dBFS, peak -48", ""),
@@ -103,10 +104,10 @@ CASES = {
     "not permitted": (MUTED, MAC, "Microphone", "problem", "silence", "allow iTerm.app"),
     "not permitted by Windows": (MUTED, WINDOWS, "Microphone", "problem", "silence", "Privacy"),
     "a noise gate": (tried(level=-100.0), DEBIAN, "Microphone", "ok", "noise gate", ""),
-    "very low": (tried(level=-88.0), DEBIAN, "Microphone", "note", "very low", "Raise"),
+    "very low": (tried(level=-88.0), DEBIAN, "Microphone", "note", "very quiet", "Raise"),
     "very loud": (tried(level=-12.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
     "clipping": (tried(peak=0.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
-    "dead": (tried(level=None), DEBIAN, "Microphone", "problem", "no sound at all", "Plug"),
+    "dead": (tried(level=None), DEBIAN, "Microphone", "problem", "delivers no sound", "Plug"),
     "came back": (FINE, DEBIAN, "Loopback", "ok", "after 90 ms at -30 dB", ""),
     "not come back": (
         tried(return_db=None, round_trip_ms=None), DEBIAN, "Loopback", "note", "did not come back",
@@ -129,7 +130,7 @@ CASES = {
 @pytest.mark.parametrize(
     ("survey", "environment", "title", "level", "sentence", "remedy"), CASES.values(), ids=CASES
 )
-def test_a_survey_and_what_is_said_of_it(
+def test_a_survey_gives_its_finding(
     survey: Survey,
     environment: Environment,
     title: str,
@@ -143,7 +144,7 @@ def test_a_survey_and_what_is_said_of_it(
     assert remedy in found[0].remedy
 
 
-def test_a_missing_side_is_told_once() -> None:
+def test_a_missing_side_is_reported_once() -> None:
     lone = replace(
         tried(microphone=None, problems=(("There is no microphone.", "Plug one in."),)),
         devices=(replace(HEADSET, inputs=0),),
@@ -154,8 +155,8 @@ def test_a_missing_side_is_told_once() -> None:
     assert len(told) == 1
 
 
-def test_the_bridge_on_every_system_has_a_name() -> None:
+def test_every_system_has_a_bridge_package() -> None:
     for name in ("debian", "fedora", "arch", "alpine", "opensuse"):
         environment = replace(SERVED, files={"/etc/os-release": f"ID={name}\n"})
         missing = sound_findings.why_nothing(replace(FINE, devices=()), environment)
-        assert missing.remedy.startswith("Install the bridge to it: sudo ")
+        assert missing.remedy.startswith("Install the ALSA bridge: sudo ")

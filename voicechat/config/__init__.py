@@ -1,1 +1,1 @@
-"""What the user asked for: settings file, environment, flags and remembered devices."""
+"""Settings from the file, the environment and the flags, and remembered devices."""

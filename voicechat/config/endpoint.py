@@ -1,4 +1,4 @@
-"""An HTTP endpoint of the user that is offered as a tool."""
+"""An HTTP endpoint of the user, which becomes a tool."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from voicechat.errors import Secret
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 DEADLINE_S = 20.0
-"""Seconds for a call, when the settings say nothing else."""
+"""Seconds for a call, unless the settings say otherwise."""
 
 PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
-"""Where the address takes an argument."""
+"""A parameter in the address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint as the settings describe it; `url` and `parameters` were checked there."""
+    """One endpoint, with the values that the settings give it."""
 
     name: str
     url: str
@@ -33,7 +33,7 @@ class Endpoint:
     permission: Permission = Permission.ASK
     deadline_s: float = DEADLINE_S
     problem: str = ""
-    """Why it cannot be called although it is well written: a variable that is not set."""
+    """The reason why calls fail, such as a variable that is not set; empty without one."""
 
     @property
     def origin(self) -> str:

@@ -1,7 +1,4 @@
-"""An MCP server as the person configured it, and what of this machine it gets to see.
-
-Nothing here knows a file: whoever reads one makes a `ServerConfig`.
-"""
+"""The configuration of an MCP server, and the environment that its program receives."""
 
 from __future__ import annotations
 
@@ -25,50 +22,47 @@ _INHERITED = (
     if os.name == "nt"
     else "HOME LANG LC_ALL LC_CTYPE LOGNAME PATH SHELL TERM TMPDIR TZ USER"
 ).split()
-"""Variables a server gets besides those its configuration names: none of them holds a key."""
+"""Variables that every program of a server receives. None of them holds a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """One MCP server: a program that is run (`command`) or an address (`url`), never both."""
+    """One MCP server: either a program to run (`command`) or an address (`url`)."""
 
     name: str
     command: tuple[str, ...] = ()
     """The program and its arguments; empty for a server at an address."""
     url: str = ""
     env: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
-    """More variables for the program, `$NAME` references already looked up."""
+    """More variables for the program, with references replaced."""
     headers: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
-    """Headers of every request to the address, references looked up."""
+    """Headers of each request to the address, with references replaced."""
     cwd: Path | None = None
-    """Where the program runs; None for the home folder, never where voicechat was started."""
+    """Folder of the program; None for the home folder, not the current folder."""
     timeout_s: float | None = None
-    """Seconds a call may take; None for the usual ones."""
+    """Seconds for a call; None for the default."""
     disabled: bool = False
-    """It stays configured, and is not started."""
+    """It is configured, but not started."""
     place: str = ""
-    """File and line it comes from."""
+    """File and line of its configuration."""
     problem: str = ""
-    """Why it cannot be started although it is well written: a variable that is not set."""
+    """The reason why it cannot start, such as a variable that is not set; empty without one."""
     written: str = field(default="", repr=False)
-    """What decides about its environment as it stands in the file, before any look-up."""
+    """The `env` of the file as JSON, before references are replaced."""
 
     @property
     def source(self) -> str:
-        """How its tools name where they come from."""
+        """The source of its tools, for the user."""
         return f"MCP server {clean(self.name)}"
 
     @property
     def spaced(self) -> str:
-        """The part of its tools' names that tells them from those of other servers."""
+        """The prefix of the names of its tools."""
         return re.sub(r"[^A-Za-z0-9-]+", "_", self.name).strip("_") or "server"
 
     @property
     def shown(self) -> str:
-        """The exact command with its arguments as one would type it, or the address; no keys,
-
-        and of a query nothing at all.
-        """
+        """The command as typed in a shell, or the address without its query. Holds no keys."""
         if self.url:
             address, query, _ = self.url.partition("?")
             return clean(address + ("?…" if query else ""))
@@ -78,15 +72,15 @@ class ServerConfig:
 
     @property
     def leave(self) -> str:
-        """Changes whenever what would run changes; a leave to run is kept for this.
+        """Digest of the command; an approval to run is stored for it.
 
-        A key that a `$NAME` refers to may change without asking again.
+        A new value of a variable that `$NAME` refers to does not change it.
         """
         found = json.dumps([self.command, str(self.cwd or ""), self.written])
         return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()
 
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """All the program sees of the environment: no keys but those that `env` names."""
+        """The environment of the program: no keys, except those that `env` names."""
         environ = os.environ if environ is None else environ
         found = {name: environ[name] for name in _INHERITED if name in environ}
         return found | {name: value.reveal() for name, value in self.env.items()}

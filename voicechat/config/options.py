@@ -104,7 +104,7 @@ class Options:
         default=True, metadata=_about("Typed chat without sound.", flag="--text", in_file=False)
     )
     """Whether a microphone and a speaker are opened."""
-    push_to_talk: bool = field(default=False, metadata=_about("Listen only while you press Space."))
+    push_to_talk: bool = field(default=False, metadata=_about("Listen only when you press Space."))
     input_device: str | None = field(
         default=None, metadata=_about("Microphone: its number or part of its name.", "NAME")
     )

@@ -1,7 +1,7 @@
-"""The microphone and the speaker of last time, chosen by a flag and kept until another is chosen.
+"""Remembered devices: the last microphone and speaker that a flag chose.
 
-What the settings file or the environment says wins over memory; "default" forgets. A file that
-cannot be read or written only means that nothing is remembered.
+The settings file and the environment win over them; the name "default" forgets one. A file that
+cannot be read or written is ignored.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def with_devices(
     name_of: Callable[[str, str], str | None],
     folder: Path | None = None,
 ) -> Options:
-    """The options with the remembered devices where none is named; what was typed is remembered.
+    """The options with remembered devices where none is named; typed devices are remembered.
 
-    A number means another device as soon as one comes or goes, so it becomes its device's name:
-    `name_of("input" | "output", number)`, None when there is none or it takes too long.
+    Numbers of devices change when one is plugged in, so a number is stored as the name that
+    `name_of("input" | "output", number)` gives; None when there is none or it takes too long.
     """
     if not options.with_sound:
         return options
@@ -43,7 +43,7 @@ def with_devices(
 
 
 def recalled(options: Options, folder: Path | None = None) -> Options:
-    """The options with the remembered devices where none is named; nothing is written."""
+    """The options with remembered devices where none is named; writes nothing."""
     return _filled(options, _read((folder or _folder()) / "devices.json"))
 
 
@@ -56,7 +56,7 @@ def _filled(options: Options, kept: Mapping[str, str]) -> Options:
 
 
 def _by_name(options: Options, name_of: Callable[[str, str], str | None]) -> Options:
-    """The options with the names of devices instead of their numbers, where they can be had."""
+    """The options with the names of devices instead of their numbers, where known."""
     given = {name: getattr(options, name) or "" for name in _DEVICES}
     if not any(part.isdecimal() for part in given.values()):
         return options

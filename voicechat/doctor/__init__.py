@@ -1,12 +1,11 @@
-"""`voicechat doctor` and `voicechat devices`: what there is, what is wrong, what to do about it.
+"""`voicechat doctor` and `voicechat devices`: the state of the machine, its problems and remedies.
 
-environment   a snapshot of files, variables and the terminal, as plain values
-packages      the commands that install what is missing
-machine       snapshot -> findings; no look at the world, so that every machine can be tested
-sound         what the survey of the sound found -> findings
-reach         sockets to the providers, with deadlines -> findings
-aside         calls that may block for ever, with deadlines
-checkup       runs everything at once and within the time
-findings      a finding, and how a list of them reads
-listing       the devices as a list
+environment        a snapshot of files, variables and the terminal, as plain values
+system_packages    the commands that install missing packages
+machine_findings   snapshot -> findings, as a pure function that tests can run for every machine
+sound_findings     survey of the sound devices -> findings
+network_findings   sockets to the providers, with deadlines -> findings
+checkup            runs everything concurrently and within the deadline
+findings           one finding, and the text and JSON of a list of them
+device_listing     the list of devices
 """

@@ -1,4 +1,4 @@
-"""Everything at once, and in time: the machine, the sound, the embedded voice, the network."""
+"""The checkup: machine, sound, embedded voice and network, concurrently and with deadlines."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ SESSION_S = 4.5
 
 
 async def check_up(*, quick: bool = False, connect: bool = False) -> list[Finding]:
-    """Everything that can be found out in some six seconds.
+    """The findings about this machine; takes about six seconds.
 
-    `quick` leaves out the chirp and the embedded voice; `connect` opens a session with the chosen
-    provider, and closes it. The findings hold nothing personal.
+    `quick` skips the chirp and the embedded voice; `connect` opens and closes a session with the
+    chosen provider. The findings hold nothing personal.
     """
     found: list[Finding] = []
     try:
         options = remembered_devices.recalled(loader.load())
     except UsageError as error:
-        found.append(problem("Settings", error.message, error.hint or "Mend it there."))
+        found.append(problem("Settings", error.message, error.hint or "Correct it there."))
         options = Options()
     choice, about_model = _choice(options)
     environment, heard, voice, network = await asyncio.gather(
@@ -51,7 +51,7 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
     )
     privacy = _privacy(options)
     aloud = sound_findings.findings(unowned(heard, privacy), environment)
-    # Whoever listened knows more than who only looked.
+    # A finding about sound replaces that of the snapshot with the same title.
     known = {each.title for each in aloud}
     found += [each for each in machine_findings.findings(environment) if each.title not in known]
     found += [*aloud, *voice, *about_model, *network]
@@ -59,7 +59,7 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
 
 
 def unowned(heard: Survey, privacy: Privacy) -> Survey:
-    """The survey without the names of people in the names of devices."""
+    """The survey with the names of people removed from the names of devices."""
     name = privacy.unowned
     trial = heard.trial and replace(
         heard.trial,
@@ -80,7 +80,7 @@ async def _machine() -> Environment:
     try:
         return await call_with_deadline(snapshot, SNAPSHOT_S)
     except TimeoutError:
-        # A file system that hangs; the history's is the one that matters.
+        # A file system hangs; report it as the data folder, which voicechat needs.
         return Environment(system=sys.platform, storage=Storage("its folder", writable=False))
 
 
@@ -99,15 +99,15 @@ async def _embedded_voice(options: Options, choice: catalog.ModelChoice | None) 
             return [
                 note(
                     "Embedded voice",
-                    f"It was not ready after {VOICE_S:g} s, while all else was tested, too.",
-                    "A busy machine takes longer; voicechat serve shows how far it gets.",
+                    f"It was not ready within {VOICE_S:g} s, while the other tests ran.",
+                    "A busy machine takes longer; voicechat serve shows the progress.",
                 )
             ]
         make = problem if choice is None or choice.needs_local_server else note
         return [make("Embedded voice", error.message, error.hint or "Install voicechat again.")]
     finally:
         await server.stop()
-    return [ok("Embedded voice", f"It starts, and is ready after {took:.1f} s.")]
+    return [ok("Embedded voice", f"It is ready after {took:.1f} s.")]
 
 
 # ------------------------------------------------------------------------------- the network
@@ -116,7 +116,7 @@ async def _embedded_voice(options: Options, choice: catalog.ModelChoice | None) 
 async def _network(
     options: Options, session: catalog.ModelChoice | None, wanted: str
 ) -> list[Finding]:
-    """Reach everybody; then open a session with one of them, if its address can be reached."""
+    """Reach every provider; then open a session with one of them if its address answers."""
     targets = _targets(options, wanted)
     results = await asyncio.gather(*(network_findings.reach(target) for target in targets))
     found = network_findings.findings(list(results))
@@ -127,7 +127,7 @@ async def _network(
 
 
 def _choice(options: Options) -> tuple[catalog.ModelChoice | None, list[Finding]]:
-    """What the settings choose, and what there is to say about it."""
+    """The provider and model of the settings, with the findings about that choice."""
     try:
         choice = catalog.resolve(
             options.model,
@@ -141,7 +141,7 @@ def _choice(options: Options) -> tuple[catalog.ModelChoice | None, list[Finding]
 
 
 def _wanted(options: Options, choice: catalog.ModelChoice | None) -> str:
-    """The name of the provider that the settings lead to, or try to."""
+    """The name of the provider in the settings, even when the choice is wrong."""
     return choice.provider if choice else (options.model or "").partition("/")[0]
 
 
@@ -152,7 +152,7 @@ def _targets(options: Options, chosen: str) -> list[network_findings.Target]:
         own = options.variables.get(provider.url_variable or "")
         own = (options.base_url if is_chosen else None) or own
         key = next((name for name in provider.key_variables if name in options.keys), None)
-        # At an address of one's own there may be a server that asks for no key.
+        # A server at the user's own address may need no key.
         variable = key or (None if own else provider.key_variable)
         address = own or provider.url
         if address:
@@ -174,7 +174,7 @@ def _targets(options: Options, chosen: str) -> list[network_findings.Target]:
 
 
 async def _session(choice: catalog.ModelChoice) -> Finding:
-    """Open a session, and close it."""
+    """Open and close a session."""
     from voicechat.transports.websocket import dial
 
     began = time.monotonic()
@@ -184,7 +184,7 @@ async def _session(choice: catalog.ModelChoice) -> Finding:
         return problem("Session", error.message, error.hint or "Try again later.")
     took_ms = (time.monotonic() - began) * 1000
     await connection.close()
-    return ok("Session", f"{choice.name} opens one in {took_ms:.0f} ms.")
+    return ok("Session", f"{choice.name} opens a session in {took_ms:.0f} ms.")
 
 
 # --------------------------------------------------------------------------------- privacy

@@ -1,4 +1,4 @@
-"""The devices as a list: for a person, or as JSON for a program."""
+"""The list of sound devices, as plain text or JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEADLINE_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class ListedDevice:
-    """A device of one kind, as it is listed."""
+    """A microphone or a speaker in the list."""
 
     number: int
     name: str
@@ -27,28 +27,28 @@ class ListedDevice:
     channels: int
     default_rate: int
     rates: tuple[int, ...]
-    """Those of the usual rates that it takes; empty where it was not asked in time."""
+    """Common sample rates that it accepts, in Hz; empty when it did not answer in time."""
     default: bool
     chosen: bool
-    """Whether voicechat would use it with the present settings."""
+    """Whether voicechat uses it with the current settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceListing:
-    """All devices; `unmet` says which wishes of the settings no device fulfils."""
+    """All devices; `unmet` has a sentence for each setting that matches no device."""
 
     inputs: tuple[ListedDevice, ...]
     outputs: tuple[ListedDevice, ...]
     unmet: tuple[str, ...] = ()
 
     def as_text(self) -> str:
-        """A line for each device. `*` marks the system's default, `>` what the settings choose."""
+        """One line per device; `*` marks the default of the system, `>` the device in use."""
         lines = []
         for title, entries in (("Microphones", self.inputs), ("Speakers", self.outputs)):
             lines += [f"{title}:", *(_line(entry) for entry in entries)]
             if not entries:
                 lines.append("      none")
-        return "\n".join([*lines, "", "* default   > used with the present settings"])
+        return "\n".join([*lines, "", "* default   > used with the current settings"])
 
     def as_json(self) -> str:
         """An object with the lists `inputs` and `outputs`."""
@@ -66,9 +66,9 @@ class DeviceListing:
 
 
 def list_devices(options: Options) -> DeviceListing:
-    """The devices of this machine, within seconds. Raises `SoundError` when there are none."""
-    wish = ProbeRequest(options.input_device, options.output_device, all_rates=True)
-    found = survey(wish, DEADLINE_S)
+    """The devices of this machine. Takes `DEADLINE_S` at most; raises `SoundError` without any."""
+    request = ProbeRequest(options.input_device, options.output_device, all_rates=True)
+    found = survey(request, DEADLINE_S)
     if not any(each.inputs or each.outputs for each in found.devices):
         raise _nothing(found)
     return listing(found, options)

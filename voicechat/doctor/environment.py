@@ -1,4 +1,4 @@
-"""A snapshot of the machine as far as it matters for sound: plain values, nothing to call."""
+"""A snapshot of what matters for sound on this machine, as plain values."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FILES = (
     "/proc/asound/cards",
     "/run/systemd/container",
 )
-"""Files whose beginnings are read."""
+"""Files of which the first 16 KiB are read."""
 PLACES = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io", "/mnt/wslg")
-"""Paths whose being there says something."""
+"""Paths whose existence is recorded."""
 VARIABLES = frozenset(
     {
         *("CI", "container", "CONTAINER_ID", "KUBERNETES_SERVICE_HOST", "WSL_DISTRO_NAME"),
@@ -30,14 +30,14 @@ VARIABLES = frozenset(
         *("TERM", "COLORTERM", "NO_COLOR", "TERM_PROGRAM", "LC_ALL", "LC_CTYPE", "LANG"),
     }
 )
-"""Variables whose values are taken; of no other one."""
+"""The only variables whose values are recorded."""
 _BEGINNING = 16 << 10
 _SOCKET_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Where the output goes."""
+    """The terminal, or the pipe in its place."""
 
     is_terminal: bool = True
     columns: int = 80
@@ -47,7 +47,7 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The place of the history."""
+    """The folder of the lists, notes and other data of voicechat."""
 
     path: str = ""
     free: int = 1 << 40
@@ -57,27 +57,27 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the machine is like. The defaults are a healthy Linux desktop's, but for its server."""
+    """The state of the machine. The defaults are those of a Linux desktop without sound server."""
 
     system: str = "linux"
     """As `sys.platform`."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Contents of those of `FILES` that are there."""
+    """Contents of the `FILES` that exist."""
     places: frozenset[str] = frozenset()
-    """Those of `PLACES` that are there."""
+    """The `PLACES` that exist."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Those of `VARIABLES` that are set."""
+    """The `VARIABLES` that are set."""
     servers: Mapping[str, bool] = field(default_factory=dict)
-    """Sound servers whose sockets are there, by the names of `sockets`; whether they take calls."""
+    """Sound servers whose sockets exist, by name; True when they accept connections."""
     devices_readable: bool = True
-    """Whether ALSA's device files, if there are any, may be opened by this user."""
+    """False when ALSA has device files and this user cannot open any of them."""
     is_root: bool = False
     terminal: Terminal = Terminal()
     storage: Storage = Storage()
 
 
 def snapshot() -> Environment:
-    """This machine, now. Takes at most a second; never raises."""
+    """The current state of this machine. Takes at most a second; never raises."""
     variables = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
     return Environment(
         system=sys.platform,

@@ -1,4 +1,4 @@
-"""One thing that was found out, and how a list of them is told."""
+"""A finding, the text and JSON of a list of them, and the removal of personal names."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from voicechat.core.text import clean
 from voicechat.errors import Secret
 
 
-class Level(StrEnum):
-    """How much a finding matters."""
+class FindingLevel(StrEnum):
+    """The severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
-    """Works, or is not needed; good to know."""
+    """It works or is not needed."""
     PROBLEM = "problem"
-    """Something that was asked for cannot work."""
+    """A feature that the user chose cannot work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found: whole sentences, and what to do about it where there is something to do."""
+    """An observation in whole sentences, with a remedy where one exists."""
 
-    level: Level
+    level: FindingLevel
     title: str
-    """Two or three words: what was looked at."""
+    """The subject, in one to three words."""
     sentence: str
     remedy: str = ""
 
 
 def ok(title: str, sentence: str, remedy: str = "") -> Finding:
-    """All is well."""
-    return Finding(Level.OK, title, sentence, remedy)
+    """A finding without a problem."""
+    return Finding(FindingLevel.OK, title, sentence, remedy)
 
 
 def note(title: str, sentence: str, remedy: str = "") -> Finding:
-    """Good to know."""
-    return Finding(Level.NOTE, title, sentence, remedy)
+    """A finding that is worth knowing."""
+    return Finding(FindingLevel.NOTE, title, sentence, remedy)
 
 
 def problem(title: str, sentence: str, remedy: str) -> Finding:
-    """It cannot work like this; `remedy` says how it can."""
-    return Finding(Level.PROBLEM, title, sentence, remedy)
+    """A finding that keeps something from working; `remedy` says what to do."""
+    return Finding(FindingLevel.PROBLEM, title, sentence, remedy)
 
 
 _COMMON_NAMES = frozenset(
@@ -55,12 +55,12 @@ _COMMON_NAMES = frozenset(
         *("linux", "ubuntu", "debian", "fedora", "arch", "windows", "mac", "laptop", "desktop"),
     }
 )
-"""Names of users and machines that tell nothing, and stand in sentences of ours."""
+"""Names of users and machines that are not personal and occur in our sentences."""
 _OWNER = re.compile(r"\b[^\W\d_]+['’]s(?= )")
 
 
 class Privacy:
-    """What must not leave the machine in a report that gets pasted into public places."""
+    """Removes personal names and keys from a report that users paste into public places."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Privacy:
         secrets: Iterable[Secret] = (),
         hosts: Iterable[str] = (),
     ) -> None:
-        """`names` are the user's and this machine's, `hosts` those of the person's own servers."""
+        """`names` are those of the user and this machine, `hosts` those of the user's servers."""
         self._home = home.rstrip("/\\")
         self._words = {
             **{secret.reveal(): "***" for secret in secrets if secret},
@@ -79,7 +79,7 @@ class Privacy:
         self._names = re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(wanted) or '(?!)'})(?![^\W_])")
 
     def kept(self, text: str) -> str:
-        """The text fit to be shown: clean, and without home folder, names, hosts and keys."""
+        """The text without control characters, home folder, names, hosts and keys."""
         for word, instead in self._words.items():
             text = text.replace(word, instead)
         if self._home:
@@ -87,40 +87,40 @@ class Privacy:
         return clean(self._names.sub("(hidden)", text))
 
     def unowned(self, name: str) -> str:
-        """A device's name fit to be shown: `Anna's AirPods` become `Someone's AirPods`."""
+        """The name of a device without its owner: `Anna's AirPods` becomes `Someone's AirPods`."""
         return self.kept(_OWNER.sub("Someone's", name))
 
     def keep(self, finding: Finding) -> Finding:
-        """The finding with both its texts fit to be shown."""
+        """The finding with nothing personal in its texts."""
         return replace(
             finding, sentence=self.kept(finding.sentence), remedy=self.kept(finding.remedy)
         )
 
 
-_MARKS = {Level.OK: "ok", Level.NOTE: "note", Level.PROBLEM: "PROBLEM"}
+_MARKS = {FindingLevel.OK: "ok", FindingLevel.NOTE: "note", FindingLevel.PROBLEM: "PROBLEM"}
 _MARGIN = 9
 _LEAST_COLUMNS = 30
-"""Narrower than this a margin takes more than it gives."""
+"""Lines are not broken on narrower terminals."""
 
 
 def as_text(findings: Sequence[Finding], columns: int = 0) -> str:
-    """A line for each, its remedy below it, and the sum at the end. Words only, no colours.
+    """One line per finding, its remedy below it, and the number of problems at the end.
 
-    Longer lines than `columns` are broken, but for remedies with something to copy; 0 breaks none.
+    Lines are broken at `columns`, except remedies with a command to copy; 0 breaks none.
     """
     lines = []
     for finding in findings:
         mark = _MARKS[finding.level]
         lines.append(_broken(f"{mark:<{_MARGIN}}{finding.title}: {finding.sentence}", columns))
         if finding.remedy:
-            # What follows a colon is a command or a list, and the terminal's own breaks vanish.
+            # A colon precedes a command; line breaks would be copied with it.
             width = 0 if ": " in finding.remedy else columns
             lines.append(_broken(f"{'':<{_MARGIN}}{finding.remedy}", width))
     return "\n".join([*lines, "", _sum(findings)])
 
 
 def _broken(line: str, columns: int) -> str:
-    """The line, at most so wide, with what goes on below the words and not below the mark."""
+    """The line, broken at `columns` and indented below its first words."""
     if columns < _LEAST_COLUMNS:
         return line
     margin = " " * _MARGIN
@@ -143,12 +143,12 @@ def as_json(findings: Sequence[Finding]) -> str:
 
 
 def is_usable(findings: Iterable[Finding]) -> bool:
-    """Whether there is no problem among them."""
-    return all(finding.level is not Level.PROBLEM for finding in findings)
+    """Whether no finding is a problem."""
+    return all(finding.level is not FindingLevel.PROBLEM for finding in findings)
 
 
 def _sum(findings: Sequence[Finding]) -> str:
-    problems = sum(finding.level is Level.PROBLEM for finding in findings)
+    problems = sum(finding.level is FindingLevel.PROBLEM for finding in findings)
     if not problems:
         return "No problem was found."
     return "1 problem was found." if problems == 1 else f"{problems} problems were found."

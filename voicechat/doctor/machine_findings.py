@@ -1,4 +1,4 @@
-"""From a snapshot of the machine to findings. Nothing here looks at the world."""
+"""Findings from a snapshot of the machine, without any I/O."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _PARTS = ("textual", "sounddevice", "numpy", "websockets", "pywebrtc-audio")
 
 
 def findings(environment: Environment) -> list[Finding]:
-    """Everything that the snapshot alone tells, in the order it is told."""
+    """The findings of the snapshot, in the order of the report."""
     return [found for rule in _RULES for found in rule(environment)]
 
 
-# --------------------------------------------------------------------------- what it runs in
+# ------------------------------------------------------------------- container, SSH and WSL
 
 
 def container(environment: Environment) -> str:
-    """The kind of container this runs in; empty outside of one."""
+    """The kind of container around voicechat; empty without one."""
     places, variables = environment.places, environment.variables
     named = (
         variables.get("container") or environment.files.get("/run/systemd/container", "")
@@ -48,7 +48,7 @@ _RUN = (
     "Give the container the host's sound: {tool} run -v $XDG_RUNTIME_DIR/pulse/native:/tmp/pulse"
     " -e PULSE_SERVER=unix:/tmp/pulse …"
 )
-_LETTING_IN = {
+_PASSING_SOUND = {
     "Docker": _RUN.format(tool="docker"),
     "Podman": _RUN.format(tool="podman"),
     "systemd-nspawn": (
@@ -61,12 +61,12 @@ _LETTING_IN = {
 
 
 def has_server(environment: Environment) -> bool:
-    """Whether some sound server takes calls, or is said to be elsewhere."""
+    """Whether a sound server accepts connections, here or on another machine."""
     return any(environment.servers.values()) or is_forwarded(environment)
 
 
 def is_forwarded(environment: Environment) -> bool:
-    """Whether the sound server is said to be on another machine."""
+    """Whether PULSE_SERVER names another machine."""
     server = environment.variables.get("PULSE_SERVER", "").rpartition("}")[2]
     return bool(server) and not server.startswith(("unix:", "/"))
 
@@ -75,7 +75,7 @@ def wsl(environment: Environment) -> int:
     """1 or 2 inside the Windows Subsystem for Linux, else 0."""
     version = environment.files.get("/proc/version", "")
     if "microsoft" not in version.lower():
-        # With a kernel of one's own, which only WSL 2 runs, there is but the variable.
+        # Only WSL 2 runs custom kernels, whose version does not name WSL.
         return 2 if "WSL_DISTRO_NAME" in environment.variables else 0
     return 2 if "microsoft-standard" in version.lower() or "WSL2" in version else 1
 
@@ -109,12 +109,12 @@ def _in_container(environment: Environment) -> Iterator[Finding]:
         return
     name = kind if kind.startswith("a ") else f"a {kind} container"
     if has_server(environment) or environment.servers:
-        yield ok("Container", f"This is {name}, and a sound server is passed into it.")
+        yield ok("Container", f"This is {name}, and it has access to a sound server.")
         return
     yield note(
         "Container",
-        f"This is {name} without a sound server; it has no microphone of its own.",
-        _LETTING_IN.get(kind, _LETTING_IN["Docker"].replace("docker run", "start it with")),
+        f"This is {name} without a sound server, so it has no microphone.",
+        _PASSING_SOUND.get(kind, _PASSING_SOUND["Docker"].replace("docker run", "start it with")),
     )
 
 
@@ -122,13 +122,15 @@ def _over_ssh(environment: Environment) -> Iterator[Finding]:
     if not {"SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"} & environment.variables.keys():
         return
     if is_forwarded(environment):
-        yield ok("SSH", "This is an SSH session, and PULSE_SERVER leads the sound elsewhere.")
+        yield ok(
+            "SSH", "This is an SSH session, and PULSE_SERVER sends the sound to another machine."
+        )
         return
     yield note(
         "SSH",
-        "This is an SSH session: microphone and speaker are those of the remote machine.",
-        "Run voicechat on the machine you sit at, use --text, or forward its sound server:"
-        " ssh -R 24713:localhost:4713 HOST, then PULSE_SERVER=tcp:localhost:24713 over there.",
+        "This is an SSH session: the microphone and the speaker are those of the remote machine.",
+        "Run voicechat on your own machine, use --text, or forward your sound server:"
+        " ssh -R 24713:localhost:4713 HOST, then PULSE_SERVER=tcp:localhost:24713 on HOST.",
     )
 
 
@@ -147,9 +149,9 @@ def _under_windows(environment: Environment) -> Iterator[Finding]:
     else:
         yield problem(
             "WSL",
-            "This is WSL 2, but its sound server (WSLg) does not run.",
+            "This is WSL 2, but its sound server (WSLg) is not running.",
             "In PowerShell: wsl --update, then wsl --shutdown; it needs Windows 11 or a current 10."
-            " Running voicechat in Windows itself works, too.",
+            " Or run voicechat in Windows itself.",
         )
 
 
@@ -157,7 +159,7 @@ def _under_windows(environment: Environment) -> Iterator[Finding]:
 
 
 def packages(environment: Environment) -> Packages | None:
-    """How this system installs what is missing; None when it is not known."""
+    """The package commands of this system; None when it is unknown."""
     return packages_of(environment.system, environment.files.get("/etc/os-release", ""))
 
 
@@ -168,15 +170,15 @@ def _sound_server(environment: Environment) -> Iterator[Finding]:
     if running:
         if "PipeWire" in running and "PulseAudio" in running:
             running = ["PipeWire (with PulseAudio's interface)"]
-        yield ok("Sound server", f"There is {' and '.join(running)}.")
+        yield ok("Sound server", f"{' and '.join(running)} is running.")
     elif environment.servers:
         yield problem(
             "Sound server",
-            f"The socket of {' and '.join(environment.servers)} is there, but nobody answers.",
+            f"The socket of {' and '.join(environment.servers)} exists, but no server answers.",
             restart(environment),
         )
     elif is_forwarded(environment):
-        yield ok("Sound server", "PULSE_SERVER names one on another machine.")
+        yield ok("Sound server", "PULSE_SERVER names a server on another machine.")
     else:
         yield from _without_server(environment)
 
@@ -186,8 +188,7 @@ def _without_server(environment: Environment) -> Iterator[Finding]:
     if has_card(environment):
         yield note(
             "Sound server",
-            "Neither PipeWire nor PulseAudio runs; the card is used through ALSA, by one program"
-            " at a time.",
+            "Neither PipeWire nor PulseAudio is running; ALSA serves one program at a time.",
         )
     elif container(environment) or wsl(environment):
         return
@@ -195,20 +196,20 @@ def _without_server(environment: Environment) -> Iterator[Finding]:
         install = f"{how.install} {how.server}" if how and how.server else "install PipeWire"
         yield note(
             "Sound server",
-            "Neither PipeWire nor PulseAudio runs.",
-            f"If this machine has sound at all: {install}, then log in again.",
+            "Neither PipeWire nor PulseAudio is running.",
+            f"If this machine has a sound card: {install}, then log in again.",
         )
 
 
 def restart(environment: Environment) -> str:
-    """How to bring a sound server back that hangs."""
+    """The remedy for a sound server that hangs."""
     if environment.system == "darwin":
         return "Restart the sound service: sudo killall coreaudiod"
     if environment.system != "linux":
-        return "Restart the service Windows Audio, or the computer."
+        return "Restart the Windows Audio service, or the computer."
     if wsl(environment):
         return "In PowerShell: wsl --shutdown, then open the terminal again."
-    where = " outside of the container" if container(environment) else ""
+    where = " outside the container" if container(environment) else ""
     return (
         f"Restart it{where}: systemctl --user restart pipewire pipewire-pulse wireplumber"
         " (with PulseAudio: pulseaudio -k)."
@@ -216,7 +217,7 @@ def restart(environment: Environment) -> str:
 
 
 def has_card(environment: Environment) -> bool:
-    """Whether the Linux kernel knows a sound card."""
+    """Whether the Linux kernel lists a sound card."""
     cards = environment.files.get("/proc/asound/cards", "")
     return bool(cards.strip()) and "no soundcards" not in cards
 
@@ -228,61 +229,61 @@ def _card(environment: Environment) -> Iterator[Finding]:
         if not has_server(environment):
             yield note(
                 "Sound card",
-                "The kernel knows no sound card.",
-                "Plug in a headset; in a virtual machine switch its sound card on.",
+                "The kernel lists no sound card.",
+                "Plug in a headset; in a virtual machine, enable its sound card.",
             )
         return
     if environment.devices_readable:
         return
     if has_server(environment):
-        yield ok("Sound card", "There is one, reached through the sound server.")
+        yield ok("Sound card", "voicechat reaches it through the sound server.")
         return
     yield problem(
         "Sound card",
-        "There is one, but you may not use it: you are not in the group audio.",
+        "You cannot open it, because you are not in the group audio.",
         'Type: sudo usermod -aG audio "$USER", then log in again.',
     )
 
 
-# ------------------------------------------------------------------------------ all the rest
+# ---------------------------------------------------------------------- terminal and storage
 
 
 def _screen(environment: Environment) -> Iterator[Finding]:
     terminal, variables = environment.terminal, environment.variables
     if not terminal.is_terminal:
-        yield ok("Terminal", "The output goes to a file or a pipe; nothing to say about a screen.")
+        yield ok("Terminal", "The output goes to a file or a pipe.")
         return
     term = variables.get("TERM", "none" if environment.system != "win32" else "Windows")
-    colours = _colours(environment)
+    colors = _colors(environment)
     facts = (
         f"{variables.get('TERM_PROGRAM', term)}, {terminal.columns}x{terminal.rows},"
-        f" {colours}, {terminal.encoding.upper()}"
+        f" {colors}, {terminal.encoding.upper()}"
     )
     if term in {"dumb", "unknown", "none"}:
         yield note(
             "Terminal",
-            f"It cannot move its cursor (TERM is {term}), so the line mode is used.",
-            "Set TERM to what it is, e.g. xterm-256color, for the full screen.",
+            f"It cannot move its cursor (TERM is {term}), so voicechat uses --plain.",
+            "For the full screen, set TERM to its type, such as xterm-256color.",
         )
     elif "utf" not in terminal.encoding:
         yield note(
             "Terminal",
-            f"{facts}: letters beyond that encoding are lost.",
-            "Choose UTF-8: export LANG=C.UTF-8 (in Windows: chcp 65001).",
+            f"{facts}: characters outside this encoding are lost.",
+            "Use UTF-8: export LANG=C.UTF-8 (on Windows: chcp 65001).",
         )
     elif terminal.columns < 40 or terminal.rows < 12:
-        yield note("Terminal", f"{facts}: small for a conversation.", "Make the window larger.")
+        yield note("Terminal", f"{facts}: too small for a conversation.", "Make the window larger.")
     else:
         yield ok("Terminal", f"{facts}.")
 
 
-def _colours(environment: Environment) -> str:
+def _colors(environment: Environment) -> str:
     variables = environment.variables
     if "NO_COLOR" in variables:
-        return "no colours (NO_COLOR)"
+        return "no colors (NO_COLOR)"
     if variables.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
-        return "true colour"
-    return "256 colours" if "256color" in variables.get("TERM", "") else "basic colours"
+        return "true color"
+    return "256 colors" if "256color" in variables.get("TERM", "") else "basic colors"
 
 
 def _disk(environment: Environment) -> Iterator[Finding]:
@@ -290,16 +291,20 @@ def _disk(environment: Environment) -> Iterator[Finding]:
     free = f"{storage.free // _MEGABYTE:,} MB free"
     if not storage.writable:
         yield problem(
-            "History",
+            "Data folder",
             f"{storage.path} cannot be written.",
-            "Give yourself that folder, or set XDG_DATA_HOME to one that is yours.",
+            "Change its owner, or set XDG_DATA_HOME to a folder that you can write.",
         )
     elif storage.free < _FULL:
-        yield problem("History", f"The disk is full: {free}.", f"Make room for {storage.path}.")
+        yield problem(
+            "Data folder", f"The disk is full: {free}.", f"Free space for {storage.path}."
+        )
     elif storage.free < _TIGHT:
-        yield note("History", f"The disk is nearly full: {free}.", f"Make room for {storage.path}.")
+        yield note(
+            "Data folder", f"The disk is nearly full: {free}.", f"Free space for {storage.path}."
+        )
     else:
-        yield ok("History", f"{storage.path}, {free}.")
+        yield ok("Data folder", f"{storage.path}, {free}.")
 
 
 _RULES = (

@@ -1,4 +1,4 @@
-"""Whether the providers can be reached: name, TCP and TLS, each within the time. No session."""
+"""Reachability of the providers: name, TCP and TLS with a deadline, without a session."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ _TELLING: tuple[Failure, ...] = ("", "tls", "refused", "late")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Somebody to reach."""
+    """An address to reach."""
 
     title: str
-    """The provider's name, or what else the address is for."""
+    """Name of the provider, or the use of the address."""
     address: str
     """http(s) or ws(s)."""
     key_variable: str | None = None
     has_key: bool = False
     is_chosen: bool = False
-    """Whether the settings lead there; what is wrong with the others matters less."""
+    """Whether the settings use it; failures of the others are notes."""
     is_private: bool = False
-    """Whether the host's name is the person's own business."""
+    """Whether the name of the host must not appear in the report."""
 
     @property
     def host(self) -> str:
-        """What to call the other end."""
+        """Name of the host for the report."""
         return "Its address" if self.is_private else urlsplit(self.address).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What came of it."""
+    """The outcome of reaching a target."""
 
     target: Target
     failure: Failure = ""
     reason: str = ""
-    """More about a failure, from the library."""
+    """Details of a failure, from the library."""
     took_ms: float = 0.0
     by_proxy: bool = False
 
 
 async def reach(target: Target, deadline: float = DEADLINE_S) -> Reach:
-    """Look the name up, connect, agree on TLS and hang up. Never raises."""
+    """Resolve the name, connect, complete the TLS handshake and disconnect. Never raises."""
     try:
         parts = urlsplit(target.address)
         secure = parts.scheme in {"https", "wss"}
         host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     except ValueError:
-        return Reach(target, "name", "it is no address")
+        return Reach(target, "name", "it is not an address")
     proxy = _proxy(secure, host)
     if proxy is not None:
         host, port, secure = *proxy, False
@@ -83,14 +83,14 @@ async def _connect(host: str, port: int, secure: bool, deadline: float) -> tuple
             lambda: socket.getaddrinfo(host, port, type=_STREAM), deadline
         )
     except TimeoutError:
-        return "late", "looking up the name"
+        return "late", "resolving the name"
     except (OSError, UnicodeError):
         return "name", ""
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))[:_MOST_ADDRESSES]
     context = ssl.create_default_context() if secure else None
     attempts = [_shake_hands(each, port, context, host, deadline) for each in addresses]
     outcomes = await asyncio.gather(*attempts)
-    # A failure of TLS says more than that another address is not reachable.
+    # A TLS failure is more specific than an unreachable address.
     return min(outcomes, key=lambda outcome: _TELLING.index(outcome[0]))
 
 
@@ -126,11 +126,11 @@ def _proxy(secure: bool, host: str) -> tuple[str, int] | None:
         return None
 
 
-# ---------------------------------------------------------------------------- in sentences
+# -------------------------------------------------------------------------------- findings
 
 
 def findings(results: list[Reach]) -> list[Finding]:
-    """A finding or two for each; the one that the settings choose is held to more."""
+    """One finding for each target; only the chosen ones can be problems."""
     return [finding for result in results for finding in _tell(result)]
 
 
@@ -145,13 +145,13 @@ def _tell(result: Reach) -> Iterator[Finding]:
     way = " through the proxy" if result.by_proxy else ""
     done = f"{target.host} answers{way} in {result.took_ms:.0f} ms."
     if result.by_proxy:
-        done = "The proxy for it answers."
+        done = "Its proxy answers."
     if target.key_variable is None or target.has_key:
         yield ok(target.title, f"{done} {key}".strip())
     elif target.is_chosen:
         yield problem(target.title, f"{done} {key}", f"Set {target.key_variable}.")
     else:
-        yield note(target.title, f"{done} {key}", f"Set {target.key_variable} to talk with it.")
+        yield note(target.title, f"{done} {key}", f"Set {target.key_variable} to use it.")
 
 
 def _key(target: Target) -> str:
@@ -163,23 +163,23 @@ def _key(target: Target) -> str:
 def _broken(result: Reach) -> tuple[str, str]:
     host = result.target.host
     if result.failure == "name":
-        return f"{host} cannot be found.", "Check the network, its DNS, and the address."
+        return f"{host} cannot be found.", "Check the network, DNS and the address."
     if result.failure == "late":
         return (
             f"{host} did not answer in time ({result.reason}).",
-            "Check the network; a firewall may keep connections away. --model local needs none.",
+            "Check the network and its firewall. --model local works without a network.",
         )
     if result.failure == "tls":
         return (
-            f"{host} and we do not agree on TLS ({result.reason or 'no reason given'}).",
-            "Check this machine's clock and certificates; a network may put itself in between.",
+            f"The TLS handshake with {host} failed ({result.reason or 'no reason given'}).",
+            "Check this machine's clock and certificates, and whether a proxy intercepts TLS.",
         )
     if result.failure == "proxy":
         return (
-            "The proxy that is set for it does not answer.",
-            "Look at HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+            "Its proxy does not answer.",
+            "Check HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         )
     return (
         f"{host} cannot be reached ({result.reason or 'refused'}).",
-        "Check that it runs, its port, and the network.",
+        "Check the server, its port and the network.",
     )

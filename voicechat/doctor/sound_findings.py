@@ -1,4 +1,4 @@
-"""From the survey of the sound, and the machine it was made on, to findings."""
+"""Findings from a survey of the sound devices and the snapshot of the machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STRONG_ECHO_DB = -3.0
 
 
 def findings(survey: Survey, environment: Environment) -> list[Finding]:
-    """Everything about the sound, in the order it is told."""
+    """The findings about sound, in the order of the report."""
     found = list(_library(survey, environment))
     if survey.listed:
         found += _devices(survey, environment)
@@ -30,7 +30,7 @@ def findings(survey: Survey, environment: Environment) -> list[Finding]:
 
 
 def why_nothing(survey: Survey, environment: Environment) -> Finding:
-    """Why no device is listed: no library, a crash, a hung server, or none there."""
+    """The reason why no device is listed: no library, a crash, a hung server, or no device."""
     if not survey.listed:
         return next(_library(survey, environment))
     return _none(survey, environment)
@@ -42,14 +42,14 @@ def _library(survey: Survey, environment: Environment) -> Iterator[Finding]:
     elif survey.timed_out:
         yield problem(
             "Sound server",
-            f"The sound server does not answer: {survey.step} did not come to an end in time.",
+            f"The sound server does not answer: {survey.step} took too long.",
             machine_findings.restart(environment),
         )
     elif survey.step:
         yield problem(
             "PortAudio",
             f"The sound library crashes while {survey.step}.",
-            "Look at ~/.asoundrc and ALSA_CONFIG_PATH, then install the library again.",
+            "Check ~/.asoundrc and ALSA_CONFIG_PATH, then install the library again.",
         )
     else:
         yield ok("PortAudio", f"{survey.version.partition(',')[0]}.")
@@ -66,7 +66,7 @@ def _install(survey: Survey, environment: Environment) -> str:
 
 
 def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
-    # The sound server knows what there is; PortAudio's ways to it take sound in any case.
+    # PortAudio's bridges to a sound server are listed even when the server has no devices.
     there = [d for d in survey.devices if d.node] or survey.devices
     inputs = [d for d in there if d.inputs]
     outputs = [d for d in there if d.outputs]
@@ -87,7 +87,7 @@ def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
 
 def _nothing(survey: Survey, environment: Environment) -> str:
     if machine_findings.has_server(environment) and not survey.devices:
-        return "A sound server runs, but PortAudio finds no device in it."
+        return "A sound server is running, but PortAudio finds no device in it."
     return "There is no microphone and no speaker."
 
 
@@ -100,7 +100,7 @@ def _remedy_for_none(survey: Survey, environment: Environment) -> str:
     if machine_findings.has_server(environment):
         if survey.devices or not how or not how.bridge:
             return _plug(environment)
-        return f"Install the bridge to it: {how.install} {how.bridge}"
+        return f"Install the ALSA bridge: {how.install} {how.bridge}"
     if environment.servers:
         return machine_findings.restart(environment)
     for rule in ("Container", "WSL", "SSH", "Sound card"):
@@ -112,8 +112,8 @@ def _remedy_for_none(survey: Survey, environment: Environment) -> str:
 
 def _plug(environment: Environment) -> str:
     if environment.system == "darwin":
-        return "Plug one in, and choose it in Settings, Sound."
-    return "Plug one in, or switch it on in the sound settings; --text works without."
+        return "Plug one in and choose it in Settings, Sound."
+    return "Plug one in, or enable it in the sound settings. --text works without sound."
 
 
 def _count(number: int, noun: str) -> str:
@@ -131,8 +131,8 @@ def _rates(survey: Survey) -> Iterator[Finding]:
                 kilohertz = " and ".join(f"{rate // 1000}" for rate in wanted)
                 yield note(
                     f"{noun} rates",
-                    f"{name} refuses {kilohertz} kHz; it is opened at"
-                    f" {_nearest(accepted, survey.devices, index) / 1000:g} kHz and resampled.",
+                    f"{name} does not accept {kilohertz} kHz; voicechat opens it at"
+                    f" {_nearest(accepted, survey.devices, index) / 1000:g} kHz and resamples.",
                 )
 
 
@@ -143,13 +143,13 @@ def _nearest(accepted: tuple[int, ...], devices: tuple[Device, ...], index: int)
 
 def _canceller(survey: Survey) -> Iterator[Finding]:
     if survey.canceller.startswith("AEC3"):
-        found = f"{survey.canceller} is there: you can interrupt on open speakers."
+        found = f"{survey.canceller} is available: you can interrupt without headphones."
         yield ok("Echo canceller", found)
     elif survey.canceller:
         yield note(
             "Echo canceller",
-            "There is none for this system: while the assistant speaks your microphone is shut.",
-            "Use headphones with --no-echo-cancel, or install voicechat[livekit].",
+            "There is none for this system: the microphone is off while the assistant speaks.",
+            "Use headphones and --no-echo-cancel, or install voicechat[livekit].",
         )
 
 
@@ -169,9 +169,9 @@ def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
             yield _refused(sentence, hint, environment)
     if trial.unreal:
         yield problem(
-            "Stand-in",
-            f"{' and '.join(trial.unreal)} is no real device: nobody hears what goes there.",
-            "Plug in a real one, or look at ~/.asoundrc and ALSA_CONFIG_PATH.",
+            "Virtual device",
+            f"{' and '.join(trial.unreal)} is not a real device: no one can hear it.",
+            "Plug in a real device, or check ~/.asoundrc and ALSA_CONFIG_PATH.",
         )
         return
     if trial.microphone is not None:
@@ -179,7 +179,7 @@ def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
     if trial.speaker is not None and trial.stalled:
         yield problem(
             "Speaker",
-            f"{trial.speaker} opens, but takes no sound at all.",
+            f"{trial.speaker} opens, but accepts no sound.",
             "Plug it in again, or choose another one with --output-device.",
         )
     elif trial.speaker is not None:
@@ -189,15 +189,15 @@ def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
     if trial.dropouts:
         yield note(
             "Drop-outs",
-            f"The sound broke off {_count(trial.dropouts, 'time')} in two seconds.",
+            f"The sound dropped out {_count(trial.dropouts, 'time')} in two seconds.",
             "Close programs that keep the machine busy.",
         )
 
 
 def _refused(sentence: str, hint: str, environment: Environment) -> Finding:
     if is_busy(sentence):
-        look = " (fuser -v /dev/snd/* names it)" if environment.system == "linux" else ""
-        hint = f"Another program uses it alone: close that{look}, or choose another device."
+        look = " (fuser -v /dev/snd/* shows it)" if environment.system == "linux" else ""
+        hint = f"Another program is using it: close that{look}, or choose another device."
     return problem("Opening", sentence, hint)
 
 
@@ -207,22 +207,24 @@ def _microphone(trial: LoopbackResult, environment: Environment) -> Finding:
     if trial.level is None:
         return problem(
             title,
-            f"{trial.microphone} opens, but delivers no sound at all.",
+            f"{trial.microphone} opens, but delivers no sound.",
             "Plug it in again, or choose another one with --input-device.",
         )
     if trial.level <= _SILENCE_DB and trial.return_db is None:
-        return problem(title, f"{name}, but hears pure silence: it is muted.", _unmute(environment))
+        return problem(
+            title, f"{name}, but records pure silence: it is muted.", _unmute(environment)
+        )
     peak = trial.level if trial.peak is None else trial.peak
     level = f"{trial.level:.0f} dBFS, peak {peak:.0f}"
     if trial.level <= _SILENCE_DB:
         return ok(title, f"{name} and is silent between sounds (a noise gate).")
     if trial.level < _VERY_LOW_DB:
         return note(
-            title, f"{name}, but very low: {level}.", "Raise its level in the sound settings."
+            title, f"{name}, but is very quiet: {level}.", "Raise its level in the sound settings."
         )
     if trial.level > _LOUD_DB or peak > _CLIPPED_DB:
         return note(
-            title, f"{name} and is very loud: {level}.", "Lower its level in the sound settings."
+            title, f"{name}, but is very loud: {level}.", "Lower its level in the sound settings."
         )
     return ok(title, f"{name} and hears the room: {level}.")
 
@@ -232,10 +234,12 @@ def _unmute(environment: Environment) -> str:
         program = environment.variables.get("TERM_PROGRAM", "your terminal")
         return (
             f"macOS gives silence to programs without permission: allow {program} in Settings,"
-            " Privacy & Security, Microphone, and start it again."
+            " Privacy & Security, Microphone, and restart it."
         )
     if environment.system == "win32":
-        return "Allow desktop apps the microphone in Settings, Privacy, Microphone; then unmute it."
+        return (
+            "Allow microphone access for desktop apps in Settings, Privacy, Microphone; unmute it."
+        )
     return "Unmute it and raise its level in the sound settings (pavucontrol or alsamixer)."
 
 
@@ -244,14 +248,16 @@ def _loopback(trial: LoopbackResult) -> Finding:
         return note(
             "Loopback",
             "The chirp did not come back: headphones, the volume at zero, or another room.",
-            "With headphones all is well; otherwise raise the volume and try again.",
+            "Without headphones, raise the volume and try again.",
         )
     sentence = (
         f"The chirp came back after {trial.round_trip_ms:.0f} ms at {trial.return_db:+.0f} dB."
     )
     if trial.round_trip_ms > _SLOW_MS:
         return note(
-            "Loopback", f"{sentence} That is slow.", "Bluetooth is; a cable or USB is faster."
+            "Loopback",
+            f"{sentence} That is slow.",
+            "Bluetooth adds delay; a cable or USB is faster.",
         )
     if trial.return_db > _STRONG_ECHO_DB:
         return note(

@@ -1,4 +1,4 @@
-"""The exact command that installs what is missing, on every system that we know."""
+"""The commands that install missing packages, for each known system."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 
 class Packages(NamedTuple):
-    """How a family of systems installs, and what it calls the packages."""
+    """The package manager of a family of systems, and its names for the packages."""
 
     install: str
     portaudio: str
     bridge: str
-    """What lets ALSA programs, as PortAudio is one, reach PulseAudio or PipeWire."""
+    """Lets ALSA programs such as PortAudio reach PulseAudio or PipeWire."""
     server: str
 
 
@@ -33,7 +33,7 @@ _FAMILIES = {
 
 
 def packages_of(system: str, os_release: str) -> Packages | None:
-    """Those of this system, by the contents of /etc/os-release; None when it is not known."""
+    """The packages of a system, from /etc/os-release; None when it is unknown."""
     if system == "darwin":
         return _BREW
     words = f"{field(os_release, 'ID')} {field(os_release, 'ID_LIKE')}".split()
@@ -41,6 +41,6 @@ def packages_of(system: str, os_release: str) -> Packages | None:
 
 
 def field(os_release: str, name: str) -> str:
-    """A field of /etc/os-release without its quotes; empty when it is not there."""
+    """A field of /etc/os-release without its quotes; empty when absent."""
     match = re.search(rf"^{name}=[\"']?([^\"'\n]*)", os_release, re.MULTILINE)
     return match[1].strip() if match else ""

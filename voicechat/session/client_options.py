@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from voicechat.config import loader
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.errors import Secret, UsageError
 from voicechat.tools.registry import BUILT_IN, Tool
 
