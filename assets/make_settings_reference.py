@@ -24,7 +24,7 @@ This page is generated from the code; run `python assets/make_settings_reference
 
 The settings file is `config.toml` in `~/.config/voicechat` on Linux, in
 `~/Library/Application Support/voicechat` on macOS and in `%LOCALAPPDATA%\\voicechat` on Windows.
-Flags win over environment variables, and those over the settings file. A wrong setting stops the
+Flags override environment variables, which override the settings file. A wrong setting stops the
 program with a message that names the file, the line and the key.
 
 ```toml

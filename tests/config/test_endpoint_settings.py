@@ -105,7 +105,7 @@ def test_wrong_addresses_are_refused(settings: Path, url: str, said: str) -> Non
 def test_an_endpoint_needs_a_url_and_a_valid_name(settings: Path) -> None:
     for text, said in (
         ("[endpoints.a]\nmethod = 'GET'\n", "has no url"),
-        ("[endpoints.'a b']\nurl = 'https://x.example/'\n", "cannot name a tool"),
+        ("[endpoints.'a b']\nurl = 'https://x.example/'\n", "is not a valid name of a tool"),
         ("endpoints = 3\n", "must hold tables"),
     ):
         settings.write_text(text, "utf-8")

@@ -22,10 +22,10 @@ def test_findings_read_as_lines_with_words_for_marks() -> None:
         "PROBLEM  Microphone: It is muted.\n"
         "         Unmute it.\n"
         "\n"
-        "1 problem was found."
+        "1 problem found."
     )
-    assert as_text([FINE]).endswith("\n\nNo problem was found.")
-    assert as_text([BAD, BAD]).endswith("\n\n2 problems were found.")
+    assert as_text([FINE]).endswith("\n\nNo problems found.")
+    assert as_text([BAD, BAD]).endswith("\n\n2 problems found.")
 
 
 def test_on_a_terminal_lines_break_between_words_and_commands_stay_whole() -> None:

@@ -46,8 +46,8 @@ def talk(
 ) -> int:
     """Talk with a realtime speech model in your terminal, out loud or by typing.
 
-    Without a key or a network, the embedded voice answers. Flags win over environment variables,
-    and those over the settings file.
+    Without a key or a network, the embedded voice answers. Flags override environment variables,
+    which override the settings file.
     """
     if version:
         from voicechat import __version__

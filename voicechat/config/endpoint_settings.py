@@ -62,7 +62,7 @@ def names(text: str, name: str) -> bool:
 def _endpoint(name: str, reader: TableReader) -> Endpoint:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", name):
         raise UsageError(
-            f"{reader.place('url')}: {clean(name)[:40]!r} cannot name a tool.",
+            f"{reader.place('url')}: {clean(name)[:40]!r} is not a valid name of a tool.",
             "Use letters, digits and _.",
         )
     reader.check_keys(KEYS, "a setting of an endpoint")

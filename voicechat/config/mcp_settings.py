@@ -87,7 +87,9 @@ def refuse_twins(found: Iterable[ServerConfig]) -> tuple[ServerConfig, ...]:
 
 def _server(name: str, reader: TableReader) -> ServerConfig:
     if not name.strip() or clean(name) != name or len(name) > 40 or "\n" in name:
-        raise UsageError(f"{reader.place.at()}: {clean(name)[:40]!r} cannot name a server.")
+        raise UsageError(
+            f"{reader.place.at()}: {clean(name)[:40]!r} is not a valid name of a server."
+        )
     table = reader.table
     reader.check_keys(KEYS, "a setting of an MCP server")
     _check_kind(name, reader)
@@ -120,11 +122,11 @@ def _check_kind(name: str, reader: TableReader) -> None:
             reader.refuse(key, f"has no effect with a {present}; it needs a {absent}")
     if kind == "sse":
         hint = "Ask the server's makers for its streamable HTTP address."
-        reader.refuse("type", "sse is an old transport that voicechat does not support", hint)
+        reader.refuse("type", "names sse, an old transport that voicechat does not support", hint)
     if kind is not None and (not isinstance(kind, str) or kind not in _TYPES):
         reader.refuse("type", "must be stdio or http")
     if kind is not None and _TYPES[kind] not in table:
-        reader.refuse("type", f"{kind} needs a {_TYPES[kind]}")
+        reader.refuse("type", f"is {kind}, which needs a {_TYPES[kind]}")
     if not isinstance(table.get("disabled", False), bool):
         reader.refuse("disabled", "must be true or false")
 
@@ -166,7 +168,7 @@ def _parsed(file: ConfigFile) -> dict[str, Any]:
         for name, value in pairs:
             if name in found:
                 where = SettingPlace(file).at(name)
-                raise UsageError(f"{where}: {clean(name)[:40]!r} is there twice.")
+                raise UsageError(f"{where}: {clean(name)[:40]!r} appears twice.")
             found[name] = value
         return found
 
@@ -185,7 +187,9 @@ def _parsed(file: ConfigFile) -> dict[str, Any]:
     for name in found:
         if name != TABLE:
             where = SettingPlace(file).at(name)
-            raise UsageError(f"{where}: {clean(name)[:40]} is not known.", nearest(name, [TABLE]))
+            raise UsageError(
+                f"{where}: {clean(name)[:40]} is not a known key.", nearest(name, [TABLE])
+            )
     return found
 
 

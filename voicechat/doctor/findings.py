@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from voicechat.core.text import clean
 from voicechat.errors import Secret
+from voicechat.system.text_table import counted
 
 
 class FindingLevel(StrEnum):
@@ -149,6 +150,4 @@ def is_usable(findings: Iterable[Finding]) -> bool:
 
 def _sum(findings: Sequence[Finding]) -> str:
     problems = sum(finding.level is FindingLevel.PROBLEM for finding in findings)
-    if not problems:
-        return "No problem was found."
-    return "1 problem was found." if problems == 1 else f"{problems} problems were found."
+    return f"{counted(problems, 'problem')} found." if problems else "No problems found."

@@ -9,6 +9,7 @@ from voicechat.audio.devices.device_probe import LoopbackResult, Survey
 from voicechat.doctor import machine_findings
 from voicechat.doctor.environment import Environment
 from voicechat.doctor.findings import Finding, note, ok, problem
+from voicechat.system.text_table import counted
 
 _SILENCE_DB = -99.0
 _VERY_LOW_DB = -80.0
@@ -80,7 +81,7 @@ def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
     else:
         yield ok(
             "Devices",
-            f"{_count(len(inputs), 'microphone')}, {_count(len(outputs), 'speaker')}"
+            f"{counted(len(inputs), 'microphone')}, {counted(len(outputs), 'speaker')}"
             f" ({', '.join(sorted({d.host for d in there}))}).",
         )
 
@@ -114,10 +115,6 @@ def _plug(environment: Environment) -> str:
     if environment.system == "darwin":
         return "Plug one in and choose it in Settings, Sound."
     return "Plug one in, or enable it in the sound settings. --text works without sound."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _rates(survey: Survey) -> Iterator[Finding]:
@@ -189,7 +186,7 @@ def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
     if trial.dropouts:
         yield note(
             "Drop-outs",
-            f"The sound dropped out {_count(trial.dropouts, 'time')} in two seconds.",
+            f"The sound dropped out {counted(trial.dropouts, 'time')} in two seconds.",
             "Close programs that keep the machine busy.",
         )
 
