@@ -14,7 +14,7 @@ from voicechat.errors import Secret, UsageError
 from voicechat.tools.registry import BUILT_IN, Tool
 
 if TYPE_CHECKING:
-    from voicechat.config.loader import BargeIn
+    from voicechat.config.options import BargeIn
 
 NO_FILE = Path(os.devnull) / "config.toml"
 """A path where no settings file can be."""
