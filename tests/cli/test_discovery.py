@@ -16,14 +16,14 @@ from voicechat.config.options import FILE_SETTINGS, SETTINGS, Options, typed
 from voicechat.core.settings import Permission, ToolSpec
 
 NEW = '''"""A command."""
-from voicechat.cli.command import Command
+from voicechat.cli.command import CommandEntry
 
 def water() -> int:
     """Water the plants."""
     print("watered")
     return 0
 
-COMMAND = Command(15, "water", "Water the plants.", water)
+COMMAND = CommandEntry(15, "water", "Water the plants.", water)
 '''
 
 

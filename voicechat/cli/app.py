@@ -21,13 +21,13 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from voicechat import cli
-from voicechat.cli.command import Command, say
+from voicechat.cli.command import CommandEntry, say
 from voicechat.cli.talk import talk
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
 
 
-def commands() -> list[Command]:
+def commands() -> list[CommandEntry]:
     """The commands that the modules of this package define, by rank."""
     found = []
     for module in pkgutil.iter_modules(cli.__path__):

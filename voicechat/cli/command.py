@@ -15,7 +15,7 @@ Text = str | None
 JSON: Any = typer.Option("--json", help="Print JSON.")
 
 
-class Command(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command of `voicechat`."""
 
     rank: int

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voicechat.cli.command import JSON, Command, say
+from voicechat.cli.command import JSON, CommandEntry, say
 
 
 def devices(as_json: Annotated[bool, JSON] = False) -> int:
@@ -21,4 +21,4 @@ def devices(as_json: Annotated[bool, JSON] = False) -> int:
     return 0
 
 
-COMMAND = Command(20, "devices", "List microphones and speakers.", devices)
+COMMAND = CommandEntry(20, "devices", "List microphones and speakers.", devices)

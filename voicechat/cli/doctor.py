@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from voicechat.cli.command import JSON, Command, say
+from voicechat.cli.command import JSON, CommandEntry, say
 
 
 def doctor(
@@ -37,4 +37,4 @@ def doctor(
     return 0 if findings.is_usable(found) else 1
 
 
-COMMAND = Command(30, "doctor", "Diagnose sound and network problems.", doctor)
+COMMAND = CommandEntry(30, "doctor", "Diagnose sound and network problems.", doctor)

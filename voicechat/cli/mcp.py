@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import JSON, Command, say
+from voicechat.cli.command import JSON, CommandEntry, say
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, UsageError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, add, remove and test MCP servers.", rich_markup_mode=None)
 
-COMMAND = Command(50, "mcp", "List, add, remove and test MCP servers.", app)
+COMMAND = CommandEntry(50, "mcp", "List, add, remove and test MCP servers.", app)
 
 _NAME = typer.Argument(metavar="NAME", help="Name of the server.")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voicechat.cli.command import JSON, Command
+from voicechat.cli.command import JSON, CommandEntry
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -27,7 +27,7 @@ def models(as_json: Annotated[bool, JSON] = False) -> int:
     return 0
 
 
-COMMAND = Command(10, "models", "List providers, models, voices and keys.", models)
+COMMAND = CommandEntry(10, "models", "List providers, models, voices and keys.", models)
 
 
 def list_models(options: Options) -> list[dict[str, Any]]:

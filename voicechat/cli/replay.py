@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from voicechat.cli.command import Command
+from voicechat.cli.command import CommandEntry
 from voicechat.cli.talk import prepare_screen
 
 if TYPE_CHECKING:
@@ -48,4 +48,4 @@ def replay(
     return run(session)
 
 
-COMMAND = Command(70, "replay", "Play a recording back.", replay)
+COMMAND = CommandEntry(70, "replay", "Play a recording back.", replay)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voicechat.cli.command import Command, Text, flag
+from voicechat.cli.command import CommandEntry, Text, flag
 
 
 def serve(
@@ -46,4 +46,4 @@ def serve(
     )
 
 
-COMMAND = Command(80, "serve", "Serve the embedded voice to other programs.", serve)
+COMMAND = CommandEntry(80, "serve", "Serve the embedded voice to other programs.", serve)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import Command, Text, flag
+from voicechat.cli.command import CommandEntry, Text, flag
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
 
@@ -44,7 +44,7 @@ def token(
     return 0
 
 
-COMMAND = Command(90, "token", "Print a short-lived token for another program.", token)
+COMMAND = CommandEntry(90, "token", "Print a short-lived token for another program.", token)
 
 
 def mint(options: Options, seconds: int | None = None) -> dict[str, object]:

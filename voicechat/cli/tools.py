@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import Command, Text, say
+from voicechat.cli.command import CommandEntry, Text, say
 from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def tools(
     return 0
 
 
-COMMAND = Command(40, "tools", "List the tools of the model and their permissions.", tools)
+COMMAND = CommandEntry(40, "tools", "List the tools of the model and their permissions.", tools)
 
 
 async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[ToolSpec, ...]:

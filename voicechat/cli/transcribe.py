@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voicechat.cli.command import Command, Text, flag
+from voicechat.cli.command import CommandEntry, Text, flag
 from voicechat.cli.talk import device_name
 from voicechat.errors import UsageError
 
@@ -54,4 +54,4 @@ def transcribe(
     return transcription_run.transcribe(options, request)
 
 
-COMMAND = Command(60, "transcribe", "Transcribe speech live or from a file.", transcribe)
+COMMAND = CommandEntry(60, "transcribe", "Transcribe speech live or from a file.", transcribe)

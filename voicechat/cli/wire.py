@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import Command, flag, say
+from voicechat.cli.command import CommandEntry, flag, say
 from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def wire(
     return _translate(NormalizedWire(codec, purpose, transcriber), action, sys.stdin.buffer)
 
 
-COMMAND = Command(100, "wire", "Translate a provider's frames without a socket.", wire)
+COMMAND = CommandEntry(100, "wire", "Translate a provider's frames without a socket.", wire)
 
 
 def _translate(wire: NormalizedWire, action: WireAction, lines: Iterable[bytes]) -> int:
