@@ -78,7 +78,7 @@ async def bridge(options: argparse.Namespace, client: ServerConnection) -> None:
 async def main(options: argparse.Namespace) -> None:
     """Serve on this machine until Ctrl-C."""
     async with serve(partial(bridge, options), "127.0.0.1", options.port) as server:
-        port = server.sockets[0].getsockname()[1]
+        port = next(iter(server.sockets)).getsockname()[1]
         print(f"ws://127.0.0.1:{port}", flush=True)
         await server.serve_forever()
 

@@ -158,9 +158,13 @@ async def until_idle(session: voicechat.ClientSession) -> AsyncIterator[voicecha
 async def test_reported_turn_ends_when_all_was_played() -> None:
     async with scene() as stage, session_on(stage, reports_played=True) as session:
         await session.send("hello there")
-        item_id = (await take_sound(session, 390))[0].item_id
-        session.played(item_id, 400)
-        await rest_of_turn(session)
+        taken = 0.0
+        async for event in session:
+            if isinstance(event, voicechat.Audio):
+                taken += event.ms
+                session.played(event.item_id, taken)
+            elif isinstance(event, voicechat.TurnEnded):
+                break
         assert session.transcript[-1].status == "completed"
 
 

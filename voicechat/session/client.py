@@ -179,6 +179,8 @@ class ClientSession:
             online.cancel()
         if not self._online.is_set():
             await self.close()
+            if not self._task.cancelled():
+                self._task.result()
             raise self._events.failure or ConnectError("Could not connect in time.")
         return self
 
@@ -339,7 +341,7 @@ class ClientSession:
         match update:
             case effects.EntryChanged(entry_id):
                 self._entry_changed(entry_id)
-            case effects.Ask(call_id):
+            case effects.AskApproval(call_id):
                 self._ask(call_id)
             case effects.FloorChanged(floor):
                 if self._floor in _BUSY and floor in _RESTING:
