@@ -12,7 +12,7 @@ import pytest
 from scripted import TOKEN, Scene, scene, silence, tone, until
 
 import voicechat
-from voicechat.server.engine_protocols import Call, Partial, Request, Say
+from voicechat.server.engine_protocols import AssistantRequest, Call, Partial, Say
 
 Kind = TypeVar("Kind")
 
@@ -74,8 +74,8 @@ async def test_text_output_gives_no_sound() -> None:
 
 async def test_pcm_is_heard_and_answered() -> None:
     async with scene() as stage, session_on(stage) as session:
-        stage.ears.texts = ["what time is it"]
-        stage.ears.partials = {10_000: Partial("what time is it", True)}
+        stage.stt.texts = ["what time is it"]
+        stage.stt.partials = {10_000: Partial("what time is it", True)}
         sending = asyncio.create_task(session.send(silence(200) + tone(400) + silence(700)))
         events = await rest_of_turn(session)
         await sending
@@ -88,7 +88,7 @@ async def test_pcm_is_heard_and_answered() -> None:
 
 async def test_push_to_talk_turn_ends_when_the_program_says_so() -> None:
     async with scene() as stage, session_on(stage, push_to_talk=True) as session:
-        stage.ears.texts = ["first", "second"]
+        stage.stt.texts = ["first", "second"]
         for words in ("first", "second"):
             await session.send(tone(500))
             session.end_turn()
@@ -99,7 +99,7 @@ async def test_push_to_talk_turn_ends_when_the_program_says_so() -> None:
 # ------------------------------------------------------------------------ barge-in
 
 
-def long_reply(request: Request) -> list[Say]:
+def long_reply(request: AssistantRequest) -> list[Say]:
     return [Say("one two three four five six seven eight nine ten.")]
 
 
@@ -120,7 +120,7 @@ async def next_of(session: voicechat.ClientSession, kind: type[Kind]) -> Kind:
 
 async def test_barge_in_truncates_at_what_was_consumed() -> None:
     async with scene() as stage, session_on(stage) as session:
-        stage.mind.answer = long_reply
+        stage.assistant.answer = long_reply
         await session.send("count")
         *played, last = await take_sound(session, 300)
         # The loop did not come back after the last piece: only those before it were played.
@@ -135,7 +135,7 @@ async def test_barge_in_truncates_at_what_was_consumed() -> None:
 
 async def test_barge_in_truncates_at_the_reported_position() -> None:
     async with scene() as stage, session_on(stage, reports_played=True) as session:
-        stage.mind.answer = long_reply
+        stage.assistant.answer = long_reply
         await session.send("count")
         item_id = (await take_sound(session, 1_000))[0].item_id
         session.played(item_id, 430)
@@ -170,10 +170,10 @@ async def test_reported_turn_ends_when_all_was_played() -> None:
 
 async def test_speech_interrupts_a_reply() -> None:
     async with scene() as stage, session_on(stage) as session:
-        stage.mind.answer = long_reply
+        stage.assistant.answer = long_reply
         await session.send("count")
         *played, _ = await take_sound(session, 300)
-        stage.ears.texts = ["stop"]
+        stage.stt.texts = ["stop"]
         # No loop takes sound meanwhile, so nothing more is played before the provider hears this.
         await session.send(tone(400))
         await until(lambda: any(e.status == "interrupted" for e in session.transcript))
@@ -184,11 +184,11 @@ async def test_speech_interrupts_a_reply() -> None:
 # ------------------------------------------------------------------------ tools
 
 
-def calling(name: str, arguments: str) -> Callable[[Request], Iterable[Any]]:
+def calling(name: str, arguments: str) -> Callable[[AssistantRequest], Iterable[Any]]:
     """Call the tool once per turn, then say its result."""
     numbers = count()
 
-    def answer(request: Request) -> list[Any]:
+    def answer(request: AssistantRequest) -> list[Any]:
         last = request.messages[-1]
         if last.role == "tool_result":
             return [Say(f"Result {last.text}.")]
@@ -215,7 +215,7 @@ class Lights:
 async def test_call_that_needs_permission_is_denied_by_default() -> None:
     mine = Lights()
     async with scene() as stage, session_on(stage, tools=[mine.tool]) as session:
-        stage.mind.answer = calling("lights", '{"on": true}')
+        stage.assistant.answer = calling("lights", '{"on": true}')
         await session.send("lights on")
         events = await rest_of_turn(session)
         assert mine.set == []
@@ -238,7 +238,7 @@ async def test_callback_allows_a_call(verdict: Any, asked: int) -> None:
         return verdict
 
     async with scene() as stage, session_on(stage, tools=[mine.tool], approve=approve) as session:
-        stage.mind.answer = calling("lights", '{"on": true}')
+        stage.assistant.answer = calling("lights", '{"on": true}')
         for _ in range(2):
             await session.send("lights on")
             events = await rest_of_turn(session)
@@ -252,7 +252,7 @@ async def test_callback_allows_a_call(verdict: Any, asked: int) -> None:
 async def test_anything_but_true_denies(answer: Any) -> None:
     mine = Lights()
     async with scene() as stage, session_on(stage, tools=[mine.tool], approve=answer) as session:
-        stage.mind.answer = calling("lights", '{"on": true}')
+        stage.assistant.answer = calling("lights", '{"on": true}')
         await session.send("lights on")
         events = await rest_of_turn(session)
         assert mine.set == []
@@ -264,7 +264,7 @@ async def test_only_the_listed_tools_are_offered() -> None:
     async with scene() as stage, session_on(stage, tools=[mine.tool, "current_time"]) as session:
         await session.send("hello")
         await rest_of_turn(session)
-        offered = {each.name for each in stage.mind.requests[-1].tools}
+        offered = {each.name for each in stage.assistant.requests[-1].tools}
         assert offered == {"lights", "current_time"}
 
 
@@ -332,7 +332,7 @@ async def test_body_that_fails_closes_the_session() -> None:
 async def test_events_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voicechat.session.event_queue.LIMIT", 5)
     async with scene() as stage, session_on(stage) as session:
-        stage.mind.answer = long_reply
+        stage.assistant.answer = long_reply
         await session.send("count")
         await until(lambda: session.dropped > 5)
         # The oldest events went first: those of the connection.

@@ -91,10 +91,10 @@ class Parameters:
         return Path(self.settings).expanduser()
 
     def _keys(self, options: Options, key: str) -> dict[str, Secret]:
-        from voicechat.providers.catalog import PROVIDERS
+        from voicechat.providers.catalog import provider_named
 
         name = (options.model or "openai").partition("/")[0]
-        provider = PROVIDERS.get(name)
+        provider = provider_named(name)
         if provider is None or provider.key_variable is None:
             raise UsageError(f"{name} takes no API key.", "Leave api_key out.")
         others = {k: v for k, v in options.keys.items() if k not in provider.key_variables}

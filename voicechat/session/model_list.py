@@ -30,7 +30,10 @@ class ListedModel:
 
 
 def list_models() -> tuple[ListedModel, ...]:
-    """All known models, without asking the network. Raises `UsageError` for broken settings."""
+    """All known models, also those of installed provider packages. Does not use the network.
+
+    Raises `UsageError` for broken settings.
+    """
     keys = loader.load().keys
     found: list[ListedModel] = []
     for provider in every_provider().values():
