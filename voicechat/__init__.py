@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from voicechat.session.client_events import TurnEndedEvent as TurnEnded
     from voicechat.session.client_options import Devices
     from voicechat.session.model_list import ListedModel, list_models
-    from voicechat.session.sound_card import CardLine, SoundCard
+    from voicechat.session.sound_card import CardLine
+    from voicechat.session.sound_card import SoundCardProtocol as SoundCard
     from voicechat.tools.functions import tool
     from voicechat.tools.registry import ToolError
 
@@ -89,7 +90,7 @@ _HOMES = {
     "ListedModel": "voicechat.session.model_list:ListedModel",
     "Picture": "voicechat.core.pictures:Picture",
     "Problem": f"{_EVENTS}:ProblemEvent",
-    "SoundCard": "voicechat.session.sound_card:SoundCard",
+    "SoundCard": "voicechat.session.sound_card:SoundCardProtocol",
     "ToolCall": f"{_EVENTS}:ToolCallEvent",
     "ToolError": "voicechat.tools.registry:ToolError",
     "Transcript": f"{_EVENTS}:TranscriptEvent",

@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -39,11 +38,11 @@ from voicechat.session.client_options import Devices, Parameters, with_tools
 from voicechat.session.event_queue import EventQueue
 from voicechat.session.images import refusal
 from voicechat.session.session import Session
-from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCard
+from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCardProtocol
 from voicechat.session.updates import Link, LinkChanged, Update
 
 if TYPE_CHECKING:
-    from voicechat.core.settings import SessionSettings
+    from voicechat.core.settings import Capabilities, SessionSettings
     from voicechat.tools.registry import Tool
 
 CONNECT_S = 60.0
@@ -73,7 +72,7 @@ def connect(
     model: str | None = None,
     *,
     tools: Iterable[Tool | str] | None = None,
-    audio: Devices | SoundCard | None = None,
+    audio: Devices | SoundCardProtocol | None = None,
     approve: Approve | None = None,
     voice: str | None = None,
     instructions: str | None = None,
@@ -122,7 +121,7 @@ def connect(
     if devices is not None:
         return ClientSession(Session(options, tools=own), events, approve)
     pcm = PcmCard(events.put_audio, events.drop_audio) if audio is None else None
-    card = cast("SoundCard", pcm or audio)
+    card = cast("SoundCardProtocol", pcm or audio)
     session = Session(options, tools=own, open_audio=partial(CardLink, card))
     return ClientSession(session, events, approve, pcm, reports_played=reports_played)
 
@@ -158,7 +157,7 @@ class ClientSession:
         self._called: dict[str, ToolState] = {}
         self._unplayed: AudioChunk | None = None
         self._sent_until = 0.0
-        session.listen = self._on_update
+        _follow(session, self._on_update)
 
     # ----------------------------------------------------------------- opening and closing
 
@@ -262,17 +261,17 @@ class ClientSession:
         """
         self._check_open()
         if isinstance(content, str):
-            self._session._take(inputs.Typed(content))
+            _take(self._session, inputs.Typed(content))
         elif isinstance(content, Picture):
             self._show(content, text)
         else:
             await self._send_sound(bytes(content))
 
     def _show(self, shown: Picture, text: str) -> None:
-        refused = refusal(shown, self._session._partner.can, self._session.model)
+        refused = refusal(shown, _capabilities(self._session), self._session.model)
         if refused is not None:
             raise refused
-        self._session._take(inputs.Typed(text, shown))
+        _take(self._session, inputs.Typed(text, shown))
 
     async def _send_sound(self, pcm: bytes) -> None:
         if self._pcm is None:
@@ -407,9 +406,30 @@ class _Closed(Exception):
     """The session has ended; stops the tasks that still run for it."""
 
 
+# --------------------------------------------------------------------------- the session's side
+
+
+def _follow(session: Session, on_update: Callable[[Update], None]) -> None:
+    """Receive every update of the session."""
+    session.listen = on_update
+
+
+def _take(session: Session, given: inputs.Typed) -> None:
+    """Give the session a turn of the user."""
+    session._take(given)
+
+
 def _settings(session: Session) -> SessionSettings:
     """The settings in force."""
     return session._conversation.settings
+
+
+def _capabilities(session: Session) -> Capabilities:
+    """The capabilities of the model."""
+    return session._partner.can
+
+
+# --------------------------------------------------------------------------- small steps
 
 
 def _same(one: TranscriptEvent, other: TranscriptEvent) -> bool:
@@ -442,5 +462,4 @@ def read_picture(source: str | Path | bytes, name: str = "") -> Picture:
     return found
 
 
-with suppress(TypeError):  # shown as the public name in tracebacks and help
-    ClientSession.__module__ = "voicechat"
+ClientSession.__module__ = "voicechat"  # The public name, in tracebacks and help.

@@ -1,6 +1,6 @@
 """Sound cards made of Python objects, in place of the microphone and speaker of the machine.
 
-`SoundCard` is the protocol for an object that plays and captures sound: a telephone line, a file,
+`SoundCardProtocol` is the protocol for an object that plays and captures sound: a telephone line, a file,
 a test. `CardLink` connects such an object to a session, with the same interface as the link to
 the audio process. `PcmCard` is the card of `audio=None`: it hands sound to the program.
 """
@@ -20,10 +20,11 @@ BLOCK_MS = 100
 """Longest block of captured sound that goes to the provider in one piece."""
 
 
-class SoundCard(Protocol):
-    """An object that stands for microphone and speaker. All methods are called on the event loop.
+class SoundCardProtocol(Protocol):
+    """An object that stands for microphone and speaker; exported as `voicechat.SoundCard`.
 
-    Sound is PCM16, mono, little-endian. No method may block.
+    All methods are called on the event loop and must not block. Sound is PCM16, mono,
+    little-endian.
     """
 
     def open(self, line: CardLine) -> None:
@@ -77,11 +78,11 @@ class CardLine(Protocol):
 
 
 class CardLink:
-    """Connects a `SoundCard` to a session: commands become calls, reports become events."""
+    """Connects a `SoundCardProtocol` to a session: commands become calls, reports become events."""
 
     def __init__(
         self,
-        card: SoundCard,
+        card: SoundCardProtocol,
         settings: sound.AudioSettings,
         on_event: Callable[[sound.AudioEvent], None],
     ) -> None:
