@@ -37,7 +37,7 @@ from voicechat.core.effects import (
     TurnMeasured,
 )
 from voicechat.core.interruption import CONFIRM_S
-from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Usage
+from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Usage, entry_id
 from voicechat.core.settings import Capabilities, SessionSettings, ToolSpec
 from voicechat.core.turns import PATIENCE_S, SlotState
 
@@ -505,3 +505,17 @@ def test_a_reply_of_which_nothing_was_said_is_asked_for_again() -> None:
     stage = online(speaker=False)
     stage.feed(inputs.Typed("hi"), events.ResponseCreated("r"), inputs.Disconnected("gone"))
     assert CreateResponse() in stage.sent(stage.feed(events.SessionCreated("s2")))
+
+
+def test_announcements_after_another_conversation_have_ids_of_their_own() -> None:
+    first = Conversation(SessionSettings(), hands_free=False, speaker=False)
+    first.handle(inputs.Announce("The timer rang."), 1.0)
+    second = Conversation(
+        SessionSettings(), hands_free=False, speaker=False, transcript=first.transcript
+    )
+    second.handle(inputs.Announce("Another timer rang."), 2.0)
+    entries = second.transcript.entries
+    assert [entry.text for entry in entries if isinstance(entry, Item)] == [
+        "The timer rang.", "Another timer rang.",
+    ]  # fmt: skip
+    assert len({entry_id(entry) for entry in entries}) == 2

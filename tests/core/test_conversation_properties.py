@@ -200,7 +200,7 @@ class Promises(RuleBasedStateMachine):
         return None if created in self.known else created
 
     def witness_asked(self, happening: events.Event | inputs.Input) -> None:
-        """What is asked for anew is answered anew."""
+        """What is requested again is answered again."""
         if isinstance(happening, inputs.AskOutOfBand):
             self.open_asides[happening.key] += 1
         if isinstance(happening, events.ToolCallReady) and happening.call_id in self.retold:
@@ -208,7 +208,7 @@ class Promises(RuleBasedStateMachine):
             self.answers[happening.call_id] = 0
 
     def witness_done(self, response_id: str) -> None:
-        """A response ended: what was asked for has been answered."""
+        """A response ended: what was requested has been answered."""
         if response_id not in self.ended | self.outside:
             self.asked = False
         self.ended.add(response_id)

@@ -33,7 +33,7 @@ def test_an_interruption_by_noise_does_not_last_for_ever() -> None:
     desk = Desk()
     desk.happens(events.ResponseCreated("r"), events.AudioDelta("r", "i", bytes(4_800)))
     desk.happens(inputs.PlaybackStarted("i"))
-    # A door slams: the provider stops its reply and never says that nobody spoke.
+    # A door slams: the provider stops its reply and never says that no one spoke.
     desk.happens(
         events.SpeechStarted("u"), events.ResponseDone("r", events.ResponseStatus.CANCELLED)
     )

@@ -34,7 +34,7 @@ class Talk:
         return [effect for each in happenings for effect in self.conversation.handle(each, 1.0)]
 
     def begin(self) -> tuple[list[str], int, list[str]]:
-        """What a new session is told, what it is asked for, and what the person is told."""
+        """What a new session is told, what it is requested, and what the user is told."""
         effects = self.feed(events.SessionCreated("again"))
         commands = [effect.command for effect in effects if isinstance(effect, Send)]
         told = [each.text for each in commands if isinstance(each, CreateMessage)]

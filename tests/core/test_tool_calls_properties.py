@@ -30,7 +30,7 @@ ALLOWING = (inputs.Decision.ONCE, inputs.Decision.SESSION, inputs.Decision.ALWAY
 
 
 class World:
-    """A provider, a person and a shell that do what chance says, and a witness."""
+    """A provider, a user and a shell that do what chance says, and a witness."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance

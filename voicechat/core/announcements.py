@@ -1,6 +1,6 @@
-"""What happened by itself and the model is to speak of: a timer rang, a list was finished.
+"""Announcements: events that the model has to speak about, such as a timer that rang.
 
-The person sees it at once. The model is told when nobody speaks and nothing is being answered.
+The user sees an announcement at once. The model receives it between two turns.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.text import clean
 
 MOST_WAITING = 16
-"""Announcements that wait for a moment to tell them; the oldest is then only shown."""
+"""Announcements that can wait for the end of a turn; beyond that the oldest is only shown."""
 
 
 class Announcements:
-    """The tidings that the model was not told of yet."""
+    """The announcements that the model has not received yet."""
 
     def __init__(self, buffer: EffectBuffer) -> None:
         self._buffer = buffer
@@ -26,8 +26,11 @@ class Announcements:
         self._count = 0
 
     def come(self, event: inputs.Announce) -> None:
-        """Something happened: show it."""
+        """Show the announcement and keep it for the model."""
+        # A conversation that goes on with an old transcript must not give its ids again.
         self._count += 1
+        while self._buffer.transcript.get(f"told_{self._count}"):
+            self._count += 1
         text = clean(event.text)
         item = Item(f"told_{self._count}", Role.SYSTEM, text, ItemStatus.COMPLETED)
         self._buffer.transcript.add(item)
@@ -35,7 +38,7 @@ class Announcements:
         self._waiting.append(item)
 
     def tell(self) -> bool:
-        """Nobody speaks: tell the model. False when there is nothing to tell."""
+        """Send all waiting announcements to the model; False when there are none."""
         waiting = tuple(self._waiting)
         self._waiting.clear()
         for item in waiting:
@@ -43,7 +46,7 @@ class Announcements:
         return bool(waiting)
 
     def retold(self, item_ids: Iterable[str]) -> bool:
-        """A new session was told of these items. True when some were news to the model."""
+        """Drop announcements that seeding sent; True when the new session got some of them."""
         told = set(item_ids)
         left = [item for item in self._waiting if item.item_id not in told]
         news = len(left) < len(self._waiting)

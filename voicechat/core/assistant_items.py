@@ -1,4 +1,4 @@
-"""What the model says: its items as text and sound, what was heard of them, and where they are cut.
+"""Assistant items: text and sound, playout positions, and cuts.
 
 The conversation passes on only what belongs to a living response. Sound goes to the speaker at
 once and into the ledger; text is shown as far as it was heard. When a reply is silenced its
@@ -18,7 +18,7 @@ from voicechat.core.settings import AudioFormat, Capabilities
 from voicechat.core.turns import RecentIds
 
 STOP_S = 0.5
-"""Seconds the sound side has to say where it stopped."""
+"""Seconds the audio process has to say where it stopped."""
 
 OUTCOMES = {
     events.ResponseStatus.COMPLETED: ItemStatus.COMPLETED,
@@ -26,7 +26,7 @@ OUTCOMES = {
     events.ResponseStatus.INCOMPLETE: ItemStatus.INTERRUPTED,
     events.ResponseStatus.FAILED: ItemStatus.FAILED,
 }
-"""How the items of a response stand when it ended so."""
+"""Response status -> status of its items."""
 
 
 class AssistantItems:
@@ -47,7 +47,7 @@ class AssistantItems:
     ) -> None:
         self.speaker = speaker
         self.stop_due: float | None = None
-        """When the sound side is late with saying where it stopped."""
+        """Deadline for the audio process to report where it stopped."""
         self.over = RecentIds()
         """Responses whose end was seen."""
         self._buffer = buffer
@@ -60,17 +60,17 @@ class AssistantItems:
 
     @property
     def sounding(self) -> bool:
-        """Whether sound waits for the speaker or comes out of it."""
+        """True if sound waits for the speaker or comes out of it."""
         return self._playout.sounding
 
     @property
     def audible(self) -> bool:
-        """Whether sound comes out of the speaker."""
+        """True if sound comes out of the speaker."""
         return self._playout.audible
 
     @property
     def writing(self) -> bool:
-        """Whether the last that is written is the model's."""
+        """True if the last that is written is the model's."""
         entries = self._buffer.transcript.entries
         last = entries[-1] if entries else None
         return isinstance(last, Item) and last.role is Role.ASSISTANT and bool(last.text)

@@ -1,4 +1,4 @@
-"""What a provider is told. A codec encodes each into the frames of its wire."""
+"""Commands to a provider. A codec encodes each into frames of its protocol."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UpdateSession:
 
 @dataclass(frozen=True, slots=True)
 class AppendAudio:
-    """A block of the person's sound: PCM16 mono at the session's input rate."""
+    """A block of the user's sound: PCM16 mono at the session's input rate."""
 
     pcm: bytes
 
@@ -78,7 +78,7 @@ class SeedCall:
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
-    """What a tool call of an earlier connection came to."""
+    """Result of a tool call of an earlier connection."""
 
     call_id: str
     output: str
@@ -115,7 +115,7 @@ class CreateResponse:
     out_of_band: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     output: Literal["audio", "text"] | None = None
-    """How this one is given; None as the session says."""
+    """Output of this response; None for the session's setting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,14 +34,14 @@ _SIGNS = {
 }  # fmt: skip
 """Characters that look like an ASCII one without being a variant of it."""
 _GAP = re.compile(r"[^\S\n]{24}|(?:\n[^\S\n]*){5}\S")
-"""What looks like the end of a text and is not; indented lines seldom begin so far in."""
+"""Run of spaces that looks like the end of a text; indented lines seldom begin so far in."""
 _MOST_MARKS = 3
 """Marks on one letter, as the languages with most of them need."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def remarks(text: str) -> list[str]:
-    """What a person cannot see in the text, one sentence each; at most `MOST`, mostly none."""
+    """Describe what a user cannot see in the text, one sentence each; at most `MOST`."""
     found = [*_far(text)]
     if not text.isascii():
         found = list(dict.fromkeys([*found, *_unseen(text), *_words(text), *_single(text)]))

@@ -91,7 +91,7 @@ class Conversation:
         self._errors = ProviderErrors(self._buffer, self._responses, self._out_of_band)
         self._edits = ItemEdits(self._buffer, self._can, self._user_items, self._responses)
         self.meter = UsageMeter(self._buffer)
-        """What was used, and what is left."""
+        """Usage and limits."""
         self._interruption = Interruption(
             self._buffer,
             self._can,
@@ -153,7 +153,7 @@ class Conversation:
 
     @property
     def online(self) -> bool:
-        """Whether there is a connection to a provider."""
+        """True if there is a connection to a provider."""
         return self._buffer.online
 
     def _next_deadline(self) -> float | None:
@@ -166,7 +166,7 @@ class Conversation:
 
     @property
     def latency_ms(self) -> float | None:
-        """What the last turn took, from its end to the first of the answer."""
+        """Latency of the last turn, from its end to the first sound or text, in ms."""
         return self._responses.latency_ms
 
     @property
@@ -176,17 +176,17 @@ class Conversation:
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
-        """The tool calls that wait for the person's decision, ours and the provider's."""
+        """The tool calls that wait for the user's decision, ours and the provider's."""
         return self._tool_calls.asking + self._provider_tools.asking
 
     @property
     def hands_free(self) -> bool:
-        """Whether the provider's turn detection ends the person's turns."""
+        """True if the provider's turn detection ends the user's turns."""
         return self._mic.hands_free
 
     @property
     def talking(self) -> bool:
-        """Whether push-to-talk is down."""
+        """True if push-to-talk is down."""
         return self._mic.talking
 
     # ----------------------------------------------------------------- connection
@@ -216,7 +216,7 @@ class Conversation:
         self._provider_tools.connection_lost(self._now)
         self._seeding.connection_lost(unacceptable=unacceptable)
 
-    # ----------------------------------------------------------------- the person
+    # ----------------------------------------------------------------- the user
 
     def _type(self, typed: inputs.Typed) -> None:
         text = typed.text.strip()
@@ -308,7 +308,7 @@ class Conversation:
         if not self._tool_calls.decide(decided, self._now):
             self._provider_tools.decided(decided)
         if self._responses.waited_for:
-            # Thinking it over was the person's time: they wait from now on.
+            # Thinking it over was the user's time: they wait from now on.
             self._responses.turn_ended()
 
     # ----------------------------------------------------------------- time
@@ -356,7 +356,7 @@ class Conversation:
 
 
 _OF_A_CONNECTION = frozenset(get_args(events.Event)) - {events.SessionCreated}
-"""What a provider says means nothing once its connection is gone."""
+"""Events that mean nothing once the connection is gone."""
 
 _Step = Callable[[Conversation, Any], None]
 
@@ -390,7 +390,7 @@ _ON: dict[type[Any], _Step] = {
     # the connection
     events.SessionCreated: _C._session_created,
     inputs.Disconnected: _C._disconnected,
-    # the person
+    # the user
     inputs.Typed: _C._type,
     inputs.Interrupt: lambda c, e: c._stop_everything(),
     inputs.Configure: lambda c, e: c._mic.configure(e.settings),
@@ -402,13 +402,13 @@ _ON: dict[type[Any], _Step] = {
     events.ItemRetrieved: lambda c, e: c._buffer.do(effects.ItemFetched(e.item_id, e.item)),
     inputs.Talk: _C._talk,
     inputs.HandsFree: _C._set_hands_free,
-    # the person's speech, as the provider hears it
+    # the user's speech, as the provider hears it
     events.SpeechStarted: lambda c, e: c._interruption.speech_started(e, c._now),
     events.SpeechStopped: lambda c, e: c._interruption.speech_stopped(e, c._now),
     events.InputCommitted: lambda c, e: c._interruption.committed(e, c._now),
     events.IdleTimeout: lambda c, e: c._user_items.not_a_turn(e),
     events.UserTranscript: lambda c, e: c._interruption.user_transcript(e, c._now),
-    # the person's speech, as the sound side hears it
+    # the user's speech, as the audio process hears it
     inputs.LocalSpeech: lambda c, e: c._interruption.local_speech(e, c._now),
     inputs.VoiceEnded: lambda c, e: c._interruption.voice_ended(e),
     # responses

@@ -1,4 +1,4 @@
-"""What a happening set off: effects in order, and the transcript they speak of."""
+"""Effect buffer: the effects of one happening, in order, and the transcript they refer to."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class EffectBuffer:
         self._effects.append(effect)
 
     def send(self, command: commands.Command) -> None:
-        """The provider is to be told this, if there is a connection."""
+        """Send the command to the provider, if there is a connection."""
         if self.online:
             self.do(Send(command))
 
     def changed(self, entry: Entry) -> None:
-        """The entry has to be shown anew."""
+        """The entry has to be shown again."""
         self.do(EntryChanged(entry_id(entry)))
 
     def ask(self, call: ToolCall) -> None:
-        """The call waits for the person, who decides on it under the next number."""
+        """The call waits for the user, who decides on it under the next number."""
         self._asked += 1
         call.state, call.number = ToolState.ASKING, self._asked
         self.changed(call)

@@ -1,4 +1,4 @@
-"""What the shell must do. The conversation only asks for it; results come back as inputs."""
+"""Effects: requests of the conversation to its shell. Results come back as inputs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from voicechat.core.session_events import RateLimit
 
 
 class Floor(StrEnum):
-    """Who has the floor. Muted and offline are shown beside it, not instead of it."""
+    """The floor: the current phase of a turn. Muted and offline are shown in addition to it."""
 
     IDLE = "idle"
-    """Push-to-talk or text: waiting for the person."""
+    """Push-to-talk or text: waiting for the user."""
     LISTENING = "listening"
-    """Hands-free: the microphone is open and nobody speaks."""
+    """Hands-free: the microphone is open and no one speaks."""
     HEARING = "hearing"
-    """The person is speaking."""
+    """The user is speaking."""
     THINKING = "thinking"
     """The provider owes an answer."""
     SPEAKING = "speaking"
@@ -69,14 +69,14 @@ class CloseMic:
 
 @dataclass(frozen=True, slots=True)
 class AskApproval:
-    """A call waits for the person: show it whole; their word comes back as `Decided`."""
+    """A call waits for the user: show it whole; their word comes back as `Decided`."""
 
     call_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeepApproval:
-    """The person always allows exactly the tool that has this name now: write that down."""
+    """The user always allows exactly the tool that has this name now: write that down."""
 
     name: str
 
@@ -130,16 +130,16 @@ class UsageChanged:
     """Tokens or seconds were used."""
 
     usage: Usage
-    """By the conversation so far, but for writing down the person's words."""
+    """By the conversation so far, but for writing down the user's words."""
     added: Usage = field(default_factory=Usage)
     """The newest part of it."""
     what: str = "response"
-    """What used that part: response, transcription or other."""
+    """Source of the newest part: response, transcription or other."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitsChanged:
-    """What is left of the account's limits; empty when they are whole again."""
+    """The account's limits; empty once they are reset."""
 
     limits: tuple[RateLimit, ...]
 
@@ -155,14 +155,14 @@ class OutOfBandAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ItemFetched:
-    """An item as the provider has it, in its own shape; None where it cannot be had."""
+    """An item as the provider has it, in its own shape; None where it is not available."""
 
     item_id: str
     item: Mapping[str, object] | None
 
 
 class Level(StrEnum):
-    """How serious a notice is."""
+    """Severity of a notice."""
 
     INFO = "info"
     WARNING = "warning"
@@ -171,7 +171,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One clear sentence for the person. `hint` is the remedy, if there is one."""
+    """One clear sentence for the user. `hint` is the remedy, if there is one."""
 
     text: str
     level: Level = Level.INFO

@@ -1,4 +1,4 @@
-"""What a provider says, decoded by a codec. One of the four vocabularies of a conversation:
+"""Events of a provider, decoded by a codec. One of the four vocabularies of a conversation:
 
 `events`    what a provider says         (decoded by a codec)
 `inputs`    what the user, the audio side and the clock say
@@ -74,7 +74,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The provider heard the person begin; `item_id` is the user item to come."""
+    """The provider heard the user begin; `item_id` is the user item to come."""
 
     item_id: str
     audio_start_ms: float = 0.0
@@ -82,7 +82,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The provider heard the person end."""
+    """The provider heard the user end."""
 
     item_id: str
     audio_end_ms: float = 0.0
@@ -103,13 +103,13 @@ class InputCleared:
 
 @dataclass(frozen=True, slots=True)
 class IdleTimeout:
-    """Nobody spoke; the provider commits an empty item and speaks up. Not a user turn."""
+    """No one spoke; the provider commits an empty item and speaks up. Not a user turn."""
 
     item_id: str
 
 
 class ItemKind(StrEnum):
-    """What an item in a provider's conversation is."""
+    """Kind of an item in a provider's conversation."""
 
     MESSAGE = "message"
     TOOL_CALL = "tool_call"
@@ -164,7 +164,7 @@ class ResponseCreated:
 
 
 class ResponseStatus(StrEnum):
-    """How a response ended."""
+    """Status of a response that ended."""
 
     COMPLETED = "completed"
     CANCELLED = "cancelled"

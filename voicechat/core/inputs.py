@@ -1,4 +1,4 @@
-"""What the person does, what the sound side hears, and that time passes."""
+"""Inputs: actions of the user, reports of the audio process, results of tools, and time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class MicBlock:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The person sent a line, or showed a picture (of a kind that the provider takes), or both."""
+    """The user sent a line, or showed a picture (of a kind that the provider takes), or both."""
 
     text: str
     picture: Picture | None = None
@@ -38,7 +38,7 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """The person wants other settings; those that the running session keeps hold for the next."""
+    """The user wants other settings; those that the running session keeps hold for the next."""
 
     settings: SessionSettings
 
@@ -53,7 +53,7 @@ class AskOutOfBand:
 
 @dataclass(frozen=True, slots=True)
 class InsertMessage:
-    """Put a message into the conversation; no answer is asked for. `role` as in `items.Role`."""
+    """Put a message into the conversation; no answer is requested. `role` as in `items.Role`."""
 
     item_id: str
     role: str
@@ -71,7 +71,7 @@ class ForgetItem:
 
 @dataclass(frozen=True, slots=True)
 class ForgetLast:
-    """Take the last exchange out: the person's last turn and all that followed it."""
+    """Take the last exchange out: the user's last turn and all that followed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class FetchItem:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """The person pressed the interrupt key: stop speech, thinking and tools alike."""
+    """The user pressed the interrupt key: stop speech, thinking and tools alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class SpeakerChanged:
 
 
 class Decision(StrEnum):
-    """What a person can say to a call that asks."""
+    """Answer of the user to a call that needs approval."""
 
     ONCE = "once"
     """Run this call."""
@@ -176,7 +176,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The person decided on a call that asks, having seen these arguments of it.
+    """The user decided on a call that asks, having seen these arguments of it.
 
     Only a key, a click or a typed command may become this: never speech, nor anything printed.
     """
@@ -198,7 +198,7 @@ class OfferTools:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Something happened that the person is to hear of, e.g. a timer rang: tell the model.
+    """Something happened that the user is to hear of, e.g. a timer rang: tell the model.
 
     The model is told between two turns, never in the middle of anybody's speech.
     """

@@ -1,4 +1,4 @@
-"""The person's speech: as the provider hears it, as the sound side hears it, and what it cuts.
+"""Interruption: the user's speech, as provider and audio process hear it, and what it cuts.
 
 The provider's word counts: speech that it hears cuts the reply, a turn that it commits is to be
 answered. The sound side is quicker, but may take a cough for a word: it only *holds* the reply.
@@ -17,10 +17,10 @@ from voicechat.core.usage_meter import UsageMeter
 from voicechat.core.user_items import UserItems
 
 CONFIRM_S = 0.6
-"""Seconds the provider has to confirm speech that the sound side heard."""
+"""Seconds the provider has to confirm speech that the audio process heard."""
 
 LONGEST_LAG_MS = 5_000.0
-"""What the provider says of the end of speech is believed to lie so far back at most."""
+"""Largest age of a reported end of speech."""
 
 SILENT_S = 4.0
 """Seconds without a word, where the provider does not say when speech ends."""
@@ -29,26 +29,26 @@ LONGEST_S = 90.0
 """Seconds without a word, where it does: then what says so was lost."""
 
 RECENT_S = 8.0
-"""Seconds for which the end of a voice, as the sound side heard it, can be that of a turn."""
+"""Seconds for which the end of a voice, as the audio process heard it, can be that of a turn."""
 
 
 class UserSpeech:
-    """The person's speech as it is heard at the other end. Times are seconds on one clock."""
+    """The user's speech as it is heard at the other end. Times are seconds on one clock."""
 
     def __init__(self, can: Capabilities) -> None:
         self.active = False
-        """The provider hears the person."""
+        """The provider hears the user."""
         self._patience_s = LONGEST_S if can.speech_end else SILENT_S
         self._sign_at = 0.0
         self._voice_ended_at: float | None = None
 
     @property
     def due(self) -> float | None:
-        """When speech counts as over without a word of the provider."""
+        """Time when speech counts as over without an event of the provider."""
         return self._sign_at + self._patience_s if self.active else None
 
     def began(self, now: float) -> None:
-        """The provider says that the person speaks."""
+        """The provider says that the user speaks."""
         self.active, self._sign_at = True, now
 
     def sign(self, now: float) -> None:
@@ -60,22 +60,22 @@ class UserSpeech:
         self.active = False
 
     def voice_ended(self, at: float) -> None:
-        """The sound side heard the last of the voice at this time."""
+        """The audio process heard the last of the voice at this time."""
         self._voice_ended_at = at
 
     def ended_at(self, now: float) -> float | None:
-        """When the voice of the turn that ends now fell silent; None when that is not known."""
+        """Time when the voice of the turn that ends now fell silent; None if unknown."""
         at, self._voice_ended_at = self._voice_ended_at, None
         return at if at is not None and now - RECENT_S <= at <= now else None
 
     def tick(self, now: float) -> None:
-        """Time passed."""
+        """Check the deadlines at the time `now` (s)."""
         if self.due is not None and now >= self.due:
             self.over()
 
 
 class Interruption:
-    """Whether the person speaks, and what of the model's side that ends."""
+    """True if the user speaks, and what of the model's side that ends."""
 
     def __init__(
         self,
@@ -98,25 +98,25 @@ class Interruption:
 
     @property
     def speaking(self) -> bool:
-        """Whether the provider hears the person."""
+        """True if the provider hears the user."""
         return self._speech.active
 
     @property
     def held(self) -> bool:
-        """Whether the reply is held because the sound side hears the person."""
+        """True if the reply is held because the audio process hears the user."""
         return self._confirm_until is not None
 
     @property
     def deadlines(self) -> list[float]:
-        """When something of this will be overdue."""
+        """Deadlines of this part, in seconds on the clock of `now`."""
         return [at for at in (self._confirm_until, self._speech.due) if at is not None]
 
     def over(self) -> None:
-        """What the person is saying counts no longer as speech."""
+        """End the current speech."""
         self._speech.over()
 
     def tick(self, now: float) -> None:
-        """Time passed."""
+        """Check the deadlines at the time `now` (s)."""
         if self._confirm_until is not None and now >= self._confirm_until:
             self._false_alarm()
         self._speech.tick(now)
@@ -124,7 +124,7 @@ class Interruption:
     # ----------------------------------------------------------------- as the provider hears it
 
     def speech_started(self, event: events.SpeechStarted, now: float) -> None:
-        """The person speaks."""
+        """The user speaks."""
         self._speech.began(now)
         self._responses.expect_none()
         self._user_items.spoken(event.item_id)
@@ -135,14 +135,14 @@ class Interruption:
             self._false_alarm()
 
     def speech_stopped(self, event: events.SpeechStopped, now: float) -> None:
-        """The person fell silent."""
+        """The user fell silent."""
         self._speech.over()
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
         self._responses.turn_ended(now - min(max(behind_ms, 0.0), LONGEST_LAG_MS) / 1000)
         self._expect_answer()
 
     def committed(self, event: events.InputCommitted, now: float) -> None:
-        """The person's turn is over."""
+        """The user's turn is over."""
         self._speech.over()
         self._user_items.spoken(event.item_id, event.previous_item_id)
         ended_at = self._speech.ended_at(now)
@@ -156,17 +156,17 @@ class Interruption:
             self._responses.expect_unasked()
 
     def user_transcript(self, event: events.UserTranscript, now: float) -> None:
-        """The person's words were understood, or some of them."""
+        """The user's words were understood, or some of them."""
         if event.usage:
             self._meter.wrote_down(event.usage)
         self._speech.sign(now)
         if not self._user_items.understood(event):
             self._responses.expect_none()
 
-    # ----------------------------------------------------------------- as the sound side hears it
+    # --------------------------------------------------------------- as the audio process hears it
 
     def local_speech(self, heard: inputs.LocalSpeech, now: float) -> None:
-        """The sound side believes to hear the person."""
+        """The audio process believes to hear the user."""
         if not heard.confirmed:
             return
         if not (self._mic.hands_free and self._items.sounding):
@@ -177,7 +177,7 @@ class Interruption:
             self._confirm_until = now + CONFIRM_S
 
     def voice_ended(self, event: inputs.VoiceEnded) -> None:
-        """The sound side heard the last of a voice."""
+        """The audio process heard the last of a voice."""
         self._speech.voice_ended(event.at)
 
     def _false_alarm(self) -> None:

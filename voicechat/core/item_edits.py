@@ -1,4 +1,4 @@
-"""Changes to what was said: messages put in, taken out, and looked up at the provider."""
+"""Item edits: messages inserted, removed, and fetched from the provider."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voicechat.core.user_items import UserItems
 
 
 class ItemEdits:
-    """What is done to the transcript from outside the conversation."""
+    """Changes to the transcript: insert, forget, fetch."""
 
     def __init__(
         self, buffer: EffectBuffer, can: Capabilities, user_items: UserItems, responses: Responses
@@ -35,7 +35,7 @@ class ItemEdits:
         self._buffer.send(commands.CreateMessage(event.item_id, event.role, event.text, after))
 
     def meant(self, event: inputs.ForgetItem | inputs.ForgetLast) -> list[Entry]:
-        """The entries to forget. The last exchange begins where the person's last turn did."""
+        """The entries to forget. The last exchange begins where the user's last turn did."""
         entries = self._buffer.transcript.entries
         if isinstance(event, inputs.ForgetItem):
             return [entry for entry in entries if entry_id(entry) == event.entry_id]
@@ -48,7 +48,7 @@ class ItemEdits:
     def forget(self, entries: list[Entry]) -> None:
         """Take these entries out, at the provider too.
 
-        A provider that cannot forget single items, or keeps some whose ids nobody knows, as those
+        A provider that cannot forget single items, or keeps some whose ids no one knows, as those
         of tool results, is told what remains on a new connection.
         """
         for entry in entries:

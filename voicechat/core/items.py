@@ -14,7 +14,7 @@ from voicechat.core.pictures import Picture
 
 
 class Role(StrEnum):
-    """Who an item belongs to."""
+    """Role of an item."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -22,14 +22,14 @@ class Role(StrEnum):
 
 
 class ItemStatus(StrEnum):
-    """How far an item has come."""
+    """Status of an item."""
 
     IN_PROGRESS = "in_progress"
     """Text or sound may still arrive."""
     COMPLETED = "completed"
     """Said (and, if spoken, heard) to its end."""
     INTERRUPTED = "interrupted"
-    """Cut off by the person or by a lost connection; `heard_chars` tells where."""
+    """Cut off by the user or by a lost connection; `heard_chars` tells where."""
     FAILED = "failed"
     """The provider could not finish it; `error` tells why."""
 
@@ -48,7 +48,7 @@ class ToolState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will happen to the call."""
+        """True if nothing more will happen to the call."""
         return self in _FINAL
 
 
@@ -81,7 +81,7 @@ class Item:
     hidden: bool = False
     """True for items that belong to the wire but not on the screen (idle nudges, out-of-band)."""
     picture: Picture | None = None
-    """What the person showed with it."""
+    """Picture that the user sent with the text."""
 
     @property
     def shown(self) -> str:
@@ -105,7 +105,7 @@ class ToolCall:
     arguments: str = ""
     state: ToolState = ToolState.STREAMING
     output: str | None = None
-    """What was sent back to the model: the result, or an error it can read."""
+    """Output for the model: the result, or an error that it can read."""
     started_at: float | None = None
     """Seconds, on the caller's clock."""
     elapsed_ms: float | None = None
@@ -114,11 +114,11 @@ class ToolCall:
     source: str = ""
     """Where the tool comes from that runs here."""
     number: int = 0
-    """Under which the person decides on it; 0 while it was never asked for."""
+    """Under which the user decides on it; 0 while it was never requested."""
     asks_always: bool = False
-    """The person's answer counts for this call only, whatever they choose."""
+    """The user's answer counts for this call only, whatever they choose."""
     remark: str = ""
-    """What the person must know before they decide."""
+    """Warnings for the user before a decision."""
 
 
 Entry = Item | ToolCall
@@ -151,19 +151,19 @@ class Usage:
 class Turn:
     """The clock of one exchange, all in seconds on the caller's clock.
 
-    `latency_ms` is what a person feels: end of speech (or Enter) to the first sound heard
+    `latency_ms` is what a user feels: end of speech (or Enter) to the first sound heard
     (or, without sound, the first text shown).
     """
 
     ended_at: float
-    """When the person's side ended."""
+    """Time when the user's turn ended."""
     responses: set[str] = field(default_factory=set)
     """Those that may answer it: the first, and after tool calls the one that follows."""
     answered_at: float | None = None
 
     @property
     def latency_ms(self) -> float | None:
-        """End of the person's turn to the first of the answer, in ms; None before that."""
+        """End of the user's turn to the first of the answer, in ms; None before that."""
         return None if self.answered_at is None else (self.answered_at - self.ended_at) * 1000
 
 

@@ -1,4 +1,4 @@
-"""When the person's sound is sent, and who ends their turn.
+"""Microphone input: when it is sent, and who ends a turn.
 
 Hands-free, everything is sent and the provider finds the turns. With push-to-talk only what is
 said while the key is down is sent, and letting go ends the turn.
@@ -22,11 +22,11 @@ So much must have been sent, too: providers refuse commits under 100 ms.
 
 
 KEPT_MS = 10_000.0
-"""What is said while a lost connection is being restored is kept this long; the oldest goes."""
+"""Milliseconds of speech kept while a lost connection is restored; the oldest is dropped."""
 
 
 class MicrophoneInput:
-    """The way of the person's sound to the provider."""
+    """The microphone's path to the provider."""
 
     def __init__(
         self, buffer: EffectBuffer, settings: SessionSettings, *, hands_free: bool
@@ -60,7 +60,7 @@ class MicrophoneInput:
         return self._settings != before
 
     def connected(self) -> None:
-        """A new connection: it has heard nothing yet, but is told what was said meanwhile."""
+        """Start a connection: send the speech that was kept while there was none."""
         self.sent_ms = 0.0
         self._buffer.do(effects.CloseMic(closed=not self.hands_free))
         missed = b"".join(self._missed)
@@ -128,7 +128,7 @@ class MicrophoneInput:
         self._buffer.send(commands.UpdateSession(self.settings))
 
     def set_hands_free(self, on: bool) -> None:
-        """Choose who ends the person's turns."""
+        """Choose who ends the user's turns."""
         self.talking = False
         self.hands_free = on
         self._buffer.send(commands.UpdateSession(self.settings))

@@ -1,4 +1,4 @@
-"""Questions asked beside the conversation: their answers are neither spoken nor remembered.
+"""Out-of-band responses: answers outside the conversation, neither spoken nor remembered.
 
 A response that stands outside the conversation may run while anybody speaks. It is known by the
 metadata that went out with its request, or, where a server does not give them back, by being the
@@ -41,7 +41,7 @@ class OutOfBandResponses:
 
     @property
     def due(self) -> float | None:
-        """When the first of them will be overdue."""
+        """Deadline of the oldest request."""
         return min((aside.due for aside in self._open.values()), default=None)
 
     def ask(self, question: inputs.AskOutOfBand, now: float) -> None:
@@ -107,7 +107,7 @@ class OutOfBandResponses:
         self._give_up(list(self._open.values()), "The connection was lost.")
 
     def tick(self, now: float) -> None:
-        """Time passed."""
+        """Check the deadlines at the time `now` (s)."""
         overdue = [aside for aside in self._open.values() if aside.due <= now]
         self._give_up(overdue, "The model did not answer in time.")
 

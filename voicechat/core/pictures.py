@@ -17,7 +17,7 @@ class Kind(StrEnum):
 
     @property
     def word(self) -> str:
-        """As a person knows it."""
+        """As a user knows it."""
         return "WebP" if self is Kind.WEBP else self.upper()
 
 
@@ -33,7 +33,7 @@ class Picture:
     """Pixels."""
     height: int
     name: str = ""
-    """What its file was called, cleaned; for the person."""
+    """File name, cleaned, for display."""
     data: bytes = field(default=b"", repr=False)
 
     @property

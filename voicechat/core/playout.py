@@ -1,4 +1,4 @@
-"""What was received, queued and heard of every spoken item.
+"""Playout: received, queued and heard milliseconds of every spoken item.
 
 The ledger answers the one question of an interruption: how many milliseconds of which item
 came out of the speaker? It never claims more than was received, and forgets an item when its
@@ -23,13 +23,13 @@ class SpokenItem:
     ended: bool = False
     """The speaker was told that no more sound will come."""
     outcome: ItemStatus = ItemStatus.COMPLETED
-    """What the item becomes when its last sound was heard."""
+    """Status of the item after its last sound."""
     audible: bool = False
     """Its first sound came out of the speaker."""
 
     @property
     def sounded(self) -> bool:
-        """Whether any sound of it was received."""
+        """True if any sound of it was received."""
         return self.item.received_ms > 0
 
     def hear(self, ms: float) -> None:
@@ -63,12 +63,12 @@ class Playout:
 
     @property
     def sounding(self) -> bool:
-        """Whether sound is waiting for the speaker or coming out of it."""
+        """True if sound is waiting for the speaker or coming out of it."""
         return any(spoken.sounded for spoken in self._spoken.values())
 
     @property
     def audible(self) -> bool:
-        """Whether sound is coming out of the speaker now."""
+        """True if sound is coming out of the speaker now."""
         return any(spoken.audible for spoken in self._spoken.values())
 
     def __iter__(self) -> Iterator[SpokenItem]:

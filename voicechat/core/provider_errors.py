@@ -1,4 +1,4 @@
-"""What a provider's error means: nothing, no answer, an answer later, or the end of the session.
+"""Provider errors: ignored, no answer, a later answer, or the end of the session.
 
 An error about something that the conversation asked for in passing, such as truncating what was
 cut already, concerns nobody. One about an answer ends the wait for it. One that nobody knows is

@@ -1,4 +1,4 @@
-"""What a provider says of tools that it fetches from an MCP server and runs by itself.
+"""Events about tools that a provider fetches from an MCP server and runs itself.
 
 Nothing is run here and no result is sent: such a call is shown like any other, and at most the
 person's leave is asked for. These are events like those in `events`.
@@ -13,7 +13,7 @@ from voicechat.core.items import ToolState
 
 @dataclass(frozen=True, slots=True)
 class RemoteTools:
-    """How far the provider has come with fetching a server's list of tools."""
+    """Progress of fetching a server's list of tools."""
 
     item_id: str
     server: str = ""
@@ -28,7 +28,7 @@ class RemoteTools:
 
 @dataclass(frozen=True, slots=True)
 class RemoteCall:
-    """How a call stands that the provider runs: all that is known of it so far.
+    """State of a call that the provider runs: all that is known so far.
 
     `state` is STREAMING while the model still writes the arguments, RUNNING while the server
     works, DONE or FAILED in the end. `response_id` is empty where the frame did not say it.
@@ -41,7 +41,7 @@ class RemoteCall:
     arguments: str = ""
     state: ToolState = ToolState.STREAMING
     output: str | None = None
-    """What the server gave, once done; None also where it was not told."""
+    """Result of the server once done; None if not reported."""
     error: str | None = None
     approval_id: str | None = None
     """The `RemoteApproval` that let it run."""

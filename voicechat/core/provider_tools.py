@@ -33,11 +33,11 @@ class ProviderTools:
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
-        """The calls that wait for the person's leave, in the order in which they came."""
+        """The calls that wait for the user's leave, in the order in which they came."""
         return tuple(self._asking.values())
 
     def at_work(self, now: float) -> bool:
-        """Whether a call may still come further at the time `now` (s), and no answer without it."""
+        """True if a call may still come further at the time `now` (s), and no answer without it."""
         since = [call.started_at or 0.0 for call in self._running.values()]
         return bool(self._asking) or any(now < start + LONGEST_S for start in since)
 
@@ -72,7 +72,7 @@ class ProviderTools:
                 self._buffer.ask(call)
 
     def decided(self, decided: inputs.Decided) -> None:
-        """The person's word, if it is on a call that asks, with just these arguments.
+        """The user's word, if it is on a call that asks, with just these arguments.
 
         Nothing about the tool is known that an approval could be kept for beyond this session.
         """
@@ -91,7 +91,7 @@ class ProviderTools:
                     self.decide(other.call_id, True)
 
     def decide(self, call_id: str, approve: bool, reason: str = NOT_ANSWERED) -> bool:
-        """The person's word on a call that asks. False when no such call asks."""
+        """The user's word on a call that asks. False when no such call asks."""
         call = self._asking.pop(call_id, None)
         if call is None:
             return False
@@ -102,7 +102,7 @@ class ProviderTools:
         return True
 
     def changed(self, event: events.RemoteCall, now: float) -> None:
-        """A call came further. One that was asked for goes on in the entry that asked."""
+        """A call came further. One that was requested goes on in the entry that asked."""
         known = self._buffer.transcript.get(event.approval_id or event.item_id)
         if isinstance(known, ToolCall):
             call = known
@@ -124,7 +124,7 @@ class ProviderTools:
         self._buffer.changed(call)
 
     def interrupt(self, now: float) -> None:
-        """The person has something else in mind: what asks is refused, what runs is left."""
+        """The user has something else in mind: what asks is refused, what runs is left."""
         for call_id in list(self._asking):
             self.decide(call_id, False, INTERRUPTED)
         self._leave(now)

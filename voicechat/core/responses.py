@@ -24,13 +24,13 @@ GO_ON_S = 3.0
 
 
 class Responses:
-    """What the provider owes, gives and fails to give."""
+    """Responses that are owed, running or overdue."""
 
     def __init__(
         self, buffer: EffectBuffer, can: Capabilities, items: AssistantItems, calls: ToolCalls
     ) -> None:
         self.latency_ms: float | None = None
-        """What the last turn took, from its end to the first of the answer."""
+        """Latency of the last turn, from its end to the first sound or text, in ms."""
         self._buffer = buffer
         self._can = can
         self._items = items
@@ -64,49 +64,49 @@ class Responses:
 
     @property
     def owed(self) -> bool:
-        """Whether an answer is wanted, asked for or running, or a committed turn awaits one."""
+        """True if an answer is wanted, requested or running, or a committed turn awaits one."""
         waits = self._owed_until is not None or self._goes_on_until is not None
         return self._slot.wanted or self._slot.busy or waits
 
     @property
     def busy(self) -> bool:
-        """Whether a response is asked for, being given or being cancelled."""
+        """True if a response is requested, being given or being cancelled."""
         return self._slot.busy
 
     @property
     def requested(self) -> bool:
-        """Whether a response was asked for that did not begin yet."""
+        """True if a response was requested that did not begin yet."""
         return self._slot.state is SlotState.REQUESTED
 
     @property
     def running(self) -> bool:
-        """Whether a response is being given."""
+        """True if a response is being given."""
         return self._slot.state is SlotState.RUNNING
 
     @property
     def deadlines(self) -> list[float]:
-        """When something of this will be overdue."""
+        """Deadlines of this part, in seconds on the clock of `now`."""
         limits = (self._owed_until, self._goes_on_until, self._slot.due)
         return [at for at in limits if at is not None]
 
     # ----------------------------------------------------------------- what is wanted
 
     def want(self, on: bool = True) -> None:
-        """An answer shall be asked for as soon as that is in order; or not any more."""
+        """An answer shall be requested as soon as that is in order; or not any more."""
         self._slot.wanted = on
 
     def want_none(self) -> None:
-        """No answer shall be asked for, nor is one awaited."""
+        """No answer shall be requested, nor is one awaited."""
         self._slot.wanted = False
         self._owed_until = self._goes_on_until = None
 
     @property
     def waited_for(self) -> bool:
-        """Whether a turn ended, and nothing of its answer was heard or read yet."""
+        """True if a turn ended, and nothing of its answer was heard or read yet."""
         return self._turn is not None
 
     def turn_ended(self, at: float | None = None) -> None:
-        """The person's turn ended at this time: from now on they wait."""
+        """The user's turn ended at this time: from now on they wait."""
         self._turn = Turn(self._now if at is None else at)
 
     def expect(self) -> None:
@@ -118,13 +118,13 @@ class Responses:
         self._goes_on_until = self._now + GO_ON_S
 
     def expect_unasked(self) -> None:
-        """The provider answers this turn by itself: nothing is to be asked for."""
+        """The provider answers this turn by itself: nothing is to be requested."""
         self._slot.wanted = False
         if not self._slot.busy:
             self.expect()
 
     def expect_none(self) -> None:
-        """Nothing is owed for what the person said."""
+        """Nothing is owed for what the user said."""
         self._owed_until = self._goes_on_until = None
 
     # ----------------------------------------------------------------- a response's life
@@ -151,7 +151,7 @@ class Responses:
             turn.responses.add(response_id)
 
     def alive(self, response_id: str) -> bool:
-        """Whether this response may still be played and shown; one never announced begins here."""
+        """True if this response may still be played and shown; one never announced begins here."""
         slot = self._slot
         if response_id in slot.dead or response_id in slot.ended or response_id in self._outside:
             return False
@@ -163,7 +163,7 @@ class Responses:
         return response_id not in slot.dead
 
     def counts(self, response_id: str) -> bool:
-        """Whether words of this response still count; they may come when it is over."""
+        """True if words of this response still count; they may come when it is over."""
         return self._slot.over(response_id) or self.alive(response_id)
 
     def continues(self, response_id: str, now: float) -> bool:
@@ -181,7 +181,7 @@ class Responses:
         self._slot.seen_at = now
 
     def began(self, response_id: str) -> None:
-        """The first of a response was heard or read: that ends the person's wait."""
+        """The first of a response was heard or read: that ends the user's wait."""
         turn = self._turn
         if turn is None or response_id not in turn.responses:
             return
@@ -191,7 +191,7 @@ class Responses:
         self._buffer.do(effects.TurnMeasured(self.latency_ms))
 
     def done(self, event: events.ResponseDone) -> bool:
-        """A response is over. True when the provider cut it because it hears the person."""
+        """A response is over. True when the provider cut it because it hears the user."""
         rid = event.response_id
         if rid in self._outside:
             return False
@@ -258,7 +258,7 @@ class Responses:
         return False
 
     def connection_lost(self) -> None:
-        """No response of this connection will end; what was owed is asked for on the next."""
+        """No response of this connection will end; what was owed is requested on the next."""
         waits = self._owed_until is not None or self._goes_on_until is not None
         owed = self._slot.owed or waits
         self._slot.reset()

@@ -1,4 +1,4 @@
-"""Telling a new session what was said in an old one, as far as it was really said and heard."""
+"""Seeding: a new session receives the conversation of an old one, as far as it was heard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNKNOWN_OUTCOME = '{"error": "The connection was lost; whether this was done is 
 
 
 class Seeding:
-    """How much of the conversation the next session has to be told."""
+    """The part of the conversation that the next session receives."""
 
     def __init__(self, buffer: EffectBuffer, can: Capabilities) -> None:
         self._buffer = buffer
@@ -25,7 +25,7 @@ class Seeding:
 
     @property
     def forgot_all(self) -> bool:
-        """Whether nothing is left of what one session would not have."""
+        """True if nothing is left of what one session would not have."""
         return 0 < len(self._buffer.transcript.entries) <= self._start
 
     def connection_lost(self, *, unacceptable: bool) -> None:
@@ -35,7 +35,7 @@ class Seeding:
         if unacceptable:
             length = len(transcript.entries)
             half = length - max(0, length - self._start) // 2
-            # A call that is still open has yet to be answered.
+            # A call that is still open still needs an answer.
             first = next((at for at, e in enumerate(transcript.entries) if _open(e)), half)
             self._start = min(first, half)
             self._can = replace(self._can, pictures=())
@@ -61,7 +61,7 @@ def _open(entry: Entry) -> bool:
 
 
 def unanswered(transcript: Transcript) -> bool:
-    """Whether the last word is the person's, or a tool's: an answer to it is still to come."""
+    """True if the last word is the user's, or a tool's: an answer to it is still to come."""
     last = transcript.entries[-1] if transcript.entries else None
     if isinstance(last, Item):
         return last.role is Role.USER and bool(last.text.strip() or last.picture)
@@ -69,12 +69,12 @@ def unanswered(transcript: Transcript) -> bool:
 
 
 def ends_with_call(transcript: Transcript) -> bool:
-    """Whether the last word is a tool's: the model has not spoken of it yet."""
+    """True if the last word is a tool's: the model has not spoken of it yet."""
     return bool(transcript.entries) and isinstance(transcript.entries[-1], ToolCall)
 
 
 def received(transcript: Transcript) -> int:
-    """How many entries a provider has received for certain: all before what was not answered."""
+    """Count the entries that a provider has received: all before the unanswered ones."""
     entries = transcript.entries
     known = len(entries)
     while known and isinstance(last := entries[known - 1], Item) and last.role is Role.USER:

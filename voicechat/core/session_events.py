@@ -1,4 +1,4 @@
-"""What a provider says of the session itself: its beginning and end, its limits, its errors.
+"""Session events: beginning and end, limits, errors.
 
 These are events like those in `events`.
 """
@@ -50,7 +50,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What is left of the account's limits."""
+    """Remaining part of the account's limits."""
 
     limits: tuple[RateLimit, ...]
 
@@ -78,5 +78,5 @@ class Unmapped:
 
     @property
     def unreadable(self) -> bool:
-        """Whether no peer in order would send it."""
+        """True if no peer in order would send it."""
         return self.broken or not self.wire_type

@@ -1,4 +1,4 @@
-"""What a session is asked to be: the same words for every provider.
+"""Session settings, in the same terms for every provider.
 
 A codec turns these into its wire's session object. `None` in an optional field means
 "the provider's own default", never "off"; off has a value of its own.
@@ -54,47 +54,47 @@ class SemanticVad:
 
 
 TurnDetection = ServerVad | SemanticVad | None
-"""None: the person decides (push-to-talk, typed)."""
+"""None: the user decides (push-to-talk, typed)."""
 
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
-"""How long a model thinks, or a transcriber waits; each provider knows some of these."""
+"""Effort of a model or delay of a transcriber; each provider knows some of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """How the person's speech is written down; None fields are the provider's defaults."""
+    """Transcription of the user's speech; None means the provider's default."""
 
     model: str | None = None
     language: str | None = None
     """The language that is spoken, as a code like `en`."""
     prompt: str | None = None
-    """What the speech is about, in words."""
+    """Topic of the speech, as a prompt."""
     languages: tuple[str, ...] = ()
     """Several languages that may be spoken, instead of the one."""
     keywords: tuple[str, ...] = ()
     """Names and terms that may be said."""
     delay: Effort | None = None
-    """How long the transcriber waits for more before it writes."""
+    """Delay of the transcriber before it writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseReduction:
-    """How the provider cleans the person's sound."""
+    """The provider's noise reduction for the microphone."""
 
     kind: Literal["near_field", "far_field"] = "near_field"
-    """Whether the microphone is at the mouth or across the room."""
+    """True if the microphone is at the mouth or across the room."""
     strength: float | None = None
     """From 0 (not at all) upwards; 1 is usual."""
 
 
 class Permission(StrEnum):
-    """Who decides whether a tool runs."""
+    """Permission of a tool: automatic, approval by the user, or never."""
 
     AUTO = "auto"
     """It runs when the model calls it."""
     ASK = "ask"
-    """The person decides each time."""
+    """The user decides each time."""
     NEVER = "never"
     """It is not offered, and a call of it is denied."""
 
@@ -108,11 +108,11 @@ class ToolSpec:
     parameters: Mapping[str, object]
     permission: Permission = Permission.AUTO
     source: str = ""
-    """Where it comes from, for the person who is asked."""
+    """Where it comes from, for the user who is asked."""
     asks_always: bool = False
-    """Every single call is asked for: no answer counts for a later one."""
+    """Every single call is requested: no answer counts for a later one."""
     remark: str = ""
-    """What the person must know before they decide, e.g. how it differs from what they knew."""
+    """Warnings for the user before a decision, such as a changed description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class McpChoice:
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """How the provider files this session in its own traces."""
+    """Settings of the provider's own traces."""
 
     workflow_name: str | None = None
     group_id: str | None = None
@@ -151,7 +151,7 @@ class Tracing:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRatio:
-    """How much of the conversation is kept when it no longer fits."""
+    """Truncation of a conversation that no longer fits."""
 
     ratio: float = 0.8
     """From 0 to 1."""
@@ -169,7 +169,7 @@ class StoredPrompt:
 
 
 Purpose = Literal["conversation", "transcription"]
-"""What a session is for."""
+"""Purpose of a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class SessionSettings:
     output_format: AudioFormat = AudioFormat()
     noise_reduction: NoiseReduction | None = None
     speed: float | None = None
-    """How fast is spoken; 1 is usual."""
+    """Speaking speed; 1 is normal."""
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: str | McpChoice | None = None
     """auto, none, required, or the name of a tool that must be used."""
@@ -209,7 +209,7 @@ SPEED_RANGE = (0.25, 1.5)
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can do. Conversation and session read these flags, never who it is."""
+    """Capability flags of a provider. Conversation and session read these, never its name."""
 
     truncate: bool = True
     """A spoken item can be cut at what was heard."""
@@ -222,13 +222,13 @@ class Capabilities:
     commit_starts_response: bool = False
     """A commit alone asks for the reply; `CreateResponse` must not follow it."""
     user_partials: bool = True
-    """The person's words arrive while they speak."""
+    """The user's words arrive while they speak."""
     input_rates: tuple[int, ...] = (24_000,)
     output_rates: tuple[int, ...] = (24_000,)
     resumption: bool = False
     """The provider can restore a session by handle."""
     out_of_band: bool = True
-    """A response can be asked for that stands outside the conversation."""
+    """A response can be requested that stands outside the conversation."""
     retrieve: bool = True
     """An item can be read back."""
     delete: bool = True
@@ -240,7 +240,7 @@ class Capabilities:
     picture_bytes: int = 5_000_000
     """The largest picture, as its file has it."""
     speech_end: bool = True
-    """The end of the person's speech is told."""
+    """The end of the user's speech is told."""
     patience_s: float = 7.5
     """Seconds in which a living connection shows a sign of life, if only the pong to a ping."""
     remote_tools: bool = True

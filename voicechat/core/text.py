@@ -35,7 +35,7 @@ _SEPARATOR = re.compile("[\u2028\u2029]")
 _TO_STAY = frozenset('"\\\n\t')
 
 MARK = "\ufffd"
-"""What stands for a character that may not be shown."""
+"""Replacement for a character that must not be shown."""
 
 
 def clean(text: str) -> str:

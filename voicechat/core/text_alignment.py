@@ -1,4 +1,4 @@
-"""How much of a spoken text has been heard.
+"""Text alignment: the heard part of a spoken text.
 
 Providers send the words of an item and its sound side by side, without times. Some send each
 word right before its sound (the text is *in step*), others run seconds ahead with the text.
@@ -18,7 +18,7 @@ MS_PER_CHAR = 62.0
 """Typical English speech, about 16 characters a second."""
 
 IN_STEP_SLACK_MS = 1_200.0
-"""How far ahead of its sound a text may be and still count as in step."""
+"""Largest lead of a text over its sound that still counts as in step, in ms."""
 
 
 @dataclass(slots=True)

@@ -31,10 +31,10 @@ MOST_OPEN = 32
 """Calls that may run or wait for a decision at a time; one more is answered with an error."""
 
 LONGEST = 20_000
-"""Characters of arguments that a person can be asked about; they must be able to read them."""
+"""Characters of arguments that a user can be asked about; they must be able to read them."""
 
 MOST_LINES = 800
-"""Lines of arguments that a person can be asked about; more hold up the screen, too."""
+"""Lines of arguments that a user can be asked about; more hold up the screen, too."""
 
 INTERRUPTED = '{"error": "The person interrupted before this finished. Do not repeat it."}'
 NOT_ALLOWED = '{"error": "The person did not allow this. It was not done."}'
@@ -48,7 +48,7 @@ LOST = '{"error": "Whether this was done is not known. Do not repeat it."}'
 
 
 def denied(words: str) -> str:
-    """The answer to a denied call, with what the person says to it."""
+    """The answer to a denied call, with what the user says to it."""
     said = " ".join(clean(words).split()).replace("\\", "/").replace('"', "'")
     if not said:
         return NOT_ALLOWED
@@ -66,7 +66,7 @@ class Batch:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more is to come for this response."""
+        """True if nothing more is to come for this response."""
         return self.response_over and not self.open
 
 
@@ -87,7 +87,7 @@ class ToolCalls:
 
     @property
     def waiting(self) -> bool:
-        """Whether a call still has no answer."""
+        """True if a call still has no answer."""
         return bool(self._open)
 
     @property
@@ -167,7 +167,7 @@ class ToolCalls:
         self._buffer.ask(call)
 
     def _again(self, event: events.ToolCallReady, *, alive: bool) -> None:
-        """A call that is known already is never run again; a new session is answered anew."""
+        """A call that is known already is never run again; a new session is answered again."""
         call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
         if event.call_id in self._open:
             self._carried.discard(event.call_id)
@@ -178,10 +178,10 @@ class ToolCalls:
             batch = self._batches.setdefault(event.response_id, Batch(response_over=not alive))
             batch.answered += 1
 
-    # ----------------------------------------------------------------- the person's word
+    # ----------------------------------------------------------------- the user's word
 
     def decide(self, decided: inputs.Decided, now: float) -> bool:
-        """The person's word on a call that asks. False when no such call asks any more.
+        """The user's word on a call that asks. False when no such call asks any more.
 
         A word on other arguments than the call has changes nothing.
         """
@@ -211,7 +211,7 @@ class ToolCalls:
     # ----------------------------------------------------------------- ends
 
     def finished(self, event: inputs.ToolFinished, now: float) -> None:
-        """A tool ended; results nobody waits for are dropped."""
+        """A tool ended; results no one waits for are dropped."""
         call = self._open.get(event.call_id)
         if call is not None and call.state is ToolState.RUNNING:
             state = ToolState.FAILED if event.failed else ToolState.DONE
@@ -237,7 +237,7 @@ class ToolCalls:
         self._stop(running)
 
     def connection_lost(self) -> None:
-        """What runs or waits is carried over to the next session; half a call is none."""
+        """Carry running and waiting calls over to the next session; drop incomplete ones."""
         self._carried = set(self._open)
         self._settled.clear()
         for batch in self._batches.values():
@@ -297,5 +297,5 @@ def _lines(arguments: str) -> int:
 
 
 def _is_same(one: ToolSpec, other: ToolSpec | None) -> bool:
-    """Whether nothing the person or the model reads of the tool differs."""
+    """True if nothing the user or the model reads of the tool differs."""
     return other is not None and replace(one, permission=other.permission) == other

@@ -1,4 +1,4 @@
-"""What a provider wrote down of the person's speech. These are events like those in `events`."""
+"""Transcription events: the user's speech as text. These are events like those in `events`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class UserTranscript:
-    """The person's words: more of them, or with `replace` all of them so far.
+    """The user's words: more of them, or with `replace` all of them so far.
 
     `final` is true once per item, also when it could not be transcribed (`error` set); `text` is
     then the whole text.
@@ -30,7 +30,7 @@ class UserTranscript:
     error: str | None = None
     usage: Usage | None = None
     tokens: tuple[Token, ...] = ()
-    """How sure the transcriber was; only where that was asked for."""
+    """Confidence of the transcriber; only on request."""
     languages: tuple[str, ...] = ()
     """The languages it heard, where it says so."""
 

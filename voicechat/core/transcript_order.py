@@ -1,4 +1,4 @@
-"""What is said, as passages in the order in which it was said.
+"""Transcript order: passages in the order of speech.
 
 A provider may finish a later passage before an earlier one; which follows which is told by the
 `previous_item_id` of the commits. A passage is given out when it is final and nothing before it
@@ -19,7 +19,7 @@ LATE_S = 10.0
 
 @dataclass(slots=True)
 class Passage:
-    """One stretch of speech: the person's words between two pauses."""
+    """One stretch of speech: the user's words between two pauses."""
 
     item_id: str
     previous_item_id: str | None = None
@@ -28,7 +28,7 @@ class Passage:
     error: str | None = None
     """Why it could not be written down; there may be text of a part of it."""
     segments: list[events.TranscriptSegment] = field(default_factory=list)
-    """Who spoke when, where the transcriber tells voices apart."""
+    """Speaker segments, if the transcriber distinguishes speakers."""
     tokens: tuple[events.Token, ...] = ()
     languages: tuple[str, ...] = ()
     usage: Usage | None = None
@@ -57,13 +57,13 @@ class TranscriptOrder:
 
     @property
     def partial(self) -> str:
-        """What is being written, and may still change."""
+        """Passages that may still change."""
         texts = (each.text.strip() for each in self._waiting if not each.final)
         return " ".join(text for text in texts if text)
 
     @property
     def deadline(self) -> float | None:
-        """When to call `tick`, on the clock of `now`; None when nothing is held up."""
+        """Time of the next `tick`, on the clock of `now`; None if nothing waits."""
         return None if self._blocked_since is None else self._blocked_since + LATE_S
 
     def handle(self, event: events.Event, now: float) -> list[Passage]:

@@ -1,4 +1,4 @@
-"""Who may ask for a response, and who has the floor.
+"""Turns: the response slot and the floor.
 
 A provider runs at most one response at a time in a conversation. `ResponseSlot` is the one
 place where that is decided: everything that wants an answer says `want()`, and the slot tells
@@ -24,7 +24,7 @@ from voicechat.core.effects import Floor
 
 
 class SlotState(Enum):
-    """What is known about the response of the conversation."""
+    """State of the response slot."""
 
     IDLE = auto()
     REQUESTED = auto()
@@ -34,7 +34,7 @@ class SlotState(Enum):
 
 
 class Trigger(Enum):
-    """What can happen to the slot."""
+    """Triggers of the response slot."""
 
     ASK = auto()
     CREATED = auto()
@@ -95,11 +95,11 @@ class ResponseSlot:
     state: SlotState = SlotState.IDLE
     response_id: str | None = None
     wanted: bool = False
-    """A response shall be asked for as soon as the slot is idle. A queue of one."""
+    """A response shall be requested as soon as the slot is idle. A queue of one."""
     doomed: bool = False
-    """The response that was asked for is no longer wanted: cancel it when it is created."""
+    """The response that was requested is no longer wanted: cancel it when it is created."""
     seen_at: float = 0.0
-    """When there was the last sign of the response, or the state changed; seconds."""
+    """Time of the last sign of the response or change of state, in seconds."""
     dead: RecentIds = field(default_factory=RecentIds)
     """Responses of which nothing may be played or shown any more."""
     ended: RecentIds = field(default_factory=RecentIds)
@@ -107,22 +107,22 @@ class ResponseSlot:
 
     @property
     def busy(self) -> bool:
-        """Whether a response is owed, running or being cancelled."""
+        """True if a response is owed, running or being cancelled."""
         return self.state is not SlotState.IDLE
 
     @property
     def owed(self) -> bool:
-        """Whether a response is being waited for that is still wanted."""
+        """True if a response is being waited for that is still wanted."""
         return self.state in {SlotState.REQUESTED, SlotState.RUNNING} and not self.doomed
 
     @property
     def may_ask(self) -> bool:
-        """Whether `ask` would be in order now."""
+        """True if `ask` would be in order now."""
         return self.wanted and self.state is SlotState.IDLE
 
     @property
     def due(self) -> float | None:
-        """When the response will be overdue."""
+        """Deadline of the response."""
         patience = PATIENCE_S.get(self.state)
         return None if patience is None else self.seen_at + patience
 
@@ -138,7 +138,7 @@ class ResponseSlot:
         return True
 
     def ask(self) -> None:
-        """A response is being asked for; call only when `may_ask`."""
+        """A response is being requested; call only when `may_ask`."""
         self.wanted = False
         self.fire(Trigger.ASK)
 
@@ -185,7 +185,7 @@ class ResponseSlot:
         self.fire(Trigger.EXPIRE)
 
     def over(self, response_id: str) -> bool:
-        """Whether the response ended and what was said of it still counts."""
+        """True if the response ended and what was said of it still counts."""
         return response_id in self.ended and response_id not in self.dead
 
     def end(self, response_id: str) -> None:
@@ -204,25 +204,25 @@ class ResponseSlot:
 
 @dataclass(slots=True)
 class Presence:
-    """What is going on, as far as it decides who has the floor."""
+    """The facts that decide the floor."""
 
     talking: bool = False
     """Push-to-talk is down."""
     user_speaking: bool = False
-    """The provider hears the person."""
+    """The provider hears the user."""
     held: bool = False
-    """The sound side stopped the reply because it hears the person."""
+    """The audio process stopped the reply because it hears the user."""
     sounding: bool = False
     """A reply is coming out of the speaker (or, without sound, being written)."""
     owed: bool = False
-    """A response is wanted, asked for or running, or a committed turn awaits one."""
+    """A response is wanted, requested or running, or a committed turn awaits one."""
     tools: bool = False
     """Tools run or wait for a decision."""
     open_mic: bool = False
     """Hands-free with an open microphone."""
 
     def floor(self) -> Floor:
-        """Who has the floor: the first that applies."""
+        """The floor: the first that applies."""
         for applies, floor in (
             (self.talking or self.user_speaking or self.held, Floor.HEARING),
             (self.sounding, Floor.SPEAKING),

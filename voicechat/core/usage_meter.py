@@ -1,4 +1,4 @@
-"""What a conversation used, and how near the account's limits are."""
+"""Usage meter: usage of a conversation, and the account's limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Usage
 
 NEAR = 0.2
-"""With less than this share of a limit left the person is told."""
+"""With less than this share of a limit left the user is told."""
 
 
 class UsageMeter:
@@ -17,11 +17,11 @@ class UsageMeter:
         self.total = Usage()
         """All of it, but for what writing down took: that is another model's, billed apart."""
         self.written = Usage()
-        """What writing down the person's words took."""
+        """Usage of transcription."""
         self.response = Usage()
-        """What the last response used."""
+        """Usage of the last response."""
         self.limits: tuple[events.RateLimit, ...] = ()
-        """What is left, as it was told last; empty when all limits are whole again."""
+        """Last reported limits; empty once all of them are reset."""
         self._buffer = buffer
         self._told_at = 0.0
         self._warned: dict[str, float] = {}
@@ -32,12 +32,12 @@ class UsageMeter:
         self._add(usage, "response")
 
     def wrote_down(self, usage: Usage) -> None:
-        """Writing down the person's words used this."""
+        """Writing down the user's words used this."""
         self.written += usage
         self._buffer.do(effects.UsageChanged(self.total, usage, "transcription"))
 
     def other(self, usage: Usage) -> None:
-        """Something used this, nobody knows what."""
+        """Something used this, no one knows what."""
         self._add(usage, "other")
 
     def _add(self, usage: Usage, what: str) -> None:
@@ -48,7 +48,7 @@ class UsageMeter:
 
     @property
     def due(self) -> float | None:
-        """When the limits that were told last are whole again."""
+        """Time when the last reported limits are reset."""
         if not self.limits:
             return None
         return self._told_at + max(limit.reset_seconds for limit in self.limits)
@@ -66,19 +66,19 @@ class UsageMeter:
         self._buffer.do(effects.LimitsChanged(self.limits))
 
     def tick(self, now: float) -> None:
-        """Time passed."""
+        """Check the deadlines at the time `now` (s)."""
         if self.due is not None and self.due <= now:
             self.limits = ()
             self._buffer.do(effects.LimitsChanged(()))
 
 
 def is_near(limit: events.RateLimit) -> bool:
-    """Whether little is left of it."""
+    """True if little is left of it."""
     return limit.limit > 0 and limit.remaining / limit.limit < NEAR
 
 
 def left(limit: events.RateLimit) -> int:
-    """How much is left, in percent."""
+    """Remaining share of a limit, in percent."""
     return round(100 * max(0, limit.remaining) / limit.limit) if limit.limit else 0
 
 

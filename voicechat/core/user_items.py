@@ -1,4 +1,4 @@
-"""The person's side of the transcript: what they typed, and what was understood of their speech."""
+"""User items: typed text, and the transcription of speech."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEPT_BYTES = 10_000_000
 
 
 class UserItems:
-    """The items of the person."""
+    """The items of the user."""
 
     def __init__(self, buffer: EffectBuffer) -> None:
         self._buffer = buffer
@@ -25,7 +25,7 @@ class UserItems:
         self._nudges = RecentIds()
 
     def typed(self, text: str, picture: Picture | None = None) -> Item:
-        """The person typed this, and showed that."""
+        """The user typed this, and showed that."""
         while self._buffer.transcript.get(f"typed_{self._typed}") or not self._typed:
             self._typed += 1
         item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED, picture=picture)
@@ -43,7 +43,7 @@ class UserItems:
             del sizes[0]
 
     def spoken(self, item_id: str, after: str | None = None) -> None:
-        """The person says (or said) something: keep its place, until the words are known."""
+        """The user says (or said) something: keep its place, until the words are known."""
         if item_id not in self._nudges:
             self._spoken(item_id, after)
 
@@ -56,7 +56,7 @@ class UserItems:
         self._nudges.add(item_id)
 
     def understood(self, event: events.UserTranscript) -> bool:
-        """Words of the person arrived. False when it turned out that they said nothing."""
+        """Words of the user arrived. False when it turned out that they said nothing."""
         if event.item_id in self._nudges:
             return True
         item = self._spoken(event.item_id)

@@ -53,7 +53,7 @@ class ConnectionLost(SessionLost):
 
 
 class Peer:
-    """Who is dialled."""
+    """Peer of a connection."""
 
     def __init__(self, endpoint: DialTarget) -> None:
         """Never raises; an address that is none is found out by dialling it."""
@@ -70,7 +70,7 @@ class Peer:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is on this machine, where no proxy belongs in between."""
+        """True if it is on this machine, where no proxy belongs in between."""
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
 
     def quote(self, text: str) -> str:
