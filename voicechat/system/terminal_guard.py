@@ -18,7 +18,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
+
+from voicechat.system.child_main import when_closed
 
 if sys.platform != "win32":
     import termios
@@ -63,9 +64,7 @@ def guard() -> None:
     if child == 0:
         os.close(held)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        threading.Thread(
-            target=_outlive, args=(lifeline, screen, sane), name="lifeline", daemon=True
-        ).start()
+        when_closed(lifeline, lambda: _give_back(screen, sane))
         return
     code = 1
     try:
@@ -121,9 +120,8 @@ if sys.platform != "win32":
             os.write(2, f"voicechat: The program was ended by {name}.\n".encode())
         return 128 + number
 
-    def _outlive(lifeline: int, screen: int, sane: list[object]) -> None:
-        """Wait for the guardian's end, which closes its side of the pipe; then end as well."""
-        os.read(lifeline, 1)
+    def _give_back(screen: int, sane: list[object]) -> None:
+        """Restore the terminal and end, after the guardian was killed."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
         restore(screen, sane)
         os._exit(128 + signal.SIGTERM)

@@ -1,28 +1,25 @@
-"""Programs that tools start: each below `process_keeper.py`, so that nothing of it stays behind.
+"""Programs that tools start; nothing that they start outlives them.
 
-The keeper's standard input is a pipe that is never written by `run`; when it closes, also because
-this process was killed, the keeper kills the program and everything that it started.
+Each runs below the process keeper, which kills the whole tree when this process closes the pipe
+to it or is killed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from voicechat.system import child_process
 from voicechat.tools.registry import ToolError
 
 FLOOD = 16 * 1024 * 1024
-"""Bytes a program may print; then it is stopped."""
+"""Bytes a program may print before it is stopped."""
 
 _PIECE = 65_536
-_STOP_S = 2.5
+_DRAIN_S = 0.5
 _KEPT_VARIABLES = frozenset(
     [
         "PATH",
@@ -55,7 +52,7 @@ _KEPT_VARIABLES = frozenset(
 
 
 def plain_environment() -> dict[str, str]:
-    """What a program needs to find its way, and nothing that may be a secret."""
+    """Return the variables that a program needs, and none that may be a secret."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -65,13 +62,16 @@ def plain_environment() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a program ended: its exit code, the first of what it printed, and how much more."""
+class ProgramResult:
+    """The end of a program: its exit code and its output."""
 
     code: int
     printed: bytes
+    """The first bytes it printed."""
     more: int = 0
+    """Bytes printed after those."""
     flooded: bool = False
+    """It was stopped because it printed more than `FLOOD`."""
 
 
 async def start(
@@ -81,81 +81,37 @@ async def start(
     stderr: int = asyncio.subprocess.STDOUT,
     limit: int = _PIECE,
 ) -> asyncio.subprocess.Process:
-    """Start a program; call `stop` when it is not wanted any more.
+    """Start a program below the process keeper. Call `stop` at the end.
 
-    Its standard input is the pipe that keeps it alive. Raises `ToolError` when it cannot start.
+    Closing its standard input ends it. Raises `ToolError` when it cannot start.
     """
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-        apart = {"creationflags": flags}
-    else:
-        keeper = str(Path(__file__).with_name("process_keeper.py"))
-        command = (sys.executable, "-I", "-S", keeper, *command)
     try:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-            env=dict(env),
-            cwd=cwd,
-            limit=limit,
-            **apart,
-        )
+        command = child_process.kept_command(command)
+        return await child_process.start(command, env, cwd, stderr, limit)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ToolError(f"It could not be started: {reason}.") from None
+        raise ToolError(f"The program could not start: {reason}.") from None
 
 
 async def stop(child: asyncio.subprocess.Process) -> None:
-    """End the program and all it started, within two seconds. Goes on when it is cancelled."""
-    ending = asyncio.ensure_future(_end(child))
+    """End the program and all it started, within three seconds, even when cancelled."""
+    pipes = [
+        asyncio.ensure_future(child_process.drain(pipe)) for pipe in (child.stdout, child.stderr)
+    ]
     try:
-        await asyncio.shield(ending)
-    except asyncio.CancelledError:
-        await asyncio.wait({ending}, timeout=_STOP_S)
-        raise
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is None:
-        await _ask_to_end(child)
-    if child.stdin is not None:
-        child.stdin.close()
-    try:
-        async with asyncio.timeout(_STOP_S):
-            await asyncio.gather(*map(_drain, (child.stdout, child.stderr)))
-            await child.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            child.kill()
-
-
-async def _drain(pipe: asyncio.StreamReader | None) -> None:
-    """Read to the end, which a pipe that nobody reads never comes to."""
-    while pipe is not None and await pipe.read(_PIECE):
-        pass
-
-
-async def _ask_to_end(child: asyncio.subprocess.Process) -> None:
-    if sys.platform != "win32":
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
-        return
-    killer = await asyncio.create_subprocess_exec(
-        "taskkill", "/F", "/T", "/PID", str(child.pid),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    await killer.wait()
+        await child_process.stop_kept(child)
+        await asyncio.wait(pipes, timeout=_DRAIN_S)
+    finally:
+        for pipe in pipes:
+            pipe.cancel()
 
 
 async def run(
     command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None, limit: int = _PIECE
-) -> Ended:
-    """Run a program to its end, keeping the first `limit` bytes of what it prints.
+) -> ProgramResult:
+    """Run a program to its end and keep the first `limit` bytes of its output.
 
-    However this is left, also cancelled, nothing of the program runs afterwards.
+    Nothing of the program runs afterwards, even when this is cancelled.
     """
     child = await start(command, env, cwd)
     assert child.stdout is not None
@@ -169,4 +125,4 @@ async def run(
     finally:
         await stop(child)
     code = -1 if child.returncode is None else child.returncode
-    return Ended(code, bytes(printed), size - len(printed), size >= FLOOD)
+    return ProgramResult(code, bytes(printed), size - len(printed), size >= FLOOD)

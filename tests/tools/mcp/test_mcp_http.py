@@ -14,7 +14,7 @@ from mcp_rig import RUDE, living
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.errors import ConnectError, Secret
-from voicechat.tools import process_keeper
+from voicechat.system import process_keeper
 from voicechat.tools.mcp.mcp_link import Link
 
 KEY = "planted-0123"

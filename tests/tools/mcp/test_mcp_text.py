@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
+from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_limits import MESSAGE_LIMIT, OBJECTS, VALUES, is_too_large
 from voicechat.tools.mcp.mcp_pins import MOST, Pins
-from voicechat.tools.mcp.mcp_stdio import Lines, Oversized, Ring
+from voicechat.tools.mcp.mcp_stdio import Lines, Oversized
 from voicechat.tools.mcp.mcp_text import (
     MOST_TOOLS,
     Definition,
@@ -192,7 +193,7 @@ def test_punctuation_tells_what_is_too_large(message: object, too_large: bool) -
 
 
 def test_a_ring_keeps_the_last_lines_clean() -> None:
-    ring = Ring()
+    ring = OutputTail()
     ring.feed(b"".join(b"line %d\n" % n for n in range(1_000)))
     ring.feed(b"half \x1b[2J")
     ring.feed(b" more\xff\n\n")

@@ -308,7 +308,7 @@ async def test_broken_plugins_are_named_and_left_out(
     told = "\n".join(plugins.complaints)
     for words in (
         "folder.py is not a file", "linked.py cannot be read", "empty.py has no tools",
-        "exits.py is left out: its process ended with exit code 4. Last it printed: bye",
+        "exits.py is left out: its process ended with exit code 4. Its last output: bye",
         "hangs.py is left out: it was not loaded", "syntax.py is left out: SyntaxError",
         "untyped.py is left out: TypeError: The parameter 'x' of f has no type hint", "a b",
     ):  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 
+from voicechat.system.child_process import converse
 from voicechat.tools import child_programs
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
@@ -74,26 +74,14 @@ async def write_clipboard(text: str) -> str:
 
 
 async def _write(command: Command, text: bytes) -> None:
-    """Have the program take the text. It stays afterwards: it serves what is pasted from it."""
-    nothing = asyncio.subprocess.DEVNULL
+    """Give the text to the program, which stays in the background to serve pastes."""
     try:
-        child = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=nothing, stderr=nothing,
-            env=child_programs.plain_environment(), start_new_session=True,
-        )  # fmt: skip
-    except OSError as error:
-        raise ToolError(f"The clipboard cannot be used: {error.strerror}.") from None
-    try:
-        async with asyncio.timeout(_WAIT_S):
-            await child.communicate(text)
+        code, _ = await converse(command, text, child_programs.plain_environment(), _WAIT_S)
     except TimeoutError:
         raise ToolError("The clipboard does not answer.") from None
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    if child.returncode:
+    except OSError as error:
+        raise ToolError(f"The clipboard cannot be used: {error.strerror}.") from None
+    if code:
         raise ToolError("The clipboard could not be written to.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from voicechat.system.child_process import converse, ended, own_session
 from voicechat.tools.child_programs import plain_environment
 from voicechat.tools.functions import tool
 from voicechat.tools.public_addresses import Resolver, is_public, public_address, resolve
@@ -163,22 +163,15 @@ def _decoded(raw: bytes, kind: str, charset: str) -> str:
 
 async def _text_of(html: str) -> str:
     script = str(Path(__file__).parents[1] / "page_text.py")
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", script,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        env=plain_environment(), start_new_session=True,
-    )  # fmt: skip
+    command = (sys.executable, "-I", "-S", script)
+    given = html.encode("utf-8", "replace")
     try:
-        async with asyncio.timeout(_WAIT_S):
-            text, _ = await child.communicate(html.encode("utf-8", "replace"))
+        code, text = await converse(command, given, plain_environment(), _WAIT_S, keep_output=True)
     except TimeoutError:
         raise ToolError("The page takes too long to read.") from None
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    if child.returncode:
+    except OSError as error:
+        raise ToolError(f"The page cannot be read: {error.strerror}.") from None
+    if code:
         raise ToolError("The page cannot be read.")
     return text.decode("utf-8", "replace")
 
@@ -193,14 +186,10 @@ async def open_url(url: str) -> str:
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-c", _OPEN, url,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=plain_environment() | browser, start_new_session=True,
+        env=plain_environment() | browser, **own_session(),
     )  # fmt: skip
-    try:
-        async with asyncio.timeout(_WAIT_S):
-            code = await child.wait()
-    except TimeoutError:
-        code = 0  # a browser that stays in front of its own starter
-    if code:
+    # A browser may stay in the foreground of the process that started it.
+    if await ended(child, _WAIT_S) and child.returncode:
         raise ToolError("The browser could not be opened.")
     return f"{url} is open in the browser."
 

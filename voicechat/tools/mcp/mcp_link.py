@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError
+from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_http import http
-from voicechat.tools.mcp.mcp_stdio import Ring, stdio
+from voicechat.tools.mcp.mcp_stdio import stdio
 from voicechat.tools.mcp.mcp_text import result_text
 from voicechat.tools.registry import ToolError
 
@@ -71,7 +72,7 @@ class Link:
         self._stirred = asyncio.Event()
         self._over = False
         self._status = 0
-        self.printed = Ring()
+        self.printed = OutputTail()
         """What the server printed on standard error, and on standard output besides messages."""
         self.protocol = ""
         """The version of MCP that is spoken, once connected."""
@@ -86,7 +87,7 @@ class Link:
             await self._connect("auto")
         except _Silenced:
             # Many servers of the years before end when the first word is not `initialize`.
-            self._over, self.printed = False, Ring()
+            self._over, self.printed = False, OutputTail()
             self._stirred.clear()
             await self._connect("legacy")
 

@@ -1,10 +1,8 @@
-"""A stdio MCP server as a pair of message streams for the SDK, and as a process that never stays.
+"""A stdio MCP server as a pair of message streams for the SDK.
 
-The server runs below `process_keeper.py`, in a session of its own: Ctrl-C does not reach it, its
-death closes its pipes at once whatever it left running, and it goes when this process goes.
-What it prints on standard error is kept in a `Ring` and shown to nobody unasked. A line of standard
-output that is no message is skipped; one that is too large (`mcp_limits`) is never parsed: its call
-is answered with an error instead.
+The server runs below the process keeper and ends with this process. Its standard error goes to an
+`OutputTail`. A line of standard output that is no message is skipped. A message that is too large
+(`mcp_limits`) is never parsed: its call gets an error instead.
 """
 
 from __future__ import annotations
@@ -13,17 +11,16 @@ import asyncio
 import contextlib
 import re
 import shutil
-import subprocess
-import sys
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError
+from voicechat.system import child_process
+from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_limits import MESSAGE_LIMIT, TOO_LARGE, is_too_large
 
 if TYPE_CHECKING:
@@ -37,9 +34,6 @@ if TYPE_CHECKING:
         MemoryObjectSendStream[SessionMessage],
     ]
 
-END_S = 2.0
-"""Seconds to wait for the keeper, which needs at most about 1.2."""
-
 _IN = 16
 """Messages read ahead; the server waits in its pipe meanwhile."""
 
@@ -49,34 +43,9 @@ _OUT = 64
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,15}|"[\w-]{1,40}")')
 
 
-class Ring:
-    """The last lines a server printed, cleaned: at most 100 of at most 300 characters."""
-
-    def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=100)
-        self._begun = b""
-
-    def feed(self, piece: bytes) -> None:
-        """Take in what was read; the last line may be unfinished."""
-        *lines, self._begun = (self._begun + piece[-65_536:]).split(b"\n")
-        self._begun = self._begun[:2_000]
-        for line in lines[-100:]:
-            self.add(line)
-
-    def add(self, line: bytes) -> None:
-        """Take in one whole line."""
-        if text := clean(line[:2_000].decode("utf-8", "replace")).strip():
-            self._lines.append(text[:300])
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What is kept, oldest first."""
-        return tuple(self._lines)
-
-
 @asynccontextmanager
 async def stdio(
-    config: ServerConfig, printed: Ring, ended: Callable[[], None]
+    config: ServerConfig, printed: OutputTail, ended: Callable[[], None]
 ) -> AsyncIterator[Streams]:
     """Run the server and speak with it. Raises `ConnectError` when it cannot be started.
 
@@ -102,7 +71,7 @@ async def stdio(
         try:
             yield read, write
         finally:
-            await _stop(server)
+            await child_process.stop_kept(server, patient=True)
             for task in pipes:
                 task.cancel()
             for stream in (incoming, read, write, outgoing):
@@ -119,63 +88,16 @@ async def _start(config: ServerConfig) -> asyncio.subprocess.Process:
         raise ConnectError(f"There is no folder {clean(str(folder))}.")
     command = (program, *config.command[1:])
     try:
-        return await asyncio.create_subprocess_exec(
-            *_kept(command),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
-            cwd=folder,
-            **_apart(),
-        )
+        return await child_process.start(child_process.kept_command(command), environment, folder)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConnectError(f"It cannot be started: {clean(reason)}.") from None
 
 
-def _kept(command: tuple[str, ...]) -> tuple[str, ...]:
-    if sys.platform == "win32":
-        return command
-    keeper = str(Path(__file__).parents[1] / "process_keeper.py")
-    return (sys.executable, "-I", "-S", keeper, *command)
-
-
-def _apart() -> dict[str, Any]:
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    return {"start_new_session": True}
-
-
-async def _stop(server: asyncio.subprocess.Process) -> None:
-    """Close standard input and see the keeper end; it goes on ending if this is cancelled."""
-    assert server.stdin is not None
-    server.stdin.close()
-    if sys.platform == "win32" and server.returncode is None:
-        await _stop_on_windows(server)
-    try:
-        async with asyncio.timeout(END_S):
-            await server.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            server.kill()
-
-
-async def _stop_on_windows(server: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(0.6):
-            await server.wait()
-            return
-    killer = await asyncio.create_subprocess_exec(
-        "taskkill", "/F", "/T", "/PID", str(server.pid),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    await killer.wait()
-
-
 # ------------------------------------------------------------------------------- the pipes
 
 
-async def _read(server: asyncio.subprocess.Process, to: Incoming, printed: Ring) -> None:
+async def _read(server: asyncio.subprocess.Process, to: Incoming, printed: OutputTail) -> None:
     """Messages from the server to its end, which closes the stream."""
     assert server.stdout is not None
     lines = Lines(MESSAGE_LIMIT)
@@ -208,14 +130,14 @@ async def _write(server: asyncio.subprocess.Process, messages: Outgoing) -> None
             await server.stdin.drain()
 
 
-async def _read_errors(server: asyncio.subprocess.Process, printed: Ring) -> None:
+async def _read_errors(server: asyncio.subprocess.Process, printed: OutputTail) -> None:
     assert server.stderr is not None
     with contextlib.suppress(OSError):
         while piece := await server.stderr.read(65_536):
             printed.feed(piece)
 
 
-def _message(line: bytes | Oversized, printed: Ring) -> SessionMessage | None:
+def _message(line: bytes | Oversized, printed: OutputTail) -> SessionMessage | None:
     """What the line says; None for one that is no message."""
     from mcp.shared.message import SessionMessage
     from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter

@@ -20,6 +20,7 @@ import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from voicechat.system.child_main import take_pipes
 from voicechat.tools.plugins.code_trust import Refused, read_own
 from voicechat.tools.registry import OUTPUT_LIMIT, Tool, ToolError
 
@@ -94,17 +95,13 @@ async def _answer(tool: Tool, arguments: str) -> dict[str, str]:
 def main() -> None:
     """Serve calls until the pipe closes."""
     mine = os.getpid()
-    listen, speak = os.dup(0), os.dup(1)  # neither is inherited by programs that a plugin starts
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(2, 1)
+    calls, answers = take_pipes()
 
     def say(message: object) -> None:
         if os.getpid() != mine:
             os._exit(0)  # a fork of the plugin's, which came back from the call as well
-        line = json.dumps(message, default=str).encode() + b"\n"
-        while line:
-            line = line[os.write(speak, line) :]
+        answers.write(json.dumps(message, default=str).encode() + b"\n")
+        answers.flush()
 
     try:
         tools = {tool.spec.name: tool for tool in _load(sys.argv[1], sys.argv[2])}
@@ -115,8 +112,8 @@ def main() -> None:
     except BaseException as error:
         say({"refused": f"{_problem(error)}."})
         return
-    with asyncio.Runner() as runner, open(listen, "rb") as incoming:
-        for line in incoming:
+    with asyncio.Runner() as runner:
+        for line in calls:
             asked = json.loads(line)
             say(runner.run(_answer(tools[asked["call"]], asked["arguments"])))
 

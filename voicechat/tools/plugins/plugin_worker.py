@@ -8,11 +8,8 @@ deadline, with the call's cancellation or with this program, and with it all it 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import re
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -20,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from voicechat.core.text import clean
+from voicechat.system import child_process
+from voicechat.system.child_process import module_command, module_environment
+from voicechat.system.output_tail import OutputTail
 from voicechat.tools import child_programs
 from voicechat.tools.registry import ToolError
 
@@ -34,7 +34,6 @@ _LINE = 1 << 20
 _ENDING_S = 0.5
 _CRASHES = 5
 _CRASH_SPAN_S = 60.0
-_PRINTED = 2_000
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_.*")
 
 
@@ -47,15 +46,14 @@ class _Process:
 
     def __init__(self, child: asyncio.subprocess.Process) -> None:
         self._child = child
-        self._printed = bytearray()
+        self._printed = OutputTail()
         self._printing = asyncio.create_task(self._keep_printed(), name="plugin output")
 
     async def _keep_printed(self) -> None:
-        """The end of what it prints; reading goes on, so that it never waits for us."""
+        """Read standard error all the time, so that the plugin never blocks on it."""
         assert self._child.stderr is not None
         while piece := await self._child.stderr.read(65_536):
-            self._printed += piece[-_PRINTED:]
-            del self._printed[:-_PRINTED]
+            self._printed.feed(piece)
 
     @property
     def lives(self) -> bool:
@@ -73,10 +71,8 @@ class _Process:
         except (OSError, ValueError):
             answer = None
         if answer is None:
-            with contextlib.suppress(TimeoutError):
-                # One that closed its output is about to end, and tells how only then.
-                async with asyncio.timeout(_ENDING_S):
-                    await self._child.wait()
+            # A process that closed its output is about to end and to set its exit code.
+            await child_process.ended(self._child, _ENDING_S)
             await self.stop()
             raise Broken(self._last_words())
         return answer
@@ -89,8 +85,7 @@ class _Process:
 
     def _last_words(self) -> str:
         code = self._child.returncode
-        said = clean(bytes(self._printed).decode("utf-8", "replace")).strip().splitlines()
-        words = f" Last it printed: {said[-1][:300]}" if said else ""
+        words = f" Its last output: {self._printed.last}" if self._printed.last else ""
         return f"its process ended{'' if code is None else f' with exit code {code}'}.{words}"
 
     async def stop(self) -> None:
@@ -104,9 +99,7 @@ class PluginWorker:
     """The processes of one plugin. `kind` is file or package, `place` its path or name."""
 
     def __init__(self, kind: str, place: str) -> None:
-        self._command = (
-            sys.executable, "-P", "-m", "voicechat.tools.plugins.plugin_child", kind, place,
-        )  # fmt: skip
+        self._command = module_command("voicechat.tools.plugins.plugin_child", kind, place)
         self._idle: list[_Process] = []
         self._room = asyncio.Semaphore(AT_ONCE)
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
@@ -164,9 +157,12 @@ class PluginWorker:
     async def _start(self) -> tuple[_Process, list[Mapping[str, Any]]]:
         try:
             child = await child_programs.start(
-                self._command, _environment(), Path.home(), stderr=asyncio.subprocess.PIPE,
+                self._command,
+                module_environment(_is_key),
+                Path.home(),
+                stderr=asyncio.subprocess.PIPE,
                 limit=_LINE,
-            )  # fmt: skip
+            )
         except ToolError as error:
             raise Broken(str(error)) from None
         process = _Process(child)
@@ -186,11 +182,6 @@ class PluginWorker:
         return process, found
 
 
-def _environment() -> dict[str, str]:
-    """The person's environment without the keys of providers, and with the way to this package."""
-    kept = {name: value for name, value in os.environ.items() if not _KEY.fullmatch(name)}
-    here = Path.cwd().resolve()
-    given = kept.get("PYTHONPATH", "").split(os.pathsep)
-    paths = [each for each in given if each and Path(each).resolve() != here]
-    kept["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), *paths])
-    return kept
+def _is_key(variable: str) -> bool:
+    """Whether this variable holds the key of a provider; a plugin keeps its own secrets."""
+    return _KEY.fullmatch(variable) is not None

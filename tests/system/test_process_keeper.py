@@ -11,7 +11,7 @@ import psutil
 import pytest
 from processes import gone
 
-from voicechat.tools import process_keeper
+from voicechat.system import process_keeper
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 

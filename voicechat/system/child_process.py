@@ -1,0 +1,224 @@
+"""Child processes: their command, environment and session, and how they end.
+
+The child's half is `child_main.py`. Every child has a session of its own, so that Ctrl-C at the
+keyboard reaches only the app. A child of ours (`module_command`) ends when its standard input
+closes, which also happens when this process is killed. A program of others (`kept_command`) runs
+below `process_keeper.py`, which kills everything that it started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+GRACE_S = (0.5, 0.3, 0.2)
+"""Seconds to end after the closing of standard input, after `terminate`, after `kill`."""
+
+_KEPT_END_S = 2.5
+"""Seconds for a process keeper to kill a tree; it needs at most about 1.2."""
+
+_PIECE = 65_536
+_SECRET = re.compile(r"(?:.*_)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)", re.IGNORECASE)
+
+
+def is_secret(variable: str) -> bool:
+    """Whether an environment variable of this name is expected to hold a secret."""
+    return _SECRET.fullmatch(variable) is not None
+
+
+def module_command(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs a module; nothing is imported from the working directory."""
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def kept_command(command: Sequence[str]) -> tuple[str, ...]:
+    """The command that runs a program below the process keeper, where there is one."""
+    if sys.platform == "win32":
+        return tuple(command)
+    keeper = str(Path(__file__).with_name("process_keeper.py"))
+    return (sys.executable, "-I", "-S", keeper, *command)
+
+
+def module_environment(omit: Callable[[str], bool] = is_secret) -> dict[str, str]:
+    """This environment without secrets, with this package on the import path.
+
+    omit: whether to leave out the variable of this name. The working directory is taken off the
+    import path.
+    """
+    kept = {name: value for name, value in os.environ.items() if not omit(name)}
+    found = [each for each in kept.get("PYTHONPATH", "").split(os.pathsep) if each]
+    with contextlib.suppress(OSError):  # the working directory was deleted
+        here = Path.cwd().resolve()
+        found = [each for each in found if Path(each).resolve() != here]
+    kept["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *found])
+    return kept
+
+
+def own_session() -> dict[str, Any]:
+    """Arguments for `subprocess` that give the child a session (on Windows a group) of its own."""
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        return {"creationflags": flags}
+    return {"start_new_session": True}
+
+
+# ------------------------------------------------------------------------- with threads
+
+
+def start_blocking(
+    command: Sequence[str], env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a module of ours with pipes for input and output; its errors are discarded.
+
+    env: `module_environment()` by default. Raises OSError.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=module_environment() if env is None else env,
+        **own_session(),
+    )
+
+
+def stop_blocking(child: subprocess.Popen[bytes], deadline: float) -> None:
+    """Wait half of `deadline` seconds for the child to end, then terminate it, then kill it."""
+    for share, act in ((0.5, child.terminate), (0.25, child.kill), (0.25, child.kill)):
+        try:
+            child.wait(deadline * share)
+        except subprocess.TimeoutExpired:
+            act()
+        else:
+            return
+
+
+# ------------------------------------------------------------------------- with asyncio
+
+
+async def start(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stderr: int = asyncio.subprocess.PIPE,
+    limit: int = _PIECE,
+) -> asyncio.subprocess.Process:
+    """Start a child with pipes for input and output.
+
+    limit: bytes of one line of output. Raises OSError or ValueError.
+    """
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
+        env=dict(env),
+        cwd=cwd,
+        limit=limit,
+        **own_session(),
+    )
+
+
+async def stop(
+    child: asyncio.subprocess.Process, grace: tuple[float, float, float] = GRACE_S
+) -> None:
+    """Close standard input, then terminate, then kill, waiting in between."""
+    if child.stdin is not None:
+        child.stdin.close()
+    for ask, patience in zip((None, child.terminate, child.kill), grace, strict=True):
+        with contextlib.suppress(ProcessLookupError):
+            if ask is not None:
+                ask()
+        if await ended(child, patience):
+            return
+
+
+async def stop_kept(child: asyncio.subprocess.Process, patient: bool = False) -> None:
+    """End a `kept_command` and everything it started, within 2.5 s, even when cancelled.
+
+    patient: the program first has 0.6 s to end by itself after its standard input closes.
+    """
+    ending = asyncio.ensure_future(_end_kept(child, patient))
+    try:
+        await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        await asyncio.wait({ending}, timeout=_KEPT_END_S)
+        raise
+
+
+async def _end_kept(child: asyncio.subprocess.Process, patient: bool) -> None:
+    if not patient and child.returncode is None and sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError):
+            child.terminate()
+    if child.stdin is not None:
+        child.stdin.close()
+    if sys.platform == "win32" and not (patient and await ended(child, 0.6)):
+        await _kill_tree_on_windows(child)
+    if not await ended(child, _KEPT_END_S):
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+
+
+async def _kill_tree_on_windows(child: asyncio.subprocess.Process) -> None:
+    nothing = asyncio.subprocess.DEVNULL
+    killer = await asyncio.create_subprocess_exec(
+        "taskkill", "/F", "/T", "/PID", str(child.pid), stdout=nothing, stderr=nothing
+    )
+    await ended(killer, _KEPT_END_S)
+
+
+async def ended(child: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Wait for the child to end; False when it has not ended after that many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await child.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def drain(pipe: asyncio.StreamReader | None) -> None:
+    """Read a pipe to its end and discard the data: a full pipe would never reach its end."""
+    while pipe is not None and await pipe.read(_PIECE):
+        pass
+
+
+async def converse(
+    command: Sequence[str],
+    given: bytes,
+    env: Mapping[str, str],
+    deadline: float,
+    *,
+    keep_output: bool = False,
+) -> tuple[int, bytes]:
+    """Run a program on some input; returns its exit code and its output.
+
+    Without `keep_output` the output is discarded, and a process that it leaves running may stay.
+    Raises OSError when it cannot start, TimeoutError after `deadline` seconds; it is killed then.
+    """
+    nothing = asyncio.subprocess.DEVNULL
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE if keep_output else nothing,
+        stderr=nothing,
+        env=dict(env),
+        **own_session(),
+    )
+    try:
+        async with asyncio.timeout(deadline):
+            output, _ = await child.communicate(given)
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    assert child.returncode is not None
+    return child.returncode, output or b""
