@@ -61,8 +61,8 @@ def test_type_checkers_see_the_same_names() -> None:
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Sesion'"):
-        voicechat.Sesion  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        voicechat.no_such_name  # noqa: B018
 
 
 def test_package_is_typed() -> None:

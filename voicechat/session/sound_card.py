@@ -1,6 +1,6 @@
 """Sound cards made of Python objects, in place of the microphone and speaker of the machine.
 
-`SoundCardProtocol` is the protocol for an object that plays and captures sound: a telephone line, a file,
+`SoundCardProtocol` describes an object that plays and captures sound: a telephone line, a file,
 a test. `CardLink` connects such an object to a session, with the same interface as the link to
 the audio process. `PcmCard` is the card of `audio=None`: it hands sound to the program.
 """
