@@ -31,6 +31,7 @@ from voicechat.session.client_events import (
     TranscriptEvent,
     TurnEndedEvent,
     approval_of,
+    exported_as,
     tool_call_of,
     transcript_of,
 )
@@ -126,6 +127,7 @@ def connect(
     return ClientSession(session, events, approve, pcm, reports_played=reports_played)
 
 
+@exported_as("ClientSession")
 class ClientSession:
     """One conversation with a model. Make it with `connect`, use it with `async with`.
 
@@ -460,6 +462,3 @@ def read_picture(source: str | Path | bytes, name: str = "") -> Picture:
     if found is None:
         raise UsageError(f"{clean(name) or 'This'} is not a PNG, JPEG, GIF or WebP picture.")
     return found
-
-
-ClientSession.__module__ = "voicechat"  # The public name, in tracebacks and help.

@@ -18,17 +18,19 @@ from voicechat.session.updates import Link
 _Class = TypeVar("_Class", bound=type)
 
 
-def _exported_as(name: str) -> Callable[[_Class], _Class]:
+def exported_as(name: str) -> Callable[[_Class], _Class]:
     """Give a class the name under which the package exports it, for `repr` and pickling."""
 
     def rename(cls: _Class) -> _Class:
-        cls.__module__, cls.__name__, cls.__qualname__ = "voicechat", name, name
+        names = {"__module__": "voicechat", "__name__": name, "__qualname__": name}
+        for attribute, text in names.items():
+            setattr(cls, attribute, text)
         return cls
 
     return rename
 
 
-@_exported_as("Transcript")
+@exported_as("Transcript")
 @dataclass(frozen=True)
 class TranscriptEvent:
     """A message of the conversation appeared or changed."""
@@ -54,7 +56,7 @@ class TranscriptEvent:
         return self.status is not ItemStatus.IN_PROGRESS
 
 
-@_exported_as("Audio")
+@exported_as("Audio")
 @dataclass(frozen=True)
 class AudioChunk:
     """Sound of a reply. Only sessions with `audio=None` yield it."""
@@ -72,7 +74,7 @@ class AudioChunk:
         return len(self.pcm) * 500 / self.rate
 
 
-@_exported_as("ToolCall")
+@exported_as("ToolCall")
 @dataclass(frozen=True)
 class ToolCallEvent:
     """A tool call reached another state."""
@@ -91,7 +93,7 @@ class ToolCallEvent:
     """Origin of the tool, such as `built in` or an MCP server."""
 
 
-@_exported_as("Approval")
+@exported_as("Approval")
 @dataclass(frozen=True)
 class ApprovalRequest:
     """A tool call needs permission. The `approve` callback receives it and decides."""
@@ -110,7 +112,7 @@ class ApprovalRequest:
     """A warning about this tool, for example that its description changed; usually empty."""
 
 
-@_exported_as("Interrupted")
+@exported_as("Interrupted")
 @dataclass(frozen=True)
 class InterruptedEvent:
     """A reply was cut off. A program that plays the sound itself must stop playing now."""
@@ -123,7 +125,7 @@ class InterruptedEvent:
     """The text that belongs to the played part."""
 
 
-@_exported_as("TurnEnded")
+@exported_as("TurnEnded")
 @dataclass(frozen=True)
 class TurnEndedEvent:
     """The assistant has finished: the reply is complete, played, and no tool runs."""
@@ -132,7 +134,7 @@ class TurnEndedEvent:
     """Milliseconds from the end of the user's turn to the first sound or text of the reply."""
 
 
-@_exported_as("ConnectionChanged")
+@exported_as("ConnectionChanged")
 @dataclass(frozen=True)
 class ConnectionEvent:
     """The state of the connection changed."""
@@ -143,7 +145,7 @@ class ConnectionEvent:
     """One sentence about it, for people; may be empty."""
 
 
-@_exported_as("Problem")
+@exported_as("Problem")
 @dataclass(frozen=True)
 class ProblemEvent:
     """Something went wrong that does not end the session."""
