@@ -3,44 +3,47 @@
 import os
 import sys
 import time
+from typing import Any
 
 
 class Faulty:
-    def __init__(self, greeting="hello", fails=False):
+    """Methods with one fault each, or with none."""
+
+    def __init__(self, greeting: str = "hello", fails: bool = False) -> None:
         if fails:
             raise OSError("no such model")
         self.greeting = greeting
 
-    def greet(self, job, name):
+    def greet(self, job: Any, name: str) -> str:
         sys.stdout.write("a library prints on standard output\n")
         return f"{self.greeting} {name}"
 
-    def count(self, job, to):
+    def count(self, job: Any, to: int) -> None:
         for number in range(to):
             job.give(number)
 
-    def announce(self, job, word):
+    def announce(self, job: Any, word: str) -> None:
         job.announce(word)
 
-    def raises(self, job):
+    def raises(self, job: Any) -> None:
         raise ValueError("not like this")
 
-    def crash(self, job):
+    def crash(self, job: Any) -> None:
         os.write(2, b"the last words\n")
         os._exit(3)
 
-    def babble(self, job):
+    def babble(self, job: Any) -> None:
         os.write(job._out._pipe.fileno(), b"\xff\xff\xff\xff and more")
         time.sleep(60)
 
-    def until_cancelled(self, job):
+    def until_cancelled(self, job: Any) -> str:
         while not job.cancelled:
             job.give("still here")
             time.sleep(0.002)
         return "stopped"
 
-    def deaf(self, job):
+    def deaf(self, job: Any) -> None:
         time.sleep(60)
 
-    def environment(self, job):
+    def environment(self, job: Any) -> list[str]:
         return sorted(os.environ)

@@ -1,7 +1,9 @@
 """Comparison of parsed meanings with the corpus."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from voicechat.server.assistant import intents
 from voicechat.server.assistant.measurements import Measure
@@ -10,26 +12,28 @@ from voicechat.skills import arithmetic
 CORPUS = Path(__file__).with_name("corpus")
 
 
-def corpus(name):
+def corpus(name: str) -> Any:
+    """Load a corpus file: a list of entries, each with text, intent and values."""
     return json.loads((CORPUS / f"{name}.json").read_text("utf-8"))
 
 
-def values_of(meaning):
+def values_of(meaning: intents.Meaning) -> dict[str, Any]:
     """Return the values of a meaning in the plain form of the corpus."""
-    plain = {}
+    plain: dict[str, Any] = {}
     for name, value in meaning.values.items():
         if isinstance(value, Measure):
             plain["amount"], plain["from"] = float(value.parts[0][0]), value.parts[0][1]
         elif isinstance(value, tuple):
             plain[name] = value[0]
         elif name == "sum":
-            plain["value"] = float(arithmetic.evaluate(value))
+            plain["value"] = float(arithmetic.evaluate(str(value)))
         else:
             plain[name] = value
     return plain
 
 
-def same(wanted, found):
+def same(wanted: Any, found: Any) -> bool:
+    """Compare a value of the corpus with a parsed one."""
     if isinstance(wanted, bool):
         return bool(found) == wanted
     if isinstance(wanted, int | float):
@@ -39,7 +43,7 @@ def same(wanted, found):
     return american(str(found).casefold()) == american(wanted.casefold())
 
 
-def american(text):
+def american(text: str) -> str:
     """Normalize spellings that sound the same."""
     return text.replace("mum", "mom")
 
@@ -47,7 +51,7 @@ def american(text):
 ALIASES = {"grocery": "shopping", "groceries": "shopping"}
 
 
-def right(text, entry):
+def right(text: str, entry: Mapping[str, Any]) -> bool:
     """Return True if the text parses to the intent and values of the corpus entry."""
     meaning = intents.parse(text)
     if meaning is None or meaning.intent != entry["intent"]:
@@ -58,6 +62,6 @@ def right(text, entry):
     return all(same(value, found.get(name)) for name, value in entry["values"].items())
 
 
-def fits(entry):
+def fits(entry: Mapping[str, Any]) -> bool:
     """Return True if the text of the corpus entry parses as the entry says."""
     return right(entry["text"], entry)

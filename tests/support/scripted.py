@@ -37,7 +37,7 @@ CLASSES = {
 
 def check(frame: str | bytes) -> dict[str, Any]:
     """Decode a frame after the class of the openai package has validated every field."""
-    raw = msgspec.json.decode(frame)
+    raw: dict[str, Any] = msgspec.json.decode(frame)
     event = _EVENTS.validate_python(raw)
     assert type(event) is CLASSES[raw["type"]]
     return raw

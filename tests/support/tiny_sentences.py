@@ -14,7 +14,7 @@ SHAPES = (
 )
 
 
-def sample(count, seed):
+def sample(count: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     count = min(count, 3000)
     return [
@@ -23,5 +23,5 @@ def sample(count, seed):
     ]
 
 
-def understood(text):
+def understood(text: str) -> bool:
     return text in set(sample(5000, 2))
