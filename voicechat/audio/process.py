@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -25,9 +24,10 @@ from voicechat.audio.messages import (
     Quit,
     Volume,
 )
-from voicechat.audio.worker_main import REPLACE, read_frame, write_frame
+from voicechat.audio.worker_main import REPLACE, receive, send
 from voicechat.core.effects import CloseMic, EndItem, Play, StopPlayback
 from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStopped
+from voicechat.system.child_process import module_command, start_blocking, stop_blocking
 
 _OUTBOX_BYTES: Final = 256 * 1024 * 1024
 _RESTARTS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -81,7 +81,7 @@ class AudioProcess:
             self._changed.notify_all()
         child = self._child
         if child is not None:
-            _end(child, deadline)
+            stop_blocking(child, deadline)
         if self._thread.is_alive():
             self._thread.join(0.2)
 
@@ -109,13 +109,7 @@ class AudioProcess:
     def _live(self) -> int | None:
         """One child from start to end; its exit code."""
         try:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "voicechat.audio.worker_main"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            child = start_blocking(module_command("voicechat.audio.worker_main"))
         except OSError as error:
             self._on_event(Opened(None, None, problem=f"Sound cannot start: {error}."))
             return None
@@ -129,7 +123,7 @@ class AudioProcess:
         )
         writer.start()
         self._read(child.stdout)
-        _end(child, 1.0)
+        stop_blocking(child, 1.0)
         with self._changed:
             self._changed.notify_all()
         writer.join(1.0)
@@ -140,18 +134,18 @@ class AudioProcess:
 
     def _read(self, pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError, EOFError):
-            while (event := read_frame(pipe)) is not None:
+            while (event := receive(pipe)) is not None:
                 self._note(event)
                 if self._is_news(event):
                     self._on_event(event)  # type: ignore[arg-type]
 
     def _write(self, child: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError):
-            write_frame(pipe, self._settings)
+            send(pipe, self._settings)
             for command in tuple(self._lasting.values()):
-                write_frame(pipe, command)
+                send(pipe, command)
             while child.poll() is None:
-                write_frame(pipe, self._next(child))
+                send(pipe, self._next(child))
 
     def _next(self, child: subprocess.Popen[bytes]) -> AudioCommand:
         with self._changed:

@@ -1,19 +1,16 @@
 """The audio process: `python -m voicechat.audio.worker_main`, started by `AudioProcess`.
 
-Standard input carries the settings and then commands, standard output carries events, both as
-frames: a four-byte little-endian length and a pickle. Closing the pipe on one side ends the other.
+Standard input carries the settings and then commands, standard output carries events; each message
+is a frame (`system.frames`) with a pickle in it. Closing a pipe ends the other side.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import pickle
 import queue
-import signal
-import struct
 import sys
 import threading
 import time
@@ -31,6 +28,8 @@ from voicechat.audio.messages import (
     Quit,
 )
 from voicechat.core.inputs import Heard, MicBlock
+from voicechat.system.child_main import die_with_parent, ignore_interrupts, take_pipes
+from voicechat.system.frames import read_frame, write_frame
 
 if TYPE_CHECKING:
     from voicechat.audio.engine import Engine
@@ -39,24 +38,17 @@ REPLACE: Final = 75
 """Exit code: the sound server hangs; start another process."""
 _INBOX: Final = 512
 _OUTBOX: Final = 2000
-_HEADER: Final = struct.Struct("<I")
 
 
-def write_frame(pipe: IO[bytes], message: object) -> None:
-    """Send one message; raises OSError or ValueError when the other side is gone."""
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    pipe.write(_HEADER.pack(len(body)) + body)
-    pipe.flush()
+def send(pipe: IO[bytes], message: object) -> None:
+    """Send one message. Raises OSError or ValueError when the other side is gone."""
+    write_frame(pipe, pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
 
-def read_frame(pipe: IO[bytes]) -> object | None:
-    """Receive one message from the other side; None at the end."""
-    header = pipe.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        return None
-    size = _HEADER.unpack(header)[0]
-    body = pipe.read(size)
-    return pickle.loads(body) if len(body) == size else None
+def receive(pipe: IO[bytes]) -> object | None:
+    """Wait for one message from the other half of this program; None at the end."""
+    body = read_frame(pipe)
+    return None if body is None else pickle.loads(body)
 
 
 class EventWriter:
@@ -95,7 +87,7 @@ class EventWriter:
             while True:
                 self._wake.get()
                 while self._events:
-                    write_frame(self._pipe, self._events.popleft())
+                    send(self._pipe, self._events.popleft())
                 self.idle.set()
                 if self._events:
                     self.idle.clear()
@@ -106,10 +98,8 @@ class EventWriter:
 def main() -> int:
     """Run until the parent quits or ends; return the exit code."""
     _detach()
-    commands = os.fdopen(os.dup(0), "rb")
-    events = os.fdopen(os.dup(1), "wb")
-    _close_standard_streams()
-    settings = read_frame(commands)
+    commands, events = take_pipes(prints=None)  # PortAudio and ALSA print
+    settings = receive(commands)
     if not isinstance(settings, AudioSettings):
         return 2
     inbox: queue.SimpleQueue[AudioCommand] = queue.SimpleQueue()
@@ -162,7 +152,7 @@ def _run_commands(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> Non
 def _receive(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) -> None:
     """Read commands; when many wait for the loop, the rest waits in the pipe."""
     try:
-        while (command := read_frame(pipe)) is not None:
+        while (command := receive(pipe)) is not None:
             while inbox.qsize() >= _INBOX:
                 time.sleep(0.005)
             inbox.put(command)  # type: ignore[arg-type]
@@ -172,25 +162,13 @@ def _receive(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) -> None:
 
 
 def _detach() -> None:
-    """End with the parent, ignore Ctrl-C, and raise the priority if permitted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Die with the parent, leave Ctrl-C to it, and run at the highest priority allowed."""
+    ignore_interrupts()
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     with contextlib.suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(0)
-
-
-def _close_standard_streams() -> None:
-    """Send output of PortAudio and ALSA to the null device; the pipes have other descriptors."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(nowhere, number)
-    os.close(nowhere)
+    die_with_parent()
 
 
 if __name__ == "__main__":

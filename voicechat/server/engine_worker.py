@@ -1,6 +1,6 @@
 """The parent's handle on an engine process; its main is `engine_worker_main.py`.
 
-Frames both ways are a 4-byte big-endian length and a msgpack list.
+Messages both ways are frames (`system.frames`), each a msgpack list.
 
     to the child     [number, method, arguments]   a job; the method "" takes back job `number`
     from the child   [number, kind, value]         kind: ready, item, done, error, event
@@ -13,23 +13,18 @@ does: its standard input closes, and on Linux the kernel kills it as well.
 from __future__ import annotations
 
 import asyncio
-import os
-import struct
-import sys
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from voicechat.errors import ServerError
+from voicechat.system.child_process import module_command, module_environment
+from voicechat.system.frames import FrameBuffer, frame
+from voicechat.system.output_tail import OutputTail
 
-HEADER = struct.Struct(">I")
-FRAME_LIMIT = 16 * 1024 * 1024
-"""Bytes; a longer frame means that the stream is out of step."""
-_STDERR_KEPT = 4096
 _UNREAD_LIMIT = 4 * 1024 * 1024
 _RESTARTS = 3
 _RESTART_SPAN_S = 60.0
@@ -46,8 +41,7 @@ class JobFailed(ServerError):
 
 def encode(number: int, name: str, value: object) -> bytes:
     """One frame, either way."""
-    body = msgspec.msgpack.encode((number, name, value))
-    return HEADER.pack(len(body)) + body
+    return frame(msgspec.msgpack.encode((number, name, value)))
 
 
 class _Child(asyncio.SubprocessProtocol):
@@ -58,9 +52,9 @@ class _Child(asyncio.SubprocessProtocol):
     ) -> None:
         self._on_frame = on_frame
         self._on_gone = on_gone
-        self._incoming = bytearray()
+        self._incoming = FrameBuffer()
+        self._printed = OutputTail()
         self._transport: asyncio.BaseTransport | None = None
-        self.complaints = bytearray()
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -68,37 +62,19 @@ class _Child(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
-            self.complaints += data
-            del self.complaints[:-_STDERR_KEPT]
+            self._printed.feed(data)
             return
-        self._incoming += data
         try:
-            while (body := self._next_body()) is not None:
+            for body in self._incoming.feed(data):
                 self._on_frame(*msgspec.msgpack.decode(body, type=tuple[int, str, Any]))
-        except (msgspec.MsgspecError, OverflowError):
-            self.complaints += b"\nwhat it sent makes no sense"
-            self._incoming.clear()
+        except (msgspec.MsgspecError, ValueError):
+            self._printed.add(b"what it sent makes no sense")
             if self._transport is not None:
                 self._transport.close()
 
-    def _next_body(self) -> bytes | None:
-        """The next whole frame's body. Raises OverflowError when no frame can be that long."""
-        if len(self._incoming) < HEADER.size:
-            return None
-        (size,) = HEADER.unpack_from(self._incoming)
-        if size > FRAME_LIMIT:
-            raise OverflowError
-        end = HEADER.size + int(size)
-        if len(self._incoming) < end:
-            return None
-        body = bytes(self._incoming[HEADER.size : end])
-        del self._incoming[:end]
-        return body
-
     def last_words(self) -> str:
-        """The last line the process wrote on standard error."""
-        lines = self.complaints.decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        """The last line on standard error."""
+        return self._printed.last
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
@@ -173,11 +149,12 @@ class Worker:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[Any] = loop.create_future()
         self._waiting = {0: _settle(ready)}
+        command = module_command("voicechat.server.engine_worker_main", self._engine)
         child = self._child = _Child(self._on_frame, self._on_gone)
         try:
             async with asyncio.timeout(deadline):
                 transport, _ = await loop.subprocess_exec(
-                    lambda: child, *_command(self._engine), env=_environment()
+                    lambda: child, *command, env=module_environment()
                 )
                 self._transport = transport
                 self._send(encode(0, "open", self._options))
@@ -329,19 +306,3 @@ def _settle(answer: asyncio.Future[Any]) -> Callable[[str, Any], None]:
 
 def _failure(kind: str, value: Any) -> ServerError:
     return WorkerGone(str(value)) if kind == "gone" else JobFailed(str(value))
-
-
-def _command(engine: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "voicechat.server.engine_worker_main", engine]
-
-
-def _environment() -> dict[str, str]:
-    """The parent's environment without keys and tokens, and with the way to this package."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().endswith(("_KEY", "_TOKEN", "_SECRET"))
-    }
-    root = str(Path(__file__).parents[2])
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
-    return kept

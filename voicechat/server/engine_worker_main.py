@@ -7,11 +7,9 @@ standard error.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import queue
-import signal
 import sys
 import threading
 import traceback
@@ -19,10 +17,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from voicechat.server.engine_worker import FRAME_LIMIT, HEADER, encode
+from voicechat.server.engine_worker import encode
+from voicechat.system.child_main import die_with_parent, ignore_interrupts, take_pipes
+from voicechat.system.frames import read_frame
 
 _JOBS = 8192
-_PR_SET_PDEATHSIG = 1
 
 
 class Job:
@@ -61,11 +60,7 @@ class _Desk:
 
     def read(self, pipe: BinaryIO) -> None:
         """Take in frames until the parent closes the pipe, then end the process, whatever runs."""
-        while len(header := pipe.read(HEADER.size)) == HEADER.size:
-            (size,) = HEADER.unpack(header)
-            body = pipe.read(min(size, FRAME_LIMIT))
-            if len(body) < size:
-                break
+        while (body := read_frame(pipe)) is not None:
             number, method, arguments = msgspec.msgpack.decode(body)
             if method:
                 job = self._open[number] = Job(number, self._out)
@@ -90,20 +85,14 @@ class _Desk:
         self._open.pop(job.number, None)
 
 
-def _die_with_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main() -> None:
     """Run the engine named on the command line until the parent goes."""
-    _die_with_parent()
-    pipe = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    out = _Out(pipe)
+    ignore_interrupts()
+    die_with_parent()
+    incoming, outgoing = take_pipes()
+    out = _Out(outgoing)
     desk = _Desk(out)
-    threading.Thread(target=desk.read, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=desk.read, args=(incoming,), daemon=True).start()
     opening, _, options = desk.next()
     module, _, name = sys.argv[1].partition(":")
     engine = getattr(importlib.import_module(module), name)(**options)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
 import signal
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_PR_SET_PDEATHSIG = 1
+from voicechat.system.child_main import die_with_parent, when_closed
 
 
 @contextmanager
@@ -36,14 +32,9 @@ def stop_requested(parent_watch: bool) -> Iterator[asyncio.Event]:
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    def watch() -> None:
-        # Blocks until the parent closes its end of the pipe, which its death also does.
-        while os.read(0, 4096):
-            continue
+    def stop_soon() -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(stop.set)
 
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+    die_with_parent(signal.SIGTERM)
+    when_closed(0, stop_soon)

@@ -9,19 +9,14 @@ process ends in any way the pipe closes, and the child, told so by VOICECHAT_PAR
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Callable
-from typing import Any
 
-from voicechat.config.loader import holds_key
 from voicechat.config.options import Options
 from voicechat.core.text import clean
 from voicechat.errors import Secret, ServerError
+from voicechat.system import child_process
 
 READY_LIMIT = 64 * 1024
 """Bytes of one line from the child; a longer one is not ours."""
@@ -39,7 +34,7 @@ class LocalServer:
         """`on_progress` gets short texts for the person. `command` stands in for the program."""
         self._options = options
         self._on_progress = on_progress
-        self._command = command or (sys.executable, "-P", "-m", "voicechat", "serve")
+        self._command = command or child_process.module_command("voicechat", "serve")
         self._child: asyncio.subprocess.Process | None = None
         self._errors: asyncio.Task[None] | None = None
         self._last_words = ""
@@ -75,32 +70,16 @@ class LocalServer:
         child, self._child = self._child, None
         if child is None:
             return
-        if child.stdin is not None:
-            child.stdin.close()
-        for ask, patience in ((None, 0.5), (child.terminate, 0.3), (child.kill, 0.2)):
-            with contextlib.suppress(ProcessLookupError):
-                if ask is not None:
-                    ask()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await child.wait()
-                    break
+        await child_process.stop(child)
         if self._errors is not None:
             self._errors.cancel()
             await asyncio.wait({self._errors}, timeout=0.1)
 
     async def _spawn(self, token: Secret) -> None:
         try:
-            self._child = await asyncio.create_subprocess_exec(
-                *self._command,
-                *self._arguments(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=READY_LIMIT,
-                env=self._environment(token),
-                **_apart_from_the_terminal(),
-            )
+            command = (*self._command, *self._arguments())
+            environment = self._environment(token)
+            self._child = await child_process.start(command, environment, limit=READY_LIMIT)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise ServerError(f"The embedded voice could not start: {reason}.") from None
@@ -108,7 +87,7 @@ class LocalServer:
 
     def _environment(self, token: Secret) -> dict[str, str]:
         """The child's environment: of all keys only the one for its chat endpoint."""
-        found = {name: value for name, value in os.environ.items() if not holds_key(name)}
+        found = child_process.module_environment()
         chat_key = self._options.chat_key
         if self._options.chat_url and chat_key is not None:
             found["VOICECHAT_CHAT_KEY"] = chat_key.reveal()
@@ -158,13 +137,6 @@ class LocalServer:
             elif line.strip():
                 words = line.decode("utf-8", "replace").strip().removeprefix("voicechat: ")
                 self._last_words = clean(words)[:300]
-
-
-def _apart_from_the_terminal() -> dict[str, Any]:
-    """Keep Ctrl-C at the keyboard for the app alone: it ends the child in its own order."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
 
 
 def _progress(line: bytes) -> str | None:

@@ -185,17 +185,17 @@ def test_a_child_that_cannot_start_reports_nothing() -> None:
 
 AS_ELSEWHERE = """
 import pathlib
-from voicechat.audio.devices import default_device_watch as lookout
+from voicechat.audio.devices import default_device_watch
 
 class Told:
     reopens = True
     def place(self, kind):
         name = "Kitchen" if pathlib.Path({switch!r}).exists() else "Desk"
-        return lookout.DefaultDevice(name, name) if kind == "output" else None
+        return default_device_watch.DefaultDevice(name, name) if kind == "output" else None
     def devices(self):
         return None
 
-lookout._source_here = lambda wishes: Told()
+default_device_watch._source_here = lambda wishes: Told()
 """
 
 

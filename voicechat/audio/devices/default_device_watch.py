@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from voicechat.audio.devices import device_list, pulse
 from voicechat.audio.devices.device_list import Kind
 from voicechat.audio.messages import AudioSettings
+from voicechat.system.child_process import module_command, start_blocking
 
 _EVERY_S: Final = 2.0
 _SIDES: Final[tuple[Kind, ...]] = ("input", "output")
@@ -142,12 +143,7 @@ class _OfChild:
         self._wishes = wishes
         self._places: dict[str, DefaultDevice] = {}
         self._names: list[str] | None = None
-        self._command = command or (
-            sys.executable,
-            "-P",
-            "-m",
-            "voicechat.audio.devices.default_device_watch",
-        )
+        self._command = command or module_command("voicechat.audio.devices.default_device_watch")
         self._child: subprocess.Popen[bytes] | None = None
         threading.Thread(target=self._follow, name="lookout", daemon=True).start()
 
@@ -163,17 +159,8 @@ class _OfChild:
             self._child.kill()
 
     def _follow(self) -> None:
-        # The child's standard input is a pipe that ends with this process.
-        with (
-            contextlib.suppress(OSError),
-            subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            ) as self._child,
-        ):
+        # The child ends with its standard input.
+        with contextlib.suppress(OSError), start_blocking(self._command) as self._child:
             child = self._child
             assert child.stdout is not None
             for line in child.stdout:

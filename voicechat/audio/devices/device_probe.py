@@ -7,6 +7,7 @@ lines, one by one, so that a later hang loses nothing. Output of PortAudio and A
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, TextIO
 
 from voicechat.audio.devices.device_list import Device, Kind, NoSound, choose, devices, library
+from voicechat.system.child_main import take_pipes, when_closed
+from voicechat.system.child_process import module_command, start_blocking
 
 RATES: Final = (8_000, 16_000, 24_000, 44_100, 48_000)
 """Sample rates in Hz that devices are asked about."""
@@ -97,23 +100,15 @@ def survey(wish: ProbeRequest, deadline: float, command: tuple[str, ...] = ()) -
 
     `command` replaces the child in tests.
     """
-    words = [*(command or (sys.executable, "-P", "-m", "voicechat.audio.devices.device_probe"))]
-    words.append(json.dumps({**asdict(wish), "deadline": deadline}))
-    lifeline, held = os.pipe()
+    command = command or module_command("voicechat.audio.devices.device_probe")
     try:
-        child = subprocess.Popen(
-            words,
-            stdin=lifeline,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        said, timed_out = _follow(child, deadline)
+        child = start_blocking((*command, json.dumps({**asdict(wish), "deadline": deadline})))
     except OSError as error:
         return Survey(problem=f"Sound cannot start: {error.strerror}.", step="starting")
-    finally:
-        os.close(lifeline)
-        os.close(held)
+    held, child.stdin = child.stdin, None  # or `communicate` closes it, which ends the child
+    assert held is not None
+    with held:
+        said, timed_out = _follow(child, deadline)
     return replace(_read(said), timed_out=timed_out)
 
 
@@ -224,13 +219,10 @@ def _takes(sd: Any, check: Callable[..., None], index: int, rate: int) -> bool:
 
 
 def quiet_pipe() -> TextIO:
-    """The pipe to the parent, with which this process ends; what the library prints is lost."""
-    threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
-    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    return pipe
+    """Return the pipe to the parent; this process ends with it, and library output is lost."""
+    parent, pipe = take_pipes(prints=None)
+    when_closed(parent)
+    return io.TextIOWrapper(pipe, encoding="utf-8")
 
 
 def _run() -> None:
@@ -246,12 +238,6 @@ def _run() -> None:
         pipe.flush()
 
     main(ProbeRequest(**asked), say)
-
-
-def _end_with_parent() -> None:
-    """Standard input is a pipe that is never written; the parent's end closes it."""
-    os.read(0, 1)
-    os._exit(1)
 
 
 if __name__ == "__main__":
