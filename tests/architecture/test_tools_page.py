@@ -11,7 +11,7 @@ from voicechat.core.settings import Permission
 from voicechat.tools.builtin import builtin
 from voicechat.tools.plugins import plugin_loader
 from voicechat.tools.registry import Registry
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
 
@@ -27,7 +27,7 @@ def described() -> dict[str, str]:
 
 
 def offered(*folders: Path) -> dict[str, tuple[Permission, bool]]:
-    tools = builtin(Surroundings(folders, Path("kept"), print))
+    tools = builtin(ToolContext(folders, Path("kept"), print))
     return {tool.spec.name: (tool.spec.permission, tool.asks_always) for tool in tools}
 
 

@@ -104,7 +104,7 @@ def test_a_failing_server_shows_its_output(capsys, tmp_path: Path) -> None:
     code, out, err = typed(capsys, "mcp", "test", "bad")
     assert (code, out) == (4, "")
     assert "  no \ufffd[31mlicence\n" in err
-    assert "It ended before it had answered." in err.splitlines()[-1]
+    assert "It ended before it answered." in err.splitlines()[-1]
 
 
 def test_an_unapproved_server_does_not_run(capsys, tmp_path: Path) -> None:

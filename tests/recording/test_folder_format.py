@@ -201,12 +201,12 @@ def test_what_is_no_file_holds_nobody_up(
 ) -> None:
     os.mkfifo(tmp_path / folder_format.EVENTS)
     assert main(["replay", str(tmp_path)]) == 2
-    assert "events.jsonl cannot be read: it is no file." in capsys.readouterr().err
+    assert "events.jsonl cannot be read: it is not a file." in capsys.readouterr().err
     (tmp_path / folder_format.EVENTS).unlink()
     write(tmp_path, line(inputs.Tick(), 0.0))
     os.mkfifo(tmp_path / folder_format.SOUND)
     assert main(["replay", str(tmp_path), "--plain"]) == 2
-    assert "sound.wav cannot be read: it is no file." in capsys.readouterr().err
+    assert "sound.wav cannot be read: it is not a file." in capsys.readouterr().err
 
 
 def test_what_cannot_have_happened_is_one_sentence(

@@ -120,7 +120,7 @@ async def talking(
     """A session at such a model, with these built-in tools."""
     done.clear()
     started.clear()
-    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda surroundings: tools)
+    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda context: tools)
     model = Model()
     async with serve(model.hold, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]

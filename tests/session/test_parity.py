@@ -81,7 +81,7 @@ async def test_the_conversation_is_the_same(
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr("voicechat.session.session.SoundLine", Card)
     clock = tool(permission="auto")(current_time)
-    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda surroundings: (clock,))
+    monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda context: (clock,))
     async with talking(wire, record=tmp_path) as (desk, fake):
         await hold(desk, fake)
         assert entries(desk) == EXPECTED

@@ -1,4 +1,4 @@
-"""MCP servers as tests meet them: real processes, on a loop whose stalls are counted."""
+"""MCP servers as real processes, and a counter for stalls of the event loop."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RUDE = Path(__file__).with_name("rude_server.py")
 
 
 def rude(folder: Path, *how: str, name: str = "rude", **more: object) -> ServerConfig:
-    """The server that misbehaves."""
+    """Configure the server that misbehaves."""
     command = (sys.executable, str(RUDE), str(folder), *how)
     return ServerConfig(name, command, **more)  # type: ignore[arg-type]
 
 
 @dataclass
 class Life:
-    """Servers that live, and what they had to tell."""
+    """Running servers and their messages."""
 
     servers: McpServers
     task: asyncio.Task[None]
@@ -35,11 +35,11 @@ class Life:
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def call(self, name: str, arguments: str = "{}") -> Outcome:
-        """Have a tool run as a session would."""
+        """Run a tool as a session would."""
         return await Registry(*self.servers.tools).run(name, arguments)
 
     async def until(self, so: Callable[[], bool], seconds: float = 15) -> None:
-        """Wait until something is so; looked at whenever anything changed."""
+        """Wait until a condition holds; it is checked after every change."""
         async with asyncio.timeout(seconds):
             while not so():
                 with contextlib.suppress(TimeoutError):
@@ -47,17 +47,17 @@ class Life:
                 self.moved.clear()
 
     def state(self) -> ServerState:
-        """That of the only server."""
+        """Return the state of the only server."""
         (state,) = self.servers.states
         return state
 
     def names(self) -> list[str]:
-        """Of the tools that are offered."""
+        """Return the names of the offered tools."""
         return [tool.spec.name for tool in self.servers.tools]
 
 
 async def allow(config: ServerConfig) -> bool:
-    """The person lets every command run."""
+    """Allow every command."""
     return True
 
 
@@ -65,7 +65,7 @@ async def allow(config: ServerConfig) -> bool:
 async def living(
     folder: Path, *configs: ServerConfig, approve: object = allow, ready: bool = True
 ) -> AsyncIterator[Life]:
-    """Servers that run until the end of the block, once each is ready or has failed."""
+    """Run servers until the end of the block; starts when each is ready or has failed."""
     told: list[str] = []
     moved = asyncio.Event()
     pins = Pins(folder / "pins.json")
@@ -80,7 +80,7 @@ async def living(
 
 @asynccontextmanager
 async def watched() -> AsyncIterator[Callable[[], float]]:
-    """Counts how long the loop stalls; call what it gives for the longest time in seconds."""
+    """Measure stalls of the loop; call the result for the longest one in seconds."""
     worst = 0.0
 
     async def watch() -> None:

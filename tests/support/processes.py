@@ -1,4 +1,4 @@
-"""Whether processes are gone."""
+"""Checks that processes have ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 
 
 def gone(processes: Iterable[psutil.Process], seconds: float = 3.0) -> bool:
-    """Whether all of them end in time; one that only waits to be reaped has ended."""
+    """Return True when all of them end in time; a zombie has ended."""
     until = time.monotonic() + seconds
     left = [process for process in processes if _lives(process)]
     while left and time.monotonic() < until:
@@ -20,7 +20,7 @@ def gone(processes: Iterable[psutil.Process], seconds: float = 3.0) -> bool:
 
 
 def known(numbers: Iterable[int]) -> list[psutil.Process]:
-    """Those of these processes that there are."""
+    """Return the processes with these ids that exist."""
     found = []
     for number in numbers:
         with contextlib.suppress(psutil.NoSuchProcess):

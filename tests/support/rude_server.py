@@ -1,8 +1,7 @@
-"""An MCP server that misbehaves when it is asked to: `rude_server.py [FOLDER] [HOW...]`.
+"""An MCP server that misbehaves on request: `rude_server.py [FOLDER] [HOW...]`.
 
-It is made with the SDK's own server side and speaks stdio, or with `http` streamable HTTP on a free
-port that it prints. What it learns about its own life it writes into FOLDER: `pid`, `child`,
-`cancelled`, `starts`.
+It uses the SDK's server side over stdio, or with `http` over streamable HTTP on a free port that it
+prints. It records its own events in files in FOLDER: `child`, `cancelled`, `starts`.
 """
 
 from __future__ import annotations
@@ -114,7 +113,7 @@ async def change(context: Context) -> str:
 
 
 def main() -> None:
-    """Live."""
+    """Run the server."""
     with (FOLDER / "starts").open("a") as file:
         file.write(f"{os.getpid()}\n")
     sys.stderr.write("hello from \x1b[1mstderr\n")

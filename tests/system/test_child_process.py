@@ -95,14 +95,14 @@ async def test_a_conversation_that_takes_too_long_leaves_nothing() -> None:
     assert gone(set(psutil.Process().children()) - before)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no process keeper")
+@pytest.mark.skipif(sys.platform == "win32", reason="no process supervisor")
 async def test_cancelling_the_end_of_a_kept_program_still_ends_it() -> None:
-    command = child_process.kept_command((sys.executable, "-c", f"{DEAF}\ntime.sleep(600)"))
+    command = child_process.supervised_command((sys.executable, "-c", f"{DEAF}\ntime.sleep(600)"))
     child = await child_process.start(command, os.environ)
     assert child.stdout is not None
     assert await child.stdout.readline() == b"ready\n"
     tree = psutil.Process(child.pid).children(recursive=True)
-    stopping = asyncio.create_task(child_process.stop_kept(child, patient=True))
+    stopping = asyncio.create_task(child_process.stop_supervised(child, patient=True))
     await asyncio.sleep(0)
     stopping.cancel()
     with pytest.raises(asyncio.CancelledError):

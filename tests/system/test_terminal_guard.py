@@ -1,4 +1,4 @@
-"""The guardian: whatever ends the app, the terminal is sane, the code right, nobody left behind."""
+"""The guardian restores the terminal, keeps the exit code and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Run:
         self.app = int(self.child.match[1])
 
     def end(self) -> int:
-        """What was written until the end, and the exit code."""
+        """Return the output until the end, and the exit code."""
         self.child.expect(pexpect.EOF)
         self.output = self.child.before
         self.child.wait()
@@ -101,7 +101,7 @@ def test_the_app_is_killed(spawn, name: str) -> None:
     assert code == 128 + getattr(signal, name)
     assert b"\x1b[?1049l" in run.output
     assert b"\x1b[?1003l" in run.output
-    told = b"was ended by " + name.encode() in run.output
+    told = b"was killed by " + name.encode() in run.output
     assert told == (name in {"SIGQUIT", "SIGABRT", "SIGSEGV", "SIGKILL"})
 
 

@@ -1,4 +1,4 @@
-"""HTTP endpoints of the person's own as tools, against a real server on loopback."""
+"""HTTP endpoints as tools, against a real server on loopback."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ROOM = {
 
 
 class House(BaseHTTPRequestHandler):
-    """Answers with what it was asked; some paths do other things."""
+    """Echoes requests; some paths behave differently."""
 
     seen: list[dict[str, object]]
     silence = threading.Event()
 
     def do_GET(self) -> None:
-        """Any method."""
+        """Handle every method."""
         size = int(self.headers.get("content-length") or 0)
         body = self.rfile.read(size).decode()
         asked = {
@@ -55,12 +55,12 @@ class House(BaseHTTPRequestHandler):
     do_POST = do_DELETE = do_GET
 
     def log_message(self, *words: object) -> None:
-        """Nothing is printed."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def house() -> Iterator[str]:
-    """The address of a server, which notes in `House.seen` what it was asked."""
+    """Run a server that records requests in `House.seen`; gives its address."""
     House.seen = []
     House.silence.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), House)
@@ -114,9 +114,9 @@ async def test_keys_go_to_the_one_host_and_are_told_to_nobody(house: str) -> Non
     assert json.loads(near.output)["path"] == "/here"
     assert [one["key"] for one in House.seen] == ["hush-hush"] * 2
     far = await call(f"{house}/moved/far", {"room": "a"}, headers=key)
-    assert "leads on to another address" in far.output
+    assert "redirects to another address" in far.output
     sent = await call(f"{house}/moved/near", {"room": "a"}, headers=key, method="POST")
-    assert "leads on to another address" in sent.output
+    assert "redirects to another address" in sent.output
     assert "hush" not in far.output + sent.output
     assert "hush" not in repr(endpoint_tool(Endpoint("a", house, headers=key)))
 
@@ -143,7 +143,7 @@ def test_every_part_of_it_is_in_the_fingerprint() -> None:
 async def test_a_key_that_cannot_be_sent_is_not_repeated(house: str, key: str) -> None:
     outcome = await call(f"{house}/{{room}}", {"room": "a"}, headers={"X-Key": Secret(key)})
     assert outcome.failed
-    assert "the header X-Key holds what cannot be sent" in outcome.output
+    assert "the header X-Key holds characters that cannot be sent" in outcome.output
     assert "hush" not in outcome.output
     assert House.seen == []
 

@@ -1,4 +1,4 @@
-"""Calls are written down before they act; those of a killed program are told, once."""
+"""The journal records calls before they run; those of a killed program are reported once."""
 
 from __future__ import annotations
 

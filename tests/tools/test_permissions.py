@@ -1,4 +1,4 @@
-"""Who decides whether a tool runs."""
+"""Permissions of tools: settings, approvals and the tool itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools as the model meets them: schema, arguments, errors."""
+"""Tools as the model sees them: schema, arguments, errors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from voicechat.tools import registry
 from voicechat.tools.builtin import builtin
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Registry
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
 
 
 def weigh(grams: int, name: str = "it") -> str:
-    """Say how heavy something is."""
+    """Return a weight."""
     return f"{name} weighs {grams} g"
 
 
 async def wait() -> None:
-    """Never come back."""
+    """Never return."""
     await asyncio.Event().wait()
 
 
@@ -69,11 +69,11 @@ async def test_a_tool_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(registry, "DEADLINE_S", 0.01)
     outcome = await Registry(tool(wait)).run("wait", "{}")
     assert outcome.failed
-    assert "given up" in outcome.output
+    assert "was stopped" in outcome.output
 
 
 async def test_the_clock_knows_other_places() -> None:
-    tools = Registry(*builtin(Surroundings()))
+    tools = Registry(*builtin(ToolContext()))
     outcome = await tools.run("current_time", '{"zone": "Asia/Tokyo"}')
     assert "In Tokyo it's" in outcome.output
     assert "no time zone" in (await tools.run("current_time", '{"zone": "../x"}')).output

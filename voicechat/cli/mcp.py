@@ -263,7 +263,7 @@ class TestOutcome:
 
 async def test_server(server: ServerConfig) -> TestOutcome:
     """Start a server, read its tools, and stop it; takes `TEST_DEADLINE_S` at most."""
-    from voicechat.tools.mcp.mcp_link import Link
+    from voicechat.tools.mcp.mcp_connection import McpConnection
     from voicechat.tools.mcp.mcp_text import definitions
 
     outcome = TestOutcome(server)
@@ -277,7 +277,7 @@ async def test_server(server: ServerConfig) -> TestOutcome:
         outcome.tools, outcome.refused = definitions(server, tools)  # type: ignore[arg-type]
         link.end()
 
-    link = Link(server, listed, TEST_DEADLINE_S)
+    link = McpConnection(server, listed, TEST_DEADLINE_S)
     try:
         await link.live()
     except ConnectError as problem:

@@ -58,10 +58,10 @@ async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[Too
     from voicechat.tools.permissions import Approvals, permitted
     from voicechat.tools.plugins.plugin_loader import load
     from voicechat.tools.registry import Registry
-    from voicechat.tools.tool_context import Surroundings
+    from voicechat.tools.tool_context import ToolContext
 
     own = map(endpoint_tool, options.endpoints)
-    registry = Registry(*builtin(Surroundings(options.folders)), *own)
+    registry = Registry(*builtin(ToolContext(options.folders)), *own)
     servers = McpServers(options.mcp_servers, lambda: None, tell)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(servers.run())

@@ -1,9 +1,9 @@
-"""The embedded voice as a child of this program: started with a one-time token, never left behind.
+"""The embedded server as a child of this program, with a one-time token.
 
-The child is `voicechat serve --port 0`. Its standard output says where it listens, one JSON line
-{"url", "token"}; its standard error reports progress, JSON lines {"progress", "done"}, and
-otherwise words for the person. Its standard input is a pipe that is never written: when this
-process ends in any way the pipe closes, and the child, told so by VOICECHAT_PARENT_WATCH, ends.
+The child is `voicechat serve --port 0`. Its standard output is one JSON line {"url", "token"}. Its
+standard error reports progress in JSON lines {"progress", "done"}, and otherwise text for the
+user. Its standard input is a pipe that is never written: the pipe closes when this process ends in
+any way, and the child then ends because of VOICECHAT_PARENT_WATCH.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class LocalServer:
         on_progress: Callable[[str], None] = lambda text: None,
         command: tuple[str, ...] = (),
     ) -> None:
-        """`on_progress` gets short texts for the person. `command` stands in for the program."""
+        """on_progress: gets short texts for the user. command: replaces the server's command."""
         self._options = options
         self._on_progress = on_progress
         self._command = command or child_process.module_command("voicechat", "serve")
@@ -41,14 +41,14 @@ class LocalServer:
 
     @property
     def running(self) -> bool:
-        """Whether the child lives."""
+        """True while the child runs."""
         return self._child is not None and self._child.returncode is None
 
     async def start(self, deadline: float = 20.0) -> tuple[str, Secret]:
-        """Start the child; its WebSocket address and the token for it, once it is warm.
+        """Start the child and wait until it is warm; returns its WebSocket address and token.
 
-        Raises `ServerError` when it ends early, says something else or needs more than
-        `deadline` seconds; nothing is left running then.
+        Raises `ServerError` when it ends early, prints something else or needs more than
+        `deadline` seconds; nothing keeps running then.
         """
         token = Secret(secrets.token_urlsafe(32))
         try:
@@ -86,7 +86,7 @@ class LocalServer:
         self._errors = asyncio.create_task(self._follow_errors(self._child), name="server-errors")
 
     def _environment(self, token: Secret) -> dict[str, str]:
-        """The child's environment: of all keys only the one for its chat endpoint."""
+        """Return the child's environment, without keys except that of its chat endpoint."""
         found = child_process.module_environment()
         chat_key = self._options.chat_key
         if self._options.chat_url and chat_key is not None:

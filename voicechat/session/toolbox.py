@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from voicechat.tools.mcp.mcp_servers import McpServers
     from voicechat.tools.permissions import Approvals
     from voicechat.tools.plugins.plugin_loader import Plugins
-    from voicechat.tools.tool_context import Surroundings
+    from voicechat.tools.tool_context import ToolContext
 
 MOST = 128
 """Tools that providers take; those that came last are left out."""
@@ -137,15 +137,15 @@ class Toolbox:
         from voicechat.tools.permissions import Approvals
 
         own = map(endpoint_tool, self._options.endpoints)
-        return Approvals(), (*builtin(self._surroundings()), *own), left_over()
+        return Approvals(), (*builtin(self._tool_context()), *own), left_over()
 
-    def _surroundings(self) -> Surroundings:
+    def _tool_context(self) -> ToolContext:
         import platformdirs
 
-        from voicechat.tools.tool_context import Surroundings
+        from voicechat.tools.tool_context import ToolContext
 
         kept = platformdirs.user_data_path("voicechat", appauthor=False)
-        return Surroundings(self._options.folders, kept, self._ring)
+        return ToolContext(self._options.folders, kept, self._ring)
 
     async def _load_plugins(self) -> None:
         from voicechat.tools.plugins import plugin_loader

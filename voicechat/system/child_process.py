@@ -1,9 +1,9 @@
 """Child processes: their command, environment and session, and how they end.
 
 The child's half is `child_main.py`. Every child has a session of its own, so that Ctrl-C at the
-keyboard reaches only the app. A child of ours (`module_command`) ends when its standard input
-closes, which also happens when this process is killed. A program of others (`kept_command`) runs
-below `process_keeper.py`, which kills everything that it started.
+keyboard reaches only the app. A module of this package (`module_command`) ends when its input
+closes, which also happens when this process is killed. Any other program (`supervised_command`)
+runs below `process_supervisor.py`, which kills everything that it started.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any
 GRACE_S = (0.5, 0.3, 0.2)
 """Seconds to end after the closing of standard input, after `terminate`, after `kill`."""
 
-_KEPT_END_S = 2.5
-"""Seconds for a process keeper to kill a tree; it needs at most about 1.2."""
+_TREE_END_S = 2.5
+"""Seconds for a process supervisor to kill a tree; it needs at most about 1.2."""
 
 _PIECE = 65_536
 _SECRET = re.compile(r"(?:.*_)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)", re.IGNORECASE)
 
 
 def is_secret(variable: str) -> bool:
-    """Whether an environment variable of this name is expected to hold a secret."""
+    """Return True when a variable of this name probably holds a secret."""
     return _SECRET.fullmatch(variable) is not None
 
 
@@ -38,12 +38,12 @@ def module_command(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def kept_command(command: Sequence[str]) -> tuple[str, ...]:
-    """The command that runs a program below the process keeper, where there is one."""
+def supervised_command(command: Sequence[str]) -> tuple[str, ...]:
+    """The command that runs a program below the process supervisor, where there is one."""
     if sys.platform == "win32":
         return tuple(command)
-    keeper = str(Path(__file__).with_name("process_keeper.py"))
-    return (sys.executable, "-I", "-S", keeper, *command)
+    supervisor = str(Path(__file__).with_name("process_supervisor.py"))
+    return (sys.executable, "-I", "-S", supervisor, *command)
 
 
 def module_environment(omit: Callable[[str], bool] = is_secret) -> dict[str, str]:
@@ -75,7 +75,7 @@ def own_session() -> dict[str, Any]:
 def start_blocking(
     command: Sequence[str], env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a module of ours with pipes for input and output; its errors are discarded.
+    """Start a module of this package with pipes for input and output; discard its errors.
 
     env: `module_environment()` by default. Raises OSError.
     """
@@ -140,20 +140,20 @@ async def stop(
             return
 
 
-async def stop_kept(child: asyncio.subprocess.Process, patient: bool = False) -> None:
-    """End a `kept_command` and everything it started, within 2.5 s, even when cancelled.
+async def stop_supervised(child: asyncio.subprocess.Process, patient: bool = False) -> None:
+    """End a `supervised_command` and everything it started, within 2.5 s, even when cancelled.
 
     patient: the program first has 0.6 s to end by itself after its standard input closes.
     """
-    ending = asyncio.ensure_future(_end_kept(child, patient))
+    ending = asyncio.ensure_future(_end_supervised(child, patient))
     try:
         await asyncio.shield(ending)
     except asyncio.CancelledError:
-        await asyncio.wait({ending}, timeout=_KEPT_END_S)
+        await asyncio.wait({ending}, timeout=_TREE_END_S)
         raise
 
 
-async def _end_kept(child: asyncio.subprocess.Process, patient: bool) -> None:
+async def _end_supervised(child: asyncio.subprocess.Process, patient: bool) -> None:
     if not patient and child.returncode is None and sys.platform != "win32":
         with contextlib.suppress(ProcessLookupError):
             child.terminate()
@@ -161,7 +161,7 @@ async def _end_kept(child: asyncio.subprocess.Process, patient: bool) -> None:
         child.stdin.close()
     if sys.platform == "win32" and not (patient and await ended(child, 0.6)):
         await _kill_tree_on_windows(child)
-    if not await ended(child, _KEPT_END_S):
+    if not await ended(child, _TREE_END_S):
         with contextlib.suppress(ProcessLookupError):
             child.kill()
 
@@ -171,7 +171,7 @@ async def _kill_tree_on_windows(child: asyncio.subprocess.Process) -> None:
     killer = await asyncio.create_subprocess_exec(
         "taskkill", "/F", "/T", "/PID", str(child.pid), stdout=nothing, stderr=nothing
     )
-    await ended(killer, _KEPT_END_S)
+    await ended(killer, _TREE_END_S)
 
 
 async def ended(child: asyncio.subprocess.Process, seconds: float) -> bool:

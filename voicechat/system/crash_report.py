@@ -1,7 +1,7 @@
-"""What is left of a crash: a report in a private file, and one sentence for the person.
+"""Crash reports: a private file, and one sentence for the user.
 
-The report has the types, the redacted messages and the stack; never a local variable, where
-keys and conversations are.
+A report contains error types, redacted messages and stacks. It never contains local variables,
+which may hold keys and conversations.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST_MESSAGE = 300
 
 
 def tell(error: BaseException) -> str:
-    """Write the report where only the person can read it; the sentence to show."""
+    """Write a report that only the user can read; return the sentence to show."""
     what = f"Something unexpected went wrong ({type(error).__name__})."
     try:
         return f"{what} The report, without your conversation or keys, is in {_store(error)}."
@@ -35,7 +35,7 @@ def tell(error: BaseException) -> str:
 
 
 def redacted(text: str) -> str:
-    """The text without anything that looks like a key, and without the values of key variables."""
+    """Remove anything that looks like a key, and the values of key variables, from a text."""
     for name, value in os.environ.items():
         if len(value) >= 6 and _KEY_NAME.search(name):
             text = text.replace(value, "***")
@@ -45,7 +45,7 @@ def redacted(text: str) -> str:
 
 
 def report(error: BaseException) -> str:
-    """Types, messages and stacks of an error and of what caused it, oldest first."""
+    """Format the types, messages and stacks of an error and its causes, oldest first."""
     lines = [
         f"voicechat {__version__}, Python {platform.python_version()}, {platform.platform()}",
         time.strftime("%Y-%m-%d %H:%M:%S %z"),

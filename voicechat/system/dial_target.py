@@ -1,4 +1,4 @@
-"""The target of a connection, from a codec to a transport."""
+"""The address and credentials of a connection, passed from a codec to a transport."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicechat.errors import Secret
 
 @dataclass(frozen=True, slots=True)
 class DialTarget:
-    """An address with its headers. Header values are secret: reveal them only to the socket."""
+    """An address to connect to. Header values are secret: reveal them only to the socket."""
 
     url: str
     headers: Mapping[str, Secret]

@@ -1,4 +1,4 @@
-"""Whether an address is this machine."""
+"""Loopback addresses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine for certain."""
+    """Return True when the host is certainly this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The person's own small files: read with care, kept from others, replaced whole or not at all."""
+"""Small files of the user: read without blocking, private, replaced atomically."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FILE_LIMIT = 1 << 20
 
 
 def read_text(path: Path) -> tuple[str, os.stat_result | None]:
-    """The file's text and its status; ("", None) when there is no such file.
+    """Read a file's text and status; ("", None) when there is no such file.
 
-    Raises `UsageError` for what is no file, is larger than `FILE_LIMIT` or is not UTF-8.
+    Raises `UsageError` when it is not a regular file, exceeds `FILE_LIMIT` or is not UTF-8.
     """
     try:
-        # Not blocking: a FIFO without a writer would hold the start for ever.
+        # Non-blocking: opening a FIFO without a writer would never return.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except (FileNotFoundError, NotADirectoryError):
         return "", None
@@ -49,19 +49,22 @@ def read_text(path: Path) -> tuple[str, os.stat_result | None]:
 def open_plain(path: Path) -> BinaryIO:
     """Open a file to read its bytes.
 
-    Raises `OSError` when it cannot be read and when it is no plain file: a FIFO would hold its
-    reader for ever.
+    Raises `OSError` when it cannot be read or is not a regular file: reading a FIFO could block
+    for ever.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a file")
     return os.fdopen(descriptor, "rb")
 
 
 def refuse_strangers(path: Path, status: os.stat_result) -> None:
-    """A file with keys must belong to the person alone; one that others can read is tightened."""
+    """Refuse a file with keys that belongs to another user; make a readable one private.
+
+    Raises `UsageError`.
+    """
     if os.name != "posix":
         return
     if status.st_uid not in {os.getuid(), 0}:
@@ -76,9 +79,9 @@ def refuse_strangers(path: Path, status: os.stat_result) -> None:
 
 
 def read_private(path: Path, limit: int) -> bytes:
-    """What `write_private` wrote; nothing where others could have written it, or too much.
+    """Read a file of `write_private`; empty when others could write it or it exceeds `limit`.
 
-    Raises `OSError` when there is no such file or it cannot be read.
+    limit: bytes. Raises `OSError` when there is no such file or it cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
@@ -93,10 +96,7 @@ def read_private(path: Path, limit: int) -> bytes:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace the file by one that the person alone can read: the old or the new, never half.
-
-    Raises `OSError`.
-    """
+    """Replace a file atomically by one that only the user can read. Raises `OSError`."""
     path = path.resolve()  # a link stays a link, to the new content
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

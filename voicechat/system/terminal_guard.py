@@ -1,16 +1,17 @@
-"""A guardian for the terminal: whatever ends the app, the screen is given back sane.
+"""A guardian process that restores the terminal, however the app ends.
 
-A full-screen program that is killed leaves the terminal raw, on the alternate screen, with
-mouse reports on, and nothing inside it can help that. So before anything heavy is imported
-`guard()` forks: the parent keeps the terminal's settings and waits, the child becomes the app.
+A full-screen program that is killed leaves the terminal raw, on the alternate screen, with mouse
+reports on. Before anything heavy is imported, `guard()` forks: the parent keeps the terminal's
+settings and waits, the child becomes the app. (`child_process` does not fit: it starts programs,
+and this fork must keep the terminal and the process group.)
 
     the child ends or is killed   the parent restores the terminal, exits with the child's code
                                   (128 + signal when it was killed)
-    the parent is told to end     it passes the signal on and waits as before
+    the parent gets a signal      it passes the signal on and continues to wait
     the parent is killed          the child sees its pipe close, restores and ends
     the child stops (Ctrl-Z)      the parent stops too, so that the shell sees one job
 
-Only where `os.fork` and `termios` exist; elsewhere `guard()` does nothing.
+Without `os.fork` and `termios`, `guard()` does nothing.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ _RESTORE = (
 )
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGTSTP", "SIGUSR1", "SIGUSR2")
 _ORDINARY = {"SIGTERM", "SIGHUP", "SIGINT", "SIGPIPE"}
-"""Ways to be ended that need no explanation."""
+"""Signals that end a program without an explanation."""
 
 
 def is_dumb() -> bool:
-    """Whether the terminal cannot move its cursor, so that only the line mode fits it."""
+    """Return True when the terminal cannot move its cursor: only line mode works there."""
     return os.name == "posix" and os.environ.get("TERM", "") in {"", "dumb", "unknown"}
 
 
 def guard() -> None:
-    """Return in a child process that is watched over; the calling process never returns.
+    """Fork: return in the guarded child process; the calling process never returns.
 
     Call it once, in the main thread, before other threads run and before the screen opens.
     Standard input and output must be a terminal.
@@ -58,7 +59,7 @@ def guard() -> None:
     lifeline, held = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    # The guardian takes its signals one by one with `sigwait`; none may act on it otherwise.
+    # The guardian takes its signals with `sigwait` only.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     child = os.fork()
     if child == 0:
@@ -69,7 +70,7 @@ def guard() -> None:
     code = 1
     try:
         os.close(lifeline)
-        # A default disposition may discard it even while it is waited for.
+        # With the default disposition the signal may be discarded even during `sigwait`.
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         # Restoring from the background must not stop the guardian.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
@@ -97,7 +98,7 @@ if sys.platform != "win32":
             return False
 
     def _follow(child: int, screen: int, watched: set[int]) -> int:
-        """Stay with the child to its end; its status as `waitpid` gives it."""
+        """Wait for the child to end; return its `waitpid` status."""
         while True:
             number = signal.sigwait(watched)
             if number != signal.SIGCHLD:
@@ -111,13 +112,13 @@ if sys.platform != "win32":
                 os.kill(child, signal.SIGCONT)
 
     def _tell_end(status: int) -> int:
-        """The exit code for the shell; an unusual end is told."""
+        """Return the exit code for the shell, and report an unusual end."""
         if os.WIFEXITED(status):
             return os.WEXITSTATUS(status)
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         if name not in _ORDINARY:
-            os.write(2, f"voicechat: The program was ended by {name}.\n".encode())
+            os.write(2, f"voicechat: The program was killed by {name}.\n".encode())
         return 128 + number
 
     def _give_back(screen: int, sane: list[object]) -> None:
@@ -127,7 +128,7 @@ if sys.platform != "win32":
         os._exit(128 + signal.SIGTERM)
 
     def restore(screen: int, sane: list[object]) -> None:
-        """Give the terminal its settings back, if somebody left it changed."""
+        """Restore the terminal's settings, if they changed."""
         try:
             if termios.tcgetattr(screen) == sane:
                 return

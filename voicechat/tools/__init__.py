@@ -1,6 +1,6 @@
-"""What the model may do: typed functions offered as tools.
+"""Tools that the model can call.
 
-A plugin needs no more than `from voicechat.tools import tool`.
+A plugin needs only `from voicechat.tools import tool`.
 """
 
 from voicechat.tools.functions import tool

@@ -1,6 +1,6 @@
 """Programs that tools start; nothing that they start outlives them.
 
-Each runs below the process keeper, which kills the whole tree when this process closes the pipe
+Each runs below the process supervisor, which kills the whole tree when this process closes the pipe
 to it or is killed.
 """
 
@@ -81,12 +81,12 @@ async def start(
     stderr: int = asyncio.subprocess.STDOUT,
     limit: int = _PIECE,
 ) -> asyncio.subprocess.Process:
-    """Start a program below the process keeper. Call `stop` at the end.
+    """Start a program below the process supervisor. Call `stop` at the end.
 
     Closing its standard input ends it. Raises `ToolError` when it cannot start.
     """
     try:
-        command = child_process.kept_command(command)
+        command = child_process.supervised_command(command)
         return await child_process.start(command, env, cwd, stderr, limit)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -99,7 +99,7 @@ async def stop(child: asyncio.subprocess.Process) -> None:
         asyncio.ensure_future(child_process.drain(pipe)) for pipe in (child.stdout, child.stderr)
     ]
     try:
-        await child_process.stop_kept(child)
+        await child_process.stop_supervised(child)
         await asyncio.wait(pipes, timeout=_DRAIN_S)
     finally:
         for pipe in pipes:

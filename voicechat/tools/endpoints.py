@@ -1,8 +1,8 @@
-"""Tools that are HTTP endpoints of the person's own: one address, one method, one schema each.
+"""HTTP endpoints from the settings file as tools: one address, one method, one schema each.
 
-Arguments named in the address as {name} go there, quoted; the others go into the query of a GET
-or DELETE and into a JSON body otherwise. Nothing the model says changes the host, the method or
-the headers, and keys in headers go to that host only.
+Arguments that the address names as {name} go there, quoted; the others go into the query of a GET
+or DELETE and into a JSON body otherwise. The model cannot change the host, the method or the
+headers, and keys in headers go only to that host.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ LARGEST = 256 * 1024
 """Bytes of an answer that are read."""
 
 SHORTEST_KEY = 8
-"""Characters; a shorter word of a header is none."""
+"""Characters; a shorter word of a header is not treated as a key."""
 
 _REDIRECTS = 3
 _IN_QUERY = frozenset({"GET", "DELETE"})
 
 
 def endpoint_tool(endpoint: Endpoint) -> Tool:
-    """The endpoint as a tool."""
+    """Make a tool of an endpoint."""
     schema = {"type": "object", "properties": {}, **endpoint.parameters}
     spec = ToolSpec(endpoint.name, clean(endpoint.description), schema, endpoint.permission)
     source = f"endpoint {endpoint.method} {endpoint.url}"
@@ -44,7 +44,7 @@ async def _call(endpoint: Endpoint, schema: Mapping[str, object], arguments: str
     if endpoint.problem:
         raise ToolError(f"{endpoint.name} cannot be called: {endpoint.problem}")
     given = await asyncio.to_thread(_checked, schema, arguments)
-    # Loading the client and its certificates takes a while: beside the loop.
+    # Loading the client and its certificates takes long: on a thread.
     client = await asyncio.to_thread(_client, endpoint)
     import httpx
 
@@ -61,7 +61,7 @@ async def _call(endpoint: Endpoint, schema: Mapping[str, object], arguments: str
 
 
 def _without_keys(text: str, endpoint: Endpoint) -> str:
-    """The text without the keys of the headers, which some endpoints send back."""
+    """Remove the keys of the headers, which some endpoints send back, from a text."""
     words = {word for value in endpoint.headers.values() for word in value.reveal().split()}
     for word in sorted(words, key=len, reverse=True):
         if len(word) >= SHORTEST_KEY:
@@ -75,9 +75,11 @@ def _client(endpoint: Endpoint) -> httpx.AsyncClient:
     headers = {name: value.reveal() for name, value in endpoint.headers.items()}
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
-            # What refuses to send it would repeat it in its complaint.
-            raise ToolError(f"{endpoint.name}: the header {name} holds what cannot be sent.")
-    # A proxy of the environment would see what is meant for this machine.
+            # The HTTP client would repeat the value in its error message.
+            raise ToolError(
+                f"{endpoint.name}: the header {name} holds characters that cannot be sent."
+            )
+    # A proxy from the environment must not see plain HTTP.
     return httpx.AsyncClient(
         headers={"User-Agent": "voicechat", "Accept": "application/json, text/*;q=0.9", **headers},
         timeout=endpoint.deadline_s,
@@ -86,7 +88,7 @@ def _client(endpoint: Endpoint) -> httpx.AsyncClient:
 
 
 def _checked(schema: Mapping[str, object], arguments: str) -> dict[str, Any]:
-    """The arguments, which fit the schema. Raises `ToolError` that says where they do not."""
+    """Parse the arguments and check them against the schema. Raises `ToolError`."""
     import jsonschema
 
     try:
@@ -107,7 +109,7 @@ def _checked(schema: Mapping[str, object], arguments: str) -> dict[str, Any]:
 
 
 def _address(endpoint: Endpoint, given: dict[str, Any]) -> str:
-    """The address with its places filled in; what was used is taken out of `given`."""
+    """Fill in the placeholders of the address; remove the arguments used from `given`."""
     places = PLACE.findall(endpoint.url)
     filled = {name: _word(given[name]) for name in places if name in given}
     missing = [name for name in places if not filled.get(name)]
@@ -119,7 +121,7 @@ def _address(endpoint: Endpoint, given: dict[str, Any]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """One segment of a path and no more; dots alone would lead upwards."""
+    """Quote one segment of a path; dots alone would lead upward."""
     quoted = quote(text, safe="")
     return quoted.replace(".", "%2E") if text.strip(".") == "" else quoted
 
@@ -145,15 +147,15 @@ async def _ask(client: httpx.AsyncClient, endpoint: Endpoint, given: dict[str, A
             request = client.build_request("GET", _led_on(response, endpoint))
         finally:
             await response.aclose()
-    raise ToolError(f"{endpoint.name} leads on and on.")
+    raise ToolError(f"{endpoint.name} redirects too often.")
 
 
 def _led_on(response: httpx.Response, endpoint: Endpoint) -> str:
-    """Where a GET is sent on to, on the same host. Raises `ToolError` for anything else."""
+    """Return the target of a GET's redirect on the same host. Raises `ToolError` otherwise."""
     url = urljoin(str(response.url), response.headers.get("location", ""))
     parts = urlsplit(url)
     if f"{parts.scheme}://{parts.netloc}" != endpoint.origin or endpoint.method != "GET":
-        raise ToolError(f"{endpoint.name} leads on to another address, which is not followed.")
+        raise ToolError(f"{endpoint.name} redirects to another address, which is not followed.")
     return str(url)
 
 
@@ -167,5 +169,5 @@ async def _answer(response: httpx.Response, endpoint: Endpoint) -> str:
     if response.is_error:
         reason = f"{response.status_code} {response.reason_phrase}".strip()
         said = f": {' '.join(text.split())[:300]}" if text else "."
-        raise ToolError(f"{endpoint.name} answers with {reason}{said}")
+        raise ToolError(f"{endpoint.name} answered {reason}{said}")
     return text or "Done."

@@ -1,12 +1,12 @@
-"""Tools are typed Python functions: signature and docstring become what the model sees.
+"""Typed Python functions as tools: the model sees their signature and docstring.
 
     @tool(permission="ask")
     def water(plant: str, litres: float = 0.5) -> str:
         "Water a plant."
 
-pydantic checks what the model sends against the type hints and turns it into their types; what
-does not fit goes back as an error that says where. A coroutine function runs on the event loop,
-any other function on a thread of its own.
+pydantic checks the model's arguments against the type hints and converts them; the model gets an
+error that says which argument does not fit. A coroutine function runs on the event loop, any other
+function on a daemon thread.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def tool(
     source: str = BUILT_IN,
     asks_always: bool = False,
 ) -> Tool | Callable[[Function], Tool]:
-    """Make a tool of a function, as a decorator with or without brackets.
+    """Make a tool of a function; a decorator with or without parentheses.
 
-    `permission` is what it starts with, `deadline` is in seconds, `name` replaces the function's.
-    With `asks_always` the person decides on every single call, whatever they said before.
+    permission: the initial permission. deadline: seconds for a call. name: replaces the function's
+    name. asks_always: the user decides on every call, whatever they allowed before.
     Raises `TypeError` when a parameter has no type hint that has a JSON schema.
     """
 
@@ -125,7 +125,7 @@ async def _run(function: Function, arguments: dict[str, Any]) -> Any:
 
 
 async def _on_a_thread(function: Function, arguments: dict[str, Any]) -> Any:
-    """Run it on a daemon thread: one that never comes back does not hold up the way out."""
+    """Run a function on a daemon thread: one that never returns does not delay the exit."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
 

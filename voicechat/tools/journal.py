@@ -1,9 +1,9 @@
-"""What was begun and did not end yet, written down before it acts.
+"""The journal of tool calls: each is recorded on disk before it runs.
 
-Each session has a file of its own, which it holds locked; a line says that a call begins, another
-that it ended. The file is emptied when nothing runs, and goes with its session. One that nobody
-holds is of a session that was killed: what stands there as begun may have been done or not. It is
-told, and never done again.
+Each session has a locked file of its own; one line records that a call began, another that it
+ended. The file is emptied when no call runs and deleted with its session. An unlocked file belongs
+to a session that was killed: the calls that it lists may or may not have run. The user hears about
+them, and they never run again.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ import platformdirs
 from voicechat.core.text import clean
 
 TOLD = 400
-"""Characters of a call's arguments that are kept, for the person."""
+"""Characters of a call's arguments that are kept to show the user."""
 
 LARGEST = 4 << 20
 """Bytes of a journal that are read."""
 
 _YOUNG_S = 60.0
-"""A file without a line that is not older than this may just be being made."""
+"""Seconds; an empty file younger than this may belong to a session that is starting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A call of which nobody knows whether it was done."""
+    """A call that was cut off: it may or may not have run."""
 
     name: str
     arguments: str
@@ -51,15 +51,14 @@ class _Line(msgspec.Struct, omit_defaults=True):
 
 
 def journals_folder() -> Path:
-    """Where journals are kept. The folder need not exist."""
+    """Return the folder of the journals, which need not exist."""
     return platformdirs.user_state_path("voicechat", appauthor=False) / "calls"
 
 
 class Journal:
-    """The calls of one session. May be used from several threads.
+    """The calls of one session. Thread-safe.
 
-    The file is made with the first call. `close` takes it away; it is to be called when nothing
-    runs any more.
+    The first call creates the file. Call `close`, which deletes it, when no call runs any more.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -71,10 +70,10 @@ class Journal:
         self._open: set[str] = set()
 
     def begin(self, call_id: str, name: str, arguments: str) -> bool:
-        """Write down, for good, that this call begins now; may take some ms, so: on a thread.
+        """Record durably that a call begins. Blocks for some milliseconds: call it on a thread.
 
-        False when it was begun before: it must not be run. Raises `OSError` when it cannot be
-        written down; it counts as begun then, too.
+        Returns False when the call began before: it must not run. Raises `OSError` when it cannot
+        be recorded; it counts as begun then, too.
         """
         key = _key(call_id, arguments)
         with self._lock:
@@ -89,7 +88,7 @@ class Journal:
         return True
 
     def end(self, call_id: str, arguments: str) -> None:
-        """The call ended, or was stopped."""
+        """Record that a call ended or was stopped."""
         key = _key(call_id, arguments)
         with self._lock, suppress(OSError):
             self._open.discard(key)
@@ -101,7 +100,7 @@ class Journal:
                 os.ftruncate(self._file, 0)
 
     def close(self) -> None:
-        """Everything ended: forget it."""
+        """Delete the file after every call has ended."""
         with self._lock:
             if self._file is not None:
                 os.close(self._file)
@@ -115,7 +114,7 @@ class Journal:
 
 
 def left_over(folder: Path | None = None) -> list[Unknown]:
-    """The calls that sessions left behind which were killed; they are forgotten with this."""
+    """Return the unfinished calls of sessions that were killed, and delete their journals."""
     found: list[Unknown] = []
     with suppress(OSError):
         for path in sorted((folder or journals_folder()).glob("*.jsonl")):
@@ -125,7 +124,7 @@ def left_over(folder: Path | None = None) -> list[Unknown]:
 
 
 def _taken(path: Path) -> list[Unknown]:
-    """What stands open in a journal that nobody holds; it is taken away."""
+    """Return the unfinished calls of a journal without a session, and delete it."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         status = os.fstat(descriptor)

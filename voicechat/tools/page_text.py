@@ -1,7 +1,7 @@
-"""HTML on standard input becomes text on standard output. Run by its path, in a process of its own:
-a page can be made so that reading it takes for ever.
+"""Converts HTML on standard input to text on standard output.
 
-Standard library only, and nothing of voicechat.
+Runs by its path in a process of its own, because a hostile page can take for ever to parse.
+Standard library only, and no import of voicechat.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from html.parser import HTMLParser
 
 SECONDS = 10
-"""Most seconds of computing."""
+"""Seconds of CPU time."""
 
 _SILENT = frozenset(
     ["script", "style", "noscript", "template", "svg", "math", "iframe", "object", "head", "select"]
@@ -57,7 +57,7 @@ _BLOCKS = frozenset(
 )
 
 
-class Page(HTMLParser):
+class PageParser(HTMLParser):
     """Collects the words a reader would see."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Page(HTMLParser):
         self._in_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """A tag opens."""
+        """Handle an opening tag."""
         if tag == "title":
             self._in_title = not self.title
         elif tag == "body":
@@ -81,7 +81,7 @@ class Page(HTMLParser):
             self._pieces.append("\t")
 
     def handle_endtag(self, tag: str) -> None:
-        """A tag closes."""
+        """Handle a closing tag."""
         if tag == "title":
             self._in_title = False
         elif tag in self._silent:
@@ -91,7 +91,7 @@ class Page(HTMLParser):
             self._pieces.append("\n")
 
     def handle_data(self, data: str) -> None:
-        """Words."""
+        """Collect text."""
         if self._in_title:
             self.title += data
         elif not self._silent:
@@ -99,7 +99,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """The title and the words, a paragraph to a line."""
+        """The title and the text, one paragraph per line."""
         lines = (" ".join(line.split()) for line in "".join(self._pieces).split("\n"))
         kept = [line for line in lines if line and line != "-"]
         title = " ".join(self.title.split())
@@ -107,12 +107,12 @@ class Page(HTMLParser):
 
 
 def main() -> None:
-    """Read, and write."""
+    """Convert standard input to standard output."""
     with contextlib.suppress(ImportError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    page = Page()
+    page = PageParser()
     page.feed(sys.stdin.buffer.read().decode("utf-8", "replace"))
     page.close()
     sys.stdout.buffer.write(page.text.encode("utf-8", "replace"))

@@ -1,11 +1,11 @@
-"""Who decides whether a tool runs: the person's settings, what they always allow, the tool itself.
+"""Permissions of tools: from the settings, from stored approvals, from the tool itself.
 
     permission  =  the settings file's [permissions], by name
-                   else `auto` where the person always allows this exact tool
-                   else what the tool starts with
+                   else `auto` when the user always allows this exact tool
+                   else the tool's initial permission
 
-What is always allowed is kept in one small file, by the tool's fingerprint: a tool whose source,
-description or parameters changed is another tool and asks again.
+Approvals are stored in one small file by the tool's fingerprint: a tool whose source, description
+or parameters changed is another tool and asks again.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from voicechat.system.private_files import read_private, write_private
 from voicechat.tools.registry import Tool
 
 LARGEST = 1 << 20
-"""Bytes of the file in which they are kept."""
+"""Bytes of the file."""
 
 MOST = 1_000
-"""Approvals that are kept; the oldest makes room."""
+"""Approvals that are stored; the oldest is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A tool that the person always allows."""
+    """A tool that the user always allows."""
 
     name: str
     source: str
@@ -39,15 +39,15 @@ class Approval:
 
 
 def approvals_path() -> Path:
-    """Where approvals are kept. The file need not exist."""
+    """Return the path of the approvals, which need not exist."""
     return platformdirs.user_state_path("voicechat", appauthor=False) / "approvals.json"
 
 
 class Approvals:
-    """The tools that the person always allows, on disk.
+    """The tools that the user always allows, on disk.
 
-    It is read when this is made and before every change, so that what was taken back elsewhere
-    stays taken back. A file that is missing, broken or writable by others approves
+    The file is read at construction and before every change, so that an approval revoked by
+    another process stays revoked. A file that is missing, broken or writable by others approves
     nothing.
     """
 
@@ -60,13 +60,13 @@ class Approvals:
         return iter(tuple(self._kept.values()))
 
     def allows(self, tool: Tool) -> bool:
-        """Whether the person always allows exactly this tool."""
+        """Return True when the user always allows exactly this tool."""
         return not tool.asks_always and tool.fingerprint in self._kept
 
     def allow(self, tool: Tool) -> bool:
-        """Always allow exactly this tool. False for one that must ask each time.
+        """Always allow exactly this tool; returns False for one that must ask each time.
 
-        Raises `OSError` when that cannot be written down; it is in force until the end then.
+        Raises `OSError` when it cannot be stored; it then applies to this session only.
         """
         if tool.asks_always:
             return False
@@ -80,9 +80,9 @@ class Approvals:
         return True
 
     def revoke(self, name: str) -> bool:
-        """Ask again for every tool of this name. False when none was always allowed.
+        """Ask again for every tool of this name; returns False when none was always allowed.
 
-        Raises `OSError` when that cannot be written down.
+        Raises `OSError` when it cannot be stored.
         """
         found = _read(self._path)
         left = {key: kept for key, kept in found.items() if kept.name != name}
@@ -97,7 +97,7 @@ class Approvals:
 
 
 def _read(path: Path) -> dict[str, Approval]:
-    """What is kept, by fingerprint."""
+    """Read the approvals by fingerprint."""
     try:
         found = msgspec.json.decode(read_private(path, LARGEST), type=list[Approval])
     except (OSError, msgspec.MsgspecError):
@@ -109,7 +109,7 @@ def _read(path: Path) -> dict[str, Approval]:
 
 
 def effective(tool: Tool, wanted: Mapping[str, Permission], approvals: Approvals) -> Permission:
-    """Who decides on calls of this tool. `wanted` is what the settings file says, by name."""
+    """Return the permission of a tool. wanted: permissions in the settings file, by name."""
     permission = wanted.get(tool.spec.name)
     if permission is None:
         permission = Permission.AUTO if approvals.allows(tool) else tool.spec.permission
@@ -121,7 +121,7 @@ def effective(tool: Tool, wanted: Mapping[str, Permission], approvals: Approvals
 def permitted(
     tools: Iterable[Tool], wanted: Mapping[str, Permission], approvals: Approvals
 ) -> tuple[ToolSpec, ...]:
-    """The tools as a conversation is to know them: each with who decides, and its source."""
+    """Return the specs for the conversation, each with its permission and source."""
     return tuple(
         replace(
             tool.spec,

@@ -1,4 +1,4 @@
-"""Which addresses of the network a tool may reach: those that anybody on the Internet could."""
+"""Network addresses that a tool may reach: public ones only."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
-"""Set apart for other uses, which not every Python knows."""
+"""Reserved ranges that some Python versions treat as public."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, asked of the system."""
+    """Look up the addresses of a host with the system's resolver, within 5 s."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(_LOOKUP_S):
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -29,7 +29,7 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 def is_public(text: str) -> bool:
-    """Whether this IP address is on the public Internet, also where it carries another one."""
+    """Return True for an IP address on the public Internet; embedded IPv4 addresses count too."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -46,7 +46,7 @@ def _is_plain(one: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 def _carried(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The address, or the IPv4 ones that it stands for."""
+    """Return the address and the IPv4 addresses embedded in it."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     if address.ipv4_mapped is not None:
@@ -63,7 +63,7 @@ def _carried(
 async def public_address(
     host: str, port: int, resolver: Resolver, allowed: Callable[[str], bool] = is_public
 ) -> str:
-    """One address of the host, to connect to. Raises `ToolError` unless all of them are public."""
+    """Resolve a host to one address to connect to. Raises `ToolError` unless all are public."""
     try:
         found = await resolver(host, port)
     except (OSError, UnicodeError):
@@ -71,5 +71,5 @@ async def public_address(
     except TimeoutError:
         raise ToolError(f"The name {host!r} could not be looked up in time.") from None
     if not found or not all(map(allowed, found)):
-        raise ToolError(f"{host!r} is not a public address, so it is not asked.")
+        raise ToolError(f"{host!r} is not a public address and is not contacted.")
     return next((one for one in found if ":" not in one), found[0])

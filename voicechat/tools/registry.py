@@ -1,9 +1,9 @@
-"""The tools of a session, by name: what is offered to the model, and how a call is run.
+"""The registry of a session's tools, and how a call runs.
 
-A `Tool` is where every kind of tool meets: a typed function (`functions.tool`), a plugin, a tool
-of an MCP server, an HTTP endpoint. `Registry.run` gives it a deadline and a cap on its output,
-and always comes back with text for the model: a result, or an error it can mend. Whether a call
-may run at all is decided before, by its permission and the person.
+Every kind of tool is a `Tool`: a typed function (`functions.tool`), a plugin, a tool of an MCP
+server, an HTTP endpoint. `Registry.run` gives a call a deadline and a limit on its output, and
+always returns text for the model: a result, or an error that the model can correct. The permission
+and the user decide beforehand whether the call may run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voicechat.core.settings import ToolSpec
 from voicechat.core.text import clean
 
 DEADLINE_S = 30.0
-"""Seconds a tool may take, when it says nothing else."""
+"""Seconds for a call, unless the tool has its own deadline."""
 
 OUTPUT_LIMIT = 64 * 1024
 """Characters of a result that reach the model."""
@@ -28,12 +28,12 @@ BUILT_IN = "built in"
 
 
 class ToolError(Exception):
-    """What went wrong, in a sentence the model can read and mend; raised by a tool."""
+    """An error that the model can read and correct, as one sentence; raised by a tool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call came to: text for the model, and whether it is an error."""
+    """The end of a call: text for the model, and whether it is an error."""
 
     output: str
     failed: bool = False
@@ -41,27 +41,27 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Something the model may have done.
+    """A tool that the model can call.
 
-    `call` takes the model's arguments as JSON text and gives the result as text; it checks them
-    itself. It raises `ToolError` for what the model can mend, anything else for a broken tool,
-    and ends promptly when it is cancelled, with nothing of it left running.
+    `call` takes the model's arguments as JSON text, checks them and returns the result as text. It
+    raises `ToolError` for errors that the model can correct, anything else for a broken tool. When
+    cancelled it ends promptly and leaves nothing running.
     """
 
     spec: ToolSpec
     call: Callable[[str], Awaitable[str]] = field(compare=False)
     source: str = BUILT_IN
-    """Where it comes from: `built in`, a plugin's file, an MCP server, an address."""
+    """The origin: `built in`, a plugin's file, an MCP server, an address."""
     deadline_s: float | None = None
-    """Seconds a call may take; None for `DEADLINE_S`."""
+    """Seconds for a call; None for `DEADLINE_S`."""
     asks_always: bool = False
-    """The person decides on every single call: nothing set or stored makes it run unasked."""
+    """The user decides on every call; no setting and no stored approval changes that."""
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever anything about the tool changes that the model or the person reads.
+        """A hash of the source, name, description and parameters.
 
-        An approval that is kept is kept for this fingerprint, not for the name.
+        Stored approvals are for this fingerprint, not for the name.
         """
         spec = self.spec
         definition = [self.source, spec.name, spec.description, spec.parameters]
@@ -70,7 +70,7 @@ class Tool:
 
 
 class Registry:
-    """The tools of a session, by name. A name belongs to the tool that came first."""
+    """The tools of a session, by name. The first tool with a name keeps it."""
 
     def __init__(self, *tools: Tool) -> None:
         self._tools: dict[str, Tool] = {}
@@ -80,20 +80,20 @@ class Registry:
         return iter(tuple(self._tools.values()))
 
     def get(self, name: str) -> Tool | None:
-        """The tool of this name."""
+        """Return the tool of this name."""
         return self._tools.get(name)
 
     def add(self, tools: Iterable[Tool]) -> list[Tool]:
-        """Take these in; gives those whose name is taken already and that were left out."""
+        """Add tools; returns those that were left out because their name is taken."""
         return [tool for tool in tools if self._tools.setdefault(tool.spec.name, tool) is not tool]
 
     def remove(self, source: str) -> None:
-        """Forget every tool of a source."""
+        """Remove every tool of a source."""
         self._tools = {name: tool for name, tool in self._tools.items() if tool.source != source}
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
-        """All tools as the model would see them, with the permission each starts with."""
+        """The specs of all tools, with their initial permissions."""
         return tuple(tool.spec for tool in self._tools.values())
 
     async def run(self, name: str, arguments: str) -> Outcome:
@@ -108,19 +108,19 @@ class Registry:
         except ToolError as problem:
             return error(str(problem))
         except TimeoutError:
-            return error(f"{name} took longer than {deadline:g} seconds and was given up.")
+            return error(f"{name} took longer than {deadline:g} seconds and was stopped.")
         except Exception as problem:  # whatever a tool raises is an answer to the model
             return error(f"{name} failed: {type(problem).__name__}: {problem}")
         return Outcome(cut(result))
 
 
 def cut(text: str) -> str:
-    """At most `OUTPUT_LIMIT` characters of a result, cleaned; says how much was left out."""
+    """Clean a result and cut it to `OUTPUT_LIMIT` characters; a note says how much is missing."""
     kept = clean(text[:OUTPUT_LIMIT])
     left = len(text) - OUTPUT_LIMIT
     return kept if left <= 0 else f"{kept}\n[{left} more characters were left out]"
 
 
 def error(sentence: str) -> Outcome:
-    """A failure as the model reads it."""
+    """Make an error outcome of a sentence."""
     return Outcome(cut(json.dumps({"error": clean(sentence)}, ensure_ascii=False)), failed=True)

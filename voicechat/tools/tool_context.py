@@ -1,4 +1,4 @@
-"""What tools get of the world: the folders, the addresses and the voice they may use."""
+"""The part of a session that built-in tools may use."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def _silent(*_: object) -> None:
-    """Nobody is told."""
+    """Announce nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Given to the built-in tools by whoever joins them to a session."""
+class ToolContext:
+    """The folders and callbacks that a session gives to the built-in tools."""
 
     folders: tuple[Path, ...] = ()
-    """Folders the person named: what is read or listed lies in one of them."""
+    """Folders that the user named; tools read and list nothing outside of them."""
     kept: Path | None = None
-    """The folder for what tools keep: notes, lists. None keeps nothing beyond the session."""
+    """The folder for notes and lists; None keeps nothing beyond the session."""
     announce: Callable[[str], None] = _silent
-    """Ring aloud, show this sentence, and tell the model so, now. Called on the event loop."""
+    """Ring aloud, show this sentence and tell the model. Called on the event loop."""

@@ -14,7 +14,7 @@ from voicechat.server.engine_protocols import AssistantRequest, Call, Message, S
 from voicechat.tools.builtin import builtin
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Registry
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
 
 NOW = datetime(2026, 3, 6, 15, 20, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def directory(path: str) -> str:
 
 
 TOOLS = (
-    *builtin(Surroundings()),
+    *builtin(ToolContext()),
     tool(kitchen_lights),
     tool(name="files__read_file")(read),
     tool(name="files__list_directory")(directory),
@@ -143,7 +143,7 @@ class Talk:
     def __init__(self, folder):
         self.rung = []
         self.nudged = []
-        tools = builtin(Surroundings(kept=folder, announce=self.rung.append))
+        tools = builtin(ToolContext(kept=folder, announce=self.rung.append))
         self.registry = Registry(*tools)
         self.offers = [
             ToolOffer(one.spec.name, one.spec.description, one.spec.parameters) for one in tools

@@ -12,30 +12,30 @@ import pytest
 
 from voicechat.tools.builtin import alarms
 from voicechat.tools.registry import Outcome, Registry
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
 
 NOON = datetime(2026, 3, 5, 12, 0).astimezone()
 
 
 @dataclass
 class Handle:
-    """What waits, and can be canceled."""
+    """A pending call that can be canceled."""
 
     cancel: Callable[[], None]
 
 
 class Desk:
-    """The tools with a clock that only moves when it is told to."""
+    """The tools with a clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = NOON
         self.waiting: list[tuple[datetime, Callable[[], None]]] = []
         self.rung: list[str] = []
-        tools = alarms.tools(Surroundings(announce=self.rung.append), self.later)
+        tools = alarms.tools(ToolContext(announce=self.rung.append), self.later)
         self.registry = Registry(*tools)
 
     def later(self, seconds: float, ring: Callable[[], None]) -> Handle:
-        """Stands in for `loop.call_later`."""
+        """Replace `loop.call_later`."""
         entry = (self.now + timedelta(seconds=seconds), ring)
         self.waiting.append(entry)
         return Handle(lambda: self.waiting.remove(entry) if entry in self.waiting else None)
@@ -124,7 +124,7 @@ async def test_no_more_than_some(desk: Desk) -> None:
 
 async def test_it_rings_on_the_real_clock() -> None:
     rung: asyncio.Queue[str] = asyncio.Queue()
-    registry = Registry(*alarms.tools(Surroundings(announce=rung.put_nowait)))
+    registry = Registry(*alarms.tools(ToolContext(announce=rung.put_nowait)))
     await registry.run("set_timer", '{"seconds": 0.05, "name": "egg"}')
     async with asyncio.timeout(10):
         assert await rung.get() == "Ding ding! Your egg timer is done."

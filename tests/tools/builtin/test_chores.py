@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+import voicechat.tools.builtin as builtin_tools
 from voicechat.core.settings import Permission
 from voicechat.skills.notebook import Notebook
 from voicechat.tools.builtin import builtin
 from voicechat.tools.registry import Registry
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(*builtin(Surroundings(kept=tmp_path / "kept")))
+    return Registry(*builtin(ToolContext(kept=tmp_path / "kept")))
 
 
 async def run(registry: Registry, name: str, **arguments: object) -> str:
@@ -113,7 +115,7 @@ async def test_lists_and_notes_are_kept_for_the_person_alone(
 
 async def test_what_is_too_much_is_refused(registry: Registry, tmp_path: Path) -> None:
     assert "too long" in await run(registry, "add_note", text="x" * 3_000)
-    assert "nothing to write" in await run(registry, "add_note", text="  ")
+    assert "text is empty" in await run(registry, "add_note", text="  ")
     for start in (0, 250):
         many = ", ".join(f"thing {number}" for number in range(start, start + 150))
         await run(registry, "add_to_list", items=many)
@@ -121,13 +123,13 @@ async def test_what_is_too_much_is_refused(registry: Registry, tmp_path: Path) -
 
 
 async def test_without_a_folder_the_notebook_lasts_for_the_session() -> None:
-    registry = Registry(*builtin(Surroundings()))
+    registry = Registry(*builtin(ToolContext()))
     await run(registry, "add_to_list", items="milk")
     assert "milk" in await run(registry, "read_list")
 
 
 def test_only_the_harmless_run_unasked() -> None:
-    bare = {tool.spec.name: tool.spec.permission for tool in builtin(Surroundings())}
+    bare = {tool.spec.name: tool.spec.permission for tool in builtin(ToolContext())}
     auto = {name for name, permission in bare.items() if permission is Permission.AUTO}
     assert auto == {
         "current_time", "set_timer", "set_alarm", "set_reminder", "list_timers", "cancel_timer",
@@ -136,7 +138,27 @@ def test_only_the_harmless_run_unasked() -> None:
     }  # fmt: skip
     never = {name for name, permission in bare.items() if permission is Permission.NEVER}
     assert never == {"read_file", "list_folder"}
-    named = builtin(Surroundings(folders=(Path("/"),)))
+    named = builtin(ToolContext(folders=(Path("/"),)))
     asked = {one.spec.name for one in named if one.spec.permission is Permission.ASK}
     assert asked == set(bare) - auto
     assert [tool.spec.name for tool in named if tool.asks_always] == ["run_command"]
+
+
+def test_a_module_in_the_folder_of_built_in_tools_is_all_that_a_tool_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dice.py").write_text(
+        "from voicechat.tools import tool\n"
+        "POSITION = 15\n"
+        "def roll() -> int:\n"
+        "    'Roll a die.'\n"
+        "    return 4\n"
+        "def tools(context):\n"
+        "    return (tool(permission='auto')(roll),)\n",
+        "utf-8",
+    )
+    before = [tool.spec.name for tool in builtin(ToolContext())]
+    monkeypatch.setattr(builtin_tools, "__path__", [*builtin_tools.__path__, str(tmp_path)])
+    after = [tool.spec.name for tool in builtin(ToolContext())]
+    sys.modules.pop("voicechat.tools.builtin.dice")
+    assert after == [*before[:1], "roll", *before[1:]]

@@ -1,4 +1,4 @@
-"""Files are read under the folders that were named, and nowhere else."""
+"""Files are read only below the named folders."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 from voicechat.tools.builtin import folders
 from voicechat.tools.registry import Registry
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes are those of POSIX")
 
 
 @pytest.fixture
 def documents(tmp_path: Path) -> Path:
-    """A folder with a file in it, and another that nobody named beside it."""
+    """Make a named folder with a file, and another folder next to it that is not named."""
     for name in ("Documents/sub", "Documents/.ssh", "documents-private"):
         (tmp_path / name).mkdir(parents=True)
     named = tmp_path / "Documents"
@@ -33,7 +33,7 @@ def documents(tmp_path: Path) -> Path:
 
 
 async def ask(named: Path, tool: str, path: str, **more: object) -> str:
-    registry = Registry(*folders.tools(Surroundings(folders=(named,))))
+    registry = Registry(*folders.tools(ToolContext(folders=(named,))))
     return (await registry.run(tool, json.dumps({"path": path, **more}))).output
 
 
@@ -128,7 +128,7 @@ async def test_folders_are_listed_without_what_begins_with_a_dot(documents: Path
 
 
 async def test_without_folders_there_is_nothing_to_read() -> None:
-    registry = Registry(*folders.tools(Surroundings()))
+    registry = Registry(*folders.tools(ToolContext()))
     for tool in ("read_file", "list_folder"):
         assert "No folder was named" in (await registry.run(tool, '{"path": ""}')).output
 

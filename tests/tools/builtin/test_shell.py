@@ -1,4 +1,4 @@
-"""Commands and the clipboard: real programs, of which nothing stays."""
+"""Commands and the clipboard: real programs that leave nothing running."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import pytest
 
 from voicechat.tools.builtin import clipboard, shell
 from voicechat.tools.registry import Registry
+from voicechat.tools.tool_context import ToolContext
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are of a POSIX shell")
 
 
 async def run(command: str, deadline: float = 20.0) -> str:
-    (tool,) = shell.tools()
+    (tool,) = shell.tools(ToolContext())
     registry = Registry(replace(tool, deadline_s=deadline))
     return (await registry.run("run_command", json.dumps({"command": command}))).output
 
@@ -30,7 +31,7 @@ async def run(command: str, deadline: float = 20.0) -> str:
     [
         ("uname", os.uname().sysname if sys.platform != "win32" else ""),
         ("echo 'a\"b' | tr a-z A-Z; echo c >&2", 'A"B\nc'),
-        ("cat", "It is done and printed nothing."),
+        ("cat", "It finished and printed nothing."),
         ("exit 3", "[it ended with exit code 3]"),
         ("echo half; false", "half\n[it ended with exit code 1]"),
         ("no-such-program", "not found"),
@@ -69,7 +70,7 @@ async def test_what_is_much_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_at_the_deadline_the_whole_tree_is_gone(command: str, tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     told = await run(command.replace("MARKS", str(tmp_path / "marks")), deadline=0.5)
-    assert "given up" in told
+    assert "was stopped" in told
     _none_left(before, tmp_path / "marks")
 
 
@@ -108,7 +109,7 @@ Write = Callable[[str, str], None]
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Writes programs that are found before any other."""
+    """Write programs that come first on the search path."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
@@ -123,7 +124,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 
 async def copy(tool: str, **arguments: object) -> str:
-    registry = Registry(*clipboard.tools())
+    registry = Registry(*clipboard.tools(ToolContext()))
     return (await registry.run(tool, json.dumps(arguments))).output
 
 

@@ -1,4 +1,4 @@
-"""Pages are fetched from public addresses only, bounded, and as text."""
+"""Pages are fetched as text, with limits, from public addresses only."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 from voicechat.tools import public_addresses
 from voicechat.tools.builtin import web
 from voicechat.tools.registry import Registry
+from voicechat.tools.tool_context import ToolContext
 
 PAGE = """<!doctype html><html><head><title>News &amp; more</title><style>p {}</style></head>
 <body><script>alert("x")</script><nav><a href="/">Home</a></nav><h1>News &amp; more</h1>
@@ -47,7 +48,7 @@ LEADS = {
 
 
 class Site(BaseHTTPRequestHandler):
-    """Some pages; the names of hosts that were asked for are kept."""
+    """Serves some pages and records the requested host names."""
 
     hosts: list[str]
     silence = threading.Event()
@@ -73,21 +74,21 @@ class Site(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *words: object) -> None:
-        """Nothing is printed."""
+        """Print nothing."""
 
 
 class Server(ThreadingHTTPServer):
-    """Does not complain of clients that go."""
+    """A server that ignores clients that disconnect."""
 
     daemon_threads = True
 
     def handle_error(self, *words: object) -> None:
-        """Nothing is printed."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Where the site is, on loopback."""
+    """Return the URL of a site on loopback."""
     Site.hosts = []
     Site.silence.clear()
     server = Server(("127.0.0.1", 0), Site)
@@ -101,7 +102,7 @@ def port() -> Iterator[int]:
 
 
 async def names(host: str, port: int) -> list[str]:
-    """A resolver in which `public.test` is on loopback."""
+    """Resolve `public.test` to loopback."""
     known = {"public.test": ["127.0.0.1"], "inside.test": ["127.0.0.2"],
              "mixed.test": ["127.0.0.1", "10.0.0.1"]}  # fmt: skip
     if host not in known:
@@ -110,7 +111,7 @@ async def names(host: str, port: int) -> list[str]:
 
 
 async def fetch(url: str) -> str:
-    registry = Registry(*web.tools(names, lambda address: address == "127.0.0.1"))
+    registry = Registry(*web.tools(ToolContext(), names, lambda address: address == "127.0.0.1"))
     return (await registry.run("fetch_page", json.dumps({"url": url}))).output
 
 
@@ -128,12 +129,12 @@ async def test_a_page_is_told_as_a_reader_sees_it(port: int) -> None:
         ("plain", "just <text>"),
         ("json", '{"a": 1}'),
         ("there", '{"a": 1}'),
-        ("picture", "no page of text but image/png"),
-        ("sneaky", "no page of text"),
-        ("gone", "answers with 404 Not Found"),
+        ("picture", "not a text page but image/png"),
+        ("sneaky", "not a text page"),
+        ("gone", "answered 404 Not Found"),
         ("inside", "'inside.test' is not a public address"),
         ("file", "Only addresses that begin with"),
-        ("round", "again and again"),
+        ("round", "redirects too often"),
         ("nested", "deep"),
     ],
 )
@@ -185,7 +186,7 @@ async def test_what_is_connected_to_is_what_was_looked_at(port: int) -> None:
     async def changing(host: str, port: int) -> list[str]:
         return next(answers)
 
-    registry = Registry(*web.tools(changing, lambda address: address == "127.0.0.1"))
+    registry = Registry(*web.tools(ToolContext(), changing, lambda address: address == "127.0.0.1"))
     url = json.dumps({"url": f"http://rebound.test:{port}/there"})
     assert "not a public address" in (await registry.run("fetch_page", url)).output
     assert Site.hosts == [f"rebound.test:{port}"]
@@ -211,7 +212,7 @@ def test_addresses_that_are_public(address: str) -> None:
 
 
 async def test_the_real_resolver_finds_this_machine_and_it_is_refused() -> None:
-    registry = Registry(*web.tools())
+    registry = Registry(*web.tools(ToolContext()))
     for url in ("http://localhost/", "http://127.1/", "http://0x7f000001/", "http://2130706433/"):
         told = (await registry.run("fetch_page", json.dumps({"url": url}))).output
         assert "not a public address" in told or "no host called" in told
@@ -224,7 +225,7 @@ async def test_a_page_is_opened_in_the_persons_browser(
     browser.write_text(f'#!/bin/sh\nprintf "%s" "$1" > {opened}.part\nmv {opened}.part {opened}\n')
     browser.chmod(0o700)
     monkeypatch.setenv("BROWSER", str(browser))
-    registry = Registry(*web.tools())
+    registry = Registry(*web.tools(ToolContext()))
     url = "https://example.com/a?b=$(x)&c='d'"
     told = await registry.run("open_url", json.dumps({"url": url}))
     assert told.output == f"{url} is open in the browser."

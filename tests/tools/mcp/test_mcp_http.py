@@ -14,16 +14,16 @@ from mcp_rig import RUDE, living
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.errors import ConnectError, Secret
-from voicechat.system import process_keeper
-from voicechat.tools.mcp.mcp_link import Link
+from voicechat.system import process_supervisor
+from voicechat.tools.mcp.mcp_connection import McpConnection
 
 KEY = "planted-0123"
 
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    """Where the server that misbehaves listens."""
-    command = [sys.executable, "-I", "-S", process_keeper.__file__, sys.executable, str(RUDE)]
+    """Return the URL of the server that misbehaves."""
+    command = [sys.executable, "-I", "-S", process_supervisor.__file__, sys.executable, str(RUDE)]
     with subprocess.Popen(
         [*command, str(tmp_path), "http"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -54,7 +54,7 @@ async def test_a_server_at_an_address_is_like_any_other(tmp_path: Path, address:
 
 
 async def answer(head: str, body: bytes = b"") -> tuple[asyncio.Server, str, list[bytes]]:
-    """An HTTP server that gives everybody the same answer, and keeps what it was sent."""
+    """Run an HTTP server that always gives the same answer and keeps the requests."""
     asked: list[bytes] = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,9 +79,9 @@ async def answer(head: str, body: bytes = b"") -> tuple[asyncio.Server, str, lis
 @pytest.mark.parametrize(
     ("head", "body", "says"),
     [
-        ("401 Unauthorized", b"", "It refuses us (401)"),
-        ("404 Not Found", b"", "It answers with 404"),
-        ("500 Oops\r\nContent-Type: text/html", b"<html>\x1b[2J", "It answers with 500"),
+        ("401 Unauthorized", b"", "It refused the connection (401)"),
+        ("404 Not Found", b"", "It answered 404"),
+        ("500 Oops\r\nContent-Type: text/html", b"<html>\x1b[2J", "It answered 500"),
         ("200 OK\r\nContent-Type: text/html", b"<html>", "Unexpected content type"),
         ("200 OK\r\nContent-Type: application/json", b"{", ""),
         ("200 OK\r\nContent-Type: application/json", b" " * 2_000_000, "larger than 1 MB"),
@@ -94,7 +94,7 @@ async def test_whatever_answers_is_a_sentence(head: str, body: bytes, says: str)
     async with server:
         config = ServerConfig("there", url=url, headers={"Authorization": Secret(f"Bearer {KEY}")})
         with pytest.raises(ConnectError) as caught:
-            await Link(config, lambda tools: None, patience_s=5).live()
+            await McpConnection(config, lambda tools: None, patience_s=5).live()
     sentence = str(caught.value)
     assert says in sentence
     assert KEY not in sentence
@@ -106,8 +106,8 @@ async def test_nobody_there_is_a_sentence() -> None:
     server, url, _ = await answer("200 OK")
     server.close()
     await server.wait_closed()
-    with pytest.raises(ConnectError, match="Nobody answers at http://127"):
-        await Link(ServerConfig("there", url=url), lambda tools: None).live()
+    with pytest.raises(ConnectError, match="Nothing answers at http://127"):
+        await McpConnection(ServerConfig("there", url=url), lambda tools: None).live()
 
 
 async def test_one_that_is_silent_is_given_up() -> None:
@@ -122,7 +122,9 @@ async def test_one_that_is_silent_is_given_up() -> None:
     async with silent:
         url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
         with pytest.raises(ConnectError, match=r"did not answer within 0\.5 seconds"):
-            await Link(ServerConfig("there", url=url), lambda tools: None, patience_s=0.5).live()
+            await McpConnection(
+                ServerConfig("there", url=url), lambda tools: None, patience_s=0.5
+            ).live()
         await asyncio.wait_for(left.wait(), 10)
 
 
@@ -132,6 +134,7 @@ async def test_a_key_that_cannot_be_sent_is_not_repeated(tmp_path: Path, key: st
     async with server:
         config = ServerConfig("web", url=url, headers={"Authorization": Secret(key)})
         async with living(tmp_path, config) as life:
-            assert "The header Authorization holds what cannot be sent" in life.state().problem
+            problem = life.state().problem
+            assert "The header Authorization holds characters that cannot be sent" in problem
             assert KEY not in str(life.told)
     assert asked == []

@@ -1,4 +1,4 @@
-"""The official reference servers, under node: what everybody else's servers are like."""
+"""The official reference servers of MCP, run by node."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_everything_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_embedded_voice_uses_one(tmp_path: Path) -> None:
-    """Nothing but files of the person's: from a typed line to the answer."""
+    """Run from a typed line to the answer with the user's files only."""
     settings = tmp_path / "voicechat"
     settings.mkdir()
     entry = {"command": "node", "args": [str(EVERYTHING)]}

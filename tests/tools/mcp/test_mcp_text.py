@@ -1,4 +1,4 @@
-"""What servers say, made fit; what the person saw of them; names that never meet."""
+"""Text of MCP servers: names, definitions, results, pins and the limits of messages."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def nested(depth: int) -> dict[str, object]:
         (tool(properties={"x": nested(40)}), "nested too deeply"),
         (tool(properties={"x": {"description": "y" * 20_000}}), "too long"),
         (tool(properties={"a\x1b": {}}), "names that cannot be shown"),
-        (types.Tool(name="read", input_schema={"type": "array"}), "no object"),
-        (tool(properties=[]), "no object"),
+        (types.Tool(name="read", input_schema={"type": "array"}), "not an object"),
+        (tool(properties=[]), "not an object"),
     ],
     ids=repr,
 )

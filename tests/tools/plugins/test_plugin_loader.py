@@ -132,7 +132,7 @@ Write = Callable[..., Awaitable[Plugins]]
 
 @pytest.fixture
 async def loaded(folder: Path) -> AsyncIterator[Write]:
-    """Writes plugins and loads them; nothing of them may be left at the end."""
+    """Write and load plugins; none of their processes may remain at the end."""
     made: list[Plugins] = []
 
     async def write(**files: str) -> Plugins:
@@ -217,7 +217,7 @@ async def test_what_hangs_is_killed_and_the_loop_goes_on(
     beats = asyncio.create_task(_count())
     outcome = await registry.run(name, "{}")
     beats.cancel()
-    assert "given up" in outcome.output
+    assert "was stopped" in outcome.output
     assert not _left_of(before)
     assert await beats > 20
     _gone(marks)
@@ -225,13 +225,13 @@ async def test_what_hangs_is_killed_and_the_loop_goes_on(
 
 
 def _opened(pipe: Path) -> None:
-    """Come back when the other end of the pipe was opened."""
+    """Return when the other end of the pipe opens."""
     with pipe.open("rb"):
         return
 
 
 async def _count() -> int:
-    """How often the loop came round while a tool did not."""
+    """Count iterations of the loop while a tool blocks."""
     count = 0
     try:
         while True:

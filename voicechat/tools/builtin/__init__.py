@@ -1,34 +1,21 @@
-"""The tools that come with voicechat, one topic to a file.
+"""The tools that come with voicechat, one topic to a module.
 
-Those that read no more than the clock, or touch only voicechat's own notebook, run when the model
-asks. Everything else asks the person, or is not offered until the person named folders for it.
+A module is found by lying in this folder. It has `POSITION`, its place in the list, and
+`tools(context)`, which returns its tools. Tools that only read the clock or change voicechat's own
+notebook run without asking; the others ask the user, or are off until the user names folders.
 """
 
 from __future__ import annotations
 
-from voicechat.tools.builtin import (
-    alarms,
-    calculator,
-    clipboard,
-    current_time,
-    folders,
-    notes,
-    shell,
-    web,
-)
+import importlib
+import pkgutil
+
 from voicechat.tools.registry import Tool
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
 
 
-def builtin(surroundings: Surroundings) -> tuple[Tool, ...]:
-    """The built-in tools, in the order in which they are listed."""
-    return (
-        *current_time.tools(),
-        *alarms.tools(surroundings),
-        *calculator.tools(),
-        *notes.tools(surroundings),
-        *folders.tools(surroundings),
-        *web.tools(),
-        *clipboard.tools(),
-        *shell.tools(),
-    )
+def builtin(context: ToolContext) -> tuple[Tool, ...]:
+    """Load the built-in tools, in the order in which they are listed."""
+    names = (module.name for module in pkgutil.iter_modules(__path__, f"{__name__}."))
+    modules = sorted(map(importlib.import_module, names), key=lambda module: module.POSITION)
+    return tuple(tool for module in modules for tool in module.tools(context))

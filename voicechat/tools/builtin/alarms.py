@@ -1,4 +1,4 @@
-"""Timers, alarms and reminders: they ring aloud, whatever is being spoken of."""
+"""Timers, alarms and reminders, which ring aloud at any time."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from voicechat.skills.timers import Later, Timer, Timers, canceled, started
 from voicechat.skills.wording import lasting, sentence, spoken_clock
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
+
+POSITION = 20
 
 LONGEST_S = 366 * 86_400
-"""Seconds; nothing rings later."""
+"""Seconds; the longest time until something rings."""
 
 _TIME = re.compile(r"(\d{1,2})(?::(\d\d))?(?::\d\d)?\s*([ap])?\.?m?\.?", re.IGNORECASE)
 _NAME = 80
 
 
-class Ringing:
+class TimerTools:
     """The timers of one session."""
 
-    def __init__(self, surroundings: Surroundings, later: Later | None = None) -> None:
-        self._timers = Timers(surroundings.announce, lambda: _now(), later)
+    def __init__(self, context: ToolContext, later: Later | None = None) -> None:
+        self._timers = Timers(context.announce, lambda: _now(), later)
 
     async def set_timer(self, seconds: float, name: str = "") -> str:
         """Start a timer that rings aloud. seconds: how long. name: what it is for, like pasta."""
@@ -42,7 +44,7 @@ class Ringing:
     async def set_reminder(
         self, text: str, seconds: float = 0, time: str = "", tomorrow: bool = False
     ) -> str:
-        """Remind the person aloud of something. text: of what; and either seconds from now or time.
+        """Remind the user aloud of something. text: of what; and either seconds from now or time.
 
         time: like 17:30; tomorrow: that time on the next day.
         """
@@ -97,7 +99,7 @@ def _short(text: str) -> str:
 
 
 def _moment(text: str, tomorrow: bool) -> datetime:
-    """The next such time of day, or the one of the next day."""
+    """Return the next moment with this time of day, or that of the next day."""
     now = _now()
     try:
         named = datetime.fromisoformat(text.strip())
@@ -116,12 +118,12 @@ def _moment(text: str, tomorrow: bool) -> datetime:
 def _face(text: str) -> tuple[int, int]:
     found = _TIME.fullmatch(text.strip())
     if found is None:
-        raise ToolError(f"{text!r} is no time of day; write it like 07:30.")
+        raise ToolError(f"{text!r} is not a time of day; write it like 07:30.")
     hour, minute, half = int(found[1]), int(found[2] or 0), (found[3] or "").lower()
     if half and 1 <= hour <= 12:
         hour = hour % 12 + (12 if half == "p" else 0)
     if hour > 23 or minute > 59:
-        raise ToolError(f"{text!r} is no time of day; write it like 07:30.")
+        raise ToolError(f"{text!r} is not a time of day; write it like 07:30.")
     return hour, minute
 
 
@@ -132,7 +134,7 @@ def _clock(moment: datetime) -> str:
 
 
 def _named(name: str, running: Sequence[Timer]) -> list[Timer]:
-    """The timers whose title has every word of the name."""
+    """Find the timers whose title has every word of the name."""
     words = set(_words(name)) - {"the", "my", "timer", "alarm", "reminder"}
     kinds = set(_words(name)) & {"alarm", "reminder"}
     found = [
@@ -148,9 +150,9 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[\w:]+", text.casefold())
 
 
-def tools(surroundings: Surroundings, later: Later | None = None) -> tuple[Tool, ...]:
-    """What starts, lists and ends timers. `later` stands in for `loop.call_later`."""
-    mine = Ringing(surroundings, later)
+def tools(context: ToolContext, later: Later | None = None) -> tuple[Tool, ...]:
+    """Create the tools for timers. later: replaces `loop.call_later`."""
+    mine = TimerTools(context, later)
     each = (
         mine.set_timer, mine.set_alarm, mine.set_reminder, mine.list_timers, mine.cancel_timer,
     )  # fmt: skip

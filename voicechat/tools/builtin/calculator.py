@@ -8,6 +8,9 @@ from voicechat.skills import arithmetic, units
 from voicechat.skills.wording import readable
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
+from voicechat.tools.tool_context import ToolContext
+
+POSITION = 30
 
 _LONGEST = 200
 _SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "**"})
@@ -52,6 +55,6 @@ def _unit(text: str) -> str:
     return found
 
 
-def tools() -> tuple[Tool, ...]:
-    """What calculates."""
+def tools(context: ToolContext) -> tuple[Tool, ...]:
+    """Create the tools that calculate."""
     return (tool(permission="auto")(calculate), tool(permission="auto")(convert_units))

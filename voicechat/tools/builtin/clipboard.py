@@ -1,4 +1,4 @@
-"""The clipboard, through the program that the desktop has for it."""
+"""The clipboard, through the desktop's own program."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from voicechat.system.child_process import converse
 from voicechat.tools import child_programs
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
+from voicechat.tools.tool_context import ToolContext
+
+POSITION = 70
 
 LARGEST = 256 * 1024
 """Bytes of text."""
 
 _WAIT_S = 5.0
-_NONE = "There is no clipboard here. On Linux install wl-clipboard or xclip."
+_NONE = "There is no clipboard here. On Linux, install wl-clipboard or xclip."
 
 Command = tuple[str, ...]
 
 
 def _programs() -> Sequence[tuple[Command, Command]]:
-    """Ways to (read, write), those that fit this desktop first."""
+    """Return commands to (read, write) the clipboard, in order of preference."""
     if sys.platform == "darwin":
         return ((("pbpaste",), ("pbcopy",)),)
     paste = ("powershell.exe", "-NoProfile", "-Command", "Get-Clipboard -Raw")
@@ -50,7 +53,7 @@ def _command(which: int) -> Command:
 
 
 async def read_clipboard() -> str:
-    """Read the text that is on the person's clipboard."""
+    """Read the text that is on the user's clipboard."""
     try:
         async with asyncio.timeout(_WAIT_S):
             ended = await child_programs.run(
@@ -65,7 +68,7 @@ async def read_clipboard() -> str:
 
 
 async def write_clipboard(text: str) -> str:
-    """Put text on the person's clipboard, in place of what is there."""
+    """Put text on the user's clipboard, in place of what is there."""
     given = text.encode("utf-8", "replace")
     if len(given) > LARGEST:
         raise ToolError("That is too much for the clipboard.")
@@ -85,6 +88,6 @@ async def _write(command: Command, text: bytes) -> None:
         raise ToolError("The clipboard could not be written to.")
 
 
-def tools() -> tuple[Tool, ...]:
-    """What uses the clipboard."""
+def tools(context: ToolContext) -> tuple[Tool, ...]:
+    """Create the tools of the clipboard."""
     return (tool(permission="ask")(read_clipboard), tool(permission="ask")(write_clipboard))

@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from voicechat.skills.wording import clock_sentence
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
+from voicechat.tools.tool_context import ToolContext
+
+POSITION = 10
 
 
 def current_time(zone: str = "") -> str:
@@ -28,6 +31,6 @@ def current_time(zone: str = "") -> str:
     )
 
 
-def tools() -> tuple[Tool, ...]:
-    """What tells the time."""
+def tools(context: ToolContext) -> tuple[Tool, ...]:
+    """Create the tool that tells the time."""
     return (tool(permission="auto")(current_time),)

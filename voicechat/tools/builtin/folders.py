@@ -1,8 +1,8 @@
-"""Files and folders, under those that the person named and nowhere else.
+"""Files and folders, only below the folders that the user named.
 
-A name is looked for below each named folder. Links are followed to their end before anything is
-compared, and what was opened is looked at again, so that a file swapped in between is refused.
-Names that begin with a dot are never given: keys and settings are kept in such files.
+A name is searched below each named folder. Links are resolved before the check, and an opened file
+is checked again, so that a file swapped in between is refused. Hidden files are never read, because
+they often hold keys and settings.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from pathlib import Path
 from voicechat.core.settings import Permission
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
+
+POSITION = 50
 
 LARGEST = 60_000
-"""Bytes of a file that are given at a time."""
+"""Bytes of a file that are returned at a time."""
 
 _MOST_NAMES = 300
 
 
 class Folders:
-    """The folders the person named."""
+    """The folders that the user named."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(Path(os.path.realpath(folder.expanduser())) for folder in folders)
 
     def read_file(self, path: str, start: int = 0) -> str:
-        """Read a text file of the person's. path: its name or path. start: from which byte on."""
+        """Read a text file of the user's. path: its name or path. start: from which byte on."""
         found = self._find(path)
         descriptor, status = self._open(found, path)
         if not stat.S_ISREG(status.st_mode):
@@ -58,7 +60,7 @@ class Folders:
         return text or "The file is empty."
 
     def list_folder(self, path: str = "") -> str:
-        """List the files in a folder of the person's. path: its name; empty: all named folders."""
+        """List the files in a folder of the user's. path: its name; empty: all named folders."""
         if path.strip() in {"", ".", "./", "/"} and self._folders:
             shown = self._folders
             if len(shown) > 1:
@@ -91,9 +93,9 @@ class Folders:
                 os.close(descriptor)
 
     def _find(self, name: str) -> Path:
-        """Where the name leads to: an existing file or folder below a named folder."""
+        """Find an existing file or folder below a named folder. Raises `ToolError`."""
         if "\0" in name or len(name) > 1_000:
-            raise ToolError("That is no path.")
+            raise ToolError("That is not a path.")
         wanted = Path(name.strip()).expanduser()
         places = [folder / wanted for folder in self._folders]
         places += [
@@ -107,13 +109,13 @@ class Folders:
         for real in held:
             if real.exists():
                 return real
-        if not held:  # whether there is such a file is not told
+        if not held:  # the message must not reveal whether the file exists
             raise ToolError(f"{name} is not in a folder that may be read.")
         known = ", ".join(str(folder) for folder in self._folders)
         raise ToolError(f"There is no {name} in {known}.")
 
     def _holds(self, path: Path) -> bool:
-        """Whether a real path is in a named folder, and no name on the way begins with a dot."""
+        """Return True for a real path in a named folder without hidden names on the way."""
         for folder in self._folders:
             if path == folder:
                 return True
@@ -130,7 +132,7 @@ class Folders:
             raise ToolError(f"{name} cannot be read: {error.strerror}.") from None
         status = os.fstat(descriptor)
         try:
-            # The way there may have been changed after it was looked at.
+            # The path may have changed since it was checked.
             again = Path(os.path.realpath(path))
             same = self._holds(again) and os.path.samestat(os.stat(again), status)
         except OSError:
@@ -142,7 +144,7 @@ class Folders:
 
 
 def _spelled(path: Path) -> Path:
-    """The real path, also when the name was said in other letters: a name is heard, not typed."""
+    """Return the real path, ignoring case: a spoken name has no capitals."""
     real = Path(os.path.realpath(path))
     if real.exists():
         return real
@@ -154,8 +156,8 @@ def _spelled(path: Path) -> Path:
     return Path(os.path.realpath(real.parent / close[0])) if len(close) == 1 else real
 
 
-def tools(surroundings: Surroundings) -> tuple[Tool, ...]:
-    """What reads files: off until the person names folders, then asked about."""
-    mine = Folders(surroundings.folders)
-    permission = Permission.ASK if surroundings.folders else Permission.NEVER
+def tools(context: ToolContext) -> tuple[Tool, ...]:
+    """Create the tools that read files: off until the user names folders, then they ask."""
+    mine = Folders(context.folders)
+    permission = Permission.ASK if context.folders else Permission.NEVER
     return tuple(tool(permission=permission)(one) for one in (mine.read_file, mine.list_folder))

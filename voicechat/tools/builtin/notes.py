@@ -1,4 +1,4 @@
-"""Notes and lists, kept between runs in voicechat's own notebook and nowhere else."""
+"""Notes and lists in voicechat's own notebook."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from voicechat.skills import lists
 from voicechat.skills.notebook import Notebook
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
-from voicechat.tools.tool_context import Surroundings
+from voicechat.tools.tool_context import ToolContext
+
+POSITION = 40
 
 _LONGEST = 2_000
 
 
 class Notes:
-    """The person's notebook."""
+    """The user's notebook."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Without a folder it lasts for the session."""
+        """Open the notebook in a folder; without one it lasts for the session."""
         self._notebook = Notebook(folder / "notebook.json" if folder else None)
 
     def add_note(self, text: str) -> str:
-        """Keep a note for the person. text: the note."""
+        """Keep a note for the user. text: the note."""
         with _told():
             return lists.add_note(self._notebook, _fitting(text))
 
@@ -61,7 +63,7 @@ class Notes:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What the notebook says goes wrong is what the model is told."""
+    """Turn errors of the notebook into `ToolError`."""
     try:
         yield
     except VoicechatError as problem:
@@ -71,15 +73,15 @@ def _told() -> Iterator[None]:
 def _fitting(text: str) -> str:
     plain = " ".join(text.split())
     if not plain:
-        raise ToolError("There is nothing to write down.")
+        raise ToolError("The text is empty.")
     if len(plain) > _LONGEST:
         raise ToolError(f"That is too long: {_LONGEST} characters at most.")
     return plain
 
 
-def tools(surroundings: Surroundings) -> tuple[Tool, ...]:
-    """What writes into the notebook and reads from it."""
-    mine = Notes(surroundings.kept)
+def tools(context: ToolContext) -> tuple[Tool, ...]:
+    """Create the tools of the notebook."""
+    mine = Notes(context.kept)
     each = (
         mine.add_note, mine.read_notes, mine.delete_note,
         mine.add_to_list, mine.read_list, mine.remove_from_list, mine.clear_list,

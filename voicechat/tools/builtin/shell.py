@@ -1,4 +1,4 @@
-"""Shell commands: each one is asked about, and nothing of it stays when it is over."""
+"""Shell commands: each one asks, and nothing of it keeps running afterwards."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from pathlib import Path
 from voicechat.tools import child_programs
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool
+from voicechat.tools.tool_context import ToolContext
+
+POSITION = 80
 
 DEADLINE_S = 60.0
-"""Seconds a command may take."""
+"""Seconds for a command."""
 
 PRINTED = 48_000
-"""Bytes of what it prints that are given to the model."""
+"""Bytes of its output that the model gets."""
 
 
 async def run_command(command: str) -> str:
-    """Run a shell command on the person's machine and give what it prints.
+    """Run a shell command on the user's machine and return its output.
 
-    It gets no input and may take a minute; whatever it leaves running is ended.
+    It gets no input and may take a minute; whatever it leaves running is killed.
     """
     ended = await child_programs.run(
         _shell(command), child_programs.plain_environment(), Path.cwd(), limit=PRINTED
@@ -33,16 +36,16 @@ async def run_command(command: str) -> str:
     if ended.code:
         how = f"exit code {ended.code}" if ended.code > 0 else "a signal"
         return f"{text}\n[it ended with {how}]".strip()
-    return text or "It is done and printed nothing."
+    return text or "It finished and printed nothing."
 
 
 def _shell(command: str) -> tuple[str, ...]:
     if sys.platform == "win32":
         return (os.environ.get("COMSPEC", "cmd.exe"), "/d", "/s", "/c", command)
-    # Standard input belongs to the keeper; the command is given none.
+    # Standard input belongs to the supervisor; the command gets none.
     return ("/bin/sh", "-c", 'exec /bin/sh -c "$0" </dev/null', command)
 
 
-def tools() -> tuple[Tool, ...]:
-    """What runs commands."""
+def tools(context: ToolContext) -> tuple[Tool, ...]:
+    """Create the tool that runs commands."""
     return (tool(permission="ask", asks_always=True, deadline=DEADLINE_S)(run_command),)

@@ -1,4 +1,4 @@
-"""Web pages: fetched as text from public addresses, or opened in the person's browser."""
+"""Web pages: fetched as text from public addresses, or opened in the user's browser."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from voicechat.tools.child_programs import plain_environment
 from voicechat.tools.functions import tool
 from voicechat.tools.public_addresses import Resolver, is_public, public_address, resolve
 from voicechat.tools.registry import Tool, ToolError
+from voicechat.tools.tool_context import ToolContext
 
 if TYPE_CHECKING:
     import httpx
+
+POSITION = 60
 
 LARGEST = 2 * 1024 * 1024
 """Bytes of a page that are read."""
 
 TEXT = 40_000
-"""Characters of its text that are given."""
+"""Characters of its text that the model gets."""
 
 DEADLINE_S = 25.0
 _REDIRECTS = 5
@@ -36,7 +39,7 @@ _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
 class Web:
-    """Fetches pages. `resolver` and `allowed` decide which addresses are reached."""
+    """Fetches pages. `resolver` and `allowed` decide which addresses it may reach."""
 
     def __init__(self, resolver: Resolver = resolve, allowed: Callable[[str], bool] = is_public):
         self._resolver = resolver
@@ -46,7 +49,7 @@ class Web:
         """Fetch a web page and give its text. url: its address, like https://example.com/news."""
         kind, raw, charset = await self._read(_address(url))
         if not _TEXTS.match(kind):
-            raise ToolError(f"That is no page of text but {kind[:60]}.")
+            raise ToolError(f"That is not a text page but {kind[:60]}.")
         text = _decoded(raw, kind, charset)
         if "html" in kind or text.lstrip()[:1] == "<":
             text = await _text_of(text)
@@ -56,8 +59,8 @@ class Web:
         return told or "The page has no text."
 
     async def _read(self, url: str) -> tuple[str, bytes, str]:
-        """Follow the address to a page: its kind, its bytes, its character set."""
-        # Loading it and its certificates takes a while: beside the loop.
+        """Follow redirects to a page; returns its content type, bytes and character set."""
+        # Loading the client and its certificates takes long: on a thread.
         client = await asyncio.to_thread(_client)
         import httpx
 
@@ -74,14 +77,14 @@ class Web:
                 if not isinstance(found, str):
                     return found
                 url = _address(urljoin(url, found))
-        raise ToolError("The page leads on to another one again and again.")
+        raise ToolError("The page redirects too often.")
 
     async def _one(self, client: httpx.AsyncClient, url: str) -> str | tuple[str, bytes, str]:
-        """One request: where it leads on to, or the page."""
+        """Send one request; returns the target of a redirect, or the page."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        # What is connected to is the address that was looked at, whatever the name says next time.
+        # Connect to the address that was checked; the name may resolve differently next time.
         address = await public_address(host, port, self._resolver, self._allowed)
         shown = f"[{address}]" if ":" in address else address
         request = client.build_request(
@@ -101,7 +104,7 @@ class Web:
                 return str(response.headers.get("location", ""))
             if response.status_code >= 400:
                 reason = f"{response.status_code} {response.reason_phrase}".strip()
-                raise ToolError(f"The page answers with {reason}.")
+                raise ToolError(f"The page answered {reason}.")
             raw = bytearray()
             async for piece in response.aiter_raw(65_536):
                 raw += piece
@@ -121,7 +124,7 @@ def _client() -> httpx.AsyncClient:
 
 
 def _address(text: str) -> str:
-    """A whole http(s) address; a bare name gets https. Raises `ToolError` for anything else."""
+    """Return a complete http(s) address; a bare name gets https. Raises `ToolError` otherwise."""
     text = text.strip()
     if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:/\S*)?", text):
         text = f"https://{text}"
@@ -134,16 +137,16 @@ def _address(text: str) -> str:
     if not fits or re.search(r"[\s\\\x00-\x1f\x7f]", text) or len(text) > 2_000:
         raise ToolError("Only addresses that begin with https:// or http:// can be used.")
     if parts.username or parts.password:
-        raise ToolError("An address with a password in it is not used.")
+        raise ToolError("Addresses that contain a password are refused.")
     return text
 
 
 def _unpacked(raw: bytes, encoding: str) -> bytes:
-    """What the page holds; at most `LARGEST` bytes, however small it was made."""
+    """Decompress a page to at most `LARGEST` bytes."""
     if encoding in {"", "identity"}:
         return raw
     if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise ToolError(f"The page is packed in a way that is not known: {encoding[:20]}.")
+        raise ToolError(f"The page has an unknown content encoding: {encoding[:20]}.")
     try:
         return zlib.decompressobj(47).decompress(raw, LARGEST)
     except zlib.error:
@@ -154,7 +157,7 @@ def _decoded(raw: bytes, kind: str, charset: str) -> str:
     named = re.search(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", raw[:2048])
     name = charset or (named[1].decode("ascii", "replace") if named else "utf-8")
     if b"\0" in raw[:4096] and "16" not in name and "32" not in name:
-        raise ToolError(f"That is no page of text{f' but {kind[:60]}' if kind else ''}.")
+        raise ToolError(f"That is not a text page{f' but {kind[:60]}' if kind else ''}.")
     try:
         return raw.decode(name, "replace")
     except (LookupError, ValueError):
@@ -168,7 +171,7 @@ async def _text_of(html: str) -> str:
     try:
         code, text = await converse(command, given, plain_environment(), _WAIT_S, keep_output=True)
     except TimeoutError:
-        raise ToolError("The page takes too long to read.") from None
+        raise ToolError("The page took too long to read.") from None
     except OSError as error:
         raise ToolError(f"The page cannot be read: {error.strerror}.") from None
     if code:
@@ -177,7 +180,7 @@ async def _text_of(html: str) -> str:
 
 
 async def open_url(url: str) -> str:
-    """Open a web page in the person's own browser. url: its address."""
+    """Open a web page in the user's own browser. url: its address."""
     url = _address(url)
     screenless = not ({"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys())
     if sys.platform.startswith("linux") and screenless:
@@ -195,9 +198,9 @@ async def open_url(url: str) -> str:
 
 
 def tools(
-    resolver: Resolver = resolve, allowed: Callable[[str], bool] = is_public
+    context: ToolContext, resolver: Resolver = resolve, allowed: Callable[[str], bool] = is_public
 ) -> tuple[Tool, ...]:
-    """What fetches and opens pages."""
+    """Create the tools that fetch and open pages."""
     mine = Web(resolver, allowed)
     return (
         tool(permission="ask", deadline=DEADLINE_S)(mine.fetch_page),

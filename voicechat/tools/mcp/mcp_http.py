@@ -1,7 +1,7 @@
 """An MCP server at an address, over the streamable HTTP transport of the SDK.
 
-Its headers, with the keys in them, go to the address' own origin and nowhere else; an answer that
-is too large (`mcp_limits`) is not read to its end.
+Its headers, which may hold keys, go only to the address's own origin; an answer that is too large
+(`mcp_limits`) is not read to its end.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ DIAL_S = 8.0
 """Seconds to reach the address."""
 
 SILENCE_S = 300.0
-"""Seconds a stream may be silent; calls have shorter deadlines of their own."""
+"""Seconds without data on a stream; calls have shorter deadlines."""
 
 GOODBYE_S = 0.5
-"""Seconds for telling the server that the session ends."""
+"""Seconds to tell the server that the session ends."""
 
 
 @asynccontextmanager
 async def http(
     config: ServerConfig, refused: Callable[[int], None]
 ) -> AsyncIterator[TransportStreams]:
-    """Speak with the server; to be entered and left in one task.
+    """Connect to the server. Enter and leave in one task.
 
-    `refused` is called with the status of every answer that is an error.
+    refused: called with the status code of every error response.
     """
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
@@ -48,8 +48,8 @@ async def http(
     headers = {name: value.reveal() for name, value in config.headers.items()}
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
-            # What refuses to send it would repeat it in its complaint.
-            raise ConnectError(f"The header {name} holds what cannot be sent.")
+            # The HTTP client would repeat the value in its error message.
+            raise ConnectError(f"The header {name} holds characters that cannot be sent.")
     async with (
         httpx2.AsyncClient(
             headers=headers,
@@ -70,7 +70,7 @@ _EVENT_END = re.compile(rb"\r?\n\r?\n")
 
 
 def _cap(response: httpx2.Response) -> None:
-    """Let through what may be read: a body as a whole, a stream event by event."""
+    """Limit the size of a response: of the body as a whole, of a stream per event."""
     import httpx2
 
     assert isinstance(response.stream, httpx2.AsyncByteStream)

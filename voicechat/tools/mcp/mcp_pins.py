@@ -1,7 +1,7 @@
-"""What the person saw of MCP servers: commands they let run, and definitions of tools.
+"""Pins of MCP servers: the commands that the user allowed, and the definitions of tools.
 
-A definition is pinned when it is first seen. One that differs from its pin is told in words, and
-stays different until the person, having been shown how, allows the tool again.
+A definition is pinned when it is first seen. When it changes, the user sees the difference, and
+the tool asks for every call until the user allows it again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from voicechat.system.private_files import read_private, write_private
 from voicechat.tools.mcp.mcp_text import Definition
 
 LARGEST = 64 << 20
-"""Bytes of the file in which they are kept."""
+"""Bytes of the file."""
 
 MOST = 500
-"""Definitions of one server that are kept; the oldest makes room."""
+"""Definitions of one server that are kept; the oldest is dropped first."""
 
 
 class _Pin(msgspec.Struct, frozen=True):
@@ -40,17 +40,17 @@ class _Known(msgspec.Struct):
 
 
 def pins_path() -> Path:
-    """Where they are kept. The file need not exist."""
+    """Return the path of the pins, which need not exist."""
     import platformdirs
 
     return platformdirs.user_state_path("voicechat", appauthor=False) / "mcp-seen.json"
 
 
 class Pins:
-    """Kept on disk; read once, when this is made, and again before every change.
+    """The pins on disk, read at construction and before every change.
 
-    A file that is missing, broken or writable by others knows nothing: everything is new, and
-    asks. A change that cannot be written down is in force until the end.
+    With a file that is missing, broken or writable by others, everything is new and asks. A change
+    that cannot be stored applies to this session only.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -59,22 +59,22 @@ class Pins:
         self._known = self._read()
 
     def may_run(self, config: ServerConfig) -> bool:
-        """Whether the person let exactly this command run. An address needs no leave."""
+        """Return True when the user allowed exactly this command, or it is an address."""
         return bool(config.url) or self._of(config.name).leave == config.leave
 
     def let_run(self, config: ServerConfig) -> None:
-        """The person lets this command run, from now on."""
+        """Allow this command from now on."""
         self._change(config.name).leave = config.leave
         self._write()
 
     def tools(self, server: str) -> tuple[str, ...]:
-        """The tools of a server that were seen, by the server's own names."""
+        """Return the pinned tools of a server, by the server's own names."""
         return tuple(self._of(server).tools)
 
     def differences(self, server: str, found: Iterable[Definition]) -> dict[str, str]:
-        """For each definition that is not as pinned, by the server's name, how it differs.
+        """Describe each definition that differs from its pin, by the server's own names.
 
-        Those never seen before are pinned.
+        New definitions are pinned.
         """
         pinned = self._of(server).tools
         found = list(found)
@@ -92,12 +92,12 @@ class Pins:
         }
 
     def accept(self, server: str, found: Definition) -> None:
-        """The person was shown how this definition differs, and allows it."""
+        """Pin a changed definition after the user saw the difference and allowed it."""
         self._change(server).tools[found.name] = _pin(found)
         self._write()
 
     def forget(self, server: str) -> None:
-        """The server is no longer configured."""
+        """Delete the pins of a server that is no longer configured."""
         self._known = self._read() | self._known
         if self._known.pop(server, None) is not None:
             self._write()
@@ -106,7 +106,7 @@ class Pins:
         return self._known.get(server) or _Known()
 
     def _change(self, server: str) -> _Known:
-        """This server's own, to be changed; what other programs wrote meanwhile is kept."""
+        """Return this server's entry to change, after reading the changes of other processes."""
         self._known = self._read() | self._known
         return self._known.setdefault(server, _Known())
 
@@ -129,7 +129,7 @@ def _pin(found: Definition) -> _Pin:
 
 
 def difference(old: _Pin, new: _Pin) -> str:
-    """How two definitions of a tool differ, a line for each place."""
+    """Describe how two definitions of a tool differ, one line per place."""
     before, after = dict(_places(old)), dict(_places(new))
     lines = []
     for place in [*before, *(place for place in after if place not in before)]:
@@ -151,7 +151,7 @@ def _places(pin: _Pin) -> Iterator[tuple[str, str]]:
 
 
 def _below(place: str, value: object) -> Iterator[tuple[str, str]]:
-    """Every text, number and list of a schema with the way to it."""
+    """Yield every text, number and list of a schema with its path."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             skipped = name == "properties" and isinstance(inner, Mapping)
@@ -166,7 +166,7 @@ _CONTEXT = 4
 
 
 def _changed(was: str, now: str) -> str:
-    """Only what is different of two texts, word by word; long ones with a little around it."""
+    """Describe the difference of two texts word by word, with some context for long ones."""
     if len(was) + len(now) <= 160:
         return f"{was!r} became {now!r}"
     old, new = was.split()[:1_000], now.split()[:1_000]

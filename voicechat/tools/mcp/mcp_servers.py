@@ -1,12 +1,12 @@
-"""The MCP servers of a session: started together, each by itself, restarted within bounds.
+"""The MCP servers of a session: started together, independent, restarted within limits.
 
     servers = McpServers(configs, changed, tell, approve)
     tasks.create_task(servers.run())        # lives in the session's task group
     await servers.settled()                 # if the first list of tools should be complete
     registry.add(servers.tools)             # again whenever `changed` was called
 
-A server that fails is one sentence to the person, the others go on. Leaving `run`, in any way,
-leaves nothing of them running.
+A server that fails is reported in one sentence, and the others continue. After `run` ends, in any
+way, nothing of the servers runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import ConnectError
-from voicechat.tools.mcp.mcp_link import Link
+from voicechat.tools.mcp.mcp_connection import McpConnection
 from voicechat.tools.mcp.mcp_pins import Pins
 from voicechat.tools.mcp.mcp_text import Definition, definitions
 from voicechat.tools.registry import Tool, ToolError
@@ -32,34 +32,34 @@ if TYPE_CHECKING:
     import mcp_types as types
 
 RESTARTS = 3
-"""Times a server that ended is started again within `RESTARTS_S` seconds."""
+"""Restarts of a server that ended, within `RESTARTS_S` seconds."""
 
 RESTARTS_S = 300.0
 
 _PAUSES_S = (0.2, 1.0, 3.0)
-"""Seconds before each of these."""
+"""Seconds before each restart."""
 
 MOST_TOLD = 20
-"""Sentences about one server in a session: it cannot talk the person's screen full."""
+"""Messages about one server in a session, so that it cannot flood the screen."""
 
 Approve = Callable[[ServerConfig], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """How it is with one server, for a panel or a list."""
+    """The state of one server, for display."""
 
     name: str
     state: str
     """waiting for leave, starting, ready, restarting, failed."""
     tools: int
-    """How many it offers."""
+    """Number of tools that it offers."""
     problem: str = ""
-    """Why it failed or is started again, in a sentence."""
+    """The reason for its failure or restart, as a sentence."""
 
 
 class McpServers:
-    """The servers of one session. Everything of it belongs to the event loop's thread."""
+    """The servers of one session. Use it only on the event loop's thread."""
 
     def __init__(
         self,
@@ -69,12 +69,13 @@ class McpServers:
         approve: Approve | None = None,
         pins: Pins | None = None,
     ) -> None:
-        """`changed` is called whenever `tools` or `states` are others than before.
+        """Prepare the servers that are not disabled.
 
-        `tell` gets a sentence for the person: a server that failed, a tool whose definition is not
-        as the person knew it. `approve` shows the person `config.name` and `config.shown`, the
-        exact command, and gives whether it may run; it is asked once for each command, and what is
-        allowed is kept. Without it such a server does not run, and it is told how to allow it.
+        changed: called whenever `tools` or `states` change. tell: gets sentences for the user,
+        about a server that failed or a tool whose definition changed. approve: shows the user
+        `config.name` and `config.shown`, the exact command, and returns whether it may run; it is
+        called once per command, and approvals are stored. Without it such a server does not run,
+        and a message says how to allow it.
         """
         seen = pins or Pins()
         self._servers = [
@@ -85,44 +86,43 @@ class McpServers:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """The tools of every server that is ready, or is being restarted; all start as `ask`.
+        """The tools of every server that is ready or restarting; their permission is `ask`.
 
-        Their `source` is `MCP server NAME`, their names `NAME__TOOL`. Nothing that a server says
-        about its own tools decides about a permission.
+        Their `source` is `MCP server NAME`, their names are `NAME__TOOL`. A server's annotations
+        never change a permission.
         """
         return tuple(tool for server in self._servers for tool in server.tools)
 
     @property
     def states(self) -> tuple[ServerState, ...]:
-        """How it is with each server."""
+        """The state of each server."""
         return tuple(server.state for server in self._servers)
 
     def difference(self, name: str) -> str:
-        """How the tool of this name differs from the definition the person knew, in lines.
+        """Describe how a tool differs from its pinned definition, in lines; "" when it does not.
 
-        Empty for one that does not. It is to be shown before the tool may be allowed; until then
-        it asks for every call.
+        Show it before the user allows the tool; until then the tool asks for every call.
         """
         return next((s.differences[name] for s in self._servers if name in s.differences), "")
 
     def accept(self, name: str) -> None:
-        """The person was shown the difference and allowed the tool: it is the known one now.
+        """Pin a changed tool after the user saw the difference and allowed it.
 
-        Running it says the same: while it differs it `asks_always`.
+        A call that the user allows does the same, because a changed tool `asks_always`.
         """
         for server in self._servers:
             server.accept(name)
 
     async def run(self) -> None:
-        """Start them all, and live until every one has failed for good, or this is cancelled."""
+        """Run all servers until each has failed permanently or this is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for server in self._servers:
                 tasks.create_task(server.run(), name=f"mcp {server.config.name}")
 
     async def settled(self) -> None:
-        """Return when each has been started or has failed, or waits for the person's leave.
+        """Return when each server is ready, has failed, or waits for the user's approval.
 
-        That takes at most `mcp_link.CONNECT_S` seconds and a little, while `run` runs.
+        While `run` runs, this takes slightly more than `mcp_connection.CONNECT_S` seconds at most.
         """
         for server in self._servers:
             await server.settled.wait()
@@ -148,13 +148,13 @@ class _Server:
         self._changed = changed
         self._tell = tell
         self._approve = approve
-        self._link: Link | None = None
+        self._link: McpConnection | None = None
         self._found: list[Definition] = []
         self._told: set[str] = set()
         self._ready_before = False
 
     async def run(self) -> None:
-        """Live until it has failed for good."""
+        """Run until the server has failed permanently."""
         try:
             await self._may_run()
             await self._live()
@@ -166,7 +166,7 @@ class _Server:
             self.settled.set()
 
     async def _may_run(self) -> None:
-        """Return when it may run. Raises `ConnectError` when it may not, or cannot."""
+        """Wait for permission to run. Raises `ConnectError` without it."""
         config = self.config
         if config.problem:
             raise ConnectError(config.problem)
@@ -185,7 +185,7 @@ class _Server:
         self._is("starting")
 
     async def _live(self) -> None:
-        """Connect, and again when that ended. Raises `ConnectError` for good."""
+        """Connect and reconnect. Raises `ConnectError` after too many failures."""
         ends: deque[float] = deque(maxlen=RESTARTS + 1)
         while True:
             reason = await self._connect()
@@ -193,13 +193,13 @@ class _Server:
                 raise reason
             ends.append(time.monotonic())
             if len(ends) > RESTARTS and ends[-1] - ends[0] < RESTARTS_S:
-                raise ConnectError(f"It ended {len(ends)} times and is given up.", reason.message)
+                raise ConnectError(f"It ended {len(ends)} times and stays off.", reason.message)
             self._is("restarting", str(reason))
             await asyncio.sleep(_PAUSES_S[min(len(ends), len(_PAUSES_S)) - 1])
 
     async def _connect(self) -> ConnectError:
-        """One connection from its beginning to its end; why it ended."""
-        self._link = Link(self.config, self._listed)
+        """Run one connection; returns the reason for its end."""
+        self._link = McpConnection(self.config, self._listed)
         try:
             await self._link.live()
         except ConnectError as problem:
@@ -207,7 +207,7 @@ class _Server:
         return ConnectError("It ended.")
 
     def _listed(self, tools: Sequence[types.Tool]) -> None:
-        """The server says what it offers."""
+        """Take the list of tools from the server."""
         self._found, refused = definitions(self.config, tools)
         for sentence in refused:
             self._say(sentence)
@@ -242,7 +242,7 @@ class _Server:
         )
 
     def accept(self, name: str) -> None:
-        """The person allows the tool as it is now."""
+        """Pin the tool's current definition."""
         for definition in self._found:
             if definition.offered_as == name and name in self.differences:
                 self._pins.accept(self.config.name, definition)
@@ -253,7 +253,7 @@ class _Server:
         if self._link is None:
             raise ToolError(f"The {self.config.source} is not running.")
         given = _object(arguments)
-        # One that changed runs only when the person allowed it, shown what changed.
+        # A changed tool runs only after the user saw the difference and allowed the call.
         self.accept(definition.offered_as)
         return await self._link.call(definition.name, given)
 
@@ -262,7 +262,7 @@ class _Server:
         self._changed()
 
     def _say(self, sentence: str) -> None:
-        """Tell the person, once for each thing."""
+        """Tell the user, once per sentence."""
         if sentence not in self._told and len(self._told) < MOST_TOLD:
             self._told.add(sentence)
             self._tell(f"{self.config.source}: {sentence}")
@@ -272,7 +272,7 @@ def _object(arguments: str) -> dict[str, Any]:
     try:
         found = json.loads(arguments or "{}")
     except (ValueError, RecursionError):
-        raise ToolError("The arguments are no JSON.") from None
+        raise ToolError("The arguments are not valid JSON.") from None
     if not isinstance(found, dict):
         raise ToolError("The arguments must be a JSON object.")
     return found

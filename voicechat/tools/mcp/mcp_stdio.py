@@ -1,8 +1,8 @@
 """A stdio MCP server as a pair of message streams for the SDK.
 
-The server runs below the process keeper and ends with this process. Its standard error goes to an
-`OutputTail`. A line of standard output that is no message is skipped. A message that is too large
-(`mcp_limits`) is never parsed: its call gets an error instead.
+The server runs below the process supervisor and ends with this process. Its standard error goes to
+an `OutputTail`. Lines of standard output that are no messages are skipped. A message that is too
+large (`mcp_limits`) is never parsed: its call gets an error instead.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     ]
 
 _IN = 16
-"""Messages read ahead; the server waits in its pipe meanwhile."""
+"""Messages read ahead; further ones wait in the server's pipe."""
 
 _OUT = 64
-"""Messages that wait for a server that does not read; then senders wait, until their deadlines."""
+"""Messages queued for a server that does not read; then senders wait, until their deadlines."""
 
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,15}|"[\w-]{1,40}")')
 
@@ -47,10 +47,10 @@ _ID = re.compile(rb'"id"\s*:\s*(\d{1,15}|"[\w-]{1,40}")')
 async def stdio(
     config: ServerConfig, printed: OutputTail, ended: Callable[[], None]
 ) -> AsyncIterator[Streams]:
-    """Run the server and speak with it. Raises `ConnectError` when it cannot be started.
+    """Run the server and connect to it. Raises `ConnectError` when it cannot start.
 
-    To be entered and left in one task. `ended` is called when the server has gone by itself. When
-    this is left nothing of the server runs any more, or will within a second.
+    Enter and leave in one task. ended: called when the server ends by itself. After leaving,
+    nothing of the server runs for longer than a second.
     """
     import anyio
 
@@ -71,7 +71,7 @@ async def stdio(
         try:
             yield read, write
         finally:
-            await child_process.stop_kept(server, patient=True)
+            await child_process.stop_supervised(server, patient=True)
             for task in pipes:
                 task.cancel()
             for stream in (incoming, read, write, outgoing):
@@ -88,7 +88,8 @@ async def _start(config: ServerConfig) -> asyncio.subprocess.Process:
         raise ConnectError(f"There is no folder {clean(str(folder))}.")
     command = (program, *config.command[1:])
     try:
-        return await child_process.start(child_process.kept_command(command), environment, folder)
+        command = child_process.supervised_command(command)
+        return await child_process.start(command, environment, folder)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConnectError(f"It cannot be started: {clean(reason)}.") from None
@@ -98,7 +99,7 @@ async def _start(config: ServerConfig) -> asyncio.subprocess.Process:
 
 
 async def _read(server: asyncio.subprocess.Process, to: Incoming, printed: OutputTail) -> None:
-    """Messages from the server to its end, which closes the stream."""
+    """Read messages until the server ends, then close the stream."""
     assert server.stdout is not None
     lines = Lines(MESSAGE_LIMIT)
     with to, contextlib.suppress(OSError):
@@ -121,7 +122,7 @@ async def _sent(to: Incoming, message: SessionMessage) -> bool:
 
 
 async def _write(server: asyncio.subprocess.Process, messages: Outgoing) -> None:
-    """Messages to the server. One that is gone is noticed by its silence on the other pipe."""
+    """Write messages to the server. The end of its output reveals a server that is gone."""
     assert server.stdin is not None
     with contextlib.suppress(OSError):
         async for each in messages:
@@ -138,7 +139,7 @@ async def _read_errors(server: asyncio.subprocess.Process, printed: OutputTail) 
 
 
 def _message(line: bytes | Oversized, printed: OutputTail) -> SessionMessage | None:
-    """What the line says; None for one that is no message."""
+    """Parse a line; None when it is not a message."""
     from mcp.shared.message import SessionMessage
     from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
 
@@ -159,18 +160,18 @@ def _message(line: bytes | Oversized, printed: OutputTail) -> SessionMessage | N
 
 
 class Oversized:
-    """A line that is too long to be kept: only its two ends are."""
+    """A line that is too long to keep: only its two ends are kept."""
 
     def __init__(self, head: bytes) -> None:
         self._head, self._tail = head[:256], head[-256:]
 
     def extend(self, piece: bytes) -> None:
-        """More of the line."""
+        """Add a piece of the line."""
         self._tail = (self._tail + piece[-256:])[-256:]
 
     @property
     def number(self) -> int | str | None:
-        """The id of the call it answers, which stands at one of the ends."""
+        """The id of the call that it answers, found at one of the ends."""
         last = [found[1] for found in _ID.finditer(self._tail)]
         found = last[-1:] or [first[1] for first in _ID.finditer(self._head)][:1]
         if not found:
@@ -188,7 +189,7 @@ class Lines:
         self._oversized: Oversized | None = None
 
     def feed(self, piece: bytes) -> list[bytes | Oversized]:
-        """The lines that this piece completes."""
+        """Return the lines that this piece completes."""
         found: list[bytes | Oversized] = []
         *ends, rest = piece.split(b"\n")
         for part in ends:

@@ -1,7 +1,7 @@
-"""What MCP servers say, made fit for the model and the person: names, definitions and results.
+"""Names, definitions and results of MCP servers as text for the model and the user.
 
-A server's text is as trustworthy as the server. It is cleaned and bounded here, once. What a server
-says about its own tools' harmlessness (annotations) is not read at all.
+A server's text is as trustworthy as the server. It is cleaned and limited here, once. A server's
+claims about the safety of its tools (annotations) are ignored.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     import mcp_types as types
 
 NAME_LIMIT = 64
-"""Characters of a tool's name that every provider takes."""
+"""Characters of a tool's name that every provider accepts."""
 
 MOST_TOOLS = 100
-"""Tools of one server that are offered; providers take 128 in all."""
+"""Tools of one server that are offered; providers accept 128 in total."""
 
 DESCRIPTION_LIMIT = 2_000
 """Characters of a tool's description."""
 
 SCHEMA_LIMIT = 16_384
-"""Characters of a tool's schema as JSON; a larger one leaves the tool out."""
+"""Characters of a tool's schema as JSON; a tool with a larger one is left out."""
 
 DEPTH_LIMIT = 24
 
@@ -39,12 +39,12 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A tool of a server, cleaned."""
+    """A cleaned definition of a tool."""
 
     name: str
-    """As the server calls it."""
+    """The server's own name for it."""
     offered_as: str
-    """As the model calls it."""
+    """The name for the model."""
     description: str
     parameters: Json
 
@@ -52,7 +52,7 @@ class Definition:
 def definitions(
     config: ServerConfig, tools: Sequence[types.Tool]
 ) -> tuple[list[Definition], list[str]]:
-    """The tools that can be offered, and a sentence for each kind that cannot."""
+    """Return the tools that can be offered, and a sentence for each problem."""
     found: dict[str, Definition] = {}
     refused: list[str] = []
     for tool in tools:
@@ -64,7 +64,9 @@ def definitions(
         if isinstance(made, str):
             refused.append(f"Its tool {clean(tool.name)[:80]!r} is left out: {made}.")
         elif made.offered_as in found:
-            refused.append(f"It has two tools called {clean(tool.name)[:80]!r}; the first counts.")
+            refused.append(
+                f"It has two tools called {clean(tool.name)[:80]!r}; only the first is used."
+            )
         else:
             found[made.offered_as] = made
     return list(found.values()), refused
@@ -83,13 +85,13 @@ def _definition(config: ServerConfig, tool: types.Tool) -> Definition | str:
     if size > SCHEMA_LIMIT:
         return "its schema is too long"
     if parameters.get("type") != "object" or not isinstance(parameters["properties"], dict):
-        return "its arguments are no object"
+        return "its arguments are not an object"
     description = clean(tool.description or tool.title or "").strip()[:DESCRIPTION_LIMIT]
     return Definition(tool.name, offered_as(config.spaced, tool.name), description, parameters)
 
 
 def _cleaned(value: object, depth: int) -> object:
-    """A schema with every text in it cleaned. Raises `ValueError` for one that cannot be."""
+    """Clean every text in a schema. Raises `ValueError` for one that cannot be cleaned."""
     if depth == 0:
         raise ValueError("its schema is nested too deeply")
     if isinstance(value, str):
@@ -104,10 +106,10 @@ def _cleaned(value: object, depth: int) -> object:
 
 
 def offered_as(spaced: str, name: str) -> str:
-    """The name for the model: at most 64 of A-Z a-z 0-9 _ -, told apart from every other's.
+    """Return a unique name for the model: at most 64 characters of A-Z a-z 0-9 _ -.
 
-    A name that has to be changed or cut ends in a few digits of its hash, so that two names that
-    look alike then stay two, whatever the order in which they come.
+    A name that has to change ends in six digits of its hash, so that similar names stay distinct
+    in whatever order they arrive.
     """
     wanted = f"{spaced}__{name}"
     fits = re.sub(r"[^A-Za-z0-9_-]", "_", wanted)
@@ -121,7 +123,7 @@ def offered_as(spaced: str, name: str) -> str:
 
 
 def result_text(result: types.CallToolResult) -> str:
-    """A result in words: texts as they are, everything else described; not cleaned, not cut."""
+    """Convert a result to text; content that is not text is described. Not cleaned, not cut."""
     parts: list[str] = []
     size = 0
     for block in result.content:

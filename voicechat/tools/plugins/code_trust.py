@@ -1,4 +1,4 @@
-"""Code that is run must be the person's own: a file that others could change is not read."""
+"""Checks that code files belong to the user and cannot be changed by others."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ LARGEST = 1 << 20
 
 
 class Refused(Exception):
-    """Why a file is not used, and what to do about it, in one sentence."""
+    """The reason to refuse a file and the remedy, as one sentence."""
 
 
 def read_own(path: Path) -> bytes:
-    """The file's content. Raises `Refused` unless it and every folder above it are trustworthy.
+    """Read a file. Raises `Refused` unless it and every folder above it are trustworthy.
 
-    They must belong to the person or to the system's administrator, and nobody else may write
-    there. Links are followed, and what they lead to is looked at.
+    They must belong to the user or to root, and others must not be able to write to them. Links
+    are followed; their targets are checked.
     """
     real = Path(os.path.realpath(path))
     try:
@@ -44,7 +44,7 @@ def _look(path: Path, status: os.stat_result) -> None:
         return
     if status.st_uid not in {os.getuid(), 0}:
         raise Refused(f"{path} belongs to another user; type: chown $USER {path}")
-    # In a sticky folder like /tmp nobody can replace what is not theirs.
+    # In a sticky folder like /tmp, users cannot replace the files of others.
     sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
     if status.st_mode & 0o022 and not sticky:
         raise Refused(f"Others can write to {path}; type: chmod go-w {path}")

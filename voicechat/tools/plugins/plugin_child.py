@@ -6,7 +6,7 @@
     from it    {"tools": [...]} once, or {"refused": SENTENCE}
                then {"result": TEXT} or {"error": SENTENCE} for each call
 
-It keeps the pipes to itself: what a plugin prints goes to standard error, and it reads nothing.
+What a plugin prints goes to standard error, and its standard input is empty.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GROUP = "voicechat.tools"
 
 
 def packages() -> Iterator[importlib.metadata.EntryPoint]:
-    """The entry points of installed packages; never of one in the working directory."""
+    """Find the entry points of installed packages, without the working directory."""
     here = Path.cwd().resolve()
     paths = [each for each in sys.path if each and Path(each).resolve() != here]
     for package in importlib.metadata.distributions(path=paths):
@@ -99,7 +99,7 @@ def main() -> None:
 
     def say(message: object) -> None:
         if os.getpid() != mine:
-            os._exit(0)  # a fork of the plugin's, which came back from the call as well
+            os._exit(0)  # a fork that the plugin made returned from the call, too
         answers.write(json.dumps(message, default=str).encode() + b"\n")
         answers.flush()
 
@@ -120,4 +120,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    os._exit(0)  # threads that a plugin left are no reason to stay
+    os._exit(0)  # a normal exit would wait for the plugin's threads

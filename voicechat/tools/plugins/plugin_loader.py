@@ -1,10 +1,10 @@
-"""Tools of the person's own: files in one folder, and installed packages that name some.
+"""Plugins: tools from files in one folder and from installed packages.
 
     ~/.config/voicechat/tools/*.py         every `@tool` in the file
     the entry-point group voicechat.tools  a tool, a list of tools or a module with tools
 
-No code of a plugin runs in this process: each is loaded by a process of its own, which says what
-tools there are; calls run there too. A plugin that cannot be used is named and left out.
+Plugin code never runs in this process: each plugin has a process of its own, which lists its tools
+and runs the calls. A plugin that cannot be used is left out with a complaint.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from voicechat.tools.plugins.plugin_worker import Broken, PluginWorker
 from voicechat.tools.registry import Tool
 
 MOST = 64
-"""Plugins, and tools of one plugin; what comes later is left out and named."""
+"""Limit for plugins and for the tools of one plugin; the rest is left out with a complaint."""
 
 FIND_S = 5.0
 """Seconds to read the plugin folder and the list of installed packages."""
@@ -41,7 +41,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """What was found: tools, and a sentence for each thing that cannot be used."""
+    """The loaded tools, and a sentence for each problem."""
 
     tools: tuple[Tool, ...] = ()
     complaints: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Plugins:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a plugin is."""
+    """The location of a plugin."""
 
     kind: str
     place: str
@@ -65,7 +65,7 @@ class _Place:
 
 
 def tools_folder() -> Path:
-    """Where the person's own tools are looked for. It need not exist."""
+    """Return the folder of the user's own tools, which need not exist."""
     import platformdirs
 
     return platformdirs.user_config_path("voicechat", appauthor=False) / "tools"
@@ -144,13 +144,13 @@ async def _ask(
 
 
 def _tool(found: Mapping[str, Any], place: _Place, worker: PluginWorker) -> Tool | None:
-    """A tool as the plugin's process described it; None when its name cannot be offered."""
+    """Make a tool of a plugin's description; None when its name or schema does not fit."""
     name, schema, deadline = found.get("name"), found.get("parameters"), found.get("deadline")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(schema, dict):
         return None
     permission = Permission(found.get("permission", Permission.ASK))
     if place.kind == "package" and permission is Permission.AUTO:
-        permission = Permission.ASK  # others wrote it: they do not decide
+        permission = Permission.ASK  # an installed package cannot grant itself permission
     spec = ToolSpec(name, clean(str(found.get("description", "")))[:4_000], schema, permission)
     return Tool(
         spec,

@@ -1,8 +1,8 @@
-"""Runs the tools of one plugin in processes of their own, started when they are first called.
+"""Runs the tools of one plugin in processes of their own, which start with the first call.
 
-A process serves one call at a time, so that one which hangs can be killed without harm to another.
-Whatever a tool does (sleep, burn, print, fork, exit, ignore signals), it ends with its call's
-deadline, with the call's cancellation or with this program, and with it all it started.
+A process serves one call at a time, so that killing one that hangs does not affect other calls.
+Whatever a tool does (sleep, burn, print, fork, exit, ignore signals), the process and all that it
+started end at the call's deadline, when the call is cancelled, and with this program.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from voicechat.tools import child_programs
 from voicechat.tools.registry import ToolError
 
 AT_ONCE = 4
-"""Processes of one plugin; more calls wait, within their deadlines."""
+"""Processes of one plugin; further calls wait, within their deadlines."""
 
 START_S = 10.0
-"""Seconds for a plugin to be loaded."""
+"""Seconds for a plugin to load."""
 
 _LINE = 1 << 20
 """Bytes of one answer; the child keeps to less."""
@@ -38,7 +38,7 @@ _KEY = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_.*"
 
 
 class Broken(Exception):
-    """Why a plugin cannot be used, as the end of a sentence."""
+    """The reason that a plugin cannot be used, as the end of a sentence."""
 
 
 class _Process:
@@ -56,12 +56,12 @@ class _Process:
             self._printed.feed(piece)
 
     @property
-    def lives(self) -> bool:
-        """Whether it can take a call."""
+    def alive(self) -> bool:
+        """True while the process can take a call."""
         return self._child.returncode is None
 
     async def ask(self, line: bytes) -> dict[str, Any]:
-        """One line in, one line out. Raises `Broken` when the process ends instead."""
+        """Send a line and read the answer. Raises `Broken` when the process ends instead."""
         assert self._child.stdin is not None
         try:
             if line:
@@ -89,7 +89,7 @@ class _Process:
         return f"its process ended{'' if code is None else f' with exit code {code}'}.{words}"
 
     async def stop(self) -> None:
-        """End it and all that it started."""
+        """Kill the process and all that it started."""
         self._printing.cancel()
         await asyncio.gather(self._printing, return_exceptions=True)
         await child_programs.stop(self._child)
@@ -106,7 +106,7 @@ class PluginWorker:
         self._closed = False
 
     async def describe(self) -> list[Mapping[str, Any]]:
-        """What tools the plugin has. Raises `Broken`. The process that told it has ended then."""
+        """Load the plugin, list its tools and end the process. Raises `Broken`."""
         process, found = await self._start()
         await process.stop()
         return found
@@ -133,7 +133,7 @@ class PluginWorker:
         return str(answer.get("result", ""))
 
     async def close(self) -> None:
-        """End what is idle; calls that run are to be cancelled by whoever runs them."""
+        """End the idle processes; the callers cancel running calls."""
         self._closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(process.stop() for process in idle))
@@ -141,12 +141,12 @@ class PluginWorker:
     async def _take(self, name: str) -> _Process:
         while self._idle:
             process = self._idle.pop()
-            if process.lives:
+            if process.alive:
                 return process
             await process.stop()
         now = time.monotonic()
         if len(self._crashes) == _CRASHES and now - self._crashes[0] < _CRASH_SPAN_S:
-            raise ToolError(f"{name} ended too often and is left alone for a minute.")
+            raise ToolError(f"{name} crashed too often and is off for a minute.")
         try:
             process, _ = await self._start()
         except Broken as problem:
@@ -178,10 +178,10 @@ class PluginWorker:
         found = answer.get("tools")
         if not isinstance(found, list):
             await process.stop()
-            raise Broken(clean(str(answer.get("refused", "it said nothing of its tools."))))
+            raise Broken(clean(str(answer.get("refused", "it did not list its tools."))))
         return process, found
 
 
 def _is_key(variable: str) -> bool:
-    """Whether this variable holds the key of a provider; a plugin keeps its own secrets."""
+    """Return True for a variable with a key of a provider; a plugin keeps its own secrets."""
     return _KEY.fullmatch(variable) is not None

@@ -1,7 +1,7 @@
-"""One connection with one MCP server, through the official SDK.
+"""One connection to one MCP server, through the official SDK.
 
-The whole connection lives in the task that awaits `Link.live`, as the SDK's task groups want it;
-calls may come from any task. The SDK is loaded on a thread when the first server is dialled.
+The connection lives in the task that awaits `McpConnection.live`, because the SDK's task groups
+require it; calls may come from any task. The first connection loads the SDK on a thread.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ MISSING = ConnectError(
 
 
 class _Silenced(ConnectError):
-    """The server ended before it had said a word."""
+    """The server ended before it sent anything."""
 
 
-class Link:
-    """A connection that is made once; make another when it has ended."""
+class McpConnection:
+    """One connection; make a new object to connect again."""
 
     def __init__(
         self,
@@ -61,9 +61,10 @@ class Link:
         listed: Callable[[Sequence[types.Tool]], None],
         patience_s: float = CONNECT_S,
     ) -> None:
-        """`listed` is called with the server's tools once connected, and whenever they change.
+        """Prepare a connection.
 
-        It is to be so for the first time within `patience_s` seconds.
+        listed: called with the server's tools once connected, and whenever they change.
+        patience_s: seconds until the first list of tools.
         """
         self._patience_s = patience_s
         self._config = config
@@ -73,20 +74,20 @@ class Link:
         self._over = False
         self._status = 0
         self.printed = OutputTail()
-        """What the server printed on standard error, and on standard output besides messages."""
+        """Standard error of the server, and lines of its standard output that are no messages."""
         self.protocol = ""
-        """The version of MCP that is spoken, once connected."""
+        """The negotiated version of MCP, once connected."""
 
     async def live(self) -> None:
         """Connect, and return when the connection has ended.
 
-        Raises `ConnectError` when it cannot be made, or broke.
+        Raises `ConnectError` when it fails or breaks.
         """
         await asyncio.to_thread(load_sdk)
         try:
             await self._connect("auto")
         except _Silenced:
-            # Many servers of the years before end when the first word is not `initialize`.
+            # Many older servers exit when the first message is not `initialize`.
             self._over, self.printed = False, OutputTail()
             self._stirred.clear()
             await self._connect("legacy")
@@ -135,7 +136,7 @@ class Link:
         self._status = status
 
     def end(self) -> None:
-        """The connection is of no use any more: `live` returns soon."""
+        """End the connection; `live` returns soon."""
         self._over = True
         self._stirred.set()
 
@@ -173,7 +174,7 @@ class Link:
             watching.cancel()
 
     async def _watch(self, client: Client) -> None:
-        """Newer servers tell changes only to those who ask."""
+        """Subscribe to changes, as newer servers require."""
         from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
         from mcp.shared.exceptions import MCPError
 
@@ -185,14 +186,14 @@ class Link:
                 async for _ in changes:
                     self._stirred.set()
         except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
-            return  # older ones tell everybody
+            return  # older servers notify without a subscription
 
     # ------------------------------------------------------------------------------ calls
 
     async def call(self, name: str, arguments: dict[str, Any]) -> str:
-        """Have the server run a tool; its result in words.
+        """Run a tool on the server; returns its result as text.
 
-        Raises `ToolError`. When it is cancelled the server is told so.
+        Raises `ToolError`. Cancelling sends a cancellation to the server.
         """
         import mcp_types as types
         from mcp.shared.exceptions import MCPError
@@ -210,14 +211,14 @@ class Link:
         except MCPError as problem:
             raise ToolError(self._reason(problem)) from None
         except ValidationError:
-            raise ToolError(f"The answer of the {self._config.source} makes no sense.") from None
+            raise ToolError(f"The answer of the {self._config.source} is not valid.") from None
         text = await asyncio.to_thread(result_text, result)
         if result.is_error:
-            raise ToolError(text or "The tool failed and does not say why.")
+            raise ToolError(text or "The tool failed without a reason.")
         return text
 
     def _told(self, problem: Exception) -> ConnectError:
-        """The reason in a sentence, out of the groups that the SDK wraps it in."""
+        """Return the reason as a sentence, unwrapped from the SDK's exception groups."""
         leaf = next(_leaves(problem))
         kind = type(leaf).__name__
         words = clean(str(leaf)).strip().rstrip(".")[:300]
@@ -226,21 +227,21 @@ class Link:
         if isinstance(leaf, TimeoutError):
             return ConnectError("It did not answer in time.")
         if kind == "ConnectError":  # that of the HTTP client
-            return ConnectError(f"Nobody answers at {self._config.shown} ({words}).")
+            return ConnectError(f"Nothing answers at {self._config.shown} ({words}).")
         if self._status in {401, 403}:
             return ConnectError(
-                f"It refuses us ({self._status}): it wants a key, or another one.",
-                "Write it into its headers.",
+                f"It refused the connection ({self._status}): the key is missing or wrong.",
+                "Add the key to its headers.",
             )
         if self._status:
-            return ConnectError(f"It answers with {self._status}: {words}.")
+            return ConnectError(f"It answered {self._status}: {words}.")
         if self._is_closed(leaf):
             if self.protocol:
                 return ConnectError("It ended.")
             said = "".join(f"It said: {line}" for line in self.printed.lines[-1:])
-            return _Silenced("It ended before it had answered.", said)
+            return _Silenced("It ended before it answered.", said)
         if not words or kind == "ValidationError":
-            return ConnectError(f"It does not speak MCP as it should ({kind}).")
+            return ConnectError(f"It does not follow the MCP protocol ({kind}).")
         return ConnectError(f"{words[:1].upper()}{words[1:]}.")
 
     def _is_closed(self, problem: BaseException) -> bool:
@@ -251,15 +252,15 @@ class Link:
     def _reason(self, problem: Exception) -> str:
         source = self._config.source
         if self._is_closed(problem) and not self._config.url:
-            return f"The {source} ended before it answered; whether it was done is unknown."
+            return f"The {source} ended before it answered; the call may or may not have run."
         if self._config.url and getattr(problem, "code", None) == _SESSION_GONE:
-            self.end()  # begun anew with the next connection
+            self.end()  # the next connection starts a new session
         verb = "gave no answer" if self._is_closed(problem) else "refused"
         return f"The {source} {verb}: {clean(str(problem))}"
 
 
 def load_sdk() -> None:
-    """Load the SDK, which takes half a second; on a thread, please.
+    """Load the SDK, which takes half a second: call it on a thread.
 
     Raises `ConnectError` when it is not installed.
     """
@@ -269,7 +270,7 @@ def load_sdk() -> None:
     except ModuleNotFoundError:
         raise MISSING from None
     for name in ("mcp", "mcp_types", "httpx2", "httpcore2"):
-        # It logs what servers send; nothing of that may reach the terminal.
+        # The SDK logs what servers send; that must not reach the terminal.
         logger = logging.getLogger(name)
         logger.propagate = False
         if not logger.handlers:

@@ -1,4 +1,4 @@
-"""What is kept ends with its keeper's purpose, with everything it left running."""
+"""The process supervisor kills everything that its program leaves running."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 import pytest
 from processes import gone
 
-from voicechat.system import process_keeper
+from voicechat.system import process_supervisor
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 
@@ -30,12 +30,12 @@ Kept = Callable[..., "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def kept() -> Iterator[Kept]:
-    """Starts a Python program of some lines below a keeper."""
+    """Starts a Python program of some lines below a supervisor."""
     started = []
 
     def start(*code: str, through: str = "") -> subprocess.Popen[bytes]:
         program = [sys.executable, "-c", "\n".join(code)]
-        command = [sys.executable, "-I", "-S", process_keeper.__file__, *program]
+        command = [sys.executable, "-I", "-S", process_supervisor.__file__, *program]
         if through:
             command = [sys.executable, "-c", through, *command]
         process = subprocess.Popen(
@@ -75,7 +75,7 @@ def test_input_and_output_are_those_of_the_program(kept: Kept) -> None:
 
 def test_what_cannot_be_started_says_so() -> None:
     process = subprocess.run(
-        [sys.executable, "-I", "-S", process_keeper.__file__, "/no/such/program"],
+        [sys.executable, "-I", "-S", process_supervisor.__file__, "/no/such/program"],
         input=b"", capture_output=True, check=False, timeout=20,
     )  # fmt: skip
     assert process.returncode == 127

@@ -1,15 +1,15 @@
-"""Runs one program and sees to it that nothing of it outlives its purpose.
+"""Runs one program and kills everything that it leaves running.
 
-    python -I -S process_keeper.py COMMAND [ARGUMENT...]
+    python -I -S process_supervisor.py COMMAND [ARGUMENT...]
 
-Standard input is a pipe (or socket) from whoever wants the program. The program inherits it and
-both outputs. When the program ends, whatever it left running is killed, and the keeper ends with
-its exit code. When the other end of the pipe closes, also by `kill -9`, the program may end by
-itself, is then asked by SIGTERM, then killed with the whole tree. On Linux the tree holds also
-what escaped into sessions of its own; elsewhere it is the program's process group. SIGTERM to the
-keeper leaves out the first wait.
+Standard input is a pipe (or socket) from the process that wants the program. The program inherits
+it and both outputs. When the program ends, the supervisor kills what it left running and ends with
+its exit code. When the other end of the pipe closes, also by `kill -9`, the program has time to end
+by itself, then gets SIGTERM, then is killed with its whole tree. On Linux the tree includes
+processes that moved to sessions of their own; elsewhere it is the program's process group. SIGTERM
+to the supervisor skips the first wait.
 
-Standard library only, and nothing of voicechat: it is started by its path, in a few milliseconds.
+Standard library only, and no import of voicechat: it starts by its path, in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ import time
 from collections.abc import Callable, Iterator
 
 GRACE_S = 0.6
-"""Seconds the program has to end by itself when nobody wants it any more."""
+"""Seconds for the program to end by itself after the pipe closes."""
 
 TERM_S = 0.4
-"""Seconds it has after SIGTERM."""
+"""Seconds for the program to end after SIGTERM."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(command: list[str]) -> int:
-    """Run the command to its end; its exit code, 128 + signal, or 127 when it cannot start."""
+    """Run the command; returns its exit code, 128 + signal, or 127 when it cannot start."""
     told, tell = os.pipe()
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
@@ -47,7 +47,7 @@ def main(command: list[str]) -> int:
             command,
             start_new_session=True,
             close_fds=True,
-            # Only the keeper's own end may kill it: there is one thread, so this is its parent.
+            # Only the supervisor's own end may kill it: there is one thread, so this is its parent.
             preexec_fn=lambda: control(_PR_SET_PDEATHSIG, signal.SIGKILL),
         )
     except (OSError, ValueError) as error:
@@ -77,7 +77,7 @@ def _control() -> Callable[[int, int], None]:
 
 
 def _stay(child: subprocess.Popen[bytes], told: int) -> None:
-    """Return when the program has ended or had its chances."""
+    """Wait for the program to end, or for its grace periods to pass."""
     wanted = select.poll()
     wanted.register(told, select.POLLIN)
     wanted.register(0, getattr(select, "POLLRDHUP", 0))
@@ -121,7 +121,7 @@ def _kill_tree(child: subprocess.Popen[bytes]) -> None:
 
 
 def _descendants(ancestor: int) -> Iterator[int]:
-    """Live processes below this one; a subreaper is the parent of every orphan of its own."""
+    """Yield live descendants; orphans become children of this process, which is a subreaper."""
     parents = dict(_parents())
     found = {ancestor}
     while more := {child for child, parent in parents.items() if parent in found} - found:
@@ -130,7 +130,7 @@ def _descendants(ancestor: int) -> Iterator[int]:
 
 
 def _parents() -> Iterator[tuple[int, int]]:
-    """(process, its parent) of every process that lives, as /proc tells; none elsewhere."""
+    """Yield (process, parent) of every live process in /proc; nothing on other systems."""
     if not sys.platform.startswith("linux"):
         return
     for name in filter(str.isdigit, os.listdir("/proc")):
