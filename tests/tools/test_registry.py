@@ -31,7 +31,7 @@ def fail() -> None:
 
 def test_the_schema_comes_from_the_signature() -> None:
     spec = tool(weigh).spec
-    assert (spec.name, spec.description) == ("weigh", "Say how heavy something is.")
+    assert (spec.name, spec.description) == ("weigh", "Return a weight.")
     assert spec.parameters == {
         "type": "object",
         "properties": {"grams": {"type": "integer"}, "name": {"type": "string", "default": "it"}},
