@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 RECORDINGS = Path(__file__).parents[2].parent / "shared" / "recordings"
 """Sockets recorded by other projects; they are not part of this repository."""
@@ -23,7 +24,7 @@ def frames(name: str, scenario: str | None = None) -> list[str]:
 
 
 @cache
-def example(scenario: str, kind: str) -> dict:
+def example(scenario: str, kind: str) -> dict[str, Any]:
     """Return the first HTTP body of this scenario and kind in `wire/rest.jsonl`."""
     text = Path(__file__).with_name("wire").joinpath("rest.jsonl").read_text("utf-8")
     found = [json.loads(line) for line in text.splitlines()]
