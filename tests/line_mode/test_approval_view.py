@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 
@@ -45,6 +44,7 @@ class Table:
 
     @property
     def told(self) -> list[str]:
+        self.chat.hear_all()
         return self.out.getvalue().splitlines()
 
 
@@ -120,7 +120,7 @@ async def test_a_tool_that_asks_each_time_cannot_be_allowed_for_ever() -> None:
 async def test_without_anybody_to_ask_a_call_is_denied() -> None:
     table = Table(typed=False)
     call = table.called("write", "c1")
-    await asyncio.sleep(0)
+    table.chat.hear_all()
     assert call.state is ToolState.DENIED
     assert "Nobody is there" in str(call.output)
     assert "The tool write was not allowed." in table.told
@@ -128,9 +128,9 @@ async def test_without_anybody_to_ask_a_call_is_denied() -> None:
 
 async def test_a_pipe_denies_too(capsys: pytest.CaptureFixture[str]) -> None:
     table = Table()
-    app.Filter(table.session, io.StringIO())
+    pipe = app.Filter(table.session, io.StringIO())
     call = table.called("write", "c1")
-    await asyncio.sleep(0)
+    pipe.hear_all()
     assert call.state is ToolState.DENIED
     assert "nobody is there to be asked" in capsys.readouterr().err
 
@@ -160,9 +160,12 @@ async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
 async def test_a_line_of_a_pipe_decides_nothing(line: str) -> None:
     table = Table(typed=False)
     call = table.called("write", "c1")
-    table.chat._obey(line)
+    with pytest.raises(UsageError, match="a pipe decides nothing"):
+        obey(table.session, line, person=False)
     assert call.state is ToolState.ASKING
+    table.chat._obey(line)
     assert table.told[-1].endswith("is for a person at a terminal; a pipe decides nothing.")
+    assert "Nobody is there to be asked" in str(call.output)
 
 
 @pytest.mark.parametrize(

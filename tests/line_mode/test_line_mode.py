@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from following import Publisher
 
 from voicechat.core.effects import EntryChanged, Floor, FloorChanged, Notice
 from voicechat.core.items import (
@@ -25,14 +26,14 @@ from voicechat.core.items import (
 from voicechat.errors import ConnectError, UsageError
 from voicechat.line_mode import app
 from voicechat.line_mode.slash_commands import help_lines
-from voicechat.session.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged, Update
+from voicechat.session.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged
 
 
-class Scripted:
+class Scripted(Publisher):
     """A session that goes online and answers every line in capitals, a loop turn later."""
 
     def __init__(self, *, with_sound: bool = False, hands_free: bool = False) -> None:
-        self.listen: Callable[[Update], None] = lambda update: None
+        super().__init__()
         self.transcript = Transcript()
         self.floor = Floor.IDLE
         self.link = Link.CONNECTING
@@ -50,7 +51,7 @@ class Scripted:
         if self.failure is not None:
             raise self.failure
         self.link = Link.ONLINE
-        self.listen(LinkChanged(Link.ONLINE))
+        self.tell(LinkChanged(Link.ONLINE))
         await self._over.wait()
 
     async def all_tools(self) -> None:
@@ -66,11 +67,11 @@ class Scripted:
 
     def show(self, entry: Entry) -> None:
         self.transcript.add(entry)
-        self.listen(EntryChanged(entry_id(entry)))
+        self.tell(EntryChanged(entry_id(entry)))
 
     def pass_floor(self, floor: Floor) -> None:
         self.floor = floor
-        self.listen(FloorChanged(floor))
+        self.tell(FloorChanged(floor))
 
     def type(self, text: str) -> None:
         self.asked.append(("type", text))
@@ -88,17 +89,17 @@ class Scripted:
 
     def talk(self, on: bool) -> None:
         self.talking = on
-        self.listen(ModeChanged(self.muted, self.hands_free, on))
+        self.tell(ModeChanged(self.muted, self.hands_free, on))
 
     def set_muted(self, on: bool) -> None:
         self.muted = on
-        self.listen(ModeChanged(on, self.hands_free, self.talking))
+        self.tell(ModeChanged(on, self.hands_free, self.talking))
 
     def set_hands_free(self, on: bool) -> None:
         self.asked.append(("hands_free", on))
 
     def new_conversation(self) -> None:
-        self.listen(Cleared())
+        self.tell(Cleared())
 
 
 @pytest.fixture
@@ -121,14 +122,14 @@ def typing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]
 
 async def filtered(session: Scripted) -> tuple[int, list[str]]:
     out = io.StringIO()
-    code = await app.live(session, app.Filter(session, out).work())  # type: ignore[arg-type]
+    code = await app.live(app.Filter(session, out))  # type: ignore[arg-type]
     return code, out.getvalue().splitlines()
 
 
 async def chatted(session: Scripted, echo: bool = True) -> tuple[int, list[str]]:
     out = io.StringIO()
     chat = app.Chat(session, out, echo=echo)  # type: ignore[arg-type]
-    code = await app.live(session, chat.work())  # type: ignore[arg-type]
+    code = await app.live(chat)
     return code, out.getvalue().splitlines()
 
 
@@ -150,7 +151,7 @@ async def test_trouble_goes_to_standard_error(typing, capsys) -> None:
     session = Scripted()
 
     def answer(text: str) -> list[Entry]:
-        session.listen(Notice("Careful.", hint="Do this."))
+        session.tell(Notice("Careful.", hint="Do this."))
         if text == "b":
             return [session.said("", status=ItemStatus.FAILED, error="The model broke.")]
         return [session.said("fine"), session.said("hidden", hidden=True)]
@@ -223,7 +224,7 @@ async def test_both_sides_and_states_in_lines(typing) -> None:
     call = ToolCall("call", "item", "response", "clock", state=ToolState.DONE)
 
     def answer(text: str) -> list[Entry]:
-        session.listen(SoundChanged(None, None, "There is no microphone.", "Plug one in."))
+        session.tell(SoundChanged(None, None, "There is no microphone.", "Plug one in."))
         cut = session.said("I know a lot", heard_chars=6, status=ItemStatus.INTERRUPTED)
         return [call, cut, session.said("Hi.")]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from desk import Desk, options
+from following import follow
 from scripted import scene
 from virtual_audio import RATE, VirtualCard, tone
 
@@ -49,7 +50,7 @@ def test_muting(session: Session) -> None:
 
 def test_levels_are_told_in_words(session: Session) -> None:
     told: list[object] = []
-    session.listen = told.append
+    follow(session, told.append)
     assert obey(session, "/levels") == "The microphone is not there, the speaker not there."
     session._hear(sound.Opened("a microphone", "a speaker"))
     session._hear(sound.Levels(-30.4, -100.0, -12.2, -100.0))

@@ -29,7 +29,7 @@ from voicechat.line_mode.app import Chat
 from voicechat.recording import folder_format
 from voicechat.recording.folder_format import Moment, heading_line, line, read
 from voicechat.recording.replayed_session import Replay
-from voicechat.session.updates import Link, LinkChanged
+from voicechat.session.updates import Link, LinkChanged, ModelChanged
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
@@ -113,14 +113,14 @@ def test_hostile_text_is_cleaned_wherever_it_stands(tmp_path: Path) -> None:
         tmp_path,
         line(events.TextDelta("r" + HOSTILE, "i", HOSTILE, spoken=False), 1),
         line(events.ItemRetrieved("i", {HOSTILE: [{"deep": HOSTILE}]}), 2),
-        line(folder_format.Named(HOSTILE, HOSTILE), 3),
+        line(ModelChanged(HOSTILE, HOSTILE), 3),
     )
     delta, item, named = [moment.whole() for moment in read(folder)[1]]
     mild = clean(HOSTILE)
     assert "\x1b" not in mild
     assert delta == events.TextDelta("r" + mild, "i", mild, spoken=False)
     assert item == events.ItemRetrieved("i", {mild: [{"deep": mild}]})
-    assert named == folder_format.Named(mild, mild)
+    assert named == ModelChanged(mild, mild)
 
 
 BROKEN = {

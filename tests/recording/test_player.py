@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from following import follow
 from numpy.typing import NDArray
 from recorded import RATE, heading
 from scripted import until
@@ -54,7 +55,7 @@ async def test_it_pauses_moves_and_is_as_loud_as_one_says(
 ) -> None:
     again = Replay(recorded(tmp_path, 440, 660, 880), stay=True)
     told: list[Update] = []
-    again.listen = told.append
+    follow(again, told.append)
     both = own_card.record()
     running = asyncio.create_task(again.run())
     await until(lambda: again.position > 1.0)
@@ -94,7 +95,7 @@ async def test_without_a_speaker_it_is_said_once(
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/nobody")
     again = Replay(recorded(tmp_path, 440), stay=True)
     told: list[Update] = []
-    again.listen = told.append
+    follow(again, told.append)
     running = asyncio.create_task(again.run())
     await until(lambda: any(isinstance(update, effects.Notice) for update in told))
     again.close()
@@ -111,7 +112,7 @@ async def test_a_server_that_hangs_is_told_once_and_taken_up_when_it_is_back(
     own_card.freeze()
     again = Replay(recorded(tmp_path, 440, 660, seconds=20.0), stay=True)
     told: list[Update] = []
-    again.listen = told.append
+    follow(again, told.append)
     running = asyncio.create_task(again.run())
     await until(lambda: any(isinstance(update, effects.Notice) for update in told), 15)
     speaker = again._loudspeaker
@@ -167,7 +168,6 @@ async def test_the_beginning_is_heard_when_it_is_shown(
     again = Replay(recorded(tmp_path, 440, 660, seconds=0.5))
     both = own_card.record()
     began = both.began
-    again.listen = lambda update: None
     await again.run()
     pieces = heard(both.stop()[:, 1])
     pitches = [pitch for pitch, _ in pieces]

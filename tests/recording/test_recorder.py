@@ -29,7 +29,9 @@ from voicechat.core import effects, events, inputs
 from voicechat.errors import Secret, UsageError
 from voicechat.recording import folder_format, stereo_wav
 from voicechat.recording import recorder as recording
-from voicechat.recording.recorder import Recorder, keys_of
+from voicechat.recording.recorder import Recorder
+from voicechat.session.event_stream import EventStream
+from voicechat.session.key_mask import KeyMask
 
 
 @pytest.fixture
@@ -38,8 +40,13 @@ def told() -> list[effects.Notice]:
 
 
 @pytest.fixture
-def recorder(tmp_path: Path, told: list[effects.Notice]) -> Iterator[Recorder]:
-    made = Recorder(tmp_path / "talk", heading(), told.append)
+def stream() -> EventStream:
+    return EventStream()
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, stream: EventStream, told: list[effects.Notice]) -> Iterator[Recorder]:
+    made = Recorder(tmp_path / "talk", heading(), stream, told.append)
     yield made
     made.close()
 
@@ -59,12 +66,14 @@ def sides(folder: Path) -> tuple[bytes, bytes]:
 # -------------------------------------------------------------------------- what is written
 
 
-def test_what_happens_stands_in_a_line_with_its_time(recorder: Recorder, tmp_path: Path) -> None:
+def test_what_happens_stands_in_a_line_with_its_time(
+    recorder: Recorder, tmp_path: Path, stream: EventStream
+) -> None:
     began = recorder._began
-    recorder.observe(inputs.Typed("héllo"), began + 1.5)
-    recorder.observe(inputs.MicBlock(bytes(960)), began + 2)
-    recorder.observe(events.AudioDelta("r", "i", bytes(4800)), began + 2.25)
-    recorder.observe(object(), began + 3)
+    stream.publish(inputs.Typed("héllo"), began + 1.5)
+    stream.publish(inputs.MicBlock(bytes(960)), began + 2)
+    stream.publish(events.AudioDelta("r", "i", bytes(4800)), began + 2.25)
+    stream.publish(effects.FloorChanged(effects.Floor.IDLE), began + 3)
     recorder.close()
     first, *rest = lines(tmp_path / "talk")
     assert first["recording"] == folder_format.FORMAT
@@ -79,14 +88,16 @@ def test_what_happens_stands_in_a_line_with_its_time(recorder: Recorder, tmp_pat
     ]
 
 
-def test_both_sides_stand_where_they_were_heard(recorder: Recorder, tmp_path: Path) -> None:
+def test_both_sides_stand_where_they_were_heard(
+    recorder: Recorder, tmp_path: Path, stream: EventStream
+) -> None:
     began = recorder._began
     for number in range(115):
         end = began + 0.5 + (number + 1) * 0.02
         if number < 100:
-            recorder.observe(inputs.MicBlock(block(1), end), end)
+            stream.publish(inputs.MicBlock(block(1), end), end)
         if 40 <= number < 90:  # late, as a device with a deep buffer tells it
-            recorder.observe(sound.Played(block(2), end - 0.3), end)
+            stream.publish(sound.Played(block(2), end - 0.3), end)
     recorder.close()
     left, right = sides(tmp_path / "talk")
     assert where(left, 1) == pytest.approx([0.5, 2.5])
@@ -94,12 +105,14 @@ def test_both_sides_stand_where_they_were_heard(recorder: Recorder, tmp_path: Pa
     assert len(left) == len(right)
 
 
-def test_a_gap_stays_a_gap_and_jitter_makes_none(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_gap_stays_a_gap_and_jitter_makes_none(
+    recorder: Recorder, tmp_path: Path, stream: EventStream
+) -> None:
     began = recorder._began
     for number in range(200):
         end = (number + 1) * 0.02 + (2.0 if number >= 100 else 0.0)
         jitter = 0.004 * (-1) ** number
-        recorder.observe(sound.Played(block(1 + number // 100), began + end + jitter), began + end)
+        stream.publish(sound.Played(block(1 + number // 100), began + end + jitter), began + end)
     recorder.close()
     _, right = sides(tmp_path / "talk")
     first, second = where(right, 1), where(right, 2)
@@ -110,22 +123,22 @@ def test_a_gap_stays_a_gap_and_jitter_makes_none(recorder: Recorder, tmp_path: P
 
 
 def test_where_nothing_sounds_the_file_follows_the_clock(
-    recorder: Recorder, tmp_path: Path
+    recorder: Recorder, tmp_path: Path, stream: EventStream
 ) -> None:
-    recorder.observe(inputs.MicBlock(block(1), recorder._began + 0.02), recorder._began + 0.02)
-    recorder.observe(inputs.Typed("after a minute"), recorder._began + 60)
-    recorder.observe(inputs.Typed("and another"), recorder._began + 120)
+    stream.publish(inputs.MicBlock(block(1), recorder._began + 0.02), recorder._began + 0.02)
+    stream.publish(inputs.Typed("after a minute"), recorder._began + 60)
+    stream.publish(inputs.Typed("and another"), recorder._began + 120)
     recorder.close()
     left, _ = sides(tmp_path / "talk")
     assert where(left, 1) == pytest.approx([0, 0.02])
     assert len(left) / 2 / RATE == pytest.approx(115, abs=1)
 
 
-def test_another_rate_of_the_microphone_is_converted(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "talk", heading(input_rate=16_000), lambda notice: None)
+def test_another_rate_of_the_microphone_is_converted(tmp_path: Path, stream: EventStream) -> None:
+    recorder = Recorder(tmp_path / "talk", heading(input_rate=16_000), stream, lambda notice: None)
     for number in range(100):
         end = recorder._began + (number + 1) * 0.02
-        recorder.observe(inputs.MicBlock(block(8_000, 320), end), end)
+        stream.publish(inputs.MicBlock(block(8_000, 320), end), end)
     recorder.close()
     left, _ = sides(tmp_path / "talk")
     assert len(left) / 2 / RATE == pytest.approx(2, abs=0.02)
@@ -134,9 +147,9 @@ def test_another_rate_of_the_microphone_is_converted(tmp_path: Path) -> None:
     assert max(middle) < 8_200
 
 
-def test_text_only_has_no_sound_file(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "talk", heading(with_sound=False), lambda notice: None)
-    recorder.observe(inputs.Typed("a"), time.monotonic())
+def test_text_only_has_no_sound_file(tmp_path: Path, stream: EventStream) -> None:
+    recorder = Recorder(tmp_path / "talk", heading(with_sound=False), stream, lambda notice: None)
+    stream.publish(inputs.Typed("a"), time.monotonic())
     recorder.close()
     assert [path.name for path in (tmp_path / "talk").iterdir()] == [folder_format.EVENTS]
 
@@ -144,7 +157,7 @@ def test_text_only_has_no_sound_file(tmp_path: Path) -> None:
 LONG = "t0k3n-of-another-program-8d1f"
 
 
-def test_keys_are_never_written(tmp_path: Path) -> None:
+def test_keys_are_never_written(tmp_path: Path, stream: EventStream) -> None:
     options = Options(
         keys={"OPENAI_API_KEY": Secret("sk-very-secret-123"), "XAI_API_KEY": Secret("short")},
         token=Secret("ek_short-lived"),
@@ -154,10 +167,10 @@ def test_keys_are_never_written(tmp_path: Path) -> None:
         ),
         endpoints=(endpoint(f"Token {LONG}-c"),),
     )
-    keys = keys_of(options)
-    recorder = Recorder(tmp_path / "talk", heading(), lambda notice: None, keys)
+    mask = KeyMask(options)
+    recorder = Recorder(tmp_path / "talk", heading(), stream, lambda notice: None, mask)
     said = f"sk-very-secret-123 ek_short-lived {LONG}-a {LONG}-b {LONG}-c Bearer short Typed"
-    recorder.observe(inputs.Typed(said), time.monotonic())
+    stream.publish(inputs.Typed(said), time.monotonic())
     recorder.close()
     typed = lines(tmp_path / "talk")[1]
     assert (typed["is"], typed["of"]) == ("Typed", {"text": "*** " * 5 + "Bearer short Typed"})
@@ -167,8 +180,10 @@ def endpoint(header: str) -> Endpoint:
     return Endpoint("shop", "https://shop", headers={"Authorization": Secret(header)})
 
 
-def test_half_characters_are_written_as_marks(recorder: Recorder, tmp_path: Path) -> None:
-    recorder.observe(inputs.Typed("a\ud800b"), time.monotonic())
+def test_half_characters_are_written_as_marks(
+    recorder: Recorder, tmp_path: Path, stream: EventStream
+) -> None:
+    stream.publish(inputs.Typed("a\ud800b"), time.monotonic())
     recorder.close()
     assert lines(tmp_path / "talk")[1]["of"] == {"text": "a\ufffdb"}
 
@@ -182,20 +197,22 @@ def test_only_the_person_can_read_it(recorder: Recorder, tmp_path: Path) -> None
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
 
-def test_a_recording_is_never_written_over(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_recording_is_never_written_over(
+    recorder: Recorder, tmp_path: Path, stream: EventStream
+) -> None:
     with pytest.raises(UsageError, match="holds a recording already"):
-        Recorder(tmp_path / "talk", heading(), lambda notice: None)
+        Recorder(tmp_path / "talk", heading(), stream, lambda notice: None)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is not a folder"):
-        Recorder(tmp_path / "file", heading(), lambda notice: None)
+        Recorder(tmp_path / "file", heading(), stream, lambda notice: None)
     with pytest.raises(UsageError, match="cannot be written"):
-        Recorder(tmp_path / "file" / "deeper", heading(), lambda notice: None)
+        Recorder(tmp_path / "file" / "deeper", heading(), stream, lambda notice: None)
 
 
-def test_what_could_not_be_begun_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_what_could_not_be_begun_leaves_nothing_behind(tmp_path: Path, stream: EventStream) -> None:
     (tmp_path / folder_format.SOUND).write_bytes(b"the person's own")
     with pytest.raises(UsageError, match="holds a recording already"):
-        Recorder(tmp_path, heading(), lambda notice: None)
+        Recorder(tmp_path, heading(), stream, lambda notice: None)
     assert [path.name for path in tmp_path.iterdir()] == [folder_format.SOUND]
 
 
@@ -214,30 +231,30 @@ def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 async def test_a_full_disk_ends_the_recording_once(
-    tmp_path: Path, told: list[effects.Notice], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, told: list[effects.Notice], monkeypatch: pytest.MonkeyPatch, stream: EventStream
 ) -> None:
-    recorder = Recorder(tmp_path / "talk", heading(), told.append)
+    recorder = Recorder(tmp_path / "talk", heading(), stream, told.append)
 
     def full(content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(recorder, "_write", full)
-    recorder.observe(inputs.Typed("a"), time.monotonic())
+    stream.publish(inputs.Typed("a"), time.monotonic())
     await asyncio.to_thread(recorder._thread.join, 5)
     await asyncio.sleep(0)
     for _ in range(10):
-        recorder.observe(inputs.Typed("b"), time.monotonic())
+        stream.publish(inputs.Typed("b"), time.monotonic())
     await asyncio.sleep(0)
     assert [notice.text for notice in told] == ["The recording ended: no space left on device."]
     recorder.close()
 
 
 async def test_a_slow_disk_loses_sound_first_and_then_ends_it(
-    tmp_path: Path, told: list[effects.Notice], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, told: list[effects.Notice], monkeypatch: pytest.MonkeyPatch, stream: EventStream
 ) -> None:
     monkeypatch.setattr(recording, "SOUND_WAITING", 10)
-    monkeypatch.setattr(recording, "MOST_WAITING", 20)
-    recorder = Recorder(tmp_path / "talk", heading(), told.append)
+    monkeypatch.setattr(recording, "EVENTS_WAITING", 50)
+    recorder = Recorder(tmp_path / "talk", heading(), stream, told.append)
     gate, stuck = threading.Event(), threading.Event()
     write = recorder._write
 
@@ -248,29 +265,27 @@ async def test_a_slow_disk_loses_sound_first_and_then_ends_it(
 
     monkeypatch.setattr(recorder, "_write", slow)
     now = time.monotonic()
-    recorder.observe(inputs.Typed("first"), now)
+    stream.publish(inputs.Typed("first"), now)
     await asyncio.to_thread(stuck.wait, 5)
     for _ in range(30):
-        recorder.observe(inputs.MicBlock(block(1), now), now)
+        stream.publish(inputs.MicBlock(block(1), now), now)
     assert recorder.dropped == 20
-    for _ in range(11):
-        recorder.observe(inputs.Typed("more"), now)
+    for _ in range(21):
+        stream.publish(inputs.Typed("more"), now)
     assert [notice.text for notice in told] == ["The recording ended: the disk is too slow."]
     gate.set()
     await asyncio.to_thread(recorder.close)
-    assert len(lines(tmp_path / "talk")) == 12 + 10, (
-        "the blocks that were not dropped have their lines too"
-    )
+    assert len(lines(tmp_path / "talk")) == 52, "a block whose sound was dropped has its line"
 
 
 async def test_a_hanging_disk_does_not_hold_up_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, stream: EventStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "CLOSE_S", 0.05)
-    recorder = Recorder(tmp_path / "talk", heading(), lambda notice: None)
+    recorder = Recorder(tmp_path / "talk", heading(), stream, lambda notice: None)
     gate = threading.Event()
     monkeypatch.setattr(recorder, "_write", lambda content: gate.wait(10))
-    recorder.observe(inputs.Typed("a"), time.monotonic())
+    stream.publish(inputs.Typed("a"), time.monotonic())
     recorder.close()
     assert recorder._thread.is_alive()
     gate.set()
@@ -284,16 +299,18 @@ sys.path.insert(0, {tests!r})
 from recorded import block, heading
 from voicechat.core import inputs
 from voicechat.recording.recorder import Recorder
-recorder = Recorder(Path(sys.argv[1]), heading(), lambda notice: None)
+from voicechat.session.event_stream import EventStream
+stream = EventStream()
+recorder = Recorder(Path(sys.argv[1]), heading(), stream, lambda notice: None)
 began, number = recorder._began, 0
 while True:
     end = began + (number + 1) * 0.02
-    recorder.observe(inputs.MicBlock(block(5), end), end)
-    recorder.observe(inputs.Typed(f"line {{number}}"), end)
+    stream.publish(inputs.MicBlock(block(5), end), end)
+    stream.publish(inputs.Typed(f"line {{number}}"), end)
     number += 1
     if number in (500, 501):
         # What is taken out the second time comes after everything of the first was written.
-        while recorder._queue.qsize():
+        while len(recorder._events):
             time.sleep(0.001)
     if number == 501:
         print("now", flush=True)

@@ -36,6 +36,7 @@ from voicechat.session.updates import (
     Link,
     LinkChanged,
     ModeChanged,
+    ModelChanged,
     SoundChanged,
     Update,
 )
@@ -251,7 +252,7 @@ async def test_an_empty_recording_is_over_at_once(tmp_path: Path) -> None:
 def test_a_replay_has_the_face_of_a_session(tmp_path: Path) -> None:
     write(tmp_path)
     real = vars(Session(options("ws://127.0.0.1:1/v1/realtime")))
-    public = {name for name in real if not name.startswith("_")} - {"observe"}
+    public = {name for name in real if not name.startswith("_")}
     assert public <= set(vars(Replay(tmp_path)))
     for name, member in inspect.getmembers(Session):
         if name.startswith("_") or not (callable(member) or isinstance(member, property)):
@@ -266,7 +267,7 @@ async def test_hostile_text_is_harmless_on_the_screen(tmp_path: Path) -> None:
     bad = "\x1b]0;evil\x07[red]\u202etxt"
     write(
         tmp_path,
-        folder_format.line(folder_format.Named(bad, bad), 0),
+        folder_format.line(ModelChanged(bad, bad), 0),
         folder_format.line(LinkChanged(Link.ONLINE, bad), 0),
         folder_format.line(events.SessionCreated(), 0),
         folder_format.line(inputs.Typed(bad), 0),

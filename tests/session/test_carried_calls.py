@@ -8,6 +8,7 @@ import json
 import pytest
 from fake_wires import Fake
 from five_wires import WIRES
+from following import follow
 from parity import Card, Person, talking
 from scripted import until
 
@@ -44,7 +45,7 @@ async def test_the_result_is_told_once(
         await until(lambda: runs)
         first = len(fake.sockets)
         if offline:
-            desk.session.observe = lambda what, now: isinstance(what, Disconnected) and gate.set()
+            follow(desk.session, lambda lost: gate.set(), [Disconnected])
         fake.sockets[-1].transport.abort()
         await person.again_online()
         assert len(fake.sockets) == first + 1

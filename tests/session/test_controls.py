@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from desk import Desk, options, talking
 from fake_wires import gemini, running
+from following import follow
 from scripted import TOKEN, Scene, scene
 
 from voicechat.config.options import Options
@@ -234,11 +235,7 @@ async def test_the_sound_is_opened_anew_at_the_rates_of_the_other_model() -> Non
         blocks: list[int] = []
         session = desk.session
 
-        def observe(happening: object, _: float) -> None:
-            if isinstance(happening, inputs.MicBlock):
-                blocks.append(len(happening.pcm))
-
-        session.observe = observe
+        follow(session, lambda block: blocks.append(len(block.pcm)), [inputs.MicBlock])
         await desk.until(lambda: 640 in blocks)
         session.set_muted(True)
         session.conduct.change_model("openai/gpt-realtime-2.1")

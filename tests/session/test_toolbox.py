@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 from desk import Desk, options
+from following import follow
 from processes import gone
 from scripted import TOKEN, Scene, scene, until
 
@@ -227,7 +228,7 @@ async def test_a_recording_shows_what_was_asked_and_decided(folders: Path) -> No
         assert call.number == 1
     again = Replay(where, aloud=False)
     seen: list[object] = []
-    again.listen = seen.append
+    follow(again, seen.append)
     await again.run()
     [shown] = [entry for entry in again.transcript.entries if isinstance(entry, ToolCall)]
     assert effects.AskApproval(call.call_id) in seen

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from following import follow
 from scripted import TOKEN, Scene
 
 from voicechat.config.options import Options
@@ -21,7 +22,7 @@ class Desk:
         self.session = session
         self.updates: list[Update] = []
         self._news = asyncio.Event()
-        session.listen = self._listen
+        follow(session, self._listen)
 
     def _listen(self, update: Update) -> None:
         self.updates.append(update)

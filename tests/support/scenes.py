@@ -76,7 +76,7 @@ def limited(session: ScriptedSession) -> None:
 def summed_up(session: ScriptedSession) -> None:
     """A summary laid over the talk."""
     talk(session)
-    session.listen(
+    session.tell(
         Told("Summary", f"You asked for the time, a timer and a story.\nThe story began: {STORY}")
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+
+from following import Publisher
 
 from voicechat.core.effects import EntryChanged, EntryRemoved, Floor, FloorChanged, Notice
 from voicechat.core.events import RateLimit
@@ -26,15 +27,14 @@ from voicechat.session.updates import (
     LinkChanged,
     ModeChanged,
     SoundChanged,
-    Update,
 )
 
 
-class ScriptedSession:
+class ScriptedSession(Publisher):
     """Holds a transcript; what the screen asks for is written down in `asked`."""
 
     def __init__(self, *, with_sound: bool = True, hands_free: bool = True) -> None:
-        self.listen: Callable[[Update], None] = lambda update: None
+        super().__init__()
         self.transcript = Transcript()
         self.floor = Floor.LISTENING if with_sound and hands_free else Floor.IDLE
         self.link = Link.ONLINE
@@ -111,7 +111,7 @@ class ScriptedSession:
     def new_conversation(self) -> None:
         self.asked.append(("new_conversation",))
         self.transcript = Transcript()
-        self.listen(Cleared())
+        self.tell(Cleared())
 
     # ------------------------------------------------------------ what the test calls
 
@@ -150,31 +150,31 @@ class ScriptedSession:
         return call
 
     def changed(self, entry: Entry) -> None:
-        self.listen(EntryChanged(entry_id(entry)))
+        self.tell(EntryChanged(entry_id(entry)))
 
     def gone(self, entry: Entry) -> None:
         self.transcript.remove(entry_id(entry))
-        self.listen(EntryRemoved(entry_id(entry)))
+        self.tell(EntryRemoved(entry_id(entry)))
 
     def turn_to(self, floor: Floor) -> None:
         self.floor = floor
-        self.listen(FloorChanged(floor))
+        self.tell(FloorChanged(floor))
 
     def link_to(self, link: Link, text: str = "") -> None:
         self.link = link
-        self.listen(LinkChanged(link, text))
+        self.tell(LinkChanged(link, text))
 
     def levels(self, mic: float, speaker: float, *peaks: float) -> None:
-        self.listen(LevelsChanged(mic, speaker, *peaks))
+        self.tell(LevelsChanged(mic, speaker, *peaks))
 
     def sound(self, problem: str, hint: str = "") -> None:
         self.microphone = self.speaker = None
         self.hands_free = False
         self.turn_to(Floor.IDLE)
-        self.listen(SoundChanged(None, None, problem, hint))
+        self.tell(SoundChanged(None, None, problem, hint))
 
     def notice(self, notice: Notice) -> None:
-        self.listen(notice)
+        self.tell(notice)
 
     def _tell_mode(self) -> None:
-        self.listen(ModeChanged(self.muted, self.hands_free, self.talking))
+        self.tell(ModeChanged(self.muted, self.hands_free, self.talking))

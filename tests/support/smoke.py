@@ -15,6 +15,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from following import follow
+
 from voicechat.config import loader
 from voicechat.config.options import Options
 from voicechat.core import effects
@@ -36,7 +38,7 @@ class Smoke:
     def __init__(self, options: Options, write: Callable[[str], object]) -> None:
         """Raises as `Session` does. `write` is given lines."""
         self._session = Session(options)
-        self._session.listen = self._listen
+        follow(self._session, self._listen)
         self._write = write
         self._news = asyncio.Event()
         self._notices: list[str] = []

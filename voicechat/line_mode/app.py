@@ -13,10 +13,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from functools import partial
-from typing import TextIO
+from typing import TextIO, cast
 
 from voicechat.config.options import Options
 from voicechat.core import effects, inputs
@@ -24,8 +23,10 @@ from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, UsageError, VoicechatError
 from voicechat.line_mode.approval_view import asked, lines
 from voicechat.line_mode.slash_commands import help_lines, is_command, known, obey
+from voicechat.session.event_stream import Overflow
 from voicechat.session.session import Session
 from voicechat.session.updates import (
+    UPDATES,
     Cleared,
     Link,
     LinkChanged,
@@ -41,6 +42,9 @@ LINE_LIMIT = 1 << 20
 WAITING_LINES = 64
 """Lines read ahead; then the writer of the pipe waits."""
 
+WAITING_UPDATES = 20_000
+"""Updates that may wait for a reader that is slow; the oldest are dropped."""
+
 PATIENCE = 120.0
 """Seconds without any sign of life after which a turn counts as unanswered."""
 
@@ -52,25 +56,23 @@ _GOODBYE = 2.0
 
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer."""
-    session = Session(options)
-    return _live(session, Filter(session, out or sys.stdout).work())
+    return _live(Filter(Session(options), out or sys.stdout))
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:
     """Talk in lines until /quit or the end of input; the exit code."""
-    session = Session(options)
-    return _live(session, Chat(session, out or sys.stdout, echo=not sys.stdin.isatty()).work())
+    echo = not sys.stdin.isatty()
+    return _live(Chat(Session(options), out or sys.stdout, echo=echo))
 
 
 def narrate(session: Session, out: TextIO | None = None) -> int:
     """Tell what happens in a session that goes on by itself, to its end; the exit code."""
-    chat = Chat(session, out or sys.stdout)
-    return _live(session, chat.until_the_end())
+    return _live(Narrator(session, out or sys.stdout))
 
 
-def _live(session: Session, work: Coroutine[None, None, int]) -> int:
+def _live(follower: Follower) -> int:
     try:
-        return asyncio.run(live(session, work))
+        return asyncio.run(live(follower))
     except BrokenPipeError:
         pass
     except BaseExceptionGroup as group:
@@ -86,14 +88,18 @@ def nobody_reads() -> int:
     return 128 + BROKEN_PIPE
 
 
-async def live(session: Session, work: Coroutine[None, None, int]) -> int:
-    """Run the session for as long as the work takes; its result, or 128 + the signal's number.
+async def live(follower: Follower) -> int:
+    """Run the session until the follower's work is done.
+
+    The result is that of the work, or 128 + the number of the signal that ended it.
 
     Raises `VoicechatError` when the session cannot begin or go on.
     """
     ended_by: list[int] = []
+    session = follower.session
     living = asyncio.create_task(session.run())
-    working = asyncio.create_task(work)
+    working = asyncio.create_task(follower.work())
+    following = asyncio.create_task(follower.follow())
 
     def end(number: int) -> None:
         ended_by.append(number)
@@ -106,13 +112,17 @@ async def live(session: Session, work: Coroutine[None, None, int]) -> int:
                 number = getattr(signal, name)
                 loop.add_signal_handler(number, end, number)
     try:
-        await asyncio.wait({living, working}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({living, working, following}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         session.close()
         if not working.done():
             working.cancel()
         await asyncio.wait({living, working}, timeout=_GOODBYE)
         living.cancel()
+        following.cancel()
+        follower.hear_all()
+    if following.done() and not following.cancelled() and (failure := following.exception()):
+        raise failure
     if ended_by:
         return 128 + ended_by[0]
     if living.done() and not living.cancelled() and (failure := living.exception()):
@@ -164,20 +174,37 @@ def _read_some(descriptor: int) -> bytes:
         return b""  # a terminal that went away
 
 
-class Turns:
-    """Follows a session: lets others wait until something is so, and knows when a turn is over."""
+class Follower:
+    """Subscriber of a session that writes lines; `work` says what it does meanwhile."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._updates = session.subscribe(
+            "line mode", limit=WAITING_UPDATES, overflow=Overflow.DROP_OLDEST, wants=UPDATES
+        )
         self._happened = asyncio.Event()
-        session.listen = self.hear
+
+    async def work(self) -> int:
+        """Use the session; the exit code."""
+        raise NotImplementedError
+
+    async def follow(self) -> None:
+        """Hear every update until the session is over."""
+        while await self._updates.wait():
+            self.hear_all()
+
+    def hear_all(self) -> None:
+        """Hear the updates that wait, in order."""
+        while (update := self._updates.take()) is not None:
+            self._happened.set()
+            self.hear(cast("Update", update))
 
     def hear(self, update: Update) -> None:
         """Take an update of the session."""
-        self._happened.set()
 
     async def until(self, condition: Callable[[], bool], patience: float | None = None) -> bool:
         """Wait until the condition holds; False after `patience` seconds without an update."""
+        self.hear_all()
         while not condition():
             self._happened.clear()
             try:
@@ -185,6 +212,7 @@ class Turns:
                     await self._happened.wait()
             except TimeoutError:
                 return False
+            self.hear_all()
         return True
 
     @property
@@ -205,7 +233,7 @@ class Turns:
         )
 
 
-class Filter(Turns):
+class Filter(Follower):
     """One line in, one answer out."""
 
     def __init__(self, session: Session, out: TextIO) -> None:
@@ -264,7 +292,6 @@ class Filter(Turns):
 
     def hear(self, update: Update) -> None:
         """Tell trouble on standard error."""
-        super().hear(update)
         match update:
             case effects.Notice(text, _, hint):
                 _aside(f"{text} {hint}")
@@ -286,10 +313,9 @@ class Filter(Turns):
 
 
 def deny_unasked(session: Session, call: ToolCall) -> None:
-    """Deny a call, soon: nobody is there to be asked."""
+    """Deny a call: nobody is there to be asked."""
     why = "Nobody is there to be asked."
-    deny = partial(session.decide, call.call_id, call.arguments, inputs.Decision.DENY, why)
-    asyncio.get_running_loop().call_soon(deny)
+    session.decide(call.call_id, call.arguments, inputs.Decision.DENY, why)
 
 
 def _aside(sentence: str) -> None:
@@ -318,7 +344,7 @@ _TOOL_ENDS = {
 }
 
 
-class Chat(Turns):
+class Chat(Follower):
     """What is said and what happens, one whole line each."""
 
     def __init__(self, session: Session, out: TextIO, *, echo: bool = True) -> None:
@@ -339,14 +365,11 @@ class Chat(Turns):
             raise ConnectError("The connection did not come about.")
         self._say("Ready. Type a line to say it, or /help.")
         async for line in typed_lines():
-            if not self._obey(line.strip()):
+            goes_on = self._obey(line.strip())
+            self.hear_all()
+            if not goes_on:
                 return 0
         await self.until(self.quiet, PATIENCE)
-        return 0
-
-    async def until_the_end(self) -> int:
-        """Only tell."""
-        await self.until(lambda: False)
         return 0
 
     # ----------------------------------------------------------------- what is typed
@@ -364,9 +387,11 @@ class Chat(Turns):
             self._say("/quit: leave. An empty line: talk (push-to-talk), or interrupt.")
         elif is_command(line):
             try:
-                self._say(obey(session, line, person=not self._echo) or "")
+                said = obey(session, line, person=not self._echo) or ""
             except VoicechatError as error:
-                self._say(str(error))
+                said = str(error)
+            self.hear_all()
+            self._say(said)
         else:
             session.type(line)
         return True
@@ -382,7 +407,6 @@ class Chat(Turns):
 
     def hear(self, update: Update) -> None:
         """Tell what a person wants to know of an update."""
-        super().hear(update)
         match update:
             case effects.EntryChanged(entry_id):
                 self._tell_entry(entry_id)
@@ -459,3 +483,12 @@ class Chat(Turns):
             self._last = line
             self._out.write(f"{line}\n")
             self._out.flush()
+
+
+class Narrator(Chat):
+    """Tells what happens in a session that goes on by itself."""
+
+    async def work(self) -> int:
+        """Wait until the session is over."""
+        await self.until(lambda: False)
+        return 0

@@ -22,27 +22,27 @@ from voicechat.core.pictures import Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SemanticVad, ServerVad, TurnDetection
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
-from voicechat.session.updates import Cleared, LevelsChanged, LinkChanged, ModeChanged, SoundChanged
+from voicechat.session.updates import (
+    Cleared,
+    LevelsChanged,
+    LinkChanged,
+    ModeChanged,
+    ModelChanged,
+    SoundChanged,
+)
 from voicechat.system.private_files import open_plain
 
 EVENTS = "events.jsonl"
 SOUND = "sound.wav"
-FORMAT = 1
-"""Grows when an older voicechat could not replay the recording any more."""
+FORMAT = 2
+"""Grows when an older voicechat cannot replay the recording. In format 1 the notices of the
+conversation are not recorded; they follow from its events."""
 
 LINE_LIMIT = 16 << 20
 """Bytes of one line; a longer one is not from a recording."""
 
 _SOUND_LIMIT = 64 << 20
 _LONGEST_S = 31 * 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """Who one talks with, as soon as it is known, and with which voice."""
-
-    model: str
-    voice: str
 
 
 Happening = (
@@ -54,18 +54,22 @@ Happening = (
     | SoundChanged
     | ModeChanged
     | Cleared
-    | Named
+    | ModelChanged
 )
-"""All that can stand in a line. Notices are those of the session; the conversation's own follow
-from its events."""
+"""Everything a line can hold. Other effects follow from the events when they are replayed."""
 
 UNTOLD = frozenset({inputs.Configure})
 """What stands in no line: settings are not what happened, and may hold secrets."""
 
+_RENAMED = {ModelChanged: "Named"}
+"""Classes whose name in a line is not their own."""
+
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in get_args(Happening) if kind not in UNTOLD
+    _RENAMED.get(kind, kind.__name__): kind for kind in get_args(Happening) if kind not in UNTOLD
 }
 """The classes of `Happening` by the name they have in a line."""
+
+_NAMES = {kind: name for name, kind in KINDS.items()}
 
 _WITH_PCM = {kind.__name__ for kind in (inputs.MicBlock, events.AudioDelta)}
 
@@ -121,7 +125,7 @@ def heading_line(heading: Heading) -> bytes:
 
 def line(happening: Happening, at: float) -> bytes:
     """The line of something that happened `at` seconds after the start."""
-    raw = _Raw(round(at, 6), type(happening).__name__, _shallow(happening))
+    raw = _Raw(round(at, 6), _NAMES[type(happening)], _shallow(happening))
     try:
         return msgspec.json.encode(raw) + b"\n"
     except UnicodeEncodeError:

@@ -1,22 +1,21 @@
-"""Writes down a conversation while it is held: `voicechat --record DIR`.
+"""Recorder of a conversation: `voicechat --record DIR`.
 
-    session ──observe──► queue ──thread──► events.jsonl, sound.wav
+    event stream ── two subscriptions ── thread ──► events.jsonl, sound.wav
 
-The session tells everything at the moment it happens; a thread of its own writes it, so a slow
-disk never holds the conversation up. The queue is bounded: with `SOUND_WAITING` blocks waiting
-new sound is dropped and counted, with `MOST_WAITING` of anything the recording ends. It also
-ends when the disk is full. Either way the person is told once and the conversation goes on.
-Keys are never written, even where somebody spoke one in a text.
+A thread writes the files, so a slow disk never delays the conversation. Sound and events have a
+subscription each. With `SOUND_WAITING` blocks waiting, new sound is dropped and counted. Events
+are never dropped: with `EVENTS_WAITING` of them waiting the recording ends, and so it does when
+the disk is full. The user sees one notice and the conversation goes on. Keys are never written,
+not even when they occur in a text.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
@@ -27,19 +26,20 @@ from voicechat.audio import messages as sound
 from voicechat.core import effects, inputs
 from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
 from voicechat.core.text import clean
-from voicechat.errors import Secret, UsageError
+from voicechat.errors import UsageError
 from voicechat.recording import folder_format
 from voicechat.recording.stereo_wav import StereoFile
+from voicechat.session.event_stream import EventStream, Overflow
+from voicechat.session.key_mask import KeyMask
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
-    from voicechat.session.session import Session
 
 SOUND_WAITING: Final = 6_000
 """Blocks of sound that may wait for the disk: a minute of both sides."""
 
-MOST_WAITING: Final = 20_000
-"""Observations that may wait for the disk."""
+EVENTS_WAITING: Final = 20_000
+"""Events that may wait for the disk."""
 
 CLOSE_S: Final = 1.0
 """Seconds the disk has for the rest when the conversation is over."""
@@ -47,82 +47,86 @@ CLOSE_S: Final = 1.0
 _QUIET_S: Final = 5.0
 """Without sound of either side the file follows the clock so far behind."""
 
-_KINDS: Final = frozenset(folder_format.KINDS.values())
 _BATCH: Final = 256
-_SHORT_KEY: Final = 8
-_SURE_KEY: Final = 20
-"""What is filled in for other programs may be a plain word; so long a one is a key."""
 
 
 class Recorder:
-    """Records a session into a folder from now on.
+    """Records everything on an event stream into a folder from now on.
 
-    `observe` is called on the event loop and returns at once; so is `tell`, with one notice when
-    the recording cannot go on. Raises `UsageError` when the folder cannot take a recording.
+    `tell` gets one notice, on the event loop, when the recording cannot go on. Raises
+    `UsageError` when the folder cannot take a recording.
     """
 
     def __init__(
         self,
         folder: Path,
         heading: folder_format.Heading,
+        stream: EventStream,
         tell: Callable[[effects.Notice], None],
-        keys: Iterable[str] = (),
+        mask: KeyMask | None = None,
     ) -> None:
-        self.dropped = 0
-        """Blocks of sound that the disk was too slow for."""
         self._began = time.monotonic()
         self._tell = tell
         self._folder = folder
-        self._keys = [key.encode() for key in keys]
+        self._mask = mask
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = False
-        self._named = ("", "")
-        self._queue: queue.SimpleQueue[tuple[object, float] | None] = queue.SimpleQueue()
+        self._ready = threading.Event()
         self._input_rate = heading.input_format.rate
         self._output_rate = heading.output_format.rate
         self._resampler: Any = None
-        self._events, self._stereo = _open(folder, heading)
+        self._file, self._stereo = _open(folder, heading)
+        self._sounds = stream.subscribe(
+            "recorded sound",
+            limit=SOUND_WAITING,
+            overflow=Overflow.DROP_NEWEST,
+            wants=(inputs.MicBlock, sound.Played),
+        )
+        self._events = stream.subscribe(
+            "recorded events",
+            limit=EVENTS_WAITING,
+            overflow=Overflow.CLOSE,
+            wants=tuple(folder_format.KINDS.values()),
+        )
+        self._sounds.wake = self._events.wake = self._wake
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
     @property
     def goes_on(self) -> bool:
-        """Whether what happens is still written down."""
+        """True while events are recorded."""
         return not self._over
 
-    def observe(self, happening: object, now: float) -> None:
-        """Something happened at the monotonic time `now` (s); what does not belong is ignored."""
-        sounds = isinstance(happening, inputs.MicBlock | sound.Played)
-        if self._over or not (sounds or type(happening) in _KINDS):
-            return
+    @property
+    def dropped(self) -> int:
+        """Blocks of sound dropped because the disk is too slow."""
+        return self._sounds.dropped
+
+    def close(self) -> None:
+        """Write the rest, for `CLOSE_S` at most. Do not call it on the event loop's thread."""
+        self._stop()
+        self._thread.join(CLOSE_S)
+
+    def _stop(self) -> None:
+        self._over = True
+        self._sounds.close()
+        self._events.close()
+        self._ready.set()
+
+    def _wake(self) -> None:
+        """Called by the stream on the event loop."""
         if self._loop is None:
             with suppress(RuntimeError):
                 self._loop = asyncio.get_running_loop()
-        waiting = self._queue.qsize()
-        if sounds and waiting >= SOUND_WAITING:
-            self.dropped += 1
-        elif waiting >= MOST_WAITING:
+        if self._events.overflowed and not self._over:
             self._end("the disk is too slow")
-        else:
-            self._queue.put((happening, now - self._began))
-
-    def name(self, model: str, voice: str, now: float) -> None:
-        """Whom one talks with, whenever that may have changed."""
-        if (model, voice) != self._named:
-            self._named = (model, voice)
-            self.observe(folder_format.Named(model, voice), now)
-
-    def close(self) -> None:
-        """Write the rest, for `CLOSE_S` at most. Call it on another thread than the loop's."""
-        self._over = True
-        self._queue.put(None)
-        self._thread.join(CLOSE_S)
+        self._ready.set()
 
     # ----------------------------------------------------------------- the thread
 
     def _run(self) -> None:
         try:
-            with self._events:
+            with self._file:
                 try:
                     self._write_all()
                 finally:
@@ -132,32 +136,33 @@ class Recorder:
             self._fail(clean(error.strerror or str(error)).lower())
 
     def _write_all(self) -> None:
-        ended = False
-        while not ended:
-            batch = [self._queue.get()]
-            with suppress(queue.Empty):
-                while len(batch) < _BATCH:
-                    batch.append(self._queue.get_nowait())
-            ended = None in batch
-            lines = [self._written(*one) for one in batch if one is not None]
-            self._write(b"".join(lines))
+        over = False
+        while not over:
+            self._ready.wait()
+            self._ready.clear()
+            over = self._over
+            while len(self._events) or len(self._sounds):
+                # All sound published before these events waits by now, and is written first.
+                batch = self._events.pop_timed(_BATCH)
+                for happening in self._sounds.pop_all():
+                    self._write_sound(happening)
+                self._write(b"".join([self._line(*one) for one in batch]))
 
-    def _written(self, happening: object, at: float) -> bytes:
-        """Put sound into its file; the line of anything else."""
+    def _write_sound(self, happening: object) -> None:
         if isinstance(happening, inputs.MicBlock):
-            self._person(happening)
-        if isinstance(happening, sound.Played):
-            if self._stereo is not None:
-                self._stereo.speaker(happening.pcm, happening.at - self._began)
-            return b""
+            self._write_captured(happening)
+        elif isinstance(happening, sound.Played) and self._stereo is not None:
+            self._stereo.speaker(happening.pcm, happening.at - self._began)
+
+    def _line(self, happening: object, now: float) -> bytes:
+        """Return the line of an event; the sound file follows the clock."""
+        at = now - self._began
         if self._stereo is not None:
             self._stereo.settle(at - _QUIET_S)
         line = folder_format.line(happening, at)  # type: ignore[arg-type]
-        for key in self._keys:
-            line = line.replace(key, b"***")
-        return line
+        return line if self._mask is None else self._mask.data(line)
 
-    def _person(self, captured: inputs.MicBlock) -> None:
+    def _write_captured(self, captured: inputs.MicBlock) -> None:
         if self._stereo is None or not captured.at:
             return
         pcm = captured.pcm
@@ -176,23 +181,22 @@ class Recorder:
         return converted
 
     def _write(self, content: bytes) -> None:
-        """All of it, unbuffered: what is written survives the end of this process."""
+        """Write all of it, unbuffered: it survives the end of this process."""
         view = memoryview(content)
         while view:
-            view = view[self._events.write(view) :]
+            view = view[self._file.write(view) :]
 
     def _fail(self, why: str) -> None:
         """Called on the thread."""
         loop = self._loop
         if loop is not None:
-            with suppress(RuntimeError):  # the loop has ended: nobody reads notices any more
+            with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._end, why)
         self._over = True
 
     def _end(self, why: str) -> None:
-        """The recording cannot go on: say so and let go of it."""
-        self._over = True
-        self._queue.put(None)
+        """Stop the recording and tell the user why."""
+        self._stop()
         self._tell(
             effects.Notice(
                 f"The recording ended: {why}.",
@@ -203,9 +207,13 @@ class Recorder:
 
 
 def record(
-    session: Session, options: Options, settings: SessionSettings, can: Capabilities
+    stream: EventStream,
+    options: Options,
+    settings: SessionSettings,
+    can: Capabilities,
+    tell: Callable[[effects.Notice], None],
 ) -> Recorder:
-    """Record the session into `options.record` from now on; close what is returned at its end.
+    """Record the stream into `options.record` from now on; close the recorder at the end.
 
     Raises `UsageError` when the folder cannot take a recording.
     """
@@ -223,33 +231,11 @@ def record(
         semantic_vad=detection if isinstance(detection, SemanticVad) else None,
         server_vad=detection if isinstance(detection, ServerVad) else None,
     )
-    recorder = Recorder(
-        options.record, heading, lambda notice: session.listen(notice), keys_of(options)
-    )
-
-    def observe(happening: object, now: float) -> None:
-        recorder.name(session.model, session.voice, now)
-        recorder.observe(happening, now)
-
-    session.observe = observe
-    return recorder
-
-
-def keys_of(options: Options) -> list[str]:
-    """Everything in these options that must not be written down, the longest first."""
-    own = [*options.keys.values(), *([options.token] if options.token else [])]
-    others: list[Secret] = []
-    for server in options.mcp_servers:
-        others += (*server.env.values(), *server.headers.values())
-    for endpoint in options.endpoints:
-        others += endpoint.headers.values()
-    words = {(word, _SHORT_KEY) for key in own for word in key.reveal().split()}
-    words |= {(word, _SURE_KEY) for key in others for word in key.reveal().split()}
-    return sorted({word for word, least in words if len(word) >= least}, key=len, reverse=True)
+    return Recorder(options.record, heading, stream, tell, KeyMask(options))
 
 
 def _open(folder: Path, heading: folder_format.Heading) -> tuple[BinaryIO, StereoFile | None]:
-    """Make the files of a recording, for the person's eyes only."""
+    """Create the files of a recording, readable by their owner only."""
     name = clean(str(folder))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

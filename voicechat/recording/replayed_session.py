@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,15 +20,15 @@ from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.recording import folder_format, stereo_wav
-from voicechat.recording.folder_format import Named
+from voicechat.session.event_stream import EventStream
 from voicechat.session.updates import (
     Cleared,
     LevelsChanged,
     Link,
     LinkChanged,
     ModeChanged,
+    ModelChanged,
     SoundChanged,
-    Update,
 )
 from voicechat.session.view import Outlook
 
@@ -49,7 +48,6 @@ _TOLD = frozenset(
         effects.AskApproval,
         effects.TurnMeasured,
         effects.UsageChanged,
-        effects.Notice,
     }
 )
 """Effects that are news for a screen; the others would have moved a provider or the sound."""
@@ -66,7 +64,9 @@ class Replay(Outlook):
     def __init__(
         self, folder: Path, *, speed: float = 1.0, aloud: bool = True, stay: bool = False
     ) -> None:
-        self.listen: Callable[[Update], None] = _nobody
+        self._stream = EventStream()
+        self._silent = False
+        """Going back in time: what happened is not published again."""
         self.speed = speed
         self.paused = False
         self.volume = 100
@@ -156,12 +156,12 @@ class Replay(Outlook):
         """Go on or back by so many seconds."""
         wanted = min(max(0.0, self.position + seconds), self.length)
         if seconds < 0:
-            listen, self.listen = self.listen, _nobody
+            self._silent = True
             self._begin()
             self._catch_up(wanted)
-            self.listen = listen
-            self.listen(Cleared())
-            self.listen(LinkChanged(self.link))
+            self._silent = False
+            self._publish(Cleared())
+            self._publish(LinkChanged(self.link))
         self._set_clock(wanted)
         self._moved()
 
@@ -248,7 +248,7 @@ class Replay(Outlook):
                 self._catch_up(self.position, _AT_ONCE)
             if self.over:
                 self.link = Link.OFFLINE
-                self.listen(LinkChanged(self.link, "The recording is over."))
+                self._publish(LinkChanged(self.link, "The recording is over."))
                 if not self._stay:
                     return
             await self._until_due()
@@ -271,7 +271,7 @@ class Replay(Outlook):
             await asyncio.sleep(0.05)
 
     def _no_sound(self, problem: str) -> None:
-        self.listen(effects.Notice(f"The recording is shown without sound: {problem}"))
+        self._publish(effects.Notice(f"The recording is shown without sound: {problem}"))
 
     def _set_clock(self, position: float) -> None:
         self._from, self._since = position, time.monotonic()
@@ -299,9 +299,8 @@ class Replay(Outlook):
 
     def _show(self, happening: folder_format.Happening, at: float) -> None:
         match happening:
-            case Named(model, voice):
+            case ModelChanged(model, voice):
                 self.model, self.voice = model, voice
-                return
             case LinkChanged(link):
                 self.link = link
             case SoundChanged(microphone, speaker):
@@ -318,13 +317,14 @@ class Replay(Outlook):
             case _:
                 self._live(happening, at)
                 return
-        self.listen(happening)
+        self._publish(happening)
 
     def _live(self, happening: events.Event | inputs.Input, at: float) -> None:
         for effect in self._conversation.handle(happening, at):
-            if type(effect) in _TOLD:
-                self.listen(effect)  # type: ignore[arg-type]
+            kind = type(effect)
+            if kind in _TOLD or (kind is effects.Notice and self._heading.recording == 1):
+                self._publish(effect)
 
-
-def _nobody(update: Update) -> None:
-    """Nobody listens yet."""
+    def _publish(self, event: object) -> None:
+        if not self._silent:
+            self._stream.publish(event, time.monotonic())

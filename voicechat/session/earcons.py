@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from voicechat.core import effects
-from voicechat.session.updates import Link, LinkChanged, Update
+from voicechat.session.event_stream import EventStream, Overflow
+from voicechat.session.updates import Link, LinkChanged
 
 _FLOORS = {
     effects.Floor.LISTENING: "listening",
@@ -19,7 +22,7 @@ class Earcons:
         self._floor = effects.Floor.IDLE
         self._link = Link.CONNECTING
 
-    def cue(self, news: effects.Effect | Update) -> str | None:
+    def cue(self, news: object) -> str | None:
         """The name of the sound for this effect, or for what the session tells."""
         match news:
             case effects.StopPlayback():
@@ -44,3 +47,23 @@ class Earcons:
             return "listening"
         both_work = _FLOORS.get(before) == _FLOORS.get(floor)
         return None if both_work else _FLOORS.get(floor)
+
+
+def play_earcons(stream: EventStream, play: Callable[[str], None]) -> None:
+    """Subscribe to the stream and play the cue of every event that has one, at once."""
+    earcons = Earcons()
+    kinds = (
+        effects.StopPlayback,
+        effects.Ask,
+        effects.Notice,
+        effects.FloorChanged,
+        LinkChanged,
+    )
+    subscription = stream.subscribe("earcons", limit=64, overflow=Overflow.DROP_OLDEST, wants=kinds)
+
+    def wake() -> None:
+        for event in subscription.pop_all():
+            if cue := earcons.cue(event):
+                play(cue)
+
+    subscription.wake = wake

@@ -16,13 +16,14 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import SessionLost
 from voicechat.providers.codec import Codec
+from voicechat.session.event_stream import Direction
 from voicechat.session.updates import Link
 from voicechat.transports.websocket import (
     PATIENCE_SECONDS,
@@ -86,6 +87,7 @@ class Epochs:
     take        is given every event, and `Disconnected` at the end of an epoch
     floor       who has the floor now
     tell        is told how things stand, with one sentence
+    trace       is given the frames that are sent and received
     retells     whether a new session is told of the old one, and can be told less
     """
 
@@ -97,6 +99,7 @@ class Epochs:
         floor: Callable[[], effects.Floor],
         tell: Callable[[Link, str], None],
         *,
+        trace: Callable[[Direction, Sequence[str | bytes]], None] = lambda *_: None,
         retells: bool = True,
     ) -> None:
         self._make_codec = make_codec
@@ -104,6 +107,7 @@ class Epochs:
         self._take = take
         self._floor = floor
         self._tell = tell
+        self._trace = trace
         self._codec: Codec | None = None
         self._connection: Connection | None = None
         self._outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
@@ -141,6 +145,7 @@ class Epochs:
             return
         if isinstance(command, commands.AppendAudio) and self._outbox.empty():
             frames = self._codec.encode(command)
+            self._trace(Direction.SENT, frames)
             for frame in frames:
                 self._connection.send_audio(frame, keep=frame is not frames[-1])
             return
@@ -156,7 +161,7 @@ class Epochs:
         """
         if self._connection is None or self._codec is None:
             raise ConnectionLost("There is no connection.")
-        await self._connection.send(self._codec.encode(command))
+        await self._write_frames(self._connection, self._codec.encode(command))
 
     async def run(self) -> None:
         """Dial and talk, again and again. Raises `VoicechatError` when there is no going on."""
@@ -209,7 +214,7 @@ class Epochs:
         why: ConnectionLost | None = None
         begun = self._begun
         try:
-            await connection.send(codec.opening(self._settings(), self._handle))
+            await self._write_frames(connection, codec.opening(self._settings(), self._handle))
             async with asyncio.TaskGroup() as epoch:
                 epoch.create_task(self._read(codec, connection))
                 epoch.create_task(self._write(codec, connection))
@@ -242,6 +247,7 @@ class Epochs:
     async def _read(self, codec: Codec, connection: Connection) -> None:
         unreadable: deque[float] = deque(maxlen=UNREADABLE)
         async for frame in connection:
+            self._trace(Direction.RECEIVED, (frame,))
             for event in codec.decode(frame):
                 if isinstance(event, events.Unmapped) and event.unreadable:
                     _bear(unreadable)
@@ -251,7 +257,11 @@ class Epochs:
     async def _write(self, codec: Codec, connection: Connection) -> None:
         while True:
             command = await self._outbox.get()
-            await connection.send(codec.encode(command))
+            await self._write_frames(connection, codec.encode(command))
+
+    async def _write_frames(self, connection: Connection, frames: Sequence[str | bytes]) -> None:
+        self._trace(Direction.SENT, frames)
+        await connection.send(frames)
 
     def _note(self, event: events.Event) -> None:
         match event:

@@ -5,16 +5,16 @@ embedded voice, the server; then one *epoch* after another: dial, read, write, u
 closes the session or it cannot go on. Everything that happens goes through one door, `_take`:
 the conversation turns it into effects, `_carry_out` does them.
 
-Nothing here knows a provider (it sees a `Codec`) or a screen (it tells `listen`). What comes
-in, and what the session itself has to tell, goes to `observe` first: a recording hears it there.
+The session knows no provider (it sees a `Codec`) and no screen: everything that happens is
+published on its event stream, which screen, line mode, recorder and earcons subscribe to.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
@@ -24,7 +24,9 @@ from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
 from voicechat.session.audio_link import AudioLink, OpenAudio, SoundLine
 from voicechat.session.controls import Conduct
-from voicechat.session.earcons import Earcons
+from voicechat.session.earcons import play_earcons
+from voicechat.session.event_stream import Direction, EventStream, RawFrame
+from voicechat.session.key_mask import KeyMask
 from voicechat.session.model import Partner
 from voicechat.session.reconnect import Epochs, first
 from voicechat.session.requested_settings import sound_settings
@@ -34,6 +36,7 @@ from voicechat.session.updates import (
     Link,
     LinkChanged,
     ModeChanged,
+    ModelChanged,
     SoundChanged,
     Update,
 )
@@ -61,8 +64,8 @@ class Session(Outlook):
     """One conversation of the person with a model.
 
     Raises `UsageError` or `KeyMissing` when the options name no model that can be had.
-    Set `listen` before `run`; it is called on the event loop for every `Update` and must return
-    quickly. All other methods are to be called on the loop too, and return at once.
+    Subscribe with `subscribe` before `run`. Call all methods on the event loop; they return at
+    once.
     """
 
     def __init__(
@@ -77,8 +80,8 @@ class Session(Outlook):
         from voicechat.session.toolbox import Toolbox
         from voicechat.tools.journal import Journal
 
-        self.listen: Callable[[Update], None] = _ignore
-        self.observe: Callable[[object, float], None] = _ignore
+        self._stream = EventStream()
+        self._mask = KeyMask(options)
         self.link = Link.CONNECTING
         self.muted = False
         self.volume = 100
@@ -101,6 +104,7 @@ class Session(Outlook):
             self._take,
             lambda: self.floor,
             self._set_link,
+            trace=self._trace,
         )
         self._journal = Journal()
         self._runs = ToolRuns(self._tools, self._journal, self._take, self._tell)
@@ -111,18 +115,22 @@ class Session(Outlook):
             lambda: self._epochs.codec,
             lambda why, untried: self._begin_again(why, self.transcript, untried),
         )
-        self._earcons = Earcons() if options.earcons else None
+        if options.earcons:
+            play_earcons(self._stream, lambda cue: self._play(sound.Cue(cue)))
         self._closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
         self._recorder = self._record()
+        self._publish(ModelChanged(self.model, self.voice))
 
     def _record(self) -> Recorder | None:
         if self._options.record is None:
             return None
         from voicechat.recording.recorder import record
 
-        return record(self, self._options, self._partner.settings, self._partner.can)
+        return record(
+            self._stream, self._options, self._partner.settings, self._partner.can, self._tell
+        )
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
         with_sound = self._options.with_sound
@@ -243,6 +251,7 @@ class Session(Outlook):
         self._epochs.renew(afresh=True, untried=untried)
         self.model, self.voice = self._partner.name, self._partner.options.voice or ""
         self._set_link(Link.CONNECTING, why)
+        self._tell(ModelChanged(self.model, self.voice))
         self._tell_mode()
 
     def close(self) -> None:
@@ -317,6 +326,7 @@ class Session(Outlook):
         self._journal.close()
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
+        self._stream.close()
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close)
 
@@ -325,8 +335,9 @@ class Session(Outlook):
     def _take(self, happening: events.Event | inputs.Input) -> None:
         """Whatever happens comes in here and is carried out at once."""
         now = time.monotonic()
-        self.observe(happening, now)
+        self._stream.publish(happening, now)
         for effect in self._conversation.handle(happening, now):
+            self._stream.publish(effect, now)
             self._carry_out(effect)
         if isinstance(happening, events.SessionCreated):
             self._partner.stay()
@@ -342,7 +353,6 @@ class Session(Outlook):
             case effects.Play():
                 self._play(effect)
                 return
-        self._cue_for(effect)
         match effect:
             case _ if isinstance(effect, sound.AudioEffect):
                 self._play(effect)
@@ -351,8 +361,9 @@ class Session(Outlook):
                 self._epochs.renew()
             case effects.StartAfresh():
                 self._epochs.renew(afresh=True)
-            case _ if not (self._runs.settle(effect) or self._conduct.settle(effect)):
-                self.listen(cast(Update, effect))
+            case _:
+                if not self._runs.settle(effect):
+                    self._conduct.settle(effect)
 
     def _arm_timer(self) -> None:
         deadline = self._conversation.deadline
@@ -397,10 +408,6 @@ class Session(Outlook):
         if self._audio is not None:
             self._audio.send(command)
 
-    def _cue_for(self, news: effects.Effect | Update) -> None:
-        if self._earcons is not None and (cue := self._earcons.cue(news)):
-            self._play(sound.Cue(cue))
-
     def _hear(self, event: sound.AudioEvent) -> None:
         match event:
             case sound.Levels(mic, speaker, mic_peak, speaker_peak):
@@ -412,10 +419,8 @@ class Session(Outlook):
                 self._sound_switched(kind, clean(name))
             case sound.Problem(text, hint):
                 self._tell(effects.Notice(text, effects.Level.WARNING, hint))
-            case sound.Played():
-                self.observe(event, time.monotonic())
-            case sound.Underrun():
-                pass
+            case sound.Played() | sound.Underrun():
+                self._publish(event)
             case _:
                 self._take(event)
 
@@ -436,10 +441,21 @@ class Session(Outlook):
 
     # ----------------------------------------------------------------- telling the screen
 
+    def _publish(self, event: object) -> None:
+        self._stream.publish(event, time.monotonic())
+
     def _tell(self, update: Update) -> None:
-        self.observe(update, time.monotonic())
-        self._cue_for(update)
-        self.listen(update)
+        self._publish(update)
+
+    def _trace(self, direction: Direction, frames: Sequence[str | bytes]) -> None:
+        """Publish frames of the connection if somebody wants them."""
+        if not self._stream.wanted(RawFrame):
+            return
+        now = time.monotonic()
+        for frame in frames:
+            mask = self._mask
+            masked = mask.text(frame) if isinstance(frame, str) else mask.data(frame)
+            self._stream.publish(RawFrame(direction, masked, now), now)
 
     def _tell_mode(self) -> None:
         self._tell(ModeChanged(self.muted, self.hands_free, self.talking))
@@ -447,7 +463,3 @@ class Session(Outlook):
     def _set_link(self, link: Link, text: str = "") -> None:
         self.link = link
         self._tell(LinkChanged(link, text))
-
-
-def _ignore(*_: object) -> None:
-    """Nobody listens yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, get_args
 
 from voicechat.core import effects
 
@@ -55,6 +56,14 @@ class ModeChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelChanged:
+    """The model (PROVIDER/MODEL) or its voice changed; an empty voice is the default one."""
+
+    model: str
+    voice: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """A new conversation began; the transcript is empty."""
 
@@ -80,6 +89,11 @@ Update = (
     | LevelsChanged
     | SoundChanged
     | ModeChanged
+    | ModelChanged
     | Cleared
     | Told
 )
+"""Everything a screen shows; raw provider events, inputs and audio are not part of it."""
+
+UPDATES: Final[frozenset[type]] = frozenset(get_args(Update))
+"""Classes of `Update`, for `EventStream.subscribe(wants=...)`."""

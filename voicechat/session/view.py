@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from voicechat.core import effects, events
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import ToolCall, Transcript, Usage
 from voicechat.core.usage_meter import is_near
+from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged
 
 
 class Outlook:
-    """The readable side of whoever owns a conversation. The owner sets `_conversation`."""
+    """The readable side of whoever owns a conversation.
+
+    The owner sets `_conversation` and `_stream`.
+    """
 
     _conversation: Conversation
+    _stream: EventStream
     loudness = LevelsChanged(-100.0, -100.0)
     """How loud both sides were just now."""
+
+    def subscribe(
+        self,
+        name: str,
+        *,
+        limit: int,
+        overflow: Overflow,
+        wants: Collection[type] | None = None,
+    ) -> Subscription:
+        """Subscribe to everything that happens from now on; see `EventStream.subscribe`.
+
+        Events are provider events, inputs, effects, audio events, session updates and, for
+        subscriptions that name it, `RawFrame`.
+        """
+        return self._stream.subscribe(name, limit=limit, overflow=overflow, wants=wants)
 
     @property
     def recording(self) -> bool:

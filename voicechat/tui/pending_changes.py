@@ -1,36 +1,43 @@
-"""What the session said since the screen last looked.
+"""Changes since the screen was last painted.
 
-The session may speak hundreds of times a second; the screen looks some 15 times. Between
-two looks everything collapses: an entry that changed ten times is one name, levels are the
-last ones. So nothing here grows with the number of updates.
+The session publishes hundreds of updates per second; the screen paints about 15 times. Between
+two paints all updates collapse: an entry that changed ten times is one id, levels are the last
+ones.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import ClassVar
 
 from voicechat.core.effects import EntryChanged, EntryRemoved, Notice
+from voicechat.session.event_stream import Subscription
 from voicechat.session.updates import (
     Cleared,
     LevelsChanged,
     LinkChanged,
     SoundChanged,
     Told,
-    Update,
 )
 
 NOTICES = 8
 """Notices kept between two looks; older ones are dropped."""
 
 
-class Changes:
-    """Collects updates; `wait` until there are some, then read the fields and `forget` them."""
+WAITING = 4_096
+"""Updates that may wait for the next look."""
 
-    def __init__(self) -> None:
-        self._some = asyncio.Event()
+
+class Changes:
+    """Updates that the screen has not shown yet.
+
+    `wait` until there are some, `collect` them, read the fields, then `forget` them.
+    """
+
+    def __init__(self, updates: Subscription) -> None:
+        self._updates = updates
+        self._dropped = 0
         self.link_text = ""
         """The last sentence about the connection; survives `forget`."""
         self.levels = LevelsChanged(-100.0, -100.0)
@@ -47,19 +54,25 @@ class Changes:
         self.sound: SoundChanged | None = None
         self.only_levels = True
         """Whether there is nothing new but the levels, which change all the time."""
-        self._some.clear()
 
-    async def wait(self) -> None:
-        """Return when there is something to show."""
-        await self._some.wait()
+    async def wait(self) -> bool:
+        """Wait for something to show; False when the session is over."""
+        return await self._updates.wait()
 
-    def note(self, update: Update) -> None:
-        """Take one update of the session. Returns at once; call it on the loop."""
+    def collect(self) -> None:
+        """Take all updates that wait. After lost updates the whole transcript is to be shown."""
+        for update in self._updates.pop_all():
+            self._note(update)
+        if self._updates.dropped > self._dropped:
+            self._dropped = self._updates.dropped
+            self.cleared = True
+            self.only_levels = False
+
+    def _note(self, update: object) -> None:
         self.only_levels &= isinstance(update, LevelsChanged)
         keep = self._keep.get(type(update))
         if keep is not None:
             keep(self, update)
-        self._some.set()
 
     def _entry(self, update: EntryChanged | EntryRemoved) -> None:
         self.entries[update.entry_id] = None

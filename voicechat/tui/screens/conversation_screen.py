@@ -15,9 +15,10 @@ from textual.widgets import Static
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
 from voicechat.line_mode.slash_commands import is_command, known, obey
-from voicechat.session.updates import Link, SoundChanged
+from voicechat.session.event_stream import Overflow
+from voicechat.session.updates import UPDATES, Link, SoundChanged
 from voicechat.tui.keys import KEYS
-from voicechat.tui.pending_changes import Changes
+from voicechat.tui.pending_changes import WAITING, Changes
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.sheet import Sheet
@@ -94,8 +95,9 @@ class ConversationScreen(Screen[None]):
         self.VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-flat"), (12, "-low"), (20, "-high")]
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (100, "-wide")]
         self._session = session
-        self._changes = Changes()
-        session.listen = self._changes.note
+        self._changes = Changes(
+            session.subscribe("screen", limit=WAITING, overflow=Overflow.COALESCE, wants=UPDATES)
+        )
         self._flushing = asyncio.Lock()
         self._mode: tuple[bool, ...] = ()
 
@@ -119,8 +121,8 @@ class ConversationScreen(Screen[None]):
 
     @work(group="paint")
     async def _paint(self) -> None:
-        while True:
-            await self._changes.wait()
+        while await self._changes.wait():
+            self._changes.collect()
             if self._changes.only_levels:
                 self._changes.forget()
                 self._show_levels()
@@ -132,6 +134,7 @@ class ConversationScreen(Screen[None]):
         """Show everything the session said since the last time."""
         async with self._flushing:
             changes = self._changes
+            changes.collect()
             entries, cleared = tuple(changes.entries), changes.cleared
             notices, sound = tuple(changes.notices), changes.sound
             told = tuple(changes.told)

@@ -1,0 +1,248 @@
+"""Event stream of one session: one publisher, any number of independent subscribers.
+
+Every subscriber has a bounded queue of its own with a named overflow policy, so a slow subscriber
+cannot delay the session or another subscriber. Events keep their order. `publish` costs one
+dictionary lookup when nobody wants the event.
+
+    stream = EventStream()
+    levels = stream.subscribe("meter", limit=8, overflow=Overflow.DROP_OLDEST, wants={Levels})
+    async for event in levels: ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Overflow(StrEnum):
+    """Policy of a subscription whose queue is full."""
+
+    DROP_OLDEST = "drop oldest"
+    """Drop the event that waits longest."""
+
+    DROP_NEWEST = "drop newest"
+    """Drop the new event."""
+
+    COALESCE = "coalesce"
+    """Keep the last of equal events; drop the oldest of the rest if that frees less than half."""
+
+    CLOSE = "close"
+    """Close the subscription. Events that already wait can still be taken."""
+
+
+class Direction(StrEnum):
+    """Direction of a frame on the connection."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
+    """One frame of the provider connection as it is on the wire, with known keys masked.
+
+    Only subscriptions that name `RawFrame` in `wants` receive frames, and frames are published
+    only while there is such a subscription.
+    """
+
+    direction: Direction
+    data: str | bytes
+    at: float
+    """Monotonic time in seconds."""
+
+
+_ON_REQUEST: Final = (RawFrame,)
+"""Kinds that a subscription must name to receive."""
+
+
+class Subscription:
+    """Bounded queue of events for one subscriber; create it with `EventStream.subscribe`.
+
+    Take events with `async for`, or with `pop_all` or `take` after `wake` was called. The
+    publisher calls `wake` when the first event arrives in an empty queue and when the
+    subscription closes. `pop_all` and `pop_timed` may run on one other thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limit: int,
+        overflow: Overflow,
+        wants: Collection[type] | None,
+        leave: Callable[[Subscription], None],
+    ) -> None:
+        self.name = name
+        self.dropped = 0
+        """Events lost to the overflow policy so far."""
+        self.closed = False
+        """No more events arrive; those that wait can still be taken."""
+        self.overflowed = False
+        """The policy `Overflow.CLOSE` closed the subscription."""
+        self.wake: Callable[[], None] | None = None
+        """Called on the publisher's thread; it must return at once."""
+        self._limit = limit
+        self._overflow = overflow
+        self._wants = None if wants is None else tuple(wants)
+        self._leave = leave
+        self._queue: deque[tuple[object, float]] = deque()
+        self._ready = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Number of events that wait."""
+        return len(self._queue)
+
+    def accepts(self, kind: type) -> bool:
+        """Return True if events of this class go to this subscription."""
+        if self._wants is None:
+            return not issubclass(kind, _ON_REQUEST)
+        return issubclass(kind, self._wants)
+
+    # ----------------------------------------------------------------- taking events
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> object:
+        if not await self.wait():
+            raise StopAsyncIteration
+        return self._queue.popleft()[0]
+
+    async def wait(self) -> bool:
+        """Wait until an event can be taken; False when the subscription is closed and empty."""
+        while not self._queue and not self.closed:
+            self._ready.clear()
+            await self._ready.wait()
+        return bool(self._queue)
+
+    def take(self) -> object | None:
+        """Take the oldest event without waiting; None when there is none."""
+        return self._queue.popleft()[0] if self._queue else None
+
+    def pop_all(self) -> list[object]:
+        """Take all events that wait, the oldest first, without waiting."""
+        return [event for event, _ in self.pop_timed()]
+
+    def pop_timed(self, most: int | None = None) -> list[tuple[object, float]]:
+        """Take up to `most` events with their monotonic times (s), the oldest first."""
+        count = len(self._queue) if most is None else min(most, len(self._queue))
+        return [self._queue.popleft() for _ in range(count)]
+
+    def close(self) -> None:
+        """Leave the stream. Events that wait can still be taken."""
+        if not self.closed:
+            self.closed = True
+            self._leave(self)
+            self._notify()
+
+    # ----------------------------------------------------------------- the publisher's side
+
+    def put(self, event: object, at: float) -> None:
+        """Add an event; called by the stream."""
+        if self.closed or (len(self._queue) >= self._limit and not self._make_room()):
+            return
+        self._queue.append((event, at))
+        if len(self._queue) == 1:
+            self._notify()
+
+    def _make_room(self) -> bool:
+        """Apply the overflow policy; False when the new event has no place."""
+        match self._overflow:
+            case Overflow.DROP_OLDEST:
+                self._queue.popleft()
+                self.dropped += 1
+            case Overflow.DROP_NEWEST:
+                self.dropped += 1
+                return False
+            case Overflow.COALESCE:
+                self._coalesce()
+            case Overflow.CLOSE:
+                self.dropped += 1
+                self.overflowed = True
+                self.close()
+                return False
+        return True
+
+    def _coalesce(self) -> None:
+        last: dict[object, tuple[object, float]] = {}
+        for event, at in self._queue:
+            key = _key(event)
+            last.pop(key, None)
+            last[key] = (event, at)
+        self._queue = deque(last.values())
+        while len(self._queue) > self._limit // 2:
+            self._queue.popleft()
+            self.dropped += 1
+
+    def _notify(self) -> None:
+        self._ready.set()
+        if self.wake is not None:
+            self.wake()
+
+
+class EventStream:
+    """Publishes events to all subscriptions that want them. Use it on one thread."""
+
+    def __init__(self) -> None:
+        self._subscriptions: list[Subscription] = []
+        self._routes: dict[type, tuple[Subscription, ...]] = {}
+        self._closed = False
+
+    def subscribe(
+        self,
+        name: str,
+        *,
+        limit: int,
+        overflow: Overflow,
+        wants: Collection[type] | None = None,
+    ) -> Subscription:
+        """Subscribe from now on.
+
+        `limit` is the number of events that may wait. `wants` holds the classes to receive,
+        subclasses included; None means all classes except `RawFrame`.
+        """
+        subscription = Subscription(name, limit, overflow, wants, self._leave)
+        subscription.closed = self._closed
+        if not self._closed:
+            self._subscriptions.append(subscription)
+            self._routes.clear()
+        return subscription
+
+    def wanted(self, kind: type) -> bool:
+        """Return True if some subscription receives events of this class."""
+        return bool(self._route(kind))
+
+    def publish(self, event: object, at: float) -> None:
+        """Give an event of the monotonic time `at` (s) to every subscription that wants it."""
+        for subscription in self._route(type(event)):
+            subscription.put(event, at)
+
+    def close(self) -> None:
+        """Close all subscriptions; the session is over."""
+        self._closed = True
+        for subscription in tuple(self._subscriptions):
+            subscription.close()
+
+    def _route(self, kind: type) -> tuple[Subscription, ...]:
+        route = self._routes.get(kind)
+        if route is None:
+            route = tuple(each for each in self._subscriptions if each.accepts(kind))
+            self._routes[kind] = route
+        return route
+
+    def _leave(self, subscription: Subscription) -> None:
+        self._subscriptions.remove(subscription)
+        self._routes.clear()
+
+
+def _key(event: object) -> object:
+    """Key under which equal events are one."""
+    try:
+        hash(event)
+    except TypeError:
+        return id(event)
+    return event

@@ -1,0 +1,50 @@
+"""Mask for keys in text that leaves the session: recordings and raw frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from voicechat.config.loader import Options
+    from voicechat.errors import Secret
+
+MASK: Final = "***"
+
+_SHORT_KEY: Final = 8
+"""Characters from which a word of a provider key is masked."""
+_SURE_KEY: Final = 20
+"""Characters from which a word of an MCP or endpoint value is masked; shorter ones may be plain
+words."""
+
+
+class KeyMask:
+    """Replaces every key of the options that occurs in a text or in bytes."""
+
+    def __init__(self, options: Options) -> None:
+        self.keys = keys_of(options)
+        self._encoded = [key.encode() for key in self.keys]
+
+    def text(self, text: str) -> str:
+        """Return the text with all keys masked."""
+        for key in self.keys:
+            text = text.replace(key, MASK)
+        return text
+
+    def data(self, data: bytes) -> bytes:
+        """Return the bytes with all keys masked."""
+        for key in self._encoded:
+            data = data.replace(key, MASK.encode())
+        return data
+
+
+def keys_of(options: Options) -> list[str]:
+    """List every word in these options that must stay secret, the longest first."""
+    own = [*options.keys.values(), *([options.token] if options.token else [])]
+    others: list[Secret] = []
+    for server in options.mcp_servers:
+        others += (*server.env.values(), *server.headers.values())
+    for endpoint in options.endpoints:
+        others += endpoint.headers.values()
+    words = {(word, _SHORT_KEY) for key in own for word in key.reveal().split()}
+    words |= {(word, _SURE_KEY) for key in others for word in key.reveal().split()}
+    return sorted({word for word, least in words if len(word) >= least}, key=len, reverse=True)
