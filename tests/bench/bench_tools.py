@@ -18,7 +18,8 @@ from figures import Figure, Table
 from scripted import TOKEN, scene, until
 
 from voicechat.server.engine_protocols import Call, Say
-from voicechat.session.session import Link, Session
+from voicechat.session.session import Session
+from voicechat.session.updates import Link
 from voicechat.tools.plugins import plugin_loader
 
 PLUGIN = '''

@@ -26,7 +26,7 @@ from voicechat.core.settings import (
     Transcription,
 )
 from voicechat.errors import Secret, UsageError
-from voicechat.session.model import Partner
+from voicechat.session.model import ChosenModel
 from voicechat.session.requested_settings import session_settings
 
 TOOLS = tuple(ToolSpec(name, "", {}) for name in ("look", "listen"))
@@ -196,4 +196,4 @@ def test_unsupported_settings_are_reported() -> None:
         ({}, []),
     ):
         options = Options(model="xai", keys=keys, wanted=wanted)
-        assert Partner(options, lambda: TOOLS, print).doubts == told
+        assert ChosenModel(options, lambda: TOOLS, print).doubts == told

@@ -19,7 +19,8 @@ from voicechat.core.effects import Floor
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import COMMANDS, help_lines, is_command, markdown, obey
 from voicechat.server.engine_protocols import Say
-from voicechat.session.session import LevelsChanged, Link, Session
+from voicechat.session.session import Session
+from voicechat.session.updates import LevelsChanged, Link
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from voicechat.core.inputs import Announce, Decision
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.errors import Secret
 from voicechat.line_mode.approval_view import asked, lines
-from voicechat.session.session import Link, Session
+from voicechat.session.session import Session
+from voicechat.session.updates import Link
 from voicechat.tools.functions import tool
 from voicechat.tools.permissions import Approvals, approvals_path
 from voicechat.tools.registry import Tool

@@ -22,9 +22,9 @@ from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
 from voicechat.line_mode.slash_commands import obey
 from voicechat.server.engine_protocols import AssistantRequest, Say
 from voicechat.session.controls import SUMMARY
-from voicechat.session.costs import Spending, dollars
-from voicechat.session.session import Link, Session
-from voicechat.session.updates import Told
+from voicechat.session.costs import CostTally, dollars
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, Report
 
 
 def summing_up(request: AssistantRequest) -> list[Say]:
@@ -57,7 +57,7 @@ async def test_a_summary_is_told_and_leaves_no_trace() -> None:
         assert obey(desk.session, "/summary") is None
         assert desk.session.pending
         await desk.until(lambda: not desk.session.pending)
-        assert Told("Summary", "Little was said.") in desk.updates
+        assert Report("Summary", "Little was said.") in desk.updates
         assert heard(stage) == ["one", "You said one."]
         await answered(desk, "two")
         assert heard(stage) == ["one", "You said one.", "two"]
@@ -69,7 +69,7 @@ async def test_a_summary_that_cannot_be_had_is_one_sentence() -> None:
         for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
             connection.transport.abort()
         await desk.until(lambda: desk.session.link is Link.RECONNECTING)
-        desk.session.conduct.summarize()
+        desk.session.summarize()
         await desk.until(lambda: not desk.session.pending)
         assert notices(desk)[-1] == "There is no summary: there is no connection."
 
@@ -89,14 +89,14 @@ async def test_the_last_exchange_is_taken_back() -> None:
 
 async def test_a_message_is_put_in_and_an_item_looked_up() -> None:
     async with scene() as stage, talking(stage) as desk:
-        item_id = desk.session.conduct.insert(Role.SYSTEM, "The person is called Ada.")
+        item_id = desk.session.insert(Role.SYSTEM, "The person is called Ada.")
         await answered(desk, "one")
         assert heard(stage) == ["The person is called Ada.", "one"]
-        item = await desk.session.conduct.fetch(item_id)
+        item = await desk.session.fetch(item_id)
         assert item["role"] == "system"
         with pytest.raises(SessionLost, match="nothing-like-it"):
-            await desk.session.conduct.fetch("nothing-like-it")
-        desk.session.conduct.forget(item_id)
+            await desk.session.fetch("nothing-like-it")
+        desk.session.forget(item_id)
         await answered(desk, "two")
         assert heard(stage)[0] == "one"
 
@@ -132,20 +132,20 @@ async def test_a_voice_and_a_speed_are_checked_before_they_are_asked_for() -> No
 
 def test_what_only_holds_for_the_next_connection_is_said() -> None:
     session = Session(options("ws://127.0.0.1:1"))
-    codec = session._partner.choice.codec()
-    codec.encode(commands.UpdateSession(session._partner.settings))
+    codec = session._chosen.choice.codec()
+    codec.encode(commands.UpdateSession(session._chosen.settings))
     codec._state.spoke = True  # type: ignore[attr-defined]
-    session.conduct._codec = lambda: codec
+    session._codec = lambda: codec
     assert obey(session, "/voice cedar") == "voice changes with the next session only."
     assert session._conversation.settings.voice == "cedar"
     google = Options(model="google/gemini-3.8-live", keys={"GEMINI_API_KEY": Secret("k")})
     session = Session(google)
-    codec = session._partner.choice.codec()
-    codec.opening(session._partner.settings)
-    session.conduct._codec = lambda: codec
+    codec = session._chosen.choice.codec()
+    codec.opening(session._chosen.settings)
+    session._codec = lambda: codec
     assert "between two turns" in str(obey(session, "/voice Kore"))
     assert "google has no setting speed" in str(obey(session, "/speed 1.2"))
-    codec.opening(session._partner.settings)
+    codec.opening(session._chosen.settings)
     assert obey(session, "/instructions Be brief.") == "The instructions are changed."
 
 
@@ -191,11 +191,11 @@ async def test_another_model_is_told_what_was_said() -> None:
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
         said = obey(desk.session, "/model openai/gpt-realtime-2.1")
-        assert said == "Going on with openai/gpt-realtime-2.1."
+        assert said == "Continuing with openai/gpt-realtime-2.1."
         assert desk.session.voice == "", "it has no voice of that name"
         await answered(desk, "two")
         assert heard(stage) == ["one", "You said one.", "two"]
-        used = "\n".join(desk.session.conduct.spending.lines(()))
+        used = "\n".join(desk.session.usage_report)
         assert "No price is known for google/gemini-3.8-live" in used
 
 
@@ -203,9 +203,9 @@ async def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
         await answered(desk, "two")
-        created = desk.session._epochs.begun
+        created = desk.session._connections.begun
         obey(desk.session, "/forget")
-        await desk.until(lambda: desk.session._epochs.begun > created)
+        await desk.until(lambda: desk.session._connections.begun > created)
         await answered(desk, "three")
         assert desk.said(Role.USER) == ["one", "three"]
         obey(desk.session, "/model openai/gpt-realtime-2.1")
@@ -222,7 +222,7 @@ async def test_a_model_that_cannot_be_had_is_told_and_the_one_before_goes_on() -
             obey(desk.session, "/model nobody/nothing")
         assert desk.session.model == "google/gemini-3.8-live"
         obey(desk.session, "/model azure/mine")
-        await desk.until(lambda: any("cannot be had" in text for text in notices(desk)))
+        await desk.until(lambda: any("Could not use" in text for text in notices(desk)))
         assert (desk.session.model, desk.session.voice) == ("google/gemini-3.8-live", "Puck")
         await answered(desk, "two")
         assert desk.said(Role.USER) == ["one", "two"]
@@ -238,7 +238,7 @@ async def test_the_sound_is_opened_anew_at_the_rates_of_the_other_model() -> Non
         follow(session, lambda block: blocks.append(len(block.pcm)), [inputs.MicBlock])
         await desk.until(lambda: 640 in blocks)
         session.set_muted(True)
-        session.conduct.change_model("openai/gpt-realtime-2.1")
+        session.change_model("openai/gpt-realtime-2.1")
         await desk.until(lambda: 960 in blocks)
         assert session.hands_free
         assert blocks == sorted(blocks), "nothing of the old rate comes behind the new one"
@@ -246,7 +246,7 @@ async def test_the_sound_is_opened_anew_at_the_rates_of_the_other_model() -> Non
 
 def test_a_recording_keeps_its_model(tmp_path: object) -> None:
     session = Session(options("ws://127.0.0.1:1"))
-    session._partner.options = replace(session._partner.options, record=tmp_path)  # type: ignore[arg-type]
+    session._chosen.options = replace(session._chosen.options, record=tmp_path)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="A recording keeps its model"):
         obey(session, "/model openai/gpt-realtime")
 
@@ -254,7 +254,7 @@ def test_a_recording_keeps_its_model(tmp_path: object) -> None:
 async def test_a_long_talk_is_told_again_whole() -> None:
     async with scene() as stage, talking(stage) as desk:
         for number in range(400):
-            desk.session.conduct.insert(Role.USER, f"line {number}")
+            desk.session.insert(Role.USER, f"line {number}")
         for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
             connection.transport.abort()
         await desk.until(lambda: desk.session.link is Link.RECONNECTING)
@@ -279,7 +279,7 @@ def used(tokens: int, what: str = "response") -> effects.UsageChanged:
 
 
 def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
-    spending = Spending({"a/b": FULL, "c/d": Price(minute=6, dated="2026-01-01")})
+    spending = CostTally({"a/b": FULL, "c/d": Price(minute=6, dated="2026-01-01")})
     assert spending.lines(()) == ["Nothing was used yet."]
     spending.add("a/b", used(1000))
     assert spending.shown_cost == "$0.068"
@@ -300,7 +300,7 @@ def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
 
 
 def test_what_costs_nothing_or_nobody_knows_is_said_so() -> None:
-    free = Spending({})
+    free = CostTally({})
     free.add("local/built-in", used(10))
     assert free.shown_cost == ""
     assert free.lines(())[-1] == "It costs nothing."

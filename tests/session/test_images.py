@@ -196,7 +196,7 @@ async def test_what_cannot_be_shown_is_told_and_nothing_is_sent(cat: Path, large
         assert notices(desk) == ["There is no file such.png."]
         with pytest.raises(UsageError, match="/image takes the path"):
             obey(desk.session, "/image")
-        desk.session.conduct._partner.can = Capabilities(pictures=())
+        desk.session._chosen.can = Capabilities(pictures=())
         desk.session.type(str(cat))
         await desk.until(lambda: len(notices(desk)) == 2)
         assert "takes no pictures" in notices(desk)[-1]
@@ -224,5 +224,5 @@ async def test_a_disk_that_hangs_is_given_up(cat: Path, monkeypatch: pytest.Monk
 
 
 def test_the_embedded_voice_has_no_eyes() -> None:
-    assert Session(Options())._partner.can.pictures == ()
-    assert Session(options("ws://127.0.0.1:1"))._partner.can.pictures
+    assert Session(Options())._chosen.can.pictures == ()
+    assert Session(options("ws://127.0.0.1:1"))._chosen.can.pictures

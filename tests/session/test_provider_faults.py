@@ -22,7 +22,8 @@ from voicechat.core.items import Role
 from voicechat.core.seeding import SHORTENED
 from voicechat.errors import KeyMissing, Secret, SessionLost, VoicechatError
 from voicechat.session import reconnect
-from voicechat.session.session import Link, LinkChanged, Session
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, LinkChanged
 from voicechat.transports.websocket import DialFailed
 
 KEY = "planted-key"

@@ -18,7 +18,8 @@ from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.errors import SessionLost, VoicechatError
 from voicechat.server.engine_protocols import Say
 from voicechat.session import reconnect
-from voicechat.session.session import Link, LinkChanged, Session
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, LinkChanged
 
 
 @asynccontextmanager
@@ -130,7 +131,7 @@ async def test_a_session_is_renewed_before_its_time_is_up(monkeypatch: pytest.Mo
     monkeypatch.setattr(reconnect, "RENEW_BEFORE_S", 59.5)
     async with scene(session_seconds=60.0) as stage, talking(stage) as desk:
         await answered(desk, "one")
-        await desk.until(lambda: desk.session._epochs.begun >= 2)
+        await desk.until(lambda: desk.session._connections.begun >= 2)
         await answered(desk, "two")
         messages = [message.text for message in stage.assistant.requests[-1].messages]
         assert messages == ["one", "You said one.", "two"]

@@ -13,7 +13,8 @@ from voicechat.core import effects
 from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, KeyMissing, VoicechatError
 from voicechat.server.engine_protocols import Call, Say
-from voicechat.session.session import Cleared, Link, LinkChanged, Session
+from voicechat.session.session import Session
+from voicechat.session.updates import Cleared, Link, LinkChanged
 
 
 async def test_typed_turns_are_answered_in_order() -> None:

@@ -24,8 +24,9 @@ from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, VoicechatError
-from voicechat.session.session import Link, Session
+from voicechat.session.session import Session
 from voicechat.session.token_auth import read
+from voicechat.session.updates import Link
 
 TOKENS = {
     "openai": "ek_planted",

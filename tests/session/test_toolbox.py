@@ -25,9 +25,10 @@ from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.recording.replayed_session import Replay
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Say
-from voicechat.session.session import Link, Session
-from voicechat.session.tool_runner import ToolRuns
+from voicechat.session.session import Session
+from voicechat.session.tool_runner import ToolRunner
 from voicechat.session.toolbox import Toolbox
+from voicechat.session.updates import Link
 from voicechat.tools.journal import Journal, journals_folder
 from voicechat.tools.mcp.mcp_pins import Pins
 from voicechat.tools.registry import Tool
@@ -256,7 +257,7 @@ async def test_what_runs_is_what_was_decided_on(folders: Path) -> None:
 
     finished: list[inputs.ToolFinished] = []
     box = Toolbox(options("ws://127.0.0.1:9", TOKEN), ran.append, ran.append, ran.append)
-    runs = ToolRuns(box, Journal(), finished.append, ran.append)
+    runs = ToolRunner(box, Journal(), finished.append, ran.append)
     box.registry.add([watering("Water a plant.")])
     async with asyncio.TaskGroup() as tasks:
         runs.tasks = tasks

@@ -17,7 +17,8 @@ from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Kind, Picture
 from voicechat.errors import Secret
-from voicechat.session.session import Link, LinkChanged, Session
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, LinkChanged
 
 
 @asynccontextmanager
@@ -105,7 +106,7 @@ async def test_a_picture_is_shown_and_taken_back(wire: str) -> None:
         desk.session._take(inputs.Typed("what is this", picture))
         await idle(desk, 2)
         assert fake.pictures == ["data:image/png;base64,cG5n"]
-        desk.session.conduct.forget_last()
+        desk.session.forget_last()
         desk.session.type("enough")
         await idle(desk, 2)
         assert desk.said(Role.USER) == ["hello", "enough"]
@@ -116,7 +117,7 @@ async def test_a_manual_turn(wire: str) -> None:
     async with at(wire) as (desk, fake):
         session = desk.session
         session.talk(True)
-        rate = session._partner.can.input_rates[0]
+        rate = session._chosen.can.input_rates[0]
         for _ in range(20):
             session._take(inputs.MicBlock(bytes(rate // 50 * 2)))
         await asyncio.sleep(MIN_TALK_MS / 1000)  # as a person holds the key

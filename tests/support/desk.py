@@ -12,7 +12,8 @@ from scripted import TOKEN, Scene
 from voicechat.config.options import Options
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.errors import Secret
-from voicechat.session.session import Link, Session, Update
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, Update
 
 
 class Desk:

@@ -16,7 +16,8 @@ from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Item, Role, ToolCall
 from voicechat.errors import Secret
-from voicechat.session.session import Link, LinkChanged, Session
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, LinkChanged
 
 KEY = "planted-key"
 
@@ -136,14 +137,14 @@ class Person:
 
     async def turns_hands_free_off(self) -> None:
         self.session.set_hands_free(False)
-        codec = self.session._epochs._codec
+        codec = self.session._connections._codec
         await asyncio.sleep(0)
         if codec is not None and codec.stale:
             await self.again_online()
 
     async def again_online(self) -> None:
-        before = self.session._epochs.begun
+        before = self.session._connections.begun
         again = LinkChanged(Link.ONLINE, "Connected again.")
         await self.desk.until(
-            lambda: again in self.desk.updates and self.session._epochs.begun > before
+            lambda: again in self.desk.updates and self.session._connections.begun > before
         )

@@ -11,7 +11,7 @@ from voicechat.core.effects import Floor, Notice
 from voicechat.core.events import RateLimit
 from voicechat.core.items import ItemStatus, Role, ToolState, Usage
 from voicechat.core.pictures import Kind, Picture
-from voicechat.session.updates import Told
+from voicechat.session.updates import Report
 
 STORY = (
     "Once, a lighthouse keeper counted the waves and wrote each number in a book, until the"
@@ -77,7 +77,7 @@ def summed_up(session: ScriptedSession) -> None:
     """A summary laid over the talk."""
     talk(session)
     session.tell(
-        Told("Summary", f"You asked for the time, a timer and a story.\nThe story began: {STORY}")
+        Report("Summary", f"You asked for the time, a timer and a story.\nThe story began: {STORY}")
     )
 
 

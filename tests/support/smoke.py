@@ -22,7 +22,8 @@ from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import KeyMissing, UsageError, VoicechatError
-from voicechat.session.session import Link, Session, Update
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, Update
 
 PATIENCE_S = 60.0
 """Seconds for one step."""
@@ -135,7 +136,7 @@ class Smoke:
         return f"{cut[0].text.strip()}…"
 
     async def _reconnect(self) -> str:
-        connection = self._session._epochs._connection
+        connection = self._session._connections._connection
         if connection is None:
             raise Failed("there was no connection to break")
         connection._socket.transport.abort()

@@ -31,8 +31,8 @@ from voicechat.session.updates import (
     Link,
     LinkChanged,
     ModeChanged,
+    Report,
     SoundChanged,
-    Told,
     Update,
 )
 
@@ -308,7 +308,7 @@ class Filter(Follower):
                     _aside(item.text)
             case LinkChanged(Link.RECONNECTING, text) if text:
                 _aside(text)
-            case Told(_, text):
+            case Report(_, text):
                 self._told.append(text)
 
 
@@ -422,7 +422,7 @@ class Chat(Follower):
                 self._say(f"{problem} {hint}")
             case ModeChanged(muted, _, talking):
                 self._tell_mode(muted, talking)
-            case Told(title, text):
+            case Report(title, text):
                 self._say(f"{title}: {text}")
             case Cleared():
                 self._told.clear()

@@ -106,7 +106,7 @@ def _let(session: Session, name: str) -> str:
 
 
 def _voice(session: Session, name: str) -> str:
-    known = session.conduct.voices
+    known = session.voices
     if not name:
         told = f" {session.model} has {', '.join(known)}." if known else ""
         return f"The voice is {session.voice or 'the usual one'}.{told}"
@@ -114,27 +114,26 @@ def _voice(session: Session, name: str) -> str:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
         raise UsageError(f"{session.model} has no voice {name[:40]!r}.", hint)
-    notes = session.conduct.change(voice=name)
-    session.voice = name
+    notes = session.change(voice=name)
     return _changed(f"The voice is {name}.", notes)
 
 
 def _instructions(session: Session, text: str) -> str:
     if not text:
-        return f"The instructions: {session.conduct.instructions}"
-    return _changed("The instructions are changed.", session.conduct.change(instructions=text))
+        return f"The instructions: {session.instructions}"
+    return _changed("The instructions are changed.", session.change(instructions=text))
 
 
 def _speed(session: Session, argument: str) -> str:
     if not argument:
-        return f"The speed is {session.conduct.speed:g}; 1 is usual."
+        return f"The speed is {session.speaking_rate:g}; 1 is usual."
     try:
         speed = float(argument)
     except ValueError:
         speed = math.nan
     if not _SLOWEST <= speed <= _FASTEST:
         raise UsageError(f"/speed takes a number from {_SLOWEST:g} to {_FASTEST:g}; 1 is usual.")
-    return _changed(f"The speed is {speed:g}.", session.conduct.change(speed=speed))
+    return _changed(f"The speed is {speed:g}.", session.change(speed=speed))
 
 
 _SLOWEST, _FASTEST = 0.25, 1.5
@@ -148,19 +147,19 @@ def _changed(done: str, notes: Sequence[str]) -> str:
 def _model(session: Session, name: str) -> str | None:
     if not name:
         return f"This is {session.model}; voicechat models lists others."
-    session.conduct.change_model(name)
-    return f"Going on with {session.model}."
+    session.change_model(name)
+    return f"Continuing with {session.model}."
 
 
 def _forget(session: Session, argument: str) -> str:
     before = len(session.transcript.entries)
-    session.conduct.forget_last()
+    session.forget_last()
     forgot = len(session.transcript.entries) < before
     return "The last exchange is forgotten." if forgot else "There is nothing to forget."
 
 
 def _usage(session: Session, argument: str) -> str:
-    return "\n".join(session.conduct.spending.lines(session.limits))
+    return "\n".join(session.usage_report)
 
 
 def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
@@ -170,7 +169,7 @@ def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
 COMMANDS: Mapping[str, Command] = {
     "/interrupt": Command("stop speech, thinking and tools", _simply(lambda s: s.interrupt())),
     "/image": Command(
-        "show a picture", lambda s, path: s.conduct.show(path), "PATH [words]", turn=True
+        "show a picture", lambda s, path: s.show(path), "PATH [words]", turn=True
     ),
     "/mute": Command("close the microphone", _simply(lambda s: s.set_muted(True))),
     "/unmute": Command("open the microphone", _simply(lambda s: s.set_muted(False))),
@@ -189,7 +188,7 @@ COMMANDS: Mapping[str, Command] = {
     "/instructions": Command("say or change how it should behave", _instructions, "TEXT"),
     "/model": Command("go on with another model", _model, "PROVIDER/MODEL"),
     "/summary": Command(
-        "sum up the conversation, beside it", _simply(lambda s: s.conduct.summarize()), turn=True
+        "sum up the conversation, beside it", _simply(lambda s: s.summarize()), turn=True
     ),
     "/forget": Command("take the last exchange back", _forget),
     "/usage": Command("tell tokens, cost and limits", _usage),

@@ -30,11 +30,10 @@ from voicechat.session.updates import (
     ModelChanged,
     SoundChanged,
 )
-from voicechat.session.view import Outlook
+from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
     from voicechat.recording.player import Loudspeaker
-    from voicechat.session.controls import Conduct
 
 SPEEDS = (0.1, 1000.0)
 """The slowest and the fastest replay, as multiples of the time it took."""
@@ -53,7 +52,7 @@ _TOLD = frozenset(
 """Effects that are news for a screen; the others would have moved a provider or the sound."""
 
 
-class Replay(Outlook):
+class Replay(SessionView):
     """A recorded session that happens again. Use it where a `Session` is shown.
 
     Raises `UsageError` when the folder holds no recording that can be read. `speed` is within
@@ -110,11 +109,6 @@ class Replay(Outlook):
         return Conversation(
             settings, heading.can, hands_free=hands_free, speaker=heading.with_sound
         )
-
-    @property
-    def conduct(self) -> Conduct:
-        """There is none. Raises `UsageError`."""
-        raise UsageError("A recording is only watched.")
 
     # ----------------------------------------------------------------- what can be read
 
@@ -177,40 +171,11 @@ class Replay(Outlook):
         """End; `run` returns soon after."""
         self._closing.set()
 
-    def type(self, text: str) -> None:
-        """A recording is not talked with."""
-
-    def decide(
-        self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
-    ) -> None:
-        """What was decided was decided."""
-
-    def let_run(self, server: str) -> None:
-        """No server is started."""
-
-    async def all_tools(self) -> None:
-        """Nothing is to be waited for: no tool runs."""
-
-    def interrupt(self) -> None:
-        """What was said was said."""
-
-    def talk(self, on: bool) -> None:
-        """Nobody listens."""
-
-    def set_hands_free(self, on: bool) -> None:
-        """It stays as it was recorded."""
-
-    def set_muted(self, on: bool) -> None:
-        """It stays as it was recorded."""
-
     def set_volume(self, percent: int) -> None:
         """How loud the recording is, 0 to 100."""
         self.volume = percent
         if self._loudspeaker is not None:
             self._loudspeaker.set_volume(percent)
-
-    def new_conversation(self) -> None:
-        """It stays as it was recorded."""
 
     # ----------------------------------------------------------------- time goes by
 

@@ -1,31 +1,33 @@
-"""What can be done with a conversation beside talking: to its items, its settings, beside it.
+"""Everything a caller can do with a live session, in one place.
 
-Every `Session` has one, as `session.conduct`. Nothing here waits for the network but `aside` and
-`fetch`, and those have their deadlines.
+Call all methods on the event loop. They return at once, except `aside`, `fetch` and `all_tools`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
+from typing import TYPE_CHECKING
 
-from voicechat.core import effects, inputs
-from voicechat.core.items import Role
-from voicechat.errors import SessionLost, UsageError, VoicechatError
-from voicechat.providers.codec import Codec, deferred, unsupported
-from voicechat.session.costs import Spending
-from voicechat.session.images import Place, Showing, named, places
-from voicechat.session.model import Partner
-from voicechat.session.updates import Told, Update
+from voicechat.audio import messages as sound
+from voicechat.core import effects, events, inputs
+from voicechat.core.items import Role, Transcript, Usage
+from voicechat.core.settings import Capabilities
+from voicechat.errors import UsageError, VoicechatError
+from voicechat.providers.codec import deferred, unsupported
+from voicechat.session.costs import CostTally
+from voicechat.session.images import ImageInput, Place, named, places
+from voicechat.session.model import ChosenModel
+from voicechat.session.pending_requests import PendingRequests
+from voicechat.session.updates import Cleared, ModeChanged, ModelChanged, Report, Update
+from voicechat.session.view import SessionView
 
-FETCH_S = 10.0
-"""Seconds a provider has to give an item."""
-
-ASIDE_S = 60.0
-"""Seconds after which an aside is given up here; the conversation gives it up before that."""
+if TYPE_CHECKING:
+    from voicechat.providers.codec import Codec
+    from voicechat.session.toolbox import Toolbox
 
 SUMMARY = (
     "Summarize this conversation so far in at most five short sentences, in the language it is"
@@ -33,241 +35,278 @@ SUMMARY = (
 )
 
 
-class Conduct:
-    """Shapes a conversation from outside.
+class SessionControls(SessionView):
+    """Actions of a live session. `Session` adds the connections and the audio below them."""
 
-    partner   whom one talks with
-    take      is given every input for the conversation
-    tell      is told what the person wants to know
-    codec     gives the codec of the connection that stands
-    go_on     begins another connection with everything that was said; it is told why, and
-              whether that is to a model that was not tried yet
-    """
+    _chosen: ChosenModel
+    _tools: Toolbox
 
-    def __init__(
-        self,
-        partner: Partner,
-        take: Callable[[inputs.Input], None],
-        tell: Callable[[Update], None],
-        codec: Callable[[], Codec | None],
-        go_on: Callable[[str, bool], None],
+    def __init__(self, chosen: ChosenModel) -> None:
+        self._chosen = chosen
+        self.model = chosen.name
+        self.voice = chosen.options.voice or ""
+        self._tasks: asyncio.TaskGroup | None = None
+        """Group for reading images and awaiting summaries; None while the session does not run."""
+        self._costs = CostTally(chosen.options.prices)
+        self._images = ImageInput(self._take, self._tell)
+        self._requests = PendingRequests(self._take)
+        self._inserted = count(1)
+        self._summaries = 0
+        self._wants_hands_free = not chosen.options.push_to_talk
+
+    # ----------------------------------------------------------------- what the session provides
+
+    @abstractmethod
+    def _take(self, happening: events.Event | inputs.Input) -> None:
+        """Give the conversation an event or an input."""
+
+    @abstractmethod
+    def _tell(self, update: Update) -> None:
+        """Publish an update."""
+
+    @abstractmethod
+    def _play(self, command: sound.AudioCommand) -> None:
+        """Send the audio process a command, if there is one."""
+
+    @abstractmethod
+    def _codec(self) -> Codec | None:
+        """Return the codec of the open connection."""
+
+    @abstractmethod
+    def _begin_again(
+        self, why: str, transcript: Transcript | None = None, untried: bool = False
     ) -> None:
-        self.tasks: asyncio.TaskGroup | None = None
-        """Where pictures are read and summaries waited for; None while nothing runs."""
-        self.spending = Spending(partner.options.prices)
-        """What was used, and about what that costs."""
-        self._partner = partner
-        self._take = take
-        self._tell = tell
-        self._codec = codec
-        self._go_on = go_on
-        self._showing = Showing(take, tell)
-        self._asides: dict[str, asyncio.Future[str]] = {}
-        self._fetched: deque[tuple[str, asyncio.Future[Mapping[str, object] | None]]] = deque()
-        self._summing = 0
-        self._numbers = count(1)
+        """Begin another conversation on a new connection, empty or with this transcript."""
+
+    # ----------------------------------------------------------------- state
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Capabilities of the current model."""
+        return self._chosen.can
 
     @property
     def pending(self) -> bool:
-        """Whether a picture is being read or a summary made."""
-        return bool(self._showing.reading or self._summing)
+        """True while an image is read or a summary is made."""
+        return bool(self._images.reading or self._summaries)
 
-    # ----------------------------------------------------------------- words and pictures
+    @property
+    def shown_cost(self) -> str:
+        """Estimated cost so far, like "$0.04"; empty when it is zero or unknown."""
+        return self._costs.shown_cost
 
-    def say(self, text: str) -> None:
-        """Say a line, or show the picture whose path it is."""
+    @property
+    def usage(self) -> Usage:
+        """Usage of the whole session, over all its models."""
+        return self._costs.total
+
+    @property
+    def usage_report(self) -> list[str]:
+        """Usage, cost and rate limits, one sentence per line."""
+        return self._costs.lines(self.limits)
+
+    @property
+    def instructions(self) -> str:
+        """Instructions for the model."""
+        return self._chosen.settings.instructions or ""
+
+    @property
+    def speaking_rate(self) -> float:
+        """Speaking rate; 1 is normal."""
+        return self._chosen.settings.speed or 1.0
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Voices of this model; empty when they are unknown."""
+        return self._chosen.choice.voices
+
+    # ----------------------------------------------------------------- turns
+
+    def type(self, text: str) -> None:
+        """Send a typed line, or show the image whose path it is. Interrupts the assistant."""
         where = places(text)
-        if where and self.tasks is not None:
+        if where and self._tasks is not None:
             self._show(where, text)
         else:
             self._take(inputs.Typed(text))
 
     def show(self, argument: str) -> None:
-        """Show the picture at the beginning of the argument, with the words behind it.
+        """Show the image whose path begins the argument, with the words that follow.
 
-        Raises `UsageError` for what can be no path. Whether there is a picture is told later.
+        Raises `UsageError` if there can be no path. A notice tells if there is no image.
         """
         where = named(argument)
         if not where:
-            raise UsageError("/image takes the path of a picture, and words if you like.")
+            raise UsageError("/image takes the path of an image and, if you like, words.")
         self._show(where)
 
     def _show(self, where: list[Place], otherwise: str | None = None) -> None:
-        if self.tasks is not None:
-            partner = self._partner
-            self._showing.start(self.tasks, where, partner.can, partner.name, otherwise)
+        if self._tasks is not None:
+            chosen = self._chosen
+            self._images.start(self._tasks, where, chosen.can, chosen.name, otherwise)
 
-    # ----------------------------------------------------------------- beside the conversation
+    def interrupt(self) -> None:
+        """Stop speech, thinking and tools; deny calls that wait for a decision."""
+        self._take(inputs.Interrupt())
 
-    async def aside(self, instructions: str) -> str:
-        """Ask the model something that neither disturbs the conversation nor becomes part of it.
+    def decide(
+        self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
+    ) -> None:
+        """Decide on a tool call that asks, after it was shown whole; `words` explain a denial.
 
-        Gives the answer as text. Raises `SessionLost` when there is none.
+        For keys, clicks and typed commands only. Does nothing if the call no longer asks or if
+        its arguments differ.
         """
-        key = f"aside_{next(self._numbers)}"
-        answer = self._asides[key] = asyncio.get_running_loop().create_future()
-        try:
-            self._take(inputs.AskOutOfBand(key, instructions))
-            async with asyncio.timeout(ASIDE_S):
-                text: str = await answer
-                return text
-        except TimeoutError:
-            raise SessionLost("The model did not answer in time.") from None
-        finally:
-            del self._asides[key]
+        self._take(inputs.Decided(call_id, arguments, decision, words))
 
-    def summarize(self) -> None:
-        """Have the conversation summed up; the summary is `Told`, and disturbs nothing."""
-        if self.tasks is not None:
-            self._summing += 1
-            self.tasks.create_task(self._sum_up())
+    def talk(self, on: bool) -> None:
+        """Push-to-talk: begin (`on`) or end a spoken turn. Ignored while hands-free."""
+        self._take(inputs.Talk(on))
+        self._tell_mode()
 
-    async def _sum_up(self) -> None:
-        try:
-            told: Update = Told("Summary", await self.aside(SUMMARY))
-        except VoicechatError as error:
-            told = effects.Notice(
-                f"There is no summary: {_inside(error.message)}", effects.Level.WARNING
-            )
-        self._summing -= 1
-        self._tell(told)
+    # ----------------------------------------------------------------- audio
 
-    # ----------------------------------------------------------------- what was said
+    def set_hands_free(self, on: bool) -> None:
+        """Let turns end by themselves (`on`), or by `talk`."""
+        if on and self.microphone is None:
+            self._tell(effects.Notice("There is no microphone.", effects.Level.WARNING))
+            return
+        self._wants_hands_free = on
+        self._take(inputs.HandsFree(on))
+        self._tell_mode()
+
+    def set_muted(self, on: bool) -> None:
+        """Mute or unmute the microphone; while muted, the provider receives silence."""
+        self.muted = on
+        self._play(sound.Mute(on))
+        self._tell_mode()
+
+    def set_volume(self, percent: int) -> None:
+        """Set the playback volume, 0 to 100."""
+        self.volume = percent
+        self._play(sound.Volume(percent / 100))
+
+    def _tell_mode(self) -> None:
+        self._tell(ModeChanged(self.muted, self.hands_free, self.talking))
+
+    # ----------------------------------------------------------------- tools
+
+    def let_run(self, server: str) -> None:
+        """Allow the program of an MCP server that waits to run. Raises `UsageError`."""
+        self._tools.let_run(server)
+
+    async def all_tools(self) -> None:
+        """Wait until plugins and MCP servers have had their time to offer their tools."""
+        await self._tools.complete.wait()
+
+    # ----------------------------------------------------------------- the transcript
+
+    def new_conversation(self) -> None:
+        """Clear the transcript and begin again on a new connection."""
+        self._begin_again("A new conversation begins.")
+        self._tell(Cleared())
+        self._take(inputs.OfferTools(self._tools.specs))
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
-        """Put a message in, at the end or behind the item `after`; asks for no answer. Its id."""
-        item_id = f"inserted_{next(self._numbers)}"
+        """Insert a message at the end or after the item `after`, without a response; its id."""
+        item_id = f"inserted_{next(self._inserted)}"
         self._take(inputs.InsertMessage(item_id, role.value, text, after))
         return item_id
 
     def forget(self, entry_id: str) -> None:
-        """Take an item or a tool call out, here and at the provider."""
+        """Delete an item or a tool call, here and at the provider."""
         self._take(inputs.ForgetItem(entry_id))
 
     def forget_last(self) -> None:
-        """Take out the person's last turn and all that followed it, if there is one."""
+        """Delete the user's last turn and everything after it, if there is one."""
         self._take(inputs.ForgetLast())
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:
-        """An item as the provider has it, in the shape of its wire.
+        """Return an item as the provider has it, in the shape of its API.
 
-        Raises `SessionLost` when it cannot be had.
+        Raises `SessionLost` if the provider does not return it.
         """
-        found: asyncio.Future[Mapping[str, object] | None]
-        found = asyncio.get_running_loop().create_future()
-        waiting = (item_id, found)
-        self._fetched.append(waiting)
-        self._take(inputs.FetchItem(item_id))
+        return await self._requests.fetch(item_id)
+
+    async def aside(self, instructions: str) -> str:
+        """Return the text of an out-of-band response: the conversation does not change.
+
+        Raises `SessionLost` if there is no answer.
+        """
+        return await self._requests.aside(instructions)
+
+    def summarize(self) -> None:
+        """Summarize the conversation out of band; the summary is published as a `Report`."""
+        if self._tasks is not None:
+            self._summaries += 1
+            self._tasks.create_task(self._sum_up())
+
+    async def _sum_up(self) -> None:
         try:
-            async with asyncio.timeout(FETCH_S):
-                item = await found
-        except TimeoutError:
-            item = None
-        finally:
-            if waiting in self._fetched:
-                self._fetched.remove(waiting)
-        if item is None:
-            raise SessionLost(f"The provider does not give the item {item_id}.")
-        return item
+            told: Update = Report("Summary", await self.aside(SUMMARY))
+        except VoicechatError as error:
+            told = effects.Notice(
+                f"There is no summary: {_inside(error.message)}", effects.Level.WARNING
+            )
+        self._summaries -= 1
+        self._tell(told)
 
-    # ----------------------------------------------------------------- settings
-
-    @property
-    def instructions(self) -> str:
-        """How the model is asked to behave."""
-        return self._partner.settings.instructions or ""
-
-    @property
-    def speed(self) -> float:
-        """How fast it is asked to speak; 1 is usual."""
-        return self._partner.settings.speed or 1.0
-
-    @property
-    def voices(self) -> tuple[str, ...]:
-        """The voices of this model; empty when nobody knows them."""
-        return self._partner.choice.voices
+    # ----------------------------------------------------------------- settings and model
 
     def change(self, **changes: object) -> list[str]:
-        """Ask for another `voice`, other `instructions` or another `speed` from now on.
+        """Change `voice`, `instructions` or `speed` from now on.
 
-        Gives a sentence for what this model cannot do, and for what only holds for the next
-        connection.
+        Returns a sentence for everything this model does not support and for everything that
+        takes effect with the next connection only.
         """
-        partner, codec = self._partner, self._codec()
-        before = partner.settings
-        wanted = dict(partner.options.wanted)
+        chosen, codec = self._chosen, self._codec()
+        before = chosen.settings
+        wanted = dict(chosen.options.wanted)
         if "speed" in changes:
             wanted["speed"] = changes.pop("speed")
-        partner.options = replace(partner.options, wanted=wanted, **changes)  # type: ignore[arg-type]
-        settings, notes = partner.settings, []
+        chosen.options = replace(chosen.options, wanted=wanted, **changes)  # type: ignore[arg-type]
+        settings, notes = chosen.settings, []
         if codec is not None:
             known = unsupported(codec, before)
             notes = [note for note in unsupported(codec, settings) if note not in known]
             notes += deferred(codec, settings)
         self._take(inputs.Configure(settings))
+        self._tell_model()
         return notes
 
     def change_model(self, name: str) -> None:
-        """Go on with another model, PROVIDER/MODEL, which is told what was said.
+        """Continue with another model, PROVIDER/MODEL, seeded with the transcript.
 
-        Raises `UsageError` for names that cannot be and during a recording, `KeyMissing` without
-        a key. When the model cannot be had, that is told and the one before goes on.
+        Raises `UsageError` for an unknown name and during a recording, `KeyMissing` without a
+        key. If the model cannot be reached, a notice says so and the previous model continues.
         """
-        if self._partner.options.record is not None:
+        if self._chosen.options.record is not None:
             raise UsageError("A recording keeps its model.", "Begin another one with --model.")
-        self._partner.change(name)
-        self._moved(untried=True)
+        self._chosen.change(name)
+        self._model_changed(untried=True)
 
-    def go_back(self, error: VoicechatError) -> bool:
-        """This model cannot be had: go on with the one before. False when there is none."""
-        lost = self._partner.name
-        if not self._partner.go_back():
+    def _go_back(self, error: VoicechatError) -> bool:
+        """Continue with the previous model after this error; False if there is none."""
+        lost = self._chosen.name
+        if not self._chosen.go_back():
             return False
-        text = f"{lost} cannot be had, so {self._partner.name} goes on: {error.message}"
+        text = f"Could not use {lost}; continuing with {self._chosen.name}. {error.message}"
         self._tell(effects.Notice(text, effects.Level.ERROR, error.hint))
-        self._moved(untried=False)
+        self._model_changed(untried=False)
         return True
 
-    def _moved(self, *, untried: bool) -> None:
-        self._go_on(f"Going on with {self._partner.name}.", untried)
-        for doubt in self._partner.doubts:
+    def _model_changed(self, *, untried: bool) -> None:
+        self._begin_again(f"Continuing with {self._chosen.name}.", self.transcript, untried)
+        for doubt in self._chosen.doubts:
             self._tell(effects.Notice(doubt, effects.Level.WARNING))
 
-    # ----------------------------------------------------------------- effects
-
-    def settle(self, effect: effects.Effect) -> bool:
-        """Give the answer of an effect to whoever waits for it; False for what is for all."""
-        match effect:
-            case effects.UsageChanged():
-                self.spending.add(self._partner.name, effect)
-                return False
-            case effects.OutOfBandAnswered(key, text, error):
-                self._answer(key, text, error)
-            case effects.ItemFetched(item_id, item):
-                self._fetch(item_id, item)
-            case _:
-                return False
-        return True
-
-    def _answer(self, key: str, text: str, error: str) -> None:
-        answer = self._asides.get(key)
-        if answer is None or answer.done():
-            return
-        if error:
-            answer.set_exception(SessionLost(error))
-        else:
-            answer.set_result(text)
-
-    def _fetch(self, item_id: str, item: Mapping[str, object] | None) -> None:
-        # A refusal does not say of which item; the first one asked for is answered first.
-        for waiting in list(self._fetched):
-            if waiting[0] == item_id or not item_id:
-                self._fetched.remove(waiting)
-                if not waiting[1].done():
-                    waiting[1].set_result(item)
-                return
+    def _tell_model(self) -> None:
+        named_now = (self._chosen.name, self._chosen.options.voice or "")
+        if named_now != (self.model, self.voice):
+            self.model, self.voice = named_now
+            self._tell(ModelChanged(self.model, self.voice))
 
 
 def _inside(sentence: str) -> str:
-    """A sentence within another one."""
+    """Return a sentence for use within another one."""
     return sentence[:1].lower() + sentence[1:]

@@ -11,7 +11,7 @@ from voicechat.core.text import clean
 from voicechat.core.usage_meter import left
 
 
-class Spending:
+class CostTally:
     """Adds up usage over every conversation and model of a session."""
 
     def __init__(self, own: Mapping[str, Price]) -> None:

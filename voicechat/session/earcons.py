@@ -54,7 +54,7 @@ def play_earcons(stream: EventStream, play: Callable[[str], None]) -> None:
     earcons = Earcons()
     kinds = (
         effects.StopPlayback,
-        effects.Ask,
+        effects.AskApproval,
         effects.Notice,
         effects.FloorChanged,
         LinkChanged,

@@ -155,7 +155,7 @@ def _blind(model: str) -> UsageError:
     return UsageError(f"{clean(model)} takes no pictures.", hint)
 
 
-class Showing:
+class ImageInput:
     """Shows pictures: reads them on a thread of their own, and gives them to `take` as a turn."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from voicechat.config.loader import Options
+    from voicechat.config.options import Options
     from voicechat.errors import Secret
 
 MASK: Final = "***"

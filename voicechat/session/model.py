@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from voicechat.core.settings import SessionSettings, ToolSpec
 from voicechat.providers.codec import unsupported
 from voicechat.session.requested_settings import session_settings
-from voicechat.session.token_auth import Admission
+from voicechat.session.token_auth import TokenAuth
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -27,7 +27,7 @@ def _unsaid(_: str) -> None:
     """Nobody is told."""
 
 
-class Partner:
+class ChosenModel:
     """The chosen model. Raises `UsageError` or `KeyMissing` when the options name none.
 
     `tools` gives what is offered to it, `progress` is told how the embedded voice starts,
@@ -47,9 +47,9 @@ class Partner:
         self._server: LocalServer | None = None
         self._before: tuple[ModelChoice, Options] | None = None
         self._take(self._resolved(options.model or "", same=True))
-        self._admission: Admission | None = None
-        if Admission.wanted(options):
-            self._admission = Admission(options, self.name, warn)
+        self._token_auth: TokenAuth | None = None
+        if TokenAuth.wanted(options):
+            self._token_auth = TokenAuth(options, self.name, warn)
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ class Partner:
             base_url=own.base_url,
             environ=own.environ,
             wire=own.wire,
-            short_lived=Admission.wanted(own),
+            short_lived=TokenAuth.wanted(own),
         )
 
     def _take(self, choice: ModelChoice) -> None:
@@ -132,8 +132,8 @@ class Partner:
         else:
             await self.stop()
         codec = self._make()
-        if self._admission is not None and self._admission.provider == self.choice.provider:
-            await self._admission.admit(codec, self.settings)
+        if self._token_auth is not None and self._token_auth.provider == self.choice.provider:
+            await self._token_auth.admit(codec, self.settings)
         return codec
 
     async def _start_server(self) -> None:

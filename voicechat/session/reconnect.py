@@ -79,7 +79,7 @@ class _Over(Exception):
     """This epoch shall end; the next one begins at once."""
 
 
-class Epochs:
+class ConnectionLoop:
     """The connections of one session. `run` lives until it is cancelled or cannot go on.
 
     make_codec  makes the codec of the next epoch, after anything that has to be done first

@@ -13,45 +13,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
-from voicechat.core.items import Transcript, Usage
+from voicechat.core.items import Transcript
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
 from voicechat.session.audio_link import AudioLink, OpenAudio, SoundLine
-from voicechat.session.controls import Conduct
+from voicechat.session.controls import SessionControls
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.key_mask import KeyMask
-from voicechat.session.model import Partner
-from voicechat.session.reconnect import Epochs, first
+from voicechat.session.model import ChosenModel
+from voicechat.session.reconnect import ConnectionLoop, first
 from voicechat.session.requested_settings import sound_settings
 from voicechat.session.updates import (
-    Cleared,
     LevelsChanged,
     Link,
     LinkChanged,
-    ModeChanged,
     ModelChanged,
     SoundChanged,
     Update,
 )
-from voicechat.session.view import Outlook
-
-__all__ = [
-    "Cleared",
-    "LevelsChanged",
-    "Link",
-    "LinkChanged",
-    "ModeChanged",
-    "Session",
-    "SoundChanged",
-    "Update",
-]
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -60,7 +46,7 @@ if TYPE_CHECKING:
     from voicechat.tools.registry import Tool
 
 
-class Session(Outlook):
+class Session(SessionControls):
     """One conversation of the person with a model.
 
     Raises `UsageError` or `KeyMissing` when the options name no model that can be had.
@@ -76,29 +62,23 @@ class Session(Outlook):
         open_audio: OpenAudio | None = None,
     ) -> None:
         """`tools` are offered before all others. `open_audio` stands in for the audio process."""
-        from voicechat.session.tool_runner import ToolRuns
+        from voicechat.session.tool_runner import ToolRunner
         from voicechat.session.toolbox import Toolbox
         from voicechat.tools.journal import Journal
 
         self._stream = EventStream()
         self._mask = KeyMask(options)
-        self.link = Link.CONNECTING
-        self.muted = False
-        self.volume = 100
         self._options = options
-        self._partner = Partner(options, lambda: self._tools.specs, self._starting, self._warn)
-        self.model = self._partner.name
-        self.voice = options.voice or ""
-        self.microphone: str | None = None
-        self.speaker: str | None = None
-        self._wants_hands_free = not options.push_to_talk
+        super().__init__(
+            ChosenModel(options, lambda: self._tools.specs, self._starting, self._warn)
+        )
         self._tools = Toolbox(options, self._take, self._tell, self._ring)
         self._tools.registry.add(tools)
         self._open_audio = open_audio
         self._audio: AudioLink | None = None
         self._sound = sound.AudioSettings()
         self._conversation = self._new_conversation()
-        self._epochs = Epochs(
+        self._connections = ConnectionLoop(
             self._next_codec,
             lambda: self._conversation.settings,
             self._take,
@@ -107,14 +87,7 @@ class Session(Outlook):
             trace=self._trace,
         )
         self._journal = Journal()
-        self._runs = ToolRuns(self._tools, self._journal, self._take, self._tell)
-        self._conduct = Conduct(
-            self._partner,
-            self._take,
-            self._tell,
-            lambda: self._epochs.codec,
-            lambda why, untried: self._begin_again(why, self.transcript, untried),
-        )
+        self._runs = ToolRunner(self._tools, self._journal, self._take, self._tell)
         if options.earcons:
             play_earcons(self._stream, lambda cue: self._play(sound.Cue(cue)))
         self._closing = asyncio.Event()
@@ -129,25 +102,20 @@ class Session(Outlook):
         from voicechat.recording.recorder import record
 
         return record(
-            self._stream, self._options, self._partner.settings, self._partner.can, self._tell
+            self._stream, self._options, self._chosen.settings, self._chosen.can, self._tell
         )
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
         with_sound = self._options.with_sound
         return Conversation(
-            self._partner.settings,
-            self._partner.can,
+            self._chosen.settings,
+            self._chosen.can,
             transcript=transcript,
             hands_free=with_sound and self._wants_hands_free,
             speaker=with_sound and (self.speaker is not None or self._audio is None),
         )
 
     # ----------------------------------------------------------------- what can be read
-
-    @property
-    def conduct(self) -> Conduct:
-        """What can be done with the conversation beside talking."""
-        return self._conduct
 
     @property
     def with_sound(self) -> bool:
@@ -159,84 +127,10 @@ class Session(Outlook):
         """Whether all of this is written down in a folder just now."""
         return self._recorder is not None and self._recorder.goes_on
 
-    @property
-    def pending(self) -> bool:
-        """Whether something the person asked for is still on its way, and nobody has the floor."""
-        return self._conduct.pending
+    # ----------------------------------------------------------------- what the controls need
 
-    @property
-    def shown_cost(self) -> str:
-        """About what this costs so far, like "$0.04"; empty when that is nothing or not known."""
-        return self._conduct.spending.shown_cost
-
-    @property
-    def usage(self) -> Usage:
-        """Everything used in this session, whatever the model."""
-        return self._conduct.spending.total
-
-    # ----------------------------------------------------------------- what the person does
-
-    def type(self, text: str) -> None:
-        """Say something by typing, or show the picture whose path it is.
-
-        Interrupts what is being said.
-        """
-        self._conduct.say(text)
-
-    def interrupt(self) -> None:
-        """Stop speech, thinking and tools alike; what waits for a decision is denied."""
-        self._take(inputs.Interrupt())
-
-    def decide(
-        self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
-    ) -> None:
-        """Say whether a call that asks may run, having seen it whole; `words` go with a denial.
-
-        For keys, clicks and typed commands only. On a call that no longer asks, or whose
-        arguments are not these any more, it changes nothing.
-        """
-        self._take(inputs.Decided(call_id, arguments, decision, words))
-
-    def talk(self, on: bool) -> None:
-        """Push-to-talk: begin (`on`) or end a spoken turn. Means nothing while hands-free."""
-        self._take(inputs.Talk(on))
-        self._tell_mode()
-
-    def set_hands_free(self, on: bool) -> None:
-        """Let turns end by themselves (`on`), or by `talk`."""
-        if on and self.microphone is None:
-            self._tell(
-                effects.Notice("There is no microphone to listen with.", effects.Level.WARNING)
-            )
-            return
-        self._wants_hands_free = on
-        self._take(inputs.HandsFree(on))
-        self._tell_mode()
-
-    def set_muted(self, on: bool) -> None:
-        """Mute or open the microphone; muted, the provider is sent silence."""
-        self.muted = on
-        self._play(sound.Mute(on))
-        self._tell_mode()
-
-    def set_volume(self, percent: int) -> None:
-        """How loud the voice is, 0 to 100."""
-        self.volume = percent
-        self._play(sound.Volume(percent / 100))
-
-    def let_run(self, server: str) -> None:
-        """Let the program of an MCP server run that waits for it. Raises `UsageError`."""
-        self._tools.let_run(server)
-
-    async def all_tools(self) -> None:
-        """Return when plugins and MCP servers have had their time to offer their tools."""
-        await self._tools.complete.wait()
-
-    def new_conversation(self) -> None:
-        """Forget everything said and begin anew on a fresh connection."""
-        self._begin_again("A new conversation begins.")
-        self._tell(Cleared())
-        self._take(inputs.OfferTools(self._tools.specs))
+    def _codec(self) -> Codec | None:
+        return self._connections.codec
 
     def _begin_again(
         self, why: str, transcript: Transcript | None = None, untried: bool = False
@@ -248,10 +142,9 @@ class Session(Outlook):
         self._conversation = self._new_conversation(transcript)
         self._take(inputs.SpeakerChanged(self.speaker is not None))
         self._take(inputs.HandsFree(before.hands_free))
-        self._epochs.renew(afresh=True, untried=untried)
-        self.model, self.voice = self._partner.name, self._partner.options.voice or ""
+        self._connections.renew(afresh=True, untried=untried)
         self._set_link(Link.CONNECTING, why)
-        self._tell(ModelChanged(self.model, self.voice))
+        self._tell_model()
         self._tell_mode()
 
     def close(self) -> None:
@@ -264,13 +157,13 @@ class Session(Outlook):
         """Live until `close`. Raises `VoicechatError` when the session cannot begin or go on."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._conduct.tasks = self._runs.tasks = tasks
+                self._tasks = self._runs.tasks = tasks
                 tools = tasks.create_task(self._tools.live())
                 living = tasks.create_task(self._live())
                 closing = tasks.create_task(self._closing.wait())
                 await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
                 self._runs.stop_all()
-                self._conduct.tasks = None
+                self._tasks = None
                 for task in (tools, living, closing):
                     task.cancel()
         except* VoicechatError as group:
@@ -283,17 +176,17 @@ class Session(Outlook):
         await self._find_model()
         while True:
             try:
-                await self._epochs.run()
+                await self._connections.run()
             except VoicechatError as error:
-                if not self._conduct.go_back(error):
+                if not self._go_back(error):
                     raise
 
     async def _find_model(self) -> None:
         if self.recording:
             self._tell(effects.Notice(f"This is recorded in {clean(str(self._options.record))}."))
         if not self._options.model:
-            self._tell(effects.Notice(self._partner.choice.why))
-        for doubt in self._partner.doubts:
+            self._tell(effects.Notice(self._chosen.choice.why))
+        for doubt in self._chosen.doubts:
             self._tell(effects.Notice(doubt, effects.Level.WARNING))
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
@@ -311,7 +204,7 @@ class Session(Outlook):
 
     async def _next_codec(self) -> Codec:
         """The codec of the next connection, when everything it needs is there."""
-        codec = await self._partner.codec()
+        codec = await self._chosen.codec()
         await self._match_sound()
         await self._tools.ready.wait()
         return codec
@@ -322,7 +215,7 @@ class Session(Outlook):
         if self._audio is not None:
             audio, self._audio = self._audio, None
             await audio.close()
-        await self._partner.stop()
+        await self._chosen.stop()
         self._journal.close()
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
@@ -340,15 +233,15 @@ class Session(Outlook):
             self._stream.publish(effect, now)
             self._carry_out(effect)
         if isinstance(happening, events.SessionCreated):
-            self._partner.stay()
-            if self._epochs.begun == 1:
+            self._chosen.stay()
+            if self._connections.begun == 1:
                 self._play(sound.Cue("ready"))
         self._arm_timer()
 
     def _carry_out(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Send(command):
-                self._epochs.send(command)
+                self._connections.send(command)
                 return
             case effects.Play():
                 self._play(effect)
@@ -358,12 +251,14 @@ class Session(Outlook):
                 self._play(effect)
             case effects.Recycle(reason):
                 self._tell(effects.Notice(reason, effects.Level.WARNING))
-                self._epochs.renew()
+                self._connections.renew()
             case effects.StartAfresh():
-                self._epochs.renew(afresh=True)
+                self._connections.renew(afresh=True)
+            case effects.UsageChanged():
+                self._costs.add(self._chosen.name, effect)
             case _:
                 if not self._runs.settle(effect):
-                    self._conduct.settle(effect)
+                    self._requests.settle(effect)
 
     def _arm_timer(self) -> None:
         deadline = self._conversation.deadline
@@ -456,9 +351,6 @@ class Session(Outlook):
             mask = self._mask
             masked = mask.text(frame) if isinstance(frame, str) else mask.data(frame)
             self._stream.publish(RawFrame(direction, masked, now), now)
-
-    def _tell_mode(self) -> None:
-        self._tell(ModeChanged(self.muted, self.hands_free, self.talking))
 
     def _set_link(self, link: Link, text: str = "") -> None:
         self.link = link

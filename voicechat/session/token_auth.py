@@ -47,7 +47,7 @@ class Given:
     """Names of the tools that the endpoint wants to be offered."""
 
 
-class Admission:
+class TokenAuth:
     """How the connections of one session are let in. `tell` gets a sentence for the person."""
 
     def __init__(self, options: Options, model: str, tell: Callable[[str], None]) -> None:

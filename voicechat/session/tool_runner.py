@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from voicechat.session.toolbox import Toolbox
 
 
-class ToolRuns:
+class ToolRunner:
     """The calls being run for one session, in the session's own task group."""
 
     def __init__(

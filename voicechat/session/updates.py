@@ -69,7 +69,7 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Report:
     """Something to read that is no part of the conversation; several lines under a title."""
 
     title: str
@@ -91,7 +91,7 @@ Update = (
     | ModeChanged
     | ModelChanged
     | Cleared
-    | Told
+    | Report
 )
 """Everything a screen shows; raw provider events, inputs and audio are not part of it."""
 

@@ -1,27 +1,52 @@
-"""What can be read of a conversation that is going on, live or from a recording."""
+"""Face of a session: what screens, line mode and programs read and call.
+
+`Session` is the live one; a replayed recording has the same face and ignores every action.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from voicechat.core import effects, events
+from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
-from voicechat.core.items import ToolCall, Transcript, Usage
+from voicechat.core.items import Role, ToolCall, Transcript, Usage
+from voicechat.core.settings import Capabilities
 from voicechat.core.usage_meter import is_near
+from voicechat.errors import UsageError
 from voicechat.session.event_stream import EventStream, Overflow, Subscription
-from voicechat.session.updates import LevelsChanged
+from voicechat.session.updates import LevelsChanged, Link
 
 
-class Outlook:
-    """The readable side of whoever owns a conversation.
-
-    The owner sets `_conversation` and `_stream`.
-    """
+class SessionView:
+    """A session that can only be watched. The owner sets `_conversation` and `_stream`."""
 
     _conversation: Conversation
     _stream: EventStream
+    link = Link.CONNECTING
+    """State of the connection."""
+    muted = False
+    volume = 100
+    """Playback volume, 0 to 100."""
+    model = ""
+    """PROVIDER/MODEL."""
+    voice = ""
+    """Voice of the model; empty for its default."""
+    microphone: str | None = None
+    """Name of the input device; None without one."""
+    speaker: str | None = None
+    """Name of the output device; None without one."""
     loudness = LevelsChanged(-100.0, -100.0)
-    """How loud both sides were just now."""
+    """Latest levels of both sides."""
+
+    # ----------------------------------------------------------------- life
+
+    async def run(self) -> None:
+        """Run until `close`. Raises `VoicechatError` when the session cannot begin or continue."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the session; `run` returns soon after."""
+        raise NotImplementedError
 
     def subscribe(
         self,
@@ -38,9 +63,16 @@ class Outlook:
         """
         return self._stream.subscribe(name, limit=limit, overflow=overflow, wants=wants)
 
+    # ----------------------------------------------------------------- state
+
+    @property
+    def with_sound(self) -> bool:
+        """True if the session uses a microphone and a speaker."""
+        return False
+
     @property
     def recording(self) -> bool:
-        """Whether all of this is written down in a folder just now."""
+        """True while the session is recorded."""
         return False
 
     @property
@@ -55,46 +87,141 @@ class Outlook:
 
     @property
     def hands_free(self) -> bool:
-        """Whether turns end by themselves; otherwise by push-to-talk."""
+        """True if turns end by themselves, False with push-to-talk."""
         return self._conversation.hands_free
 
     @property
     def talking(self) -> bool:
-        """Whether push-to-talk is down."""
+        """True while a push-to-talk turn is open."""
         return self._conversation.talking
 
     @property
     def latency_ms(self) -> float | None:
-        """The last turn's wait, from its end to the first sound or text."""
+        """Milliseconds from the end of the last turn to the first sound or text."""
         return self._conversation.latency_ms
 
     @property
     def pending(self) -> bool:
-        """Whether something the person asked for is still on its way, and nobody has the floor."""
+        """True while something the user requested is not sent yet and the floor is free."""
         return False
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
-        """The tool calls that wait for the person's decision, the one to decide on first."""
+        """Tool calls that wait for the user's decision, the next one first."""
         return self._conversation.asking
 
     @property
     def limits(self) -> tuple[events.RateLimit, ...]:
-        """What is left of the account's limits, as the provider told it last."""
+        """Rate limits of the account, as the provider reported them last."""
         return self._conversation.meter.limits
 
     @property
     def near_limit(self) -> events.RateLimit | None:
-        """The limit of the account of which the least is left, if that is little."""
+        """The rate limit with the least left, if little is left."""
         near = filter(is_near, self._conversation.meter.limits)
         return min(near, key=lambda limit: limit.remaining / limit.limit, default=None)
 
     @property
     def shown_cost(self) -> str:
-        """About what this costs so far, like "$0.04"; empty when that is nothing or not known."""
+        """Estimated cost so far, like "$0.04"; empty when it is zero or unknown."""
         return ""
 
     @property
     def usage(self) -> Usage:
-        """Tokens used so far."""
+        """Usage so far."""
         return self._conversation.meter.total
+
+    @property
+    def usage_report(self) -> list[str]:
+        """Usage, cost and rate limits, one sentence per line."""
+        return []
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Capabilities of the current model."""
+        return Capabilities()
+
+    @property
+    def instructions(self) -> str:
+        """Instructions for the model."""
+        return ""
+
+    @property
+    def speaking_rate(self) -> float:
+        """Speaking rate; 1 is normal."""
+        return 1.0
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Voices of this model; empty when they are unknown."""
+        return ()
+
+    # ----------------------------------------------------------------- actions
+
+    def type(self, text: str) -> None:
+        """Send a typed line."""
+
+    def show(self, argument: str) -> None:
+        """Show an image."""
+
+    def interrupt(self) -> None:
+        """Stop speech, thinking and tools."""
+
+    def decide(
+        self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
+    ) -> None:
+        """Decide on a tool call that asks."""
+
+    def talk(self, on: bool) -> None:
+        """Begin or end a spoken turn."""
+
+    def set_hands_free(self, on: bool) -> None:
+        """Let turns end by themselves, or by `talk`."""
+
+    def set_muted(self, on: bool) -> None:
+        """Mute or unmute the microphone."""
+
+    def set_volume(self, percent: int) -> None:
+        """Set the playback volume, 0 to 100."""
+
+    def let_run(self, server: str) -> None:
+        """Allow the program of an MCP server to run."""
+
+    async def all_tools(self) -> None:
+        """Wait until all tools are offered."""
+
+    def new_conversation(self) -> None:
+        """Clear the transcript and begin again."""
+
+    def insert(self, role: Role, text: str, after: str | None = None) -> str:
+        """Insert a message."""
+        raise _only_watched()
+
+    def forget(self, entry_id: str) -> None:
+        """Delete an item or a tool call."""
+
+    def forget_last(self) -> None:
+        """Delete the user's last turn."""
+
+    async def fetch(self, item_id: str) -> Mapping[str, object]:
+        """Return an item as the provider has it."""
+        raise _only_watched()
+
+    async def aside(self, instructions: str) -> str:
+        """Return the text of an out-of-band response."""
+        raise _only_watched()
+
+    def summarize(self) -> None:
+        """Summarize the conversation."""
+
+    def change(self, **changes: object) -> list[str]:
+        """Change voice, instructions or speed."""
+        raise _only_watched()
+
+    def change_model(self, name: str) -> None:
+        """Continue with another model."""
+        raise _only_watched()
+
+
+def _only_watched() -> UsageError:
+    return UsageError("A recording can only be watched.")

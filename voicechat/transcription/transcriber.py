@@ -18,7 +18,7 @@ from voicechat.core.settings import SessionSettings
 from voicechat.core.transcript_order import Passage, TranscriptOrder
 from voicechat.errors import SessionLost, VoicechatError
 from voicechat.providers.codec import Codec
-from voicechat.session.reconnect import Epochs, first
+from voicechat.session.reconnect import ConnectionLoop, first
 from voicechat.session.updates import Link
 from voicechat.transcription.audio_sources import Source
 from voicechat.transcription.utterances import Utterances
@@ -67,7 +67,7 @@ class Transcriber:
         self._write, self._show, self._tell = write, show, tell
         self._utterances = Utterances(settings.input_format)
         self._dictation = TranscriptOrder()
-        self._epochs = Epochs(
+        self._connections = ConnectionLoop(
             make_codec, lambda: settings, self._take, self._floor, self._told, retells=False
         )
         self._online = asyncio.Event()
@@ -82,7 +82,7 @@ class Transcriber:
         """Write down everything the source gives, or until `stop`. Raises `VoicechatError`."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._epochs.run())
+                tasks.create_task(self._connections.run())
                 tasks.create_task(self._watch())
                 tasks.create_task(self._speak())
         except* _Finished:
@@ -130,18 +130,18 @@ class Transcriber:
         """Say everything on this connection. False when it is not the present one any more."""
         if not self._configured:
             self._configured = True
-            await self._epochs.carry(commands.UpdateSession(self._settings))
+            await self._connections.carry(commands.UpdateSession(self._settings))
         for each in list(self._utterances.waiting):
             while each.sent < len(each.pcm):
                 piece = bytes(each.pcm[each.sent : each.sent + _PIECE])
-                await self._epochs.carry(commands.AppendAudio(piece))
+                await self._connections.carry(commands.AppendAudio(piece))
                 if self._epoch != epoch:
                     return False
                 each.sent += len(piece)
             if each.over and not each.committed:
                 each.committed = True
                 self._heard_at = time.monotonic()
-                await self._epochs.carry(commands.CommitAudio())
+                await self._connections.carry(commands.CommitAudio())
         return self._epoch == epoch
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -187,7 +187,7 @@ class Transcriber:
         elif error.command == commands.UpdateSession.__name__:
             raise SessionLost(error.message)
         elif error.fatal:
-            self._epochs.renew()
+            self._connections.renew()
         else:
             self._tell(error.message)
 
@@ -210,7 +210,7 @@ class Transcriber:
                 self._heard_at = now
                 if self._fruitless >= TRIES:
                     raise SessionLost("The provider no longer writes down what is said.")
-                self._epochs.renew()
+                self._connections.renew()
 
     def _floor(self) -> effects.Floor:
         if self._utterances.speaking:

@@ -17,8 +17,8 @@ from voicechat.session.updates import (
     Cleared,
     LevelsChanged,
     LinkChanged,
+    Report,
     SoundChanged,
-    Told,
 )
 
 NOTICES = 8
@@ -50,7 +50,7 @@ class Changes:
         """Ids of entries that appeared, changed or went, in order of their first change."""
         self.cleared = False
         self.notices: deque[Notice] = deque(maxlen=NOTICES)
-        self.told: deque[Told] = deque(maxlen=NOTICES)
+        self.told: deque[Report] = deque(maxlen=NOTICES)
         self.sound: SoundChanged | None = None
         self.only_levels = True
         """Whether there is nothing new but the levels, which change all the time."""
@@ -93,7 +93,7 @@ class Changes:
     def _notice(self, update: Notice) -> None:
         self.notices.append(update)
 
-    def _tell(self, update: Told) -> None:
+    def _tell(self, update: Report) -> None:
         self.told.append(update)
 
     _keep: ClassVar[dict[type, Callable[..., None]]] = {
@@ -104,5 +104,5 @@ class Changes:
         LinkChanged: _link,
         SoundChanged: _sound,
         Notice: _notice,
-        Told: _tell,
+        Report: _tell,
     }

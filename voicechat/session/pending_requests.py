@@ -1,0 +1,94 @@
+"""Requests to the provider whose answers somebody awaits: out-of-band responses, fetched items."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+from voicechat.core import effects, inputs
+from voicechat.errors import SessionLost
+
+FETCH_S = 10.0
+"""Seconds a provider has to return an item."""
+
+ASIDE_S = 60.0
+"""Seconds until an out-of-band response is given up; the conversation gives it up before that."""
+
+
+class PendingRequests:
+    """Sends requests with `take` and resolves them with the effects that answer them."""
+
+    def __init__(self, take: Callable[[inputs.Input], None]) -> None:
+        self._take = take
+        self._asides: dict[str, asyncio.Future[str]] = {}
+        self._fetches: deque[tuple[str, asyncio.Future[Mapping[str, object] | None]]] = deque()
+        self._numbers = count(1)
+
+    async def aside(self, instructions: str) -> str:
+        """Return the text of an out-of-band response. Raises `SessionLost` if there is none."""
+        key = f"aside_{next(self._numbers)}"
+        answer = self._asides[key] = asyncio.get_running_loop().create_future()
+        try:
+            self._take(inputs.AskOutOfBand(key, instructions))
+            async with asyncio.timeout(ASIDE_S):
+                text: str = await answer
+                return text
+        except TimeoutError:
+            raise SessionLost("The model did not answer in time.") from None
+        finally:
+            del self._asides[key]
+
+    async def fetch(self, item_id: str) -> Mapping[str, object]:
+        """Return an item as the provider has it. Raises `SessionLost` if it does not return it."""
+        found: asyncio.Future[Mapping[str, object] | None]
+        found = asyncio.get_running_loop().create_future()
+        waiting = (item_id, found)
+        self._fetches.append(waiting)
+        self._take(inputs.FetchItem(item_id))
+        try:
+            async with asyncio.timeout(FETCH_S):
+                item = await found
+        except TimeoutError:
+            item = None
+        finally:
+            if waiting in self._fetches:
+                self._fetches.remove(waiting)
+        if item is None:
+            raise SessionLost(f"The provider does not return the item {item_id}.")
+        return item
+
+    def settle(self, effect: effects.Effect) -> bool:
+        """Resolve the request that the effect answers; False for any other effect."""
+        match effect:
+            case effects.OutOfBandAnswered(key, text, error):
+                self._answer(key, text, error)
+            case effects.ItemFetched(item_id, item):
+                self._fetched(item_id, item)
+            case _:
+                return False
+        return True
+
+    def _answer(self, key: str, text: str, error: str) -> None:
+        answer = self._asides.get(key)
+        if answer is None or answer.done():
+            return
+        if error:
+            answer.set_exception(SessionLost(error))
+        else:
+            answer.set_result(text)
+
+    def _fetched(self, item_id: str, item: Mapping[str, object] | None) -> None:
+        # A refusal does not name the item; it answers the oldest request.
+        for waiting in list(self._fetches):
+            if waiting[0] == item_id or not item_id:
+                self._fetches.remove(waiting)
+                _resolve(waiting[1], item)
+                return
+
+
+def _resolve(future: asyncio.Future[Any], answer: object) -> None:
+    if not future.done():
+        future.set_result(answer)
