@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 from desk import Desk, options, talking
-from fake_wires import gemini, running
 from following import follow
-from scripted import TOKEN, Scene, scene
+from scripted import scene
+from two_providers import answered, heard, two_providers
 
 from voicechat.config.options import Options
 from voicechat.core import commands, effects, events, inputs
@@ -31,16 +27,6 @@ def summing_up(request: AssistantRequest) -> list[Say]:
     if request.instructions == SUMMARY:
         return [Say("Little was said.")]
     return [Say(f"You said {request.messages[-1].text}.")]
-
-
-async def answered(desk: Desk, words: str) -> None:
-    desk.session.type(words)
-    await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
-
-
-def heard(stage: Scene) -> list[str]:
-    """What the mind saw of the conversation the last time."""
-    return [message.text for message in stage.assistant.requests[-1].messages]
 
 
 def notices(desk: Desk) -> list[str]:
@@ -149,42 +135,21 @@ def test_what_only_holds_for_the_next_connection_is_said() -> None:
     assert obey(session, "/instructions Be brief.") == "The instructions are changed."
 
 
+@pytest.mark.parametrize(
+    ("model", "key", "wrong", "slowest"),
+    [("xai/grok-voice-latest", "XAI_API_KEY", "0.5", "0.7"), ("", "", "0.2", "0.25")],
+)
+def test_the_range_of_the_speed_is_that_of_the_provider(
+    model: str, key: str, wrong: str, slowest: str
+) -> None:
+    chosen = options("ws://127.0.0.1:1")
+    if model:
+        chosen = Options(model=model, keys={key: Secret("k")}, with_sound=False)
+    with pytest.raises(UsageError, match=f"from {slowest} to 1.5"):
+        obey(Session(chosen), f"/speed {wrong}")
+
+
 # ----------------------------------------------------------------------- another model
-
-
-@asynccontextmanager
-async def two_providers(stage: Scene, *, with_sound: bool = False) -> AsyncIterator[Desk]:
-    """A session with Gemini that could go on with OpenAI, or with an Azure that nobody runs."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        closed = taken.getsockname()[1]
-    async with running(gemini) as fake:
-        desk = Desk(
-            Session(
-                Options(
-                    model="google/gemini-3.8-live",
-                    voice="Puck",
-                    with_sound=with_sound,
-                    base_url=f"http://127.0.0.1:{fake.port}",
-                    keys={
-                        "GEMINI_API_KEY": Secret("planted-key"),
-                        "OPENAI_API_KEY": Secret(TOKEN),
-                        "AZURE_OPENAI_API_KEY": Secret("other-key"),
-                    },
-                    variables={
-                        "OPENAI_BASE_URL": stage.app.url.removesuffix("/realtime"),
-                        "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{closed}",
-                    },
-                )
-            )
-        )
-        living = asyncio.create_task(desk.session.run())
-        try:
-            await desk.until(lambda: desk.session.link is Link.ONLINE)
-            yield desk
-        finally:
-            desk.session.close()
-            await living
-        assert fake.wrong == []
 
 
 async def test_another_model_is_told_what_was_said() -> None:

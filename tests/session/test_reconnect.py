@@ -72,8 +72,13 @@ async def test_what_was_shown_of_a_lost_reply_stays_and_is_marked() -> None:
         await desk.until(lambda: _last(desk).text.startswith("Something"))
         proxy.reset()
         await again_online(desk)
-        texts = [e for e in desk.session.transcript.entries if isinstance(e, Item)]
-        assert any(item.status is not ItemStatus.IN_PROGRESS and item.text for item in texts)
+        replies = [
+            entry
+            for entry in desk.session.transcript.entries
+            if isinstance(entry, Item) and entry.role is Role.ASSISTANT
+        ]
+        assert replies[0].text.startswith("Something")
+        assert replies[0].status is ItemStatus.INTERRUPTED
 
 
 def _last(desk: Desk) -> Item:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voicechat.core.inputs import Decision
+from voicechat.core.settings import SPEED_RANGE
 from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,12 +132,10 @@ def _speed(session: Session, argument: str) -> str:
         speed = float(argument)
     except ValueError:
         speed = math.nan
-    if not _SLOWEST <= speed <= _FASTEST:
-        raise UsageError(f"/speed takes a number from {_SLOWEST:g} to {_FASTEST:g}; 1 is usual.")
+    slowest, fastest = session.capabilities.speed_range or SPEED_RANGE
+    if not slowest <= speed <= fastest:
+        raise UsageError(f"/speed takes a number from {slowest:g} to {fastest:g}; 1 is usual.")
     return _changed(f"The speed is {speed:g}.", session.change(speed=speed))
-
-
-_SLOWEST, _FASTEST = 0.25, 1.5
 
 
 def _changed(done: str, notes: Sequence[str]) -> str:
@@ -168,9 +167,7 @@ def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
 
 COMMANDS: Mapping[str, Command] = {
     "/interrupt": Command("stop speech, thinking and tools", _simply(lambda s: s.interrupt())),
-    "/image": Command(
-        "show a picture", lambda s, path: s.show(path), "PATH [words]", turn=True
-    ),
+    "/image": Command("show a picture", lambda s, path: s.show(path), "PATH [words]", turn=True),
     "/mute": Command("close the microphone", _simply(lambda s: s.set_muted(True))),
     "/unmute": Command("open the microphone", _simply(lambda s: s.set_muted(False))),
     "/volume": Command("say or set how loud the voice is", _volume, "0-100"),
@@ -184,7 +181,7 @@ COMMANDS: Mapping[str, Command] = {
     "/deny": Command("do not let it run, and say why", _deny, "NUMBER [words]", person=True),
     "/let": Command("let the program of an MCP server run", _let, "NAME", person=True),
     "/voice": Command("say or change the voice", _voice, "NAME"),
-    "/speed": Command("say or change how fast it speaks", _speed, "0.25-1.5"),
+    "/speed": Command("say or change how fast it speaks", _speed, "NUMBER"),
     "/instructions": Command("say or change how it should behave", _instructions, "TEXT"),
     "/model": Command("go on with another model", _model, "PROVIDER/MODEL"),
     "/summary": Command(

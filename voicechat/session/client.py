@@ -37,10 +37,11 @@ from voicechat.session.client_events import (
 )
 from voicechat.session.client_options import Devices, Parameters, with_tools
 from voicechat.session.event_queue import EventQueue
+from voicechat.session.event_stream import Overflow
 from voicechat.session.images import refusal
 from voicechat.session.session import Session
 from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCardProtocol
-from voicechat.session.updates import Link, LinkChanged, Update
+from voicechat.session.updates import UPDATES, Link, LinkChanged, Update
 
 if TYPE_CHECKING:
     from voicechat.core.settings import Capabilities, SessionSettings
@@ -413,7 +414,15 @@ class _Closed(Exception):
 
 def _follow(session: Session, on_update: Callable[[Update], None]) -> None:
     """Receive every update of the session."""
-    session.listen = on_update
+    updates = session.subscribe(
+        "python api", limit=100, overflow=Overflow.DROP_OLDEST, wants=UPDATES
+    )
+
+    def take() -> None:
+        for update in updates.pop_all():
+            on_update(cast("Update", update))
+
+    updates.wake = take
 
 
 def _take(session: Session, given: inputs.Typed) -> None:
@@ -428,7 +437,7 @@ def _settings(session: Session) -> SessionSettings:
 
 def _capabilities(session: Session) -> Capabilities:
     """The capabilities of the model."""
-    return session._partner.can
+    return session.capabilities
 
 
 # --------------------------------------------------------------------------- small steps

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voicechat.core.settings import SessionSettings, ToolSpec
+from voicechat.errors import ServerError
 from voicechat.providers.codec import unsupported
 from voicechat.session.requested_settings import session_settings
 from voicechat.session.token_auth import TokenAuth
@@ -45,6 +46,8 @@ class ChosenModel:
         self._tools = tools
         self._progress = progress
         self._server: LocalServer | None = None
+        self._local_codec: Callable[[], Codec] | None = None
+        """Makes codecs for the embedded server; None unless it runs."""
         self._before: tuple[ModelChoice, Options] | None = None
         self._take(self._resolved(options.model or "", same=True))
         self._token_auth: TokenAuth | None = None
@@ -85,7 +88,6 @@ class ChosenModel:
         from voicechat.providers import catalog
 
         self.choice = choice
-        self._make: Callable[[], Codec] = choice.codec
         reads = choice.codec
         if choice.needs_local_server:
             reads = partial(catalog.codec_of, choice.name, environ={})
@@ -126,27 +128,42 @@ class ChosenModel:
 
         Raises `ServerError` when it cannot be.
         """
-        if self.choice.needs_local_server:
-            if self._server is None or not self._server.running:
-                await self._start_server()
-        else:
-            await self.stop()
-        codec = self._make()
+        codec = await self._current_codec()
         if self._token_auth is not None and self._token_auth.provider == self.choice.provider:
             await self._token_auth.admit(codec, self.settings)
         return codec
 
+    async def _current_codec(self) -> Codec:
+        """Return a codec of the model that is chosen when everything it needs is ready."""
+        while True:
+            choice = self.choice
+            try:
+                if choice.needs_local_server:
+                    await self._start_server()
+                else:
+                    await self.stop()
+            except ServerError:
+                if choice is self.choice:
+                    raise
+            # Another model may be chosen during the await.
+            if choice is self.choice:
+                return choice.codec() if self._local_codec is None else self._local_codec()
+
     async def _start_server(self) -> None:
+        """Start the embedded server unless it runs."""
         from voicechat.providers import catalog
         from voicechat.session.local_server import LocalServer
 
+        if self._server is not None and self._server.running:
+            return
         await self.stop()
         self._server = LocalServer(self.options, on_progress=self._progress)
         url, token = await self._server.start()
-        self._make = partial(catalog.local_codec, url, token)
+        self._local_codec = partial(catalog.local_codec, url, token)
 
     async def stop(self) -> None:
         """Stop the server of the embedded voice, if it runs."""
         server, self._server = self._server, None
+        self._local_codec = None
         if server is not None:
             await server.stop()

@@ -167,13 +167,17 @@ class ConnectionLoop:
         """Dial and talk, again and again. Raises `VoicechatError` when there is no going on."""
         failures, lost_at, short = 0, time.monotonic(), 0
         while True:
+            self._renewal.clear()
             try:
                 codec = await self._make_codec()
                 patience = codec.capabilities.patience_s
                 connection = await dial(codec.endpoint(), patience=patience)
             except DialFailed as failed:
-                failures += 1
-                await self._wait(failed, failures, time.monotonic() - lost_at)
+                failures = await self._after_failure(failed, failures, time.monotonic() - lost_at)
+                continue
+            if self._renewal.is_set():
+                # Requested while dialing: this connection may be to a model that was left.
+                await connection.close()
                 continue
             failures, opened_at = 0, time.monotonic()
             begun = self._begun
@@ -193,6 +197,13 @@ class ConnectionLoop:
             if short > 1:
                 await asyncio.sleep(backoff(short - 1, random.random))
 
+    async def _after_failure(self, failed: DialFailed, failures: int, without_s: float) -> int:
+        """Wait after a failed dial; the number of failures in a row, 0 after a renewal."""
+        if not self._renewal.is_set():
+            failures += 1
+            await self._wait(failed, failures, without_s)
+        return 0 if self._renewal.is_set() else failures
+
     async def _wait(self, failed: DialFailed, failures: int, without_s: float) -> None:
         """Wait before the next dial, or give up by raising."""
         if self._begun and not self._untried:
@@ -203,13 +214,13 @@ class ConnectionLoop:
             raise failed
         wait = failed.retry_after or backoff(failures - 1, random.random)
         self._tell(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
-        await asyncio.sleep(wait)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._renewal.wait(), wait)
 
     async def _live(self, codec: Codec, connection: Connection) -> ConnectionLost | None:
         """Talk over one connection until it ends; why it ended, None when that was wished for."""
         self._codec, self._connection = codec, connection
         self._outbox = asyncio.Queue(OUTBOX)
-        self._renewal.clear()
         self._ends_at = None
         why: ConnectionLost | None = None
         begun = self._begun

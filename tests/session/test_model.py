@@ -1,0 +1,147 @@
+"""Changing the model at any moment: while a server starts, while a connection is dialed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from desk import options
+from scripted import TOKEN, scene, until
+from two_providers import answered, heard, two_providers
+
+from voicechat.config.loader import Options
+from voicechat.core.items import entry_id
+from voicechat.errors import Secret, ServerError
+from voicechat.line_mode.slash_commands import obey
+from voicechat.session import reconnect
+from voicechat.session.model import ChosenModel
+from voicechat.session.session import Session
+
+REMOTE = "openai/gpt-realtime-2.1"
+
+
+class SlowServer:
+    """An embedded server that starts, or fails to, when `gate` opens."""
+
+    def __init__(self, options: Options, on_progress: object) -> None:
+        self.running = False
+        self.started, self.gate = asyncio.Event(), asyncio.Event()
+        self.failure: ServerError | None = None
+        made.append(self)
+
+    async def start(self) -> tuple[str, Secret]:
+        self.started.set()
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.running = True
+        return "ws://127.0.0.1:9/v1/realtime", Secret("t" * 40)
+
+    async def stop(self) -> None:
+        self.running = False
+
+
+made: list[SlowServer] = []
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> ChosenModel:
+    made.clear()
+    monkeypatch.setattr("voicechat.session.local_server.LocalServer", SlowServer)
+    keys = {"OPENAI_API_KEY": Secret(TOKEN)}
+    return ChosenModel(Options(model="local/built-in", keys=keys), tuple, lambda text: None)
+
+
+async def starting(chosen: ChosenModel) -> asyncio.Task[Any]:
+    codec = asyncio.create_task(chosen.codec())
+    await until(lambda: made)
+    await made[0].started.wait()
+    return codec
+
+
+@pytest.mark.parametrize("failure", [None, ServerError("It ended.")], ids=["starts", "fails"])
+async def test_a_model_chosen_while_the_embedded_server_starts_is_dialed(
+    chosen: ChosenModel, failure: ServerError | None
+) -> None:
+    codec = await starting(chosen)
+    chosen.change(REMOTE)
+    made[0].failure = failure
+    made[0].gate.set()
+    assert "openai.com" in (await codec).endpoint().url
+    assert "openai.com" in (await chosen.codec()).endpoint().url
+    assert not made[0].running
+
+
+async def test_the_embedded_server_is_started_once_and_its_failure_is_raised(
+    chosen: ChosenModel,
+) -> None:
+    codec = await starting(chosen)
+    made[0].gate.set()
+    assert "127.0.0.1:9" in (await codec).endpoint().url
+    assert "127.0.0.1:9" in (await chosen.codec()).endpoint().url
+    assert len(made) == 1
+    await chosen.stop()
+    again = asyncio.create_task(chosen.codec())
+    await until(lambda: len(made) == 2)
+    made[1].failure = ServerError("It ended.")
+    made[1].gate.set()
+    with pytest.raises(ServerError, match="It ended"):
+        await again
+
+
+async def test_a_model_chosen_while_dialing_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialing, gate = asyncio.Event(), asyncio.Event()
+    dial = reconnect.dial
+
+    async def slowly(*arguments: Any, **more: Any) -> Any:
+        dialing.set()
+        await gate.wait()
+        return await dial(*arguments, **more)
+
+    async with scene() as stage, two_providers(stage) as desk:
+        await answered(desk, "one")
+        monkeypatch.setattr(reconnect, "dial", slowly)
+        connection = desk.session._connections._connection
+        assert connection is not None
+        connection._socket.transport.abort()
+        await dialing.wait()
+        obey(desk.session, f"/model {REMOTE}")
+        gate.set()
+        await answered(desk, "two")
+        assert heard(stage) == ["one", "You said one.", "two"]
+
+
+async def test_a_model_chosen_while_waiting_to_dial_again_is_dialed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene() as stage, two_providers(stage) as desk:
+        await answered(desk, "one")
+        monkeypatch.setattr(reconnect, "backoff", lambda *_: 3600.0)
+        dial = reconnect.dial
+        failed = asyncio.Event()
+
+        async def fail(*_: Any, **more: Any) -> Any:
+            monkeypatch.setattr(reconnect, "dial", dial)
+            failed.set()
+            raise reconnect.DialFailed("Nobody answers.", retry=True)
+
+        monkeypatch.setattr(reconnect, "dial", fail)
+        connection = desk.session._connections._connection
+        assert connection is not None
+        connection._socket.transport.abort()
+        await failed.wait()
+        await desk.until(lambda: any("Trying again" in str(update) for update in desk.updates))
+        obey(desk.session, f"/model {REMOTE}")
+        await answered(desk, "two")
+
+
+async def test_announcements_keep_distinct_ids_over_a_change_of_model() -> None:
+    session = Session(options("ws://127.0.0.1:1"))
+    session._ring("The tea is ready.")
+    session.change_model("openai/gpt-realtime-2")
+    session._ring("The eggs are ready.")
+    ids = [entry_id(entry) for entry in session.transcript.entries]
+    assert len(ids) == len(set(ids)) == 2
+    session.forget(ids[0])
+    assert [entry_id(entry) for entry in session.transcript.entries] == [ids[1]]
