@@ -11,7 +11,7 @@ from desk import Desk
 from fake_wires import gemini, running
 from scripted import TOKEN, Scene
 
-from voicechat.config.loader import Options
+from voicechat.config.options import Options
 from voicechat.core.items import Role
 from voicechat.errors import Secret
 from voicechat.session.session import Session

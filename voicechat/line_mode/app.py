@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import TextIO, cast
@@ -174,7 +175,7 @@ def _read_some(descriptor: int) -> bytes:
         return b""  # a terminal that went away
 
 
-class Follower:
+class Follower(ABC):
     """Subscriber of a session that writes lines; `work` says what it does meanwhile."""
 
     def __init__(self, session: Session) -> None:
@@ -184,9 +185,9 @@ class Follower:
         )
         self._happened = asyncio.Event()
 
+    @abstractmethod
     async def work(self) -> int:
         """Use the session; the exit code."""
-        raise NotImplementedError
 
     async def follow(self) -> None:
         """Hear every update until the session is over."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 
 from voicechat.core import effects, events, inputs
@@ -17,7 +18,7 @@ from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged, Link
 
 
-class SessionView:
+class SessionView(ABC):
     """A session that can only be watched. The owner sets `_conversation` and `_stream`."""
 
     _conversation: Conversation
@@ -40,13 +41,13 @@ class SessionView:
 
     # ----------------------------------------------------------------- life
 
+    @abstractmethod
     async def run(self) -> None:
         """Run until `close`. Raises `VoicechatError` when the session cannot begin or continue."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """End the session; `run` returns soon after."""
-        raise NotImplementedError
 
     def subscribe(
         self,
