@@ -45,9 +45,9 @@ from voicechat.audio.process import AudioProcess
 
 HOME = str(Path(voicechat.__file__).parent) + os.sep
 
-MICROPHONE_MAIN, MICROPHONE_AUDIO = 8, 18
-DELTA_MAIN, DELTA_AUDIO = 17, 12
-QUESTION = 41
+MICROPHONE_MAIN, MICROPHONE_AUDIO = 9, 18
+DELTA_MAIN, DELTA_AUDIO = 18, 12
+QUESTION = 43
 """Files that each path may pass at most, by process.
 
 The aim is 10 for a microphone block and 15 for a delta in both processes together, and 25 for a

@@ -15,7 +15,7 @@ from websockets.http11 import Request, Response
 
 from voicechat.config.options import Options
 from voicechat.errors import Secret, VoicechatError
-from voicechat.session.session import Session
+from voicechat.recording.recorded_session import open_session
 
 KEY = "planted-0123456789-abcdefghij"
 WIRES = {
@@ -84,7 +84,7 @@ async def test_a_key_stays_where_it_belongs(
     quiet = logging.Logger("the other side", logging.CRITICAL)
     async with serve(accept, "127.0.0.1", 0, process_request=refuse, logger=quiet) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        desk = Desk(Session(Options(
+        desk = Desk(open_session(Options(
             model=model, with_sound=False, base_url=f"http://127.0.0.1:{port}", record=tmp_path,
             keys={WIRES[model]: Secret(KEY)},
         )))  # fmt: skip

@@ -28,6 +28,7 @@ from voicechat.cli.app import main
 from voicechat.core import effects, events, inputs
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall
 from voicechat.recording import folder_format
+from voicechat.recording.recorded_session import open_session
 from voicechat.recording.replayed_session import Replay
 from voicechat.server.engine_protocols import Call, Say
 from voicechat.session.session import Session
@@ -50,7 +51,7 @@ RATE = 24_000
 async def recording(stage: Scene, folder: Path, **more: Any) -> AsyncIterator[Desk]:
     """A session that is recorded, from its first word until it is closed."""
     chosen = dataclasses.replace(options(stage.app.url), record=folder, **more)
-    desk = Desk(Session(chosen))
+    desk = Desk(open_session(chosen))
     running = asyncio.create_task(desk.session.run())
     try:
         await desk.until(lambda: desk.session.link is Link.ONLINE)

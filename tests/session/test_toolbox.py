@@ -23,9 +23,9 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.core import effects, inputs
 from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
+from voicechat.recording.recorded_session import open_session
 from voicechat.recording.replayed_session import Replay
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Say
-from voicechat.session.session import Session
 from voicechat.session.tool_runner import ToolRunner
 from voicechat.session.toolbox import Toolbox
 from voicechat.session.updates import Link
@@ -101,7 +101,7 @@ def asking_for(name: str, arguments: str = "{}") -> Any:
 @asynccontextmanager
 async def talking(**more: Any) -> AsyncIterator[tuple[Scene, Desk]]:
     async with scene() as stage:
-        desk = Desk(Session(replace(options(stage.app.url, TOKEN), **more)))
+        desk = Desk(open_session(replace(options(stage.app.url, TOKEN), **more)))
         living = asyncio.create_task(desk.session.run())
         try:
             await desk.until(lambda: desk.session.link is Link.ONLINE)

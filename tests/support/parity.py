@@ -16,7 +16,7 @@ from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Item, Role, ToolCall
 from voicechat.errors import Secret
-from voicechat.session.session import Session
+from voicechat.recording.recorded_session import open_session
 from voicechat.session.updates import Link, LinkChanged
 
 KEY = "planted-key"
@@ -65,7 +65,7 @@ async def talking(wire: str, **more: object) -> AsyncIterator[tuple[Desk, Fake]]
     """A session with sound at the fake of this wire, which nobody broke."""
     talk, model, key = WIRES[wire]
     async with running(talk) as fake:
-        desk = Desk(Session(Options(
+        desk = Desk(open_session(Options(
             model=model, base_url=f"http://127.0.0.1:{fake.port}",
             keys={key: Secret(KEY)}, **more,  # type: ignore[arg-type]
         )))  # fmt: skip

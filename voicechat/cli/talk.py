@@ -91,10 +91,10 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
 
 def _show_screen(options: Options) -> int:
     prepare_screen()
-    from voicechat.session.session import Session
+    from voicechat.recording.recorded_session import open_session
     from voicechat.tui.app import run
 
-    return run(Session(options))
+    return run(open_session(options))
 
 
 def prepare_screen() -> None:

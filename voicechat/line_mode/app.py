@@ -24,6 +24,7 @@ from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, UsageError, VoicechatError
 from voicechat.line_mode.approval_view import asked, lines
 from voicechat.line_mode.slash_commands import help_lines, is_command, known, obey
+from voicechat.recording.recorded_session import open_session
 from voicechat.session.event_stream import Overflow
 from voicechat.session.session import Session
 from voicechat.session.updates import (
@@ -57,13 +58,13 @@ _GOODBYE = 2.0
 
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer."""
-    return _live(Filter(Session(options), out or sys.stdout))
+    return _live(Filter(open_session(options), out or sys.stdout))
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:
     """Talk in lines until /quit or the end of input; the exit code."""
     echo = not sys.stdin.isatty()
-    return _live(Chat(Session(options), out or sys.stdout, echo=echo))
+    return _live(Chat(open_session(options), out or sys.stdout, echo=echo))
 
 
 def narrate(session: Session, out: TextIO | None = None) -> int:

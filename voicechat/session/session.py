@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
+from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
 from voicechat.session.audio_link import AudioLink, OpenAudio, SoundLine
@@ -42,8 +43,26 @@ from voicechat.session.updates import (
 if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.codec import Codec
-    from voicechat.recording.recorder import Recorder
     from voicechat.tools.registry import Tool
+
+
+class SessionRecording(Protocol):
+    """A recording of a session, from its start to its end."""
+
+    @property
+    def goes_on(self) -> bool:
+        """True until the recording ends or fails."""
+        ...
+
+    def close(self) -> None:
+        """Write what waits and end the recording; blocks on the disk."""
+        ...
+
+
+StartRecording = Callable[
+    [EventStream, "Options", SessionSettings, Capabilities, Callable[[effects.Notice], None]],
+    SessionRecording,
+]
 
 
 class Session(SessionControls):
@@ -60,8 +79,12 @@ class Session(SessionControls):
         *,
         tools: Iterable[Tool] = (),
         open_audio: OpenAudio | None = None,
+        start_recording: StartRecording | None = None,
     ) -> None:
-        """`tools` are offered before all others. `open_audio` stands in for the audio process."""
+        """`tools` are offered before all others. `open_audio` stands in for the audio process.
+
+        `start_recording` is called when the options name a folder to record into.
+        """
         from voicechat.session.tool_runner import ToolRunner
         from voicechat.session.toolbox import Toolbox
         from voicechat.tools.journal import Journal
@@ -93,17 +116,12 @@ class Session(SessionControls):
         self._closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
-        self._recorder = self._record()
+        self._recording: SessionRecording | None = None
+        if start_recording is not None and options.record is not None:
+            self._recording = start_recording(
+                self._stream, options, self._chosen.settings, self._chosen.can, self._tell
+            )
         self._publish(ModelChanged(self.model, self.voice))
-
-    def _record(self) -> Recorder | None:
-        if self._options.record is None:
-            return None
-        from voicechat.recording.recorder import record
-
-        return record(
-            self._stream, self._options, self._chosen.settings, self._chosen.can, self._tell
-        )
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
         with_sound = self._options.with_sound
@@ -125,7 +143,7 @@ class Session(SessionControls):
     @property
     def recording(self) -> bool:
         """Whether all of this is written down in a folder just now."""
-        return self._recorder is not None and self._recorder.goes_on
+        return self._recording is not None and self._recording.goes_on
 
     # ----------------------------------------------------------------- what the controls need
 
@@ -220,8 +238,8 @@ class Session(SessionControls):
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
         self._stream.close()
-        if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.close)
+        if self._recording is not None:
+            await asyncio.to_thread(self._recording.close)
 
     # ----------------------------------------------------------------- one door in
 
