@@ -40,6 +40,8 @@ snapshots: ready-test  ## Accept the current screens as the new snapshots
 pictures: ready-test  ## Draw the README's picture and regenerate the reference pages
 	.venv/bin/python assets/make_pictures.py
 	.venv/bin/python assets/make_reference.py
+	.venv/bin/python assets/make_settings_reference.py
+	.venv/bin/python assets/make_transitions.py
 
 lock: ready-test  ## Update requirements.lock to the newest allowed versions
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
