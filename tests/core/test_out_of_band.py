@@ -7,6 +7,7 @@ from typing import TypeVar
 import pytest
 
 from voicechat.core import commands, events, inputs
+from voicechat.core.commands import CommandName
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import (
     Effect,
@@ -138,7 +139,7 @@ def test_every_aside_comes_to_an_end() -> None:
     assert "lost" in lost.error
     stage = Stage()
     stage.feed(ASKED)
-    refused = stage.feed(events.ProviderError("No more.", command="CreateResponse"))
+    refused = stage.feed(events.ProviderError("No more.", command=CommandName.CREATE_RESPONSE))
     assert only(OutOfBandAnswered, refused) == [OutOfBandAnswered("k1", "", "No more.")]
     assert only(Notice, refused) == []
     stage.feed(ASKED, events.ResponseCreated("o1", {"aside": "k1"}, out_of_band=True))
@@ -151,7 +152,7 @@ def test_every_aside_comes_to_an_end() -> None:
 def test_a_refused_turn_is_not_taken_for_an_aside() -> None:
     stage = Stage()
     stage.feed(ASKED, inputs.Typed("hello"))
-    effects = stage.feed(events.ProviderError("Not now.", command="CreateResponse"))
+    effects = stage.feed(events.ProviderError("Not now.", command=CommandName.CREATE_RESPONSE))
     assert only(OutOfBandAnswered, effects) == []
     assert [notice.text for notice in only(Notice, effects)] == ["Not now."]
 
@@ -228,7 +229,7 @@ def test_an_item_is_looked_up_or_cannot_be() -> None:
     assert sent_commands(stage.feed(inputs.FetchItem("i"))) == [commands.RetrieveItem("i")]
     (found,) = only(ItemFetched, stage.feed(events.ItemRetrieved("i", {"id": "i"})))
     assert found.item == {"id": "i"}
-    effects = stage.feed(events.ProviderError("No such item.", command="RetrieveItem"))
+    effects = stage.feed(events.ProviderError("No such item.", command=CommandName.RETRIEVE_ITEM))
     assert effects == [ItemFetched("", None)]
     stage = Stage(Capabilities(retrieve=False))
     assert stage.feed(inputs.FetchItem("i")) == [ItemFetched("i", None)]

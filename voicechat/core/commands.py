@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 from voicechat.core.pictures import Picture
@@ -147,3 +148,59 @@ Command = (
     | CancelResponse
     | ClearOutput
 )
+
+
+class CommandName(StrEnum):
+    """Names of the commands, independent of the names of their classes.
+
+    Event ids of sent frames begin with one, so that an error names the command at fault.
+    Recordings hold the values.
+    """
+
+    UPDATE_SESSION = "UpdateSession"
+    APPEND_AUDIO = "AppendAudio"
+    COMMIT_AUDIO = "CommitAudio"
+    CLEAR_AUDIO = "ClearAudio"
+    CREATE_MESSAGE = "CreateMessage"
+    TOOL_RESULT = "ToolResult"
+    ANSWER_APPROVAL = "AnswerApproval"
+    SEED_CALL = "SeedCall"
+    SEED_RESULT = "SeedResult"
+    RETRIEVE_ITEM = "RetrieveItem"
+    DELETE_ITEM = "DeleteItem"
+    TRUNCATE_ITEM = "TruncateItem"
+    CREATE_RESPONSE = "CreateResponse"
+    CANCEL_RESPONSE = "CancelResponse"
+    CLEAR_OUTPUT = "ClearOutput"
+
+
+COMMAND_NAMES: Mapping[type[Command], CommandName] = {
+    UpdateSession: CommandName.UPDATE_SESSION,
+    AppendAudio: CommandName.APPEND_AUDIO,
+    CommitAudio: CommandName.COMMIT_AUDIO,
+    ClearAudio: CommandName.CLEAR_AUDIO,
+    CreateMessage: CommandName.CREATE_MESSAGE,
+    ToolResult: CommandName.TOOL_RESULT,
+    AnswerApproval: CommandName.ANSWER_APPROVAL,
+    SeedCall: CommandName.SEED_CALL,
+    SeedResult: CommandName.SEED_RESULT,
+    RetrieveItem: CommandName.RETRIEVE_ITEM,
+    DeleteItem: CommandName.DELETE_ITEM,
+    TruncateItem: CommandName.TRUNCATE_ITEM,
+    CreateResponse: CommandName.CREATE_RESPONSE,
+    CancelResponse: CommandName.CANCEL_RESPONSE,
+    ClearOutput: CommandName.CLEAR_OUTPUT,
+}
+"""Name of each command class."""
+
+_BY_VALUE = {name.value: name for name in CommandName}
+
+
+def event_id(command: Command, number: int) -> str:
+    """Return the id for the frame of a command: its name, a dash, a number."""
+    return f"{COMMAND_NAMES[type(command)]}-{number}"
+
+
+def named_in(event_id: str) -> CommandName | None:
+    """Return the command whose frame has this id; None for any other id."""
+    return _BY_VALUE.get(event_id.partition("-")[0])

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from voicechat.core.commands import CommandName
+
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated:
@@ -61,8 +63,8 @@ class ProviderError:
 
     message: str
     code: str | None = None
-    command: str | None = None
-    """Class name of the command at fault, when the provider says which it was."""
+    command: CommandName | None = None
+    """Command at fault, if the provider says which."""
     fatal: bool = False
     """True when the provider ends the session with it."""
 

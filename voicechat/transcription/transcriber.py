@@ -182,9 +182,9 @@ class Transcriber:
         self._show_partial()
 
     def _refused(self, error: events.ProviderError) -> None:
-        if error.command == commands.CommitAudio.__name__:
+        if error.command is commands.CommandName.COMMIT_AUDIO:
             self._utterances.refused()
-        elif error.command == commands.UpdateSession.__name__:
+        elif error.command is commands.CommandName.UPDATE_SESSION:
             raise SessionLost(error.message)
         elif error.fatal:
             self._connections.renew()

@@ -11,6 +11,7 @@ from voicechat.core.commands import (
     ClearAudio,
     ClearOutput,
     Command,
+    CommandName,
     CommitAudio,
     CreateMessage,
     CreateResponse,
@@ -173,7 +174,7 @@ def test_a_session_is_configured_once():
     assert frame["config"] == config_of(settings)
     assert writer.encode(UpdateSession(settings)) == []
     error = {"type": "error", "message": "bad", "clientEventId": frame["eventId"]}
-    assert decode(writer, error) == [ProviderError("bad", command="UpdateSession")]
+    assert decode(writer, error) == [ProviderError("bad", command=CommandName.UPDATE_SESSION)]
     assert writer.encode(UpdateSession(SessionSettings()))
     behind = codec("google/gemini-3.8-live")
     behind.opening(settings)

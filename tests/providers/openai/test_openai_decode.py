@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from wire_examples import NO_RECORDINGS, RECORDINGS, frames
 
 from voicechat.core import commands
+from voicechat.core.commands import CommandName
 from voicechat.core.events import (
     AudioDelta,
     AudioDone,
@@ -519,7 +520,7 @@ def test_an_error_names_the_command_at_fault():
     sent = json.loads(reader.encode(commands.CancelResponse())[0])
     frame = {"type": "error", "error": {"message": "No.", "event_id": sent["event_id"]}}
     (error,) = reader.decode(json.dumps(frame))
-    assert error.command == "CancelResponse"
+    assert error.command is CommandName.CANCEL_RESPONSE
     assert decode({"type": "error", "error": {"event_id": "evt_1-2"}})[0].command is None
 
 

@@ -27,6 +27,7 @@ from voicechat.core.commands import (
     ToolResult,
     TruncateItem,
     UpdateSession,
+    event_id,
 )
 from voicechat.core.events import Event
 from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
@@ -172,8 +173,8 @@ class GatewayCodec:
         if config == before or self.stale:
             return []
         self._config = config
-        event_id = f"{UpdateSession.__name__}-{next(self._numbers)}"
-        return [encode({"type": "session-update", "config": config, "eventId": event_id})]
+        name = event_id(UpdateSession(settings), next(self._numbers))
+        return [encode({"type": "session-update", "config": config, "eventId": name})]
 
     def _append(self, pcm: bytes) -> str:
         if self._input.encoding != "pcm16":

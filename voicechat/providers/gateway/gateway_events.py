@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
-from voicechat.core.commands import UpdateSession
+from voicechat.core.commands import named_in
 from voicechat.core.events import (
     AudioDelta,
     Event,
@@ -164,13 +164,11 @@ def _updated(state: GatewayState, frame: Message) -> Iterator[Event]:
 
 def _error(state: GatewayState, frame: Message) -> Iterator[Event]:
     code = word(frame.get("code"))
-    client_event = words(frame.get("clientEventId")).partition("-")[0]
-    name = UpdateSession.__name__
     text = word(frame.get("message")) or code
     yield ProviderError(
         text or "The provider reported an error without a message.",
         code,
-        command=name if client_event == name else None,
+        command=named_in(words(frame.get("clientEventId"))),
     )
 
 

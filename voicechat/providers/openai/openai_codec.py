@@ -21,9 +21,11 @@ from voicechat.core.commands import (
     AppendAudio,
     ClearAudio,
     Command,
+    CommandName,
     CommitAudio,
     CreateResponse,
     UpdateSession,
+    event_id,
 )
 from voicechat.core.events import Event, ProviderError
 from voicechat.core.settings import Capabilities, SessionSettings
@@ -116,7 +118,7 @@ class OpenAICodec:
         """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
         events = openai_events.read(self._state, frame, self._dialect.table)
         for event in events:
-            if isinstance(event, ProviderError) and event.command == UpdateSession.__name__:
+            if isinstance(event, ProviderError) and event.command is CommandName.UPDATE_SESSION:
                 # The state of the session is unknown now, so the next update sends all of it.
                 self._session = {}
         return events
@@ -235,5 +237,5 @@ class OpenAICodec:
         return {"session": self._dialect.updates(before, self._session)}
 
     def _message(self, command: Command, wire_type: str, said: Message) -> str:
-        event_id = f"{type(command).__name__}-{next(self._numbers)}"
-        return encode({"type": wire_type, "event_id": event_id, **said})
+        number = next(self._numbers)
+        return encode({"type": wire_type, "event_id": event_id(command, number), **said})

@@ -10,9 +10,8 @@ rate limits; "Realtime transcription" for transcripts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import get_args
 
-from voicechat.core.commands import Command
+from voicechat.core.commands import named_in
 from voicechat.core.events import (
     Event,
     IdleTimeout,
@@ -51,9 +50,6 @@ from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of
 
 FATAL = frozenset({"session_expired", "max_duration", "invalid_api_key"})
 """Error codes (or types) after which the server closes the connection ("Error handling")."""
-
-COMMANDS = frozenset(command.__name__ for command in get_args(Command))
-"""Class names of all commands; the event id of a sent frame begins with one and a dash."""
 
 Reader = Callable[[OpenAIState, Frame], Iterable[Event]]
 
@@ -119,11 +115,10 @@ def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     code = word(error.get("code")) or word(frame.code)
     kind = word(error.get("type"))
     message = word(error.get("message")) or word(frame.error) or word(frame.message)
-    at_fault = words(error.get("event_id")).partition("-")[0]
     yield ProviderError(
         message or code or kind or "The provider reported an error without a message.",
         code=code or (kind if kind in FATAL else None),
-        command=at_fault if at_fault in COMMANDS else None,
+        command=named_in(words(error.get("event_id"))),
         fatal=code in FATAL or kind in FATAL,
     )
 

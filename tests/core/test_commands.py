@@ -1,0 +1,32 @@
+"""Names of commands: one per class, and found again in the errors of a provider."""
+
+from typing import get_args
+
+import pytest
+
+from voicechat.core import commands
+from voicechat.core.commands import COMMAND_NAMES, CommandName, event_id, named_in
+
+
+def test_every_command_has_one_name():
+    assert COMMAND_NAMES.keys() == set(get_args(commands.Command))
+    assert sorted(COMMAND_NAMES.values()) == sorted(CommandName)
+
+
+@pytest.mark.parametrize("name", CommandName)
+def test_an_event_id_leads_back_to_its_command(name):
+    assert named_in(f"{name}-12") is name
+
+
+@pytest.mark.parametrize("other", ["", "evt_1-2", "Nothing-1", "-1"])
+def test_other_event_ids_name_no_command(other):
+    assert named_in(other) is None
+
+
+def test_a_renamed_class_keeps_its_name_on_the_wire():
+    command = commands.CancelResponse()
+    type(command).__name__ = "StopResponse"
+    try:
+        assert event_id(command, 3) == "CancelResponse-3"
+    finally:
+        type(command).__name__ = "CancelResponse"
