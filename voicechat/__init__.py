@@ -10,8 +10,8 @@ package costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+# Type checkers take this name for true; importing `typing` would cost more than the package.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from voicechat.core.inputs import Decision
     from voicechat.core.items import Usage

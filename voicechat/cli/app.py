@@ -10,15 +10,17 @@ the error tree in errors.py, and:
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from voicechat import cli
 from voicechat.cli.command import CommandEntry, say
@@ -30,37 +32,47 @@ from voicechat.errors import VoicechatError
 def commands() -> list[CommandEntry]:
     """The commands that the modules of this package define, by rank."""
     found = []
-    for module in pkgutil.iter_modules(cli.__path__):
-        if module.name.startswith("_"):
+    for name in (name for folder in cli.__path__ for name in os.listdir(folder)):
+        if name.startswith("_") or not name.endswith(".py"):
             continue  # the heavy part of a command, which the command imports when it runs
-        command = vars(importlib.import_module(f"{cli.__name__}.{module.name}")).get("COMMAND")
+        command = vars(import_module(f"voicechat.cli.{name[:-3]}")).get("COMMAND")
         if command is not None:
             found.append(command)
     return sorted(found)
 
 
-class _RankedGroup(TyperGroup):
-    """Lists the commands in the order of their ranks."""
+class _Commands(TyperGroup):
+    """Builds a command when it runs; the help needs only the rows."""
 
     def list_commands(self, ctx: object) -> list[str]:
-        return [command.name for command in commands()]
+        return [entry.name for entry in commands()]
+
+    def get_command(self, ctx: object, cmd_name: str) -> Any:
+        entry = next((entry for entry in commands() if entry.name == cmd_name), None)
+        if entry is None:
+            return None
+        if isinstance(entry.run, typer.Typer):
+            return get_command(entry.run)
+        single = typer.Typer(**_STYLE)
+        single.command(entry.name, short_help=entry.summary)(entry.run)
+        return get_command(single)
+
+    def format_commands(self, ctx: object, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(entry.name, entry.summary) for entry in commands()])
+
+
+_STYLE: Any = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
+}
 
 
 def _app() -> typer.Typer:
-    app = typer.Typer(
-        name="voicechat",
-        cls=_RankedGroup,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    )
+    app = typer.Typer(name="voicechat", cls=_Commands, **_STYLE)
     app.callback(invoke_without_command=True)(talk)
-    for each in commands():
-        if isinstance(each.run, typer.Typer):
-            app.add_typer(each.run, name=each.name, short_help=each.summary)
-        else:
-            app.command(each.name, short_help=each.summary)(each.run)
     return app
 
 

@@ -5,7 +5,6 @@ Adding or testing a server on the command line approves its command.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -196,6 +195,8 @@ def _configured(options: Options, name: str) -> ServerConfig:
 
 def servers_as_json(servers: Iterable[ServerConfig]) -> str:
     """The servers as JSON. Variables and headers appear by name, without their values."""
+    import json
+
     from voicechat.tools.mcp.mcp_pins import Pins
 
     pins = Pins()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +19,8 @@ def models(as_json: Annotated[bool, JSON] = False) -> int:
 
     An asterisk marks the default model of each provider.
     """
+    import json
+
     from voicechat.config import loader
 
     found = list_models(loader.load())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +35,8 @@ def token(
     profile: Annotated[Text, flag("profile")] = None,
 ) -> int:
     """Get a short-lived token from the provider and print it with its URL, as a line of JSON."""
+    import json
+
     from voicechat.config import loader
     from voicechat.config.options import typed
 

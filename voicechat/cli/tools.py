@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
@@ -85,6 +84,8 @@ def is_offered(options: Options, spec: ToolSpec) -> bool:
 
 def tools_as_json(options: Options, specs: Sequence[ToolSpec]) -> str:
     """The tools as JSON."""
+    import json
+
     found = [
         {
             "name": spec.name,
