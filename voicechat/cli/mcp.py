@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from voicechat.tools.mcp.mcp_pins import Pins
     from voicechat.tools.mcp.mcp_text import Definition
 
-app = typer.Typer(help="List, add, remove and test MCP servers.", rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False, help="List, add, remove and test MCP servers.", rich_markup_mode=None
+)
 
 COMMAND = CommandEntry(50, "mcp", "List, add, remove and test MCP servers.", app)
 
