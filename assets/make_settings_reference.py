@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from voicechat.config import endpoint_settings, mcp_settings
-from voicechat.config.loader import TABLES, VARIABLES
+from voicechat.config.loader import TABLES
 from voicechat.config.options import SETTINGS, Setting
 from voicechat.config.session_keys import KEYS
 from voicechat.providers.catalog import PROVIDERS
@@ -43,6 +43,7 @@ OTHER_VARIABLES = {
     "VOICECHAT_TOKEN": "Short-lived token for `--token`.",
     "VOICECHAT_CHAT_KEY": "Key for the endpoint at `--chat-url`.",
     "VOICECHAT_SERVE_TOKEN": "Token that clients of `voicechat serve` must send.",
+    "OPENAI_API_VERSION": "Version of the Azure OpenAI API.",
 }
 
 
@@ -84,6 +85,12 @@ def settings_page() -> str:
         for provider in PROVIDERS.values()
         for variable in provider.key_variables
     }
+    addresses = {
+        provider.url_variable: f"Address of {provider.name}."
+        for provider in PROVIDERS.values()
+        if provider.url_variable
+    }
+    others = {**OTHER_VARIABLES, **keys, **addresses}
     parts = [
         INTRO,
         "## Keys, variables and flags\n\nSwitches are true or false in the file, and yes or no in"
@@ -93,7 +100,7 @@ def settings_page() -> str:
         "## Lists and tables\n\n" + meanings(TABLES),
         "## MCP servers\n\n" + meanings(mcp_settings.KEYS),
         "## Endpoints\n\n" + meanings(endpoint_settings.KEYS),
-        "## Other environment variables\n\n" + meanings({**OTHER_VARIABLES, **keys, **VARIABLES}),
+        "## Other environment variables\n\n" + meanings(others),
     ]
     return "\n".join(parts)
 

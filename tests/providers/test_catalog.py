@@ -198,6 +198,21 @@ def test_the_address_of_openai_is_for_openai_alone():
     assert ours.headers == {}
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("nowhere", "OPENAI_BASE_URL must be an address like https://host:port/v1."),
+        ("https://u:p@host/v1", "OPENAI_BASE_URL must not hold a key or a password."),
+    ],
+)
+def test_a_wrong_address_names_its_variable_when_it_is_used(address, message):
+    environ = {**WITH_KEY, "XAI_API_KEY": "k", "OPENAI_BASE_URL": address}
+    with pytest.raises(UsageError) as refused:
+        resolve("openai", environ=environ)
+    assert refused.value.message == message
+    assert resolve("xai", environ=environ).provider == "xai"
+
+
 def test_a_server_that_wants_the_old_wire():
     choice = resolve("openai/m", base_url="https://old.example/v1", environ=WITH_KEY, wire="beta")
     assert choice.codec().endpoint().headers["OpenAI-Beta"].reveal() == "realtime=v1"

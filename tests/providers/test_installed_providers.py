@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from voicechat.cli import models
+from voicechat.config import loader
 from voicechat.config.options import Options
 from voicechat.errors import UsageError
 from voicechat.providers import catalog
@@ -51,6 +52,17 @@ def test_an_installed_provider_is_named_listed_and_priced(install: Install) -> N
     assert catalog.provider_at("toy.example") == "toy"
     assert list(catalog.every_provider()) == [*catalog.PROVIDERS, "toy"]
     assert "* toy/t-1" in models.as_text(models.list_models(Options()))
+
+
+def test_an_installed_provider_reads_its_address_from_the_environment(
+    install: Install, tmp_path: Path
+) -> None:
+    """The settings know no names of providers."""
+    install("toy = toy_voice:PROVIDER")
+    environ = {"TOY_API_KEY": "k", "TOY_BASE_URL": "https://away.example/v1"}
+    options = loader.load({}, environ, tmp_path / "config.toml")
+    choice = catalog.resolve("toy", environ=options.environ)
+    assert choice.codec().endpoint().url.startswith("wss://away.example/v1/realtime")
 
 
 def test_an_installed_provider_is_not_chosen_by_its_key_alone(install: Install) -> None:

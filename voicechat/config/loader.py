@@ -32,13 +32,11 @@ from voicechat.system.private_files import read_text
 
 _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_CHAT_KEY")
 
-_ADDRESSES = ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT")
-VARIABLES: Mapping[str, str] = {
-    "OPENAI_BASE_URL": "Address of the OpenAI API.",
-    "AZURE_OPENAI_ENDPOINT": "Address of your Azure OpenAI resource.",
-    "OPENAI_API_VERSION": "Version of the Azure OpenAI API.",
-}
-"""Variables of providers that are not keys; the catalog of providers reads them."""
+_PROVIDER_VARIABLES = ("_BASE_URL", "_ENDPOINT", "_API_VERSION")
+"""Endings of the variables that a provider may read, apart from keys.
+
+The catalog of providers checks the value of a variable when it uses it.
+"""
 
 TABLES: Mapping[str, str] = {
     "tools": "List of the tools to offer; default all.",
@@ -135,11 +133,11 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
 
 
 def _read_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
-    found = {name: environ.get(name, "").strip() for name in VARIABLES}
-    for name in _ADDRESSES:
-        if found[name]:
-            _check(name, "base_url", found[name])
-    return {name: value for name, value in found.items() if value}
+    return {
+        name: value.strip()
+        for name, value in environ.items()
+        if name.endswith(_PROVIDER_VARIABLES) and value.strip()
+    }
 
 
 def _token(environ: Mapping[str, str]) -> Secret:

@@ -146,8 +146,8 @@ class Options:
     )
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""
-    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Addresses and versions of providers by the name of their environment variable."""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """Unchecked addresses and versions by the name of their environment variable."""
     wanted: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Fields of `SessionSettings` that the settings file sets."""
     tools: tuple[str, ...] | None = None

@@ -20,6 +20,7 @@ from voicechat.doctor.environment import Environment, Storage, snapshot
 from voicechat.doctor.findings import Finding, Privacy, note, ok, problem
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.providers import catalog
+from voicechat.providers.provider import Provider
 from voicechat.session.local_server import LocalServer
 from voicechat.system.daemon_call import call_with_deadline
 from voicechat.system.loopback import is_loopback
@@ -145,12 +146,19 @@ def _wanted(options: Options, choice: catalog.ModelChoice | None) -> str:
     return choice.provider if choice else (options.model or "").partition("/")[0]
 
 
+def _own_address(provider: Provider, options: Options) -> str | None:
+    """The user's address for a provider; None without one or if it is invalid."""
+    try:
+        return catalog.address_of(provider, options.environ)
+    except UsageError:
+        return None
+
+
 def _targets(options: Options, chosen: str) -> list[network_findings.Target]:
     targets = []
     for provider in catalog.every_provider().values():
         is_chosen = provider.name == chosen
-        own = options.variables.get(provider.url_variable or "")
-        own = (options.base_url if is_chosen else None) or own
+        own = (options.base_url if is_chosen else None) or _own_address(provider, options)
         key = next((name for name in provider.key_variables if name in options.keys), None)
         # A server at the user's own address may need no key.
         variable = key or (None if own else provider.key_variable)
@@ -191,9 +199,11 @@ async def _session(choice: catalog.ModelChoice) -> Finding:
 
 
 def _privacy(options: Options) -> Privacy:
-    addresses = (options.base_url, options.chat_url, *options.variables.values())
+    providers = catalog.every_provider().values()
+    addresses = [options.base_url, options.chat_url]
+    addresses += [_own_address(provider, options) for provider in providers]
     own = [host for each in addresses if (host := urlsplit(each or "").hostname)]
-    public = {urlsplit(p.url).hostname for p in catalog.every_provider().values() if p.url}
+    public = {urlsplit(p.url).hostname for p in providers if p.url}
     return Privacy(
         home=str(Path.home()),
         names=[*_user(), socket.gethostname(), socket.gethostname().partition(".")[0]],

@@ -20,6 +20,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from voicechat import providers
+from voicechat.config.url_check import check_url
 from voicechat.core.price import Price
 from voicechat.core.settings import Capabilities, Purpose
 from voicechat.core.text import clean
@@ -211,7 +212,7 @@ def resolve(
     if provider.connect is None:
         codec: Callable[[], Codec] = _no_address
     elif short_lived:
-        address = base_url or _address(provider, environ)
+        address = base_url or address_of(provider, environ)
         codec = provider.connect(
             ConnectionRequest(name, address, dialect=wire, purpose=purpose, environ=environ)
         )
@@ -234,7 +235,7 @@ def _default(
     name = f"{COMPATIBLE.name}/{COMPATIBLE.default_model}"
     if short_lived:
         return COMPATIBLE, f"Using {name}; name another one with --model."
-    cause = "a base URL is set" if base_url or _address(COMPATIBLE, environ) else None
+    cause = "a base URL is set" if base_url or address_of(COMPATIBLE, environ) else None
     keyed = (each for each in PROVIDERS.values() if each.default_model and key_of(each, environ)[0])
     provider = COMPATIBLE if base_url else next(keyed, COMPATIBLE if cause else LOCAL)
     if provider.is_embedded:
@@ -337,7 +338,7 @@ def connection(
     if provider.connect is None:
         return _no_address
     key, variable = key_of(provider, environ)
-    base_url = base_url or _address(provider, environ)
+    base_url = base_url or address_of(provider, environ)
     if not key and provider.key_variables and (not base_url or provider.requires_key):
         variables = " or ".join(provider.key_variables)
         raise KeyMissing(
@@ -372,7 +373,7 @@ def codec_of(
     if provider.connect is None:
         return OpenAICodec(realtime_url(base_url or _LOCAL_URL, name, purpose), None, EMBEDDED)
     key, variable = key_of(provider, environ)
-    address = base_url or _address(provider, environ) or provider.example_url
+    address = base_url or address_of(provider, environ) or provider.example_url
     key = key or Secret("missing")
     return provider.connect(
         ConnectionRequest(name, address, key, variable, wire, purpose, environ)
@@ -405,9 +406,24 @@ def key_of(
     return None, None
 
 
-def _address(provider: Provider, environ: Mapping[str, str | Secret]) -> str | None:
-    found = environ.get(provider.url_variable or "", "")
-    return found.strip() or None if isinstance(found, str) else None
+def address_of(provider: Provider, environ: Mapping[str, str | Secret]) -> str | None:
+    """Return the address in the provider's variable; None if it is not set.
+
+    Raises `UsageError` if the text is not an address or holds a password.
+    """
+    variable = provider.url_variable or ""
+    found = environ.get(variable, "")
+    address = found.strip() if isinstance(found, str) else ""
+    if not address:
+        return None
+    check_url(
+        variable,
+        address,
+        ("http://", "https://", "ws://", "wss://"),
+        example="https://host:port/v1",
+        hint="Set the key in a variable of its own.",
+    )
+    return address
 
 
 def _no_address() -> Codec:

@@ -50,7 +50,7 @@ class Provider:
     url: str | None = None
     """Public address of the realtime API; None if the user has to give one."""
     url_variable: str | None = None
-    """The environment variable that holds the address of its API."""
+    """Environment variable with the address of its API; ends in _BASE_URL or _ENDPOINT."""
     example_url: str | None = None
     """An address for reading and writing frames without dialing, where `url` is None."""
     connect: Callable[[ConnectionRequest], Callable[[], Codec]] | None = field(
