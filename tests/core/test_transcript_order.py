@@ -102,9 +102,9 @@ def test_a_lost_connection_gives_what_is_final_and_forgets_the_rest():
 def test_speakers_are_named_where_they_change():
     dictation = TranscriptOrder()
     segments = [
-        TranscriptSegment("a", "3", "Fine.", "B", 2.0, 3.0),
-        TranscriptSegment("a", "1", "Good morning.", "A", 0.0, 1.0),
-        TranscriptSegment("a", "2", "How are you?", "A", 1.0, 2.0),
+        TranscriptSegment("a", "Fine.", "B", 2.0, 3.0),
+        TranscriptSegment("a", "Good morning.", "A", 0.0, 1.0),
+        TranscriptSegment("a", "How are you?", "A", 1.0, 2.0),
     ]
     given(dictation, InputCommitted("a", None), *segments)
     (passage,) = dictation.handle(final("a", "Good morning. How are you? Fine."), 0.0)

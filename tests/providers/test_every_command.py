@@ -29,8 +29,8 @@ HANDS_FREE = SessionSettings(turn_detection=ServerVad())
 COMMANDS: dict[type[commands.Command], tuple[commands.Command, str | None]] = {
     commands.UpdateSession: (commands.UpdateSession(HANDS_FREE), None),
     commands.AppendAudio: (commands.AppendAudio(bytes(16_000)), None),
-    commands.CommitAudio: (commands.CommitAudio(), "manual_turns"),
-    commands.ClearAudio: (commands.ClearAudio(), "manual_turns"),
+    commands.CommitAudio: (commands.CommitAudio(), None),
+    commands.ClearAudio: (commands.ClearAudio(), None),
     commands.CreateMessage: (commands.CreateMessage("i", "user", "Hi."), None),
     commands.ToolResult: (commands.ToolResult("c", "{}", "f"), None),
     commands.AnswerApproval: (commands.AnswerApproval("mcpr_1", True), "remote_tools"),

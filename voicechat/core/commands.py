@@ -191,14 +191,9 @@ COMMAND_NAMES: Mapping[type[Command], CommandName] = {
     CancelResponse: CommandName.CANCEL_RESPONSE,
     ClearOutput: CommandName.CLEAR_OUTPUT,
 }
-"""Name of each command class."""
+"""Name of each command class. Event ids are a name, a dash, and a number."""
 
 _BY_VALUE = {name.value: name for name in CommandName}
-
-
-def event_id(command: Command, number: int) -> str:
-    """Return the id for the frame of a command: its name, a dash, a number."""
-    return f"{COMMAND_NAMES[type(command)]}-{number}"
 
 
 def named_in(event_id: str) -> CommandName | None:

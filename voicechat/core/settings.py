@@ -217,16 +217,10 @@ class Capabilities:
     """A running response can be stopped by a command."""
     semantic_vad: bool = True
     text_output: bool = True
-    manual_turns: bool = True
-    """Push-to-talk: the client may end a turn."""
     commit_starts_response: bool = False
     """A commit alone asks for the reply; `CreateResponse` must not follow it."""
-    user_partials: bool = True
-    """The user's words arrive while they speak."""
     input_rates: tuple[int, ...] = (24_000,)
     output_rates: tuple[int, ...] = (24_000,)
-    resumption: bool = False
-    """The provider can restore a session by handle."""
     out_of_band: bool = True
     """A response can be requested that stands outside the conversation."""
     retrieve: bool = True

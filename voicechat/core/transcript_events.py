@@ -40,7 +40,6 @@ class TranscriptSegment:
     """A stretch of an item in which one person spoke; several make up its text."""
 
     item_id: str
-    segment_id: str
     text: str
     speaker: str
     """The provider's name for the voice, the same within one session."""

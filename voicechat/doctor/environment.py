@@ -71,7 +71,6 @@ class Environment:
     """Sound servers whose sockets exist, by name; True when they accept connections."""
     devices_readable: bool = True
     """False when ALSA has device files and this user cannot open any of them."""
-    is_root: bool = False
     terminal: Terminal = Terminal()
     storage: Storage = Storage()
 
@@ -90,7 +89,6 @@ def snapshot() -> Environment:
             if os.path.exists(path)
         },
         devices_readable=_may_open_devices(Path("/dev/snd")),
-        is_root=_user() == 0,
         terminal=_terminal(),
         storage=_storage(),
     )

@@ -19,6 +19,7 @@ from voicechat.core.commands import (
     CancelResponse,
     ClearAudio,
     Command,
+    CommandName,
     CommitAudio,
     CreateMessage,
     CreateResponse,
@@ -27,7 +28,6 @@ from voicechat.core.commands import (
     ToolResult,
     TruncateItem,
     UpdateSession,
-    event_id,
 )
 from voicechat.core.events import Event
 from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
@@ -77,7 +77,7 @@ _XAI = Upstream(
     )
 )
 _GOOGLE = Upstream(
-    replace(_XAI.capabilities, cancel=False, user_partials=False, speech_end=False),
+    replace(_XAI.capabilities, cancel=False, speech_end=False),
     answers=True,
 )
 _UPSTREAMS = {"openai": _OPENAI, "google": _GOOGLE, "spacexai": _XAI, "xai": _XAI}
@@ -173,8 +173,8 @@ class GatewayCodec:
         if config == before or self.stale:
             return []
         self._config = config
-        name = event_id(UpdateSession(settings), next(self._numbers))
-        return [encode({"type": "session-update", "config": config, "eventId": name})]
+        event_id = f"{CommandName.UPDATE_SESSION}-{next(self._numbers)}"
+        return [encode({"type": "session-update", "config": config, "eventId": event_id})]
 
     def _append(self, pcm: bytes) -> str:
         if self._input.encoding != "pcm16":

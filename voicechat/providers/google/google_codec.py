@@ -91,7 +91,6 @@ class GoogleCodec:
             commit_starts_response=True,
             input_rates=(INPUT_RATE,),
             output_rates=(OUTPUT_RATE,),
-            resumption=True,
             out_of_band=False,
             retrieve=False,
             delete=False,

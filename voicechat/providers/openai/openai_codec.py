@@ -17,6 +17,7 @@ from functools import partial
 from itertools import count
 
 from voicechat.core.commands import (
+    COMMAND_NAMES,
     AnswerApproval,
     AppendAudio,
     ClearAudio,
@@ -25,7 +26,6 @@ from voicechat.core.commands import (
     CommitAudio,
     CreateResponse,
     UpdateSession,
-    event_id,
 )
 from voicechat.core.events import Event, ProviderError
 from voicechat.core.settings import Capabilities, SessionSettings
@@ -237,5 +237,5 @@ class OpenAICodec:
         return {"session": self._dialect.updates(before, self._session)}
 
     def _message(self, command: Command, wire_type: str, said: Message) -> str:
-        number = next(self._numbers)
-        return encode({"type": wire_type, "event_id": event_id(command, number), **said})
+        event_id = f"{COMMAND_NAMES[type(command)]}-{next(self._numbers)}"
+        return encode({"type": wire_type, "event_id": event_id, **said})

@@ -204,7 +204,6 @@ def _languages(frame: Frame) -> tuple[str, ...]:
 def _segment(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield TranscriptSegment(
         words(frame.item_id),
-        words(frame.id),
         words(frame.text),
         words(frame.speaker),
         number(frame.start),
