@@ -197,7 +197,9 @@ KEYS: Mapping[str, SessionKey] = {
     "audio_format": SessionKey(
         _audio_format, "pcm16, pcmu or pcma", "Audio format in both directions."
     ),
-    "speed": SessionKey(_plain(float), "0.25 to 2", "Speed of the assistant's voice."),
+    "speed": SessionKey(
+        _plain(float), "{:g} to {:g}".format(*SPEED_RANGE), "Speed of the assistant's voice."
+    ),
     "max_output_tokens": SessionKey(_plain(int), "1 to 1000000", "Limit of tokens for a response."),
     "temperature": SessionKey(_plain(float), "0 to 2", "Sampling temperature."),
     "reasoning_effort": SessionKey(

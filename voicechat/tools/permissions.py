@@ -19,7 +19,7 @@ import platformdirs
 
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
-from voicechat.system.private_files import read_private, write_private
+from voicechat.system.private_files import locked, read_private, write_private
 from voicechat.tools.registry import Tool
 
 LARGEST = 1 << 20
@@ -51,8 +51,12 @@ class Approvals:
     nothing.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        """`path` is `approvals_path()` unless said otherwise."""
+    def __init__(self, path: Path | None = None, wait_s: float = 1.0) -> None:
+        """Read the file. `path` is `approvals_path()` by default.
+
+        wait_s: seconds to wait for another process that changes the file.
+        """
+        self._wait_s = wait_s
         self._path = path or approvals_path()
         self._kept = _read(self._path)
 
@@ -71,12 +75,14 @@ class Approvals:
         if tool.asks_always:
             return False
         found = Approval(tool.spec.name, tool.source, tool.fingerprint)
-        self._kept = _read(self._path)
-        self._kept.pop(found.fingerprint, None)
         self._kept[found.fingerprint] = found
-        while len(self._kept) > MOST:
-            del self._kept[next(iter(self._kept))]
-        self._write()
+        with locked(self._path, self._wait_s):
+            self._kept = _read(self._path)
+            self._kept.pop(found.fingerprint, None)
+            self._kept[found.fingerprint] = found
+            while len(self._kept) > MOST:
+                del self._kept[next(iter(self._kept))]
+            self._write()
         return True
 
     def revoke(self, name: str) -> bool:
@@ -84,12 +90,13 @@ class Approvals:
 
         Raises `OSError` when it cannot be stored.
         """
-        found = _read(self._path)
-        left = {key: kept for key, kept in found.items() if kept.name != name}
-        if len(left) == len(found):
-            return False
-        self._kept = left
-        self._write()
+        with locked(self._path, self._wait_s):
+            found = _read(self._path)
+            left = {key: kept for key, kept in found.items() if kept.name != name}
+            if len(left) == len(found):
+                return False
+            self._kept = left
+            self._write()
         return True
 
     def _write(self) -> None:
