@@ -13,9 +13,10 @@ The code of both processes runs in this process: the audio engine on simulated s
 the session by the real pipe functions. Every file of the signal processing (echo canceller, voice
 activity, double talk) counts. Of an engine tick only the share of the block counts: the stream
 callback and `Engine._listen` for the microphone, `Engine.command`, `Playback.feed` and the stream
-callback for the speaker; the rest of a tick runs with or without sound. Files are counted per
-process: `audio/`, `speech/` and the frames of the pipe belong to the audio process, all others to
-the main process.
+callback for the speaker; the rest of a tick runs with or without sound. The check of the connection
+once a second and the watch for other default devices are off for the same reason. Files are counted
+per process: `audio/`, `speech/` and the frames of the pipe belong to the audio process, all others
+to the main process.
 """
 
 from __future__ import annotations
@@ -40,14 +41,16 @@ from simulated_card import Room, SimulatedCard
 
 import voicechat
 from voicechat.audio import engine, worker_main
+from voicechat.audio.devices import default_device_watch
 from voicechat.audio.messages import AudioCommand, Quit
 from voicechat.audio.process import AudioProcess
+from voicechat.session.reconnect import ConnectionLoop
 
 HOME = str(Path(voicechat.__file__).parent) + os.sep
 
-MICROPHONE_MAIN, MICROPHONE_AUDIO = 9, 18
-DELTA_MAIN, DELTA_AUDIO = 18, 12
-QUESTION = 43
+MICROPHONE_MAIN, MICROPHONE_AUDIO = 8, 13
+DELTA_MAIN, DELTA_AUDIO = 9, 11
+QUESTION = 42
 """Files that each path may pass at most, by process.
 
 The aim is 10 for a microphone block and 15 for a delta in both processes together, and 25 for a
@@ -160,7 +163,11 @@ class Line(AudioProcess):
 
 
 @pytest.fixture
-def profile() -> Iterator[Profile]:
+def profile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile]:
+    async def idle(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ConnectionLoop, "_watch", idle)
     profile = Profile()
     before = sys.getprofile()
     threading.setprofile(profile.hook)
@@ -174,6 +181,7 @@ def profile() -> Iterator[Profile]:
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> SimulatedCard:
+    monkeypatch.setattr(default_device_watch, "_source_here", lambda wishes: None)
     card = Line.card = SimulatedCard(monkeypatch, Room(), seconds=200)
     monkeypatch.setattr("voicechat.session.audio_link.AudioProcess", Line)
     return card
@@ -196,7 +204,7 @@ async def test_a_microphone_block_from_the_callback_to_the_socket(
     monkeypatch.setattr(OpenAI, "on_input_audio_buffer_append", count)
     async with talking("openai") as (_, fake):
         line = Line.latest
-        for _ in range(100):
+        for _ in range(230):  # silence until no echo of the start is left
             await line.step(profile)
         assert card._in is not None
         card._in._callback = profile.on(card._in._callback)

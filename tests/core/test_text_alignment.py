@@ -13,7 +13,7 @@ def in_step() -> TextAlignment:
     captions = TextAlignment()
     for word in ("one ", "two ", "three "):
         captions.add_text(word)
-        captions.add_sound(500)
+        captions.received_ms += 500
     return captions
 
 
@@ -34,7 +34,7 @@ def test_a_word_in_step_is_heard_when_its_sound_begins() -> None:
 
 def test_a_text_that_runs_ahead_is_spread_over_its_sound() -> None:
     captions = ahead()
-    captions.add_sound(4_000)
+    captions.received_ms += 4_000
     captions.complete = True
     half = captions.heard(2_000)
     assert captions.text[:half].split()[-1] in {"six", "seven"}
@@ -43,7 +43,7 @@ def test_a_text_that_runs_ahead_is_spread_over_its_sound() -> None:
 
 def test_while_the_length_is_unknown_speech_is_taken_to_be_ordinary() -> None:
     captions = ahead()
-    captions.add_sound(200)
+    captions.received_ms += 200
     assert 0 < captions.heard(200) < 12
 
 
@@ -79,7 +79,7 @@ def test_what_is_heard_only_grows_and_never_exceeds_the_text(
         if isinstance(piece, str):
             captions.add_text(piece)
         else:
-            captions.add_sound(piece)
+            captions.received_ms += piece
     captions.complete = complete
     heard = [captions.heard(ms) for ms in sorted(moments)]
     assert heard == sorted(heard)

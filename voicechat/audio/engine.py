@@ -235,7 +235,8 @@ class Engine:
             self._emit(VoiceEnded(ended_at))
         if not self._capture.canceller.full_duplex:
             return
-        sounding = self._playback.sounding
+        queue = self._playback.queue
+        sounding = queue is not None and queue.sounding and self._playback.sounding
         converged = self._capture.converged
         step = self._barge_in.frame(voice.sure, sounding, converged, now, voice.seems)
         match step:

@@ -96,7 +96,7 @@ class AssistantItems:
     def more_audio(self, event: events.AudioDelta) -> effects.Play | None:
         """Add audio to an item that has some already; None for any other item."""
         spoken = self._playout.get(event.item_id)
-        if spoken is None or not (spoken.sounded and self.speaker and event.pcm):
+        if spoken is None or not (spoken.item.received_ms and self.speaker and event.pcm):
             return None
         if spoken.item.status is not ItemStatus.IN_PROGRESS:
             return None
@@ -105,7 +105,7 @@ class AssistantItems:
     def _receive(self, spoken: SpokenItem, event: events.AudioDelta) -> effects.Play:
         ms = len(event.pcm) * self._ms_per_byte
         spoken.item.received_ms += ms
-        spoken.alignment.add_sound(ms)
+        spoken.alignment.received_ms += ms
         return effects.Play(event.item_id, event.pcm)
 
     def audio_done(self, event: events.AudioDone) -> None:

@@ -44,14 +44,12 @@ class Playout:
 
     def __init__(self) -> None:
         self._spoken: dict[str, SpokenItem] = {}
+        self.get = self._spoken.get
+        """Return the account of an item while it is open, else None."""
 
     def open(self, item: Item) -> SpokenItem:
         """The account of the item; it is opened when there is none."""
         return self._spoken.setdefault(item.item_id, SpokenItem(item))
-
-    def get(self, item_id: str) -> SpokenItem | None:
-        """The account of the item while it is open."""
-        return self._spoken.get(item_id)
 
     def close(self, item_id: str) -> SpokenItem | None:
         """Close and return the account."""

@@ -27,6 +27,7 @@ class TextAlignment:
 
     text: str = ""
     received_ms: float = 0.0
+    """Milliseconds of sound received so far; the caller adds to it."""
     complete: bool = False
     """All sound of the item was received, so its whole length is known."""
     _ends: list[int] = field(default_factory=list)
@@ -45,10 +46,6 @@ class TextAlignment:
         if text != self.text:
             self.text = text
             self._ahead = True
-
-    def add_sound(self, ms: float) -> None:
-        """Sound of this length arrived."""
-        self.received_ms += ms
 
     def heard(self, ms: float) -> int:
         """Characters of `text` said in the first `ms` milliseconds of the sound."""

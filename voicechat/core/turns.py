@@ -16,7 +16,6 @@ was asked for and must not be heard any more is *doomed*: it is cancelled as soo
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -68,24 +67,18 @@ PATIENCE_S = {_S.REQUESTED: 15.0, _S.RUNNING: 15.0, _S.CANCELLING: 3.0, _S.REFUS
 """Seconds without any sign of a response until it is given up, by state of the slot."""
 
 
-class RecentIds:
-    """Remembers the last `size` ids it was told; older ones are forgotten."""
+class RecentIds(dict[str, None]):
+    """Remembers the last `size` ids that were added; older ones are forgotten."""
 
     def __init__(self, size: int = 256) -> None:
-        self._order: deque[str] = deque(maxlen=size)
-        self._known: set[str] = set()
+        super().__init__()
+        self._size = size
 
     def add(self, key: str) -> None:
         """Remember the id."""
-        if key in self._known:
-            return
-        if len(self._order) == self._order.maxlen:
-            self._known.discard(self._order[0])
-        self._order.append(key)
-        self._known.add(key)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._known
+        if key not in self and len(self) >= self._size:
+            del self[next(iter(self))]
+        self[key] = None
 
 
 @dataclass(slots=True)

@@ -144,16 +144,17 @@ class Stream:
 class Samples:
     """Streamed PCM16 in pieces of any size: returns whole samples."""
 
-    __slots__ = ("_odd",)
+    __slots__ = ("odd",)
 
     def __init__(self) -> None:
-        self._odd = b""
+        self.odd = b""
+        """Half a sample that waits for its other half."""
 
     def piece(self, pcm: bytes) -> bytes:
         """Return whole samples; an odd byte waits for the next piece."""
-        if not self._odd and not len(pcm) % 2:
+        if not self.odd and not len(pcm) % 2:
             return pcm
-        pcm = self._odd + pcm
+        pcm = self.odd + pcm
         even = len(pcm) & ~1
-        self._odd = pcm[even:]
+        self.odd = pcm[even:]
         return pcm[:even]

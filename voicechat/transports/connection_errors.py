@@ -65,7 +65,7 @@ class Peer:
             self.host, self.port = "the server", 0
         secrets = [value.reveal() for value in endpoint.headers.values()]
         self._unspeakable = [*secrets, *(part for value in secrets for part in value.split())]
-        self._keys = [value for value in self._unspeakable if len(value) >= _SHORTEST_KEY]
+        self.keys = [value for value in self._unspeakable if len(value) >= _SHORTEST_KEY]
         self.has_key = bool(secrets)
 
     @property
@@ -85,7 +85,7 @@ class Peer:
 
     def hushed(self, frame: str | bytes) -> str | bytes:
         """The frame without the keys that were sent to the peer, should it repeat them."""
-        for key in self._keys:
+        for key in self.keys:
             if isinstance(frame, str):
                 frame = frame.replace(key, "***")
             else:

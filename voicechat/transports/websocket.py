@@ -153,10 +153,15 @@ class Connection:
             while True:
                 frame = await self._socket.recv()
                 self._alive = self._clock()
-                yield self._peer.hushed(frame)
+                yield self._peer.hushed(frame) if self._repeats_a_key(frame) else frame
         except ConnectionClosed as closed:
             lost = self._lose(self._peer.closed(closed))
         raise lost
+
+    def _repeats_a_key(self, frame: str | bytes) -> bool:
+        if isinstance(frame, str):
+            return any(key in frame for key in self._peer.keys)
+        return any(key.encode() in frame for key in self._peer.keys)
 
     async def close(self) -> None:
         """End the connection within half a second. What was not written yet is dropped."""

@@ -368,6 +368,21 @@ def test_sound_in_pieces_of_any_size_is_whole_samples(pcm, cuts):
     assert b"".join(played) == pcm[: len(pcm) & ~1]
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["i", "j", "i\x1b"]), st.sampled_from([0, 1, 20]), st.binary(max_size=5)
+        )
+    )
+)
+def test_audio_that_continues_an_item_reads_like_any_other_audio(pieces):
+    reader, without_short_path = codec(), codec()
+    for item_id, part, pcm in pieces:
+        frame = json.dumps(sound(pcm, item_id, response_id="r", content_index=part))
+        without_short_path._latest = None
+        assert reader.decode(frame) == without_short_path.decode(frame)
+
+
 def test_odd_bytes_of_different_items_do_not_mix():
     events = decode(sound(b"abc"), sound(b"xyz", "j"), sound(b"d"), sound(b"w", "j"))
     assert [(event.item_id, event.pcm) for event in events] == [

@@ -36,11 +36,7 @@ class WebRtcCanceller:
         """Load the canceller; raises ImportError if the platform has no wheel."""
         from pywebrtc_audio import EchoCanceller
 
-        self._canceller = EchoCanceller(sample_rate=16_000, num_channels=1)
-
-    def process(self, near: Samples, far: Samples) -> Samples:
-        cleaned: Samples = self._canceller.process(near, far)
-        return cleaned
+        self.process = EchoCanceller(sample_rate=16_000, num_channels=1).process
 
 
 class LiveKitCanceller:

@@ -123,12 +123,12 @@ class _Connection:
         self._stale = True
         # ctypes keeps no references to callbacks; without ours they would be freed while in use.
         self._on_event = _EVENT_CALLBACK(self._on_change)
-        self._on_server = _SERVER_CALLBACK(self._on_server_info)
+        self._on_server = _SERVER_CALLBACK(self._take_server)
         self._on_sink = _NODE_CALLBACK(
-            lambda _, each, end, __: self._on_node_info("output", each, end)
+            lambda _, each, end, __: self._take_node("output", each, end)
         )
         self._on_source = _NODE_CALLBACK(
-            lambda _, each, end, __: self._on_node_info("input", each, end)
+            lambda _, each, end, __: self._take_node("input", each, end)
         )
 
     def run(self) -> None:
@@ -171,7 +171,7 @@ class _Connection:
         if event & _FACILITY == _SERVER or event & _KIND != _CHANGED:
             self._stale = True
 
-    def _on_server_info(self, _: int, reply: Any, __: int) -> None:
+    def _take_server(self, _: int, reply: Any, __: int) -> None:
         answers = self._answers
         if answers is not None and reply:
             name = _text(reply.contents.server_name)
@@ -180,7 +180,7 @@ class _Connection:
             answers.default_input = _text(reply.contents.default_source)
         self._count_answer()
 
-    def _on_node_info(self, kind: Literal["input", "output"], each: Any, end: int) -> None:
+    def _take_node(self, kind: Literal["input", "output"], each: Any, end: int) -> None:
         if end:
             self._count_answer()
         elif self._answers is not None:
@@ -243,7 +243,7 @@ class _Spec(ctypes.Structure):
     _fields_ = (("format", c_int), ("rate", c_uint32), ("channels", c_uint8))
 
 
-class _ServerInfo(ctypes.Structure):
+class _PulseServer(ctypes.Structure):
     """Beginning of `pa_server_info`."""
 
     _fields_ = (
@@ -257,7 +257,7 @@ class _ServerInfo(ctypes.Structure):
     )
 
 
-class _NodeInfo(ctypes.Structure):
+class _PulseNode(ctypes.Structure):
     """Common beginning of `pa_sink_info` and `pa_source_info`."""
 
     _fields_ = (
@@ -269,8 +269,8 @@ class _NodeInfo(ctypes.Structure):
 
 
 _EVENT_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_uint32, c_void_p)
-_SERVER_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_ServerInfo), c_void_p)
-_NODE_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_NodeInfo), c_int, c_void_p)
+_SERVER_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_PulseServer), c_void_p)
+_NODE_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_PulseNode), c_int, c_void_p)
 
 _FUNCTIONS: Final = {
     "pa_mainloop_new": (c_void_p,),

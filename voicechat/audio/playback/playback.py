@@ -35,7 +35,8 @@ class Playback:
         self._rate: Final = rate
         self._spill_queue = SpillQueue(_MEMORY_S * rate * 2)
         self._positions = HeardPositions(rate)
-        self._queue: PlaybackQueue | None = None
+        self.queue: PlaybackQueue | None = None
+        """The playback queue of the open speaker."""
         self._resampler = Resampler(rate, rate)
         self._open_item: str | None = None
         self._piece: SoundPiece | None = None
@@ -81,15 +82,15 @@ class Playback:
     def hold(self) -> None:
         """Fade out and keep the position."""
         self._held = True
-        if self._queue is not None:
-            self._queue.hold()
+        if self.queue is not None:
+            self.queue.hold()
 
     def resume(self) -> None:
         """Continue from the held position at full level."""
         self._held = False
         self.duck(False)
-        if self._queue is not None:
-            self._queue.resume()
+        if self.queue is not None:
+            self.queue.resume()
 
     def stop(self, now: float) -> None:
         """Fade out and drop all sound; `stopped` returns the result once it took effect."""
@@ -97,8 +98,8 @@ class Playback:
         self._odd.clear()
         self._drop_piece()
         self._stop_by = now + _ACK_S
-        if self._queue is not None:
-            self._queue.flush()
+        if self.queue is not None:
+            self.queue.flush()
 
     # ----------------------------------------------------------------- what goes on
 
@@ -114,14 +115,14 @@ class Playback:
     @property
     def sounding(self) -> bool:
         """True while queued sound plays and is not held."""
-        return self._queue is not None and self._queue.sounding and not self._held
+        return self.queue is not None and self.queue.sounding and not self._held
 
     def stopped(self, now: float, silent_since: float | None = None) -> PlaybackStopped | None:
         """Return the result of `stop` once the callback has flushed, or after a timeout.
 
         `silent_since`: time at which the device buffer was discarded, if it was.
         """
-        queue = self._queue
+        queue = self.queue
         pending = queue is not None and queue.flushing and now < self._stop_by
         if not self.stopping or (pending and silent_since is None):
             return None
@@ -142,7 +143,7 @@ class Playback:
 
     def feed(self) -> None:
         """Fill the playback queue up to two seconds."""
-        queue = self._queue
+        queue = self.queue
         if queue is None or self.stopping:
             return
         while queue.waiting < _AHEAD_S * queue.rate and self._feed_step(queue):
@@ -151,8 +152,8 @@ class Playback:
 
     def events(self, now: float, progress: bool) -> Iterator[AudioEvent]:
         """Yield the events of items that started, advanced or finished."""
-        if self._queue is not None and not self.stopping:
-            yield from self._positions.heard(self._queue.heard(now), now, progress)
+        if self.queue is not None and not self.stopping:
+            yield from self._positions.heard(self.queue.heard(now), now, progress)
 
     @property
     def prebuffer_ms(self) -> float:
@@ -172,16 +173,16 @@ class Playback:
     def totals(self) -> tuple[int, float]:
         """Return the number of gaps and the ms lost since the start."""
         gaps, lost = self._past_gaps, self._past_lost_ms
-        if self._queue is not None:
-            gaps += self._queue.gaps
-            lost += self._queue.gap_frames * 1000 / self._queue.rate
+        if self.queue is not None:
+            gaps += self.queue.gaps
+            lost += self.queue.gap_frames * 1000 / self.queue.rate
         return gaps, lost
 
     # ----------------------------------------------------------------- devices come and go
 
     def attach(self, queue: PlaybackQueue, now: float) -> None:
         """Continue on another playback queue, with the sound that the old one had not played."""
-        old = self._queue
+        old = self.queue
         origin, rest = 0, np.empty(0, np.int16)
         if old is not None:
             origin = max(old.heard(now), old.flushed_to)
@@ -192,7 +193,7 @@ class Playback:
             mover = Resampler(old.rate, queue.rate)
             rest = np.concatenate((mover.convert(rest), mover.finish()))
         self._resampler = Resampler(self._rate, queue.rate)
-        self._queue = queue
+        self.queue = queue
         self._set_prebuffer()
         queue.closed = False
         queue.write(rest)
@@ -202,9 +203,9 @@ class Playback:
 
     def detach(self) -> Iterator[AudioEvent]:
         """Drop all queued sound because there is no speaker; yield the end of ended items."""
-        if self._queue is not None:
-            self._keep_totals(self._queue)
-            self._queue = None
+        if self.queue is not None:
+            self._keep_totals(self.queue)
+            self.queue = None
         self._drop_piece()
         while (piece := self._spill_queue.pop()) is not None:
             if piece.last:
@@ -234,7 +235,9 @@ class Playback:
             return True
         size = 2 * int(self._rate * _STEP_S)
         step = np.frombuffer(piece.pcm[self._offset : self._offset + size], np.int16)
-        self._write(queue, piece.item_id, self._resampler.convert(step))
+        if queue.rate != self._rate:
+            step = self._resampler.convert(step)
+        self._write(queue, piece.item_id, step)
         self._offset += size
         if self._offset >= len(piece.pcm):
             self._drop_piece()
@@ -255,13 +258,13 @@ class Playback:
         self._piece, self._offset = None, 0
 
     def _apply_gain(self) -> None:
-        if self._queue is not None:
-            self._queue.set_gain(self._volume * (_DUCK if self._ducked else 1.0))
+        if self.queue is not None:
+            self.queue.set_gain(self._volume * (_DUCK if self._ducked else 1.0))
 
     def _set_prebuffer(self) -> None:
-        if self._queue is not None:
-            self._queue.start_frames = int(self._queue.rate * self._jitter.gather_ms / 1000)
-            self._queue.patience_frames = int(self._queue.rate * self._jitter.wait_ms / 1000)
+        if self.queue is not None:
+            self.queue.start_frames = int(self.queue.rate * self._jitter.gather_ms / 1000)
+            self.queue.patience_frames = int(self.queue.rate * self._jitter.wait_ms / 1000)
 
     def _keep_totals(self, queue: PlaybackQueue) -> None:
         self._past_gaps += queue.gaps

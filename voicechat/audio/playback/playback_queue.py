@@ -59,7 +59,8 @@ class PlaybackQueue:
         # Written by the callback.
         self._read = 0
         self._dry = True
-        self._silent = True
+        self.sounding = False
+        """True if the last rendered block had queued sound."""
         self._begun = False
         self._ends = True
         self._waited = 0
@@ -110,11 +111,6 @@ class PlaybackQueue:
     @property
     def held(self) -> bool:
         return self._held
-
-    @property
-    def sounding(self) -> bool:
-        """True if the last rendered block had queued sound."""
-        return not self._silent
 
     @property
     def cue_playing(self) -> bool:
@@ -201,7 +197,7 @@ class PlaybackQueue:
         begin = self._read
         take = self._render_queued(out)
         self._log_block(dac, begin, take)
-        self._silent = take == 0
+        self.sounding = take > 0
         if not self._tail.finished:
             self._add_tail(out[take:])
         self._keep_rendered(out)

@@ -9,12 +9,14 @@ conversations" (which settings a running session keeps) and "Voice activity dete
 
 from __future__ import annotations
 
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
+
+import msgspec
 
 from voicechat.core.commands import (
     COMMAND_NAMES,
@@ -27,11 +29,11 @@ from voicechat.core.commands import (
     CreateResponse,
     UpdateSession,
 )
-from voicechat.core.events import Event, ProviderError
+from voicechat.core.events import AudioDelta, Event, ProviderError
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.json_fields import encode
-from voicechat.providers.openai import openai_events, openai_session
+from voicechat.providers.openai import openai_events, openai_responses, openai_session
 from voicechat.providers.openai.openai_events import TABLE, Reader
 from voicechat.providers.openai.openai_frames import OpenAIState
 from voicechat.providers.openai.openai_parts import Message, changes, lacks
@@ -44,6 +46,18 @@ HELD = 10_000.0
 """Milliseconds of audio that may wait for the end of a response; then the oldest is dropped."""
 _RELEASED = 4
 """Held blocks that are sent with each new one, to catch up without a flood."""
+_TYPE_WITHIN = 160
+"""Characters at the start of a frame in which servers name its type."""
+
+
+class _AudioFrame(msgspec.Struct):
+    """Frame with audio of an item."""
+
+    type: str
+    response_id: str
+    item_id: str
+    delta: str
+    content_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,10 @@ class OpenAICodec:
         self._session: Message = {}
         self._settings: SessionSettings | None = None
         self._numbers: Iterator[int] = count(1)
+        self._audio_types = frozenset(
+            kind for kind, read in dialect.table.items() if read is openai_responses.audio_delta
+        )
+        self._latest: AudioDelta | None = None
         self._held: deque[str] = deque()
         self._held_ms = 0.0
 
@@ -116,12 +134,40 @@ class OpenAICodec:
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
+        if isinstance(frame, str) and (delta := self._more_audio(frame)) is not None:
+            return [delta]
         events = openai_events.read(self._state, frame, self._dialect.table)
         for event in events:
+            if isinstance(event, AudioDelta):
+                self._latest = event
             if isinstance(event, ProviderError) and event.command is CommandName.UPDATE_SESSION:
                 # The state of the session is unknown now, so the next update sends all of it.
                 self._session = {}
         return events
+
+    def _more_audio(self, frame: str) -> AudioDelta | None:
+        """Read whole PCM16 samples that continue the latest delta; None for any other frame.
+
+        Audio is the most frequent frame. Its ids equal clean ones, so they need no cleaning.
+        """
+        latest = self._latest
+        if latest is None or 'audio.delta"' not in frame[:_TYPE_WITHIN]:
+            return None
+        try:
+            read = msgspec.json.decode(frame, type=_AudioFrame)
+            pcm = a2b_base64(read.delta, strict_mode=True)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        place = (read.response_id, read.item_id, read.content_index)
+        if read.type not in self._audio_types or not pcm or len(pcm) % 2:
+            return None
+        if place != (latest.response_id, latest.item_id, latest.content_index):
+            return None
+        item = self._state.items.get(read.item_id)
+        samples = item.samples.get(read.content_index) if item else None
+        if self._state.output != "pcm16" or samples is None or samples.odd:
+            return None
+        return AudioDelta(*place[:2], pcm, read.content_index)
 
     def unsupported(self, settings: SessionSettings) -> list[str]:
         """Return a sentence for each setting that this provider does not support."""
@@ -199,7 +245,7 @@ class OpenAICodec:
         return [self._message(command, wire_type, write(command))]
 
     def _append(self, pcm: bytes) -> list[str | bytes]:
-        ms = self._input.decoded.ms(len(pcm))
+        size = len(pcm)
         if self._input.encoding != "pcm16":
             pcm = g711.from_pcm16(pcm, self._input.encoding)
         sound = b2a_base64(pcm, newline=False).decode("ascii")
@@ -214,7 +260,7 @@ class OpenAICodec:
         if self._held_ms >= HELD:
             self._held.popleft()
         else:
-            self._held_ms += ms
+            self._held_ms += self._input.decoded.ms(size)
         return []
 
     def _release(self, blocks: int) -> list[str | bytes]:

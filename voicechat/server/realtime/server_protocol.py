@@ -474,8 +474,6 @@ class ServerProtocol:
         if self.active is reply:
             self.active = None
 
-    # ----------------------------------------------------------------- what waits for the floor
-
     def announce(self, words: str) -> Actions:
         """Say these words at the next pause in the conversation."""
         self._announcements.append(words)
@@ -490,9 +488,8 @@ class ServerProtocol:
         # Without turn detection, uncommitted audio means that the user is speaking.
         if not self._announcements or (self.turn_detection is None and self._buffer):
             return []
-        return self._start(
-            replace(plan(self.session, {}, None), words=self._announcements.popleft())
-        )
+        chosen = replace(plan(self.session, {}, None), words=self._announcements.popleft())
+        return self._start(chosen)
 
 
 _FULL = WireError(
