@@ -55,6 +55,6 @@ def test_it_is_short_and_clean_whatever_comes(text: str) -> None:
 
 def test_marks_that_are_piled_up_are_told() -> None:
     assert remarks("l" + "\u0301" * 9 + "s") == [
-        "Many marks are piled on one letter; they may cover what is beside it."
+        "Many marks are stacked on one letter; they may cover the text next to it."
     ]
     assert remarks("Vie\u0323\u0302t") == []

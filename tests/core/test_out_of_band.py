@@ -120,7 +120,7 @@ def test_two_asides_are_told_apart_with_and_without_metadata() -> None:
 
 @pytest.mark.parametrize(
     ("stage", "words"),
-    [(Stage(online=False), "no connection"), (Stage(Capabilities(out_of_band=False)), "beside")],
+    [(Stage(online=False), "no connection"), (Stage(Capabilities(out_of_band=False)), "outside")],
 )
 def test_where_it_cannot_be_asked_that_is_said(stage: Stage, words: str) -> None:
     effects = stage.feed(ASKED)

@@ -186,7 +186,7 @@ async def test_a_setup_endpoint_gives_a_token_for_every_connection(wire: str, se
         assert provider.shown == [SHOWN[wire]] * 2
         assert provider.paths == ["/v1/realtime?model=another"] * 2
         assert [text for text in told if "fly" in text] == [
-            "The setup endpoint names a tool that nobody here can run: fly."
+            "The setup endpoint names an unknown tool: fly."
         ]
         first, second = setup.asked
         assert isinstance(first, dict)

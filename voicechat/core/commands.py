@@ -70,7 +70,7 @@ class AnswerApproval:
 
 @dataclass(frozen=True, slots=True)
 class SeedCall:
-    """A tool call of an earlier connection, for the record; nothing is to be run."""
+    """A tool call of an earlier connection, for the record; it does not run."""
 
     call_id: str
     name: str

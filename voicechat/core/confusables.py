@@ -1,4 +1,4 @@
-"""Characters that may be taken for others, told in words: for text on which a person decides.
+"""Characters that may be taken for others, described in words: for text on which the user decides.
 
 `remarks` says of a text what its looks hide: letters of several alphabets in one word, words of
 another alphabet that look Latin, letters and signs that only look like ASCII, strange blanks, and
@@ -64,7 +64,7 @@ def _unseen(text: str) -> Iterator[str]:
     for character in text:
         piled = piled + 1 if unicodedata.combining(character) else 0
         if piled > _MOST_MARKS:
-            yield "Many marks are piled on one letter; they may cover what is beside it."
+            yield "Many marks are stacked on one letter; they may cover the text next to it."
             return
 
 

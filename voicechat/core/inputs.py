@@ -16,7 +16,7 @@ class Disconnected:
 
     reason: str = ""
     unacceptable: bool = False
-    """The provider would not have what it was told: the next session is to be told less."""
+    """The provider refused the seeded items: seed the next session with fewer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The nouns of a conversation: what is shown, stored and exported.
 
-An `Item` is one entry of the conversation (something a person or the model said).
+An `Item` is one entry of the conversation (something the user or the model said).
 A `ToolCall` is one request of the model to have a tool run. Both are owned and
 changed by `core.conversation` alone; everyone else reads them.
 """

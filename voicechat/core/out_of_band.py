@@ -49,10 +49,12 @@ class OutOfBandResponses:
         if not self._buffer.online:
             self._answer(question.key, error="There is no connection.")
         elif not self._can.out_of_band:
-            self._answer(question.key, error="This model answers nothing beside the conversation.")
+            self._answer(
+                question.key, error="This model gives no responses outside the conversation."
+            )
         else:
             if question.key in self._open:
-                self._answer(question.key, error="It was asked anew.")
+                self._answer(question.key, error="A newer request replaced it.")
             self._open[question.key] = OutOfBandResponse(question.key, now + PATIENCE_S)
             self._buffer.send(
                 commands.CreateResponse(

@@ -1,4 +1,4 @@
-"""Pictures that a person shows: which kind they are and how large, told by their bytes alone."""
+"""Pictures that the user shows: their kind and size, read from their bytes alone."""
 
 from __future__ import annotations
 

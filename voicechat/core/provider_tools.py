@@ -1,7 +1,7 @@
 """Tool calls that the provider runs by itself: shown like ours, run and answered there.
 
 When the provider asks for leave, the call stands as ASKING until `decide`; the provider then goes
-on by itself. Every call ends: with its connection, with the person's interruption, or in
+on by itself. Every call ends: with its connection, with an interruption by the user, or in
 `LONGEST_S`.
 """
 

@@ -89,7 +89,7 @@ class Responses:
         limits = (self._owed_until, self._goes_on_until, self._slot.due)
         return [at for at in limits if at is not None]
 
-    # ----------------------------------------------------------------- what is wanted
+    # ----------------------------------------------------------------- requests
 
     def want(self, on: bool = True) -> None:
         """An answer shall be requested as soon as that is in order; or not any more."""
@@ -118,7 +118,7 @@ class Responses:
         self._goes_on_until = self._now + GO_ON_S
 
     def expect_unasked(self) -> None:
-        """The provider answers this turn by itself: nothing is to be requested."""
+        """The provider answers this turn by itself: request nothing."""
         self._slot.wanted = False
         if not self._slot.busy:
             self.expect()
@@ -233,7 +233,7 @@ class Responses:
             self._slot.expire()
 
     def tick(self) -> bool:
-        """Time passed. True when an overdue response is to be silenced."""
+        """Apply the time. Return True to silence an overdue response."""
         if self._owed_until is not None and self._now >= self._owed_until:
             self._owed_until = None
         if self._goes_on_until is not None and self._now >= self._goes_on_until:

@@ -9,7 +9,7 @@
 A tool that asks runs only after `Decided`, which counts for one call and exactly the arguments
 that were shown. A response may hold several calls. Its *batch* is finished when the response is
 over and every call of it has an answer; then, and only then, one response is asked for. A batch
-whose calls were interrupted asks for nothing: the person has something else in mind.
+whose calls were interrupted asks for nothing: the user wants something else.
 
 A connection may end before a call does. The call goes on, and the next session is told of it:
 *carried* calls are history there, and so is what they come to.
@@ -40,9 +40,9 @@ INTERRUPTED = '{"error": "The person interrupted before this finished. Do not re
 NOT_ALLOWED = '{"error": "The person did not allow this. It was not done."}'
 FORBIDDEN = '{"error": "This tool may not be used. It was not done."}'
 UNKNOWN = '{"error": "There is no such tool. Nothing was done."}'
-TOO_LONG = '{"error": "The arguments are too long for the person to check. It was not done."}'
+TOO_LONG = '{"error": "The arguments are too long for the user to check. The tool did not run."}'
 TOO_MANY = '{"error": "Too many calls at once. This one was not done."}'
-CHANGED = '{"error": "The tool changed before the person allowed this. It was not done."}'
+CHANGED = '{"error": "The tool changed before the user allowed this call. The tool did not run."}'
 USED_ID = '{"error": "This call id was used before, for something else. It was not done."}'
 LOST = '{"error": "Whether this was done is not known. Do not repeat it."}'
 

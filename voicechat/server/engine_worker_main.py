@@ -25,7 +25,7 @@ _JOBS = 8192
 
 
 class Job:
-    """One piece of work: `cancelled` turns true when nobody wants it any more."""
+    """One job: `cancelled` turns true when its result is no longer needed."""
 
     def __init__(self, number: int, out: _Out) -> None:
         self.number = number
@@ -37,7 +37,7 @@ class Job:
         self._out.send(self.number, "item", item)
 
     def announce(self, event: object) -> None:
-        """Tell the parent something nobody asked for."""
+        """Send the parent an unsolicited message."""
         self._out.send(self.number, "event", event)
 
 
@@ -74,7 +74,7 @@ class _Desk:
         return self._order.get()
 
     def run(self, engine: object, job: Job, method: str, arguments: Any) -> None:
-        """Do one job and send its answer, unless nobody wants it."""
+        """Do one job and send its answer, unless it was canceled."""
         if not job.cancelled:
             try:
                 result = getattr(engine, method)(job, *arguments)

@@ -61,7 +61,7 @@ class SoundLine:
         idle = not self._mailbox
         self._mailbox.append(event)
         if idle:
-            with suppress(RuntimeError):  # the loop has ended: nobody listens any more
+            with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._empty)
 
     def _empty(self) -> None:

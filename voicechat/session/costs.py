@@ -15,9 +15,9 @@ class CostTally:
     """Adds up usage over every conversation and model of a session."""
 
     def __init__(self, own: Mapping[str, Price]) -> None:
-        """`own` are the person's own prices, by PROVIDER/MODEL."""
+        """`own` are the user's prices, by PROVIDER/MODEL."""
         self.total = Usage()
-        """Everything used, but for writing down the person's words."""
+        """Everything used, except for transcripts of the user."""
         self.last = Usage()
         """What the last answer used."""
         self.cost = 0.0
@@ -29,7 +29,7 @@ class CostTally:
     def add(self, model: str, change: effects.UsageChanged) -> None:
         """This model used that."""
         if change.what == "transcription":
-            # It is billed apart, at the price of a model that nobody named.
+            # It is billed apart, at the price of an unnamed model.
             self._written += change.added
             return
         self.total += change.added

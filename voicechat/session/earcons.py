@@ -16,7 +16,7 @@ _FLOORS = {
 
 
 class Earcons:
-    """Chooses the cue for what a conversation does; None where it is to be silent."""
+    """Chooses the cue for what a conversation does; None for silence."""
 
     def __init__(self) -> None:
         self._floor = effects.Floor.IDLE
@@ -43,7 +43,7 @@ class Earcons:
     @staticmethod
     def _of(before: effects.Floor, floor: effects.Floor) -> str | None:
         if (before, floor) == (effects.Floor.IDLE, effects.Floor.HEARING):
-            # Nobody hears a person whose microphone is closed: the talk key has just opened it.
+            # A closed microphone hears no speech: the talk key has just opened it.
             return "listening"
         both_work = _FLOORS.get(before) == _FLOORS.get(floor)
         return None if both_work else _FLOORS.get(floor)

@@ -27,7 +27,7 @@ READ_S = 5.0
 """Seconds a disk has to give a picture."""
 
 Place = tuple[Path, str]
-"""A path, and the words beside it."""
+"""A path, and the words next to it."""
 
 _QUOTED = r"'[^']+'|\"[^\"]+\""
 _BARE = r"(?:\\.|[^\s\\'\"])+" if os.name == "posix" else r"[^\s'\"]+"
@@ -93,7 +93,7 @@ class NoPicture(UsageError):
 
 
 def find(where: Sequence[Place], most: int) -> tuple[Picture, str]:
-    """The first of these places that holds a picture, and the words beside it. Reads the disk.
+    """The first of these places that holds a picture, and the words next to it. Reads the disk.
 
     Raises `NoPicture` when none of them does, telling of the last, and `UsageError` for a picture
     of more than `most` bytes.
@@ -194,7 +194,7 @@ class ImageInput:
 async def _found(
     where: Sequence[Place], can: Capabilities, model: str
 ) -> tuple[Picture, str] | UsageError:
-    """The picture and the words beside it, or why it cannot be shown."""
+    """The picture and the words next to it, or why it cannot be shown."""
     try:
         shown, words = await call_with_deadline(lambda: find(where, can.picture_bytes), READ_S)
     except NoPicture as error:

@@ -173,7 +173,7 @@ class PcmCard:
     """
 
     def __init__(self, give: Callable[[str, bytes, int], None], drop: Callable[[], None]) -> None:
-        """`give` gets item id, PCM and rate of each piece. `drop` discards what nobody consumed."""
+        """`give` gets item id, PCM and rate of each piece. `drop` discards the rest."""
         self._give = give
         self._drop = drop
         self._line: CardLine | None = None

@@ -48,7 +48,7 @@ class Given:
 
 
 class TokenAuth:
-    """How the connections of one session are let in. `tell` gets a sentence for the person."""
+    """How the connections of one session are let in. `tell` gets a sentence for the user."""
 
     def __init__(self, options: Options, model: str, tell: Callable[[str], None]) -> None:
         """`model` is PROVIDER/MODEL."""
@@ -74,7 +74,7 @@ class TokenAuth:
         for name in given.tools:
             if name not in here and name not in self._told:
                 self._told.add(name)
-                self._tell(f"The setup endpoint names a tool that nobody here can run: {name}.")
+                self._tell(f"The setup endpoint names an unknown tool: {name}.")
 
     async def _given(self, settings: SessionSettings) -> Given:
         if self._options.token is not None:

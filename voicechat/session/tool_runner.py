@@ -43,7 +43,7 @@ class ToolRunner:
         match effect:
             case effects.RunTool(call_id):
                 if self.tasks is not None:
-                    # What the person decided on is the tool as it is at this moment.
+                    # The user decided on the tool as it is at this moment.
                     tool = self._toolbox.registry.get(effect.name)
                     self._running[call_id] = self.tasks.create_task(self._run(effect, tool))
             case effects.CancelTools(call_ids):
@@ -57,7 +57,7 @@ class ToolRunner:
         return True
 
     def stop(self, call_ids: Iterable[str]) -> None:
-        """Stop these calls; nobody is told."""
+        """Stop these calls without an event."""
         for call_id in call_ids:
             task = self._running.pop(call_id, None)
             if task is not None:
@@ -95,7 +95,7 @@ class ToolRunner:
                     effects.Notice(
                         f"What tools do cannot be written down: {why}.",
                         effects.Level.WARNING,
-                        "They run, but after a crash nobody can tell what was done.",
+                        "They run, but after a crash their results are unknown.",
                     )
                 )
             return True

@@ -2,7 +2,7 @@
 
 The built-in ones are there within moments, off the event loop; plugins and MCP servers follow when
 each has answered. Whenever there are others than before, `offer` is called. What cannot be had is
-one sentence to the person, and the others go on.
+one sentence to the user, and the others go on.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ UNSEEN = 3
 class Toolbox:
     """The tools of one session; `live` is to run as long as it does.
 
-    `offer` is told when the tools changed, `tell` gets sentences for the person, `ring` is called
-    with a sentence when something is to be heard of aloud. All are called on the event loop.
+    `offer` is told when the tools changed, `tell` gets sentences for the user, `ring` is called
+    with a sentence to announce aloud. All are called on the event loop.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Toolbox:
         return self._servers
 
     async def _ask_leave(self, config: ServerConfig) -> bool:
-        """Show the person what would run, and wait until they let it run."""
+        """Show the user what would run, and wait until they allow it."""
         leave: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._leaves[config.name] = leave
         self._tell(
@@ -228,5 +228,5 @@ class Toolbox:
 
 
 def _same(name: str) -> str:
-    """No tool differs from what the person knew."""
+    """Return True if no tool differs from those the user saw."""
     return ""

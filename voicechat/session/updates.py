@@ -28,7 +28,7 @@ class LinkChanged:
 
 @dataclass(frozen=True, slots=True)
 class LevelsChanged:
-    """Loudness of both sides in dBFS, and the highest sample of late; -100 is silence."""
+    """Loudness of both sides in dBFS, and the highest recent sample; -100 is silence."""
 
     mic: float
     speaker: float

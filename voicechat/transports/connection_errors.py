@@ -33,7 +33,7 @@ _SHORTEST_KEY = 16
 
 
 class DialFailed(ConnectError):
-    """No connection came about. With `retry` another attempt may succeed, after `retry_after` s."""
+    """Could not connect. With `retry` another attempt may succeed, after `retry_after` s."""
 
     def __init__(
         self, message: str, hint: str = "", *, retry: bool = False, retry_after: float | None = None

@@ -5,7 +5,7 @@ Nothing here waits for ever, and nothing queues without a bound:
     dialling        10 s for name, TCP, TLS and handshake together
     control out     the caller waits until its frames are written; 2 s without progress are the end
     sound out       about 500 ms may wait; then the oldest block is dropped and counted
-    everything in   the library stops reading behind 16 frames that nobody took
+    everything in   the library stops reading behind 16 unread frames
     life            any frame or pong; a ping every 2 s, given up after 7.5 s without a sign,
                     or by the kernel after 5 s in which the peer's took nothing
     closing         0.5 s
@@ -267,7 +267,7 @@ class Connection:
 
 
 class _Entry:
-    """A frame on its way out; None when it was dropped. `written` is set once it left."""
+    """An outgoing frame; None when it was dropped. `written` is set once it left."""
 
     __slots__ = ("frame", "written")
 
