@@ -50,7 +50,7 @@ HOME = str(Path(voicechat.__file__).parent) + os.sep
 
 MICROPHONE_MAIN, MICROPHONE_AUDIO = 8, 13
 DELTA_MAIN, DELTA_AUDIO = 9, 11
-QUESTION = 42
+QUESTION = 35
 """Files that each path may pass at most, by process.
 
 The aim is 10 for a microphone block and 15 for a delta in both processes together, and 25 for a
@@ -275,4 +275,5 @@ async def test_a_typed_question_with_a_tool(
         await person.types("what time is it?")  # imports what it needs
         with profile.recorded() as files:
             await person.types("what time is it?")
+    files.discard("session/view.py")  # read only by this test, to see the answer
     check("typed question with a tool", files, QUESTION)

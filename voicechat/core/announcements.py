@@ -22,7 +22,7 @@ class Announcements:
 
     def __init__(self, buffer: EffectBuffer) -> None:
         self._buffer = buffer
-        self._waiting: deque[Item] = deque(maxlen=MOST_WAITING)
+        self.waiting: deque[Item] = deque(maxlen=MOST_WAITING)
         self._count = 0
 
     def come(self, event: inputs.Announce) -> None:
@@ -35,12 +35,12 @@ class Announcements:
         item = Item(f"told_{self._count}", Role.SYSTEM, text, ItemStatus.COMPLETED)
         self._buffer.transcript.add(item)
         self._buffer.changed(item)
-        self._waiting.append(item)
+        self.waiting.append(item)
 
     def tell(self) -> bool:
         """Send all waiting announcements to the model; False when there are none."""
-        waiting = tuple(self._waiting)
-        self._waiting.clear()
+        waiting = tuple(self.waiting)
+        self.waiting.clear()
         for item in waiting:
             self._buffer.send(commands.CreateMessage(item.item_id, Role.SYSTEM.value, item.text))
         return bool(waiting)
@@ -48,8 +48,8 @@ class Announcements:
     def retold(self, item_ids: Iterable[str]) -> bool:
         """Drop announcements that seeding sent; True when the new session got some of them."""
         told = set(item_ids)
-        left = [item for item in self._waiting if item.item_id not in told]
-        news = len(left) < len(self._waiting)
-        self._waiting.clear()
-        self._waiting.extend(left)
+        left = [item for item in self.waiting if item.item_id not in told]
+        news = len(left) < len(self.waiting)
+        self.waiting.clear()
+        self.waiting.extend(left)
         return news

@@ -158,8 +158,9 @@ class Conversation:
 
     def _next_deadline(self) -> float | None:
         limits = [
-            self._items.stop_due, self._out_of_band.due, self.meter.due,
-            self._provider_tools.due(self._now),
+            self._items.stop_due, self.meter.due,
+            self._out_of_band.due if self._out_of_band.open else None,
+            self._provider_tools.due(self._now) if self._provider_tools.unspoken else None,
             *self._interruption.deadlines, *self._responses.deadlines,
         ]  # fmt: skip
         return min((at for at in limits if at is not None), default=None)
@@ -226,7 +227,8 @@ class Conversation:
         self._responses.want_none()
         self._interruption.barge_in(provider_cancels=False)
         self._interruption.over()
-        self._mic.drop()
+        if self._mic.talking:
+            self._mic.drop()
         item = self._user_items.typed(text, typed.picture)
         self._buffer.send(
             commands.CreateMessage(item.item_id, Role.USER.value, text, picture=typed.picture)
@@ -273,7 +275,7 @@ class Conversation:
         self._responses.created(event)
 
     def _response_done(self, event: events.ResponseDone) -> None:
-        beside = self._out_of_band.done(event)
+        beside = bool(self._out_of_band.open) and self._out_of_band.done(event)
         if event.usage:
             (self.meter.other if beside else self.meter.responded)(event.usage)
         if self._responses.done(event) and self._items.sounding:
@@ -339,6 +341,7 @@ class Conversation:
         if (
             free
             and not (self._responses.busy or self._items.sounding)
+            and self._announcements.waiting
             and self._announcements.tell()
         ):
             self._responses.want()
@@ -348,7 +351,7 @@ class Conversation:
         writing = not self._items.speaker and self._responses.running and self._items.writing
         here.sounding = self._items.audible or writing
         here.owed = self._responses.owed or self._items.sounding
-        here.tools = self._tool_calls.waiting or bool(self._provider_tools.asking)
+        here.tools = self._tool_calls.waiting or bool(self._provider_tools.undecided)
         floor = here.floor()
         if floor is not self.floor:
             self.floor = floor
@@ -381,7 +384,10 @@ def _if_wanted(step: _Step) -> _Step:
     Words of an aside are for whoever asked it.
     """
     return lambda c, e: (
-        step(c, e) if not c._out_of_band.text(e) and c._responses.counts(e.response_id) else None
+        step(c, e)
+        if not (c._out_of_band.open and c._out_of_band.text(e))
+        and c._responses.counts(e.response_id)
+        else None
     )
 
 

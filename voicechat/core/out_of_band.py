@@ -37,12 +37,12 @@ class OutOfBandResponses:
     def __init__(self, buffer: EffectBuffer, can: Capabilities) -> None:
         self._buffer = buffer
         self._can = can
-        self._open: dict[str, OutOfBandResponse] = {}
+        self.open: dict[str, OutOfBandResponse] = {}
 
     @property
     def due(self) -> float | None:
         """Deadline of the oldest request."""
-        return min((aside.due for aside in self._open.values()), default=None)
+        return min((aside.due for aside in self.open.values()), default=None)
 
     def ask(self, question: inputs.AskOutOfBand, now: float) -> None:
         """AskApproval, or say at once why that cannot be."""
@@ -53,9 +53,9 @@ class OutOfBandResponses:
                 question.key, error="This model gives no responses outside the conversation."
             )
         else:
-            if question.key in self._open:
+            if question.key in self.open:
                 self._answer(question.key, error="A newer request replaced it.")
-            self._open[question.key] = OutOfBandResponse(question.key, now + PATIENCE_S)
+            self.open[question.key] = OutOfBandResponse(question.key, now + PATIENCE_S)
             self._buffer.send(
                 commands.CreateResponse(
                     question.instructions,
@@ -67,8 +67,8 @@ class OutOfBandResponses:
 
     def created(self, event: events.ResponseCreated) -> None:
         """A response outside the conversation began."""
-        known = self._open.get(event.metadata.get(MARK, ""))
-        waiting = (aside for aside in self._open.values() if not aside.response_id)
+        known = self.open.get(event.metadata.get(MARK, ""))
+        waiting = (aside for aside in self.open.values() if not aside.response_id)
         aside = known or next(waiting, None)
         if aside is not None and not aside.response_id:
             aside.response_id = event.response_id
@@ -89,7 +89,7 @@ class OutOfBandResponses:
         aside = self._of(event.response_id)
         if aside is None:
             return False
-        del self._open[aside.key]
+        del self.open[aside.key]
         text = aside.text.strip()
         error = event.error or ("" if text else "The model gave no answer.")
         self._answer(aside.key, text, error if not text else "")
@@ -97,29 +97,29 @@ class OutOfBandResponses:
 
     def refused(self, message: str) -> bool:
         """The provider refused to answer; False when nothing waits for the beginning of one."""
-        for aside in self._open.values():
+        for aside in self.open.values():
             if not aside.response_id:
-                del self._open[aside.key]
+                del self.open[aside.key]
                 self._answer(aside.key, error=message)
                 return True
         return False
 
     def connection_lost(self) -> None:
         """None of them will be answered."""
-        self._give_up(list(self._open.values()), "The connection was lost.")
+        self._give_up(list(self.open.values()), "The connection was lost.")
 
     def tick(self, now: float) -> None:
         """Check the deadlines at the time `now` (s)."""
-        overdue = [aside for aside in self._open.values() if aside.due <= now]
+        overdue = [aside for aside in self.open.values() if aside.due <= now]
         self._give_up(overdue, "The model did not answer in time.")
 
     def _give_up(self, asides: list[OutOfBandResponse], why: str) -> None:
         for aside in asides:
-            del self._open[aside.key]
+            del self.open[aside.key]
             self._answer(aside.key, error=why)
 
     def _of(self, response_id: str) -> OutOfBandResponse | None:
-        return next((a for a in self._open.values() if a.response_id == response_id), None)
+        return next((a for a in self.open.values() if a.response_id == response_id), None)
 
     def _answer(self, key: str, text: str = "", error: str = "") -> None:
         self._buffer.do(effects.OutOfBandAnswered(key, text, error))

@@ -27,23 +27,23 @@ class ProviderTools:
         self.unspoken = False
         """A call ended and the model has said nothing since: the provider will go on."""
         self._buffer = buffer
-        self._asking: dict[str, ToolCall] = {}
+        self.undecided: dict[str, ToolCall] = {}
         self._running: dict[str, ToolCall] = {}
         self._allowed: set[tuple[str, str]] = set()
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
         """The calls that wait for the user's leave, in the order in which they came."""
-        return tuple(self._asking.values())
+        return tuple(self.undecided.values())
 
     def at_work(self, now: float) -> bool:
         """True if a call may still come further at the time `now` (s), and no answer without it."""
         since = [call.started_at or 0.0 for call in self._running.values()]
-        return bool(self._asking) or any(now < start + LONGEST_S for start in since)
+        return bool(self.undecided) or any(now < start + LONGEST_S for start in since)
 
     def due(self, now: float) -> float | None:
         """Time (s) after `now` when running calls no longer hold up the answer; None if none do."""
-        if not self.unspoken or self._asking or not self._running:
+        if not self.unspoken or self.undecided or not self._running:
             return None
         at = max(call.started_at or 0.0 for call in self._running.values()) + LONGEST_S
         return at if at > now else None
@@ -63,7 +63,7 @@ class ProviderTools:
         if self._buffer.transcript.get(event.item_id) is None:
             call = self._call(event.item_id, event.response_id, event.server, event.name)
             call.arguments = clean_json(event.arguments)
-            self._asking[call.call_id] = call
+            self.undecided[call.call_id] = call
             if (call.server, call.name) in self._allowed:
                 self.decide(call.call_id, True)
             elif len(call.arguments) > LONGEST:
@@ -76,7 +76,7 @@ class ProviderTools:
 
         Nothing about the tool is known that an approval could be kept for beyond this session.
         """
-        call = self._asking.get(decided.call_id)
+        call = self.undecided.get(decided.call_id)
         if call is None or call.arguments != decided.arguments:
             return
         if decided.decision is inputs.Decision.DENY:
@@ -92,7 +92,7 @@ class ProviderTools:
 
     def decide(self, call_id: str, approve: bool, reason: str = NOT_ANSWERED) -> bool:
         """The user's word on a call that asks. False when no such call asks."""
-        call = self._asking.pop(call_id, None)
+        call = self.undecided.pop(call_id, None)
         if call is None:
             return False
         call.state = ToolState.QUEUED if approve else ToolState.DENIED
@@ -111,7 +111,7 @@ class ProviderTools:
         if call.state.final:
             self._mend(call, event)
             return
-        self._asking.pop(call.call_id, None)
+        self.undecided.pop(call.call_id, None)
         call.arguments = event.arguments or call.arguments
         call.name, call.server = event.name or call.name, event.server or call.server
         call.state = event.state
@@ -125,17 +125,17 @@ class ProviderTools:
 
     def interrupt(self, now: float) -> None:
         """The user has something else in mind: what asks is refused, what runs is left."""
-        for call_id in list(self._asking):
+        for call_id in list(self.undecided):
             self.decide(call_id, False, INTERRUPTED)
         self._leave(now)
         self.unspoken = False
 
     def connection_lost(self, now: float) -> None:
         """No word of these calls will come any more."""
-        for call in self._asking.values():
+        for call in self.undecided.values():
             call.state = ToolState.CANCELLED
             self._buffer.changed(call)
-        self._asking.clear()
+        self.undecided.clear()
         self._leave(now)
         self.unspoken = False
 

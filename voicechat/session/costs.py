@@ -37,7 +37,9 @@ class CostTally:
             self.last = change.added
         from voicechat.providers.catalog import price_of
 
-        price = self._prices.setdefault(model, price_of(model, self._own))
+        if model not in self._prices:
+            self._prices[model] = price_of(model, self._own)
+        price = self._prices[model]
         if price is not None:
             self.cost += estimate(change.added, price)
 

@@ -274,9 +274,10 @@ class Session(SessionControls):
                 self._connections.renew(afresh=True)
             case effects.UsageChanged():
                 self._costs.add(self._chosen.name, effect)
+            case effects.OutOfBandAnswered() | effects.ItemFetched():
+                self._requests.settle(effect)
             case _:
-                if not self._runs.settle(effect):
-                    self._requests.settle(effect)
+                self._runs.settle(effect)
 
     def _arm_timer(self) -> None:
         deadline = self._conversation.deadline

@@ -225,7 +225,8 @@ def _item_added(state: OpenAIState, frame: Frame, done: bool = False) -> Iterabl
         word(frame.previous_item_id),
         done,
     )
-    yield from mcp.of_item(state, item, done=done)
+    if kind_of(item) is ItemKind.OTHER:
+        yield from mcp.of_item(state, item, done=done)
 
 
 def _item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:

@@ -114,7 +114,8 @@ def output_item_added(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     known.call_id, known.name = call_id or "", name or ""
     response_id = words(frame.response_id)
     yield OutputItemAdded(response_id, item_id, kind_of(item), call_id, name)
-    yield from openai_mcp.of_item(state, item, response_id)
+    if kind_of(item) is ItemKind.OTHER:
+        yield from openai_mcp.of_item(state, item, response_id)
 
 
 def output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
@@ -127,7 +128,8 @@ def output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
         state.item(item_id).text_reported = True
         last = fields(several(item.get("content"))[-1])
         yield TextDone(response_id, item_id, text, spoken="transcript" in last)
-    yield from openai_mcp.of_item(state, item, response_id, done=True)
+    if kind_of(item) is ItemKind.OTHER:
+        yield from openai_mcp.of_item(state, item, response_id, done=True)
     yield OutputItemDone(response_id, item_id, complete=item.get("status") != "incomplete")
 
 
