@@ -50,7 +50,7 @@ HOME = str(Path(voicechat.__file__).parent) + os.sep
 
 MICROPHONE_MAIN, MICROPHONE_AUDIO = 8, 13
 DELTA_MAIN, DELTA_AUDIO = 9, 11
-QUESTION = 35
+QUESTION = 34
 """Files that each path may pass at most, by process.
 
 The aim is 10 for a microphone block and 15 for a delta in both processes together, and 25 for a
