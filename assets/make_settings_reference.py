@@ -32,7 +32,7 @@ model = "openai/gpt-realtime-2.1"
 voice = "marin"
 
 [permissions]
-web_search = "ask"
+fetch_page = "ask"
 
 [profiles.work]
 instructions = "Answer in one sentence."

@@ -66,7 +66,7 @@ def test_line_by_line_through_a_pipe(tmp_path: Path, mark: Path) -> None:
     ]
     assert lines[3].startswith("You have one timer: the pasta timer, ")
     assert "The key is under the mat." in said.stdout
-    assert "kitchen_lights may not run: nobody is there to be asked" in said.stderr
+    assert "kitchen_lights may not run: no user is present to approve it" in said.stderr
     assert not mark.exists()
 
 

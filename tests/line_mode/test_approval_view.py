@@ -82,13 +82,13 @@ async def test_a_call_is_told_with_the_commands_that_decide_on_it() -> None:
     table = Table()
     table.called("write", "c1", '{"path": "a", "text": "b"}')
     assert table.told[-6:] == [
-        "May the tool write (built in) run? It would get:",
+        "Allow the tool write (built in) to run? It would receive:",
         "| path:", "|   a",
         "| text:", "|   b",
-        "Type /allow 1, /allow 1 session, /always 1 or /deny 1, with words if you like.",
+        "Type /allow 1, /allow 1 session, /always 1 or /deny 1, with a reason if you like.",
     ]  # fmt: skip
     table.called("run", "c2")
-    assert table.told[-1] == "Type /allow 2 or /deny 2, with words if you like."
+    assert table.told[-1] == "Type /allow 2 or /deny 2, with a reason if you like."
 
 
 async def test_commands_decide_by_number() -> None:
@@ -111,7 +111,7 @@ async def test_commands_decide_by_number() -> None:
 async def test_a_tool_that_asks_each_time_cannot_be_allowed_for_ever() -> None:
     table = Table()
     call = table.called("run", "c1")
-    with pytest.raises(UsageError, match="cannot be allowed for ever"):
+    with pytest.raises(UsageError, match="cannot be always allowed"):
         obey(table.session, "/always 1")
     assert obey(table.session, "/allow 1 session") == "run may run once."
     assert call.state is ToolState.RUNNING
@@ -122,7 +122,7 @@ async def test_without_anybody_to_ask_a_call_is_denied() -> None:
     call = table.called("write", "c1")
     table.chat.hear_all()
     assert call.state is ToolState.DENIED
-    assert "Nobody is there" in str(call.output)
+    assert "No user is present" in str(call.output)
     assert "The tool write was not allowed." in table.told
 
 
@@ -132,7 +132,7 @@ async def test_a_pipe_denies_too(capsys: pytest.CaptureFixture[str]) -> None:
     call = table.called("write", "c1")
     pipe.hear_all()
     assert call.state is ToolState.DENIED
-    assert "nobody is there to be asked" in capsys.readouterr().err
+    assert "no user is present to approve it" in capsys.readouterr().err
 
 
 async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
@@ -141,9 +141,9 @@ async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
     [call] = table.session.asking
     assert (call.number, call.source) == (1, "wiki")
     assert table.told[-4:] == [
-        "May the tool edit (wiki, run by the provider) run? It would get:",
+        "Allow the tool edit (wiki, run by the provider) to run? It would receive:",
         "| page:", "|   x",
-        "Type /allow 1, /allow 1 session or /deny 1, with words if you like.",
+        "Type /allow 1, /allow 1 session or /deny 1, with a reason if you like.",
     ]  # fmt: skip
     table.session.decide("m1", '{"page": "y"}', inputs.Decision.ONCE)
     assert call.state is ToolState.ASKING
@@ -160,12 +160,12 @@ async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
 async def test_a_line_of_a_pipe_decides_nothing(line: str) -> None:
     table = Table(typed=False)
     call = table.called("write", "c1")
-    with pytest.raises(UsageError, match="a pipe decides nothing"):
+    with pytest.raises(UsageError, match="a pipe cannot decide"):
         obey(table.session, line, person=False)
     assert call.state is ToolState.ASKING
     table.chat._obey(line)
-    assert table.told[-1].endswith("is for a person at a terminal; a pipe decides nothing.")
-    assert "Nobody is there to be asked" in str(call.output)
+    assert table.told[-1].endswith("is for a person at a terminal; a pipe cannot decide.")
+    assert "No user is present to approve it" in str(call.output)
 
 
 @pytest.mark.parametrize(

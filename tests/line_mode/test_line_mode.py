@@ -162,7 +162,7 @@ async def test_trouble_goes_to_standard_error(typing, capsys) -> None:
     assert captured.out == ""
     assert "voicechat: Careful. Do this.\n" in captured.err
     assert "voicechat: The model broke.\n" in captured.err
-    assert "There was no answer to a line." in captured.err
+    assert "A line got no answer." in captured.err
 
 
 async def test_a_turn_waits_for_its_tools(typing) -> None:
@@ -232,7 +232,7 @@ async def test_both_sides_and_states_in_lines(typing) -> None:
     assert await chatted(session) == (
         0,
         [
-            "Ready. Type a line to say it, or /help.",
+            "Ready. Type a message, or /help.",
             "You: hello",
             "Thinking.",
             "There is no microphone. Plug one in.",
@@ -269,7 +269,7 @@ async def test_enter_talks_when_the_person_ends_turns(typing) -> None:
     typing(b"\n\n/quit\n")
     session = Scripted(with_sound=True, hands_free=False)
     _, lines = await chatted(session)
-    assert lines[1:] == ["Talk now; an empty line ends."]
+    assert lines[1:] == ["Talk now. An empty line ends your turn."]
     assert not session.talking
 
 

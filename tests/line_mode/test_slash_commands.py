@@ -111,9 +111,9 @@ def test_the_readme_lists_every_command() -> None:
 
 
 def test_commands_that_say_how_things_are_need_no_connection(session: Session) -> None:
-    assert obey(session, "/voice") == "The voice is the usual one."
-    assert obey(session, "/speed") == "The speed is 1; 1 is usual."
+    assert obey(session, "/voice") == "The voice is the default."
+    assert obey(session, "/speed") == "The speed is 1; 1 is normal."
     assert str(obey(session, "/instructions")).startswith("The instructions: You are")
     assert "local/built-in" in str(obey(session, "/model"))
-    assert obey(session, "/usage") == "Nothing was used yet."
-    assert obey(session, "/forget") == "There is nothing to forget."
+    assert obey(session, "/usage") == "Nothing used yet."
+    assert obey(session, "/forget") == "There is nothing to delete."

@@ -186,7 +186,7 @@ def test_no_recording_is_one_sentence(
 ) -> None:
     for folder in (tmp_path, tmp_path / "absent", Path(__file__)):
         assert main(["replay", str(folder)]) == 2
-        assert "holds no recording" in capsys.readouterr().err
+        assert "contains no recording" in capsys.readouterr().err
     (tmp_path / folder_format.EVENTS).mkdir()
     assert main(["replay", str(tmp_path)]) == 2
     assert "cannot be read" in capsys.readouterr().err
@@ -215,7 +215,7 @@ def test_what_cannot_have_happened_is_one_sentence(
     stranger = inputs.InsertMessage("i", "\x1b[31mnobody", "hello")
     folder = write(tmp_path, line(events.SessionCreated(), 0), line(stranger, 0.1))
     assert main(["replay", str(folder), "--plain", "--text"]) == 2
-    problem = f"{folder / folder_format.EVENTS}:3 is not of a conversation that was held."
+    problem = f"{folder / folder_format.EVENTS}:3 does not follow from the events before it."
     assert capsys.readouterr().err == f"voicechat: {problem}\n"
 
 
@@ -267,7 +267,7 @@ async def test_whatever_stands_in_the_lines_it_is_shown_or_refused(
         again._catch_up(again.length)
     except UsageError as error:
         refused = str(error)
-    assert again.over or "is not of a conversation that was held" in refused
+    assert again.over or "does not follow from the events before it" in refused
     assert not set("\x1b\u202e") & set(out.getvalue())
 
 

@@ -200,7 +200,7 @@ def test_only_the_person_can_read_it(recorder: Recorder, tmp_path: Path) -> None
 def test_a_recording_is_never_written_over(
     recorder: Recorder, tmp_path: Path, stream: EventStream
 ) -> None:
-    with pytest.raises(UsageError, match="holds a recording already"):
+    with pytest.raises(UsageError, match="already contains a recording"):
         Recorder(tmp_path / "talk", heading(), stream, lambda notice: None)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is not a folder"):
@@ -211,7 +211,7 @@ def test_a_recording_is_never_written_over(
 
 def test_what_could_not_be_begun_leaves_nothing_behind(tmp_path: Path, stream: EventStream) -> None:
     (tmp_path / folder_format.SOUND).write_bytes(b"the person's own")
-    with pytest.raises(UsageError, match="holds a recording already"):
+    with pytest.raises(UsageError, match="already contains a recording"):
         Recorder(tmp_path, heading(), stream, lambda notice: None)
     assert [path.name for path in tmp_path.iterdir()] == [folder_format.SOUND]
 

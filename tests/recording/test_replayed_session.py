@@ -131,7 +131,7 @@ async def test_a_typed_conversation_comes_to_the_same_end(typed: tuple[Desk, Pat
     assert again.session.usage == original.session.usage
     assert again.session.model == original.session.model
     assert again.session.latency_ms == pytest.approx(original.session.latency_ms, abs=0.1)
-    assert again.updates[-1] == LinkChanged(Link.OFFLINE, "The recording is over.")
+    assert again.updates[-1] == LinkChanged(Link.OFFLINE, "The recording has ended.")
 
 
 async def test_a_key_that_is_typed_is_not_kept(tmp_path: Path) -> None:
@@ -158,11 +158,11 @@ async def test_lines_tell_it_without_a_network(
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert f"This is recorded in {typed[1]}." in lines
+    assert f"Recording to {typed[1]}." in lines
     assert "You: what time is it" in lines
     assert "The tool current_time is done." in lines
     assert "Assistant: Heard héllo <b>\U0001f600." in lines
-    assert lines[-1] == "The recording is over."
+    assert lines[-1] == "The recording has ended."
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ async def test_keys_on_the_screen(typed: tuple[Desk, Path]) -> None:
         screen = await settled(pilot, again)
         texts = "\n".join(line.reading.body.plain for line in screen.query(EntryLine))
         assert "Heard héllo <b>\U0001f600." in texts
-        assert "The recording is over." in str(screen.query_one("#floor", Static).render())
+        assert "The recording has ended." in str(screen.query_one("#floor", Static).render())
         assert "Esc ends" in str(screen.query_one("#time", Static).render())
         await pilot.press("space")
         assert again.paused

@@ -67,7 +67,7 @@ async def test_the_last_exchange_is_taken_back() -> None:
     async with scene() as stage, talking(stage) as desk:
         await answered(desk, "one")
         await answered(desk, "two")
-        assert obey(desk.session, "/forget") == "The last exchange is forgotten."
+        assert obey(desk.session, "/forget") == "Deleted the last exchange."
         assert desk.said(Role.USER) == ["one"]
         await answered(desk, "three")
         assert heard(stage) == ["one", "You said one.", "three"]
@@ -113,7 +113,7 @@ async def test_a_voice_and_a_speed_are_checked_before_they_are_asked_for() -> No
         for wrong in ("fast", "0", "nan", "9"):
             with pytest.raises(UsageError, match=r"0\.25 to 1\.5"):
                 obey(desk.session, f"/speed {wrong}")
-        assert obey(desk.session, "/speed") == "The speed is 1.25; 1 is usual."
+        assert obey(desk.session, "/speed") == "The speed is 1.25; 1 is normal."
 
 
 def test_what_only_holds_for_the_next_connection_is_said() -> None:
@@ -161,7 +161,7 @@ async def test_another_model_is_told_what_was_said() -> None:
         await answered(desk, "two")
         assert heard(stage) == ["one", "You said one.", "two"]
         used = "\n".join(desk.session.usage_report)
-        assert "No price is known for google/gemini-3.8-live" in used
+        assert "The price of google/gemini-3.8-live" in used
 
 
 async def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:
@@ -245,7 +245,7 @@ def used(tokens: int, what: str = "response") -> effects.UsageChanged:
 
 def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
     spending = CostTally({"a/b": FULL, "c/d": Price(minute=6, dated="2026-01-01")})
-    assert spending.lines(()) == ["Nothing was used yet."]
+    assert spending.lines(()) == ["Nothing used yet."]
     spending.add("a/b", used(1000))
     assert spending.shown_cost == "$0.068"
     spending.add("a/b", used(500, "transcription"))
@@ -258,9 +258,9 @@ def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
     assert spending.lines((limit,)) == [
         "Last answer: 30 seconds.",
         "Session: 2,000 tokens, 1,000 in, 1,000 out (1,000 sound) and 30 seconds.",
-        "Besides, for writing down what you said: 1,000 tokens, 500 in, 500 out (500 sound).",
-        f"Estimated cost: about $3.07 at prices of {dates}, writing down not counted.",
-        "Limit of tokens: 25 % of 40,000 left, whole again in 2 s.",
+        "For transcribing your speech: 1,000 tokens, 500 in, 500 out (500 sound).",
+        f"Estimated cost: about $3.07 at prices of {dates}, transcription not included.",
+        "Limit of tokens: 25 % of 40,000 left, resets in 2 s.",
     ]
 
 
@@ -268,9 +268,9 @@ def test_what_costs_nothing_or_nobody_knows_is_said_so() -> None:
     free = CostTally({})
     free.add("local/built-in", used(10))
     assert free.shown_cost == ""
-    assert free.lines(())[-1] == "It costs nothing."
+    assert free.lines(())[-1] == "It is free."
     free.add("x/y", used(10))
-    assert free.lines(())[-1].startswith("No price is known for x/y")
+    assert free.lines(())[-1].startswith("The price of x/y is unknown")
 
 
 @pytest.mark.parametrize(

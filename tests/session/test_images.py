@@ -135,7 +135,7 @@ def test_names_are_cleaned(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_is_too_large_is_refused_unread(large: Path) -> None:
-    with pytest.raises(UsageError, match=r"large.png has 6.0 MB; a picture may have 1.5 MB.") as e:
+    with pytest.raises(UsageError, match=r"large.png has 6.0 MB; the limit is 1.5 MB.") as e:
         find([(large, "")], 1_500_000)
     assert not isinstance(e.value, NoPicture)
 
@@ -144,7 +144,7 @@ def test_each_provider_says_what_it_takes() -> None:
     gif = Picture(Kind.GIF, 1, 1, "cat.gif")
     assert refusal(gif, Capabilities(pictures=(Kind.GIF,)), "m") is None
     none = refusal(gif, Capabilities(pictures=()), "xai/grok-voice-latest")
-    assert str(none).startswith("xai/grok-voice-latest takes no pictures.")
+    assert str(none).startswith("xai/grok-voice-latest does not accept pictures.")
     some = refusal(gif, Capabilities(), "openai/gpt-realtime")
     assert str(some) == "openai/gpt-realtime takes PNG and JPEG pictures; cat.gif is a GIF."
 
@@ -199,10 +199,10 @@ async def test_what_cannot_be_shown_is_told_and_nothing_is_sent(cat: Path, large
         desk.session._chosen.can = Capabilities(pictures=())
         desk.session.type(str(cat))
         await desk.until(lambda: len(notices(desk)) == 2)
-        assert "takes no pictures" in notices(desk)[-1]
+        assert "does not accept pictures" in notices(desk)[-1]
         desk.session.type(str(large))
         await desk.until(lambda: len(notices(desk)) == 3)
-        assert "takes no pictures" in notices(desk)[-1], "whatever its size"
+        assert "does not accept pictures" in notices(desk)[-1], "whatever its size"
         assert stage.assistant.requests == []
 
 
@@ -219,7 +219,7 @@ async def test_a_disk_that_hangs_is_given_up(cat: Path, monkeypatch: pytest.Monk
     async with scene() as stage, talking(stage) as desk:
         desk.session.type(str(cat))
         await desk.until(lambda: bool(notices(desk)))
-        assert notices(desk) == ["The disk does not give the picture."]
+        assert notices(desk) == ["The disk does not respond."]
         stuck.set()
 
 

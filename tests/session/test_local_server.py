@@ -74,10 +74,10 @@ async def test_stop_leaves_nothing_within_a_second(child, code: str) -> None:
     ("code", "sentence"),
     [
         ("import sys; sys.exit('voicechat: No ears.')", "ended while starting. No ears."),
-        ("print('hello')", "did not say where it listens."),
-        ('print(\'{"url": "ws://evil.example/"}\')', "did not say where it listens."),
-        ("print('[' * 60000)", "did not say where it listens."),
-        ("print('x' * 200000)", "did not say where it listens."),
+        ("print('hello')", "did not report its address."),
+        ('print(\'{"url": "ws://evil.example/"}\')', "did not report its address."),
+        ("print('[' * 60000)", "did not report its address."),
+        ("print('x' * 200000)", "did not report its address."),
         ("import time; time.sleep(600)", "was not ready within 1 s."),
     ],
 )

@@ -169,7 +169,7 @@ async def test_barge_in_by_voice_at_gemini() -> None:
 async def test_settings_of_the_next_connection_come_with_it() -> None:
     async with at("google", hands_free=True) as (desk, fake):
         desk.session._take(inputs.HandsFree(False))
-        await desk.until(lambda: LinkChanged(Link.ONLINE, "Connected again.") in desk.updates)
+        await desk.until(lambda: LinkChanged(Link.ONLINE, "Reconnected.") in desk.updates)
         first, second = (setup["realtimeInputConfig"] for setup in fake.setups)
         assert not first["automaticActivityDetection"]["disabled"]
         assert second["automaticActivityDetection"]["disabled"]
@@ -195,7 +195,7 @@ async def test_a_lost_connection_is_gone_on_with(wire: str) -> None:
         desk.session.type("hello")
         await idle(desk, 1)
         fake.sockets[-1].transport.abort()
-        online = LinkChanged(Link.ONLINE, "Connected again.")
+        online = LinkChanged(Link.ONLINE, "Reconnected.")
         await desk.until(lambda: online in desk.updates)
         desk.session.type("again")
         await desk.until(lambda: "You said again" in entries(desk)[-1][1])

@@ -144,7 +144,7 @@ class Person:
 
     async def again_online(self) -> None:
         before = self.session._connections.begun
-        again = LinkChanged(Link.ONLINE, "Connected again.")
+        again = LinkChanged(Link.ONLINE, "Reconnected.")
         await self.desk.until(
             lambda: again in self.desk.updates and self.session._connections.begun > before
         )

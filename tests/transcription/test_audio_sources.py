@@ -64,7 +64,7 @@ async def test_sound_that_nobody_takes_is_bounded_and_told_of(monkeypatch) -> No
     blocks = [block async for block in source.blocks()]
     assert len(blocks) == most
     assert int.from_bytes(blocks[0], "little") == 150
-    assert told == ["3 s of what was said were lost meanwhile."]
+    assert told == ["3 s of speech were lost meanwhile."]
 
 
 async def test_no_microphone_is_an_error(monkeypatch) -> None:

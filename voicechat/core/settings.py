@@ -85,7 +85,7 @@ class NoiseReduction:
     kind: Literal["near_field", "far_field"] = "near_field"
     """True if the microphone is at the mouth or across the room."""
     strength: float | None = None
-    """From 0 (not at all) upwards; 1 is usual."""
+    """From 0 (not at all) upwards; 1 is normal."""
 
 
 class Permission(StrEnum):

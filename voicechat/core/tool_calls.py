@@ -1,6 +1,6 @@
 """Tool calls: each is run once and answered once, and one response follows all of a reply.
 
-    ready ──► may it run? ──auto──► RUNNING ──► DONE, FAILED
+    ready ──► allow it to run? ──auto──► RUNNING ──► DONE, FAILED
                  │ ask                 ▲  └───► CANCELLED (interrupted, no longer wanted)
                  ├──────► ASKING ──────┘ allowed
                  │           └──────► DENIED
@@ -36,8 +36,8 @@ LONGEST = 20_000
 MOST_LINES = 800
 """Lines of arguments that a user can be asked about; more hold up the screen, too."""
 
-INTERRUPTED = '{"error": "The person interrupted before this finished. Do not repeat it."}'
-NOT_ALLOWED = '{"error": "The person did not allow this. It was not done."}'
+INTERRUPTED = '{"error": "The user interrupted before this finished. Do not repeat it."}'
+NOT_ALLOWED = '{"error": "The user did not allow this. It was not done."}'
 FORBIDDEN = '{"error": "This tool may not be used. It was not done."}'
 UNKNOWN = '{"error": "There is no such tool. Nothing was done."}'
 TOO_LONG = '{"error": "The arguments are too long for the user to check. The tool did not run."}'
@@ -52,7 +52,7 @@ def denied(words: str) -> str:
     said = " ".join(clean(words).split()).replace("\\", "/").replace('"', "'")
     if not said:
         return NOT_ALLOWED
-    return f'{{"error": "The person did not allow this. It was not done. They say: {said}"}}'
+    return f'{{"error": "The user did not allow this. It was not done. They say: {said}"}}'
 
 
 @dataclass(slots=True)

@@ -84,6 +84,4 @@ def left(limit: events.RateLimit) -> int:
 
 def _warning(limit: events.RateLimit) -> str:
     seconds = max(1, round(limit.reset_seconds))
-    return (
-        f"{left(limit)} % of the limit of {limit.name} is left; it is whole again in {seconds} s."
-    )
+    return f"{left(limit)} % of the limit of {limit.name} is left; it is resets in {seconds} s."

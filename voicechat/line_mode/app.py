@@ -251,7 +251,7 @@ class Filter(Follower):
         await self.session.all_tools()
         async for line in typed_lines():
             if line.strip() and not await self._answer(line):
-                _aside("There was no answer to a line.")
+                _aside("A line got no answer.")
                 code = 1
         return code
 
@@ -300,7 +300,7 @@ class Filter(Follower):
             case effects.AskApproval(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
             ):
-                _aside(f"The tool {call.name} may not run: nobody is there to be asked.")
+                _aside(f"The tool {call.name} may not run: no user is present to approve it.")
                 deny_unasked(self.session, call)
             case effects.EntryChanged(entry_id) if isinstance(
                 item := self.session.transcript.get(entry_id), Item
@@ -316,7 +316,7 @@ class Filter(Follower):
 
 def deny_unasked(session: Session, call: ToolCall) -> None:
     """Deny a call: nobody is there to be asked."""
-    why = "Nobody is there to be asked."
+    why = "No user is present to approve it."
     session.decide(call.call_id, call.arguments, inputs.Decision.DENY, why)
 
 
@@ -364,8 +364,8 @@ class Chat(Follower):
     async def work(self) -> int:
         """Say or carry out every typed line; ends with /quit or the end of input."""
         if not await self.until(lambda: self.online, PATIENCE):
-            raise ConnectError("The connection did not come about.")
-        self._say("Ready. Type a line to say it, or /help.")
+            raise ConnectError("Could not connect.")
+        self._say("Ready. Type a message, or /help.")
         async for line in typed_lines():
             goes_on = self._obey(line.strip())
             self.hear_all()
@@ -386,7 +386,7 @@ class Chat(Follower):
         elif line == "/help":
             for help_line in help_lines():
                 self._say(help_line)
-            self._say("/quit: leave. An empty line: talk (push-to-talk), or interrupt.")
+            self._say("/quit: quit. An empty line: talk (push-to-talk), or interrupt.")
         elif is_command(line):
             try:
                 said = obey(session, line, person=not self._echo) or ""
@@ -435,7 +435,7 @@ class Chat(Follower):
             self._muted = muted
             self._say("Muted." if muted else "Not muted.")
         elif talking:
-            self._say("Talk now; an empty line ends.")
+            self._say("Talk now. An empty line ends your turn.")
 
     def _tell_entry(self, entry_id: str) -> None:
         entry = self.session.transcript.get(entry_id)
@@ -456,13 +456,13 @@ class Chat(Follower):
             return
         shown, number = asked(call), call.number
         source = f" ({shown.source})" if shown.source else ""
-        self._say(f"May the tool {shown.name}{source} run? It would get:")
+        self._say(f"Allow the tool {shown.name}{source} to run? It would receive:")
         self._out.writelines(f"{line}\n" for line in lines(shown))
         if not self._echo:
             choices = [f"/allow {number}"]
             choices += [f"/allow {number} session"] if shown.lasting else []
             choices += [f"/always {number}"] if shown.forever else []
-            self._say(f"Type {', '.join(choices)} or /deny {number}, with words if you like.")
+            self._say(f"Type {', '.join(choices)} or /deny {number}, with a reason if you like.")
         else:
             deny_unasked(self.session, call)
 

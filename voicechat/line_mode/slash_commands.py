@@ -43,7 +43,7 @@ def _volume(session: Session, argument: str) -> str:
 
 def _levels(session: Session, argument: str) -> str:
     if not session.with_sound:
-        raise UsageError("There is no sound to measure.", "Begin without --text.")
+        raise UsageError("There is no sound to measure.", "Start without --text.")
     levels = session.loudness
     mic = _loudness(levels.mic, levels.mic_peak)
     if session.microphone is None:
@@ -88,9 +88,9 @@ def _always(session: Session, argument: str) -> str:
     if rest:
         raise UsageError("/always takes a number and nothing else.")
     if call.asks_always or call.server:
-        raise UsageError(f"{call.name} cannot be allowed for ever.", "/allow allows it once.")
+        raise UsageError(f"{call.name} cannot be always allowed.", "/allow allows it once.")
     session.decide(call.call_id, call.arguments, Decision.ALWAYS)
-    return f"{call.name} may always run; voicechat tools --revoke {call.name} takes that back."
+    return f"{call.name} may always run; voicechat tools --revoke {call.name} reverts that."
 
 
 def _deny(session: Session, argument: str) -> str:
@@ -110,7 +110,7 @@ def _voice(session: Session, name: str) -> str:
     known = session.voices
     if not name:
         told = f" {session.model} has {', '.join(known)}." if known else ""
-        return f"The voice is {session.voice or 'the usual one'}.{told}"
+        return f"The voice is {session.voice or 'the default'}.{told}"
     if known and name not in known and not name.startswith("voice_"):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
@@ -127,14 +127,14 @@ def _instructions(session: Session, text: str) -> str:
 
 def _speed(session: Session, argument: str) -> str:
     if not argument:
-        return f"The speed is {session.speaking_rate:g}; 1 is usual."
+        return f"The speed is {session.speaking_rate:g}; 1 is normal."
     try:
         speed = float(argument)
     except ValueError:
         speed = math.nan
     slowest, fastest = session.capabilities.speed_range or SPEED_RANGE
     if not slowest <= speed <= fastest:
-        raise UsageError(f"/speed takes a number from {slowest:g} to {fastest:g}; 1 is usual.")
+        raise UsageError(f"/speed takes a number from {slowest:g} to {fastest:g}; 1 is normal.")
     return _changed(f"The speed is {speed:g}.", session.change(speed=speed))
 
 
@@ -154,7 +154,7 @@ def _forget(session: Session, argument: str) -> str:
     before = len(session.transcript.entries)
     session.forget_last()
     forgot = len(session.transcript.entries) < before
-    return "The last exchange is forgotten." if forgot else "There is nothing to forget."
+    return "Deleted the last exchange." if forgot else "There is nothing to delete."
 
 
 def _usage(session: Session, argument: str) -> str:
@@ -167,29 +167,31 @@ def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
 
 COMMANDS: Mapping[str, Command] = {
     "/interrupt": Command("stop speech, thinking and tools", _simply(lambda s: s.interrupt())),
-    "/image": Command("show a picture", lambda s, path: s.show(path), "PATH [words]", turn=True),
-    "/mute": Command("close the microphone", _simply(lambda s: s.set_muted(True))),
-    "/unmute": Command("open the microphone", _simply(lambda s: s.set_muted(False))),
-    "/volume": Command("say or set how loud the voice is", _volume, "0-100"),
-    "/levels": Command("tell how loud microphone and speaker are", _levels),
-    "/hands-free": Command(
-        "let turns end by themselves", _simply(lambda s: s.set_hands_free(True))
+    "/image": Command("send a picture", lambda s, path: s.show(path), "PATH [words]", turn=True),
+    "/mute": Command("mute the microphone", _simply(lambda s: s.set_muted(True))),
+    "/unmute": Command("unmute the microphone", _simply(lambda s: s.set_muted(False))),
+    "/volume": Command("show or set the volume", _volume, "0-100"),
+    "/levels": Command("show the levels of microphone and speaker", _levels),
+    "/hands-free": Command("end turns automatically", _simply(lambda s: s.set_hands_free(True))),
+    "/push-to-talk": Command(
+        "talk only between two presses of a key", _simply(lambda s: s.set_hands_free(False))
     ),
-    "/push-to-talk": Command("talk only while told to", _simply(lambda s: s.set_hands_free(False))),
-    "/allow": Command("let a tool run that waits", _allow, "NUMBER [session]", person=True),
-    "/always": Command("always let exactly this tool run", _always, "NUMBER", person=True),
-    "/deny": Command("do not let it run, and say why", _deny, "NUMBER [words]", person=True),
-    "/let": Command("let the program of an MCP server run", _let, "NAME", person=True),
-    "/voice": Command("say or change the voice", _voice, "NAME"),
-    "/speed": Command("say or change how fast it speaks", _speed, "NUMBER"),
-    "/instructions": Command("say or change how it should behave", _instructions, "TEXT"),
-    "/model": Command("go on with another model", _model, "PROVIDER/MODEL"),
+    "/allow": Command("run the tool that waits", _allow, "NUMBER [session]", person=True),
+    "/always": Command("always run exactly this tool", _always, "NUMBER", person=True),
+    "/deny": Command("deny it, with an optional reason", _deny, "NUMBER [words]", person=True),
+    "/let": Command("allow the program of an MCP server to run", _let, "NAME", person=True),
+    "/voice": Command("show or change the voice", _voice, "NAME"),
+    "/speed": Command("show or change the speaking speed", _speed, "NUMBER"),
+    "/instructions": Command("show or change the instructions", _instructions, "TEXT"),
+    "/model": Command("switch to another model", _model, "PROVIDER/MODEL"),
     "/summary": Command(
-        "sum up the conversation, beside it", _simply(lambda s: s.summarize()), turn=True
+        "summarize the conversation without adding to it",
+        _simply(lambda s: s.summarize()),
+        turn=True,
     ),
-    "/forget": Command("take the last exchange back", _forget),
-    "/usage": Command("tell tokens, cost and limits", _usage),
-    "/new": Command("begin a new conversation", _simply(lambda s: s.new_conversation())),
+    "/forget": Command("delete the last exchange", _forget),
+    "/usage": Command("show tokens, cost and limits", _usage),
+    "/new": Command("start a new conversation", _simply(lambda s: s.new_conversation())),
 }
 """The commands that act on a session. Leaving and help belong to whoever reads the line."""
 
@@ -218,9 +220,9 @@ def obey(session: Session, line: str, *, person: bool = True) -> str | None:
     if command is None:
         raise UsageError(f"There is no {name}.", "/help lists the commands.")
     if command.person and not person:
-        raise UsageError(f"{name} is for a person at a terminal; a pipe decides nothing.")
+        raise UsageError(f"{name} is for a person at a terminal; a pipe cannot decide.")
     if argument and not command.argument:
-        raise UsageError(f"{name} takes nothing behind it.")
+        raise UsageError(f"{name} takes no argument.")
     return command.run(session, argument.strip())
 
 

@@ -181,7 +181,7 @@ def _complete_lines(path: Path) -> Iterator[bytes]:
                     raise UsageError(f"{name}:{number} is too long for a line of a recording.")
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
-            f"{clean(str(path.parent))} holds no recording.",
+            f"{clean(str(path.parent))} contains no recording.",
             "voicechat --record DIR makes one.",
         ) from None
     except (OSError, ValueError) as error:
@@ -195,7 +195,9 @@ def _heading(path: Path, text: bytes) -> Heading:
         found = msgspec.json.decode(text)
         known = found["recording"] if isinstance(found, dict) else None
         if isinstance(known, int) and known > FORMAT:
-            raise UsageError(f"{where} is of a newer voicechat.", "Update voicechat to replay it.")
+            raise UsageError(
+                f"{where} comes from a newer voicechat.", "Update voicechat to replay it."
+            )
         heading = msgspec.convert(_cleaned(found), Heading)
     except (KeyError, ValueError, RecursionError) as error:
         raise UsageError(f"{where} is not the heading of a recording: {_why(error)}.") from None

@@ -201,7 +201,7 @@ class Recorder:
             effects.Notice(
                 f"The recording ended: {why}.",
                 effects.Level.WARNING,
-                "The conversation goes on without it.",
+                "The conversation continues without it.",
             )
         )
 
@@ -252,8 +252,8 @@ def _open(folder: Path, heading: folder_format.Heading) -> tuple[BinaryIO, Stere
             undo.pop_all()
         return events, stereo
     except FileExistsError:
-        problem = "holds a recording already" if folder.is_dir() else "is not a folder"
-        raise UsageError(f"{name} {problem}.", "Name another folder behind --record.") from None
+        problem = "already contains a recording" if folder.is_dir() else "is not a folder"
+        raise UsageError(f"{name} {problem}.", "Name another folder after --record.") from None
     except (OSError, ValueError) as error:
         word = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"A recording cannot be written to {name}: {word}.") from None
+        raise UsageError(f"Cannot write a recording to {name}: {word}.") from None

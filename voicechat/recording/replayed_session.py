@@ -213,7 +213,7 @@ class Replay(SessionView):
                 self._catch_up(self.position, _AT_ONCE)
             if self.over:
                 self.link = Link.OFFLINE
-                self._publish(LinkChanged(self.link, "The recording is over."))
+                self._publish(LinkChanged(self.link, "The recording has ended."))
                 if not self._stay:
                     return
             await self._until_due()
@@ -259,7 +259,7 @@ class Replay(SessionView):
             except (ArithmeticError, LookupError, TypeError, ValueError):
                 # Well-formed, but nothing that can happen in a conversation.
                 raise UsageError(
-                    f"{self._name}:{self._next + 1} is not of a conversation that was held."
+                    f"{self._name}:{self._next + 1} does not follow from the events before it."
                 ) from None
 
     def _show(self, happening: folder_format.Happening, at: float) -> None:

@@ -183,7 +183,7 @@ def rate_of(path: Path) -> int:
     rate = int(found[7]) if found else 0
     # The two sizes are as they were when the file was cut off, or what a hand put there.
     if not 8_000 <= rate <= 192_000 or _unsized(header(rate, 0)) != _unsized(start):
-        raise UsageError(f"{name} is not the sound of a recording.")
+        raise UsageError(f"{name} is not the audio of a recording.")
     return rate
 
 

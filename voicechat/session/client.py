@@ -167,7 +167,7 @@ class ClientSession:
     async def __aenter__(self) -> ClientSession:
         """Connect. Raises `VoicechatError` when that fails."""
         if self._task is not None:
-            raise UsageError("This session was opened before.", "Call connect again.")
+            raise UsageError("This session is already open.", "Call connect again.")
         self._task = asyncio.create_task(self._run(), name="voicechat session")
         online = asyncio.create_task(self._online.wait())
         try:

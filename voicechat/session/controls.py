@@ -137,7 +137,7 @@ class SessionControls(SessionView):
         """
         where = named(argument)
         if not where:
-            raise UsageError("/image takes the path of an image and, if you like, words.")
+            raise UsageError("/image takes the path of an image and, optionally, words.")
         self._show(where)
 
     def _show(self, where: list[Place], otherwise: str | None = None) -> None:
@@ -203,7 +203,7 @@ class SessionControls(SessionView):
 
     def new_conversation(self) -> None:
         """Clear the transcript and begin again on a new connection."""
-        self._begin_again("A new conversation begins.")
+        self._begin_again("Starting a new conversation.")
         self._tell(Cleared())
         self._take(inputs.OfferTools(self._tools.specs))
 
@@ -281,7 +281,7 @@ class SessionControls(SessionView):
         key. If the model cannot be reached, a notice says so and the previous model continues.
         """
         if self._chosen.options.record is not None:
-            raise UsageError("A recording keeps its model.", "Begin another one with --model.")
+            raise UsageError("A recording keeps its model.", "Start another one with --model.")
         self._chosen.change(name)
         self._model_changed(untried=True)
 

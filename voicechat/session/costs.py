@@ -51,30 +51,30 @@ class CostTally:
     def lines(self, limits: Iterable[events.RateLimit]) -> list[str]:
         """All of it in full, one sentence each."""
         if self.total == self._written == Usage():
-            return ["Nothing was used yet.", *_limits(limits)]
+            return ["Nothing used yet.", *_limits(limits)]
         found = []
         if self.last != Usage():
             found.append(f"Last answer: {_told(self.last)}.")
         if self.total != Usage():
             found.append(f"Session: {_told(self.total)}.")
         if self._written != Usage():
-            found.append(f"Besides, for writing down what you said: {_told(self._written)}.")
+            found.append(f"For transcribing your speech: {_told(self._written)}.")
         return [*found, *self._costs(), *_limits(limits)]
 
     def _costs(self) -> list[str]:
         known = {model: price for model, price in self._prices.items() if price}
         found = [
-            f"No price is known for {clean(model)}; the settings file may name one."
+            f"The price of {clean(model)} is unknown; set one in the settings file."
             for model in self._prices
             if model not in known
         ]
         if self.cost > 0:
             dates = sorted({price.dated or "your own" for price in known.values()})
-            rest = ", writing down not counted" if self._written != Usage() else ""
+            rest = ", transcription not included" if self._written != Usage() else ""
             told = f"about {dollars(self.cost)} at prices of {' and '.join(dates)}{rest}"
             found.insert(0, f"Estimated cost: {told.replace('of your own', 'of your own list')}.")
         elif known and not found:
-            found.append("It costs nothing.")
+            found.append("It is free.")
         return found
 
 
@@ -97,7 +97,7 @@ def _told(usage: Usage) -> str:
         outward = _kinds(("text", usage.output_text_tokens), ("sound", usage.output_audio_tokens))
         told = f"{tokens:,} tokens, {usage.input_tokens:,} in{inward}"
         if usage.cached_tokens:
-            told += f", {usage.cached_tokens:,} of them remembered"
+            told += f", {usage.cached_tokens:,} of them cached"
         parts.append(f"{told}, {usage.output_tokens:,} out{outward}")
     if usage.seconds:
         parts.append(f"{usage.seconds:,.0f} seconds")
@@ -112,6 +112,6 @@ def _kinds(*kinds: tuple[str, int]) -> str:
 def _limits(limits: Iterable[events.RateLimit]) -> list[str]:
     return [
         f"Limit of {clean(limit.name)}: {left(limit)} % of {limit.limit:,} left,"
-        f" whole again in {max(1, round(limit.reset_seconds))} s."
+        f" resets in {max(1, round(limit.reset_seconds))} s."
         for limit in limits
     ]

@@ -129,7 +129,7 @@ def _read(path: Path, most: int) -> Picture:
         known = picture(beginning) or beginning.startswith(b"\xff\xd8\xff")
         if status.st_size > most and known:
             size, limit = status.st_size / 1e6, most / 1e6
-            raise UsageError(f"{_told(path)} has {size:.1f} MB; a picture may have {limit:g} MB.")
+            raise UsageError(f"{_told(path)} has {size:.1f} MB; the limit is {limit:g} MB.")
         found = picture(beginning + file.read(most), _told(path)) if known else None
     if found is None:
         raise ValueError("is no PNG, JPEG, GIF or WebP picture")
@@ -152,7 +152,7 @@ def _blind(model: str) -> UsageError:
     from voicechat.providers import catalog
 
     hint = f"Models that do: {', '.join(catalog.capable(lambda can: bool(can.pictures)))}."
-    return UsageError(f"{clean(model)} takes no pictures.", hint)
+    return UsageError(f"{clean(model)} does not accept pictures.", hint)
 
 
 class ImageInput:
@@ -202,5 +202,5 @@ async def _found(
     except UsageError as error:
         return error if can.pictures else _blind(model)
     except TimeoutError:
-        return UsageError("The disk does not give the picture.")
+        return UsageError("The disk does not respond.")
     return refusal(shown, can, model) or (shown, words)

@@ -118,7 +118,7 @@ class LocalServer:
         except (ValueError, TypeError, KeyError, RecursionError):
             url = None
         if not isinstance(url, str) or not url.startswith("ws://127.0.0.1:"):
-            raise ServerError("The embedded voice did not say where it listens.", self._last_words)
+            raise ServerError("The embedded voice did not report its address.", self._last_words)
         return url
 
     async def _follow_errors(self, child: asyncio.subprocess.Process) -> None:

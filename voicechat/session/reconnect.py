@@ -279,7 +279,7 @@ class ConnectionLoop:
             case events.SessionCreated(_, expires_at):
                 self._begun += 1
                 self._untried = False
-                self._tell(Link.ONLINE, "" if self._begun == 1 else "Connected again.")
+                self._tell(Link.ONLINE, "" if self._begun == 1 else "Reconnected.")
                 if expires_at:
                     self._ends_in(expires_at - time.time())
             case events.ResumptionHandle(handle):
@@ -300,7 +300,7 @@ class ConnectionLoop:
                 await asyncio.wait_for(self._renewal.wait(), 1)
                 return
             if self._floor() in _OWED and connection.quiet_for() > lifeless_s:
-                raise ConnectionLost("The connection went dead during the answer.")
+                raise ConnectionLost("The connection was lost during the answer.")
             if codec.stale and self._floor() in _BETWEEN_TURNS:
                 raise _Over
             if self._ends_at is not None:
@@ -318,7 +318,7 @@ def _bear(unreadable: deque[float]) -> None:
     """One more frame could not be read; too many within a second are not borne."""
     unreadable.append(time.monotonic())
     if len(unreadable) == UNREADABLE and unreadable[-1] - unreadable[0] < 1:
-        raise ConnectionLost("The provider sends what cannot be read.")
+        raise ConnectionLost("The provider sends unreadable data.")
 
 
 def first(group: BaseExceptionGroup[Exception]) -> Exception:

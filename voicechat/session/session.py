@@ -201,7 +201,7 @@ class Session(SessionControls):
 
     async def _find_model(self) -> None:
         if self.recording:
-            self._tell(effects.Notice(f"This is recorded in {clean(str(self._options.record))}."))
+            self._tell(effects.Notice(f"Recording to {clean(str(self._options.record))}."))
         if not self._options.model:
             self._tell(effects.Notice(self._chosen.choice.why))
         for doubt in self._chosen.doubts:

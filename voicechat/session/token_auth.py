@@ -114,7 +114,7 @@ def _given(said: dict[str, object], place: str) -> Given:
     if not isinstance(token, str) or not token:
         raise KeyMissing(f"There is no token in {place}.", "It is JSON with token and url.")
     if not token.isascii() or not token.isprintable() or " " in token or len(token) > _LONGEST:
-        raise UsageError(f"The token in {place} holds characters that no token has.")
+        raise UsageError(f"The token in {place} contains characters that a token cannot have.")
     if not isinstance(url, str) or (url and not _is_socket(url)):
         raise UsageError(
             f"The address in {place} is not one of a socket.", "It begins with wss://."
@@ -166,7 +166,7 @@ async def _fetch(url: str, settings: SessionSettings) -> Given:
             f"{host} could not be reached for a token.", "Check --token-url and the network."
         ) from None
     if answer.status_code in {401, 403}:
-        raise KeyMissing(f"{host} gives no token to you (HTTP {answer.status_code}).")
+        raise KeyMissing(f"{host} refuses to give you a token (HTTP {answer.status_code}).")
     if answer.status_code != 200:
         raise ConnectError(f"{host} gave no token (HTTP {answer.status_code}).")
     return _given(_object(content), f"the answer of {host}")

@@ -93,7 +93,7 @@ class ToolRunner:
                 why = (error.strerror or str(error)).lower()
                 self._tell(
                     effects.Notice(
-                        f"What tools do cannot be written down: {why}.",
+                        f"Cannot write the tool journal: {why}.",
                         effects.Level.WARNING,
                         "They run, but after a crash their results are unknown.",
                     )

@@ -119,10 +119,10 @@ class Toolbox:
             self._warn(
                 f"{left.name} was running when voicechat was last cut off; whether it was done is"
                 f" not known. It got: {left.arguments}",
-                "Look before you ask for it again.",
+                "Check before you request it again.",
             )
         if len(unknown) > UNSEEN:
-            self._warn(f"So it is with {len(unknown) - UNSEEN} more.")
+            self._warn(f"…and {len(unknown) - UNSEEN} more.")
 
     def _tell_missing(self) -> None:
         there = sorted(tool.spec.name for tool in self.registry)
@@ -174,7 +174,7 @@ class Toolbox:
             effects.Notice(
                 f"The {config.source} wants to run: {config.shown}",
                 effects.Level.WARNING,
-                f"Type /let {config.name} to let it run, now and from now on.",
+                f"Type /let {config.name} to allow it, now and in the future.",
             )
         )
         return await leave
@@ -187,8 +187,8 @@ class Toolbox:
         leave = self._leaves.pop(name, None)
         if leave is None:
             waiting = " or ".join(f"/let {each}" for each in self._leaves)
-            hint = f"Type {waiting}." if waiting else "None waits for that."
-            raise UsageError(f"There is no MCP server {name!r} to let run.", hint)
+            hint = f"Type {waiting}." if waiting else "None is waiting."
+            raise UsageError(f"No MCP server {name!r} is waiting.", hint)
         leave.set_result(True)
 
     def _servers_changed(self) -> None:
@@ -200,9 +200,8 @@ class Toolbox:
 
     def _add(self, tools: Iterable[Tool]) -> None:
         for tool in self.registry.add(tools):
-            text = (
-                f"There are two tools called {tool.spec.name}; that of {tool.source} is left out."
-            )
+            name = tool.spec.name
+            text = f"There are two tools called {name}; the one from {tool.source} is ignored."
             if text not in self._refused:
                 self._refused.add(text)
                 self._warn(text)
@@ -224,7 +223,7 @@ class Toolbox:
             await call_with_deadline(partial(self._approvals.allow, tool), DISK_S)
         except OSError as error:  # TimeoutError is one
             why = (error.strerror or str(error) or "the disk does not answer").lower()
-            self._warn(f"That {name} may always run cannot be kept: {why}.")
+            self._warn(f"Could not save that {name} may always run: {why}.")
 
 
 def _same(name: str) -> str:

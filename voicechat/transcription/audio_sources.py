@@ -79,7 +79,7 @@ class Microphone:
                 self.dropped += len(self._kept) == self._kept.maxlen
                 self._kept.append(pcm)
             case sound.Opened(input_name=None):
-                problem = event.problem or "There is no microphone to listen with."
+                problem = event.problem or "There is no microphone."
                 self._failure = SoundError(problem, event.hint)
             case sound.Opened():
                 self._failure = None
@@ -100,7 +100,7 @@ class Microphone:
         while True:
             if self.dropped:
                 lost, self.dropped = self.dropped * self._block_s, 0
-                self._tell(f"{max(lost, 1):.0f} s of what was said were lost meanwhile.")
+                self._tell(f"{max(lost, 1):.0f} s of speech were lost meanwhile.")
             while self._kept:
                 yield self._kept.popleft()
             if self._failure is not None:
@@ -184,7 +184,7 @@ class Recorded:
                     yield from self._raw(head, file)
         except (OSError, EOFError, wave.Error) as error:
             raise UsageError(
-                f"{self._name} holds no sound that can be read: {clean(str(error)) or 'it ends'}.",
+                f"{self._name} contains no readable audio: {clean(str(error)) or 'it ends'}.",
                 "It takes WAV files of PCM, and raw PCM16 mono.",
             ) from None
 

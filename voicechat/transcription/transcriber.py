@@ -209,7 +209,7 @@ class Transcriber:
                 self._fruitless += 1
                 self._heard_at = now
                 if self._fruitless >= TRIES:
-                    raise SessionLost("The provider no longer writes down what is said.")
+                    raise SessionLost("The provider no longer transcribes.")
                 self._connections.renew()
 
     def _floor(self) -> effects.Floor:

@@ -113,7 +113,7 @@ class VoicechatApp(App[None]):
             await self.action_quit()
             return
         self._asked_to_leave = now
-        self.notify("Ctrl+C again leaves.", timeout=TWICE, markup=False)
+        self.notify("Press Ctrl+C again to quit.", timeout=TWICE, markup=False)
 
     def _watch_signals(self) -> None:
         """A terminated program gives the terminal back like one that was left."""
@@ -145,7 +145,7 @@ class VoicechatApp(App[None]):
         for key in KEYS:
             if key.action == "quit" or screen.check_action(key.action, ()):
                 yield self._command(key, screen)
-        yield SystemCommand("Theme", "change the colours", self.action_change_theme)
+        yield SystemCommand("Theme", "change the colors", self.action_change_theme)
 
     def _command(self, key: Key, screen: Screen[object]) -> SystemCommand:
         namespace = "app" if key.action == "quit" else "screen"

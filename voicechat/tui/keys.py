@@ -30,24 +30,37 @@ class Key:
 
 
 KEYS = (
-    Key("talk", "f2,ctrl+t", "Talk", "start talking; again to send (push-to-talk)", sound=True),
-    Key("mute", "f3,ctrl+o", "Mute", "close or open the microphone", sound=True),
-    Key("hands_free", "f4,ctrl+g", "Hands-free", "hands-free or push-to-talk", sound=True),
+    Key(
+        "talk", "f2,ctrl+t", "Talk", "start talking; press again to send (push-to-talk)", sound=True
+    ),
+    Key("mute", "f3,ctrl+o", "Mute", "mute or unmute the microphone", sound=True),
+    Key(
+        "hands_free",
+        "f4,ctrl+g",
+        "Hands-free",
+        "switch between hands-free and push-to-talk",
+        sound=True,
+    ),
     Key("interrupt", "escape", "Stop", "stop speech, thinking and tools"),
-    Key("decide", "f8", "Decide", "go to the tool that waits; Enter decides as marked, Esc denies"),
-    Key("new_conversation", "f5,ctrl+n", "New", "begin a new conversation"),
-    Key("unfold", "ctrl+r", "", "show or fold whole tool results"),
-    Key("earlier", "pageup", "", "scroll back, loading earlier turns"),
-    Key("later", "pagedown", "", "scroll on"),
-    Key("help", "f1,ctrl+l", "Help", "this help"),
-    Key("quit", "ctrl+q", "Quit", "leave (Ctrl+C twice, too)"),
+    Key(
+        "decide",
+        "f8",
+        "Decide",
+        "go to the waiting tool call; Enter confirms the choice, Esc denies",
+    ),
+    Key("new_conversation", "f5,ctrl+n", "New", "start a new conversation"),
+    Key("unfold", "ctrl+r", "", "expand or collapse tool results"),
+    Key("earlier", "pageup", "", "scroll up and load earlier turns"),
+    Key("later", "pagedown", "", "scroll down"),
+    Key("help", "f1,ctrl+l", "Help", "show this help"),
+    Key("quit", "ctrl+q", "Quit", "quit (or press Ctrl+C twice)"),
 )
 
 TYPING = (
-    ("Enter", "send what is typed; it interrupts the answer, too"),
+    ("Enter", "send the message; this interrupts the answer"),
     ("Ctrl+J", "new line (Shift+Enter and Alt+Enter where the terminal sends them)"),
-    ("Up, Down", "earlier messages, while nothing else is typed"),
-    ("Space", "with nothing typed, in push-to-talk: tap to start and to send, or hold"),
+    ("Up, Down", "earlier messages, while the input is empty"),
+    ("Space", "in push-to-talk, with an empty input: tap to start and to send, or hold"),
     ("Ctrl+P", "all commands, themes"),
 )
 """What the composer's own keys do; the editing keys are the usual ones."""

@@ -141,7 +141,7 @@ async def test_what_is_longer_than_the_card_is_read_to_its_end_first() -> None:
         await look(pilot)
         await pilot.press("f8", "o", "enter")
         assert decisions(session) == []
-        assert "Read it to the end first" in words(pilot)
+        assert "Read to the end first" in words(pilot)
         await pilot.press("end", "enter")
         assert [each[3] for each in decisions(session)] == [Decision.ONCE]
 
@@ -179,7 +179,7 @@ async def test_esc_denies() -> None:
 async def test_it_shows_the_truth() -> None:
     session = ScriptedSession()
     async with showing(session) as pilot:
-        asks(session, 1, command="сору \ufffd[2J", note="all fine\n? May it run: echo hello")
+        asks(session, 1, command="сору \ufffd[2J", note="all fine\n? Allow to run: echo hello")
         await look(pilot)
         shown = words(pilot)
         assert "сору \ufffd[2J" in shown
@@ -187,7 +187,7 @@ async def test_it_shows_the_truth() -> None:
         assert "1 character that cannot be shown" in shown
         assert "built in" in shown
         values = [str(each.render()) for each in card(pilot).query(".value").results(Static)]
-        assert values == ["сору \ufffd[2J", "all fine\n? May it run: echo hello"]
+        assert values == ["сору \ufffd[2J", "all fine\n? Allow to run: echo hello"]
 
 
 async def test_a_tool_that_asks_each_time_offers_no_lasting_answer() -> None:

@@ -73,7 +73,7 @@ def test_what_a_person_is_saying_ends_in_dots_until_it_is_written_down() -> None
 def test_a_turn_without_words_says_so() -> None:
     assert body(Item("u", Role.USER, "", ItemStatus.COMPLETED)) == "(no words)"
     failed = Item("u", Role.USER, "", ItemStatus.COMPLETED, error="too noisy")
-    assert body(failed) == "✗ not written down: too noisy"
+    assert body(failed) == "✗ not transcribed: too noisy"
 
 
 @pytest.mark.parametrize(

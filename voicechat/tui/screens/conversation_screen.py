@@ -58,7 +58,7 @@ def greeting(session: Session) -> Content:
     lines += [Content(f"“{example}”") for example in examples]
     lines += [Content("")]
     if session.with_sound:
-        lines += [Content("Talk over the answer, and it stops.").stylize(QUIET)]
+        lines += [Content("Talk over the answer to stop it.").stylize(QUIET)]
     else:
         lines += [Content("Enter sends; Esc stops the answer.").stylize(QUIET)]
     return Content("\n").join(lines)

@@ -13,7 +13,7 @@ from voicechat.tui.widgets.entry_text import QUIET
 
 _SPOKEN = (
     "Hands-free: just talk. A pause ends your turn; talking over the answer stops it, and"
-    " what you did not hear is marked. Push-to-talk: the microphone is open only between"
+    " the transcript marks what you did not hear. Push-to-talk: the microphone is open only between"
     " two presses of the talk key."
 )
 _TYPED = "Type a message and press Enter. Typing works during a spoken conversation, too."
@@ -25,7 +25,7 @@ def help_text(with_sound: bool) -> Content:
     parts += [Content(_SPOKEN)] if with_sound else []
     parts += [Content(_TYPED), Content(""), Content("Keys").stylize("bold $primary")]
     parts += _table(rows())
-    parts += [Content(""), Content("Commands, typed like a message").stylize("bold $primary")]
+    parts += [Content(""), Content("Commands (type them like a message)").stylize("bold $primary")]
     parts += _table(help_rows())
     return Content("\n").join(parts)
 

@@ -33,7 +33,7 @@ _CHOICES: tuple[tuple[str, str, Decision | None], ...] = (
     ("s", "session", Decision.SESSION),
     ("a", "always", Decision.ALWAYS),
     ("d", "deny", Decision.DENY),
-    ("w", "deny, saying why", None),
+    ("w", "deny with a reason", None),
 )
 """Key, word, and what Enter then decides; nothing where words are to be typed first."""
 
@@ -131,7 +131,7 @@ class ApprovalCard(Vertical, can_focus=True):
         behind = f"  {more} more {'waits' if more == 1 else 'wait'}" if more else ""
         source = plain(f"  {_flat(shown.source)}", QUIET) if shown.source else Content("")
         title = Content.assemble(
-            ("? May it run: ", "bold $warning"),
+            ("? Allow to run: ", "bold $warning"),
             plain(_flat(shown.name), "bold"),
             source,
             (behind, QUIET),
@@ -218,7 +218,7 @@ class ApprovalCard(Vertical, can_focus=True):
         if seen < max(1, body.outer_size.height):
             return "The window is too small to read it: make it larger, or deny."
         if body.scroll_y < body.max_scroll_y:
-            return "Read it to the end first: Page Down, or End."
+            return "Read to the end first: Page Down or End."
         return ""
 
     def action_move(self, by: int) -> None:

@@ -43,7 +43,7 @@ _LABELS = {
 _TOOL_WORDS = {
     ToolState.STREAMING: ("…", "preparing", QUIET),
     ToolState.QUEUED: ("…", "waiting", QUIET),
-    ToolState.ASKING: ("?", "may it run?", "bold $warning"),
+    ToolState.ASKING: ("?", "allow it to run?", "bold $warning"),
     ToolState.RUNNING: ("▸", "running", "$primary"),
     ToolState.DONE: ("✓", "done", "$success"),
     ToolState.FAILED: ("✗", "failed", "$error"),
@@ -85,7 +85,7 @@ def _item(item: Item) -> Content:
 
 def _user(item: Item) -> Content:
     if item.error:
-        return Content.assemble(("✗ not written down", "$warning"), _because(item.error))
+        return Content.assemble(("✗ not transcribed", "$warning"), _because(item.error))
     if item.status is ItemStatus.IN_PROGRESS:
         return Content.assemble(plain(item.text), (" …" if item.text else "…", QUIET))
     if item.picture is not None:
