@@ -15,8 +15,7 @@ activity, double talk) counts. Of an engine tick only the share of the block cou
 callback and `Engine._listen` for the microphone, `Engine.command`, `Playback.feed` and the stream
 callback for the speaker; the rest of a tick runs with or without sound. The check of the connection
 once a second and the watch for other default devices are off for the same reason. Files are counted
-per process: `audio/`, `speech/` and the frames of the pipe belong to the audio process, all others
-to the main process.
+per process: `audio/` and `speech/` belong to the audio process, all others to the main process.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from parity import Person, talking
 from simulated_card import Room, SimulatedCard
 
 import voicechat
-from voicechat.audio import engine, worker_main
+from voicechat.audio import engine, process
 from voicechat.audio.devices import default_device_watch
 from voicechat.audio.messages import AudioCommand, Quit
 from voicechat.audio.process import AudioProcess
@@ -58,7 +57,7 @@ question. Lower a number when a path gets shorter; never raise one.
 """
 
 
-AUDIO = ("audio/", "speech/", "system/frames")
+AUDIO = ("audio/", "speech/")
 """Files that count for the audio process."""
 
 BYTES = 480
@@ -115,9 +114,9 @@ class Line(AudioProcess):
         self._threads = [
             self._begin(self._read, os.fdopen(up[0], "rb")),
             self._begin(self._feed, os.fdopen(down[1], "wb")),
-            self._begin(worker_main._receive, os.fdopen(down[0], "rb"), self._inbox),
+            self._begin(process.receive_commands, os.fdopen(down[0], "rb"), self._inbox),
         ]
-        emit = worker_main.EventWriter(self._events).put
+        emit = process.EventWriter(self._events).put
         self.card.engine = engine.Engine(self._settings, emit)
         Line.latest = self
 
@@ -134,7 +133,7 @@ class Line(AudioProcess):
     def _feed(self, pipe: IO[bytes]) -> None:
         child: Any = SimpleNamespace(poll=lambda: None)
         while not self._closing:
-            worker_main.send(pipe, self._next(child))
+            process.send(pipe, self._next(child))
 
     async def step(self, profile: Profile) -> None:
         """Let 10 ms pass, and the event loop and the threads do their part."""

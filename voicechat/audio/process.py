@@ -1,4 +1,7 @@
-"""The parent's handle on the audio process.
+"""The audio process: the parent's handle `AudioProcess`, and the `main` of the child.
+
+Standard input of the child carries the settings and then commands, standard output carries events;
+each message is a pickle. Closing a pipe ends the other side.
 
 The process is expendable: when it dies, or its sound server hangs and it asks to be replaced,
 another one is started with the same settings; what it was playing is reported as stopped.
@@ -7,32 +10,61 @@ another one is started with the same settings; what it was playing is reported a
 from __future__ import annotations
 
 import contextlib
+import gc
+import os
+import pickle
+import queue
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
     AudioSettings,
+    Levels,
     Mute,
     Opened,
+    Played,
     Problem,
     Quit,
     Volume,
 )
-from voicechat.audio.worker_main import REPLACE, receive, send
 from voicechat.core.effects import CloseMic, EndItem, Play, StopPlayback
-from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStopped
+from voicechat.core.inputs import Heard, MicBlock, PlaybackFinished, PlaybackStopped
+from voicechat.system.child_main import die_with_parent, ignore_interrupts, take_pipes
 from voicechat.system.child_process import module_command, start_blocking, stop_blocking
 
+if TYPE_CHECKING:
+    from voicechat.audio.engine import Engine
+
+REPLACE: Final = 75
+"""Exit code: the sound server hangs; start another process."""
+_INBOX: Final = 512
+_OUTBOX: Final = 2000
 _OUTBOX_BYTES: Final = 256 * 1024 * 1024
 _RESTARTS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_S: Final = 20.0
 _WAITED_S: Final = 0.5
+
+
+def send(pipe: IO[bytes], message: object) -> None:
+    """Send one message. Raises OSError or ValueError when the other side is gone."""
+    pickle.dump(message, pipe, pickle.HIGHEST_PROTOCOL)
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes]) -> object | None:
+    """Wait for one message from the other half of this program; None at the end."""
+    try:
+        message: object = pickle.load(pipe)
+    except (EOFError, pickle.UnpicklingError):
+        return None
+    return message
 
 
 class AudioProcess:
@@ -109,7 +141,7 @@ class AudioProcess:
     def _live(self) -> int | None:
         """One child from start to end; its exit code."""
         try:
-            child = start_blocking(module_command("voicechat.audio.worker_main"))
+            child = start_blocking(module_command("voicechat.audio.process"))
         except OSError as error:
             self._on_event(Opened(None, None, problem=f"Sound cannot start: {error}."))
             return None
@@ -133,7 +165,7 @@ class AudioProcess:
         return child.returncode
 
     def _read(self, pipe: IO[bytes]) -> None:
-        with contextlib.suppress(OSError, ValueError, EOFError):
+        with contextlib.suppress(OSError, ValueError):
             while (event := receive(pipe)) is not None:
                 self._note(event)
                 if self._is_news(event):
@@ -205,12 +237,131 @@ def _is_sound(command: AudioCommand) -> bool:
     return isinstance(command, Play | EndItem | StopPlayback)
 
 
-def _end(child: subprocess.Popen[bytes], deadline: float) -> None:
-    """Wait for half the time, then terminate, then kill."""
-    for share, act in ((0.5, child.terminate), (0.25, child.kill), (0.25, child.kill)):
+# --------------------------------------------------------------------- the child
+
+
+class EventWriter:
+    """Queue of events to the parent, written by a thread so that the loop never waits.
+
+    Holds at most 2000 events (over 20 s of sound); then the oldest sound, level or position is
+    dropped.
+    """
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._events: deque[AudioEvent] = deque()
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.dropped = 0
+        self.broken = False
+        self.idle = threading.Event()
+        threading.Thread(target=self._run, name="events", daemon=True).start()
+
+    def put(self, event: AudioEvent) -> None:
+        if len(self._events) >= _OUTBOX:
+            self._drop_one()
+        self.idle.clear()
+        self._events.append(event)
+        if self._wake.empty():
+            self._wake.put(None)
+
+    def _drop_one(self) -> None:
+        for index, event in enumerate(self._events):
+            if isinstance(event, MicBlock | Played | Levels | Heard):
+                del self._events[index]
+                self.dropped += 1
+                return
+
+    def _run(self) -> None:
         try:
-            child.wait(deadline * share)
-        except subprocess.TimeoutExpired:
-            act()
-        else:
-            return
+            while True:
+                self._wake.get()
+                while self._events:
+                    send(self._pipe, self._events.popleft())
+                self.idle.set()
+                if self._events:
+                    self.idle.clear()
+        except (OSError, ValueError):
+            self.broken = True
+
+
+def main() -> int:
+    """Run until the parent quits or ends; return the exit code."""
+    _detach()
+    commands, events = take_pipes(prints=None)  # PortAudio and ALSA print
+    settings = receive(commands)
+    if not isinstance(settings, AudioSettings):
+        return 2
+    inbox: queue.SimpleQueue[AudioCommand] = queue.SimpleQueue()
+    outbox = EventWriter(events)
+    threading.Thread(
+        target=receive_commands, args=(commands, inbox), name="commands", daemon=True
+    ).start()
+    sys.setswitchinterval(0.001)
+    try:
+        return _loop(settings, inbox, outbox)
+    except Exception as error:
+        outbox.put(Problem(f"The audio process failed: {type(error).__name__}: {error}"))
+        return 1
+    finally:
+        outbox.idle.wait(0.2)
+
+
+def _loop(
+    settings: AudioSettings, inbox: queue.SimpleQueue[AudioCommand], outbox: EventWriter
+) -> int:
+    try:
+        from voicechat.audio.engine import Engine
+    except ImportError as error:
+        outbox.put(Opened(None, None, problem=f"Sound cannot start: {error}.", hint=""))
+        while not isinstance(inbox.get(), Quit):
+            pass
+        return 0
+    engine = Engine(settings, outbox.put)
+    gc.collect()
+    gc.freeze()
+    while not engine.over and not outbox.broken:
+        _run_commands(engine, inbox)
+        engine.tick(time.monotonic())
+        if engine.hung:
+            return REPLACE
+    engine.close()
+    return 0
+
+
+def _run_commands(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> None:
+    """Wait for commands until a tick is due, and run up to 64 of them."""
+    try:
+        command = inbox.get(timeout=engine.pause(time.monotonic()))
+        for _ in range(64):
+            engine.command(command)
+            command = inbox.get_nowait()
+        engine.command(command)
+    except queue.Empty:
+        return
+
+
+def receive_commands(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) -> None:
+    """Read commands; when many wait for the loop, the rest waits in the pipe."""
+    try:
+        while (command := receive(pipe)) is not None:
+            while inbox.qsize() >= _INBOX:
+                time.sleep(0.005)
+            inbox.put(command)  # type: ignore[arg-type]
+    except (OSError, ValueError):
+        pass
+    inbox.put(Quit())
+
+
+def _detach() -> None:
+    """Die with the parent, leave Ctrl-C to it, and run at the highest priority allowed."""
+    ignore_interrupts()
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    die_with_parent()
+
+
+if __name__ == "__main__":
+    # A normal exit would wait for daemon threads that hang in the sound library.
+    os._exit(main())

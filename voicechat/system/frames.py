@@ -18,12 +18,6 @@ def frame(body: bytes) -> bytes:
     return _HEADER.pack(len(body)) + body
 
 
-def write_frame(pipe: IO[bytes], body: bytes) -> None:
-    """Send one frame. Raises OSError or ValueError when the other side is gone."""
-    pipe.write(frame(body))
-    pipe.flush()
-
-
 def read_frame(pipe: IO[bytes]) -> bytes | None:
     """Wait for one frame; None at the end of the stream or when it is out of step."""
     header = pipe.read(_HEADER.size)
