@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture
+from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, Mute
-from voicechat.audio.ring_buffers import SampleRing
 from voicechat.speech.levels import amplitude
 from voicechat.speech.resampling import Resampler
 

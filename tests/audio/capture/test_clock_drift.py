@@ -7,9 +7,8 @@ import pytest
 from talkers import RATE, echo_of, frames, talker
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.far_end import FractionalReader
+from voicechat.audio.capture.far_end import FractionalReader, SampleQueue
 from voicechat.audio.capture.linear_aec import LinearFilter
-from voicechat.audio.ring_buffers import SampleQueue
 from voicechat.speech.levels import Samples, dbfs
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.far_end import FarEnd
-from voicechat.audio.ring_buffers import SampleQueue, SampleRing
+from voicechat.audio.capture.far_end import FarEnd, SampleQueue
+from voicechat.audio.devices.streams import SampleRing
 
 RATE = 16_000
 STEP_S = 0.01

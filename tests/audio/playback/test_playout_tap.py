@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import Played
 from voicechat.audio.playback.playout_tap import PlayoutTap
-from voicechat.audio.ring_buffers import SampleRing
 
 RATE = 24_000
 

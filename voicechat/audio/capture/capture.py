@@ -17,11 +17,11 @@ from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back
 from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, canceller
 from voicechat.audio.capture.echo_detector import BypassableCanceller, Convergence
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
-from voicechat.audio.capture.far_end import FarEnd
+from voicechat.audio.capture.far_end import FarEnd, SampleQueue
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.audio.capture.voice_activity import RATE, VoiceGate
+from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, Mute
-from voicechat.audio.ring_buffers import SampleQueue, SampleRing
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock
 from voicechat.speech.levels import Samples, dbfs, loudest, peak_dbfs

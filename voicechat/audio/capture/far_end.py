@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.ring_buffers import SampleQueue, SampleRing
+from voicechat.audio.devices.streams import SampleRing
 from voicechat.speech.levels import Samples
 
 _RATE: Final = 16_000
@@ -63,6 +63,31 @@ def _taps() -> NDArray[np.float32]:
 
 
 _TAPS: Final = _taps()
+
+
+class SampleQueue:
+    """FIFO of int16 samples for a single thread."""
+
+    def __init__(self) -> None:
+        self._rest: Samples = np.empty(0, np.int16)
+
+    def prepend_silence(self, frames: int) -> None:
+        """Insert silence in front of the waiting samples."""
+        self._rest = np.concatenate((np.zeros(frames, np.int16), self._rest))
+
+    def __len__(self) -> int:
+        return len(self._rest)
+
+    def put(self, samples: Samples) -> None:
+        if len(samples):
+            self._rest = np.concatenate((self._rest, samples))
+
+    def take(self, count: int) -> Samples | None:
+        """Take and return the oldest `count` samples; None if there are fewer."""
+        if len(self._rest) < count:
+            return None
+        frame, self._rest = self._rest[:count], self._rest[count:]
+        return frame
 
 
 class StreamStart:

@@ -1,4 +1,4 @@
-"""The input and output streams, and background calls for work on them that may hang.
+"""The input and output streams, their sample rings, and background calls that may hang.
 
 Opening, closing and aborting go through the sound server, which may never answer. They run as a
 `BackgroundCall` on a daemon thread that the loop polls and, if necessary, abandons.
@@ -16,7 +16,7 @@ import numpy as np
 from voicechat.audio.devices import device_list
 from voicechat.audio.messages import AudioSettings
 from voicechat.audio.playback.playback_queue import PlaybackQueue
-from voicechat.audio.ring_buffers import SampleRing
+from voicechat.speech.levels import Samples
 
 T = TypeVar("T")
 
@@ -58,6 +58,85 @@ class BackgroundCall(Generic[T]):
         except BaseException as error:
             self.error = error
         self.done = True
+
+
+class SampleRing:
+    """Lock-free ring from a callback to the loop.
+
+    When the loop falls behind, the oldest frames are lost. Positions are absolute frame counters
+    that only grow. Each attribute has one writer. Replacing a Python int is atomic, so the other
+    side reads either the old or the new value.
+    """
+
+    def __init__(self, frames: int) -> None:
+        """Allocate `frames` rounded up to a power of two."""
+        self._size: Final = 1 << max(1, (frames - 1).bit_length())
+        self._ring: Samples = np.zeros(self._size, np.int16)
+        self._written = 0
+        self._read = 0
+        self.lost = 0
+        """Frames overwritten before they were read."""
+        self.last_at = 0.0
+        """Monotonic time of the last frame written."""
+        self.mark = (0, 0.0)
+        """Frames written so far, and the time of the callback that wrote the newest."""
+        self.drops = 0
+        """Number of times the device lost frames; counted by its callback."""
+
+    @property
+    def available(self) -> int:
+        """Frames waiting for the reader."""
+        return self._written - self._read
+
+    @property
+    def taken(self) -> int:
+        """Frames read or lost so far."""
+        return self._read
+
+    def write(self, block: Samples, at: float, came: float | None = None) -> None:
+        """Append a block no longer than the ring; `at` is the time of its last sample. Callback
+        side.
+
+        `came`: the time of the callback, if that is steadier than `at`.
+        """
+        start = self._written & (self._size - 1)
+        first = min(len(block), self._size - start)
+        self._ring[start : start + first] = block[:first]
+        if first < len(block):
+            self._ring[: len(block) - first] = block[first:]
+        self.last_at = at
+        self._written += len(block)
+        self.mark = (self._written, at if came is None else came)
+
+    def peek(self, frames: int) -> Samples | None:
+        """Return a copy of the next `frames` without taking them; None if there are fewer. Loop
+        side.
+        """
+        waiting = self._written - self._read
+        if waiting > self._size:
+            self.lost += waiting - self._size
+            self._read += waiting - self._size
+            waiting = self._size
+        if waiting < frames:
+            return None
+        start = self._read & (self._size - 1)
+        first = min(frames, self._size - start)
+        block = np.empty(frames, np.int16)
+        block[:first] = self._ring[start : start + first]
+        if first < frames:
+            block[first:] = self._ring[: frames - first]
+        return block
+
+    def read(self, frames: int) -> Samples | None:
+        """Take and return the next `frames`; None if there are fewer. Loop side."""
+        block = self.peek(frames)
+        if block is not None:
+            self._read += frames
+        return block
+
+    def discard(self) -> None:
+        """Drop everything that waits. Loop side."""
+        self._read = self._written
 
 
 class StreamClock:

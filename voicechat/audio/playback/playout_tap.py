@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
+from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import Played
-from voicechat.audio.ring_buffers import SampleRing
 from voicechat.speech.resampling import Resampler
 
 _BLOCKS_PER_S: Final = 50

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from voicechat.audio.ring_buffers import SampleRing
+from voicechat.audio.devices.streams import SampleRing
 from voicechat.speech.levels import Samples
 
 
