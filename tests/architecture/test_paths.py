@@ -47,8 +47,8 @@ from voicechat.session.reconnect import ConnectionLoop
 
 HOME = str(Path(voicechat.__file__).parent) + os.sep
 
-MICROPHONE_MAIN, MICROPHONE_AUDIO = 8, 13
-DELTA_MAIN, DELTA_AUDIO = 9, 11
+MICROPHONE_MAIN, MICROPHONE_AUDIO = 8, 8
+DELTA_MAIN, DELTA_AUDIO = 9, 6
 QUESTION = 34
 """Files that each path may pass at most, by process.
 

@@ -235,6 +235,8 @@ class Engine:
             self._emit(VoiceEnded(ended_at))
         if not self._capture.canceller.full_duplex:
             return
+        if self._barge_in.resting and not (voice.sure or voice.seems):
+            return
         queue = self._playback.queue
         sounding = queue is not None and queue.sounding and self._playback.sounding
         converged = self._capture.converged

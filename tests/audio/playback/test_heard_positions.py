@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from voicechat.audio.playback.heard_positions import HeardPositions
+from voicechat.audio.playback.playback import HeardPositions
 from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted
 
 RATE = 24_000

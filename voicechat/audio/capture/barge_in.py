@@ -57,6 +57,8 @@ class BargeIn:
         self._rest_until = 0.0
         self._distrust_s = _DISTRUST_S
         self._distrust_until = 0.0
+        self.resting = True
+        """True while a frame without voice changes nothing and may be left out."""
 
     @property
     def above_floor_db(self) -> float:
@@ -76,6 +78,12 @@ class BargeIn:
         self._heard.add(voiced)
         self._counted.add(voiced)
         self._seemed.add(seems)
+        step = self._step(sounding, converged, now)
+        votes = self._heard or self._counted or self._seemed
+        self.resting = self._state is _State.IDLE and not votes
+        return step
+
+    def _step(self, sounding: bool, converged: bool, now: float) -> BargeInStep | None:
         match self._state:
             case _State.IDLE:
                 return self._idle(sounding, converged, now)

@@ -15,7 +15,7 @@ import numpy as np
 from voicechat.audio.capture.aec_warm_start import LATEST, PAST, WarmOnsetDetector
 from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back
 from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, canceller
-from voicechat.audio.capture.echo_detector import BypassableCanceller, Convergence
+from voicechat.audio.capture.echo_detector import SILENT, BypassableCanceller, Convergence
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
 from voicechat.audio.capture.linear_aec import OnsetDetector
@@ -24,7 +24,7 @@ from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, Mute
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock
-from voicechat.speech.levels import Samples, dbfs, loudest, peak_dbfs
+from voicechat.speech.levels import Samples, dbfs, loudest, peak_dbfs, rms
 from voicechat.speech.resampling import Resampler
 
 _PREROLL_MS: Final = 300
@@ -38,7 +38,10 @@ _QUIET_BLOCKS: Final = 5
 _DISTRUSTED_FRAMES: Final = 250
 """Frames after a loss of frames during which the canceller is not trusted."""
 _NO_ECHO_FRAMES: Final = 100
-"""Silent far-end frames after which no echo is left: the linear filter and its hold are shorter."""
+"""Silent far-end frames after which no echo is left.
+
+The linear filter with its hold, and the memory of the echo detector, are shorter.
+"""
 _IGNORED_FRAMES: Final = 120
 """Frames after a loss of frames during which no barge-in is detected."""
 
@@ -113,6 +116,7 @@ class Capture:
         self._past: deque[_FramePair] = deque(maxlen=PAST)
         self._echoes = False
         self._far_silent_frames = 0
+        self._undetected = 0
 
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
@@ -289,6 +293,24 @@ class Capture:
         return VoiceActivity(sure and listens, seems and listens)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:
+        if self._bypassable is not None and self._far_silent_frames > _NO_ECHO_FRAMES:
+            self._undetected += 1
+            return self._clean_without_far_end(self._bypassable, near, far)
+        if self._bypassable is not None and self._undetected:
+            left_out = list(self._past)[-self._undetected :]
+            self._bypassable.catch_up(pair.near for pair in left_out)
+            self._undetected = 0
         cleaned = self.canceller.process(near, far)
-        self.convergence.observe(near, far, cleaned)
+        if not self._far_silent_frames:
+            self.convergence.observe(near, far, cleaned)
         return cleaned
+
+    @staticmethod
+    def _clean_without_far_end(
+        bypassable: BypassableCanceller, near: Samples, far: Samples
+    ) -> Samples:
+        """Do as `BypassableCanceller.process` while the echo detector has nothing to detect."""
+        if bypassable.bypassed and rms(near) < SILENT:
+            return near
+        cleaned = bypassable.inner.process(near, far)
+        return near if bypassable.bypassed else cleaned

@@ -17,6 +17,7 @@ Trans. ASSP 24(4), 1976.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Final
 
@@ -28,7 +29,7 @@ from voicechat.speech.levels import FULL_SCALE, Samples, decibels, rms
 
 _LOUD: Final = 0.003 * FULL_SCALE
 """RMS above which the speaker counts as sounding: -50 dBFS."""
-_SILENT: Final = 0.0016 * FULL_SCALE
+SILENT: Final = 0.0016 * FULL_SCALE
 """RMS below which the microphone counts as silent: -56 dBFS."""
 _CUE_FRAMES: Final = 10
 """Loud frames that prove a dry room if the microphone stayed silent: a short cue."""
@@ -94,7 +95,7 @@ class EchoDetector:
 
     def _judge(self) -> None:
         """Search for the echo of recent playback, and forget playback that is too old."""
-        if rms(self._near) >= _SILENT:
+        if rms(self._near) >= SILENT:
             self._heard = True
             self._pieces.append(self._compare())
         found = self._repeated()
@@ -150,31 +151,34 @@ class BypassableCanceller:
 
     def __init__(self, inner: Canceller) -> None:
         self.name = inner.name
-        self._inner = inner
+        self.inner: Final = inner
         self._detector = EchoDetector()
-
-    @property
-    def bypassed(self) -> bool:
+        self.bypassed = False
         """True if there is no echo to cancel."""
-        return self._detector.verdict is EchoState.DRY
-
-    @property
-    def undecided(self) -> bool:
+        self.undecided = False
         """True while the echo detector needs a little more sound to decide."""
-        return self._detector.waiting
-
-    @property
-    def delay(self) -> int | None:
+        self.delay: int | None = None
         """Delay of the echo in samples; None if no echo was found."""
-        return self._detector.delay if self._detector.verdict is EchoState.ECHO else None
 
     def process(self, near: Samples, far: Samples) -> Samples:
         """Return the near-end frame without the far-end sound, if it has any."""
-        self._detector.observe(near, far)
-        if self.bypassed and rms(near) < _SILENT:
+        self._observe(near, far)
+        if self.bypassed and rms(near) < SILENT:
             return near  # Nothing to remove and nothing to learn from.
-        cleaned = self._inner.process(near, far)
+        cleaned = self.inner.process(near, far)
         return near if self.bypassed else cleaned
+
+    def catch_up(self, nears: Iterable[Samples]) -> None:
+        """Process frames that were left out of `process` because the far end was silent."""
+        for near in nears:
+            self._observe(near, np.zeros_like(near))
+
+    def _observe(self, near: Samples, far: Samples) -> None:
+        detector = self._detector
+        detector.observe(near, far)
+        self.bypassed = detector.verdict is EchoState.DRY
+        self.undecided = detector.waiting
+        self.delay = detector.delay if detector.verdict is EchoState.ECHO else None
 
 
 class Convergence:
@@ -202,5 +206,5 @@ class Convergence:
         self._before = keep * self._before + (1 - keep) * rms(near)
         self._after = keep * self._after + (1 - keep) * rms(cleaned)
         reduced = decibels(self._before / self._after) if self._after else 100.0
-        no_echo = self._before < _SILENT
+        no_echo = self._before < SILENT
         self.reached = self._frames >= self._FRAMES and (no_echo or reduced >= self._ENOUGH_DB)

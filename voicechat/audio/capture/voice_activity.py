@@ -92,6 +92,10 @@ class SpeechVotes:
     def clear(self) -> None:
         self._bits = 0
 
+    def __bool__(self) -> bool:
+        """True if any of them was voiced."""
+        return self._bits != 0
+
 
 _SPEAKING: Final = (8, 12)
 """Voiced frames, of how many, that are speech and not a cough."""

@@ -12,7 +12,7 @@ import tempfile
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class SpillQueue:
 
     def __init__(self, memory_bytes: int) -> None:
         self._limit = memory_bytes
-        self._pieces: deque[SoundPiece | _Spilled] = deque()
+        self.pieces: Final[deque[SoundPiece | _Spilled]] = deque()
+        """Waiting sound, oldest first; to look at only."""
         self._files = ExitStack()
         self._file: IO[bytes] | None = None
         self._end = 0
@@ -44,7 +45,7 @@ class SpillQueue:
         self.spilled_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self.pieces)
 
     def push(self, item_id: str, pcm: bytes) -> None:
         """Append PCM16 of an item."""
@@ -56,17 +57,17 @@ class SpillQueue:
             else:
                 return
         self.memory_bytes += len(pcm)
-        self._pieces.append(SoundPiece(item_id, pcm))
+        self.pieces.append(SoundPiece(item_id, pcm))
 
     def end(self, item_id: str) -> None:
         """Append the end of an item."""
-        self._pieces.append(SoundPiece(item_id, b"", last=True))
+        self.pieces.append(SoundPiece(item_id, b"", last=True))
 
     def pop(self) -> SoundPiece | None:
         """Remove and return the oldest sound, or None."""
-        if not self._pieces:
+        if not self.pieces:
             return None
-        piece = self._pieces.popleft()
+        piece = self.pieces.popleft()
         if isinstance(piece, SoundPiece):
             self.memory_bytes -= len(piece.pcm)
             return piece
@@ -74,14 +75,14 @@ class SpillQueue:
 
     def clear(self) -> None:
         """Drop everything."""
-        self._pieces.clear()
+        self.pieces.clear()
         self.memory_bytes = self.spilled_bytes = self._end = 0
         if self._file is not None:
             self._file.truncate(0)
 
     def close(self) -> None:
         """Drop everything and remove the file."""
-        self._pieces.clear()
+        self.pieces.clear()
         if self._file is not None:
             self._files.close()
             self._file = None
@@ -93,7 +94,7 @@ class SpillQueue:
         self._file.seek(self._end)
         if self._file.write(pcm) < len(pcm):
             raise OSError(errno.ENOSPC, "no room for sound")
-        self._pieces.append(_Spilled(item_id, self._end, len(pcm)))
+        self.pieces.append(_Spilled(item_id, self._end, len(pcm)))
         self._end += len(pcm)
         self.spilled_bytes += len(pcm)
 
