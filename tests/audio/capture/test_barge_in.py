@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
@@ -97,3 +99,22 @@ def test_frequent_false_alarms_extend_the_distrust(sure: str) -> None:
         steps = hint(barge, "v" * 10 + "." * 30, sure, at=tenth / 10)
         lowered += sum(step is BargeInStep.DUCK for _, step in steps)
     assert lowered <= 3
+
+
+def test_frames_without_voice_may_be_left_out_while_it_rests() -> None:
+    chance = random.Random(3)
+    every, some = BargeIn("normal"), BargeIn("normal")
+    left_out = 0
+    for index in range(20_000):
+        now, sounding = index * 0.01, index // 700 % 2 == 1
+        voiced = index // 90 % 3 == 0 and chance.random() < 0.7
+        step = every.frame(voiced, sounding, True, now, voiced)
+        if some.resting and not voiced:
+            left_out += 1
+            assert step is None
+        else:
+            assert some.frame(voiced, sounding, True, now, voiced) is step
+        if step is BargeInStep.HOLD:
+            for barge in (every, some):
+                barge.decided(false_alarm=index % 2 == 0, now=now)
+    assert left_out > 5_000

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture
+from voicechat.audio.capture.echo_detector import EchoDetector
 from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, Mute
 from voicechat.speech.levels import amplitude
@@ -173,3 +174,36 @@ def test_held_frames_stay_silent_if_muted() -> None:
     assert not louder
     pass_by(40, private, 0)
     assert min(louder) > opened + 1.5, "and afterwards all is heard"
+
+
+def test_the_echo_detector_decides_the_same_without_the_frames_of_a_silent_far_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    far = np.zeros(30 * RATE, np.int16)
+    noise = np.random.default_rng(5).standard_normal(len(far)) * 3_000
+    for begin in (4, 11, 18):
+        part = slice(begin * RATE + 40, (begin + 2) * RATE)
+        far[part] = noise[part].clip(-32768, 32767)
+    listener = Listener()
+    every = EchoDetector()
+    clean, compared = listener.hearing._clean, 0
+
+    def observed(near: Sound, far_end: Sound) -> Sound:
+        nonlocal compared
+        cleaned = clean(near, far_end)
+        every.observe(near, far_end)
+        bypassable = listener.hearing._bypassable
+        assert bypassable is not None
+        detector = bypassable._detector
+        assert detector.verdict is every.verdict
+        assert detector.delay == every.delay
+        assert bypassable.undecided == every.waiting
+        if far_end.any():
+            compared += 1
+            assert np.array_equal(detector._near, every._near)
+        return cleaned
+
+    monkeypatch.setattr(listener.hearing, "_clean", observed)
+    listener.run(room(far, 40, -10), far)
+    assert compared > 500
+    assert every.verdict is not EchoDetector().verdict
