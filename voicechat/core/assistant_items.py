@@ -61,12 +61,12 @@ class AssistantItems:
     @property
     def sounding(self) -> bool:
         """True if sound waits for the speaker or comes out of it."""
-        return self._playout.sounding
+        return bool(self._playout.spoken) and self._playout.sounding
 
     @property
     def audible(self) -> bool:
         """True if sound comes out of the speaker."""
-        return self._playout.audible
+        return bool(self._playout.spoken) and self._playout.audible
 
     @property
     def writing(self) -> bool:
@@ -208,9 +208,9 @@ class AssistantItems:
 
     def silence(self, now: float) -> list[str]:
         """Stop everything that is said. Gives the ids of the responses that were being heard."""
-        spoken = list(self._playout)
-        if not spoken:
+        if not self._playout.spoken:
             return []
+        spoken = list(self._playout)
         for account in spoken:
             self._playout.close(account.item.item_id)
         self._cuts.append(spoken)
@@ -249,8 +249,9 @@ class AssistantItems:
         self.over.add(response_id)
         for item_id in self._unheard.pop(response_id, []):
             self._buffer.send(commands.DeleteItem(item_id))
-        for spoken in self._playout.of_response(response_id):
-            self._end_sound(spoken)
+        if self._playout.spoken:
+            for spoken in self._playout.of_response(response_id):
+                self._end_sound(spoken)
         self.close_items(response_id, status, error)
 
     def close_items(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:

@@ -48,7 +48,7 @@ from voicechat.core.out_of_band import OutOfBandResponses
 from voicechat.core.provider_errors import ProviderErrors
 from voicechat.core.provider_tools import ProviderTools
 from voicechat.core.responses import Responses
-from voicechat.core.seeding import Seeding, ends_with_call
+from voicechat.core.seeding import Seeding
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import Presence
@@ -161,9 +161,16 @@ class Conversation:
             self._items.stop_due, self.meter.due,
             self._out_of_band.due if self._out_of_band.open else None,
             self._provider_tools.due(self._now) if self._provider_tools.unspoken else None,
-            *self._interruption.deadlines, *self._responses.deadlines,
+            *self._responses.deadlines,
         ]  # fmt: skip
+        if self._user_heard:
+            limits += self._interruption.deadlines
         return min((at for at in limits if at is not None), default=None)
+
+    @property
+    def _user_heard(self) -> bool:
+        heard = self._interruption
+        return heard.speech.active or heard.confirm_until is not None
 
     @property
     def latency_ms(self) -> float | None:
@@ -207,7 +214,7 @@ class Conversation:
     def _disconnected(self, event: inputs.Disconnected) -> None:
         unacceptable = event.unacceptable and self.online
         self._buffer.online = False
-        if self._tool_calls.waiting or ends_with_call(self.transcript):
+        if self._tool_calls.waiting or self.transcript.ends_with_call:
             # What a session that is resumed knows of a call that runs is anybody's guess.
             self._buffer.do(effects.StartAfresh())
         self._interruption.over()
@@ -225,8 +232,9 @@ class Conversation:
             return
         # What is typed overtakes what is being said, like speech; tools go on, and cards wait.
         self._responses.want_none()
-        self._interruption.barge_in(provider_cancels=False)
-        self._interruption.over()
+        self._responses.silence(provider_cancels=False)
+        if self._user_heard:
+            self._interruption.clear()
         if self._mic.talking:
             self._mic.drop()
         item = self._user_items.typed(text, typed.picture)
@@ -335,7 +343,8 @@ class Conversation:
             remote.unspoken = False
             self._responses.expect_more()
         here = self._presence
-        here.user_speaking, here.held = self._interruption.speaking, self._interruption.held
+        here.user_speaking = self._interruption.speech.active
+        here.held = self._interruption.confirm_until is not None
         busy = here.user_speaking or self._mic.talking
         free = self.online and not busy
         if (

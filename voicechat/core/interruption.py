@@ -93,59 +93,56 @@ class Interruption:
         self._items = items
         self._responses = responses
         self._meter = meter
-        self._speech = UserSpeech(can)
-        self._confirm_until: float | None = None
-
-    @property
-    def speaking(self) -> bool:
-        """True if the provider hears the user."""
-        return self._speech.active
-
-    @property
-    def held(self) -> bool:
-        """True if the reply is held because the audio process hears the user."""
-        return self._confirm_until is not None
+        self.speech = UserSpeech(can)
+        """The user's speech as the provider hears it."""
+        self.confirm_until: float | None = None
+        """Deadline (s) for the provider to confirm local speech; None if no reply is held."""
 
     @property
     def deadlines(self) -> list[float]:
         """Deadlines of this part, in seconds on the clock of `now`."""
-        return [at for at in (self._confirm_until, self._speech.due) if at is not None]
+        return [at for at in (self.confirm_until, self.speech.due) if at is not None]
 
     def over(self) -> None:
         """End the current speech."""
-        self._speech.over()
+        self.speech.over()
+
+    def clear(self) -> None:
+        """End the current speech, and wait for no confirmation."""
+        self.confirm_until = None
+        self.speech.over()
 
     def tick(self, now: float) -> None:
         """Check the deadlines at the time `now` (s)."""
-        if self._confirm_until is not None and now >= self._confirm_until:
+        if self.confirm_until is not None and now >= self.confirm_until:
             self._false_alarm()
-        self._speech.tick(now)
+        self.speech.tick(now)
 
     # ----------------------------------------------------------------- as the provider hears it
 
     def speech_started(self, event: events.SpeechStarted, now: float) -> None:
         """The user speaks."""
-        self._speech.began(now)
+        self.speech.began(now)
         self._responses.expect_none()
         self._user_items.spoken(event.item_id)
         detection = self._mic.detection
         if detection is None or detection.interrupt_response:
             self.barge_in(provider_cancels=True)
-        elif self.held:
+        elif self.confirm_until is not None:
             self._false_alarm()
 
     def speech_stopped(self, event: events.SpeechStopped, now: float) -> None:
         """The user fell silent."""
-        self._speech.over()
+        self.speech.over()
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
         self._responses.turn_ended(now - min(max(behind_ms, 0.0), LONGEST_LAG_MS) / 1000)
         self._expect_answer()
 
     def committed(self, event: events.InputCommitted, now: float) -> None:
         """The user's turn is over."""
-        self._speech.over()
+        self.speech.over()
         self._user_items.spoken(event.item_id, event.previous_item_id)
-        ended_at = self._speech.ended_at(now)
+        ended_at = self.speech.ended_at(now)
         if ended_at is not None and self._mic.hands_free and not self._responses.waited_for:
             self._responses.turn_ended(ended_at)
         self._expect_answer()
@@ -159,7 +156,7 @@ class Interruption:
         """The user's words were understood, or some of them."""
         if event.usage:
             self._meter.wrote_down(event.usage)
-        self._speech.sign(now)
+        self.speech.sign(now)
         if not self._user_items.understood(event):
             self._responses.expect_none()
 
@@ -171,22 +168,22 @@ class Interruption:
             return
         if not (self._mic.hands_free and self._items.sounding):
             self._buffer.do(effects.ResumePlayback())
-        elif self._speech.active:
+        elif self.speech.active:
             self.barge_in(provider_cancels=True)
         else:
-            self._confirm_until = now + CONFIRM_S
+            self.confirm_until = now + CONFIRM_S
 
     def voice_ended(self, event: inputs.VoiceEnded) -> None:
         """The audio process heard the last of a voice."""
-        self._speech.voice_ended(event.at)
+        self.speech.voice_ended(event.at)
 
     def _false_alarm(self) -> None:
-        self._confirm_until = None
+        self.confirm_until = None
         self._buffer.do(effects.ResumePlayback())
 
     # ----------------------------------------------------------------- what it cuts
 
     def barge_in(self, *, provider_cancels: bool) -> None:
         """Nothing of what is being said is wanted: silence it and find out what was heard."""
-        self._confirm_until = None
+        self.confirm_until = None
         self._responses.silence(provider_cancels=provider_cancels)

@@ -193,6 +193,11 @@ class Transcript:
         entry = self._by_id.get(item_id)
         return entry if isinstance(entry, Item) else None
 
+    @property
+    def ends_with_call(self) -> bool:
+        """True if the last entry is a tool call: the model has not spoken of it yet."""
+        return bool(self.entries) and isinstance(self.entries[-1], ToolCall)
+
     def remove(self, key: str) -> None:
         """Forget the entry; unknown ids are ignored."""
         entry = self._by_id.pop(key, None)

@@ -43,31 +43,32 @@ class Playout:
     """The spoken items that still have sound to come or to be heard."""
 
     def __init__(self) -> None:
-        self._spoken: dict[str, SpokenItem] = {}
-        self.get = self._spoken.get
+        self.spoken: dict[str, SpokenItem] = {}
+        """Open accounts, by item id."""
+        self.get = self.spoken.get
         """Return the account of an item while it is open, else None."""
 
     def open(self, item: Item) -> SpokenItem:
         """The account of the item; it is opened when there is none."""
-        return self._spoken.setdefault(item.item_id, SpokenItem(item))
+        return self.spoken.setdefault(item.item_id, SpokenItem(item))
 
     def close(self, item_id: str) -> SpokenItem | None:
         """Close and return the account."""
-        return self._spoken.pop(item_id, None)
+        return self.spoken.pop(item_id, None)
 
     def of_response(self, response_id: str) -> list[SpokenItem]:
         """The open accounts of one response, in the order they were opened."""
-        return [s for s in self._spoken.values() if s.item.response_id == response_id]
+        return [s for s in self.spoken.values() if s.item.response_id == response_id]
 
     @property
     def sounding(self) -> bool:
         """True if sound is waiting for the speaker or coming out of it."""
-        return any(spoken.sounded for spoken in self._spoken.values())
+        return any(spoken.sounded for spoken in self.spoken.values())
 
     @property
     def audible(self) -> bool:
         """True if sound is coming out of the speaker now."""
-        return any(spoken.audible for spoken in self._spoken.values())
+        return any(spoken.audible for spoken in self.spoken.values())
 
     def __iter__(self) -> Iterator[SpokenItem]:
-        return iter(list(self._spoken.values()))
+        return iter(list(self.spoken.values()))

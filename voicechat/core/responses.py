@@ -11,7 +11,7 @@ from voicechat.core import commands, effects, events
 from voicechat.core.assistant_items import OUTCOMES, AssistantItems
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import ItemStatus, Turn
-from voicechat.core.seeding import ends_with_call, unanswered
+from voicechat.core.seeding import unanswered
 from voicechat.core.settings import Capabilities
 from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
@@ -147,7 +147,7 @@ class Responses:
             self._tool_calls.response_over(previous or "")
         self._owed_until = self._goes_on_until = None
         turn = self._turn
-        if turn and (not turn.responses or ends_with_call(self._buffer.transcript)):
+        if turn and (not turn.responses or self._buffer.transcript.ends_with_call):
             turn.responses.add(response_id)
 
     def alive(self, response_id: str) -> bool:

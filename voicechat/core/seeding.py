@@ -68,11 +68,6 @@ def unanswered(transcript: Transcript) -> bool:
     return last is not None
 
 
-def ends_with_call(transcript: Transcript) -> bool:
-    """True if the last word is a tool's: the model has not spoken of it yet."""
-    return bool(transcript.entries) and isinstance(transcript.entries[-1], ToolCall)
-
-
 def received(transcript: Transcript) -> int:
     """Count the entries that a provider has received: all before the unanswered ones."""
     entries = transcript.entries
