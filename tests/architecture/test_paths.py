@@ -49,7 +49,7 @@ HOME = str(Path(voicechat.__file__).parent) + os.sep
 
 MICROPHONE_MAIN, MICROPHONE_AUDIO = 8, 8
 DELTA_MAIN, DELTA_AUDIO = 9, 6
-QUESTION = 34
+QUESTION = 28
 """Files that each path may pass at most, by process.
 
 The aim is 10 for a microphone block and 15 for a delta in both processes together, and 25 for a

@@ -19,7 +19,7 @@ from voicechat.core.settings import Capabilities
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.providers.codec import deferred, unsupported
 from voicechat.session.costs import CostTally
-from voicechat.session.images import ImageInput, Place, named, places
+from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
 from voicechat.session.updates import Cleared, ModeChanged, ModelChanged, Report, Update
@@ -124,7 +124,7 @@ class SessionControls(SessionView):
 
     def type(self, text: str) -> None:
         """Send a typed line, or show the image whose path it is. Interrupts the assistant."""
-        where = places(text)
+        where = [] if PATH_MARKS.isdisjoint(text) else places(text)
         if where and self._tasks is not None:
             self._show(where, text)
         else:

@@ -35,6 +35,9 @@ _FIRST = re.compile(rf"(?:& )?({_QUOTED}|{_BARE})(?:\s+(.*))?", re.DOTALL)
 _LAST = re.compile(rf"(.*[^\s\\])\s+({_QUOTED}|{_BARE})", re.DOTALL)
 _DROPPED = re.compile(r"[/~]|file://|[A-Za-z]:[\\/]", re.IGNORECASE)
 
+PATH_MARKS = frozenset("/~\\")
+"""A line without any of these characters contains no path of a picture."""
+
 
 def places(line: str) -> list[Place]:
     """Where a picture may be that was dropped on the terminal as this line, the likeliest first."""

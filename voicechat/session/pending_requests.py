@@ -60,16 +60,13 @@ class PendingRequests:
             raise SessionLost(f"The provider does not return the item {item_id}.")
         return item
 
-    def settle(self, effect: effects.Effect) -> bool:
-        """Resolve the request that the effect answers; False for any other effect."""
+    def settle(self, effect: effects.OutOfBandAnswered | effects.ItemFetched) -> None:
+        """Resolve the request that the effect answers."""
         match effect:
             case effects.OutOfBandAnswered(key, text, error):
                 self._answer(key, text, error)
             case effects.ItemFetched(item_id, item):
                 self._fetched(item_id, item)
-            case _:
-                return False
-        return True
 
     def _answer(self, key: str, text: str, error: str) -> None:
         answer = self._asides.get(key)

@@ -273,10 +273,10 @@ class Session(SessionControls):
             case effects.StartAfresh():
                 self._connections.renew(afresh=True)
             case effects.UsageChanged():
-                self._costs.add(self._chosen.name, effect)
+                self._costs.add(self._chosen.choice.name, effect)
             case effects.OutOfBandAnswered() | effects.ItemFetched():
                 self._requests.settle(effect)
-            case _:
+            case effects.RunTool() | effects.CancelTools() | effects.KeepApproval():
                 self._runs.settle(effect)
 
     def _arm_timer(self) -> None:

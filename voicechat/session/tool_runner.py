@@ -38,8 +38,8 @@ class ToolRunner:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._complained = False
 
-    def settle(self, effect: effects.Effect) -> bool:
-        """Do what the conversation asks for, if it is about tools; returns at once."""
+    def settle(self, effect: effects.RunTool | effects.CancelTools | effects.KeepApproval) -> None:
+        """Carry out an effect that concerns tools; returns at once."""
         match effect:
             case effects.RunTool(call_id):
                 if self.tasks is not None:
@@ -52,9 +52,6 @@ class ToolRunner:
                 tool = self._toolbox.registry.get(name)
                 if self.tasks is not None and tool is not None:
                     self.tasks.create_task(self._toolbox.keep_approval(tool))
-            case _:
-                return False
-        return True
 
     def stop(self, call_ids: Iterable[str]) -> None:
         """Stop these calls without an event."""

@@ -90,7 +90,8 @@ def response_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     for item in map(fields, several(response.get("output"))):
         if status is ResponseStatus.COMPLETED:
             yield from _call_of(state, response_id, item)
-            yield from openai_mcp.of_item(state, item, response_id, done=True)
+            if kind_of(item) is ItemKind.OTHER:
+                yield from openai_mcp.of_item(state, item, response_id, done=True)
         if known := state.items.get(words(item.get("id"))):
             known.samples.clear()
             known.streams.clear()

@@ -142,7 +142,9 @@ def create_message(command: CreateMessage, answer: str = "output_text") -> Messa
         "role": command.role,
         "content": content,
     }
-    return said({"item": item, "previous_item_id": command.previous_item_id})
+    if command.previous_item_id is None:
+        return {"item": item}
+    return {"item": item, "previous_item_id": command.previous_item_id}
 
 
 def address_of(picture: Picture) -> str:
@@ -192,7 +194,12 @@ def _truncate(command: TruncateItem) -> Message:
     }
 
 
+_PLAIN_RESPONSE = CreateResponse()
+
+
 def _create_response(command: CreateResponse) -> Message:
+    if command == _PLAIN_RESPONSE:
+        return {}
     metadata = {**command.metadata, **({APART: "1"} if command.out_of_band else {})}
     response = said({
         "instructions": command.instructions,
