@@ -226,3 +226,9 @@ async def test_a_disk_that_hangs_is_given_up(cat: Path, monkeypatch: pytest.Monk
 def test_the_embedded_voice_has_no_eyes() -> None:
     assert Session(Options())._chosen.can.pictures == ()
     assert Session(options("ws://127.0.0.1:1"))._chosen.can.pictures
+
+
+@pytest.mark.parametrize("line", ["/a.png", "~/a.png x", "'/a b.png'", "x file:///a.png"])
+def test_every_line_with_a_path_has_a_mark_of_paths(line: str) -> None:
+    assert places(line)
+    assert not images.PATH_MARKS.isdisjoint(line)
