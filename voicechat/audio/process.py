@@ -134,7 +134,7 @@ class AudioProcess:
             with self._changed:
                 pause = _RESTARTS_S[min(failures, len(_RESTARTS_S) - 1)]
                 if code == REPLACE:
-                    # It waited for the server itself; nobody shall wait long for one that is back.
+                    # It waited for the server itself; no one shall wait long for one that is back.
                     pause = min(pause, _WAITED_S)
                 self._changed.wait_for(lambda: self._closing, pause)
 
@@ -189,7 +189,7 @@ class AudioProcess:
             return command
 
     def _is_news(self, event: object) -> bool:
-        """Whether it was not said already: each replaced process finds the same server hanging."""
+        """True if it was not said already: each replaced process finds the same server hanging."""
         if isinstance(event, Opened | Problem):
             last = self._told.get(type(event))
             self._told[type(event)] = event

@@ -78,7 +78,7 @@ async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[Too
 
 
 def is_offered(options: Options, spec: ToolSpec) -> bool:
-    """Whether the model is told about the tool."""
+    """True if the model is told about the tool."""
     return spec.permission != "never" and (options.tools is None or spec.name in options.tools)
 
 

@@ -54,7 +54,7 @@ def endpoints(
 
 
 def names(text: str, name: str) -> bool:
-    """Whether a header in the file may refer to a key of this name."""
+    """True if a header in the file may refer to a key of this name."""
     fits = re.fullmatch(r"[A-Z][A-Z0-9_]*", name) is not None
     return fits and re.search(rf"\$\{{?{name}\b", text) is not None
 

@@ -61,7 +61,7 @@ def settings_path() -> Path:
 
 
 def holds_key(variable: str) -> bool:
-    """Whether an environment variable of this name holds a key."""
+    """True if an environment variable of this name holds a key."""
     return _KEY_VARIABLE.fullmatch(variable) is not None
 
 

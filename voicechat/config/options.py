@@ -45,7 +45,7 @@ class Setting(NamedTuple):
     is_private: bool = False
     """The address must be https:// or on this machine."""
     in_file: bool = True
-    """Whether the settings file and the environment may set it."""
+    """True if the settings file and the environment may set it."""
 
     @property
     def variable(self) -> str:
@@ -54,7 +54,7 @@ class Setting(NamedTuple):
 
     @property
     def is_switch(self) -> bool:
-        """Whether the value is true or false."""
+        """True if the value is true or false."""
         return not self.metavar
 
 
@@ -103,7 +103,7 @@ class Options:
     with_sound: bool = field(
         default=True, metadata=_about("Typed chat without sound.", flag="--text", in_file=False)
     )
-    """Whether a microphone and a speaker are opened."""
+    """True if a microphone and a speaker are opened."""
     push_to_talk: bool = field(default=False, metadata=_about("Listen only when you press Space."))
     input_device: str | None = field(
         default=None, metadata=_about("Microphone: its number or part of its name.", "NAME")

@@ -1,4 +1,4 @@
-"""The conversation: events of the provider and inputs of the person become state and effects.
+"""The conversation: events of the provider and inputs of the user become state and effects.
 
 Theory of operation
 -------------------
@@ -215,7 +215,7 @@ class Conversation:
         unacceptable = event.unacceptable and self.online
         self._buffer.online = False
         if self._tool_calls.waiting or self.transcript.ends_with_call:
-            # What a session that is resumed knows of a call that runs is anybody's guess.
+            # What a session that is resumed knows of a call that runs is anyone's guess.
             self._buffer.do(effects.StartAfresh())
         self._interruption.over()
         self._mic.disconnected()

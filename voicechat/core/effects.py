@@ -113,7 +113,7 @@ class EntryRemoved:
 
 @dataclass(frozen=True, slots=True)
 class FloorChanged:
-    """Somebody else has the floor now."""
+    """Someone else has the floor now."""
 
     floor: Floor
 

@@ -200,7 +200,7 @@ class OfferTools:
 class Announce:
     """Something happened that the user is to hear of, e.g. a timer rang: tell the model.
 
-    The model is told between two turns, never in the middle of anybody's speech.
+    The model is told between two turns, never in the middle of anyone's speech.
     """
 
     text: str

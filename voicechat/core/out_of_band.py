@@ -1,6 +1,6 @@
 """Out-of-band responses: answers outside the conversation, neither spoken nor remembered.
 
-A response that stands outside the conversation may run while anybody speaks. It is known by the
+A response that stands outside the conversation may run while anyone speaks. It is known by the
 metadata that went out with its request, or, where a server does not give them back, by being the
 next one that stands outside.
 """

@@ -200,7 +200,7 @@ class SessionSettings:
     include: tuple[str, ...] = ()
     """More that events shall carry, e.g. `item.input_audio_transcription.logprobs`."""
     purpose: Purpose = "conversation"
-    """A session that only writes down what is said has no replies, voice or tools."""
+    """A session that only transcribes speech has no replies, voice or tools."""
 
 
 SPEED_RANGE = (0.25, 1.5)

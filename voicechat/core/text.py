@@ -1,6 +1,6 @@
 """Text from outside, made fit to show: nothing in it can steer a terminal or hide from a reader.
 
-What is replaced by U+FFFD is drawn as one visible mark per character, so that a person sees
+What is replaced by U+FFFD is drawn as one visible mark per character, so that a user sees
 that something was there.
 """
 

@@ -26,7 +26,7 @@ class Passage:
     text: str = ""
     final: bool = False
     error: str | None = None
-    """Why it could not be written down; there may be text of a part of it."""
+    """Why it could not be recorded; there may be text of a part of it."""
     segments: list[events.TranscriptSegment] = field(default_factory=list)
     """Speaker segments, if the transcriber distinguishes speakers."""
     tokens: tuple[events.Token, ...] = ()

@@ -30,7 +30,7 @@ class ListedDevice:
     """Common sample rates that it accepts, in Hz; empty when it did not answer in time."""
     default: bool
     chosen: bool
-    """Whether voicechat uses it with the current settings."""
+    """True if voicechat uses it with the current settings."""
 
 
 @dataclass(frozen=True, slots=True)

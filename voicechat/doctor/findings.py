@@ -144,7 +144,7 @@ def as_json(findings: Sequence[Finding]) -> str:
 
 
 def is_usable(findings: Iterable[Finding]) -> bool:
-    """Whether no finding is a problem."""
+    """True if no finding is a problem."""
     return all(finding.level is not FindingLevel.PROBLEM for finding in findings)
 
 

@@ -61,12 +61,12 @@ _PASSING_SOUND = {
 
 
 def has_server(environment: Environment) -> bool:
-    """Whether a sound server accepts connections, here or on another machine."""
+    """True if a sound server accepts connections, here or on another machine."""
     return any(environment.servers.values()) or is_forwarded(environment)
 
 
 def is_forwarded(environment: Environment) -> bool:
-    """Whether PULSE_SERVER names another machine."""
+    """True if PULSE_SERVER names another machine."""
     server = environment.variables.get("PULSE_SERVER", "").rpartition("}")[2]
     return bool(server) and not server.startswith(("unix:", "/"))
 
@@ -217,7 +217,7 @@ def restart(environment: Environment) -> str:
 
 
 def has_card(environment: Environment) -> bool:
-    """Whether the Linux kernel lists a sound card."""
+    """True if the Linux kernel lists a sound card."""
     cards = environment.files.get("/proc/asound/cards", "")
     return bool(cards.strip()) and "no soundcards" not in cards
 

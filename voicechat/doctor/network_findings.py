@@ -36,9 +36,9 @@ class Target:
     key_variable: str | None = None
     has_key: bool = False
     is_chosen: bool = False
-    """Whether the settings use it; failures of the others are notes."""
+    """True if the settings use it; failures of the others are notes."""
     is_private: bool = False
-    """Whether the name of the host must not appear in the report."""
+    """True if the name of the host must not appear in the report."""
 
     @property
     def host(self) -> str:

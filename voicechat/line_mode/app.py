@@ -85,7 +85,7 @@ def _live(follower: Follower) -> int:
 
 def nobody_reads() -> int:
     """The reader of standard output went away: the exit code for that."""
-    # The interpreter flushes once more at its end; let it find somebody who listens.
+    # The interpreter flushes once more at its end; let it find someone who listens.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + BROKEN_PIPE
 
@@ -219,11 +219,11 @@ class Follower(ABC):
 
     @property
     def online(self) -> bool:
-        """Whether the provider listens."""
+        """True if the provider listens."""
         return self.session.link is Link.ONLINE
 
     def quiet(self) -> bool:
-        """Whether nobody owes anything: the person may begin the next turn."""
+        """True if no one owes anything: the user may begin the next turn."""
         free = self.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
         return (
             free
@@ -278,7 +278,7 @@ class Filter(Follower):
         return bool(answers) or (command is not None and not command.turn)
 
     def _new_answers(self) -> list[str]:
-        """What the assistant said since the last call, and failures told to the person."""
+        """What the assistant said since the last call, and failures told to the user."""
         found = []
         for entry in self.session.transcript.entries:
             if not isinstance(entry, Item) or entry.role is not Role.ASSISTANT or entry.hidden:
@@ -315,7 +315,7 @@ class Filter(Follower):
 
 
 def deny_unasked(session: Session, call: ToolCall) -> None:
-    """Deny a call: nobody is there to be asked."""
+    """Deny a call: no one is there to be asked."""
     why = "No user is present to approve it."
     session.decide(call.call_id, call.arguments, inputs.Decision.DENY, why)
 
@@ -350,7 +350,7 @@ class Chat(Follower):
     """What is said and what happens, one whole line each."""
 
     def __init__(self, session: Session, out: TextIO, *, echo: bool = True) -> None:
-        """`echo` false: a person types at the terminal, where their lines stand already.
+        """`echo` false: a user types at the terminal, where their lines stand already.
 
         Without one, calls that ask are denied.
         """
@@ -408,7 +408,7 @@ class Chat(Follower):
     # ----------------------------------------------------------------- what is told
 
     def hear(self, update: Update) -> None:
-        """Tell what a person wants to know of an update."""
+        """Tell what a user wants to know of an update."""
         match update:
             case effects.EntryChanged(entry_id):
                 self._tell_entry(entry_id)
@@ -450,7 +450,7 @@ class Chat(Follower):
             self._tell_item(entry)
 
     def _ask(self, call_id: str) -> None:
-        """Tell a call that waits, whole; without anybody to type an answer it is denied."""
+        """Tell a call that waits, whole; without anyone to type an answer it is denied."""
         call = self.session.transcript.get(call_id)
         if not isinstance(call, ToolCall):
             return

@@ -1,4 +1,4 @@
-"""What a person is shown of a call before they decide: all of it, in words, and nothing else."""
+"""What a user is shown of a call before they decide: all of it, in words, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Asked:
     remarks: tuple[str, ...]
     """What cannot be seen in them, in words."""
     lasting: bool
-    """Whether the answer may count for later calls, too."""
+    """True if the answer may count for later calls, too."""
     forever: bool
-    """Whether it may even be kept beyond the session."""
+    """True if it may even be kept beyond the session."""
 
 
 def asked(call: ToolCall) -> Asked:

@@ -29,7 +29,7 @@ class Command:
     turn: bool = False
     """It says something to the model: an answer follows."""
     person: bool = False
-    """It decides what may run: only a person may say it, no line of a pipe."""
+    """It decides what may run: only a user may say it, no line of a pipe."""
 
 
 def _volume(session: Session, argument: str) -> str:
@@ -204,14 +204,14 @@ def known(line: str) -> Command | None:
 
 
 def is_command(line: str) -> bool:
-    """Whether the line means a command, known or not; a path does not."""
+    """True if the line means a command, known or not; a path does not."""
     return _COMMAND.match(line) is not None
 
 
 def obey(session: Session, line: str, *, person: bool = True) -> str | None:
     """Carry out a line for which `is_command` holds; a sentence to show, or nothing.
 
-    `person` says whether somebody types the line; out of a pipe or a file, nobody does.
+    `person` says whether someone types the line; out of a pipe or a file, no one does.
     Raises `UsageError` for a command that is not there, for a bad argument, and for a decision
     that no person made.
     """

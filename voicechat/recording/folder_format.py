@@ -92,7 +92,7 @@ class Heading:
 
     @property
     def turn_detection(self) -> TurnDetection:
-        """Who ended the person's turns while hands-free."""
+        """Who ended the user's turns while hands-free."""
         return self.semantic_vad or self.server_vad
 
 

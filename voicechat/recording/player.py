@@ -50,7 +50,7 @@ class Loudspeaker:
         self._started_at = 0.0
         self._speed = speed
         self._open = False
-        """Whether a speaker is there: what is handed over before waits for it, and is late."""
+        """True if a speaker is there: what is handed over before waits for it, and is late."""
         self._told = asyncio.Event()
         self._problem = ""
         self._line: SoundLine | None = None

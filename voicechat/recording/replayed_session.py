@@ -114,7 +114,7 @@ class Replay(SessionView):
 
     @property
     def with_sound(self) -> bool:
-        """Whether the recorded session had microphone and speaker."""
+        """True if the recorded session had microphone and speaker."""
         return self._heading.with_sound
 
     @property
@@ -135,10 +135,10 @@ class Replay(SessionView):
 
     @property
     def over(self) -> bool:
-        """Whether the last moment was shown."""
+        """True if the last moment was shown."""
         return self._next >= len(self._moments)
 
-    # ----------------------------------------------------------------- what the person does
+    # ----------------------------------------------------------------- what the user does
 
     def pause(self) -> None:
         """Stand still, or go on."""
@@ -219,7 +219,7 @@ class Replay(SessionView):
             await self._until_due()
 
     async def _until_due(self) -> None:
-        """Wait for the next moment, or until the person moved."""
+        """Wait for the next moment, or until the user moved."""
         wait = None
         if not (self.paused or self.over):
             wait = max(0.0, (self._moments[self._next].at - self.position) / self.speed)

@@ -1,4 +1,4 @@
-"""A stereo WAV file of both sides of a conversation on one clock: the person left, the model right.
+"""A stereo WAV file of both sides of a conversation on one clock: the user left, the model right.
 
 Blocks come from two sound streams, each with the time of its last sample. Within a side blocks
 follow each other without a seam; only when a side is off its clock (a gap, a reopened device, a
@@ -88,7 +88,7 @@ class _Side:
 
 
 def _quiet(pcm: bytes) -> bool:
-    """Whether nobody hears a seam here."""
+    """True if no one hears a seam here."""
     samples = array("h", pcm)
     return max(samples, default=0) < _QUIET and min(samples, default=0) > -_QUIET
 

@@ -116,7 +116,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether there is a process that answered to its start."""
+        """True if there is a process that answered to its start."""
         return self._warm
 
     @property
@@ -127,7 +127,7 @@ class Worker:
     async def start(self, deadline: float = 20.0) -> None:
         """Spawn the process unless it runs, and wait until the engine is warm.
 
-        deadline: seconds. Raises `ServerError` when the engine cannot be had, or when it
+        deadline: seconds. Raises `ServerError` when the engine is not available, or when it
         crashed more than three times within a minute.
         """
         async with self._starting:
@@ -172,7 +172,7 @@ class Worker:
                 await self.stop()
 
     def post(self, method: str, *arguments: object) -> int:
-        """Send a job whose answer nobody awaits; gives its number. Lost when nobody lives there.
+        """Send a job whose answer no one awaits; gives its number. Lost when no one lives there.
 
         A child that has 4 MB unread is stuck and is ended: the next `start()` makes a new one.
         """

@@ -2,7 +2,7 @@
 
 Every subscriber has a bounded queue of its own with a named overflow policy, so a slow subscriber
 cannot delay the session or another subscriber. Events keep their order. `publish` costs one
-dictionary lookup when nobody wants the event.
+dictionary lookup when no one wants the event.
 
     stream = EventStream()
     levels = stream.subscribe("meter", limit=8, overflow=Overflow.DROP_OLDEST, wants={Levels})

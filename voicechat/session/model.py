@@ -1,4 +1,4 @@
-"""Whom one talks with: the model the person chose, what it can do, and what it is asked to be.
+"""Whom one talks with: the model the user chose, what it can do, and what it is asked to be.
 
 For the embedded voice that includes the server it lives in, started when a connection needs it
 and stopped when another model was chosen.
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def _unsaid(_: str) -> None:
-    """Nobody is told."""
+    """No one is told."""
 
 
 class ChosenModel:
     """The chosen model. Raises `UsageError` or `KeyMissing` when the options name none.
 
     `tools` gives what is offered to it, `progress` is told how the embedded voice starts,
-    `warn` gets a sentence about what cannot be had.
+    `warn` gets a sentence about what is not available.
     """
 
     def __init__(

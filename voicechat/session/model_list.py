@@ -26,7 +26,7 @@ class ListedModel:
     key_variables: tuple[str, ...]
     """Environment variables that may hold the key; empty when it needs none."""
     has_key: bool
-    """Whether it needs no key, or one is set in the environment or the settings file."""
+    """True if it needs no key, or one is set in the environment or the settings file."""
 
 
 def list_models() -> tuple[ListedModel, ...]:

@@ -1,4 +1,4 @@
-"""Requests to the provider whose answers somebody awaits: out-of-band responses, fetched items."""
+"""Requests to the provider whose answers someone awaits: out-of-band responses, fetched items."""
 
 from __future__ import annotations
 

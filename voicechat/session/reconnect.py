@@ -4,7 +4,7 @@
 
 An epoch ends because the peer or the network ended it (dial again, with growing patience), because
 its time is nearly up (renew between turns, before the provider cuts it off), because the provider
-would not have what it was told (once more, with less of it), or because somebody wished it (a new
+would not have what it was told (once more, with less of it), or because someone wished it (a new
 conversation, a provider that hangs). Nothing queued for a dead epoch is sent on the next one: every
 epoch has an outbox of its own. What was said is told again by the conversation itself, when the
 new session is created.
@@ -132,7 +132,7 @@ class ConnectionLoop:
     def renew(self, *, afresh: bool = False, untried: bool = False) -> None:
         """End this epoch and begin the next; `afresh`, without anything of this one.
 
-        `untried`: it is another peer, which is given up as soon as it cannot be had.
+        `untried`: it is another peer, which is given up as soon as it is not available.
         """
         if afresh:
             self._handle = ""
@@ -247,7 +247,7 @@ class ConnectionLoop:
         return why
 
     def _goes_on(self, lost: ConnectionLost, begun: int) -> bool:
-        """Whether there is another try, which never sends again what was refused."""
+        """True if there is another try, which never sends again what was refused."""
         if self._begun == begun:
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
         if lost.retry or lost.close_code != INVALID or not self._retells:

@@ -1,4 +1,4 @@
-"""What a session asks of its provider and of its sound: the person's options, as far as it goes."""
+"""What a session asks of its provider and of its sound: the user's options, as far as it goes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The shell of a conversation: joins provider, sound and tools, and carries out effects.
 
 `Session.run` is the life of one conversation on this machine. It starts the sound and, for the
-embedded voice, the server; then one *epoch* after another: dial, read, write, until the person
+embedded voice, the server; then one *epoch* after another: dial, read, write, until the user
 closes the session or it cannot go on. Everything that happens goes through one door, `_take`:
 the conversation turns it into effects, `_carry_out` does them.
 
@@ -66,7 +66,7 @@ StartRecording = Callable[
 
 
 class Session(SessionControls):
-    """One conversation of the person with a model.
+    """One conversation of the user with a model.
 
     Raises `UsageError` or `KeyMissing` when the options name no model that can be had.
     Subscribe with `subscribe` before `run`. Call all methods on the event loop; they return at
@@ -137,12 +137,12 @@ class Session(SessionControls):
 
     @property
     def with_sound(self) -> bool:
-        """Whether this session was asked to open microphone and speaker."""
+        """True if this session was asked to open microphone and speaker."""
         return self._options.with_sound
 
     @property
     def recording(self) -> bool:
-        """Whether all of this is written down in a folder just now."""
+        """True if all of this is recorded in a folder just now."""
         return self._recording is not None and self._recording.goes_on
 
     # ----------------------------------------------------------------- what the controls need
@@ -306,7 +306,7 @@ class Session(SessionControls):
         self._play(effects.CloseMic(True))
 
     async def _match_sound(self) -> None:
-        """Open the sound anew when this model hears or speaks at other rates."""
+        """Reopen the audio when this model hears or speaks at other rates."""
         if self._audio is None:
             return
         wanted = sound_settings(self._options, self._conversation.settings)
@@ -362,7 +362,7 @@ class Session(SessionControls):
         self._publish(update)
 
     def _trace(self, direction: Direction, frames: Sequence[str | bytes]) -> None:
-        """Publish frames of the connection if somebody wants them."""
+        """Publish frames of the connection if someone wants them."""
         if not self._stream.wanted(RawFrame):
             return
         now = time.monotonic()

@@ -123,7 +123,7 @@ class CardLink:
 
     @property
     def listening(self) -> bool:
-        """Whether captured sound reaches the session."""
+        """True if captured sound reaches the session."""
         return self._open and not self._mic_closed
 
     def captured(self, pcm: bytes) -> None:

@@ -59,7 +59,7 @@ class TokenAuth:
 
     @staticmethod
     def wanted(options: Options) -> bool:
-        """Whether these options mean a token."""
+        """True if these options mean a token."""
         return bool(options.token or options.token_url)
 
     async def admit(self, codec: Codec, settings: SessionSettings) -> None:

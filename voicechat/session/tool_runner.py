@@ -1,6 +1,6 @@
 """Tools that run: one task per call, each ends in one `ToolFinished` unless it was stopped.
 
-A call is written down before it acts. What was written down is not run a second time.
+A call is recorded before it acts. What was recorded is not run a second time.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ class Toolbox:
         return await leave
 
     def let_run(self, name: str) -> None:
-        """The person saw what the MCP server of this name would run, and lets it.
+        """The user saw what the MCP server of this name would run, and lets it.
 
         Raises `UsageError` when it does not wait for that.
         """
@@ -213,7 +213,7 @@ class Toolbox:
         self._tell(effects.Notice(sentence, effects.Level.WARNING, hint))
 
     async def keep_approval(self, tool: Tool) -> None:
-        """The person always allows exactly this tool."""
+        """The user always allows exactly this tool."""
         if self._approvals is None:
             return
         name = tool.spec.name

@@ -1,4 +1,4 @@
-"""Where speech to be written down comes from: the microphone, a WAV file or a pipe.
+"""Where speech to be recorded comes from: the microphone, a WAV file or a pipe.
 
 A source is an asynchronous iterator over blocks of PCM16 mono at the rate it was made with. It
 ends when its sound ends or after `stop`; `close` lets go of what it holds.
@@ -34,7 +34,7 @@ class Source(Protocol):
     """What gives sound."""
 
     live: bool
-    """Whether it goes on by itself, however fast it is taken."""
+    """True if it goes on by itself, however fast it is taken."""
 
     def blocks(self) -> AsyncIterator[bytes]:
         """The sound. Raises `VoicechatError` when there is none to be had."""
@@ -57,14 +57,14 @@ class Microphone:
     def __init__(
         self, settings: sound.AudioSettings, tell: Callable[[str], None], greeting: str = ""
     ) -> None:
-        """Open it. Call on the event loop; `tell` is given sentences for the person.
+        """Open it. Call on the event loop; `tell` is given sentences for the user.
 
         The first of them is the greeting, as soon as there is something to listen with.
         """
         from voicechat.session.audio_link import SoundLine
 
         self.dropped = 0
-        """Blocks that nobody took in time, and of which nobody was told yet."""
+        """Blocks that no one took in time, and of which no one was told yet."""
         self._tell, self._greeting = tell, greeting
         self._block_s = settings.block_ms / 1000
         self._kept: deque[bytes] = deque(maxlen=KEPT_MS // settings.block_ms)
@@ -150,7 +150,7 @@ class Recorded:
         loop = asyncio.get_running_loop()
 
         def put(found: bytes | UsageError | None) -> None:
-            with suppress(RuntimeError):  # the loop has ended: nobody waits for sound any more
+            with suppress(RuntimeError):  # the loop has ended: no one waits for sound any more
                 loop.call_soon_threadsafe(self._queue.put_nowait, found)
 
         def read() -> None:

@@ -1,4 +1,4 @@
-"""A session that only writes down what is said.
+"""A session that only transcribes speech.
 
     source -> utterances -> _catch_up -> codec -> socket
     socket -> codec -> _take -> dictation -> `write` each passage, `show` what is in the making
@@ -25,7 +25,7 @@ from voicechat.transcription.utterances import Utterances
 from voicechat.transports.websocket import ConnectionLost
 
 PATIENCE_S = 20.0
-"""Seconds without a word from a provider that owes a text, after which it is dialled anew."""
+"""Seconds without a word from a provider that owes a text, after which it is dialled again."""
 
 TRIES = 3
 """Connections on which the same utterances may stay without text."""
@@ -41,7 +41,7 @@ _PIECE = 9_600
 
 
 class _Finished(Exception):
-    """Everything was written down."""
+    """Everything was recorded."""
 
 
 class Transcriber:
@@ -49,7 +49,7 @@ class Transcriber:
 
     write    is given every finished passage, in order
     show     is given the text in the making, whenever it changes
-    tell     is given sentences for the person
+    tell     is given sentences for the user
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Transcriber:
                 self._write(passage)
 
     def stop(self) -> None:
-        """Listen no more; `run` returns when what was said so far is written down."""
+        """Listen no more; `run` returns when what was said so far is recorded."""
         self._source.stop()
 
     # ----------------------------------------------------------------- towards the provider

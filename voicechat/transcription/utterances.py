@@ -65,7 +65,7 @@ class Utterances:
 
     @property
     def speaking(self) -> bool:
-        """Whether an utterance goes on."""
+        """True if an utterance goes on."""
         return bool(self.waiting) and not self.waiting[-1].over
 
     @property

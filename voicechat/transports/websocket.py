@@ -65,7 +65,7 @@ async def dial(
 ) -> Connection:
     """Connect within `deadline` seconds; `patience` is how long the peer may show no life.
 
-    Proxies of the environment are honoured, except towards this machine. Raises `KeyMissing`
+    Proxies of the environment are honored, except towards this machine. Raises `KeyMissing`
     when the key is refused and `DialFailed` for everything else.
     """
     peer = Peer(endpoint)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from voicechat.session.session import Session
 
 GOODBYE = 2.0
-"""Seconds the session gets to end when the person leaves."""
+"""Seconds the session gets to end when the user leaves."""
 TWICE = 3.0
 """Seconds in which a second Ctrl+C leaves."""
 
@@ -134,7 +134,7 @@ class VoicechatApp(App[None]):
 
     @property
     def crash(self) -> BaseException | None:
-        """The error nobody expected, if one ended the app."""
+        """The error no one expected, if one ended the app."""
         error = self._exception
         return error.error if isinstance(error, WorkerFailed) else error
 
@@ -158,15 +158,15 @@ class VoicechatApp(App[None]):
 
 
 def run(session: Session) -> int:
-    """Show the session until the person leaves; as `show`."""
+    """Show the session until the user leaves; as `show`."""
     return show(VoicechatApp(session))
 
 
 def show(app: VoicechatApp) -> int:
-    """Run the app until the person leaves; the result is the exit code.
+    """Run the app until the user leaves; the result is the exit code.
 
     Whatever happens, the terminal is given back first. Then what ended the app is raised: the
-    `VoicechatError` for which the session could not go on, or the error nobody expected; the
+    `VoicechatError` for which the session could not go on, or the error no one expected; the
     caller tells it in one sentence.
     """
     app.run()

@@ -69,12 +69,12 @@ _NAMES = {"pageup": "Page Up", "pagedown": "Page Down", "escape": "Esc"}
 
 
 def shown(key: str) -> str:
-    """The key as a person reads it: `ctrl+t` is "Ctrl+T", `pageup` is "Page Up"."""
+    """The key as a user reads it: `ctrl+t` is "Ctrl+T", `pageup` is "Page Up"."""
     return "+".join(_NAMES.get(part, part.title()) for part in key.split("+"))
 
 
 def shown_all(key: Key) -> str:
-    """Every way to press it, as a person reads it: "F2, Ctrl+T"."""
+    """Every way to press it, as a user reads it: "F2, Ctrl+T"."""
     return ", ".join(shown(name) for name in key.keys.split(","))
 
 

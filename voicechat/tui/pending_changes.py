@@ -45,7 +45,7 @@ class Changes:
         self.forget()
 
     def forget(self) -> None:
-        """Everything was shown; begin anew."""
+        """Everything was shown; begin again."""
         self.entries: dict[str, None] = {}
         """Ids of entries that appeared, changed or went, in order of their first change."""
         self.cleared = False
@@ -53,7 +53,7 @@ class Changes:
         self.told: deque[Report] = deque(maxlen=NOTICES)
         self.sound: SoundChanged | None = None
         self.only_levels = True
-        """Whether there is nothing new but the levels, which change all the time."""
+        """True if there is nothing new but the levels, which change all the time."""
 
     async def wait(self) -> bool:
         """Wait for something to show; False when the session is over."""

@@ -66,7 +66,7 @@ LIGHT = Theme(
 def first_theme() -> str:
     """The theme to start with: TEXTUAL_THEME if set, else by the background the terminal tells.
 
-    COLORFGBG is "foreground;background" in the 16 colours; 7 and 15 are light.
+    COLORFGBG is "foreground;background" in the 16 colors; 7 and 15 are light.
     """
     chosen = os.environ.get("TEXTUAL_THEME")
     if chosen:

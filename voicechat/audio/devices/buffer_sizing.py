@@ -43,7 +43,7 @@ class BufferSizing:
     def changes(self, speaker: StreamCounters, busy: bool, quiet: bool, now: float) -> bool:
         """Return True if the streams must be reopened with a new `pace`.
 
-        `busy`: something plays, so only severe trouble justifies a gap; `quiet`: nobody would
+        `busy`: something plays, so only severe trouble justifies a gap; `quiet`: no one would
         notice one.
         """
         troubles = (speaker.underflows, speaker.close_calls)

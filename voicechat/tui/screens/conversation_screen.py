@@ -1,4 +1,4 @@
-"""The one main screen: shows what the session tells and tells it what the person does."""
+"""The one main screen: shows what the session tells and tells it what the user does."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SEVERITIES = {
     Level.WARNING: ("warning", "▲ "),
     Level.ERROR: ("error", "✗ "),
 }
-"""Textual's name of a notice's level, and the sign that tells it without colour."""
+"""Textual's name of a notice's level, and the sign that tells it without color."""
 
 
 def greeting(session: Session) -> Content:
@@ -207,7 +207,7 @@ class ConversationScreen(Screen[None]):
             self._mode = state
             self.refresh_bindings()
 
-    # ---------------------------------------------------------------- what the person does
+    # ---------------------------------------------------------------- what the user does
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what this session cannot do; grey out what it cannot do now."""
@@ -284,7 +284,7 @@ class ConversationScreen(Screen[None]):
         self._session.interrupt()
 
     def action_new_conversation(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self._session.new_conversation()
 
     def action_unfold(self) -> None:

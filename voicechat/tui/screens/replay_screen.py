@@ -142,5 +142,5 @@ class ReplayApp(VoicechatApp):
 
 
 def run(replay: Replay) -> int:
-    """Show the recording until the person leaves; as `voicechat.tui.app.run`."""
+    """Show the recording until the user leaves; as `voicechat.tui.app.run`."""
     return show(ReplayApp(replay))

@@ -1,6 +1,6 @@
 """The card of a tool call that waits: what would run, whole, and the keys that decide.
 
-One call at a time is on the card. It has the focus only when the person went there since this call
+One call at a time is on the card. It has the focus only when the user went there since this call
 appeared: what is being typed, and what was pressed before the card came, decides nothing. There an
 arrow or a letter marks a choice, and Enter takes the one that is marked, once it is to be seen. Any
 other character is the beginning of a message and goes to the line one types in. What is longer than
@@ -53,7 +53,7 @@ class ApprovalCard(Vertical, can_focus=True):
 
     @dataclass
     class Decided(Message):
-        """The person decided on the call with this id, having seen these arguments."""
+        """The user decided on the call with this id, having seen these arguments."""
 
         call_id: str
         arguments: str
@@ -61,13 +61,13 @@ class ApprovalCard(Vertical, can_focus=True):
 
     @dataclass
     class WithWords(Message):
-        """The person denies the call with this number and wants to say why."""
+        """The user denies the call with this number and wants to say why."""
 
         number: int
 
     @dataclass
     class Typed(Message):
-        """The person types or pastes a message; this is its beginning."""
+        """The user types or pastes a message; this is its beginning."""
 
         text: str
         pasted: bool = False
@@ -247,7 +247,7 @@ class ApprovalCard(Vertical, can_focus=True):
 
 
 def _body(shown: Asked) -> list[Static]:
-    """What would run. A bar is drawn beside every line of a value, also of a wrapped one."""
+    """What would run. A bar is drawn next to every line of a value, also of a wrapped one."""
     found = [Static(_remark(remark), markup=False) for remark in shown.remarks]
     fields = shown.fields
     if not fields:

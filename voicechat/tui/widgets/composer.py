@@ -14,7 +14,7 @@ from textual.widgets import TextArea
 from voicechat.core.text import clean
 
 FIRST_REPEAT = 0.7
-"""Seconds in which a second press is the keyboard repeating, not the person."""
+"""Seconds in which a second press is the keyboard repeating, not the user."""
 NEXT_REPEAT = 0.2
 """Seconds between presses of a key that is held."""
 RELEASED = 0.4
@@ -46,7 +46,7 @@ class HeldKey:
 
     @property
     def held(self) -> bool:
-        """Whether the key repeats as only a held one does."""
+        """True if the key repeats as only a held one does."""
         return self._repeats >= 2
 
 
@@ -57,7 +57,7 @@ class Composer(TextArea):
 
     @dataclass
     class Sent(Message):
-        """The person sent a text; it is not empty."""
+        """The user sent a text; it is not empty."""
 
         text: str
 
@@ -77,7 +77,7 @@ class Composer(TextArea):
         )
         self.cursor_blink = False
         self.space_talks = False
-        """Whether Space with nothing typed is the talk key."""
+        """True if Space with nothing typed is the talk key."""
         self._space = HeldKey()
         self._release: Timer | None = None
         self._pasted_at = float("-inf")
@@ -109,7 +109,7 @@ class Composer(TextArea):
         return monotonic() - self._pasted_at < AFTER_PASTE
 
     def send(self) -> None:
-        """Hand over what is typed, cleaned, if it is more than blanks; begin anew."""
+        """Hand over what is typed, cleaned, if it is more than blanks; begin again."""
         text = clean(self.text).strip()
         if not text:
             return
@@ -119,7 +119,7 @@ class Composer(TextArea):
         self.post_message(self.Sent(text))
 
     def begin(self, text: str) -> None:
-        """Let the person go on behind this text; what they had typed can be recalled."""
+        """Let the user go on behind this text; what they had typed can be recalled."""
         if self.text.strip():
             self._sent.append(self.text)
         self._recalled = 0

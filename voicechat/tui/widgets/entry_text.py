@@ -1,6 +1,6 @@
 """How one entry of the conversation reads: words and styles, no layout.
 
-State is always told by a word; colour and strike only repeat it. Styles name theme
+State is always told by a word; color and strike only repeat it. Styles name theme
 variables; outside text goes in as `Content` and is never parsed.
 """
 
@@ -24,13 +24,13 @@ QUIET = "$foreground 60%"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An entry as it is shown: who, in the margin, and what, beside it."""
+    """An entry as it is shown: who, in the margin, and what, next to it."""
 
     label: Content
     body: Content
 
     def is_same(self, other: Reading) -> bool:
-        """Whether both would be drawn alike."""
+        """True if both would be drawn alike."""
         return self.body.is_same(other.body) and self.label.is_same(other.label)
 
 
@@ -53,7 +53,7 @@ _TOOL_WORDS = {
 
 
 def worth_showing(entry: Entry) -> bool:
-    """Whether the entry has something for the person by now."""
+    """True if the entry has something for the user by now."""
     if isinstance(entry, ToolCall):
         return True
     if entry.hidden:
@@ -176,7 +176,7 @@ def _json(text: str) -> object:
 
 
 def duration(ms: float) -> str:
-    """A time taken, as a person reads it: "312 ms", "1.4 s", "2 min 5 s"."""
+    """A time taken, as a user reads it: "312 ms", "1.4 s", "2 min 5 s"."""
     if ms < 1000:
         return f"{ms:.0f} ms"
     if ms < 60_000:

@@ -1,4 +1,4 @@
-"""The widgets an entry is shown with: text beside a margin that says whose it is."""
+"""The widgets an entry is shown with: text next to a margin that says whose it is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NARROW = 44
 
 
 class Beside(Visual):
-    """A label in the margin and a body of wrapped text beside it."""
+    """A label in the margin and a body of wrapped text next to it."""
 
     def __init__(self, reading: Reading) -> None:
         self._label = reading.label

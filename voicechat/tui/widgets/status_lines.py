@@ -1,4 +1,4 @@
-"""Two lines of state: on top whom one talks with and how fast, below who has the floor."""
+"""Two lines of state: on top who one talks with and how fast, below who has the floor."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _word(word: str, cells: int, style: str) -> Content:
 
 
 def floor_line(session: Session, link_text: str = "") -> Content:
-    """Who has the floor, as glyph and word; with it why nobody has, and whether one is muted."""
+    """Who has the floor, as glyph and word; with it why no one has, and whether one is muted."""
     if session.link is not Link.ONLINE:
         glyph, word, style = _LINKS[session.link]
         text = plain(f"  {link_text}", QUIET) if link_text else Content("")
@@ -117,7 +117,7 @@ def _hint(session: Session) -> str:
 
 
 def can_talk(session: Session) -> bool:
-    """Whether the talk key does something: push-to-talk, and a microphone is there."""
+    """True if the talk key does something: push-to-talk, and a microphone is there."""
     return session.with_sound and session.microphone is not None and not session.hands_free
 
 

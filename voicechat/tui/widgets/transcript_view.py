@@ -1,6 +1,6 @@
 """The conversation on the screen: a window over the transcript, not the transcript.
 
-At most `WINDOW` entries are mounted while the person follows the talk, so one more word
+At most `WINDOW` entries are mounted while the user follows the talk, so one more word
 costs the same in the first minute and in the tenth hour. Scrolling back mounts earlier
 entries; coming back to the end lets them go again.
 """
@@ -176,7 +176,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
             self.anchor()
 
     async def _let_go(self) -> None:
-        """Let the oldest entries go when the person is at the end of the conversation."""
+        """Let the oldest entries go when the user is at the end of the conversation."""
         count = len(self._lines)
         at_end = self.scroll_y + self.size.height >= self.max_scroll_y - 1
         if count > (WINDOW + SLACK if at_end else MOST):
