@@ -138,7 +138,7 @@ def test_the_person_or_a_lost_connection_ends_what_waits() -> None:
     desk.happens(ASKED)
     desk.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
     sent = sent_commands(desk.happens(inputs.Interrupt()))
-    assert commands.AnswerApproval("mcpr_1", False, "The person interrupted.") in sent
+    assert commands.AnswerApproval("mcpr_1", False, "The user interrupted.") in sent
     assert desk.call("mcpr_1").state is ToolState.DENIED
     assert desk.call("mcp_2").state is ToolState.CANCELLED
     desk.happens(events.RemoteApproval("mcpr_2", "r1", "wiki", "ask", "{}"))
@@ -150,4 +150,4 @@ def test_the_person_or_a_lost_connection_ends_what_waits() -> None:
 def test_a_list_of_tools_that_cannot_be_had_is_said() -> None:
     desk = Desk()
     effects = desk.happens(events.RemoteTools("mcpl_1", "wiki", done=True, error="it is away"))
-    assert Notice("The tools of wiki cannot be had: it is away", Level.WARNING) in effects
+    assert Notice("The tools of wiki are not available: it is away", Level.WARNING) in effects

@@ -84,7 +84,7 @@ def test_a_timer_rings_while_a_plugin_waits_for_a_key(
 
 @pytest.mark.skipif(
     not (shutil.which("node") and EVERYTHING.exists()),
-    reason="node or the reference server cannot be had",
+    reason="node or the reference server are not available",
 )
 def test_a_tool_of_a_real_server_runs_when_a_key_allows_it(
     start: Callable[..., OnTerminal], card: VirtualCard, tmp_path: Path

@@ -16,8 +16,8 @@ from voicechat.core.tool_calls import LONGEST
 LONGEST_S = 60.0
 """Seconds that a call may run before the response that waits for it counts as hanging."""
 
-NOT_ANSWERED = "The person did not agree."
-INTERRUPTED = "The person interrupted."
+NOT_ANSWERED = "The user did not agree."
+INTERRUPTED = "The user interrupted."
 
 
 class ProviderTools:
@@ -54,7 +54,7 @@ class ProviderTools:
             which = f" of {event.server}" if event.server else ""
             self._buffer.do(
                 effects.Notice(
-                    f"The tools{which} cannot be had: {event.error}", effects.Level.WARNING
+                    f"The tools{which} are not available: {event.error}", effects.Level.WARNING
                 )
             )
 

@@ -23,7 +23,7 @@ FILES = SERVERS / "@modelcontextprotocol" / "server-filesystem" / "dist" / "inde
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("node") and EVERYTHING.exists() and FILES.exists()),
-    reason="node or the reference servers cannot be had",
+    reason="node or the reference servers are not available",
 )
 
 
