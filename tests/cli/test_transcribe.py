@@ -301,7 +301,7 @@ async def test_a_file_without_sound_is_refused(tmp_path):
     path = tmp_path / "noise.wav"
     path.write_bytes(b"no sound at all")
     async with provided(each_at_once) as (_, port):
-        with pytest.raises(UsageError, match="holds no sound that can be read"):
+        with pytest.raises(UsageError, match="contains no readable audio"):
             await written(port, TranscribeRequest(str(path)))
 
 

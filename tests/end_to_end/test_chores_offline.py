@@ -78,7 +78,7 @@ def test_a_plugin_runs_when_it_was_allowed_and_a_timer_rings_meanwhile(
     terminal.type("set a tea timer for two seconds\n")
     terminal.see("voice Okay, tea timer, 2 seconds")
     terminal.type("turn on the kitchen lights\n")
-    terminal.see("May it run: kitchen_lights")
+    terminal.see("Allow to run: kitchen_lights")
     terminal.see("Ding ding! Your tea timer is done.")
     assert not mark.exists()
     terminal.type("\x1b[19~")

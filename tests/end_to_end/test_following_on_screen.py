@@ -61,7 +61,7 @@ def test_the_line_mode_tells_it_too(start, card: VirtualCard) -> None:
     card.route_as_desktop()
     card.add("kitchen", "Kitchen")
     terminal = start("--plain", environ=card.environment)
-    terminal.see("Ready. Type a line", 30)
+    terminal.see("Ready. Type a message", 30)
     opened(card)
     card.make_default(sink="kitchen")
     terminal.see("The speaker is now Kitchen.")

@@ -121,7 +121,7 @@ async def test_keys_while_it_speaks(start, card: VirtualCard) -> None:
 
 async def test_speech_in_the_line_mode(start, card: VirtualCard, tmp_path: Path) -> None:
     terminal = start("--plain", environ=card.environment)
-    terminal.see("Ready. Type a line", 30)
+    terminal.see("Ready. Type a message", 30)
     await asyncio.to_thread(card.say(person(tmp_path, "what is seven plus five"), RATE).wait, 10)
     terminal.see("You: .*(seven|7) plus (five|5)")
     terminal.see("Assistant: .*12")

@@ -20,7 +20,7 @@ def test_what_was_typed_is_seen_again(start: Callable[..., OnTerminal], tmp_path
     first.type("\x11")
     assert first.code() == 0
     again = start("replay", folder, "--speed", "20")
-    again.see("The recording is over", 30)
+    again.see("The recording has ended", 30)
     again.see("17 times 23 is 391")
     again.type("\x1b")
     assert again.code() == 0

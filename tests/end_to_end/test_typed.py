@@ -31,7 +31,7 @@ def test_leaving_with_ctrl_c(start) -> None:
     terminal = start("--text")
     terminal.see(READY)
     terminal.type("\x03")
-    terminal.see("again leaves")
+    terminal.see("again to quit")
     terminal.type("\x03")
     assert terminal.code() == 0
 
@@ -104,7 +104,7 @@ def test_nobody_answers(start) -> None:
 
 def test_a_dumb_terminal_gets_lines(start) -> None:
     terminal = start("--text", environ={"TERM": "dumb"})
-    terminal.see("Ready. Type a line")
+    terminal.see("Ready. Type a message")
     assert b"\x1b" not in terminal.raw
     terminal.type("what is 17 times 23\n")
     terminal.see("Assistant: .*391")

@@ -38,6 +38,6 @@ async def test_a_program_waits_for_leave_and_its_tools_come_then(
             box.let_run("other")
         box.let_run("rude")
         await asyncio.wait_for(offered.wait(), 20)
-        with pytest.raises(UsageError, match="None waits"):
+        with pytest.raises(UsageError, match="is waiting"):
             box.let_run("rude")
         living.cancel()

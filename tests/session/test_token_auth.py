@@ -197,13 +197,13 @@ async def test_a_setup_endpoint_gives_a_token_for_every_connection(wire: str, se
 @pytest.mark.parametrize(
     ("status", "answer", "error", "words"),
     [
-        (403, {}, KeyMissing, "gives no token to you"),
+        (403, {}, KeyMissing, "refuses to give you a token"),
         (404, {}, ConnectError, "HTTP 404"),
         (200, b"not json", KeyMissing, "no token"),
         (200, b"{" * 100_000, KeyMissing, "no token"),
         (200, b"x" * 400_000, ConnectError, "more than a token"),
         (200, {"token": "ek", "url": "https://host"}, UsageError, "not one of a socket"),
-        (200, {"token": "e k", "url": "wss://host"}, UsageError, "no token has"),
+        (200, {"token": "e k", "url": "wss://host"}, UsageError, "a token cannot have"),
         (200, {"token": "ek", "url": "ws://example.com/v1"}, ConnectError, "unencrypted"),
         (200, {"token": "ek", "url": "wss://api.x.ai/v1/realtime"}, UsageError, "opens xai"),
     ],

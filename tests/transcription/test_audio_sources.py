@@ -137,7 +137,7 @@ async def test_a_pipe_of_unknown_length(tmp_path, monkeypatch) -> None:
 async def test_what_is_no_wav_file(tmp_path, rubbish) -> None:
     path = tmp_path / "x.wav"
     path.write_bytes(rubbish)
-    with pytest.raises(UsageError, match=r"x\.wav holds no sound that can be read"):
+    with pytest.raises(UsageError, match=r"x\.wav contains no readable audio"):
         await heard(str(path))
 
 

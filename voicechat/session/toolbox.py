@@ -187,7 +187,7 @@ class Toolbox:
         leave = self._leaves.pop(name, None)
         if leave is None:
             waiting = " or ".join(f"/let {each}" for each in self._leaves)
-            hint = f"Type {waiting}." if waiting else "None is waiting."
+            hint = f"Type {waiting}." if waiting else "A server appears here when it asks to run."
             raise UsageError(f"No MCP server {name!r} is waiting.", hint)
         leave.set_result(True)
 
