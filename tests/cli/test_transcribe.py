@@ -255,7 +255,7 @@ async def test_a_silent_provider_is_dialed_again(three, monkeypatch):
 async def test_a_provider_without_transcripts_ends_the_run(three, monkeypatch):
     monkeypatch.setattr(transcriber, "PATIENCE_S", 0.1)
     async with provided(lambda provider: asyncio.sleep(0)) as (provider, port):
-        with pytest.raises(SessionLost, match="no longer writes"):
+        with pytest.raises(SessionLost, match="no longer transcribes"):
             await written(port, TranscribeRequest(three))
     assert provider.connections == transcriber.TRIES
 

@@ -25,6 +25,6 @@ def test_what_was_typed_is_seen_again(start: Callable[..., OnTerminal], tmp_path
     again.type("\x1b")
     assert again.code() == 0
     refused = start("--text", "--record", folder, columns=120)
-    refused.see("recording already", 30)
+    refused.see("already contains a recording", 30)
     assert refused.is_sane()
     assert refused.code() == 2

@@ -205,7 +205,7 @@ def test_a_recording_is_never_written_over(
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is not a folder"):
         Recorder(tmp_path / "file", heading(), stream, lambda notice: None)
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match="Cannot write"):
         Recorder(tmp_path / "file" / "deeper", heading(), stream, lambda notice: None)
 
 

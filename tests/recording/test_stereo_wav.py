@@ -112,5 +112,5 @@ def test_any_other_field_makes_it_foreign(tmp_path: Path, place: int) -> None:
     start = bytearray(stereo_wav.header(RATE, 0))
     start[place] ^= 0x41
     (tmp_path / "a.wav").write_bytes(start + bytes(400))
-    with pytest.raises(UsageError, match="not the sound of a recording"):
+    with pytest.raises(UsageError, match="not the audio of a recording"):
         stereo_wav.rate_of(tmp_path / "a.wav")

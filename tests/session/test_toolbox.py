@@ -208,7 +208,7 @@ async def test_where_nothing_can_be_written_down_tools_run_and_that_is_told(fold
         journals_folder().write_text("in the way")
         for _ in range(2):
             assert (await used(stage, desk, "current_time")).state is ToolState.DONE
-        assert len([text for text in notices(desk) if "written down" in text]) == 1
+        assert len([text for text in notices(desk) if "tool journal" in text]) == 1
 
 
 async def test_whoever_leaves_while_plugins_load_leaves_nothing_behind(folders: Path) -> None:

@@ -234,7 +234,8 @@ async def test_what_is_pasted_at_the_card_is_a_message_and_decides_nothing() -> 
         await look(pilot)
         await pilot.press("f8", "a")
         pilot.app.post_message(Paste("o\n"))
-        await pilot.pause()
+        while not pilot.app.query_one(Composer).text:
+            await pilot.pause()
         await pilot.press("enter")
         assert pilot.app.query_one(Composer).text == "ao\n\n"
         assert decisions(session) == []
