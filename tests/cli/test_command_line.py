@@ -121,7 +121,7 @@ def test_a_dead_address_is_one_sentence(run) -> None:
             run("--text", "--base-url", f"http://127.0.0.1:{port}/v1", OPENAI_API_KEY="sk-planted"),
             4,
         )
-    assert f"Nobody answers at 127.0.0.1 port {port}." in sentence
+    assert f"No server answers at 127.0.0.1 port {port}." in sentence
 
 
 def test_a_missing_key_is_one_sentence(run) -> None:

@@ -97,7 +97,7 @@ def test_nobody_answers(start) -> None:
         environ={"OPENAI_API_KEY": "sk-planted-key"},
     )
     assert terminal.code(30) == 4
-    assert b"Nobody answers at 127.0.0.1 port 9." in terminal.raw
+    assert b"No server answers at 127.0.0.1 port 9." in terminal.raw
     assert b"planted" not in terminal.raw
     assert terminal.is_sane()
 

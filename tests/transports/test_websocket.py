@@ -417,7 +417,9 @@ async def test_nobody_listens():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        with pytest.raises(DialFailed, match=f"Nobody answers at 127.0.0.1 port {port}") as caught:
+        with pytest.raises(
+            DialFailed, match=f"No server answers at 127.0.0.1 port {port}"
+        ) as caught:
             await dial(endpoint(port))
     assert caught.value.retry
 

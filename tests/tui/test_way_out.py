@@ -48,7 +48,7 @@ async def test_a_session_that_cannot_begin_ends_the_app_with_its_code() -> None:
     session = ScriptedSession()
     app = VoicechatApp(session)
     async with app.run_test() as pilot:
-        session.fail(ConnectError("Nobody answers at ws://127.0.0.1:1.", "Is it running?"))
+        session.fail(ConnectError("No server answers at ws://127.0.0.1:1.", "Is it running?"))
         await pilot.pause()
     assert app.return_code == ConnectError.exit_code
     assert isinstance(app.failure, ConnectError)

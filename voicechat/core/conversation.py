@@ -283,9 +283,9 @@ class Conversation:
         self._responses.created(event)
 
     def _response_done(self, event: events.ResponseDone) -> None:
-        beside = bool(self._out_of_band.open) and self._out_of_band.done(event)
+        out_of_band = bool(self._out_of_band.open) and self._out_of_band.done(event)
         if event.usage:
-            (self.meter.other if beside else self.meter.responded)(event.usage)
+            (self.meter.other if out_of_band else self.meter.responded)(event.usage)
         if self._responses.done(event) and self._items.sounding:
             self._interruption.barge_in(provider_cancels=True)
 

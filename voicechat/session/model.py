@@ -1,4 +1,4 @@
-"""Whom one talks with: the model the user chose, what it can do, and what it is asked to be.
+"""The chosen model: its capabilities, its settings and the codec of each connection.
 
 For the embedded voice that includes the server it lives in, started when a connection needs it
 and stopped when another model was chosen.

@@ -129,7 +129,7 @@ class Peer:
             return self._hung_up()
         if isinstance(failure, OSError):
             return DialFailed(
-                f"Nobody answers at {self.host} port {self.port}.",
+                f"No server answers at {self.host} port {self.port}.",
                 "Check the address, and that the server runs.",
                 retry=True,
             )

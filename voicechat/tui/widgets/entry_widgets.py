@@ -23,7 +23,7 @@ NARROW = 44
 """Below this width the label stands in the text's first line instead."""
 
 
-class Beside(Visual):
+class MarginText(Visual):
     """A label in the margin and a body of wrapped text next to it."""
 
     def __init__(self, reading: Reading) -> None:
@@ -67,7 +67,7 @@ class EntryLine(Static):
     def __init__(self, entry: Entry) -> None:
         self.reading = read(entry)
         """What is drawn."""
-        super().__init__(Beside(self.reading), markup=False)
+        super().__init__(MarginText(self.reading), markup=False)
 
     def show(self, entry: Entry) -> bool:
         """Draw the entry as it is now; says whether anything was to draw.
@@ -80,7 +80,7 @@ class EntryLine(Static):
         if reading.is_same(self.reading):
             return False
         self.reading = reading
-        visual = Beside(reading)
+        visual = MarginText(reading)
         width = self.content_size.width
         higher = visual.get_height(self.styles.get_rules(), width) != self.content_size.height
         self.update(visual, layout=not width or higher)
@@ -89,7 +89,7 @@ class EntryLine(Static):
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected part of the text, for copying."""
         visual = self.visual
-        if not isinstance(visual, Beside):
+        if not isinstance(visual, MarginText):
             return None
         return selection.extract(visual.text(self.content_size.width).plain), "\n"
 
