@@ -190,8 +190,8 @@ async def test_a_turn_waits_for_its_tools(typing) -> None:
 
 async def test_a_session_that_cannot_begin_says_so(typing) -> None:
     session = Scripted()
-    session.failure = ConnectError("Nobody answers.")
-    with pytest.raises(ConnectError, match=r"Nobody answers\."):
+    session.failure = ConnectError("No server answers.")
+    with pytest.raises(ConnectError, match=r"No server answers\."):
         await filtered(session)
 
 

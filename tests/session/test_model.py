@@ -124,7 +124,7 @@ async def test_a_model_chosen_while_waiting_to_dial_again_is_dialed_at_once(
         async def fail(*_: Any, **more: Any) -> Any:
             monkeypatch.setattr(reconnect, "dial", dial)
             failed.set()
-            raise reconnect.DialFailed("Nobody answers.", retry=True)
+            raise reconnect.DialFailed("No server answers.", retry=True)
 
         monkeypatch.setattr(reconnect, "dial", fail)
         connection = desk.session._connections._connection

@@ -127,7 +127,7 @@ async def test_a_server_that_stays_away_ends_the_session_with_a_sentence(
         running = asyncio.create_task(desk.session.run())
         await desk.until(lambda: desk.session.link is Link.ONLINE)
         await stage.app.stop()
-        with pytest.raises(VoicechatError, match="Nobody answers"):
+        with pytest.raises(VoicechatError, match="No server answers"):
             await running
         assert desk.session.link is Link.OFFLINE
 
