@@ -11,7 +11,7 @@ from sound_measures import LONG_TEXT, espeak
 from voicechat.audio.messages import Cue, Underrun
 from voicechat.core.effects import Play
 from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock
-from voicechat.speech.levels import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs
 
 pytestmark = needs(VOICE)
 

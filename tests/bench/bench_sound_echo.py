@@ -21,7 +21,7 @@ from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 from voicechat.audio.messages import Underrun
 from voicechat.core.inputs import MicBlock
 from voicechat.server.stt.pocketsphinx_stt import PocketsphinxStt
-from voicechat.speech.levels import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs
 
 ROOMS = {
     "-12 dB": Room(),

@@ -24,7 +24,7 @@ from scripted import CLASSES
 from socket_events import REPLY, append, events_until, kinds
 
 from voicechat.server.tts.espeak_tts import EspeakTts
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler
 
 Spoken = Callable[[str], np.ndarray[Any, np.dtype[np.int16]]]
 

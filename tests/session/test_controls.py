@@ -233,25 +233,24 @@ async def test_a_long_talk_is_told_again_whole() -> None:
 FULL = Price(text_in=4, text_out=16, audio_out=64, dated="2026-06-22")
 
 
-def used(tokens: int, what: str = "response") -> effects.UsageChanged:
-    usage = Usage(
+def used(tokens: int) -> Usage:
+    return Usage(
         total_tokens=2 * tokens,
         input_tokens=tokens,
         output_tokens=tokens,
         output_audio_tokens=tokens,
     )
-    return effects.UsageChanged(usage, usage, what)
 
 
-def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
+def test_usage_is_reported_in_full_and_costs_are_added_by_model() -> None:
     spending = CostTally({"a/b": FULL, "c/d": Price(minute=6, dated="2026-01-01")})
     assert spending.lines(()) == ["Nothing used yet."]
-    spending.add("a/b", used(1000))
+    spending.used["a/b", "response"] += used(1000)
     assert spending.shown_cost == "$0.068"
-    spending.add("a/b", used(500, "transcription"))
+    spending.used["a/b", "transcription"] += used(500)
     assert spending.shown_cost == "$0.068", "written down at a price nobody knows"
-    seconds = Usage(seconds=30)
-    spending.add("c/d", effects.UsageChanged(seconds, seconds))
+    spending.last = Usage(seconds=30)
+    spending.used["c/d", "response"] += spending.last
     assert spending.shown_cost == "$3.07"
     limit = events.RateLimit("tokens", 40_000, 10_000, 2.4)
     dates = "2026-01-01 and 2026-06-22"
@@ -264,12 +263,12 @@ def test_usage_is_told_in_full_and_costs_are_added_model_by_model() -> None:
     ]
 
 
-def test_what_costs_nothing_or_nobody_knows_is_said_so() -> None:
+def test_free_models_and_unknown_prices_are_reported() -> None:
     free = CostTally({})
-    free.add("local/built-in", used(10))
+    free.used["local/built-in", "response"] += used(10)
     assert free.shown_cost == ""
     assert free.lines(())[-1] == "It is free."
-    free.add("x/y", used(10))
+    free.used["x/y", "response"] += used(10)
     assert free.lines(())[-1].startswith("The price of x/y is unknown")
 
 

@@ -102,7 +102,7 @@ async def test_a_model_chosen_while_dialing_answers(monkeypatch: pytest.MonkeyPa
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
         monkeypatch.setattr(reconnect, "dial", slowly)
-        connection = desk.session._connections._connection
+        connection = desk.session._connections.connection
         assert connection is not None
         connection._socket.transport.abort()
         await dialing.wait()
@@ -127,7 +127,7 @@ async def test_a_model_chosen_while_waiting_to_dial_again_is_dialed_at_once(
             raise reconnect.DialFailed("No server answers.", retry=True)
 
         monkeypatch.setattr(reconnect, "dial", fail)
-        connection = desk.session._connections._connection
+        connection = desk.session._connections.connection
         assert connection is not None
         connection._socket.transport.abort()
         await failed.wait()

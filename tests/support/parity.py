@@ -123,7 +123,7 @@ class Person:
         for _ in range(5):
             heard = self.fake.heard + 10 * len(block)
             for _ in range(10):
-                self.session._hear(inputs.MicBlock(block, 0.0))
+                self.session._receiver.receive(inputs.MicBlock(block, 0.0))
             await until(lambda heard=heard: self.fake.heard >= heard)  # type: ignore[misc]
 
     async def asks_for_a_story(self) -> None:
@@ -137,7 +137,7 @@ class Person:
 
     async def turns_hands_free_off(self) -> None:
         self.session.set_hands_free(False)
-        codec = self.session._connections._codec
+        codec = self.session._connections.codec
         await asyncio.sleep(0)
         if codec is not None and codec.stale:
             await self.again_online()

@@ -25,8 +25,7 @@ from voicechat.audio.devices import streams as card_module
 from voicechat.audio.messages import AudioEvent, AudioSettings
 from voicechat.core.effects import EndItem, Play, ResumePlayback
 from voicechat.core.inputs import LocalSpeech, PlaybackFinished
-from voicechat.speech.levels import amplitude
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler, amplitude
 
 RATE = 16_000
 SPEAKER_RATE = 24_000

@@ -136,7 +136,7 @@ class Smoke:
         return f"{cut[0].text.strip()}…"
 
     async def _reconnect(self) -> str:
-        connection = self._session._connections._connection
+        connection = self._session._connections.connection
         if connection is None:
             raise Failed("there was no connection to break")
         connection._socket.transport.abort()

@@ -12,7 +12,7 @@ from sound_rig import Rig
 from virtual_audio import RATE, VirtualCard
 
 from voicechat.audio.messages import AudioSettings, Opened
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler
 
 MARK_HZ = 18_000
 LONG_TEXT = (

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.speech.levels import Samples, amplitude
+from voicechat.speech.pcm import Samples, amplitude
 
 RATE = 16_000
 

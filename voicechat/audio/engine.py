@@ -15,7 +15,6 @@ from typing import Final
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture, VoiceActivity
-from voicechat.audio.capture.voice_activity import EndOfSpeech
 from voicechat.audio.devices import device_list
 from voicechat.audio.devices.buffer_sizing import BufferSizing
 from voicechat.audio.devices.default_device_watch import DefaultDeviceWatch
@@ -38,7 +37,7 @@ from voicechat.audio.playback import cue_sounds
 from voicechat.audio.playback.playback import Playback
 from voicechat.audio.playback.playout_tap import PlayoutTap
 from voicechat.core.effects import CloseMic, EndItem, Play, ResumePlayback, StopPlayback
-from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, PlaybackStopped, VoiceEnded
+from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, PlaybackStopped
 
 REPORT_S: Final = 1 / 10
 _TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
@@ -72,7 +71,6 @@ class Engine:
         self._cue_gain = 1.0
         self._barge_in = BargeIn(settings.barge_in)
         self._capture = Capture(settings, self._barge_in.above_floor_db)
-        self._end_of_speech = EndOfSpeech()
         self._playout_tap = PlayoutTap(settings.output_rate)
         self._device_watch = DefaultDeviceWatch(settings)
         self._must_reopen = False
@@ -133,7 +131,13 @@ class Engine:
         self._playback.feed()
         self._cue(now)
         report = now - self._reported_at >= REPORT_S
-        self._listen(now, wait=not report)
+        if self._card is not None:
+            voices = self._capture.listen(self._card, now, wait=not report)
+            for voice in voices:
+                if voice.sure or voice.seems or not self._barge_in.resting:
+                    self._judge_voice(voice, now)
+            for captured in self._capture.deliver() if voices else ():
+                self._emit(captured)
         for played in self._playout_tap.blocks(now):
             self._emit(played)
         self._finish_stop(now)
@@ -212,30 +216,8 @@ class Engine:
 
     # ----------------------------------------------------------------- the microphone
 
-    def _listen(self, now: float, wait: bool) -> None:
-        """Process the microphone; with `wait`, quiet sound may wait for a larger batch."""
-        if self._card is None:
-            return
-        microphone = self._card.microphone
-        if wait and microphone is not None and self._capture.can_wait(microphone.ring):
-            return
-        if self._card.speaker is not None:
-            self._capture.take_far_end(self._card.speaker.reference)
-        if microphone is None:
-            return
-        for voice in self._capture.frames(microphone.ring):
-            self._judge_voice(voice, now)
-        last_at = microphone.ring.last_at - microphone.ring.available / microphone.rate
-        for block in self._capture.blocks(last_at):
-            self._emit(block)
-
     def _judge_voice(self, voice: VoiceActivity, now: float) -> None:
-        ended_at = self._end_of_speech.frame(voice.sure, now)
-        if ended_at is not None:
-            self._emit(VoiceEnded(ended_at))
         if not self._capture.canceller.full_duplex:
-            return
-        if self._barge_in.resting and not (voice.sure or voice.seems):
             return
         queue = self._playback.queue
         sounding = queue is not None and queue.sounding and self._playback.sounding

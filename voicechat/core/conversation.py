@@ -74,7 +74,8 @@ class Conversation:
         """Time of the next `Tick`, on the clock of `now`; None when nothing is awaited."""
         self._can = capabilities or Capabilities()
         self._buffer = EffectBuffer(transcript)
-        self._mic = MicrophoneInput(self._buffer, settings, hands_free=hands_free)
+        self.microphone = MicrophoneInput(self._buffer, settings, hands_free=hands_free)
+        """Decides which microphone blocks are sent. A shell may call its `block` directly."""
         self._user_items = UserItems(self._buffer)
         self._tool_calls = ToolCalls(self._buffer, settings.tools)
         self._provider_tools = ProviderTools(self._buffer)
@@ -95,7 +96,7 @@ class Conversation:
         self._interruption = Interruption(
             self._buffer,
             self._can,
-            self._mic,
+            self.microphone,
             self._user_items,
             self._items,
             self._responses,
@@ -129,7 +130,7 @@ class Conversation:
     # that comes too early then sets it again.
 
     def _mic_block(self, block: inputs.MicBlock, _: float) -> list[effects.Effect]:
-        command = self._mic.block(block)
+        command = self.microphone.block(block)
         return [] if command is None else [effects.Send(command)]
 
     def _more_audio(self, delta: events.AudioDelta, now: float) -> list[effects.Effect] | None:
@@ -180,7 +181,7 @@ class Conversation:
     @property
     def settings(self) -> SessionSettings:
         """The settings in force: without hands-free there is no turn detection."""
-        return self._mic.settings
+        return self.microphone.settings
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
@@ -190,12 +191,12 @@ class Conversation:
     @property
     def hands_free(self) -> bool:
         """True if the provider's turn detection ends the user's turns."""
-        return self._mic.hands_free
+        return self.microphone.hands_free
 
     @property
     def talking(self) -> bool:
         """True if push-to-talk is down."""
-        return self._mic.talking
+        return self.microphone.talking
 
     # ----------------------------------------------------------------- connection
 
@@ -209,7 +210,7 @@ class Conversation:
             c.item_id for c in told if isinstance(c, commands.CreateMessage)
         ):
             self._responses.want()
-        self._mic.connected()
+        self.microphone.connected()
 
     def _disconnected(self, event: inputs.Disconnected) -> None:
         unacceptable = event.unacceptable and self.online
@@ -218,7 +219,7 @@ class Conversation:
             # What a session that is resumed knows of a call that runs is anyone's guess.
             self._buffer.do(effects.StartAfresh())
         self._interruption.over()
-        self._mic.disconnected()
+        self.microphone.disconnected()
         self._responses.connection_lost()
         self._out_of_band.connection_lost()
         self._provider_tools.connection_lost(self._now)
@@ -235,8 +236,8 @@ class Conversation:
         self._responses.silence(provider_cancels=False)
         if self._user_heard:
             self._interruption.clear()
-        if self._mic.talking:
-            self._mic.drop()
+        if self.microphone.talking:
+            self.microphone.drop()
         item = self._user_items.typed(text, typed.picture)
         self._buffer.send(
             commands.CreateMessage(item.item_id, Role.USER.value, text, picture=typed.picture)
@@ -259,21 +260,21 @@ class Conversation:
         self._provider_tools.interrupt(self._now)
 
     def _talk(self, talk: inputs.Talk) -> None:
-        if self._mic.hands_free or not self.online or talk.on is self._mic.talking:
+        if self.microphone.hands_free or not self.online or talk.on is self.microphone.talking:
             return
         if talk.on:
             self._responses.want(False)
             self._interruption.barge_in(provider_cancels=False)
-            self._mic.press(self._now)
-        elif self._mic.release(self._now):
+            self.microphone.press(self._now)
+        elif self.microphone.release(self._now):
             self._responses.turn_ended()
             self._responses.want(not self._can.commit_starts_response)
             self._responses.expect()
 
     def _set_hands_free(self, mode: inputs.HandsFree) -> None:
-        if mode.on is not self._mic.hands_free:
+        if mode.on is not self.microphone.hands_free:
             self._interruption.over()
-            self._mic.set_hands_free(mode.on)
+            self.microphone.set_hands_free(mode.on)
 
     # ----------------------------------------------------------------- responses
 
@@ -311,7 +312,7 @@ class Conversation:
 
     def _offer(self, offer: inputs.OfferTools) -> None:
         self._tool_calls.offer(offer.tools, self._now)
-        if self._mic.offer(offer.tools):
+        if self.microphone.offer(offer.tools):
             self._buffer.send(commands.UpdateSession(self.settings))
 
     def _decide(self, decided: inputs.Decided) -> None:
@@ -345,7 +346,7 @@ class Conversation:
         here = self._presence
         here.user_speaking = self._interruption.speech.active
         here.held = self._interruption.confirm_until is not None
-        busy = here.user_speaking or self._mic.talking
+        busy = here.user_speaking or self.microphone.talking
         free = self.online and not busy
         if (
             free
@@ -355,8 +356,8 @@ class Conversation:
         ):
             self._responses.want()
         self._responses.settle(free=free)
-        here.talking = self._mic.talking
-        here.open_mic = self.online and self._mic.hands_free
+        here.talking = self.microphone.talking
+        here.open_mic = self.online and self.microphone.hands_free
         writing = not self._items.speaker and self._responses.running and self._items.writing
         here.sounding = self._items.audible or writing
         here.owed = self._responses.owed or self._items.sounding
@@ -408,7 +409,7 @@ _ON: dict[type[Any], _Step] = {
     # the user
     inputs.Typed: _C._type,
     inputs.Interrupt: lambda c, e: c._stop_everything(),
-    inputs.Configure: lambda c, e: c._mic.configure(e.settings),
+    inputs.Configure: lambda c, e: c.microphone.configure(e.settings),
     inputs.AskOutOfBand: lambda c, e: c._out_of_band.ask(e, c._now),
     # what was said
     inputs.InsertMessage: lambda c, e: c._edits.insert(e),

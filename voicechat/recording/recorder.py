@@ -173,7 +173,7 @@ class Recorder:
     def _resampled(self, pcm: bytes) -> bytes:
         import numpy as np
 
-        from voicechat.speech.resampling import Resampler
+        from voicechat.speech.pcm import Resampler
 
         if self._resampler is None:
             self._resampler = Resampler(self._input_rate, self._output_rate)

@@ -37,7 +37,7 @@ from voicechat.server.recognizer_pool import Detectors, SharedStt, SttUtterance
 from voicechat.server.response_audio import ResponseAudio
 from voicechat.speech.endpointing import Endpointer, SpeechEnd, SpeechStart
 from voicechat.speech.formats import Format
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler
 from voicechat.speech.vad import VAD_RATE
 
 _STEP_MS = 40.0

@@ -18,8 +18,7 @@ from voicechat.server.engine_protocols import (
     TextToSpeech,
 )
 from voicechat.server.realtime.server_response import ServerResponse
-from voicechat.speech.levels import Samples
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler, Samples
 
 _OUTPUT_SECONDS = 90.0
 _WORD_SECONDS = 10.0

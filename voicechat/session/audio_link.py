@@ -1,12 +1,14 @@
-"""The session's line to the audio process: events come over on the loop, in order, bounded.
+"""The session's link to the audio process, and the short path of a microphone block.
 
-The audio process is read on a thread of its own. `SoundLine` carries what it says over to the
-event loop; when the loop is stalled for long, the oldest events are dropped.
+A thread reads the audio process. `SoundLine` brings its events to the event loop, in order; when
+the loop stalls for long, the oldest events are dropped. `AudioReceiver` sends microphone blocks
+straight to the connection and hands everything else to the session.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +16,10 @@ from typing import Protocol
 
 from voicechat.audio import messages as sound
 from voicechat.audio.process import AudioProcess
+from voicechat.core.conversation import Conversation
+from voicechat.core.inputs import MicBlock
+from voicechat.session.event_stream import Direction, EventStream, RawFrame
+from voicechat.session.reconnect import ConnectionLoop
 
 MAILBOX = 2_000
 """Events that may wait for the loop, about 30 s of them; the oldest are dropped."""
@@ -69,3 +75,50 @@ class SoundLine:
             self._on_event(self._mailbox.popleft())
         if self._mailbox:
             self._loop.call_soon(self._empty)
+
+
+class AudioReceiver:
+    """Receives the events of the audio process for a session.
+
+    A microphone block comes up to a hundred times a second and changes nothing but what is sent.
+    It passes `MicrophoneInput.block`, the codec and the socket, and is published only when a
+    subscription wants it.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        connections: ConnectionLoop,
+        stream: EventStream,
+        on_event: Callable[[sound.AudioEvent], None],
+    ) -> None:
+        """`on_event` is called for every event except microphone blocks."""
+        self.conversation = conversation
+        """The conversation that listens; the session replaces it when it starts another."""
+        self._connections = connections
+        self._stream = stream
+        self._on_event = on_event
+
+    def receive(self, event: sound.AudioEvent) -> None:
+        """Take one event; call on the loop."""
+        if isinstance(event, MicBlock):
+            self._send(event)
+        else:
+            self._on_event(event)
+
+    def _send(self, block: MicBlock) -> None:
+        # `routes` is empty for a class that no subscription wants.
+        if self._stream.routes.get(MicBlock, True):
+            self._stream.publish(block, time.monotonic())
+        command = self.conversation.microphone.block(block)
+        connection, codec = self._connections.connection, self._connections.codec
+        if command is None or connection is None or codec is None:
+            return
+        if not self._connections.outbox.empty():
+            self._connections.send(command)  # behind the commands that wait
+            return
+        frames = codec.encode(command)
+        if self._stream.routes.get(RawFrame, True):
+            self._connections.trace(Direction.SENT, frames)
+        for frame in frames:
+            connection.send_audio(frame, keep=frame is not frames[-1])

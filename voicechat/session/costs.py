@@ -1,92 +1,110 @@
-"""What a session used and about what that costs, model by model, in words and numbers."""
+"""Usage of a session and its estimated cost, by model, in numbers and sentences."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import reduce
 
-from voicechat.core import effects, events
+from voicechat.core import events
 from voicechat.core.items import Usage
 from voicechat.core.price import Price, estimate
 from voicechat.core.text import clean
 from voicechat.core.usage_meter import left
 
+TRANSCRIPTION = "transcription"
+"""The kind of usage that another model caused; see `core.effects.UsageChanged`."""
+
 
 class CostTally:
-    """Adds up usage over every conversation and model of a session."""
+    """Usage and estimated cost of a session, over all its conversations and models."""
 
     def __init__(self, own: Mapping[str, Price]) -> None:
-        """`own` are the user's prices, by PROVIDER/MODEL."""
-        self.total = Usage()
-        """Everything used, except for transcripts of the user."""
+        """`own`: the user's prices, by PROVIDER/MODEL."""
+        self.used: defaultdict[tuple[str, str], Usage] = defaultdict(Usage)
+        """Usage by model and kind: "response", "transcription" or "other"."""
         self.last = Usage()
-        """What the last answer used."""
-        self.cost = 0.0
-        """About so many US dollars, as far as prices are known."""
-        self._written = Usage()
+        """Usage of the last answer."""
         self._own = own
         self._prices: dict[str, Price | None] = {}
 
-    def add(self, model: str, change: effects.UsageChanged) -> None:
-        """This model used that."""
-        if change.what == "transcription":
-            # It is billed apart, at the price of an unnamed model.
-            self._written += change.added
-            return
-        self.total += change.added
-        if change.what == "response":
-            self.last = change.added
+    @property
+    def total(self) -> Usage:
+        """All usage except transcription of the user's speech."""
+        return _sum(usage for (_, what), usage in self.used.items() if what != TRANSCRIPTION)
+
+    @property
+    def cost(self) -> float:
+        """Estimated cost in US dollars of everything with a known price.
+
+        Transcription is billed separately, at the price of an unnamed model.
+        """
+        return sum(
+            estimate(usage, price)
+            for (model, what), usage in self.used.items()
+            if what != TRANSCRIPTION and (price := self._price(model)) is not None
+        )
+
+    def _price(self, model: str) -> Price | None:
         from voicechat.providers.catalog import price_of
 
         if model not in self._prices:
             self._prices[model] = price_of(model, self._own)
-        price = self._prices[model]
-        if price is not None:
-            self.cost += estimate(change.added, price)
+        return self._prices[model]
 
     @property
     def shown_cost(self) -> str:
         """The cost for a narrow place, like "$0.04"; empty when there is none to show."""
-        return dollars(self.cost) if self.cost > 0 else ""
+        cost = self.cost
+        return dollars(cost) if cost > 0 else ""
 
     def lines(self, limits: Iterable[events.RateLimit]) -> list[str]:
-        """All of it in full, one sentence each."""
-        if self.total == self._written == Usage():
+        """Return usage, cost and limits in full, one sentence each."""
+        total, last = self.total, self.last
+        transcribed = _sum(u for (_, what), u in self.used.items() if what == TRANSCRIPTION)
+        if total == transcribed == Usage():
             return ["Nothing used yet.", *_limits(limits)]
         found = []
-        if self.last != Usage():
-            found.append(f"Last answer: {_told(self.last)}.")
-        if self.total != Usage():
-            found.append(f"Session: {_told(self.total)}.")
-        if self._written != Usage():
-            found.append(f"For transcribing your speech: {_told(self._written)}.")
-        return [*found, *self._costs(), *_limits(limits)]
+        if last != Usage():
+            found.append(f"Last answer: {_amounts(last)}.")
+        if total != Usage():
+            found.append(f"Session: {_amounts(total)}.")
+        if transcribed != Usage():
+            found.append(f"For transcribing your speech: {_amounts(transcribed)}.")
+        return [*found, *self._cost_lines(transcribed != Usage()), *_limits(limits)]
 
-    def _costs(self) -> list[str]:
-        known = {model: price for model, price in self._prices.items() if price}
+    def _cost_lines(self, transcribed: bool) -> list[str]:
+        models = dict.fromkeys(model for model, what in self.used if what != TRANSCRIPTION)
+        known = {model: price for model in models if (price := self._price(model)) is not None}
         found = [
             f"The price of {clean(model)} is unknown; set one in the settings file."
-            for model in self._prices
+            for model in models
             if model not in known
         ]
-        if self.cost > 0:
+        cost = self.cost
+        if cost > 0:
             dates = sorted({price.dated or "your own" for price in known.values()})
-            rest = ", transcription not included" if self._written != Usage() else ""
-            told = f"about {dollars(self.cost)} at prices of {' and '.join(dates)}{rest}"
-            found.insert(0, f"Estimated cost: {told.replace('of your own', 'of your own list')}.")
+            rest = ", transcription not included" if transcribed else ""
+            text = f"about {dollars(cost)} at prices of {' and '.join(dates)}{rest}"
+            found.insert(0, f"Estimated cost: {text.replace('of your own', 'of your own list')}.")
         elif known and not found:
             found.append("It is free.")
         return found
 
 
 def dollars(amount: float) -> str:
-    """An amount as one reads it: "$1.20", "$0.004", "under $0.001"."""
+    """Format an amount of US dollars: "$1.20", "$0.004", "under $0.001"."""
     if amount < 0.001:
         return "under $0.001"
     return f"${amount:.3f}" if amount < 0.1 else f"${amount:,.2f}"
 
 
-def _told(usage: Usage) -> str:
-    """Tokens by kind, and seconds."""
+def _sum(usages: Iterable[Usage]) -> Usage:
+    return reduce(Usage.__add__, usages, Usage())
+
+
+def _amounts(usage: Usage) -> str:
+    """Return the tokens by kind, and the seconds."""
     parts = []
     if tokens := usage.total_tokens or usage.input_tokens + usage.output_tokens:
         inward = _kinds(
@@ -95,18 +113,18 @@ def _told(usage: Usage) -> str:
             ("pictures", usage.input_image_tokens),
         )
         outward = _kinds(("text", usage.output_text_tokens), ("sound", usage.output_audio_tokens))
-        told = f"{tokens:,} tokens, {usage.input_tokens:,} in{inward}"
+        text = f"{tokens:,} tokens, {usage.input_tokens:,} in{inward}"
         if usage.cached_tokens:
-            told += f", {usage.cached_tokens:,} of them cached"
-        parts.append(f"{told}, {usage.output_tokens:,} out{outward}")
+            text += f", {usage.cached_tokens:,} of them cached"
+        parts.append(f"{text}, {usage.output_tokens:,} out{outward}")
     if usage.seconds:
         parts.append(f"{usage.seconds:,.0f} seconds")
     return " and ".join(parts) or "nothing"
 
 
 def _kinds(*kinds: tuple[str, int]) -> str:
-    told = [f"{count:,} {name}" for name, count in kinds if count]
-    return f" ({', '.join(told)})" if told and told != [f"{kinds[0][1]:,} text"] else ""
+    texts = [f"{count:,} {name}" for name, count in kinds if count]
+    return f" ({', '.join(texts)})" if texts and texts != [f"{kinds[0][1]:,} text"] else ""
 
 
 def _limits(limits: Iterable[events.RateLimit]) -> list[str]:

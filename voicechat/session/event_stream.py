@@ -189,7 +189,8 @@ class EventStream:
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []
-        self._routes: dict[type, tuple[Subscription, ...]] = {}
+        self.routes: dict[type, tuple[Subscription, ...]] = {}
+        """Subscriptions that receive a class of events, for the classes published so far."""
         self._closed = False
 
     def subscribe(
@@ -209,11 +210,14 @@ class EventStream:
         subscription.closed = self._closed
         if not self._closed:
             self._subscriptions.append(subscription)
-            self._routes.clear()
+            self.routes.clear()
         return subscription
 
     def wanted(self, kind: type) -> bool:
-        """Return True if some subscription receives events of this class."""
+        """Return True if some subscription receives events of this class.
+
+        A caller for whom a call is too much looks the class up in `routes` itself.
+        """
         return bool(self._route(kind))
 
     def publish(self, event: object, at: float) -> None:
@@ -228,15 +232,15 @@ class EventStream:
             subscription.close()
 
     def _route(self, kind: type) -> tuple[Subscription, ...]:
-        route = self._routes.get(kind)
+        route = self.routes.get(kind)
         if route is None:
             route = tuple(each for each in self._subscriptions if each.accepts(kind))
-            self._routes[kind] = route
+            self.routes[kind] = route
         return route
 
     def _leave(self, subscription: Subscription) -> None:
         self._subscriptions.remove(subscription)
-        self._routes.clear()
+        self.routes.clear()
 
 
 def _key(event: object) -> object:

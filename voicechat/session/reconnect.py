@@ -107,10 +107,13 @@ class ConnectionLoop:
         self._take = take
         self._floor = floor
         self._tell = tell
-        self._trace = trace
-        self._codec: Codec | None = None
-        self._connection: Connection | None = None
-        self._outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
+        self.trace = trace
+        self.codec: Codec | None = None
+        """Codec of the open connection; None without one."""
+        self.connection: Connection | None = None
+        """The open connection."""
+        self.outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
+        """Commands that wait to be encoded and written."""
         self._renewal = asyncio.Event()
         self._ends_at: float | None = None
         self._handle = ""
@@ -118,11 +121,6 @@ class ConnectionLoop:
         self._begun = 0
         self._retells = retells
         self._told_less_at: float | None = None
-
-    @property
-    def codec(self) -> Codec | None:
-        """The codec of the connection that stands."""
-        return self._codec if self._connection is not None else None
 
     @property
     def begun(self) -> int:
@@ -140,17 +138,11 @@ class ConnectionLoop:
         self._renewal.set()
 
     def send(self, command: commands.Command) -> None:
-        """Put a command on the way, in order; without a connection it is dropped."""
-        if self._connection is None or self._codec is None:
-            return
-        if isinstance(command, commands.AppendAudio) and self._outbox.empty():
-            frames = self._codec.encode(command)
-            self._trace(Direction.SENT, frames)
-            for frame in frames:
-                self._connection.send_audio(frame, keep=frame is not frames[-1])
+        """Queue a command behind all others; without a connection it is dropped."""
+        if self.connection is None:
             return
         try:
-            self._outbox.put_nowait(command)
+            self.outbox.put_nowait(command)
         except asyncio.QueueFull:
             self._renewal.set()
 
@@ -159,9 +151,9 @@ class ConnectionLoop:
 
         Raises `ConnectionLost` when it cannot be, or there is no connection.
         """
-        if self._connection is None or self._codec is None:
+        if self.connection is None or self.codec is None:
             raise ConnectionLost("There is no connection.")
-        await self._write_frames(self._connection, self._codec.encode(command))
+        await self._write_frames(self.connection, self.codec.encode(command))
 
     async def run(self) -> None:
         """Dial and talk, again and again. Raises `VoicechatError` when there is no going on."""
@@ -219,8 +211,8 @@ class ConnectionLoop:
 
     async def _live(self, codec: Codec, connection: Connection) -> ConnectionLost | None:
         """Talk over one connection until it ends; why it ended, None when that was wished for."""
-        self._codec, self._connection = codec, connection
-        self._outbox = asyncio.Queue(OUTBOX)
+        self.codec, self.connection = codec, connection
+        self.outbox = asyncio.Queue(OUTBOX)
         self._ends_at = None
         why: ConnectionLost | None = None
         begun = self._begun
@@ -239,7 +231,7 @@ class ConnectionLoop:
         except* _Over:
             why = None
         finally:
-            self._connection = None
+            self.codec = self.connection = None
             if self._begun == begun:
                 # The provider would not go on with that session: ask for a new one.
                 self._handle = ""
@@ -258,7 +250,7 @@ class ConnectionLoop:
     async def _read(self, codec: Codec, connection: Connection) -> None:
         unreadable: deque[float] = deque(maxlen=UNREADABLE)
         async for frame in connection:
-            self._trace(Direction.RECEIVED, (frame,))
+            self.trace(Direction.RECEIVED, (frame,))
             for event in codec.decode(frame):
                 if isinstance(event, events.Unmapped) and event.unreadable:
                     _bear(unreadable)
@@ -267,11 +259,11 @@ class ConnectionLoop:
 
     async def _write(self, codec: Codec, connection: Connection) -> None:
         while True:
-            command = await self._outbox.get()
+            command = await self.outbox.get()
             await self._write_frames(connection, codec.encode(command))
 
     async def _write_frames(self, connection: Connection, frames: Sequence[str | bytes]) -> None:
-        self._trace(Direction.SENT, frames)
+        self.trace(Direction.SENT, frames)
         await connection.send(frames)
 
     def _note(self, event: events.Event) -> None:

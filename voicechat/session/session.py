@@ -23,7 +23,7 @@ from voicechat.core.items import Transcript
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
-from voicechat.session.audio_link import AudioLink, OpenAudio, SoundLine
+from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.controls import SessionControls
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
@@ -109,6 +109,9 @@ class Session(SessionControls):
             self._set_link,
             trace=self._trace,
         )
+        self._receiver = AudioReceiver(
+            self._conversation, self._connections, self._stream, self._hear
+        )
         self._journal = Journal()
         self._runs = ToolRunner(self._tools, self._journal, self._take, self._tell)
         if options.earcons:
@@ -158,6 +161,7 @@ class Session(SessionControls):
         self._take(inputs.Disconnected(why))
         before = self._conversation
         self._conversation = self._new_conversation(transcript)
+        self._receiver.conversation = self._conversation
         self._take(inputs.SpeakerChanged(self.speaker is not None))
         self._take(inputs.HandsFree(before.hands_free))
         self._connections.renew(afresh=True, untried=untried)
@@ -272,8 +276,10 @@ class Session(SessionControls):
                 self._connections.renew()
             case effects.StartAfresh():
                 self._connections.renew(afresh=True)
-            case effects.UsageChanged():
-                self._costs.add(self._chosen.choice.name, effect)
+            case effects.UsageChanged(_, added, what):
+                self._costs.used[self._chosen.choice.name, what] += added
+                if what == "response":
+                    self._costs.last = added
             case effects.OutOfBandAnswered() | effects.ItemFetched():
                 self._requests.settle(effect)
             case effects.RunTool() | effects.CancelTools() | effects.KeepApproval():
@@ -302,7 +308,7 @@ class Session(SessionControls):
         if not options.with_sound:
             return
         self._sound = sound_settings(options, self._conversation.settings)
-        self._audio = (self._open_audio or SoundLine)(self._sound, self._hear)
+        self._audio = (self._open_audio or SoundLine)(self._sound, self._receiver.receive)
         self._play(effects.CloseMic(True))
 
     async def _match_sound(self) -> None:

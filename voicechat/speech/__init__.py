@@ -1,1 +1,1 @@
-"""Audio formats, G.711, resampling, voice activity detection and endpointing."""
+"""Audio formats, PCM levels and rates, G.711, voice activity detection and endpointing."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voicechat.speech import g711
-from voicechat.speech.levels import Samples
+from voicechat.speech.pcm import Samples
 
 _LAWS: dict[str, g711.Law] = {"audio/pcmu": "pcmu", "audio/pcma": "pcma"}
 

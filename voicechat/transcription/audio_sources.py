@@ -20,7 +20,7 @@ from voicechat.core.text import clean
 from voicechat.errors import SoundError, UsageError
 
 if TYPE_CHECKING:
-    from voicechat.speech.levels import Samples
+    from voicechat.speech.pcm import Samples
 
 KEPT_MS = 10_000
 """Sound of the microphone that may wait to be taken; then the oldest is dropped and counted."""
@@ -197,7 +197,7 @@ class Recorded:
             rest = rest[whole:]
 
     def _wav(self, head: bytes, file: IO[bytes]) -> Iterator[bytes]:
-        from voicechat.speech.resampling import Resampler
+        from voicechat.speech.pcm import Resampler
 
         with wave.open(cast("IO[bytes]", _Ahead(head, file)), "rb") as reader:
             channels, width, rate = (

@@ -49,7 +49,7 @@ class Utterances:
         """`form` is that of the sound. Raises `ServerError` when speech cannot be detected."""
         from voicechat.speech.endpointing import Endpointer
         from voicechat.speech.formats import Format
-        from voicechat.speech.resampling import Resampler
+        from voicechat.speech.pcm import Resampler
         from voicechat.speech.vad import VAD_RATE, detector
 
         self.waiting: list[Utterance] = []

@@ -13,7 +13,7 @@ from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import LocalSpeech, MicBlock
-from voicechat.speech.levels import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs
 
 pytestmark = needs(VOICE)
 

@@ -15,8 +15,7 @@ from voicechat.audio.capture.capture import Capture
 from voicechat.audio.capture.echo_detector import EchoDetector
 from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, Mute
-from voicechat.speech.levels import amplitude
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler, amplitude
 
 RATE = 16_000
 STEP = 160

@@ -9,7 +9,7 @@ from talkers import RATE, echo_of, frames, talker
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.far_end import FractionalReader, SampleQueue
 from voicechat.audio.capture.linear_aec import LinearFilter
-from voicechat.speech.levels import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs
 
 
 def stretched(sound: Samples, ppm: float) -> Samples:

@@ -12,8 +12,7 @@ from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import MicBlock
-from voicechat.speech.levels import Samples, amplitude, dbfs
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler, Samples, amplitude, dbfs
 
 SPOTS = 6.0, 11.0
 AEC3_LATE = 128

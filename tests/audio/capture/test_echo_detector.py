@@ -9,7 +9,7 @@ import pytest
 
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.echo_detector import BypassableCanceller, EchoDetector, EchoState
-from voicechat.speech.levels import Samples
+from voicechat.speech.pcm import Samples
 
 
 def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:

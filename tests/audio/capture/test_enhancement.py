@@ -11,7 +11,7 @@ from simulated_card import RATE, Room, SimulatedCard
 from voicechat.audio.capture.capture import Capture
 from voicechat.audio.messages import AudioSettings, Problem
 from voicechat.core.inputs import MicBlock
-from voicechat.speech.levels import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs
 
 
 def delivered(monkeypatch: pytest.MonkeyPatch, sound: Samples, **settings: object) -> Samples:

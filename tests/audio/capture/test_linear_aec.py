@@ -8,7 +8,7 @@ from talkers import RATE, echo_of, frames, talker
 
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.linear_aec import LinearFilter, OnsetDetector
-from voicechat.speech.levels import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs
 
 
 @pytest.mark.parametrize(("delay_ms", "gain_db"), [(25, -12), (62, -6), (130, -6)])

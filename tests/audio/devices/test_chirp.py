@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from voicechat.audio.devices.chirp import CHIRP_S, CallbackTimes, chirp, find_chirp
-from voicechat.speech.levels import dbfs
+from voicechat.speech.pcm import dbfs
 
 
 def room(rate: int, at: int, gain_db: float, noise: float = 0.0) -> np.ndarray:

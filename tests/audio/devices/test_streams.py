@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from voicechat.audio.devices.streams import SampleRing
-from voicechat.speech.levels import Samples
+from voicechat.speech.pcm import Samples
 
 
 def ramp(frames: int, start: int = 0) -> Samples:

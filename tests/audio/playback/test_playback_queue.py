@@ -7,7 +7,7 @@ import pytest
 
 from voicechat.audio.playback import cue_sounds
 from voicechat.audio.playback.playback_queue import PlaybackQueue
-from voicechat.speech.levels import Samples
+from voicechat.speech.pcm import Samples
 
 RATE = 24_000
 BLOCK = 240

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.linear_aec import PRESSED_DB, QUIETEST_DB, LinearFilter, OnsetDetector
 from voicechat.audio.capture.voice_activity import RATE
-from voicechat.speech.levels import SILENCE_DB, Samples, dbfs, decibels
+from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs, decibels
 
 Moment = tuple[Samples, Samples]
 """10 ms of the microphone and of the speaker, int16 of shape (160,) each."""

@@ -19,13 +19,12 @@ from voicechat.audio.capture.echo_detector import SILENT, BypassableCanceller, C
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
 from voicechat.audio.capture.linear_aec import OnsetDetector
-from voicechat.audio.capture.voice_activity import RATE, VoiceGate
-from voicechat.audio.devices.streams import SampleRing
+from voicechat.audio.capture.voice_activity import RATE, EndOfSpeech, VoiceGate
+from voicechat.audio.devices.streams import SampleRing, SoundCard
 from voicechat.audio.messages import AudioSettings, Mute
 from voicechat.core.effects import CloseMic
-from voicechat.core.inputs import MicBlock
-from voicechat.speech.levels import Samples, dbfs, loudest, peak_dbfs, rms
-from voicechat.speech.resampling import Resampler
+from voicechat.core.inputs import MicBlock, VoiceEnded
+from voicechat.speech.pcm import Resampler, Samples, dbfs, loudest, peak_dbfs, rms
 
 _PREROLL_MS: Final = 300
 _MOST_HELD: Final = 90
@@ -89,6 +88,10 @@ class Capture:
         except ImportError:
             self._unavailable.append(UNAVAILABLE)
         self._gate = VoiceGate(above_floor_db)
+        self._end_of_speech = EndOfSpeech()
+        self._ended: list[VoiceEnded] = []
+        self._last_at = 0.0
+        """Monotonic time in s of the newest sample that was processed."""
         self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
         self._out = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
@@ -164,6 +167,35 @@ class Capture:
         count = microphone.available // self._near_step
         waiting = microphone.peek(count * self._near_step) if self.can_batch else None
         return waiting is not None and loudest(waiting, count) <= self._gate.activity_db
+
+    def listen(self, card: SoundCard, now: float, *, wait: bool) -> list[VoiceActivity]:
+        """Process what both streams of the card hold; return the voice activity of each 10 ms.
+
+        `now`: monotonic s. With `wait`, quiet sound may stay in the ring for a larger batch. Call
+        `deliver` afterward.
+        """
+        microphone = card.microphone
+        if wait and microphone is not None and self.can_wait(microphone.ring):
+            return []
+        if card.speaker is not None:
+            self.take_far_end(card.speaker.reference)
+        if microphone is None:
+            return []
+        ring = microphone.ring
+        voices = []
+        for voice in self.frames(ring):
+            voices.append(voice)
+            ended_at = self._end_of_speech.frame(voice.sure, now)
+            if ended_at is not None:
+                self._ended.append(VoiceEnded(ended_at))
+        self._last_at = ring.last_at - ring.available / microphone.rate
+        return voices
+
+    def deliver(self) -> list[VoiceEnded | MicBlock]:
+        """Return the finished blocks, and the ends of speech before them."""
+        ready: list[VoiceEnded | MicBlock] = [*self._ended, *self.blocks(self._last_at)]
+        self._ended.clear()
+        return ready
 
     def take_far_end(self, reference: SampleRing) -> None:
         """Take what was handed to the speaker since the last call."""

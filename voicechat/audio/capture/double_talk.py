@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.speech.levels import Samples, fade_in
+from voicechat.speech.pcm import Samples, fade_in
 
 _LATE: Final = 128
 """Delay of AEC3 in samples; the residue is delayed to match."""

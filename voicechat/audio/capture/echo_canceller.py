@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from voicechat.speech.levels import Samples
+from voicechat.speech.pcm import Samples
 
 FRAME: Final = 160
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME, Canceller
-from voicechat.speech.levels import FULL_SCALE, Samples, decibels, rms
+from voicechat.speech.pcm import FULL_SCALE, Samples, decibels, rms
 
 _LOUD: Final = 0.003 * FULL_SCALE
 """RMS above which the speaker counts as sounding: -50 dBFS."""

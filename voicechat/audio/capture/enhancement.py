@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voicechat.audio.messages import AudioSettings
-from voicechat.speech.levels import Samples
+from voicechat.speech.pcm import Samples
 
 Enhancer = Callable[[Samples], Samples]
 """Processes 10 ms at 16 kHz, int16 of shape (160,)."""

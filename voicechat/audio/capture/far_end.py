@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.devices.streams import SampleRing
-from voicechat.speech.levels import Samples
+from voicechat.speech.pcm import Samples
 
 _RATE: Final = 16_000
 _MOST: Final = 40 * FRAME

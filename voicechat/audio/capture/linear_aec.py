@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from voicechat.audio.capture.clock_drift import ClockDrift
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.voice_activity import RATE
-from voicechat.speech.levels import FULL_SCALE, Samples, dbfs, decibels, rms
+from voicechat.speech.pcm import FULL_SCALE, Samples, dbfs, decibels, rms
 
 _PARTS: Final = 24
 """Partitions of 10 ms: the longest delay plus the tail of the echo."""

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 import webrtcvad
 
-from voicechat.speech.levels import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs
 
 RATE: Final = 16_000
 FRAME: Final = 160

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voicechat.speech.levels import FULL_SCALE, Samples, decibels, fade_in
+from voicechat.speech.pcm import FULL_SCALE, Samples, decibels, fade_in
 
 CHIRP_S: Final = 0.3
 _LEVEL: Final = 0.25

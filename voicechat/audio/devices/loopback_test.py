@@ -21,7 +21,7 @@ from voicechat.audio.devices.device_list import (
     title,
 )
 from voicechat.audio.devices.device_probe import LoopbackResult
-from voicechat.speech.levels import dbfs, peak_dbfs
+from voicechat.speech.pcm import dbfs, peak_dbfs
 
 _SETTLE_S: Final = 0.3
 _LISTEN_S: Final = 1.0

@@ -16,7 +16,7 @@ import numpy as np
 from voicechat.audio.devices import device_list
 from voicechat.audio.messages import AudioSettings
 from voicechat.audio.playback.playback_queue import PlaybackQueue
-from voicechat.speech.levels import Samples
+from voicechat.speech.pcm import Samples
 
 T = TypeVar("T")
 

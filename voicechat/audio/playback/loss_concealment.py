@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voicechat.speech.levels import fade_in
+from voicechat.speech.pcm import fade_in
 
 Wave = NDArray[np.float32]
 

@@ -18,8 +18,7 @@ from voicechat.audio.playback.jitter_buffer import JitterEstimator
 from voicechat.audio.playback.playback_queue import PlaybackQueue
 from voicechat.audio.playback.spill_queue import SoundPiece, SpillQueue
 from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted, PlaybackStopped
-from voicechat.speech.levels import Samples, amplitude
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler, Samples, amplitude
 
 _MEMORY_S: Final = 300
 _AHEAD_S: Final = 2.0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.playback.loss_concealment import LossConcealment
-from voicechat.speech.levels import Samples, fade_in
+from voicechat.speech.pcm import Samples, fade_in
 
 
 class PlaybackQueue:

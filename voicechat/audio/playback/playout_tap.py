@@ -8,7 +8,7 @@ from typing import Final
 
 from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import Played
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler
 
 _BLOCKS_PER_S: Final = 50
 

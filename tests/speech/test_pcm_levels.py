@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicechat.speech.levels import amplitude, dbfs, fade_in, peak_dbfs, rms
+from voicechat.speech.pcm import amplitude, dbfs, fade_in, peak_dbfs, rms
 
 
 def test_levels() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicechat.speech.levels import dbfs
-from voicechat.speech.resampling import Resampler
+from voicechat.speech.pcm import Resampler, dbfs
 
 
 def sine(rate: int, seconds: float = 1.0, pitch: float = 440.0) -> np.ndarray:
