@@ -25,7 +25,6 @@ from voicechat.core.items import Usage
 from voicechat.core.settings import AudioFormat, SessionSettings, Transcription
 from voicechat.core.transcript_order import Passage
 from voicechat.errors import Secret
-from voicechat.line_mode.app import nobody_reads
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec, unsupported
 from voicechat.system.terminal_guard import is_dumb
@@ -61,14 +60,7 @@ class TranscribeRequest:
 def transcribe(options: Options, request: TranscribeRequest, out: TextIO | None = None) -> int:
     """Transcribe until the source ends or the user stops it; the exit code."""
     printer = PassagePrinter(out or sys.stdout, request)
-    try:
-        return asyncio.run(_run(options, request, printer))
-    except BrokenPipeError:
-        return nobody_reads()
-    except BaseExceptionGroup as group:
-        if group.split(BrokenPipeError)[1] is not None:
-            raise
-        return nobody_reads()
+    return asyncio.run(_run(options, request, printer))
 
 
 async def _run(options: Options, request: TranscribeRequest, printer: PassagePrinter) -> int:

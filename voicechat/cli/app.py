@@ -27,6 +27,7 @@ from voicechat.cli.command import CommandEntry, say
 from voicechat.cli.talk import talk
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
+from voicechat.system import standard_streams
 
 
 def commands() -> list[CommandEntry]:
@@ -81,7 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Every failure ends as one sentence on standard error.
     """
-    return _exit_code(lambda: _app()(args=arguments, prog_name="voicechat", standalone_mode=False))
+    with standard_streams.guarded():
+        return _exit_code(
+            lambda: _app()(args=arguments, prog_name="voicechat", standalone_mode=False)
+        )
 
 
 def _exit_code(run: Callable[[], object]) -> int:
@@ -90,7 +94,8 @@ def _exit_code(run: Callable[[], object]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except VoicechatError as error:
-        say(str(error))
+        if str(error):
+            say(str(error))
         return error.exit_code
     except TyperException as error:
         say(_sentence(error))

@@ -16,7 +16,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 from voicechat.config.options import Options
 from voicechat.core import effects, inputs
@@ -50,44 +50,23 @@ WAITING_UPDATES = 20_000
 PATIENCE = 120.0
 """Seconds without any sign of life after which a turn counts as unanswered."""
 
-BROKEN_PIPE = 13
-"""The number of SIGPIPE, also where there is no such signal."""
-
 _GOODBYE = 2.0
 
 
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer."""
-    return _live(Filter(open_session(options), out or sys.stdout))
+    return asyncio.run(live(Filter(open_session(options), out or sys.stdout)))
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:
     """Talk in lines until /quit or the end of input; the exit code."""
     echo = not sys.stdin.isatty()
-    return _live(Chat(open_session(options), out or sys.stdout, echo=echo))
+    return asyncio.run(live(Chat(open_session(options), out or sys.stdout, echo=echo)))
 
 
 def narrate(session: Session, out: TextIO | None = None) -> int:
     """Tell what happens in a session that goes on by itself, to its end; the exit code."""
-    return _live(Narrator(session, out or sys.stdout))
-
-
-def _live(follower: Follower) -> int:
-    try:
-        return asyncio.run(live(follower))
-    except BrokenPipeError:
-        pass
-    except BaseExceptionGroup as group:
-        if group.split(BrokenPipeError)[1] is not None:
-            raise
-    return nobody_reads()
-
-
-def nobody_reads() -> int:
-    """The reader of standard output went away: the exit code for that."""
-    # The interpreter flushes once more at its end; let it find someone who listens.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + BROKEN_PIPE
+    return asyncio.run(live(Narrator(session, out or sys.stdout)))
 
 
 async def live(follower: Follower) -> int:
@@ -122,14 +101,21 @@ async def live(follower: Follower) -> int:
         await asyncio.wait({living, working}, timeout=_GOODBYE)
         living.cancel()
         following.cancel()
+        failed = [_failure(task) for task in (following, living, working)]
         follower.hear_all()
-    if following.done() and not following.cancelled() and (failure := following.exception()):
-        raise failure
+    following_failed, *others = failed
+    if following_failed is not None:
+        raise following_failed
     if ended_by:
         return 128 + ended_by[0]
-    if living.done() and not living.cancelled() and (failure := living.exception()):
-        raise failure
+    for failure in others:
+        if failure is not None:
+            raise failure
     return 0 if working.cancelled() else working.result()
+
+
+def _failure(task: asyncio.Task[Any]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 async def typed_lines(descriptor: int = 0) -> AsyncIterator[str]:
