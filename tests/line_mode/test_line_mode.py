@@ -24,7 +24,7 @@ from voicechat.core.items import (
     entry_id,
 )
 from voicechat.errors import ConnectError, UsageError
-from voicechat.line_mode import app
+from voicechat.line_mode import app, line_input
 from voicechat.line_mode.slash_commands import help_lines
 from voicechat.session.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged
 
@@ -106,7 +106,7 @@ class Scripted(Publisher):
 def typing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
     """Puts bytes on what the program reads as its standard input, and closes it."""
     reading, writing = os.pipe()
-    monkeypatch.setattr(app, "_read_some", lambda descriptor: os.read(reading, 65_536))
+    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: os.read(reading, 65_536))
 
     def write(raw: bytes) -> None:
         nonlocal writing
@@ -165,6 +165,41 @@ async def test_trouble_goes_to_standard_error(typing, capsys) -> None:
     assert "A line got no answer." in captured.err
 
 
+async def test_commands_of_a_pipe_do_not_go_to_the_model(typing, capsys) -> None:
+    typing(b"/help\n/hepl\n/Forgte it\n/dance\n/usr/bin is what?\n/quit\nnever\n")
+    session = Scripted()
+    assert await filtered(session) == (1, ["/USR/BIN IS WHAT?"])
+    assert session.asked == [("type", "/usr/bin is what?")]
+    assert capsys.readouterr().err.splitlines() == [
+        f"voicechat: {line}"
+        for line in (
+            *help_lines(),
+            "/quit: quit.",
+            "There is no /hepl. Did you mean /help?",
+            "There is no /Forgte. Did you mean /forget?",
+            "There is no /dance. /help lists the commands.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("line", [b"/volume abc\n", b"/hepl\n", b"/mute\n", b"/new now\n/quit\n"])
+async def test_a_failed_command_is_exit_code_1_in_every_pipe(typing, capsys, line: bytes) -> None:
+    typing(line)
+    assert (await filtered(Scripted()))[0] == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1, "no second sentence"
+
+
+@pytest.mark.parametrize("line", [b"/volume abc\n", b"/hepl\n", b"/mute\n", b"/new now\n/quit\n"])
+async def test_a_failed_command_is_exit_code_1_in_a_plain_pipe(typing, line: bytes) -> None:
+    typing(line)
+    assert (await chatted(Scripted()))[0] == 1
+
+
+async def test_a_user_at_a_terminal_saw_what_failed(typing) -> None:
+    typing(b"/hepl\n")
+    assert (await chatted(Scripted(), echo=False))[0] == 0
+
+
 async def test_a_turn_waits_for_its_tools(typing) -> None:
     typing(b"a\nb\n")
     session = Scripted()
@@ -203,7 +238,7 @@ async def test_odd_bytes_and_endless_lines(typing) -> None:
 
 
 async def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_read_some", lambda descriptor: b"x" * 65_536)
+    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: b"x" * 65_536)
     with pytest.raises(UsageError, match="longer than 1 MB"):
         await filtered(Scripted())
 
@@ -254,7 +289,7 @@ async def test_commands(typing) -> None:
     typing(b"/mute\n/unmute\n/new\n/hands-free\n/interrupt\n\n/dance now\n/help\n/quit\nnever\n")
     session = Scripted(with_sound=True, hands_free=True)
     code, lines = await chatted(session)
-    assert code == 0
+    assert code == 1, "there is no /dance"
     assert session.asked == [("hands_free", True), ("interrupt",), ("interrupt",)]
     assert lines[1:5] == [
         "Muted.",

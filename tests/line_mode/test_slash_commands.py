@@ -63,8 +63,18 @@ def test_levels_are_told_in_words(session: Session) -> None:
     session.set_muted(False)
     session.set_hands_free(False)
     assert obey(session, "/levels") == "The microphone is closed, the speaker silent."
-    with pytest.raises(UsageError, match="no sound to measure"):
+    with pytest.raises(UsageError, match="There is no sound to measure in a typed chat"):
         obey(Session(Options(with_sound=False)), "/levels")
+
+
+@pytest.mark.parametrize("line", ["/mute", "/unmute", "/hands-free", "/push-to-talk"])
+def test_a_typed_chat_has_no_microphone(line: str) -> None:
+    session = Session(Options(with_sound=False))
+    with pytest.raises(UsageError, match=r"no microphone in a typed chat\. Start without --text"):
+        obey(session, line)
+    with pytest.raises(UsageError, match="no speaker in a typed chat"):
+        obey(session, "/volume 40")
+    assert (session.muted, session.volume) == (False, 100)
 
 
 @pytest.mark.sound

@@ -9,21 +9,27 @@ commands.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
 from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
-from voicechat.errors import ConnectError, UsageError, VoicechatError
+from voicechat.errors import ConnectError, VoicechatError
 from voicechat.line_mode.approval_view import asked, lines
-from voicechat.line_mode.slash_commands import help_lines, is_command, known, obey
+from voicechat.line_mode.line_input import typed_lines
+from voicechat.line_mode.slash_commands import (
+    HELP,
+    QUIT,
+    help_lines,
+    is_command,
+    known,
+    obey,
+)
 from voicechat.recording.recorded_session import open_session
 from voicechat.session.event_stream import Overflow
 from voicechat.session.session import Session
@@ -37,12 +43,6 @@ from voicechat.session.updates import (
     SoundChanged,
     Update,
 )
-
-LINE_LIMIT = 1 << 20
-"""Bytes of one line of input; a longer one ends the program."""
-
-WAITING_LINES = 64
-"""Lines read ahead; then the writer of the pipe waits."""
 
 WAITING_UPDATES = 20_000
 """Updates that may wait for a reader that is slow; the oldest are dropped."""
@@ -118,50 +118,6 @@ def _failure(task: asyncio.Task[Any]) -> BaseException | None:
     return task.exception() if task.done() and not task.cancelled() else None
 
 
-async def typed_lines(descriptor: int = 0) -> AsyncIterator[str]:
-    """The lines of an open file, whatever kind it is, without their ends.
-
-    Raises `UsageError` for a line longer than `LINE_LIMIT`.
-    """
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[str | None] = asyncio.Queue()
-    room = threading.BoundedSemaphore(WAITING_LINES)
-
-    def put(line: str | None) -> None:
-        room.acquire()
-        loop.call_soon_threadsafe(queue.put_nowait, line)
-
-    def read() -> None:
-        # Not through sys.stdin: a thread waiting inside it would block the interpreter's end.
-        # RuntimeError is the loop gone, which is the end of interest in lines.
-        with suppress(RuntimeError):
-            rest = b""
-            while chunk := _read_some(descriptor):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    put(line.decode("utf-8", "replace").rstrip("\r"))
-                if len(rest) > LINE_LIMIT:
-                    put(None)
-                    return
-            if rest:
-                put(rest.decode("utf-8", "replace"))
-            put("\0")
-
-    threading.Thread(target=read, name="typed-lines", daemon=True).start()
-    while (line := await queue.get()) != "\0":
-        room.release()
-        if line is None:
-            raise UsageError("A line of the input is longer than 1 MB.")
-        yield line.replace("\0", "\ufffd")
-
-
-def _read_some(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65_536)
-    except OSError:
-        return b""  # a terminal that went away
-
-
 class Follower(ABC):
     """Subscriber of a session that writes lines; `work` says what it does meanwhile."""
 
@@ -231,37 +187,48 @@ class Filter(Follower):
         self._told: list[str] = []
 
     async def work(self) -> int:
-        """Answer every line; 1 when some line got no answer."""
+        """Answer every line; 1 when a line got no answer or a command failed."""
         code = 0
         await self.until(lambda: self.online)
         await self.session.all_tools()
         async for line in typed_lines():
-            if line.strip() and not await self._answer(line):
-                _aside("A line got no answer.")
+            text = line.strip()
+            if text in QUIT:
+                break
+            if text and not await self._answer(line):
                 code = 1
         return code
 
     async def _answer(self, line: str) -> bool:
         await self.until(lambda: self.online and self.quiet(), PATIENCE)
         self._new_answers()
-        command = known(line)
-        if command is None:
-            self.session.type(line)
-        else:
+        owed = True
+        if is_command(line):
+            command = known(line)
+            owed = command is not None and command.turn
             try:
-                said = obey(self.session, line, person=False)
+                said = self._obey(line)
             except VoicechatError as error:
                 _aside(str(error))
                 return False
-            for sentence in (said or "").splitlines():
+            for sentence in said.splitlines():
                 _aside(sentence)
+        else:
+            self.session.type(line)
         await self.until(self.quiet, PATIENCE)
         answers = self._new_answers() + self._told
         self._told.clear()
         for answer in answers:
             self._out.write(f"{answer}\n")
         self._out.flush()
-        return bool(answers) or (command is not None and not command.turn)
+        if owed and not answers:
+            _aside("A line got no answer.")
+        return bool(answers) or not owed
+
+    def _obey(self, line: str) -> str:
+        if line.strip() == HELP:
+            return "\n".join((*help_lines(), f"{QUIT[0]}: quit."))
+        return obey(self.session, line, person=False) or ""
 
     def _new_answers(self) -> list[str]:
         """What the assistant said since the last call, and failures told to the user."""
@@ -345,10 +312,14 @@ class Chat(Follower):
         self._echo = echo
         self._told: dict[str, object] = {}
         self._last = ""
+        self._failed = False
         self._muted = session.muted
 
     async def work(self) -> int:
-        """Say or carry out every typed line; ends with /quit or the end of input."""
+        """Say or carry out every typed line; ends with /quit or the end of input.
+
+        The exit code is 1 when a command of a pipe failed; at a terminal the user saw that.
+        """
         if not await self.until(lambda: self.online, PATIENCE):
             raise ConnectError("Could not connect.")
         self._say("Ready. Type a message, or /help.")
@@ -356,9 +327,10 @@ class Chat(Follower):
             goes_on = self._obey(line.strip())
             self.hear_all()
             if not goes_on:
-                return 0
-        await self.until(self.quiet, PATIENCE)
-        return 0
+                break
+        else:
+            await self.until(self.quiet, PATIENCE)
+        return int(self._failed and self._echo)
 
     # ----------------------------------------------------------------- what is typed
 
@@ -367,17 +339,17 @@ class Chat(Follower):
         session = self.session
         if not line:
             self._press_enter()
-        elif line in {"/quit", "/exit"}:
+        elif line in QUIT:
             return False
-        elif line == "/help":
-            for help_line in help_lines():
-                self._say(help_line)
-            self._say("/quit: quit. An empty line: talk (push-to-talk), or interrupt.")
+        elif line == HELP:
+            self._say("\n".join(help_lines()))
+            self._say(f"{QUIT[0]}: quit. An empty line: talk (push-to-talk), or interrupt.")
         elif is_command(line):
             try:
                 said = obey(session, line, person=not self._echo) or ""
             except VoicechatError as error:
                 said = str(error)
+                self._failed = True
             self.hear_all()
             self._say(said)
         else:

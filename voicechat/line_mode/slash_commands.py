@@ -33,6 +33,7 @@ class Command:
 
 
 def _volume(session: Session, argument: str) -> str:
+    _require_sound(session, "speaker")
     if argument:
         number = argument.removesuffix("%").strip()
         if not number.isdecimal() or int(number) > 100:
@@ -42,8 +43,7 @@ def _volume(session: Session, argument: str) -> str:
 
 
 def _levels(session: Session, argument: str) -> str:
-    if not session.with_sound:
-        raise UsageError("There is no sound to measure.", "Start without --text.")
+    _require_sound(session, "sound to measure")
     levels = session.loudness
     mic = _loudness(levels.mic, levels.mic_peak)
     if session.microphone is None:
@@ -165,16 +165,32 @@ def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
     return lambda session, argument: act(session)
 
 
+def _with_microphone(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
+    def run(session: Session, argument: str) -> None:
+        _require_sound(session, "microphone")
+        act(session)
+
+    return run
+
+
+def _require_sound(session: Session, what: str) -> None:
+    if not session.with_sound:
+        raise UsageError(f"There is no {what} in a typed chat.", "Start without --text.")
+
+
 COMMANDS: Mapping[str, Command] = {
     "/interrupt": Command("stop speech, thinking and tools", _simply(lambda s: s.interrupt())),
     "/image": Command("send a picture", lambda s, path: s.show(path), "PATH [words]", turn=True),
-    "/mute": Command("mute the microphone", _simply(lambda s: s.set_muted(True))),
-    "/unmute": Command("unmute the microphone", _simply(lambda s: s.set_muted(False))),
+    "/mute": Command("mute the microphone", _with_microphone(lambda s: s.set_muted(True))),
+    "/unmute": Command("unmute the microphone", _with_microphone(lambda s: s.set_muted(False))),
     "/volume": Command("show or set the volume", _volume, "0-100"),
     "/levels": Command("show the levels of microphone and speaker", _levels),
-    "/hands-free": Command("end turns automatically", _simply(lambda s: s.set_hands_free(True))),
+    "/hands-free": Command(
+        "end turns automatically", _with_microphone(lambda s: s.set_hands_free(True))
+    ),
     "/push-to-talk": Command(
-        "talk only between two presses of a key", _simply(lambda s: s.set_hands_free(False))
+        "talk only between two presses of a key",
+        _with_microphone(lambda s: s.set_hands_free(False)),
     ),
     "/allow": Command("run the tool that waits", _allow, "NUMBER [session]", person=True),
     "/always": Command("always run exactly this tool", _always, "NUMBER", person=True),
@@ -195,7 +211,10 @@ COMMANDS: Mapping[str, Command] = {
 }
 """The commands that act on a session. Leaving and help belong to whoever reads the line."""
 
-_COMMAND = re.compile(r"/[a-z-]+(?:\s|$)")
+HELP = "/help"
+QUIT = ("/quit", "/exit")
+
+_COMMAND = re.compile(r"/[a-z-]+(?:\s|$)", re.IGNORECASE)
 
 
 def known(line: str) -> Command | None:
@@ -218,7 +237,10 @@ def obey(session: Session, line: str, *, person: bool = True) -> str | None:
     name, _, argument = line.strip().partition(" ")
     command = COMMANDS.get(name)
     if command is None:
-        raise UsageError(f"There is no {name}.", "/help lists the commands.")
+        names = [known.removeprefix("/") for known in (*COMMANDS, HELP, *QUIT)]
+        near = difflib.get_close_matches(name.removeprefix("/").lower(), names, n=1)
+        hint = f"Did you mean /{near[0]}?" if near else f"{HELP} lists the commands."
+        raise UsageError(f"There is no {name[:40]}.", hint)
     if command.person and not person:
         raise UsageError(f"{name} is for a person at a terminal; a pipe cannot decide.")
     if argument and not command.argument:

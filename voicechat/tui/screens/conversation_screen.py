@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
-from voicechat.line_mode.slash_commands import is_command, known, obey
+from voicechat.line_mode.slash_commands import HELP, QUIT, is_command, known, obey
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
 from voicechat.tui.keys import KEYS
@@ -237,9 +237,9 @@ class ConversationScreen(Screen[None]):
 
     def _obey(self, line: str) -> None:
         """Carry out a command behind a slash."""
-        if line == "/help":
+        if line == HELP:
             self.action_help()
-        elif line in {"/quit", "/exit"}:
+        elif line in QUIT:
             self.app.call_later(self.app.action_quit)
         else:
             try:
