@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from voicechat.config.options import Options
+from voicechat.core.settings import Permission
 from voicechat.errors import Secret, ServerError
 from voicechat.session.local_server import LocalServer
 
@@ -45,6 +46,16 @@ def alive(pid: int) -> bool:
 def pid_of(server: LocalServer) -> int:
     assert server._child is not None
     return server._child.pid
+
+
+async def test_the_child_knows_the_forbidden_tools(child) -> None:
+    code = READY.replace('"ears"', 'os.environ["VOICECHAT_FORBIDDEN_TOOLS"]')
+    told: list[str] = []
+    permissions = {"set_timer": Permission.NEVER, "calculate": Permission.ASK}
+    server = LocalServer(Options(permissions=permissions), told.append, child(code))
+    await server.start()
+    await server.stop()
+    assert told == ["Warming up the set_timer: 50%"]
 
 
 async def test_the_address_a_token_and_progress(child) -> None:

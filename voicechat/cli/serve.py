@@ -42,6 +42,7 @@ def serve(
             chat_model=options.chat_model,
             chat_key=options.chat_key,
             voice=voice,
+            forbidden_tools=options.forbidden_tools,
         )
     )
 

@@ -177,6 +177,11 @@ class Options:
         is_openai = host == "openai.com" or host.endswith(".openai.com")
         return self.key("VOICECHAT_CHAT_KEY", *(["OPENAI_API_KEY"] if is_openai else []))
 
+    @property
+    def forbidden_tools(self) -> frozenset[str]:
+        """The tools with the permission `never`."""
+        return frozenset(name for name, word in self.permissions.items() if word == "never")
+
     def key(self, *variables: str) -> Secret | None:
         """The first of these keys that is set."""
         return next((self.keys[name] for name in variables if name in self.keys), None)

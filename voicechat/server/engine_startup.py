@@ -80,7 +80,7 @@ def _assistant(options: ServeOptions) -> Assistant:
     if options.chat_url is None:
         from voicechat.server.assistant.offline_assistant import offline_assistant
 
-        return offline_assistant()
+        return offline_assistant(forbidden_tools=options.forbidden_tools)
     from voicechat.server.assistant.chat_assistant import chat_assistant
 
     return chat_assistant(options.chat_url, options.chat_model, options.chat_key)

@@ -28,6 +28,8 @@ class ServeOptions:
     chat_key: Secret | None = None
     voice: str | None = None
     """Default voice of a session; None selects the default of the engine."""
+    forbidden_tools: frozenset[str] = frozenset()
+    """Built-in tools with the permission `never`; the offline assistant refuses their skills."""
     parent_watch: bool = False
     """Stop when stdin closes or the parent process ends."""
     max_connections: int = 8
@@ -41,14 +43,21 @@ class ServeOptions:
         return (self.chat_model or "chat") if self.chat_url else DEFAULT_MODEL
 
     def with_environment(self, environ: Mapping[str, str]) -> ServeOptions:
-        """Return the options with the environment applied: token, chat key, parent watch."""
+        """Return the options with the environment applied.
+
+        It sets the token, the chat key, the forbidden tools and the parent watch.
+        """
         from dataclasses import replace
 
         token = environ.get("VOICECHAT_SERVE_TOKEN")
         key = environ.get("VOICECHAT_CHAT_KEY")
+        forbidden = environ.get("VOICECHAT_FORBIDDEN_TOOLS")
         return replace(
             self,
             token=self.token or (Secret(token) if token else None),
             chat_key=self.chat_key or (Secret(key) if key else None),
+            forbidden_tools=(
+                self.forbidden_tools if forbidden is None else frozenset(forbidden.split())
+            ),
             parent_watch=self.parent_watch or environ.get("VOICECHAT_PARENT_WATCH") == "1",
         )

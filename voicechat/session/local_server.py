@@ -91,7 +91,11 @@ class LocalServer:
         chat_key = self._options.chat_key
         if self._options.chat_url and chat_key is not None:
             found["VOICECHAT_CHAT_KEY"] = chat_key.reveal()
-        return found | {"VOICECHAT_SERVE_TOKEN": token.reveal(), "VOICECHAT_PARENT_WATCH": "1"}
+        return found | {
+            "VOICECHAT_SERVE_TOKEN": token.reveal(),
+            "VOICECHAT_PARENT_WATCH": "1",
+            "VOICECHAT_FORBIDDEN_TOOLS": " ".join(self._options.forbidden_tools),
+        }
 
     def _arguments(self) -> list[str]:
         found = ["--port", "0"]

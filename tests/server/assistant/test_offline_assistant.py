@@ -8,8 +8,12 @@ from random import Random
 
 import pytest
 
+from voicechat.server.assistant import skill_permissions
+from voicechat.server.assistant.answers import ANSWERS
 from voicechat.server.assistant.offline_assistant import OfflineAssistant
 from voicechat.server.engine_protocols import AssistantRequest, Call, Message, Say, ToolOffer
+from voicechat.tools.builtin import builtin
+from voicechat.tools.tool_context import ToolContext
 
 
 class Clock:
@@ -47,9 +51,11 @@ class Due:
 class Talk:
     """One conversation. Keeps the messages as a session does."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, forbidden_tools=()):
         self.clock = Clock()
-        self.assistant = OfflineAssistant(folder, self.clock, Random(1), self.clock.later)
+        self.assistant = OfflineAssistant(
+            folder, self.clock, Random(1), self.clock.later, forbidden_tools
+        )
         self.rung = []
         self.assistant.on_announcement = self.rung.append
         self.messages = []
@@ -333,3 +339,44 @@ async def test_tools_do_not_get_in_the_way(talk):
     assert "language model" in await talk(
         "what is the weather in paris", tools=(WEATHER,), tool_choice="none"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "tool"),
+    [
+        ("what time is it", "current_time"),
+        ("set a timer for ten minutes", "set_timer"),
+        ("wake me up at seven", "set_alarm"),
+        ("remind me in ten minutes to call mum", "set_reminder"),
+        ("cancel the timer", "cancel_timer"),
+        ("how long is left on the timer", "list_timers"),
+        ("what is 17 times 23", "calculate"),
+        ("5 km in miles", "convert_units"),
+        ("take a note: buy milk", "add_note"),
+        ("read my notes", "read_notes"),
+        ("delete all my notes", "delete_note"),
+        ("add milk to my shopping list", "add_to_list"),
+        ("what's on my shopping list", "read_list"),
+        ("remove milk from my shopping list", "remove_from_list"),
+        ("clear my shopping list", "clear_list"),
+    ],
+)
+async def test_a_skill_whose_tool_is_never_allowed_is_refused(tmp_path, said, tool):
+    refused = f"I can't do that: your settings never allow the tool {tool.replace('_', ' ')}."
+    talk = Talk(tmp_path, frozenset({tool}))
+    assert await talk(said) == refused
+    assert talk.assistant._timers.running() == []
+    assert not (tmp_path / "notebook.json").exists()
+    assert await Talk(tmp_path)(said) != refused
+
+
+async def test_a_refused_skill_leaves_the_rest_of_a_request(tmp_path):
+    talk = Talk(tmp_path, frozenset({"calculate"}))
+    told = await talk("What time is it? And what is 2 + 2?")
+    assert told == "It's 3:20 PM. I can't do that: your settings never allow the tool calculate."
+
+
+def test_every_skill_and_tool_of_the_permissions_exists(tmp_path):
+    names = {tool.spec.name for tool in builtin(ToolContext((), tmp_path, lambda words: None))}
+    assert set(skill_permissions.TOOLS) <= set(ANSWERS)
+    assert set(skill_permissions.TOOLS.values()) <= names

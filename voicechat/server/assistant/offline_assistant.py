@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -30,6 +30,7 @@ from voicechat.server.assistant import (
     intents,
     measurements,
     result_speech,
+    skill_permissions,
     tool_selection,
 )
 from voicechat.server.assistant.answer_context import AnswerContext
@@ -62,6 +63,7 @@ class OfflineAssistant:
     """An `Assistant` without network access. Timers run in the event loop until `close()`.
 
     folder: of the notebook; None selects the user's data folder.
+    forbidden_tools: built-in tools whose skills the assistant refuses.
     now, random, later: replace the clock, the random generator and `loop.call_later` in tests.
     """
 
@@ -71,10 +73,12 @@ class OfflineAssistant:
         now: Callable[[], datetime] | None = None,
         random: Random | None = None,
         later: Later | None = None,
+        forbidden_tools: Collection[str] = (),
     ) -> None:
         self.on_announcement: Callable[[str], None] = lambda _words: None
         path = (folder or notebook_folder()) / "notebook.json"
         self._notebook = Notebook(path)
+        self._forbidden_tools = forbidden_tools
         self._now = now or (lambda: datetime.now().astimezone())
         self._random = random or Random()
         self._timers = Timers(lambda words: self.on_announcement(words), self._now, later)
@@ -151,6 +155,8 @@ class OfflineAssistant:
         return _UNKNOWN_AGAIN if told else _UNKNOWN + HOW_TO_CONNECT
 
     async def _one(self, request: AssistantRequest, meaning: Meaning) -> str:
+        if refused := skill_permissions.refusal(meaning.intent, self._forbidden_tools):
+            return refused
         context = AnswerContext(
             meaning.values,
             self._notebook,
@@ -224,9 +230,12 @@ def _question(request: AssistantRequest) -> str:
     return text
 
 
-def offline_assistant(folder: Path | None = None) -> Assistant:
+def offline_assistant(
+    folder: Path | None = None, forbidden_tools: Collection[str] = ()
+) -> Assistant:
     """Create the offline assistant, not yet open.
 
     folder: of the notebook; None selects the user's data folder.
+    forbidden_tools: built-in tools whose skills the assistant refuses.
     """
-    return OfflineAssistant(folder)
+    return OfflineAssistant(folder, forbidden_tools=forbidden_tools)
