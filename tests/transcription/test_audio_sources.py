@@ -94,8 +94,8 @@ def read(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
-async def heard(path: str, rate: int = 24_000) -> np.ndarray:
-    source = Recorded(path, rate)
+async def heard(path: str, rate: int = 24_000, *, raw: bool = False) -> np.ndarray:
+    source = Recorded(path, rate, raw=raw)
     async with asyncio.timeout(10):
         return np.frombuffer(b"".join([block async for block in source.blocks()]), np.int16)
 
@@ -119,7 +119,7 @@ async def test_channels_are_mixed_and_rates_converted(tmp_path) -> None:
 async def test_raw_sound_in_whole_samples(tmp_path) -> None:
     path = tmp_path / "x.raw"
     path.write_bytes(bytes(range(250)) * 41 + b"\1")
-    found = await heard(str(path))
+    found = await heard(str(path), raw=True)
     assert found.tobytes() == path.read_bytes()[:-1]
 
 
@@ -133,7 +133,44 @@ async def test_a_pipe_of_unknown_length(tmp_path, monkeypatch) -> None:
     assert found == samples.tobytes()
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"RIFF", b"RIFF\0\0\0\0WAVEfmt ", b"no sound"])
+async def test_raw_sound_that_begins_like_a_header(tmp_path) -> None:
+    path = tmp_path / "x.raw"
+    path.write_bytes(b"RIFF" * 100)
+    assert (await heard(str(path), raw=True)).tobytes() == path.read_bytes()
+
+
+async def test_a_pipe_may_carry_raw_sound(monkeypatch) -> None:
+    source = Recorded("-", 24_000)
+    monkeypatch.setattr(source, "_open", lambda: io.BytesIO(b"\1\2" * 50))
+    assert b"".join([block async for block in source.blocks()]) == b"\1\2" * 50
+
+
+@pytest.mark.parametrize("name", ["passwd", "x.mp3", "x.raw", "x.wav"])
+async def test_a_file_that_is_not_audio_is_not_taken_as_raw_sound(tmp_path, name) -> None:
+    path = tmp_path / name
+    path.write_text("root:x:0:0:root:/root:/bin/bash\n" * 50)
+    with pytest.raises(UsageError, match=r"contains no readable audio: .*\. Convert .* add --raw"):
+        await heard(str(path))
+
+
+@pytest.mark.parametrize("raw", [False, True])
+async def test_an_empty_file_is_an_error(tmp_path, raw) -> None:
+    path = tmp_path / "x"
+    path.touch()
+    with pytest.raises(UsageError, match="x contains no audio"):
+        await heard(str(path), raw=raw)
+
+
+async def test_empty_audio_is_an_error(tmp_path, monkeypatch) -> None:
+    with pytest.raises(UsageError, match=r"x\.wav contains no audio"):
+        await heard(wav(tmp_path / "x.wav", np.zeros(0, np.int16), 24_000))
+    source = Recorded("-", 24_000)
+    monkeypatch.setattr(source, "_open", lambda: io.BytesIO(b""))
+    with pytest.raises(UsageError, match="Standard input contains no audio"):
+        _ = [block async for block in source.blocks()]
+
+
+@pytest.mark.parametrize("rubbish", [b"RIFF", b"RIFF\0\0\0\0WAVEfmt ", b"no sound"])
 async def test_what_is_no_wav_file(tmp_path, rubbish) -> None:
     path = tmp_path / "x.wav"
     path.write_bytes(rubbish)

@@ -55,6 +55,8 @@ class TranscribeRequest:
     language: str | None = None
     as_json: bool = False
     logprobs: bool = False
+    raw: bool = False
+    """The source is PCM16 mono at `RATE` without a header."""
 
 
 def transcribe(options: Options, request: TranscribeRequest, out: TextIO | None = None) -> int:
@@ -143,7 +145,7 @@ def _source(
     options: Options, request: TranscribeRequest, printer: PassagePrinter, model: str
 ) -> Source:
     if request.source is not None:
-        return Recorded(request.source, RATE)
+        return Recorded(request.source, RATE, raw=request.raw)
     return Microphone(
         AudioSettings(
             input_device=options.input_device,

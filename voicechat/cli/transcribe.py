@@ -29,6 +29,9 @@ def transcribe(
     logprobs: Annotated[
         bool, typer.Option("--logprobs", help="With --json: add the log probability of each token.")
     ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="FILE is PCM16 mono at 24 kHz without a WAV header.")
+    ] = False,
     input_device: Annotated[Text, flag("input_device")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
     profile: Annotated[Text, flag("profile")] = None,
@@ -40,6 +43,8 @@ def transcribe(
     """
     if live and source is not None:
         raise UsageError("Use either --live or a file, not both.")
+    if live and raw:
+        raise UsageError("Use either --live or --raw, not both.")
     if not live and source is None:
         raise UsageError("There is nothing to transcribe.", "Name a WAV file, or use --live.")
     from voicechat.cli import _transcription_run as transcription_run
@@ -50,7 +55,7 @@ def transcribe(
     options = loader.load(flags)
     if live:
         options = remembered_devices.with_devices(options, flags, device_name)
-    request = transcription_run.TranscribeRequest(source, language, as_json, logprobs)
+    request = transcription_run.TranscribeRequest(source, language, as_json, logprobs, raw)
     return transcription_run.transcribe(options, request)
 
 

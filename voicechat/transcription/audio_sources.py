@@ -122,13 +122,18 @@ class Microphone:
 
 
 class Recorded:
-    """A WAV file, or a pipe that brings one, or one of raw PCM16 mono at the rate itself."""
+    """A WAV file, or raw PCM16 mono at the rate itself. A pipe may carry either."""
 
     live = False
 
-    def __init__(self, path: str, rate: int) -> None:
-        """`path` is that of the file, or - for standard input. Raises `UsageError`."""
+    def __init__(self, path: str, rate: int, *, raw: bool = False) -> None:
+        """Open the file `path`, or standard input for -. Raises `UsageError`.
+
+        rate: of the blocks, Hz. raw: the file has no header.
+        """
         self._rate = rate
+        self._takes_raw = raw or path == "-"
+        self._is_raw = raw
         self._name = "Standard input" if path == "-" else clean(path)
         self._path = path
         try:
@@ -146,8 +151,9 @@ class Recorded:
         return open(self._path, "rb")
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """The sound as fast as it is taken. Raises `UsageError` for what is no such sound."""
+        """The sound as fast as it is taken. Raises `UsageError` for anything else, or nothing."""
         loop = asyncio.get_running_loop()
+        has_audio = False
 
         def put(found: bytes | UsageError | None) -> None:
             with suppress(RuntimeError):  # the loop has ended: no one waits for sound any more
@@ -170,22 +176,25 @@ class Recorded:
             if isinstance(found, UsageError):
                 raise found
             self._room.release()
+            has_audio = has_audio or bool(found)
             yield found
+        if not has_audio and not self._stopped.is_set():
+            raise UsageError(f"{self._name} contains no audio.")
 
     def _read(self) -> Iterator[bytes]:
         try:
             with self._open() as file:
                 head = file.read(4)
-                if head == b"RIFF":
+                if head == b"RIFF" and not self._is_raw:
                     yield from self._wav(head, file)
-                elif self._path.lower().endswith(".wav"):
-                    raise wave.Error("it does not begin like a WAV file")
-                else:
+                elif self._takes_raw:
                     yield from self._raw(head, file)
+                elif head:
+                    raise wave.Error("it is not a WAV file")
         except (OSError, EOFError, wave.Error) as error:
             raise UsageError(
                 f"{self._name} contains no readable audio: {clean(str(error)) or 'it ends'}.",
-                "It takes WAV files of PCM, and raw PCM16 mono.",
+                f"Convert it to WAV. For raw PCM16 mono at {self._rate // 1000} kHz, add --raw.",
             ) from None
 
     def _raw(self, rest: bytes, file: IO[bytes]) -> Iterator[bytes]:
