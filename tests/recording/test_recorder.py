@@ -209,6 +209,19 @@ def test_a_recording_is_never_written_over(
         Recorder(tmp_path / "file" / "deeper", heading(), stream, lambda notice: None)
 
 
+def test_a_folder_with_other_files_is_refused(tmp_path: Path, stream: EventStream) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    made = Recorder(folder, heading(), stream, lambda notice: None)
+    made.close()
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "cat.jpg").touch()
+    with pytest.raises(UsageError, match=r"photos is not empty\. Name a new folder after --record"):
+        Recorder(folder, heading(), stream, lambda notice: None)
+    assert [path.name for path in folder.iterdir()] == ["cat.jpg"]
+
+
 def test_what_could_not_be_begun_leaves_nothing_behind(tmp_path: Path, stream: EventStream) -> None:
     (tmp_path / folder_format.SOUND).write_bytes(b"the person's own")
     with pytest.raises(UsageError, match="already contains a recording"):

@@ -234,11 +234,24 @@ def record(
     return Recorder(options.record, heading, stream, tell, KeyMask(options))
 
 
+_OTHER_FOLDER = "Name a new folder after --record."
+
+
+def _refuse_full(folder: Path) -> None:
+    """Raise `UsageError` for a folder with files, and `FileExistsError` for a recording."""
+    found = set(os.listdir(folder))
+    if found & {folder_format.EVENTS, folder_format.SOUND}:
+        raise FileExistsError
+    if found:
+        raise UsageError(f"{clean(str(folder))} is not empty.", _OTHER_FOLDER)
+
+
 def _open(folder: Path, heading: folder_format.Heading) -> tuple[BinaryIO, StereoFile | None]:
     """Create the files of a recording, readable by their owner only."""
     name = clean(str(folder))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_full(folder)
         descriptor = os.open(
             folder / folder_format.EVENTS, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600
         )
@@ -253,7 +266,7 @@ def _open(folder: Path, heading: folder_format.Heading) -> tuple[BinaryIO, Stere
         return events, stereo
     except FileExistsError:
         problem = "already contains a recording" if folder.is_dir() else "is not a folder"
-        raise UsageError(f"{name} {problem}.", "Name another folder after --record.") from None
+        raise UsageError(f"{name} {problem}.", _OTHER_FOLDER) from None
     except (OSError, ValueError) as error:
         word = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"Cannot write a recording to {name}: {word}.") from None
