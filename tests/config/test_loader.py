@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import tempfile
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voicechat.config import doubtful_settings
 from voicechat.config.loader import holds_key, load
-from voicechat.config.options import Options
+from voicechat.config.options import FILE_SETTINGS, Options
 from voicechat.errors import Secret, UsageError
 from voicechat.system.private_files import FILE_LIMIT
 
@@ -188,3 +190,66 @@ def test_the_key_of_openai_is_sent_to_openai_only(url: str, name: str | None) ->
     assert (key.reveal() if key else None) == name
     both = Options(chat_url=url, keys={**keys, "VOICECHAT_CHAT_KEY": Secret("mine")})
     assert both.chat_key == Secret("mine")
+
+
+def test_settings_without_effect_are_warnings_with_their_place(
+    settings: Path, tmp_path: Path
+) -> None:
+    settings.write_text(f'chat_model = "x"\n\nfolders = ["{tmp_path}", "/nowhere"]\n', "utf-8")
+    environ = {"VOICECHAT_VOISE": "x", "VOICECHAT_VOICE": "y", "VOICECHAT_DANCE": "z"}
+    assert load({}, environ, settings).warnings == (
+        "VOICECHAT_DANCE is not a variable that voicechat reads. See docs/settings.md.",
+        "VOICECHAT_VOISE is not a variable that voicechat reads. Did you mean VOICECHAT_VOICE?",
+        f"{settings}:1: chat_model has no effect without an address. Set --chat-url too.",
+        f"{settings}:3: folders: there is no folder /nowhere. Create it, or correct the path.",
+    )
+    assert load({"chat_url": "http://x/v1"}, {}, settings).warnings[1:] == ()
+
+
+def test_variables_that_are_read_cause_no_warning(settings: Path) -> None:
+    settings.write_text(
+        '[mcpServers.a]\nurl = "https://x"\nheaders = {X = "$VOICECHAT_MINE"}\n', "utf-8"
+    )
+    settings.chmod(0o600)
+    known = [*doubtful_settings.OTHER_VARIABLES, "VOICECHAT_MINE", "VOICECHAT_MODEL"]
+    assert load({}, dict.fromkeys(known, "x"), settings).warnings == ()
+
+
+def test_every_variable_in_the_code_is_known() -> None:
+    source = "".join(
+        path.read_text("utf-8")
+        for path in Path(doubtful_settings.__file__).parents[1].rglob("*.py")
+        if path.name != "doubtful_settings.py"
+    )
+    used = set(re.findall(r'"(VOICECHAT_[A-Z]+(?:_[A-Z]+)*)"', source))
+    known = {each.variable for each in FILE_SETTINGS.values()}
+    assert used - known == set(doubtful_settings.OTHER_VARIABLES)
+
+
+def test_a_flag_without_effect_is_an_error(settings: Path) -> None:
+    refused = refusal(settings, chat_model="x")
+    assert refused == "--chat-model has no effect without an address. Set --chat-url too."
+
+
+def test_an_option_knows_where_it_was_set(settings: Path) -> None:
+    text = 'voice = "x"\n[permissions]\ndance = "ask"\n[profiles.a]\ntools = ["x"]\n'
+    settings.write_text(text + '[profiles.a.permissions]\nsing = "never"\n', encoding="utf-8")
+    options = load({}, {}, settings)
+    assert options.origin("voice") == f"{settings}:1: voice"
+    assert options.origin("permissions.dance") == f"{settings}:3: dance"
+    assert options.origin("tools") == "tools", "it was not set"
+    options = load({"profile": "a"}, {"VOICECHAT_VOICE": "x"}, settings)
+    assert options.origin("voice") == "VOICECHAT_VOICE"
+    assert options.origin("tools") == f"{settings}:5: tools"
+    assert options.origin("permissions.sing") == f"{settings}:7: sing"
+    assert load({"voice": "x"}, {}, settings).origin("voice") == "--voice"
+
+
+def test_an_unknown_profile_is_named_with_its_place(settings: Path) -> None:
+    settings.write_text('\nprofile = "nope"\n[profiles.work]\n', encoding="utf-8")
+    assert refusal(settings) == (
+        f"{settings}:2: profile: There is no profile 'nope'. Use one of work."
+    )
+    assert refusal(settings, profile="wrok") == (
+        f"{settings} has no profile 'wrok'. Did you mean work?"
+    )

@@ -143,8 +143,9 @@ BROKEN = {
     'voice = "x"\n[profiles.work]\n[profiles.home]\nvoice = 3': ":4: voice must be text in quotes",
     '[prices."openai/m"]\ntext_inn = 3': ":2: text_inn is not a setting. Did you mean text_in?",
     '[prices."openai/m"]\ntext_in = "3"': ":2: text_in is wrong: expected `float`, got `str`.",
-    'profile = "work"': "There is no profile 'work'. Add one: [profiles.NAME].",
-    'profile = "wrok"\n[profiles.work]': "There is no profile 'wrok'. Did you mean work?",
+    'profile = "work"': ":1: profile: There is no profile 'work'. Add one: [profiles.NAME].",
+    'profile = "wrok"\n[profiles.work]': ":1: profile: There is no profile 'wrok'."
+    " Did you mean work?",
 }
 
 

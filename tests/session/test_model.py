@@ -12,7 +12,7 @@ from two_providers import answered, heard, two_providers
 
 from voicechat.config.loader import Options
 from voicechat.core.items import entry_id
-from voicechat.errors import Secret, ServerError
+from voicechat.errors import Secret, ServerError, UsageError
 from voicechat.line_mode.slash_commands import obey
 from voicechat.session import reconnect
 from voicechat.session.model import ChosenModel
@@ -145,3 +145,41 @@ async def test_announcements_keep_distinct_ids_over_a_change_of_model() -> None:
     assert len(ids) == len(set(ids)) == 2
     session.forget(ids[0])
     assert [entry_id(entry) for entry in session.transcript.entries] == [ids[1]]
+
+
+def voiced(name: str, **more: Any) -> Options:
+    fields: dict[str, Any] = {"model": REMOTE, "keys": {"OPENAI_API_KEY": Secret(TOKEN)}}
+    return Options(voice=name, **{**fields, **more})
+
+
+def test_an_unknown_voice_of_a_flag_is_an_error() -> None:
+    with pytest.raises(UsageError) as caught:
+        ChosenModel(voiced("marine", origins={"voice": "--voice"}), tuple, lambda text: None)
+    assert str(caught.value) == f"--voice: {REMOTE} has no voice 'marine'. Did you mean marin?"
+
+
+def test_an_unknown_voice_of_the_settings_file_is_a_warning() -> None:
+    options = voiced("eve", origins={"voice": "config.toml:3: voice"})
+    model = ChosenModel(options, tuple, lambda text: None)
+    assert model.doubts[0].startswith(
+        f"config.toml:3: voice: {REMOTE} has no voice 'eve'. The default voice speaks. There are "
+    )
+    assert model.options.voice is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "marin"},
+        {"name": "voice_123"},
+        {"name": "own", "base_url": "http://127.0.0.1:9/v1"},
+        {"name": "own", "variables": {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}},
+        {"name": "own", "model": "local/built-in"},
+    ],
+    ids=str,
+)
+def test_a_voice_that_may_exist_is_kept(fields: dict[str, Any]) -> None:
+    options = voiced(**fields, origins={"voice": "--voice"})
+    model = ChosenModel(options, tuple, lambda text: None)
+    assert model.options.voice == fields["name"]
+    assert not any("has no voice" in doubt for doubt in model.doubts)

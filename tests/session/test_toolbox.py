@@ -294,3 +294,30 @@ async def test_a_disk_that_hangs_costs_the_tools_and_not_the_session(
         notices = [each.text for each in desk.updates if isinstance(each, effects.Notice)]
         assert "The tools could not be read from disk within 0.2 seconds and are off." in notices
         assert offered(desk) == {}
+
+
+async def test_unknown_names_of_tools_are_told_when_all_tools_are_there(folders: Path) -> None:
+    (folders / "plugins").mkdir()
+    own = folders / "config" / "voicechat" / "tools"
+    own.mkdir(parents=True)
+    (own / "garden.py").write_text(PLUGIN, encoding="utf-8")
+    told: list[str] = []
+    names = {"set_tiemr": Permission.NEVER, "water": Permission.ASK, "dance": Permission.AUTO}
+    places = {"permissions.set_tiemr": "config.toml:4: set_tiemr", "tools": "config.toml:1: tools"}
+    wished = replace(options(""), permissions=names, tools=("wather",), origins=places)
+    box = Toolbox(
+        wished,
+        lambda offer: None,
+        lambda notice: told.append(f"{notice.text} {notice.hint}"),
+        print,
+    )
+    living = asyncio.create_task(box.live())
+    async with asyncio.timeout(30):
+        await box.complete.wait()
+    living.cancel()
+    await asyncio.wait({living})
+    assert told == [
+        "config.toml:1: tools: there is no tool 'wather'. Did you mean water?",
+        "config.toml:4: set_tiemr: there is no tool 'set_tiemr'. Did you mean set_timer?",
+        "permissions.dance: there is no tool 'dance'. voicechat tools lists the tools.",
+    ]

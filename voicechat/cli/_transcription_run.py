@@ -76,7 +76,7 @@ async def _run(options: Options, request: TranscribeRequest, printer: PassagePri
         codec: Callable[[], Awaitable[Codec]] = partial(_made, choice.codec)
         if choice.needs_local_server:
             codec = await _embedded(options, printer, stack)
-        for sentence in unsupported(await codec(), settings):
+        for sentence in (*options.warnings, *unsupported(await codec(), settings)):
             printer.tell(sentence)
         writer = Transcriber(
             codec, settings, source, write=printer.write, show=printer.show, tell=printer.tell

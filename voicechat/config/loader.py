@@ -15,15 +15,15 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from voicechat.config import endpoint_settings, mcp_settings, session_keys
+from voicechat.config import doubtful_settings, endpoint_settings, mcp_settings, session_keys
 from voicechat.config.options import FILE_SETTINGS, SETTINGS, Options
 from voicechat.config.session_keys import record
-from voicechat.config.setting_place import ConfigFile, SettingPlace, nearest
+from voicechat.config.setting_place import ConfigFile, SettingPlace, nearest, similar
 from voicechat.config.url_check import check_url
 from voicechat.core.price import Price
 from voicechat.core.settings import Permission
@@ -98,14 +98,27 @@ def load(
     servers = mcp_settings.read_json(path.with_name("mcp.json"), named)
     if stored.servers is not None:
         servers += mcp_settings.servers(stored.place.file, stored.servers, named)
-    return Options(
+    options = Options(
         **merged,  # type: ignore[arg-type]
+        origins=MappingProxyType(stored.origins(profile) | _origins(environ, typed)),
         mcp_servers=mcp_settings.refuse_twins(servers),
         endpoints=endpoint_settings.endpoints(stored.place, stored.endpoints, named),
         keys=MappingProxyType(keys),
         variables=_read_variables(environ),
         prices=MappingProxyType(stored.prices),
     )
+    found = doubtful_settings.warnings(options, environ, stored.place.file.text)
+    return replace(options, warnings=tuple(found))
+
+
+def _origins(environ: Mapping[str, str], typed: Mapping[str, object]) -> dict[str, str]:
+    """The variables and flags that set a setting, by its name."""
+    variables = {
+        name: setting.variable
+        for name, setting in FILE_SETTINGS.items()
+        if environ.get(setting.variable, "").strip()
+    }
+    return variables | {name: SETTINGS[name].flag for name in typed}
 
 
 # ------------------------------------------------------------------- environment and checks
@@ -162,7 +175,7 @@ def _check(where: str, name: str, value: object) -> None:
     if "\0" in value:
         raise UsageError(f"{where} contains a NUL character.")
     if setting.choices and value not in setting.choices:
-        hint = nearest(value, list(setting.choices))
+        hint = similar(value, setting.choices)
         raise UsageError(f"{where} must be one of {', '.join(setting.choices)}.", hint)
     if setting.schemes:
         check_url(
@@ -198,11 +211,28 @@ class _StoredSettings:
         if name not in self.profiles:
             known = list(self.profiles)
             hint = nearest(str(name), known) if known else "Add one: [profiles.NAME]."
-            raise UsageError(f"There is no profile {str(name)[:40]!r}.", hint)
+            where = (
+                f"{self.place.file.path} has" if chosen else f"{self.place('profile')}: There is"
+            )
+            raise UsageError(f"{where} no profile {str(name)[:40]!r}.", hint)
         found = {"profile": name, **self.profiles[str(name)]}
         wanted = cast("dict[str, object]", self.settings.get("wanted", {}))
         over = cast("dict[str, object]", found.get("wanted", {}))
         return {**found, "wanted": {**wanted, **over}}
+
+    def origins(self, profile: Mapping[str, object]) -> dict[str, str]:
+        """The file, line and key of each setting, by its name or as `permissions.TOOL`."""
+        found: dict[str, str] = {}
+        tables = [(self.place, self.settings)]
+        if profile:
+            name = str(profile["profile"])
+            tables.append((self.place.table("profiles", name), self.profiles[name]))
+        for place, settings in tables:
+            found |= {name: place(name) for name in settings}
+            permissions = cast("Mapping[str, object]", settings.get("permissions", {}))
+            inner = place.table("permissions")
+            found |= {f"permissions.{tool}": inner(tool) for tool in permissions}
+        return found
 
 
 def _read_file(file: ConfigFile) -> _StoredSettings:

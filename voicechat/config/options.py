@@ -163,6 +163,15 @@ class Options:
     endpoints: tuple[Endpoint, ...] = ()
     """HTTP endpoints of the user that are offered as tools."""
 
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Where a setting comes from, for a message: `config.toml:3: voice`, `--voice`."""
+    warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """Sentences about settings that have no effect."""
+
+    def origin(self, name: str) -> str:
+        """The place that set a setting, or one of `permissions.TOOL`."""
+        return self.origins.get(name, name)
+
     @property
     def environ(self) -> Mapping[str, str | Secret]:
         """Everything that the catalog of providers may look up."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args
 
 import msgspec
 
-from voicechat.config.setting_place import SettingPlace, nearest
+from voicechat.config.setting_place import SettingPlace, similar
 from voicechat.core.settings import (
     SPEED_RANGE,
     AudioFormat,
@@ -111,7 +111,7 @@ def _plain(kind: Any) -> Callable[[SettingPlace, str, object], object]:
 def _words(place: SettingPlace, name: str, value: object, words: Mapping[str, object]) -> object:
     if isinstance(value, str) and value in words:
         return words[value]
-    hint = nearest(value, list(words)) if isinstance(value, str) else ""
+    hint = similar(value, words) if isinstance(value, str) else ""
     raise UsageError(f"{place(name)} must be {' or '.join(words)}, or a table.", hint)
 
 

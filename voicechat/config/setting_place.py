@@ -86,8 +86,11 @@ def _quotable(name: str) -> str:
 
 def nearest(name: str, known: list[str]) -> str:
     """The hint for a name that does not exist: the most similar one, or all of them."""
+    return similar(name, known) or (f"Use one of {', '.join(known)}." if known else "")
+
+
+def similar(name: str, known: Iterable[str]) -> str:
+    """The hint for a name that does not exist: the most similar one, if there is one."""
     by_case = {each.lower(): each for each in known}
     close = difflib.get_close_matches(name.replace("-", "_").lower(), by_case, n=1)
-    if close:
-        return f"Did you mean {by_case[close[0]]}?"
-    return f"Use one of {', '.join(known)}." if known else ""
+    return f"Did you mean {by_case[close[0]]}?" if close else ""

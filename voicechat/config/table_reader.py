@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
-from voicechat.config.setting_place import SettingPlace, nearest
+from voicechat.config.setting_place import SettingPlace, similar
 from voicechat.config.variables import REFERENCE, References
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
@@ -59,7 +59,7 @@ class TableReader:
         words = list(known)
         folded = {word.lower(): word for word in words}
         if not isinstance(value, str) or value.lower() not in folded:
-            hint = nearest(value, words) if isinstance(value, str) else ""
+            hint = similar(value, words) if isinstance(value, str) else ""
             self.refuse(key, f"must be one of {', '.join(words)}", hint)
         return folded[value.lower()]
 

@@ -11,8 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from voicechat.config.setting_place import similar
 from voicechat.core.settings import SessionSettings, ToolSpec
-from voicechat.errors import ServerError
+from voicechat.core.text import clean
+from voicechat.errors import ServerError, UsageError
 from voicechat.providers.codec import unsupported
 from voicechat.session.requested_settings import session_settings
 from voicechat.session.token_auth import TokenAuth
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from voicechat.providers.catalog import ModelChoice
     from voicechat.providers.codec import Codec
     from voicechat.session.local_server import LocalServer
+
+
+CUSTOM_VOICE = "voice_"
+"""Beginning of the names of voices that a provider's customers made."""
 
 
 def _unsaid(_: str) -> None:
@@ -50,6 +56,7 @@ class ChosenModel:
         """Makes codecs for the embedded server; None unless it runs."""
         self._before: tuple[ModelChoice, Options] | None = None
         self._take(self._resolved(options.model or "", same=True))
+        self._unknown_voice = self._drop_unknown_voice()
         self._token_auth: TokenAuth | None = None
         if TokenAuth.wanted(options):
             self._token_auth = TokenAuth(options, self.name, warn)
@@ -67,7 +74,34 @@ class ChosenModel:
     @property
     def doubts(self) -> list[str]:
         """A sentence for everything that is asked for and will not be had."""
-        return unsupported(self._reader, self.settings)
+        voice = [self._unknown_voice] if self._unknown_voice else []
+        return [*voice, *unsupported(self._reader, self.settings)]
+
+    def _drop_unknown_voice(self) -> str:
+        """Use the default instead of a voice that the provider does not have; a warning of it.
+
+        Raises `UsageError` when a flag names the voice.
+        """
+        name, voices = self.options.voice, self.choice.voices
+        if name is None or not voices or name in voices or name.startswith(CUSTOM_VOICE):
+            return ""
+        if self._has_other_server():
+            return ""
+        where = self.options.origin("voice")
+        hint = similar(name, voices) or f"There are {', '.join(voices)}."
+        sentence = f"{where}: {self.name} has no voice {clean(name)[:40]!r}."
+        if where.startswith("--"):
+            raise UsageError(sentence, hint)
+        self.options = replace(self.options, voice=None)
+        return f"{sentence} The default voice speaks. {hint}"
+
+    def _has_other_server(self) -> bool:
+        """True if an address names another server, which may have other voices."""
+        from voicechat.providers.catalog import provider_named
+
+        provider = provider_named(self.choice.provider)
+        variable = provider.url_variable if provider is not None else None
+        return self.options.base_url is not None or variable in self.options.variables
 
     def _resolved(self, name: str, *, same: bool) -> ModelChoice:
         from voicechat.providers import catalog

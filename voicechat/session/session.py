@@ -208,8 +208,8 @@ class Session(SessionControls):
             self._tell(effects.Notice(f"Recording to {clean(str(self._options.record))}."))
         if not self._options.model:
             self._tell(effects.Notice(self._chosen.choice.why))
-        for doubt in self._chosen.doubts:
-            self._tell(effects.Notice(doubt, effects.Level.WARNING))
+        for doubt in (*self._options.warnings, *self._chosen.doubts):
+            self._warn(doubt)
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     def _ring(self, text: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from voicechat.config.setting_place import similar
 from voicechat.core import effects, inputs
 from voicechat.core.settings import ToolSpec
 from voicechat.errors import UsageError
@@ -126,9 +127,13 @@ class Toolbox:
 
     def _tell_missing(self) -> None:
         there = sorted(tool.spec.name for tool in self.registry)
-        for name in self._options.tools or ():
+        wanted = {name: self._options.origin("tools") for name in self._options.tools or ()}
+        permitted = {f"permissions.{name}": name for name in self._options.permissions}
+        wanted |= {name: self._options.origin(key) for key, name in permitted.items()}
+        for name, where in wanted.items():
             if name not in there:
-                self._warn(f"There is no tool {name!r}; known are {', '.join(there)}.")
+                hint = similar(name, there) or "voicechat tools lists the tools."
+                self._warn(f"{where}: there is no tool {name!r}.", hint)
 
     def _gather(self) -> tuple[Approvals, tuple[Tool, ...], list[Unknown]]:
         from voicechat.tools.builtin import builtin
