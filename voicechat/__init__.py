@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         UsageError,
         VoicechatError,
     )
-    from voicechat.session.client import ClientSession, connect, read_picture
+    from voicechat.session.client import ClientSession, connect
     from voicechat.session.client_events import ApprovalRequest as Approval
     from voicechat.session.client_events import AudioChunk as Audio
     from voicechat.session.client_events import ClientEvent as Event
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from voicechat.session.client_events import TranscriptEvent as Transcript
     from voicechat.session.client_events import TurnEndedEvent as TurnEnded
     from voicechat.session.client_options import Devices
+    from voicechat.session.client_pictures import read_picture
     from voicechat.session.model_list import ListedModel, list_models
     from voicechat.session.sound_card import CardLine
     from voicechat.session.sound_card import SoundCardProtocol as SoundCard
@@ -98,7 +99,7 @@ _HOMES = {
     "Usage": "voicechat.core.items:Usage",
     "connect": "voicechat.session.client:connect",
     "list_models": "voicechat.session.model_list:list_models",
-    "read_picture": "voicechat.session.client:read_picture",
+    "read_picture": "voicechat.session.client_pictures:read_picture",
     "tool": "voicechat.tools.functions:tool",
 }
 """The module and the name in it of each exported name; those of errors are missing."""

@@ -281,8 +281,6 @@ async def test_wrong_parameters_are_usage_errors() -> None:
         voicechat.connect("local", api_key="x", settings=False)
     with pytest.raises(voicechat.UsageError, match="two tools called 'lights'"):
         voicechat.connect("local", tools=[mine.tool, mine.tool], settings=False)
-    with pytest.raises(voicechat.UsageError, match=r"@voicechat\.tool"):
-        voicechat.connect("local", tools=[print], settings=False)  # type: ignore[list-item]
 
 
 async def test_nothing_answers_at_the_address() -> None:
@@ -302,7 +300,7 @@ async def test_refused_key_is_key_missing_and_never_shown() -> None:
 
 async def test_calls_that_do_not_fit_the_session() -> None:
     async with scene() as stage, session_on(stage) as session:
-        with pytest.raises(voicechat.UsageError, match="whole samples"):
+        with pytest.raises(voicechat.UsageError, match="odd number of bytes"):
             await session.send(b"x")
         with pytest.raises(voicechat.UsageError, match="push_to_talk"):
             session.end_turn()

@@ -116,7 +116,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.png")
         found[tmp_path / "pipe.png"] = "pipe.png is not a file"
     (tmp_path / "page.png").write_bytes(b"%PDF-1.7" + bytes(100))
-    found[tmp_path / "page.png"] = "page.png is no PNG, JPEG, GIF or WebP picture"
+    found[tmp_path / "page.png"] = "page.png is not a PNG, JPEG, GIF or WebP picture"
     found[tmp_path / "gone.png"] = "There is no file gone.png"
     for path, words in found.items():
         with pytest.raises(NoPicture, match=words):

@@ -7,41 +7,45 @@ settings, tools, approvals and reconnecting behave alike. See docs/python-api.md
 from __future__ import annotations
 
 import asyncio
-import inspect
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from voicechat.core import effects, inputs
-from voicechat.core.effects import Floor, Level
+from voicechat.core import inputs
 from voicechat.core.inputs import Decision
-from voicechat.core.items import Item, ItemStatus, ToolCall, ToolState, Usage
-from voicechat.core.pictures import Picture, picture
+from voicechat.core.items import Item, ToolCall, Usage
+from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError
+from voicechat.session.client_approvals import DENIED, Approve, decision_on
+from voicechat.session.client_checks import (
+    check_approve,
+    check_card,
+    check_loop,
+    check_pcm,
+    check_position,
+    check_type,
+    in_api_words,
+    rewording,
+    shown,
+)
 from voicechat.session.client_events import (
     ApprovalRequest,
     AudioChunk,
     ClientEvent,
-    ConnectionEvent,
-    InterruptedEvent,
-    ProblemEvent,
     TranscriptEvent,
-    TurnEndedEvent,
     approval_of,
     exported_as,
-    tool_call_of,
     transcript_of,
 )
-from voicechat.session.client_options import Devices, Parameters, with_tools
+from voicechat.session.client_options import Devices, Output, Parameters, with_tools
+from voicechat.session.client_updates import ClientUpdates
 from voicechat.session.event_queue import EventQueue
-from voicechat.session.event_stream import Overflow
 from voicechat.session.images import refusal
 from voicechat.session.session import Session
 from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCardProtocol
-from voicechat.session.updates import UPDATES, Link, LinkChanged, Update
 
 if TYPE_CHECKING:
     from voicechat.core.settings import Capabilities, SessionSettings
@@ -53,21 +57,10 @@ CONNECT_S = 60.0
 CLOSE_S = 10.0
 """Seconds that closing a session may take."""
 
-APPROVE_S = 300.0
-"""Seconds that an `approve` callback may take; then the call is denied."""
-
 LEAD_S = 0.2
 """Seconds of sound that `send` may be ahead of real time."""
 
-DENIED = "The program that runs this session does not allow the call."
-"""The text for the model when a call is denied."""
-
-Verdict = bool | Decision
-Approve = Callable[[ApprovalRequest], Verdict | Awaitable[Verdict]]
-"""Decides on a tool call: True allows this call, False denies it, a `Decision` says more."""
-
-_RESTING = {Floor.IDLE, Floor.LISTENING}
-_BUSY = {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
+Failure = TypeVar("Failure", bound=BaseException)
 
 
 def connect(
@@ -78,13 +71,13 @@ def connect(
     approve: Approve | None = None,
     voice: str | None = None,
     instructions: str | None = None,
-    output: Literal["audio", "text"] = "audio",
+    output: Output = "audio",
     push_to_talk: bool | None = None,
     reports_played: bool = False,
     base_url: str | None = None,
     api_key: str | None = None,
     profile: str | None = None,
-    settings: bool | str | Path = True,
+    settings: bool | str | os.PathLike[str] = True,
 ) -> ClientSession:
     """Prepare a session; `async with` opens it and closes it.
 
@@ -103,8 +96,9 @@ def connect(
     profile        a profile of the settings file
     settings       True: read the user's settings file. False: read none. A path: read that one
 
-    Parameters override the environment, which overrides the settings file. Raises `UsageError`
-    for a wrong parameter or setting, `KeyMissing` when the model needs a key and there is none.
+    Parameters override the environment, which overrides the settings file. Raises `TypeError`
+    for a parameter of a wrong type, `UsageError` for a wrong value or setting, `KeyMissing` when
+    the model needs a key and there is none.
     """
     given = Parameters(
         model=model,
@@ -118,14 +112,22 @@ def connect(
         settings=settings,
     )
     devices = audio if isinstance(audio, Devices) else None
-    options, own = with_tools(given.options(devices), tools)
+    if audio is not None and devices is None:
+        check_card(audio)
+    if approve is not None:
+        check_approve(approve)
+    check_type("reports_played", reports_played, bool)
+    if reports_played and audio is not None:
+        raise UsageError("reports_played=True needs audio=None.", "Leave one of them out.")
     events = EventQueue()
-    if devices is not None:
-        return ClientSession(Session(options, tools=own), events, approve)
     pcm = PcmCard(events.put_audio, events.drop_audio) if audio is None else None
     card = cast("SoundCardProtocol", pcm or audio)
-    session = Session(options, tools=own, open_audio=partial(CardLink, card))
-    return ClientSession(session, events, approve, pcm, reports_played=reports_played)
+    with rewording():
+        options, own = with_tools(given.options(devices), tools)
+        open_audio = partial(CardLink, card) if devices is None else None
+        session = Session(options, tools=own, open_audio=open_audio)
+    named = () if tools is None else options.tools or ()
+    return ClientSession(session, events, approve, pcm, reports_played, named)
 
 
 @exported_as("ClientSession")
@@ -143,59 +145,84 @@ class ClientSession:
         events: EventQueue,
         approve: Approve | None,
         pcm: PcmCard | None = None,
-        *,
         reports_played: bool = False,
+        named_tools: tuple[str, ...] = (),
     ) -> None:
-        """For `connect` only."""
+        """For `connect` only. `named_tools` must exist once all tools are loaded."""
         self._session = session
         self._events = events
         self._approve = approve
         self._pcm = pcm
         self._reports_played = reports_played
+        self._named_tools = named_tools
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._online = asyncio.Event()
-        self._floor = Floor.IDLE
-        self._told: dict[str, TranscriptEvent] = {}
-        self._called: dict[str, ToolState] = {}
         self._unplayed: AudioChunk | None = None
+        self._iterating = False
         self._sent_until = 0.0
-        _follow(session, self._on_update)
+        ClientUpdates(session, events, self._online.set, self._ask).follow()
 
     # ----------------------------------------------------------------- opening and closing
 
     async def __aenter__(self) -> ClientSession:
         """Connect. Raises `VoicechatError` when that fails."""
-        if self._task is not None:
-            raise UsageError("This session is already open.", "Call connect again.")
+        if self._task is not None or self._events.ended:
+            raise UsageError("A session opens only once.", "Call voicechat.connect again.")
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="voicechat session")
-        online = asyncio.create_task(self._online.wait())
+        opening = asyncio.create_task(self._opened())
         try:
             await asyncio.wait(
-                {self._task, online}, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED
+                {self._task, opening}, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED
             )
+            if opening.done():
+                opening.result()
+                return self
+            if not self._task.done():
+                raise ConnectError(
+                    f"{self.model} did not answer within {CONNECT_S:g} seconds.", "Try again later."
+                )
         except BaseException:
             await self.close()
             raise
         finally:
-            online.cancel()
-        if not self._online.is_set():
-            await self.close()
-            if not self._task.cancelled():
-                self._task.result()
-            raise self._events.failure or ConnectError("Could not connect in time.")
-        return self
+            opening.cancel()
+        self._raise_failure()
+        raise self._events.failure or SessionLost("The session was closed before it was open.")
+
+    async def _opened(self) -> None:
+        """Wait for the connection and the tools. Raises `UsageError` for a tool that is unknown."""
+        await self._online.wait()
+        if _missing_tools(self._session, self._named_tools):
+            await self._session.all_tools()
+        if missing := _missing_tools(self._session, self._named_tools):
+            raise UsageError(
+                f"tools: there is no tool {shown(missing[0])}.",
+                "The command `voicechat tools` lists all names.",
+            )
 
     async def __aexit__(self, *_: object) -> None:
         """Close the session."""
         await self.close()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
         if self._task is not None and not self._task.cancelled():
-            self._task.result()
+            try:
+                self._task.result()
+            except BaseExceptionGroup as group:
+                raise _first(group) from None
 
     async def close(self) -> None:
         """End the session. A loop over its events ends, too. Does nothing when it is closed."""
+        if self._task is None:
+            self._events.end(None)
+            return
+        check_loop(self._loop)
         self._session.close()
-        if self._task is not None and not self._task.done():
+        if not self._task.done():
             await asyncio.wait({self._task}, timeout=CLOSE_S)
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=CLOSE_S)
@@ -209,7 +236,7 @@ class ClientSession:
         except* _Closed:
             pass
         except* VoicechatError as group:
-            failure = _first(group)
+            failure = in_api_words(_first(group))
         finally:
             self._tasks = None
             self._events.end(failure)
@@ -260,29 +287,38 @@ class ClientSession:
                  that `end_turn` ends
         Picture  shown with the words `text`; see `read_picture`
 
-        Raises `UsageError` for what the model does not take, `SessionLost` after the end.
+        Raises `TypeError` for other content, `UsageError` for content that is empty or that the
+        model does not take, `SessionLost` after the end.
         """
         self._check_open()
-        if isinstance(content, str):
-            _take(self._session, inputs.Typed(content))
-        elif isinstance(content, Picture):
+        check_type("text", text, str)
+        if isinstance(content, Picture):
             self._show(content, text)
+            return
+        if text:
+            raise UsageError("text belongs to a picture.", "Send everything as one content.")
+        if isinstance(content, str):
+            if not clean(content).strip():
+                raise UsageError(f"content is an empty text: {shown(content)}.", "Send words.")
+            _take(self._session, inputs.Typed(content))
         else:
+            check_type("content", content, str, bytes, bytearray, memoryview, Picture)
+            check_pcm("content", content)
             await self._send_sound(bytes(content))
 
-    def _show(self, shown: Picture, text: str) -> None:
-        refused = refusal(shown, _capabilities(self._session), self._session.model)
+    def _show(self, picture: Picture, text: str) -> None:
+        refused = refusal(picture, _capabilities(self._session), self._session.model)
         if refused is not None:
             raise refused
-        _take(self._session, inputs.Typed(text, shown))
+        _take(self._session, inputs.Typed(text, picture))
 
     async def _send_sound(self, pcm: bytes) -> None:
         if self._pcm is None:
-            raise UsageError("This session has a microphone.", "Open it with audio=None.")
-        if len(pcm) % 2:
-            raise UsageError("PCM16 has two bytes per sample.", "Send whole samples.")
-        if not self._session.hands_free and not self._session.talking:
-            self._session.talk(True)
+            raise UsageError(
+                "This session has a microphone of its own.", "Connect with audio=None to send PCM."
+            )
+        if not self._session.hands_free:
+            self.start_turn()
         step = self.input_rate * BLOCK_MS // 1000 * 2
         for start in range(0, len(pcm), step):
             block = pcm[start : start + step]
@@ -292,12 +328,27 @@ class ClientSession:
             await asyncio.sleep(max(0.0, self._sent_until - LEAD_S - now))
             self._check_open()
 
+    def start_turn(self) -> None:
+        """Open the microphone for a spoken turn. Only with `push_to_talk=True`.
+
+        `send` does this by itself for PCM. It interrupts a reply that is still playing.
+        """
+        self._check_push_to_talk()
+        if not self._session.talking:
+            self._session.talk(True)
+
     def end_turn(self) -> None:
-        """End a spoken turn and ask for the reply. Only with `push_to_talk=True`."""
+        """End a spoken turn and request the reply. Only with `push_to_talk=True`."""
+        self._check_push_to_talk()
+        self._session.talk(False)
+
+    def _check_push_to_talk(self) -> None:
         self._check_open()
         if self._session.hands_free:
-            raise UsageError("The provider ends turns.", "Connect with push_to_talk=True.")
-        self._session.talk(False)
+            raise UsageError(
+                "The provider detects spoken turns in this session.",
+                "Connect with push_to_talk=True.",
+            )
 
     def interrupt(self) -> None:
         """Stop the reply and running tools. Calls that wait for permission are denied."""
@@ -308,20 +359,30 @@ class ClientSession:
         """Report that `ms` milliseconds of a message were played in all. Best every 100 ms.
 
         Only with `audio=None` and `reports_played=True`. A barge-in truncates the reply at the
-        last reported position.
+        last reported position. Late reports, of a message that has ended, have no effect.
         """
+        check_type("item_id", item_id, str)
+        check_position(ms)
         if self._pcm is None or not self._reports_played:
             raise UsageError(
                 "This session counts by itself what was played.",
                 "Connect with audio=None and reports_played=True.",
             )
+        self._check_opened()
         self._pcm.played(item_id, ms)
 
-    def _check_open(self) -> None:
-        if self._task is None:
+    def _check_opened(self) -> None:
+        if self._task is None and not self._events.ended:
             raise UsageError("The session is not open.", "Use it inside async with.")
+        if self._task is not None:
+            check_loop(self._loop)
+
+    def _check_open(self) -> None:
+        self._check_opened()
         if self._events.ended:
-            raise self._events.failure or SessionLost("The session is closed.")
+            raise self._events.failure or SessionLost(
+                "The session is closed.", "Call voicechat.connect for another one."
+            )
 
     # ----------------------------------------------------------------- events
 
@@ -331,54 +392,22 @@ class ClientSession:
 
     async def __anext__(self) -> ClientEvent:
         """The next event. Coming back for it means that the `Audio` before it was played."""
+        self._check_opened()
+        if self._iterating:
+            raise UsageError(
+                "Another loop takes the events of this session.", "Iterate in one loop at a time."
+            )
         chunk, self._unplayed = self._unplayed, None
         if chunk is not None and self._pcm is not None and not self._reports_played:
             self._pcm.consumed(chunk.item_id, chunk.ms)
-        event = await self._events.get()
+        self._iterating = True
+        try:
+            event = await self._events.get()
+        finally:
+            self._iterating = False
         if isinstance(event, AudioChunk):
             self._unplayed = event
         return event
-
-    def _on_update(self, update: Update) -> None:
-        match update:
-            case effects.EntryChanged(entry_id):
-                self._entry_changed(entry_id)
-            case effects.AskApproval(call_id):
-                self._ask(call_id)
-            case effects.FloorChanged(floor):
-                if self._floor in _BUSY and floor in _RESTING:
-                    self._events.put(TurnEndedEvent(self._session.latency_ms))
-                self._floor = floor
-            case effects.UsageChanged(_, added) if added != Usage():
-                self._events.put(added)
-            case LinkChanged(link, text):
-                self._events.put(ConnectionEvent(link, text))
-                if link is Link.ONLINE:
-                    self._online.set()
-            case effects.Notice(text, level, hint) if level is not Level.INFO:
-                self._events.put(ProblemEvent(text, hint, level))
-            case _:
-                pass
-
-    def _entry_changed(self, entry_id: str) -> None:
-        entry = self._session.transcript.get(entry_id)
-        if isinstance(entry, ToolCall):
-            if entry.state is not ToolState.STREAMING and self._called.get(entry_id) != entry.state:
-                self._called[entry_id] = entry.state
-                self._events.put(tool_call_of(entry))
-        elif entry is not None and not entry.hidden:
-            self._message_changed(entry)
-
-    def _message_changed(self, item: Item) -> None:
-        before = self._told.get(item.item_id)
-        now = transcript_of(item, before.text if before else "")
-        if before is not None and _same(before, now):
-            return
-        self._told[item.item_id] = now
-        self._events.put(now)
-        cut = item.status is ItemStatus.INTERRUPTED
-        if cut and (before is None or before.status is not ItemStatus.INTERRUPTED):
-            self._events.put(InterruptedEvent(item.item_id, item.heard_ms, item.shown))
 
     # ----------------------------------------------------------------- permission
 
@@ -390,19 +419,11 @@ class ClientSession:
             self._tasks.create_task(self._decide(request))
 
     async def _decide(self, request: ApprovalRequest) -> None:
-        verdict: Verdict = False
-        try:
-            async with asyncio.timeout(APPROVE_S):
-                if self._approve is not None:
-                    answer = self._approve(request)
-                    verdict = await answer if inspect.isawaitable(answer) else answer
-        except Exception as error:  # the callback is the caller's: a fault of it denies the call
-            text = f"approve failed, so {request.name} is denied: {type(error).__name__}: {error}"
-            self._events.put(ProblemEvent(clean(text), "", Level.ERROR))
-        if not isinstance(verdict, Decision):
-            verdict = Decision.ONCE if verdict is True else Decision.DENY
-        words = DENIED if verdict is Decision.DENY else ""
-        self._session.decide(request.call_id, request.arguments, verdict, words)
+        decision, problem = await decision_on(request, self._approve)
+        if problem is not None:
+            self._events.put(problem)
+        words = DENIED if decision is Decision.DENY else ""
+        self._session.decide(request.call_id, request.arguments, decision, words)
 
 
 class _Closed(Exception):
@@ -410,19 +431,6 @@ class _Closed(Exception):
 
 
 # --------------------------------------------------------------------------- the session's side
-
-
-def _follow(session: Session, on_update: Callable[[Update], None]) -> None:
-    """Receive every update of the session."""
-    updates = session.subscribe(
-        "python api", limit=100, overflow=Overflow.DROP_OLDEST, wants=UPDATES
-    )
-
-    def take() -> None:
-        for update in updates.pop_all():
-            on_update(cast("Update", update))
-
-    updates.wake = take
 
 
 def _take(session: Session, given: inputs.Typed) -> None:
@@ -440,34 +448,17 @@ def _capabilities(session: Session) -> Capabilities:
     return session.capabilities
 
 
+def _missing_tools(session: Session, names: Iterable[str]) -> list[str]:
+    """Names that no tool has. Empty if an MCP server may still bring them."""
+    if session._options.mcp_servers:
+        return []
+    return [name for name in names if session._tools.registry.get(name) is None]
+
+
 # --------------------------------------------------------------------------- small steps
 
 
-def _same(one: TranscriptEvent, other: TranscriptEvent) -> bool:
-    return (one.text, one.heard, one.status) == (other.text, other.heard, other.status)
-
-
-def _first(group: BaseExceptionGroup[VoicechatError]) -> VoicechatError:
+def _first(group: BaseExceptionGroup[Failure]) -> Failure:
     for each in group.exceptions:
         return _first(each) if isinstance(each, BaseExceptionGroup) else each
     raise AssertionError("an exception group is never empty")
-
-
-def read_picture(source: str | Path | bytes, name: str = "") -> Picture:
-    """A picture from a file or from the bytes of one: PNG, JPEG, GIF or WebP.
-
-    Raises `UsageError` for anything else.
-    """
-    if isinstance(source, bytes):
-        data = source
-    else:
-        path = Path(source).expanduser()
-        name = name or path.name
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise UsageError(f"{clean(str(path))} cannot be read: {error.strerror}.") from None
-    found = picture(data, clean(name))
-    if found is None:
-        raise UsageError(f"{clean(name) or 'This'} is not a PNG, JPEG, GIF or WebP picture.")
-    return found

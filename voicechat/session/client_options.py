@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from voicechat.config import loader
 from voicechat.config.options import Options
+from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
+from voicechat.session.client_checks import check_choice, check_tool_list, check_type, check_types
 from voicechat.tools.registry import BUILT_IN, Tool
 
 if TYPE_CHECKING:
     from voicechat.config.options import BargeIn
+
+Output = Literal["audio", "text"]
+"""The kind of replies."""
 
 NO_FILE = Path(os.devnull) / "config.toml"
 """A path where no settings file can be."""
@@ -27,10 +32,10 @@ PROGRAM = "this program"
 class Devices:
     """Open the microphone and speaker of this machine. None keeps the setting of the user."""
 
-    input: str | None = None
-    """Microphone: a number or a part of its name, as `voicechat devices` lists them."""
-    output: str | None = None
-    """Speaker: a number or a part of its name."""
+    input: str | int | None = None
+    """Microphone: its number or a part of its name, as `voicechat devices` lists them."""
+    output: str | int | None = None
+    """Speaker: its number or a part of its name."""
     echo_cancel: bool | None = None
     """Remove the sound of the speaker from the microphone."""
     noise_suppression: bool | None = None
@@ -39,6 +44,17 @@ class Devices:
     """Level the loudness of the user's voice."""
     barge_in: BargeIn | None = None
     """How easily speech stops a reply: `off`, `low`, `normal` or `high`."""
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these devices mean. Raises `TypeError` for a wrong type."""
+        for name in ("input", "output"):
+            if getattr(self, name) is not None:
+                check_type(f"Devices.{name}", getattr(self, name), str, int)
+        switches = ("echo_cancel", "noise_suppression", "gain_control")
+        named: dict[str, object] = {name: getattr(self, name) for name in (*switches, "barge_in")}
+        check_types(named, {**dict.fromkeys(switches, bool), "barge_in": str})
+        names = {"input_device": self.input, "output_device": self.output}
+        return named | {key: None if name is None else str(name) for key, name in names.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +68,20 @@ class Parameters:
     api_key: str | None
     profile: str | None
     push_to_talk: bool | None
-    output: Literal["audio", "text"]
-    settings: bool | str | Path
+    output: Output
+    settings: bool | str | os.PathLike[str]
+
+    def check(self) -> None:
+        """Raise `TypeError` for a wrong type, `UsageError` for a wrong value."""
+        texts = ("model", "voice", "instructions", "base_url", "api_key", "profile")
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        check_types(given, {**dict.fromkeys(texts, str), "push_to_talk": bool})
+        check_choice("output", self.output, get_args(Output))
+        check_type("settings", self.settings, bool, str, os.PathLike)
 
     def options(self, devices: Devices | None) -> Options:
-        """The options of the session. Raises `UsageError` for a wrong parameter or setting."""
+        """The options of the session. Raises as `check` does, and for wrong settings."""
+        self.check()
         flags: dict[str, object] = {
             "model": self.model,
             "voice": self.voice,
@@ -66,14 +91,7 @@ class Parameters:
             "push_to_talk": self.push_to_talk,
         }
         if devices is not None:
-            flags |= {
-                "input_device": devices.input,
-                "output_device": devices.output,
-                "echo_cancel": devices.echo_cancel,
-                "noise_suppression": devices.noise_suppression,
-                "gain_control": devices.gain_control,
-                "barge_in": devices.barge_in,
-            }
+            flags |= devices.flags()
         options = loader.load(flags, path=self._path())
         if devices is not None:
             from voicechat.config.remembered_devices import recalled
@@ -88,14 +106,26 @@ class Parameters:
     def _path(self) -> Path | None:
         if isinstance(self.settings, bool):
             return None if self.settings else NO_FILE
-        return Path(self.settings).expanduser()
+        path = Path(self.settings).expanduser()
+        if not path.exists():
+            raise UsageError(
+                f"settings: there is no file {clean(str(path))}.",
+                "Pass settings=False to read no file.",
+            )
+        return path
 
-    def _keys(self, options: Options, key: str) -> dict[str, Secret]:
+    def _keys(self, options: Options, key: str) -> Mapping[str, Secret]:
         from voicechat.providers.catalog import provider_named
 
+        text = key.strip()
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            problem = "contains characters that no key has" if text else "is empty"
+            raise UsageError(f"api_key {problem}.", "Leave it out to use the key of the settings.")
         name = (options.model or "openai").partition("/")[0]
         provider = provider_named(name)
-        if provider is None or provider.key_variable is None:
+        if provider is None:  # the catalog rejects the model
+            return options.keys
+        if provider.key_variable is None:
             raise UsageError(f"{name} takes no API key.", "Leave api_key out.")
         others = {k: v for k, v in options.keys.items() if k not in provider.key_variables}
         return {**others, provider.key_variable: Secret(key)}
@@ -107,16 +137,18 @@ def with_tools(
     """The options that offer exactly these tools, and the caller's own among them.
 
     A name means a tool of the command: built in, or of a plugin, an endpoint or an MCP server.
-    None keeps the tools of the settings. Raises `UsageError` when a name occurs twice.
+    None keeps the tools of the settings. Raises `TypeError` for what is no list of tools, and
+    `UsageError` when a name occurs twice.
     """
     if tools is None:
         return options, ()
+    check_tool_list(tools)
     listed = tuple(tools)
     for each in listed:
         if not isinstance(each, (Tool, str)):
-            raise UsageError(
-                f"{getattr(each, '__name__', each)!r} is not a tool.",
-                "Decorate the function with @voicechat.tool, or give the name of a tool.",
+            raise TypeError(
+                f"tools holds {getattr(each, '__name__', each)!r}, which is not a tool."
+                " Decorate the function with @voicechat.tool, or give the name of a tool."
             )
     own = tuple(_sourced(each) for each in listed if isinstance(each, Tool))
     names = tuple(each.spec.name if isinstance(each, Tool) else each for each in listed)

@@ -135,7 +135,7 @@ def _read(path: Path, most: int) -> Picture:
             raise UsageError(f"{_told(path)} has {size:.1f} MB; the limit is {limit:g} MB.")
         found = picture(beginning + file.read(most), _told(path)) if known else None
     if found is None:
-        raise ValueError("is no PNG, JPEG, GIF or WebP picture")
+        raise ValueError("is not a PNG, JPEG, GIF or WebP picture")
     return found
 
 
@@ -148,6 +148,11 @@ def refusal(shown: Picture, can: Capabilities, model: str) -> UsageError | None:
         taken = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if kinds[1:] else kinds[0]
         told = f"{clean(model)} takes {taken} pictures; {shown.name} is a {shown.kind.word}."
         return UsageError(told)
+    if len(shown.data) > can.picture_bytes:
+        return UsageError(
+            f"{shown.name or 'The picture'} has {len(shown.data) / 1e6:.1f} MB;"
+            f" {clean(model)} takes up to {can.picture_bytes / 1e6:g} MB."
+        )
     return None
 
 

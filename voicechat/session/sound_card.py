@@ -8,13 +8,18 @@ the audio process. `PcmCard` is the card of `audio=None`: it hands sound to the 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects, inputs
+from voicechat.core.text import clean
+from voicechat.errors import SoundError
+from voicechat.session.client_checks import check_loop, check_pcm, check_position
 
 BLOCK_MS = 100
 """Longest block of captured sound that goes to the provider in one piece."""
@@ -78,7 +83,11 @@ class CardLine(Protocol):
 
 
 class CardLink:
-    """Connects a `SoundCardProtocol` to a session: commands become calls, reports become events."""
+    """Connects a `SoundCardProtocol` to a session: commands become calls, reports become events.
+
+    An exception in a method of the card becomes a `SoundError`, which ends the session; one in
+    `close` goes to the exception handler of the event loop.
+    """
 
     def __init__(
         self,
@@ -97,18 +106,22 @@ class CardLink:
         self._open = True
         name = type(card).__name__
         self._report(sound.Opened(name, name, echo="off"))
-        card.open(self)
+        with self._calling("open"):
+            card.open(self)
 
     def send(self, command: sound.AudioCommand) -> None:
         """Carry out a command of the session. Volume and cues are left to the card's owner."""
         match command:
             case effects.Play(item_id, pcm):
-                self._card.play(item_id, pcm)
+                with self._calling("play"):
+                    self._card.play(item_id, pcm)
             case effects.EndItem(item_id):
-                self._card.end_item(item_id)
+                with self._calling("end_item"):
+                    self._card.end_item(item_id)
             case effects.StopPlayback():
                 self._started.clear()
-                self._report(inputs.PlaybackStopped(dict(self._card.stop())))
+                with self._calling("stop"):
+                    self._report(inputs.PlaybackStopped(dict(self._card.stop())))
             case sound.Mute(on):
                 self._muted = on
             case effects.CloseMic(on):
@@ -119,7 +132,13 @@ class CardLink:
     async def close(self) -> None:
         """Close the card."""
         self._open = False
-        await self._card.close()
+        try:
+            closing = self._card.close()
+            if inspect.isawaitable(closing):
+                await closing
+        except Exception as error:  # the rest of the session must still be closed
+            failure = self._failure("close", error)
+            self._loop.call_exception_handler({"message": str(failure), "exception": error})
 
     @property
     def listening(self) -> bool:
@@ -128,6 +147,8 @@ class CardLink:
 
     def captured(self, pcm: bytes) -> None:
         """Report sound from the microphone."""
+        check_loop(self._loop)
+        check_pcm("pcm", pcm)
         if not self.listening:
             return
         step = self.input_rate * BLOCK_MS // 1000 * 2
@@ -138,6 +159,7 @@ class CardLink:
 
     def played(self, item_id: str, ms: float) -> None:
         """Report the playout position of a message."""
+        check_position(ms)
         if item_id not in self._started:
             self._started.add(item_id)
             self._report(inputs.PlaybackStarted(item_id))
@@ -148,7 +170,20 @@ class CardLink:
         self._started.discard(item_id)
         self._report(inputs.PlaybackFinished(item_id))
 
+    @contextmanager
+    def _calling(self, method: str) -> Iterator[None]:
+        """Turn an exception of the card into a `SoundError`."""
+        try:
+            yield
+        except Exception as error:
+            raise self._failure(method, error) from error
+
+    def _failure(self, method: str, error: Exception) -> SoundError:
+        reason = f"{type(error).__name__}: {clean(str(error))}"
+        return SoundError(f"{type(self._card).__name__}.{method} failed: {reason}.")
+
     def _report(self, event: sound.AudioEvent) -> None:
+        check_loop(self._loop)
         # Later: a card may report from inside a command, and the session takes one at a time.
         self._loop.call_soon(self._deliver, event)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 Function = Callable[..., Any]
 Word = Literal["auto", "ask", "never"]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Names of functions that every provider accepts. Source: OpenAI API reference, "Function tool"."""
 
 
 @overload
@@ -59,10 +63,17 @@ def tool(
 
     permission: the initial permission. deadline: seconds for a call. name: replaces the function's
     name. asks_always: the user decides on every call, whatever they allowed before.
-    Raises `TypeError` when a parameter has no type hint that has a JSON schema.
+    Raises `TypeError` when a parameter has no type hint that has a JSON schema, and `ValueError`
+    for a permission, a deadline or a name that cannot be.
     """
+    if permission not in list(Permission):
+        raise ValueError(f"permission must be one of {', '.join(Permission)}, not {permission!r}.")
+    if deadline is not None and not (isinstance(deadline, (int, float)) and deadline > 0):
+        raise ValueError(f"deadline must be a number of seconds above 0, not {deadline!r}.")
 
     def make(function: Function) -> Tool:
+        if not callable(function):
+            raise TypeError(f"tool makes a tool of a function, not of {function!r}.")
         made = _tool(function, Permission(permission), deadline, name, source)
         return replace(made, asks_always=asks_always)
 
@@ -72,7 +83,12 @@ def tool(
 def _tool(
     function: Function, permission: Permission, deadline: float | None, name: str, source: str
 ) -> Tool:
-    name = name or function.__name__
+    name = name or getattr(function, "__name__", "")
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot be the name of a tool: use up to 64 letters, digits, _ and -."
+            " Set it with name=."
+        )
     model = _model(function, name)
     schema = {**model.model_json_schema(), "additionalProperties": False}
     schema.pop("title", None)
@@ -91,7 +107,12 @@ def _tool(
 def _model(function: Function, name: str) -> type[pydantic.BaseModel]:
     import pydantic
 
-    hints = get_type_hints(function, include_extras=True)
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"A type hint of {name} cannot be read: {error}. Define the type at module level."
+        ) from None
     fields: dict[str, Any] = {}
     for each, parameter in inspect.signature(function).parameters.items():
         if each not in hints:
@@ -101,7 +122,11 @@ def _model(function: Function, name: str) -> type[pydantic.BaseModel]:
         required = parameter.default is inspect.Parameter.empty
         fields[each] = (hints[each], ... if required else parameter.default)
     config = pydantic.ConfigDict(extra="forbid", protected_namespaces=())
-    return pydantic.create_model(name, __config__=config, **fields)
+    try:
+        return pydantic.create_model(name, __config__=config, **fields)
+    except pydantic.errors.PydanticSchemaGenerationError as error:
+        reason = str(error).partition(". ")[0]
+        raise TypeError(f"A type hint of {name} has no JSON schema: {reason}.") from None
 
 
 def _checked(model: type[pydantic.BaseModel], arguments: str) -> dict[str, Any]:
