@@ -1,1 +1,1 @@
-"""The law of a conversation: pure, standard library only, time is a parameter."""
+"""The conversation as a pure state machine: standard library only, no I/O, time is a parameter."""

@@ -1,4 +1,4 @@
-"""Announcements: events that the model has to speak about, such as a timer that rang.
+"""Announcements: events that the model speaks about, such as a timer that rang.
 
 The user sees an announcement at once. The model receives it between two turns.
 """
@@ -14,11 +14,11 @@ from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.text import clean
 
 MOST_WAITING = 16
-"""Announcements that can wait for the end of a turn; beyond that the oldest is only shown."""
+"""Largest number of queued announcements; beyond that, the oldest one is only shown."""
 
 
 class Announcements:
-    """The announcements that the model has not received yet."""
+    """Queue of announcements that the model has not received yet."""
 
     def __init__(self, buffer: EffectBuffer) -> None:
         self._buffer = buffer
@@ -26,7 +26,7 @@ class Announcements:
         self._count = 0
 
     def come(self, event: inputs.Announce) -> None:
-        """Show the announcement and keep it for the model."""
+        """Show an announcement and queue it for the model."""
         # A conversation that goes on with an old transcript must not give its ids again.
         self._count += 1
         while self._buffer.transcript.get(f"told_{self._count}"):
@@ -38,7 +38,7 @@ class Announcements:
         self.waiting.append(item)
 
     def tell(self) -> bool:
-        """Send all waiting announcements to the model; False when there are none."""
+        """Send all queued announcements to the model; return False if there are none."""
         waiting = tuple(self.waiting)
         self.waiting.clear()
         for item in waiting:
@@ -46,7 +46,7 @@ class Announcements:
         return bool(waiting)
 
     def retold(self, item_ids: Iterable[str]) -> bool:
-        """Drop announcements that seeding sent; True when the new session got some of them."""
+        """Remove announcements that seeding has sent; return True if there were any."""
         told = set(item_ids)
         left = [item for item in self.waiting if item.item_id not in told]
         news = len(left) < len(self.waiting)

@@ -1,8 +1,8 @@
-"""Assistant items: text and sound, playout positions, and cuts.
+"""Assistant items: text and audio, playout positions, and truncation.
 
-The conversation passes on only what belongs to a living response. Sound goes to the speaker at
-once and into the ledger; text is shown as far as it was heard. When a reply is silenced its
-accounts move to `_cuts` and wait for the sound side to say where it stopped.
+This part receives only what belongs to a live response. Audio goes to the speaker at once and is
+counted by `Playout`; text is shown as far as it was heard. After an interruption, the open
+`SpokenItem`s move to `_cuts` until the audio process reports where playback stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voicechat.core.settings import AudioFormat, Capabilities
 from voicechat.core.turns import RecentIds
 
 STOP_S = 0.5
-"""Seconds the audio process has to say where it stopped."""
+"""Seconds that the audio process has to report where playback stopped."""
 
 OUTCOMES = {
     events.ResponseStatus.COMPLETED: ItemStatus.COMPLETED,
@@ -26,14 +26,14 @@ OUTCOMES = {
     events.ResponseStatus.INCOMPLETE: ItemStatus.INTERRUPTED,
     events.ResponseStatus.FAILED: ItemStatus.FAILED,
 }
-"""Response status -> status of its items."""
+"""Status of a response -> status of its items."""
 
 
 class AssistantItems:
-    """The model's side of a conversation.
+    """Items of the assistant.
 
-    `answered` is called with the response id when the first of a response is heard (or, without
-    a speaker, read).
+    `answered` is called with the id of a response when its first audio is heard or, without a
+    speaker, its first text is shown.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class AssistantItems:
     ) -> None:
         self.speaker = speaker
         self.stop_due: float | None = None
-        """Deadline for the audio process to report where it stopped."""
+        """Deadline (s) for the audio process to report where playback stopped."""
         self.over = RecentIds()
-        """Responses whose end was seen."""
+        """Ids of the responses that ended."""
         self._buffer = buffer
         self._can = can
         self._ms_per_byte = sound.ms(1)
@@ -60,17 +60,17 @@ class AssistantItems:
 
     @property
     def sounding(self) -> bool:
-        """True if sound waits for the speaker or comes out of it."""
+        """True if audio is queued or playing."""
         return bool(self._playout.spoken) and self._playout.sounding
 
     @property
     def audible(self) -> bool:
-        """True if sound comes out of the speaker."""
+        """True if audio is playing."""
         return bool(self._playout.spoken) and self._playout.audible
 
     @property
     def writing(self) -> bool:
-        """True if the last that is written is the model's."""
+        """True if the newest transcript entry is a text of the assistant."""
         entries = self._buffer.transcript.entries
         last = entries[-1] if entries else None
         return isinstance(last, Item) and last.role is Role.ASSISTANT and bool(last.text)
@@ -78,7 +78,7 @@ class AssistantItems:
     # ----------------------------------------------------------------- what arrives
 
     def item(self, response_id: str, item_id: str) -> Item:
-        """The item with this id; it is new when it was never spoken of."""
+        """Return the item with this id; create it if it does not exist."""
         item = self._buffer.transcript.item(item_id)
         if item is None:
             item = Item(item_id, Role.ASSISTANT, response_id=response_id)
@@ -86,7 +86,7 @@ class AssistantItems:
         return item
 
     def audio(self, event: events.AudioDelta) -> None:
-        """Sound of an item."""
+        """Add audio to an item."""
         if not (self.speaker and event.pcm):
             return
         spoken = self._account(event.response_id, event.item_id)
@@ -94,7 +94,7 @@ class AssistantItems:
             self._buffer.do(self._receive(spoken, event))
 
     def more_audio(self, event: events.AudioDelta) -> effects.Play | None:
-        """Add audio to an item that has some already; None for any other item."""
+        """Add audio to an item that already has some; return None for any other item."""
         spoken = self._playout.get(event.item_id)
         if spoken is None or not (spoken.item.received_ms and self.speaker and event.pcm):
             return None
@@ -109,20 +109,20 @@ class AssistantItems:
         return effects.Play(event.item_id, event.pcm)
 
     def audio_done(self, event: events.AudioDone) -> None:
-        """No more sound of an item will come."""
+        """End the audio of an item."""
         spoken = self._playout.get(event.item_id)
         if spoken is not None:
             self._end_sound(spoken)
 
     def text(self, event: events.TextDelta) -> None:
-        """More text of an item."""
+        """Add text to an item."""
         spoken = self._speaking(event)
         if spoken is not None:
             spoken.alignment.add_text(event.text)
         self._show(event, spoken, self.item(event.response_id, event.item_id).text + event.text)
 
     def text_done(self, event: events.TextDone) -> None:
-        """The whole text of an item."""
+        """Replace the text of an item with the whole text."""
         if event.text is None:
             return
         spoken = self._speaking(event)
@@ -131,7 +131,7 @@ class AssistantItems:
         self._show(event, spoken, event.text)
 
     def _account(self, response_id: str, item_id: str) -> SpokenItem | None:
-        """The item's account in the ledger; None when the item was heard to its end already."""
+        """Return the item's playout state; None if the item has already ended."""
         item = self.item(response_id, item_id)
         if item.status is not ItemStatus.IN_PROGRESS:
             return None
@@ -159,14 +159,14 @@ class AssistantItems:
     # ----------------------------------------------------------------- what is heard
 
     def playback_started(self, event: inputs.PlaybackStarted) -> None:
-        """The first sound of an item comes out of the speaker."""
+        """Note that the first audio of an item is playing."""
         spoken = self._playout.get(event.item_id)
         if spoken is not None:
             spoken.audible = True
             self._answered(spoken.item.response_id or "")
 
     def heard(self, event: inputs.Heard) -> bool:
-        """So much of an item has come out of the speaker. True when it is more than before."""
+        """Update the playout position of an item; return True if it advanced."""
         spoken = self._playout.get(event.item_id)
         if spoken is None:
             return False
@@ -177,7 +177,7 @@ class AssistantItems:
         return spoken.item.heard_ms > before_ms
 
     def playback_finished(self, event: inputs.PlaybackFinished) -> None:
-        """An item was heard to its end."""
+        """Complete an item whose audio was played to the end."""
         spoken = self._playout.get(event.item_id)
         if spoken is None or not spoken.ended:
             return
@@ -190,7 +190,7 @@ class AssistantItems:
         self._buffer.changed(item)
 
     def set_speaker(self, present: bool) -> None:
-        """A speaker appeared, or went away: then what was not heard yet is read instead."""
+        """Add or remove the speaker. Without one, unheard text is shown at once."""
         self.speaker = present
         if present:
             return
@@ -207,7 +207,7 @@ class AssistantItems:
     # ----------------------------------------------------------------- cutting
 
     def silence(self, now: float) -> list[str]:
-        """Stop everything that is said. Gives the ids of the responses that were being heard."""
+        """Stop all playback; return the ids of the responses that were playing."""
         if not self._playout.spoken:
             return []
         spoken = list(self._playout)
@@ -219,7 +219,7 @@ class AssistantItems:
         return [account.item.response_id or "" for account in spoken]
 
     def stopped(self, heard: Mapping[str, float], now: float) -> None:
-        """Playback stopped at these positions (ms by item): mark and truncate what was cut."""
+        """Apply the positions (ms by item id) where playback stopped, and truncate the items."""
         if not self._cuts:
             return
         for spoken in self._cuts.popleft():
@@ -245,7 +245,7 @@ class AssistantItems:
     # ----------------------------------------------------------------- ends
 
     def response_over(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:
-        """A response ended. Items still being spoken end when they were heard."""
+        """End a response. Its items that are still playing end after their last audio."""
         self.over.add(response_id)
         for item_id in self._unheard.pop(response_id, []):
             self._buffer.send(commands.DeleteItem(item_id))
@@ -255,7 +255,7 @@ class AssistantItems:
         self.close_items(response_id, status, error)
 
     def close_items(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:
-        """Nothing more comes for the items of a response."""
+        """Close the items of a response: they receive nothing more."""
         for entry in list(self._buffer.transcript.entries):
             if entry.response_id != response_id:
                 continue
@@ -272,7 +272,7 @@ class AssistantItems:
                     self._close(entry, status)
 
     def connection_lost(self) -> None:
-        """Nothing more comes at all; what was received is still heard to its end."""
+        """Close all items. Audio that was received still plays to its end."""
         self._unheard.clear()
         for spoken in self._playout:
             spoken.outcome = ItemStatus.INTERRUPTED

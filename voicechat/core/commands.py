@@ -13,43 +13,43 @@ from voicechat.core.settings import SessionSettings
 
 @dataclass(frozen=True, slots=True)
 class UpdateSession:
-    """Ask for these settings."""
+    """Apply these settings."""
 
     settings: SessionSettings
 
 
 @dataclass(frozen=True, slots=True)
 class AppendAudio:
-    """A block of the user's sound: PCM16 mono at the session's input rate."""
+    """Append a block of the user's audio: PCM16 mono at the session's input rate."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CommitAudio:
-    """Make the sound sent so far a user item."""
+    """Turn the audio sent so far into a user item."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClearAudio:
-    """Throw the uncommitted sound away."""
+    """Discard the uncommitted audio."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreateMessage:
-    """Put a message into the provider's conversation; asks for no response."""
+    """Add a message to the provider's conversation without requesting a response."""
 
     item_id: str
     role: str
     text: str
     previous_item_id: str | None = None
     picture: Picture | None = None
-    """Shown before the words; only where the provider takes pictures of its kind."""
+    """Placed before the text; only if the provider accepts pictures of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """Answer a tool call; asks for no response. `output` is text, usually JSON."""
+    """Answer a tool call without requesting a response. `output` is text, usually JSON."""
 
     call_id: str
     output: str
@@ -59,18 +59,18 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class AnswerApproval:
-    """Let the provider run a call of its own, or not; it goes on by itself."""
+    """Approve or deny a call that the provider runs; the provider then continues by itself."""
 
     request_id: str
     """The `item_id` of the `RemoteApproval`."""
     approve: bool
     reason: str = ""
-    """Why not, for the model."""
+    """Reason of a denial, for the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeedCall:
-    """A tool call of an earlier connection, for the record; it does not run."""
+    """Add a tool call of an earlier connection to the history; it does not run."""
 
     call_id: str
     name: str
@@ -79,7 +79,7 @@ class SeedCall:
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
-    """Result of a tool call of an earlier connection."""
+    """Add the result of a tool call of an earlier connection to the history."""
 
     call_id: str
     output: str
@@ -87,21 +87,21 @@ class SeedResult:
 
 @dataclass(frozen=True, slots=True)
 class RetrieveItem:
-    """Ask for an item as the provider has it."""
+    """Request an item as the provider stores it."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteItem:
-    """Make the provider forget an item."""
+    """Delete an item at the provider."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class TruncateItem:
-    """Tell the provider how much of an item was heard; never 0, never beyond what was received."""
+    """Truncate an item to what was heard: more than 0 and at most the received milliseconds."""
 
     item_id: str
     audio_end_ms: int
@@ -110,7 +110,7 @@ class TruncateItem:
 
 @dataclass(frozen=True, slots=True)
 class CreateResponse:
-    """Ask for a response. With `out_of_band` it stands outside the conversation."""
+    """Request a response. With `out_of_band` it is not part of the conversation."""
 
     instructions: str | None = None
     out_of_band: bool = False
@@ -121,7 +121,7 @@ class CreateResponse:
 
 @dataclass(frozen=True, slots=True)
 class CancelResponse:
-    """Stop the running response."""
+    """Cancel the running response."""
 
     response_id: str | None = None
 
@@ -151,10 +151,10 @@ Command = (
 
 
 class CommandName(StrEnum):
-    """Names of the commands, independent of the names of their classes.
+    """Names of the commands, independent of their class names.
 
-    Event ids of sent frames begin with one, so that an error names the command at fault.
-    Recordings hold the values.
+    The event id of a sent frame begins with one, so that an error names the failed command.
+    Recordings contain the values.
     """
 
     UPDATE_SESSION = "UpdateSession"
@@ -191,11 +191,11 @@ COMMAND_NAMES: Mapping[type[Command], CommandName] = {
     CancelResponse: CommandName.CANCEL_RESPONSE,
     ClearOutput: CommandName.CLEAR_OUTPUT,
 }
-"""Name of each command class. Event ids are a name, a dash, and a number."""
+"""Name of each command class. An event id is a name, a dash and a number."""
 
 _BY_VALUE = {name.value: name for name in CommandName}
 
 
 def named_in(event_id: str) -> CommandName | None:
-    """Return the command whose frame has this id; None for any other id."""
+    """Return the command whose frame has this event id; None for any other id."""
     return _BY_VALUE.get(event_id.partition("-")[0])

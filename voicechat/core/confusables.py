@@ -1,8 +1,8 @@
-"""Characters that may be taken for others, described in words: for text on which the user decides.
+"""Confusable characters in a text on which the user decides, described in sentences.
 
-`remarks` says of a text what its looks hide: letters of several alphabets in one word, words of
-another alphabet that look Latin, letters and signs that only look like ASCII, strange blanks, and
-characters that cannot be shown at all. Text in one language alone is mostly not remarked on.
+`remarks` reports letters of several alphabets in one word, words of another alphabet that look
+Latin, characters that look like ASCII, unusual spaces, and characters that cannot be displayed.
+Text in a single language usually has no remarks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from voicechat.core.text import MARK
 
 MOST = 6
-"""Remarks on one text."""
+"""Largest number of remarks on one text."""
 
 _ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU")
 _ALIKE = {
@@ -34,14 +34,14 @@ _SIGNS = {
 }  # fmt: skip
 """Characters that look like an ASCII one without being a variant of it."""
 _GAP = re.compile(r"[^\S\n]{24}|(?:\n[^\S\n]*){5}\S")
-"""Run of spaces that looks like the end of a text; indented lines seldom begin so far in."""
+"""A run of spaces or empty lines that hides the text after it; indentation is rarely this deep."""
 _MOST_MARKS = 3
-"""Marks on one letter, as the languages with most of them need."""
+"""Largest number of combining marks on one letter in any common language."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def remarks(text: str) -> list[str]:
-    """Describe what a user cannot see in the text, one sentence each; at most `MOST`."""
+    """Return sentences about what a user cannot see in the text; at most `MOST` and a count."""
     found = [*_far(text)]
     if not text.isascii():
         found = list(dict.fromkeys([*found, *_unseen(text), *_words(text), *_single(text)]))

@@ -1,4 +1,4 @@
-"""Effects: requests of the conversation to its shell. Results come back as inputs."""
+"""Effects: actions that the conversation requests from its session. Results come back as inputs."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ class Floor(StrEnum):
     IDLE = "idle"
     """Push-to-talk or text: waiting for the user."""
     LISTENING = "listening"
-    """Hands-free: the microphone is open and no one speaks."""
+    """Hands-free: the microphone is open and the user is silent."""
     HEARING = "hearing"
     """The user is speaking."""
     THINKING = "thinking"
-    """The provider owes an answer."""
+    """A response is pending."""
     SPEAKING = "speaking"
-    """The answer is being heard."""
+    """The response is playing."""
     WORKING = "working"
-    """Tools run or wait for a decision, and nothing is being said."""
+    """Tools run or wait for a decision, and no audio is playing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Give the command to the provider."""
+    """Send the command to the provider."""
 
     command: Command
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Append sound to an item of the playback queue."""
+    """Append audio to an item in the playback queue."""
 
     item_id: str
     pcm: bytes
@@ -45,19 +45,19 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class EndItem:
-    """The item has no more sound; `PlaybackFinished` follows after its last sound."""
+    """The item has no more audio; `PlaybackFinished` follows after its last sample."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopPlayback:
-    """Fade out and drop all queued sound; `PlaybackStopped` follows."""
+    """Fade out and drop all queued audio; `PlaybackStopped` follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePlayback:
-    """Undo a duck or a hold after a false alarm; playback goes on without loss."""
+    """Undo a duck or a hold after a false alarm; playback continues without loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +69,21 @@ class CloseMic:
 
 @dataclass(frozen=True, slots=True)
 class AskApproval:
-    """A call waits for the user: show it whole; their word comes back as `Decided`."""
+    """A call waits for the user: show it completely; the decision comes back as `Decided`."""
 
     call_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeepApproval:
-    """The user always allows exactly the tool that has this name now: write that down."""
+    """Save the approval of exactly the tool that has this name now."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Run the call, which is allowed; answer with `ToolFinished`."""
+    """Run an approved call; answer with `ToolFinished`."""
 
     call_id: str
     name: str
@@ -92,7 +92,7 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class CancelTools:
-    """Stop these calls; their results are no longer wanted."""
+    """Stop these calls; their results are not needed."""
 
     call_ids: tuple[str, ...]
 
@@ -106,21 +106,21 @@ class EntryChanged:
 
 @dataclass(frozen=True, slots=True)
 class EntryRemoved:
-    """The entry with this id is gone."""
+    """The entry with this id was removed."""
 
     entry_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class FloorChanged:
-    """Someone else has the floor now."""
+    """The floor changed."""
 
     floor: Floor
 
 
 @dataclass(frozen=True, slots=True)
 class TurnMeasured:
-    """A turn was answered; end of speech (or Enter) to first sound or text, in ms."""
+    """Latency of a turn: end of speech (or Enter) to first audio or text, in ms."""
 
     latency_ms: float
 
@@ -130,7 +130,7 @@ class UsageChanged:
     """Tokens or seconds were used."""
 
     usage: Usage
-    """By the conversation so far, but for writing down the user's words."""
+    """Usage of the conversation so far, without transcription of the user's speech."""
     added: Usage = field(default_factory=Usage)
     """The newest part of it."""
     what: str = "response"
@@ -139,14 +139,14 @@ class UsageChanged:
 
 @dataclass(frozen=True, slots=True)
 class LimitsChanged:
-    """The account's limits; empty once they are reset."""
+    """Rate limits of the account; empty after a reset."""
 
     limits: tuple[RateLimit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfBandAnswered:
-    """The answer to the aside with this key, or why there is none."""
+    """Text of the out-of-band response with this key, or the reason why there is none."""
 
     key: str
     text: str = ""
@@ -155,7 +155,7 @@ class OutOfBandAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ItemFetched:
-    """An item as the provider has it, in its own shape; None where it is not available."""
+    """An item as the provider stores it; None if it is not available."""
 
     item_id: str
     item: Mapping[str, object] | None
@@ -180,14 +180,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Recycle:
-    """The provider hangs or ended the session: open a new connection."""
+    """Open a new connection: the provider hangs or ended the session."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class StartAfresh:
-    """Open a new connection that knows nothing of this one; the conversation is told there."""
+    """Open a new connection without resumption; the conversation is seeded there."""
 
 
 Effect = (

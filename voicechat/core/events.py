@@ -1,13 +1,13 @@
 """Events of a provider, decoded by a codec. One of the four vocabularies of a conversation:
 
-`events`    what a provider says         (decoded by a codec)
-`inputs`    what the user, the audio side and the clock say
-`effects`   what the shell must do       (one of them is `Send(command)`)
-`commands`  what a provider is told      (encoded by a codec)
+`events`    reports of the provider          (decoded by a codec)
+`inputs`    reports of the user, the audio process, the tools and the clock
+`effects`   actions for the session          (one of them is `Send(command)`)
+`commands`  requests to the provider         (encoded by a codec)
 
-One event means one thing on every provider. All text in events is clean (no control
-characters, no bidi overrides, no lone surrogates): the codec guarantees it. All sound is
-PCM16 mono little-endian at the rate of the session's format, always whole samples.
+An event means the same on every provider. The codec guarantees that all text in events is clean
+(no control characters, no bidi overrides, no lone surrogates) and that all audio is PCM16 mono
+little-endian at the session's rate, in whole samples.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The provider heard the user begin; `item_id` is the user item to come."""
+    """The provider detected the start of speech; `item_id` is the id of the future user item."""
 
     item_id: str
     audio_start_ms: float = 0.0
@@ -82,7 +82,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The provider heard the user end."""
+    """The provider detected the end of speech."""
 
     item_id: str
     audio_end_ms: float = 0.0
@@ -90,7 +90,7 @@ class SpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class InputCommitted:
-    """The sound sent so far became the user item `item_id`."""
+    """The audio sent so far became the user item `item_id`."""
 
     item_id: str
     previous_item_id: str | None = None
@@ -98,12 +98,12 @@ class InputCommitted:
 
 @dataclass(frozen=True, slots=True)
 class InputCleared:
-    """The uncommitted sound was thrown away."""
+    """The uncommitted audio was discarded."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdleTimeout:
-    """No one spoke; the provider commits an empty item and speaks up. Not a user turn."""
+    """The user was silent; the provider commits an empty item and answers it. Not a user turn."""
 
     item_id: str
 
@@ -119,7 +119,7 @@ class ItemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ItemAdded:
-    """An item entered the provider's conversation: one we created, or the start of a reply."""
+    """The provider added an item: one that a command created, or the start of a response."""
 
     item_id: str
     kind: ItemKind = ItemKind.OTHER
@@ -132,14 +132,14 @@ class ItemAdded:
 
 @dataclass(frozen=True, slots=True)
 class ItemDeleted:
-    """The provider forgot the item."""
+    """The provider deleted the item."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ItemTruncated:
-    """The provider forgot what of the item lies behind `audio_end_ms`."""
+    """The provider deleted the part of the item after `audio_end_ms`."""
 
     item_id: str
     audio_end_ms: float
@@ -155,7 +155,7 @@ class ItemRetrieved:
 
 @dataclass(frozen=True, slots=True)
 class ResponseCreated:
-    """The provider began a response."""
+    """The provider started a response."""
 
     response_id: str
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -174,7 +174,7 @@ class ResponseStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResponseDone:
-    """The response is over; always the last word on it."""
+    """The response ended; always its last event."""
 
     response_id: str
     status: ResponseStatus = ResponseStatus.COMPLETED
@@ -187,14 +187,14 @@ class ResponseDone:
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """Tokens or seconds used that no other event carries; add them to the rest."""
+    """Additional tokens or seconds that no other event reports."""
 
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class OutputItemAdded:
-    """A response began one of its items. Items of one response may overlap in time."""
+    """A response started an item. Items of one response may overlap in time."""
 
     response_id: str
     item_id: str
@@ -205,17 +205,17 @@ class OutputItemAdded:
 
 @dataclass(frozen=True, slots=True)
 class OutputItemDone:
-    """A response finished one of its items."""
+    """A response finished an item."""
 
     response_id: str
     item_id: str
     complete: bool = True
-    """False when the item was cut off."""
+    """False if the item was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioDelta:
-    """Sound of an item: PCM16 mono at the session's output rate."""
+    """Audio of an item: PCM16 mono at the session's output rate."""
 
     response_id: str
     item_id: str
@@ -225,7 +225,7 @@ class AudioDelta:
 
 @dataclass(frozen=True, slots=True)
 class AudioDone:
-    """All sound of the item was sent."""
+    """All audio of the item was sent."""
 
     response_id: str
     item_id: str
@@ -233,7 +233,7 @@ class AudioDone:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Text of an item: what is being spoken (`spoken`) or a written reply."""
+    """Text of an item: the transcript of its audio (`spoken`) or written text."""
 
     response_id: str
     item_id: str
@@ -243,7 +243,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class TextDone:
-    """The whole text of an item; repairs lost deltas. None when the provider does not repeat it."""
+    """The whole text of an item; repairs lost deltas. None if the provider does not repeat it."""
 
     response_id: str
     item_id: str
@@ -263,7 +263,7 @@ class ToolArgumentsDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallReady:
-    """The model asks to run a tool; the arguments are complete."""
+    """The model calls a tool; the arguments are complete."""
 
     response_id: str
     item_id: str
@@ -274,7 +274,7 @@ class ToolCallReady:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallsCancelled:
-    """The provider no longer wants these results."""
+    """The provider no longer accepts the results of these calls."""
 
     call_ids: tuple[str, ...]
 

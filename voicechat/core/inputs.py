@@ -12,7 +12,7 @@ from voicechat.core.settings import SessionSettings, ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection epoch ended; nothing of it may be sent or played any more."""
+    """The connection ended; nothing of it may be sent or played any more."""
 
     reason: str = ""
     unacceptable: bool = False
@@ -25,12 +25,12 @@ class MicBlock:
 
     pcm: bytes
     at: float = 0.0
-    """Time of the last sample in seconds, on the clock of all happenings; 0.0 if unknown."""
+    """Time of the last sample in seconds, on the session's clock; 0.0 if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The user sent a line, or showed a picture (of a kind that the provider takes), or both."""
+    """The user sent a text, a picture of a kind that the provider accepts, or both."""
 
     text: str
     picture: Picture | None = None
@@ -38,7 +38,7 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """The user wants other settings; those that the running session keeps hold for the next."""
+    """Change the settings. Those that a running session cannot change apply to the next one."""
 
     settings: SessionSettings
 
@@ -53,59 +53,59 @@ class AskOutOfBand:
 
 @dataclass(frozen=True, slots=True)
 class InsertMessage:
-    """Put a message into the conversation; no answer is requested. `role` as in `items.Role`."""
+    """Insert a message without requesting a response. `role` is one of `items.Role`."""
 
     item_id: str
     role: str
     text: str
     after: str | None = None
-    """The item it comes behind; None for the end."""
+    """Id of the item before it; None for the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetItem:
-    """Take an item or a tool call out of the conversation, at the provider too."""
+    """Delete an item or a tool call, here and at the provider."""
 
     entry_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetLast:
-    """Take the last exchange out: the user's last turn and all that followed it."""
+    """Delete the last exchange: the user's last turn and everything after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchItem:
-    """Look an item up at the provider; `ItemFetched` follows where an answer comes."""
+    """Fetch an item from the provider; `ItemFetched` follows if there is an answer."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """The user pressed the interrupt key: stop speech, thinking and tools alike."""
+    """The user pressed the interrupt key: stop playback, responses and tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Push-to-talk went down (`on`) or up."""
+    """The push-to-talk key was pressed (`on`) or released."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class HandsFree:
-    """Choose who ends a turn: turn detection (`on`) or push-to-talk."""
+    """Select how a turn ends: by turn detection (`on`) or by push-to-talk."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LocalSpeech:
-    """The audio process hears the user over the playing reply.
+    """The audio process detected the user's voice during playback.
 
-    Not `confirmed`: it lowered playback. Confirmed: it holds playback at this position, silent and
-    without loss; answer with `StopPlayback` (drop it) or `ResumePlayback` (play on from there).
+    Not `confirmed`: playback is ducked. Confirmed: playback is held at its position, silent and
+    without loss; answer with `StopPlayback` (drop it) or `ResumePlayback` (continue from there).
     """
 
     confirmed: bool
@@ -113,20 +113,20 @@ class LocalSpeech:
 
 @dataclass(frozen=True, slots=True)
 class VoiceEnded:
-    """The user fell silent at this time, with or without playback."""
+    """The user's voice ended at this time, with or without playback."""
 
     at: float
-    """Seconds, on the clock of all happenings."""
+    """Seconds, on the session's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalSpeechEnded:
-    """The audio process no longer hears the user, or ended a duck without speech."""
+    """The audio process no longer detects the user's voice, or ended a duck without speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Playout position: `ms` of the item have left the speaker, latency subtracted; at 10 Hz."""
+    """Playout position: `ms` of the item were played, latency subtracted; reported at 10 Hz."""
 
     item_id: str
     ms: float
@@ -134,73 +134,73 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStarted:
-    """The first sound of an item leaves the speaker."""
+    """The first audio of an item is playing."""
 
     item_id: str
     at: float = 0.0
-    """Seconds, on the clock of all happenings; 0.0 if unknown."""
+    """Seconds, on the session's clock; 0.0 if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaybackFinished:
-    """The item ended (`EndItem`) and its last sound left the speaker."""
+    """The item ended (`EndItem`) and its last sample was played."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStopped:
-    """Playback is silent. `heard`: final position in ms of each queued item, 0.0 if not begun."""
+    """Playback stopped. `heard`: final position in ms of each queued item, 0.0 if not started."""
 
     heard: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakerChanged:
-    """There is a speaker now, or there is none any more and replies are read, not heard."""
+    """A speaker is available, or none is and responses are read instead of heard."""
 
     present: bool
 
 
 class Decision(StrEnum):
-    """Answer of the user to a call that needs approval."""
+    """The user's decision on a call that needs approval."""
 
     ONCE = "once"
     """Run this call."""
     SESSION = "session"
-    """Run it, and every call of this tool until the conversation ends."""
+    """Run it, and every call of this tool until the session ends."""
     ALWAYS = "always"
-    """Run it, and every call of exactly this tool from now on."""
+    """Run it, and every future call of exactly this tool."""
     DENY = "deny"
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The user decided on a call that asks, having seen these arguments of it.
+    """The user decided on a call after seeing these arguments.
 
-    Only a key, a click or a typed command may become this: never speech, nor anything printed.
+    Only a key, a click or a typed command may produce this input, never speech or printed text.
     """
 
     call_id: str
     arguments: str
-    """`ToolCall.arguments` as they were shown; a decision on others changes nothing."""
+    """`ToolCall.arguments` as they were shown; a decision on other arguments has no effect."""
     decision: Decision
     words: str = ""
-    """For the model, with a denial."""
+    """Explanation of a denial, for the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class OfferTools:
-    """These are the tools from now on, each with who decides on it."""
+    """Replace the available tools and their permissions."""
 
     tools: tuple[ToolSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Something happened that the user is to hear of, e.g. a timer rang: tell the model.
+    """Announce an event to the user, such as a timer that rang.
 
-    The model is told between two turns, never in the middle of anyone's speech.
+    The model receives it between two turns, never while the user or the assistant speaks.
     """
 
     text: str
@@ -217,7 +217,7 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed; send one when `Conversation.deadline` is reached."""
+    """Time passed; send one at `Conversation.deadline`."""
 
 
 Input = (

@@ -1,8 +1,8 @@
-"""Interruption: the user's speech, as provider and audio process hear it, and what it cuts.
+"""Interruption: detected speech of the user, and what it stops.
 
-The provider's word counts: speech that it hears cuts the reply, a turn that it commits is to be
-answered. The sound side is quicker, but may take a cough for a word: it only *holds* the reply.
-Without the provider's word within `CONFIRM_S` that was a false alarm, and the reply goes on.
+The provider decides: speech that it detects interrupts the response, and a turn that it commits
+is answered. The audio process reacts faster, but may mistake a cough for speech, so it only
+holds playback. Without confirmation by the provider within `CONFIRM_S`, playback resumes.
 """
 
 from __future__ import annotations
@@ -17,65 +17,65 @@ from voicechat.core.usage_meter import UsageMeter
 from voicechat.core.user_items import UserItems
 
 CONFIRM_S = 0.6
-"""Seconds the provider has to confirm speech that the audio process heard."""
+"""Seconds in which the provider has to confirm speech that the audio process detected."""
 
 LONGEST_LAG_MS = 5_000.0
-"""Largest age of a reported end of speech."""
+"""Largest accepted delay (ms) of a reported end of speech."""
 
 SILENT_S = 4.0
-"""Seconds without a word, where the provider does not say when speech ends."""
+"""Seconds without a transcript until speech counts as ended, if the provider reports no end."""
 
 LONGEST_S = 90.0
-"""Seconds without a word, where it does: then what says so was lost."""
+"""Seconds without a transcript until speech counts as ended, if the report of its end was lost."""
 
 RECENT_S = 8.0
-"""Seconds for which the end of a voice, as the audio process heard it, can be that of a turn."""
+"""Seconds for which a locally detected end of speech can belong to the turn that ends."""
 
 
 class UserSpeech:
-    """The user's speech as it is heard at the other end. Times are seconds on one clock."""
+    """The user's speech as the provider detects it. Times are seconds on one clock."""
 
     def __init__(self, can: Capabilities) -> None:
         self.active = False
-        """The provider hears the user."""
+        """True while the provider detects speech."""
         self._patience_s = LONGEST_S if can.speech_end else SILENT_S
         self._sign_at = 0.0
         self._voice_ended_at: float | None = None
 
     @property
     def due(self) -> float | None:
-        """Time when speech counts as over without an event of the provider."""
+        """Time at which speech counts as ended without an event of the provider."""
         return self._sign_at + self._patience_s if self.active else None
 
     def began(self, now: float) -> None:
-        """The provider says that the user speaks."""
+        """Note that speech started."""
         self.active, self._sign_at = True, now
 
     def sign(self, now: float) -> None:
-        """Something was understood of it."""
+        """Note that a part of the speech was transcribed."""
         self._sign_at = now
 
     def over(self) -> None:
-        """It is over."""
+        """Note that speech ended."""
         self.active = False
 
     def voice_ended(self, at: float) -> None:
-        """The audio process heard the last of the voice at this time."""
+        """Note when the audio process heard the voice end."""
         self._voice_ended_at = at
 
     def ended_at(self, now: float) -> float | None:
-        """Time when the voice of the turn that ends now fell silent; None if unknown."""
+        """Return when the voice of the turn that ends now fell silent; None if unknown."""
         at, self._voice_ended_at = self._voice_ended_at, None
         return at if at is not None and now - RECENT_S <= at <= now else None
 
     def tick(self, now: float) -> None:
-        """Check the deadlines at the time `now` (s)."""
+        """Check the deadline at the time `now` (s)."""
         if self.due is not None and now >= self.due:
             self.over()
 
 
 class Interruption:
-    """True if the user speaks, and what of the model's side that ends."""
+    """Tracks whether the user speaks, and interrupts the response."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Interruption:
         self.speech.over()
 
     def clear(self) -> None:
-        """End the current speech, and wait for no confirmation."""
+        """End the current speech and any wait for a confirmation."""
         self.confirm_until = None
         self.speech.over()
 
@@ -121,7 +121,7 @@ class Interruption:
     # ----------------------------------------------------------------- as the provider hears it
 
     def speech_started(self, event: events.SpeechStarted, now: float) -> None:
-        """The user speaks."""
+        """Handle a start of speech: interrupt the response if the settings say so."""
         self.speech.began(now)
         self._responses.expect_none()
         self._user_items.spoken(event.item_id)
@@ -132,14 +132,14 @@ class Interruption:
             self._false_alarm()
 
     def speech_stopped(self, event: events.SpeechStopped, now: float) -> None:
-        """The user fell silent."""
+        """Handle an end of speech."""
         self.speech.over()
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
         self._responses.turn_ended(now - min(max(behind_ms, 0.0), LONGEST_LAG_MS) / 1000)
         self._expect_answer()
 
     def committed(self, event: events.InputCommitted, now: float) -> None:
-        """The user's turn is over."""
+        """Handle the end of the user's turn."""
         self.speech.over()
         self._user_items.spoken(event.item_id, event.previous_item_id)
         ended_at = self.speech.ended_at(now)
@@ -153,7 +153,7 @@ class Interruption:
             self._responses.expect_unasked()
 
     def user_transcript(self, event: events.UserTranscript, now: float) -> None:
-        """The user's words were understood, or some of them."""
+        """Handle a transcript of the user's speech, whole or in part."""
         if event.usage:
             self._meter.wrote_down(event.usage)
         self.speech.sign(now)
@@ -163,7 +163,7 @@ class Interruption:
     # --------------------------------------------------------------- as the audio process hears it
 
     def local_speech(self, heard: inputs.LocalSpeech, now: float) -> None:
-        """The audio process believes to hear the user."""
+        """Handle speech that the audio process detected."""
         if not heard.confirmed:
             return
         if not (self._mic.hands_free and self._items.sounding):
@@ -174,7 +174,7 @@ class Interruption:
             self.confirm_until = now + CONFIRM_S
 
     def voice_ended(self, event: inputs.VoiceEnded) -> None:
-        """The audio process heard the last of a voice."""
+        """Handle the end of a voice in the audio process."""
         self.speech.voice_ended(event.at)
 
     def _false_alarm(self) -> None:
@@ -184,6 +184,6 @@ class Interruption:
     # ----------------------------------------------------------------- what it cuts
 
     def barge_in(self, *, provider_cancels: bool) -> None:
-        """Nothing of what is being said is wanted: silence it and find out what was heard."""
+        """Interrupt the response and find out how much of it was heard."""
         self.confirm_until = None
         self._responses.silence(provider_cancels=provider_cancels)

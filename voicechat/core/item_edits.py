@@ -1,4 +1,4 @@
-"""Item edits: messages inserted, removed, and fetched from the provider."""
+"""Item edits: messages inserted, deleted, and fetched from the provider."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ItemEdits:
         self._responses = responses
 
     def insert(self, event: inputs.InsertMessage) -> None:
-        """Put a message in. A known `after` puts it behind that entry, else it is the last."""
+        """Insert a message after the entry `after`, or at the end if that is unknown."""
         transcript = self._buffer.transcript
         if transcript.get(event.item_id) is not None:
             return
@@ -35,7 +35,7 @@ class ItemEdits:
         self._buffer.send(commands.CreateMessage(event.item_id, event.role, event.text, after))
 
     def meant(self, event: inputs.ForgetItem | inputs.ForgetLast) -> list[Entry]:
-        """The entries to forget. The last exchange begins where the user's last turn did."""
+        """Return the entries to delete. The last exchange begins with the user's last turn."""
         entries = self._buffer.transcript.entries
         if isinstance(event, inputs.ForgetItem):
             return [entry for entry in entries if entry_id(entry) == event.entry_id]
@@ -46,10 +46,10 @@ class ItemEdits:
         return []
 
     def forget(self, entries: list[Entry]) -> None:
-        """Take these entries out, at the provider too.
+        """Delete these entries, here and at the provider.
 
-        A provider that cannot forget single items, or keeps some whose ids no one knows, as those
-        of tool results, is told what remains on a new connection.
+        A provider that cannot delete single items, or that keeps items with unknown ids (results of
+        tools), gets a new connection that is seeded with the rest.
         """
         for entry in entries:
             # What still comes of it must not bring it back.
@@ -67,7 +67,7 @@ class ItemEdits:
             self._buffer.send(commands.DeleteItem(entry_id(entry)))
 
     def fetch(self, event: inputs.FetchItem) -> None:
-        """Ask for an item as the provider has it."""
+        """Request an item as the provider stores it."""
         if self._can.retrieve and self._buffer.online:
             self._buffer.send(commands.RetrieveItem(event.item_id))
         else:

@@ -1,8 +1,7 @@
-"""Out-of-band responses: answers outside the conversation, neither spoken nor remembered.
+"""Out-of-band responses: answers outside the conversation, neither spoken nor kept.
 
-A response that stands outside the conversation may run while anyone speaks. It is known by the
-metadata that went out with its request, or, where a server does not give them back, by being the
-next one that stands outside.
+An out-of-band response may run while the user or the assistant speaks. It is recognized by the
+metadata of its request or, if a server does not return them, by the order of the responses.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.settings import Capabilities
 
 PATIENCE_S = 45.0
-"""Seconds from the question to the end of its answer."""
+"""Seconds from the request to the end of the response."""
 
 MARK = "aside"
-"""The key of the metadata that tell whose answer a response is."""
+"""Metadata key that holds the key of the request."""
 
 
 @dataclass(slots=True)
 class OutOfBandResponse:
-    """A question that waits for its answer."""
+    """A request that waits for its response."""
 
     key: str
     due: float
     response_id: str = ""
-    """Empty until the response began."""
+    """Empty until the response starts."""
     text: str = ""
 
 
 class OutOfBandResponses:
-    """The questions that are being answered."""
+    """The open out-of-band requests."""
 
     def __init__(self, buffer: EffectBuffer, can: Capabilities) -> None:
         self._buffer = buffer
@@ -41,11 +40,11 @@ class OutOfBandResponses:
 
     @property
     def due(self) -> float | None:
-        """Deadline of the oldest request."""
+        """Deadline (s) of the oldest request."""
         return min((aside.due for aside in self.open.values()), default=None)
 
     def ask(self, question: inputs.AskOutOfBand, now: float) -> None:
-        """AskApproval, or say at once why that cannot be."""
+        """Send a request, or report at once why it is not possible."""
         if not self._buffer.online:
             self._answer(question.key, error="There is no connection.")
         elif not self._can.out_of_band:
@@ -66,7 +65,7 @@ class OutOfBandResponses:
             )
 
     def created(self, event: events.ResponseCreated) -> None:
-        """A response outside the conversation began."""
+        """Assign a started response to its request."""
         known = self.open.get(event.metadata.get(MARK, ""))
         waiting = (aside for aside in self.open.values() if not aside.response_id)
         aside = known or next(waiting, None)
@@ -74,7 +73,7 @@ class OutOfBandResponses:
             aside.response_id = event.response_id
 
     def text(self, event: events.TextDelta | events.TextDone) -> bool:
-        """Words came; False when they are not of an aside."""
+        """Add text; return False if it belongs to no out-of-band response."""
         aside = self._of(event.response_id)
         if aside is None:
             return False
@@ -85,7 +84,7 @@ class OutOfBandResponses:
         return True
 
     def done(self, event: events.ResponseDone) -> bool:
-        """A response is over; False when it was not of an aside."""
+        """End a response; return False if it is not an out-of-band response."""
         aside = self._of(event.response_id)
         if aside is None:
             return False
@@ -96,7 +95,7 @@ class OutOfBandResponses:
         return True
 
     def refused(self, message: str) -> bool:
-        """The provider refused to answer; False when nothing waits for the beginning of one."""
+        """Report a request that the provider refused; return False if no request waits."""
         for aside in self.open.values():
             if not aside.response_id:
                 del self.open[aside.key]
@@ -105,7 +104,7 @@ class OutOfBandResponses:
         return False
 
     def connection_lost(self) -> None:
-        """None of them will be answered."""
+        """Report to all open requests that the connection was lost."""
         self._give_up(list(self.open.values()), "The connection was lost.")
 
     def tick(self, now: float) -> None:

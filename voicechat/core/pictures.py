@@ -1,4 +1,4 @@
-"""Pictures that the user shows: their kind and size, read from their bytes alone."""
+"""Pictures: kind and size, read from the bytes of a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The kinds that are told apart; the value is the second half of the media type."""
+    """The supported kinds; the value is the subtype of the media type."""
 
     PNG = "png"
     JPEG = "jpeg"
@@ -17,7 +17,7 @@ class Kind(StrEnum):
 
     @property
     def word(self) -> str:
-        """As a user knows it."""
+        """Name for display."""
         return "WebP" if self is Kind.WEBP else self.upper()
 
 
@@ -26,11 +26,11 @@ _MOST_PIXELS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture as its file has it. `data` is empty where only the memory of it is left."""
+    """A picture. `data` is empty if the file's content is no longer kept."""
 
     kind: Kind
     width: int
-    """Pixels."""
+    """In pixels."""
     height: int
     name: str = ""
     """File name, cleaned, for display."""
@@ -38,18 +38,18 @@ class Picture:
 
     @property
     def media_type(self) -> str:
-        """As a wire names it, e.g. `image/png`."""
+        """Media type, e.g. `image/png`."""
         return f"image/{self.kind}"
 
     @property
     def caption(self) -> str:
-        """Name, kind and size in words: "cat.png, PNG, 640 × 480 pixels"."""
+        """Name, kind and size for display: "cat.png, PNG, 640 × 480 pixels"."""
         told = f"{self.kind.word}, {self.width} × {self.height} pixels"
         return f"{self.name}, {told}" if self.name else told
 
 
 def picture(data: bytes, name: str = "") -> Picture | None:
-    """The picture in these bytes; None if they are no picture of a known kind, or broken off."""
+    """Return the picture in these bytes; None if the kind is unknown or the file is cut off."""
     for kind, read in _READERS.items():
         size = read(data)
         if size is not None:
@@ -63,14 +63,14 @@ Size = tuple[int, int]
 
 
 def _png(data: bytes) -> Size | None:
-    """Source: the PNG specification, 5.2 and 11.2.2."""
+    """Return width and height. Source: the PNG specification, sections 5.2 and 11.2.2."""
     if not data.startswith(b"\x89PNG\r\n\x1a\n") or data[12:16] != b"IHDR" or len(data) < 24:
         return None
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
 def _gif(data: bytes) -> Size | None:
-    """Source: GIF89a, 17 and 18."""
+    """Return width and height. Source: GIF89a, sections 17 and 18."""
     if not data.startswith((b"GIF87a", b"GIF89a")) or len(data) < 10:
         return None
     return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
@@ -79,11 +79,11 @@ def _gif(data: bytes) -> Size | None:
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG markers that begin a frame."""
 _BARE = frozenset({0x01, *range(0xD0, 0xDA)})
-"""JPEG markers that carry nothing."""
+"""JPEG markers without a payload."""
 
 
 def _jpeg(data: bytes) -> Size | None:
-    """Source: ITU-T T.81, B.1 and B.2.2. The size stands in the header of the first frame."""
+    """Return width and height from the first frame header. Source: ITU-T T.81, B.1 and B.2.2."""
     if not data.startswith(b"\xff\xd8\xff"):
         return None
     at = 2
@@ -102,7 +102,7 @@ def _jpeg(data: bytes) -> Size | None:
 
 
 def _webp(data: bytes) -> Size | None:
-    """Source: RFC 9649, 2.4 to 2.7, and RFC 6386, 9.1."""
+    """Return width and height. Source: RFC 9649, 2.4 to 2.7, and RFC 6386, 9.1."""
     if not (data.startswith(b"RIFF") and data[8:12] == b"WEBP") or len(data) < 30:
         return None
     chunk = data[12:16]

@@ -15,7 +15,7 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per million tokens, by kind, and per minute where time is billed."""
+    """US dollars per million tokens, by kind, and per minute if time is billed."""
 
     text_in: float = 0.0
     text_cached: float | None = None

@@ -24,7 +24,7 @@ _BUSY = "conversation_already_has_active_response"
 
 
 class ProviderErrors:
-    """Effects of the errors that a provider reports."""
+    """Applies the errors that a provider reports."""
 
     def __init__(
         self, buffer: EffectBuffer, responses: Responses, out_of_band: OutOfBandResponses
@@ -34,7 +34,7 @@ class ProviderErrors:
         self._out_of_band = out_of_band
 
     def take(self, event: events.ProviderError) -> None:
-        """Apply an error that the provider reports."""
+        """Apply an error."""
         if event.fatal:
             self._buffer.do(effects.Recycle(event.message))
             return

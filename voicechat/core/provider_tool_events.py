@@ -1,7 +1,7 @@
-"""Events about tools that a provider fetches from an MCP server and runs itself.
+"""Events about tools that the provider fetches from an MCP server and runs itself.
 
-Nothing is run here and no result is sent: such a call is shown like any other, and at most the
-person's leave is asked for. These are events like those in `events`.
+These calls are shown like any other, but they do not run here and have no result to send. At
+most, the user is asked for approval. These are events like those in `events`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ class RemoteTools:
 
     item_id: str
     server: str = ""
-    """The server's label; empty while it was not said."""
+    """The server's label; empty until it is known."""
     tools: tuple[str, ...] = ()
-    """The names in the list, once it is there."""
+    """Names of the tools, once they are known."""
     done: bool = False
-    """Nothing more comes of it."""
+    """True if this is the last event of the list."""
     error: str | None = None
-    """Why there is no list; only with `done`."""
+    """Reason why there is no list; only with `done`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteCall:
-    """State of a call that the provider runs: all that is known so far.
+    """State of a call that the provider runs: everything known so far.
 
-    `state` is STREAMING while the model still writes the arguments, RUNNING while the server
-    works, DONE or FAILED in the end. `response_id` is empty where the frame did not say it.
+    `state` is STREAMING while the model writes the arguments, RUNNING while the server works, and
+    DONE or FAILED at the end. `response_id` is empty if the frame did not contain it.
     """
 
     item_id: str
@@ -44,18 +44,18 @@ class RemoteCall:
     """Result of the server once done; None if not reported."""
     error: str | None = None
     approval_id: str | None = None
-    """The `RemoteApproval` that let it run."""
+    """The `RemoteApproval` that allowed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteApproval:
-    """The provider asks whether it may run a call; answer with `AnswerApproval`.
+    """The provider requests approval of a call; answer with `AnswerApproval`.
 
-    It ends its response with this, and goes on by itself when it has the answer.
+    The request ends the response; the provider continues by itself after the answer.
     """
 
     item_id: str
-    """Names the request in the answer."""
+    """Identifies the request in the answer."""
     response_id: str
     server: str
     name: str

@@ -1,8 +1,7 @@
-"""Tool calls that the provider runs by itself: shown like ours, run and answered there.
+"""Tool calls that the provider runs: shown like local calls, run and answered by the provider.
 
-When the provider asks for leave, the call stands as ASKING until `decide`; the provider then goes
-on by itself. Every call ends: with its connection, with an interruption by the user, or in
-`LONGEST_S`.
+A call that needs approval is ASKING until `decide`; the provider then continues by itself. Every
+call ends: with its connection, with an interruption by the user, or after `LONGEST_S`.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class ProviderTools:
 
     def __init__(self, buffer: EffectBuffer) -> None:
         self.unspoken = False
-        """A call ended and the model has said nothing since: the provider will go on."""
+        """True if a call ended and the model has not spoken since: the provider will continue."""
         self._buffer = buffer
         self.undecided: dict[str, ToolCall] = {}
         self._running: dict[str, ToolCall] = {}
@@ -33,23 +32,23 @@ class ProviderTools:
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
-        """The calls that wait for the user's leave, in the order in which they came."""
+        """Calls that wait for approval, the oldest first."""
         return tuple(self.undecided.values())
 
     def at_work(self, now: float) -> bool:
-        """True if a call may still come further at the time `now` (s), and no answer without it."""
+        """True if a call is still expected to progress at the time `now` (s), before any answer."""
         since = [call.started_at or 0.0 for call in self._running.values()]
         return bool(self.undecided) or any(now < start + LONGEST_S for start in since)
 
     def due(self, now: float) -> float | None:
-        """Time (s) after `now` when running calls no longer hold up the answer; None if none do."""
+        """Return the time (s) when running calls no longer delay the answer; None if none do."""
         if not self.unspoken or self.undecided or not self._running:
             return None
         at = max(call.started_at or 0.0 for call in self._running.values()) + LONGEST_S
         return at if at > now else None
 
     def listed(self, event: events.RemoteTools) -> None:
-        """A server's tools were fetched, or could not be."""
+        """Report that a server's tools could not be fetched."""
         if event.error is not None:
             which = f" of {event.server}" if event.server else ""
             self._buffer.do(
@@ -59,7 +58,7 @@ class ProviderTools:
             )
 
     def asked(self, event: events.RemoteApproval) -> None:
-        """The provider wants leave for a call; asked again, nothing changes."""
+        """Handle a request for approval; a repeated one changes nothing."""
         if self._buffer.transcript.get(event.item_id) is None:
             call = self._call(event.item_id, event.response_id, event.server, event.name)
             call.arguments = clean_json(event.arguments)
@@ -72,9 +71,9 @@ class ProviderTools:
                 self._buffer.ask(call)
 
     def decided(self, decided: inputs.Decided) -> None:
-        """The user's word, if it is on a call that asks, with just these arguments.
+        """Apply the user's decision if the call still asks and its arguments are the ones shown.
 
-        Nothing about the tool is known that an approval could be kept for beyond this session.
+        An approval lasts at most for this session, because the tool's definition is not known.
         """
         call = self.undecided.get(decided.call_id)
         if call is None or call.arguments != decided.arguments:
@@ -91,7 +90,7 @@ class ProviderTools:
                     self.decide(other.call_id, True)
 
     def decide(self, call_id: str, approve: bool, reason: str = NOT_ANSWERED) -> bool:
-        """The user's word on a call that asks. False when no such call asks."""
+        """Approve or deny a call that asks; return False if it does not ask."""
         call = self.undecided.pop(call_id, None)
         if call is None:
             return False
@@ -102,7 +101,7 @@ class ProviderTools:
         return True
 
     def changed(self, event: events.RemoteCall, now: float) -> None:
-        """A call came further. One that was requested goes on in the entry that asked."""
+        """Update a call. A call that needed approval continues in the entry that asked."""
         known = self._buffer.transcript.get(event.approval_id or event.item_id)
         if isinstance(known, ToolCall):
             call = known
@@ -124,14 +123,14 @@ class ProviderTools:
         self._buffer.changed(call)
 
     def interrupt(self, now: float) -> None:
-        """The user has something else in mind: what asks is refused, what runs is left."""
+        """Deny the calls that ask and stop tracking those that run."""
         for call_id in list(self.undecided):
             self.decide(call_id, False, INTERRUPTED)
         self._leave(now)
         self.unspoken = False
 
     def connection_lost(self, now: float) -> None:
-        """No word of these calls will come any more."""
+        """Cancel all open calls: the connection was lost."""
         for call in self.undecided.values():
             call.state = ToolState.CANCELLED
             self._buffer.changed(call)
@@ -152,7 +151,7 @@ class ProviderTools:
             call.elapsed_ms = (now - call.started_at) * 1000
 
     def _mend(self, call: ToolCall, event: events.RemoteCall) -> None:
-        """A later frame may tell the result of a call that is known to be over."""
+        """Add a result that arrives after the end of its call."""
         told = event.output if event.error is None else event.error
         if told is not None and call.output is None:
             call.output = told

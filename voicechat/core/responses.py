@@ -1,8 +1,8 @@
-"""The responses of a conversation: when one is asked for, which live, and which are overdue.
+"""Responses: requested, running, hanging and cancelled.
 
-`turns.ResponseSlot` decides whether a response may be asked for; this part feeds it. It knows
-which response belongs to which turn, declares responses dead whose words are not wanted any
-more, and gives up those that never come to an end. `begin` and `settle` frame every happening.
+`turns.ResponseSlot` decides whether a response may be requested. This part feeds it, assigns
+responses to turns, discards responses after an interruption, and gives up those that hang. Call
+`begin` before and `settle` after each event or input.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
 
 OWED_S = 8.0
-"""Seconds after a committed turn in which the provider may begin to answer."""
+"""Seconds after a committed turn in which the provider may start its response."""
 
 GO_ON_S = 3.0
-"""Seconds in which a provider goes on by itself after a call that it ran; then it is asked to."""
+"""Seconds for the provider to continue after a call that it ran; then a response is requested."""
 
 
 class Responses:
-    """Responses that are owed, running or overdue."""
+    """Expected, requested and running responses."""
 
     def __init__(
         self, buffer: EffectBuffer, can: Capabilities, items: AssistantItems, calls: ToolCalls
     ) -> None:
         self.latency_ms: float | None = None
-        """Latency of the last turn, from its end to the first sound or text, in ms."""
+        """Latency of the last turn, from its end to the first audio or text, in ms."""
         self._buffer = buffer
         self._can = can
         self._items = items
@@ -47,12 +47,12 @@ class Responses:
     # ----------------------------------------------------------------- around each happening
 
     def begin(self, now: float) -> None:
-        """Something happens at the time `now` (s)."""
+        """Prepare for an event or input at the time `now` (s)."""
         self._now = now
         self._state = self._slot.state
 
     def settle(self, *, free: bool) -> None:
-        """It happened: ask for the response that is due, if the floor is `free`."""
+        """Request the response that is due, if the floor is `free`."""
         slot = self._slot
         if self._tool_calls.take_finished():
             slot.wanted = True
@@ -64,23 +64,23 @@ class Responses:
 
     @property
     def owed(self) -> bool:
-        """True if an answer is wanted, requested or running, or a committed turn awaits one."""
+        """True if a response is due, requested, running, or expected for a committed turn."""
         waits = self._owed_until is not None or self._goes_on_until is not None
         return self._slot.wanted or self._slot.busy or waits
 
     @property
     def busy(self) -> bool:
-        """True if a response is requested, being given or being cancelled."""
+        """True if a response is requested, running or being cancelled."""
         return self._slot.busy
 
     @property
     def requested(self) -> bool:
-        """True if a response was requested that did not begin yet."""
+        """True if a response is requested and has not started."""
         return self._slot.state is SlotState.REQUESTED
 
     @property
     def running(self) -> bool:
-        """True if a response is being given."""
+        """True if a response is running."""
         return self._slot.state is SlotState.RUNNING
 
     @property
@@ -92,45 +92,45 @@ class Responses:
     # ----------------------------------------------------------------- requests
 
     def want(self, on: bool = True) -> None:
-        """An answer shall be requested as soon as that is in order; or not any more."""
+        """Request a response when the state permits it; with `on` false, withdraw the wish."""
         self._slot.wanted = on
 
     def want_none(self) -> None:
-        """No answer shall be requested, nor is one awaited."""
+        """Withdraw the wish for a response and expect none."""
         self._slot.wanted = False
         self._owed_until = self._goes_on_until = None
 
     @property
     def waited_for(self) -> bool:
-        """True if a turn ended, and nothing of its answer was heard or read yet."""
+        """True if a turn ended and nothing of its response was heard or shown yet."""
         return self._turn is not None
 
     def turn_ended(self, at: float | None = None) -> None:
-        """The user's turn ended at this time: from now on they wait."""
+        """Start measuring latency: the user's turn ended at `at` (s; None: now)."""
         self._turn = Turn(self._now if at is None else at)
 
     def expect(self) -> None:
-        """The provider may answer by itself; it is given `OWED_S` for that."""
+        """Expect a response of the provider within `OWED_S`."""
         self._owed_until = self._now + OWED_S
 
     def expect_more(self) -> None:
-        """The provider goes on by itself; when it does not within `GO_ON_S`, it is asked to."""
+        """Expect the provider to continue by itself within `GO_ON_S`; else request a response."""
         self._goes_on_until = self._now + GO_ON_S
 
     def expect_unasked(self) -> None:
-        """The provider answers this turn by itself: request nothing."""
+        """Expect the provider to answer this turn by itself: request nothing."""
         self._slot.wanted = False
         if not self._slot.busy:
             self.expect()
 
     def expect_none(self) -> None:
-        """Nothing is owed for what the user said."""
+        """Expect no response to what the user said."""
         self._owed_until = self._goes_on_until = None
 
     # ----------------------------------------------------------------- a response's life
 
     def created(self, event: events.ResponseCreated) -> None:
-        """The provider began a response."""
+        """Handle the start of a response."""
         if event.out_of_band:
             self._outside.add(event.response_id)
         else:
@@ -151,7 +151,7 @@ class Responses:
             turn.responses.add(response_id)
 
     def alive(self, response_id: str) -> bool:
-        """True if this response may still be played and shown; one never announced begins here."""
+        """Return True if this response is live; start one that was never announced."""
         slot = self._slot
         if response_id in slot.dead or response_id in slot.ended or response_id in self._outside:
             return False
@@ -163,11 +163,11 @@ class Responses:
         return response_id not in slot.dead
 
     def counts(self, response_id: str) -> bool:
-        """True if words of this response still count; they may come when it is over."""
+        """Return True if text of this response is valid; it may arrive after the end."""
         return self._slot.over(response_id) or self.alive(response_id)
 
     def continues(self, response_id: str, now: float) -> bool:
-        """Note a sign of life at `now` (s); False unless this is the running, living response."""
+        """Note activity at `now` (s); return False unless this is the running, live response."""
         slot = self._slot
         if slot.response_id != response_id or slot.state is not SlotState.RUNNING:
             return False
@@ -177,11 +177,11 @@ class Responses:
         return True
 
     def sign_of_life(self, now: float) -> None:
-        """The running response still goes on at `now` (s)."""
+        """Note activity of the running response at `now` (s)."""
         self._slot.seen_at = now
 
     def began(self, response_id: str) -> None:
-        """The first of a response was heard or read: that ends the user's wait."""
+        """Measure the latency: the first part of a response was heard or shown."""
         turn = self._turn
         if turn is None or response_id not in turn.responses:
             return
@@ -191,7 +191,7 @@ class Responses:
         self._buffer.do(effects.TurnMeasured(self.latency_ms))
 
     def done(self, event: events.ResponseDone) -> bool:
-        """A response is over. True when the provider cut it because it hears the user."""
+        """End a response; return True if the provider stopped it because it detected speech."""
         rid = event.response_id
         if rid in self._outside:
             return False
@@ -211,7 +211,7 @@ class Responses:
     # ----------------------------------------------------------------- ends before the end
 
     def silence(self, *, provider_cancels: bool) -> None:
-        """Nothing of what is being said is wanted: it is dead, and the speaker stops."""
+        """Discard the running response and stop playback."""
         running = self._slot.cancel()
         if running is not None:
             self._items.close_items(running, ItemStatus.INTERRUPTED)
@@ -221,11 +221,11 @@ class Responses:
             self._slot.dead.add(response_id)
 
     def bury(self, response_id: str) -> None:
-        """Nothing that still comes of this response counts."""
+        """Discard everything that still arrives for this response."""
         self._slot.dead.add(response_id)
 
     def refused(self, *, busy: bool) -> None:
-        """The provider gives no response: another one runs (`busy`), or it cannot."""
+        """Handle a refused request: another response runs (`busy`), or none is possible."""
         if busy:
             self._slot.wanted = True
             self._slot.fire(Trigger.REFUSE)
@@ -233,7 +233,7 @@ class Responses:
             self._slot.expire()
 
     def tick(self) -> bool:
-        """Apply the time. Return True to silence an overdue response."""
+        """Check the deadlines; return True if a hanging response must be silenced."""
         if self._owed_until is not None and self._now >= self._owed_until:
             self._owed_until = None
         if self._goes_on_until is not None and self._now >= self._goes_on_until:
@@ -258,7 +258,7 @@ class Responses:
         return False
 
     def connection_lost(self) -> None:
-        """No response of this connection will end; what was owed is requested on the next."""
+        """Reset for a new connection; a response that is still due is requested there."""
         waits = self._owed_until is not None or self._goes_on_until is not None
         owed = self._slot.owed or waits
         self._slot.reset()

@@ -1,4 +1,4 @@
-"""Seeding: a new session receives the conversation of an old one, as far as it was heard."""
+"""Seeding: a new session receives the old conversation, as far as it was heard."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Seeding:
 
     @property
     def forgot_all(self) -> bool:
-        """True if nothing is left of what one session would not have."""
+        """True if no entry is left to seed after the provider refused them."""
         return 0 < len(self._buffer.transcript.entries) <= self._start
 
     def connection_lost(self, *, unacceptable: bool) -> None:
-        """The session is gone; `unacceptable` when it would not have what it was told."""
+        """Prepare the next seeding; `unacceptable` if the provider refused the seeded items."""
         transcript = self._buffer.transcript
         self._known = received(transcript)
         if unacceptable:
@@ -42,7 +42,7 @@ class Seeding:
             self._shortened = True
 
     def tell(self, *, resumed: bool) -> list[commands.Command]:
-        """Tell a new session; one that is `resumed` knows most of it."""
+        """Seed a new session; a `resumed` one already has most of the conversation."""
         start = max(self._start, self._known if resumed else 0)
         told, lost = retell(self._buffer.transcript, self._can, start)
         for command in told:
@@ -61,7 +61,7 @@ def _open(entry: Entry) -> bool:
 
 
 def unanswered(transcript: Transcript) -> bool:
-    """True if the last word is the user's, or a tool's: an answer to it is still to come."""
+    """Return True if the last entry is from the user or a tool: a response to it is still due."""
     last = transcript.entries[-1] if transcript.entries else None
     if isinstance(last, Item):
         return last.role is Role.USER and bool(last.text.strip() or last.picture)
@@ -69,7 +69,7 @@ def unanswered(transcript: Transcript) -> bool:
 
 
 def received(transcript: Transcript) -> int:
-    """Count the entries that a provider has received: all before the unanswered ones."""
+    """Count the entries that the provider has received: all before the trailing user entries."""
     entries = transcript.entries
     known = len(entries)
     while known and isinstance(last := entries[known - 1], Item) and last.role is Role.USER:
@@ -80,10 +80,10 @@ def received(transcript: Transcript) -> int:
 def retell(
     transcript: Transcript, can: Capabilities, start: int = 0
 ) -> tuple[list[commands.Command], int]:
-    """The conversation from entry `start` on: both sides, the assistant's only as far as heard.
+    """Return the commands that seed the conversation from entry `start` on, and the lost pictures.
 
-    With it comes how many pictures could only be told of: they are not kept any more, or this
-    provider does not take them.
+    The assistant's items are included as far as they were heard. The second value counts pictures
+    that are replaced by a note: their data is gone or the provider does not accept their kind.
     """
     told: list[commands.Command] = []
     lost = 0
@@ -100,9 +100,9 @@ def retell(
 
 
 def _called(call: ToolCall) -> list[commands.Command]:
-    """A call, and what it came to; of one that still runs or waits, that follows later.
+    """Return the commands for a call and its result; the result of an open call follows later.
 
-    Nothing of one that the model never finished, or took back before it ran.
+    A call with incomplete arguments, or one cancelled before it ran, is left out.
     """
     half = call.state is ToolState.CANCELLED and call.output is None and call.started_at is None
     if half or call.state is ToolState.STREAMING or not call.arguments:
@@ -114,7 +114,7 @@ def _called(call: ToolCall) -> list[commands.Command]:
 
 
 def _shown(item: Item, can: Capabilities) -> commands.CreateMessage:
-    """A message with its picture, or with a note in its place."""
+    """Return a message with its picture, or with a note in place of the picture."""
     picture = item.picture
     if picture is not None and (not picture.data or picture.kind not in can.pictures):
         note = f"(I showed a picture here, {picture.caption}. It cannot be shown again.)"

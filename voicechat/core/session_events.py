@@ -1,7 +1,4 @@
-"""Session events: beginning and end, limits, errors.
-
-These are events like those in `events`.
-"""
+"""Session events: start and end, rate limits, errors. These are events like those in `events`."""
 
 from __future__ import annotations
 
@@ -12,32 +9,32 @@ from voicechat.core.commands import CommandName
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated:
-    """A new connection is ready for commands: an epoch begins."""
+    """A new connection is ready for commands."""
 
     session_id: str = ""
     expires_at: float | None = None
     """Unix time in seconds at which the provider will end the session."""
     resumed: bool = False
-    """The provider still knows what was said before: it need not be told again."""
+    """The provider still has the conversation: it does not need seeding."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnding:
-    """The provider will close this connection soon; go on with a new one before that."""
+    """The provider will close this connection soon; continue on a new one before that."""
 
     seconds_left: float
 
 
 @dataclass(frozen=True, slots=True)
 class ResumptionHandle:
-    """With this handle the session can be gone on with as it is now; the newest one counts."""
+    """Handle to resume the session in its present state; the newest one is valid."""
 
     handle: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdated:
-    """The last `UpdateSession` took effect. Correlate by order."""
+    """The oldest open `UpdateSession` took effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +49,33 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Remaining part of the account's limits."""
+    """Remaining rate limits of the account."""
 
     limits: tuple[RateLimit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderError:
-    """The provider refused something. Most errors leave the session usable."""
+    """The provider reported an error. Most errors leave the session usable."""
 
     message: str
     code: str | None = None
     command: CommandName | None = None
-    """Command at fault, if the provider says which."""
+    """The failed command, if the provider names it."""
     fatal: bool = False
-    """True when the provider ends the session with it."""
+    """True if the provider ends the session with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """A frame with no meaning in this vocabulary: kept for the event console, otherwise ignored."""
+    """A frame without a meaning here: kept for the event console, otherwise ignored."""
 
     wire_type: str
-    """Empty for a frame that cannot be read at all."""
+    """Empty for an unreadable frame."""
     broken: bool = False
-    """Its kind is known, but what it has to hold cannot be read: sound that is no base64."""
+    """The type is known, but the content is invalid, such as audio that is not base64."""
 
     @property
     def unreadable(self) -> bool:
-        """True if no peer in order would send it."""
+        """True if a correct peer would never send it."""
         return self.broken or not self.wire_type

@@ -1,7 +1,7 @@
 """Session settings, in the same terms for every provider.
 
-A codec turns these into its wire's session object. `None` in an optional field means
-"the provider's own default", never "off"; off has a value of its own.
+A codec turns them into the session object of its wire. `None` in an optional field means the
+provider's default, never "off"; "off" has a value of its own.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from voicechat.core.pictures import Kind
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """Encoding and sample rate of a sound stream; always mono, PCM is 16-bit little-endian."""
+    """Encoding and sample rate of audio; always mono, PCM is 16-bit little-endian."""
 
     encoding: Literal["pcm16", "pcmu", "pcma"] = "pcm16"
     rate: int = 24_000
 
     def ms(self, size: int) -> float:
-        """Milliseconds that `size` bytes of this format last."""
+        """Return the duration of `size` bytes in milliseconds."""
         width = 2 if self.encoding == "pcm16" else 1
         return size * 1000 / (width * self.rate)
 
     @property
     def decoded(self) -> AudioFormat:
-        """The format of the same sound in events and commands, which is always PCM16."""
+        """The format of the same audio in events and commands, which is always PCM16."""
         return AudioFormat(rate=self.rate)
 
 
@@ -46,7 +46,7 @@ class ServerVad:
 
 @dataclass(frozen=True, slots=True)
 class SemanticVad:
-    """Turns end when what was said sounds finished."""
+    """Turns end when the sentence seems complete."""
 
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
     create_response: bool = True
@@ -54,11 +54,11 @@ class SemanticVad:
 
 
 TurnDetection = ServerVad | SemanticVad | None
-"""None: the user decides (push-to-talk, typed)."""
+"""None: the user ends turns (push-to-talk, typed)."""
 
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
-"""Effort of a model or delay of a transcriber; each provider knows some of these."""
+"""Reasoning effort of a model or delay of a transcriber; a provider supports some of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,13 @@ class Transcription:
 
     model: str | None = None
     language: str | None = None
-    """The language that is spoken, as a code like `en`."""
+    """Spoken language, as a code like `en`."""
     prompt: str | None = None
     """Topic of the speech, as a prompt."""
     languages: tuple[str, ...] = ()
-    """Several languages that may be spoken, instead of the one."""
+    """Several possible languages, instead of `language`."""
     keywords: tuple[str, ...] = ()
-    """Names and terms that may be said."""
+    """Names and terms that are likely to occur."""
     delay: Effort | None = None
     """Delay of the transcriber before it writes."""
 
@@ -83,20 +83,20 @@ class NoiseReduction:
     """The provider's noise reduction for the microphone."""
 
     kind: Literal["near_field", "far_field"] = "near_field"
-    """True if the microphone is at the mouth or across the room."""
+    """Distance of the microphone: at the mouth, or across the room."""
     strength: float | None = None
-    """From 0 (not at all) upwards; 1 is normal."""
+    """From 0 (off) upwards; 1 is normal."""
 
 
 class Permission(StrEnum):
-    """Permission of a tool: automatic, approval by the user, or never."""
+    """Permission of a tool."""
 
     AUTO = "auto"
     """It runs when the model calls it."""
     ASK = "ask"
     """The user decides each time."""
     NEVER = "never"
-    """It is not offered, and a call of it is denied."""
+    """It is not offered, and its calls are denied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +108,24 @@ class ToolSpec:
     parameters: Mapping[str, object]
     permission: Permission = Permission.AUTO
     source: str = ""
-    """Where it comes from, for the user who is asked."""
+    """Origin of the tool, shown when the user is asked."""
     asks_always: bool = False
-    """Every single call is requested: no answer counts for a later one."""
+    """Every single call needs approval: no decision applies to later calls."""
     remark: str = ""
     """Warnings for the user before a decision, such as a changed description."""
 
 
 @dataclass(frozen=True, slots=True)
 class McpServer:
-    """Tools that the provider itself fetches and runs, from an MCP server it can reach."""
+    """An MCP server whose tools the provider itself fetches and runs."""
 
     label: str
     url: str | None = None
-    """Its address; None when a `connector` is named."""
+    """Its address; None if a `connector` is named."""
     connector: str | None = None
     """One of the provider's own connectors."""
     authorization: str | None = field(default=None, repr=False)
-    """A token for the server; goes to the provider and nowhere else."""
+    """A token for the server; sent to the provider only."""
     description: str | None = None
     allowed_tools: tuple[str, ...] = ()
     """Empty for all of them."""
@@ -151,17 +151,17 @@ class Tracing:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRatio:
-    """Truncation of a conversation that no longer fits."""
+    """Truncation of a conversation that no longer fits the context."""
 
     ratio: float = 0.8
     """From 0 to 1."""
     post_instructions: int | None = None
-    """Most tokens of conversation, instructions not counted."""
+    """Largest number of tokens of conversation, instructions not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPrompt:
-    """Instructions kept at the provider, with values for the places left open in them."""
+    """Instructions stored at the provider, with values for their placeholders."""
 
     id: str
     version: str | None = None
@@ -198,13 +198,13 @@ class SessionSettings:
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
     prompt: StoredPrompt | None = None
     include: tuple[str, ...] = ()
-    """More that events shall carry, e.g. `item.input_audio_transcription.logprobs`."""
+    """Additional fields of events, e.g. `item.input_audio_transcription.logprobs`."""
     purpose: Purpose = "conversation"
-    """A session that only transcribes speech has no replies, voice or tools."""
+    """A session that only transcribes has no responses, voice or tools."""
 
 
 SPEED_RANGE = (0.25, 1.5)
-"""The widest range of speaking speeds that a provider takes (OpenAI Realtime, session object)."""
+"""Widest range of speaking speeds of any provider (OpenAI Realtime, session object)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,34 +212,34 @@ class Capabilities:
     """Capability flags of a provider. Conversation and session read these, never its name."""
 
     truncate: bool = True
-    """A spoken item can be cut at what was heard."""
+    """A spoken item can be truncated to what was heard."""
     cancel: bool = True
-    """A running response can be stopped by a command."""
+    """A running response can be cancelled by a command."""
     semantic_vad: bool = True
     text_output: bool = True
     commit_starts_response: bool = False
-    """A commit alone asks for the reply; `CreateResponse` must not follow it."""
+    """A commit alone starts a response; `CreateResponse` must not follow it."""
     input_rates: tuple[int, ...] = (24_000,)
     output_rates: tuple[int, ...] = (24_000,)
     out_of_band: bool = True
-    """A response can be requested that stands outside the conversation."""
+    """Responses outside the conversation can be requested."""
     retrieve: bool = True
-    """An item can be read back."""
+    """An item can be retrieved."""
     delete: bool = True
-    """An item can be taken out of the conversation."""
+    """An item can be deleted."""
     clear_output: bool = True
-    """The provider may have a playback buffer of its own, which can be emptied."""
+    """The provider may have a playback buffer of its own, which can be cleared."""
     pictures: tuple[Kind, ...] = (Kind.PNG, Kind.JPEG)
-    """The kinds of picture that can be shown; empty where none can."""
+    """Accepted kinds of pictures; empty if none are accepted."""
     picture_bytes: int = 5_000_000
-    """The largest picture, as its file has it."""
+    """Largest file size of a picture, in bytes."""
     speech_end: bool = True
-    """The end of the user's speech is told."""
+    """The end of the user's speech is reported."""
     patience_s: float = 7.5
-    """Seconds in which a living connection shows a sign of life, if only the pong to a ping."""
+    """Seconds without any frame or pong until the connection counts as dead."""
     remote_tools: bool = True
-    """The provider can fetch tools from an MCP server and run them by itself."""
+    """The provider can fetch tools from an MCP server and run them itself."""
     transcription_only: bool = False
-    """There are sessions that only write down what is said."""
+    """Sessions that only transcribe are supported."""
     speed_range: tuple[float, float] | None = SPEED_RANGE
-    """Slowest and fastest speaking speed, 1 being normal; None where it cannot be changed."""
+    """Slowest and fastest speaking speed, 1 is normal; None if it cannot be changed."""

@@ -1,12 +1,12 @@
-"""Text alignment: the heard part of a spoken text.
+"""Text alignment: the part of a spoken text that was heard.
 
-Providers send the words of an item and its sound side by side, without times. Some send each
-word right before its sound (the text is *in step*), others run seconds ahead with the text.
+Providers send the text of an item and its audio in parallel, without times. Some send each word
+right before its audio (*in step*), others send the text seconds ahead.
 
-    in step      a word counts as heard when the sound that came after it begins
-    running ahead  the text is spread evenly over the sound, as far as its length is known
+    in step   a word counts as heard when the audio that arrived after it starts to play
+    ahead     the text is spread evenly over the audio, as far as its length is known
 
-A position is always the end of a word, so that no half word is ever shown as said.
+A position is always the end of a word, so that no partial word is shown as heard.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 MS_PER_CHAR = 62.0
-"""Typical English speech, about 16 characters a second."""
+"""Milliseconds of speech per character: typical English, about 16 characters a second."""
 
 IN_STEP_SLACK_MS = 1_200.0
-"""Largest lead of a text over its sound that still counts as in step, in ms."""
+"""Largest lead of the text over its audio that still counts as in step, in ms."""
 
 
 @dataclass(slots=True)
 class TextAlignment:
-    """The words of one item against its sound. Feed it both as they arrive, then ask `heard`."""
+    """Text of an item and the duration of its audio. Add both as they arrive, then call `heard`."""
 
     text: str = ""
     received_ms: float = 0.0
-    """Milliseconds of sound received so far; the caller adds to it."""
+    """Milliseconds of audio received so far; the caller adds to it."""
     complete: bool = False
-    """All sound of the item was received, so its whole length is known."""
+    """All audio of the item was received, so its length is final."""
     _ends: list[int] = field(default_factory=list)
     _starts_ms: list[float] = field(default_factory=list)
     _ahead: bool = False
 
     def add_text(self, delta: str) -> None:
-        """Text arrived; its sound is expected behind what was received so far."""
+        """Append text; its audio is expected after what was received so far."""
         self.text += delta
         self._starts_ms.append(self.received_ms)
         self._ends.append(len(self.text))
         self._ahead = self._ahead or self._lead_ms() > IN_STEP_SLACK_MS
 
     def set_text(self, text: str) -> None:
-        """The whole text is known now; it replaces what was pieced together."""
+        """Replace the text with the whole text."""
         if text != self.text:
             self.text = text
             self._ahead = True
 
     def heard(self, ms: float) -> int:
-        """Characters of `text` said in the first `ms` milliseconds of the sound."""
+        """Return how many characters of `text` were spoken in the first `ms` milliseconds."""
         if ms <= 0:
             return 0
         if self.complete and ms >= self.received_ms - 1:
@@ -70,7 +70,7 @@ class TextAlignment:
 
 
 def word_end(text: str, position: int) -> int:
-    """The end of the word that `position` lies in, or `position` itself between words."""
+    """Return the end of the word at `position`, or `position` itself between words."""
     if position <= 0 or position >= len(text):
         return max(0, min(position, len(text)))
     while (

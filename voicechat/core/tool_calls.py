@@ -1,18 +1,18 @@
-"""Tool calls: each is run once and answered once, and one response follows all of a reply.
+"""Tool calls: each runs once and is answered once; one response follows all calls of a response.
 
-    ready ──► allow it to run? ──auto──► RUNNING ──► DONE, FAILED
-                 │ ask                 ▲  └───► CANCELLED (interrupted, no longer wanted)
-                 ├──────► ASKING ──────┘ allowed
+    ready ──► permission? ──auto──► RUNNING ──► DONE, FAILED
+                 │ ask             ▲  └───► CANCELLED (interrupted, or withdrawn)
+                 ├──────► ASKING ──┘ approved
                  │           └──────► DENIED
                  └ never, unknown ──► DENIED, FAILED
 
-A tool that asks runs only after `Decided`, which counts for one call and exactly the arguments
-that were shown. A response may hold several calls. Its *batch* is finished when the response is
-over and every call of it has an answer; then, and only then, one response is asked for. A batch
-whose calls were interrupted asks for nothing: the user wants something else.
+A tool that asks runs only after `Decided`, which is valid for one call and exactly the arguments
+that were shown. The calls of one response form a *batch*. A batch is finished when the response
+ended and every call has an answer; only then, one response is requested. A batch with interrupted
+calls requests none: the user wants something else.
 
-A connection may end before a call does. The call goes on, and the next session is told of it:
-*carried* calls are history there, and so is what they come to.
+A call may outlive its connection. It continues, and the next session is seeded with it: such
+*carried* calls and their results are part of the history there.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from voicechat.core.text import clean, clean_json
 from voicechat.core.turns import RecentIds
 
 MOST_OPEN = 32
-"""Calls that may run or wait for a decision at a time; one more is answered with an error."""
+"""Most calls that may run or wait for a decision; further ones are answered with an error."""
 
 LONGEST = 20_000
-"""Characters of arguments that a user can be asked about; they must be able to read them."""
+"""Most characters of arguments that a user can be asked to approve."""
 
 MOST_LINES = 800
-"""Lines of arguments that a user can be asked about; more hold up the screen, too."""
+"""Most lines of arguments that a user can be asked to approve; more would slow down the screen."""
 
 INTERRUPTED = '{"error": "The user interrupted before this finished. Do not repeat it."}'
 NOT_ALLOWED = '{"error": "The user did not allow this. It was not done."}'
@@ -48,7 +48,7 @@ LOST = '{"error": "Whether this was done is not known. Do not repeat it."}'
 
 
 def denied(words: str) -> str:
-    """The answer to a denied call, with what the user says to it."""
+    """Return the result of a denied call, with the user's explanation."""
     said = " ".join(clean(words).split()).replace("\\", "/").replace('"', "'")
     if not said:
         return NOT_ALLOWED
@@ -66,12 +66,12 @@ class Batch:
 
     @property
     def finished(self) -> bool:
-        """True if nothing more is to come for this response."""
+        """True if the response ended and all its calls are answered."""
         return self.response_over and not self.open
 
 
 class ToolCalls:
-    """The tool calls of a conversation that still need something."""
+    """The open tool calls of a conversation."""
 
     def __init__(self, buffer: EffectBuffer, tools: Iterable[ToolSpec] = ()) -> None:
         self._buffer = buffer
@@ -83,22 +83,22 @@ class ToolCalls:
         self._seen = RecentIds(1024)
         self._carried: set[str] = set()
         self._settled: set[str] = set()
-        """Calls that need no answer on this connection any more."""
+        """Ids of calls that need no further answer on this connection."""
 
     @property
     def waiting(self) -> bool:
-        """True if a call still has no answer."""
+        """True if a call has no answer yet."""
         return bool(self._open)
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
-        """The calls that wait for a decision, in the order in which they came."""
+        """Calls that wait for a decision, the oldest first."""
         return tuple(self._open[call_id] for call_id in self._asked)
 
     # ----------------------------------------------------------------- what may be called
 
     def offer(self, tools: Iterable[ToolSpec], now: float) -> None:
-        """From now on these are the tools. What was allowed for a tool that changed is void."""
+        """Replace the available tools. An approval of a tool that changed becomes void."""
         self._tools = {spec.name: spec for spec in tools}
         self._allowed = {
             name: spec
@@ -110,7 +110,7 @@ class ToolCalls:
                 self._answer(self._open[call_id], ToolState.FAILED, CHANGED, now)
 
     def entry(self, response_id: str, item_id: str, call_id: str, name: str) -> ToolCall:
-        """The call with this id; it is new when it was never spoken of."""
+        """Return the call with this id; create it if it does not exist."""
         entry = self._buffer.transcript.get(call_id)
         if isinstance(entry, ToolCall):
             return entry
@@ -120,14 +120,14 @@ class ToolCalls:
         return call
 
     def arguments(self, event: events.ToolArgumentsDelta) -> None:
-        """More of a call's arguments."""
+        """Add to the arguments of a call."""
         call = self._buffer.transcript.get(event.call_id)
         if isinstance(call, ToolCall) and call.state is ToolState.STREAMING:
             call.arguments += event.text
             self._buffer.changed(call)
 
     def ready(self, event: events.ToolCallReady, now: float, *, alive: bool) -> None:
-        """The call is complete: run it or ask, once. One of a dead response is answered at once."""
+        """Run a complete call or ask for approval, once. A call of a dead response is cancelled."""
         if event.call_id in self._seen:
             self._again(event, alive=alive)
             return
@@ -167,7 +167,7 @@ class ToolCalls:
         self._buffer.ask(call)
 
     def _again(self, event: events.ToolCallReady, *, alive: bool) -> None:
-        """A call that is known already is never run again; a new session is answered again."""
+        """Answer a repeated call without running it again."""
         call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
         if event.call_id in self._open:
             self._carried.discard(event.call_id)
@@ -181,9 +181,9 @@ class ToolCalls:
     # ----------------------------------------------------------------- the user's word
 
     def decide(self, decided: inputs.Decided, now: float) -> bool:
-        """The user's word on a call that asks. False when no such call asks any more.
+        """Apply the user's decision; return False if no such call asks.
 
-        A word on other arguments than the call has changes nothing.
+        A decision on other arguments than those of the call has no effect.
         """
         spec = self._asked.get(decided.call_id)
         if spec is None:
@@ -202,7 +202,7 @@ class ToolCalls:
         return True
 
     def _allow(self, spec: ToolSpec, now: float) -> None:
-        """This tool runs without asking from now on; what waits of it, too."""
+        """Approve this tool for the session, including its waiting calls."""
         self._allowed[spec.name] = spec
         for call_id, other in list(self._asked.items()):
             if other.name == spec.name:
@@ -211,14 +211,14 @@ class ToolCalls:
     # ----------------------------------------------------------------- ends
 
     def finished(self, event: inputs.ToolFinished, now: float) -> None:
-        """A tool ended; results no one waits for are dropped."""
+        """Answer a call with the result of its tool; drop a result that is no longer needed."""
         call = self._open.get(event.call_id)
         if call is not None and call.state is ToolState.RUNNING:
             state = ToolState.FAILED if event.failed else ToolState.DONE
             self._answer(call, state, event.output, now)
 
     def interrupt(self, now: float) -> None:
-        """Deny what waits and stop what runs, and tell the model so."""
+        """Deny the calls that ask, stop those that run, and report both to the model."""
         for call in self.asking:
             self._batches[call.response_id].interrupted = True
             self._answer(call, ToolState.DENIED, INTERRUPTED, now)
@@ -228,7 +228,7 @@ class ToolCalls:
         self._stop(stopped)
 
     def cancelled(self, event: events.ToolCallsCancelled, now: float) -> None:
-        """The provider wants these results no longer: they get no answer."""
+        """Cancel calls whose results the provider no longer accepts; they get no answer."""
         dropped = [self._open[call_id] for call_id in event.call_ids if call_id in self._open]
         running = [call for call in dropped if call.state is ToolState.RUNNING]
         for call in dropped:
@@ -248,13 +248,13 @@ class ToolCalls:
                 self._buffer.changed(entry)
 
     def response_over(self, response_id: str) -> None:
-        """The response that made the calls ended."""
+        """Note that the response that made the calls ended."""
         batch = self._batches.get(response_id)
         if batch is not None:
             batch.response_over = True
 
     def take_finished(self) -> bool:
-        """Forget the finished batches; True when one of them wants its one follow-up response."""
+        """Remove finished batches; return True if one of them needs a follow-up response."""
         finished = [key for key, batch in self._batches.items() if batch.finished]
         batches = [self._batches.pop(key) for key in finished]
         return any(batch.answered and not batch.interrupted for batch in batches)
@@ -292,10 +292,10 @@ class ToolCalls:
 
 
 def _lines(arguments: str) -> int:
-    """Lines of the arguments, as JSON text, when they are shown."""
+    """Count the lines of the arguments (JSON text) as displayed."""
     return arguments.count("\n") + arguments.count("\\n") + arguments.count("\\u000a")
 
 
 def _is_same(one: ToolSpec, other: ToolSpec | None) -> bool:
-    """True if nothing the user or the model reads of the tool differs."""
+    """Return True if the user and the model see the same tool."""
     return other is not None and replace(one, permission=other.permission) == other

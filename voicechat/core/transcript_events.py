@@ -9,7 +9,7 @@ from voicechat.core.items import Usage
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of text and the natural logarithm of how likely the transcriber found it."""
+    """A piece of transcribed text and its log probability (natural logarithm)."""
 
     text: str
     logprob: float
@@ -17,10 +17,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class UserTranscript:
-    """The user's words: more of them, or with `replace` all of them so far.
+    """The user's words: an addition or, with `replace`, all of them so far.
 
-    `final` is true once per item, also when it could not be transcribed (`error` set); `text` is
-    then the whole text.
+    `final` is true once per item, also if it could not be transcribed (`error` set); `text` is then
+    the whole text.
     """
 
     item_id: str
@@ -30,19 +30,19 @@ class UserTranscript:
     error: str | None = None
     usage: Usage | None = None
     tokens: tuple[Token, ...] = ()
-    """Confidence of the transcriber; only on request."""
+    """Confidence per token; only on request."""
     languages: tuple[str, ...] = ()
-    """The languages it heard, where it says so."""
+    """Detected languages, if the transcriber reports them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptSegment:
-    """A stretch of an item in which one person spoke; several make up its text."""
+    """A segment of an item in which one person speaks; several make up its text."""
 
     item_id: str
     text: str
     speaker: str
-    """The provider's name for the voice, the same within one session."""
+    """The provider's label of the voice, the same within one session."""
     start_s: float
-    """Seconds from the beginning of the item's sound."""
+    """Seconds from the start of the item's audio."""
     end_s: float

@@ -1,8 +1,8 @@
 """Transcript order: passages in the order of speech.
 
-A provider may finish a later passage before an earlier one; which follows which is told by the
-`previous_item_id` of the commits. A passage is given out when it is final and nothing before it
-is still being written, or has been for too long.
+A provider may finish a later passage before an earlier one; the `previous_item_id` of a commit
+gives the order. A passage is released when it is final and every earlier one is final too, or has
+delayed it for too long.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from voicechat.core.items import Usage
 from voicechat.core.turns import RecentIds
 
 LATE_S = 10.0
-"""Seconds for which a passage may hold up those behind it."""
+"""Seconds for which a passage may delay later ones."""
 
 
 @dataclass(slots=True)
 class Passage:
-    """One stretch of speech: the user's words between two pauses."""
+    """One passage: the user's words between two pauses."""
 
     item_id: str
     previous_item_id: str | None = None
     text: str = ""
     final: bool = False
     error: str | None = None
-    """Why it could not be recorded; there may be text of a part of it."""
+    """Reason why it could not be transcribed; a part of its text may exist."""
     segments: list[events.TranscriptSegment] = field(default_factory=list)
     """Speaker segments, if the transcriber distinguishes speakers."""
     tokens: tuple[events.Token, ...] = ()
@@ -35,7 +35,7 @@ class Passage:
 
     @property
     def spoken(self) -> str:
-        """The text, with the names of the speakers where they are known."""
+        """The text, with the names of the speakers if they are known."""
         if not self.segments:
             return self.text
         told: list[str] = []
@@ -48,7 +48,7 @@ class Passage:
 
 
 class TranscriptOrder:
-    """Takes a provider's events and gives the finished passages in order."""
+    """Takes the events of a provider and returns finished passages in order."""
 
     def __init__(self) -> None:
         self._waiting: list[Passage] = []
@@ -57,17 +57,17 @@ class TranscriptOrder:
 
     @property
     def partial(self) -> str:
-        """Passages that may still change."""
+        """Text of the passages that may still change."""
         texts = (each.text.strip() for each in self._waiting if not each.final)
         return " ".join(text for text in texts if text)
 
     @property
     def deadline(self) -> float | None:
-        """Time of the next `tick`, on the clock of `now`; None if nothing waits."""
+        """Time (s) of the next `tick`; None if no passage waits."""
         return None if self._blocked_since is None else self._blocked_since + LATE_S
 
     def handle(self, event: events.Event, now: float) -> list[Passage]:
-        """Take in an event at the time `now` (s); the passages that are due, in order."""
+        """Apply an event at the time `now` (s); return the finished passages in order."""
         match event:
             case events.InputCommitted(item_id, previous):
                 self._place(item_id, previous)
@@ -80,13 +80,13 @@ class TranscriptOrder:
         return self._due(now)
 
     def tick(self, now: float) -> list[Passage]:
-        """Time passed: a passage that has held up others for too long does so no more."""
+        """Return the final passages if an earlier one has delayed them for too long."""
         if self.deadline is None or now < self.deadline:
             return []
         return self._give([each for each in self._waiting if each.final], now)
 
     def lost(self) -> list[Passage]:
-        """The connection is gone: what is final is given; the rest will be said again."""
+        """Return the final passages of a lost connection; the rest will be transcribed again."""
         final = [each for each in self._waiting if each.final]
         self._waiting.clear()
         return self._give(final, 0.0)
@@ -94,7 +94,7 @@ class TranscriptOrder:
     # ----------------------------------------------------------------- inside
 
     def _passage(self, item_id: str) -> Passage | None:
-        """The passage with this id; None when it was given out already."""
+        """Return the passage with this id, a new one if needed; None if it was already released."""
         if item_id in self._given:
             return None
         for each in self._waiting:
@@ -111,7 +111,7 @@ class TranscriptOrder:
         self._waiting = self._in_order()
 
     def _in_order(self) -> list[Passage]:
-        """The waiting passages, each behind the one that it names as its previous."""
+        """Return the waiting passages, each after the one that it names as its previous."""
         ids = {each.item_id for each in self._waiting}
         behind: dict[str, list[Passage]] = {}
         first: list[Passage] = []
