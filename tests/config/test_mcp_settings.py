@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from concurrent_edits import edit_at_once
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,7 +169,21 @@ def test_adding_and_removing_keep_the_rest(file: Path) -> None:
     assert [server.name for server in read(file)] == ["two"]
     if os.name == "posix":
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert list(file.parent.iterdir()) == [file]
+    assert {each.name for each in file.parent.iterdir()} == {file.name, f".{file.name}.lock"}
+
+
+_ADD = """
+from voicechat.config import mcp_settings
+
+def edit(number):
+    mcp_settings.add(path, f"{name}{number}", {"command": "x"}, {})
+"""
+
+
+def test_two_processes_lose_no_server(file: Path) -> None:
+    edit_at_once(file, ("one", "two"), _ADD)
+    expected = {f"{name}{number}" for name in ("one", "two") for number in range(60)}
+    assert {server.name for server in read(file)} == expected
 
 
 def test_an_approval_covers_the_exact_command() -> None:

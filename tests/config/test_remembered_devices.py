@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from concurrent_edits import edit_at_once
 
 from voicechat.audio.devices import device_probe
 from voicechat.audio.devices.device_list import Device
@@ -28,6 +29,25 @@ def test_a_typed_device_is_remembered(tmp_path: Path) -> None:
     assert choose(tmp_path, output_device="Head") == ("USB", "Head")
     assert choose(tmp_path, input_device="default") == (None, "Head")
     assert choose(tmp_path) == (None, "Head")
+
+
+_CHOOSE = """
+from voicechat.config import remembered_devices
+from voicechat.config.options import Options
+
+remembered_devices._WAIT_S = 60
+
+def edit(number):
+    kept = remembered_devices.recalled(Options(), path)
+    assert number == 0 or getattr(kept, name) == f"USB {number - 1}", kept
+    typed = {name: f"USB {number}"}
+    remembered_devices.with_devices(Options(**typed), typed, None, path)
+"""
+
+
+def test_two_processes_lose_no_device(tmp_path: Path) -> None:
+    edit_at_once(tmp_path, ("input_device", "output_device"), _CHOOSE)
+    assert choose(tmp_path) == ("USB 59", "USB 59")
 
 
 def test_settings_win_over_remembered_devices(tmp_path: Path) -> None:

@@ -1,47 +1,28 @@
 """The notebook file, shared by several processes."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from concurrent_edits import edit_at_once
 
 from voicechat.errors import ServerError
 from voicechat.skills.notebook import Notebook
 from voicechat.system.private_files import locked
 
 _ADD = """
-import sys
-from pathlib import Path
 from voicechat.skills import lists
 from voicechat.skills.notebook import Notebook
 
-notebook = Notebook(Path(sys.argv[1]), wait_s=60)
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(60):
-    lists.add(notebook, f"{sys.argv[2]} {number}", "shopping")
+notebook = Notebook(path, wait_s=60)
+
+def edit(number):
+    lists.add(notebook, f"{name} {number}", "shopping")
 """
-
-
-def _filter(path: Path, name: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", _ADD, str(path), name]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def test_two_processes_lose_no_addition(tmp_path: Path) -> None:
     path = tmp_path / "notebook.json"
-    running = [_filter(path, name) for name in ("apple", "pear")]
-    for one in running:
-        assert one.stdout is not None
-        assert one.stdout.readline() == "ready\n"
-    for one in running:
-        assert one.stdin is not None
-        one.stdin.write("\n")
-        one.stdin.flush()
-    for one in running:
-        one.communicate(timeout=60)
-        assert one.returncode == 0
+    edit_at_once(path, ("apple", "pear"), _ADD)
     kept = Notebook(path).read().lists["shopping"]
     assert sorted(kept) == sorted(f"{name} {n}" for name in ("apple", "pear") for n in range(60))
 

@@ -13,7 +13,8 @@ environment variable or a key of the settings file, `$$` for a dollar sign.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from voicechat.config.table_reader import HEADER_NAME, TableReader
 from voicechat.config.url_check import check_url
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
-from voicechat.system.private_files import read_text, write_private
+from voicechat.system.private_files import locked, read_text, write_private
 
 TABLE = "mcpServers"
 
@@ -198,28 +199,30 @@ def add(path: Path, name: str, entry: Mapping[str, object], look_up: LookUp) -> 
 
     Raises `UsageError` when the entry is wrong or the name is taken.
     """
-    file = ConfigFile(path, *read_text(path))
-    found = _parsed(file)
-    table = found.setdefault(TABLE, {})
-    if isinstance(table, dict) and name in table:
-        raise UsageError(
-            f"There is already an MCP server {name!r}.", f"Type: voicechat mcp remove {name}"
-        )
-    servers(file, table, look_up)
-    table[name] = dict(entry)
-    text = _encoded(found)
-    added = servers(ConfigFile(path, text), {name: dict(entry)}, look_up)[0]
-    _write(path, text)
+    with _locked(path):
+        file = ConfigFile(path, *read_text(path))
+        found = _parsed(file)
+        table = found.setdefault(TABLE, {})
+        if isinstance(table, dict) and name in table:
+            raise UsageError(
+                f"There is already an MCP server {name!r}.", f"Type: voicechat mcp remove {name}"
+            )
+        servers(file, table, look_up)
+        table[name] = dict(entry)
+        text = _encoded(found)
+        added = servers(ConfigFile(path, text), {name: dict(entry)}, look_up)[0]
+        write_private(path, text.encode("utf-8"))
     return added
 
 
 def remove(path: Path, name: str) -> bool:
     """Remove a server from an `mcp.json`; False when it is not there."""
-    found = _parsed(ConfigFile(path, *read_text(path)))
-    table = found.get(TABLE)
-    if not isinstance(table, dict) or table.pop(name, None) is None:
-        return False
-    _write(path, _encoded(found))
+    with _locked(path):
+        found = _parsed(ConfigFile(path, *read_text(path)))
+        table = found.get(TABLE)
+        if not isinstance(table, dict) or table.pop(name, None) is None:
+            return False
+        write_private(path, _encoded(found).encode("utf-8"))
     return True
 
 
@@ -227,8 +230,11 @@ def _encoded(found: Mapping[str, object]) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Lock a file while it is changed. Raises `UsageError` when it cannot be written."""
     try:
-        write_private(path, text.encode("utf-8"))
+        with locked(path):
+            yield
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from voicechat.config.options import Options
-from voicechat.system.private_files import write_private
+from voicechat.system.private_files import locked, write_private
 
 _DEVICES = ("input_device", "output_device")
+
+_WAIT_S = 1.0
+"""Seconds to wait for another process that changes the file."""
 
 
 def with_devices(
@@ -32,14 +35,20 @@ def with_devices(
     if not options.with_sound:
         return options
     path = (folder or _folder()) / "devices.json"
-    stored = _read(path)
     options = _by_name(options, name_of)
     chosen = {name: str(getattr(options, name)) for name in _DEVICES if typed.get(name)}
-    kept = {name: part for name, part in (stored | chosen).items() if part != "default"}
+    stored = _read(path)
+    kept = _changed(stored, chosen)
     if kept != stored:
-        with suppress(OSError):
+        with suppress(OSError), locked(path, _WAIT_S):
+            kept = _changed(_read(path), chosen)
             write_private(path, _encoded(kept))
     return _filled(options, kept)
+
+
+def _changed(stored: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """The stored devices with the chosen ones; "default" removes one."""
+    return {name: part for name, part in {**stored, **chosen}.items() if part != "default"}
 
 
 def recalled(options: Options, folder: Path | None = None) -> Options:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mcp_types as types
 import pytest
+from concurrent_edits import edit_at_once
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -263,3 +264,34 @@ def test_two_programs_keep_what_the_other_wrote(tmp_path: Path) -> None:
     last = Pins(tmp_path / "pins.json")
     assert last.may_run(HERE)
     assert last.may_run(ServerConfig("other", ("x",)))
+
+
+_PIN = """
+from voicechat.tools.mcp.mcp_pins import Pins
+from voicechat.tools.mcp.mcp_text import Definition
+
+pins = Pins(path, wait_s=60)
+
+def edit(number):
+    pins.differences("files", [Definition(f"{name}{number}", "", "", {})])
+"""
+
+
+def test_two_processes_lose_no_pin(tmp_path: Path) -> None:
+    path = tmp_path / "pins.json"
+    edit_at_once(path, ("read", "write"), _PIN)
+    expected = {f"{name}{number}" for name in ("read", "write") for number in range(60)}
+    assert set(Pins(path).tools("files")) == expected
+
+
+def test_a_pin_that_cannot_be_stored_applies_to_the_session(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    pins = Pins(tmp_path / "file" / "pins.json")
+    pins.let_run(HERE)
+    pins.differences("web", [definition()])
+    assert pins.may_run(HERE)
+    assert pins.tools("web") == ("read",)
+    (tmp_path / "file").unlink()
+    pins.differences("web", [definition("write")])
+    assert Pins(tmp_path / "file" / "pins.json").may_run(HERE)
+    assert Pins(tmp_path / "file" / "pins.json").tools("web") == ("read", "write")

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from voicechat.config.mcp_server import ServerConfig
-from voicechat.system.private_files import read_private, write_private
+from voicechat.system.private_files import locked, read_private, write_private
 from voicechat.tools.mcp.mcp_text import Definition
 
 LARGEST = 64 << 20
@@ -30,8 +29,8 @@ class _Pin(msgspec.Struct, frozen=True):
     parameters: dict[str, object]
 
 
-class _Known(msgspec.Struct):
-    """Of one server."""
+class _ServerPins(msgspec.Struct):
+    """The pins of one server."""
 
     leave: str = ""
     """`ServerConfig.leave` of the command that may run."""
@@ -47,16 +46,21 @@ def pins_path() -> Path:
 
 
 class Pins:
-    """The pins on disk, read at construction and before every change.
+    """The pins on disk, read at construction and before every change, under a lock.
 
     With a file that is missing, broken or writable by others, everything is new and asks. A change
     that cannot be stored applies to this session only.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        """`path` is `pins_path()` unless said otherwise."""
+    def __init__(self, path: Path | None = None, wait_s: float = 1.0) -> None:
+        """Read the file. `path` is `pins_path()` by default.
+
+        wait_s: seconds to wait for another process that changes the file.
+        """
         self._path = path or pins_path()
+        self._wait_s = wait_s
         self._known = self._read()
+        self._all_stored = True
 
     def may_run(self, config: ServerConfig) -> bool:
         """Return True when the user allowed exactly this command, or it is an address."""
@@ -64,8 +68,11 @@ class Pins:
 
     def let_run(self, config: ServerConfig) -> None:
         """Allow this command from now on."""
-        self._change(config.name).leave = config.leave
-        self._write()
+
+        def change(known: dict[str, _ServerPins]) -> None:
+            known.setdefault(config.name, _ServerPins()).leave = config.leave
+
+        self._edit(change)
 
     def tools(self, server: str) -> tuple[str, ...]:
         """Return the pinned tools of a server, by the server's own names."""
@@ -76,15 +83,10 @@ class Pins:
 
         New definitions are pinned.
         """
-        pinned = self._of(server).tools
         found = list(found)
-        new = [each for each in found if each.name not in pinned]
-        if new:
-            known = self._change(server).tools
-            known |= {each.name: _pin(each) for each in new}
-            while len(known) > MOST:
-                del known[next(iter(known))]
-            self._write()
+        if any(each.name not in self._of(server).tools for each in found):
+            self._edit(lambda known: _pin_new(known, server, found))
+        pinned = self._of(server).tools
         return {
             each.name: difference(old, _pin(each))
             for each in found
@@ -93,36 +95,55 @@ class Pins:
 
     def accept(self, server: str, found: Definition) -> None:
         """Pin a changed definition after the user saw the difference and allowed it."""
-        self._change(server).tools[found.name] = _pin(found)
-        self._write()
+
+        def change(known: dict[str, _ServerPins]) -> None:
+            known.setdefault(server, _ServerPins()).tools[found.name] = _pin(found)
+
+        self._edit(change)
 
     def forget(self, server: str) -> None:
         """Delete the pins of a server that is no longer configured."""
-        self._known = self._read() | self._known
-        if self._known.pop(server, None) is not None:
-            self._write()
+        self._edit(lambda known: known.pop(server, None))
 
-    def _of(self, server: str) -> _Known:
-        return self._known.get(server) or _Known()
+    def _of(self, server: str) -> _ServerPins:
+        return self._known.get(server) or _ServerPins()
 
-    def _change(self, server: str) -> _Known:
-        """Return this server's entry to change, after reading the changes of other processes."""
-        self._known = self._read() | self._known
-        return self._known.setdefault(server, _Known())
-
-    def _read(self) -> dict[str, _Known]:
+    def _edit(self, change: Callable[[dict[str, _ServerPins]], object]) -> None:
+        """Apply a change to the newest contents of the file, or to this session only."""
         try:
-            return msgspec.json.decode(read_private(self._path, LARGEST), type=dict[str, _Known])
+            with locked(self._path, self._wait_s):
+                known = self._read()
+                if not self._all_stored:
+                    known |= self._known
+                change(known)
+                write_private(self._path, msgspec.json.encode(known))
+        except OSError:
+            change(self._known)
+            self._all_stored = False
+        else:
+            self._known = known
+            self._all_stored = True
+
+    def _read(self) -> dict[str, _ServerPins]:
+        try:
+            return msgspec.json.decode(
+                read_private(self._path, LARGEST), type=dict[str, _ServerPins]
+            )
         except (OSError, msgspec.MsgspecError):
             return {}
-
-    def _write(self) -> None:
-        with suppress(OSError):
-            write_private(self._path, msgspec.json.encode(self._known))
 
 
 def _pin(found: Definition) -> _Pin:
     return _Pin(found.description, found.parameters)
+
+
+def _pin_new(known: dict[str, _ServerPins], server: str, found: Iterable[Definition]) -> None:
+    """Pin the definitions of this server that have no pin; drop the oldest above the limit."""
+    tools = known.setdefault(server, _ServerPins()).tools
+    for each in found:
+        tools.setdefault(each.name, _pin(each))
+    while len(tools) > MOST:
+        del tools[next(iter(tools))]
 
 
 # ------------------------------------------------------------------------- the difference
@@ -176,8 +197,8 @@ def _changed(was: str, now: str) -> str:
         if kind == "equal":
             continue
         before = " ".join(old[max(0, a - _CONTEXT) : a])
-        gone, come = " ".join(old[a:b]), " ".join(new[c:d])
-        found.append(f"after {before!r}: {gone!r} became {come!r}")
+        removed, added = " ".join(old[a:b]), " ".join(new[c:d])
+        found.append(f"after {before!r}: {removed!r} became {added!r}")
     return _short("; ".join(found) or "changed further on", 2_000)
 
 
