@@ -399,7 +399,8 @@ async def test_too_large_picture_is_refused() -> None:
 
 
 def test_tools() -> None:
-    def no_schema(it: NoStop) -> None: ...
+    def no_schema(it: NoStop) -> None:
+        del it
 
     for make, kind, words in [
         (lambda: voicechat.tool(3), TypeError, "not of 3"),  # type: ignore[call-overload]
