@@ -147,3 +147,52 @@ def test_without_the_sdk_the_message_names_the_extra(capsys, monkeypatch) -> Non
     code, _, err = typed(capsys, "mcp", "test", "x")
     assert code == 4
     assert "pip install 'voicechat[mcp]'" in err
+
+
+@pytest.mark.parametrize("name", ["b a d", "", "-x", "a/b", "x" * 41, "a\x1b[31m", "é"])
+def test_a_bad_name_is_refused(capsys, name: str) -> None:
+    code, out, err = typed(capsys, "mcp", "add", "--", name, sys.executable)
+    assert (code, out) == (2, "")
+    assert "is not a valid name of a server. Use up to 40 letters" in err
+    assert not settings_path().with_name("mcp.json").exists()
+
+
+def test_an_error_in_a_new_entry_names_no_line_of_a_file(capsys) -> None:
+    file = settings_path().with_name("mcp.json")
+    for words, says in (
+        (("--url", "ftp://x"), "New entry: x.url must be an address like https://host/mcp."),
+        (("--url", "https://x", "--cwd", "/"), "New entry: x.cwd has no effect with a url"),
+        (("--cwd", "here", "--", "cat"), "New entry: x.cwd must be an absolute path."),
+    ):
+        code, _, err = typed(capsys, "mcp", "add", "x", *words)
+        assert (code, file.exists()) == (2, False)
+        assert err.startswith(f"voicechat: {says}")
+    code, _, err = typed(capsys, "mcp", "add", "x", "--env", "NOT_SET", "--", "cat")
+    assert f"$NOT_SET is not set ({file}:3)." in err, "this line is written"
+
+
+WITHOUT_TOOLS = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    answer = {"jsonrpc": "2.0", "id": message["id"]}
+    if message["method"] == "initialize":
+        answer["result"] = {
+            "protocolVersion": "2024-11-05",
+            "capabilities": {"prompts": {}},
+            "serverInfo": {"name": "prompts", "version": "1"},
+        }
+    else:
+        answer["error"] = {"code": -32601, "message": "Method not found"}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_a_server_without_tools_is_no_failure(capsys) -> None:
+    typed(capsys, "mcp", "add", "prompts", "--", sys.executable, "-c", WITHOUT_TOOLS)
+    code, out, err = typed(capsys, "mcp", "test", "prompts")
+    assert code == 0
+    assert out.rstrip().endswith("(MCP 2024-11-05): 0 tools")
+    assert "Method not found." not in err

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Annotated
 
 import pytest
+from pydantic import AfterValidator
 
 from voicechat.tools import registry
 from voicechat.tools.builtin import builtin
@@ -77,3 +79,21 @@ async def test_the_clock_knows_other_places() -> None:
     outcome = await tools.run("current_time", '{"zone": "Asia/Tokyo"}')
     assert "In Tokyo it's" in outcome.output
     assert "no time zone" in (await tools.run("current_time", '{"zone": "../x"}')).output
+
+
+def known(plant: str) -> str:
+    """The plant."""
+    if plant != "fern":
+        raise ValueError(f"there is no {plant}.")
+    return plant
+
+
+def water(plant: Annotated[str, AfterValidator(known)]) -> str:
+    """Water a plant."""
+    return plant
+
+
+async def test_the_reason_of_a_validator_is_told_without_the_name_of_the_library() -> None:
+    outcome = await Registry(tool(water)).run("water", '{"plant": "rose"}')
+    assert "The arguments do not fit: plant: there is no rose." in outcome.output
+    assert ".." not in outcome.output

@@ -13,6 +13,7 @@ environment variable or a key of the settings file, `$$` for a dollar sign.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,9 @@ _TYPES = {
     "stdio": "command", "http": "url", "streamable-http": "url", "streamableHttp": "url",
     "streamable_http": "url",
 }  # fmt: skip
+
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,39}"
+"""A name that needs no quotes on a command line and in the settings file."""
 
 _VARIABLE_NAME = r"[^\s=\0:]+"
 
@@ -199,6 +203,11 @@ def add(path: Path, name: str, entry: Mapping[str, object], look_up: LookUp) -> 
 
     Raises `UsageError` when the entry is wrong or the name is taken.
     """
+    if not re.fullmatch(NAME, name):
+        raise UsageError(
+            f"{clean(name)[:40]!r} is not a valid name of a server.",
+            "Use up to 40 letters, digits, dots, hyphens and underscores.",
+        )
     with _locked(path):
         file = ConfigFile(path, *read_text(path))
         found = _parsed(file)
@@ -210,9 +219,10 @@ def add(path: Path, name: str, entry: Mapping[str, object], look_up: LookUp) -> 
         servers(file, table, look_up)
         table[name] = dict(entry)
         text = _encoded(found)
-        added = servers(ConfigFile(path, text), {name: dict(entry)}, look_up)[0]
+        servers(ConfigFile(path, text), {name: dict(entry)}, look_up)
         write_private(path, text.encode("utf-8"))
-    return added
+        written = ConfigFile(path, *read_text(path))
+        return servers(written, {name: dict(entry)}, look_up)[0]
 
 
 def remove(path: Path, name: str) -> bool:

@@ -64,7 +64,12 @@ class SettingPlace:
         return f"{self.at(name)}: {'.'.join((*shown, name))}"
 
     def at(self, *names: str) -> str:
-        """The file and the line of a key in this table, or of the table itself."""
+        """The file and the line of a key in this table, or of the table itself.
+
+        A file that is not written yet has no lines that the user could look up.
+        """
+        if self.file.status is None:
+            return "New entry"
         return f"{self.file.path}:{self.file.line((*self.names, *names))}"
 
     def table(self, *names: str) -> SettingPlace:

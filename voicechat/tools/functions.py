@@ -136,11 +136,16 @@ def _checked(model: type[pydantic.BaseModel], arguments: str) -> dict[str, Any]:
         given = model.model_validate_json(arguments or "{}")
     except pydantic.ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}"
+            f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {_reason(each['msg'])}"
             for each in error.errors(include_url=False, include_input=False)[:8]
         )
-        raise ToolError(f"The arguments do not fit: {wrong}.") from None
+        raise ToolError(f"The arguments do not fit: {wrong.rstrip('.')}.") from None
     return {name: getattr(given, name) for name in model.model_fields}
+
+
+def _reason(message: str) -> str:
+    """A message of pydantic without its name for errors that validators raise."""
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 async def _run(function: Function, arguments: dict[str, Any]) -> Any:

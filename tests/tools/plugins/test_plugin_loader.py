@@ -410,3 +410,26 @@ async def test_plugins_that_load_too_slowly_are_left_out_and_the_others_stay(
     assert len(found.complaints) == 4
     assert all("no time left" in each for each in found.complaints)
     assert gone(set(psutil.Process().children(recursive=True)) - before)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("x = 1\ny = =\n", "SyntaxError: invalid syntax (odd.py, line 2)"),
+        ("def f():\n    return 1 / 0\n\nf()\n", "ZeroDivisionError: division by zero (line 2)"),
+        ("import statistics\n\nstatistics.mean([])\n", "StatisticsError: "),
+        (
+            "from voicechat.tools import tool\n\n@tool\ndef f(x) -> str:\n    'F.'\n",
+            "TypeError: The parameter 'x' of f has no type hint. (line 3)",
+        ),
+    ],
+)
+async def test_a_mistake_is_told_once_with_its_line_in_the_plugin(
+    tmp_path: Path, code: str, says: str
+) -> None:
+    (tmp_path / "odd.py").write_text(code, encoding="utf-8")
+    plugins = await load(tmp_path, installed=False)
+    await plugins.close()
+    (complaint,) = plugins.complaints
+    assert says in complaint
+    assert complaint.count("line ") == 1

@@ -143,10 +143,18 @@ class McpConnection:
     # ------------------------------------------------------------------ the list of tools
 
     async def _list(self, client: Client) -> list[types.Tool]:
+        from mcp.shared.exceptions import MCPError
+        from mcp_types import METHOD_NOT_FOUND
+
         found: list[types.Tool] = []
         cursor = None
         for _ in range(PAGES):
-            page = await client.list_tools(cursor=cursor)
+            try:
+                page = await client.list_tools(cursor=cursor)
+            except MCPError as problem:
+                if problem.code != METHOD_NOT_FOUND:
+                    raise
+                break  # tools are optional; a server may offer only prompts or resources
             found += page.tools
             cursor = page.next_cursor
             if not cursor:

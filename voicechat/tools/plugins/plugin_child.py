@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import os
 import sys
+import traceback
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from voicechat.tools.registry import OUTPUT_LIMIT, Tool, ToolError
 
 GROUP = "voicechat.tools"
 """The group of entry points that name tools."""
+
+_OWN_FOLDER = str(Path(__file__).parents[2])
 
 
 def packages() -> Iterator[importlib.metadata.EntryPoint]:
@@ -72,11 +75,16 @@ def _described(tool: Tool) -> dict[str, object]:
 
 def _problem(error: BaseException) -> str:
     words = f"{type(error).__name__}: {error}"
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" (line {trace.tb_lineno})" if trace is not None else ""
-    return words[:500] + where
+    line = None if isinstance(error, SyntaxError) else _plugin_line(error)
+    return words[:500] + (f" (line {line})" if line is not None else "")
+
+
+def _plugin_line(error: BaseException) -> int | None:
+    """The deepest line of the plugin's file, which is the first file that is not our own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [each for each in frames if not each.filename.startswith((_OWN_FOLDER, "<"))]
+    lines = [each.lineno for each in theirs if each.filename == theirs[0].filename]
+    return lines[-1] if lines else None
 
 
 async def _answer(tool: Tool, arguments: str) -> dict[str, str]:
