@@ -46,13 +46,35 @@ CHANGED = '{"error": "The tool changed before the user allowed this call. The to
 USED_ID = '{"error": "This call id was used before, for something else. It was not done."}'
 LOST = '{"error": "Whether this was done is not known. Do not repeat it."}'
 
+_EXPLAINED = '{"error": "The user did not allow this. It was not done. They say: '
+
+_FOR_USER = {
+    INTERRUPTED: "Interrupted.",
+    NOT_ALLOWED: "Not allowed.",
+    FORBIDDEN: "Your settings never allow this tool.",
+    UNKNOWN: "There is no such tool.",
+    TOO_LONG: "The arguments are too long to check. The tool did not run.",
+    TOO_MANY: "Too many calls at once. The tool did not run.",
+    CHANGED: "The tool changed before you allowed the call. The tool did not run.",
+    USED_ID: "The id of an earlier call was used again. The tool did not run.",
+    LOST: "The result was lost. The tool may or may not have run.",
+}
+
+
+def for_user(output: str) -> str:
+    """Return the output of a call for the user; texts for the model are in other words."""
+    if output.startswith(_EXPLAINED):
+        words = output.removeprefix(_EXPLAINED).removesuffix('"}')
+        return f"Not allowed: {words}"
+    return _FOR_USER.get(output, output)
+
 
 def denied(words: str) -> str:
     """Return the result of a denied call, with the user's explanation."""
     said = " ".join(clean(words).split()).replace("\\", "/").replace('"', "'")
     if not said:
         return NOT_ALLOWED
-    return f'{{"error": "The user did not allow this. It was not done. They say: {said}"}}'
+    return f'{_EXPLAINED}{said}"}}'
 
 
 @dataclass(slots=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from voicechat.core import tool_calls
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.tui.widgets.entry_text import (
     FOLDED_CHARS,
@@ -102,6 +105,24 @@ def test_a_tool_shows_arguments_result_and_time() -> None:
     call = ToolCall("c", "i", "r", "look", '{"q": "a b", "n": 2}', ToolState.DONE, '{"x": [1]}')
     call.elapsed_ms = 1400.0
     assert body(call) == "look  ✓ done · 1.4 s\nq: a b · n: 2\n→ x: [1]"
+
+
+@pytest.mark.parametrize(
+    "output",
+    [text for text in vars(tool_calls).values() if str(text).startswith('{"error": ')],
+)
+@pytest.mark.parametrize("unfolded", [False, True])
+def test_texts_for_the_model_are_not_shown_to_the_user(output: str, unfolded: bool) -> None:
+    call = ToolCall("c", "i", "r", "look", "", ToolState.CANCELLED, output)
+    shown = body(call, unfolded=unfolded)
+    assert not re.search(r"[Tt]he user|Do not|error|[{}]", shown)
+
+
+def test_an_interrupted_or_denied_call_says_so() -> None:
+    call = ToolCall("c", "i", "r", "look", "", ToolState.CANCELLED, tool_calls.INTERRUPTED)
+    assert body(call).endswith("\n→ Interrupted.")
+    call.output = tool_calls.denied("not {this} one")
+    assert body(call).endswith("\n→ Not allowed: not {this} one")
 
 
 def test_arguments_that_are_not_json_yet_are_shown_as_they_are() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from voicechat.core.items import Entry, Item, ItemStatus, Role, ToolCall, ToolState
+from voicechat.core.tool_calls import for_user
 from voicechat.tui.safe_text import plain
 
 FOLDED_CHARS = 160
@@ -151,7 +152,7 @@ def _arguments(text: str) -> str:
 
 
 def _output(call: ToolCall, unfolded: bool) -> str:
-    output = call.output or ""
+    output = for_user(call.output or "")
     found = _json(output)
     if unfolded:
         nested = isinstance(found, dict | list)
