@@ -244,6 +244,35 @@ async def test_devices_link_and_mute_are_as_they_were(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("spoken", [False, True])
+async def test_an_answer_that_the_recording_cuts_off_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, spoken: bool, started: bool
+) -> None:
+    from recorded import heading
+
+    happened: list[folder_format.Happening] = [
+        events.SessionCreated(),
+        inputs.Typed("hi"),
+        events.ResponseCreated("r"),
+        events.TextDelta("r", "i", "one two three", spoken),
+    ]
+    happened += [events.AudioDelta("r", "i", bytes(2 * RATE))] if spoken else []
+    happened += [inputs.PlaybackStarted("i", 0.4)] if spoken and started else []
+    lines = [folder_format.line(each, n / 10) for n, each in enumerate(happened)]
+    head = folder_format.heading_line(heading(with_sound=spoken))
+    (tmp_path / folder_format.EVENTS).write_bytes(head + b"".join(lines))
+    desk = await replayed(tmp_path)
+    answer = desk.session.transcript.entries[-1]
+    assert isinstance(answer, Item)
+    end = ItemStatus.COMPLETED if spoken else ItemStatus.INTERRUPTED
+    assert (answer.status, answer.shown) == (end, "one two three")
+    assert desk.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
+    code = await asyncio.to_thread(main, ["replay", str(tmp_path), "--speed", "1000", "--text"])
+    assert code == 0
+    assert "\nAssistant: one two three" in capsys.readouterr().out
+
+
 async def test_an_empty_recording_is_over_at_once(tmp_path: Path) -> None:
     write(tmp_path)
     desk = await replayed(tmp_path)

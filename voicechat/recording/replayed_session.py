@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
-from voicechat.core.items import Usage
+from voicechat.core.items import Item, ItemStatus, Role, Usage
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
@@ -212,6 +212,7 @@ class Replay(SessionView):
             if not self.paused:
                 self._catch_up(self.position, _AT_ONCE)
             if self.over:
+                self._end_open_answers()
                 self.link = Link.OFFLINE
                 self._publish(LinkChanged(self.link, "The recording has ended."))
                 if not self._stay:
@@ -289,6 +290,21 @@ class Replay(SessionView):
             kind = type(effect)
             if kind in _TOLD or (kind is effects.Notice and self._heading.recording == 1):
                 self._publish(effect)
+
+    def _end_open_answers(self) -> None:
+        """Show answers that the recording cuts off, such as one of a killed program, whole."""
+        received = {
+            entry.item_id: entry.received_ms
+            for entry in self.transcript.entries
+            if isinstance(entry, Item)
+            and entry.role is Role.ASSISTANT
+            and entry.status is ItemStatus.IN_PROGRESS
+        }
+        if received:
+            for last in (
+                inputs.Disconnected(), inputs.Interrupt(), inputs.PlaybackStopped(received)
+            ):  # fmt: skip
+                self._live(last, self.length)
 
     def _publish(self, event: object) -> None:
         if not self._silent:
