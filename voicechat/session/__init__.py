@@ -1,1 +1,1 @@
-"""One conversation over any number of connections: joins core, provider, sound and tools."""
+"""One conversation over any number of connections: joins core, providers, audio and tools."""

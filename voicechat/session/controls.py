@@ -1,6 +1,6 @@
-"""Everything a caller can do with a live session, in one place.
+"""All actions of a live session, in one place.
 
-Call all methods on the event loop. They return at once, except `aside`, `fetch` and `all_tools`.
+Call the methods on the event loop. They return at once, except the coroutines.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SUMMARY = (
 
 
 class SessionControls(SessionView):
-    """Actions of a live session. `Session` adds the connections and the audio below them."""
+    """Actions of a live session. `Session` adds the connections and the audio."""
 
     _chosen: ChosenModel
     _tools: Toolbox
@@ -46,7 +46,7 @@ class SessionControls(SessionView):
         self.model = chosen.name
         self.voice = chosen.options.voice or ""
         self._tasks: asyncio.TaskGroup | None = None
-        """Group for reading images and awaiting summaries; None while the session does not run."""
+        """Tasks that read images and make summaries; None while the session does not run."""
         self._costs = CostTally(chosen.options.prices)
         self._images = ImageInput(self._take, self._tell)
         self._requests = PendingRequests(self._take)
@@ -58,7 +58,7 @@ class SessionControls(SessionView):
 
     @abstractmethod
     def _take(self, happening: events.Event | inputs.Input) -> None:
-        """Give the conversation an event or an input."""
+        """Pass an event or an input to the conversation."""
 
     @abstractmethod
     def _tell(self, update: Update) -> None:
@@ -66,7 +66,7 @@ class SessionControls(SessionView):
 
     @abstractmethod
     def _play(self, command: sound.AudioCommand) -> None:
-        """Send the audio process a command, if there is one."""
+        """Send a command to the audio process, if there is one."""
 
     @abstractmethod
     def _codec(self) -> Codec | None:
@@ -76,7 +76,7 @@ class SessionControls(SessionView):
     def _begin_again(
         self, why: str, transcript: Transcript | None = None, untried: bool = False
     ) -> None:
-        """Begin another conversation on a new connection, empty or with this transcript."""
+        """Start another conversation on a new connection, empty or seeded with this transcript."""
 
     # ----------------------------------------------------------------- state
 
@@ -131,9 +131,9 @@ class SessionControls(SessionView):
             self._take(inputs.Typed(text))
 
     def show(self, argument: str) -> None:
-        """Show the image whose path begins the argument, with the words that follow.
+        """Show the image whose path begins the argument, with the text that follows.
 
-        Raises `UsageError` if there can be no path. A notice tells if there is no image.
+        Raises `UsageError` if there is no path. A notice reports a missing image.
         """
         where = named(argument)
         if not where:
@@ -146,28 +146,28 @@ class SessionControls(SessionView):
             self._images.start(self._tasks, where, chosen.can, chosen.name, otherwise)
 
     def interrupt(self) -> None:
-        """Stop speech, thinking and tools; deny calls that wait for a decision."""
+        """Stop playback, responses and tools; deny calls that wait for a decision."""
         self._take(inputs.Interrupt())
 
     def decide(
         self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
     ) -> None:
-        """Decide on a tool call that asks, after it was shown whole; `words` explain a denial.
+        """Decide on a tool call that asks, after it was shown completely; `words` explain a denial.
 
-        For keys, clicks and typed commands only. Does nothing if the call no longer asks or if
-        its arguments differ.
+        For keys, clicks and typed commands only. Has no effect if the call no longer asks or if its
+        arguments differ.
         """
         self._take(inputs.Decided(call_id, arguments, decision, words))
 
     def talk(self, on: bool) -> None:
-        """Push-to-talk: begin (`on`) or end a spoken turn. Ignored while hands-free."""
+        """Push-to-talk: start (`on`) or end a spoken turn. Ignored while hands-free."""
         self._take(inputs.Talk(on))
         self._tell_mode()
 
     # ----------------------------------------------------------------- audio
 
     def set_hands_free(self, on: bool) -> None:
-        """Let turns end by themselves (`on`), or by `talk`."""
+        """Select whether turns end automatically (`on`) or by `talk`."""
         if on and self.microphone is None:
             self._tell(effects.Notice("There is no microphone.", effects.Level.WARNING))
             return
@@ -192,23 +192,24 @@ class SessionControls(SessionView):
     # ----------------------------------------------------------------- tools
 
     def let_run(self, server: str) -> None:
-        """Allow the program of an MCP server that waits to run. Raises `UsageError`."""
+        """Allow the program of a waiting MCP server to run. Raises `UsageError` if none waits."""
         self._tools.let_run(server)
 
     async def all_tools(self) -> None:
-        """Wait until plugins and MCP servers have had their time to offer their tools."""
+        """Wait until plugins and MCP servers have offered their tools or timed out."""
         await self._tools.complete.wait()
 
     # ----------------------------------------------------------------- the transcript
 
     def new_conversation(self) -> None:
-        """Clear the transcript and begin again on a new connection."""
+        """Clear the transcript and start again on a new connection."""
         self._begin_again("Starting a new conversation.")
         self._tell(Cleared())
         self._take(inputs.OfferTools(self._tools.specs))
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
-        """Insert a message at the end or after the item `after`, without a response; its id."""
+        """Insert a message after the item `after`, or at the end, without a response; return its
+        id."""
         item_id = f"inserted_{next(self._inserted)}"
         self._take(inputs.InsertMessage(item_id, role.value, text, after))
         return item_id
@@ -222,16 +223,16 @@ class SessionControls(SessionView):
         self._take(inputs.ForgetLast())
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:
-        """Return an item as the provider has it, in the shape of its API.
+        """Return an item as the provider stores it, in the shape of its API.
 
         Raises `SessionLost` if the provider does not return it.
         """
         return await self._requests.fetch(item_id)
 
     async def aside(self, instructions: str) -> str:
-        """Return the text of an out-of-band response: the conversation does not change.
+        """Return the text of an out-of-band response, which does not change the conversation.
 
-        Raises `SessionLost` if there is no answer.
+        Raises `SessionLost` if there is no response.
         """
         return await self._requests.aside(instructions)
 
@@ -256,8 +257,8 @@ class SessionControls(SessionView):
     def change(self, **changes: object) -> list[str]:
         """Change `voice`, `instructions` or `speed` from now on.
 
-        Returns a sentence for everything this model does not support and for everything that
-        takes effect with the next connection only.
+        Returns a sentence for each setting that this model does not support or that takes effect
+        with the next connection only.
         """
         chosen, codec = self._chosen, self._codec()
         before = chosen.settings
@@ -277,8 +278,8 @@ class SessionControls(SessionView):
     def change_model(self, name: str) -> None:
         """Continue with another model, PROVIDER/MODEL, seeded with the transcript.
 
-        Raises `UsageError` for an unknown name and during a recording, `KeyMissing` without a
-        key. If the model cannot be reached, a notice says so and the previous model continues.
+        Raises `UsageError` for an unknown name and during a recording, `KeyMissing` without a key.
+        If the model cannot be reached, a notice says so and the previous model continues.
         """
         if self._chosen.options.record is not None:
             raise UsageError("A recording keeps its model.", "Start another one with --model.")
@@ -286,7 +287,7 @@ class SessionControls(SessionView):
         self._model_changed(untried=True)
 
     def _go_back(self, error: VoicechatError) -> bool:
-        """Continue with the previous model after this error; False if there is none."""
+        """Continue with the previous model after this error; return False if there is none."""
         lost = self._chosen.name
         if not self._chosen.go_back():
             return False
@@ -308,5 +309,5 @@ class SessionControls(SessionView):
 
 
 def _inside(sentence: str) -> str:
-    """Return a sentence for use within another one."""
+    """Return a sentence with a lower-case first letter, for use inside another one."""
     return sentence[:1].lower() + sentence[1:]

@@ -1,4 +1,4 @@
-"""Short sounds that tell the state without a screen, at the moment it becomes true."""
+"""Earcons: short sounds that signal a change of state to a user without a screen."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _FLOORS = {
 
 
 class Earcons:
-    """Chooses the cue for what a conversation does; None for silence."""
+    """Selects the earcon of each event."""
 
     def __init__(self) -> None:
         self._floor = effects.Floor.IDLE
         self._link = Link.CONNECTING
 
     def cue(self, news: object) -> str | None:
-        """The name of the sound for this effect, or for what the session tells."""
+        """Return the name of the earcon for an effect or a session update; None for silence."""
         match news:
             case effects.StopPlayback():
                 return "stopped"
@@ -50,7 +50,7 @@ class Earcons:
 
 
 def play_earcons(stream: EventStream, play: Callable[[str], None]) -> None:
-    """Subscribe to the stream and play the cue of every event that has one, at once."""
+    """Subscribe to the stream and play the earcon of each event at once."""
     earcons = Earcons()
     kinds = (
         effects.StopPlayback,

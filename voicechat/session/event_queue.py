@@ -9,11 +9,11 @@ from voicechat.errors import VoicechatError
 from voicechat.session.client_events import AudioChunk, ClientEvent
 
 LIMIT = 5_000
-"""Events that may wait, several minutes of them; then the oldest are dropped."""
+"""Largest number of queued events, several minutes of them; then the oldest are dropped."""
 
 
 class EventQueue:
-    """Events in order. When it is full, the oldest event is dropped and counted."""
+    """A queue of events. When it is full, the oldest event is dropped and counted."""
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -34,20 +34,23 @@ class EventQueue:
         self._more.set()
 
     def put_audio(self, item_id: str, pcm: bytes, rate: int) -> None:
-        """Append sound of a message."""
+        """Append audio of a message."""
         self.put(AudioChunk(item_id, pcm, rate))
 
     def drop_audio(self) -> None:
-        """Remove the sound that waits: it must not be played any more."""
+        """Remove all queued audio, which must not be played any more."""
         self._waiting = deque(e for e in self._waiting if not isinstance(e, AudioChunk))
 
     def end(self, failure: VoicechatError | None) -> None:
-        """The session is over; what waits can still be taken."""
+        """End the queue; queued events can still be read."""
         self.ended, self.failure = True, failure
         self._more.set()
 
     async def get(self) -> ClientEvent:
-        """The next event. Raises the failure of the session, or `StopAsyncIteration` at its end."""
+        """Return the next event.
+
+        Raises the failure of the session, or `StopAsyncIteration` at its end.
+        """
         while not self._waiting:
             if self.ended:
                 raise self.failure or StopAsyncIteration

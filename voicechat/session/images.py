@@ -1,8 +1,7 @@
-"""Pictures on their way from a file to the model: named, dropped or pasted, read off the loop.
+"""Images from a file to the model: named, dropped or pasted, read off the event loop.
 
-A terminal gives the path of a file that was dropped on it as if it had been typed: in quotes,
-with escaped blanks, or as a file:// address. `places` finds such paths in a line; nothing is
-read but regular files, and how long a disk may take is bounded.
+A terminal types the path of a file that is dropped on it: in quotes, with escaped spaces, or as a
+file:// address. `places` finds such paths in a line. Only regular files are read, with a deadline.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from voicechat.errors import UsageError
 from voicechat.system.daemon_call import call_with_deadline
 
 READ_S = 5.0
-"""Seconds a disk has to give a picture."""
+"""Seconds to read an image from disk."""
 
 Place = tuple[Path, str]
-"""A path, and the words next to it."""
+"""A path, and the text next to it."""
 
 _QUOTED = r"'[^']+'|\"[^\"]+\""
 _BARE = r"(?:\\.|[^\s\\'\"])+" if os.name == "posix" else r"[^\s'\"]+"
@@ -36,11 +35,11 @@ _LAST = re.compile(rf"(.*[^\s\\])\s+({_QUOTED}|{_BARE})", re.DOTALL)
 _DROPPED = re.compile(r"[/~]|file://|[A-Za-z]:[\\/]", re.IGNORECASE)
 
 PATH_MARKS = frozenset("/~\\")
-"""A line without any of these characters contains no path of a picture."""
+"""A line without any of these characters contains no path of an image."""
 
 
 def places(line: str) -> list[Place]:
-    """Where a picture may be that was dropped on the terminal as this line, the likeliest first."""
+    """Return the possible paths of an image dropped on the terminal, the most likely first."""
     return [
         (path, words)
         for text, words in _parts(line.strip())
@@ -49,14 +48,14 @@ def places(line: str) -> list[Place]:
 
 
 def named(argument: str) -> list[Place]:
-    """Where the picture of `/image PATH [words]` may be; a relative path counts, too."""
+    """Return the possible paths in `/image PATH [text]`; a relative path is accepted, too."""
     first = _FIRST.fullmatch(argument)
     parts = [(argument, "")] + ([(first[1], first[2] or "")] if first else [])
     return [(path, words) for text, words in parts if (path := _path(text)) is not None]
 
 
 def _parts(line: str) -> Iterator[tuple[str, str]]:
-    """The line as a path and words: all of it, its beginning, its end."""
+    """Split the line into a path and text: all of it, its beginning, its end."""
     if "\n" not in line:
         yield line, ""
     if first := _FIRST.fullmatch(line):
@@ -70,7 +69,7 @@ def _unquoted(text: str) -> str:
 
 
 def _path(text: str) -> Path | None:
-    """The path that a text means, as terminals and shells write paths; None if it means none."""
+    """Return the path in a text as terminals and shells write it; None if there is none."""
     inner = _unquoted(text)
     try:
         if inner.lower().startswith("file://"):
@@ -92,14 +91,14 @@ def _path(text: str) -> Path | None:
 
 
 class NoPicture(UsageError):
-    """There is none where it was said to be."""
+    """There is no image at the given path."""
 
 
 def find(where: Sequence[Place], most: int) -> tuple[Picture, str]:
-    """The first of these places that holds a picture, and the words next to it. Reads the disk.
+    """Return the first of these paths that is an image, and the text next to it. Reads the disk.
 
-    Raises `NoPicture` when none of them does, telling of the last, and `UsageError` for a picture
-    of more than `most` bytes.
+    Raises `NoPicture` if none is, with the reason of the last one, and `UsageError` for an image of
+    more than `most` bytes.
     """
     problem = NoPicture("There is no picture.")
     for path, words in where:
@@ -140,7 +139,7 @@ def _read(path: Path, most: int) -> Picture:
 
 
 def refusal(shown: Picture, can: Capabilities, model: str) -> UsageError | None:
-    """Why this model cannot be shown the picture; None if it can."""
+    """Return the error if this model does not accept the image; None if it does."""
     if not can.pictures:
         return _blind(model)
     if shown.kind not in can.pictures:
@@ -164,13 +163,13 @@ def _blind(model: str) -> UsageError:
 
 
 class ImageInput:
-    """Shows pictures: reads them on a thread of their own, and gives them to `take` as a turn."""
+    """Reads images on a thread of their own and passes them to `take` as a turn."""
 
     def __init__(
         self, take: Callable[[inputs.Typed], None], tell: Callable[[effects.Notice], None]
     ) -> None:
         self.reading = 0
-        """Pictures that are being read."""
+        """Number of images that are being read."""
         self._take = take
         self._tell = tell
 
@@ -182,7 +181,7 @@ class ImageInput:
         model: str,
         otherwise: str | None = None,
     ) -> None:
-        """Show the picture in one of these places; when there is none, say `otherwise` or why."""
+        """Show the image at one of these paths; if there is none, send `otherwise` or a notice."""
         self.reading += 1
         tasks.create_task(self._show(where, can, model, otherwise))
 
@@ -202,7 +201,7 @@ class ImageInput:
 async def _found(
     where: Sequence[Place], can: Capabilities, model: str
 ) -> tuple[Picture, str] | UsageError:
-    """The picture and the words next to it, or why it cannot be shown."""
+    """Return the image and the text next to it, or the error."""
     try:
         shown, words = await call_with_deadline(lambda: find(where, can.picture_bytes), READ_S)
     except NoPicture as error:

@@ -11,14 +11,13 @@ if TYPE_CHECKING:
 MASK: Final = "***"
 
 _SHORT_KEY: Final = 8
-"""Characters from which a word of a provider key is masked."""
+"""Shortest part (characters) of a provider key that is masked."""
 _SURE_KEY: Final = 20
-"""Characters from which a word of an MCP or endpoint value is masked; shorter ones may be plain
-words."""
+"""Shortest part (characters) of an MCP or endpoint value that is masked, so that words remain."""
 
 
 class KeyMask:
-    """Replaces every key of the options that occurs in a text or in bytes."""
+    """Replaces every key in the options that occurs in a text or in bytes."""
 
     def __init__(self, options: Options) -> None:
         self.keys = keys_of(options)
@@ -38,7 +37,7 @@ class KeyMask:
 
 
 def keys_of(options: Options) -> list[str]:
-    """List every word in these options that must stay secret, the longest first."""
+    """Return every secret in these options that must be masked, the longest first."""
     own = [*options.keys.values(), *([options.token] if options.token else [])]
     others: list[Secret] = []
     for server in options.mcp_servers:

@@ -1,9 +1,9 @@
-"""The embedded server as a child of this program, with a one-time token.
+"""The embedded server as a child process, with a one-time token.
 
 The child is `voicechat serve --port 0`. Its standard output is one JSON line {"url", "token"}. Its
 standard error reports progress in JSON lines {"progress", "done"}, and otherwise text for the
-user. Its standard input is a pipe that is never written: the pipe closes when this process ends in
-any way, and the child then ends because of VOICECHAT_PARENT_WATCH.
+user. Its standard input is a pipe that is never written to: the pipe closes when this process ends
+in any way, and the child then ends because of VOICECHAT_PARENT_WATCH.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from voicechat.errors import Secret, ServerError
 from voicechat.system import child_process
 
 READY_LIMIT = 64 * 1024
-"""Bytes of one line from the child; a longer one is not ours."""
+"""Longest line of the child, in bytes; a longer one is not from our server."""
 
 
 class LocalServer:
-    """One embedded voice. Call `start` once, `stop` always."""
+    """One embedded server. Call `start` once, `stop` always."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class LocalServer:
         on_progress: Callable[[str], None] = lambda text: None,
         command: tuple[str, ...] = (),
     ) -> None:
-        """on_progress: gets short texts for the user. command: replaces the server's command."""
+        """Prepare the server. `on_progress` gets short texts; `command` replaces the server's."""
         self._options = options
         self._on_progress = on_progress
         self._command = command or child_process.module_command("voicechat", "serve")
@@ -45,10 +45,10 @@ class LocalServer:
         return self._child is not None and self._child.returncode is None
 
     async def start(self, deadline: float = 20.0) -> tuple[str, Secret]:
-        """Start the child and wait until it is warm; returns its WebSocket address and token.
+        """Start the child and wait until it is ready; return its WebSocket address and token.
 
-        Raises `ServerError` when it ends early, prints something else or needs more than
-        `deadline` seconds; nothing keeps running then.
+        Raises `ServerError` if it ends early, prints something else or needs more than `deadline`
+        seconds; the child is stopped in these cases.
         """
         token = Secret(secrets.token_urlsafe(32))
         try:
@@ -66,7 +66,7 @@ class LocalServer:
         return url, token
 
     async def stop(self) -> None:
-        """End the child within a second; safe to call at any time and again."""
+        """Stop the child within a second; safe to call at any time and repeatedly."""
         child, self._child = self._child, None
         if child is None:
             return
@@ -144,7 +144,7 @@ class LocalServer:
 
 
 def _progress(line: bytes) -> str | None:
-    """The words for a progress line; None when it is not one."""
+    """Return the text of a progress line; None if it is not one."""
     if not line.startswith(b"{"):
         return None
     try:

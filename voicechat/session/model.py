@@ -1,7 +1,7 @@
 """The chosen model: its capabilities, its settings and the codec of each connection.
 
-For the embedded voice that includes the server it lives in, started when a connection needs it
-and stopped when another model was chosen.
+For the embedded model this includes its server, which starts when a connection needs it and stops
+when another model is chosen.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def _unsaid(_: str) -> None:
 
 
 class ChosenModel:
-    """The chosen model. Raises `UsageError` or `KeyMissing` when the options name none.
+    """The chosen model. Raises `UsageError` or `KeyMissing` if the options name none.
 
-    `tools` gives what is offered to it, `progress` is told how the embedded voice starts,
-    `warn` gets a sentence about what is not available.
+    `tools` returns the offered tools, `progress` receives the start-up progress of the embedded
+    server, `warn` receives a sentence about a missing tool.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ChosenModel:
 
     @property
     def settings(self) -> SessionSettings:
-        """What to ask for, as the options are."""
+        """Settings to request, according to the options."""
         return session_settings(self.options, self.can, self._tools())
 
     @property
@@ -127,12 +127,12 @@ class ChosenModel:
             reads = partial(catalog.codec_of, choice.name, environ={})
         self._reader = reads()
         self.can = self._reader.capabilities
-        """What the model can do."""
+        """Capabilities of the model."""
 
     # ----------------------------------------------------------------- another model
 
     def change(self, name: str) -> None:
-        """Choose another model. Raises `UsageError` and `KeyMissing`; then nothing changed."""
+        """Choose another model. Raises `UsageError` and `KeyMissing`; then nothing changes."""
         choice = self._resolved(name, same=False)
         same = choice.provider == self.choice.provider
         if same:
@@ -144,11 +144,11 @@ class ChosenModel:
         self._take(choice)
 
     def stay(self) -> None:
-        """The model answers: there is no going back to the one before."""
+        """Confirm that the model works; the previous one cannot be restored any more."""
         self._before = None
 
     def go_back(self) -> bool:
-        """Choose the model again that was left last; False when there is none to go back to."""
+        """Restore the previous model; return False if there is none."""
         if self._before is None:
             return False
         (choice, self.options), self._before = self._before, None
@@ -158,9 +158,9 @@ class ChosenModel:
     # ----------------------------------------------------------------- connections
 
     async def codec(self) -> Codec:
-        """The codec of the next connection; the embedded voice is started if it does not run.
+        """Return the codec of the next connection; start the embedded server if it does not run.
 
-        Raises `ServerError` when it cannot be.
+        Raises `ServerError` if the server cannot start.
         """
         codec = await self._current_codec()
         if self._token_auth is not None and self._token_auth.provider == self.choice.provider:
@@ -168,7 +168,7 @@ class ChosenModel:
         return codec
 
     async def _current_codec(self) -> Codec:
-        """Return a codec of the model that is chosen when everything it needs is ready."""
+        """Return a codec of the chosen model once everything it needs is ready."""
         while True:
             choice = self.choice
             try:
@@ -196,7 +196,7 @@ class ChosenModel:
         self._local_codec = partial(catalog.local_codec, url, token)
 
     async def stop(self) -> None:
-        """Stop the server of the embedded voice, if it runs."""
+        """Stop the embedded server, if it runs."""
         server, self._server = self._server, None
         self._local_codec = None
         if server is not None:

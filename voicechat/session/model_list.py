@@ -1,4 +1,4 @@
-"""The models that voicechat knows, for programs."""
+"""The list of known models, for programs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class ListedModel:
     """A model of the catalog. Providers may accept more models than are listed."""
 
     name: str
-    """PROVIDER/MODEL, as `connect` takes it."""
+    """PROVIDER/MODEL, as `connect` accepts it."""
     provider: str
     """Name of the provider."""
     purpose: Literal["conversation", "transcription"]
     """`conversation` for `connect`; `transcription` for `voicechat transcribe`."""
     default: bool
-    """True for the model that the provider's name alone means."""
+    """True for the model that the provider's name alone selects."""
     voices: tuple[str, ...]
-    """Names of its voices; empty when they are not known."""
+    """Names of its voices; empty if they are unknown."""
     key_variables: tuple[str, ...]
     """Environment variables that may hold the key; empty when it needs none."""
     has_key: bool
@@ -30,9 +30,9 @@ class ListedModel:
 
 
 def list_models() -> tuple[ListedModel, ...]:
-    """All known models, also those of installed provider packages. Does not use the network.
+    """Return all known models, including those of installed packages. Does not use the network.
 
-    Raises `UsageError` for broken settings.
+    Raises `UsageError` for invalid settings.
     """
     keys = loader.load().keys
     found: list[ListedModel] = []

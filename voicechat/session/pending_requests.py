@@ -1,4 +1,4 @@
-"""Requests to the provider whose answers someone awaits: out-of-band responses, fetched items."""
+"""Requests to the provider that a caller awaits: out-of-band responses and fetched items."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FETCH_S = 10.0
 """Seconds a provider has to return an item."""
 
 ASIDE_S = 60.0
-"""Seconds until an out-of-band response is given up; the conversation gives it up before that."""
+"""Seconds until an out-of-band request fails; the conversation fails it earlier."""
 
 
 class PendingRequests:
@@ -42,7 +42,7 @@ class PendingRequests:
             del self._asides[key]
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:
-        """Return an item as the provider has it. Raises `SessionLost` if it does not return it."""
+        """Return an item as the provider stores it. Raises `SessionLost` if it is not returned."""
         found: asyncio.Future[Mapping[str, object] | None]
         found = asyncio.get_running_loop().create_future()
         waiting = (item_id, found)

@@ -1,4 +1,4 @@
-"""What a session asks of its provider and of its sound: the user's options, as far as it goes."""
+"""The settings that a session requests from its provider and its audio, from the user's options."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INSTRUCTIONS = (
 def session_settings(
     options: Options, can: Capabilities, tools: tuple[ToolSpec, ...]
 ) -> SessionSettings:
-    """The settings to ask for: the usual ones, and over them what the settings file wants."""
+    """Return the settings to request: the defaults, overridden by the settings file."""
     aloud = options.with_sound or not can.text_output
     usual = SessionSettings(
         instructions=options.instructions or INSTRUCTIONS,
@@ -46,7 +46,7 @@ def session_settings(
 
 
 def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings:
-    """How to open the sound for these settings."""
+    """Return the settings of the audio process for these session settings."""
     return AudioSettings(
         input_device=options.input_device,
         output_device=options.output_device,
@@ -61,5 +61,5 @@ def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings
 
 
 def _rate(rates: Sequence[int]) -> int:
-    """The rate to use in Hz: 24 kHz where the provider takes that."""
+    """Return the rate to use in Hz: 24 kHz if the provider accepts it."""
     return 24_000 if 24_000 in rates else rates[0]

@@ -1,8 +1,8 @@
-"""Sound cards made of Python objects, in place of the microphone and speaker of the machine.
+"""Sound cards made of Python objects, instead of the machine's microphone and speaker.
 
-`SoundCardProtocol` describes an object that plays and captures sound: a telephone line, a file,
-a test. `CardLink` connects such an object to a session, with the same interface as the link to
-the audio process. `PcmCard` is the card of `audio=None`: it hands sound to the program.
+`SoundCardProtocol` describes an object that plays and captures audio: a telephone line, a file, a
+test. `CardLink` connects such an object to a session, with the interface of the link to the audio
+process. `PcmCard` is the card of `audio=None`: it exchanges PCM with the program.
 """
 
 from __future__ import annotations
@@ -22,63 +22,63 @@ from voicechat.errors import SoundError
 from voicechat.session.client_checks import check_loop, check_pcm, check_position
 
 BLOCK_MS = 100
-"""Longest block of captured sound that goes to the provider in one piece."""
+"""Longest block of captured audio that is sent to the provider at once."""
 
 
 class SoundCardProtocol(Protocol):
-    """An object that stands for microphone and speaker; exported as `voicechat.SoundCard`.
+    """An object in place of microphone and speaker; exported as `voicechat.SoundCard`.
 
-    All methods are called on the event loop and must not block. Sound is PCM16, mono,
-    little-endian.
+    All methods are called on the event loop and must not block. Audio is PCM16, mono,
+    little-endian, in bytes.
     """
 
     def open(self, line: CardLine) -> None:
-        """Start. Keep `line`: the card reports through it. Called again when rates change."""
+        """Start. Keep `line`: the card reports through it. Called again when the rates change."""
         ...
 
     def play(self, item_id: str, pcm: bytes) -> None:
-        """Queue sound of a message at `line.output_rate`, behind the sound queued before."""
+        """Queue audio of a message at `line.output_rate`, after the audio queued before."""
         ...
 
     def end_item(self, item_id: str) -> None:
-        """The message has no more sound. Call `line.finished(item_id)` when the last is played."""
+        """The message has no more audio. Call `line.finished(item_id)` after its last sample."""
         ...
 
     def stop(self) -> Mapping[str, float]:
-        """Stop playing and drop all queued sound (barge-in).
+        """Stop playing and drop all queued audio (barge-in).
 
         Returns the milliseconds played of each message that was playing or queued.
         """
         ...
 
     async def close(self) -> None:
-        """Release everything. Called once for each `open`."""
+        """Release all resources. Called once for each `open`."""
         ...
 
 
 class CardLine(Protocol):
-    """The session's side of a card: a card reports here. Call it on the event loop."""
+    """The session's side of a card, to which the card reports. Call it on the event loop."""
 
     @property
     def input_rate(self) -> int:
-        """Sample rate in Hz of the sound to give to `captured`."""
+        """Sample rate in Hz of the audio passed to `captured`."""
         ...
 
     @property
     def output_rate(self) -> int:
-        """Sample rate in Hz of the sound given to `play`."""
+        """Sample rate in Hz of the audio passed to `play`."""
         ...
 
     def captured(self, pcm: bytes) -> None:
-        """Report sound from the microphone. Muted or closed microphones ignore it."""
+        """Report audio of the microphone. It is ignored while the microphone is muted or closed."""
         ...
 
     def played(self, item_id: str, ms: float) -> None:
-        """Report that `ms` milliseconds of a message were played. Best every 100 ms."""
+        """Report that `ms` milliseconds of a message were played, about every 100 ms."""
         ...
 
     def finished(self, item_id: str) -> None:
-        """Report that the last sound of an ended message was played."""
+        """Report that the last sample of an ended message was played."""
         ...
 
 
@@ -110,7 +110,7 @@ class CardLink:
             card.open(self)
 
     def send(self, command: sound.AudioCommand) -> None:
-        """Carry out a command of the session. Volume and cues are left to the card's owner."""
+        """Execute a command of the session. The card's owner controls volume and earcons."""
         match command:
             case effects.Play(item_id, pcm):
                 with self._calling("play"):
@@ -142,7 +142,7 @@ class CardLink:
 
     @property
     def listening(self) -> bool:
-        """True if captured sound reaches the session."""
+        """True if captured audio reaches the session."""
         return self._open and not self._mic_closed
 
     def captured(self, pcm: bytes) -> None:
@@ -194,7 +194,7 @@ class CardLink:
 
 @dataclass(slots=True)
 class _Playout:
-    """The sound of one message."""
+    """Playout state of one message."""
 
     received_ms: float = 0.0
     played_ms: float = 0.0
@@ -202,13 +202,13 @@ class _Playout:
 
 
 class PcmCard:
-    """Gives sound to a program as PCM, and counts what was played.
+    """Passes audio to a program as PCM, and counts what was played.
 
-    Sound counts as played when the program has consumed it, or when the program says so.
+    Audio counts as played when the program has consumed it, or when the program reports it.
     """
 
     def __init__(self, give: Callable[[str, bytes, int], None], drop: Callable[[], None]) -> None:
-        """`give` gets item id, PCM and rate of each piece. `drop` discards the rest."""
+        """Create a card. `give` gets item id, PCM and rate of each piece; `drop` discards them."""
         self._give = give
         self._drop = drop
         self._line: CardLine | None = None
@@ -219,41 +219,41 @@ class PcmCard:
         self._line = line
 
     def play(self, item_id: str, pcm: bytes) -> None:
-        """Give the program sound of a message."""
+        """Pass audio of a message to the program."""
         assert self._line is not None
         rate = self._line.output_rate
         self._items.setdefault(item_id, _Playout()).received_ms += len(pcm) * 500 / rate
         self._give(item_id, pcm, rate)
 
     def end_item(self, item_id: str) -> None:
-        """The message has no more sound."""
+        """Note that the message has no more audio."""
         self._items.setdefault(item_id, _Playout()).ended = True
         self._finish(item_id)
 
     def stop(self) -> Mapping[str, float]:
-        """Discard what the program has not consumed; the positions reached."""
+        """Discard the audio that was not consumed; return the positions."""
         self._drop()
         heard = {item_id: item.played_ms for item_id, item in self._items.items()}
         self._items.clear()
         return heard
 
     async def close(self) -> None:
-        """Forget everything."""
+        """Discard all state."""
         self._items.clear()
 
     def captured(self, pcm: bytes) -> None:
-        """Take sound of the program as that of a microphone."""
+        """Use audio of the program as microphone input."""
         if self._line is not None:
             self._line.captured(pcm)
 
     def consumed(self, item_id: str, ms: float) -> None:
-        """Another `ms` milliseconds of a message were played."""
+        """Add `ms` milliseconds to the position of a message."""
         item = self._items.get(item_id)
         if item is not None:
             self.played(item_id, item.played_ms + ms)
 
     def played(self, item_id: str, ms: float) -> None:
-        """`ms` milliseconds of a message were played in all. Positions only grow."""
+        """Set the position of a message to `ms` milliseconds; a position never decreases."""
         item = self._items.get(item_id)
         if item is None or self._line is None:
             return

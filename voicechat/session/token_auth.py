@@ -1,9 +1,9 @@
-"""Connecting with a short-lived token instead of a key: one that is given, or one asked for.
+"""Authentication with a short-lived token instead of a key.
 
-A token is either in the environment (`--token`: what `voicechat token` prints, or the token
-alone), or a setup endpoint gives one for every connection (`--token-url`): it gets
-`{"sessionConfig": …}` and answers `{"token": …, "url": …, "tools"?: […]}`, as endpoints for
-browsers do. The key stays where the tokens are made.
+A token comes from the environment (`--token`: the output of `voicechat token`, or the token
+alone), or a setup endpoint issues one for each connection (`--token-url`): it receives
+`{"sessionConfig": …}` and answers `{"token": …, "url": …, "tools"?: […]}`, like the endpoints for
+browsers. The key stays where the tokens are issued.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from voicechat.system.dial_target import DialTarget
 
 DEADLINE_S = 10.0
-"""Seconds a setup endpoint has to answer."""
+"""Seconds that a setup endpoint has to answer."""
 
 MOST_BYTES = 1 << 18
-"""Of an endpoint's answer."""
+"""Largest size of an endpoint's answer, in bytes."""
 
 TOKEN_VARIABLE = "VOICECHAT_TOKEN"
 _LONGEST = 16_384
@@ -42,13 +42,13 @@ class Given:
 
     token: Secret
     url: str = ""
-    """The socket it opens; empty for the provider's usual one."""
+    """Address of its socket; empty for the provider's usual one."""
     tools: tuple[str, ...] = ()
-    """Names of the tools that the endpoint wants to be offered."""
+    """Names of the tools that the endpoint expects to be offered."""
 
 
 class TokenAuth:
-    """How the connections of one session are let in. `tell` gets a sentence for the user."""
+    """Authenticates the connections of one session. `tell` receives sentences for the user."""
 
     def __init__(self, options: Options, model: str, tell: Callable[[str], None]) -> None:
         """`model` is PROVIDER/MODEL."""
@@ -59,14 +59,14 @@ class TokenAuth:
 
     @staticmethod
     def wanted(options: Options) -> bool:
-        """True if these options mean a token."""
+        """Return True if these options use a token."""
         return bool(options.token or options.token_url)
 
     async def admit(self, codec: Codec, settings: SessionSettings) -> None:
-        """Have this codec's connection be made with a token.
+        """Make this codec's connection use a token.
 
-        Raises `UsageError` for a token that cannot be, `ConnectError` and `KeyMissing` when the
-        endpoint gives none.
+        Raises `UsageError` for an invalid token, `ConnectError` and `KeyMissing` if the endpoint
+        issues none.
         """
         given = await self._given(settings)
         codec.redirect(self._endpoint(codec, given))
@@ -101,9 +101,9 @@ class TokenAuth:
 
 
 def read(text: str, place: str) -> Given:
-    """The token in a text: JSON with `token` and `url`, or the token alone.
+    """Read a token from a text: JSON with `token` and `url`, or the token alone.
 
-    Raises `KeyMissing` when there is none, `UsageError` for one that cannot be sent.
+    Raises `KeyMissing` if there is none, `UsageError` for one that cannot be sent.
     """
     is_json = text.lstrip().startswith("{")
     return _given(_object(text) if is_json else {"token": text.strip()}, place)

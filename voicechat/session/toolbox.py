@@ -1,8 +1,8 @@
-"""The tools of a session: where they come from, who decides on them, and that they end with it.
+"""The tools of a session: loading, permissions and lifetime.
 
-The built-in ones are there within moments, off the event loop; plugins and MCP servers follow when
-each has answered. Whenever there are others than before, `offer` is called. What cannot be had is
-one sentence to the user, and the others go on.
+The built-in tools are loaded at once, off the event loop; plugins and MCP servers follow when each
+is ready. `offer` is called whenever the tools change. A tool that cannot be loaded is reported to
+the user in one sentence; the others work without it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from voicechat.tools.tool_context import ToolContext
 
 MOST = 128
-"""Tools that providers take; those that came last are left out."""
+"""Most tools that providers accept; the last ones are left out."""
 
 DISK_S = 10.0
 """Seconds to read the built-in tools, the approvals and the journals from disk."""
 
 UNSEEN = 3
-"""Calls of a session that was killed, that are told one by one."""
+"""Most interrupted calls of a crashed session that are reported one by one."""
 
 
 class Toolbox:
-    """The tools of one session; `live` is to run as long as it does.
+    """The tools of one session; `live` must run as long as the session.
 
-    `offer` is told when the tools changed, `tell` gets sentences for the user, `ring` is called
-    with a sentence to announce aloud. All are called on the event loop.
+    `offer` receives the tools whenever they change, `tell` receives notices for the user, `ring`
+    receives sentences to announce aloud. All are called on the event loop.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Toolbox:
     ) -> None:
         self.registry = Registry()
         self.ready = asyncio.Event()
-        """The built-in tools are there."""
+        """Set when the built-in tools are loaded."""
         self.complete = asyncio.Event()
-        """So are those of plugins and servers, as far as they can be had without asking."""
+        """Set when plugins and servers are loaded, too, except those that wait for the user."""
         self._options = options
         self._offer = offer
         self._tell = tell
@@ -70,7 +70,7 @@ class Toolbox:
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
-        """The tools as the conversation is to know them."""
+        """The offered tools with their permissions."""
         if self._approvals is None:
             return ()
         from voicechat.tools.permissions import permitted
@@ -82,7 +82,7 @@ class Toolbox:
         return tuple(replace(spec, remark=differs(spec.name)) for spec in found)
 
     async def live(self) -> None:
-        """Gather the tools and keep what runs for them, until this is cancelled."""
+        """Load the tools and run their servers until cancelled."""
         try:
             await self._load_own()
             self.ready.set()
@@ -172,7 +172,7 @@ class Toolbox:
         return self._servers
 
     async def _ask_leave(self, config: ServerConfig) -> bool:
-        """Show the user what would run, and wait until they allow it."""
+        """Show the user which program would run, and wait for the permission."""
         leave: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._leaves[config.name] = leave
         self._tell(
@@ -185,9 +185,9 @@ class Toolbox:
         return await leave
 
     def let_run(self, name: str) -> None:
-        """The user saw what the MCP server of this name would run, and lets it.
+        """Allow the waiting MCP server of this name to run its program.
 
-        Raises `UsageError` when it does not wait for that.
+        Raises `UsageError` if it does not wait.
         """
         leave = self._leaves.pop(name, None)
         if leave is None:
@@ -218,7 +218,7 @@ class Toolbox:
         self._tell(effects.Notice(sentence, effects.Level.WARNING, hint))
 
     async def keep_approval(self, tool: Tool) -> None:
-        """The user always allows exactly this tool."""
+        """Save that exactly this tool may always run."""
         if self._approvals is None:
             return
         name = tool.spec.name
@@ -232,5 +232,5 @@ class Toolbox:
 
 
 def _same(name: str) -> str:
-    """Return True if no tool differs from those the user saw."""
+    """Return no remark: without servers, no tool can change."""
     return ""

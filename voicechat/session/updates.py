@@ -1,4 +1,4 @@
-"""What a session tells whoever shows it. Everything else is read from the session itself."""
+"""Updates: changes that a session publishes for screens; other state is read from the session."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicechat.core import effects
 
 
 class Link(StrEnum):
-    """How things stand with the provider."""
+    """State of the connection to the provider."""
 
     CONNECTING = "connecting"
     ONLINE = "online"
@@ -20,7 +20,7 @@ class Link(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkChanged:
-    """The connection's state; `text` is one sentence for the status line."""
+    """The connection's state changed; `text` is one sentence for the status line."""
 
     link: Link
     text: str = ""
@@ -28,7 +28,7 @@ class LinkChanged:
 
 @dataclass(frozen=True, slots=True)
 class LevelsChanged:
-    """Loudness of both sides in dBFS, and the highest recent sample; -100 is silence."""
+    """Levels of microphone and speaker in dBFS, with the highest recent peak; -100 is silence."""
 
     mic: float
     speaker: float
@@ -38,7 +38,7 @@ class LevelsChanged:
 
 @dataclass(frozen=True, slots=True)
 class SoundChanged:
-    """The devices in use; None where there is none, then `problem` and `hint` say why."""
+    """The devices in use; None for a missing one, explained by `problem` and `hint`."""
 
     microphone: str | None
     speaker: str | None
@@ -65,12 +65,12 @@ class ModelChanged:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """A new conversation began; the transcript is empty."""
+    """A new conversation started; the transcript is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Something to read that is no part of the conversation; several lines under a title."""
+    """A text of several lines under a title that is not part of the conversation."""
 
     title: str
     text: str

@@ -1,6 +1,6 @@
-"""Face of a session: what screens, line mode and programs read and call.
+"""The public interface of a session, used by screens, line mode and programs.
 
-`Session` is the live one; a replayed recording has the same face and ignores every action.
+`Session` implements it for a live session; a replayed recording ignores every action.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from voicechat.session.updates import LevelsChanged, Link
 
 
 class SessionView(ABC):
-    """A session that can only be watched. The owner sets `_conversation` and `_stream`."""
+    """A read-only session. The subclass sets `_conversation` and `_stream`."""
 
     _conversation: Conversation
     _stream: EventStream
@@ -37,13 +37,13 @@ class SessionView(ABC):
     speaker: str | None = None
     """Name of the output device; None without one."""
     loudness = LevelsChanged(-100.0, -100.0)
-    """Latest levels of both sides."""
+    """Latest levels of microphone and speaker."""
 
     # ----------------------------------------------------------------- life
 
     @abstractmethod
     async def run(self) -> None:
-        """Run until `close`. Raises `VoicechatError` when the session cannot begin or continue."""
+        """Run until `close`. Raises `VoicechatError` if the session cannot start or continue."""
 
     @abstractmethod
     def close(self) -> None:
@@ -57,7 +57,7 @@ class SessionView(ABC):
         overflow: Overflow,
         wants: Collection[type] | None = None,
     ) -> Subscription:
-        """Subscribe to everything that happens from now on; see `EventStream.subscribe`.
+        """Subscribe to all events from now on; see `EventStream.subscribe`.
 
         Events are provider events, inputs, effects, audio events, session updates and, for
         subscriptions that name it, `RawFrame`.
@@ -83,12 +83,12 @@ class SessionView(ABC):
 
     @property
     def floor(self) -> effects.Floor:
-        """Who has the floor."""
+        """The current phase of the turn."""
         return self._conversation.floor
 
     @property
     def hands_free(self) -> bool:
-        """True if turns end by themselves, False with push-to-talk."""
+        """True if turns end automatically, False with push-to-talk."""
         return self._conversation.hands_free
 
     @property
@@ -98,12 +98,12 @@ class SessionView(ABC):
 
     @property
     def latency_ms(self) -> float | None:
-        """Milliseconds from the end of the last turn to the first sound or text."""
+        """Milliseconds from the end of the last turn to the first audio or text."""
         return self._conversation.latency_ms
 
     @property
     def pending(self) -> bool:
-        """True while something the user requested is not sent yet and the floor is free."""
+        """True while a request of the user is not sent yet and the floor is free."""
         return False
 
     @property
@@ -113,12 +113,12 @@ class SessionView(ABC):
 
     @property
     def limits(self) -> tuple[events.RateLimit, ...]:
-        """Rate limits of the account, as the provider reported them last."""
+        """Latest rate limits of the account."""
         return self._conversation.meter.limits
 
     @property
     def near_limit(self) -> events.RateLimit | None:
-        """The rate limit with the least left, if little is left."""
+        """The rate limit with the smallest remaining part, if little remains."""
         near = filter(is_near, self._conversation.meter.limits)
         return min(near, key=lambda limit: limit.remaining / limit.limit, default=None)
 
@@ -166,7 +166,7 @@ class SessionView(ABC):
         """Show an image."""
 
     def interrupt(self) -> None:
-        """Stop speech, thinking and tools."""
+        """Stop playback, responses and tools."""
 
     def decide(
         self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
@@ -174,10 +174,10 @@ class SessionView(ABC):
         """Decide on a tool call that asks."""
 
     def talk(self, on: bool) -> None:
-        """Begin or end a spoken turn."""
+        """Start or end a spoken turn."""
 
     def set_hands_free(self, on: bool) -> None:
-        """Let turns end by themselves, or by `talk`."""
+        """Select whether turns end automatically or by `talk`."""
 
     def set_muted(self, on: bool) -> None:
         """Mute or unmute the microphone."""
@@ -192,7 +192,7 @@ class SessionView(ABC):
         """Wait until all tools are offered."""
 
     def new_conversation(self) -> None:
-        """Clear the transcript and begin again."""
+        """Clear the transcript and start again."""
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message."""
@@ -205,7 +205,7 @@ class SessionView(ABC):
         """Delete the user's last turn."""
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:
-        """Return an item as the provider has it."""
+        """Return an item as the provider stores it."""
         raise _only_watched()
 
     async def aside(self, instructions: str) -> str:
