@@ -166,7 +166,7 @@ async def test_trouble_goes_to_standard_error(typing, capsys) -> None:
 
 
 async def test_commands_of_a_pipe_do_not_go_to_the_model(typing, capsys) -> None:
-    typing(b"/help\n/hepl\n/Forgte it\n/dance\n/usr/bin is what?\n/quit\nnever\n")
+    typing(b"/help\n/helq\n/Forgte it\n/dance\n/usr/bin is what?\n/quit\nnever\n")
     session = Scripted()
     assert await filtered(session) == (1, ["/USR/BIN IS WHAT?"])
     assert session.asked == [("type", "/usr/bin is what?")]
@@ -175,28 +175,28 @@ async def test_commands_of_a_pipe_do_not_go_to_the_model(typing, capsys) -> None
         for line in (
             *help_lines(),
             "/quit: quit.",
-            "There is no /hepl. Did you mean /help?",
+            "There is no /helq. Did you mean /help?",
             "There is no /Forgte. Did you mean /forget?",
             "There is no /dance. /help lists the commands.",
         )
     ]
 
 
-@pytest.mark.parametrize("line", [b"/volume abc\n", b"/hepl\n", b"/mute\n", b"/new now\n/quit\n"])
+@pytest.mark.parametrize("line", [b"/volume abc\n", b"/helq\n", b"/mute\n", b"/new now\n/quit\n"])
 async def test_a_failed_command_is_exit_code_1_in_every_pipe(typing, capsys, line: bytes) -> None:
     typing(line)
     assert (await filtered(Scripted()))[0] == 1
     assert len(capsys.readouterr().err.splitlines()) == 1, "no second sentence"
 
 
-@pytest.mark.parametrize("line", [b"/volume abc\n", b"/hepl\n", b"/mute\n", b"/new now\n/quit\n"])
+@pytest.mark.parametrize("line", [b"/volume abc\n", b"/helq\n", b"/mute\n", b"/new now\n/quit\n"])
 async def test_a_failed_command_is_exit_code_1_in_a_plain_pipe(typing, line: bytes) -> None:
     typing(line)
     assert (await chatted(Scripted()))[0] == 1
 
 
 async def test_a_user_at_a_terminal_saw_what_failed(typing) -> None:
-    typing(b"/hepl\n")
+    typing(b"/helq\n")
     assert (await chatted(Scripted(), echo=False))[0] == 0
 
 
