@@ -27,6 +27,14 @@ def test_a_typed_conversation(start, columns: int, rows: int) -> None:
     assert not ended(family)
 
 
+def test_what_is_typed_before_the_screen_is_up_is_kept(start) -> None:
+    terminal = start("--text")
+    terminal.type("what is 17 times 23\n")
+    terminal.see("you what is 17 times 23 .*voice 17 times 23 is 391")
+    terminal.type("\x11")
+    assert terminal.code() == 0
+
+
 def test_leaving_with_ctrl_c(start) -> None:
     terminal = start("--text")
     terminal.see(READY)

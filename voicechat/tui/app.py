@@ -10,16 +10,17 @@ import asyncio
 import gc
 import signal
 import time
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.worker import Worker, WorkerFailed
+from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from voicechat.errors import VoicechatError
 from voicechat.tui.keys import KEYS, Key
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 GOODBYE = 2.0
 """Seconds the session gets to end when the user leaves."""
+MOST_EARLY = 1_000
+"""Keys that are kept while the screen starts; the oldest are dropped."""
 TWICE = 3.0
 """Seconds in which a second Ctrl+C leaves."""
 
@@ -53,6 +56,8 @@ class VoicechatApp(App[None]):
         """Why the session could not go on."""
         self._asked_to_leave = float("-inf")
         self._talk: Worker[None] | None = None
+        self._early: deque[events.Event] | None = deque(maxlen=MOST_EARLY)
+        """Keys typed before the screen is up, which the composer then gets."""
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme = first_theme()
@@ -65,6 +70,24 @@ class VoicechatApp(App[None]):
     def on_mount(self) -> None:
         """Draw first, then begin to talk."""
         self.call_after_refresh(self._begin)
+        self.call_after_refresh(self._type_early_keys)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keep keys until the composer can take them."""
+        if self._early is not None and isinstance(event, events.Key | events.Paste):
+            self._early.append(event)
+        else:
+            await super().on_event(event)
+
+    async def _type_early_keys(self) -> None:
+        early, self._early = self._early or (), None
+        for event in early:
+            await super().on_event(self._as_pressed(event))
+
+    def _as_pressed(self, event: events.Event) -> events.Event:
+        """Enter for a line feed: a terminal that is not in raw mode yet sends that for Enter."""
+        is_feed = isinstance(event, events.Key) and event.key == "ctrl+j"
+        return events.Key("enter", "\r") if is_feed and not self.is_headless else event
 
     def _begin(self) -> None:
         self._watch_signals()
@@ -102,7 +125,7 @@ class VoicechatApp(App[None]):
         """Give the session time to end what it started, then leave with this exit code."""
         self._session.close()
         if self._talk is not None and self._talk.is_running:
-            with suppress(TimeoutError, asyncio.CancelledError, WorkerFailed):
+            with suppress(TimeoutError, asyncio.CancelledError, WorkerFailed, WorkerCancelled):
                 await asyncio.wait_for(self._talk.wait(), GOODBYE)
         self.exit(return_code=code)
 
