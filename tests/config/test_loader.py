@@ -82,13 +82,13 @@ def test_names_of_keys(name: str) -> None:
 
 BROKEN = {
     'voise = "x"': ":1: voise is not a setting. Did you mean voice?",
-    "\n\nvoice = 3\n": ":3: voice must be text in quotes, not int.",
+    "\n\nvoice = 3\n": ":3: voice must be text in quotes, not a number.",
     'barge_in = "loud"': ":1: barge_in must be one of off, low, normal, high.",
-    'push_to_talk = "yes"': ":1: push_to_talk must be true or false, not str.",
+    'push_to_talk = "yes"': ":1: push_to_talk must be true or false, not text.",
     'voice = ""': ":1: voice is empty.",
     "voice = ": ":1 is not valid TOML",
     "a = 1\na = 2": "is not valid TOML",
-    '[voice]\nname = "x"': ":1: voice must be text in quotes, not dict.",
+    '[voice]\nname = "x"': ":1: voice must be text in quotes, not a table.",
     'base_url = "ftp://x"': ":1: base_url must be an address like wss://host:port/v1.",
     'base_url = "https://"': ":1: base_url must be an address",
     'base_url = "https://key@host/v1"': ":1: base_url must not hold a key or a password.",

@@ -62,13 +62,12 @@ def names(text: str, name: str) -> bool:
 def _endpoint(name: str, reader: TableReader) -> Endpoint:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", name):
         raise UsageError(
-            f"{reader.place('url')}: {clean(name)[:40]!r} is not a valid name of a tool.",
+            f"{reader.place.at()}: {clean(name)[:40]!r} is not a valid name of a tool.",
             "Use letters, digits and _.",
         )
     reader.check_keys(KEYS, "a setting of an endpoint")
     if "url" not in reader.table:
-        first = next(iter(reader.table), "url")
-        raise UsageError(f"{reader.place(first)}: the endpoint {name} has no url.")
+        raise UsageError(f"{reader.place.at()}: The endpoint {name} has no url.")
     parameters = _parameters(reader)
     return Endpoint(
         name=name,

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
 from voicechat.config.setting_place import SettingPlace, similar
+from voicechat.config.value_errors import requirement
 from voicechat.core.settings import (
     SPEED_RANGE,
     AudioFormat,
@@ -67,21 +68,28 @@ def record(
     try:
         made = msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        raise _wrong(place, error, spelled, next(iter(table), "")) from None
+        raise _wrong(place, error, kind, spelled, next(iter(table), "")) from None
     for name, inner in found.items():
         _limited(place(spelled.get(name, name)), name, inner)
     return made
 
 
 def _wrong(
-    place: SettingPlace, error: msgspec.ValidationError, spelled: Mapping[str, str], first: str
+    place: SettingPlace,
+    error: msgspec.ValidationError,
+    kind: type,
+    spelled: Mapping[str, str],
+    first: str,
 ) -> UsageError:
     sentence, _, path = str(error).partition(" - at `$")
     field = re.match(r"\.(\w+)", path)
     name = spelled.get(field[1], field[1]) if field else first
     if missing := re.search(r"missing required field `(\w+)`", sentence):
         return UsageError(f"{place(first)} needs {spelled.get(missing[1], missing[1])}.")
-    return UsageError(f"{place(name)} is wrong: {sentence[:1].lower()}{sentence[1:]}.")
+    hints = get_type_hints(kind)
+    return UsageError(
+        f"{place(name)} {requirement(sentence, hints.get(field[1] if field else ''))}"
+    )
 
 
 def _limited(where: str, name: str, value: object) -> None:
@@ -89,7 +97,7 @@ def _limited(where: str, name: str, value: object) -> None:
     if low is None or high is None or not isinstance(value, int | float):
         return
     if not low <= value <= high:
-        raise UsageError(f"{where} must be between {low:g} and {high:g}.")
+        raise UsageError(f"{where} must be between {low:.10g} and {high:.10g}.")
 
 
 def _plain(kind: Any) -> Callable[[SettingPlace, str, object], object]:
@@ -99,20 +107,24 @@ def _plain(kind: Any) -> Callable[[SettingPlace, str, object], object]:
         try:
             made = msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            sentence = str(error)
-            told = f"{place(name)} is wrong: {sentence[:1].lower()}{sentence[1:]}."
-            raise UsageError(told) from None
+            raise UsageError(f"{place(name)} {requirement(str(error), kind)}") from None
         _limited(place(name), name, value)
         return cast("object", made)
 
     return read
 
 
-def _words(place: SettingPlace, name: str, value: object, words: Mapping[str, object]) -> object:
+def _words(
+    place: SettingPlace,
+    name: str,
+    value: object,
+    words: Mapping[str, object],
+    or_table: str = ", or a table",
+) -> object:
     if isinstance(value, str) and value in words:
         return words[value]
     hint = similar(value, words) if isinstance(value, str) else ""
-    raise UsageError(f"{place(name)} must be {' or '.join(words)}, or a table.", hint)
+    raise UsageError(f"{place(name)} must be {' or '.join(words)}{or_table}.", hint)
 
 
 def _turn_detection(place: SettingPlace, name: str, value: object) -> object:
@@ -170,7 +182,7 @@ def _audio_format(place: SettingPlace, name: str, value: object) -> object:
         "pcm16": AudioFormat(), "pcmu": AudioFormat("pcmu", 8_000),
         "pcma": AudioFormat("pcma", 8_000),
     }  # fmt: skip
-    return _words(place, name, value, formats)
+    return _words(place, name, value, formats, or_table="")
 
 
 class SessionKey(NamedTuple):

@@ -12,6 +12,9 @@ from pathlib import Path
 from voicechat.errors import UsageError
 from voicechat.system.private_files import refuse_strangers
 
+MOST_LISTED = 12
+"""Names that an error lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
@@ -82,7 +85,12 @@ class SettingPlace:
 
     def unknown(self, name: str, known: Iterable[str], what: str = "a setting") -> UsageError:
         """The error for a key that does not exist."""
-        return UsageError(f"{self(name)} is not {what}.", nearest(name, list(known)))
+        names = list(known)
+        if len(names) > MOST_LISTED:
+            hint = similar(name, names) or "See docs/settings.md."
+        else:
+            hint = nearest(name, names)
+        return UsageError(f"{self(name)} is not {what}.", hint)
 
 
 def _quotable(name: str) -> str:
