@@ -166,7 +166,7 @@ async def test_trouble_goes_to_standard_error(typing, capsys) -> None:
 
 
 async def test_commands_of_a_pipe_do_not_go_to_the_model(typing, capsys) -> None:
-    typing(b"/help\n/helq\n/Forgte it\n/dance\n/usr/bin is what?\n/quit\nnever\n")
+    typing(b"/help\n  /helq\n/Forgte it\n/dance\n/usr/bin is what?\n/quit\nnever\n")
     session = Scripted()
     assert await filtered(session) == (1, ["/USR/BIN IS WHAT?"])
     assert session.asked == [("type", "/usr/bin is what?")]

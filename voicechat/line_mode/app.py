@@ -203,7 +203,7 @@ class Filter(Follower):
         await self.until(lambda: self.online and self.quiet(), PATIENCE)
         self._new_answers()
         owed = True
-        if is_command(line):
+        if is_command(line.lstrip()):
             command = known(line)
             owed = command is not None and command.turn
             try:
