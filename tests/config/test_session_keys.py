@@ -146,6 +146,9 @@ BROKEN = {
     'voice = "x"\n[profiles.work]\n[profiles.home]\nvoice = 3': ":4: voice must be text in quotes",
     '[prices."openai/m"]\ntext_inn = 3': ":2: text_inn is not a setting. Did you mean text_in?",
     '[prices."openai/m"]\ntext_in = "3"': ":2: text_in must be a number, not text.",
+    '[prices."m"]\ntext_in = 3': ":1: 'm' is not the name of a model. Write [prices",
+    '[prices."openai/m"]\ntext_in = -3': ":2: text_in must not be negative.",
+    '[[mcp_servers]]\nlabel = "a"': ":1: a needs a url or a connector.",
     'profile = "work"': ":1: profile: There is no profile 'work'. Add one: [profiles.NAME].",
     'profile = "wrok"\n[profiles.work]': ":1: profile: There is no profile 'wrok'."
     " Did you mean work?",

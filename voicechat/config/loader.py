@@ -28,6 +28,7 @@ from voicechat.config.url_check import check_url
 from voicechat.config.value_errors import given
 from voicechat.core.price import Price
 from voicechat.core.settings import Permission
+from voicechat.core.text import clean
 from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.system.private_files import read_text
 
@@ -259,11 +260,21 @@ def _read_file(file: ConfigFile) -> _StoredSettings:
             name: _read_settings(place.table("profiles", name), inner)
             for name, inner in profiles.items()
         },
-        prices={
-            name: record(place.table("prices", name), inner, Price)
-            for name, inner in prices.items()
-        },
+        prices={name: _price(place, name, inner) for name, inner in prices.items()},
     )
+
+
+def _price(place: SettingPlace, name: str, table: Mapping[str, object]) -> Price:
+    inner = place.table("prices", name)
+    if not all(name.partition("/")):
+        raise UsageError(
+            f"{inner.at()}: {clean(name)[:40]!r} is not the name of a model.",
+            'Write [prices."PROVIDER/MODEL"].',
+        )
+    for key, value in table.items():
+        if isinstance(value, int | float) and value < 0:
+            raise UsageError(f"{inner(key)} must not be negative.")
+    return record(inner, table, Price)
 
 
 def _tables(

@@ -29,6 +29,7 @@ from voicechat.core.settings import (
     Tracing,
     Transcription,
 )
+from voicechat.core.text import clean
 from voicechat.errors import UsageError
 
 Record = TypeVar("Record")
@@ -172,9 +173,14 @@ def _prompt(place: SettingPlace, name: str, value: object) -> object:
 
 def _mcp_servers(place: SettingPlace, name: str, value: object) -> object:
     tables = _plain(list[dict[str, object]])(place, name, value)
-    return tuple(
-        record(place.below(name), each, McpServer) for each in cast("list[object]", tables)
-    )
+    return tuple(_mcp_server(place.below(name), each) for each in cast("list[object]", tables))
+
+
+def _mcp_server(place: SettingPlace, table: object) -> McpServer:
+    server = record(place, table, McpServer)
+    if server.url is None and server.connector is None:
+        raise UsageError(f"{place.at()}: {clean(server.label)[:40]} needs a url or a connector.")
+    return server
 
 
 def _audio_format(place: SettingPlace, name: str, value: object) -> object:
