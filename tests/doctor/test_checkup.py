@@ -242,6 +242,11 @@ def test_broken_settings_are_one_finding_among_others(
     assert "Version:" in done.stdout
 
 
+def test_settings_without_effect_are_noted(run: Run, no_sound: dict[str, str]) -> None:
+    done = run("doctor", "--quick", VOICECHAT_MODLE="local", **no_sound)
+    assert "note     Settings: VOICECHAT_MODLE is not a variable that voicechat" in done.stdout
+
+
 async def test_connect_opens_a_session(run: Run, no_sound: dict[str, str]) -> None:
     from websockets.asyncio.server import serve
 
