@@ -1,4 +1,4 @@
-"""The lines of a recording: everything comes back, nothing broken or hostile gets in."""
+"""The format of a recording: events survive a round trip; invalid and hostile lines are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.line_mode.app import Chat
 from voicechat.recording import folder_format
-from voicechat.recording.folder_format import Moment, heading_line, line, read
+from voicechat.recording.folder_format import TimedEvent, event_line, heading_line, read
 from voicechat.recording.replayed_session import Replay
 from voicechat.session.updates import Link, LinkChanged, ModelChanged
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from voicechat.session.session import Session
 
 
-def some(kind: object) -> object:
-    """A value of the type that is no default."""
+def sample_value(kind: object) -> object:
+    """Make a value of this type that differs from the default."""
     origin = typing.get_origin(kind)
     if origin in {typing.Union, types.UnionType}:
-        return some(typing.get_args(kind)[0])
+        return sample_value(typing.get_args(kind)[0])
     if origin is tuple:
-        return (some(typing.get_args(kind)[0]),) * 2
+        return (sample_value(typing.get_args(kind)[0]),) * 2
     if origin is Mapping:
-        return {"name": some(typing.get_args(kind)[1])}
+        return {"name": sample_value(typing.get_args(kind)[1])}
     plain = {str: "wörd \U0001f600", int: 7, float: 2.5, bool: True, bytes: bytes(6), object: [1]}
     if kind in plain:
         return plain[kind]  # type: ignore[index]
@@ -55,7 +55,9 @@ def some(kind: object) -> object:
     if issubclass(kind, enum.Enum):
         return list(kind)[-1]
     hints = typing.get_type_hints(kind)
-    return kind(**{field.name: some(hints[field.name]) for field in dataclasses.fields(kind)})
+    return kind(
+        **{field.name: sample_value(hints[field.name]) for field in dataclasses.fields(kind)}
+    )
 
 
 def write(folder: Path, *lines: bytes) -> Path:
@@ -64,63 +66,68 @@ def write(folder: Path, *lines: bytes) -> Path:
     return folder
 
 
-def test_every_event_and_input_can_stand_in_a_line() -> None:
+def test_every_event_and_input_has_a_line_type() -> None:
     named = set(typing.get_args(events.Event)) | set(typing.get_args(inputs.Input))
-    assert named - folder_format.UNTOLD <= set(folder_format.KINDS.values())
-    assert len(folder_format.KINDS) + len(folder_format.UNTOLD) == len(
-        typing.get_args(folder_format.Happening)
+    assert named - folder_format.NOT_RECORDED <= set(folder_format.EVENT_TYPES.values())
+    assert len(folder_format.EVENT_TYPES) + len(folder_format.NOT_RECORDED) == len(
+        typing.get_args(folder_format.RecordedEvent)
     )
 
 
-@pytest.mark.parametrize("kind", folder_format.KINDS.values(), ids=folder_format.KINDS)
-def test_it_comes_back_as_it_was(kind: type, tmp_path: Path) -> None:
-    whole = some(kind)
+@pytest.mark.parametrize("kind", folder_format.EVENT_TYPES.values(), ids=folder_format.EVENT_TYPES)
+def test_an_event_is_read_as_it_was_written(kind: type, tmp_path: Path) -> None:
+    complete = sample_value(kind)
     needed = {
-        f.name: getattr(whole, f.name)
+        f.name: getattr(complete, f.name)
         for f in dataclasses.fields(kind)
         if f.default is f.default_factory is dataclasses.MISSING
     }
-    for happening in (whole, kind(**needed)):
-        folder = write(tmp_path / "talk", line(happening, 1.25))  # type: ignore[arg-type]
-        found_heading, (moment,) = read(folder)
+    for event in (complete, kind(**needed)):
+        folder = write(tmp_path / "talk", event_line(event, 1.25))  # type: ignore[arg-type]
+        found_heading, (timed,) = read(folder)
         assert found_heading == heading()
-        assert (moment.at, moment.whole()) == (1.25, happening)
+        assert (timed.at, timed.with_silence()) == (1.25, event)
 
 
-def test_what_hides_itself_is_not_written() -> None:
-    assert b"token-1" not in line(events.ResumptionHandle("token-1"), 1)
-    shown = inputs.Typed("look", Picture(Kind.PNG, 2, 2, "cat.png", b"0123456789"))
-    assert len(line(shown, 1)) < len(line(inputs.Typed("look"), 1)) + 80
+def test_hidden_fields_and_picture_data_are_not_written() -> None:
+    assert b"token-1" not in event_line(events.ResumptionHandle("token-1"), 1)
+    with_picture = inputs.Typed("look", Picture(Kind.PNG, 2, 2, "cat.png", bytes(1_000)))
+    assert len(event_line(with_picture, 1)) < len(event_line(inputs.Typed("look"), 1)) + 80
 
 
-def test_time_never_goes_back(tmp_path: Path) -> None:
+def test_times_do_not_decrease(tmp_path: Path) -> None:
     folder = write(
-        tmp_path, line(inputs.Tick(), 2), line(inputs.Tick(), 1.5), line(inputs.Tick(), 3)
+        tmp_path,
+        event_line(inputs.Tick(), 2),
+        event_line(inputs.Tick(), 1.5),
+        event_line(inputs.Tick(), 3),
     )
-    assert [moment.at for moment in read(folder)[1]] == [2, 2, 3]
+    assert [timed.at for timed in read(folder)[1]] == [2, 2, 3]
 
 
-def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
-    folder = write(tmp_path, line(inputs.Typed("a"), 1), line(inputs.Typed("b"), 2)[:-5])
-    assert read(folder)[1] == [Moment(1, inputs.Typed("a"))]
+def test_a_truncated_last_line_is_skipped(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path, event_line(inputs.Typed("a"), 1), event_line(inputs.Typed("b"), 2)[:-5]
+    )
+    assert read(folder)[1] == [TimedEvent(1, inputs.Typed("a"))]
 
 
 HOSTILE = "a\x1b]0;title\x07b\u202ec\u200bd"
 
 
-def test_hostile_text_is_cleaned_wherever_it_stands(tmp_path: Path) -> None:
+def test_hostile_text_is_cleaned_in_every_field(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
-        line(events.TextDelta("r" + HOSTILE, "i", HOSTILE, spoken=False), 1),
-        line(events.ItemRetrieved("i", {HOSTILE: [{"deep": HOSTILE}]}), 2),
-        line(ModelChanged(HOSTILE, HOSTILE), 3),
+        event_line(events.TextDelta("r" + HOSTILE, "i", HOSTILE, spoken=False), 1),
+        event_line(events.ItemRetrieved("i", {HOSTILE: [{"deep": HOSTILE}]}), 2),
+        event_line(ModelChanged(HOSTILE, HOSTILE), 3),
     )
-    delta, item, named = [moment.whole() for moment in read(folder)[1]]
-    mild = clean(HOSTILE)
-    assert "\x1b" not in mild
-    assert delta == events.TextDelta("r" + mild, "i", mild, spoken=False)
-    assert item == events.ItemRetrieved("i", {mild: [{"deep": mild}]})
-    assert named == ModelChanged(mild, mild)
+    delta, item, named = [timed.with_silence() for timed in read(folder)[1]]
+    cleaned = clean(HOSTILE)
+    assert "\x1b" not in cleaned
+    assert delta == events.TextDelta("r" + cleaned, "i", cleaned, spoken=False)
+    assert item == events.ItemRetrieved("i", {cleaned: [{"deep": cleaned}]})
+    assert named == ModelChanged(cleaned, cleaned)
 
 
 BROKEN = {
@@ -146,10 +153,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
-def test_a_broken_line_is_one_sentence_with_its_place(
+def test_an_invalid_line_gives_one_sentence_with_its_line_number(
     text: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = write(tmp_path / "talk", line(inputs.Tick(), 1), text)
+    folder = write(tmp_path / "talk", event_line(inputs.Tick(), 1), text)
     assert main(["replay", str(folder)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -163,25 +170,25 @@ def test_a_broken_line_is_one_sentence_with_its_place(
     "text",
     [b"", b"hello\n", b"{}\n", b'{"recording":1}\n', b"[1]\n", b"[" * 50_000 + b"\n", b"\xff\n"],
 )
-def test_a_broken_heading_is_one_sentence(text: bytes, tmp_path: Path) -> None:
+def test_an_invalid_heading_gives_one_sentence(text: bytes, tmp_path: Path) -> None:
     (tmp_path / folder_format.EVENTS).write_bytes(text)
     with pytest.raises(UsageError, match=r"events\.jsonl:1 is not the heading of a recording"):
         read(tmp_path)
 
 
-def test_what_this_version_cannot_know_is_said(tmp_path: Path) -> None:
-    newer = json.loads(heading_line(heading())) | {"recording": folder_format.FORMAT + 1}
-    (tmp_path / folder_format.EVENTS).write_text(json.dumps(newer) + "\n")
+def test_a_newer_format_and_an_invalid_rate_are_refused(tmp_path: Path) -> None:
+    newer_format = json.loads(heading_line(heading())) | {"recording": folder_format.FORMAT + 1}
+    (tmp_path / folder_format.EVENTS).write_text(json.dumps(newer_format) + "\n")
     with pytest.raises(UsageError, match="newer voicechat"):
         read(tmp_path)
-    odd = json.loads(heading_line(heading()))
-    odd["output_format"]["rate"] = 0
-    (tmp_path / folder_format.EVENTS).write_text(json.dumps(odd) + "\n")
+    invalid_rate = json.loads(heading_line(heading()))
+    invalid_rate["output_format"]["rate"] = 0
+    (tmp_path / folder_format.EVENTS).write_text(json.dumps(invalid_rate) + "\n")
     with pytest.raises(UsageError, match="sample rate"):
         read(tmp_path)
 
 
-def test_no_recording_is_one_sentence(
+def test_a_missing_recording_gives_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in (tmp_path, tmp_path / "absent", Path(__file__)):
@@ -196,30 +203,30 @@ def test_no_recording_is_one_sentence(
         read(folder)
 
 
-def test_what_is_no_file_holds_nobody_up(
+def test_a_fifo_is_refused_without_blocking(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.mkfifo(tmp_path / folder_format.EVENTS)
     assert main(["replay", str(tmp_path)]) == 2
     assert "events.jsonl cannot be read: it is not a file." in capsys.readouterr().err
     (tmp_path / folder_format.EVENTS).unlink()
-    write(tmp_path, line(inputs.Tick(), 0.0))
+    write(tmp_path, event_line(inputs.Tick(), 0.0))
     os.mkfifo(tmp_path / folder_format.SOUND)
     assert main(["replay", str(tmp_path), "--plain"]) == 2
     assert "sound.wav cannot be read: it is not a file." in capsys.readouterr().err
 
 
-def test_what_cannot_have_happened_is_one_sentence(
+def test_an_impossible_event_gives_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stranger = inputs.InsertMessage("i", "\x1b[31mnobody", "hello")
-    folder = write(tmp_path, line(events.SessionCreated(), 0), line(stranger, 0.1))
+    impossible = inputs.InsertMessage("i", "\x1b[31mnobody", "hello")
+    folder = write(tmp_path, event_line(events.SessionCreated(), 0), event_line(impossible, 0.1))
     assert main(["replay", str(folder), "--plain", "--text"]) == 2
     problem = f"{folder / folder_format.EVENTS}:3 does not follow from the events before it."
     assert capsys.readouterr().err == f"voicechat: {problem}\n"
 
 
-ODD: dict[object, list[Any]] = {
+ODD_VALUES: dict[object, list[Any]] = {
     str: ["", "i", "r", "user", "assistant", "{", '{"a":1}', "\x1b[31m\u202e", "x" * 3_000],
     int: [0, -1, 1, 2**31, 2**63, 10**30],
     float: [0.0, -1.0, 0.5, 1e308, -1e308, 5e-324],
@@ -230,49 +237,49 @@ ODD: dict[object, list[Any]] = {
 }
 
 
-def odd(kind: Any, chance: random.Random) -> Any:
-    """The JSON of a value that has the right type and no other virtue."""
+def random_json(kind: Any, rng: random.Random) -> Any:
+    """Make random JSON for this type: valid for the type, but often impossible."""
     origin = typing.get_origin(kind)
-    if kind in ODD:
-        return chance.choice(ODD[kind])
+    if kind in ODD_VALUES:
+        return rng.choice(ODD_VALUES[kind])
     if origin in {typing.Union, types.UnionType}:
-        return odd(chance.choice(typing.get_args(kind)), chance)
+        return random_json(rng.choice(typing.get_args(kind)), rng)
     if origin is tuple:
-        return [odd(typing.get_args(kind)[0], chance) for _ in range(chance.randrange(3))]
+        return [random_json(typing.get_args(kind)[0], rng) for _ in range(rng.randrange(3))]
     if origin is Mapping:
-        return {odd(str, chance): odd(typing.get_args(kind)[1], chance) for _ in range(2)}
+        return {random_json(str, rng): random_json(typing.get_args(kind)[1], rng) for _ in range(2)}
     if kind is Picture:
         return None
     if issubclass(kind, enum.Enum):
-        return chance.choice(list(kind)).value
+        return rng.choice(list(kind)).value
     hints = typing.get_type_hints(kind)
-    return {field.name: odd(hints[field.name], chance) for field in dataclasses.fields(kind)}
+    return {field.name: random_json(hints[field.name], rng) for field in dataclasses.fields(kind)}
 
 
 @pytest.mark.parametrize("seed", range(40))
-async def test_whatever_stands_in_the_lines_it_is_shown_or_refused(
-    tmp_path: Path, seed: int
-) -> None:
-    chance = random.Random(seed)
-    lines = [line(events.SessionCreated(), 0), line(LinkChanged(Link.ONLINE), 0)]
+async def test_random_events_are_shown_cleaned_or_refused(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    lines = [event_line(events.SessionCreated(), 0), event_line(LinkChanged(Link.ONLINE), 0)]
     for at in range(60):
-        name, kind = chance.choice(list(folder_format.KINDS.items()))
-        told = {"at": at / 4, "is": name, "of": odd(kind, chance)}
-        lines.append(json.dumps(told).encode() + b"\n")
-    again = Replay(write(tmp_path, *lines), aloud=False)
+        name, kind = rng.choice(list(folder_format.EVENT_TYPES.items()))
+        fields = {"at": at / 4, "is": name, "of": random_json(kind, rng)}
+        lines.append(json.dumps(fields).encode() + b"\n")
+    replay = Replay(write(tmp_path, *lines), play_sound=False)
     out = io.StringIO()
-    Chat(cast("Session", again), out)
+    chat = Chat(cast("Session", replay), out)
     refused = ""
     try:
-        again._catch_up(again.length)
+        replay._catch_up(replay.length)
     except UsageError as error:
         refused = str(error)
-    assert again.over or "does not follow from the events before it" in refused
+    assert replay.is_over or "does not follow from the events before it" in refused
+    chat.hear_all()
+    assert out.getvalue(), "the replay shows events"
     assert not set("\x1b\u202e") & set(out.getvalue())
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_line_or_a_sentence(raw: bytes) -> None:
+def test_any_bytes_give_an_event_or_a_usage_error(raw: bytes) -> None:
     text = raw.replace(b"\n", b" ") + b"\n"
     with suppress(UsageError):
-        assert isinstance(folder_format._moment("here", text), Moment)
+        assert isinstance(folder_format._timed_event("here", text), TimedEvent)

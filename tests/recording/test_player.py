@@ -17,7 +17,7 @@ from virtual_audio import VirtualCard, tone
 from voicechat.audio import messages as sound
 from voicechat.core import effects, inputs
 from voicechat.recording import folder_format
-from voicechat.recording.player import Stretch, frames_of
+from voicechat.recording.player import TimeStretcher, read_frames
 from voicechat.recording.replayed_session import Replay
 from voicechat.recording.stereo_wav import StereoFile
 from voicechat.session.updates import Update
@@ -27,11 +27,11 @@ def recorded(folder: Path, *pitches: float, seconds: float = 2.0) -> Path:
     """A recording in which one tone follows the other, the person's and the model's in turn."""
     (folder / folder_format.EVENTS).write_bytes(
         folder_format.heading_line(heading())
-        + folder_format.line(inputs.Tick(), len(pitches) * seconds)
+        + folder_format.event_line(inputs.Tick(), len(pitches) * seconds)
     )
     file = StereoFile(folder / folder_format.SOUND, RATE)
     for place, pitch in enumerate(pitches):
-        put = (file.person, file.speaker)[place % 2]
+        put = (file.add_microphone, file.add_speaker)[place % 2]
         put(tone(seconds, pitch, RATE), (place + 1) * seconds)
     file.close()
     return folder
@@ -53,7 +53,7 @@ def heard(side: NDArray[np.int16]) -> list[tuple[int, float]]:
 async def test_it_pauses_moves_and_is_as_loud_as_one_says(
     own_card: VirtualCard, tmp_path: Path
 ) -> None:
-    again = Replay(recorded(tmp_path, 440, 660, 880), stay=True)
+    again = Replay(recorded(tmp_path, 440, 660, 880), wait_at_end=True)
     told: list[Update] = []
     follow(again, told.append)
     both = own_card.record()
@@ -93,7 +93,7 @@ async def test_without_a_speaker_it_is_said_once(
     (tmp_path / "none.conf").write_text("")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "none.conf"))
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/nobody")
-    again = Replay(recorded(tmp_path, 440), stay=True)
+    again = Replay(recorded(tmp_path, 440), wait_at_end=True)
     told: list[Update] = []
     follow(again, told.append)
     running = asyncio.create_task(again.run())
@@ -102,7 +102,7 @@ async def test_without_a_speaker_it_is_said_once(
     await running
     notices = [update.text for update in told if isinstance(update, effects.Notice)]
     assert len(notices) == 1
-    assert notices[0].startswith("The recording is shown without sound: ")
+    assert notices[0].startswith("The recording plays without sound: ")
 
 
 @pytest.mark.sound
@@ -110,34 +110,36 @@ async def test_a_server_that_hangs_is_told_once_and_taken_up_when_it_is_back(
     own_card: VirtualCard, tmp_path: Path
 ) -> None:
     own_card.freeze()
-    again = Replay(recorded(tmp_path, 440, 660, seconds=20.0), stay=True)
+    again = Replay(recorded(tmp_path, 440, 660, seconds=20.0), wait_at_end=True)
     told: list[Update] = []
     follow(again, told.append)
     running = asyncio.create_task(again.run())
     await until(lambda: any(isinstance(update, effects.Notice) for update in told), 15)
-    speaker = again._loudspeaker
+    speaker = again._player
     assert speaker is not None
     # The next process finds the same some seconds later.
-    speaker._hear(sound.Opened(None, None, problem="The sound server does not answer.", echo="off"))
+    speaker._on_audio_event(
+        sound.Opened(None, None, problem="The sound server does not answer.", echo="off")
+    )
     own_card.thaw()
     await until(lambda: speaker._open, 15)
     both = own_card.record()
     await asyncio.sleep(1.0)
     assert 440 in [pitch for pitch, _ in heard(both.stop()[:, 1])]
     notices = [update.text for update in told if isinstance(update, effects.Notice)]
-    assert notices == ["The recording is shown without sound: The sound server does not answer."]
+    assert notices == ["The recording plays without sound: The sound server does not answer."]
     again.close()
     await running
 
 
 def test_a_position_in_time_is_the_same_place_in_the_sound(tmp_path: Path) -> None:
     """At any speed, from the beginning and from the middle."""
-    frames = frames_of(recorded(tmp_path, 440, 660, 880, seconds=0.5) / folder_format.SOUND)
+    frames = read_frames(recorded(tmp_path, 440, 660, 880, seconds=0.5) / folder_format.SOUND)
     for speed in (0.5, 1.0, 2.0, 4.0):
-        stretch = Stretch(frames, RATE, speed)
+        stretcher = TimeStretcher(frames, RATE, speed)
         for position, pitch in ((0.1, 440), (0.6, 660), (1.1, 880)):
-            stretch.begin(position)
-            pieces = [stretch.next() for _ in range(5)]
+            stretcher.seek(position)
+            pieces = [stretcher.next_piece() for _ in range(5)]
             part = np.concatenate([piece for piece in pieces if piece is not None]).astype(float)
             spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), RATE))
             assert np.argmax(spectrum) == pytest.approx(pitch, abs=25), (speed, position)
@@ -146,9 +148,9 @@ def test_a_position_in_time_is_the_same_place_in_the_sound(tmp_path: Path) -> No
 @pytest.mark.parametrize("speed", [0.5, 0.8, 1.5, 3.0])
 def test_stretching_keeps_pitch_and_loudness(speed: float) -> None:
     side = np.frombuffer(tone(2.0), np.int16)
-    stretch = Stretch(np.stack([side, np.zeros_like(side)], 1), RATE, speed)
+    stretcher = TimeStretcher(np.stack([side, np.zeros_like(side)], 1), RATE, speed)
     pieces = []
-    while (piece := stretch.next()) is not None:
+    while (piece := stretcher.next_piece()) is not None:
         pieces.append(piece)
     stretched = np.concatenate(pieces).astype(float)
     assert len(stretched) / RATE == pytest.approx(2 / speed, rel=0.05)
@@ -173,7 +175,7 @@ async def test_the_beginning_is_heard_when_it_is_shown(
     pitches = [pitch for pitch, _ in pieces]
     assert pitches.count(440) >= 4
     assert pitches.count(660) >= 3
-    shown = again._since - began
+    shown = again._clock_started_at - began
     assert pitches.index(440) / 10 == pytest.approx(shown, abs=0.25)
 
 
@@ -181,18 +183,18 @@ async def test_the_beginning_is_heard_when_it_is_shown(
 async def test_another_speed_is_another_speed_of_the_sound(
     own_card: VirtualCard, tmp_path: Path
 ) -> None:
-    again = Replay(recorded(tmp_path, 440, 660, 880, seconds=1.5), speed=32.0, stay=True)
+    again = Replay(recorded(tmp_path, 440, 660, 880, seconds=1.5), speed=32.0, wait_at_end=True)
     again.set_volume(50)
     both = own_card.record()
     running = asyncio.create_task(again.run())
-    await until(lambda: again.over)
+    await until(lambda: again.is_over)
     again.pause()
     again.seek(-1000)
-    again.go_at(1.0)
+    again.set_speed(1.0)
     again.pause()
     await until(lambda: again.position > 1.6)
-    again.go_at(4.0)
-    await until(lambda: again.over)
+    again.set_speed(4.0)
+    await until(lambda: again.is_over)
     again.close()
     await running
     pitches = [pitch for pitch, _ in heard(both.stop()[:, 1])]

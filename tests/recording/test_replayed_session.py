@@ -63,7 +63,7 @@ async def recording(stage: Scene, folder: Path, **more: Any) -> AsyncIterator[De
 
 async def replayed(folder: Path, **more: Any) -> Desk:
     """The recording, shown to its end."""
-    again = Replay(folder, **{"speed": 1000.0, "aloud": False} | more)
+    again = Replay(folder, **{"speed": 1000.0, "play_sound": False} | more)
     desk = Desk(cast("Session", again))
     await again.run()
     return desk
@@ -166,7 +166,7 @@ async def test_lines_tell_it_without_a_network(
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
-    write(tmp_path, folder_format.line(inputs.Tick(), 0.2))
+    write(tmp_path, folder_format.event_line(inputs.Tick(), 0.2))
     program = subprocess.Popen(
         [sys.executable, "-m", "voicechat", "replay", str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -182,28 +182,28 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
 
 async def test_back_and_on_and_pause(typed: tuple[Desk, Path]) -> None:
     original, folder = typed
-    again = Replay(folder, speed=1000, stay=True)
+    again = Replay(folder, speed=1000, wait_at_end=True)
     desk = Desk(cast("Session", again))
     running = asyncio.create_task(again.run())
-    await desk.until(lambda: again.over)
+    await desk.until(lambda: again.is_over)
     again.pause()
     again.seek(-1000)
     assert again.transcript.entries == []
     assert again.position == 0
     await asyncio.sleep(0)
-    assert not again.over
+    assert not again.is_over
     again.seek(again.length / 2)
     assert again.position == pytest.approx(again.length / 2)
     again.pause()
-    await desk.until(lambda: again.over)
+    await desk.until(lambda: again.is_over)
     assert story(desk) == story(original)
     again.close()
     await running
 
 
 async def test_it_keeps_the_time_it_took(tmp_path: Path) -> None:
-    lines = [folder_format.line(events.SessionCreated(), 0.0)]
-    lines += [folder_format.line(inputs.Typed(str(n)), n / 10) for n in range(1, 6)]
+    lines = [folder_format.event_line(events.SessionCreated(), 0.0)]
+    lines += [folder_format.event_line(inputs.Typed(str(n)), n / 10) for n in range(1, 6)]
     write(tmp_path, *lines)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -223,11 +223,11 @@ def write(folder: Path, *lines: bytes) -> None:
 async def test_devices_link_and_mute_are_as_they_were(tmp_path: Path) -> None:
     write(
         tmp_path,
-        folder_format.line(LinkChanged(Link.ONLINE), 1),
-        folder_format.line(SoundChanged("a microphone", "a speaker"), 2),
-        folder_format.line(LevelsChanged(-30.0, -40.0, -10.0, -20.0), 3),
-        folder_format.line(ModeChanged(muted=True, hands_free=True, talking=False), 4),
-        folder_format.line(inputs.Tick(), 5),
+        folder_format.event_line(LinkChanged(Link.ONLINE), 1),
+        folder_format.event_line(SoundChanged("a microphone", "a speaker"), 2),
+        folder_format.event_line(LevelsChanged(-30.0, -40.0, -10.0, -20.0), 3),
+        folder_format.event_line(ModeChanged(muted=True, hands_free=True, talking=False), 4),
+        folder_format.event_line(inputs.Tick(), 5),
     )
     again = Replay(tmp_path)
     again._catch_up(3.5)
@@ -259,7 +259,7 @@ async def test_an_answer_that_the_recording_cuts_off_is_shown(
     ]
     happened += [events.AudioDelta("r", "i", bytes(2 * RATE))] if spoken else []
     happened += [inputs.PlaybackStarted("i", 0.4)] if spoken and started else []
-    lines = [folder_format.line(each, n / 10) for n, each in enumerate(happened)]
+    lines = [folder_format.event_line(each, n / 10) for n, each in enumerate(happened)]
     head = folder_format.heading_line(heading(with_sound=spoken))
     (tmp_path / folder_format.EVENTS).write_bytes(head + b"".join(lines))
     desk = await replayed(tmp_path)
@@ -297,14 +297,14 @@ async def test_hostile_text_is_harmless_on_the_screen(tmp_path: Path) -> None:
     bad = "\x1b]0;evil\x07[red]\u202etxt"
     write(
         tmp_path,
-        folder_format.line(ModelChanged(bad, bad), 0),
-        folder_format.line(LinkChanged(Link.ONLINE, bad), 0),
-        folder_format.line(events.SessionCreated(), 0),
-        folder_format.line(inputs.Typed(bad), 0),
-        folder_format.line(SoundChanged(bad, bad, bad, bad), 0),
-        folder_format.line(effects.Notice(bad, effects.Level.ERROR, bad), 0),
+        folder_format.event_line(ModelChanged(bad, bad), 0),
+        folder_format.event_line(LinkChanged(Link.ONLINE, bad), 0),
+        folder_format.event_line(events.SessionCreated(), 0),
+        folder_format.event_line(inputs.Typed(bad), 0),
+        folder_format.event_line(SoundChanged(bad, bad, bad, bad), 0),
+        folder_format.event_line(effects.Notice(bad, effects.Level.ERROR, bad), 0),
     )
-    again = Replay(tmp_path, stay=True)
+    again = Replay(tmp_path, wait_at_end=True)
     async with ReplayApp(again).run_test(size=(80, 24)) as pilot:
         await settled(pilot, again)
         for widget in pilot.app.screen.query(Static):
@@ -316,7 +316,7 @@ async def test_hostile_text_is_harmless_on_the_screen(tmp_path: Path) -> None:
 async def settled(pilot: Any, again: Replay) -> ReplayScreen:
     screen = cast("ReplayScreen", pilot.app.screen_stack[0])
     async with asyncio.timeout(10):
-        while not again.over:
+        while not again.is_over:
             await pilot.pause()
     await screen.flush()
     await pilot.pause()
@@ -324,7 +324,7 @@ async def settled(pilot: Any, again: Replay) -> ReplayScreen:
 
 
 async def test_keys_on_the_screen(typed: tuple[Desk, Path]) -> None:
-    again = Replay(typed[1], speed=1000, stay=True)
+    again = Replay(typed[1], speed=1000, wait_at_end=True)
     app = ReplayApp(again)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot, again)
@@ -335,7 +335,7 @@ async def test_keys_on_the_screen(typed: tuple[Desk, Path]) -> None:
         await pilot.press("space")
         assert again.paused
         await pilot.press("left", "left")
-        assert not again.over
+        assert not again.is_over
         assert "paused" in str(screen.query_one("#time", Static).render())
         await pilot.press("f5", "f2", "x", "right", "enter")
         assert not again.paused
@@ -424,15 +424,15 @@ async def test_the_sound_is_played_again(
     from voicechat.recording.stereo_wav import StereoFile
 
     (tmp_path / folder_format.EVENTS).write_bytes(
-        folder_format.heading_line(heading()) + folder_format.line(inputs.Tick(), 3.0)
+        folder_format.heading_line(heading()) + folder_format.event_line(inputs.Tick(), 3.0)
     )
     file = StereoFile(tmp_path / folder_format.SOUND, RATE)
-    file.person(tone(200), 0.7)
-    file.speaker(tone(200), 1.7)
-    file.person(bytes(960), 4.0)
+    file.add_microphone(tone(200), 0.7)
+    file.add_speaker(tone(200), 1.7)
+    file.add_microphone(bytes(960), 4.0)
     file.close()
     both = own_card.record()
-    desk = await replayed(tmp_path, speed=speed, aloud=True)
+    desk = await replayed(tmp_path, speed=speed, play_sound=True)
     assert not [update for update in desk.updates if isinstance(update, effects.Notice)]
     begun = onsets(both.stop()[:, 1], 48_000)
     assert len(begun) == 2
@@ -443,6 +443,6 @@ async def test_without_a_sound_file_it_is_silent(tmp_path: Path) -> None:
     from recorded import heading
 
     (tmp_path / folder_format.EVENTS).write_bytes(folder_format.heading_line(heading()))
-    await replayed(tmp_path, aloud=True)
+    await replayed(tmp_path, play_sound=True)
     (tmp_path / folder_format.SOUND).write_bytes(b"RIFF, but no more")
     assert main(["replay", str(tmp_path), "--plain"]) == 2

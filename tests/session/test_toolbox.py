@@ -227,7 +227,7 @@ async def test_a_recording_shows_what_was_asked_and_decided(folders: Path) -> No
     async with talking(record=where, permissions=wanted) as (stage, desk):
         call = await used(stage, desk, "current_time")
         assert call.number == 1
-    again = Replay(where, aloud=False)
+    again = Replay(where, play_sound=False)
     seen: list[object] = []
     follow(again, seen.append)
     await again.run()

@@ -1,4 +1,4 @@
-"""Parts of recordings, and reading them."""
+"""Recordings for tests: a heading, blocks of sound, and the position of a sound."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def block(value: int, count: int = BLOCK) -> bytes:
     return value.to_bytes(2, "little", signed=True) * count
 
 
-def where(side: bytes, value: int) -> list[float]:
-    """The seconds at which a value first and last stands."""
+def span(side: bytes, value: int) -> list[float]:
+    """The times in seconds of the first and the last sample with this value."""
     sample = value.to_bytes(2, "little", signed=True)
     found = [i for i in range(0, len(side), 2) if side[i : i + 2] == sample]
     return [found[0] / 2 / RATE, (found[-1] / 2 + 1) / RATE] if found else []

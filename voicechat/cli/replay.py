@@ -37,7 +37,8 @@ def replay(
     on_screen = (
         sys.stdin.isatty() and sys.stdout.isatty() and not (plain or terminal_guard.is_dumb())
     )
-    session = Replay(Path(folder).expanduser(), speed=speed, aloud=not text, stay=on_screen)
+    path = Path(folder).expanduser()
+    session = Replay(path, speed=speed, play_sound=not text, wait_at_end=on_screen)
     if not on_screen:
         from voicechat.line_mode.app import narrate
 

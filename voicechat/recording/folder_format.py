@@ -1,11 +1,11 @@
-"""The lines of a recording: what happened, and when.
+"""The format of a recording on disk.
 
-A recording is a folder with `events.jsonl` and, where there was sound, `sound.wav` (stereo: the
-person left, the speaker right). The first line of the events is the `Heading`; every other line
-is a `Moment`: {"at": seconds since the start, "is": class name, "of": fields}. Sound is in the
-WAV file only; in a line it is its number of bytes. Of a picture only kind, size and name are kept.
-A line is complete when it ends with a newline: a recording that was cut off loses at most its last
-line.
+A recording is a folder with `events.jsonl` and, for a session with sound, `sound.wav` (stereo: the
+microphone left, the speaker right). The first line of `events.jsonl` is the `Heading`. Every other
+line is a `TimedEvent`: {"at": seconds since the start, "is": class name, "of": fields}. Sound is
+stored in the WAV file only; a line stores its number of bytes. Of a picture, a line stores only
+the kind, the size and the name. A complete line ends with a newline, so a truncated recording
+loses at most its last line.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from voicechat.system.private_files import open_plain
 EVENTS = "events.jsonl"
 SOUND = "sound.wav"
 FORMAT = 2
-"""Grows when an older voicechat cannot replay the recording. In format 1 the notices of the
-conversation are not recorded; they follow from its events."""
+"""Version of the format; an older voicechat refuses a newer one. Format 1 does not record the
+notices of the conversation: the replay derives them from the events."""
 
 LINE_LIMIT = 16 << 20
-"""Bytes of one line; a longer one is not from a recording."""
+"""Maximum bytes of one line; a longer line is an error."""
 
-_SOUND_LIMIT = 64 << 20
-_LONGEST_S = 31 * 86_400
+_MAX_SOUND_BYTES = 64 << 20
+_MAX_DURATION_S = 31 * 86_400
 
 
-Happening = (
+RecordedEvent = (
     events.Event
     | inputs.Input
     | effects.Notice
@@ -56,32 +56,34 @@ Happening = (
     | Cleared
     | ModelChanged
 )
-"""Everything a line can hold. Other effects follow from the events when they are replayed."""
+"""The events that a line can hold. The replay derives all other effects from them."""
 
-UNTOLD = frozenset({inputs.Configure})
-"""What stands in no line: settings are not what happened, and may hold secrets."""
+NOT_RECORDED = frozenset({inputs.Configure})
+"""Inputs that are not recorded: settings may contain secrets."""
 
 _RENAMED = {ModelChanged: "Named"}
-"""Classes whose name in a line is not their own."""
+"""Classes whose name in a line differs from the class name."""
 
-KINDS: dict[str, type[Any]] = {
-    _RENAMED.get(kind, kind.__name__): kind for kind in get_args(Happening) if kind not in UNTOLD
+EVENT_TYPES: dict[str, type[Any]] = {
+    _RENAMED.get(kind, kind.__name__): kind
+    for kind in get_args(RecordedEvent)
+    if kind not in NOT_RECORDED
 }
-"""The classes of `Happening` by the name they have in a line."""
+"""The classes of `RecordedEvent` by their name in a line."""
 
-_NAMES = {kind: name for name, kind in KINDS.items()}
+_NAMES = {kind: name for name, kind in EVENT_TYPES.items()}
 
 _WITH_PCM = {kind.__name__ for kind in (inputs.MicBlock, events.AudioDelta)}
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What was recorded, and how the conversation began."""
+    """The first line of a recording: versions, formats and the settings at the start."""
 
     recording: int
     voicechat: str
     started: str
-    """Wall time, ISO 8601 with its offset."""
+    """Wall-clock time in ISO 8601 with the UTC offset."""
     with_sound: bool
     hands_free: bool
     input_format: AudioFormat
@@ -92,40 +94,40 @@ class Heading:
 
     @property
     def turn_detection(self) -> TurnDetection:
-        """Who ended the user's turns while hands-free."""
+        """The detection of the end of the user's turns in hands-free mode."""
         return self.semantic_vad or self.server_vad
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """Something that happened `at` seconds after the start."""
+class TimedEvent:
+    """An event `at` seconds after the start."""
 
     at: float
-    happening: Happening
-    sound: int = 0
-    """Bytes of sound that belong into `happening.pcm`, which is empty here."""
+    event: RecordedEvent
+    sound_bytes: int = 0
+    """Number of bytes that `event.pcm` had; it is empty here."""
 
-    def whole(self) -> Happening:
-        """What happened, with silence of the right length for sound."""
-        if isinstance(self.happening, inputs.MicBlock | events.AudioDelta):
-            return replace(self.happening, pcm=bytes(self.sound))
-        return self.happening
+    def with_silence(self) -> RecordedEvent:
+        """The event with silence of the recorded length as its sound."""
+        if isinstance(self.event, inputs.MicBlock | events.AudioDelta):
+            return replace(self.event, pcm=bytes(self.sound_bytes))
+        return self.event
 
 
-class _Raw(msgspec.Struct, rename={"kind": "is"}):
+class _JsonLine(msgspec.Struct, rename={"kind": "is"}):
     at: float
     kind: str
     of: dict[str, Any] = {}
 
 
 def heading_line(heading: Heading) -> bytes:
-    """The first line of the events."""
+    """The first line of `events.jsonl`."""
     return msgspec.json.encode(heading) + b"\n"
 
 
-def line(happening: Happening, at: float) -> bytes:
-    """The line of something that happened `at` seconds after the start."""
-    raw = _Raw(round(at, 6), _NAMES[type(happening)], _shallow(happening))
+def event_line(event: RecordedEvent, at: float) -> bytes:
+    """The line for an event `at` seconds after the start."""
+    raw = _JsonLine(round(at, 6), _NAMES[type(event)], _field_values(event))
     try:
         return msgspec.json.encode(raw) + b"\n"
     except UnicodeEncodeError:
@@ -133,10 +135,10 @@ def line(happening: Happening, at: float) -> bytes:
         return msgspec.json.encode(raw) + b"\n"
 
 
-def _shallow(happening: Happening) -> dict[str, Any]:
-    """The fields; sound as its number of bytes, and nothing of what does not show itself."""
-    assert is_dataclass(happening)
-    found = {f.name: getattr(happening, f.name) if f.repr else "" for f in fields(happening)}
+def _field_values(event: RecordedEvent) -> dict[str, Any]:
+    """The fields of an event; sound as its number of bytes, fields hidden from `repr` empty."""
+    assert is_dataclass(event)
+    found = {f.name: getattr(event, f.name) if f.repr else "" for f in fields(event)}
     if found.get("picture") is None:
         found.pop("picture", None)
     return {name: _without_bytes(value) for name, value in found.items()}
@@ -151,21 +153,21 @@ def _without_bytes(value: object) -> object:
 # ------------------------------------------------------------------------------ reading
 
 
-def read(folder: Path) -> tuple[Heading, list[Moment]]:
-    """A whole recording, in the order of time. All text is cleaned.
+def read(folder: Path) -> tuple[Heading, list[TimedEvent]]:
+    """Read a whole recording in the order of time. All text is cleaned.
 
-    Raises `UsageError` naming file and line for anything that is not a recording.
+    Raises `UsageError`, which names the file and the line, when it is not a valid recording.
     """
     path = folder / EVENTS
     lines = _complete_lines(path)
     heading = _heading(path, next(lines, b""))
-    moments = []
+    timeline = []
     latest = 0.0
     for number, text in enumerate(lines, 2):
-        moment = _moment(f"{clean(str(path))}:{number}", text)
-        latest = max(latest, moment.at)
-        moments.append(replace(moment, at=latest))
-    return heading, moments
+        timed = _timed_event(f"{clean(str(path))}:{number}", text)
+        latest = max(latest, timed.at)
+        timeline.append(replace(timed, at=latest))
+    return heading, timeline
 
 
 def _complete_lines(path: Path) -> Iterator[bytes]:
@@ -182,7 +184,7 @@ def _complete_lines(path: Path) -> Iterator[bytes]:
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             f"{clean(str(path.parent))} contains no recording.",
-            "voicechat --record DIR makes one.",
+            "To make one, type: voicechat --record DIR",
         ) from None
     except (OSError, ValueError) as error:
         word = getattr(error, "strerror", None) or str(error)
@@ -200,38 +202,38 @@ def _heading(path: Path, text: bytes) -> Heading:
             )
         heading = msgspec.convert(_cleaned(found), Heading)
     except (KeyError, ValueError, RecursionError) as error:
-        raise UsageError(f"{where} is not the heading of a recording: {_why(error)}.") from None
+        raise UsageError(f"{where} is not the heading of a recording: {_reason(error)}.") from None
     for form in (heading.input_format, heading.output_format):
         if not 8_000 <= form.rate <= 192_000:
             raise UsageError(f"{where} names a sample rate of {form.rate}.")
     return heading
 
 
-def _moment(where: str, text: bytes) -> Moment:
+def _timed_event(where: str, text: bytes) -> TimedEvent:
     try:
-        raw = msgspec.json.decode(text, type=_Raw)
-        kind = KINDS.get(raw.kind)
+        raw = msgspec.json.decode(text, type=_JsonLine)
+        kind = EVENT_TYPES.get(raw.kind)
         if kind is None:
-            raise ValueError(f"nothing is called {raw.kind[:40]!r}")
-        if not 0 <= raw.at <= _LONGEST_S:
+            raise ValueError(f"the event {raw.kind[:40]!r} is unknown")
+        if not 0 <= raw.at <= _MAX_DURATION_S:
             raise ValueError("at is not a number of seconds")
         values = _cleaned(raw.of)
         size = 0
         if raw.kind in _WITH_PCM:
             size, values["pcm"] = _size(values.get("pcm")), b""
-        return Moment(raw.at, msgspec.convert(values, kind), size)
+        return TimedEvent(raw.at, msgspec.convert(values, kind), size)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where} is not a line of a recording: {_why(error)}.") from None
+        raise UsageError(f"{where} is not a line of a recording: {_reason(error)}.") from None
 
 
 def _size(found: object) -> int:
-    if not isinstance(found, int) or not 0 <= found <= _SOUND_LIMIT:
+    if not isinstance(found, int) or not 0 <= found <= _MAX_SOUND_BYTES:
         raise ValueError("pcm is not a number of bytes")
     return found
 
 
 def _cleaned(value: Any) -> Any:
-    """The JSON value with every text in it cleaned."""
+    """The JSON value with all its strings cleaned."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
@@ -241,8 +243,8 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def _why(error: BaseException) -> str:
-    """The reason as a part of a sentence."""
+def _reason(error: BaseException) -> str:
+    """The message of an error as a part of a sentence."""
     words = clean(str(error)).split("\n")[0].rstrip(".")[:120]
     first = words[:1].lower() if words[1:2].islower() else words[:1]
     return first + words[1:] if words else type(error).__name__

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_session(options: Options) -> Session:
-    """Make the session of these options. Raises as `Session` and `recorder.record` do."""
+    """Make the session of these options. Raises the errors of `Session` and `recorder.record`."""
     if options.record is None:
         return Session(options)
     from voicechat.recording.recorder import record

@@ -2,11 +2,11 @@
 
     event stream ── two subscriptions ── thread ──► events.jsonl, sound.wav
 
-A thread writes the files, so a slow disk never delays the conversation. Sound and events have a
-subscription each. With `SOUND_WAITING` blocks waiting, new sound is dropped and counted. Events
-are never dropped: with `EVENTS_WAITING` of them waiting the recording ends, and so it does when
-the disk is full. The user sees one notice and the conversation goes on. Keys are never written,
-not even when they occur in a text.
+A thread writes the files, so that a slow disk does not delay the conversation. Sound and events
+have separate subscriptions. When `MAX_SOUND_BLOCKS` blocks wait, new sound is dropped and counted.
+Events are never dropped: the recording ends when `MAX_EVENTS` of them wait or the disk is full.
+The user then sees one notice, and the conversation continues. Keys are never written, not even
+when they occur in a text.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ from voicechat.session.key_mask import KeyMask
 if TYPE_CHECKING:
     from voicechat.config.options import Options
 
-SOUND_WAITING: Final = 6_000
-"""Blocks of sound that may wait for the disk: a minute of both sides."""
+MAX_SOUND_BLOCKS: Final = 6_000
+"""Maximum number of blocks of sound that wait for the disk: a minute of both sides."""
 
-EVENTS_WAITING: Final = 20_000
-"""Events that may wait for the disk."""
+MAX_EVENTS: Final = 20_000
+"""Maximum number of events that wait for the disk."""
 
-CLOSE_S: Final = 1.0
-"""Seconds the disk has for the rest when the conversation is over."""
+CLOSE_TIMEOUT_S: Final = 1.0
+"""Seconds for writing the rest at the end of the conversation."""
 
-_QUIET_S: Final = 5.0
-"""Without sound of either side the file follows the clock so far behind."""
+_SILENCE_DELAY_S: Final = 5.0
+"""Delay in seconds with which the sound file follows the clock when both sides are silent."""
 
 _BATCH: Final = 256
 
 
 class Recorder:
-    """Records everything on an event stream into a folder from now on.
+    """Recorder of all events of a stream into a folder, from now on.
 
-    `tell` gets one notice, on the event loop, when the recording cannot go on. Raises
-    `UsageError` when the folder cannot take a recording.
+    `notify` receives one notice, on the event loop, when the recording fails. Raises
+    `UsageError` when the folder already contains a recording or cannot be written.
     """
 
     def __init__(
@@ -62,64 +62,64 @@ class Recorder:
         folder: Path,
         heading: folder_format.Heading,
         stream: EventStream,
-        tell: Callable[[effects.Notice], None],
+        notify: Callable[[effects.Notice], None],
         mask: KeyMask | None = None,
     ) -> None:
-        self._began = time.monotonic()
-        self._tell = tell
+        self._started_at = time.monotonic()
+        self._notify = notify
         self._folder = folder
         self._mask = mask
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._over = False
+        self._is_over = False
         self._ready = threading.Event()
         self._input_rate = heading.input_format.rate
         self._output_rate = heading.output_format.rate
         self._resampler: Any = None
         self._file, self._stereo = _open(folder, heading)
-        self._sounds = stream.subscribe(
+        self._sound_events = stream.subscribe(
             "recorded sound",
-            limit=SOUND_WAITING,
+            limit=MAX_SOUND_BLOCKS,
             overflow=Overflow.DROP_NEWEST,
             wants=(inputs.MicBlock, sound.Played),
         )
         self._events = stream.subscribe(
             "recorded events",
-            limit=EVENTS_WAITING,
+            limit=MAX_EVENTS,
             overflow=Overflow.CLOSE,
-            wants=tuple(folder_format.KINDS.values()),
+            wants=tuple(folder_format.EVENT_TYPES.values()),
         )
-        self._sounds.wake = self._events.wake = self._wake
+        self._sound_events.wake = self._events.wake = self._on_event
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
     @property
-    def goes_on(self) -> bool:
+    def is_recording(self) -> bool:
         """True while events are recorded."""
-        return not self._over
+        return not self._is_over
 
     @property
     def dropped(self) -> int:
         """Blocks of sound dropped because the disk is too slow."""
-        return self._sounds.dropped
+        return self._sound_events.dropped
 
     def close(self) -> None:
-        """Write the rest, for `CLOSE_S` at most. Do not call it on the event loop's thread."""
+        """Write the rest, for `CLOSE_TIMEOUT_S` at most. Blocks: do not call it on the loop."""
         self._stop()
-        self._thread.join(CLOSE_S)
+        self._thread.join(CLOSE_TIMEOUT_S)
 
     def _stop(self) -> None:
-        self._over = True
-        self._sounds.close()
+        self._is_over = True
+        self._sound_events.close()
         self._events.close()
         self._ready.set()
 
-    def _wake(self) -> None:
+    def _on_event(self) -> None:
         """Called by the stream on the event loop."""
         if self._loop is None:
             with suppress(RuntimeError):
                 self._loop = asyncio.get_running_loop()
-        if self._events.overflowed and not self._over:
-            self._end("the disk is too slow")
+        if self._events.overflowed and not self._is_over:
+            self._end_recording("the disk is too slow")
         self._ready.set()
 
     # ----------------------------------------------------------------- the thread
@@ -133,33 +133,33 @@ class Recorder:
                     if self._stereo is not None:
                         self._stereo.close()
         except OSError as error:
-            self._fail(clean(error.strerror or str(error)).lower())
+            self._report_failure(clean(error.strerror or str(error)).lower())
 
     def _write_all(self) -> None:
-        over = False
-        while not over:
+        is_over = False
+        while not is_over:
             self._ready.wait()
             self._ready.clear()
-            over = self._over
-            while len(self._events) or len(self._sounds):
-                # All sound published before these events waits by now, and is written first.
+            is_over = self._is_over
+            while len(self._events) or len(self._sound_events):
+                # The sound that was published before these events is queued by now; write it first.
                 batch = self._events.pop_timed(_BATCH)
-                for happening in self._sounds.pop_all():
-                    self._write_sound(happening)
-                self._write(b"".join([self._line(*one) for one in batch]))
+                for event in self._sound_events.pop_all():
+                    self._write_sound(event)
+                self._write(b"".join([self._line(*timed) for timed in batch]))
 
-    def _write_sound(self, happening: object) -> None:
-        if isinstance(happening, inputs.MicBlock):
-            self._write_captured(happening)
-        elif isinstance(happening, sound.Played) and self._stereo is not None:
-            self._stereo.speaker(happening.pcm, happening.at - self._began)
+    def _write_sound(self, event: object) -> None:
+        if isinstance(event, inputs.MicBlock):
+            self._write_captured(event)
+        elif isinstance(event, sound.Played) and self._stereo is not None:
+            self._stereo.add_speaker(event.pcm, event.at - self._started_at)
 
-    def _line(self, happening: object, now: float) -> bytes:
-        """Return the line of an event; the sound file follows the clock."""
-        at = now - self._began
+    def _line(self, event: object, published_at: float) -> bytes:
+        """Return the line of an event, and let the sound file follow the clock."""
+        at = published_at - self._started_at
         if self._stereo is not None:
-            self._stereo.settle(at - _QUIET_S)
-        line = folder_format.line(happening, at)  # type: ignore[arg-type]
+            self._stereo.write_until(at - _SILENCE_DELAY_S)
+        line = folder_format.event_line(event, at)  # type: ignore[arg-type]
         return line if self._mask is None else self._mask.data(line)
 
     def _write_captured(self, captured: inputs.MicBlock) -> None:
@@ -168,7 +168,7 @@ class Recorder:
         pcm = captured.pcm
         if self._input_rate != self._output_rate:
             pcm = self._resampled(pcm)
-        self._stereo.person(pcm, captured.at - self._began)
+        self._stereo.add_microphone(pcm, captured.at - self._started_at)
 
     def _resampled(self, pcm: bytes) -> bytes:
         import numpy as np
@@ -181,25 +181,25 @@ class Recorder:
         return converted
 
     def _write(self, content: bytes) -> None:
-        """Write all of it, unbuffered: it survives the end of this process."""
+        """Write all of it unbuffered, so that it survives the end of this process."""
         view = memoryview(content)
         while view:
             view = view[self._file.write(view) :]
 
-    def _fail(self, why: str) -> None:
-        """Called on the thread."""
+    def _report_failure(self, reason: str) -> None:
+        """End the recording from the writing thread."""
         loop = self._loop
         if loop is not None:
             with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(self._end, why)
-        self._over = True
+                loop.call_soon_threadsafe(self._end_recording, reason)
+        self._is_over = True
 
-    def _end(self, why: str) -> None:
-        """Stop the recording and tell the user why."""
+    def _end_recording(self, reason: str) -> None:
+        """Stop the recording and notify the user."""
         self._stop()
-        self._tell(
+        self._notify(
             effects.Notice(
-                f"The recording ended: {why}.",
+                f"The recording ended: {reason}.",
                 effects.Level.WARNING,
                 "The conversation continues without it.",
             )
@@ -210,12 +210,12 @@ def record(
     stream: EventStream,
     options: Options,
     settings: SessionSettings,
-    can: Capabilities,
-    tell: Callable[[effects.Notice], None],
+    capabilities: Capabilities,
+    notify: Callable[[effects.Notice], None],
 ) -> Recorder:
-    """Record the stream into `options.record` from now on; close the recorder at the end.
+    """Record the stream into `options.record` from now on; the caller closes the recorder.
 
-    Raises `UsageError` when the folder cannot take a recording.
+    Raises `UsageError` when the folder already contains a recording or cannot be written.
     """
     assert options.record is not None
     detection = settings.turn_detection
@@ -227,11 +227,11 @@ def record(
         hands_free=options.with_sound and not options.push_to_talk,
         input_format=settings.input_format,
         output_format=settings.output_format,
-        can=can,
+        can=capabilities,
         semantic_vad=detection if isinstance(detection, SemanticVad) else None,
         server_vad=detection if isinstance(detection, ServerVad) else None,
     )
-    return Recorder(options.record, heading, stream, tell, KeyMask(options))
+    return Recorder(options.record, heading, stream, notify, KeyMask(options))
 
 
 _OTHER_FOLDER = "Name a new folder after --record."
@@ -268,5 +268,5 @@ def _open(folder: Path, heading: folder_format.Heading) -> tuple[BinaryIO, Stere
         problem = "already contains a recording" if folder.is_dir() else "is not a folder"
         raise UsageError(f"{name} {problem}.", _OTHER_FOLDER) from None
     except (OSError, ValueError) as error:
-        word = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"Cannot write a recording to {name}: {word}.") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"Cannot write a recording to {name}: {reason}.") from None

@@ -1,8 +1,8 @@
-"""Plays a recording back: `voicechat replay DIR`.
+"""Replay of a recording: `voicechat replay DIR`.
 
-`Replay` has the face of a `Session`, so the same screen and the same line mode show it. What was
-recorded goes through a `Conversation` again, at its own times, and comes to the same transcript,
-floor and cuts. There is no provider, no tool runs, and no microphone is listened to.
+`Replay` has the interface of a `Session`, so the same screen and line mode show it. It passes the
+recorded events to a `Conversation` at their original times, which gives the same transcript, floor
+and truncations. It uses no provider and no microphone, and runs no tools.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from voicechat.session.updates import (
 from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
-    from voicechat.recording.player import Loudspeaker
+    from voicechat.recording.player import RecordingPlayer
 
 SPEEDS = (0.1, 1000.0)
-"""The slowest and the fastest replay, as multiples of the time it took."""
+"""The slowest and the fastest speed, as multiples of the original."""
 
-_AT_ONCE = 64
-_TOLD = frozenset(
+_BATCH = 64
+_PUBLISHED_EFFECTS = frozenset(
     {
         effects.EntryChanged,
         effects.EntryRemoved,
@@ -49,44 +49,49 @@ _TOLD = frozenset(
         effects.UsageChanged,
     }
 )
-"""Effects that are news for a screen; the others would have moved a provider or the sound."""
+"""Effects that subscribers receive; the others are for a provider or the audio process."""
 
 
 class Replay(SessionView):
-    """A recorded session that happens again. Use it where a `Session` is shown.
+    """A recorded session that is played back. Show it like a `Session`.
 
-    Raises `UsageError` when the folder holds no recording that can be read. `speed` is within
-    `SPEEDS`. With `stay` the end waits for `close` (and can be gone back from); else `run` ends.
-    All methods are to be called on the event loop.
+    `speed` is within `SPEEDS`. With `wait_at_end`, `run` waits for `close` at the end of the
+    recording, so that the user can go back; otherwise it returns there. Raises `UsageError` when
+    the folder contains no readable recording. Call all methods on the event loop.
     """
 
     def __init__(
-        self, folder: Path, *, speed: float = 1.0, aloud: bool = True, stay: bool = False
+        self,
+        folder: Path,
+        *,
+        speed: float = 1.0,
+        play_sound: bool = True,
+        wait_at_end: bool = False,
     ) -> None:
         self._stream = EventStream()
-        self._silent = False
-        """Going back in time: what happened is not published again."""
+        self._suppressed = False
+        """True during a seek backward, when events are not published again."""
         self.speed = speed
         self.paused = False
         self.volume = 100
-        self._heading, self._moments = folder_format.read(folder)
+        self._heading, self._timeline = folder_format.read(folder)
         self._wav = folder / folder_format.SOUND
-        self._name = clean(str(folder / folder_format.EVENTS))
+        self._events_path = clean(str(folder / folder_format.EVENTS))
         self._rate: int | None = None
-        """Of the sound; None where there is none to be heard."""
-        if aloud and self._heading.with_sound:
+        """Frames of sound a second; None without sound."""
+        if play_sound and self._heading.with_sound:
             with suppress(FileNotFoundError):
-                self._rate = stereo_wav.rate_of(self._wav)
-        self._stay = stay
+                self._rate = stereo_wav.read_rate(self._wav)
+        self._wait_at_end = wait_at_end
         self._closing = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._loudspeaker: Loudspeaker | None = None
-        self._from = 0.0
-        self._since = time.monotonic()
-        self._begin()
+        self._wake_up = asyncio.Event()
+        self._player: RecordingPlayer | None = None
+        self._clock_position = 0.0
+        self._clock_started_at = time.monotonic()
+        self._reset()
 
-    def _begin(self) -> None:
-        """Everything as before the first moment."""
+    def _reset(self) -> None:
+        """Restore the state before the first event."""
         heading = self._heading
         self.link = Link.CONNECTING
         self.muted = False
@@ -95,7 +100,7 @@ class Replay(SessionView):
         self.speaker: str | None = None
         self._next = 0
         self._used = Usage()
-        """By the conversations before this one."""
+        """Usage of the earlier conversations of the recording."""
         self._conversation = self._new_conversation(heading.hands_free)
 
     def _new_conversation(self, hands_free: bool) -> Conversation:
@@ -110,7 +115,7 @@ class Replay(SessionView):
             settings, heading.can, hands_free=hands_free, speaker=heading.with_sound
         )
 
-    # ----------------------------------------------------------------- what can be read
+    # ----------------------------------------------------------------- state
 
     @property
     def with_sound(self) -> bool:
@@ -119,152 +124,151 @@ class Replay(SessionView):
 
     @property
     def usage(self) -> Usage:
-        """Everything used until now."""
+        """Usage until now."""
         return self._used + self._conversation.meter.total
 
     @property
     def length(self) -> float:
-        """Seconds from the first moment to the last."""
-        return self._moments[-1].at if self._moments else 0.0
+        """Seconds from the start to the last event."""
+        return self._timeline[-1].at if self._timeline else 0.0
 
     @property
     def position(self) -> float:
-        """Seconds of the recording that have passed."""
-        passed = 0.0 if self.paused else (time.monotonic() - self._since) * self.speed
-        return min(self._from + passed, self.length)
+        """Seconds from the start of the recording."""
+        passed = 0.0 if self.paused else (time.monotonic() - self._clock_started_at) * self.speed
+        return min(self._clock_position + passed, self.length)
 
     @property
-    def over(self) -> bool:
-        """True if the last moment was shown."""
-        return self._next >= len(self._moments)
+    def is_over(self) -> bool:
+        """True if the last event was published."""
+        return self._next >= len(self._timeline)
 
-    # ----------------------------------------------------------------- what the user does
+    # ----------------------------------------------------------------- actions of the user
 
     def pause(self) -> None:
-        """Stand still, or go on."""
+        """Pause, or resume."""
         self._set_clock(self.position)
         self.paused = not self.paused
-        self._moved()
+        self._position_changed()
 
     def seek(self, seconds: float) -> None:
-        """Go on or back by so many seconds."""
-        wanted = min(max(0.0, self.position + seconds), self.length)
+        """Move by this many seconds; negative moves back."""
+        target = min(max(0.0, self.position + seconds), self.length)
         if seconds < 0:
-            self._silent = True
-            self._begin()
-            self._catch_up(wanted)
-            self._silent = False
+            self._suppressed = True
+            self._reset()
+            self._catch_up(target)
+            self._suppressed = False
             self._publish(Cleared())
             self._publish(LinkChanged(self.link))
-        self._set_clock(wanted)
-        self._moved()
+        self._set_clock(target)
+        self._position_changed()
 
-    def go_at(self, speed: float) -> None:
-        """Go on at another speed, within `SPEEDS`."""
+    def set_speed(self, speed: float) -> None:
+        """Set the speed, within `SPEEDS`."""
         self._set_clock(self.position)
         self.speed = speed
-        if self._loudspeaker is not None:
-            self._loudspeaker.set_speed(speed)
-        self._moved()
+        if self._player is not None:
+            self._player.set_speed(speed)
+        self._position_changed()
 
     def close(self) -> None:
-        """End; `run` returns soon after."""
+        """End the replay; `run` returns soon after."""
         self._closing.set()
 
     def set_volume(self, percent: int) -> None:
-        """How loud the recording is, 0 to 100."""
+        """Set the playback volume, 0 to 100."""
         self.volume = percent
-        if self._loudspeaker is not None:
-            self._loudspeaker.set_volume(percent)
+        if self._player is not None:
+            self._player.set_volume(percent)
 
-    # ----------------------------------------------------------------- time goes by
+    # ----------------------------------------------------------------- playback
 
     async def run(self) -> None:
-        """Show everything in its time, until the end or `close`.
+        """Publish every event at its time, until the end or `close`.
 
-        Raises `UsageError` for what cannot have happened.
+        Raises `UsageError` for an event that is impossible after the events before it.
         """
         self._set_clock(0.0)
         if self._rate is not None:
-            from voicechat.recording.player import Loudspeaker
+            from voicechat.recording.player import RecordingPlayer
 
-            self._loudspeaker = Loudspeaker(self._wav, self._rate, self.speed, self._no_sound)
+            self._player = RecordingPlayer(self._wav, self._rate, self.speed, self._report_no_sound)
         try:
             async with asyncio.TaskGroup() as tasks:
-                playing = tasks.create_task(self._play())
-                sounding = tasks.create_task(self._sound())
+                playing = tasks.create_task(self._play_events())
+                playing_sound = tasks.create_task(self._play_sound())
                 closing = tasks.create_task(self._closing.wait())
                 await asyncio.wait({playing, closing}, return_when=asyncio.FIRST_COMPLETED)
-                for task in (playing, sounding, closing):
+                for task in (playing, playing_sound, closing):
                     task.cancel()
         except* UsageError as group:
             raise group.exceptions[0] from None
         finally:
-            if self._loudspeaker is not None:
-                await self._loudspeaker.close()
+            if self._player is not None:
+                await self._player.close()
 
-    async def _play(self) -> None:
-        if self._loudspeaker is not None:
-            await self._loudspeaker.ready()
-            self._set_clock(self._from)
+    async def _play_events(self) -> None:
+        if self._player is not None:
+            await self._player.wait_until_open()
+            self._set_clock(self._clock_position)
         while True:
-            self._changed.clear()
+            self._wake_up.clear()
             if not self.paused:
-                self._catch_up(self.position, _AT_ONCE)
-            if self.over:
+                self._catch_up(self.position, _BATCH)
+            if self.is_over:
                 self._end_open_answers()
                 self.link = Link.OFFLINE
                 self._publish(LinkChanged(self.link, "The recording has ended."))
-                if not self._stay:
+                if not self._wait_at_end:
                     return
-            await self._until_due()
+            await self._wait_until_due()
 
-    async def _until_due(self) -> None:
-        """Wait for the next moment, or until the user moved."""
+    async def _wait_until_due(self) -> None:
+        """Wait until the next event is due, or until the position or the speed changes."""
         wait = None
-        if not (self.paused or self.over):
-            wait = max(0.0, (self._moments[self._next].at - self.position) / self.speed)
+        if not (self.paused or self.is_over):
+            wait = max(0.0, (self._timeline[self._next].at - self.position) / self.speed)
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
-                await self._changed.wait()
+                await self._wake_up.wait()
 
-    async def _sound(self) -> None:
-        if self._loudspeaker is not None:
-            await self._loudspeaker.ready()
-        while self._loudspeaker is not None:
+    async def _play_sound(self) -> None:
+        if self._player is not None:
+            await self._player.wait_until_open()
+        while self._player is not None:
             if not self.paused:
-                self._loudspeaker.follow(self.position)
+                self._player.queue_until(self.position)
             await asyncio.sleep(0.05)
 
-    def _no_sound(self, problem: str) -> None:
-        self._publish(effects.Notice(f"The recording is shown without sound: {problem}"))
+    def _report_no_sound(self, problem: str) -> None:
+        self._publish(effects.Notice(f"The recording plays without sound: {problem}"))
 
     def _set_clock(self, position: float) -> None:
-        self._from, self._since = position, time.monotonic()
+        self._clock_position, self._clock_started_at = position, time.monotonic()
 
-    def _moved(self) -> None:
-        if self._loudspeaker is not None:
-            self._loudspeaker.hush()
-        self._changed.set()
+    def _position_changed(self) -> None:
+        if self._player is not None:
+            self._player.stop_playback()
+        self._wake_up.set()
 
-    # ----------------------------------------------------------------- what happened
+    # ----------------------------------------------------------------- events
 
-    def _catch_up(self, until: float, most: int | None = None) -> None:
-        """Show what happened until then, `most` moments of it."""
-        end = len(self._moments) if most is None else min(len(self._moments), self._next + most)
-        while self._next < end and self._moments[self._next].at <= until:
-            moment = self._moments[self._next]
+    def _catch_up(self, until: float, limit: int | None = None) -> None:
+        """Apply the events up to `until` (s), at most `limit` of them."""
+        end = len(self._timeline) if limit is None else min(len(self._timeline), self._next + limit)
+        while self._next < end and self._timeline[self._next].at <= until:
+            timed = self._timeline[self._next]
             self._next += 1
             try:
-                self._show(moment.whole(), moment.at)
+                self._apply(timed.with_silence(), timed.at)
             except (ArithmeticError, LookupError, TypeError, ValueError):
-                # Well-formed, but nothing that can happen in a conversation.
-                raise UsageError(
-                    f"{self._name}:{self._next + 1} does not follow from the events before it."
-                ) from None
+                # A well-formed event that is impossible at this point of the conversation.
+                where = f"{self._events_path}:{self._next + 1}"
+                raise UsageError(f"{where} does not follow from the events before it.") from None
 
-    def _show(self, happening: folder_format.Happening, at: float) -> None:
-        match happening:
+    def _apply(self, event: folder_format.RecordedEvent, at: float) -> None:
+        match event:
             case ModelChanged(model, voice):
                 self.model, self.voice = model, voice
             case LinkChanged(link):
@@ -277,22 +281,24 @@ class Replay(SessionView):
                 self._used += self._conversation.meter.total
                 self._conversation = self._new_conversation(self.hands_free)
             case LevelsChanged():
-                self.loudness = happening
+                self.loudness = event
             case effects.Notice():
                 pass
             case _:
-                self._live(happening, at)
+                self._replay_event(event, at)
                 return
-        self._publish(happening)
+        self._publish(event)
 
-    def _live(self, happening: events.Event | inputs.Input, at: float) -> None:
-        for effect in self._conversation.handle(happening, at):
+    def _replay_event(self, event: events.Event | inputs.Input, at: float) -> None:
+        for effect in self._conversation.handle(event, at):
             kind = type(effect)
-            if kind in _TOLD or (kind is effects.Notice and self._heading.recording == 1):
+            if kind in _PUBLISHED_EFFECTS or (
+                kind is effects.Notice and self._heading.recording == 1
+            ):
                 self._publish(effect)
 
     def _end_open_answers(self) -> None:
-        """Show answers that the recording cuts off, such as one of a killed program, whole."""
+        """Show the complete text of answers that the end of the recording cuts off."""
         received = {
             entry.item_id: entry.received_ms
             for entry in self.transcript.entries
@@ -304,8 +310,8 @@ class Replay(SessionView):
             for last in (
                 inputs.Disconnected(), inputs.Interrupt(), inputs.PlaybackStopped(received)
             ):  # fmt: skip
-                self._live(last, self.length)
+                self._replay_event(last, self.length)
 
     def _publish(self, event: object) -> None:
-        if not self._silent:
+        if not self._suppressed:
             self._stream.publish(event, time.monotonic())

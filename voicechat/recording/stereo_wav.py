@@ -1,9 +1,9 @@
-"""A stereo WAV file of both sides of a conversation on one clock: the user left, the model right.
+"""A stereo WAV file with both sides of a conversation on one clock: user left, model right.
 
-Blocks come from two sound streams, each with the time of its last sample. Within a side blocks
-follow each other without a seam; only when a side is off its clock (a gap, a reopened device, a
-crystal that runs fast) is it put right. The sizes in the header are brought up to date every
-second, so a file that was cut off anywhere is still a WAV file.
+Blocks come from two sound streams, each with the time of its last sample. The blocks of one side
+are written back to back. A side is moved only when it deviates from its clock: after a gap, after
+a device was reopened, or when a sample clock drifts. The header is updated every second, so a
+truncated file is still a valid WAV file.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 FRAME: Final = 4
 """Bytes of one frame: two samples of 16 bits."""
 
-LATE_S: Final = 1.0
-"""A block may arrive so much later than a block of the other side; then its place is written."""
+MAX_LATENESS_S: Final = 1.0
+"""Seconds that a block may arrive later than a block of the other side; then it is dropped."""
 
-JUMP_S: Final = 0.06
-"""A side that is off its clock by more than this had a gap."""
-DRIFT_S: Final = 0.004
-"""A side that is off its clock on average by more than this is put right in the next pause."""
-HURRY_S: Final = 0.012
-"""By more than this, it is put right at once."""
-_SMOOTH: Final = 0.1
-_QUIET: Final = 300
-_STEP_S: Final = 0.2
-_LIMIT: Final = (0xFFFF_FFFF - HEADER.size) // FRAME * FRAME
+GAP_S: Final = 0.06
+"""Deviation from the clock above which a side had a gap."""
+DRIFT_IN_SILENCE_S: Final = 0.004
+"""Average deviation from the clock that is corrected in the next pause."""
+MAX_DRIFT_S: Final = 0.012
+"""Average deviation from the clock that is corrected at once."""
+_SMOOTHING: Final = 0.1
+_QUIET_LEVEL: Final = 300
+_WRITE_STEP_S: Final = 0.2
+_MAX_BYTES: Final = (0xFFFF_FFFF - HEADER.size) // FRAME * FRAME
 
 
 def header(rate: int, size: int) -> bytes:
-    """The header of a stereo file with `size` bytes of sound."""
+    """Make the header of a stereo file with `size` bytes of sound."""
     return HEADER.pack(
         *(b"RIFF", HEADER.size - 8 + size, b"WAVE", b"fmt ", 16, 1, 2),
         *(rate, rate * FRAME, FRAME, 16, b"data", size),
@@ -48,96 +48,99 @@ def header(rate: int, size: int) -> bytes:
 
 @dataclass(slots=True)
 class _Side:
-    """One channel: frames that are not written yet, from frame `start` on."""
+    """One channel: the frames from `start` on, which are not written yet."""
 
     rate: int
     start: int = 0
-    waiting: bytearray = field(default_factory=bytearray)
+    buffered: bytearray = field(default_factory=bytearray)
     _next: int | None = None
     _drift: float = 0.0
 
     def place(self, pcm: bytes, end: int) -> None:
-        """Put PCM16 where its last sample is frame `end`; what came too late is dropped."""
+        """Buffer PCM16 whose last sample is frame `end`; drop the part that is too late."""
         count = len(pcm) // 2
-        begin = self._begin(end - count, pcm)
+        begin = self._first_frame(end - count, pcm)
         self._next = begin + count
         pcm = pcm[2 * max(0, self.start - begin) : 2 * count]
         offset = 2 * max(0, begin - self.start)
         if pcm:
-            self.waiting.extend(bytes(max(0, offset - len(self.waiting))))
-            self.waiting[offset : offset + len(pcm)] = pcm
+            self.buffered.extend(bytes(max(0, offset - len(self.buffered))))
+            self.buffered[offset : offset + len(pcm)] = pcm
 
-    def _begin(self, wanted: int, pcm: bytes) -> int:
-        """Where a block stands that should begin at `wanted`: mostly right behind the last one."""
-        if self._next is None or abs(wanted - self._next) > JUMP_S * self.rate:
+    def _first_frame(self, expected: int, pcm: bytes) -> int:
+        """The first frame to use for a block that should begin at frame `expected`.
+
+        This is the frame after the last block, unless the side deviates from its clock.
+        """
+        if self._next is None or abs(expected - self._next) > GAP_S * self.rate:
             self._drift = 0.0
-            return wanted
-        self._drift += (wanted - self._next - self._drift) * _SMOOTH
+            return expected
+        self._drift += (expected - self._next - self._drift) * _SMOOTHING
         off = abs(self._drift) / self.rate
-        if off < DRIFT_S or (off < HURRY_S and not _quiet(pcm)):
+        if off < DRIFT_IN_SILENCE_S or (off < MAX_DRIFT_S and not _is_quiet(pcm)):
             return self._next
         begin, self._drift = self._next + round(self._drift), 0.0
         return begin
 
     def take(self, count: int) -> bytes:
-        """The next `count` frames, with silence where nothing was."""
-        taken = bytes(self.waiting[: 2 * count])
-        del self.waiting[: 2 * count]
+        """Remove and return the next `count` frames, padded with silence."""
+        taken = bytes(self.buffered[: 2 * count])
+        del self.buffered[: 2 * count]
         self.start += count
         return taken + bytes(2 * count - len(taken))
 
 
-def _quiet(pcm: bytes) -> bool:
-    """True if no one hears a seam here."""
+def _is_quiet(pcm: bytes) -> bool:
+    """Return True when a correction inside this block is inaudible."""
     samples = array("h", pcm)
-    return max(samples, default=0) < _QUIET and min(samples, default=0) > -_QUIET
+    return max(samples, default=0) < _QUIET_LEVEL and min(samples, default=0) > -_QUIET_LEVEL
 
 
 class StereoFile:
-    """Writes the file. Any method may raise OSError. Not for two threads at once."""
+    """Writer of the file. Any method may raise OSError. Not thread-safe."""
 
     def __init__(self, path: Path, rate: int) -> None:
-        """Make the file; FileExistsError when it is there already."""
+        """Create the file with `rate` frames a second. Raises FileExistsError when it exists."""
         self.rate: Final = rate
-        self.full = False
-        """A WAV file holds 4 GiB; what comes later is not kept."""
+        self.is_full = False
+        """True when the file reached 4 GiB, the limit of WAV; later sound is dropped."""
         self._left, self._right = _Side(rate), _Side(rate)
         self._latest = 0.0
         self._size = 0
-        self._told_size = 0
+        self._size_in_header = 0
         self._file: BinaryIO = os.fdopen(
             os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb", buffering=0
         )
         self._write(header(rate, 0))
 
-    def person(self, pcm: bytes, at: float) -> None:
-        """PCM16 of the microphone; `at` is when its last sample was taken, seconds after 0."""
+    def add_microphone(self, pcm: bytes, at: float) -> None:
+        """Add PCM16 of the microphone; its last sample was captured at `at` (s)."""
         self._place(self._left, pcm, at)
 
-    def speaker(self, pcm: bytes, at: float) -> None:
-        """PCM16 out of the speaker; `at` is when its last sample was heard."""
+    def add_speaker(self, pcm: bytes, at: float) -> None:
+        """Add PCM16 of the speaker; its last sample was played at `at` (s)."""
         self._place(self._right, pcm, at)
 
     def _place(self, side: _Side, pcm: bytes, at: float) -> None:
         self._latest = max(self._latest, at)
         side.place(pcm, round(at * self.rate))
-        certain = self._latest - LATE_S
-        if certain - self._left.start / self.rate > _STEP_S:
-            self.settle(certain)
+        complete = self._latest - MAX_LATENESS_S
+        if complete - self._left.start / self.rate > _WRITE_STEP_S:
+            self.write_until(complete)
 
-    def settle(self, until: float) -> None:
-        """Nothing before `until` (s) will come any more: write it."""
+    def write_until(self, until: float) -> None:
+        """Write everything before `until` (s); later blocks for that time are dropped."""
         count = int(until * self.rate) - self._left.start
-        while count > 0 and not self.full:
+        while count > 0 and not self.is_full:
             step = min(count, self.rate)
             count -= step
             self._write_frames(step)
 
     def close(self) -> None:
-        """Write what is left and the final sizes."""
+        """Write the buffered frames and the final header, and close the file."""
         try:
-            self.settle(self._latest)
-            self._tell_size()
+            self.write_until(self._latest)
+            self._update_header()
         finally:
             self._file.close()
 
@@ -145,30 +148,31 @@ class StereoFile:
         frames = array("h", bytes(count * FRAME))
         frames[0::2] = array("h", self._left.take(count))
         frames[1::2] = array("h", self._right.take(count))
-        size = min(count * FRAME, _LIMIT - self._size)
-        self.full = size < count * FRAME
+        size = min(count * FRAME, _MAX_BYTES - self._size)
+        self.is_full = size < count * FRAME
         self._write(frames.tobytes()[:size])
         self._size += size
-        if self._size - self._told_size >= self.rate * FRAME:
-            self._tell_size()
+        if self._size - self._size_in_header >= self.rate * FRAME:
+            self._update_header()
 
     def _write(self, content: bytes) -> None:
         view = memoryview(content)
         while view:
             view = view[self._file.write(view) :]
 
-    def _tell_size(self) -> None:
-        self._told_size = self._size
+    def _update_header(self) -> None:
+        self._size_in_header = self._size
         self._file.seek(0)
         self._write(header(self.rate, self._size))
         self._file.seek(0, os.SEEK_END)
 
 
-def rate_of(path: Path) -> int:
-    """Check the file of a recording; its frames a second. Frames follow `HEADER` to the file's end.
+def read_rate(path: Path) -> int:
+    """Check the WAV file of a recording and return its frames a second.
 
-    The sizes in the header do not matter: the file may have been cut off. Raises `UsageError`
-    for a file that is not one of ours, FileNotFoundError when there is none.
+    The frames are everything after `HEADER`. The sizes in the header are ignored, because the
+    file may be truncated. Raises `UsageError` for a file that `StereoFile` did not write,
+    FileNotFoundError when there is none.
     """
     name = clean(str(path))
     try:
@@ -177,17 +181,17 @@ def rate_of(path: Path) -> int:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        word = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"{name} cannot be read: {word}.") from None
-    found = HEADER.unpack(start) if len(start) == HEADER.size else ()
-    rate = int(found[7]) if found else 0
-    # The two sizes are as they were when the file was cut off, or what a hand put there.
-    if not 8_000 <= rate <= 192_000 or _unsized(header(rate, 0)) != _unsized(start):
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{name} cannot be read: {reason}.") from None
+    fields = HEADER.unpack(start) if len(start) == HEADER.size else ()
+    rate = int(fields[7]) if fields else 0
+    # The two sizes are wrong in a truncated file.
+    if not 8_000 <= rate <= 192_000 or _without_sizes(header(rate, 0)) != _without_sizes(start):
         raise UsageError(f"{name} is not the audio of a recording.")
     return rate
 
 
-def _unsized(start: bytes) -> tuple[object, ...]:
-    """What stands in a header but its two sizes."""
-    found = HEADER.unpack(start)
-    return found[:1] + found[2:-1]
+def _without_sizes(start: bytes) -> tuple[object, ...]:
+    """The fields of a header without its two sizes."""
+    fields = HEADER.unpack(start)
+    return fields[:1] + fields[2:-1]

@@ -50,7 +50,7 @@ class SessionRecording(Protocol):
     """A recording of a session, from its start to its end."""
 
     @property
-    def goes_on(self) -> bool:
+    def is_recording(self) -> bool:
         """True until the recording ends or fails."""
         ...
 
@@ -146,7 +146,7 @@ class Session(SessionControls):
     @property
     def recording(self) -> bool:
         """True if all of this is recorded in a folder just now."""
-        return self._recording is not None and self._recording.goes_on
+        return self._recording is not None and self._recording.is_recording
 
     # ----------------------------------------------------------------- what the controls need
 

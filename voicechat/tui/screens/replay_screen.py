@@ -125,12 +125,12 @@ class ReplayScreen(ConversationScreen):
 
     def _go_at(self, speed: float | None) -> None:
         if speed is not None:
-            self._replay.go_at(speed)
+            self._replay.set_speed(speed)
             self.query_one(TimeLine).refresh()
 
 
 class ReplayApp(VoicechatApp):
-    """The app around a recording. The replay is made with `stay`."""
+    """The app around a recording. The replay has `wait_at_end`."""
 
     def __init__(self, replay: Replay) -> None:
         super().__init__(cast("Session", replay))
