@@ -1,4 +1,4 @@
-"""The sound of a recording, out of the speaker: where the replay stands, at its speed, in pitch."""
+"""Playback of a recording: the sound follows the position and speed of the replay in pitch."""
 
 from __future__ import annotations
 
@@ -23,126 +23,126 @@ from voicechat.recording.stereo_wav import StereoFile
 from voicechat.session.updates import Update
 
 
-def recorded(folder: Path, *pitches: float, seconds: float = 2.0) -> Path:
-    """A recording in which one tone follows the other, the person's and the model's in turn."""
+def tone_recording(folder: Path, *frequencies: float, seconds: float = 2.0) -> Path:
+    """Make a recording of consecutive tones, of the user and of the model in turn."""
     (folder / folder_format.EVENTS).write_bytes(
         folder_format.heading_line(heading())
-        + folder_format.event_line(inputs.Tick(), len(pitches) * seconds)
+        + folder_format.event_line(inputs.Tick(), len(frequencies) * seconds)
     )
     file = StereoFile(folder / folder_format.SOUND, RATE)
-    for place, pitch in enumerate(pitches):
-        put = (file.add_microphone, file.add_speaker)[place % 2]
-        put(tone(seconds, pitch, RATE), (place + 1) * seconds)
+    for place, frequency in enumerate(frequencies):
+        add = (file.add_microphone, file.add_speaker)[place % 2]
+        add(tone(seconds, frequency, RATE), (place + 1) * seconds)
     file.close()
     return folder
 
 
-def heard(side: NDArray[np.int16]) -> list[tuple[int, float]]:
-    """Pitch and loudness of each 100 ms; 0 is silence."""
+def frequencies_and_peaks(side: NDArray[np.int16]) -> list[tuple[int, float]]:
+    """Measure the frequency in Hz and the peak of each 100 ms; 0 Hz is silence."""
     size = CARD_RATE // 10
     found: list[tuple[int, float]] = []
-    for begin in range(0, len(side) - size, size):
-        part = side[begin : begin + size].astype(float)
-        pitch = int(np.argmax(np.abs(np.fft.rfft(part * np.hanning(size))))) * 10
-        loud = float(np.abs(part).max())
-        found.append((pitch if loud > 60 else 0, loud))
+    for start in range(0, len(side) - size, size):
+        part = side[start : start + size].astype(float)
+        frequency = int(np.argmax(np.abs(np.fft.rfft(part * np.hanning(size))))) * 10
+        peak = float(np.abs(part).max())
+        found.append((frequency if peak > 60 else 0, peak))
     return found
 
 
 @pytest.mark.sound
-async def test_it_pauses_moves_and_is_as_loud_as_one_says(
+async def test_pause_seek_and_volume_apply_to_the_sound(
     own_card: VirtualCard, tmp_path: Path
 ) -> None:
-    again = Replay(recorded(tmp_path, 440, 660, 880), wait_at_end=True)
-    told: list[Update] = []
-    follow(again, told.append)
-    both = own_card.record()
-    running = asyncio.create_task(again.run())
-    await until(lambda: again.position > 1.0)
-    again.pause()
-    again.seek(3.2)
+    replay = Replay(tone_recording(tmp_path, 440, 660, 880), wait_at_end=True)
+    updates: list[Update] = []
+    follow(replay, updates.append)
+    card_recording = own_card.record()
+    running = asyncio.create_task(replay.run())
+    await until(lambda: replay.position > 1.0)
+    replay.pause()
+    replay.seek(3.2)
     await asyncio.sleep(0.6)
-    assert again.position == pytest.approx(4.2, abs=0.2)
-    again.pause()
+    assert replay.position == pytest.approx(4.2, abs=0.2)
+    replay.pause()
     await asyncio.sleep(0.7)
-    again.set_volume(10)
+    replay.set_volume(10)
     await asyncio.sleep(0.5)
-    again.seek(-1000)
+    replay.seek(-1000)
     await asyncio.sleep(0.6)
-    again.close()
+    replay.close()
     await running
-    pieces = heard(both.stop()[:, 1])
-    assert not [update for update in told if isinstance(update, effects.Notice)]
-    order = [pitch for pitch, _ in pieces]
-    assert 660 not in order, "what lies between was jumped over"
-    first, second = order.index(440), order.index(880)
-    back = order.index(440, second)
-    assert order[first:second].count(0) >= 4, "paused, it is silent"
-    loud = {
-        pitch: max(loud for each, loud in pieces[begin:end] if each == pitch)
-        for pitch, begin, end in ((440, first, second), (880, second, back))
+    pieces = frequencies_and_peaks(card_recording.stop()[:, 1])
+    assert not [update for update in updates if isinstance(update, effects.Notice)]
+    heard = [frequency for frequency, _ in pieces]
+    assert 660 not in heard, "the seek skips the second tone"
+    first, second = heard.index(440), heard.index(880)
+    back = heard.index(440, second)
+    assert heard[first:second].count(0) >= 4, "silent while paused"
+    peaks = {
+        frequency: max(peak for each, peak in pieces[start:end] if each == frequency)
+        for frequency, start, end in ((440, first, second), (880, second, back))
     }
-    quiet = max(level for pitch, level in pieces[back:] if pitch == 440)
-    assert loud[880] == pytest.approx(loud[440], rel=0.1)
-    assert quiet == pytest.approx(loud[440] / 10, rel=0.3)
+    quiet = max(level for frequency, level in pieces[back:] if frequency == 440)
+    assert peaks[880] == pytest.approx(peaks[440], rel=0.1)
+    assert quiet == pytest.approx(peaks[440] / 10, rel=0.3)
 
 
-async def test_without_a_speaker_it_is_said_once(
+async def test_a_missing_speaker_gives_one_notice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "none.conf").write_text("")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "none.conf"))
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/nobody")
-    again = Replay(recorded(tmp_path, 440), wait_at_end=True)
-    told: list[Update] = []
-    follow(again, told.append)
-    running = asyncio.create_task(again.run())
-    await until(lambda: any(isinstance(update, effects.Notice) for update in told))
-    again.close()
+    replay = Replay(tone_recording(tmp_path, 440), wait_at_end=True)
+    updates: list[Update] = []
+    follow(replay, updates.append)
+    running = asyncio.create_task(replay.run())
+    await until(lambda: any(isinstance(update, effects.Notice) for update in updates))
+    replay.close()
     await running
-    notices = [update.text for update in told if isinstance(update, effects.Notice)]
+    notices = [update.text for update in updates if isinstance(update, effects.Notice)]
     assert len(notices) == 1
     assert notices[0].startswith("The recording plays without sound: ")
 
 
 @pytest.mark.sound
-async def test_a_server_that_hangs_is_told_once_and_taken_up_when_it_is_back(
+async def test_a_blocked_sound_server_gives_one_notice_and_is_used_again_later(
     own_card: VirtualCard, tmp_path: Path
 ) -> None:
     own_card.freeze()
-    again = Replay(recorded(tmp_path, 440, 660, seconds=20.0), wait_at_end=True)
-    told: list[Update] = []
-    follow(again, told.append)
-    running = asyncio.create_task(again.run())
-    await until(lambda: any(isinstance(update, effects.Notice) for update in told), 15)
-    speaker = again._player
+    replay = Replay(tone_recording(tmp_path, 440, 660, seconds=20.0), wait_at_end=True)
+    updates: list[Update] = []
+    follow(replay, updates.append)
+    running = asyncio.create_task(replay.run())
+    await until(lambda: any(isinstance(update, effects.Notice) for update in updates), 15)
+    speaker = replay._player
     assert speaker is not None
-    # The next process finds the same some seconds later.
+    # The next audio process reports the same problem.
     speaker._on_audio_event(
         sound.Opened(None, None, problem="The sound server does not answer.", echo="off")
     )
     own_card.thaw()
     await until(lambda: speaker._open, 15)
-    both = own_card.record()
+    card_recording = own_card.record()
     await asyncio.sleep(1.0)
-    assert 440 in [pitch for pitch, _ in heard(both.stop()[:, 1])]
-    notices = [update.text for update in told if isinstance(update, effects.Notice)]
+    assert 440 in [frequency for frequency, _ in frequencies_and_peaks(card_recording.stop()[:, 1])]
+    notices = [update.text for update in updates if isinstance(update, effects.Notice)]
     assert notices == ["The recording plays without sound: The sound server does not answer."]
-    again.close()
+    replay.close()
     await running
 
 
-def test_a_position_in_time_is_the_same_place_in_the_sound(tmp_path: Path) -> None:
-    """At any speed, from the beginning and from the middle."""
-    frames = read_frames(recorded(tmp_path, 440, 660, 880, seconds=0.5) / folder_format.SOUND)
+def test_a_replay_position_is_the_same_position_of_the_sound(tmp_path: Path) -> None:
+    """Seek at several speeds, to the beginning and to the middle."""
+    frames = read_frames(tone_recording(tmp_path, 440, 660, 880, seconds=0.5) / folder_format.SOUND)
     for speed in (0.5, 1.0, 2.0, 4.0):
         stretcher = TimeStretcher(frames, RATE, speed)
-        for position, pitch in ((0.1, 440), (0.6, 660), (1.1, 880)):
+        for position, frequency in ((0.1, 440), (0.6, 660), (1.1, 880)):
             stretcher.seek(position)
             pieces = [stretcher.next_piece() for _ in range(5)]
             part = np.concatenate([piece for piece in pieces if piece is not None]).astype(float)
             spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), RATE))
-            assert np.argmax(spectrum) == pytest.approx(pitch, abs=25), (speed, position)
+            assert np.argmax(spectrum) == pytest.approx(frequency, abs=25), (speed, position)
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.8, 1.5, 3.0])
@@ -155,49 +155,55 @@ def test_stretching_keeps_pitch_and_loudness(speed: float) -> None:
     stretched = np.concatenate(pieces).astype(float)
     assert len(stretched) / RATE == pytest.approx(2 / speed, rel=0.05)
     middle = stretched[2_000:-2_000]
-    pitch = np.argmax(np.abs(np.fft.rfft(middle * np.hanning(len(middle))))) * RATE / len(middle)
-    assert pitch == pytest.approx(440, rel=0.01)
+    frequency = (
+        np.argmax(np.abs(np.fft.rfft(middle * np.hanning(len(middle))))) * RATE / len(middle)
+    )
+    assert frequency == pytest.approx(440, rel=0.01)
     envelope = np.abs(middle[: len(middle) // 120 * 120]).reshape(-1, 120).max(1)
     assert envelope.max() == pytest.approx(np.abs(side).max(), rel=0.05)
-    assert envelope.min() > 0.85 * envelope.max(), "the pieces are laid where they fit"
+    assert envelope.min() > 0.85 * envelope.max(), "overlapping pieces are in phase"
 
 
 @pytest.mark.sound
-async def test_the_beginning_is_heard_when_it_is_shown(
+async def test_the_first_sound_is_heard_when_it_is_shown(
     own_card: VirtualCard, tmp_path: Path
 ) -> None:
-    """The clock waits for the speaker; what was shown meanwhile would be heard late or never."""
-    again = Replay(recorded(tmp_path, 440, 660, seconds=0.5))
-    both = own_card.record()
-    began = both.began
-    await again.run()
-    pieces = heard(both.stop()[:, 1])
-    pitches = [pitch for pitch, _ in pieces]
-    assert pitches.count(440) >= 4
-    assert pitches.count(660) >= 3
-    shown = again._clock_started_at - began
-    assert pitches.index(440) / 10 == pytest.approx(shown, abs=0.25)
+    """The clock of the replay waits for the speaker, so the first sound is not late or lost."""
+    replay = Replay(tone_recording(tmp_path, 440, 660, seconds=0.5))
+    card_recording = own_card.record()
+    started_at = card_recording.began
+    await replay.run()
+    pieces = frequencies_and_peaks(card_recording.stop()[:, 1])
+    frequencies = [frequency for frequency, _ in pieces]
+    assert frequencies.count(440) >= 4
+    assert frequencies.count(660) >= 3
+    shown = replay._clock_started_at - started_at
+    assert frequencies.index(440) / 10 == pytest.approx(shown, abs=0.25)
 
 
 @pytest.mark.sound
-async def test_another_speed_is_another_speed_of_the_sound(
+async def test_the_speed_of_the_replay_is_the_speed_of_the_sound(
     own_card: VirtualCard, tmp_path: Path
 ) -> None:
-    again = Replay(recorded(tmp_path, 440, 660, 880, seconds=1.5), speed=32.0, wait_at_end=True)
-    again.set_volume(50)
-    both = own_card.record()
-    running = asyncio.create_task(again.run())
-    await until(lambda: again.is_over)
-    again.pause()
-    again.seek(-1000)
-    again.set_speed(1.0)
-    again.pause()
-    await until(lambda: again.position > 1.6)
-    again.set_speed(4.0)
-    await until(lambda: again.is_over)
-    again.close()
+    replay = Replay(
+        tone_recording(tmp_path, 440, 660, 880, seconds=1.5), speed=32.0, wait_at_end=True
+    )
+    replay.set_volume(50)
+    card_recording = own_card.record()
+    running = asyncio.create_task(replay.run())
+    await until(lambda: replay.is_over)
+    replay.pause()
+    replay.seek(-1000)
+    replay.set_speed(1.0)
+    replay.pause()
+    await until(lambda: replay.position > 1.6)
+    replay.set_speed(4.0)
+    await until(lambda: replay.is_over)
+    replay.close()
     await running
-    pitches = [pitch for pitch, _ in heard(both.stop()[:, 1])]
-    counts = [pitches.count(pitch) for pitch in (440, 660, 880)]
-    assert counts[0] >= 7, "the first second is heard in its time, but for the opening"
-    assert 1 <= counts[2] <= 6, "the last at a quarter of it"
+    frequencies = [frequency for frequency, _ in frequencies_and_peaks(card_recording.stop()[:, 1])]
+    counts = [frequencies.count(frequency) for frequency in (440, 660, 880)]
+    assert counts[0] >= 7, (
+        "the first tone plays for about a second, less the time to open the speaker"
+    )
+    assert 1 <= counts[2] <= 6, "the last tone plays for a quarter of its time"

@@ -1,4 +1,4 @@
-"""A recorded conversation happens again: same words, same floor, same cuts, same sound."""
+"""Replay of a recording: the same transcript, floor, truncations and sound as the live session."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ RATE = 24_000
 
 @asynccontextmanager
 async def recording(stage: Scene, folder: Path, **more: Any) -> AsyncIterator[Desk]:
-    """A session that is recorded, from its first word until it is closed."""
+    """Run a recorded session until the block ends."""
     chosen = dataclasses.replace(options(stage.app.url), record=folder, **more)
     desk = Desk(open_session(chosen))
     running = asyncio.create_task(desk.session.run())
@@ -62,27 +62,27 @@ async def recording(stage: Scene, folder: Path, **more: Any) -> AsyncIterator[De
 
 
 async def replayed(folder: Path, **more: Any) -> Desk:
-    """The recording, shown to its end."""
-    again = Replay(folder, **{"speed": 1000.0, "play_sound": False} | more)
-    desk = Desk(cast("Session", again))
-    await again.run()
+    """Replay a recording to its end."""
+    replay = Replay(folder, **{"speed": 1000.0, "play_sound": False} | more)
+    desk = Desk(cast("Session", replay))
+    await replay.run()
     return desk
 
 
-def story(desk: Desk) -> list[dict[str, object]]:
-    """The transcript without what belongs to one machine's clock."""
-    told = []
+def comparable_transcript(desk: Desk) -> list[dict[str, object]]:
+    """The transcript without times that depend on the clock."""
+    entries = []
     for entry in desk.session.transcript.entries:
         fields = dataclasses.asdict(entry)
         if isinstance(entry, ToolCall):
             del fields["started_at"]
             fields["elapsed_ms"] = pytest.approx(entry.elapsed_ms, abs=0.1)
-        told.append(fields)
-    return told
+        entries.append(fields)
+    return entries
 
 
 def shown(desk: Desk) -> list[Update]:
-    """What a screen was told, but for the end and for times."""
+    """The updates of a screen, without times and the end of the link."""
     kinds = (
         effects.FloorChanged,
         effects.EntryChanged,
@@ -93,12 +93,12 @@ def shown(desk: Desk) -> list[Update]:
     return [update for update in desk.updates if isinstance(update, kinds)]
 
 
-# -------------------------------------------------------------------------- typed
+# -------------------------------------------------------------------------- typed conversations
 
 
 @pytest.fixture
-async def typed(tmp_path: Path) -> tuple[Desk, Path]:
-    """A typed conversation with a tool, an interruption and a fresh start; and its recording."""
+async def recorded_chat(tmp_path: Path) -> tuple[Desk, Path]:
+    """A typed conversation with a tool, an interruption and a new conversation; its recording."""
     folder = tmp_path / "talk"
     async with scene() as stage, recording(stage, folder) as desk:
         stage.assistant.answer = lambda request: (
@@ -122,50 +122,55 @@ async def typed(tmp_path: Path) -> tuple[Desk, Path]:
     return desk, folder
 
 
-async def test_a_typed_conversation_comes_to_the_same_end(typed: tuple[Desk, Path]) -> None:
-    original, folder = typed
-    again = await replayed(folder)
-    assert len(story(original)) > 4
-    assert story(again) == story(original)
-    assert shown(again) == shown(original)
-    assert again.session.usage == original.session.usage
-    assert again.session.model == original.session.model
-    assert again.session.latency_ms == pytest.approx(original.session.latency_ms, abs=0.1)
-    assert again.updates[-1] == LinkChanged(Link.OFFLINE, "The recording has ended.")
+async def test_a_replay_gives_the_same_conversation(recorded_chat: tuple[Desk, Path]) -> None:
+    live_desk, folder = recorded_chat
+    replay = await replayed(folder)
+    assert len(comparable_transcript(live_desk)) > 4
+    assert len(shown(live_desk)) > 4
+    assert comparable_transcript(replay) == comparable_transcript(live_desk)
+    assert shown(replay) == shown(live_desk)
+    assert replay.session.usage == live_desk.session.usage
+    assert replay.session.model == live_desk.session.model
+    assert replay.session.latency_ms == pytest.approx(live_desk.session.latency_ms, abs=0.1)
+    assert replay.updates[-1] == LinkChanged(Link.OFFLINE, "The recording has ended.")
 
 
-async def test_a_key_that_is_typed_is_not_kept(tmp_path: Path) -> None:
+async def test_a_typed_key_is_not_recorded(tmp_path: Path) -> None:
     folder = tmp_path / "talk"
     async with scene() as stage, recording(stage, folder) as desk:
         desk.session.type(f"my key is {TOKEN}, please")
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
     kept = (folder / folder_format.EVENTS).read_text()
     assert TOKEN not in kept
-    again = await replayed(folder)
-    assert again.said(Role.USER) == ["my key is ***, please"]
-    assert again.said(Role.ASSISTANT) == ["You said my key is ***, please."]
+    replay = await replayed(folder)
+    assert replay.said(Role.USER) == ["my key is ***, please"]
+    assert replay.said(Role.ASSISTANT) == ["You said my key is ***, please."]
 
 
-async def test_lines_tell_it_without_a_network(
-    typed: tuple[Desk, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+async def test_line_mode_replays_without_a_network(
+    recorded_chat: tuple[Desk, Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def connect(*where: object) -> None:
-        raise AssertionError(f"a replay asked for {where[1:]}")
+        raise AssertionError(f"the replay connects to {where[1:]}")
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", connect)
-    code = await asyncio.to_thread(main, ["replay", str(typed[1]), "--speed", "1000", "--plain"])
+    code = await asyncio.to_thread(
+        main, ["replay", str(recorded_chat[1]), "--speed", "1000", "--plain"]
+    )
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert f"Recording to {typed[1]}." in lines
+    assert f"Recording to {recorded_chat[1]}." in lines
     assert "You: what time is it" in lines
     assert "The tool current_time is done." in lines
     assert "Assistant: Heard héllo <b>\U0001f600." in lines
     assert lines[-1] == "The recording has ended."
 
 
-def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_replay_without_a_message(tmp_path: Path) -> None:
     write(tmp_path, folder_format.event_line(inputs.Tick(), 0.2))
     program = subprocess.Popen(
         [sys.executable, "-m", "voicechat", "replay", str(tmp_path)],
@@ -180,35 +185,35 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     assert program.returncode == 141
 
 
-async def test_back_and_on_and_pause(typed: tuple[Desk, Path]) -> None:
-    original, folder = typed
-    again = Replay(folder, speed=1000, wait_at_end=True)
-    desk = Desk(cast("Session", again))
-    running = asyncio.create_task(again.run())
-    await desk.until(lambda: again.is_over)
-    again.pause()
-    again.seek(-1000)
-    assert again.transcript.entries == []
-    assert again.position == 0
+async def test_seek_backward_forward_and_pause(recorded_chat: tuple[Desk, Path]) -> None:
+    live_desk, folder = recorded_chat
+    replay = Replay(folder, speed=1000, wait_at_end=True)
+    desk = Desk(cast("Session", replay))
+    running = asyncio.create_task(replay.run())
+    await desk.until(lambda: replay.is_over)
+    replay.pause()
+    replay.seek(-1000)
+    assert replay.transcript.entries == []
+    assert replay.position == 0
     await asyncio.sleep(0)
-    assert not again.is_over
-    again.seek(again.length / 2)
-    assert again.position == pytest.approx(again.length / 2)
-    again.pause()
-    await desk.until(lambda: again.is_over)
-    assert story(desk) == story(original)
-    again.close()
+    assert not replay.is_over
+    replay.seek(replay.length / 2)
+    assert replay.position == pytest.approx(replay.length / 2)
+    replay.pause()
+    await desk.until(lambda: replay.is_over)
+    assert comparable_transcript(desk) == comparable_transcript(live_desk)
+    replay.close()
     await running
 
 
-async def test_it_keeps_the_time_it_took(tmp_path: Path) -> None:
+async def test_events_keep_their_times(tmp_path: Path) -> None:
     lines = [folder_format.event_line(events.SessionCreated(), 0.0)]
     lines += [folder_format.event_line(inputs.Typed(str(n)), n / 10) for n in range(1, 6)]
     write(tmp_path, *lines)
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    started_at = loop.time()
     desk = await replayed(tmp_path, speed=5.0)
-    assert loop.time() - began >= 0.1 * 0.99
+    assert loop.time() - started_at >= 0.1 * 0.99
     assert desk.said(Role.USER) == ["1", "2", "3", "4", "5"]
 
 
@@ -220,7 +225,7 @@ def write(folder: Path, *lines: bytes) -> None:
     )
 
 
-async def test_devices_link_and_mute_are_as_they_were(tmp_path: Path) -> None:
+async def test_devices_link_and_mute_are_restored(tmp_path: Path) -> None:
     write(
         tmp_path,
         folder_format.event_line(LinkChanged(Link.ONLINE), 1),
@@ -229,37 +234,37 @@ async def test_devices_link_and_mute_are_as_they_were(tmp_path: Path) -> None:
         folder_format.event_line(ModeChanged(muted=True, hands_free=True, talking=False), 4),
         folder_format.event_line(inputs.Tick(), 5),
     )
-    again = Replay(tmp_path)
-    again._catch_up(3.5)
-    assert (again.link, again.microphone, again.speaker, again.muted) == (
+    replay = Replay(tmp_path)
+    replay._catch_up(3.5)
+    assert (replay.link, replay.microphone, replay.speaker, replay.muted) == (
         Link.ONLINE, "a microphone", "a speaker", False,
     )  # fmt: skip
-    assert again.loudness.mic_peak == -10.0
-    again._catch_up(4.5)
-    assert again.muted
-    again.pause()
-    again.seek(-1000)
-    assert (again.link, again.microphone, again.speaker, again.muted) == (
+    assert replay.loudness.mic_peak == -10.0
+    replay._catch_up(4.5)
+    assert replay.muted
+    replay.pause()
+    replay.seek(-1000)
+    assert (replay.link, replay.microphone, replay.speaker, replay.muted) == (
         Link.CONNECTING, None, None, False,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("started", [False, True])
 @pytest.mark.parametrize("spoken", [False, True])
-async def test_an_answer_that_the_recording_cuts_off_is_shown(
+async def test_the_complete_text_of_a_truncated_answer_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], *, spoken: bool, started: bool
 ) -> None:
     from recorded import heading
 
-    happened: list[folder_format.Happening] = [
+    recorded_events: list[folder_format.RecordedEvent] = [
         events.SessionCreated(),
         inputs.Typed("hi"),
         events.ResponseCreated("r"),
         events.TextDelta("r", "i", "one two three", spoken),
     ]
-    happened += [events.AudioDelta("r", "i", bytes(2 * RATE))] if spoken else []
-    happened += [inputs.PlaybackStarted("i", 0.4)] if spoken and started else []
-    lines = [folder_format.event_line(each, n / 10) for n, each in enumerate(happened)]
+    recorded_events += [events.AudioDelta("r", "i", bytes(2 * RATE))] if spoken else []
+    recorded_events += [inputs.PlaybackStarted("i", 0.4)] if spoken and started else []
+    lines = [folder_format.event_line(each, n / 10) for n, each in enumerate(recorded_events)]
     head = folder_format.heading_line(heading(with_sound=spoken))
     (tmp_path / folder_format.EVENTS).write_bytes(head + b"".join(lines))
     desk = await replayed(tmp_path)
@@ -273,102 +278,104 @@ async def test_an_answer_that_the_recording_cuts_off_is_shown(
     assert "\nAssistant: one two three" in capsys.readouterr().out
 
 
-async def test_an_empty_recording_is_over_at_once(tmp_path: Path) -> None:
+async def test_an_empty_recording_ends_at_once(tmp_path: Path) -> None:
     write(tmp_path)
     desk = await replayed(tmp_path)
     assert desk.session.transcript.entries == []
 
 
-def test_a_replay_has_the_face_of_a_session(tmp_path: Path) -> None:
+def test_a_replay_has_the_interface_of_a_session(tmp_path: Path) -> None:
     write(tmp_path)
-    real = vars(Session(options("ws://127.0.0.1:1/v1/realtime")))
-    public = {name for name in real if not name.startswith("_")}
+    live = vars(Session(options("ws://127.0.0.1:1/v1/realtime")))
+    public = {name for name in live if not name.startswith("_")}
+    assert public
     assert public <= set(vars(Replay(tmp_path)))
     for name, member in inspect.getmembers(Session):
         if name.startswith("_") or not (callable(member) or isinstance(member, property)):
             continue
-        other = inspect.getattr_static(Replay, name)
-        assert isinstance(other, property) == isinstance(member, property)
+        replay_member = inspect.getattr_static(Replay, name)
+        assert isinstance(replay_member, property) == isinstance(member, property)
         if callable(member):
-            assert inspect.signature(other) == inspect.signature(member), name
+            assert inspect.signature(replay_member) == inspect.signature(member), name
 
 
-async def test_hostile_text_is_harmless_on_the_screen(tmp_path: Path) -> None:
-    bad = "\x1b]0;evil\x07[red]\u202etxt"
+async def test_hostile_text_is_cleaned_on_the_screen(tmp_path: Path) -> None:
+    hostile = "\x1b]0;evil\x07[red]\u202etxt"
     write(
         tmp_path,
-        folder_format.event_line(ModelChanged(bad, bad), 0),
-        folder_format.event_line(LinkChanged(Link.ONLINE, bad), 0),
+        folder_format.event_line(ModelChanged(hostile, hostile), 0),
+        folder_format.event_line(LinkChanged(Link.ONLINE, hostile), 0),
         folder_format.event_line(events.SessionCreated(), 0),
-        folder_format.event_line(inputs.Typed(bad), 0),
-        folder_format.event_line(SoundChanged(bad, bad, bad, bad), 0),
-        folder_format.event_line(effects.Notice(bad, effects.Level.ERROR, bad), 0),
+        folder_format.event_line(inputs.Typed(hostile), 0),
+        folder_format.event_line(SoundChanged(hostile, hostile, hostile, hostile), 0),
+        folder_format.event_line(effects.Notice(hostile, effects.Level.ERROR, hostile), 0),
     )
-    again = Replay(tmp_path, wait_at_end=True)
-    async with ReplayApp(again).run_test(size=(80, 24)) as pilot:
-        await settled(pilot, again)
-        for widget in pilot.app.screen.query(Static):
-            content = widget.render()
-            if isinstance(content, Content):
-                assert not {"\x1b", "\x07", "\u202e"} & set(content.plain)
+    replay = Replay(tmp_path, wait_at_end=True)
+    async with ReplayApp(replay).run_test(size=(80, 24)) as pilot:
+        await wait_until_over(pilot, replay)
+        contents = [widget.render() for widget in pilot.app.screen.query(Static)]
+        texts = [content.plain for content in contents if isinstance(content, Content)]
+        assert any("[red]" in text for text in texts), "the text is shown, not used as markup"
+        for text in texts:
+            assert not {"\x1b", "\x07", "\u202e"} & set(text)
 
 
-async def settled(pilot: Any, again: Replay) -> ReplayScreen:
+async def wait_until_over(pilot: Any, replay: Replay) -> ReplayScreen:
     screen = cast("ReplayScreen", pilot.app.screen_stack[0])
     async with asyncio.timeout(10):
-        while not again.is_over:
+        while not replay.is_over:
             await pilot.pause()
     await screen.flush()
     await pilot.pause()
     return screen
 
 
-async def test_keys_on_the_screen(typed: tuple[Desk, Path]) -> None:
-    again = Replay(typed[1], speed=1000, wait_at_end=True)
-    app = ReplayApp(again)
+async def test_the_keys_of_the_replay_screen(recorded_chat: tuple[Desk, Path]) -> None:
+    replay = Replay(recorded_chat[1], speed=1000, wait_at_end=True)
+    app = ReplayApp(replay)
     async with app.run_test(size=(80, 24)) as pilot:
-        screen = await settled(pilot, again)
+        screen = await wait_until_over(pilot, replay)
         texts = "\n".join(line.reading.body.plain for line in screen.query(EntryLine))
         assert "Heard héllo <b>\U0001f600." in texts
         assert "The recording has ended." in str(screen.query_one("#floor", Static).render())
         assert "Esc ends" in str(screen.query_one("#time", Static).render())
         await pilot.press("space")
-        assert again.paused
+        assert replay.paused
         await pilot.press("left", "left")
-        assert not again.is_over
+        assert not replay.is_over
         assert "paused" in str(screen.query_one("#time", Static).render())
         await pilot.press("f5", "f2", "x", "right", "enter")
-        assert not again.paused
-        await settled(pilot, again)
+        assert not replay.paused
+        await wait_until_over(pilot, replay)
         await pilot.press("up")
-        assert again.speed == 1000, "nothing is faster"
+        assert replay.speed == 1000, "no key sets a higher speed"
         await pilot.press("space", "home", "down")
-        assert (again.position, again.speed) == (0, 32)
+        assert (replay.position, replay.speed) == (0, 32)
         assert "paused ×32 0:00 of" in str(screen.query_one("#time", Static).render())
         await pilot.press("down", "down", "down", "up")
-        assert again.speed == 8
+        assert replay.speed == 8
         await pilot.press("space")
-        await settled(pilot, again)
+        await wait_until_over(pilot, replay)
         await pilot.press("escape")
     assert app.return_code == 0
 
 
-# -------------------------------------------------------------------------- spoken
+# -------------------------------------------------------------------------- speech
 
 
 def onsets(side: NDArray[np.int16], rate: int) -> NDArray[np.float64]:
-    """Seconds at which each sound of a side begins."""
+    """The start times in seconds of the sounds on one channel."""
     wide = np.repeat(side, 48_000 // rate)
     return np.array([begin for begin, _ in spans(wide, 1_500, 120)]) / 48_000
 
 
-def heard_in(folder: Path) -> NDArray[np.int16]:
+def recorded_frames(folder: Path) -> NDArray[np.int16]:
     with wave.open(str(folder / folder_format.SOUND)) as file:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
 
 
 @pytest.mark.sound
-async def test_a_spoken_conversation_sounds_and_ends_the_same(
+async def test_a_replay_of_speech_gives_the_same_conversation_and_timing(
     own_card: VirtualCard, tmp_path: Path
 ) -> None:
     folder = tmp_path / "talk"
@@ -381,7 +388,7 @@ async def test_a_spoken_conversation_sounds_and_ends_the_same(
             Say(request.messages[-1].text + " four" * 30 + ".")
         ]
         await desk.until(lambda: desk.session.microphone is not None)
-        both = own_card.record()
+        card_recording = own_card.record()
         await asyncio.sleep(0.3)
         speech = np.concatenate([np.frombuffer(tone(400), np.int16), np.zeros(24_000, np.int16)])
         await asyncio.to_thread(own_card.say(speech, RATE).wait)
@@ -392,17 +399,23 @@ async def test_a_spoken_conversation_sounds_and_ends_the_same(
             lambda: any(item.status is ItemStatus.INTERRUPTED for item in answers(desk))
         )
         await asyncio.sleep(0.3)
-        outside = both.stop()
-    again = await replayed(folder)
-    assert story(again) == story(desk)
-    assert shown(again) == shown(desk)
-    cut = answers(again)[0]
+        card_sound = card_recording.stop()
+    replay = await replayed(folder)
+    assert comparable_transcript(replay) == comparable_transcript(desk)
+    assert shown(replay) == shown(desk)
+    cut = answers(replay)[0]
     assert cut.unheard
     assert 600 < cut.heard_ms < cut.received_ms
-    inside = heard_in(folder)
-    starts = [(onsets(inside[:, side], RATE), onsets(outside[:, side], 48_000)) for side in (0, 1)]
-    (person_in, person_out), (model_in, model_out) = starts
-    between_in, between_out = model_in[-1] - person_in[0], model_out[-1] - person_out[0]
+    recorded_sound = recorded_frames(folder)
+    starts = [
+        (onsets(recorded_sound[:, side], RATE), onsets(card_sound[:, side], 48_000))
+        for side in (0, 1)
+    ]
+    (user_in_recording, user_on_card), (model_in_recording, model_on_card) = starts
+    between_in, between_out = (
+        model_in_recording[-1] - user_in_recording[0],
+        model_on_card[-1] - user_on_card[0],
+    )
     assert abs(between_in - between_out) < 0.02
 
 
@@ -416,7 +429,7 @@ def answers(desk: Desk) -> list[Item]:
 
 @pytest.mark.sound
 @pytest.mark.parametrize("speed", [1.0, 2.0])
-async def test_the_sound_is_played_again(
+async def test_a_replay_plays_the_recorded_sound(
     own_card: VirtualCard, tmp_path: Path, speed: float
 ) -> None:
     from recorded import heading
@@ -431,18 +444,21 @@ async def test_the_sound_is_played_again(
     file.add_speaker(tone(200), 1.7)
     file.add_microphone(bytes(960), 4.0)
     file.close()
-    both = own_card.record()
+    card_recording = own_card.record()
     desk = await replayed(tmp_path, speed=speed, play_sound=True)
     assert not [update for update in desk.updates if isinstance(update, effects.Notice)]
-    begun = onsets(both.stop()[:, 1], 48_000)
-    assert len(begun) == 2
-    assert begun[1] - begun[0] == pytest.approx(1.0 / speed, abs=0.1)
+    starts = onsets(card_recording.stop()[:, 1], 48_000)
+    assert len(starts) == 2
+    assert starts[1] - starts[0] == pytest.approx(1.0 / speed, abs=0.1)
 
 
-async def test_without_a_sound_file_it_is_silent(tmp_path: Path) -> None:
+async def test_a_missing_sound_file_gives_a_silent_replay_and_a_broken_one_an_error(
+    tmp_path: Path,
+) -> None:
     from recorded import heading
 
     (tmp_path / folder_format.EVENTS).write_bytes(folder_format.heading_line(heading()))
-    await replayed(tmp_path, play_sound=True)
+    desk = await replayed(tmp_path, play_sound=True)
+    assert cast("Replay", desk.session)._player is None
     (tmp_path / folder_format.SOUND).write_bytes(b"RIFF, but no more")
     assert main(["replay", str(tmp_path), "--plain"]) == 2
