@@ -28,7 +28,7 @@ from voicechat.errors import Secret
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec, unsupported
 from voicechat.system.terminal_guard import is_dumb
-from voicechat.transcription.audio_sources import Microphone, Recorded, Source
+from voicechat.transcription.audio_sources import AudioSource, FileSource, MicrophoneSource
 from voicechat.transcription.transcriber import Transcriber
 
 if TYPE_CHECKING:
@@ -79,7 +79,12 @@ async def _run(options: Options, request: TranscribeRequest, printer: PassagePri
         for sentence in (*options.warnings, *unsupported(await codec(), settings)):
             printer.tell(sentence)
         writer = Transcriber(
-            codec, settings, source, write=printer.write, show=printer.show, tell=printer.tell
+            codec,
+            settings,
+            source,
+            on_passage=printer.write,
+            on_partial=printer.show,
+            notify=printer.tell,
         )
         return await _until_stopped(writer, printer)
 
@@ -143,10 +148,10 @@ def _settings(options: Options, request: TranscribeRequest, model: str | None) -
 
 def _source(
     options: Options, request: TranscribeRequest, printer: PassagePrinter, model: str
-) -> Source:
+) -> AudioSource:
     if request.source is not None:
-        return Recorded(request.source, RATE, raw=request.raw)
-    return Microphone(
+        return FileSource(request.source, RATE, raw=request.raw)
+    return MicrophoneSource(
         AudioSettings(
             input_device=options.input_device,
             output_device=options.output_device,

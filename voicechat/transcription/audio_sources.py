@@ -1,7 +1,7 @@
-"""Where speech to be recorded comes from: the microphone, a WAV file or a pipe.
+"""Sources of speech for a transcription: the microphone, a WAV file or a pipe.
 
-A source is an asynchronous iterator over blocks of PCM16 mono at the rate it was made with. It
-ends when its sound ends or after `stop`; `close` lets go of what it holds.
+A source yields blocks of PCM16 mono at the rate it was made with. It ends at the end of its sound
+or after `stop`.
 """
 
 from __future__ import annotations
@@ -22,109 +22,112 @@ from voicechat.errors import SoundError, UsageError
 if TYPE_CHECKING:
     from voicechat.speech.pcm import Samples
 
-KEPT_MS = 10_000
-"""Sound of the microphone that may wait to be taken; then the oldest is dropped and counted."""
+BUFFER_MS = 10_000
+"""Milliseconds of sound buffered for the microphone; then the oldest is dropped and counted."""
 
 _BLOCK_MS = 100
-_AHEAD = 20
-"""Blocks of a file that are read ahead."""
+_BLOCKS_AHEAD = 20
+"""Blocks of a file that are read in advance."""
 
 
-class Source(Protocol):
-    """What gives sound."""
+class AudioSource(Protocol):
+    """A source of sound."""
 
-    live: bool
-    """True if it goes on by itself, however fast it is taken."""
+    is_live: bool
+    """True if the sound arrives in real time, False if it is read as fast as it is taken."""
 
     def blocks(self) -> AsyncIterator[bytes]:
-        """The sound. Raises `VoicechatError` when there is none to be had."""
+        """Yield the sound. Raises `VoicechatError` when it cannot be captured or read."""
         ...
 
     def stop(self) -> None:
-        """No more is wanted: what was taken in already is still given."""
+        """End the sound; `blocks` still yields what is buffered."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Release the device or the file."""
         ...
 
 
-class Microphone:
-    """The microphone, through the audio process."""
+class MicrophoneSource:
+    """The microphone, captured by the audio process."""
 
-    live = True
+    is_live = True
 
     def __init__(
-        self, settings: sound.AudioSettings, tell: Callable[[str], None], greeting: str = ""
+        self, settings: sound.AudioSettings, notify: Callable[[str], None], ready_message: str = ""
     ) -> None:
-        """Open it. Call on the event loop; `tell` is given sentences for the user.
+        """Open the microphone. Call it on the event loop.
 
-        The first of them is the greeting, as soon as there is something to listen with.
+        `notify` receives sentences for the user, the first of them `ready_message` when the
+        microphone is open.
         """
         from voicechat.session.audio_link import SoundLine
 
         self.dropped = 0
-        """Blocks that no one took in time, and of which no one was told yet."""
-        self._tell, self._greeting = tell, greeting
+        """Blocks dropped since the last message about it."""
+        self._notify, self._ready_message = notify, ready_message
         self._block_s = settings.block_ms / 1000
-        self._kept: deque[bytes] = deque(maxlen=KEPT_MS // settings.block_ms)
-        self._happened = asyncio.Event()
+        self._blocks: deque[bytes] = deque(maxlen=BUFFER_MS // settings.block_ms)
+        self._changed = asyncio.Event()
         self._stopped = False
         self._failure: SoundError | None = None
-        self._line = SoundLine(settings, self._hear)
+        self._line = SoundLine(settings, self._on_audio_event)
 
-    def _hear(self, event: sound.AudioEvent) -> None:
+    def _on_audio_event(self, event: sound.AudioEvent) -> None:
         match event:
             case inputs.MicBlock(pcm):
-                self.dropped += len(self._kept) == self._kept.maxlen
-                self._kept.append(pcm)
+                self.dropped += len(self._blocks) == self._blocks.maxlen
+                self._blocks.append(pcm)
             case sound.Opened(input_name=None):
                 problem = event.problem or "There is no microphone."
                 self._failure = SoundError(problem, event.hint)
             case sound.Opened():
                 self._failure = None
-                self._greet()
+                self._notify_ready()
             case sound.Problem(text, hint):
-                self._tell(f"{text} {hint}".strip())
+                self._notify(f"{text} {hint}".strip())
             case _:
                 return
-        self._happened.set()
+        self._changed.set()
 
-    def _greet(self) -> None:
-        greeting, self._greeting = self._greeting, ""
-        if greeting:
-            self._tell(greeting)
+    def _notify_ready(self) -> None:
+        ready_message, self._ready_message = self._ready_message, ""
+        if ready_message:
+            self._notify(ready_message)
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """The sound as it is captured. Raises `SoundError` without a microphone."""
+        """Yield the sound as it is captured. Raises `SoundError` without a microphone."""
         while True:
             if self.dropped:
-                lost, self.dropped = self.dropped * self._block_s, 0
-                self._tell(f"{max(lost, 1):.0f} s of speech were lost meanwhile.")
-            while self._kept:
-                yield self._kept.popleft()
+                lost_s, self.dropped = self.dropped * self._block_s, 0
+                self._notify(
+                    f"{max(lost_s, 1):.0f} s of speech were lost: the transcription fell behind."
+                )
+            while self._blocks:
+                yield self._blocks.popleft()
             if self._failure is not None:
                 raise self._failure
             if self._stopped:
                 return
-            self._happened.clear()
-            await self._happened.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Close the microphone; `blocks` still yields what is buffered."""
         self._stopped = True
         self._line.send(effects.CloseMic(True))
-        self._happened.set()
+        self._changed.set()
 
     async def close(self) -> None:
         """End the audio process."""
         await self._line.close()
 
 
-class Recorded:
-    """A WAV file, or raw PCM16 mono at the rate itself. A pipe may carry either."""
+class FileSource:
+    """A WAV file, or raw PCM16 mono at the rate of the source. A pipe may carry either."""
 
-    live = False
+    is_live = False
 
     def __init__(self, path: str, rate: int, *, raw: bool = False) -> None:
         """Open the file `path`, or standard input for -. Raises `UsageError`.
@@ -142,7 +145,7 @@ class Recorded:
         except OSError as error:
             raise UsageError(f"{self._name} cannot be read: {error.strerror}.") from None
         self._stopped = threading.Event()
-        self._room = threading.Semaphore(_AHEAD)
+        self._free_slots = threading.Semaphore(_BLOCKS_AHEAD)
         self._queue: asyncio.Queue[bytes | UsageError | None] = asyncio.Queue()
 
     def _open(self) -> IO[bytes]:
@@ -151,18 +154,18 @@ class Recorded:
         return open(self._path, "rb")
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """The sound as fast as it is taken. Raises `UsageError` for anything else, or nothing."""
+        """Yield the sound as fast as it is taken. Raises `UsageError` when there is none."""
         loop = asyncio.get_running_loop()
         has_audio = False
 
-        def put(found: bytes | UsageError | None) -> None:
-            with suppress(RuntimeError):  # the loop has ended: no one waits for sound any more
-                loop.call_soon_threadsafe(self._queue.put_nowait, found)
+        def put(result: bytes | UsageError | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._queue.put_nowait, result)
 
         def read() -> None:
             try:
                 for block in self._read():
-                    self._room.acquire()
+                    self._free_slots.acquire()
                     if self._stopped.is_set():
                         break
                     put(block)
@@ -170,45 +173,46 @@ class Recorded:
             except UsageError as error:
                 put(error)
 
-        # A daemon: a thread that waits for a pipe must not hold up the end.
+        # A daemon thread: one that waits for a pipe does not delay the end of the program.
         threading.Thread(target=read, name="recorded-sound", daemon=True).start()
-        while (found := await self._queue.get()) is not None:
-            if isinstance(found, UsageError):
-                raise found
-            self._room.release()
-            has_audio = has_audio or bool(found)
-            yield found
+        while (result := await self._queue.get()) is not None:
+            if isinstance(result, UsageError):
+                raise result
+            self._free_slots.release()
+            has_audio = has_audio or bool(result)
+            yield result
         if not has_audio and not self._stopped.is_set():
             raise UsageError(f"{self._name} contains no audio.")
 
     def _read(self) -> Iterator[bytes]:
         try:
             with self._open() as file:
-                head = file.read(4)
-                if head == b"RIFF" and not self._is_raw:
-                    yield from self._wav(head, file)
+                prefix = file.read(4)
+                if prefix == b"RIFF" and not self._is_raw:
+                    yield from self._wav(prefix, file)
                 elif self._takes_raw:
-                    yield from self._raw(head, file)
-                elif head:
+                    yield from self._raw(prefix, file)
+                elif prefix:
                     raise wave.Error("it is not a WAV file")
         except (OSError, EOFError, wave.Error) as error:
+            reason = clean(str(error)) or "it is incomplete"
             raise UsageError(
-                f"{self._name} contains no readable audio: {clean(str(error)) or 'it ends'}.",
+                f"{self._name} contains no readable audio: {reason}.",
                 f"Convert it to WAV. For raw PCM16 mono at {self._rate // 1000} kHz, add --raw.",
             ) from None
 
-    def _raw(self, rest: bytes, file: IO[bytes]) -> Iterator[bytes]:
+    def _raw(self, pending: bytes, file: IO[bytes]) -> Iterator[bytes]:
         size = 2 * self._rate * _BLOCK_MS // 1000
         while chunk := file.read1(size):  # type: ignore[attr-defined]
-            rest += chunk
-            whole = len(rest) & ~1
-            yield rest[:whole]
-            rest = rest[whole:]
+            pending += chunk
+            complete = len(pending) & ~1
+            yield pending[:complete]
+            pending = pending[complete:]
 
-    def _wav(self, head: bytes, file: IO[bytes]) -> Iterator[bytes]:
+    def _wav(self, prefix: bytes, file: IO[bytes]) -> Iterator[bytes]:
         from voicechat.speech.pcm import Resampler
 
-        with wave.open(cast("IO[bytes]", _Ahead(head, file)), "rb") as reader:
+        with wave.open(cast("IO[bytes]", _PrefixedFile(prefix, file)), "rb") as reader:
             channels, width, rate = (
                 reader.getnchannels(), reader.getsampwidth(), reader.getframerate()
             )  # fmt: skip
@@ -218,48 +222,51 @@ class Recorded:
             yield resampler.finish().tobytes()
 
     def stop(self) -> None:
-        """Read no more, even if the reading thread waits for a pipe."""
+        """End the sound, even if the reading thread waits for a pipe."""
         self._stopped.set()
-        self._room.release()
+        self._free_slots.release()
         self._queue.put_nowait(None)
 
     async def close(self) -> None:
-        """Have the reading thread end, unless it waits for a pipe."""
+        """End the reading thread, unless it waits for a pipe."""
         self._stopped.set()
-        self._room.release()
+        self._free_slots.release()
 
 
-class _Ahead:
-    """A file of which the beginning was read already; it only goes forward."""
+class _PrefixedFile:
+    """A file whose first bytes were already read; it cannot seek."""
 
-    def __init__(self, head: bytes, file: IO[bytes]) -> None:
-        self._head, self._file = head, file
+    def __init__(self, prefix: bytes, file: IO[bytes]) -> None:
+        self._prefix, self._file = prefix, file
 
     def read(self, size: int = -1) -> bytes:
-        head = self._head[:size] if size >= 0 else self._head
-        self._head = self._head[len(head) :]
-        return head + self._file.read(size - len(head) if size >= 0 else -1)
+        prefix = self._prefix[:size] if size >= 0 else self._prefix
+        self._prefix = self._prefix[len(prefix) :]
+        return prefix + self._file.read(size - len(prefix) if size >= 0 else -1)
 
     def flush(self) -> None:
-        """There is nothing to write."""
+        """Do nothing: the file is only read."""
 
     def close(self) -> None:
-        """It is not ours to close."""
+        """Do nothing: the caller closes the file."""
 
 
 def _mono(frames: bytes, width: int, channels: int) -> Samples:
-    """The frames of a WAV file as int16 samples of one channel, which is the mean of all."""
+    """Convert the frames of a WAV file to int16 mono, the mean of all channels.
+
+    `width` is the number of bytes of a sample, 1 to 4.
+    """
     import numpy as np
 
     if width == 1:
-        wide = (np.frombuffer(frames, np.uint8).astype(np.int32) - 128) << 8
+        values = (np.frombuffer(frames, np.uint8).astype(np.int32) - 128) << 8
     elif width == 3:
-        bytes3 = np.frombuffer(frames[: len(frames) // 3 * 3], np.uint8).reshape(-1, 3)
-        wide = (bytes3[:, 2].astype(np.int8).astype(np.int32) << 8) | bytes3[:, 1]
+        triples = np.frombuffer(frames[: len(frames) // 3 * 3], np.uint8).reshape(-1, 3)
+        values = (triples[:, 2].astype(np.int8).astype(np.int32) << 8) | triples[:, 1]
     else:
-        kind = {2: "<i2", 4: "<i4"}[width]
-        samples = np.frombuffer(frames[: len(frames) // width * width], kind).astype(np.int64)
-        wide = (samples >> (8 * (width - 2))).astype(np.int32)
-    whole = wide[: len(wide) // channels * channels].reshape(-1, channels)
-    mean: Samples = whole.mean(axis=1).astype(np.int16)
+        dtype = {2: "<i2", 4: "<i4"}[width]
+        samples = np.frombuffer(frames[: len(frames) // width * width], dtype).astype(np.int64)
+        values = (samples >> (8 * (width - 2))).astype(np.int32)
+    complete = values[: len(values) // channels * channels].reshape(-1, channels)
+    mean: Samples = complete.mean(axis=1).astype(np.int16)
     return mean

@@ -1,10 +1,10 @@
 """A session that only transcribes speech.
 
-    source -> utterances -> _catch_up -> codec -> socket
-    socket -> codec -> _take -> dictation -> `write` each passage, `show` what is in the making
+    source -> utterances -> _send_pending -> codec -> socket
+    socket -> codec -> _on_event -> transcript order -> on_passage, on_partial
 
-`_catch_up` is the only thing that sends: it brings the present connection to where the utterances
-are. A new connection knows nothing, so everything without a final text is said again there.
+Only `_send_pending` sends: it sends what the current connection has not received. On a new
+connection it sends every utterance without a final text again.
 """
 
 from __future__ import annotations
@@ -20,195 +20,195 @@ from voicechat.errors import SessionLost, VoicechatError
 from voicechat.providers.codec import Codec
 from voicechat.session.reconnect import ConnectionLoop, first
 from voicechat.session.updates import Link
-from voicechat.transcription.audio_sources import Source
+from voicechat.transcription.audio_sources import AudioSource
 from voicechat.transcription.utterances import Utterances
 from voicechat.transports.websocket import ConnectionLost
 
-PATIENCE_S = 20.0
-"""Seconds without a word from a provider that owes a text, after which it is dialled again."""
+TRANSCRIPT_TIMEOUT_S = 20.0
+"""Seconds without an event while a text is missing; then a new connection is opened."""
 
-TRIES = 3
-"""Connections on which the same utterances may stay without text."""
+MAX_CONNECTIONS = 3
+"""Number of connections that may time out for the same utterance."""
 
-PACE = 2.0
-"""How many times faster than it was spoken recorded sound is sent at most."""
+MAX_SEND_SPEED = 2.0
+"""Maximum speed at which a file is sent, as a multiple of real time."""
 
-AHEAD = 3
-"""Recorded utterances that may wait for their text before more are sent."""
+MAX_UNTRANSCRIBED = 3
+"""Maximum number of utterances of a file that wait for their text before more are sent."""
 
-_PIECE = 9_600
-"""Bytes of sound in one command."""
+_CHUNK_BYTES = 9_600
+"""Maximum bytes of sound in one command."""
 
 
 class _Finished(Exception):
-    """Everything was recorded."""
+    """The source ended and every utterance has its text."""
 
 
 class Transcriber:
-    """Runs one such session. Set `write` and `show`; call `run`, and `stop` to end it early.
+    """A transcription session. Call `run`, and `stop` to end it early.
 
-    write    is given every finished passage, in order
-    show     is given the text in the making, whenever it changes
-    tell     is given sentences for the user
+    on_passage   receives every final passage, in spoken order
+    on_partial   receives the text of the unfinished passage whenever it changes
+    notify       receives sentences for the user
     """
 
     def __init__(
         self,
         make_codec: Callable[[], Awaitable[Codec]],
         settings: SessionSettings,
-        source: Source,
+        source: AudioSource,
         *,
-        write: Callable[[Passage], None],
-        show: Callable[[str], None],
-        tell: Callable[[str], None],
+        on_passage: Callable[[Passage], None],
+        on_partial: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._source = source
-        self._write, self._show, self._tell = write, show, tell
+        self._on_passage, self._on_partial, self._notify = on_passage, on_partial, notify
         self._utterances = Utterances(settings.input_format)
-        self._dictation = TranscriptOrder()
+        self._transcripts = TranscriptOrder()
         self._connections = ConnectionLoop(
-            make_codec, lambda: settings, self._take, self._floor, self._told, retells=False
+            make_codec, lambda: settings, self._on_event, self._floor, self._on_link, retells=False
         )
         self._online = asyncio.Event()
-        self._happened = asyncio.Event()
-        self._configured = False
+        self._changed = asyncio.Event()
+        self._session_sent = False
         self._epoch = 0
-        self._heard_at = 0.0
-        self._fruitless = 0
-        self._shown = ""
+        self._last_event_at = 0.0
+        self._failed_connections = 0
+        self._partial = ""
 
     async def run(self) -> None:
-        """Write down everything the source gives, or until `stop`. Raises `VoicechatError`."""
+        """Transcribe the source to its end or until `stop`. Raises `VoicechatError`."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._connections.run())
-                tasks.create_task(self._watch())
-                tasks.create_task(self._speak())
+                tasks.create_task(self._check_deadlines())
+                tasks.create_task(self._send_source())
         except* _Finished:
             pass
         except* VoicechatError as group:
             raise first(group) from None
         finally:
-            for passage in self._dictation.lost():
-                self._write(passage)
+            for passage in self._transcripts.lost():
+                self._on_passage(passage)
 
     def stop(self) -> None:
-        """Listen no more; `run` returns when what was said so far is recorded."""
+        """Stop the source; `run` returns when everything before that is transcribed."""
         self._source.stop()
 
-    # ----------------------------------------------------------------- towards the provider
+    # ----------------------------------------------------------------- to the provider
 
-    async def _speak(self) -> None:
-        began, sent_ms = time.monotonic(), 0.0
+    async def _send_source(self) -> None:
+        started_at, sent_ms = time.monotonic(), 0.0
         async for block in self._source.blocks():
-            self._utterances.feed(block)
-            await self._catch_up()
-            if not self._source.live:
+            self._utterances.add(block)
+            await self._send_pending()
+            if not self._source.is_live:
                 sent_ms += self._settings.input_format.ms(len(block))
-                await asyncio.sleep(began + sent_ms / 1000 / PACE - time.monotonic())
-                await self._until(lambda: self._utterances.unwritten < AHEAD)
-        self._utterances.end()
-        await self._catch_up()
-        await self._until(lambda: not self._utterances.waiting)
+                await asyncio.sleep(started_at + sent_ms / 1000 / MAX_SEND_SPEED - time.monotonic())
+                await self._wait_until(lambda: self._utterances.untranscribed < MAX_UNTRANSCRIBED)
+        self._utterances.end_utterance()
+        await self._send_pending()
+        await self._wait_until(lambda: not self._utterances.waiting)
         raise _Finished
 
-    async def _catch_up(self) -> None:
-        """Tell the present connection what it was not told yet, however many that takes."""
+    async def _send_pending(self) -> None:
+        """Send everything that the current connection has not received, and wait for one."""
         while self._utterances.waiting or self._online.is_set():
             await self._online.wait()
             epoch = self._epoch
             try:
-                if await self._say(epoch):
+                if await self._send_utterances(epoch):
                     return
             except ConnectionLost:
-                # Its end may not be known here yet; the next session sets this again.
+                # `Disconnected` may still be on its way; the next session sets this again.
                 if self._epoch == epoch:
                     self._online.clear()
 
-    async def _say(self, epoch: int) -> bool:
-        """Say everything on this connection. False when it is not the present one any more."""
-        if not self._configured:
-            self._configured = True
+    async def _send_utterances(self, epoch: int) -> bool:
+        """Send everything on this connection; False when another one replaced it."""
+        if not self._session_sent:
+            self._session_sent = True
             await self._connections.carry(commands.UpdateSession(self._settings))
-        for each in list(self._utterances.waiting):
-            while each.sent < len(each.pcm):
-                piece = bytes(each.pcm[each.sent : each.sent + _PIECE])
-                await self._connections.carry(commands.AppendAudio(piece))
+        for utterance in list(self._utterances.waiting):
+            while utterance.sent < len(utterance.pcm):
+                chunk = bytes(utterance.pcm[utterance.sent : utterance.sent + _CHUNK_BYTES])
+                await self._connections.carry(commands.AppendAudio(chunk))
                 if self._epoch != epoch:
                     return False
-                each.sent += len(piece)
-            if each.over and not each.committed:
-                each.committed = True
-                self._heard_at = time.monotonic()
+                utterance.sent += len(chunk)
+            if utterance.is_over and not utterance.committed:
+                utterance.committed = True
+                self._last_event_at = time.monotonic()
                 await self._connections.carry(commands.CommitAudio())
         return self._epoch == epoch
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            self._happened.clear()
-            await self._catch_up()
-            await self._happened.wait()
+            self._changed.clear()
+            await self._send_pending()
+            await self._changed.wait()
 
     # ----------------------------------------------------------------- from the provider
 
-    def _take(self, event: events.Event | inputs.Disconnected) -> None:
-        self._heard_at = time.monotonic()
-        self._happened.set()
+    def _on_event(self, event: events.Event | inputs.Disconnected) -> None:
+        self._last_event_at = time.monotonic()
+        self._changed.set()
         match event:
             case events.SessionCreated():
                 self._epoch += 1
                 self._online.set()
             case inputs.Disconnected():
-                self._disconnected()
+                self._on_disconnect()
                 return
             case events.InputCommitted(item_id):
-                self._utterances.acknowledged(item_id)
+                self._utterances.acknowledge(item_id)
             case events.UserTranscript(item_id, final=True):
-                self._fruitless = 0
-                self._utterances.written(item_id)
+                self._failed_connections = 0
+                self._utterances.finish(item_id)
             case events.ProviderError():
-                self._refused(event)
-        for passage in self._dictation.handle(event, self._heard_at):
-            self._write(passage)
-        self._show_partial()
+                self._on_error(event)
+        for passage in self._transcripts.handle(event, self._last_event_at):
+            self._on_passage(passage)
+        self._update_partial()
 
-    def _disconnected(self) -> None:
+    def _on_disconnect(self) -> None:
         self._online.clear()
-        self._configured = False
-        self._utterances.again()
-        for passage in self._dictation.lost():
-            self._write(passage)
-        self._show_partial()
+        self._session_sent = False
+        self._utterances.reset_sent()
+        for passage in self._transcripts.lost():
+            self._on_passage(passage)
+        self._update_partial()
 
-    def _refused(self, error: events.ProviderError) -> None:
+    def _on_error(self, error: events.ProviderError) -> None:
         if error.command is commands.CommandName.COMMIT_AUDIO:
-            self._utterances.refused()
+            self._utterances.reject()
         elif error.command is commands.CommandName.UPDATE_SESSION:
             raise SessionLost(error.message)
         elif error.fatal:
             self._connections.renew()
         else:
-            self._tell(error.message)
+            self._notify(error.message)
 
-    def _show_partial(self) -> None:
-        if self._dictation.partial != self._shown:
-            self._shown = self._dictation.partial
-            self._show(self._shown)
+    def _update_partial(self) -> None:
+        if self._transcripts.partial != self._partial:
+            self._partial = self._transcripts.partial
+            self._on_partial(self._partial)
 
     # ----------------------------------------------------------------- time
 
-    async def _watch(self) -> None:
+    async def _check_deadlines(self) -> None:
         while True:
             await asyncio.sleep(0.5)
             now = time.monotonic()
-            for passage in self._dictation.tick(now):
-                self._write(passage)
-            owed = self._online.is_set() and self._utterances.unwritten
-            if owed and now - self._heard_at > PATIENCE_S:
-                self._fruitless += 1
-                self._heard_at = now
-                if self._fruitless >= TRIES:
+            for passage in self._transcripts.tick(now):
+                self._on_passage(passage)
+            is_waiting = self._online.is_set() and self._utterances.untranscribed
+            if is_waiting and now - self._last_event_at > TRANSCRIPT_TIMEOUT_S:
+                self._failed_connections += 1
+                self._last_event_at = now
+                if self._failed_connections >= MAX_CONNECTIONS:
                     raise SessionLost("The provider no longer transcribes.")
                 self._connections.renew()
 
@@ -217,6 +217,6 @@ class Transcriber:
             return effects.Floor.HEARING
         return effects.Floor.THINKING if self._utterances.waiting else effects.Floor.IDLE
 
-    def _told(self, link: Link, text: str) -> None:
+    def _on_link(self, link: Link, text: str) -> None:
         if text:
-            self._tell(text)
+            self._notify(text)

@@ -1,7 +1,7 @@
-"""Stretches of speech on their way to whoever writes them down, cut out of a stream of sound.
+"""Utterances: the parts of a stream of sound that contain speech, until their text is final.
 
-Silence is not sent. An utterance is kept until its text is final, so that it can be said again
-on another connection: no word is lost with one.
+Silence is not sent. An utterance is kept until its text is final, so that it can be sent again on
+a new connection. A lost connection therefore loses no speech.
 """
 
 from __future__ import annotations
@@ -13,121 +13,125 @@ from voicechat.core.settings import AudioFormat
 from voicechat.core.turns import RecentIds
 
 PREFIX_MS = 400.0
-"""Sound from before the first word that goes with it."""
+"""Milliseconds of sound before the detected start that belong to an utterance."""
 
 PAUSE_MS = 600
-"""Silence that ends an utterance."""
+"""Milliseconds of silence that end an utterance."""
 
-LONG_MS = 20_000.0
-"""An utterance that lasts longer ends at the next short pause,"""
+LONG_UTTERANCE_MS = 20_000.0
+"""Milliseconds after which an utterance ends at the next short pause."""
 
-LONGEST_MS = 50_000.0
-"""and one that lasts even longer ends in the middle of a word."""
+MAX_UTTERANCE_MS = 50_000.0
+"""Milliseconds after which an utterance ends even within a word."""
 
 
 @dataclass(slots=True)
 class Utterance:
-    """One of them, and how much of it the present connection was told."""
+    """The sound of one utterance, and how much of it the current connection received."""
 
     pcm: bytearray = field(default_factory=bytearray)
-    over: bool = False
+    is_over: bool = False
     sent: int = 0
-    """Bytes that were sent."""
+    """Number of bytes sent on the current connection."""
     committed: bool = False
     item_id: str = ""
-    """What the provider calls it, once it has acknowledged the commit."""
+    """Id of its item at the provider; empty until the provider acknowledges the commit."""
 
-    def again(self) -> None:
-        """The connection knows nothing of it."""
+    def reset_sent(self) -> None:
+        """Mark it as not sent, for a new connection."""
         self.sent, self.committed, self.item_id = 0, False, ""
 
 
 class Utterances:
-    """Finds utterances in the sound and keeps those whose text is not final."""
+    """Detector of utterances in a stream of sound; keeps those whose text is not final."""
 
-    def __init__(self, form: AudioFormat) -> None:
-        """`form` is that of the sound. Raises `ServerError` when speech cannot be detected."""
+    def __init__(self, audio_format: AudioFormat) -> None:
+        """Detect speech in sound of this format. Raises `ServerError` without a VAD."""
         from voicechat.speech.endpointing import Endpointer
         from voicechat.speech.formats import Format
         from voicechat.speech.pcm import Resampler
         from voicechat.speech.vad import VAD_RATE, detector
 
         self.waiting: list[Utterance] = []
-        """In the order in which they were said; the last may still go on."""
-        self._form = form
-        self._texts = RecentIds()
-        self._before = bytearray()
+        """The utterances without a final text, oldest first; the last may be in progress."""
+        self._audio_format = audio_format
+        self._finished_ids = RecentIds()
+        self._prefix = bytearray()
         self._clock_ms = 0.0
         self._decode = Format().decode
-        self._resampler = Resampler(form.rate, VAD_RATE)
+        self._resampler = Resampler(audio_format.rate, VAD_RATE)
         self._endpointer = Endpointer(detector())
         self._endpointer.configure({"silence_duration_ms": PAUSE_MS})
 
     @property
     def speaking(self) -> bool:
-        """True if an utterance goes on."""
-        return bool(self.waiting) and not self.waiting[-1].over
+        """True while an utterance is in progress."""
+        return bool(self.waiting) and not self.waiting[-1].is_over
 
     @property
-    def unwritten(self) -> int:
-        """How many utterances that are over have no final text yet."""
-        return sum(each.over for each in self.waiting)
+    def untranscribed(self) -> int:
+        """Number of ended utterances without a final text."""
+        return sum(utterance.is_over for utterance in self.waiting)
 
-    def feed(self, pcm: bytes) -> None:
-        """More sound."""
+    def add(self, pcm: bytes) -> None:
+        """Add sound in the format of the source."""
         from voicechat.speech.endpointing import SpeechStart
 
-        self._clock_ms += self._form.ms(len(pcm))
-        heard = self._resampler.convert(self._decode(pcm)).tobytes()
-        changes = self._endpointer.feed(heard, self._clock_ms)
+        self._clock_ms += self._audio_format.ms(len(pcm))
+        samples = self._resampler.convert(self._decode(pcm)).tobytes()
+        changes = self._endpointer.feed(samples, self._clock_ms)
         if any(isinstance(change, SpeechStart) for change in changes) and not self.speaking:
-            self.waiting.append(Utterance(bytearray(self._before)))
+            self.waiting.append(Utterance(bytearray(self._prefix)))
         if self.speaking:
             self.waiting[-1].pcm += pcm
-            self._before.clear()
+            self._prefix.clear()
         else:
-            self._before += pcm
-            del self._before[: -int(PREFIX_MS / self._form.ms(2)) * 2]
+            self._prefix += pcm
+            del self._prefix[: -int(PREFIX_MS / self._audio_format.ms(2)) * 2]
         if any(not isinstance(change, SpeechStart) for change in changes) and self.speaking:
-            self.end()
+            self.end_utterance()
         elif self.speaking and self._endpointer.speaking and self._is_long():
-            self.end()
+            self.end_utterance()
             self.waiting.append(Utterance())
 
     def _is_long(self) -> bool:
-        ms = self._form.ms(len(self.waiting[-1].pcm))
-        return ms > LONGEST_MS or (ms > LONG_MS and self._endpointer.pausing)
+        ms = self._audio_format.ms(len(self.waiting[-1].pcm))
+        return ms > MAX_UTTERANCE_MS or (ms > LONG_UTTERANCE_MS and self._endpointer.pausing)
 
-    def end(self) -> None:
-        """The utterance that goes on is over; one without sound never was."""
+    def end_utterance(self) -> None:
+        """End the utterance in progress; one without sound is removed."""
         if self.speaking:
-            self.waiting[-1].over = True
+            self.waiting[-1].is_over = True
             if not self.waiting[-1].pcm:
                 self.waiting.pop()
 
-    def again(self) -> None:
-        """There is a new connection: everything that waits has to be said again."""
-        for each in self.waiting:
-            each.again()
+    def reset_sent(self) -> None:
+        """Mark all utterances as not sent, for a new connection."""
+        for utterance in self.waiting:
+            utterance.reset_sent()
 
-    def acknowledged(self, item_id: str) -> None:
-        """The provider has made the oldest committed utterance its item `item_id`."""
-        for each in self._unnamed():
-            each.item_id = item_id
-            if item_id in self._texts:
-                self.waiting.remove(each)
+    def acknowledge(self, item_id: str) -> None:
+        """Record that the provider made the item `item_id` of the oldest committed utterance."""
+        for utterance in self._unacknowledged():
+            utterance.item_id = item_id
+            if item_id in self._finished_ids:
+                self.waiting.remove(utterance)
             return
 
-    def refused(self) -> None:
-        """The provider did not take the oldest committed utterance."""
-        for each in self._unnamed():
-            self.waiting.remove(each)
+    def reject(self) -> None:
+        """Remove the oldest committed utterance, which the provider rejected."""
+        for utterance in self._unacknowledged():
+            self.waiting.remove(utterance)
             return
 
-    def written(self, item_id: str) -> None:
-        """The text of an item is final."""
-        self._texts.add(item_id)
-        self.waiting = [each for each in self.waiting if each.item_id != item_id]
+    def finish(self, item_id: str) -> None:
+        """Remove the utterance of an item whose text is final."""
+        self._finished_ids.add(item_id)
+        self.waiting = [utterance for utterance in self.waiting if utterance.item_id != item_id]
 
-    def _unnamed(self) -> Iterator[Utterance]:
-        return (each for each in list(self.waiting) if each.committed and not each.item_id)
+    def _unacknowledged(self) -> Iterator[Utterance]:
+        return (
+            utterance
+            for utterance in list(self.waiting)
+            if utterance.committed and not utterance.item_id
+        )
