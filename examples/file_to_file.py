@@ -15,21 +15,26 @@ import voicechat
 
 def read_pcm(path: Path, rate: int) -> bytes:
     """The samples of a 16-bit mono WAV file that has the sample rate `rate`."""
-    with wave.open(str(path), "rb") as file:
-        if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, rate):
-            raise SystemExit(f"{path} must be 16-bit mono at {rate} Hz.")
-        return file.readframes(file.getnframes())
+    try:
+        with wave.open(str(path), "rb") as file:
+            if (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, rate):
+                return file.readframes(file.getnframes())
+    except (OSError, EOFError, wave.Error) as error:
+        raise SystemExit(f"{path} cannot be read: {error}") from None
+    raise SystemExit(f"{path} must be 16-bit mono at {rate} Hz.")
 
 
 async def answer(options: argparse.Namespace) -> None:
     """Ask, and collect the answer."""
     # With push_to_talk the file is one turn, whatever pauses it has.
-    async with voicechat.connect(
+    session = voicechat.connect(
         options.model, base_url=options.base_url, tools=["current_time"], push_to_talk=True
-    ) as session:
-        await session.send(read_pcm(options.question, session.input_rate))  # in real time
+    )
+    question = read_pcm(options.question, session.input_rate)
+    async with session:
+        await session.send(question)  # in real time
         session.end_turn()
-        with wave.open(str(options.answer), "wb") as file:
+        with options.answer.open("wb") as target, wave.open(target, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(session.output_rate)
@@ -48,4 +53,11 @@ if __name__ == "__main__":
     parser.add_argument("answer", type=Path, help="WAV file to write")
     parser.add_argument("--model", help="PROVIDER/MODEL; the default depends on your keys")
     parser.add_argument("--base-url", help="another address of the provider's API")
-    asyncio.run(answer(parser.parse_args()))
+    try:
+        asyncio.run(answer(parser.parse_args()))
+    except KeyboardInterrupt:
+        parser.exit(130)
+    except voicechat.VoicechatError as error:
+        parser.exit(error.exit_code, f"{error}\n")
+    except OSError as error:
+        parser.exit(1, f"{error}\n")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 
 import voicechat
 
@@ -51,4 +52,8 @@ if __name__ == "__main__":
     parser.add_argument("--yes", action="store_true", help="allow every call")
     parser.add_argument("--model", help="PROVIDER/MODEL; the default depends on your keys")
     parser.add_argument("--base-url", help="another address of the provider's API")
-    asyncio.run(ask(parser.parse_args()))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C also ends a wait for input
+    try:
+        asyncio.run(ask(parser.parse_args()))
+    except voicechat.VoicechatError as error:
+        parser.exit(error.exit_code, f"{error}\n")

@@ -53,4 +53,9 @@ if __name__ == "__main__":
     parser.add_argument("--model", help="PROVIDER/MODEL; the default depends on your keys")
     parser.add_argument("--other", help="the second model")
     parser.add_argument("--base-url", help="another address of the API of both")
-    asyncio.run(talk(parser.parse_args()))
+    try:
+        asyncio.run(talk(parser.parse_args()))
+    except KeyboardInterrupt:
+        parser.exit(130)
+    except voicechat.VoicechatError as error:
+        parser.exit(error.exit_code, f"{error}\n")

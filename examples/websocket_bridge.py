@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from functools import partial
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -59,24 +60,32 @@ async def to_client(client: ServerConnection, session: voicechat.ClientSession) 
         await client.send(json.dumps(message))
 
 
+def new_session(options: argparse.Namespace) -> voicechat.ClientSession:
+    """Prepare a session. The client plays the sound, so only the client knows what was heard."""
+    return voicechat.connect(
+        options.model, base_url=options.base_url, tools=[], reports_played=True
+    )
+
+
 async def bridge(options: argparse.Namespace, client: ServerConnection) -> None:
     """Hold one conversation with one client."""
-    # The client plays the sound, so only the client knows what was heard: reports_played.
-    async with voicechat.connect(
-        options.model, base_url=options.base_url, tools=[], reports_played=True
-    ) as session:
-        rates = {"input_rate": session.input_rate, "output_rate": session.output_rate}
-        await client.send(json.dumps({"type": "ready", **rates}))
-        try:
+    try:
+        async with new_session(options) as session:
+            rates = {"input_rate": session.input_rate, "output_rate": session.output_rate}
+            await client.send(json.dumps({"type": "ready", **rates}))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(from_client(client, session))
                 tasks.create_task(to_client(client, session))
-        except* ConnectionClosed:
-            pass
+    except* ConnectionClosed:
+        pass
+    except* (voicechat.VoicechatError, ValueError) as errors:
+        print(errors.exceptions[0], file=sys.stderr)
+        await client.close(1011, "See the output of the bridge.")
 
 
 async def main(options: argparse.Namespace) -> None:
     """Serve on this machine until Ctrl-C."""
+    new_session(options)  # fails now if the key is missing, not when a client connects
     async with serve(partial(bridge, options), "127.0.0.1", options.port) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         print(f"ws://127.0.0.1:{port}", flush=True)
@@ -88,4 +97,11 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=9000, help="0 picks a free one")
     parser.add_argument("--model", help="PROVIDER/MODEL; the default depends on your keys")
     parser.add_argument("--base-url", help="another address of the provider's API")
-    asyncio.run(main(parser.parse_args()))
+    try:
+        asyncio.run(main(parser.parse_args()))
+    except KeyboardInterrupt:
+        parser.exit(130)
+    except voicechat.VoicechatError as error:
+        parser.exit(error.exit_code, f"{error}\n")
+    except OSError as error:
+        parser.exit(1, f"{error}\n")

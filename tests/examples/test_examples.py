@@ -109,6 +109,62 @@ def test_two_models(server: Server) -> None:
     assert [line.split()[0] for line in printed.splitlines()] == ["first", "second"] * 2
 
 
+COMMANDS = {
+    "typed_chat.py": (),
+    "own_tool.py": ("hello",),
+    "two_models.py": ("hello",),
+    "file_to_file.py": ("question.wav", "answer.wav"),
+    "websocket_bridge.py": ("--port", "0"),
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--model", "openai"), 3, "needs a key. Pass api_key, set OPENAI_API_KEY"),
+        (("--model", "nothing"), 2, "There is no model 'nothing'."),
+        (("--base-url", "here"), 2, "base_url must be an address"),
+    ],
+    ids=["key", "model", "address"],
+)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_common_error_is_one_sentence(
+    name: str, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    complained = failure(code, name, *COMMANDS[name], *arguments)
+    assert words in complained
+    assert complained.count("\n") == 1
+
+
+def test_server_that_does_not_answer_is_one_sentence() -> None:
+    away = ("--model", "openai", "--base-url", "http://127.0.0.1:9")
+    complained = failure(4, "two_models.py", "hello", *away)
+    assert complained.startswith("No server answers at 127.0.0.1 port 9")
+    assert complained.count("\n") == 1
+
+
+def test_wrong_file_is_one_sentence(tmp_path: Path) -> None:
+    for source, words in ((tmp_path / "gone.wav", "cannot be read"), (Path(__file__), "RIFF")):
+        arguments = (str(source), str(tmp_path / "answer.wav"), "--model", "local")
+        complained = failure(1, "file_to_file.py", *arguments)
+        assert words in complained
+        assert complained.count("\n") == 1
+
+
+def failure(code: int, name: str, *arguments: str) -> str:
+    """The error output of an example that ends with this exit code."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
 async def message(client: ClientConnection, kind: str) -> dict[str, Any]:
     """The next text frame of this kind; others are skipped."""
     async for frame in client:
