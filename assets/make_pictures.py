@@ -1,4 +1,4 @@
-"""Makes the README's pictures from a scripted conversation: `python assets/make_pictures.py`."""
+"""Draw the picture of the README from a scripted conversation: `make pictures`."""
 
 from __future__ import annotations
 

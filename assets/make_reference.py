@@ -1,6 +1,6 @@
 """Write docs/commands.md and the key table of README.md from the code.
 
-Run `python assets/make_reference.py` after changing a command, an option, a slash command or a key.
+Run `make pictures` after changing a command, an option, a slash command or a key.
 `tests/architecture/test_docs.py` fails while the files differ from the code.
 """
 

@@ -1,6 +1,6 @@
 """Write docs/settings.md from the schema of the settings.
 
-Run `python assets/make_settings_reference.py` after changing a setting.
+Run `make pictures` after changing a setting.
 `tests/architecture/test_settings_page.py` fails while the page differs from the code.
 """
 
@@ -20,7 +20,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 INTRO = """\
 # Settings
 
-This page is generated from the code; run `python assets/make_settings_reference.py` to update it.
+This page is generated from the code; run `make pictures` to update it.
 
 The settings file is `config.toml` in `~/.config/voicechat` on Linux, in
 `~/Library/Application Support/voicechat` on macOS and in `%LOCALAPPDATA%\\voicechat` on Windows.

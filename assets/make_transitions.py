@@ -1,6 +1,6 @@
 """Write the tables of the conversation's transitions into docs/architecture.md, from the code.
 
-Run `python assets/make_transitions.py` after changing `core`.
+Run `make pictures` after changing `core`.
 `tests/architecture/test_transitions.py` fails while the page differs from the code.
 
 The effects of a step are read from the source: every `effects.X(...)` and `commands.X(...)` that
@@ -130,7 +130,7 @@ def tables() -> str:
 
 
 def _happenings(source: Source) -> Iterator[str]:
-    yield "| happening | step | may emit |"
+    yield "| Event or input | Step | May emit |"
     yield "|---|---|---|"
     short = {name for name, _ in source.rows("_SHORT")}
     silent = []
@@ -162,7 +162,7 @@ _SHORT_STEPS = frozenset({"_mic_block", "_more_audio", "_heard"})
 
 
 def _slot() -> Iterator[str]:
-    yield "| response slot | trigger | next | deadline |"
+    yield "| Response slot | Trigger | Next | Deadline |"
     yield "|---|---|---|---|"
     for state, triggers in TRANSITIONS.items():
         patience = PATIENCE_S.get(state)
@@ -172,7 +172,7 @@ def _slot() -> Iterator[str]:
 
 
 def page(text: str) -> str:
-    """The page with its tables renewed."""
+    """The page with current tables."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"

@@ -8,6 +8,7 @@ import json
 import pickle
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,12 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 def test_package_is_typed() -> None:
     assert importlib.resources.files(voicechat).joinpath("py.typed").is_file()
+
+
+def test_version_is_that_of_the_project() -> None:
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    version = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+    assert voicechat.__version__ == version
 
 
 def test_events_go_by_their_public_names() -> None:

@@ -21,8 +21,8 @@ def described() -> dict[str, str]:
     table = PAGE.partition("| Built in |")[2].partition("\n\n")[0]
     found = {}
     for row in table.splitlines()[2:]:
-        names, _, at_first = row.strip("| ").split(" | ")
-        found |= dict.fromkeys(re.findall(r"`(\w+)`", names), at_first)
+        names, _, default = row.strip("| ").split(" | ")
+        found |= dict.fromkeys(re.findall(r"`(\w+)`", names), default)
     return found
 
 
