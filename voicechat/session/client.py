@@ -278,7 +278,9 @@ class ClientSession:
 
     # ----------------------------------------------------------------- what the caller says
 
-    async def send(self, content: str | bytes | Picture, text: str = "") -> None:
+    async def send(
+        self, content: str | bytes | bytearray | memoryview | Picture, text: str = ""
+    ) -> None:
         """Send a line of text, microphone sound or a picture.
 
         str      a turn of the user. It interrupts a reply that is still playing
