@@ -106,7 +106,8 @@ WRONG_VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "base_url": ({"base_url": "not an address"}, "^base_url must be an address like"),
     "api_key is empty": ({"api_key": ""}, "api_key is empty"),
     "api_key has two lines": ({"api_key": "a\nb"}, "api_key contains characters that no key has"),
-    "profile": ({"profile": "x"}, "no profile 'x'"),
+    "profile": ({"profile": "x", "settings": True}, "no profile 'x'"),
+    "profile without file": ({"profile": "x"}, "profile needs a settings file"),
     "settings": ({"settings": "/no/such.toml"}, "no file /no/such.toml. Pass settings=False"),
     "reports_played": ({"reports_played": True, "audio": Card()}, "needs audio=None"),
     "barge_in": (

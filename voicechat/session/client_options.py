@@ -78,6 +78,8 @@ class Parameters:
         check_types(given, {**dict.fromkeys(texts, str), "push_to_talk": bool})
         check_choice("output", self.output, get_args(Output))
         check_type("settings", self.settings, bool, str, os.PathLike)
+        if self.profile is not None and self.settings is False:
+            raise UsageError("profile needs a settings file.", "Leave settings=False out.")
 
     def options(self, devices: Devices | None) -> Options:
         """The options of the session. Raises as `check` does, and for wrong settings."""
