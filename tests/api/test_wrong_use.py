@@ -395,7 +395,7 @@ def test_pictures(tmp_path: Path) -> None:
 async def test_too_large_picture_is_refused() -> None:
     large = voicechat.read_picture(PNG + bytes(30_000_000), "large.png")
     async with asyncio.timeout(20), scene() as stage, on(stage.app.url) as session:
-        with pytest.raises(voicechat.UsageError, match=r"large.png has 30.0 MB; .* takes up to"):
+        with pytest.raises(voicechat.UsageError, match=r"large.png has 30.0 MB; .* accepts up to"):
             await session.send(large)
 
 

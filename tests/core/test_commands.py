@@ -1,4 +1,4 @@
-"""Names of commands: one per class, and found again in the errors of a provider."""
+"""Names of commands: one per class, and recognized in the errors of a provider."""
 
 import json
 from typing import get_args
@@ -16,7 +16,7 @@ def test_every_command_has_one_name():
 
 
 @pytest.mark.parametrize("name", CommandName)
-def test_an_event_id_leads_back_to_its_command(name):
+def test_an_event_id_names_its_command(name):
     assert named_in(f"{name}-12") is name
 
 

@@ -1,4 +1,4 @@
-"""What the looks of a text hide."""
+"""Remarks on misleading characters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.core.confusables import MOST, remarks
+from voicechat.core.confusables import MAX_REMARKS, remarks
 from voicechat.core.text import clean
 
 
@@ -22,7 +22,7 @@ from voicechat.core.text import clean
         "👩‍👩‍👧 ok",
     ],
 )
-def test_honest_text_is_not_remarked_on(text: str) -> None:
+def test_ordinary_text_has_no_remarks(text: str) -> None:
     assert remarks(text) == []
 
 
@@ -37,23 +37,23 @@ def test_honest_text_is_not_remarked_on(text: str) -> None:
         ("a\u2215b", "looks like '/'"),
         ("ｒｍ", "fullwidth"),
         ("a\u00a0b", "no-break space"),
-        ("a\u2800b", "looks blank"),
+        ("a\u2800b", "looks like a space"),
         ("kill \u0661", "digit of another script"),
-        (clean("a\x1b[2Jb\u200b\u202e"), "3 characters that cannot be shown"),
+        (clean("a\x1b[2Jb\u200b\u202e"), "3 characters cannot be displayed"),
     ],
 )
-def test_what_misleads_is_told_in_words(text: str, word: str) -> None:
+def test_misleading_characters_have_a_remark(text: str, word: str) -> None:
     assert any(word in remark for remark in remarks(text)), remarks(text)
 
 
 @given(st.text())
-def test_it_is_short_and_clean_whatever_comes(text: str) -> None:
+def test_remarks_are_bounded_and_clean(text: str) -> None:
     found = remarks(clean(text))
-    assert len(found) <= MOST + 1
+    assert len(found) <= MAX_REMARKS + 1
     assert all(clean(remark) == remark and "\n" not in remark for remark in found)
 
 
-def test_marks_that_are_piled_up_are_told() -> None:
+def test_stacked_marks_have_a_remark() -> None:
     assert remarks("l" + "\u0301" * 9 + "s") == [
         "Many marks are stacked on one letter; they may cover the text next to it."
     ]

@@ -1,4 +1,4 @@
-"""One exchange after another, told as what happens and what must follow."""
+"""The conversation: events and inputs, and the effects that must follow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from voicechat.core.effects import (
     StopPlayback,
     TurnMeasured,
 )
-from voicechat.core.interruption import CONFIRM_S
+from voicechat.core.interruption import CONFIRM_TIMEOUT_S
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Usage, entry_id
 from voicechat.core.settings import Capabilities, SessionSettings, ToolSpec
 from voicechat.core.turns import PATIENCE_S, SlotState
@@ -46,7 +46,7 @@ TOOLS = (ToolSpec("look", "Look.", {}), ToolSpec("write", "Write.", {}))
 
 
 class Stage:
-    """A conversation on a clock of its own; remembers every effect."""
+    """A conversation with its own clock; keeps every effect."""
 
     def __init__(self, hands_free: bool = True, speaker: bool = True, **flags: bool) -> None:
         self.now = 100.0
@@ -59,7 +59,7 @@ class Stage:
         )
 
     def feed(self, *happenings: events.Event | inputs.Input) -> list[Effect]:
-        """What these happenings set off."""
+        """Pass events and inputs to the conversation and return their effects."""
         effects: list[Effect] = []
         for happening in happenings:
             effects += self.conversation.handle(happening, self.now)
@@ -67,7 +67,7 @@ class Stage:
         return effects
 
     def later(self, seconds: float) -> list[Effect]:
-        """What happens by itself in this time."""
+        """Let this time pass and return the effects."""
         until, effects = self.now + seconds, []
         while (deadline := self.conversation.deadline) is not None and deadline <= until:
             self.now = max(deadline, self.now)
@@ -76,7 +76,7 @@ class Stage:
         return effects
 
     def sent(self, effects: list[Effect] | None = None) -> list[Command]:
-        """The commands among the effects (of all time, when not given)."""
+        """Return the commands among these effects, by default among all so far."""
         chosen = self.effects if effects is None else effects
         return [e.command for e in chosen if isinstance(e, Send)]
 
@@ -97,7 +97,7 @@ def online(**options: bool) -> Stage:
 
 
 def replying(stage: Stage, text: str = "One two three four five", seconds: int = 5) -> Stage:
-    """The model has said the whole text at once, as providers do, faster than it can be heard."""
+    """Let the model send its whole text and audio at once, faster than it plays."""
     stage.feed(events.ResponseCreated("r1"), events.OutputItemAdded("r1", "a1"))
     for word in text.split(" "):
         stage.feed(events.TextDelta("r1", "a1", word + " ", spoken=True))
@@ -105,7 +105,7 @@ def replying(stage: Stage, text: str = "One two three four five", seconds: int =
     return stage
 
 
-def test_a_typed_turn_is_asked_and_answered() -> None:
+def test_a_typed_turn_is_sent_and_answered() -> None:
     stage = online(speaker=False, hands_free=False)
     effects = stage.feed(inputs.Typed("hello"))
     assert [type(c) for c in stage.sent(effects)] == [CreateMessage, CreateResponse]
@@ -122,7 +122,7 @@ def test_a_typed_turn_is_asked_and_answered() -> None:
     assert stage.conversation.meter.total.total_tokens == 7
 
 
-def test_a_spoken_turn_shows_both_sides_and_measures_the_wait() -> None:
+def test_a_spoken_turn_shows_both_sides_and_measures_latency() -> None:
     stage = online()
     assert stage.floor is Floor.LISTENING
     assert stage.sent(stage.feed(inputs.MicBlock(b"\1\0" * 480))) == [AppendAudio(b"\1\0" * 480)]
@@ -145,14 +145,14 @@ def test_a_spoken_turn_shows_both_sides_and_measures_the_wait() -> None:
     assert stage.floor is Floor.SPEAKING
     assert EndItem("a1") in stage.feed(events.AudioDone("r1", "a1"))
     stage.feed(events.ResponseDone("r1"))
-    assert stage.floor is Floor.SPEAKING, "the voice is still to be heard"
+    assert stage.floor is Floor.SPEAKING, "audio is still playing"
     stage.feed(inputs.PlaybackFinished("a1"))
     assert stage.floor is Floor.LISTENING
     assert stage.item("a1").status is ItemStatus.COMPLETED
     assert [type(c) for c in stage.sent()].count(CreateResponse) == 0, "the provider decides"
 
 
-def test_text_is_shown_in_step_with_what_is_heard() -> None:
+def test_text_is_shown_in_step_with_the_audio() -> None:
     stage = replying(online(), seconds=1)
     assert stage.item("a1").shown == ""
     stage.feed(inputs.Heard("a1", 1_500))
@@ -160,7 +160,7 @@ def test_text_is_shown_in_step_with_what_is_heard() -> None:
     assert stage.item("a1").unheard == "three four five "
 
 
-def test_talking_over_a_reply_stops_it_and_truncates_at_what_was_heard() -> None:
+def test_barge_in_stops_playback_and_truncates_at_the_playout_position() -> None:
     stage = replying(online(), seconds=1)
     stage.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 1_900))
     effects = stage.feed(events.SpeechStarted("u2"))
@@ -178,14 +178,14 @@ def test_talking_over_a_reply_stops_it_and_truncates_at_what_was_heard() -> None
     assert stage.item("a1").text == "One two three four five "
 
 
-def test_a_reply_received_to_its_end_is_cut_the_same_way() -> None:
+def test_a_completed_response_is_truncated_too() -> None:
     stage = replying(online(), seconds=1)
     stage.feed(events.ResponseDone("r1"), inputs.PlaybackStarted("a1"), inputs.Heard("a1", 900))
     effects = stage.feed(events.SpeechStarted("u2"), inputs.PlaybackStopped({"a1": 1_000.0}))
     assert stage.sent(effects) == [TruncateItem("a1", 1_000)]
 
 
-def test_an_item_nobody_heard_is_deleted_not_truncated_at_zero() -> None:
+def test_an_unheard_item_is_deleted_not_truncated_at_zero() -> None:
     stage = replying(online(), seconds=1)
     stage.feed(events.SpeechStarted("u2"))
     assert stage.sent(stage.feed(inputs.PlaybackStopped({"a1": 0.0}))) == []
@@ -193,7 +193,7 @@ def test_an_item_nobody_heard_is_deleted_not_truncated_at_zero() -> None:
     assert stage.sent(effects) == [DeleteItem("a1")]
 
 
-def test_several_items_of_a_response_are_each_cut_where_they_were_heard() -> None:
+def test_each_item_of_a_response_is_truncated_at_its_own_position() -> None:
     stage = online()
     stage.feed(events.ResponseCreated("r1"))
     for item_id in ("a1", "a2"):
@@ -207,31 +207,31 @@ def test_several_items_of_a_response_are_each_cut_where_they_were_heard() -> Non
     assert stage.item("a1").status is ItemStatus.COMPLETED
 
 
-def test_a_silent_sound_side_does_not_hold_up_the_truncation() -> None:
+def test_an_unresponsive_audio_process_does_not_delay_truncation() -> None:
     stage = replying(online(), seconds=1)
     stage.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 700), events.SpeechStarted("u2"))
     assert TruncateItem("a1", 700) in stage.sent(stage.later(1.0))
 
 
-def test_a_false_alarm_loses_nothing() -> None:
+def test_a_false_alarm_loses_no_audio() -> None:
     stage = replying(online())
     stage.feed(inputs.PlaybackStarted("a1"), inputs.LocalSpeech(confirmed=False))
     assert stage.floor is Floor.SPEAKING
     stage.feed(inputs.LocalSpeech(confirmed=True))
     assert stage.floor is Floor.HEARING
-    assert stage.later(CONFIRM_S + 0.01).count(ResumePlayback()) == 1
+    assert stage.later(CONFIRM_TIMEOUT_S + 0.01).count(ResumePlayback()) == 1
     assert stage.floor is Floor.SPEAKING
     assert stage.feed(events.AudioDelta("r1", "a1", SECOND)) == [Play("a1", SECOND)]
 
 
-def test_the_provider_confirms_what_the_sound_side_heard() -> None:
+def test_the_provider_confirms_local_speech() -> None:
     stage = replying(online())
     stage.feed(inputs.PlaybackStarted("a1"), inputs.LocalSpeech(confirmed=True))
     assert StopPlayback() in stage.feed(events.SpeechStarted("u2"))
-    assert ResumePlayback() not in stage.later(CONFIRM_S * 2)
+    assert ResumePlayback() not in stage.later(CONFIRM_TIMEOUT_S * 2)
 
 
-def test_the_interrupt_key_stops_speech_thinking_and_tools() -> None:
+def test_the_interrupt_key_stops_playback_responses_and_tools() -> None:
     stage = replying(online())
     stage.feed(events.ToolCallReady("r1", "f1", "c1", "look", "{}"))
     effects = stage.feed(inputs.Interrupt())
@@ -244,7 +244,7 @@ def test_the_interrupt_key_stops_speech_thinking_and_tools() -> None:
     assert stage.feed(inputs.ToolFinished("c1", "late")) == []
 
 
-def test_interrupting_before_the_response_exists_cancels_it_when_it_does() -> None:
+def test_interrupting_a_requested_response_cancels_it_once_created() -> None:
     stage = online(hands_free=False)
     stage.feed(inputs.Typed("hello"), inputs.Interrupt())
     effects = stage.feed(events.ResponseCreated("r1"))
@@ -254,7 +254,7 @@ def test_interrupting_before_the_response_exists_cancels_it_when_it_does() -> No
     assert stage.floor is Floor.IDLE
 
 
-def test_typing_over_a_reply_interrupts_and_asks_once_it_is_over() -> None:
+def test_typing_during_a_response_interrupts_it_and_requests_another() -> None:
     stage = replying(online(hands_free=False))
     effects = stage.feed(inputs.Typed("stop, what about tea?"))
     kinds = [type(c) for c in stage.sent(effects)]
@@ -263,7 +263,7 @@ def test_typing_over_a_reply_interrupts_and_asks_once_it_is_over() -> None:
     assert stage.sent(effects) == [CreateResponse()]
 
 
-def test_push_to_talk_clears_commits_and_asks() -> None:
+def test_push_to_talk_commits_and_requests() -> None:
     stage = online(hands_free=False)
     assert CloseMic(closed=True) in stage.effects
     assert stage.feed(inputs.MicBlock(SECOND)) == []
@@ -285,7 +285,7 @@ def test_push_to_talk_clears_commits_and_asks() -> None:
         pytest.param(300, 0.1, id="only what was heard before the key"),
     ],
 )
-def test_push_to_talk_that_is_a_slip_asks_nothing(sent_ms: int, held_s: float) -> None:
+def test_a_short_press_of_push_to_talk_requests_nothing(sent_ms: int, held_s: float) -> None:
     stage = online(hands_free=False)
     stage.feed(inputs.Talk(True), inputs.MicBlock(bytes(48 * sent_ms)))
     stage.now += held_s
@@ -294,7 +294,7 @@ def test_push_to_talk_that_is_a_slip_asks_nothing(sent_ms: int, held_s: float) -
     assert any(isinstance(e, Notice) for e in effects)
 
 
-def test_where_a_commit_starts_the_reply_none_is_asked_for() -> None:
+def test_no_response_is_requested_if_a_commit_starts_it() -> None:
     stage = online(hands_free=False, commit_starts_response=True)
     stage.feed(inputs.Talk(True), inputs.MicBlock(SECOND))
     stage.now += 1.0
@@ -340,7 +340,7 @@ def test_results_of_cancelled_calls_are_dropped() -> None:
     assert CreateResponse() not in stage.sent()
 
 
-def test_a_response_that_never_ends_is_cancelled_and_then_given_up() -> None:
+def test_a_hanging_response_is_cancelled_and_then_given_up() -> None:
     stage = replying(online())
     stage.feed(inputs.PlaybackStarted("a1"))
     effects = stage.later(PATIENCE_S[SlotState.RUNNING] + PATIENCE_S[SlotState.CANCELLING])
@@ -349,7 +349,7 @@ def test_a_response_that_never_ends_is_cancelled_and_then_given_up() -> None:
     assert any(isinstance(e, Recycle) for e in effects)
 
 
-def test_a_response_that_is_still_being_heard_is_not_overdue() -> None:
+def test_a_response_that_is_still_playing_is_not_hanging() -> None:
     stage = replying(online())
     stage.feed(events.AudioDelta("r1", "a1", bytes(48_000 * 60)), inputs.PlaybackStarted("a1"))
     for second in range(1, 40):
@@ -358,7 +358,7 @@ def test_a_response_that_is_still_being_heard_is_not_overdue() -> None:
     assert stage.sent(stage.later(PATIENCE_S[SlotState.RUNNING] + 0.1))
 
 
-def test_words_may_come_when_their_response_is_over() -> None:
+def test_text_may_arrive_after_its_response() -> None:
     stage = replying(online())
     stage.feed(events.ResponseDone("r1"), events.TextDelta("r1", "a1", " And more.", True))
     assert stage.item("a1").text.endswith(" And more.")
@@ -366,7 +366,7 @@ def test_words_may_come_when_their_response_is_over() -> None:
     assert "Unwanted" not in stage.item("a1").text
 
 
-def test_usage_that_comes_by_itself_counts() -> None:
+def test_usage_without_a_response_is_counted() -> None:
     stage = online()
     stage.feed(
         events.UsageReported(Usage(total_tokens=7)), events.UsageReported(Usage(total_tokens=3))
@@ -374,7 +374,7 @@ def test_usage_that_comes_by_itself_counts() -> None:
     assert stage.conversation.meter.total.total_tokens == 10
 
 
-def test_a_refused_request_is_made_again_later() -> None:
+def test_a_refused_request_is_repeated_later() -> None:
     stage = online(hands_free=False)
     stage.feed(inputs.Typed("hello"))
     error = events.ProviderError(
@@ -384,7 +384,7 @@ def test_a_refused_request_is_made_again_later() -> None:
     assert stage.sent(stage.later(5.0)) == [CreateResponse()]
 
 
-def test_a_failed_response_says_why() -> None:
+def test_a_failed_response_reports_its_error() -> None:
     stage = online(hands_free=False, speaker=False)
     stage.feed(
         inputs.Typed("hello"), events.ResponseCreated("r"), events.TextDelta("r", "a", "Hm", False)
@@ -397,14 +397,14 @@ def test_a_failed_response_says_why() -> None:
     assert stage.floor is Floor.IDLE
 
 
-def test_silence_taken_for_speech_leaves_no_trace() -> None:
+def test_an_empty_user_turn_is_removed() -> None:
     stage = online()
     stage.feed(events.SpeechStarted("u"), events.SpeechStopped("u"), events.InputCommitted("u"))
     assert EntryRemoved("u") in stage.feed(events.UserTranscript("u", "", final=True))
     assert stage.floor is Floor.LISTENING
 
 
-def test_an_idle_nudge_is_not_a_turn() -> None:
+def test_an_idle_timeout_is_not_a_turn() -> None:
     stage = online()
     stage.feed(
         events.IdleTimeout("n"),
@@ -414,7 +414,7 @@ def test_an_idle_nudge_is_not_a_turn() -> None:
     assert stage.conversation.transcript.entries == []
 
 
-def test_a_lost_connection_keeps_what_was_said_and_replays_it() -> None:
+def test_a_lost_connection_seeds_the_conversation_again() -> None:
     stage = replying(online(), seconds=1)
     stage.feed(inputs.Typed("first"))
     stage.feed(inputs.PlaybackStopped({"a1": 2_500.0}), inputs.Disconnected("gone"))
@@ -428,7 +428,7 @@ def test_a_lost_connection_keeps_what_was_said_and_replays_it() -> None:
     ]
 
 
-def test_without_a_speaker_the_reply_is_read() -> None:
+def test_without_a_speaker_the_text_is_shown_at_once() -> None:
     stage = replying(online(speaker=False))
     assert not [e for e in stage.effects if isinstance(e, Play)]
     assert stage.item("a1").shown == "One two three four five "
@@ -436,7 +436,7 @@ def test_without_a_speaker_the_reply_is_read() -> None:
     assert stage.item("a1").status is ItemStatus.COMPLETED
 
 
-def test_a_speaker_that_goes_away_leaves_the_whole_text() -> None:
+def test_removing_the_speaker_shows_the_whole_text() -> None:
     stage = replying(online())
     stage.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 100), events.ResponseDone("r1"))
     stage.feed(inputs.SpeakerChanged(False))
@@ -445,7 +445,7 @@ def test_a_speaker_that_goes_away_leaves_the_whole_text() -> None:
     assert stage.floor is Floor.LISTENING
 
 
-def test_a_response_outside_the_conversation_never_takes_the_floor() -> None:
+def test_an_out_of_band_response_never_takes_the_floor() -> None:
     stage = online()
     stage.feed(
         events.ResponseCreated("o", out_of_band=True), events.TextDelta("o", "x", "aside", False)
@@ -454,7 +454,7 @@ def test_a_response_outside_the_conversation_never_takes_the_floor() -> None:
     assert stage.conversation.transcript.entries == []
 
 
-def test_choosing_push_to_talk_switches_turn_detection_off() -> None:
+def test_push_to_talk_turns_off_turn_detection() -> None:
     stage = online()
     effects = stage.feed(inputs.HandsFree(False))
     update = stage.sent(effects)[0]
@@ -464,13 +464,13 @@ def test_choosing_push_to_talk_switches_turn_detection_off() -> None:
     assert stage.floor is Floor.IDLE
 
 
-def test_typing_while_the_provider_still_hears_someone_is_answered() -> None:
+def test_typing_during_detected_speech_is_answered() -> None:
     stage = online()
     stage.feed(events.SpeechStarted("u"), inputs.Typed("hello"))
     assert CreateResponse() in stage.sent()
 
 
-def test_what_is_said_while_reconnecting_is_sent_on_the_next_connection() -> None:
+def test_audio_captured_while_reconnecting_is_sent_later() -> None:
     stage = online()
     stage.feed(inputs.Disconnected("gone"))
     half = len(SECOND) // 2
@@ -481,18 +481,18 @@ def test_what_is_said_while_reconnecting_is_sent_on_the_next_connection() -> Non
     assert len(commands[-1].pcm) == len(SECOND) * 10, "the last ten seconds"
 
 
-def test_a_resumed_session_is_not_told_what_it_knows() -> None:
+def test_a_resumed_session_is_seeded_with_new_items_only() -> None:
     stage = online(speaker=False)
     stage.feed(inputs.Typed("first"), events.ResponseCreated("r"))
     stage.feed(events.TextDelta("r", "a", "Yes.", False), events.ResponseDone("r"))
     stage.feed(inputs.Typed("second"), inputs.Disconnected("gone"), inputs.Typed("third"))
     commands = stage.sent(stage.feed(events.SessionCreated("s", resumed=True)))
     told = [command.text for command in commands if isinstance(command, CreateMessage)]
-    assert told == ["second", "third"], "what nobody may have received"
+    assert told == ["second", "third"], "items that may not have been received"
     assert commands[-1] == CreateResponse()
 
 
-def test_a_reply_that_had_begun_is_not_asked_for_again() -> None:
+def test_a_partial_response_is_not_requested_again() -> None:
     stage = online(speaker=False)
     stage.feed(
         inputs.Typed("hi"), events.ResponseCreated("r"), events.TextDelta("r", "a", "Well", False)
@@ -501,13 +501,13 @@ def test_a_reply_that_had_begun_is_not_asked_for_again() -> None:
     assert CreateResponse() not in stage.sent(stage.feed(events.SessionCreated("s2")))
 
 
-def test_a_reply_of_which_nothing_was_said_is_asked_for_again() -> None:
+def test_a_response_without_content_is_requested_again() -> None:
     stage = online(speaker=False)
     stage.feed(inputs.Typed("hi"), events.ResponseCreated("r"), inputs.Disconnected("gone"))
     assert CreateResponse() in stage.sent(stage.feed(events.SessionCreated("s2")))
 
 
-def test_announcements_after_another_conversation_have_ids_of_their_own() -> None:
+def test_announcements_have_unique_ids_across_conversations() -> None:
     first = Conversation(SessionSettings(), hands_free=False, speaker=False)
     first.handle(inputs.Announce("The timer rang."), 1.0)
     second = Conversation(

@@ -1,4 +1,4 @@
-"""Whatever a network, a provider and a person do in whatever order, the promises hold."""
+"""Invariants of the conversation under any order of network, provider and user actions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ITEMS = st.sampled_from(["a1", "a2", "a3", "b1"])
 CALLS = st.sampled_from(["c1", "c2", "c3"])
 USERS = st.sampled_from(["u1", "u2"])
 PCM = st.integers(1, 4_800).map(lambda samples: b"\0\0" * samples)
-CHAOS: dict[str, st.SearchStrategy[events.Event | inputs.Input]] = {
+RANDOM_EVENTS: dict[str, st.SearchStrategy[events.Event | inputs.Input]] = {
     "created": st.builds(events.ResponseCreated, RESPONSES, out_of_band=st.just(False)),
     "outside": st.builds(events.ResponseCreated, st.just("o1"), out_of_band=st.just(True)),
     "done": st.builds(
@@ -68,7 +68,9 @@ CHAOS: dict[str, st.SearchStrategy[events.Event | inputs.Input]] = {
     "mic": st.builds(inputs.MicBlock, PCM),
     "typed": st.builds(inputs.Typed, st.sampled_from(["", "hello"])),
     "shown": st.just(inputs.Typed("", Picture(Kind.PNG, 1, 1, "p.png", b"png"))),
-    "aside": st.builds(inputs.AskOutOfBand, st.sampled_from(["k1", "k2"]), st.just("Sum it up.")),
+    "out of band": st.builds(
+        inputs.AskOutOfBand, st.sampled_from(["k1", "k2"]), st.just("Sum it up.")
+    ),
     "inserted": st.builds(
         inputs.InsertMessage, st.sampled_from(["n1", "n2"]), st.just("user"), st.just("so"), ITEMS
     ),
@@ -101,7 +103,7 @@ FROM_THE_PROVIDER = set(get_args(events.Event)) - {events.SessionCreated}
 
 
 class Promises(RuleBasedStateMachine):
-    """A conversation among chaos, and an independent witness of what it may do."""
+    """A conversation under random events, and an independent model of what it may do."""
 
     @initialize(
         hands_free=st.booleans(),
@@ -130,11 +132,11 @@ class Promises(RuleBasedStateMachine):
         self.told: set[str] = set()
         self.ran: set[str] = set()
         self.excused: set[str] = set()
-        self.open_asides: Counter[str] = Counter()
+        self.open_requests: Counter[str] = Counter()
         self.retold: set[str] = set()
         self.take(events.SessionCreated("s"))
 
-    @rule(happening=st.one_of(*CHAOS.values()))
+    @rule(happening=st.one_of(*RANDOM_EVENTS.values()))
     def happens(self, happening: events.Event | inputs.Input) -> None:
         self.take(happening)
 
@@ -157,7 +159,8 @@ class Promises(RuleBasedStateMachine):
     # ------------------------------------------------------------------- the witness
 
     def witness_short_path(self) -> None:
-        """The whole machine adds nothing to a short path, and is not due earlier than it said."""
+        """Check that the whole machine adds no effect after a short path, and no earlier deadline.
+        Check that the whole machine adds no effect after a short path, and no earlier deadline."""
         conversation = self.conversation
         said = conversation.deadline
         conversation._responses.begin(conversation._now)
@@ -191,24 +194,24 @@ class Promises(RuleBasedStateMachine):
             self.excused |= set(happening.call_ids)
 
     def running_after(self, created: str) -> str | None:
-        """What runs when this is announced: one that was heard of before may have begun or not.
+        """Return the running response after this one is announced; None if that is ambiguous.
 
-        A new one replaces what runs; one that is over already changes nothing.
+        A new one replaces the running one; one that ended changes nothing.
         """
         if created in self.ended or created == self.running:
             return self.running
         return None if created in self.known else created
 
     def witness_asked(self, happening: events.Event | inputs.Input) -> None:
-        """What is requested again is answered again."""
+        """Note that a repeated request is answered again."""
         if isinstance(happening, inputs.AskOutOfBand):
-            self.open_asides[happening.key] += 1
+            self.open_requests[happening.key] += 1
         if isinstance(happening, events.ToolCallReady) and happening.call_id in self.retold:
             self.retold.discard(happening.call_id)
             self.answers[happening.call_id] = 0
 
     def witness_done(self, response_id: str) -> None:
-        """A response ended: what was requested has been answered."""
+        """Note that a response ended and the request was answered."""
         if response_id not in self.ended | self.outside:
             self.asked = False
         self.ended.add(response_id)
@@ -220,13 +223,13 @@ class Promises(RuleBasedStateMachine):
             case Send(commands.CreateResponse(out_of_band=True)):
                 assert self.conversation.online
             case OutOfBandAnswered(key):
-                self.open_asides[key] -= 1
-                assert self.open_asides[key] >= 0, "an aside is answered twice"
+                self.open_requests[key] -= 1
+                assert self.open_requests[key] >= 0, "an out-of-band request is answered twice"
             case EntryRemoved(entry_id):
                 self.excused.add(entry_id)
             case Send(commands.CreateResponse()):
-                assert not self.asked, "two responses asked at once"
-                assert self.running is None, "asked while a response runs"
+                assert not self.asked, "two responses requested at once"
+                assert self.running is None, "requested while a response runs"
                 self.asked = True
             case Play(item_id, pcm):
                 assert isinstance(happening, events.AudioDelta)
@@ -247,7 +250,7 @@ class Promises(RuleBasedStateMachine):
     def witness_result(self, result: commands.ToolResult | commands.SeedResult) -> None:
         self.told.add(result.call_id)
         self.answers[result.call_id] += 1
-        assert self.answers[result.call_id] == 1, "a connection is told a result twice"
+        assert self.answers[result.call_id] == 1, "a connection receives a result twice"
         if isinstance(result, commands.SeedResult):
             self.retold.add(result.call_id)
 
@@ -260,7 +263,7 @@ class Promises(RuleBasedStateMachine):
             self.take(inputs.ToolFinished(call_id, "done"))
         self.settle()
         assert self.ran - self.excused <= self.told, "a call was never answered"
-        assert not +self.open_asides, "an aside was never answered"
+        assert not +self.open_requests, "an out-of-band request was never answered"
         self.take(inputs.Typed("hello"))
         for round_ in range(4):
             self.wait_until_asked()
@@ -276,7 +279,7 @@ class Promises(RuleBasedStateMachine):
         self.check_transcript()
 
     def settle(self) -> None:
-        """Let every deadline pass; a conversation that asks for a new connection gets one."""
+        """Let every deadline pass; a conversation that requests a new connection gets one."""
         for _ in range(20):
             deadline = self.conversation.deadline
             if deadline is None:
@@ -285,7 +288,7 @@ class Promises(RuleBasedStateMachine):
             if any(isinstance(effect, Recycle) for effect in self.take(inputs.Tick())):
                 self.take(inputs.Disconnected("recycled"))
                 self.take(events.SessionCreated("again"))
-        assert self.conversation.deadline is None, "something is awaited for ever"
+        assert self.conversation.deadline is None, "a deadline never ends"
         if not self.conversation.online:
             self.take(events.SessionCreated("again"))
 
@@ -294,12 +297,12 @@ class Promises(RuleBasedStateMachine):
             if self.asked:
                 return
             deadline = self.conversation.deadline
-            assert deadline is not None, "the turn is never asked for"
+            assert deadline is not None, "the turn is never requested"
             self.now = max(self.now, deadline)
             if any(isinstance(effect, Recycle) for effect in self.take(inputs.Tick())):
                 self.take(inputs.Disconnected("recycled"))
                 self.take(events.SessionCreated("again"))
-        raise AssertionError("the turn is never asked for")
+        raise AssertionError("the turn is never requested")
 
     def check_transcript(self) -> None:
         for entry in self.conversation.transcript.entries:
@@ -310,7 +313,7 @@ class Promises(RuleBasedStateMachine):
                 assert isinstance(entry, ToolCall)
 
 
-def test_a_response_replaces_one_although_a_word_of_it_came_before_its_beginning() -> None:
+def test_a_response_whose_audio_precedes_its_start_replaces_the_running_one() -> None:
     promises = Promises()
     promises.begin(True, True, cancel=True, truncate=True, commit_starts_response=False)
     promises.take(events.ResponseCreated("r1"))

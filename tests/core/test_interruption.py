@@ -1,4 +1,4 @@
-"""Speech that nobody says the end of, and turns whose end only the sound side heard."""
+"""Speech whose end is never reported, and turns whose end only the audio process detected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from voicechat.core import events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import Effect, Floor, TurnMeasured
-from voicechat.core.interruption import LONGEST_S, RECENT_S, SILENT_S
+from voicechat.core.interruption import RECENT_S, SILENCE_TIMEOUT_S, SPEECH_TIMEOUT_S
 from voicechat.core.settings import Capabilities, SessionSettings
 
 SILENT = Capabilities(speech_end=False, cancel=False, truncate=False, commit_starts_response=True)
@@ -29,43 +29,43 @@ class Desk:
         self.happens(inputs.Tick())
 
 
-def test_an_interruption_by_noise_does_not_last_for_ever() -> None:
+def test_an_interruption_by_noise_times_out() -> None:
     desk = Desk()
     desk.happens(events.ResponseCreated("r"), events.AudioDelta("r", "i", bytes(4_800)))
     desk.happens(inputs.PlaybackStarted("i"))
-    # A door slams: the provider stops its reply and never says that no one spoke.
+    # A noise: the provider stops its response and never reports the end of speech.
     desk.happens(
         events.SpeechStarted("u"), events.ResponseDone("r", events.ResponseStatus.CANCELLED)
     )
     desk.happens(inputs.PlaybackStopped({"i": 50.0}))
     assert desk.talk.floor is Floor.HEARING
     desk.when_due()
-    assert desk.now == 100.0 + SILENT_S
+    assert desk.now == 100.0 + SILENCE_TIMEOUT_S
     assert desk.talk.floor is Floor.LISTENING
     assert desk.talk.deadline is None
 
 
-def test_words_that_are_understood_keep_the_floor() -> None:
+def test_transcribed_words_keep_the_floor() -> None:
     desk = Desk()
     desk.happens(events.SpeechStarted("u"))
     for _ in range(5):
-        desk.happens(events.UserTranscript("u", "word "), after=SILENT_S - 1)
+        desk.happens(events.UserTranscript("u", "word "), after=SILENCE_TIMEOUT_S - 1)
         assert desk.talk.floor is Floor.HEARING
     desk.when_due()
     assert desk.talk.floor is Floor.LISTENING
 
 
-def test_where_the_end_is_told_speech_may_be_long() -> None:
+def test_speech_may_be_long_if_its_end_is_reported() -> None:
     desk = Desk(Capabilities())
     desk.happens(events.SpeechStarted("u"))
-    desk.happens(inputs.Tick(), after=LONGEST_S - 1)
+    desk.happens(inputs.Tick(), after=SPEECH_TIMEOUT_S - 1)
     assert desk.talk.floor is Floor.HEARING
     desk.when_due()
     assert desk.talk.floor is Floor.LISTENING
 
 
 def answered(desk: Desk) -> float | None:
-    """The provider begins to answer by itself; the wait until the first sound is heard."""
+    """Let the provider answer by itself; return the latency until the first audio."""
     desk.happens(events.InputCommitted("u"), events.ResponseCreated("r"))
     desk.happens(events.AudioDelta("r", "i", bytes(4_800)))
     effects = desk.happens(inputs.PlaybackStarted("i"), after=0.1)
@@ -73,21 +73,21 @@ def answered(desk: Desk) -> float | None:
     return measured[0].latency_ms if measured else None
 
 
-def test_a_wait_is_measured_from_where_the_voice_ended() -> None:
+def test_latency_starts_at_the_end_of_the_voice() -> None:
     desk = Desk()
     desk.happens(inputs.VoiceEnded(desk.now - 0.2))
     desk.now += 0.5
     assert answered(desk) == pytest.approx(800)
 
 
-def test_a_voice_that_ended_long_ago_was_another_one() -> None:
+def test_a_voice_that_ended_long_ago_is_ignored() -> None:
     desk = Desk()
     desk.happens(inputs.VoiceEnded(desk.now))
     desk.now += RECENT_S + 1
     assert answered(desk) is None
 
 
-def test_a_voice_counts_for_one_turn_only() -> None:
+def test_a_voice_end_applies_to_one_turn() -> None:
     desk = Desk()
     desk.happens(inputs.VoiceEnded(desk.now))
     assert answered(desk) is not None
@@ -98,14 +98,14 @@ def test_a_voice_counts_for_one_turn_only() -> None:
     assert not [effect for effect in effects if isinstance(effect, TurnMeasured)]
 
 
-def test_the_provider_s_own_word_for_the_end_counts_more() -> None:
+def test_the_providers_end_of_speech_takes_precedence() -> None:
     desk = Desk(Capabilities())
     desk.happens(inputs.VoiceEnded(desk.now - 3.0))
     desk.happens(events.SpeechStarted("u"), events.SpeechStopped("u"))
     assert answered(desk) == pytest.approx(100)
 
 
-def test_with_push_to_talk_the_key_ends_the_turn() -> None:
+def test_releasing_push_to_talk_ends_the_turn() -> None:
     desk = Desk()
     desk.happens(inputs.HandsFree(False), inputs.Talk(True))
     desk.happens(inputs.MicBlock(bytes(48_000)), inputs.VoiceEnded(desk.now))

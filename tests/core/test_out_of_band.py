@@ -1,4 +1,4 @@
-"""What is asked beside the conversation, put into it, taken out of it, and what all that costs."""
+"""Out-of-band requests, inserted and deleted items, usage and limits."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from voicechat.core.effects import (
     UsageChanged,
 )
 from voicechat.core.items import Item, Transcript, Usage, entry_id
-from voicechat.core.out_of_band import PATIENCE_S
+from voicechat.core.out_of_band import METADATA_KEY, TIMEOUT_S
 from voicechat.core.settings import Capabilities, SessionSettings
 
 E = TypeVar("E")
 
 
 class Stage:
-    """A conversation on a clock of its own."""
+    """A conversation with its own clock."""
 
     def __init__(self, can: Capabilities | None = None, online: bool = True) -> None:
         self.conversation = Conversation(SessionSettings(), can or Capabilities(), speaker=False)
@@ -72,12 +72,12 @@ ASKED = inputs.AskOutOfBand("k1", "Sum it up.")
 # ----------------------------------------------------------------------- asides
 
 
-def test_an_aside_is_asked_in_text_and_leaves_no_trace() -> None:
+def test_an_out_of_band_request_is_text_and_not_kept() -> None:
     stage = Stage()
     assert sent_commands(stage.feed(ASKED)) == [
-        commands.CreateResponse("Sum it up.", True, {"aside": "k1"}, "text")
+        commands.CreateResponse("Sum it up.", True, {METADATA_KEY: "k1"}, "text")
     ]
-    stage.feed(events.ResponseCreated("o1", {"aside": "k1"}, out_of_band=True))
+    stage.feed(events.ResponseCreated("o1", {METADATA_KEY: "k1"}, out_of_band=True))
     stage.feed(
         events.TextDelta("o1", "i", "So ", False), events.TextDelta("o1", "i", "far.", False)
     )
@@ -89,10 +89,10 @@ def test_an_aside_is_asked_in_text_and_leaves_no_trace() -> None:
     assert stage.conversation.deadline is None
 
 
-def test_it_goes_on_while_an_answer_is_given() -> None:
+def test_an_out_of_band_response_may_run_during_another_one() -> None:
     stage = Stage()
     stage.feed(inputs.Typed("hello"), events.ResponseCreated("r1"))
-    stage.feed(ASKED, events.ResponseCreated("o1", {"aside": "k1"}, out_of_band=True))
+    stage.feed(ASKED, events.ResponseCreated("o1", {METADATA_KEY: "k1"}, out_of_band=True))
     stage.feed(
         events.TextDelta("r1", "a", "Hi ", False), events.TextDelta("o1", "i", "Short.", False)
     )
@@ -103,10 +103,10 @@ def test_it_goes_on_while_an_answer_is_given() -> None:
     assert stage.texts() == ["hello", "Hi there."]
 
 
-def test_two_asides_are_told_apart_with_and_without_metadata() -> None:
+def test_out_of_band_responses_match_by_metadata_or_order() -> None:
     stage = Stage()
     stage.feed(ASKED, inputs.AskOutOfBand("k2", "Translate it."))
-    stage.feed(events.ResponseCreated("o2", {"aside": "k2"}, out_of_band=True))
+    stage.feed(events.ResponseCreated("o2", {METADATA_KEY: "k2"}, out_of_band=True))
     stage.feed(events.ResponseCreated("o1", out_of_band=True))
     stage.feed(
         events.TextDelta("o2", "i", "zwei", False), events.TextDelta("o1", "j", "eins", False)
@@ -120,19 +120,22 @@ def test_two_asides_are_told_apart_with_and_without_metadata() -> None:
 
 @pytest.mark.parametrize(
     ("stage", "words"),
-    [(Stage(online=False), "no connection"), (Stage(Capabilities(out_of_band=False)), "outside")],
+    [
+        (Stage(online=False), "no connection"),
+        (Stage(Capabilities(out_of_band=False)), "out-of-band"),
+    ],
 )
-def test_where_it_cannot_be_asked_that_is_said(stage: Stage, words: str) -> None:
+def test_an_impossible_request_is_answered_with_an_error(stage: Stage, words: str) -> None:
     effects = stage.feed(ASKED)
     (answer,) = only(OutOfBandAnswered, effects)
     assert words in answer.error
     assert sent_commands(effects) == []
 
 
-def test_every_aside_comes_to_an_end() -> None:
+def test_every_out_of_band_request_ends() -> None:
     stage = Stage()
     stage.feed(ASKED)
-    (late,) = only(OutOfBandAnswered, stage.later(PATIENCE_S + 1))
+    (late,) = only(OutOfBandAnswered, stage.later(TIMEOUT_S + 1))
     assert "in time" in late.error
     stage.feed(ASKED)
     (lost,) = only(OutOfBandAnswered, stage.feed(inputs.Disconnected("gone")))
@@ -142,14 +145,14 @@ def test_every_aside_comes_to_an_end() -> None:
     refused = stage.feed(events.ProviderError("No more.", command=CommandName.CREATE_RESPONSE))
     assert only(OutOfBandAnswered, refused) == [OutOfBandAnswered("k1", "", "No more.")]
     assert only(Notice, refused) == []
-    stage.feed(ASKED, events.ResponseCreated("o1", {"aside": "k1"}, out_of_band=True))
+    stage.feed(ASKED, events.ResponseCreated("o1", {METADATA_KEY: "k1"}, out_of_band=True))
     failed = stage.feed(
         events.ResponseDone("o1", events.ResponseStatus.FAILED, error="Overloaded.")
     )
     assert only(OutOfBandAnswered, failed) == [OutOfBandAnswered("k1", "", "Overloaded.")]
 
 
-def test_a_refused_turn_is_not_taken_for_an_aside() -> None:
+def test_a_refused_turn_does_not_end_an_out_of_band_request() -> None:
     stage = Stage()
     stage.feed(ASKED, inputs.Typed("hello"))
     effects = stage.feed(events.ProviderError("Not now.", command=CommandName.CREATE_RESPONSE))
@@ -160,7 +163,7 @@ def test_a_refused_turn_is_not_taken_for_an_aside() -> None:
 # ----------------------------------------------------------------------- items
 
 
-def test_a_message_is_put_in_where_it_belongs() -> None:
+def test_a_message_is_inserted_at_its_position() -> None:
     stage = Stage()
     stage.feed(inputs.Typed("one"))
     stage.answered("r1", "a1", "two")
@@ -173,7 +176,7 @@ def test_a_message_is_put_in_where_it_belongs() -> None:
     assert stage.texts() == ["one", "between", "two", "last"]
 
 
-def test_the_last_exchange_is_forgotten_on_both_sides() -> None:
+def test_the_last_exchange_is_deleted_on_both_sides() -> None:
     stage = Stage()
     stage.feed(inputs.Typed("one"))
     stage.answered("r1", "a1", "two")
@@ -191,7 +194,7 @@ def test_the_last_exchange_is_forgotten_on_both_sides() -> None:
     assert [c.text for c in told if isinstance(c, commands.CreateMessage)] == ["one", "two"]
 
 
-def test_what_is_being_said_is_stopped_first() -> None:
+def test_deleting_a_running_response_cancels_it() -> None:
     stage = Stage()
     stage.feed(
         inputs.Typed("one"), events.ResponseCreated("r1"), events.TextDelta("r1", "a", "On", False)
@@ -204,7 +207,7 @@ def test_what_is_being_said_is_stopped_first() -> None:
     assert stage.feed(inputs.ForgetLast()) == []
 
 
-def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:
+def test_a_provider_without_deletion_gets_a_new_session() -> None:
     stage = Stage(Capabilities(delete=False))
     stage.feed(inputs.Typed("one"))
     stage.answered("r1", "a1", "two")
@@ -213,7 +216,7 @@ def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:
     assert StartAfresh() in effects
 
 
-def test_one_item_is_forgotten_and_the_talk_goes_on() -> None:
+def test_one_item_is_deleted_and_the_response_continues() -> None:
     stage = Stage()
     stage.feed(inputs.Typed("one"))
     stage.answered("r1", "a1", "two")
@@ -224,7 +227,7 @@ def test_one_item_is_forgotten_and_the_talk_goes_on() -> None:
     assert stage.texts() == ["one", "three", "four"]
 
 
-def test_an_item_is_looked_up_or_cannot_be() -> None:
+def test_an_item_is_fetched_or_reported_missing() -> None:
     stage = Stage()
     assert sent_commands(stage.feed(inputs.FetchItem("i"))) == [commands.RetrieveItem("i")]
     (found,) = only(ItemFetched, stage.feed(events.ItemRetrieved("i", {"id": "i"})))
@@ -235,7 +238,7 @@ def test_an_item_is_looked_up_or_cannot_be() -> None:
     assert stage.feed(inputs.FetchItem("i")) == [ItemFetched("i", None)]
 
 
-def test_another_conversation_goes_on_with_what_was_said() -> None:
+def test_another_conversation_continues_the_transcript() -> None:
     stage = Stage()
     stage.feed(inputs.Typed("one"))
     transcript: Transcript = stage.conversation.transcript
@@ -246,7 +249,7 @@ def test_another_conversation_goes_on_with_what_was_said() -> None:
     assert [entry_id(entry) for entry in transcript.entries] == ["typed_1", "typed_2"]
 
 
-def test_other_settings_are_asked_for_and_hold_for_the_next_connection() -> None:
+def test_changed_settings_apply_to_later_connections() -> None:
     stage = Stage()
     (update,) = sent_commands(stage.feed(inputs.Configure(SessionSettings(voice="cedar"))))
     assert isinstance(update, commands.UpdateSession)
@@ -258,7 +261,7 @@ def test_other_settings_are_asked_for_and_hold_for_the_next_connection() -> None
 # ----------------------------------------------------------------------- what it costs
 
 
-def test_each_use_is_told_with_what_used_it() -> None:
+def test_each_usage_names_its_source() -> None:
     stage = Stage()
     stage.feed(inputs.Typed("one"), events.ResponseCreated("r"))
     told = only(
@@ -277,7 +280,7 @@ def test_each_use_is_told_with_what_used_it() -> None:
     assert stage.conversation.meter.response.total_tokens == 10
 
 
-def test_a_limit_that_is_near_is_told_once_and_ends() -> None:
+def test_a_near_rate_limit_is_reported_once_and_expires() -> None:
     stage = Stage()
     low, high = events.RateLimit("tokens", 1000, 100, 30), events.RateLimit("requests", 100, 90, 5)
     effects = stage.feed(events.RateLimits((low, high)))

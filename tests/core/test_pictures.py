@@ -1,4 +1,4 @@
-"""Pictures are told by their bytes, and a conversation shows them again as long as it can."""
+"""Pictures are recognized by their bytes, and a conversation seeds them while it can."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def head(name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_the_bytes_tell_kind_and_size(name: str) -> None:
+def test_kind_and_size_are_read_from_the_bytes(name: str) -> None:
     found = picture(head(name), "cat")
     assert found is not None
     assert (found.kind, found.width, found.height) == (Kind(name.split()[0]), 123, 45)
@@ -44,7 +44,7 @@ def test_the_bytes_tell_kind_and_size(name: str) -> None:
     assert found.data == head(name)
 
 
-def test_a_jpeg_tells_its_size_behind_its_other_parts() -> None:
+def test_the_size_of_a_jpeg_follows_other_segments() -> None:
     found = picture(JPEG)
     assert found is not None
     assert (found.media_type, found.width, found.height) == ("image/jpeg", 123, 45)
@@ -55,19 +55,19 @@ def test_a_jpeg_tells_its_size_behind_its_other_parts() -> None:
     "data",
     [b"", b"BM6\0", b"%PDF-1.7", b"<svg xmlns=", b"RIFF\0\0\0\0WAVEfmt ", b"\xff\xd8\xff\xe0"],
 )
-def test_what_is_no_picture_is_none(data: bytes) -> None:
+def test_other_bytes_are_not_a_picture(data: bytes) -> None:
     assert picture(data) is None
     assert picture(data.ljust(64, b"\0")) is None
 
 
-def test_a_picture_of_no_size_is_none() -> None:
+def test_a_picture_without_a_size_is_rejected() -> None:
     empty = bytearray(head("png"))
     empty[16:20] = bytes(4)
     assert picture(bytes(empty)) is None
 
 
 @given(st.sampled_from([*map(head, HEADS), JPEG]), st.integers(0, 40), st.binary(max_size=40))
-def test_no_bytes_make_it_fail(start: bytes, keep: int, rest: bytes) -> None:
+def test_arbitrary_bytes_never_raise(start: bytes, keep: int, rest: bytes) -> None:
     found = picture(start[:keep] + rest)
     assert found is None or found.width > 0 < found.height
 
@@ -79,7 +79,7 @@ CAT = Picture(Kind.PNG, 123, 45, "cat.png", head("png"))
 
 
 class Talk:
-    """A conversation, and what it told the provider."""
+    """A conversation, and the messages it sends."""
 
     def __init__(self, can: Capabilities | None = None) -> None:
         self.conversation = Conversation(SessionSettings(), can or Capabilities())
@@ -92,7 +92,7 @@ class Talk:
         return [command for command in sent if isinstance(command, commands.CreateMessage)]
 
 
-def test_a_picture_is_shown_with_its_words_and_answered() -> None:
+def test_a_picture_is_sent_with_its_text_and_answered() -> None:
     talk = Talk()
     talk.take(events.SessionCreated("s"))
     effects = talk.take(inputs.Typed("What is this?", CAT))
@@ -106,7 +106,7 @@ def test_a_picture_is_shown_with_its_words_and_answered() -> None:
     assert item.picture is CAT
 
 
-def test_a_picture_alone_is_a_turn_and_nothing_at_all_is_none() -> None:
+def test_a_picture_alone_is_a_turn_and_blank_text_is_not() -> None:
     talk = Talk()
     talk.take(events.SessionCreated("s"))
     assert talk.told(inputs.Typed(" ")) == []
@@ -115,7 +115,7 @@ def test_a_picture_alone_is_a_turn_and_nothing_at_all_is_none() -> None:
     ]  # fmt: skip
 
 
-def test_it_is_shown_again_on_the_next_connection() -> None:
+def test_a_picture_is_seeded_on_the_next_connection() -> None:
     talk = Talk()
     talk.take(events.SessionCreated("s"))
     talk.take(inputs.Typed("", CAT))
@@ -126,7 +126,7 @@ def test_it_is_shown_again_on_the_next_connection() -> None:
     assert not [effect for effect in effects if isinstance(effect, Notice)]
 
 
-def test_a_provider_without_pictures_is_told_that_there_was_one() -> None:
+def test_a_provider_that_rejects_the_kind_gets_a_note() -> None:
     talk = Talk(Capabilities(pictures=(Kind.JPEG,)))
     talk.take(inputs.Typed("What is this?", CAT))
     effects = talk.take(events.SessionCreated("s"))
@@ -139,10 +139,10 @@ def test_a_provider_without_pictures_is_told_that_there_was_one() -> None:
     assert "cat.png" in message.text
     assert "What is this?" in message.text
     (notice,) = [effect for effect in effects if isinstance(effect, Notice)]
-    assert notice.text == "A picture could not be shown to the model again."
+    assert notice.text == "An image cannot be sent to the model again."
 
 
-def test_only_so_much_is_kept_and_the_oldest_goes_first() -> None:
+def test_kept_picture_data_is_bounded_and_the_oldest_is_dropped() -> None:
     talk = Talk()
     large = replace(CAT, data=bytes(KEPT_BYTES // 2))
     for _ in range(3):

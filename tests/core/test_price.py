@@ -1,4 +1,4 @@
-"""What a conversation is estimated to cost."""
+"""Estimated cost of a conversation."""
 
 from functools import reduce
 
@@ -13,7 +13,7 @@ FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5)
 tokens = st.integers(0, 10**6)
 
 
-def test_each_kind_has_its_price():
+def test_each_kind_of_token_has_its_price():
     million = 10**6
     assert estimate(Usage(input_tokens=million, input_text_tokens=million), FULL) == 4
     assert estimate(Usage(input_tokens=million, input_audio_tokens=million), FULL) == 32
@@ -23,12 +23,12 @@ def test_each_kind_has_its_price():
     assert estimate(Usage(), FULL) == 0
 
 
-def test_tokens_of_no_known_kind_count_as_text():
+def test_tokens_of_unknown_kind_count_as_text():
     assert estimate(Usage(input_tokens=10**6), FULL) == 4
     assert estimate(Usage(output_tokens=10**6), FULL) == 16
 
 
-def test_what_is_remembered_costs_less():
+def test_cached_tokens_cost_less():
     heard = Usage(input_tokens=1000, input_audio_tokens=1000, cached_tokens=600,
                   cached_audio_tokens=600)  # fmt: skip
     assert estimate(heard, FULL) == pytest.approx((400 * 32 + 600 * 0.4) / 1e6)
@@ -53,11 +53,11 @@ def test_time_is_billed_by_the_minute():
 
 
 @given(st.builds(Usage, *[tokens] * 9, st.floats(0, 1e6), tokens, tokens))
-def test_no_usage_costs_less_than_nothing(usage):
+def test_no_cost_is_negative(usage):
     assert estimate(usage, FULL) >= 0
 
 
 @given(tokens, tokens)
-def test_two_halves_cost_what_the_whole_costs(first, second):
+def test_costs_are_additive(first, second):
     a, b = Usage(input_tokens=first), Usage(input_tokens=second)
     assert estimate(a + b, FULL) == pytest.approx(estimate(a, FULL) + estimate(b, FULL))

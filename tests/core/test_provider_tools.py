@@ -1,4 +1,4 @@
-"""Calls that the provider runs: shown, decided, and never the reason that a turn hangs."""
+"""Calls that the provider runs: shown, decided, and never a reason for a hanging turn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from voicechat.core import commands, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import Effect, Floor, Level, Notice, Send
 from voicechat.core.items import ToolCall, ToolState
-from voicechat.core.provider_tools import LONGEST_S, ProviderTools
+from voicechat.core.provider_tools import CALL_TIMEOUT_S, ProviderTools
 from voicechat.core.settings import SessionSettings
 
 ASKED = events.RemoteApproval("mcpr_1", "r1", "wiki", "ask", '{"q":"frames"}')
@@ -40,7 +40,7 @@ def sent_commands(effects: list[Effect]) -> list[commands.Command]:
     return [effect.command for effect in effects if isinstance(effect, Send)]
 
 
-def test_a_call_is_shown_from_its_first_word_to_its_result() -> None:
+def test_a_call_is_shown_from_its_arguments_to_its_result() -> None:
     desk = Desk()
     seen = []
     for state, arguments, output in (
@@ -60,26 +60,26 @@ def test_a_call_is_shown_from_its_first_word_to_its_result() -> None:
     assert (call.name, call.server, call.elapsed_ms) == ("ask", "wiki", 1000.0)
 
 
-def test_a_result_that_comes_after_the_end_is_still_taken_in() -> None:
+def test_a_late_result_is_added() -> None:
     desk = Desk()
     desk.happens(events.RemoteCall("mcp_1", "", "", "ask", "{}", ToolState.DONE))
     desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
     assert desk.call("mcp_1").output == "A frame."
 
 
-def test_a_second_call_that_hangs_does_not_hold_up_the_answer_for_good() -> None:
+def test_a_hanging_call_delays_the_answer_only_for_a_time() -> None:
     desk = Desk()
     desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
     desk.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
     desk.happens(events.ResponseDone("r1"))
-    assert desk.talk.deadline == LONGEST_S, "no event may ever come again"
-    desk.happens(inputs.Tick(), after=LONGEST_S)
-    assert desk.talk.deadline is not None, "the provider has a moment to go on by itself"
+    assert desk.talk.deadline == CALL_TIMEOUT_S, "even without further events"
+    desk.happens(inputs.Tick(), after=CALL_TIMEOUT_S)
+    assert desk.talk.deadline is not None, "the provider may continue by itself first"
     seen = sent_commands(desk.happens(inputs.Tick(), after=desk.talk.deadline - desk.now))
     assert commands.CreateResponse() in seen
 
 
-def test_leave_is_asked_once_and_answered_once() -> None:
+def test_approval_is_requested_once_and_answered_once() -> None:
     desk = Desk()
     desk.happens(ASKED)
     desk.happens(ASKED)
@@ -100,7 +100,7 @@ def test_leave_is_asked_once_and_answered_once() -> None:
     assert desk.talk.transcript.get("mcp_1") is None
 
 
-def test_a_provider_that_does_not_go_on_by_itself_is_asked_to() -> None:
+def test_a_provider_that_does_not_continue_gets_a_request() -> None:
     desk = Desk()
     desk.happens(ASKED)
     desk.happens(events.ResponseDone("r1"))
@@ -113,7 +113,7 @@ def test_a_provider_that_does_not_go_on_by_itself_is_asked_to() -> None:
     assert sent_commands(desk.happens(inputs.Tick())) == [commands.CreateResponse()]
 
 
-def test_a_model_that_spoke_after_its_call_has_answered() -> None:
+def test_text_after_a_call_is_the_answer() -> None:
     desk = Desk()
     desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "x"))
     desk.happens(events.OutputItemAdded("r1", "m1"))
@@ -126,7 +126,7 @@ def test_a_model_that_spoke_after_its_call_has_answered() -> None:
 def test_a_slow_call_does_not_count_as_a_hanging_response() -> None:
     desk = Desk()
     desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
-    while desk.now < LONGEST_S - 1:
+    while desk.now < CALL_TIMEOUT_S - 1:
         assert sent_commands(desk.happens(inputs.Tick(), 7.0)) == []
     assert desk.talk.floor is Floor.THINKING
     given_up = [sent_commands(desk.happens(inputs.Tick(), 7.0)) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""What a new session is told of an old one that would not have all of it."""
+"""Seeding of a session that refused a part of the conversation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Talk:
         return [effect for each in happenings for effect in self.conversation.handle(each, 1.0)]
 
     def begin(self) -> tuple[list[str], int, list[str]]:
-        """What a new session is told, what it is requested, and what the user is told."""
+        """Start a session; return its seeded texts, the number of requests, and the notices."""
         effects = self.feed(events.SessionCreated("again"))
         commands = [effect.command for effect in effects if isinstance(effect, Send)]
         told = [each.text for each in commands if isinstance(each, CreateMessage)]
@@ -42,7 +42,7 @@ class Talk:
         return told, asked, [each.text for each in effects if isinstance(each, Notice)]
 
 
-def test_a_session_that_would_not_have_all_is_told_the_newest_half() -> None:
+def test_a_session_that_refused_its_items_is_seeded_with_the_newest_half() -> None:
     talk = Talk("one", "two", "three")
     talk.feed(REFUSED)
     assert talk.begin() == (["two!", "three", "three!"], 0, [SHORTENED])
@@ -52,13 +52,13 @@ def test_a_session_that_would_not_have_all_is_told_the_newest_half() -> None:
     assert talk.begin() == (["three!"], 0, [SHORTENED])
 
 
-def test_a_turn_that_awaits_its_answer_is_among_what_is_told() -> None:
+def test_an_unanswered_turn_is_seeded() -> None:
     talk = Talk("one")
     talk.feed(inputs.Typed("two"), REFUSED)
     assert talk.begin() == (["two"], 1, [SHORTENED])
 
 
-def test_a_picture_is_not_shown_again_to_who_would_not_have_it() -> None:
+def test_a_refused_picture_is_not_seeded_again() -> None:
     talk = Talk("one")
     talk.feed(inputs.Typed("look", PICTURE), REFUSED)
     [told], asked, _ = talk.begin()
@@ -66,7 +66,7 @@ def test_a_picture_is_not_shown_again_to_who_would_not_have_it() -> None:
     assert asked == 1
 
 
-def test_nothing_is_asked_for_what_is_told_no_more() -> None:
+def test_no_response_is_requested_for_a_turn_that_is_not_seeded() -> None:
     talk = Talk()
     talk.feed(inputs.Typed("x" * 1_000_000), REFUSED)
     assert talk.begin() == ([], 0, [SHORTENED])
@@ -74,7 +74,7 @@ def test_nothing_is_asked_for_what_is_told_no_more() -> None:
     assert Send(CreateResponse()) in effects
 
 
-def test_a_call_that_still_runs_is_told_and_answered() -> None:
+def test_a_running_call_is_seeded_and_answered() -> None:
     talk = Talk("one")
     talk.feed(inputs.Typed("look"), events.ResponseCreated("r"))
     talk.feed(events.ToolCallReady("r", "i", "c", "look", "{}"), events.ResponseDone("r"))

@@ -22,7 +22,7 @@ any_text = st.text(st.characters() | st.sampled_from([*HIDING, "\r", "\n", "\ufe
 
 
 @pytest.mark.parametrize("character", HIDING, ids=lambda c: f"U+{ord(c):04X}")
-def test_a_hiding_character_becomes_one_visible_mark(character):
+def test_a_control_character_becomes_one_visible_mark(character):
     assert clean(f"a{character}b") == f"a{MARK}b"
     assert clean(character) == MARK
 
@@ -42,11 +42,11 @@ def test_a_hiding_character_becomes_one_visible_mark(character):
         "葛\U000e0100城",
     ],
 )
-def test_what_people_write_stays(text):
+def test_ordinary_text_is_unchanged(text):
     assert clean(text) is text
 
 
-def test_line_ends_become_one_kind():
+def test_line_ends_are_normalized():
     assert clean("a\r\nb\u2028c\u2029d") == "a\nb\nc\nd"
 
 
@@ -68,7 +68,7 @@ def test_attacks_are_visible_and_harmless(attack):
     assert not any(unicodedata.category(character) in {"Cc", "Cf", "Cs"} for character in shown)
 
 
-def test_surrogate_halves_become_the_character():
+def test_surrogate_halves_are_joined():
     assert clean("\ud83d\ude00 \ude00\ud83d") == f"😀 {MARK}{MARK}"
 
 
@@ -80,7 +80,7 @@ def test_clean_text_is_encodable_and_stays_clean(text):
 
 
 @given(any_text)
-def test_only_newline_and_tab_survive_of_the_controls(text):
+def test_newline_and_tab_are_the_only_controls_kept(text):
     assert not any(
         unicodedata.category(character) == "Cc" and character not in "\n\t"
         for character in clean(text)
@@ -91,13 +91,13 @@ def test_only_newline_and_tab_survive_of_the_controls(text):
     ("whole", "cut"),
     [("\ud83d\ude00", 1), ("a\r\nb", 2), ("👩\u200d👧", 2), ("می\u200cخواهم", 3), ("plain", 2)],
 )
-def test_a_streamed_text_reads_as_the_whole(whole, cut):
+def test_a_split_text_cleans_like_the_whole(whole, cut):
     head, tail = split_tail(whole[:cut])
     assert clean(head) + clean(tail + whole[cut:]) == clean(whole)
 
 
 @given(any_text)
-def test_split_loses_nothing(text):
+def test_splitting_loses_nothing(text):
     head, tail = split_tail(text)
     assert head + tail == text
     assert len(tail) <= 1
@@ -115,7 +115,7 @@ def test_split_loses_nothing(text):
         (r'{"\u001b":{"b":["\u0007"]}}', {"\ufffd": {"b": ["\ufffd"]}}),
     ],
 )
-def test_what_a_json_text_means_is_clean_too(text: str, meant: object) -> None:
+def test_json_values_are_clean(text: str, meant: object) -> None:
     cleaned = clean_json(text)
     assert json.loads(cleaned) == meant
     assert clean_json(cleaned) == cleaned

@@ -9,7 +9,7 @@ from voicechat.core.text_alignment import TextAlignment, word_end
 
 
 def in_step() -> TextAlignment:
-    """Each word, then half a second of its sound, as the embedded voice sends them."""
+    """Return an alignment with half a second of audio after each word, like the embedded voice."""
     captions = TextAlignment()
     for word in ("one ", "two ", "three "):
         captions.add_text(word)
@@ -18,13 +18,13 @@ def in_step() -> TextAlignment:
 
 
 def ahead() -> TextAlignment:
-    """All the text at once, the sound later."""
+    """Return an alignment with all of its text and no audio yet."""
     captions = TextAlignment()
     captions.add_text("one two three four five six seven eight nine ten eleven twelve")
     return captions
 
 
-def test_a_word_in_step_is_heard_when_its_sound_begins() -> None:
+def test_a_word_in_step_is_heard_when_its_audio_starts() -> None:
     captions = in_step()
     assert captions.heard(0) == 0
     assert captions.heard(1) == len("one ")
@@ -32,7 +32,7 @@ def test_a_word_in_step_is_heard_when_its_sound_begins() -> None:
     assert captions.heard(1_500) == len("one two three ")
 
 
-def test_a_text_that_runs_ahead_is_spread_over_its_sound() -> None:
+def test_a_text_that_runs_ahead_is_spread_over_its_audio() -> None:
     captions = ahead()
     captions.received_ms += 4_000
     captions.complete = True
@@ -41,13 +41,13 @@ def test_a_text_that_runs_ahead_is_spread_over_its_sound() -> None:
     assert captions.heard(4_000) == len(captions.text)
 
 
-def test_while_the_length_is_unknown_speech_is_taken_to_be_ordinary() -> None:
+def test_an_unknown_length_assumes_typical_speech() -> None:
     captions = ahead()
     captions.received_ms += 200
     assert 0 < captions.heard(200) < 12
 
 
-def test_a_text_that_was_mended_keeps_its_place() -> None:
+def test_a_corrected_text_keeps_its_position() -> None:
     captions = in_step()
     captions.set_text("one two three four ")
     captions.complete = True
@@ -55,7 +55,7 @@ def test_a_text_that_was_mended_keeps_its_place() -> None:
     assert captions.text[: captions.heard(700)].rstrip() in {"one two", "one two three"}
 
 
-def test_no_word_is_cut() -> None:
+def test_positions_are_word_ends() -> None:
     assert word_end("one two", 1) == 3
     assert word_end("one two", 3) == 3
     assert word_end("one two", 4) == 4
@@ -71,7 +71,7 @@ def test_no_word_is_cut() -> None:
     st.booleans(),
     st.lists(st.floats(0, 50_000), max_size=8),
 )
-def test_what_is_heard_only_grows_and_never_exceeds_the_text(
+def test_positions_only_grow_and_never_exceed_the_text(
     pieces: list[str | int], complete: bool, moments: list[float]
 ) -> None:
     captions = TextAlignment()

@@ -1,4 +1,4 @@
-"""Tool calls in a conversation: asked for, decided on, carried over a lost connection."""
+"""Tool calls in a conversation: requested, decided, carried over a lost connection."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from voicechat.core.effects import (
 )
 from voicechat.core.items import Item, Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec
-from voicechat.core.tool_calls import LONGEST, MOST_LINES, MOST_OPEN, denied
+from voicechat.core.tool_calls import MAX_ARGUMENT_CHARS, MAX_ARGUMENT_LINES, MAX_OPEN_CALLS, denied
 
 LOOK = ToolSpec("look", "Look.", {})
 WRITE = ToolSpec("write", "Write.", {}, Permission.ASK, "built in")
@@ -41,7 +41,7 @@ ONCE, SESSION, ALWAYS, DENY = inputs.Decision
 
 
 class Stage:
-    """A conversation that is online, typed, and has a response running."""
+    """A conversation that is online and has a response running."""
 
     def __init__(self) -> None:
         tools = (LOOK, WRITE, BURN, HIDDEN)
@@ -86,10 +86,10 @@ def error(effects: Iterable[Effect]) -> str:
     return text
 
 
-# ------------------------------------------------------------------------- who decides
+# ------------------------------------------------------------------------- decisions
 
 
-def test_a_tool_that_asks_runs_after_the_word_and_the_talk_goes_on_meanwhile() -> None:
+def test_a_tool_that_asks_runs_after_approval_without_blocking() -> None:
     stage = Stage()
     effects = stage.called("write")
     assert AskApproval("c1") in effects
@@ -106,29 +106,31 @@ def test_a_tool_that_asks_runs_after_the_word_and_the_talk_goes_on_meanwhile() -
     assert stage.conversation.asking == ()
 
 
-def test_no_tool_and_forbidden_tools_are_answered_without_asking() -> None:
+def test_unknown_and_forbidden_tools_are_answered_without_asking() -> None:
     stage = Stage()
-    assert error(stage.called("no_such_tool", "c1")) == "There is no such tool. Nothing was done."
+    assert (
+        error(stage.called("no_such_tool", "c1")) == "This tool does not exist. Nothing was done."
+    )
     assert "may not be used" in error(stage.called("hidden", "c2"))
     assert stage.call("c2").state is ToolState.DENIED
     assert "hidden" not in [tool.name for tool in stage.conversation.settings.tools]
 
 
-def test_a_denial_is_told_with_the_words_for_it_and_answered() -> None:
+def test_a_denial_is_reported_with_its_explanation() -> None:
     stage = Stage()
     stage.called("write")
     effects = stage.decided(DENY, words='Use "ls"\x1b[2J instead\\.')
-    assert error(effects).endswith("They say: Use 'ls'\ufffd[2J instead/.")
+    assert error(effects).endswith("The user says: Use 'ls'\ufffd[2J instead/.")
     assert stage.call().state is ToolState.DENIED
     assert sent(stage.feed(events.ResponseDone("r1"))) == [CreateResponse()]
 
 
 @pytest.mark.parametrize("words", ["", " \n ", '"', "\\", "}", "\ud800", "\u202e" * 3])
-def test_the_answer_to_a_denial_is_json_whatever_is_said(words: str) -> None:
+def test_the_result_of_a_denial_is_always_json(words: str) -> None:
     assert "did not allow" in json.loads(denied(words))["error"]
 
 
-def test_a_decision_counts_for_the_call_and_the_arguments_that_were_shown() -> None:
+def test_a_decision_applies_to_the_call_and_arguments_shown() -> None:
     stage = Stage()
     stage.called("write", arguments='{"a": 1}')
     assert stage.feed(inputs.Decided("c1", '{"a": 2}', ONCE)) == []
@@ -139,7 +141,7 @@ def test_a_decision_counts_for_the_call_and_the_arguments_that_were_shown() -> N
     assert run(stage.called("write", "c2")) == []
 
 
-def test_leave_for_the_session_lets_what_waits_run_and_what_comes() -> None:
+def test_session_approval_runs_waiting_and_later_calls() -> None:
     stage = Stage()
     stage.called("write", "c1")
     stage.called("write", "c2")
@@ -149,13 +151,13 @@ def test_leave_for_the_session_lets_what_waits_run_and_what_comes() -> None:
     assert stage.conversation.asking == (stage.call("c3"),)
 
 
-def test_leave_for_ever_is_to_be_kept() -> None:
+def test_permanent_approval_is_saved() -> None:
     stage = Stage()
     stage.called("write")
     assert KeepApproval("write") in stage.decided(ALWAYS)
 
 
-def test_a_tool_that_asks_each_time_takes_no_lasting_leave() -> None:
+def test_a_tool_that_always_asks_has_no_lasting_approval() -> None:
     stage = Stage()
     stage.called("burn")
     effects = stage.decided(ALWAYS)
@@ -164,17 +166,17 @@ def test_a_tool_that_asks_each_time_takes_no_lasting_leave() -> None:
     assert run(stage.called("burn", "c2")) == []
 
 
-def test_a_changed_tool_asks_again_and_what_waited_of_it_is_answered() -> None:
+def test_a_changed_tool_asks_again_and_its_waiting_call_fails() -> None:
     stage = Stage()
     stage.called("write", "c1")
     stage.decided(SESSION)
     stage.feed(inputs.OfferTools((LOOK, ToolSpec("write", "Write elsewhere.", {}, Permission.ASK))))
     assert run(stage.called("write", "c2")) == []
     assert "changed before" in error(stage.feed(inputs.OfferTools((LOOK,))))
-    assert "no such tool" in error(stage.called("write", "c3"))
+    assert "does not exist" in error(stage.called("write", "c3"))
 
 
-def test_tools_that_come_later_are_offered_and_others_are_no_news() -> None:
+def test_changed_tools_update_the_session_and_hidden_ones_do_not() -> None:
     stage = Stage()
     news = ToolSpec("news", "News.", {}, Permission.NEVER)
     assert sent(stage.feed(inputs.OfferTools((LOOK, WRITE, BURN, news)))) == []
@@ -183,7 +185,7 @@ def test_tools_that_come_later_are_offered_and_others_are_no_news() -> None:
     assert update.settings.tools == (LOOK, WRITE)
 
 
-def test_interrupting_denies_what_waits_and_stops_what_runs() -> None:
+def test_interrupting_denies_waiting_calls_and_stops_running_ones() -> None:
     stage = Stage()
     stage.called("look", "c1")
     stage.called("write", "c2")
@@ -197,19 +199,19 @@ def test_interrupting_denies_what_waits_and_stops_what_runs() -> None:
     assert CreateResponse() not in sent(stage.feed(events.ResponseDone("r1")))
 
 
-def test_what_no_person_can_check_is_not_asked() -> None:
+def test_arguments_too_long_to_check_are_denied() -> None:
     stage = Stage()
-    text = json.dumps({"text": "x" * LONGEST})
+    text = json.dumps({"text": "x" * MAX_ARGUMENT_CHARS})
     assert "too long" in error(stage.called("write", arguments=text))
     for number, end in enumerate(("\\n", "\\u000a")):
-        many = '{"text": "' + end * (MOST_LINES + 1) + 'rm"}'
+        many = '{"text": "' + end * (MAX_ARGUMENT_LINES + 1) + 'rm"}'
         assert "too long" in error(stage.called("write", f"l{number}", arguments=many))
-    for number in range(MOST_OPEN):
+    for number in range(MAX_OPEN_CALLS):
         stage.called("write", f"w{number}")
     assert "Too many" in error(stage.called("write", "last"))
 
 
-def test_what_runs_is_what_is_shown() -> None:
+def test_a_call_runs_with_the_arguments_shown() -> None:
     stage = Stage()
     stage.called("write", arguments=r'{"command": "\u001b[2Jls\u202e\u0008"}')
     shown = stage.call().arguments
@@ -218,7 +220,7 @@ def test_what_runs_is_what_is_shown() -> None:
     assert runs.arguments == shown
 
 
-def test_a_cancelled_call_is_dropped_and_decides_nothing() -> None:
+def test_a_cancelled_call_is_dropped_and_cannot_be_decided() -> None:
     stage = Stage()
     stage.called("write")
     effects = stage.feed(events.ToolCallsCancelled(("c1",)))
@@ -231,18 +233,20 @@ def test_a_cancelled_call_is_dropped_and_decides_nothing() -> None:
 # ------------------------------------------------------------------- a lost connection
 
 
-def test_a_call_that_outlives_its_connection_is_told_of_and_then_answered() -> None:
+def test_a_call_that_outlives_its_connection_is_seeded_then_answered() -> None:
     stage = Stage()
     stage.called("look")
     effects = stage.feed(inputs.Disconnected("gone"))
     assert not any(isinstance(effect, CancelTools) for effect in effects)
     commands = sent(stage.feed(events.SessionCreated("s2")))
-    assert commands[1:] == [SeedCall("c1", "look", "{}")], "asked now, it might be repeated"
+    assert commands[1:] == [SeedCall("c1", "look", "{}")], (
+        "requested now, the call might be repeated"
+    )
     commands = sent(stage.feed(inputs.ToolFinished("c1", "seen")))
     assert commands == [SeedResult("c1", "seen"), CreateResponse()]
 
 
-def test_a_result_that_comes_while_nobody_listens_is_history() -> None:
+def test_a_result_during_an_outage_is_seeded() -> None:
     stage = Stage()
     stage.called("look")
     stage.feed(inputs.Disconnected("gone"), inputs.ToolFinished("c1", "seen"))
@@ -254,18 +258,20 @@ def test_a_result_that_comes_while_nobody_listens_is_history() -> None:
     ]
 
 
-def test_a_session_that_may_not_know_of_a_call_is_not_resumed() -> None:
+def test_a_session_without_the_seeded_call_is_not_resumed() -> None:
     stage = Stage()
     stage.called("look")
     assert StartAfresh() in stage.feed(inputs.Disconnected("gone"))
     stage.feed(events.SessionCreated("s2"), inputs.ToolFinished("c1", "seen"))
-    assert StartAfresh() in stage.feed(inputs.Disconnected("gone")), "it was not spoken of yet"
+    assert StartAfresh() in stage.feed(inputs.Disconnected("gone")), (
+        "the model has not answered it yet"
+    )
     stage.feed(events.SessionCreated("s3"), events.ResponseCreated("r2"))
-    stage.feed(events.TextDelta("r2", "a", "So it is.", spoken=False), events.ResponseDone("r2"))
+    stage.feed(events.TextDelta("r2", "a", "Done.", spoken=False), events.ResponseDone("r2"))
     assert StartAfresh() not in stage.feed(inputs.Disconnected("gone"))
 
 
-def test_a_card_outlives_the_connection_too() -> None:
+def test_an_approval_request_outlives_its_connection() -> None:
     stage = Stage()
     stage.called("write")
     stage.feed(inputs.Disconnected("gone"))
@@ -274,7 +280,7 @@ def test_a_card_outlives_the_connection_too() -> None:
     assert SeedResult("c1", "done") in sent(stage.feed(inputs.ToolFinished("c1", "done")))
 
 
-def test_a_call_that_comes_again_is_answered_again_and_not_run_again() -> None:
+def test_a_repeated_call_is_answered_again_but_not_run_again() -> None:
     stage = Stage()
     stage.called("look", arguments='{"a": 1}')
     assert stage.called("look", arguments='{"a": 1}') == []
@@ -293,7 +299,7 @@ def test_a_call_that_comes_again_is_answered_again_and_not_run_again() -> None:
     assert CreateResponse() in sent(stage.feed(events.ResponseDone("r3")))
 
 
-def test_half_a_call_is_none() -> None:
+def test_an_incomplete_call_is_cancelled() -> None:
     stage = Stage()
     stage.feed(
         events.OutputItemAdded("r1", "i1", events.ItemKind.TOOL_CALL, "c1", "look"),
@@ -304,10 +310,10 @@ def test_half_a_call_is_none() -> None:
     assert sent(stage.feed(events.SessionCreated("s2")))[1:] == [CreateResponse()]
 
 
-# ----------------------------------------------------------------- what happens by itself
+# ----------------------------------------------------------------- announcements
 
 
-def test_a_timer_that_rings_is_told_when_nobody_speaks() -> None:
+def test_an_announcement_is_sent_between_turns() -> None:
     stage = Stage()
     effects = stage.feed(inputs.Announce("The tea timer rings."))
     assert sent(effects) == []
@@ -319,7 +325,7 @@ def test_a_timer_that_rings_is_told_when_nobody_speaks() -> None:
     assert asked == CreateResponse()
 
 
-def test_a_timer_that_rings_while_nobody_listens_is_told_once() -> None:
+def test_an_announcement_while_offline_is_sent_once() -> None:
     stage = Stage()
     stage.feed(events.ResponseDone("r1"), inputs.Disconnected("gone"), inputs.Announce("It rings."))
     commands = sent(stage.feed(events.SessionCreated("s2")))
@@ -327,11 +333,11 @@ def test_a_timer_that_rings_while_nobody_listens_is_told_once() -> None:
     assert sent(stage.feed(events.ResponseCreated("r2"), events.ResponseDone("r2"))) == []
 
 
-# ------------------------------------------------------------------------- how long it takes
+# ------------------------------------------------------------------------- latency
 
 
 class Watch(Stage):
-    """A stage with a clock that goes on by a second with each happening."""
+    """A stage whose clock advances a second with each event."""
 
     now = 0.0
 
@@ -347,7 +353,7 @@ def waits(effects: Iterable[Effect]) -> list[float]:
     return [effect.latency_ms for effect in effects if isinstance(effect, TurnMeasured)]
 
 
-def test_a_turn_with_a_tool_takes_until_the_answer_that_follows_it() -> None:
+def test_latency_of_a_tool_turn_ends_with_the_answer_after_the_tool() -> None:
     stage = Watch()
     stage.feed(events.ResponseDone("r1"), inputs.Typed("look"), events.ResponseCreated("r2"))
     stage.feed(events.ToolCallReady("r2", "i1", "c1", "look", "{}"), events.ResponseDone("r2"))
@@ -356,7 +362,7 @@ def test_a_turn_with_a_tool_takes_until_the_answer_that_follows_it() -> None:
     assert waits(stage.feed(events.TextDelta("r3", "a1", "A tree.", spoken=False))) == []
 
 
-def test_what_is_said_before_a_call_answers_already() -> None:
+def test_latency_ends_with_text_before_a_call() -> None:
     stage = Watch()
     stage.feed(events.ResponseDone("r1"), inputs.Typed("look"), events.ResponseCreated("r2"))
     assert waits(stage.feed(events.TextDelta("r2", "a1", "I look.", spoken=False))) == [2_000]
@@ -365,7 +371,7 @@ def test_what_is_said_before_a_call_answers_already() -> None:
     assert waits(stage.feed(events.TextDelta("r3", "a2", "I see.", spoken=False))) == []
 
 
-def test_the_time_in_which_the_person_decides_is_no_wait() -> None:
+def test_latency_excludes_the_users_decision() -> None:
     stage = Watch()
     stage.feed(events.ResponseDone("r1"), inputs.Typed("write"), events.ResponseCreated("r2"))
     stage.feed(events.ToolCallReady("r2", "i1", "c1", "write", "{}"), events.ResponseDone("r2"))
@@ -375,7 +381,7 @@ def test_the_time_in_which_the_person_decides_is_no_wait() -> None:
     assert waits(stage.feed(events.TextDelta("r3", "a1", "Done.", spoken=False))) == [3_000]
 
 
-def test_what_comes_of_itself_answers_no_turn() -> None:
+def test_an_announcement_does_not_end_the_latency_of_a_turn() -> None:
     stage = Watch()
     stage.feed(events.ResponseDone("r1"), inputs.Typed("hm"), events.ResponseCreated("r2"))
     stage.feed(

@@ -1,4 +1,4 @@
-"""Ten thousand random lives of tool calls: none runs twice, unasked, or stays unanswered."""
+"""Ten thousand random histories of tool calls: none runs twice, unapproved, or stays unanswered."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALLOWING = (inputs.Decision.ONCE, inputs.Decision.SESSION, inputs.Decision.ALWAY
 
 
 class World:
-    """A provider, a user and a shell that do what chance says, and a witness."""
+    """A provider, a user and a session that act at random, and checks of every effect."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -172,13 +172,13 @@ class World:
             case effects.Send(
                 commands.ToolResult(call_id) | commands.SeedResult(call_id) as result
             ):
-                # What was told as history may be called for again; then it is answered, too.
+                # A seeded call may be repeated; then it is answered, too.
                 key = (type(result), call_id)
                 assert self.conversation.online
                 self.results[key] += 1
-                assert self.results[key] == 1, "a connection is told a result twice"
+                assert self.results[key] == 1, "a connection receives a result twice"
                 known = self.mine if isinstance(result, commands.ToolResult) else self.retold
-                assert call_id in known, "a result of a call that nobody knows there"
+                assert call_id in known, "a result of a call that the session does not know"
                 self.told.add(call_id)
             case effects.Send(commands.SeedCall(call_id)):
                 self.retold.add(call_id)
@@ -186,7 +186,7 @@ class World:
                 assert self.conversation.online
 
     def end(self) -> None:
-        """Let everything come to its end: then every call has an answer."""
+        """Let everything end, and check that every call has an answer."""
         self.connect()
         self.done()
         for call in self.conversation.asking:
@@ -225,10 +225,10 @@ def test_ten_thousand_schedules() -> None:
             raise AssertionError(f"schedule {seed}: {error}") from error
         ran += len(world.ran)
         lost += len(world.dropped)
-    assert ran > SCHEDULES, "chance made too few calls run to prove anything"
+    assert ran > SCHEDULES, "too few calls ran"
     assert lost > 0
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 12))
-def test_short_schedules_that_can_be_made_shorter(chance: random.Random, steps: int) -> None:
+def test_short_schedules_that_shrink(chance: random.Random, steps: int) -> None:
     live(chance, steps)

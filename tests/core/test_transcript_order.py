@@ -1,4 +1,4 @@
-"""Passages come out whole, once and in the order in which they were said."""
+"""Passages are released complete, once, and in the order of speech."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from voicechat.core.events import Event, InputCommitted, Token, TranscriptSegment, UserTranscript
-from voicechat.core.transcript_order import LATE_S, TranscriptOrder
+from voicechat.core.transcript_order import MAX_DELAY_S, TranscriptOrder
 
 
 def final(item_id: str, text: str, **more: object) -> UserTranscript:
@@ -34,14 +34,14 @@ def test_any_order_of_completions_and_commits(order, commits):
     assert given(dictation, *(final(each, each) for each in order)) == ["a", "b", "c"]
 
 
-def test_passages_in_a_circle_are_not_lost():
+def test_passages_in_a_cycle_are_not_lost():
     dictation = TranscriptOrder()
     circle = [InputCommitted("a", "b"), InputCommitted("b", "a"), InputCommitted("c", "c")]
     given(dictation, *circle)
     assert sorted(given(dictation, *(final(each, each) for each in "abc"))) == ["a", "b", "c"]
 
 
-def test_a_passage_inserted_behind_one_that_was_given():
+def test_a_passage_inserted_after_a_released_one():
     dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None))
     assert given(dictation, final("a", "a")) == ["a"]
@@ -64,7 +64,7 @@ def test_partials_are_shown_in_order_and_replaced_by_the_final_text():
     assert dictation.partial == "three"
 
 
-def test_a_failed_passage_keeps_its_place_and_what_was_written():
+def test_a_failed_passage_keeps_its_position_and_its_partial_text():
     dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
     given(dictation, UserTranscript("a", "half"))
@@ -72,18 +72,18 @@ def test_a_failed_passage_keeps_its_place_and_what_was_written():
     assert given(dictation, failed("a")) == ["half!unintelligible", "b"]
 
 
-def test_a_passage_that_never_comes_does_not_hold_up_the_others_for_ever():
+def test_a_missing_passage_delays_the_others_only_for_a_time():
     dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
     assert not given(dictation, final("b", "b"), now=5.0)
-    assert dictation.deadline == 5.0 + LATE_S
-    assert dictation.tick(5.0 + LATE_S - 0.1) == []
-    assert [each.text for each in dictation.tick(5.0 + LATE_S)] == ["b"]
+    assert dictation.deadline == 5.0 + MAX_DELAY_S
+    assert dictation.tick(5.0 + MAX_DELAY_S - 0.1) == []
+    assert [each.text for each in dictation.tick(5.0 + MAX_DELAY_S)] == ["b"]
     assert dictation.deadline is None
     assert given(dictation, final("a", "a"), now=30.0) == ["a"]
 
 
-def test_nothing_is_given_twice():
+def test_no_passage_is_released_twice():
     dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None))
     assert given(dictation, final("a", "a"), final("a", "again")) == ["a"]
@@ -91,7 +91,7 @@ def test_nothing_is_given_twice():
     assert dictation.partial == ""
 
 
-def test_a_lost_connection_gives_what_is_final_and_forgets_the_rest():
+def test_a_lost_connection_releases_final_passages_only():
     dictation = TranscriptOrder()
     given(dictation, InputCommitted("a", None), InputCommitted("b", "a"))
     given(dictation, UserTranscript("a", "half"), final("b", "b"))
@@ -99,7 +99,7 @@ def test_a_lost_connection_gives_what_is_final_and_forgets_the_rest():
     assert (dictation.partial, dictation.deadline) == ("", None)
 
 
-def test_speakers_are_named_where_they_change():
+def test_speakers_are_named_when_they_change():
     dictation = TranscriptOrder()
     segments = [
         TranscriptSegment("a", "Fine.", "B", 2.0, 3.0),
@@ -111,7 +111,7 @@ def test_speakers_are_named_where_they_change():
     assert passage.spoken == "A: Good morning. How are you? B: Fine."
 
 
-def test_how_sure_it_was_is_told_with_the_end_or_gathered_on_the_way():
+def test_tokens_come_with_the_final_text_or_from_the_deltas():
     one, two = Token("one", -0.1), Token(" two", -0.2)
     dictation = TranscriptOrder()
     given(dictation, UserTranscript("a", "one", tokens=(one,)))

@@ -1,4 +1,4 @@
-"""The slot of the one response, and the floor."""
+"""The response slot, and the floor."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from voicechat.core.turns import (
 )
 
 
-def test_every_state_can_be_left_again_without_the_provider() -> None:
-    for state in set(SlotState) - {SlotState.IDLE}:
+def test_every_state_expires_without_the_provider() -> None:
+    assert set(PATIENCE_S) == set(SlotState) - {SlotState.IDLE}
+    assert all(0 < seconds <= 15 for seconds in PATIENCE_S.values())
+    for state in PATIENCE_S:
         assert TRANSITIONS[state][Trigger.EXPIRE] is SlotState.IDLE
         slot = ResponseSlot(state=state, response_id="r", seen_at=5.0)
         assert slot.due == 5.0 + PATIENCE_S[state]
@@ -25,11 +27,11 @@ def test_every_state_can_be_left_again_without_the_provider() -> None:
         assert (slot.state, slot.due, slot.response_id) == (SlotState.IDLE, None, None)
 
 
-def test_only_an_idle_slot_can_ask() -> None:
+def test_only_an_idle_slot_can_request() -> None:
     assert [s for s in SlotState if Trigger.ASK in TRANSITIONS[s]] == [SlotState.IDLE]
 
 
-def test_a_response_is_asked_for_created_and_done() -> None:
+def test_a_response_is_requested_created_and_done() -> None:
     slot = ResponseSlot(wanted=True)
     assert slot.may_ask
     slot.ask()
@@ -40,7 +42,7 @@ def test_a_response_is_asked_for_created_and_done() -> None:
     assert not slot.done("r"), "once"
 
 
-def test_a_doomed_request_is_dead_when_it_is_created() -> None:
+def test_a_cancelled_request_is_dead_when_it_is_created() -> None:
     slot = ResponseSlot(wanted=True)
     slot.ask()
     assert slot.cancel() is None
@@ -48,14 +50,14 @@ def test_a_doomed_request_is_dead_when_it_is_created() -> None:
     assert "r" in slot.dead
 
 
-def test_a_response_that_ends_unannounced_frees_the_slot() -> None:
+def test_a_response_that_ends_without_a_start_frees_the_slot() -> None:
     slot = ResponseSlot(wanted=True)
     slot.ask()
     assert slot.done("r")
     assert not slot.busy
 
 
-def test_only_a_response_that_is_still_wanted_is_owed() -> None:
+def test_a_cancelled_response_is_not_owed() -> None:
     slot = ResponseSlot(wanted=True)
     slot.ask()
     assert slot.owed
@@ -65,7 +67,7 @@ def test_only_a_response_that_is_still_wanted_is_owed() -> None:
     assert not slot.busy
 
 
-def test_nothing_that_ended_begins_again() -> None:
+def test_an_ended_response_does_not_restart() -> None:
     slot = ResponseSlot()
     slot.created("r")
     slot.expire()
@@ -73,14 +75,14 @@ def test_nothing_that_ended_begins_again() -> None:
     assert not slot.busy
 
 
-def test_ids_are_forgotten_in_the_order_they_came() -> None:
+def test_the_oldest_ids_are_dropped_first() -> None:
     recent = RecentIds(2)
     for key in ("a", "b", "b", "c"):
         recent.add(key)
     assert [key in recent for key in "abc"] == [False, True, True]
 
 
-def test_the_person_comes_before_the_voice_and_the_voice_before_the_thinking() -> None:
+def test_floor_priority_is_user_then_playback_then_thinking() -> None:
     order = [
         ("talking", Floor.HEARING),
         ("user_speaking", Floor.HEARING),

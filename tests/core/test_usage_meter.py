@@ -1,4 +1,4 @@
-"""What a conversation used: by responses, and apart from them by writing down."""
+"""Usage of a conversation: responses, and transcription separately."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORDS = Usage(total_tokens=7, input_tokens=4, output_tokens=3)
 SECONDS = Usage(seconds=2.5)
 
 
-def test_writing_down_has_a_meter_of_its_own() -> None:
+def test_transcription_is_metered_separately() -> None:
     outbox = EffectBuffer()
     meter = UsageMeter(outbox)
     meter.responded(ANSWER)

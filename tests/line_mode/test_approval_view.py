@@ -173,7 +173,7 @@ async def test_a_line_of_a_pipe_decides_nothing(line: str) -> None:
     ["ls" + " " * 60 + "rm -rf /", "ls" + "\n" * 12 + "rm -rf /", "ls\n" + " \n" * 9 + "x"],
 )
 def test_what_stands_far_behind_the_rest_is_told(command: str) -> None:
-    assert "! Behind a long row of blanks or empty lines there is more." in shown(
+    assert "! More text follows after a long run of spaces or empty lines." in shown(
         json.dumps({"command": command})
     )
 

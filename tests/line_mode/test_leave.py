@@ -35,9 +35,9 @@ async def test_a_program_waits_for_leave_and_its_tools_come_then(
         assert "/let rude" in notice.hint
         assert not (tmp_path / "starts").exists()
         with pytest.raises(UsageError, match="Type /let rude"):
-            box.let_run("other")
-        box.let_run("rude")
+            box.allow_server("other")
+        box.allow_server("rude")
         await asyncio.wait_for(offered.wait(), 20)
         with pytest.raises(UsageError, match="is waiting"):
-            box.let_run("rude")
+            box.allow_server("rude")
         living.cancel()

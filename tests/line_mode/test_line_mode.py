@@ -54,7 +54,7 @@ class Scripted(Publisher):
         self.tell(LinkChanged(Link.ONLINE))
         await self._over.wait()
 
-    async def all_tools(self) -> None:
+    async def wait_for_tools(self) -> None:
         await asyncio.sleep(0)
 
     def close(self) -> None:

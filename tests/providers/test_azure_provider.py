@@ -44,7 +44,7 @@ def test_addresses(address, wire, url):
     assert endpoint(address, wire).url == url
 
 
-def test_the_version_of_the_environment_counts_on_the_preview_alone():
+def test_the_version_variable_applies_to_the_preview_only():
     version = {"OPENAI_API_VERSION": "2025-01-01-preview"}
     assert "api-version=2025-01-01-preview" in endpoint(HOST, "beta", **version).url
     assert "api-version" not in endpoint(HOST, **version).url
@@ -52,7 +52,7 @@ def test_the_version_of_the_environment_counts_on_the_preview_alone():
 
 @pytest.mark.parametrize(("wire", "beta"), [("ga", False), ("beta", True), ("voice-live", False)])
 @pytest.mark.parametrize("is_entra", [False, True])
-def test_the_key_is_in_one_header_and_the_beta_s_only_where_it_is_wanted(wire, beta, is_entra):
+def test_the_key_is_in_one_header_and_the_beta_header_only_for_beta(wire, beta, is_entra):
     token = {"AZURE_OPENAI_API_KEY": "", "AZURE_OPENAI_AD_TOKEN": "e-1"} if is_entra else {}
     headers = endpoint(HOST, wire, **token).headers
     shown = {name: value.reveal() for name, value in headers.items()}
@@ -60,7 +60,7 @@ def test_the_key_is_in_one_header_and_the_beta_s_only_where_it_is_wanted(wire, b
     assert shown == {**expected, **({"OpenAI-Beta": "realtime=v1"} if beta else {})}
 
 
-def test_what_is_missing_is_said():
+def test_missing_settings_are_reported():
     with pytest.raises(UsageError, match="AZURE_OPENAI_ENDPOINT"):
         resolve("azure/mine", environ=KEY)
     with pytest.raises(UsageError, match="name of your deployment"):

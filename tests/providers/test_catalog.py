@@ -19,7 +19,7 @@ KEY = "sk-planted-0123456789abcdef"
 WITH_KEY = {"OPENAI_API_KEY": KEY}
 
 
-def test_without_anything_the_embedded_voice_answers():
+def test_without_a_key_the_embedded_voice_is_used():
     choice = resolve(None, environ={})
     assert (choice.name, choice.provider) == ("local/built-in", "local")
     assert choice.needs_local_server
@@ -29,7 +29,7 @@ def test_without_anything_the_embedded_voice_answers():
 
 
 @pytest.mark.parametrize("model", [None, ""])
-def test_a_key_chooses_openai_and_says_so(model):
+def test_a_key_selects_openai_and_gives_the_reason(model):
     choice = resolve(model, environ=WITH_KEY)
     assert (choice.name, choice.provider) == ("openai/gpt-realtime-2.1", "openai")
     assert not choice.needs_local_server
@@ -41,7 +41,7 @@ def test_a_key_chooses_openai_and_says_so(model):
     assert endpoint.headers["Authorization"].reveal() == f"Bearer {KEY}"
 
 
-def test_a_base_url_alone_chooses_openai_s_wire_without_a_key():
+def test_a_base_url_alone_selects_the_openai_wire_without_a_key():
     choice = resolve(None, base_url="http://10.0.0.5:8000/v1", environ={})
     assert choice.name == "openai/gpt-realtime-2.1"
     assert "base URL" in choice.why
@@ -73,14 +73,14 @@ def test_local_stays_local_whatever_else_is_set():
 @pytest.mark.parametrize(
     "model", ["nope/model", "gpt-realtime", "local/other", "/", "Openai", "x\x1b"]
 )
-def test_unknown_names_are_told_the_known_ones(model):
+def test_an_unknown_name_lists_the_known_ones(model):
     with pytest.raises(UsageError) as caught:
         resolve(model, environ=WITH_KEY)
     assert "local/built-in" in str(caught.value)
     assert "\x1b" not in str(caught.value)
 
 
-def test_names_that_cannot_be():
+def test_invalid_names():
     with pytest.raises(UsageError, match="is not a valid model name"):
         resolve("openai/gpt realtime", environ=WITH_KEY)
 
@@ -97,13 +97,13 @@ def test_a_key_may_be_a_secret_already():
 
 
 @pytest.mark.parametrize("key", [f"{KEY}\nX-Evil: 1", f"{KEY} two", f"{KEY}é", f"\x00{KEY}"])
-def test_a_key_that_is_none_is_refused_and_not_shown(key):
+def test_an_invalid_key_is_refused_and_not_shown(key):
     with pytest.raises(UsageError, match="OPENAI_API_KEY") as caught:
         resolve(None, environ={"OPENAI_API_KEY": key})
     assert "planted" not in str(caught.value)
 
 
-def test_the_key_is_not_in_what_is_printed():
+def test_the_key_is_not_printed():
     choice = resolve(None, environ=WITH_KEY)
     assert KEY not in repr(choice) + repr(choice.codec()) + repr(choice.codec().endpoint())
 
@@ -138,7 +138,7 @@ def test_a_model_s_name_is_quoted():
 @pytest.mark.parametrize(
     "base", ["host/v1", "ftp://host", "https://", "https://[::1", "https://h:99999", "ws://h\x1b/"]
 )
-def test_base_urls_that_are_none(base):
+def test_invalid_base_urls(base):
     with pytest.raises(UsageError, match="base URL"):
         resolve(None, base_url=base, environ={})
 
@@ -150,7 +150,7 @@ def test_a_password_in_a_base_url_is_refused_and_not_shown():
 
 
 @pytest.mark.parametrize("host", ["voice.example", "10.0.0.5", "localhost.evil.example", "0.0.0.0"])
-def test_a_key_never_travels_unencrypted(host):
+def test_a_key_is_never_sent_unencrypted(host):
     for scheme in ("http", "ws"):
         with pytest.raises(UsageError, match=f"unencrypted to {host}"):
             resolve(None, base_url=f"{scheme}://{host}/v1", environ=WITH_KEY)
@@ -167,7 +167,7 @@ def test_the_embedded_voice_is_reached_with_its_token():
     assert endpoint.headers["Authorization"].reveal() == "Bearer once"
 
 
-def test_the_list_of_providers_is_sound():
+def test_the_list_of_providers_is_consistent():
     for name, provider in PROVIDERS.items():
         assert provider.name == name
         assert not provider.default_model or provider.default_model in provider.models
@@ -184,7 +184,7 @@ def test_xai_by_name():
 
 
 @pytest.mark.parametrize(("variable", "name"), [("XAI_API_KEY", "xai/grok-voice-latest")])
-def test_the_only_key_chooses_its_provider(variable, name):
+def test_the_only_key_selects_its_provider(variable, name):
     choice = resolve(None, environ={variable: "k-1"})
     assert choice.name == name
     assert f"{variable} is set" in choice.why
@@ -213,13 +213,13 @@ def test_a_wrong_address_names_its_variable_when_it_is_used(address, message):
     assert resolve("xai", environ=environ).provider == "xai"
 
 
-def test_a_server_that_wants_the_old_wire():
+def test_a_server_with_the_beta_wire():
     choice = resolve("openai/m", base_url="https://old.example/v1", environ=WITH_KEY, wire="beta")
     assert choice.codec().endpoint().headers["OpenAI-Beta"].reveal() == "realtime=v1"
     assert "OpenAI-Beta" not in resolve("openai/m", environ=WITH_KEY).codec().endpoint().headers
 
 
-def test_a_session_that_only_writes_down():
+def test_a_transcription_session():
     choice = resolve("openai/m", environ=WITH_KEY, purpose="transcription")
     assert choice.codec().endpoint().url == "wss://api.openai.com/v1/realtime?intent=transcription"
 
@@ -242,7 +242,7 @@ def test_a_session_that_only_writes_down():
          "azure/my-whisper", "my-whisper"),
     ],
 )  # fmt: skip
-def test_who_writes_down_what_is_said(model, environ, name, asked):
+def test_transcription_models(model, environ, name, asked):
     choice, said = transcription_choice(model, environ=environ)
     assert (choice.name, said) == (name, asked)
     if not choice.needs_local_server:
@@ -252,7 +252,7 @@ def test_who_writes_down_what_is_said(model, environ, name, asked):
 
 
 @pytest.mark.parametrize("model", ["xai", "google", "gateway/openai/gpt-realtime-2.1"])
-def test_a_provider_without_such_sessions_says_so_even_without_a_key(model):
+def test_a_provider_without_transcription_is_reported_even_without_a_key(model):
     with pytest.raises(UsageError, match="has no transcription sessions"):
         transcription_choice(model, environ={})
 
@@ -277,6 +277,6 @@ def test_own_prices_come_first():
     assert price_of("azure/mine") is None
 
 
-def test_a_dated_model_costs_what_the_model_costs():
+def test_a_dated_model_has_the_price_of_the_model():
     assert price_of("openai/gpt-realtime-2025-08-28") == price_of("openai/gpt-realtime")
     assert price_of("openai/gpt-realtime-2000") is None

@@ -55,7 +55,7 @@ def codec(name: str) -> Codec:
     return catalog.codec_of(model, environ={}, wire=wire)
 
 
-def test_all_commands_are_here() -> None:
+def test_all_commands_are_covered() -> None:
     assert COMMANDS.keys() == set(get_args(commands.Command))
     flags = {flag for _, flag in COMMANDS.values() if flag}
     assert flags <= {*Capabilities.__slots__}
@@ -64,7 +64,7 @@ def test_all_commands_are_here() -> None:
 def frames_of(talk: Codec, kind: type[commands.Command]) -> list[str | bytes]:
     """Return the command's frames in a conversation without turn detection, after all others.
 
-    Words that a wire only sends with the next command count as that command's.
+    Text that a wire only sends with the next command counts as that command's.
     """
     talk.opening(MANUAL)
     for before in (
@@ -83,7 +83,9 @@ def frames_of(talk: Codec, kind: type[commands.Command]) -> list[str | bytes]:
 
 @pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("name", CODECS)
-def test_each(name: str, kind: type[commands.Command]) -> None:
+def test_each_command_has_frames_or_a_capability_that_is_off(
+    name: str, kind: type[commands.Command]
+) -> None:
     talk = codec(name)
     flag = COMMANDS[kind][1]
     able = flag is None or getattr(talk.capabilities, flag)
@@ -97,7 +99,7 @@ def test_each(name: str, kind: type[commands.Command]) -> None:
 
 
 @pytest.mark.parametrize("name", CODECS)
-def test_an_answer_outside_the_conversation(name: str) -> None:
+def test_an_out_of_band_response(name: str) -> None:
     talk = codec(name)
     talk.opening(HANDS_FREE)
     talk.encode(commands.UpdateSession(HANDS_FREE))

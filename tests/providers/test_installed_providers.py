@@ -40,7 +40,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 def test_an_installed_provider_is_named_listed_and_priced(install: Install) -> None:
-    """It is used like a built-in one, once the user names it."""
+    """It is used like a built-in one once the user names it."""
     install("toy = toy_voice:PROVIDER")
     choice = catalog.resolve("toy", environ={"TOY_API_KEY": "k"})
     assert (choice.name, choice.provider) == ("toy/t-1", "toy")
@@ -57,7 +57,7 @@ def test_an_installed_provider_is_named_listed_and_priced(install: Install) -> N
 def test_an_installed_provider_reads_its_address_from_the_environment(
     install: Install, tmp_path: Path
 ) -> None:
-    """The settings know no names of providers."""
+    """The settings contain no names of providers."""
     install("toy = toy_voice:PROVIDER")
     environ = {"TOY_API_KEY": "k", "TOY_BASE_URL": "https://away.example/v1"}
     options = loader.load({}, environ, tmp_path / "config.toml")
@@ -66,7 +66,7 @@ def test_an_installed_provider_reads_its_address_from_the_environment(
 
 
 def test_an_installed_provider_is_not_chosen_by_its_key_alone(install: Install) -> None:
-    """No package takes over the default model."""
+    """A package cannot become the default provider."""
     install("toy = toy_voice:PROVIDER")
     assert catalog.resolve(None, environ={"TOY_API_KEY": "k"}).provider == "local"
 
@@ -82,7 +82,7 @@ def test_an_installed_provider_is_not_chosen_by_its_key_alone(install: Install) 
 def test_a_broken_entry_point_becomes_one_sentence(
     install: Install, points: str, cause: str
 ) -> None:
-    """The list of models shows it, the error for an unknown name too, and nothing else breaks."""
+    """The list of models and the error for an unknown name show it, and everything else works."""
     install(points)
     sentence = (
         f"Cannot use the provider toy of the package toy-voice: {cause}."

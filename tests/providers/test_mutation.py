@@ -1,4 +1,4 @@
-"""Every codec with a conversation, fed with example frames in and out of order, some broken.
+"""Every codec with a conversation, given example frames in and out of order, some broken.
 
 Each round is a conversation of its own, and a failure names its number. `make fuzz` plays a
 million events for each codec.
@@ -69,9 +69,9 @@ _IDS = re.compile(r'("(?:id|\w+_id|\w+Id)": "[^"]+)"')
 
 
 class Play:
-    """One conversation over several connections, with users and servers at their worst.
+    """One conversation over several connections, with random actions of user and server.
 
-    Tools come to an end, sound is heard, deadlines are kept; everything else is left to chance.
+    Tools end, audio plays and deadlines are kept; everything else is random.
     """
 
     def __init__(self, codec: str, number: int) -> None:
@@ -104,7 +104,7 @@ class Play:
                 at, jumps = choose.randrange(len(examples)), jumps + 1
             frame = examples[at % len(examples)]
             if choose.random() < 0.8:
-                # Told again, the same story is about other things.
+                # A repeated scenario has new ids.
                 frame = _IDS.sub(rf'\1-{jumps}"', frame)
             broken = choose.random() < 0.3
             self._now += choose.expovariate(8)
@@ -197,7 +197,7 @@ class Play:
                 return
             self._now = max(self._now, deadline)
             self._take(inputs.Tick())
-        raise AssertionError("something is awaited for ever")
+        raise AssertionError("a deadline never ends")
 
 
 def unclean(character: str) -> bool:
@@ -211,7 +211,7 @@ def rounds() -> int:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_whatever_comes_the_next_turn_can_be_taken(codec: str) -> None:
+def test_the_next_turn_works_after_any_frames(codec: str) -> None:
     for number in range(rounds()):
         try:
             Play(codec, number).run()

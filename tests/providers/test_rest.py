@@ -22,7 +22,7 @@ def shown(headers) -> dict:
     return {name: value.reveal() for name, value in headers.items()}
 
 
-def test_openai_is_asked_as_in_the_example():
+def test_the_openai_request_is_the_documented_one():
     request = token_endpoint("openai").build(ask(seconds=600, voice="marin"))
     assert request.url == "https://api.openai.com/v1/realtime/client_secrets"
     assert shown(request.headers) == {
@@ -53,7 +53,7 @@ def test_openai_is_asked_as_in_the_example():
          {"model": "openai/gpt-realtime-2.1", "expiresIn": 60}),
     ],
 )  # fmt: skip
-def test_how_the_others_are_asked(provider, given, url, header, body):
+def test_the_requests_of_the_other_providers(provider, given, url, header, body):
     request = token_endpoint(provider).build(given)
     assert (request.url, json.loads(request.body)) == (url, body)
     assert set(request.headers) == {"Content-Type", header}
@@ -62,7 +62,7 @@ def test_how_the_others_are_asked(provider, given, url, header, body):
     assert "sk-test" not in request.url
 
 
-def test_an_entra_token_is_shown_as_one():
+def test_an_entra_token_is_a_bearer_token():
     given = ask(
         "mine", "wss://r.openai.azure.com/openai/v1/realtime", key_variable="AZURE_OPENAI_AD_TOKEN"
     )
@@ -72,12 +72,12 @@ def test_an_entra_token_is_shown_as_one():
 @pytest.mark.parametrize(
     ("provider", "seconds"), [("openai", 9), ("openai", 7201), ("gateway", 301), ("xai", 0)]
 )
-def test_times_that_cannot_be(provider, seconds):
+def test_invalid_lifetimes(provider, seconds):
     with pytest.raises(UsageError, match=f"not {seconds}"):
         token_endpoint(provider).build(ask(seconds=seconds))
 
 
-def test_who_gives_none():
+def test_providers_without_tokens():
     with pytest.raises(UsageError, match="openai"):
         token_endpoint("local").build(ask())
     with pytest.raises(UsageError, match="current Azure"):
@@ -101,7 +101,7 @@ def test_who_gives_none():
          "vcst_ekvqjq9Lua9rQYer5NHVldRR7sVVr3gwxEAWaxH5", 1794643260),
     ],
 )  # fmt: skip
-def test_what_is_answered(provider, scenario, kind, value, expires):
+def test_answers_with_a_token(provider, scenario, kind, value, expires):
     body = json.dumps(example(scenario, kind)).encode()
     token = token_endpoint(provider).read(ask(), body)
     assert token is not None
@@ -109,7 +109,7 @@ def test_what_is_answered(provider, scenario, kind, value, expires):
     assert value not in repr(token)
 
 
-def test_the_address_that_a_token_opens():
+def test_the_socket_of_a_token():
     answer = json.dumps({"value": "t"}).encode()
     gateway = token_endpoint("gateway").read(ask("openai/gpt-realtime-2.1", ""), answer)
     assert gateway.url == (

@@ -34,7 +34,7 @@ def frames(codec: OpenAICodec | GoogleCodec, *commands: Command) -> list[dict]:
     return [json.loads(frame) for command in commands for frame in codec.encode(command)]
 
 
-def test_openai_takes_it_as_an_address() -> None:
+def test_openai_gets_a_picture_as_a_url() -> None:
     asked, shown = frames(OpenAICodec("wss://x"), ASKED, SHOWN)
     for frame in (asked, shown):
         TypeAdapter(RealtimeClientEvent).validate_python(frame, strict=True)
@@ -43,7 +43,7 @@ def test_openai_takes_it_as_an_address() -> None:
     assert shown["item"]["content"] == [image]
 
 
-def test_gemini_sees_it_before_the_words_that_ask_about_it() -> None:
+def test_gemini_gets_a_picture_before_its_text() -> None:
     said = frames(google("gemini-3.8-live"), ASKED, CreateResponse(), SHOWN, CreateResponse())
     blob = {"data": DATA, "mimeType": "image/png"}
     assert [frame["realtimeInput"] for frame in said[1:3]] == [
@@ -55,7 +55,7 @@ def test_gemini_sees_it_before_the_words_that_ask_about_it() -> None:
     types.Blob.model_validate(said[1]["realtimeInput"]["video"])
 
 
-def test_gemini_is_told_of_it_as_history() -> None:
+def test_gemini_gets_an_earlier_picture_as_history() -> None:
     for model in ("gemini-3.8-live", "gemini-live-2.5-flash"):
         answered = CreateMessage("a", "assistant", "A cat.")
         told = frames(google(model), ASKED, answered)[0]
@@ -86,6 +86,6 @@ def test_older_gemini_models_get_both_at_once() -> None:
         ("local/built-in", None, ""),
     ],
 )
-def test_who_takes_pictures(model: str, wire: str | None, takes: str) -> None:
+def test_providers_that_accept_pictures(model: str, wire: str | None, takes: str) -> None:
     codec = catalog.codec_of(model, environ={"OPENAI_API_KEY": Secret("k")}, wire=wire)
     assert " ".join(codec.capabilities.pictures) == takes

@@ -203,7 +203,7 @@ def test_typed_spoken_and_tools():
     assert talk.core.floor is effects.Floor.LISTENING
 
 
-def test_a_turn_by_hand_is_answered_once():
+def test_a_manual_turn_is_answered_once():
     grok = Grok()
     talk = Talk(grok, hands_free=False)
     block = inputs.MicBlock(bytes(960))
@@ -215,7 +215,7 @@ def test_a_turn_by_hand_is_answered_once():
     assert talk.lines[2:] == ["user: And now?", "assistant: You asked."]
 
 
-def test_a_tool_after_a_turn_by_hand():
+def test_a_tool_after_a_manual_turn():
     grok = Grok()
     grok.tools = [["weather"]]
     talk = Talk(grok, hands_free=False)
@@ -223,7 +223,7 @@ def test_a_tool_after_a_turn_by_hand():
     assert talk.lines[1:] == ["assistant: You spoke.", "weather", "assistant: You asked."]
 
 
-def test_a_lost_reply_hangs_nothing():
+def test_a_lost_response_does_not_hang():
     grok = Grok(loses_first_reply=True)
     talk = Talk(grok)
     talk.arrive(grok.spoken("u", "and one more thing"))
@@ -231,7 +231,7 @@ def test_a_lost_reply_hangs_nothing():
     assert talk.core.floor is effects.Floor.LISTENING
 
 
-def test_pressing_the_key_during_a_reply_never_breaks_it_off():
+def test_pressing_the_key_during_a_response_never_aborts_it():
     grok = Grok()
     talk = Talk(grok, hands_free=False)
     begun = grok.reply("A long story")[:5]

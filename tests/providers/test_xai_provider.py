@@ -70,7 +70,7 @@ from voicechat.providers.openai.openai_codec import HELD, OpenAICodec
 from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED
 from voicechat.providers.xai_provider import TABLE, XAI
 
-WHAT_BECOMES_OF_IT = {
+EXPECTED_EVENTS = {
     "session.created": {SessionCreated},
     "session.updated": {SessionUpdated},
     "conversation.created": {Unmapped},
@@ -141,18 +141,18 @@ def session_of(settings: SessionSettings) -> dict:
 
 
 def test_the_table_names_every_example():
-    assert set(WHAT_BECOMES_OF_IT) == {json.loads(f)["type"] for f in frames("xai_server")}
-    assert set(WHAT_BECOMES_OF_IT) <= TABLE.keys() | KNOWN_UNMAPPED
+    assert set(EXPECTED_EVENTS) == {json.loads(f)["type"] for f in frames("xai_server")}
+    assert set(EXPECTED_EVENTS) <= TABLE.keys() | KNOWN_UNMAPPED
 
 
-@pytest.mark.parametrize("wire_type", WHAT_BECOMES_OF_IT)
+@pytest.mark.parametrize("wire_type", EXPECTED_EVENTS)
 def test_each_example(wire_type):
     reader, seen = codec(), []
     for frame in frames("xai_server"):
         events = reader.decode(frame)
         if json.loads(frame)["type"] == wire_type:
             seen += events
-    assert {type(event) for event in seen} - {ToolCallReady} <= WHAT_BECOMES_OF_IT[wire_type]
+    assert {type(event) for event in seen} - {ToolCallReady} <= EXPECTED_EVENTS[wire_type]
     assert seen
 
 
@@ -178,7 +178,7 @@ def test_seconds_are_a_running_total():
     assert [e.usage.seconds for e in done] == [5, 1, 0]
 
 
-def test_a_call_and_words_in_one_response():
+def test_a_call_and_text_in_one_response():
     events = decode(codec(), *frames("xai_server", "xai-tools"))
     ready = of(ToolCallReady, events)
     first = "call-8c4f83c5-ef59-4af0-ab08-945a22451a42-0"
@@ -197,7 +197,7 @@ def test_a_call_that_names_no_response_belongs_to_the_running_one():
     assert [(e.response_id, e.call_id) for e in events] == [("r", "1"), ("r", "2")]
 
 
-def test_a_reply_that_never_ends_is_ended():
+def test_a_response_without_an_end_is_ended():
     reader = codec()
     events = decode(reader, *frames("xai_server", "xai-dropped-reply"))
     assert [type(e).__name__ for e in events] == [
@@ -210,7 +210,7 @@ def test_a_reply_that_never_ends_is_ended():
     assert decode(reader, late) == [Unmapped("response.done")]
 
 
-def test_talking_over_a_reply_of_an_earlier_turn_ends_nothing():
+def test_barge_in_on_an_earlier_turn_ends_nothing():
     started = {"type": "input_audio_buffer.speech_started"}
     begun = {"type": "response.created", "response": {"id": "r"}}
     second = {**started, "item_id": "b"}
@@ -218,7 +218,7 @@ def test_talking_over_a_reply_of_an_earlier_turn_ends_nothing():
     assert not of(ResponseDone, events)
 
 
-def test_without_turn_detection_speech_that_it_hears_means_nothing():
+def test_without_turn_detection_speech_events_are_ignored():
     events = decode(codec(MANUAL), *frames("xai_server", "xai-push-to-talk"))
     assert not of(SpeechStarted, events)
     assert not of(SpeechStopped, events)
@@ -307,16 +307,17 @@ def test_the_whole_session():
     }  # fmt: skip
 
 
-def test_the_examples_are_shaped_as_ours():
-    for frame in frames("xai_client"):
-        message = json.loads(frame)
-        if message["type"] == "session.update" and "instructions" in message["session"]:
-            known = {"resumption", *session_of(SessionSettings(
-                instructions="x", voice="ara", reasoning_effort="high"))}  # fmt: skip
-            assert set(message["session"]) <= known
+def test_our_frames_match_the_examples():
+    messages = [json.loads(frame) for frame in frames("xai_client")]
+    sessions = [each["session"] for each in messages if each["type"] == "session.update"]
+    whole = [session for session in sessions if "instructions" in session]
+    settings = SessionSettings(instructions="x", voice="ara", reasoning_effort="high")
+    assert whole
+    for session in whole:
+        assert set(session) <= {"resumption", *session_of(settings)}
 
 
-def test_every_update_says_everything():
+def test_every_update_is_complete():
     first, second = sent(codec(None), UpdateSession(HANDS_FREE), UpdateSession(MANUAL))
     assert second["session"] == {**first["session"], "turn_detection": None}
 
@@ -337,13 +338,13 @@ def test_every_update_says_everything():
          "only servers with a url"),
     ],
 )  # fmt: skip
-def test_what_it_lacks_is_said(settings, sentence):
+def test_unsupported_settings_are_reported(settings, sentence):
     (said,) = codec().unsupported(settings)
     assert said.startswith("xai has no setting ")
     assert sentence in said
 
 
-def test_semantic_turn_detection_becomes_a_silence():
+def test_semantic_turn_detection_becomes_server_vad():
     wanted = SessionSettings(turn_detection=SemanticVad("low", interrupt_response=False))
     assert session_of(wanted)["turn_detection"] == {
         "type": "server_vad", "create_response": True, "interrupt_response": False,
@@ -360,7 +361,7 @@ def test_semantic_turn_detection_becomes_a_silence():
         (CreateResponse(out_of_band=True), "out_of_band"),
     ],
 )
-def test_what_it_cannot_do_is_a_flag_and_no_frame(command, flag):
+def test_unsupported_commands_have_a_flag_and_no_frame(command, flag):
     assert not getattr(XAI.capabilities, flag)
     assert codec().encode(command) == []
 
@@ -400,16 +401,16 @@ OVER = {"type": "response.done", "response": {"id": "r", "status": "completed"}}
 BLOCK = AppendAudio(bytes(960))
 
 
-def test_a_commit_alone_asks_for_the_reply():
+def test_a_commit_alone_requests_the_response():
     assert XAI.capabilities.commit_starts_response
 
 
-def test_a_response_after_a_manual_turn_is_not_swallowed():
+def test_a_response_after_a_manual_turn_is_kept():
     types = [m["type"] for m in sent(codec(MANUAL), CreateResponse())]
     assert types == ["input_audio_buffer.clear", "response.create"]
 
 
-def test_sound_waits_for_the_end_of_a_reply_and_keeps_its_order():
+def test_audio_waits_for_the_end_of_a_response_and_keeps_its_order():
     writer = codec(MANUAL)
     decode(writer, BEGUN)
     blocks = [AppendAudio(bytes([n, 0] * 480)) for n in range(8)]
@@ -423,13 +424,13 @@ def test_sound_waits_for_the_end_of_a_reply_and_keeps_its_order():
     assert [m["audio"] for m in out[:-1]] == expected
 
 
-def test_with_turn_detection_sound_never_waits():
+def test_with_turn_detection_audio_never_waits():
     writer = codec()
     decode(writer, BEGUN)
     assert len(sent(writer, BLOCK)) == 1
 
 
-def test_sound_that_waits_is_bounded_and_can_be_thrown_away():
+def test_held_audio_is_bounded_and_can_be_cleared():
     writer = codec(MANUAL)
     decode(writer, BEGUN)
     assert sent(writer, *[BLOCK] * 1000) == []

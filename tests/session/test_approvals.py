@@ -1,4 +1,4 @@
-"""A model that asks for anything, over a real socket: nothing runs without the person's word."""
+"""A model that requests anything, over a real socket: no tool runs without the user's approval."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ done: list[str] = []
 
 
 class Model:
-    """A provider's side of one connection after the other; it says what the test wants."""
+    """A provider's side of successive connections; it sends what the test requests."""
 
     def __init__(self) -> None:
         self.socket: ServerConnection | None = None
@@ -52,7 +52,7 @@ class Model:
         await self.socket.send(json.dumps({"type": kind, "event_id": "e", **fields}))
 
     async def calls(self, *calls: tuple[str, str, str]) -> None:
-        """Ask for these calls (id, name, arguments) in one response."""
+        """Request these calls (id, name, arguments) in one response."""
         self._count += 1
         response = {"id": f"resp_{self._count}", "object": "realtime.response", "output": []}
         await self.say("response.created", response={**response, "status": "in_progress"})
@@ -75,7 +75,7 @@ class Model:
 
     @property
     def answers(self) -> dict[str, str]:
-        """The output of each call; a call answered twice is an error."""
+        """Result of each call; a second answer to a call is an error."""
         found: dict[str, str] = {}
         for item in self.items("function_call_output"):
             assert item["call_id"] not in found, "answered twice"
@@ -106,7 +106,7 @@ started: list[asyncio.Event] = []
 
 @tool(permission="auto")
 async def long() -> str:
-    """Take until somebody lets it go."""
+    """Run until the test opens the gate."""
     done.append("long")
     gate = asyncio.Event()
     started.append(gate)
@@ -118,7 +118,7 @@ async def long() -> str:
 async def talking(
     monkeypatch: pytest.MonkeyPatch, *tools: Tool, **more: Any
 ) -> AsyncIterator[tuple[Desk, Model]]:
-    """A session at such a model, with these built-in tools."""
+    """Run a session with this model and these built-in tools."""
     done.clear()
     started.clear()
     monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda context: tools)
@@ -149,7 +149,7 @@ def decide(desk: Desk, decision: Decision, call_id: str = "c1", words: str = "")
     desk.session.decide(call_id, call(desk, call_id).arguments, decision, words)
 
 
-async def test_a_dangerous_call_with_a_mask_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dangerous_call_with_disguised_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     async with talking(monkeypatch, wipe) as (desk, model):
         mask = '{"path": "\\u001b[2J\\u001b]52;c;cm0=\\u0007/еtс\\u202e"}'
         await model.calls(("c1", "wipe", mask))
@@ -158,7 +158,7 @@ async def test_a_dangerous_call_with_a_mask_on(monkeypatch: pytest.MonkeyPatch) 
         assert (shown.name, shown.source) == ("wipe", "built in")
         assert shown.fields == (("path", "\ufffd[2J\ufffd]52;c;cm0=\ufffd/еtс\ufffd"),)
         assert any("mixes Cyrillic and Latin" in remark for remark in shown.remarks)
-        assert any("4 characters that cannot be shown" in remark for remark in shown.remarks)
+        assert any("4 characters cannot be displayed" in remark for remark in shown.remarks)
         assert not any("\x1b" in line for line in lines(shown))
         assert done == []
         assert model.answers == {}
@@ -170,7 +170,7 @@ async def test_a_dangerous_call_with_a_mask_on(monkeypatch: pytest.MonkeyPatch) 
         assert list(model.answers) == ["c1"]
 
 
-async def test_what_does_not_exist_or_fit_is_answered_and_runs_nothing(
+async def test_unknown_tools_and_invalid_arguments_run_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with talking(monkeypatch, wipe, add) as (desk, model):
@@ -182,7 +182,7 @@ async def test_what_does_not_exist_or_fit_is_answered_and_runs_nothing(
         )
         await until(lambda: model.asked_to_go_on)
         answers = model.answers
-        assert "no such tool" in answers["c1"]
+        assert "does not exist" in answers["c1"]
         assert "do not fit" in answers["c2"]
         assert "do not fit" in answers["c3"]
         assert answers["c4"] == "3"
@@ -204,7 +204,7 @@ async def test_the_same_id_twice_is_one_call(monkeypatch: pytest.MonkeyPatch) ->
         assert set(model.answers) == {"c1", "c9"}
 
 
-async def test_denied_with_a_word_and_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_denied_with_an_explanation_and_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     async with talking(monkeypatch, wipe) as (desk, model):
         await model.calls(("c1", "wipe", '{"path": "a"}'))
         await until(lambda: desk.session.asking)
@@ -239,7 +239,7 @@ async def test_decided_and_run_while_disconnected(monkeypatch: pytest.MonkeyPatc
         assert model.asked_to_go_on == 1
 
 
-async def test_always_is_kept_for_exactly_this_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_permanent_approval_is_for_exactly_this_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         async with talking(monkeypatch, wipe) as (desk, model):
             await model.calls(("c1", "wipe", '{"path": "a"}'))
@@ -263,7 +263,9 @@ async def test_always_is_kept_for_exactly_this_tool(monkeypatch: pytest.MonkeyPa
         Approvals().revoke("wipe")
 
 
-async def test_settings_decide_who_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_settings_override_the_permission(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from voicechat.config import loader
 
     path = tmp_path / "config.toml"
@@ -281,7 +283,7 @@ async def test_settings_decide_who_decides(monkeypatch: pytest.MonkeyPatch, tmp_
         assert call(desk, "c2").state is ToolState.DENIED
 
 
-async def test_what_happens_by_itself_is_told_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_announcement_reaches_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     async with talking(monkeypatch, add) as (desk, model):
         desk.session._take(Announce("The tea timer rings."))
         await until(lambda: model.asked_to_go_on)

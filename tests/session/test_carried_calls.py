@@ -1,4 +1,4 @@
-"""A tool that runs while the connection is lost: on every wire its result comes to the model."""
+"""A tool that runs while the connection is lost: its result reaches the model on every wire."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from voicechat.tools.functions import tool
 
 
 def told(fake: Fake) -> str:
-    """Everything of results that the wire was told, as results or in words."""
+    """Return everything the wire received of results, as results or as text."""
     return json.dumps([fake.results, fake.history])
 
 
 @pytest.mark.parametrize("offline", [True, False], ids=["ends offline", "ends online"])
 @pytest.mark.parametrize("wire", WIRES)
-async def test_the_result_is_told_once(
+async def test_the_result_reaches_the_model_once(
     wire: str, offline: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, runs = asyncio.Event(), []
 
     async def current_time(zone: str) -> str:
-        """The time there."""
+        """Return the time of a zone."""
         runs.append(zone)
         await gate.wait()
         return f"noon in {zone}"

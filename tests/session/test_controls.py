@@ -1,4 +1,4 @@
-"""What is done with a conversation beside talking, against real servers over real sockets."""
+"""Session actions besides talking, with real servers over real sockets."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def notices(desk: Desk) -> list[str]:
     return [update.text for update in desk.updates if isinstance(update, effects.Notice)]
 
 
-# ----------------------------------------------------------------------- beside it
+# ----------------------------------------------------------------------- out of band
 
 
-async def test_a_summary_is_told_and_leaves_no_trace() -> None:
+async def test_a_summary_is_published_and_not_kept() -> None:
     async with scene() as stage, talking(stage) as desk:
         stage.assistant.answer = summing_up
         await answered(desk, "one")
@@ -50,20 +50,20 @@ async def test_a_summary_is_told_and_leaves_no_trace() -> None:
         assert desk.said(Role.ASSISTANT) == ["You said one.", "You said two."]
 
 
-async def test_a_summary_that_cannot_be_had_is_one_sentence() -> None:
+async def test_a_failed_summary_is_one_sentence() -> None:
     async with scene() as stage, talking(stage) as desk:
         for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
             connection.transport.abort()
         await desk.until(lambda: desk.session.link is Link.RECONNECTING)
         desk.session.summarize()
         await desk.until(lambda: not desk.session.pending)
-        assert notices(desk)[-1] == "There is no summary: there is no connection."
+        assert notices(desk)[-1] == "Could not summarize: there is no connection."
 
 
-# ----------------------------------------------------------------------- what was said
+# ----------------------------------------------------------------------- the transcript
 
 
-async def test_the_last_exchange_is_taken_back() -> None:
+async def test_the_last_exchange_is_deleted() -> None:
     async with scene() as stage, talking(stage) as desk:
         await answered(desk, "one")
         await answered(desk, "two")
@@ -73,11 +73,11 @@ async def test_the_last_exchange_is_taken_back() -> None:
         assert heard(stage) == ["one", "You said one.", "three"]
 
 
-async def test_a_message_is_put_in_and_an_item_looked_up() -> None:
+async def test_a_message_is_inserted_and_an_item_fetched() -> None:
     async with scene() as stage, talking(stage) as desk:
-        item_id = desk.session.insert(Role.SYSTEM, "The person is called Ada.")
+        item_id = desk.session.insert(Role.SYSTEM, "The user's name is Ada.")
         await answered(desk, "one")
-        assert heard(stage) == ["The person is called Ada.", "one"]
+        assert heard(stage) == ["The user's name is Ada.", "one"]
         item = await desk.session.fetch(item_id)
         assert item["role"] == "system"
         with pytest.raises(SessionLost, match="nothing-like-it"):
@@ -90,7 +90,7 @@ async def test_a_message_is_put_in_and_an_item_looked_up() -> None:
 # ----------------------------------------------------------------------- settings
 
 
-async def test_instructions_hold_from_the_next_answer_on() -> None:
+async def test_instructions_apply_from_the_next_response() -> None:
     async with scene() as stage, talking(stage) as desk:
         await answered(desk, "one")
         assert obey(desk.session, "/instructions Be brief.") == "The instructions are changed."
@@ -102,7 +102,7 @@ async def test_instructions_hold_from_the_next_answer_on() -> None:
         assert stage.assistant.requests[-1].instructions == "Be brief."
 
 
-async def test_a_voice_and_a_speed_are_checked_before_they_are_asked_for() -> None:
+async def test_voice_and_speed_are_checked_before_the_request() -> None:
     async with scene() as stage, talking(stage) as desk:
         assert obey(desk.session, "/voice cedar") == "The voice is cedar."
         assert desk.session.voice == "cedar"
@@ -116,7 +116,7 @@ async def test_a_voice_and_a_speed_are_checked_before_they_are_asked_for() -> No
         assert obey(desk.session, "/speed") == "The speed is 1.25; 1 is normal."
 
 
-def test_what_only_holds_for_the_next_connection_is_said() -> None:
+def test_deferred_settings_are_reported() -> None:
     session = Session(options("ws://127.0.0.1:1"))
     codec = session._chosen.choice.codec()
     codec.encode(commands.UpdateSession(session._chosen.settings))
@@ -139,9 +139,7 @@ def test_what_only_holds_for_the_next_connection_is_said() -> None:
     ("model", "key", "wrong", "slowest"),
     [("xai/grok-voice-latest", "XAI_API_KEY", "0.5", "0.7"), ("", "", "0.2", "0.25")],
 )
-def test_the_range_of_the_speed_is_that_of_the_provider(
-    model: str, key: str, wrong: str, slowest: str
-) -> None:
+def test_the_speed_range_is_the_providers(model: str, key: str, wrong: str, slowest: str) -> None:
     chosen = options("ws://127.0.0.1:1")
     if model:
         chosen = Options(model=model, keys={key: Secret("k")}, with_sound=False)
@@ -152,7 +150,7 @@ def test_the_range_of_the_speed_is_that_of_the_provider(
 # ----------------------------------------------------------------------- another model
 
 
-async def test_another_model_is_told_what_was_said() -> None:
+async def test_another_model_is_seeded_with_the_conversation() -> None:
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
         said = obey(desk.session, "/model openai/gpt-realtime-2.1")
@@ -164,7 +162,7 @@ async def test_another_model_is_told_what_was_said() -> None:
         assert "The price of google/gemini-3.8-live" in used
 
 
-async def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:
+async def test_a_provider_without_deletion_gets_a_new_session() -> None:
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
         await answered(desk, "two")
@@ -178,7 +176,7 @@ async def test_a_provider_that_cannot_forget_is_told_the_rest_anew() -> None:
         assert heard(stage) == ["one", "You said one.", "three", "You said three.", "four"]
 
 
-async def test_a_model_that_cannot_be_had_is_told_and_the_one_before_goes_on() -> None:
+async def test_an_unavailable_model_is_reported_and_the_previous_one_continues() -> None:
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
         with pytest.raises(KeyMissing):
@@ -195,7 +193,7 @@ async def test_a_model_that_cannot_be_had_is_told_and_the_one_before_goes_on() -
 
 @pytest.mark.sound
 @pytest.mark.usefixtures("own_card")
-async def test_the_sound_is_opened_anew_at_the_rates_of_the_other_model() -> None:
+async def test_audio_is_reopened_at_the_rates_of_the_other_model() -> None:
     async with scene() as stage, two_providers(stage, with_sound=True) as desk:
         blocks: list[int] = []
         session = desk.session
@@ -206,17 +204,17 @@ async def test_the_sound_is_opened_anew_at_the_rates_of_the_other_model() -> Non
         session.change_model("openai/gpt-realtime-2.1")
         await desk.until(lambda: 960 in blocks)
         assert session.hands_free
-        assert blocks == sorted(blocks), "nothing of the old rate comes behind the new one"
+        assert blocks == sorted(blocks), "no block of the old rate follows the new one"
 
 
-def test_a_recording_keeps_its_model(tmp_path: object) -> None:
+def test_a_recording_cannot_change_its_model(tmp_path: object) -> None:
     session = Session(options("ws://127.0.0.1:1"))
     session._chosen.options = replace(session._chosen.options, record=tmp_path)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="A recording keeps its model"):
+    with pytest.raises(UsageError, match="A recording cannot change its model"):
         obey(session, "/model openai/gpt-realtime")
 
 
-async def test_a_long_talk_is_told_again_whole() -> None:
+async def test_a_long_conversation_is_seeded_completely() -> None:
     async with scene() as stage, talking(stage) as desk:
         for number in range(400):
             desk.session.insert(Role.USER, f"line {number}")
@@ -227,7 +225,7 @@ async def test_a_long_talk_is_told_again_whole() -> None:
         assert len(heard(stage)) == 401
 
 
-# ----------------------------------------------------------------------- what it costs
+# ----------------------------------------------------------------------- usage and cost
 
 
 FULL = Price(text_in=4, text_out=16, audio_out=64, dated="2026-06-22")
@@ -248,7 +246,7 @@ def test_usage_is_reported_in_full_and_costs_are_added_by_model() -> None:
     spending.used["a/b", "response"] += used(1000)
     assert spending.shown_cost == "$0.068"
     spending.used["a/b", "transcription"] += used(500)
-    assert spending.shown_cost == "$0.068", "written down at a price nobody knows"
+    assert spending.shown_cost == "$0.068", "transcription has no known price"
     spending.last = Usage(seconds=30)
     spending.used["c/d", "response"] += spending.last
     assert spending.shown_cost == "$3.07"

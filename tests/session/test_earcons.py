@@ -1,4 +1,4 @@
-"""Which sound tells what, and when it is heard."""
+"""Which earcon belongs to which event, and when it plays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
 
 
-def test_each_state_is_told_once() -> None:
+def test_each_state_has_one_earcon() -> None:
     earcons = Earcons()
     floors = [
         effects.Floor.LISTENING,
@@ -35,7 +35,7 @@ def test_each_state_is_told_once() -> None:
     assert cues == ["listening", None, "working", None, None, "listening"]
 
 
-def test_the_talk_key_is_told_when_it_opens_the_microphone() -> None:
+def test_push_to_talk_has_an_earcon_when_the_microphone_opens() -> None:
     earcons = Earcons()
     floors = [
         effects.Floor.HEARING,
@@ -47,7 +47,7 @@ def test_the_talk_key_is_told_when_it_opens_the_microphone() -> None:
     assert cues == ["listening", "working", None, None]
 
 
-def test_stops_errors_and_tools_that_wait_are_told() -> None:
+def test_stops_errors_and_approvals_have_earcons() -> None:
     earcons = Earcons()
     assert earcons.cue(effects.StopPlayback()) == "stopped"
     assert earcons.cue(effects.Notice("No.", effects.Level.ERROR)) == "error"
@@ -56,7 +56,7 @@ def test_stops_errors_and_tools_that_wait_are_told() -> None:
     assert earcons.cue(effects.EndItem("a")) is None
 
 
-def test_a_lost_connection_is_told_once() -> None:
+def test_a_lost_connection_has_one_earcon() -> None:
     earcons = Earcons()
     links = [Link.CONNECTING, Link.ONLINE, Link.RECONNECTING, Link.RECONNECTING, Link.ONLINE]
     cues = [earcons.cue(LinkChanged(link)) for link in [*links, Link.OFFLINE]]
@@ -70,7 +70,7 @@ PITCHES = {
 
 
 def heard(side: NDArray[np.int16]) -> list[str]:
-    """What sounds one after the other in a recording, whatever lasts for 60 ms."""
+    """Return the sounds in a recording in their order, each of at least 60 ms."""
     size = RATE // 25
     names: list[str] = []
     for begin in range(0, len(side) - size, size // 2):
@@ -83,7 +83,7 @@ def heard(side: NDArray[np.int16]) -> list[str]:
 
 
 @pytest.mark.sound
-async def test_they_are_heard_when_it_becomes_true(own_card: VirtualCard) -> None:
+async def test_earcons_play_at_the_change_of_state(own_card: VirtualCard) -> None:
     async with scene() as stage:
         stage.assistant.answer = lambda request: [
             Say("one two three four five" + " six" * 60 + ".")

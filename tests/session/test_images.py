@@ -1,4 +1,4 @@
-"""A picture goes from a path, however a terminal writes it, to the model that takes one."""
+"""Images from a path, as terminals write it, to a model that accepts them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="paths of a POSIX shell")
 
 
 def png(width: int = 3, height: int = 2) -> bytes:
-    """A whole picture, one colour."""
+    """Return a complete PNG of one color."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         check = zlib.crc32(kind + data).to_bytes(4, "big")
@@ -76,7 +76,7 @@ def test_a_dropped_file_is_found(cat: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", sorted(WAYS.keys() - {"as it is"}))
-def test_words_may_stand_before_it_or_behind_it(cat: Path, way: str) -> None:
+def test_text_may_precede_or_follow_the_path(cat: Path, way: str) -> None:
     path = WAYS[way](cat).strip()
     assert find(places(f"{path} what is this?"), 10_000)[1] == "what is this?"
     assert find(named(f"{path}   what\nis this?"), 10_000)[1] == "what\nis this?"
@@ -90,7 +90,7 @@ def test_a_relative_path_must_be_named(cat: Path, monkeypatch: pytest.MonkeyPatc
     assert find(named(cat.name), 10_000)[0].name == cat.name
 
 
-def test_home_is_known(cat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_directory_is_expanded(cat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(cat.parent))
     monkeypatch.setenv("USERPROFILE", str(cat.parent))
     assert find(places("'~/my cat.png'"), 10_000)[0].name == cat.name
@@ -100,11 +100,11 @@ def test_home_is_known(cat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "line",
     ["", "hello", "and/or", "what is 1/2?", "see https://example.org/cat.png", "file://far/c.png"],
 )
-def test_ordinary_lines_name_no_place(line: str) -> None:
+def test_ordinary_lines_contain_no_path(line: str) -> None:
     assert places(line) == []
 
 
-def test_no_line_makes_it_fail() -> None:
+def test_no_line_raises() -> None:
     for line in ("~nobody-at-all/x", "/\0", "'/", "file://[", "file:///%zz%00", "/" + "x" * 5000):
         with pytest.raises(NoPicture):
             find([*places(line), *named(line)], 10_000)
@@ -116,7 +116,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.png")
         found[tmp_path / "pipe.png"] = "pipe.png is not a file"
     (tmp_path / "page.png").write_bytes(b"%PDF-1.7" + bytes(100))
-    found[tmp_path / "page.png"] = "page.png is not a PNG, JPEG, GIF or WebP picture"
+    found[tmp_path / "page.png"] = "page.png is not a PNG, JPEG, GIF or WebP image"
     found[tmp_path / "gone.png"] = "There is no file gone.png"
     for path, words in found.items():
         with pytest.raises(NoPicture, match=words):
@@ -134,30 +134,30 @@ def test_names_are_cleaned(tmp_path: Path) -> None:
     assert "\x1b" not in str(caught.value)
 
 
-def test_a_picture_that_is_too_large_is_refused_unread(large: Path) -> None:
+def test_a_large_image_is_refused_without_reading_it(large: Path) -> None:
     with pytest.raises(UsageError, match=r"large.png has 6.0 MB; the limit is 1.5 MB.") as e:
         find([(large, "")], 1_500_000)
     assert not isinstance(e.value, NoPicture)
 
 
-def test_each_provider_says_what_it_takes() -> None:
+def test_a_refusal_names_the_accepted_kinds() -> None:
     gif = Picture(Kind.GIF, 1, 1, "cat.gif")
     assert refusal(gif, Capabilities(pictures=(Kind.GIF,)), "m") is None
     none = refusal(gif, Capabilities(pictures=()), "xai/grok-voice-latest")
-    assert str(none).startswith("xai/grok-voice-latest does not accept pictures.")
+    assert str(none).startswith("xai/grok-voice-latest does not accept images.")
     some = refusal(gif, Capabilities(), "openai/gpt-realtime")
-    assert str(some) == "openai/gpt-realtime takes PNG and JPEG pictures; cat.gif is a GIF."
+    assert str(some) == "openai/gpt-realtime accepts PNG and JPEG images; cat.gif is a GIF."
 
 
 # ----------------------------------------------------------------------- in a session
 
 
 def notices(desk: Desk) -> list[str]:
-    """What was told since the model was named."""
+    """Return the notices after the one that names the model."""
     return [update.text for update in desk.updates if isinstance(update, effects.Notice)][1:]
 
 
-async def test_a_picture_reaches_the_model_with_its_words(cat: Path) -> None:
+async def test_an_image_reaches_the_model_with_its_text(cat: Path) -> None:
     async with scene() as stage, talking(stage) as desk:
         obey(desk.session, f"/image '{cat}' What is this?")
         assert desk.session.pending
@@ -181,7 +181,7 @@ async def test_a_picture_reaches_the_model_with_its_words(cat: Path) -> None:
         assert not desk.session.pending
 
 
-async def test_a_path_to_anything_else_is_words(cat: Path) -> None:
+async def test_a_path_to_another_file_is_sent_as_text(cat: Path) -> None:
     async with scene() as stage, talking(stage) as desk:
         desk.session.type(f"{sys.executable} is what I run")
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
@@ -189,7 +189,7 @@ async def test_a_path_to_anything_else_is_words(cat: Path) -> None:
         assert notices(desk) == []
 
 
-async def test_what_cannot_be_shown_is_told_and_nothing_is_sent(cat: Path, large: Path) -> None:
+async def test_an_unusable_image_is_reported_and_nothing_is_sent(cat: Path, large: Path) -> None:
     async with scene() as stage, talking(stage) as desk:
         obey(desk.session, "/image /no/such.png")
         await desk.until(lambda: bool(notices(desk)))
@@ -199,14 +199,14 @@ async def test_what_cannot_be_shown_is_told_and_nothing_is_sent(cat: Path, large
         desk.session._chosen.can = Capabilities(pictures=())
         desk.session.type(str(cat))
         await desk.until(lambda: len(notices(desk)) == 2)
-        assert "does not accept pictures" in notices(desk)[-1]
+        assert "does not accept images" in notices(desk)[-1]
         desk.session.type(str(large))
         await desk.until(lambda: len(notices(desk)) == 3)
-        assert "does not accept pictures" in notices(desk)[-1], "whatever its size"
+        assert "does not accept images" in notices(desk)[-1], "whatever its size"
         assert stage.assistant.requests == []
 
 
-async def test_a_disk_that_hangs_is_given_up(cat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_disk_times_out(cat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -215,7 +215,7 @@ async def test_a_disk_that_hangs_is_given_up(cat: Path, monkeypatch: pytest.Monk
         raise NoPicture("late")
 
     monkeypatch.setattr(images, "find", hang)
-    monkeypatch.setattr(images, "READ_S", 0.05)
+    monkeypatch.setattr(images, "READ_TIMEOUT_S", 0.05)
     async with scene() as stage, talking(stage) as desk:
         desk.session.type(str(cat))
         await desk.until(lambda: bool(notices(desk)))
@@ -223,12 +223,12 @@ async def test_a_disk_that_hangs_is_given_up(cat: Path, monkeypatch: pytest.Monk
         stuck.set()
 
 
-def test_the_embedded_voice_has_no_eyes() -> None:
+def test_the_embedded_voice_accepts_no_images() -> None:
     assert Session(Options())._chosen.can.pictures == ()
     assert Session(options("ws://127.0.0.1:1"))._chosen.can.pictures
 
 
 @pytest.mark.parametrize("line", ["/a.png", "~/a.png x", "'/a b.png'", "x file:///a.png"])
-def test_every_line_with_a_path_has_a_mark_of_paths(line: str) -> None:
+def test_every_line_with_a_path_has_a_path_mark(line: str) -> None:
     assert places(line)
     assert not images.PATH_MARKS.isdisjoint(line)

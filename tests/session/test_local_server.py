@@ -1,4 +1,4 @@
-"""The embedded voice as a child: its address, its failures, and that it never outlives us."""
+"""The embedded voice as a child process: its address, its failures, and its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voicechat.session.local_server import LocalServer
 
 READY = """
 import json, os, sys, time
-print(json.dumps({"progress": "ears", "done": 0.5}), file=sys.stderr, flush=True)
+print(json.dumps({"progress": "recognizer", "done": 0.5}), file=sys.stderr, flush=True)
 url = "ws://127.0.0.1:9/v1/realtime"
 print(json.dumps({"url": url, "token": os.environ["VOICECHAT_SERVE_TOKEN"]}), flush=True)
 """
@@ -49,7 +49,7 @@ def pid_of(server: LocalServer) -> int:
 
 
 async def test_the_child_knows_the_forbidden_tools(child) -> None:
-    code = READY.replace('"ears"', 'os.environ["VOICECHAT_FORBIDDEN_TOOLS"]')
+    code = READY.replace('"recognizer"', 'os.environ["VOICECHAT_FORBIDDEN_TOOLS"]')
     told: list[str] = []
     permissions = {"set_timer": Permission.NEVER, "calculate": Permission.ASK}
     server = LocalServer(Options(permissions=permissions), told.append, child(code))
@@ -66,12 +66,12 @@ async def test_the_address_a_token_and_progress(child) -> None:
     assert url == "ws://127.0.0.1:9/v1/realtime"
     assert len(token.reveal()) > 30
     await server.stop()
-    assert told == ["Warming up the ears: 50%"]
+    assert told == ["Warming up the recognizer: 50%"]
     assert not server.running
 
 
 @pytest.mark.parametrize("code", [WATCHING, STUBBORN], ids=["willing", "stubborn"])
-async def test_stop_leaves_nothing_within_a_second(child, code: str) -> None:
+async def test_stop_ends_the_child_within_a_second(child, code: str) -> None:
     server = LocalServer(Options(), command=child(code))
     await server.start()
     pid = pid_of(server)
@@ -84,7 +84,7 @@ async def test_stop_leaves_nothing_within_a_second(child, code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("import sys; sys.exit('voicechat: No ears.')", "ended while starting. No ears."),
+        ("import sys; sys.exit('voicechat: No model.')", "ended while starting. No model."),
         ("print('hello')", "did not report its address."),
         ('print(\'{"url": "ws://evil.example/"}\')', "did not report its address."),
         ("print('[' * 60000)", "did not report its address."),
@@ -100,30 +100,29 @@ async def test_a_failed_start_is_one_sentence(child, code: str, sentence: str) -
     assert not server.running
 
 
-async def test_a_program_that_is_not_there() -> None:
+async def test_a_missing_program_is_one_sentence() -> None:
     with pytest.raises(ServerError, match="could not start"):
         await LocalServer(Options(), command=("/nowhere/python",)).start()
 
 
-async def test_of_all_keys_only_the_chat_key_goes_to_the_child(child, monkeypatch) -> None:
+async def test_only_the_chat_key_is_passed_to_the_child(child, monkeypatch) -> None:
     monkeypatch.setenv("XAI_API_KEY", "xai-planted")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
     shows = READY + (
-        "print(sorted(k for k in os.environ if 'KEY' in k), sys.argv[1:], file=sys.stderr)\n"
+        "found = {k: v for k, v in os.environ.items() if 'planted' in v}\n"
+        "print(found, sys.argv[1:], file=sys.stderr)\n"
     )
     names = ("OPENAI_API_KEY", "XAI_API_KEY", "VOICECHAT_CHAT_KEY")
     keys = {name: Secret(f"{name}-planted") for name in names}
     for chat_url, seen in (
-        (None, "[] ['--port', '0']"),
-        ("http://127.0.0.1:1/v1", "['VOICECHAT_CHAT_KEY']"),
+        (None, "{} ['--port', '0']"),
+        ("http://127.0.0.1:1/v1", "{'VOICECHAT_CHAT_KEY': 'VOICECHAT_CHAT_KEY-planted'} ["),
     ):
         server = LocalServer(Options(keys=keys, chat_url=chat_url), command=child(shows))
         await server.start()
         assert server._errors is not None
         await server._errors
-        assert seen in server._last_words
-        assert "planted" not in server._last_words
-        assert "XAI" not in server._last_words
+        assert server._last_words.startswith(seen)
         await server.stop()
 
 

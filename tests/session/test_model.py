@@ -1,4 +1,4 @@
-"""Changing the model at any moment: while a server starts, while a connection is dialed."""
+"""Changing the model at any time: while a server starts, while a connection is dialed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REMOTE = "openai/gpt-realtime-2.1"
 
 
 class SlowServer:
-    """An embedded server that starts, or fails to, when `gate` opens."""
+    """An embedded server that starts, or fails to start, when `gate` opens."""
 
     def __init__(self, options: Options, on_progress: object) -> None:
         self.running = False

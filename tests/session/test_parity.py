@@ -1,6 +1,6 @@
-"""One conversation, out loud and by typing, over the wires of all five providers.
+"""One conversation, by voice and by typing, over the wires of all five providers.
 
-The same transcript, the same tool results, and a planted key that is nowhere to be found.
+The transcript and the tool results are the same, and a planted key appears nowhere.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from voicechat.tools.functions import tool
 
 
 def current_time(zone: str) -> str:
-    """The time there."""
+    """Return the time of a zone."""
     return f"noon in {zone}"
 
 
 async def hold(desk: Desk, fake: Fake) -> None:
-    """The conversation of this file."""
+    """Hold the conversation of this file."""
     person = Person(desk, fake)
     session = desk.session
     await person.types("hello")
@@ -40,7 +40,7 @@ async def hold(desk: Desk, fake: Fake) -> None:
     await person.turns_hands_free_off()
     session.talk(True)
     await person.speaks()
-    await asyncio.sleep(MIN_TALK_MS / 1000)  # as a person holds the key
+    await asyncio.sleep(MIN_TALK_MS / 1000)  # the shortest press that counts
     session.talk(False)
     await person.answered()
     await person.asks_for_a_story()
@@ -66,7 +66,7 @@ EXPECTED: list[tuple[str, ...]] = [
 
 
 def kept(folder: Path) -> list[Path]:
-    """The files of a recording."""
+    """Return the files of a recording."""
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
@@ -86,7 +86,7 @@ async def test_the_conversation_is_the_same(
         await hold(desk, fake)
         assert entries(desk) == EXPECTED
         assert [result["output"] for result in fake.results[:3]] == ["noon in Asia/Tokyo"] * 3
-        # What the fake itself logs of its side is not ours.
+        # The fake's own log is excluded.
         told = [record for record in caplog.records if not record.name.endswith(".server")]
         shown = [repr(desk.updates), repr(vars(desk.session)), *map(repr, map(vars, told))]
     shown += [

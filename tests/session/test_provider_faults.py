@@ -1,4 +1,4 @@
-"""Faults of providers at the socket: each ends as it should, and nothing is told twice."""
+"""Faults of providers at the socket: each has its outcome, and no turn is sent twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEY = "planted-key"
 
 
 class Provider:
-    """The fake of a wire that can be told to misbehave."""
+    """A fake of a wire that can be made to misbehave."""
 
     def __init__(self, wire: str) -> None:
         self.talk, self.model, self.key = WIRES[wire]
@@ -106,7 +106,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, KeyMissing), (403, KeyMissing), (404, DialFailed)]
 )
-async def test_what_will_not_get_better_is_asked_once(wire, status, kind, capfd) -> None:
+async def test_permanent_errors_are_not_retried(wire, status, kind, capfd) -> None:
     async with provided(wire) as provider:
         provider.answers = [(status, {})]
         with pytest.raises(kind, match=f"HTTP {status}: As you see") as caught:
@@ -115,7 +115,7 @@ async def test_what_will_not_get_better_is_asked_once(wire, status, kind, capfd)
     assert KEY not in f"{caught.value}{caught.value.hint}{''.join(capfd.readouterr())}"
 
 
-async def test_a_provider_that_asks_to_wait_is_asked_again_as_told() -> None:
+async def test_retry_after_is_respected() -> None:
     async with provided("openai") as provider:
         provider.answers = [(429, {"Retry-After": "0.3"})]
         async with living(provider.session()) as (desk, _):
@@ -125,7 +125,7 @@ async def test_a_provider_that_asks_to_wait_is_asked_again_as_told() -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_a_provider_out_of_order_is_dialled_until_it_is_well(wire, impatient) -> None:
+async def test_server_errors_are_retried(wire, impatient) -> None:
     async with provided(wire) as provider, living(provider.session()) as (desk, _):
         await answered(desk, "one")
         provider.answers = [(503, {}), (500, {}), (429, {"Retry-After": "0"}), (502, {})]
@@ -136,7 +136,7 @@ async def test_a_provider_out_of_order_is_dialled_until_it_is_well(wire, impatie
     assert provider.fake.wrong == []
 
 
-async def test_a_key_that_is_taken_away_ends_a_running_session(impatient) -> None:
+async def test_a_revoked_key_ends_a_running_session(impatient) -> None:
     async with provided("openai") as provider, living(provider.session()) as (desk, running):
         await answered(desk, "one")
         provider.answers = [(401, {})]
@@ -150,7 +150,7 @@ async def test_a_key_that_is_taken_away_ends_a_running_session(impatient) -> Non
 
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1012, 1013])
-async def test_a_session_that_was_closed_goes_on_where_it_was(wire, code, impatient) -> None:
+async def test_a_closed_session_continues_on_a_new_connection(wire, code, impatient) -> None:
     async with provided(wire) as provider, living(provider.session()) as (desk, _):
         await answered(desk, "one")
         if code == 1006:
@@ -166,7 +166,7 @@ async def test_a_session_that_was_closed_goes_on_where_it_was(wire, code, impati
 
 @pytest.mark.parametrize("wire", ["openai", "google"])
 @pytest.mark.parametrize("code", [1002, 1003, 1008, 3000, 4001, 4403])
-async def test_a_session_that_was_refused_is_never_told_again(wire, code) -> None:
+async def test_a_refused_session_is_not_retried(wire, code) -> None:
     async with provided(wire) as provider, living(provider.session()) as (desk, running):
         await answered(desk, "one")
         await provider.socket.close(code, "not like that")
@@ -176,7 +176,7 @@ async def test_a_session_that_was_refused_is_never_told_again(wire, code) -> Non
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_a_session_that_would_not_have_its_history_is_told_less_once(wire, impatient) -> None:
+async def test_a_session_that_refused_its_history_is_seeded_with_less(wire, impatient) -> None:
     async with provided(wire) as provider, living(provider.session()) as (desk, running):
         for words in ("one", "two", "three", "four"):
             await answered(desk, words)
@@ -192,7 +192,7 @@ async def test_a_session_that_would_not_have_its_history_is_told_less_once(wire,
     assert provider.dialled == 2
 
 
-async def test_a_handle_that_is_refused_is_dropped_and_the_conversation_told(impatient) -> None:
+async def test_a_refused_handle_is_dropped_and_the_conversation_seeded(impatient) -> None:
     async with provided("google") as provider, living(provider.session()) as (desk, _):
         await answered(desk, "one")
         talk = provider.talk
@@ -211,7 +211,7 @@ async def test_a_handle_that_is_refused_is_dropped_and_the_conversation_told(imp
     assert provider.fake.wrong == []
 
 
-async def test_connections_that_never_last_are_given_up(impatient) -> None:
+async def test_repeated_short_connections_are_given_up(impatient) -> None:
     async with provided("openai") as provider:
 
         async def faint(fake: Fake, socket: ServerConnection) -> None:
@@ -223,7 +223,7 @@ async def test_connections_that_never_last_are_given_up(impatient) -> None:
     assert provider.dialled == reconnect.SHORT_LIVES + 1
 
 
-async def test_a_dial_after_a_short_life_waits_longer_each_time(monkeypatch) -> None:
+async def test_backoff_grows_after_short_connections(monkeypatch) -> None:
     waits: list[int] = []
 
     def backoff(attempt: int, random: Callable[[], float]) -> float:
@@ -239,7 +239,7 @@ async def test_a_dial_after_a_short_life_waits_longer_each_time(monkeypatch) -> 
         provider.talk = faint
         with pytest.raises(SessionLost):
             await provider.session().run()
-    # The first one is made up for at once.
+    # The first attempt has no delay.
     assert waits == [1, 2, 3, 4, 5]
 
 
@@ -247,7 +247,7 @@ async def test_a_dial_after_a_short_life_waits_longer_each_time(monkeypatch) -> 
 
 
 @pytest.mark.parametrize("wire", ["openai", "gateway"])
-async def test_silence_while_an_answer_is_owed_is_noticed(wire, monkeypatch, impatient) -> None:
+async def test_silence_while_a_response_is_due_is_detected(wire, monkeypatch, impatient) -> None:
     assert reconnect.LIFELESS_S == 5.0
     monkeypatch.setattr(reconnect, "LIFELESS_S", 2.5)
     async with (
@@ -265,7 +265,7 @@ async def test_silence_while_an_answer_is_owed_is_noticed(wire, monkeypatch, imp
     assert proxy.connections == 2
 
 
-async def test_slow_pongs_of_gemini_are_no_death(monkeypatch) -> None:
+async def test_slow_pongs_of_gemini_do_not_end_the_connection(monkeypatch) -> None:
     monkeypatch.setattr(reconnect, "LIFELESS_S", 0.2)
     async with (
         provided("google") as provider,
@@ -275,7 +275,7 @@ async def test_slow_pongs_of_gemini_are_no_death(monkeypatch) -> None:
         await answered(desk, "one")
         proxy.black_hole()
         desk.session.type("two")
-        # Two rounds of looking for life, in which nothing at all arrives.
+        # Two liveness checks during which no frame arrives.
         await asyncio.sleep(2.5)
         assert desk.session.floor is effects.Floor.THINKING
         proxy.heal()
@@ -284,7 +284,7 @@ async def test_slow_pongs_of_gemini_are_no_death(monkeypatch) -> None:
     assert proxy.connections == 1
 
 
-NO_SOUND = {
+INVALID_AUDIO = {
     "openai": {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i",
                "delta": "no base64!"},
     "google": {"serverContent": {"modelTurn": {"parts": [
@@ -293,24 +293,24 @@ NO_SOUND = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("wire", NO_SOUND)
-async def test_a_provider_that_sends_sound_nobody_can_read_is_left(wire, impatient) -> None:
+@pytest.mark.parametrize("wire", INVALID_AUDIO)
+async def test_a_provider_that_sends_unreadable_audio_is_disconnected(wire, impatient) -> None:
     async with provided(wire) as provider, living(provider.session()) as (desk, _):
         await answered(desk, "one")
         for _ in range(reconnect.UNREADABLE):
-            await provider.socket.send(json.dumps(NO_SOUND[wire]))
+            await provider.socket.send(json.dumps(INVALID_AUDIO[wire]))
         await desk.until(lambda: len(provider.fake.sockets) == 2)
         await answered(desk, "two")
         assert any("unreadable data" in text for text in told(desk))
 
 
-async def test_a_provider_that_sends_rubbish_is_left(impatient) -> None:
+async def test_a_provider_that_sends_unreadable_frames_is_disconnected(impatient) -> None:
     async with provided("openai") as provider, living(provider.session()) as (desk, _):
         await answered(desk, "one")
         for _ in range(reconnect.UNREADABLE - 1):
             await provider.socket.send("\x00 no JSON")
         await answered(desk, "two")
-        assert len(provider.fake.sockets) == 1, "some are borne"
+        assert len(provider.fake.sockets) == 1, "a few are tolerated"
         for _ in range(reconnect.UNREADABLE):
             await provider.socket.send("[1, 2]")
         await desk.until(lambda: len(provider.fake.sockets) == 2)

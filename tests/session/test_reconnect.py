@@ -1,4 +1,4 @@
-"""Staying connected through a network and a server that misbehave."""
+"""Reconnecting after faults of the network and the server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from voicechat.session.updates import Link, LinkChanged
 
 @asynccontextmanager
 async def faulty() -> AsyncIterator[tuple[Scene, FaultProxy, Desk]]:
-    """A session whose way to the server can be broken."""
+    """Run a session whose path to the server can be broken."""
     async with scene() as stage:
         port = urlsplit(stage.app.url).port
         assert port is not None
@@ -44,7 +44,7 @@ async def answered(desk: Desk, words: str) -> None:
     await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
 
 
-async def test_a_reset_in_the_middle_of_a_reply_loses_no_turn() -> None:
+async def test_a_reset_during_a_response_loses_no_turn() -> None:
     async with faulty() as (stage, proxy, desk):
         await answered(desk, "one")
         stage.assistant.answer = lambda request: [Say("Half a "), Say("reply.")]
@@ -59,15 +59,9 @@ async def test_a_reset_in_the_middle_of_a_reply_loses_no_turn() -> None:
         assert messages == ["one", "You said one.", "two"]
 
 
-async def test_what_was_shown_of_a_lost_reply_stays_and_is_marked() -> None:
+async def test_a_lost_response_keeps_its_text_and_is_marked() -> None:
     async with faulty() as (stage, proxy, desk):
-        thoughts = asyncio.Event()
-
-        def answer(request: object) -> list[Say]:
-            thoughts.set()
-            return [Say("Something long. ")] * 50
-
-        stage.assistant.answer = answer
+        stage.assistant.answer = lambda request: [Say("Something long. ")] * 50
         desk.session.type("tell me")
         await desk.until(lambda: _last(desk).text.startswith("Something"))
         proxy.reset()
@@ -87,7 +81,7 @@ def _last(desk: Desk) -> Item:
     return entry
 
 
-async def test_a_path_that_goes_dead_during_an_answer_is_left(
+async def test_a_dead_connection_during_a_response_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reconnect, "LIFELESS_S", 2.5)
@@ -102,7 +96,7 @@ async def test_a_path_that_goes_dead_during_an_answer_is_left(
         await desk.until(lambda: "You said think." in desk.said(Role.ASSISTANT))
 
 
-async def test_a_server_that_comes_back_is_found_again() -> None:
+async def test_a_server_that_returns_is_reconnected() -> None:
     async with faulty() as (_, proxy, desk):
         await answered(desk, "one")
         await proxy.refuse()
@@ -118,7 +112,7 @@ async def test_a_server_that_comes_back_is_found_again() -> None:
         await desk.until(lambda: "You said two." in desk.said(Role.ASSISTANT))
 
 
-async def test_a_server_that_stays_away_ends_the_session_with_a_sentence(
+async def test_an_absent_server_ends_the_session_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reconnect, "PERSEVERANCE_S", 0.0)
@@ -132,7 +126,7 @@ async def test_a_server_that_stays_away_ends_the_session_with_a_sentence(
         assert desk.session.link is Link.OFFLINE
 
 
-async def test_a_session_is_renewed_before_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_is_renewed_before_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnect, "RENEW_BEFORE_S", 59.5)
     async with scene(session_seconds=60.0) as stage, talking(stage) as desk:
         await answered(desk, "one")
@@ -145,7 +139,7 @@ async def test_a_session_is_renewed_before_its_time_is_up(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("code", [1007, 1008, 4001])
-async def test_a_server_that_refuses_for_good_is_not_asked_again(code: int) -> None:
+async def test_a_permanent_refusal_is_not_retried(code: int) -> None:
     dialled = 0
 
     async def refuse(connection: ServerConnection) -> None:

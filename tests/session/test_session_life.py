@@ -1,4 +1,4 @@
-"""The session against a real server over a real socket, without a screen."""
+"""The session with a real server over a real socket, without a screen."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_typed_turns_are_answered_in_order() -> None:
         assert desk.session.floor is effects.Floor.IDLE
 
 
-async def test_a_line_typed_before_the_connection_stands_is_answered() -> None:
+async def test_a_line_typed_before_the_connection_is_open_is_answered() -> None:
     async with scene() as stage:
         desk = Desk(Session(options(stage.app.url)))
         desk.session.type("early")
@@ -38,7 +38,7 @@ async def test_a_line_typed_before_the_connection_stands_is_answered() -> None:
         assert desk.session.link is Link.OFFLINE
 
 
-async def test_a_tool_is_run_and_its_result_told() -> None:
+async def test_a_tool_runs_and_its_result_is_sent() -> None:
     async with scene() as stage, talking(stage) as desk:
         stage.assistant.answer = lambda request: (
             [Say(request.messages[-1].text)]
@@ -53,7 +53,7 @@ async def test_a_tool_is_run_and_its_result_told() -> None:
         assert "Tokyo" in desk.said(Role.ASSISTANT)[0]
 
 
-async def test_interrupting_ends_the_thinking() -> None:
+async def test_interrupting_ends_the_response() -> None:
     async with scene() as stage, talking(stage) as desk:
         stage.assistant.gate.clear()
         desk.session.type("think hard")
@@ -65,7 +65,7 @@ async def test_interrupting_ends_the_thinking() -> None:
         await desk.until(lambda: "You said again." in desk.said(Role.ASSISTANT))
 
 
-async def test_a_new_conversation_knows_nothing_of_the_old_one() -> None:
+async def test_a_new_conversation_does_not_contain_the_old_one() -> None:
     async with scene() as stage, talking(stage) as desk:
         desk.session.type("one")
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
@@ -78,7 +78,7 @@ async def test_a_new_conversation_knows_nothing_of_the_old_one() -> None:
         assert said == ["two"]
 
 
-async def test_a_lost_connection_is_made_again_and_remembers_what_was_said() -> None:
+async def test_a_reconnected_session_has_the_conversation() -> None:
     async with scene() as stage, talking(stage) as desk:
         desk.session.type("one")
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
@@ -100,7 +100,7 @@ async def failure(chosen: Options) -> VoicechatError:
     return caught.value
 
 
-async def test_a_wrong_key_and_a_dead_address_end_it_with_one_sentence() -> None:
+async def test_a_wrong_key_and_a_dead_address_end_the_session_with_one_sentence() -> None:
     async with scene() as stage:
         url = stage.app.url
         error = await failure(options(url, "wrong-key-123"))

@@ -1,4 +1,4 @@
-"""Connecting with a short-lived token: how each provider is shown it, and where it comes from."""
+"""Connecting with a short-lived token: how each provider receives it, and its sources."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SHOWN = {
 
 
 class Provider:
-    """The fake of a wire, and how it was asked to let somebody in."""
+    """A fake of a wire that notes how clients authenticate."""
 
     def __init__(self, wire: str) -> None:
         self.talk, self.model, _ = WIRES[wire]
@@ -129,7 +129,7 @@ class _Post(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ async def says(desk: Desk, words: str) -> None:
 
 
 @pytest.mark.parametrize("wire", list(WIRES))
-async def test_each_provider_is_shown_a_token_in_one_way(
+async def test_each_provider_receives_a_token_in_one_way(
     wire: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -167,7 +167,7 @@ async def test_each_provider_is_shown_a_token_in_one_way(
 
 
 @pytest.mark.parametrize("wire", ["openai", "xai"])
-async def test_a_setup_endpoint_gives_a_token_for_every_connection(wire: str, setup: Setup) -> None:
+async def test_a_setup_endpoint_issues_a_token_per_connection(wire: str, setup: Setup) -> None:
     async with provided(wire) as provider:
         setup.answer = {
             "token": TOKENS[wire],
@@ -186,7 +186,7 @@ async def test_a_setup_endpoint_gives_a_token_for_every_connection(wire: str, se
         assert provider.shown == [SHOWN[wire]] * 2
         assert provider.paths == ["/v1/realtime?model=another"] * 2
         assert [text for text in told if "fly" in text] == [
-            "The setup endpoint names an unknown tool: fly."
+            "The setup endpoint expects a tool that does not exist: fly."
         ]
         first, second = setup.asked
         assert isinstance(first, dict)
@@ -197,18 +197,18 @@ async def test_a_setup_endpoint_gives_a_token_for_every_connection(wire: str, se
 @pytest.mark.parametrize(
     ("status", "answer", "error", "words"),
     [
-        (403, {}, KeyMissing, "refuses to give you a token"),
+        (403, {}, KeyMissing, "refused to issue a token"),
         (404, {}, ConnectError, "HTTP 404"),
         (200, b"not json", KeyMissing, "no token"),
         (200, b"{" * 100_000, KeyMissing, "no token"),
-        (200, b"x" * 400_000, ConnectError, "more than a token"),
-        (200, {"token": "ek", "url": "https://host"}, UsageError, "not one of a socket"),
+        (200, b"x" * 400_000, ConnectError, "too large for a token"),
+        (200, {"token": "ek", "url": "https://host"}, UsageError, "not a WebSocket address"),
         (200, {"token": "e k", "url": "wss://host"}, UsageError, "a token cannot have"),
         (200, {"token": "ek", "url": "ws://example.com/v1"}, ConnectError, "unencrypted"),
-        (200, {"token": "ek", "url": "wss://api.x.ai/v1/realtime"}, UsageError, "opens xai"),
+        (200, {"token": "ek", "url": "wss://api.x.ai/v1/realtime"}, UsageError, "is for xai"),
     ],
 )
-async def test_an_endpoint_that_gives_none_is_told_in_a_sentence(
+async def test_an_endpoint_that_issues_no_token_is_one_sentence(
     setup: Setup, status: int, answer: object, error: type[Exception], words: str
 ) -> None:
     setup.status, setup.answer = status, answer
@@ -218,7 +218,7 @@ async def test_an_endpoint_that_gives_none_is_told_in_a_sentence(
             pass
 
 
-def test_what_the_command_prints_can_be_given_as_it_is() -> None:
+def test_the_output_of_the_token_command_is_accepted() -> None:
     given = read('{"token": "ek_1", "url": "wss://host/v1/realtime", "expiresAt": 1}', "X")
     assert (given.token.reveal(), given.url) == ("ek_1", "wss://host/v1/realtime")
     assert (read(" ek_1\n", "X").token.reveal(), read("ek_1", "X").url) == ("ek_1", "")

@@ -1,4 +1,4 @@
-"""All kinds of tools in one session, and what becomes of them when it ends."""
+"""All kinds of tools in one session, and their end with it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ server = MCPServer("greeter")
 
 @server.tool()
 def greet(name: str) -> str:
-    """Greet somebody."""
+    """Greet a user."""
     return f"Hello {name}"
 
 server.run()
@@ -74,7 +74,7 @@ server.run()
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Settings and state of this test alone."""
+    """Use settings and state folders of this test only."""
     for kind in ("CONFIG", "STATE", "DATA"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
     return tmp_path
@@ -87,7 +87,7 @@ def plugin(folders: Path, text: str = PLUGIN) -> None:
 
 
 def asking_for(name: str, arguments: str = "{}") -> Any:
-    """A mind that calls a tool once, and then says what it gave."""
+    """Return an assistant that calls a tool once, and then speaks its result."""
 
     def answer(request: AssistantRequest) -> list[AssistantOutput]:
         last = request.messages[-1]
@@ -112,7 +112,7 @@ async def talking(**more: Any) -> AsyncIterator[tuple[Scene, Desk]]:
 
 
 def offered(desk: Desk) -> dict[str, str]:
-    """Name and source of what the model is offered."""
+    """Return name and source of each offered tool."""
     tools = desk.session._conversation.settings.tools
     return {tool.name: tool.source for tool in tools}
 
@@ -126,7 +126,7 @@ def notices(desk: Desk) -> list[str]:
 
 
 async def used(stage: Scene, desk: Desk, name: str, arguments: str = "{}") -> ToolCall:
-    """Have the model use a tool, allow it if it asks; the call when it has ended."""
+    """Have the model use a tool, and approve it if it asks; return the ended call."""
     before = len(desk.said(Role.ASSISTANT))
     stage.assistant.answer = asking_for(name, arguments)
     desk.session.type(f"use {name}")
@@ -165,7 +165,7 @@ async def test_built_in_plugin_and_mcp_tools_side_by_side(
     assert "plugin" not in "".join(capfd.readouterr())
 
 
-async def test_tools_that_misbehave_are_answered_and_leave_nothing(folders: Path) -> None:
+async def test_misbehaving_tools_are_answered_and_leave_no_process(folders: Path) -> None:
     plugin(folders)
     async with talking() as (stage, desk):
         await until(lambda: "flood" in offered(desk), 20)
@@ -177,10 +177,11 @@ async def test_tools_that_misbehave_are_answered_and_leave_nothing(folders: Path
         assert len(str(flooded.output)) < 100_000
         assert [call.state for call in (blocked, failed)] == [ToolState.FAILED] * 2
         children = psutil.Process().children(recursive=True)
+        assert children
     assert gone(children)
 
 
-async def test_what_is_missing_or_there_twice_is_told(folders: Path) -> None:
+async def test_missing_and_duplicate_tools_are_reported(folders: Path) -> None:
     plugin(folders, PLUGIN.replace("def fail", "def current_time"))
     async with talking(tools=("current_time", "water", "no_such")) as (_, desk):
         await desk.until(lambda: any("'no_such'" in text for text in notices(desk)))
@@ -189,7 +190,7 @@ async def test_what_is_missing_or_there_twice_is_told(folders: Path) -> None:
         assert offered(desk)["current_time"] == "built in"
 
 
-async def test_what_was_cut_off_is_told_and_not_done_again(folders: Path) -> None:
+async def test_an_interrupted_call_is_reported_and_not_repeated(folders: Path) -> None:
     line = {"begins": "k", "name": "run_command", "arguments": '{"command": "make"}'}
     folder = journals_folder()
     folder.mkdir(parents=True)
@@ -202,7 +203,7 @@ async def test_what_was_cut_off_is_told_and_not_done_again(folders: Path) -> Non
     assert list(folder.iterdir()) == []
 
 
-async def test_where_nothing_can_be_written_down_tools_run_and_that_is_told(folders: Path) -> None:
+async def test_tools_run_without_a_journal_and_that_is_reported(folders: Path) -> None:
     async with talking() as (stage, desk):
         journals_folder().parent.mkdir(parents=True, exist_ok=True)
         journals_folder().write_text("in the way")
@@ -211,7 +212,7 @@ async def test_where_nothing_can_be_written_down_tools_run_and_that_is_told(fold
         assert len([text for text in notices(desk) if "tool journal" in text]) == 1
 
 
-async def test_whoever_leaves_while_plugins_load_leaves_nothing_behind(folders: Path) -> None:
+async def test_closing_while_plugins_load_leaves_no_process(folders: Path) -> None:
     plugin(folders, "import time\ntime.sleep(600)\n")
     async with talking() as (_, desk):
         await until(lambda: psutil.Process().children(recursive=True))
@@ -220,7 +221,7 @@ async def test_whoever_leaves_while_plugins_load_leaves_nothing_behind(folders: 
     assert gone(children)
 
 
-async def test_a_recording_shows_what_was_asked_and_decided(folders: Path) -> None:
+async def test_a_recording_contains_the_request_and_the_decision(folders: Path) -> None:
     plugin(folders)
     where = folders / "talk"
     wanted = {"current_time": Permission.ASK}
@@ -243,8 +244,8 @@ async def test_a_new_conversation_has_the_same_tools(folders: Path) -> None:
         assert (await used(stage, desk, "current_time")).state is ToolState.DONE
 
 
-async def test_what_runs_is_what_was_decided_on(folders: Path) -> None:
-    """A tool that is another one by the time its call begins is not run."""
+async def test_a_tool_that_changed_after_the_decision_does_not_run(folders: Path) -> None:
+    """A tool that was replaced before its call starts is not run."""
     ran: list[str] = []
 
     def watering(description: str) -> Tool:
@@ -269,7 +270,7 @@ async def test_what_runs_is_what_was_decided_on(folders: Path) -> None:
     assert ran == []
 
 
-async def test_what_is_always_allowed_is_what_was_shown(folders: Path) -> None:
+async def test_permanent_approval_is_for_the_tool_shown(folders: Path) -> None:
     async with talking() as (_, desk):
         await desk.until(lambda: desk.session._tools.ready.is_set())
         box = desk.session._tools
@@ -284,15 +285,20 @@ async def test_what_is_always_allowed_is_what_was_shown(folders: Path) -> None:
         assert [box._approvals.allows(each) for each in (shown, other)] == [True, False]
 
 
-async def test_a_disk_that_hangs_costs_the_tools_and_not_the_session(
+async def test_a_hanging_disk_disables_the_tools_not_the_session(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicechat.session.toolbox.DISK_S", 0.2)
-    monkeypatch.setattr("voicechat.tools.journal.left_over", lambda: threading.Event().wait())
+    monkeypatch.setattr("voicechat.session.toolbox.DISK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(
+        "voicechat.tools.journal.unfinished_calls", lambda: threading.Event().wait()
+    )
     async with talking() as (_, desk):
-        await desk.session.all_tools()
+        await desk.session.wait_for_tools()
         notices = [each.text for each in desk.updates if isinstance(each, effects.Notice)]
-        assert "The tools could not be read from disk within 0.2 seconds and are off." in notices
+        assert (
+            "The tools could not be read from disk within 0.2 seconds and are not available."
+            in notices
+        )
         assert offered(desk) == {}
 
 

@@ -102,10 +102,10 @@ class ScriptedSession(Publisher):
         self.turn_to(Floor.LISTENING if on else Floor.IDLE)
         self._tell_mode()
 
-    def let_run(self, server: str) -> None:
-        self.asked.append(("let_run", server))
+    def allow_server(self, server: str) -> None:
+        self.asked.append(("allow_server", server))
 
-    async def all_tools(self) -> None:
+    async def wait_for_tools(self) -> None:
         return
 
     def new_conversation(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from voicechat.tools.journal import Journal, Unknown, left_over
+from voicechat.tools.journal import Journal, Unknown, unfinished_calls
 
 BEGIN = """
 import sys, time
@@ -31,14 +31,14 @@ def killed(folder: Path) -> None:
     with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
-        assert left_over(folder) == [], "what a living program does is not left over"
+        assert unfinished_calls(folder) == [], "what a living program does is not left over"
         process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
 
 def test_what_a_killed_program_left_is_told_once(tmp_path: Path) -> None:
     killed(tmp_path)
-    assert left_over(tmp_path) == [Unknown("write", '{"a": 1}')]
-    assert left_over(tmp_path) == []
+    assert unfinished_calls(tmp_path) == [Unknown("write", '{"a": 1}')]
+    assert unfinished_calls(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,7 +58,7 @@ def test_a_call_begins_once(tmp_path: Path) -> None:
 def test_a_session_without_calls_writes_nothing(tmp_path: Path) -> None:
     Journal(tmp_path / "new").close()
     assert not (tmp_path / "new").exists()
-    assert left_over(tmp_path / "new") == []
+    assert unfinished_calls(tmp_path / "new") == []
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\n{", b'{"begins": 3}\n[]\n', b'{"begins":"k"'])
@@ -66,13 +66,13 @@ def test_what_cannot_be_read_is_nothing(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "old.jsonl"
     path.write_bytes(content)
     os.utime(path, (1, 1))
-    assert left_over(tmp_path) == []
+    assert unfinished_calls(tmp_path) == []
     assert not path.exists()
 
 
 def test_what_it_tells_is_clean(tmp_path: Path) -> None:
     (tmp_path / "old.jsonl").write_text('{"begins":"k","name":"a\\u001b[2J","arguments":""}\n')
-    assert left_over(tmp_path) == [Unknown("a\ufffd[2J", "")]
+    assert unfinished_calls(tmp_path) == [Unknown("a\ufffd[2J", "")]
 
 
 def test_what_ended_is_forgotten_at_once(tmp_path: Path) -> None:

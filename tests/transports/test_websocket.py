@@ -1,4 +1,4 @@
-"""The socket against a real server on loopback, and a network that misbehaves."""
+"""The WebSocket connection with a real server on loopback, and with a faulty network."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ async def echo(client):
         await client.send(frame)
 
 
-async def wait_for_ever(client):
+async def hold_open(client):
     await client.wait_closed()
 
 
@@ -62,7 +62,7 @@ async def ending(connection) -> ConnectionLost:
 # ------------------------------------------------------------------------------- traffic
 
 
-async def test_frames_go_out_and_come_in():
+async def test_frames_are_sent_and_received():
     async with server(echo) as port, connected(port) as connection:
         await connection.send(["one", b"two"])
         connection.send_audio("three")
@@ -75,7 +75,7 @@ async def test_frames_go_out_and_come_in():
         assert connection.dropped_audio == 0
 
 
-async def test_the_handshake_carries_key_path_and_our_name():
+async def test_the_handshake_contains_key_path_and_user_agent():
     seen = {}
 
     async def look(client):
@@ -90,7 +90,7 @@ async def test_the_handshake_carries_key_path_and_our_name():
     assert seen["extensions"] == []
 
 
-async def test_sound_and_control_keep_their_order():
+async def test_audio_and_control_frames_keep_their_order():
     async with server(echo) as port, connected(port) as connection:
         for block in range(5):
             connection.send_audio(f"block {block}")
@@ -107,7 +107,7 @@ async def zip_first(connection, count):
             return
 
 
-async def test_a_large_frame_comes_in_and_a_giant_one_ends_the_epoch():
+async def test_a_large_frame_is_received_and_a_giant_one_ends_the_connection():
     async def tell(client):
         await client.send("x" * 5_000_000)
         await client.send("x" * (websocket.LARGEST_FRAME + 1))
@@ -121,12 +121,12 @@ async def test_a_large_frame_comes_in_and_a_giant_one_ends_the_epoch():
         assert caught.value.retry
 
 
-async def test_sending_nothing_needs_no_answer():
-    async with server(wait_for_ever) as port, connected(port) as connection:
+async def test_sending_no_frames_returns_at_once():
+    async with server(hold_open) as port, connected(port) as connection:
         await connection.send([])
 
 
-async def test_a_frame_is_a_sign_of_life():
+async def test_a_frame_counts_as_activity():
     async with server(echo) as port, connected(port, patience=1000) as connection:
         connection._alive -= 100
         assert connection.quiet_for() >= 100
@@ -143,9 +143,9 @@ async def test_a_frame_is_a_sign_of_life():
     ("code", "retry", "words"),
     [
         (1000, True, "ended the session: see you"),
-        (1001, True, "going away"),
+        (1001, True, "shutting down"),
         (1007, False, "code 1007"),
-        (1008, False, "refused to go on"),
+        (1008, False, "refused to continue"),
         (1011, True, "internal error"),
         (1013, True, "overloaded"),
         (4001, False, "code 4001"),
@@ -153,10 +153,10 @@ async def test_a_frame_is_a_sign_of_life():
     ],
 )
 async def test_the_peer_closes(code, retry, words):
-    async def leave(client):
+    async def close(client):
         await client.close(code, "see\x1b[2J you" if code == 1001 else "see you")
 
-    async with server(leave) as port, connected(port) as connection:
+    async with server(close) as port, connected(port) as connection:
         lost = await ending(connection)
     assert (lost.close_code, lost.retry) == (code, retry)
     assert words in str(lost)
@@ -164,9 +164,9 @@ async def test_the_peer_closes(code, retry, words):
     assert str(lost).startswith("127.0.0.1 ")
 
 
-async def test_a_reset_is_told_at_once_to_reader_and_writer():
+async def test_a_reset_is_reported_at_once_to_reader_and_writer():
     async with (
-        server(wait_for_ever) as port,
+        server(hold_open) as port,
         FaultProxy(port) as network,
         connected(network.port) as connection,
     ):
@@ -180,20 +180,20 @@ async def test_a_reset_is_told_at_once_to_reader_and_writer():
         assert connection.dropped_audio == 1
 
 
-async def test_a_black_hole_is_found_without_any_closing(monkeypatch):
+async def test_a_black_hole_is_detected_without_a_close(monkeypatch):
     monkeypatch.setattr(websocket, "PING_SECONDS", 0.05)
     async with (
-        server(wait_for_ever) as port,
+        server(hold_open) as port,
         FaultProxy(port) as network,
         connected(network.port, patience=0.4) as connection,
     ):
         network.black_hole()
         lost = await ending(connection)
-        assert "no sign of life" in str(lost)
+        assert "did not respond" in str(lost)
         assert lost.retry
 
 
-async def test_a_silent_but_living_peer_is_kept(monkeypatch):
+async def test_a_silent_peer_that_answers_pings_is_kept(monkeypatch):
     monkeypatch.setattr(websocket, "PING_SECONDS", 0.02)
     pings = asyncio.Event()
 
@@ -214,23 +214,21 @@ async def test_a_silent_but_living_peer_is_kept(monkeypatch):
                 pings.set()
 
         connection._pong = counted
-        async for frame in connection:
-            assert frame == "done thinking"
-            break
+        assert await anext(aiter(connection)) == "done thinking"
         assert connection.quiet_for() < 0.2
 
 
 async def test_a_peer_that_stops_reading_is_given_up_after_the_deadline(monkeypatch):
     monkeypatch.setattr(websocket, "SEND_SECONDS", 0.2)
     async with (
-        server(wait_for_ever) as port,
+        server(hold_open) as port,
         FaultProxy(port) as network,
         connected(network.port) as connection,
     ):
         network.black_hole()
-        with pytest.raises(ConnectionLost, match="stopped taking"):
+        with pytest.raises(ConnectionLost, match="stopped accepting"):
             await connection.send(["x" * 1_000_000] * 100)
-        assert "stopped taking" in str(await ending(connection))
+        assert "stopped accepting" in str(await ending(connection))
 
 
 async def test_a_large_frame_may_take_long_on_a_slow_network(monkeypatch):
@@ -250,9 +248,9 @@ async def test_a_large_frame_may_take_long_on_a_slow_network(monkeypatch):
             assert connection.quiet_for() < 1
 
 
-async def test_sound_for_a_stuck_network_is_bounded_and_counted():
+async def test_audio_for_a_stuck_network_is_bounded_and_counted():
     async with (
-        server(wait_for_ever) as port,
+        server(hold_open) as port,
         FaultProxy(port) as network,
         connected(network.port) as connection,
     ):
@@ -266,7 +264,7 @@ async def test_sound_for_a_stuck_network_is_bounded_and_counted():
         assert sum(map(len, waiting)) <= websocket.SOUND_QUEUED + len(block)
 
 
-async def test_the_oldest_sound_is_dropped_and_control_never():
+async def test_the_oldest_audio_is_dropped_and_control_frames_never():
     received = []
 
     async def listen(client):
@@ -293,18 +291,16 @@ async def test_the_oldest_sound_is_dropped_and_control_never():
     assert connection.dropped_audio >= 50
 
 
-async def test_slow_thin_networks_only_slow_things_down():
+async def test_slow_networks_lose_nothing():
     async with server(echo) as port, FaultProxy(port) as network:
         network.slice, network.delay = 7, 0.0005
         async with connected(network.port) as connection:
-            await connection.send(["slow but sure " * 40])
-            async for frame in connection:
-                assert frame == "slow but sure " * 40
-                break
+            await connection.send(["a slow frame " * 40])
+            assert await anext(aiter(connection)) == "a slow frame " * 40
 
 
 async def test_closing_is_quick_when_the_peer_does_not_answer():
-    async with server(wait_for_ever) as port, FaultProxy(port) as network:
+    async with server(hold_open) as port, FaultProxy(port) as network:
         connection = await dial(endpoint(network.port))
         network.black_hole()
         async with asyncio.timeout(2):
@@ -314,7 +310,7 @@ async def test_closing_is_quick_when_the_peer_does_not_answer():
         await connection.close()
 
 
-async def test_nothing_is_left_running():
+async def test_no_task_is_left_running():
     before = asyncio.all_tasks()
     async with server(echo) as port:
         async with connected(port) as connection:
@@ -326,7 +322,7 @@ async def test_nothing_is_left_running():
     assert asyncio.all_tasks() == before
 
 
-async def test_a_caller_that_gave_up_leaves_the_connection_usable():
+async def test_a_cancelled_caller_leaves_the_connection_usable():
     async with server(echo) as port, connected(port) as connection:
         sending = asyncio.create_task(connection.send(["one"]))
         await asyncio.sleep(0)
@@ -364,10 +360,10 @@ OPENAI_BODY = b'{"error":{"message":"No \\u001b[2Jsuch model.","code":"model_not
         (404, DialFailed, False, "no such realtime endpoint or model"),
         (400, DialFailed, False, "refused to open a session"),
         (426, DialFailed, False, "refused to open a session"),
-        (429, DialFailed, True, "asks us to wait"),
-        (500, DialFailed, True, "out of order"),
-        (503, DialFailed, True, "out of order"),
-        (301, DialFailed, False, "points to another address"),
+        (429, DialFailed, True, "limits the rate"),
+        (500, DialFailed, True, "out of service"),
+        (503, DialFailed, True, "out of service"),
+        (301, DialFailed, False, "redirects to another address"),
     ],
 )
 async def test_http_refusals(status, kind, retry, words):
@@ -406,14 +402,14 @@ async def test_retry_after_as_a_date():
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"error":"flat"}', b'{"error":{}}'])
-async def test_any_error_body_makes_a_sentence(body):
+async def test_any_error_body_gives_a_sentence(body):
     async with answering(400, body) as port:
         with pytest.raises(DialFailed) as caught:
             await dial(endpoint(port))
     assert ("flat" in str(caught.value)) is (b"flat" in body)
 
 
-async def test_nobody_listens():
+async def test_a_closed_port_is_reported():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -424,7 +420,7 @@ async def test_nobody_listens():
     assert caught.value.retry
 
 
-async def test_a_name_that_does_not_exist():
+async def test_an_unknown_host_name_is_reported():
     with pytest.raises(DialFailed) as caught:
         await dial(DialTarget("ws://no-such-host.invalid:9/", {}))
     assert "no-such-host.invalid" in str(caught.value)
@@ -454,12 +450,12 @@ async def test_a_server_that_never_answers():
     assert caught.value.retry
 
 
-async def test_a_server_that_hangs_up():
-    async def hang_up(reader, writer):
+async def test_a_server_that_closes_during_the_handshake():
+    async def close_early(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
 
-    async with tcp(hang_up) as port:
-        with pytest.raises(DialFailed, match="hung up") as caught:
+    async with tcp(close_early) as port:
+        with pytest.raises(DialFailed, match="closed the connection before") as caught:
             await dial(endpoint(port))
     assert caught.value.retry
 
@@ -472,7 +468,7 @@ async def test_a_server_that_hangs_up():
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     ],
 )
-async def test_a_server_that_is_something_else(answer):
+async def test_a_server_that_is_not_a_websocket_server(answer):
     async def something_else(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -485,18 +481,18 @@ async def test_a_server_that_is_something_else(answer):
     assert "127.0.0.1" in str(caught.value)
 
 
-async def test_tls_with_a_server_that_speaks_none():
-    async def complain(reader, writer):
+async def test_tls_with_a_server_without_tls():
+    async def answer_plainly(reader, writer):
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await writer.drain()
 
-    async with tcp(complain) as port:
+    async with tcp(answer_plainly) as port:
         with pytest.raises(DialFailed, match="does not speak TLS"):
             await dial(endpoint(port, scheme="wss"))
 
 
-def test_a_certificate_nobody_vouches_for():
+def test_an_untrusted_certificate():
     failure = ssl.SSLCertVerificationError(1, "certificate verify failed")
     failure.verify_message = "self-signed certificate"
     error = Peer(endpoint(1, scheme="wss", host="voice.example")).unreachable(failure, 10)
@@ -508,20 +504,21 @@ def test_a_certificate_nobody_vouches_for():
 @pytest.mark.parametrize(
     "url", ["http://host/", "ws://[::1/", "ws://host:99999/", f"ws://{'a' * 300}"]
 )
-async def test_addresses_that_are_none(url):
+async def test_invalid_addresses(url):
     with pytest.raises(DialFailed):
         await dial(DialTarget(url, {}), deadline=5)
 
 
-async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch):
+async def test_no_proxy_is_used_for_this_machine(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     async with server(echo) as port, connected(port) as connection:
         await connection.send(["direct"])
+        assert await anext(aiter(connection)) == "direct"
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1", "nonsense"])
-async def test_a_proxy_that_does_not_work(monkeypatch, proxy):
+async def test_a_broken_proxy_is_reported(monkeypatch, proxy):
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, proxy)
     for name in ("no_proxy", "NO_PROXY"):
@@ -534,16 +531,16 @@ async def test_a_proxy_that_does_not_work(monkeypatch, proxy):
 # ------------------------------------------------------------------------------- secrets
 
 
-async def test_the_key_shows_nowhere(caplog, capfd):
-    """Planted into everything a peer can write, with every logger turned up."""
+async def test_the_key_appears_nowhere(caplog, capfd):
+    """The key is in everything a peer can send, and all loggers are on."""
     caplog.set_level(logging.DEBUG)
     logging.getLogger("websockets").setLevel(logging.DEBUG)
     shown = []
 
-    async def tell_on(client):
+    async def repeat_key(client):
         await client.close(1008, f"bad key {client.request.headers['Authorization']}")
 
-    async with server(tell_on) as port, connected(port) as connection:
+    async with server(repeat_key) as port, connected(port) as connection:
         shown += [repr(connection), repr(vars(connection)), str(await ending(connection))]
         assert KEY not in repr(connection._socket.request)
     body = b'{"error":{"message":"Incorrect key: ' + KEY.encode() + b'"}}'

@@ -13,7 +13,7 @@ from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.text import clean
 
-MOST_WAITING = 16
+MAX_QUEUED = 16
 """Largest number of queued announcements; beyond that, the oldest one is only shown."""
 
 
@@ -22,12 +22,12 @@ class Announcements:
 
     def __init__(self, buffer: EffectBuffer) -> None:
         self._buffer = buffer
-        self.waiting: deque[Item] = deque(maxlen=MOST_WAITING)
+        self.waiting: deque[Item] = deque(maxlen=MAX_QUEUED)
         self._count = 0
 
     def come(self, event: inputs.Announce) -> None:
         """Show an announcement and queue it for the model."""
-        # A conversation that goes on with an old transcript must not give its ids again.
+        # A conversation that continues an old transcript must not reuse its ids.
         self._count += 1
         while self._buffer.transcript.get(f"told_{self._count}"):
             self._count += 1
@@ -47,9 +47,9 @@ class Announcements:
 
     def retold(self, item_ids: Iterable[str]) -> bool:
         """Remove announcements that seeding has sent; return True if there were any."""
-        told = set(item_ids)
-        left = [item for item in self.waiting if item.item_id not in told]
-        news = len(left) < len(self.waiting)
+        seeded = set(item_ids)
+        remaining = [item for item in self.waiting if item.item_id not in seeded]
+        removed = len(remaining) < len(self.waiting)
         self.waiting.clear()
-        self.waiting.extend(left)
-        return news
+        self.waiting.extend(remaining)
+        return removed

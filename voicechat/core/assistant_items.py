@@ -17,7 +17,7 @@ from voicechat.core.playout import Playout, SpokenItem
 from voicechat.core.settings import AudioFormat, Capabilities
 from voicechat.core.turns import RecentIds
 
-STOP_S = 0.5
+STOP_TIMEOUT_S = 0.5
 """Seconds that the audio process has to report where playback stopped."""
 
 OUTCOMES = {
@@ -89,7 +89,7 @@ class AssistantItems:
         """Add audio to an item."""
         if not (self.speaker and event.pcm):
             return
-        spoken = self._account(event.response_id, event.item_id)
+        spoken = self._open_playout(event.response_id, event.item_id)
         if spoken is not None:
             self._buffer.do(self._receive(spoken, event))
 
@@ -112,7 +112,7 @@ class AssistantItems:
         """End the audio of an item."""
         spoken = self._playout.get(event.item_id)
         if spoken is not None:
-            self._end_sound(spoken)
+            self._end_audio(spoken)
 
     def text(self, event: events.TextDelta) -> None:
         """Add text to an item."""
@@ -130,7 +130,7 @@ class AssistantItems:
             spoken.alignment.set_text(event.text)
         self._show(event, spoken, event.text)
 
-    def _account(self, response_id: str, item_id: str) -> SpokenItem | None:
+    def _open_playout(self, response_id: str, item_id: str) -> SpokenItem | None:
         """Return the item's playout state; None if the item has already ended."""
         item = self.item(response_id, item_id)
         if item.status is not ItemStatus.IN_PROGRESS:
@@ -141,7 +141,7 @@ class AssistantItems:
     def _speaking(self, event: events.TextDelta | events.TextDone) -> SpokenItem | None:
         if not (event.spoken and self.speaker):
             return None
-        return self._account(event.response_id, event.item_id)
+        return self._open_playout(event.response_id, event.item_id)
 
     def _show(
         self, event: events.TextDelta | events.TextDone, spoken: SpokenItem | None, text: str
@@ -211,12 +211,12 @@ class AssistantItems:
         if not self._playout.spoken:
             return []
         spoken = list(self._playout)
-        for account in spoken:
-            self._playout.close(account.item.item_id)
+        for spoken_item in spoken:
+            self._playout.close(spoken_item.item.item_id)
         self._cuts.append(spoken)
-        self.stop_due = self.stop_due or now + STOP_S
+        self.stop_due = self.stop_due or now + STOP_TIMEOUT_S
         self._buffer.do(effects.StopPlayback())
-        return [account.item.response_id or "" for account in spoken]
+        return [spoken_item.item.response_id or "" for spoken_item in spoken]
 
     def stopped(self, heard: Mapping[str, float], now: float) -> None:
         """Apply the positions (ms by item id) where playback stopped, and truncate the items."""
@@ -224,10 +224,10 @@ class AssistantItems:
             return
         for spoken in self._cuts.popleft():
             spoken.hear(heard.get(spoken.item.item_id, spoken.item.heard_ms))
-            self._cut(spoken)
-        self.stop_due = now + STOP_S if self._cuts else None
+            self._truncate(spoken)
+        self.stop_due = now + STOP_TIMEOUT_S if self._cuts else None
 
-    def _cut(self, spoken: SpokenItem) -> None:
+    def _truncate(self, spoken: SpokenItem) -> None:
         item = spoken.item
         whole = spoken.ended and spoken.sounded and item.heard_ms >= item.received_ms - 1
         item.status = ItemStatus.COMPLETED if whole else ItemStatus.INTERRUPTED
@@ -251,7 +251,7 @@ class AssistantItems:
             self._buffer.send(commands.DeleteItem(item_id))
         if self._playout.spoken:
             for spoken in self._playout.of_response(response_id):
-                self._end_sound(spoken)
+                self._end_audio(spoken)
         self.close_items(response_id, status, error)
 
     def close_items(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:
@@ -276,7 +276,7 @@ class AssistantItems:
         self._unheard.clear()
         for spoken in self._playout:
             spoken.outcome = ItemStatus.INTERRUPTED
-            self._end_sound(spoken)
+            self._end_audio(spoken)
         for entry in list(self._buffer.transcript.entries):
             if (
                 isinstance(entry, Item)
@@ -285,7 +285,7 @@ class AssistantItems:
             ):
                 self._close(entry, ItemStatus.INTERRUPTED)
 
-    def _end_sound(self, spoken: SpokenItem) -> None:
+    def _end_audio(self, spoken: SpokenItem) -> None:
         if spoken.ended:
             return
         spoken.ended = spoken.alignment.complete = True

@@ -13,18 +13,18 @@ from collections.abc import Iterator
 
 from voicechat.core.text import MARK
 
-MOST = 6
+MAX_REMARKS = 6
 """Largest number of remarks on one text."""
 
 _ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU")
-_ALIKE = {
+_LATIN_LOOKALIKES = {
     "CYRILLIC": "аАВВсСеЕһНіІјЈкКМоОрРѕЅТуУхХԁԛԜѵ",
     "GREEK": "αΑΒϲΕΗιΙκΚΜνΝοΟρΡΤυΥχΧΖ",
     "ARMENIAN": "օոսԼՕՍցհ",
     "CHEROKEE": "ᎪᏴᏟᎬᎻᎫᏦᏞᎷᏢᏚᎢᏙᎳᏃ",
 }
 """Letters that look like Latin ones."""
-_SIGNS = {
+_ASCII_LOOKALIKES = {
     "\u2044": "/", "\u2215": "/", "\u29f8": "/", "\u2216": "\\", "\u29f5": "\\", "\u2223": "|",
     "\u01c0": "|", "\u2236": ":", "\ua789": ":", "\u037e": ";", "\u2010": "-", "\u2011": "-",
     "\u2012": "-", "\u2212": "-", "\u02d7": "-", "\u201a": ",", "\u066a": "%", "\u2217": "*",
@@ -35,40 +35,44 @@ _SIGNS = {
 """Characters that look like an ASCII one without being a variant of it."""
 _GAP = re.compile(r"[^\S\n]{24}|(?:\n[^\S\n]*){5}\S")
 """A run of spaces or empty lines that hides the text after it; indentation is rarely this deep."""
-_MOST_MARKS = 3
+_MAX_MARKS = 3
 """Largest number of combining marks on one letter in any common language."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def remarks(text: str) -> list[str]:
-    """Return sentences about what a user cannot see in the text; at most `MOST` and a count."""
-    found = [*_far(text)]
+    """Return sentences about what a user cannot see in the text, at most `MAX_REMARKS`."""
+    found = [*_hidden_by_space(text)]
     if not text.isascii():
-        found = list(dict.fromkeys([*found, *_unseen(text), *_words(text), *_single(text)]))
-    more = len(found) - MOST
-    return found if more <= 0 else [*found[:MOST], f"{more} more remarks like these."]
+        found = list(
+            dict.fromkeys(
+                [*found, *_undisplayable(text), *_mixed_alphabets(text), *_lookalikes(text)]
+            )
+        )
+    more = len(found) - MAX_REMARKS
+    return found if more <= 0 else [*found[:MAX_REMARKS], f"{more} more remarks."]
 
 
-def _far(text: str) -> Iterator[str]:
+def _hidden_by_space(text: str) -> Iterator[str]:
     gap = _GAP.search(text)
     if gap is not None:
-        yield "Behind a long row of blanks or empty lines there is more."
+        yield "More text follows after a long run of spaces or empty lines."
 
 
-def _unseen(text: str) -> Iterator[str]:
+def _undisplayable(text: str) -> Iterator[str]:
     hidden = text.count(MARK)
     if hidden:
-        what = "1 character" if hidden == 1 else f"{hidden} characters"
-        yield f"{what} that cannot be shown stand as {MARK}."
-    piled = 0
+        count = "1 character" if hidden == 1 else f"{hidden} characters"
+        yield f"{count} cannot be displayed (shown as {MARK})."
+    stacked = 0
     for character in text:
-        piled = piled + 1 if unicodedata.combining(character) else 0
-        if piled > _MOST_MARKS:
+        stacked = stacked + 1 if unicodedata.combining(character) else 0
+        if stacked > _MAX_MARKS:
             yield "Many marks are stacked on one letter; they may cover the text next to it."
             return
 
 
-def _words(text: str) -> Iterator[str]:
+def _mixed_alphabets(text: str) -> Iterator[str]:
     words = [word for word in dict.fromkeys(_WORD.findall(text)) if not word.isascii()]
     among_latin = re.search("[A-Za-z]", text) is not None or all(map(_looks_latin, words))
     for word in words:
@@ -81,18 +85,18 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _looks_latin(word: str) -> bool:
-    return all(letter in _ALIKE.get(_alphabet(word[0]), "") for letter in word)
+    return all(letter in _LATIN_LOOKALIKES.get(_alphabet(word[0]), "") for letter in word)
 
 
-def _single(text: str) -> Iterator[str]:
+def _lookalikes(text: str) -> Iterator[str]:
     for character in dict.fromkeys(text):
         if character.isascii() or character == MARK:
             continue
-        plain = _SIGNS.get(character) or unicodedata.normalize("NFKC", character)
+        plain = _ASCII_LOOKALIKES.get(character) or unicodedata.normalize("NFKC", character)
         if character.isspace() or unicodedata.category(character) == "Zs":
-            yield f"A blank is not the usual one ({_name(character)})."
+            yield f"A space is not a regular one ({_name(character)})."
         elif character == "\u2800" or character == "\u1680":
-            yield f"Something that looks blank is none ({_name(character)})."
+            yield f"A character looks like a space but is not ({_name(character)})."
         elif len(plain) == 1 and plain.isascii():
             yield f"“{character}” looks like {plain!r} but is not ({_name(character)})."
         elif character.isdigit():
@@ -105,4 +109,4 @@ def _alphabet(letter: str) -> str:
 
 
 def _name(character: str) -> str:
-    return f"{unicodedata.name(character, 'nameless').lower()}, U+{ord(character):04X}"
+    return f"{unicodedata.name(character, 'unnamed').lower()}, U+{ord(character):04X}"

@@ -2,7 +2,7 @@
 
 The provider decides: speech that it detects interrupts the response, and a turn that it commits
 is answered. The audio process reacts faster, but may mistake a cough for speech, so it only
-holds playback. Without confirmation by the provider within `CONFIRM_S`, playback resumes.
+holds playback. Without confirmation by the provider within `CONFIRM_TIMEOUT_S`, playback resumes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from voicechat.core.settings import Capabilities
 from voicechat.core.usage_meter import UsageMeter
 from voicechat.core.user_items import UserItems
 
-CONFIRM_S = 0.6
+CONFIRM_TIMEOUT_S = 0.6
 """Seconds in which the provider has to confirm speech that the audio process detected."""
 
-LONGEST_LAG_MS = 5_000.0
+MAX_LAG_MS = 5_000.0
 """Largest accepted delay (ms) of a reported end of speech."""
 
-SILENT_S = 4.0
+SILENCE_TIMEOUT_S = 4.0
 """Seconds without a transcript until speech counts as ended, if the provider reports no end."""
 
-LONGEST_S = 90.0
+SPEECH_TIMEOUT_S = 90.0
 """Seconds without a transcript until speech counts as ended, if the report of its end was lost."""
 
 RECENT_S = 8.0
@@ -38,22 +38,22 @@ class UserSpeech:
     def __init__(self, can: Capabilities) -> None:
         self.active = False
         """True while the provider detects speech."""
-        self._patience_s = LONGEST_S if can.speech_end else SILENT_S
-        self._sign_at = 0.0
+        self._timeout_s = SPEECH_TIMEOUT_S if can.speech_end else SILENCE_TIMEOUT_S
+        self._active_at = 0.0
         self._voice_ended_at: float | None = None
 
     @property
     def due(self) -> float | None:
         """Time at which speech counts as ended without an event of the provider."""
-        return self._sign_at + self._patience_s if self.active else None
+        return self._active_at + self._timeout_s if self.active else None
 
     def began(self, now: float) -> None:
         """Note that speech started."""
-        self.active, self._sign_at = True, now
+        self.active, self._active_at = True, now
 
     def sign(self, now: float) -> None:
         """Note that a part of the speech was transcribed."""
-        self._sign_at = now
+        self._active_at = now
 
     def over(self) -> None:
         """Note that speech ended."""
@@ -135,7 +135,7 @@ class Interruption:
         """Handle an end of speech."""
         self.speech.over()
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
-        self._responses.turn_ended(now - min(max(behind_ms, 0.0), LONGEST_LAG_MS) / 1000)
+        self._responses.turn_ended(now - min(max(behind_ms, 0.0), MAX_LAG_MS) / 1000)
         self._expect_answer()
 
     def committed(self, event: events.InputCommitted, now: float) -> None:
@@ -171,7 +171,7 @@ class Interruption:
         elif self.speech.active:
             self.barge_in(provider_cancels=True)
         else:
-            self.confirm_until = now + CONFIRM_S
+            self.confirm_until = now + CONFIRM_TIMEOUT_S
 
     def voice_ended(self, event: inputs.VoiceEnded) -> None:
         """Handle the end of a voice in the audio process."""

@@ -52,7 +52,7 @@ class ItemEdits:
         tools), gets a new connection that is seeded with the rest.
         """
         for entry in entries:
-            # What still comes of it must not bring it back.
+            # Later events of the entry must not restore it.
             self._user_items.forget(entry_id(entry))
             if entry.response_id:
                 self._responses.bury(entry.response_id)

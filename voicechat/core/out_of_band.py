@@ -12,10 +12,10 @@ from voicechat.core import commands, effects, events, inputs
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.settings import Capabilities
 
-PATIENCE_S = 45.0
+TIMEOUT_S = 45.0
 """Seconds from the request to the end of the response."""
 
-MARK = "aside"
+METADATA_KEY = "voicechat_request"
 """Metadata key that holds the key of the request."""
 
 
@@ -41,83 +41,81 @@ class OutOfBandResponses:
     @property
     def due(self) -> float | None:
         """Deadline (s) of the oldest request."""
-        return min((aside.due for aside in self.open.values()), default=None)
+        return min((request.due for request in self.open.values()), default=None)
 
-    def ask(self, question: inputs.AskOutOfBand, now: float) -> None:
+    def ask(self, request: inputs.AskOutOfBand, now: float) -> None:
         """Send a request, or report at once why it is not possible."""
         if not self._buffer.online:
-            self._answer(question.key, error="There is no connection.")
+            self._answer(request.key, error="There is no connection.")
         elif not self._can.out_of_band:
-            self._answer(
-                question.key, error="This model gives no responses outside the conversation."
-            )
+            self._answer(request.key, error="This model has no out-of-band responses.")
         else:
-            if question.key in self.open:
-                self._answer(question.key, error="A newer request replaced it.")
-            self.open[question.key] = OutOfBandResponse(question.key, now + PATIENCE_S)
+            if request.key in self.open:
+                self._answer(request.key, error="A newer request replaced it.")
+            self.open[request.key] = OutOfBandResponse(request.key, now + TIMEOUT_S)
             self._buffer.send(
                 commands.CreateResponse(
-                    question.instructions,
+                    request.instructions,
                     out_of_band=True,
-                    metadata={MARK: question.key},
+                    metadata={METADATA_KEY: request.key},
                     output="text",
                 )
             )
 
     def created(self, event: events.ResponseCreated) -> None:
         """Assign a started response to its request."""
-        known = self.open.get(event.metadata.get(MARK, ""))
-        waiting = (aside for aside in self.open.values() if not aside.response_id)
-        aside = known or next(waiting, None)
-        if aside is not None and not aside.response_id:
-            aside.response_id = event.response_id
+        known = self.open.get(event.metadata.get(METADATA_KEY, ""))
+        waiting = (request for request in self.open.values() if not request.response_id)
+        request = known or next(waiting, None)
+        if request is not None and not request.response_id:
+            request.response_id = event.response_id
 
     def text(self, event: events.TextDelta | events.TextDone) -> bool:
         """Add text; return False if it belongs to no out-of-band response."""
-        aside = self._of(event.response_id)
-        if aside is None:
+        request = self._find(event.response_id)
+        if request is None:
             return False
         if isinstance(event, events.TextDelta):
-            aside.text += event.text
+            request.text += event.text
         elif event.text is not None:
-            aside.text = event.text
+            request.text = event.text
         return True
 
     def done(self, event: events.ResponseDone) -> bool:
         """End a response; return False if it is not an out-of-band response."""
-        aside = self._of(event.response_id)
-        if aside is None:
+        request = self._find(event.response_id)
+        if request is None:
             return False
-        del self.open[aside.key]
-        text = aside.text.strip()
+        del self.open[request.key]
+        text = request.text.strip()
         error = event.error or ("" if text else "The model gave no answer.")
-        self._answer(aside.key, text, error if not text else "")
+        self._answer(request.key, text, error if not text else "")
         return True
 
     def refused(self, message: str) -> bool:
         """Report a request that the provider refused; return False if no request waits."""
-        for aside in self.open.values():
-            if not aside.response_id:
-                del self.open[aside.key]
-                self._answer(aside.key, error=message)
+        for request in self.open.values():
+            if not request.response_id:
+                del self.open[request.key]
+                self._answer(request.key, error=message)
                 return True
         return False
 
     def connection_lost(self) -> None:
         """Report to all open requests that the connection was lost."""
-        self._give_up(list(self.open.values()), "The connection was lost.")
+        self._fail(list(self.open.values()), "The connection was lost.")
 
     def tick(self, now: float) -> None:
         """Check the deadlines at the time `now` (s)."""
-        overdue = [aside for aside in self.open.values() if aside.due <= now]
-        self._give_up(overdue, "The model did not answer in time.")
+        overdue = [request for request in self.open.values() if request.due <= now]
+        self._fail(overdue, "The model did not answer in time.")
 
-    def _give_up(self, asides: list[OutOfBandResponse], why: str) -> None:
-        for aside in asides:
-            del self.open[aside.key]
-            self._answer(aside.key, error=why)
+    def _fail(self, requests: list[OutOfBandResponse], why: str) -> None:
+        for request in requests:
+            del self.open[request.key]
+            self._answer(request.key, error=why)
 
-    def _of(self, response_id: str) -> OutOfBandResponse | None:
+    def _find(self, response_id: str) -> OutOfBandResponse | None:
         return next((a for a in self.open.values() if a.response_id == response_id), None)
 
     def _answer(self, key: str, text: str = "", error: str = "") -> None:

@@ -21,7 +21,7 @@ class Kind(StrEnum):
         return "WebP" if self is Kind.WEBP else self.upper()
 
 
-_MOST_PIXELS = 1 << 16
+_MAX_PIXELS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Picture:
     @property
     def caption(self) -> str:
         """Name, kind and size for display: "cat.png, PNG, 640 × 480 pixels"."""
-        told = f"{self.kind.word}, {self.width} × {self.height} pixels"
-        return f"{self.name}, {told}" if self.name else told
+        details = f"{self.kind.word}, {self.width} × {self.height} pixels"
+        return f"{self.name}, {details}" if self.name else details
 
 
 def picture(data: bytes, name: str = "") -> Picture | None:
@@ -54,8 +54,8 @@ def picture(data: bytes, name: str = "") -> Picture | None:
         size = read(data)
         if size is not None:
             width, height = size
-            sound = 0 < width <= _MOST_PIXELS and 0 < height <= _MOST_PIXELS
-            return Picture(kind, width, height, name, data) if sound else None
+            is_valid = 0 < width <= _MAX_PIXELS and 0 < height <= _MAX_PIXELS
+            return Picture(kind, width, height, name, data) if is_valid else None
     return None
 
 
@@ -76,9 +76,9 @@ def _gif(data: bytes) -> Size | None:
     return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
 
 
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG markers that begin a frame."""
-_BARE = frozenset({0x01, *range(0xD0, 0xDA)})
+_NO_PAYLOAD = frozenset({0x01, *range(0xD0, 0xDA)})
 """JPEG markers without a payload."""
 
 
@@ -91,9 +91,9 @@ def _jpeg(data: bytes) -> Size | None:
         marker = data[at + 1]
         if marker == 0xFF:
             at += 1
-        elif marker in _BARE:
+        elif marker in _NO_PAYLOAD:
             at += 2
-        elif marker in _FRAMES:
+        elif marker in _FRAME_MARKERS:
             height = int.from_bytes(data[at + 5 : at + 7], "big")
             return int.from_bytes(data[at + 7 : at + 9], "big"), height
         else:

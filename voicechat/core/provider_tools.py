@@ -1,7 +1,7 @@
 """Tool calls that the provider runs: shown like local calls, run and answered by the provider.
 
 A call that needs approval is ASKING until `decide`; the provider then continues by itself. Every
-call ends: with its connection, with an interruption by the user, or after `LONGEST_S`.
+call ends: with its connection, with an interruption by the user, or after `CALL_TIMEOUT_S`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from voicechat.core import commands, effects, events, inputs
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.text import clean_json
-from voicechat.core.tool_calls import LONGEST
+from voicechat.core.tool_calls import MAX_ARGUMENT_CHARS
 
-LONGEST_S = 60.0
+CALL_TIMEOUT_S = 60.0
 """Seconds that a call may run before the response that waits for it counts as hanging."""
 
-NOT_ANSWERED = "The user did not agree."
+NOT_ALLOWED = "The user did not allow it."
 INTERRUPTED = "The user interrupted."
 
 
@@ -38,13 +38,13 @@ class ProviderTools:
     def at_work(self, now: float) -> bool:
         """True if a call is still expected to progress at the time `now` (s), before any answer."""
         since = [call.started_at or 0.0 for call in self._running.values()]
-        return bool(self.undecided) or any(now < start + LONGEST_S for start in since)
+        return bool(self.undecided) or any(now < start + CALL_TIMEOUT_S for start in since)
 
     def due(self, now: float) -> float | None:
         """Return the time (s) when running calls no longer delay the answer; None if none do."""
         if not self.unspoken or self.undecided or not self._running:
             return None
-        at = max(call.started_at or 0.0 for call in self._running.values()) + LONGEST_S
+        at = max(call.started_at or 0.0 for call in self._running.values()) + CALL_TIMEOUT_S
         return at if at > now else None
 
     def listed(self, event: events.RemoteTools) -> None:
@@ -65,7 +65,7 @@ class ProviderTools:
             self.undecided[call.call_id] = call
             if (call.server, call.name) in self._allowed:
                 self.decide(call.call_id, True)
-            elif len(call.arguments) > LONGEST:
+            elif len(call.arguments) > MAX_ARGUMENT_CHARS:
                 self.decide(call.call_id, False, "The arguments are too long to check.")
             else:
                 self._buffer.ask(call)
@@ -79,7 +79,7 @@ class ProviderTools:
         if call is None or call.arguments != decided.arguments:
             return
         if decided.decision is inputs.Decision.DENY:
-            self.decide(call.call_id, False, decided.words or NOT_ANSWERED)
+            self.decide(call.call_id, False, decided.words or NOT_ALLOWED)
             return
         self.decide(call.call_id, True)
         if decided.decision is not inputs.Decision.ONCE:
@@ -89,7 +89,7 @@ class ProviderTools:
                 if (other.server, other.name) == key:
                     self.decide(other.call_id, True)
 
-    def decide(self, call_id: str, approve: bool, reason: str = NOT_ANSWERED) -> bool:
+    def decide(self, call_id: str, approve: bool, reason: str = NOT_ALLOWED) -> bool:
         """Approve or deny a call that asks; return False if it does not ask."""
         call = self.undecided.pop(call_id, None)
         if call is None:
@@ -108,7 +108,7 @@ class ProviderTools:
         else:
             call = self._call(event.item_id, event.response_id, event.server, event.name)
         if call.state.final:
-            self._mend(call, event)
+            self._add_late_result(call, event)
             return
         self.undecided.pop(call.call_id, None)
         call.arguments = event.arguments or call.arguments
@@ -126,7 +126,7 @@ class ProviderTools:
         """Deny the calls that ask and stop tracking those that run."""
         for call_id in list(self.undecided):
             self.decide(call_id, False, INTERRUPTED)
-        self._leave(now)
+        self._abandon_running(now)
         self.unspoken = False
 
     def connection_lost(self, now: float) -> None:
@@ -135,10 +135,10 @@ class ProviderTools:
             call.state = ToolState.CANCELLED
             self._buffer.changed(call)
         self.undecided.clear()
-        self._leave(now)
+        self._abandon_running(now)
         self.unspoken = False
 
-    def _leave(self, now: float) -> None:
+    def _abandon_running(self, now: float) -> None:
         for call in list(self._running.values()):
             call.state = ToolState.CANCELLED
             self._ended(call, now)
@@ -150,11 +150,11 @@ class ProviderTools:
         if call.started_at is not None:
             call.elapsed_ms = (now - call.started_at) * 1000
 
-    def _mend(self, call: ToolCall, event: events.RemoteCall) -> None:
+    def _add_late_result(self, call: ToolCall, event: events.RemoteCall) -> None:
         """Add a result that arrives after the end of its call."""
-        told = event.output if event.error is None else event.error
-        if told is not None and call.output is None:
-            call.output = told
+        result = event.output if event.error is None else event.error
+        if result is not None and call.output is None:
+            call.output = result
             self._buffer.changed(call)
 
     def _call(self, item_id: str, response_id: str, server: str, name: str) -> ToolCall:

@@ -16,10 +16,10 @@ from voicechat.core.settings import Capabilities
 from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
 
-OWED_S = 8.0
+ANSWER_TIMEOUT_S = 8.0
 """Seconds after a committed turn in which the provider may start its response."""
 
-GO_ON_S = 3.0
+CONTINUE_TIMEOUT_S = 3.0
 """Seconds for the provider to continue after a call that it ran; then a response is requested."""
 
 
@@ -36,11 +36,11 @@ class Responses:
         self._items = items
         self._tool_calls = calls
         self._slot = ResponseSlot()
-        self._outside = RecentIds()
+        self._out_of_band_ids = RecentIds()
         self._turn: Turn | None = None
-        self._hung = False
-        self._owed_until: float | None = None
-        self._goes_on_until: float | None = None
+        self._hanging = False
+        self._answer_due: float | None = None
+        self._continuation_due: float | None = None
         self._state = self._slot.state
         self._now = 0.0
 
@@ -65,7 +65,7 @@ class Responses:
     @property
     def owed(self) -> bool:
         """True if a response is due, requested, running, or expected for a committed turn."""
-        waits = self._owed_until is not None or self._goes_on_until is not None
+        waits = self._answer_due is not None or self._continuation_due is not None
         return self._slot.wanted or self._slot.busy or waits
 
     @property
@@ -86,7 +86,7 @@ class Responses:
     @property
     def deadlines(self) -> list[float]:
         """Deadlines of this part, in seconds on the clock of `now`."""
-        limits = (self._owed_until, self._goes_on_until, self._slot.due)
+        limits = (self._answer_due, self._continuation_due, self._slot.due)
         return [at for at in limits if at is not None]
 
     # ----------------------------------------------------------------- requests
@@ -98,7 +98,7 @@ class Responses:
     def want_none(self) -> None:
         """Withdraw the wish for a response and expect none."""
         self._slot.wanted = False
-        self._owed_until = self._goes_on_until = None
+        self._answer_due = self._continuation_due = None
 
     @property
     def waited_for(self) -> bool:
@@ -110,12 +110,12 @@ class Responses:
         self._turn = Turn(self._now if at is None else at)
 
     def expect(self) -> None:
-        """Expect a response of the provider within `OWED_S`."""
-        self._owed_until = self._now + OWED_S
+        """Expect a response of the provider within `ANSWER_TIMEOUT_S`."""
+        self._answer_due = self._now + ANSWER_TIMEOUT_S
 
     def expect_more(self) -> None:
-        """Expect the provider to continue by itself within `GO_ON_S`; else request a response."""
-        self._goes_on_until = self._now + GO_ON_S
+        """Expect the provider to continue within `CONTINUE_TIMEOUT_S`; else request a response."""
+        self._continuation_due = self._now + CONTINUE_TIMEOUT_S
 
     def expect_unasked(self) -> None:
         """Expect the provider to answer this turn by itself: request nothing."""
@@ -125,14 +125,14 @@ class Responses:
 
     def expect_none(self) -> None:
         """Expect no response to what the user said."""
-        self._owed_until = self._goes_on_until = None
+        self._answer_due = self._continuation_due = None
 
     # ----------------------------------------------------------------- a response's life
 
     def created(self, event: events.ResponseCreated) -> None:
         """Handle the start of a response."""
         if event.out_of_band:
-            self._outside.add(event.response_id)
+            self._out_of_band_ids.add(event.response_id)
         else:
             self._begin(event.response_id)
 
@@ -145,7 +145,7 @@ class Responses:
                 self._buffer.send(commands.CancelResponse(response_id))
         elif previous not in (None, response_id):
             self._tool_calls.response_over(previous or "")
-        self._owed_until = self._goes_on_until = None
+        self._answer_due = self._continuation_due = None
         turn = self._turn
         if turn and (not turn.responses or self._buffer.transcript.ends_with_call):
             turn.responses.add(response_id)
@@ -153,7 +153,11 @@ class Responses:
     def alive(self, response_id: str) -> bool:
         """Return True if this response is live; start one that was never announced."""
         slot = self._slot
-        if response_id in slot.dead or response_id in slot.ended or response_id in self._outside:
+        if (
+            response_id in slot.dead
+            or response_id in slot.ended
+            or response_id in self._out_of_band_ids
+        ):
             return False
         if slot.response_id != response_id:
             if slot.state not in {SlotState.IDLE, SlotState.REQUESTED}:
@@ -193,13 +197,13 @@ class Responses:
     def done(self, event: events.ResponseDone) -> bool:
         """End a response; return True if the provider stopped it because it detected speech."""
         rid = event.response_id
-        if rid in self._outside:
+        if rid in self._out_of_band_ids:
             return False
         first = rid not in self._slot.ended
         self._slot.done(rid)
         if not first:
             return False
-        self._hung = False
+        self._hanging = False
         self._items.response_over(rid, OUTCOMES[event.status], event.error)
         self._tool_calls.response_over(rid)
         if event.status is events.ResponseStatus.FAILED:
@@ -234,21 +238,21 @@ class Responses:
 
     def tick(self) -> bool:
         """Check the deadlines; return True if a hanging response must be silenced."""
-        if self._owed_until is not None and self._now >= self._owed_until:
-            self._owed_until = None
-        if self._goes_on_until is not None and self._now >= self._goes_on_until:
-            self._goes_on_until = None
+        if self._answer_due is not None and self._now >= self._answer_due:
+            self._answer_due = None
+        if self._continuation_due is not None and self._now >= self._continuation_due:
+            self._continuation_due = None
             self._slot.wanted = True
         due = self._slot.due
-        return due is not None and self._now >= due and self._overdue()
+        return due is not None and self._now >= due and self._expire()
 
-    def _overdue(self) -> bool:
-        # It is cancelled first; when that does not end it, the conversation goes on without it.
+    def _expire(self) -> bool:
+        # It is cancelled first; if that does not end it, the conversation continues without it.
         if self.running:
-            self._hung = True
+            self._hanging = True
             return True
-        recycle = self._hung or self._slot.state is SlotState.REQUESTED
-        self._hung = False
+        recycle = self._hanging or self._slot.state is SlotState.REQUESTED
+        self._hanging = False
         response_id = self._slot.response_id
         self._slot.expire()
         if response_id is not None:
@@ -259,13 +263,13 @@ class Responses:
 
     def connection_lost(self) -> None:
         """Reset for a new connection; a response that is still due is requested there."""
-        waits = self._owed_until is not None or self._goes_on_until is not None
+        waits = self._answer_due is not None or self._continuation_due is not None
         owed = self._slot.owed or waits
         self._slot.reset()
-        self._hung = False
-        self._owed_until = self._goes_on_until = None
+        self._hanging = False
+        self._answer_due = self._continuation_due = None
         self._tool_calls.connection_lost()
         self._items.connection_lost()
-        # What open calls come to is answered when they have; asked before, they might be repeated.
+        # A response requested before the open calls have results might repeat them.
         still_owed = owed and not self._tool_calls.waiting and unanswered(self._buffer.transcript)
         self._slot.wanted = bool(self._slot.wanted or still_owed)

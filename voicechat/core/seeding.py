@@ -9,8 +9,8 @@ from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Entry, Item, Role, ToolCall, ToolState, Transcript
 from voicechat.core.settings import Capabilities
 
-SHORTENED = "The provider would not have all of the conversation: the model knows its end only."
-UNKNOWN_OUTCOME = '{"error": "The connection was lost; whether this was done is not known."}'
+SHORTENED = "The provider did not accept the whole conversation. The model only knows its end."
+UNKNOWN_OUTCOME = '{"error": "The connection was lost. It is unknown whether this was done."}'
 
 
 class Seeding:
@@ -34,26 +34,26 @@ class Seeding:
         self._known = received(transcript)
         if unacceptable:
             length = len(transcript.entries)
-            half = length - max(0, length - self._start) // 2
-            # A call that is still open still needs an answer.
-            first = next((at for at, e in enumerate(transcript.entries) if _open(e)), half)
-            self._start = min(first, half)
+            cutoff = length - max(0, length - self._start) // 2
+            # An open call still needs an answer.
+            first = next((at for at, e in enumerate(transcript.entries) if _open(e)), cutoff)
+            self._start = min(first, cutoff)
             self._can = replace(self._can, pictures=())
             self._shortened = True
 
     def tell(self, *, resumed: bool) -> list[commands.Command]:
         """Seed a new session; a `resumed` one already has most of the conversation."""
         start = max(self._start, self._known if resumed else 0)
-        told, lost = retell(self._buffer.transcript, self._can, start)
-        for command in told:
+        seeded, lost = retell(self._buffer.transcript, self._can, start)
+        for command in seeded:
             self._buffer.send(command)
         if self._shortened:
             self._shortened = False
             self._buffer.do(effects.Notice(SHORTENED, effects.Level.WARNING))
         elif lost:
-            what = "A picture" if lost == 1 else f"{lost} pictures"
-            self._buffer.do(effects.Notice(f"{what} could not be shown to the model again."))
-        return told
+            what = "An image" if lost == 1 else f"{lost} images"
+            self._buffer.do(effects.Notice(f"{what} cannot be sent to the model again."))
+        return seeded
 
 
 def _open(entry: Entry) -> bool:
@@ -85,35 +85,37 @@ def retell(
     The assistant's items are included as far as they were heard. The second value counts pictures
     that are replaced by a note: their data is gone or the provider does not accept their kind.
     """
-    told: list[commands.Command] = []
+    seeded: list[commands.Command] = []
     lost = 0
     for entry in transcript.entries[start:]:
         if isinstance(entry, ToolCall):
-            told += _called(entry)
+            seeded += _call_commands(entry)
         elif entry.picture is not None:
-            message = _shown(entry, can)
+            message = _picture_message(entry, can)
             lost += message.picture is None
-            told.append(message)
+            seeded.append(message)
         elif entry.shown.strip() and not entry.hidden:
-            told.append(commands.CreateMessage(entry.item_id, entry.role.value, entry.shown))
-    return told, lost
+            seeded.append(commands.CreateMessage(entry.item_id, entry.role.value, entry.shown))
+    return seeded, lost
 
 
-def _called(call: ToolCall) -> list[commands.Command]:
+def _call_commands(call: ToolCall) -> list[commands.Command]:
     """Return the commands for a call and its result; the result of an open call follows later.
 
     A call with incomplete arguments, or one cancelled before it ran, is left out.
     """
-    half = call.state is ToolState.CANCELLED and call.output is None and call.started_at is None
-    if half or call.state is ToolState.STREAMING or not call.arguments:
+    incomplete = (
+        call.state is ToolState.CANCELLED and call.output is None and call.started_at is None
+    )
+    if incomplete or call.state is ToolState.STREAMING or not call.arguments:
         return []
-    told: list[commands.Command] = [commands.SeedCall(call.call_id, call.name, call.arguments)]
+    seeded: list[commands.Command] = [commands.SeedCall(call.call_id, call.name, call.arguments)]
     if call.state.final:
-        told.append(commands.SeedResult(call.call_id, call.output or UNKNOWN_OUTCOME))
-    return told
+        seeded.append(commands.SeedResult(call.call_id, call.output or UNKNOWN_OUTCOME))
+    return seeded
 
 
-def _shown(item: Item, can: Capabilities) -> commands.CreateMessage:
+def _picture_message(item: Item, can: Capabilities) -> commands.CreateMessage:
     """Return a message with its picture, or with a note in place of the picture."""
     picture = item.picture
     if picture is not None and (not picture.data or picture.kind not in can.pictures):

@@ -27,32 +27,32 @@ from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean, clean_json
 from voicechat.core.turns import RecentIds
 
-MOST_OPEN = 32
+MAX_OPEN_CALLS = 32
 """Most calls that may run or wait for a decision; further ones are answered with an error."""
 
-LONGEST = 20_000
+MAX_ARGUMENT_CHARS = 20_000
 """Most characters of arguments that a user can be asked to approve."""
 
-MOST_LINES = 800
+MAX_ARGUMENT_LINES = 800
 """Most lines of arguments that a user can be asked to approve; more would slow down the screen."""
 
 INTERRUPTED = '{"error": "The user interrupted before this finished. Do not repeat it."}'
 NOT_ALLOWED = '{"error": "The user did not allow this. It was not done."}'
 FORBIDDEN = '{"error": "This tool may not be used. It was not done."}'
-UNKNOWN = '{"error": "There is no such tool. Nothing was done."}'
+UNKNOWN = '{"error": "This tool does not exist. Nothing was done."}'
 TOO_LONG = '{"error": "The arguments are too long for the user to check. The tool did not run."}'
 TOO_MANY = '{"error": "Too many calls at once. This one was not done."}'
 CHANGED = '{"error": "The tool changed before the user allowed this call. The tool did not run."}'
 USED_ID = '{"error": "This call id was used before, for something else. It was not done."}'
-LOST = '{"error": "Whether this was done is not known. Do not repeat it."}'
+LOST = '{"error": "It is unknown whether this was done. Do not repeat it."}'
 
-_EXPLAINED = '{"error": "The user did not allow this. It was not done. They say: '
+_EXPLAINED = '{"error": "The user did not allow this. It was not done. The user says: '
 
 _FOR_USER = {
     INTERRUPTED: "Interrupted.",
     NOT_ALLOWED: "Not allowed.",
     FORBIDDEN: "Your settings never allow this tool.",
-    UNKNOWN: "There is no such tool.",
+    UNKNOWN: "This tool does not exist.",
     TOO_LONG: "The arguments are too long to check. The tool did not run.",
     TOO_MANY: "Too many calls at once. The tool did not run.",
     CHANGED: "The tool changed before you allowed the call. The tool did not run.",
@@ -71,10 +71,10 @@ def for_user(output: str) -> str:
 
 def denied(words: str) -> str:
     """Return the result of a denied call, with the user's explanation."""
-    said = " ".join(clean(words).split()).replace("\\", "/").replace('"', "'")
-    if not said:
+    words = " ".join(clean(words).split()).replace("\\", "/").replace('"', "'")
+    if not words:
         return NOT_ALLOWED
-    return f'{_EXPLAINED}{said}"}}'
+    return f'{_EXPLAINED}{words}"}}'
 
 
 @dataclass(slots=True)
@@ -151,20 +151,20 @@ class ToolCalls:
     def ready(self, event: events.ToolCallReady, now: float, *, alive: bool) -> None:
         """Run a complete call or ask for approval, once. A call of a dead response is cancelled."""
         if event.call_id in self._seen:
-            self._again(event, alive=alive)
+            self._answer_repeated(event, alive=alive)
             return
         self._seen.add(event.call_id)
         call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
         call.name, call.arguments = event.name or call.name, clean_json(event.arguments)
         spec = self._tools.get(call.name)
         call.source = spec.source if spec is not None else ""
-        crowded = len(self._open) >= MOST_OPEN
+        is_full = len(self._open) >= MAX_OPEN_CALLS
         self._open[call.call_id] = call
         batch = self._batches.setdefault(call.response_id, Batch(response_over=not alive))
         batch.open.add(call.call_id)
         if not alive:
             self._answer(call, ToolState.CANCELLED, INTERRUPTED, now)
-        elif crowded:
+        elif is_full:
             self._answer(call, ToolState.FAILED, TOO_MANY, now)
         elif spec is None:
             self._answer(call, ToolState.FAILED, UNKNOWN, now)
@@ -172,7 +172,9 @@ class ToolCalls:
             self._answer(call, ToolState.DENIED, FORBIDDEN, now)
         elif spec.permission is Permission.AUTO or spec.name in self._allowed:
             self._run(call, now)
-        elif len(call.arguments) > LONGEST or _lines(call.arguments) > MOST_LINES:
+        elif (
+            len(call.arguments) > MAX_ARGUMENT_CHARS or _lines(call.arguments) > MAX_ARGUMENT_LINES
+        ):
             self._answer(call, ToolState.DENIED, TOO_LONG, now)
         else:
             self._ask(call, spec)
@@ -188,7 +190,7 @@ class ToolCalls:
         call.asks_always, call.remark = spec.asks_always, spec.remark
         self._buffer.ask(call)
 
-    def _again(self, event: events.ToolCallReady, *, alive: bool) -> None:
+    def _answer_repeated(self, event: events.ToolCallReady, *, alive: bool) -> None:
         """Answer a repeated call without running it again."""
         call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
         if event.call_id in self._open:
@@ -318,6 +320,6 @@ def _lines(arguments: str) -> int:
     return arguments.count("\n") + arguments.count("\\n") + arguments.count("\\u000a")
 
 
-def _is_same(one: ToolSpec, other: ToolSpec | None) -> bool:
+def _is_same(spec: ToolSpec, other: ToolSpec | None) -> bool:
     """Return True if the user and the model see the same tool."""
-    return other is not None and replace(one, permission=other.permission) == other
+    return other is not None and replace(spec, permission=other.permission) == other

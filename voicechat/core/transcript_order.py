@@ -13,7 +13,7 @@ from voicechat.core import events
 from voicechat.core.items import Usage
 from voicechat.core.turns import RecentIds
 
-LATE_S = 10.0
+MAX_DELAY_S = 10.0
 """Seconds for which a passage may delay later ones."""
 
 
@@ -38,13 +38,13 @@ class Passage:
         """The text, with the names of the speakers if they are known."""
         if not self.segments:
             return self.text
-        told: list[str] = []
+        parts: list[str] = []
         speaker = ""
         for segment in sorted(self.segments, key=lambda each: each.start_s):
             name = f"{segment.speaker}: " if segment.speaker not in ("", speaker) else ""
             speaker = segment.speaker
-            told.append(f"{name}{segment.text.strip()}")
-        return " ".join(told)
+            parts.append(f"{name}{segment.text.strip()}")
+        return " ".join(parts)
 
 
 class TranscriptOrder:
@@ -52,7 +52,7 @@ class TranscriptOrder:
 
     def __init__(self) -> None:
         self._waiting: list[Passage] = []
-        self._given = RecentIds()
+        self._released = RecentIds()
         self._blocked_since: float | None = None
 
     @property
@@ -64,7 +64,7 @@ class TranscriptOrder:
     @property
     def deadline(self) -> float | None:
         """Time (s) of the next `tick`; None if no passage waits."""
-        return None if self._blocked_since is None else self._blocked_since + LATE_S
+        return None if self._blocked_since is None else self._blocked_since + MAX_DELAY_S
 
     def handle(self, event: events.Event, now: float) -> list[Passage]:
         """Apply an event at the time `now` (s); return the finished passages in order."""
@@ -72,7 +72,7 @@ class TranscriptOrder:
             case events.InputCommitted(item_id, previous):
                 self._place(item_id, previous)
             case events.UserTranscript():
-                self._understand(event)
+                self._add_transcript(event)
             case events.TranscriptSegment():
                 passage = self._passage(event.item_id)
                 if passage is not None:
@@ -83,19 +83,19 @@ class TranscriptOrder:
         """Return the final passages if an earlier one has delayed them for too long."""
         if self.deadline is None or now < self.deadline:
             return []
-        return self._give([each for each in self._waiting if each.final], now)
+        return self._release([each for each in self._waiting if each.final], now)
 
     def lost(self) -> list[Passage]:
         """Return the final passages of a lost connection; the rest will be transcribed again."""
         final = [each for each in self._waiting if each.final]
         self._waiting.clear()
-        return self._give(final, 0.0)
+        return self._release(final, 0.0)
 
     # ----------------------------------------------------------------- inside
 
     def _passage(self, item_id: str) -> Passage | None:
         """Return the passage with this id, a new one if needed; None if it was already released."""
-        if item_id in self._given:
+        if item_id in self._released:
             return None
         for each in self._waiting:
             if each.item_id == item_id:
@@ -121,16 +121,16 @@ class TranscriptOrder:
                 behind.setdefault(previous, []).append(each)
             else:
                 first.append(each)
-        first.sort(key=lambda each: (each.previous_item_id or "") not in self._given)
+        first.sort(key=lambda each: (each.previous_item_id or "") not in self._released)
         ordered: list[Passage] = []
         ahead = first[::-1]
         while ahead:
             ordered.append(ahead.pop())
             ahead += behind.pop(ordered[-1].item_id, [])[::-1]
-        # Passages that name each other in a circle stay where they came.
+        # Passages that name each other in a cycle keep their order of arrival.
         return ordered + [each for circle in behind.values() for each in circle]
 
-    def _understand(self, event: events.UserTranscript) -> None:
+    def _add_transcript(self, event: events.UserTranscript) -> None:
         passage = self._passage(event.item_id)
         if passage is None or passage.final:
             return
@@ -147,12 +147,12 @@ class TranscriptOrder:
             if not each.final:
                 break
             due.append(each)
-        return self._give(due, now)
+        return self._release(due, now)
 
-    def _give(self, due: list[Passage], now: float) -> list[Passage]:
+    def _release(self, due: list[Passage], now: float) -> list[Passage]:
         for each in due:
-            self._given.add(each.item_id)
-        self._waiting = [each for each in self._waiting if each.item_id not in self._given]
+            self._released.add(each.item_id)
+        self._waiting = [each for each in self._waiting if each.item_id not in self._released]
         if not any(each.final for each in self._waiting):
             self._blocked_since = None
         elif self._blocked_since is None or due:

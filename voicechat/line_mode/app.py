@@ -190,7 +190,7 @@ class Filter(Follower):
         """Answer every line; 1 when a line got no answer or a command failed."""
         code = 0
         await self.until(lambda: self.online)
-        await self.session.all_tools()
+        await self.session.wait_for_tools()
         async for line in typed_lines():
             text = line.strip()
             if text in QUIT:

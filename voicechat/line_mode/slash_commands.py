@@ -102,7 +102,7 @@ def _deny(session: Session, argument: str) -> str:
 def _let(session: Session, name: str) -> str:
     if not name:
         raise UsageError("/let takes the name of an MCP server.")
-    session.let_run(name)
+    session.allow_server(name)
     return f"The MCP server {name} may run."
 
 

@@ -1,4 +1,4 @@
-"""One provider's entry in the catalog, and the request for its codecs."""
+"""The catalog entry of a provider, and the request for its codecs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Provider:
 
     name: str
     default_model: str = ""
-    """Empty where only the user knows it, like the name of a deployment."""
+    """Empty if only the user knows it, like the name of a deployment."""
     models: tuple[str, ...] = ()
     """Models to list. A remote provider accepts any other name, too."""
     voices: tuple[str, ...] = ()

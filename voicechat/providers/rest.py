@@ -1,7 +1,7 @@
 """Short-lived tokens over HTTP: the request for one, and the provider's answer.
 
-Nothing is sent from here. A token opens one session (or, while it lasts, several) from a place
-where the key must not be, like a browser. It does not limit how long a session lasts. Each
+This module sends nothing. A token opens one session (or several, until it expires) from a place
+where the key must not be, like a browser. It does not limit the length of a session. Each
 provider's endpoint is in the provider's own module.
 """
 

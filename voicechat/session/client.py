@@ -196,7 +196,7 @@ class ClientSession:
         """Wait for the connection and the tools. Raises `UsageError` for a tool that is unknown."""
         await self._online.wait()
         if _missing_tools(self._session, self._named_tools):
-            await self._session.all_tools()
+            await self._session.wait_for_tools()
         if missing := _missing_tools(self._session, self._named_tools):
             raise UsageError(
                 f"tools: there is no tool {shown(missing[0])}.",

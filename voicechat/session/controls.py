@@ -124,9 +124,9 @@ class SessionControls(SessionView):
 
     def type(self, text: str) -> None:
         """Send a typed line, or show the image whose path it is. Interrupts the assistant."""
-        where = [] if PATH_MARKS.isdisjoint(text) else places(text)
-        if where and self._tasks is not None:
-            self._show(where, text)
+        candidates = [] if PATH_MARKS.isdisjoint(text) else places(text)
+        if candidates and self._tasks is not None:
+            self._show(candidates, text)
         else:
             self._take(inputs.Typed(text))
 
@@ -135,15 +135,15 @@ class SessionControls(SessionView):
 
         Raises `UsageError` if there is no path. A notice reports a missing image.
         """
-        where = named(argument)
-        if not where:
+        candidates = named(argument)
+        if not candidates:
             raise UsageError("/image takes the path of an image and, optionally, words.")
-        self._show(where)
+        self._show(candidates)
 
-    def _show(self, where: list[Place], otherwise: str | None = None) -> None:
+    def _show(self, candidates: list[Place], fallback: str | None = None) -> None:
         if self._tasks is not None:
             chosen = self._chosen
-            self._images.start(self._tasks, where, chosen.can, chosen.name, otherwise)
+            self._images.start(self._tasks, candidates, chosen.can, chosen.name, fallback)
 
     def interrupt(self) -> None:
         """Stop playback, responses and tools; deny calls that wait for a decision."""
@@ -191,11 +191,11 @@ class SessionControls(SessionView):
 
     # ----------------------------------------------------------------- tools
 
-    def let_run(self, server: str) -> None:
+    def allow_server(self, server: str) -> None:
         """Allow the program of a waiting MCP server to run. Raises `UsageError` if none waits."""
-        self._tools.let_run(server)
+        self._tools.allow_server(server)
 
-    async def all_tools(self) -> None:
+    async def wait_for_tools(self) -> None:
         """Wait until plugins and MCP servers have offered their tools or timed out."""
         await self._tools.complete.wait()
 
@@ -208,8 +208,7 @@ class SessionControls(SessionView):
         self._take(inputs.OfferTools(self._tools.specs))
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
-        """Insert a message after the item `after`, or at the end, without a response; return its
-        id."""
+        """Insert a message after the item `after` or at the end; return its id. No response."""
         item_id = f"inserted_{next(self._inserted)}"
         self._take(inputs.InsertMessage(item_id, role.value, text, after))
         return item_id
@@ -229,28 +228,28 @@ class SessionControls(SessionView):
         """
         return await self._requests.fetch(item_id)
 
-    async def aside(self, instructions: str) -> str:
+    async def ask_out_of_band(self, instructions: str) -> str:
         """Return the text of an out-of-band response, which does not change the conversation.
 
         Raises `SessionLost` if there is no response.
         """
-        return await self._requests.aside(instructions)
+        return await self._requests.ask_out_of_band(instructions)
 
     def summarize(self) -> None:
         """Summarize the conversation out of band; the summary is published as a `Report`."""
         if self._tasks is not None:
             self._summaries += 1
-            self._tasks.create_task(self._sum_up())
+            self._tasks.create_task(self._publish_summary())
 
-    async def _sum_up(self) -> None:
+    async def _publish_summary(self) -> None:
         try:
-            told: Update = Report("Summary", await self.aside(SUMMARY))
+            update: Update = Report("Summary", await self.ask_out_of_band(SUMMARY))
         except VoicechatError as error:
-            told = effects.Notice(
-                f"There is no summary: {_inside(error.message)}", effects.Level.WARNING
+            update = effects.Notice(
+                f"Could not summarize: {_lower_first(error.message)}", effects.Level.WARNING
             )
         self._summaries -= 1
-        self._tell(told)
+        self._tell(update)
 
     # ----------------------------------------------------------------- settings and model
 
@@ -262,10 +261,10 @@ class SessionControls(SessionView):
         """
         chosen, codec = self._chosen, self._codec()
         before = chosen.settings
-        wanted = dict(chosen.options.wanted)
+        overrides = dict(chosen.options.wanted)
         if "speed" in changes:
-            wanted["speed"] = changes.pop("speed")
-        chosen.options = replace(chosen.options, wanted=wanted, **changes)  # type: ignore[arg-type]
+            overrides["speed"] = changes.pop("speed")
+        chosen.options = replace(chosen.options, wanted=overrides, **changes)  # type: ignore[arg-type]
         settings, notes = chosen.settings, []
         if codec is not None:
             known = unsupported(codec, before)
@@ -282,16 +281,18 @@ class SessionControls(SessionView):
         If the model cannot be reached, a notice says so and the previous model continues.
         """
         if self._chosen.options.record is not None:
-            raise UsageError("A recording keeps its model.", "Start another one with --model.")
+            raise UsageError(
+                "A recording cannot change its model.", "Start another recording with --model."
+            )
         self._chosen.change(name)
         self._model_changed(untried=True)
 
     def _go_back(self, error: VoicechatError) -> bool:
         """Continue with the previous model after this error; return False if there is none."""
-        lost = self._chosen.name
+        failed = self._chosen.name
         if not self._chosen.go_back():
             return False
-        text = f"Could not use {lost}; continuing with {self._chosen.name}. {error.message}"
+        text = f"Could not use {failed}; continuing with {self._chosen.name}. {error.message}"
         self._tell(effects.Notice(text, effects.Level.ERROR, error.hint))
         self._model_changed(untried=False)
         return True
@@ -302,12 +303,12 @@ class SessionControls(SessionView):
             self._tell(effects.Notice(doubt, effects.Level.WARNING))
 
     def _tell_model(self) -> None:
-        named_now = (self._chosen.name, self._chosen.options.voice or "")
-        if named_now != (self.model, self.voice):
-            self.model, self.voice = named_now
+        current = (self._chosen.name, self._chosen.options.voice or "")
+        if current != (self.model, self.voice):
+            self.model, self.voice = current
             self._tell(ModelChanged(self.model, self.voice))
 
 
-def _inside(sentence: str) -> str:
+def _lower_first(sentence: str) -> str:
     """Return a sentence with a lower-case first letter, for use inside another one."""
     return sentence[:1].lower() + sentence[1:]

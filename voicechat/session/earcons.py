@@ -8,7 +8,7 @@ from voicechat.core import effects
 from voicechat.session.event_stream import EventStream, Overflow
 from voicechat.session.updates import Link, LinkChanged
 
-_FLOORS = {
+_FLOOR_CUES = {
     effects.Floor.LISTENING: "listening",
     effects.Floor.THINKING: "working",
     effects.Floor.WORKING: "working",
@@ -22,9 +22,9 @@ class Earcons:
         self._floor = effects.Floor.IDLE
         self._link = Link.CONNECTING
 
-    def cue(self, news: object) -> str | None:
+    def cue(self, event: object) -> str | None:
         """Return the name of the earcon for an effect or a session update; None for silence."""
-        match news:
+        match event:
             case effects.StopPlayback():
                 return "stopped"
             case effects.AskApproval():
@@ -36,17 +36,17 @@ class Earcons:
                 lost = before is Link.ONLINE and link is Link.RECONNECTING
                 return "error" if lost else None
             case effects.FloorChanged(floor):
-                was, self._floor = self._floor, floor
-                return self._of(was, floor)
+                previous, self._floor = self._floor, floor
+                return self._floor_cue(previous, floor)
         return None
 
     @staticmethod
-    def _of(before: effects.Floor, floor: effects.Floor) -> str | None:
+    def _floor_cue(before: effects.Floor, floor: effects.Floor) -> str | None:
         if (before, floor) == (effects.Floor.IDLE, effects.Floor.HEARING):
-            # A closed microphone hears no speech: the talk key has just opened it.
+            # Without turn detection, only the talk key starts a turn.
             return "listening"
-        both_work = _FLOORS.get(before) == _FLOORS.get(floor)
-        return None if both_work else _FLOORS.get(floor)
+        is_same = _FLOOR_CUES.get(before) == _FLOOR_CUES.get(floor)
+        return None if is_same else _FLOOR_CUES.get(floor)
 
 
 def play_earcons(stream: EventStream, play: Callable[[str], None]) -> None:

@@ -22,7 +22,7 @@ from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.system.daemon_call import call_with_deadline
 
-READ_S = 5.0
+READ_TIMEOUT_S = 5.0
 """Seconds to read an image from disk."""
 
 Place = tuple[Path, str]
@@ -94,32 +94,32 @@ class NoPicture(UsageError):
     """There is no image at the given path."""
 
 
-def find(where: Sequence[Place], most: int) -> tuple[Picture, str]:
+def find(candidates: Sequence[Place], max_bytes: int) -> tuple[Picture, str]:
     """Return the first of these paths that is an image, and the text next to it. Reads the disk.
 
     Raises `NoPicture` if none is, with the reason of the last one, and `UsageError` for an image of
-    more than `most` bytes.
+    more than `max_bytes` bytes.
     """
-    problem = NoPicture("There is no picture.")
-    for path, words in where:
+    problem = NoPicture("There is no image.")
+    for path, words in candidates:
         try:
-            return _read(path, most), words
+            return _read(path, max_bytes), words
         except FileNotFoundError:
-            problem = NoPicture(f"There is no file {_told(path)}.")
+            problem = NoPicture(f"There is no file {_display_name(path)}.")
         except OSError as error:
             why = (error.strerror or "it is broken").lower()
-            problem = NoPicture(f"{_told(path)} cannot be read: {why}.")
+            problem = NoPicture(f"{_display_name(path)} cannot be read: {why}.")
         except ValueError as error:
-            problem = NoPicture(f"{_told(path)} {error}.")
+            problem = NoPicture(f"{_display_name(path)} {error}.")
     raise problem
 
 
-def _told(path: Path) -> str:
+def _display_name(path: Path) -> str:
     return clean(path.name or str(path))[:80]
 
 
-def _read(path: Path, most: int) -> Picture:
-    # Looked at before it is opened: opening alone wakes some devices.
+def _read(path: Path, max_bytes: int) -> Picture:
+    # Checked before opening: opening alone activates some devices.
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("is not a file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -129,37 +129,37 @@ def _read(path: Path, most: int) -> Picture:
             raise ValueError("is not a file")
         beginning = file.read(64)
         known = picture(beginning) or beginning.startswith(b"\xff\xd8\xff")
-        if status.st_size > most and known:
-            size, limit = status.st_size / 1e6, most / 1e6
-            raise UsageError(f"{_told(path)} has {size:.1f} MB; the limit is {limit:g} MB.")
-        found = picture(beginning + file.read(most), _told(path)) if known else None
+        if status.st_size > max_bytes and known:
+            size, limit = status.st_size / 1e6, max_bytes / 1e6
+            raise UsageError(f"{_display_name(path)} has {size:.1f} MB; the limit is {limit:g} MB.")
+        found = picture(beginning + file.read(max_bytes), _display_name(path)) if known else None
     if found is None:
-        raise ValueError("is not a PNG, JPEG, GIF or WebP picture")
+        raise ValueError("is not a PNG, JPEG, GIF or WebP image")
     return found
 
 
 def refusal(shown: Picture, can: Capabilities, model: str) -> UsageError | None:
     """Return the error if this model does not accept the image; None if it does."""
     if not can.pictures:
-        return _blind(model)
+        return _images_unsupported(model)
     if shown.kind not in can.pictures:
         kinds = [kind.word for kind in can.pictures]
         taken = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if kinds[1:] else kinds[0]
-        told = f"{clean(model)} takes {taken} pictures; {shown.name} is a {shown.kind.word}."
-        return UsageError(told)
+        message = f"{clean(model)} accepts {taken} images; {shown.name} is a {shown.kind.word}."
+        return UsageError(message)
     if len(shown.data) > can.picture_bytes:
         return UsageError(
-            f"{shown.name or 'The picture'} has {len(shown.data) / 1e6:.1f} MB;"
-            f" {clean(model)} takes up to {can.picture_bytes / 1e6:g} MB."
+            f"{shown.name or 'The image'} has {len(shown.data) / 1e6:.1f} MB;"
+            f" {clean(model)} accepts up to {can.picture_bytes / 1e6:g} MB."
         )
     return None
 
 
-def _blind(model: str) -> UsageError:
+def _images_unsupported(model: str) -> UsageError:
     from voicechat.providers import catalog
 
     hint = f"Models that do: {', '.join(catalog.capable(lambda can: bool(can.pictures)))}."
-    return UsageError(f"{clean(model)} does not accept pictures.", hint)
+    return UsageError(f"{clean(model)} does not accept images.", hint)
 
 
 class ImageInput:
@@ -176,38 +176,40 @@ class ImageInput:
     def start(
         self,
         tasks: asyncio.TaskGroup,
-        where: Sequence[Place],
+        candidates: Sequence[Place],
         can: Capabilities,
         model: str,
-        otherwise: str | None = None,
+        fallback: str | None = None,
     ) -> None:
-        """Show the image at one of these paths; if there is none, send `otherwise` or a notice."""
+        """Show the image at one of these paths; if there is none, send `fallback` or a notice."""
         self.reading += 1
-        tasks.create_task(self._show(where, can, model, otherwise))
+        tasks.create_task(self._show(candidates, can, model, fallback))
 
     async def _show(
-        self, where: Sequence[Place], can: Capabilities, model: str, otherwise: str | None
+        self, candidates: Sequence[Place], can: Capabilities, model: str, fallback: str | None
     ) -> None:
-        found = await _found(where, can, model)
+        found = await _load(candidates, can, model)
         self.reading -= 1
         if not isinstance(found, UsageError):
             self._take(inputs.Typed(found[1], found[0]))
-        elif otherwise is not None and isinstance(found, NoPicture):
-            self._take(inputs.Typed(otherwise))
+        elif fallback is not None and isinstance(found, NoPicture):
+            self._take(inputs.Typed(fallback))
         else:
             self._tell(effects.Notice(found.message, effects.Level.WARNING, found.hint))
 
 
-async def _found(
-    where: Sequence[Place], can: Capabilities, model: str
+async def _load(
+    candidates: Sequence[Place], can: Capabilities, model: str
 ) -> tuple[Picture, str] | UsageError:
     """Return the image and the text next to it, or the error."""
     try:
-        shown, words = await call_with_deadline(lambda: find(where, can.picture_bytes), READ_S)
+        shown, words = await call_with_deadline(
+            lambda: find(candidates, can.picture_bytes), READ_TIMEOUT_S
+        )
     except NoPicture as error:
         return error
     except UsageError as error:
-        return error if can.pictures else _blind(model)
+        return error if can.pictures else _images_unsupported(model)
     except TimeoutError:
         return UsageError("The disk does not respond.")
     return refusal(shown, can, model) or (shown, words)

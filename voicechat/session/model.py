@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 CUSTOM_VOICE = "voice_"
-"""Beginning of the names of voices that a provider's customers made."""
+"""Prefix of the names of custom voices."""
 
 
-def _unsaid(_: str) -> None:
-    """No one is told."""
+def _ignore(_: str) -> None:
+    """Drop the sentence."""
 
 
 class ChosenModel:
@@ -46,7 +46,7 @@ class ChosenModel:
         options: Options,
         tools: Callable[[], tuple[ToolSpec, ...]],
         progress: Callable[[str], None],
-        warn: Callable[[str], None] = _unsaid,
+        warn: Callable[[str], None] = _ignore,
     ) -> None:
         self.options = options
         self._tools = tools
@@ -54,11 +54,11 @@ class ChosenModel:
         self._server: LocalServer | None = None
         self._local_codec: Callable[[], Codec] | None = None
         """Makes codecs for the embedded server; None unless it runs."""
-        self._before: tuple[ModelChoice, Options] | None = None
-        self._take(self._resolved(options.model or "", same=True))
+        self._previous: tuple[ModelChoice, Options] | None = None
+        self._select(self._resolved(options.model or "", same=True))
         self._unknown_voice = self._drop_unknown_voice()
         self._token_auth: TokenAuth | None = None
-        if TokenAuth.wanted(options):
+        if TokenAuth.is_enabled(options):
             self._token_auth = TokenAuth(options, self.name, warn)
 
     @property
@@ -73,14 +73,14 @@ class ChosenModel:
 
     @property
     def doubts(self) -> list[str]:
-        """A sentence for everything that is asked for and will not be had."""
+        """A sentence for each requested setting that this model does not support."""
         voice = [self._unknown_voice] if self._unknown_voice else []
         return [*voice, *unsupported(self._reader, self.settings)]
 
     def _drop_unknown_voice(self) -> str:
-        """Use the default instead of a voice that the provider does not have; a warning of it.
+        """Replace a voice that the provider does not have by the default; return a warning.
 
-        Raises `UsageError` when a flag names the voice.
+        Raises `UsageError` if a flag names the voice.
         """
         name, voices = self.options.voice, self.choice.voices
         if name is None or not voices or name in voices or name.startswith(CUSTOM_VOICE):
@@ -106,26 +106,26 @@ class ChosenModel:
     def _resolved(self, name: str, *, same: bool) -> ModelChoice:
         from voicechat.providers import catalog
 
-        # An address belongs to the provider it was given for.
-        own = self.options
+        # The user's address belongs to the provider it was given for.
+        options = self.options
         if not same:
-            return catalog.resolve(name, environ=own.environ)
+            return catalog.resolve(name, environ=options.environ)
         return catalog.resolve(
             name,
-            base_url=own.base_url,
-            environ=own.environ,
-            wire=own.wire,
-            short_lived=TokenAuth.wanted(own),
+            base_url=options.base_url,
+            environ=options.environ,
+            wire=options.wire,
+            short_lived=TokenAuth.is_enabled(options),
         )
 
-    def _take(self, choice: ModelChoice) -> None:
+    def _select(self, choice: ModelChoice) -> None:
         from voicechat.providers import catalog
 
         self.choice = choice
-        reads = choice.codec
+        make_reader = choice.codec
         if choice.needs_local_server:
-            reads = partial(catalog.codec_of, choice.name, environ={})
-        self._reader = reads()
+            make_reader = partial(catalog.codec_of, choice.name, environ={})
+        self._reader = make_reader()
         self.can = self._reader.capabilities
         """Capabilities of the model."""
 
@@ -140,19 +140,19 @@ class ChosenModel:
         before = (self.choice, self.options)
         if not same and self.options.voice not in choice.voices:
             self.options = replace(self.options, voice=None)
-        self._before = self._before or before
-        self._take(choice)
+        self._previous = self._previous or before
+        self._select(choice)
 
     def stay(self) -> None:
         """Confirm that the model works; the previous one cannot be restored any more."""
-        self._before = None
+        self._previous = None
 
     def go_back(self) -> bool:
         """Restore the previous model; return False if there is none."""
-        if self._before is None:
+        if self._previous is None:
             return False
-        (choice, self.options), self._before = self._before, None
-        self._take(choice)
+        (choice, self.options), self._previous = self._previous, None
+        self._select(choice)
         return True
 
     # ----------------------------------------------------------------- connections
@@ -164,7 +164,7 @@ class ChosenModel:
         """
         codec = await self._current_codec()
         if self._token_auth is not None and self._token_auth.provider == self.choice.provider:
-            await self._token_auth.admit(codec, self.settings)
+            await self._token_auth.authorize(codec, self.settings)
         return codec
 
     async def _current_codec(self) -> Codec:

@@ -11,10 +11,10 @@ from typing import Any
 from voicechat.core import effects, inputs
 from voicechat.errors import SessionLost
 
-FETCH_S = 10.0
+FETCH_TIMEOUT_S = 10.0
 """Seconds a provider has to return an item."""
 
-ASIDE_S = 60.0
+OUT_OF_BAND_TIMEOUT_S = 60.0
 """Seconds until an out-of-band request fails; the conversation fails it earlier."""
 
 
@@ -23,23 +23,23 @@ class PendingRequests:
 
     def __init__(self, take: Callable[[inputs.Input], None]) -> None:
         self._take = take
-        self._asides: dict[str, asyncio.Future[str]] = {}
+        self._out_of_band: dict[str, asyncio.Future[str]] = {}
         self._fetches: deque[tuple[str, asyncio.Future[Mapping[str, object] | None]]] = deque()
         self._numbers = count(1)
 
-    async def aside(self, instructions: str) -> str:
+    async def ask_out_of_band(self, instructions: str) -> str:
         """Return the text of an out-of-band response. Raises `SessionLost` if there is none."""
-        key = f"aside_{next(self._numbers)}"
-        answer = self._asides[key] = asyncio.get_running_loop().create_future()
+        key = f"request_{next(self._numbers)}"
+        answer = self._out_of_band[key] = asyncio.get_running_loop().create_future()
         try:
             self._take(inputs.AskOutOfBand(key, instructions))
-            async with asyncio.timeout(ASIDE_S):
+            async with asyncio.timeout(OUT_OF_BAND_TIMEOUT_S):
                 text: str = await answer
                 return text
         except TimeoutError:
             raise SessionLost("The model did not answer in time.") from None
         finally:
-            del self._asides[key]
+            del self._out_of_band[key]
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:
         """Return an item as the provider stores it. Raises `SessionLost` if it is not returned."""
@@ -49,7 +49,7 @@ class PendingRequests:
         self._fetches.append(waiting)
         self._take(inputs.FetchItem(item_id))
         try:
-            async with asyncio.timeout(FETCH_S):
+            async with asyncio.timeout(FETCH_TIMEOUT_S):
                 item = await found
         except TimeoutError:
             item = None
@@ -69,7 +69,7 @@ class PendingRequests:
                 self._fetched(item_id, item)
 
     def _answer(self, key: str, text: str, error: str) -> None:
-        answer = self._asides.get(key)
+        answer = self._out_of_band.get(key)
         if answer is None or answer.done():
             return
         if error:

@@ -17,7 +17,7 @@ from voicechat.core.settings import (
 )
 
 INSTRUCTIONS = (
-    "You are a friendly voice assistant in a terminal. Answer briefly, as one speaks: one to three"
+    "You are a friendly voice assistant in a terminal. Answer briefly, as in speech: one to three"
     " sentences, no lists, no markup. If you did not understand, ask."
 )
 
@@ -26,23 +26,23 @@ def session_settings(
     options: Options, can: Capabilities, tools: tuple[ToolSpec, ...]
 ) -> SessionSettings:
     """Return the settings to request: the defaults, overridden by the settings file."""
-    aloud = options.with_sound or not can.text_output
-    usual = SessionSettings(
+    speaks = options.with_sound or not can.text_output
+    defaults = SessionSettings(
         instructions=options.instructions or INSTRUCTIONS,
         voice=options.voice,
-        output="audio" if aloud else "text",
+        output="audio" if speaks else "text",
         turn_detection=SemanticVad() if can.semantic_vad else ServerVad(),
         input_format=AudioFormat(rate=_rate(can.input_rates)),
         output_format=AudioFormat(rate=_rate(can.output_rates)),
         tools=tools,
     )
-    # What the file calls pcm16 is meant at the provider's own rate.
-    wanted = {
+    # In the file, pcm16 means the provider's own rate.
+    overrides = {
         name: value
         for name, value in options.wanted.items()
         if not (isinstance(value, AudioFormat) and value.encoding == "pcm16")
     }
-    return replace(usual, **wanted)  # type: ignore[arg-type]
+    return replace(defaults, **overrides)  # type: ignore[arg-type]
 
 
 def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings:

@@ -146,7 +146,7 @@ class CardLink:
         return self._open and not self._mic_closed
 
     def captured(self, pcm: bytes) -> None:
-        """Report sound from the microphone."""
+        """Report audio of the microphone."""
         check_loop(self._loop)
         check_pcm("pcm", pcm)
         if not self.listening:
@@ -184,7 +184,7 @@ class CardLink:
 
     def _report(self, event: sound.AudioEvent) -> None:
         check_loop(self._loop)
-        # Later: a card may report from inside a command, and the session takes one at a time.
+        # Deferred: a card may report from inside a command, and the session is not reentrant.
         self._loop.call_soon(self._deliver, event)
 
     def _deliver(self, event: sound.AudioEvent) -> None:

@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 DEADLINE_S = 10.0
 """Seconds that a setup endpoint has to answer."""
 
-MOST_BYTES = 1 << 18
+MAX_BYTES = 1 << 18
 """Largest size of an endpoint's answer, in bytes."""
 
 TOKEN_VARIABLE = "VOICECHAT_TOKEN"
-_LONGEST = 16_384
+_MAX_TOKEN_CHARS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class TokenGrant:
     """A token, and what came with it."""
 
     token: Secret
@@ -48,79 +48,86 @@ class Given:
 
 
 class TokenAuth:
-    """Authenticates the connections of one session. `tell` receives sentences for the user."""
+    """Authenticates the connections of one session. `warn` receives sentences for the user."""
 
-    def __init__(self, options: Options, model: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, options: Options, model: str, warn: Callable[[str], None]) -> None:
         """`model` is PROVIDER/MODEL."""
         self._options = options
         self.provider, _, self._model = model.partition("/")
-        self._tell = tell
-        self._told: set[str] = set()
+        self._warn = warn
+        self._reported: set[str] = set()
 
     @staticmethod
-    def wanted(options: Options) -> bool:
+    def is_enabled(options: Options) -> bool:
         """Return True if these options use a token."""
         return bool(options.token or options.token_url)
 
-    async def admit(self, codec: Codec, settings: SessionSettings) -> None:
+    async def authorize(self, codec: Codec, settings: SessionSettings) -> None:
         """Make this codec's connection use a token.
 
         Raises `UsageError` for an invalid token, `ConnectError` and `KeyMissing` if the endpoint
         issues none.
         """
-        given = await self._given(settings)
-        codec.redirect(self._endpoint(codec, given))
-        here = {tool.name for tool in settings.tools}
-        for name in given.tools:
-            if name not in here and name not in self._told:
-                self._told.add(name)
-                self._tell(f"The setup endpoint names an unknown tool: {name}.")
+        grant = await self._grant(settings)
+        codec.redirect(self._endpoint(codec, grant))
+        known = {tool.name for tool in settings.tools}
+        for name in grant.tools:
+            if name not in known and name not in self._reported:
+                self._reported.add(name)
+                self._warn(f"The setup endpoint expects a tool that does not exist: {name}.")
 
-    async def _given(self, settings: SessionSettings) -> Given:
+    async def _grant(self, settings: SessionSettings) -> TokenGrant:
         if self._options.token is not None:
             return read(self._options.token.reveal(), TOKEN_VARIABLE)
         return await _fetch(self._options.token_url or "", settings)
 
-    def _endpoint(self, codec: Codec, given: Given) -> DialTarget:
+    def _endpoint(self, codec: Codec, grant: TokenGrant) -> DialTarget:
         from voicechat.providers import catalog
         from voicechat.providers.rest import TokenRequest
 
         tokens = catalog.token_endpoint(self.provider)
-        request = TokenRequest(self._model, given.token, codec.endpoint().url)
-        url = given.url or tokens.socket(request)
+        request = TokenRequest(self._model, grant.token, codec.endpoint().url)
+        url = grant.url or tokens.socket(request)
         parts = urlsplit(url)
         if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
             raise ConnectError(
-                f"The token would travel unencrypted to {clean(parts.hostname or '')}.",
-                "The address of the token must begin with wss://.",
+                f"The token would be sent unencrypted to {clean(parts.hostname or '')}.",
+                "The address must begin with wss://.",
             )
-        whose = catalog.provider_at(parts.hostname or "")
-        if whose not in {None, self.provider}:
-            raise UsageError(f"The token opens {whose}, not {self.provider}.", f"--model {whose}/…")
-        return tokens.dial(url, given.token)
+        owner = catalog.provider_at(parts.hostname or "")
+        if owner not in {None, self.provider}:
+            raise UsageError(
+                f"The token is for {owner}, not for {self.provider}.", f"--model {owner}/…"
+            )
+        return tokens.dial(url, grant.token)
 
 
-def read(text: str, place: str) -> Given:
+def read(text: str, source: str) -> TokenGrant:
     """Read a token from a text: JSON with `token` and `url`, or the token alone.
 
     Raises `KeyMissing` if there is none, `UsageError` for one that cannot be sent.
     """
     is_json = text.lstrip().startswith("{")
-    return _given(_object(text) if is_json else {"token": text.strip()}, place)
+    return _grant_from(_object(text) if is_json else {"token": text.strip()}, source)
 
 
-def _given(said: dict[str, object], place: str) -> Given:
-    token, url, tools = said.get("token"), said.get("url", ""), said.get("tools", [])
+def _grant_from(fields: dict[str, object], source: str) -> TokenGrant:
+    token, url, tools = fields.get("token"), fields.get("url", ""), fields.get("tools", [])
     if not isinstance(token, str) or not token:
-        raise KeyMissing(f"There is no token in {place}.", "It is JSON with token and url.")
-    if not token.isascii() or not token.isprintable() or " " in token or len(token) > _LONGEST:
-        raise UsageError(f"The token in {place} contains characters that a token cannot have.")
+        raise KeyMissing(f"There is no token in {source}.", "Expected JSON with token and url.")
+    if (
+        not token.isascii()
+        or not token.isprintable()
+        or " " in token
+        or len(token) > _MAX_TOKEN_CHARS
+    ):
+        raise UsageError(f"The token in {source} contains characters that a token cannot have.")
     if not isinstance(url, str) or (url and not _is_socket(url)):
         raise UsageError(
-            f"The address in {place} is not one of a socket.", "It begins with wss://."
+            f"The address in {source} is not a WebSocket address.", "It must begin with wss://."
         )
     names = [_name(tool) for tool in tools] if isinstance(tools, list) else []
-    return Given(Secret(token), url, tuple(name for name in names if name))
+    return TokenGrant(Secret(token), url, tuple(name for name in names if name))
 
 
 def _object(text: str) -> dict[str, object]:
@@ -146,7 +153,7 @@ def _name(tool: object) -> str:
     return clean(name)[:64] if isinstance(name, str) else ""
 
 
-async def _fetch(url: str, settings: SessionSettings) -> Given:
+async def _fetch(url: str, settings: SessionSettings) -> TokenGrant:
     import httpx
 
     from voicechat.providers.gateway.normalized_config import config_of
@@ -160,22 +167,26 @@ async def _fetch(url: str, settings: SessionSettings) -> Given:
         ):
             content = await _content(answer, host)
     except httpx.TimeoutException:
-        raise ConnectError(f"{host} gave no token in {DEADLINE_S:g} s.", "Try again.") from None
+        raise ConnectError(
+            f"{host} did not send a token within {DEADLINE_S:g} s.", "Try again."
+        ) from None
     except (httpx.HTTPError, OSError, ValueError):
         raise ConnectError(
             f"{host} could not be reached for a token.", "Check --token-url and the network."
         ) from None
     if answer.status_code in {401, 403}:
-        raise KeyMissing(f"{host} refuses to give you a token (HTTP {answer.status_code}).")
+        raise KeyMissing(f"{host} refused to issue a token (HTTP {answer.status_code}).")
     if answer.status_code != 200:
-        raise ConnectError(f"{host} gave no token (HTTP {answer.status_code}).")
-    return _given(_object(content), f"the answer of {host}")
+        raise ConnectError(f"{host} did not issue a token (HTTP {answer.status_code}).")
+    return _grant_from(_object(content), f"the answer of {host}")
 
 
 async def _content(answer: httpx.Response, host: str) -> str:
     found = bytearray()
     async for piece in answer.aiter_bytes():
         found += piece
-        if len(found) > MOST_BYTES:
-            raise ConnectError(f"{host} answered with more than a token.", "Check --token-url.")
+        if len(found) > MAX_BYTES:
+            raise ConnectError(
+                f"The answer of {host} is too large for a token.", "Check --token-url."
+            )
     return found.decode(errors="replace")

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from voicechat.tools.plugins.plugin_loader import Plugins
     from voicechat.tools.tool_context import ToolContext
 
-MOST = 128
+MAX_TOOLS = 128
 """Most tools that providers accept; the last ones are left out."""
 
-DISK_S = 10.0
+DISK_TIMEOUT_S = 10.0
 """Seconds to read the built-in tools, the approvals and the journals from disk."""
 
-UNSEEN = 3
+MAX_REPORTED = 3
 """Most interrupted calls of a crashed session that are reported one by one."""
 
 
@@ -65,8 +65,8 @@ class Toolbox:
         self._approvals: Approvals | None = None
         self._plugins: Plugins | None = None
         self._servers: McpServers | None = None
-        self._refused: set[str] = set()
-        self._leaves: dict[str, asyncio.Future[bool]] = {}
+        self._reported_duplicates: set[str] = set()
+        self._permissions: dict[str, asyncio.Future[bool]] = {}
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -77,9 +77,9 @@ class Toolbox:
 
         chosen = self._options.tools
         tools = [tool for tool in self.registry if chosen is None or tool.spec.name in chosen]
-        found = permitted(tools[:MOST], self._options.permissions, self._approvals)
-        differs = self._servers.difference if self._servers is not None else _same
-        return tuple(replace(spec, remark=differs(spec.name)) for spec in found)
+        found = permitted(tools[:MAX_TOOLS], self._options.permissions, self._approvals)
+        remark_of = self._servers.difference if self._servers is not None else _no_remark
+        return tuple(replace(spec, remark=remark_of(spec.name)) for spec in found)
 
     async def live(self) -> None:
         """Load the tools and run their servers until cancelled."""
@@ -101,10 +101,11 @@ class Toolbox:
     async def _load_own(self) -> None:
         """Offer the built-in tools and the endpoints. A disk that hangs costs only the tools."""
         try:
-            self._approvals, found, unknown = await call_with_deadline(self._gather, DISK_S)
+            self._approvals, found, unknown = await call_with_deadline(self._gather, DISK_TIMEOUT_S)
         except TimeoutError:
             self._warn(
-                f"The tools could not be read from disk within {DISK_S:g} seconds and are off.",
+                f"The tools could not be read from disk within {DISK_TIMEOUT_S:g} seconds"
+                " and are not available.",
                 "Check the disk, then start voicechat again.",
             )
             return
@@ -116,14 +117,14 @@ class Toolbox:
         self._changed()
 
     def _tell_unknown(self, unknown: list[Unknown]) -> None:
-        for left in unknown[:UNSEEN]:
+        for call in unknown[:MAX_REPORTED]:
             self._warn(
-                f"{left.name} was running when voicechat was last cut off; whether it was done is"
-                f" not known. It got: {left.arguments}",
-                "Check before you request it again.",
+                f"{call.name} was running when voicechat last ended abruptly; it is not known"
+                f" whether it finished. Its arguments: {call.arguments}",
+                "Check the result before you request it again.",
             )
-        if len(unknown) > UNSEEN:
-            self._warn(f"…and {len(unknown) - UNSEEN} more.")
+        if len(unknown) > MAX_REPORTED:
+            self._warn(f"…and {len(unknown) - MAX_REPORTED} more.")
 
     def _tell_missing(self) -> None:
         there = sorted(tool.spec.name for tool in self.registry)
@@ -138,19 +139,19 @@ class Toolbox:
     def _gather(self) -> tuple[Approvals, tuple[Tool, ...], list[Unknown]]:
         from voicechat.tools.builtin import builtin
         from voicechat.tools.endpoints import endpoint_tool
-        from voicechat.tools.journal import left_over
+        from voicechat.tools.journal import unfinished_calls
         from voicechat.tools.permissions import Approvals
 
         own = map(endpoint_tool, self._options.endpoints)
-        return Approvals(), (*builtin(self._tool_context()), *own), left_over()
+        return Approvals(), (*builtin(self._tool_context()), *own), unfinished_calls()
 
     def _tool_context(self) -> ToolContext:
         import platformdirs
 
         from voicechat.tools.tool_context import ToolContext
 
-        kept = platformdirs.user_data_path("voicechat", appauthor=False)
-        return ToolContext(self._options.folders, kept, self._ring)
+        folder = platformdirs.user_data_path("voicechat", appauthor=False)
+        return ToolContext(self._options.folders, folder, self._ring)
 
     async def _load_plugins(self) -> None:
         from voicechat.tools.plugins import plugin_loader
@@ -167,14 +168,16 @@ class Toolbox:
         if configs:
             from voicechat.tools.mcp.mcp_servers import McpServers
 
-            self._servers = McpServers(configs, self._servers_changed, self._warn, self._ask_leave)
+            self._servers = McpServers(
+                configs, self._servers_changed, self._warn, self._ask_permission
+            )
             tasks.create_task(self._servers.run())
         return self._servers
 
-    async def _ask_leave(self, config: ServerConfig) -> bool:
+    async def _ask_permission(self, config: ServerConfig) -> bool:
         """Show the user which program would run, and wait for the permission."""
-        leave: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._leaves[config.name] = leave
+        permission: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._permissions[config.name] = permission
         self._tell(
             effects.Notice(
                 f"The {config.source} wants to run: {config.shown}",
@@ -182,19 +185,21 @@ class Toolbox:
                 f"Type /let {config.name} to allow it, now and in the future.",
             )
         )
-        return await leave
+        return await permission
 
-    def let_run(self, name: str) -> None:
+    def allow_server(self, name: str) -> None:
         """Allow the waiting MCP server of this name to run its program.
 
         Raises `UsageError` if it does not wait.
         """
-        leave = self._leaves.pop(name, None)
-        if leave is None:
-            waiting = " or ".join(f"/let {each}" for each in self._leaves)
-            hint = f"Type {waiting}." if waiting else "A server appears here when it asks to run."
+        permission = self._permissions.pop(name, None)
+        if permission is None:
+            waiting = " or ".join(f"/let {each}" for each in self._permissions)
+            hint = (
+                f"Type {waiting}." if waiting else "Servers that wait for permission are announced."
+            )
             raise UsageError(f"No MCP server {name!r} is waiting.", hint)
-        leave.set_result(True)
+        permission.set_result(True)
 
     def _servers_changed(self) -> None:
         assert self._servers is not None
@@ -207,8 +212,8 @@ class Toolbox:
         for tool in self.registry.add(tools):
             name = tool.spec.name
             text = f"There are two tools called {name}; the one from {tool.source} is ignored."
-            if text not in self._refused:
-                self._refused.add(text)
+            if text not in self._reported_duplicates:
+                self._reported_duplicates.add(text)
                 self._warn(text)
 
     def _changed(self) -> None:
@@ -225,12 +230,12 @@ class Toolbox:
         if self._servers is not None and self.registry.get(name) == tool:
             self._servers.accept(name)
         try:
-            await call_with_deadline(partial(self._approvals.allow, tool), DISK_S)
+            await call_with_deadline(partial(self._approvals.allow, tool), DISK_TIMEOUT_S)
         except OSError as error:  # TimeoutError is one
             why = (error.strerror or str(error) or "the disk does not answer").lower()
             self._warn(f"Could not save that {name} may always run: {why}.")
 
 
-def _same(name: str) -> str:
+def _no_remark(name: str) -> str:
     """Return no remark: without servers, no tool can change."""
     return ""

@@ -185,10 +185,10 @@ class SessionView(ABC):
     def set_volume(self, percent: int) -> None:
         """Set the playback volume, 0 to 100."""
 
-    def let_run(self, server: str) -> None:
+    def allow_server(self, server: str) -> None:
         """Allow the program of an MCP server to run."""
 
-    async def all_tools(self) -> None:
+    async def wait_for_tools(self) -> None:
         """Wait until all tools are offered."""
 
     def new_conversation(self) -> None:
@@ -196,7 +196,7 @@ class SessionView(ABC):
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message."""
-        raise _only_watched()
+        raise _read_only_error()
 
     def forget(self, entry_id: str) -> None:
         """Delete an item or a tool call."""
@@ -206,23 +206,23 @@ class SessionView(ABC):
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:
         """Return an item as the provider stores it."""
-        raise _only_watched()
+        raise _read_only_error()
 
-    async def aside(self, instructions: str) -> str:
+    async def ask_out_of_band(self, instructions: str) -> str:
         """Return the text of an out-of-band response."""
-        raise _only_watched()
+        raise _read_only_error()
 
     def summarize(self) -> None:
         """Summarize the conversation."""
 
     def change(self, **changes: object) -> list[str]:
         """Change voice, instructions or speed."""
-        raise _only_watched()
+        raise _read_only_error()
 
     def change_model(self, name: str) -> None:
         """Continue with another model."""
-        raise _only_watched()
+        raise _read_only_error()
 
 
-def _only_watched() -> UsageError:
+def _read_only_error() -> UsageError:
     return UsageError("A recording can only be watched.")

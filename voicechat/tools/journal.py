@@ -113,7 +113,7 @@ class Journal:
         os.write(self._file, msgspec.json.encode(line) + b"\n")
 
 
-def left_over(folder: Path | None = None) -> list[Unknown]:
+def unfinished_calls(folder: Path | None = None) -> list[Unknown]:
     """Return the unfinished calls of sessions that were killed, and delete their journals."""
     found: list[Unknown] = []
     with suppress(OSError):

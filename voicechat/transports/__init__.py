@@ -1,1 +1,1 @@
-"""Network connections: dialing, deadlines, liveness. Nothing here knows a provider."""
+"""Network connections: dialing, deadlines, liveness. Independent of any provider."""

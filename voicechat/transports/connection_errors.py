@@ -1,6 +1,6 @@
-"""The other end of a socket in sentences: why it cannot be reached, why it went.
+"""Errors of a connection in sentences: why dialing failed, why the connection ended.
 
-Nothing a peer wrote is quoted before it is clean, short and free of what was sent as a secret.
+Text of the peer is quoted only after it is cleaned, shortened and stripped of secrets.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LONGEST_WAIT = 60.0
 _LONGEST_QUOTE = 200
 
 _SHORTEST_KEY = 16
-"""Characters; a shorter header value may be an ordinary word, which a frame may hold."""
+"""Shortest header value (characters) that is masked; shorter ones may be ordinary words."""
 
 
 class DialFailed(ConnectError):
@@ -44,7 +44,7 @@ class DialFailed(ConnectError):
 
 
 class ConnectionLost(SessionLost):
-    """An epoch ended. `close_code` is the peer's, if it said one; with `retry` dial again."""
+    """The connection ended. `close_code` is the peer's, if any; with `retry`, dial again."""
 
     def __init__(self, reason: str, close_code: int | None = None, *, retry: bool = True) -> None:
         super().__init__(reason)
@@ -53,10 +53,10 @@ class ConnectionLost(SessionLost):
 
 
 class Peer:
-    """Peer of a connection."""
+    """The peer of a connection: its name for messages, and the errors it causes."""
 
     def __init__(self, endpoint: DialTarget) -> None:
-        """Never raises; an address that is none is found out by dialling it."""
+        """Read the peer's name from the target. Never raises, even for an invalid address."""
         try:
             parts = urlsplit(endpoint.url)
             self.host = clean(parts.hostname or "") or "the server"
@@ -70,11 +70,11 @@ class Peer:
 
     @property
     def is_here(self) -> bool:
-        """True if it is on this machine, where no proxy belongs in between."""
+        """True if the peer is on this machine, so that no proxy is used."""
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
 
     def quote(self, text: str) -> str:
-        """What the peer wrote as a clause to append; empty if it wrote nothing."""
+        """Return text of the peer as a clause to append; empty if there is none."""
         for secret in self._unspeakable:
             if len(secret) > len("Bearer"):
                 text = text.replace(secret, "***")
@@ -84,7 +84,7 @@ class Peer:
         return f": {text}" if text else ""
 
     def hushed(self, frame: str | bytes) -> str | bytes:
-        """The frame without the keys that were sent to the peer, should it repeat them."""
+        """Return the frame with the keys sent to the peer masked, in case it repeats them."""
         for key in self.keys:
             if isinstance(frame, str):
                 frame = frame.replace(key, "***")
@@ -93,18 +93,18 @@ class Peer:
         return frame
 
     def stalled(self) -> ConnectionLost:
-        """It takes nothing any more."""
-        return ConnectionLost(f"{self.host} stopped taking what was sent.")
+        """Return the error for a peer that accepts no more data."""
+        return ConnectionLost(f"{self.host} stopped accepting data.")
 
     def silent(self, seconds: float) -> ConnectionLost:
-        """It gives no sign of life."""
-        return ConnectionLost(f"{self.host} gave no sign of life for {seconds:.0f} seconds.")
+        """Return the error for a peer that does not respond."""
+        return ConnectionLost(f"{self.host} did not respond for {seconds:.0f} seconds.")
 
     def closed(self, closed: ConnectionClosed) -> ConnectionLost:
-        """It closed the connection, or the connection broke."""
+        """Return the error for a connection that was closed or broken."""
         if closed.rcvd is None:
             ours = closed.sent.code if closed.sent else 1006
-            why = _COMPLAINTS.get(ours, "sent what no endpoint may send")
+            why = _COMPLAINTS.get(ours, "sent an invalid frame")
             return ConnectionLost(f"{self.host} {why}.")
         code = closed.rcvd.code
         sentence = _ENDINGS.get(code, f"closed the connection with code {code}")
@@ -112,7 +112,7 @@ class Peer:
         return ConnectionLost(f"{self.host} {sentence}{said}.", code, retry=code not in _FINAL)
 
     def unreachable(self, failure: Exception, deadline: float) -> VoicechatError:
-        """Why dialling failed. `failure` is what the library raised."""
+        """Return the error for a failed dial attempt. `failure` is the library's exception."""
         if isinstance(failure, InvalidStatus):
             return self._refused(failure.response)
         if isinstance(failure, TimeoutError):
@@ -136,7 +136,7 @@ class Peer:
         return self._no_socket(failure)
 
     def _hung_up(self) -> DialFailed:
-        return DialFailed(f"{self.host} hung up before it answered.", retry=True)
+        return DialFailed(f"{self.host} closed the connection before it answered.", retry=True)
 
     def _untrusted(self, failure: ssl.SSLError) -> DialFailed:
         if isinstance(failure, ssl.SSLCertVerificationError):
@@ -144,24 +144,24 @@ class Peer:
             return DialFailed(f"The certificate of {self.host} cannot be trusted{why}.")
         return DialFailed(
             f"{self.host} port {self.port} does not speak TLS.",
-            "An address without TLS begins with http:// or ws://.",
+            "For an address without TLS, use http:// or ws://.",
         )
 
     def _no_socket(self, failure: Exception) -> DialFailed:
         if isinstance(failure, InvalidProxy | ImportError):
             return DialFailed(
                 f"The proxy set for {self.host} cannot be used.",
-                "Look at HTTPS_PROXY and ALL_PROXY; SOCKS needs the package python-socks.",
+                "Check HTTPS_PROXY and ALL_PROXY; SOCKS needs the package python-socks.",
             )
         if isinstance(failure, ProxyError):
-            return DialFailed(f"The proxy did not let us through to {self.host}.", retry=True)
+            return DialFailed(f"The proxy refused the connection to {self.host}.", retry=True)
         if isinstance(failure, InvalidURI | ValueError):
-            return DialFailed("The address cannot be dialled.", "It looks like https://host/v1.")
+            return DialFailed("The address is not valid.", "It looks like https://host/v1.")
         if isinstance(failure.__cause__, EOFError | ConnectionError):
             return self._hung_up()
         return DialFailed(
             f"{self.host} answers, but not as a realtime endpoint.",
-            "Check --base-url; it has to be one with a realtime API.",
+            "Check --base-url: it must be the address of a realtime API.",
         )
 
     def _refused(self, response: Response) -> VoicechatError:
@@ -169,35 +169,35 @@ class Peer:
         tail = f" (HTTP {status}{self.quote(_message(response.body))})."
         if status in {401, 403}:
             said = "refused the key" if self.has_key else "asks for a key"
-            return KeyMissing(f"{self.host} {said}{tail}", "Check the key, and what it may do.")
+            return KeyMissing(f"{self.host} {said}{tail}", "Check the key and its permissions.")
         if status == 404:
             return DialFailed(
                 f"{self.host} has no such realtime endpoint or model{tail}",
                 "Check --base-url and --model.",
             )
         if status == 429 or status >= 500:
-            said = "asks us to wait" if status == 429 else "is out of order"
+            said = "limits the rate of requests" if status == 429 else "is out of service"
             wait = _seconds(response.headers.get("Retry-After"))
             return DialFailed(f"{self.host} {said}{tail}", retry=True, retry_after=wait)
         if 300 <= status < 400:
             return DialFailed(
-                f"{self.host} points to another address (HTTP {status}), where no key is sent.",
-                "Give the new address as --base-url.",
+                f"{self.host} redirects to another address (HTTP {status}); the key was not sent.",
+                "Set --base-url to the new address.",
             )
         return DialFailed(f"{self.host} refused to open a session{tail}", "Check --base-url.")
 
 
 _ENDINGS = {
     1000: "ended the session",
-    1001: "is going away",
-    1008: "refused to go on",
+    1001: "is shutting down",
+    1008: "refused to continue",
     1011: "had an internal error",
     1012: "is restarting",
     1013: "is overloaded",
 }
-_COMPLAINTS = {1006: "broke off the connection", 1009: "sent a frame that is too large"}
+_COMPLAINTS = {1006: "broke the connection", 1009: "sent a frame that is too large"}
 _FINAL = frozenset({1002, 1003, 1007, 1008, 1010, 3000, 3003, 4001, 4003, 4400, 4401, 4403, 4404})
-"""Close codes with which a peer says that the same would fail again."""
+"""Close codes after which another attempt would fail again."""
 
 
 class _Refusal(msgspec.Struct):
@@ -206,7 +206,7 @@ class _Refusal(msgspec.Struct):
 
 
 def _message(body: bytes) -> str:
-    """The message in an error body, whichever of the usual shapes it has; else nothing."""
+    """Return the message in an error body of any usual shape; empty if there is none."""
     try:
         refusal = msgspec.json.decode(body, type=_Refusal)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -217,7 +217,7 @@ def _message(body: bytes) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The header in seconds from now, at most a minute; None when it says nothing sensible."""
+    """Return a Retry-After header in seconds from now, at most a minute; None if it is invalid."""
     try:
         seconds = float(retry_after or "")
     except ValueError:

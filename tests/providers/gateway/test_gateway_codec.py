@@ -58,7 +58,7 @@ from voicechat.providers.gateway.gateway_codec import GatewayCodec, address
 from voicechat.providers.gateway.gateway_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.gateway.normalized_config import config_of, settings_of
 
-WHAT_BECOMES_OF_IT = {
+EXPECTED_EVENTS = {
     "session-created": SessionCreated,
     "session-updated": SessionUpdated,
     "speech-started": SpeechStarted,
@@ -109,9 +109,9 @@ def said(kind: str, item: str = "i", **fields: object) -> dict:
 
 
 def test_the_table_names_all_30_events():
-    assert len(WHAT_BECOMES_OF_IT) == 30
-    assert set(WHAT_BECOMES_OF_IT) == {json.loads(f)["type"] for f in frames("gateway_server")}
-    assert {k for k, e in WHAT_BECOMES_OF_IT.items() if e is Unmapped} == {
+    assert len(EXPECTED_EVENTS) == 30
+    assert set(EXPECTED_EVENTS) == {json.loads(f)["type"] for f in frames("gateway_server")}
+    assert {k for k, e in EXPECTED_EVENTS.items() if e is Unmapped} == {
         *KNOWN_UNMAPPED, "custom",
     }  # fmt: skip
     assert TABLE.keys().isdisjoint(KNOWN_UNMAPPED)
@@ -119,7 +119,7 @@ def test_the_table_names_all_30_events():
 
 @pytest.mark.parametrize("frame", frames("gateway_server"))
 def test_each_event(frame):
-    kind = WHAT_BECOMES_OF_IT[json.loads(frame)["type"]]
+    kind = EXPECTED_EVENTS[json.loads(frame)["type"]]
     (event, *_) = events = codec().decode(frame)
     if "usage" in frame and kind is Unmapped and "usageMetadata" in frame:
         assert isinstance(event, UsageReported)
@@ -132,7 +132,7 @@ def test_an_update_alone_makes_a_session():
     assert events == [SessionCreated(), SessionUpdated(), Unmapped("session-created")]
 
 
-def test_the_end_of_a_call_through_google_is_mended():
+def test_a_call_through_google_ends_the_response():
     reader = codec("google/gemini-3.8-live")
     call = said("function-call-arguments-done", callId="c", name="f", arguments="{}")
     ready, done = decode(reader, call)
@@ -143,10 +143,10 @@ def test_the_end_of_a_call_through_google_is_mended():
     assert decode(reader, said("response-done", status="completed"))[0].response_id == (
         delta.response_id
     )
-    assert reader.encode(CreateResponse()) == [], "it answers by itself"
+    assert reader.encode(CreateResponse()) == [], "it answers without a request"
 
 
-def test_ids_that_are_counted_differ_between_connections():
+def test_counted_ids_differ_between_connections():
     delta = said("text-delta", "google-item-1", delta="x")
     events = [decode(codec("google/gemini-3.8-live"), delta)[0] for _ in range(2)]
     assert events[0].item_id != events[1].item_id
@@ -221,7 +221,7 @@ def test_frames_are_those_of_the_examples():
     assert again == config
 
 
-def test_what_others_said_is_told_as_such():
+def test_messages_of_other_roles_are_quoted():
     (frame,) = encode(codec(), CreateMessage("i", "assistant", "hello"))
     assert frame["item"]["role"] == "user"
     assert "hello" in frame["item"]["text"]
@@ -239,7 +239,7 @@ def test_endpoint():
     assert not endpoint.subprotocols
 
 
-def test_settings_it_cannot_carry_are_named():
+def test_unsupported_settings_are_named():
     said_of = unsupported(codec(), SessionSettings(speed=1.2, turn_detection=SemanticVad("low")))
     assert [name for name in ("speed", "eagerness") if any(name in line for line in said_of)] == [
         "speed", "eagerness",

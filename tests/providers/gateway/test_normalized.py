@@ -70,7 +70,7 @@ def test_every_example_frame_becomes_known_events_with_their_fields(model):
 
 
 @pytest.mark.parametrize("model", ["openai", "xai", "google"])
-def test_every_type_a_wire_can_have_is_reached(model):
+def test_every_normalized_type_is_reached(model):
     reached = {event["type"] for event in decode(model)}
     missing = {
         "openai": set(),
@@ -81,12 +81,12 @@ def test_every_type_a_wire_can_have_is_reached(model):
     assert FIELDS.keys() - reached == missing[model]
 
 
-def test_the_gateway_is_passed_on():
+def test_gateway_frames_are_passed_through():
     raw = [json.loads(frame) for frame in frames("gateway_server")]
     assert decode("gateway") == raw
 
 
-def test_an_interrupted_turn_of_google_is_cancelled_and_thoughts_are_no_text():
+def test_an_interrupted_google_turn_is_cancelled_and_thoughts_are_not_text():
     done = [e for e in decode("google", "gemini-barge-in") if e["type"] == "response-done"]
     assert [event["status"] for event in done] == ["cancelled"]
     turn = decode("google", "gemini-turn")
@@ -97,21 +97,31 @@ def test_an_interrupted_turn_of_google_is_cancelled_and_thoughts_are_no_text():
     assert (usage["inputTokens"], usage["outputTokens"]) == (826, 76)
 
 
-def test_usage_of_openai_with_what_was_cached():
+def test_openai_usage_with_cached_tokens():
     usage = next(e["usage"] for e in decode("openai") if e["type"] == "response-done"
                  and e.get("usage"))  # fmt: skip
     assert {"inputTokens", "outputTokens", "cachedInputTextTokens"} <= usage.keys()
 
 
-@pytest.mark.parametrize("model", ["openai", "xai", "google", "local", "azure/x"])
-def test_every_client_event(model):
-    writer = wire(model)
+@pytest.mark.parametrize(
+    ("model", "without_frame"),
+    [
+        ("openai", set()),
+        ("xai", {"conversation-item-truncate"}),
+        ("google", {"input-audio-clear", "conversation-item-create", "conversation-item-truncate",
+                    "response-create", "response-cancel"}),
+        ("local", set()),
+        ("azure/x", set()),
+    ],
+)  # fmt: skip
+def test_every_client_event(model, without_frame):
+    writer, silent = wire(model), set()
     for frame in frames("gateway_client"):
         event = json.loads(frame)
-        said = writer.encode(event)
-        if event["type"] in SILENT:
-            assert said == []
-        assert all(isinstance(json.loads(each), dict) for each in said)
+        written = writer.encode(event)
+        silent |= set() if written else {event["type"]}
+        assert all(isinstance(json.loads(each), dict) for each in written)
+    assert silent == without_frame | SILENT
 
 
 def test_client_events_of_openai():
@@ -152,7 +162,7 @@ def test_client_events_of_google():
         {"type": "conversation-item-create", "item": {"type": "picture"}},
     ],
 )
-def test_what_is_no_client_event(model, event):
+def test_unknown_client_events_are_rejected(model, event):
     if model == "gateway" and event.get("type") in {"input-audio-append",
                                                     "conversation-item-create"}:  # fmt: skip
         assert wire(model).encode(event)
@@ -161,18 +171,18 @@ def test_what_is_no_client_event(model, event):
         wire(model).encode(event)
 
 
-def test_a_frame_that_is_none():
+def test_an_invalid_frame_is_an_error():
     (event,) = wire("openai").decode("nonsense\x1b")
     assert (event["type"], event["code"]) == ("error", "invalid_frame")
 
 
-def test_where_to_dial_is_shown_without_the_key():
+def test_the_dial_target_is_shown_without_the_key():
     made = NormalizedWire(catalog.codec_of("google", environ={"GEMINI_API_KEY": "planted-key"}))
     assert made.connect()["headers"] == {"x-goog-api-key": "***"}
     assert "planted" not in json.dumps(made.connect())
 
 
-def test_a_configuration_that_cannot_be_carried_is_said():
+def test_an_unsupported_configuration_is_reported():
     config = {"turnDetection": {"type": "semantic-vad"}, "inputAudioTranscription": {"prompt": "p"}}
     assert any("prompt" in line for line in wire("google").unsupported(config))
 
@@ -190,7 +200,7 @@ def run(action: str, model: str, lines: list[str]) -> list[object]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_the_command_writes_one_line_for_each():
+def test_the_command_writes_one_line_per_event():
     lines = [*frames("gemini_server", "gemini-turn"), "nonsense", ""]
     found = run("decode", "google", lines)
     assert len(found) == len(lines)
@@ -198,7 +208,7 @@ def test_the_command_writes_one_line_for_each():
     assert found[-2][0]["code"] == "invalid_frame"  # type: ignore[index]
     found = run("encode", "openai", ['{"type": "response-cancel"}', "nonsense", '{"type": "x"}'])
     assert found[0][0]["type"] == "response.cancel"  # type: ignore[index]
-    assert all("error" in each for each in found[1:])  # type: ignore[operator]
+    assert ["error" in each for each in found[1:]] == [True, True]  # type: ignore[operator]
     (session,) = run("session", "xai", ['{"voice": "ara"}'])
     assert session["voice"] == "ara"  # type: ignore[index,call-overload]
     (where,) = run("connect", "openai", [])
@@ -215,7 +225,7 @@ def test_the_vocabulary_has_a_normalized_name_or_is_custom():
 # ------------------------------------------------------------------------------- transcription
 
 
-def test_a_session_that_only_writes_down_what_is_said():
+def test_a_transcription_session():
     wire = NormalizedWire(
         catalog.codec_of("openai/gpt-4o-transcribe", environ={}),
         "transcription",
@@ -243,7 +253,7 @@ def test_a_session_that_only_writes_down_what_is_said():
     assert json.loads(frame)["session"]["type"] == "transcription"
 
 
-def test_a_model_that_hears_live_takes_no_turn_detection():
+def test_a_live_transcriber_has_no_turn_detection():
     wire = NormalizedWire(
         catalog.codec_of("openai/gpt-live-transcribe", environ={}),
         "transcription",

@@ -86,7 +86,7 @@ def test_provider_options(model, options, path, value):
         ("azure/x", ("audio", "input", "turn_detection")),
     ],
 )
-def test_no_turn_detection_is_off_and_not_the_server_s_default(model, path, off):
+def test_null_turn_detection_is_off_not_the_server_default(model, path, off):
     found = wire(model).session({"turnDetection": off})
     for step in path[:-1]:
         found = found[step]
@@ -106,13 +106,13 @@ def test_turn_detection_reaches_google():
     assert found["automaticActivityDetection"]["disabled"] is True
 
 
-def test_a_semantic_detection_has_no_threshold():
+def test_semantic_detection_has_no_threshold():
     config = {"turnDetection": {"type": "semantic-vad", "threshold": 0.4, "silenceDurationMs": 9}}
     found = wire("openai").session(config)["audio"]["input"]["turn_detection"]
     assert set(found) == {"type", "eagerness", "create_response", "interrupt_response"}
 
 
-def test_transcription_is_carried_where_it_can_be():
+def test_transcription_fields_are_sent_if_supported():
     config = {"inputAudioTranscription": {"language": "de", "prompt": "names"}}
     found = wire("openai").session(config)["audio"]["input"]["transcription"]
     assert found == {"model": "gpt-transcribe", "prompt": "names", "languages": ["de"]}
@@ -126,7 +126,7 @@ def test_transcription_is_carried_where_it_can_be():
 # ------------------------------------------------------------------------------ what is said
 
 
-def test_manual_turns_of_google_are_bracketed():
+def test_manual_google_turns_have_start_and_end():
     config = {"turnDetection": None}
     sound = b64encode(bytes(32_000)).decode()
     _, *said = encoded(
@@ -140,7 +140,7 @@ def test_manual_turns_of_google_are_bracketed():
     ]  # fmt: skip
 
 
-def test_a_changed_configuration_changes_only_what_it_carries():
+def test_an_update_changes_only_its_fields():
     whole = {"tools": [TOOL], "turnDetection": None, "instructions": "Be brief."}
     updates = [{"type": "session-update", "config": each} for each in (whole, {"voice": "marin"})]
     ((second,),) = encoded("openai", *updates)[1:]
@@ -152,7 +152,7 @@ def test_a_changed_configuration_changes_only_what_it_carries():
     assert session["session"]["voice"] == "marin"
 
 
-def test_a_changed_configuration_is_no_second_setup():
+def test_an_update_is_not_a_second_setup():
     first, second = encoded(
         "google",
         {"type": "session-update", "config": {"instructions": "Be brief."}},
@@ -172,13 +172,13 @@ def test_a_changed_configuration_is_no_second_setup():
         ("no JSON", {"output": "no JSON"}),
     ],
 )
-def test_a_tool_s_answer_to_google_is_an_object(output, response):
+def test_a_tool_result_for_google_is_an_object(output, response):
     item = {"type": "function-call-output", "callId": "c", "name": "f", "output": output}
     ((frame,),) = encoded("google", {"type": "conversation-item-create", "item": item})
     assert frame["toolResponse"]["functionResponses"][0]["response"] == response
 
 
-def test_what_xai_cannot_cut_is_not_asked_to():
+def test_truncation_is_not_sent_to_xai():
     truncate = {"type": "conversation-item-truncate", "itemId": "i", "contentIndex": 0,
                 "audioEndMs": 5}  # fmt: skip
     assert encoded("xai", truncate) == [[]]
@@ -188,7 +188,7 @@ def test_what_xai_cannot_cut_is_not_asked_to():
 # ------------------------------------------------------------------------------ what is heard
 
 
-def test_old_names_are_read_like_new_ones():
+def test_beta_names_are_read_like_ga_names():
     events = [
         event for frame in frames("openai_beta_server") for event in wire("openai").decode(frame)
     ]
@@ -196,7 +196,7 @@ def test_old_names_are_read_like_new_ones():
             "text-done", "conversation-item-added"} <= set(types(events))  # fmt: skip
 
 
-def test_one_turn_of_xai_is_completed_once_and_with_what_was_said_in_the_end():
+def test_an_xai_turn_is_completed_once_with_its_final_text():
     reader = wire("xai")
     events = [event for frame in frames("xai_server", "xai-turn") for event in reader.decode(frame)]
     heard = [event for event in events if event["type"] == "input-transcription-completed"]
@@ -207,7 +207,7 @@ def test_one_turn_of_xai_is_completed_once_and_with_what_was_said_in_the_end():
     assert len(added) == len(set(added)), "an item is added once"
 
 
-def test_a_reply_of_xai_that_never_ends_is_ended():
+def test_an_xai_response_without_an_end_is_ended():
     reader = wire("xai")
     dropped = frames("xai_server", "xai-dropped-reply")
     events = [event for frame in dropped for event in reader.decode(frame)]
@@ -229,7 +229,7 @@ def test_errors_of_every_shape(frame, message):
     assert (event["type"], event["message"]) == ("error", message)
 
 
-def test_thoughts_of_google_are_no_text_and_interrupted_turns_are_cancelled():
+def test_google_thoughts_are_not_text_and_interrupted_turns_are_cancelled():
     events = decode(
         "google",
         content(modelTurn={"parts": [{"text": "Hm.", "thought": True}]}),
@@ -243,7 +243,7 @@ def test_thoughts_of_google_are_no_text_and_interrupted_turns_are_cancelled():
     assert [event["status"] for event in done] == ["cancelled"]
 
 
-def test_words_of_google_are_completed_once_although_they_come_in_pieces():
+def test_a_google_transcript_in_pieces_is_completed_once():
     events = decode(
         "google",
         content(inputTranscription={"text": "How "}),
@@ -257,12 +257,12 @@ def test_words_of_google_are_completed_once_although_they_come_in_pieces():
     assert order.index("audio-committed") < order.index("response-created")
 
 
-def test_nothing_is_supposed_of_a_person_whom_google_did_not_hear():
+def test_no_user_item_is_inserted_without_speech():
     events = decode("google", content(outputTranscription={"text": "Hi."}, turnComplete=True))
     assert not {"audio-committed", "input-transcription-completed"} & set(types(events))
 
 
-def test_usage_of_vertex_and_usage_of_nothing():
+def test_usage_of_vertex_and_empty_usage():
     usage = {"promptTokenCount": 3, "candidatesTokenCount": 4}
     reply = content(outputTranscription={"text": "Hi."}, turnComplete=True)
     (done,) = (e for e in decode("google", {**reply, "usageMetadata": usage})
@@ -274,7 +274,7 @@ def test_usage_of_vertex_and_usage_of_nothing():
     assert done["usage"] == {"inputTokens": 0, "outputTokens": 0}
 
 
-def test_an_odd_byte_of_sound_waits_for_its_other_half():
+def test_an_odd_byte_of_audio_waits_for_the_next_piece():
     ids = {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i"}
     events = decode(
         "openai",
@@ -285,7 +285,7 @@ def test_an_odd_byte_of_sound_waits_for_its_other_half():
     assert [b64decode(event["delta"]) for event in events[:2]] == [b"\x01\x02", b"\x03\x04"]
 
 
-def test_telephone_sound_is_told_as_samples():
+def test_g711_audio_becomes_samples():
     session = {"type": "realtime", "audio": {"output": {"format": {"type": "audio/pcmu"}}}}
     ids = {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i"}
     sound = b64encode(bytes([0xFF, 0x00])).decode()
@@ -309,6 +309,6 @@ def test_continuous_sessions_pass_through_the_gateway(kind):
     assert decode("gateway", raw) == [raw]
 
 
-def test_an_event_that_the_gateway_made_up_is_custom():
+def test_an_unknown_gateway_event_is_custom():
     (event,) = decode("gateway", {"type": "news", "x": 1})
     assert (event["type"], event["rawType"]) == ("custom", "news")

@@ -108,7 +108,7 @@ def test_every_key_of_the_wire_is_in_an_example():
     }  # fmt: skip
 
 
-def test_the_events_that_this_wire_cannot_cause():
+def test_events_that_this_wire_never_produces():
     reached = {name for each in SCENARIOS.values() for names in each for name in names.split()}
     assert {kind.__name__ for kind in get_args(Event)} - reached == {
         "SessionUpdated", "InputCleared", "IdleTimeout", "ItemAdded", "ItemDeleted",
@@ -150,17 +150,17 @@ def test_ids_differ_between_connections():
     assert ids[0] != ids[1]
 
 
-def test_a_thought_is_neither_shown_nor_begins_a_turn():
+def test_a_thought_is_not_shown_and_starts_no_turn():
     part = {"text": "**Weighing**", "thought": True}
     assert decode(codec(), content(modelTurn={"parts": [part]})) == [Unmapped("thought")]
 
 
-def test_text_beside_speech_is_not_the_answer():
+def test_text_next_to_speech_is_not_the_answer():
     events = decode(codec(), audio(), content(modelTurn={"parts": [{"text": "Searching"}]}))
     assert not of(TextDelta, events)
 
 
-def test_late_words_stay_with_their_turn():
+def test_late_text_stays_with_its_turn():
     reader = codec()
     first = decode(reader, asked("Hi"), audio(), told("Hello"), content(turnComplete=True))
     (late,) = decode(reader, told(" there."))
@@ -170,7 +170,7 @@ def test_late_words_stay_with_their_turn():
     assert of(TextDelta, second)[0].item_id != late.item_id
 
 
-def test_late_words_of_the_person_stay_before_the_answer():
+def test_a_late_user_transcript_stays_before_the_answer():
     reader = codec()
     events = decode(reader, audio(), asked("What time"), asked(" is it?"), told("Noon."))
     placed, created = of(InputCommitted, events)[0], of(ResponseCreated, events)[0]
@@ -179,10 +179,10 @@ def test_late_words_of_the_person_stay_before_the_answer():
     done = decode(reader, content(turnComplete=True))
     (final,) = of(UserTranscript, done)
     assert (final.text, final.final) == ("What time is it?", True)
-    assert not of(SpeechStarted, [*events, *done]), "nobody interrupts"
+    assert not of(SpeechStarted, [*events, *done]), "not an interruption"
 
 
-def test_words_after_a_turn_without_any_are_put_before_it():
+def test_a_transcript_after_a_silent_turn_is_placed_before_it():
     reader = codec()
     events = decode(reader, audio(), content(turnComplete=True), asked("Hello?"))
     first, second = of(InputCommitted, events)
@@ -211,7 +211,7 @@ def test_barge_in_by_voice():
     assert of(ResponseCreated, again)[0].response_id != done.response_id
 
 
-def test_voice_activity_says_it_once():
+def test_voice_activity_is_reported_once():
     reader = codec()
     start = {"voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "2s"}}
     stop = {"voiceActivity": {"type": "ACTIVITY_END", "audioOffset": "3.5s"}}
@@ -222,7 +222,7 @@ def test_voice_activity_says_it_once():
     assert of(SpeechStopped, events)[0].audio_end_ms == 3500
 
 
-def test_typing_into_a_reply_ends_it_and_is_no_speech():
+def test_typing_during_a_response_ends_it_and_is_not_speech():
     reader = codec()
     decode(reader, asked("Tell me a story"), audio())
     assert reader.encode(commands.CreateMessage("typed_1", "user", "stop"))
@@ -256,7 +256,7 @@ def test_an_answer_without_content_is_an_empty_response():
     assert decode(reader, content(turnComplete=True)) == [Unmapped("serverContent")]
 
 
-def test_a_turn_that_the_model_gave_up_failed():
+def test_a_turn_that_the_model_gave_up_is_failed():
     events = decode(
         codec(), audio(), content(turnComplete=True, turnCompleteReason="RESPONSE_REJECTED")
     )
@@ -289,7 +289,7 @@ def test_url_safe_base64_is_read():
     assert delta.pcm == b"\xfb\xff"
 
 
-def test_a_resumed_session_says_so():
+def test_a_resumed_session_is_marked():
     reader = GoogleCodec("wss://x", "gemini-3.8-live")
     (frame,) = reader.opening(SessionSettings(), "handle-1")
     assert json.loads(frame)["setup"]["sessionResumption"] == {"handle": "handle-1"}

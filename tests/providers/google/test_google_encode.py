@@ -98,7 +98,7 @@ def test_every_setup_is_valid(settings, model):
     assert "historyConfig" not in setup(settings, model, "handle")
 
 
-def test_the_setup_says_every_setting():
+def test_the_setup_contains_every_setting():
     asked = setup(FULL)
     assert asked["generationConfig"] == {
         "responseModalities": ["AUDIO"],
@@ -125,7 +125,7 @@ def test_the_setup_says_every_setting():
     assert manual == {"automaticActivityDetection": {"disabled": True}}
 
 
-def test_models_differ():
+def test_setups_depend_on_the_model():
     thinks = setup(FULL, "gemini-3.8-live-extended-thinking")
     assert thinks["tools"][0]["functionDeclarations"][0]["behavior"] == "NON_BLOCKING"
     assert thinks["generationConfig"]["thinkingConfig"] == {"thinkingLevel": "LOW"}
@@ -138,7 +138,7 @@ def test_models_differ():
     assert "outputAudioTranscription" not in asked
 
 
-def test_settings_it_cannot_carry_are_named():
+def test_unsupported_settings_are_named():
     odd = SessionSettings(
         noise_reduction=NoiseReduction(),
         speed=2.0,
@@ -152,7 +152,7 @@ def test_settings_it_cannot_carry_are_named():
     assert unsupported(codec(), HANDS_FREE) == []
 
 
-def test_every_command_is_answered_for():
+def test_every_command_has_frames_or_none():
     for command in (
         RetrieveItem("i"), DeleteItem("i"), TruncateItem("i", 5), CancelResponse(),
         ClearOutput(), ClearAudio(), CreateResponse(out_of_band=True),
@@ -166,14 +166,14 @@ def test_every_command_is_answered_for():
 # ------------------------------------------------------------------------------- sound
 
 
-def test_sound_is_labelled_with_its_rate():
+def test_audio_is_labelled_with_its_rate():
     _, frame = encode(codec(), SOUND)
     assert frame["realtimeInput"]["audio"]["mimeType"] == "audio/pcm;rate=16000"
     other = codec(SessionSettings(turn_detection=ServerVad()))
     assert encode(other, SOUND)[-1]["realtimeInput"]["audio"]["mimeType"].endswith("=24000")
 
 
-def test_a_manual_turn_is_bracketed():
+def test_a_manual_turn_has_start_and_end():
     writer = codec(MANUAL)
     said = encode(writer, ClearAudio(), *[SOUND] * 10, CommitAudio())
     live = [frame["realtimeInput"] for frame in said[1:]]
@@ -185,26 +185,26 @@ def test_a_manual_turn_is_bracketed():
     assert next(iter(again[0]["realtimeInput"])) == "activityStart"
 
 
-def test_a_slip_leaves_no_trace():
+def test_a_short_turn_sends_no_frames():
     writer = codec(MANUAL)
     encode(writer, CommitAudio())
     assert encode(writer, ClearAudio(), *[SOUND] * 5, ClearAudio()) == []
 
 
-def test_a_turn_that_is_given_up_late_ends():
+def test_a_cleared_turn_that_was_sent_is_ended():
     writer = codec(MANUAL)
     encode(writer, *[SOUND] * 20)
     assert encode(writer, ClearAudio()) == [{"realtimeInput": {"activityEnd": {}}}]
 
 
-def test_hands_free_a_commit_flushes():
+def test_a_hands_free_commit_flushes_the_audio():
     assert encode(codec(), CommitAudio())[-1] == {"realtimeInput": {"audioStreamEnd": True}}
 
 
 # ------------------------------------------------------------------------------- messages
 
 
-def test_a_typed_line_is_live_text_and_answered_by_itself():
+def test_a_typed_line_is_live_text_and_needs_no_request():
     said = encode(codec(), CreateMessage("i", "user", "hi"), CreateResponse())
     assert said == [
         {"clientContent": {"turnComplete": True}},
@@ -212,7 +212,7 @@ def test_a_typed_line_is_live_text_and_answered_by_itself():
     ]
 
 
-def test_history_goes_first_and_calls_no_model():
+def test_history_is_sent_first_without_a_response():
     writer = codec()
     said = encode(
         writer,
@@ -233,7 +233,7 @@ def test_history_goes_first_and_calls_no_model():
     ]
 
 
-def test_an_earlier_call_is_told_in_words():
+def test_an_earlier_call_is_sent_as_text():
     call, result = SeedCall("c", "look", "{}"), SeedResult("c", "a cat")
     (frame,) = encode(codec(), call, result)
     assert "look was called with {}: a cat" in json.dumps(frame)
@@ -243,20 +243,20 @@ def test_an_earlier_call_is_told_in_words():
     assert "a cat" in str(text)
 
 
-def test_history_ends_before_sound_begins():
+def test_history_ends_before_audio_starts():
     said = encode(codec(), CreateMessage("a", "user", "hi"), SOUND)
     assert [next(iter(frame)) for frame in said] == [
         "clientContent", "clientContent", "realtimeInput",
     ]  # fmt: skip
 
 
-def test_older_models_take_content():
+def test_older_models_get_text_as_content():
     writer = codec(model="gemini-live-2.5-flash")
     (frame,) = encode(writer, CreateMessage("i", "user", "hi"), CreateResponse())
     assert frame["clientContent"]["turnComplete"] is True
 
 
-def test_a_reply_to_nothing_new_is_asked_for_once():
+def test_a_response_without_new_input_is_requested_once():
     writer = codec(model="gemini-live-2.5-flash")
     said = encode(writer, CreateResponse(), CreateResponse())
     assert said == [{"clientContent": {"turnComplete": True}}]
@@ -300,7 +300,7 @@ def test_a_thinking_model_speaks_after_the_last_result():
 # ------------------------------------------------------------------------------- settings
 
 
-def test_settings_change_as_far_as_the_wire_lets_them():
+def test_changeable_settings_are_updated():
     writer = codec(FULL)
     assert encode(writer, UpdateSession(FULL)) == []
     assert not writer.stale
@@ -314,7 +314,7 @@ def test_settings_change_as_far_as_the_wire_lets_them():
     assert writer.stale, "turn detection holds as long as the connection"
 
 
-def test_semantic_detection_is_the_models_own():
+def test_semantic_detection_uses_the_models_own():
     asked = setup(SessionSettings(turn_detection=SemanticVad("low")))
     found = asked["realtimeInputConfig"]["automaticActivityDetection"]
     assert found == {"disabled": False, "endOfSpeechSensitivity": "END_SENSITIVITY_LOW"}
@@ -323,7 +323,7 @@ def test_semantic_detection_is_the_models_own():
 # ------------------------------------------------------------------------------- dialling
 
 
-def test_a_key_stands_in_a_header_and_a_token_in_its_own():
+def test_key_and_token_have_separate_headers():
     endpoint = codec().endpoint()
     assert endpoint.headers == {"x-goog-api-key": Secret("key")}
     assert not endpoint.subprotocols

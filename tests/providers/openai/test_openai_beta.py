@@ -93,7 +93,7 @@ def undeclared(value: object) -> list[object]:
     return []
 
 
-def test_all_commands_are_here():
+def test_all_commands_are_covered():
     without = {commands.AnswerApproval}
     assert {type(command) for command in COMMANDS} | without == set(get_args(commands.Command))
     assert not BETA.capabilities.remote_tools
@@ -101,7 +101,7 @@ def test_all_commands_are_here():
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: type(c).__name__)
-def test_the_types_of_that_time_accept_it(command):
+def test_the_beta_types_accept_it(command):
     message = sent(command)
     assert message["type"] in {json.loads(f)["type"] for f in frames("openai_beta_client")}
     if not isinstance(command, commands.CancelResponse | commands.ClearOutput):
@@ -132,7 +132,7 @@ def test_the_whole_session():
     assert not codec().unsupported(FULL)
 
 
-def test_an_update_has_no_type_and_says_what_changed():
+def test_an_update_has_no_type_and_contains_the_changes():
     writer = codec()
     writer.encode(commands.UpdateSession(FULL))
     (frame,) = writer.encode(
@@ -179,14 +179,14 @@ def test_the_header_of_the_beta():
         (SessionSettings(input_format=AudioFormat(rate=16_000)), "input_format of 16000 Hz"),
     ],
 )
-def test_what_it_lacks_is_said(settings, name):
+def test_unsupported_settings_are_reported(settings, name):
     (sentence,) = codec().unsupported(settings)
     assert sentence.startswith("openai has no setting ")
     assert name in sentence
     PUBLISHED.validate_python(sent(commands.UpdateSession(settings)))
 
 
-def test_a_whole_turn_in_the_old_names():
+def test_a_whole_turn_in_beta_names():
     reader = codec()
     events = [e for f in frames("openai_beta_server", "beta-turn") for e in reader.decode(f)]
     kinds = Counter(type(event) for event in events)
@@ -245,7 +245,7 @@ def test_a_recorded_voice_live_socket():
     assert said[-1].text
 
 
-def test_sound_is_the_same_in_both_generations():
+def test_audio_frames_are_the_same_in_beta_and_ga():
     reader = codec()
     for name in ("response.audio.delta", "response.output_audio.delta"):
         delta = b64encode(b"good").decode()

@@ -137,7 +137,7 @@ def undeclared(value: object) -> Iterator[object]:
             yield from undeclared(inner)
 
 
-def test_all_eleven_client_events_and_all_commands():
+def test_all_client_events_and_all_commands_are_covered():
     kinds = {type(command) for commands in COMMANDS.values() for command in commands}
     assert len(COMMANDS) == 11
     assert kinds == set(get_args(Command))
@@ -148,7 +148,7 @@ def test_all_eleven_client_events_and_all_commands():
     [(wire_type, command) for wire_type, commands in COMMANDS.items() for command in commands],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_openai_s_own_types_accept_it(wire_type, command):
+def test_the_openai_types_accept_it(wire_type, command):
     (message,) = encode(command)
     event = PUBLISHED.validate_python(message)
     assert message["type"] == event.type == wire_type
@@ -168,7 +168,7 @@ def test_the_key_is_in_a_header_only():
     assert OpenAICodec("ws://localhost/").endpoint().headers == {}
 
 
-def test_nothing_is_sent_before_the_server_spoke():
+def test_no_frame_is_sent_before_the_server_is_ready():
     assert codec().opening(FULL) == []
 
 
@@ -220,14 +220,14 @@ def session_of(settings: SessionSettings) -> dict:
     return encode(UpdateSession(settings))[0]["session"]
 
 
-def test_what_is_not_set_is_not_said():
+def test_unset_settings_are_left_out():
     session = session_of(PLAIN)
     assert set(session) == {"type", "output_modalities", "audio", "tools"}
     assert set(session["audio"]["output"]) == {"format"}
     assert session["audio"]["input"]["turn_detection"]["type"] == "semantic_vad"
 
 
-def test_off_is_said():
+def test_off_is_sent_as_null():
     heard = session_of(SessionSettings(turn_detection=None, transcription=None))["audio"]["input"]
     assert heard["turn_detection"] is None
     assert heard["transcription"] is None
@@ -246,7 +246,7 @@ def test_turn_detection(wanted, written):
     assert heard["turn_detection"] == {**written, **reply}
 
 
-def test_languages_go_where_the_transcriber_reads_them():
+def test_languages_use_the_field_of_the_transcriber():
     heard = session_of(SessionSettings(transcription=Transcription(language="de")))
     assert heard["audio"]["input"]["transcription"] == {
         "model": "gpt-transcribe",
@@ -254,18 +254,18 @@ def test_languages_go_where_the_transcriber_reads_them():
     }
 
 
-def test_text_only_has_no_output_sound():
+def test_text_output_has_no_audio_format():
     session = session_of(SessionSettings(output="text", voice="marin"))
     assert session["output_modalities"] == ["text"]
     assert "output" not in session["audio"]
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required"])
-def test_tool_choice_words(choice):
+def test_tool_choice(choice):
     assert session_of(SessionSettings(tool_choice=choice))["tool_choice"] == choice
 
 
-def test_an_update_carries_only_what_changed():
+def test_an_update_contains_only_the_changes():
     hands_free, by_key = PLAIN, SessionSettings(turn_detection=None)
     sent = [
         message["session"]
@@ -276,7 +276,7 @@ def test_an_update_carries_only_what_changed():
     assert sent[3]["audio"]["input"]["turn_detection"]["type"] == "semantic_vad"
 
 
-def test_a_setting_that_was_taken_back_is_reset():
+def test_a_removed_setting_is_reset():
     back = encode(UpdateSession(FULL), UpdateSession(PLAIN))[1]["session"]
     assert (back["instructions"], back["tool_choice"]) == ("", "auto")
     assert (back["tools"], back["max_output_tokens"]) == ([], "inf")
@@ -284,7 +284,7 @@ def test_a_setting_that_was_taken_back_is_reset():
     assert back["audio"]["output"] == {"speed": 1.0}
 
 
-def test_after_a_refused_update_everything_is_said_again():
+def test_after_a_refused_update_the_whole_session_is_sent():
     writer = codec()
     (first,) = writer.encode(UpdateSession(FULL))
     at_fault = json.loads(first)["event_id"]
@@ -293,14 +293,14 @@ def test_after_a_refused_update_everything_is_said_again():
     assert again["session"] == json.loads(first)["session"]
 
 
-def test_sound_for_the_telephone():
+def test_g711_input():
     writer = codec()
     writer.encode(UpdateSession(SessionSettings(input_format=AudioFormat("pcma", 8000))))
     (frame,) = writer.encode(AppendAudio(b"\x08\x00\xf8\xff"))
     assert json.loads(frame)["audio"] == "1VU="
 
 
-def test_half_characters_never_reach_the_wire():
+def test_unpaired_surrogates_never_reach_the_wire():
     (frame,) = codec().encode(ToolResult("c", 'a\ud83d "b"'))
     assert json.loads(frame)["item"]["output"] == 'a\ufffd "b"'
     (frame,) = codec().encode(CreateMessage("i", "user", "\ud83d\ude00"))
@@ -350,7 +350,7 @@ def test_every_other_setting_reaches_the_wire():
     assert not codec().unsupported(EVERYTHING)
 
 
-def test_a_session_that_only_writes_down_is_another_type():
+def test_a_transcription_session_has_its_own_type():
     assert session_of(replace(WRITTEN_DOWN, voice="marin", instructions="x")) == {
         "type": "transcription",
         "audio": {
@@ -364,7 +364,7 @@ def test_a_session_that_only_writes_down_is_another_type():
     }
 
 
-def test_secrets_of_mcp_servers_do_not_show():
+def test_secrets_of_mcp_servers_are_not_printed():
     assert "t-1" not in repr(EVERYTHING)
 
 
@@ -385,13 +385,13 @@ def test_secrets_of_mcp_servers_do_not_show():
         (SessionSettings(output_format=AudioFormat("pcma")), "output_format of 24000 Hz"),
     ],
 )  # fmt: skip
-def test_what_the_wire_lacks_is_said(settings, name):
+def test_settings_missing_on_the_wire_are_reported(settings, name):
     (sentence,) = codec().unsupported(settings)
     assert sentence.startswith(f"openai has no setting {name}")
     assert unsupported(codec(), settings) == [sentence]
 
 
-def test_the_embedded_voice_is_never_asked_for_what_it_would_refuse():
+def test_the_embedded_voice_gets_no_setting_it_refuses():
     local = local_codec("ws://127.0.0.1:1/v1/realtime", Secret("t"))
     told = local.unsupported(EVERYTHING)
     assert all(sentence.startswith("local has no setting ") for sentence in told)
@@ -405,11 +405,11 @@ def test_the_embedded_voice_is_never_asked_for_what_it_would_refuse():
 
 
 @pytest.mark.parametrize("settings", [FULL, PLAIN, EVERYTHING])
-def test_what_the_wire_has_needs_no_word(settings):
+def test_supported_settings_are_not_reported(settings):
     assert codec().unsupported(settings) == []
 
 
-def test_a_codec_that_cannot_tell_carries_everything():
+def test_a_codec_without_reports_supports_everything():
     class Quiet:
         """A codec without the optional methods."""
 
@@ -421,7 +421,7 @@ def test_a_codec_that_cannot_tell_carries_everything():
 SOUND = '{"type":"response.output_audio.delta","item_id":"i","delta":"AAAA"}'
 
 
-def test_a_voice_can_change_until_it_was_heard():
+def test_a_voice_can_change_until_audio_was_sent():
     writer = codec()
     marin, cedar = SessionSettings(voice="marin"), SessionSettings(voice="cedar", speed=1.1)
     writer.encode(UpdateSession(marin))
@@ -434,7 +434,7 @@ def test_a_voice_can_change_until_it_was_heard():
     assert deferred(codec(), cedar) == []
 
 
-def test_tracing_and_purpose_stay():
+def test_tracing_and_purpose_cannot_change():
     writer = codec()
     writer.encode(UpdateSession(SessionSettings()))
     assert writer.deferred(SessionSettings(tracing="auto")) == []

@@ -25,7 +25,7 @@ def decode(*said: dict | str) -> list[Event]:
     return [event for text in texts for event in reader.decode(text)]
 
 
-def test_a_list_of_tools_from_its_beginning_to_its_end():
+def test_progress_of_a_list_of_tools():
     events = decode(*frames("openai_ga_server", "mcp"))
     lists = [event for event in events if isinstance(event, RemoteTools)]
     assert [(each.server, each.tools, each.done) for each in lists] == [
@@ -38,14 +38,14 @@ def test_a_list_of_tools_from_its_beginning_to_its_end():
     assert {each.error for each in lists} == {None}
 
 
-def test_leave_is_asked_for_once_although_five_frames_speak_of_it():
+def test_an_approval_in_five_frames_is_requested_once():
     events = decode(*frames("openai_ga_server", "mcp"))
     assert [event for event in events if isinstance(event, RemoteApproval)] == [
         RemoteApproval(ASKED, "resp_BeNfyB2PvKs1q9lV2Z8ur", "deepwiki", "ask_question", ARGUMENTS)
     ]
 
 
-def test_a_call_tells_all_that_is_known_of_it_each_time():
+def test_each_call_event_contains_everything_known():
     calls = [e for e in decode(*frames("openai_ga_server", "mcp")) if isinstance(e, RemoteCall)]
     assert [(each.state, each.arguments) for each in calls] == [
         (ToolState.STREAMING, ""),
@@ -72,7 +72,7 @@ def test_a_call_tells_all_that_is_known_of_it_each_time():
         ("plain words", "plain words"),
     ],
 )
-def test_a_call_that_failed_says_why(error, told):
+def test_a_failed_call_has_its_reason(error, told):
     item = {"id": "m", "type": "mcp_call", "server_label": "s", "name": "n", "error": error}
     frame = {"type": "response.output_item.done", "response_id": "r", "item": item}
     (call,) = (event for event in decode(frame) if isinstance(event, RemoteCall))
@@ -87,7 +87,7 @@ def test_a_failure_without_a_reason_gets_one_from_a_later_item():
     assert (last.state, last.error) == (ToolState.FAILED, "Away")
 
 
-def test_a_call_that_is_over_does_not_run_again():
+def test_a_finished_call_does_not_restart():
     events = decode(
         {"type": "response.mcp_call.completed", "item_id": "m"},
         {"type": "response.mcp_call.in_progress", "item_id": "m"},
@@ -95,12 +95,12 @@ def test_a_call_that_is_over_does_not_run_again():
     assert [event.state for event in events] == [ToolState.DONE, ToolState.DONE]
 
 
-def test_a_list_that_cannot_be_had():
+def test_a_failed_list_of_tools():
     (first,) = decode({"type": "mcp_list_tools.failed", "item_id": "l"})
     assert first == RemoteTools("l", done=True, error="the server did not give them")
 
 
-def test_the_answer_to_a_request():
+def test_the_answer_to_an_approval_request():
     (frame,) = OpenAICodec(URL).encode(commands.AnswerApproval(ASKED, False, "Not now."))
     item = json.loads(frame)["item"]
     assert item == {
@@ -114,7 +114,7 @@ def test_the_answer_to_a_request():
 
 
 @pytest.mark.parametrize("scenario", ["mcp", "mcp-failures"])
-def test_normalized_events_know_no_mcp(scenario):
+def test_normalized_events_have_no_mcp(scenario):
     wire = NormalizedWire(OpenAICodec(URL))
     for frame in frames("openai_ga_server", scenario):
         kind = json.loads(frame)["type"]

@@ -106,7 +106,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_settings_are_taken(settings):
+def test_settings_are_applied(settings):
     pair = Pair(settings)
     created, updated = pair.greeting
     assert isinstance(created, SessionCreated)
@@ -162,7 +162,7 @@ def test_a_spoken_turn():
     assert pair.events() == [ItemTruncated(item_id, 500.0)]
 
 
-def test_words_that_were_not_understood():
+def test_speech_that_was_not_recognized():
     pair = Pair(SPOKEN)
     pair.tell(AppendAudio(SECOND), CommitAudio())
     item_id = one(InputCommitted, pair.events()).item_id
@@ -188,7 +188,7 @@ def test_tool_calls():
     assert one(ResponseCreated, events)
 
 
-def test_a_cancelled_reply():
+def test_a_cancelled_response():
     pair = Pair()
     pair.tell(CreateMessage("m", "user", "Talk."), CreateResponse())
     reply = pair.did(ResponseStarted).reply
@@ -202,7 +202,7 @@ def test_a_cancelled_reply():
     assert not one(OutputItemDone, events).complete
 
 
-def test_a_response_outside_the_conversation():
+def test_an_out_of_band_response():
     pair = Pair()
     pair.tell(CreateResponse("Say hello.", out_of_band=True, metadata={"purpose": "test"}))
     created = one(ResponseCreated, pair.events())
@@ -218,14 +218,14 @@ def test_a_response_outside_the_conversation():
         (DeleteItem("nothing"), "item_delete_invalid_item_id"),
     ],
 )
-def test_mistakes_name_the_command(command, code):
+def test_errors_name_the_command(command, code):
     pair = Pair()
     pair.tell(command)
     error = one(ProviderError, pair.events())
     assert (error.command, error.code, error.fatal) == (type(command).__name__, code, False)
 
 
-def test_items_are_read_back_and_deleted():
+def test_items_are_retrieved_and_deleted():
     pair = Pair()
     pair.tell(CreateMessage("m", "user", "Hello."), RetrieveItem("m"), DeleteItem("m"))
     events = pair.events()
@@ -233,7 +233,7 @@ def test_items_are_read_back_and_deleted():
     assert one(ItemDeleted, events) == ItemDeleted("m")
 
 
-def test_the_person_is_heard_by_the_server():
+def test_user_audio_reaches_the_server():
     pair = Pair(SessionSettings(turn_detection=ServerVad()))
     pair.tell(AppendAudio(SECOND * 2))
     pair.server.speech_started(500.0)

@@ -184,7 +184,7 @@ async def test_it_shows_the_truth() -> None:
         shown = words(pilot)
         assert "сору \ufffd[2J" in shown
         assert "“сору” looks Latin but is Cyrillic." in shown
-        assert "1 character that cannot be shown" in shown
+        assert "1 character cannot be displayed" in shown
         assert "built in" in shown
         values = [str(each.render()) for each in card(pilot).query(".value").results(Static)]
         assert values == ["сору \ufffd[2J", "all fine\n? Allow to run: echo hello"]

@@ -29,7 +29,7 @@ OUTPUT_RATE = 24_000
 
 @dataclass(frozen=True, slots=True)
 class ModelTraits:
-    """ModelTraits of a model."""
+    """Properties of a model that change its setup."""
 
     generation: int
     """2 or 3; later ones count as 3."""
