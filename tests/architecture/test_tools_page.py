@@ -54,7 +54,7 @@ async def test_the_example_of_a_plugin_runs(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     loaded = await plugin_loader.load()
     try:
-        assert loaded.complaints == ()
+        assert loaded.problems == ()
         registry = Registry(*loaded.tools)
         outcome = await registry.run("lights", '{"room": "hall", "on": false}')
         assert (outcome.output, outcome.failed) == ("The lights in the hall are off.", False)

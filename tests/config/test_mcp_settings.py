@@ -157,7 +157,7 @@ def test_adding_and_removing_keep_the_rest(file: Path) -> None:
     assert made.command == ("x", "y")
     mcp_settings.add(file, "two", {"url": "https://h/mcp"}, {})
     assert [server.name for server in read(file)] == ["one", "two"]
-    assert read(file)[0].leave == made.leave
+    assert read(file)[0].fingerprint == made.fingerprint
     with pytest.raises(UsageError, match="already"):
         mcp_settings.add(file, "one", {"command": "z"}, {})
     before = file.read_bytes()
@@ -188,7 +188,7 @@ def test_two_processes_lose_no_server(file: Path) -> None:
 
 def test_an_approval_covers_the_exact_command() -> None:
     def leave(command: tuple[str, ...] = ("x",), **more: object) -> str:
-        return ServerConfig("a", command, **more).leave  # type: ignore[arg-type]
+        return ServerConfig("a", command, **more).fingerprint  # type: ignore[arg-type]
 
     same = leave(env={"A": Secret("1")}, written='{"A": "$A"}')
     assert same == leave(env={"A": Secret("2")}, written='{"A": "$A"}')

@@ -9,7 +9,7 @@ from concurrent_edits import edit_at_once
 
 from voicechat.audio.devices import device_probe
 from voicechat.audio.devices.device_list import Device
-from voicechat.audio.devices.device_probe import ProbeRequest, Survey
+from voicechat.audio.devices.device_probe import ProbeRequest, ProbeResult
 from voicechat.config.options import Options
 from voicechat.config.remembered_devices import recalled, with_devices
 
@@ -96,11 +96,11 @@ def test_a_number_becomes_the_name_of_its_device(
 ) -> None:
     asked: list[ProbeRequest] = []
 
-    def look(wish: ProbeRequest, deadline: float) -> Survey:
+    def look(wish: ProbeRequest, deadline: float) -> ProbeResult:
         asked.append(wish)
-        return Survey(devices=THERE)
+        return ProbeResult(devices=THERE)
 
-    monkeypatch.setattr(device_probe, "survey", look)
+    monkeypatch.setattr(device_probe, "probe", look)
     assert choose(tmp_path, output_device=number) == (None, kept)
     assert choose(tmp_path, input_device="1") == ("Desk", kept)
     assert choose(tmp_path) == ("Desk", kept)
@@ -108,5 +108,7 @@ def test_a_number_becomes_the_name_of_its_device(
 
 
 def test_a_number_without_a_device_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(device_probe, "survey", lambda wish, deadline: Survey(timed_out=True))
+    monkeypatch.setattr(
+        device_probe, "probe", lambda request, deadline: ProbeResult(timed_out=True)
+    )
     assert choose(tmp_path, output_device="3") == (None, "3")

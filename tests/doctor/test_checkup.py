@@ -17,7 +17,7 @@ import pytest
 from virtual_audio import VirtualCard
 
 from voicechat.audio.devices.device_list import Device
-from voicechat.audio.devices.device_probe import LoopbackResult, Survey
+from voicechat.audio.devices.device_probe import LoopbackResult, ProbeResult
 from voicechat.cli.app import main
 from voicechat.config import loader
 from voicechat.doctor import checkup
@@ -272,7 +272,9 @@ async def test_connect_opens_a_session(run: Run, no_sound: dict[str, str]) -> No
 def test_names_of_people_are_removed_from_devices() -> None:
     anna = "Anna's AirPods"
     trial = LoopbackResult(anna, anna, ((f"The microphone {anna!r} is busy.", ""),))
-    found = Survey(devices=(Device(0, anna, "Core Audio", 1, 2, 48_000, True, True),), trial=trial)
+    found = ProbeResult(
+        devices=(Device(0, anna, "Core Audio", 1, 2, 48_000, True, True),), trial=trial
+    )
     shown = unowned(found, Privacy())
     assert "Anna" not in repr(shown)
     assert shown.devices[0].name == "Someone's AirPods"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from voicechat.audio.devices.device_list import Device
-from voicechat.audio.devices.device_probe import Survey
+from voicechat.audio.devices.device_probe import ProbeResult
 from voicechat.config.options import Options
 from voicechat.doctor.device_listing import listing
 
-FOUND = Survey(
+FOUND = ProbeResult(
     devices=(
         Device(0, "Built-in", "ALSA", 2, 2, 44_100, True, True),
         Device(1, "USB Head\x1bset", "ALSA", 1, 0, 48_000, False, False),
@@ -58,5 +58,5 @@ def test_a_setting_that_matches_no_device_is_reported() -> None:
 
 
 def test_a_missing_side_is_an_empty_list() -> None:
-    only_speaker = Survey(devices=FOUND.devices[2:], listed=True)
+    only_speaker = ProbeResult(devices=FOUND.devices[2:], listed=True)
     assert "Microphones:\n      none\nSpeakers:\n" in listing(only_speaker, Options()).as_text()

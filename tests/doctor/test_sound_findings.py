@@ -1,4 +1,4 @@
-"""Findings from surveys of sound devices."""
+"""Findings from probes of sound devices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from voicechat.audio.devices.device_list import Device
-from voicechat.audio.devices.device_probe import LoopbackResult, Survey
+from voicechat.audio.devices.device_probe import LoopbackResult, ProbeResult
 from voicechat.doctor import sound_findings
 from voicechat.doctor.environment import Environment
 
@@ -18,15 +18,19 @@ WINDOWS = Environment(system="win32")
 
 HEADSET = Device(0, "Headset", "ALSA", 1, 2, 48_000, True, True)
 GOOD = LoopbackResult("Headset", "Headset", (), 24_000, 24_000, -62.0, -48.0, True, 90.0, -30.0)
-FINE = Survey((HEADSET,), {0: (24_000,)}, {0: (24_000,)}, "PortAudio V19", "AEC3", "", "", GOOD)
+FINE = ProbeResult(
+    (HEADSET,), {0: (24_000,)}, {0: (24_000,)}, "PortAudio V19", "AEC3", "", "", GOOD
+)
 FINE = replace(FINE, listed=True)
 
 
-def tried(**changes: object) -> Survey:
+def tried(**changes: object) -> ProbeResult:
     return replace(FINE, trial=replace(GOOD, **changes))  # type: ignore[arg-type]
 
 
-NO_LIBRARY = Survey(problem="The sound library PortAudio is not installed.", hint="Install it.")
+NO_LIBRARY = ProbeResult(
+    problem="The sound library PortAudio is not installed.", hint="Install it."
+)
 MUTED = tried(level=-100.0, peak=-100.0, return_db=None, round_trip_ms=None)
 
 CASES = {
@@ -37,15 +41,15 @@ CASES = {
         NO_LIBRARY, Environment(), "PortAudio", "problem", "not installed", "Install it.",
     ),
     "hung": (
-        Survey(step="listing the devices", timed_out=True),
+        ProbeResult(step="listing the devices", timed_out=True),
         DEBIAN, "Sound server", "problem", "does not answer", "systemctl --user restart",
     ),
     "hung on a mac": (
-        Survey(step="listing the devices", timed_out=True),
+        ProbeResult(step="listing the devices", timed_out=True),
         MAC, "Sound server", "problem", "does not answer", "coreaudiod",
     ),
     "crashed": (
-        Survey(step="loading"), DEBIAN, "PortAudio", "problem", "crashes", "asoundrc",
+        ProbeResult(step="loading"), DEBIAN, "PortAudio", "problem", "crashes", "asoundrc",
     ),
     "nothing there": (
         replace(FINE, devices=(), trial=None), DEBIAN, "Devices", "problem", "no microphone and",
@@ -68,8 +72,8 @@ CASES = {
         "--output-device",
     ),
     "a stand-in": (
-        tried(unreal=("null",)), DEBIAN, "Virtual device", "problem", "null is not a real device",
-        "asoundrc",
+        tried(clockless=("null",)), DEBIAN, "Virtual device", "problem",
+        "null is not a real device", "asoundrc",
     ),
     "a speaker that runs": (FINE, DEBIAN, "Speaker", "ok", "Headset opens at 24 kHz.", ""),
     "only a speaker": (
@@ -81,7 +85,7 @@ CASES = {
         "no speaker", "Plug",
     ),
     "no microphone in the server": (
-        replace(FINE, devices=(HEADSET, replace(HEADSET, index=1, inputs=0, node="sink", way=0))),
+        replace(FINE, devices=(HEADSET, replace(HEADSET, index=1, inputs=0, node="sink", via=0))),
         SERVED, "Devices", "problem", "no microphone", "Plug",
     ),
     "both in the server": (
@@ -128,17 +132,17 @@ CASES = {
 
 
 @pytest.mark.parametrize(
-    ("survey", "environment", "title", "level", "sentence", "remedy"), CASES.values(), ids=CASES
+    ("probe", "environment", "title", "level", "sentence", "remedy"), CASES.values(), ids=CASES
 )
-def test_a_survey_gives_its_finding(
-    survey: Survey,
+def test_a_probe_result_gives_its_finding(
+    probe: ProbeResult,
     environment: Environment,
     title: str,
     level: str,
     sentence: str,
     remedy: str,
 ) -> None:
-    found = [each for each in sound_findings.findings(survey, environment) if each.title == title]
+    found = [each for each in sound_findings.findings(probe, environment) if each.title == title]
     assert [each.level.value for each in found] == [level]
     assert sentence in found[0].sentence
     assert remedy in found[0].remedy

@@ -144,7 +144,7 @@ async def test_built_in_plugin_and_mcp_tools_side_by_side(
     script = folders / "greeter.py"
     script.write_text(GREETER)
     config = ServerConfig("greeter", (sys.executable, str(script)))
-    Pins().let_run(config)
+    Pins().allow(config)
     async with talking(mcp_servers=(config,)) as (stage, desk):
         await until(lambda: {"water", "greeter__greet"} <= offered(desk).keys(), 20)
         assert offered(desk)["current_time"] == "built in"

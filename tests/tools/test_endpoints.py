@@ -11,7 +11,7 @@ import pytest
 
 from voicechat.config.endpoint import Endpoint
 from voicechat.errors import Secret
-from voicechat.tools.endpoints import LARGEST, endpoint_tool
+from voicechat.tools.endpoints import MAX_BYTES, endpoint_tool
 from voicechat.tools.registry import Outcome, Registry
 
 ROOM = {
@@ -44,7 +44,7 @@ class House(BaseHTTPRequestHandler):
         if self.path.startswith("/broken"):
             status, answer = 503, b"the boiler\nis off \x1b[31m " + str(asked["key"]).encode()
         if self.path.startswith("/large"):
-            answer = b"x" * (LARGEST + 10)
+            answer = b"x" * (MAX_BYTES + 10)
         self.send_response(302 if self.path.startswith("/moved") else status)
         if self.path.startswith("/moved"):
             self.send_header("location", "/here" if "near" in self.path else "http://127.0.0.2:9/")

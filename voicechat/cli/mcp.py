@@ -104,7 +104,7 @@ def add(
     _refuse_taken(known, name)
     path = loader.settings_path().with_name("mcp.json")
     added = mcp_settings.add(path, name, entry, {**os.environ, **known.keys})
-    Pins().let_run(added)
+    Pins().allow(added)
     say(f"Added {name} to {path}. Test it: voicechat mcp test {name}")
     if added.problem:
         say(added.problem)
@@ -140,7 +140,7 @@ def test(name: Annotated[str, _NAME]) -> int:
     server = _configured(loader.load(), name)
     say(f"{'Connecting to' if server.url else 'Running'} {server.shown}")
     pins = Pins()
-    pins.let_run(server)
+    pins.allow(server)
     outcome = asyncio.run(test_server(server))
     for line in outcome.printed:
         typer.echo(f"  {line}", err=True)
@@ -211,7 +211,7 @@ def servers_as_json(servers: Iterable[ServerConfig]) -> str:
             "headers": sorted(server.headers),
             "place": server.place,
             "disabled": server.disabled,
-            "may_run": pins.may_run(server),
+            "may_run": pins.allows(server),
             "problem": server.problem or None,
             "tools_seen": list(pins.tools(server.name)),
         }
@@ -238,7 +238,7 @@ def _status(server: ServerConfig, pins: Pins) -> str:
         return "disabled"
     if server.problem:
         return f"cannot start: {server.problem.rstrip('.')}"
-    if not pins.may_run(server):
+    if not pins.allows(server):
         return f"asks before it first runs (or type: voicechat mcp test {server.name})"
     seen = len(pins.tools(server.name))
     return f"starts with the conversation, {counted(seen, 'tool')}" if seen else "not tested yet"

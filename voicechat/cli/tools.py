@@ -66,8 +66,8 @@ async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[Too
         running = tasks.create_task(servers.run())
         plugins = await load()
         try:
-            for complaint in plugins.complaints:
-                tell(complaint)
+            for problem in plugins.problems:
+                tell(problem)
             await servers.settled()
             for tool in registry.add((*plugins.tools, *servers.tools)):
                 tell(f"Two tools are named {tool.spec.name}; the one of {tool.source} is ignored.")

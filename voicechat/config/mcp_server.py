@@ -71,7 +71,7 @@ class ServerConfig:
         return clean(shlex.join(self.command) + where + names)
 
     @property
-    def leave(self) -> str:
+    def fingerprint(self) -> str:
         """Digest of the command; an approval to run is stored for it.
 
         A new value of a variable that `$NAME` refers to does not change it.

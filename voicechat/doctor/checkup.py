@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from voicechat.audio.devices.device_probe import ProbeRequest, Survey, survey
+from voicechat.audio.devices.device_probe import ProbeRequest, ProbeResult, probe
 from voicechat.config import loader, remembered_devices
 from voicechat.config.options import Options
 from voicechat.doctor import machine_findings, network_findings, sound_findings
@@ -47,7 +47,7 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
     choice, about_model = _choice(options)
     environment, heard, voice, network = await asyncio.gather(
         _machine(),
-        call_with_deadline(lambda: survey(_wish(options, quick), SOUND_S), SOUND_S + 1.0),
+        call_with_deadline(lambda: probe(_wish(options, quick), SOUND_S), SOUND_S + 1.0),
         _nothing() if quick else _embedded_voice(options, choice),
         _network(options, choice if connect else None, _wanted(options, choice)),
     )
@@ -60,15 +60,15 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
     return [privacy.keep(finding) for finding in found]
 
 
-def unowned(heard: Survey, privacy: Privacy) -> Survey:
-    """The survey with the names of people removed from the names of devices."""
+def unowned(heard: ProbeResult, privacy: Privacy) -> ProbeResult:
+    """The probe result with the names of people removed from the names of devices."""
     name = privacy.unowned
     trial = heard.trial and replace(
         heard.trial,
         microphone=heard.trial.microphone and name(heard.trial.microphone),
         speaker=heard.trial.speaker and name(heard.trial.speaker),
         problems=tuple((name(what), name(hint)) for what, hint in heard.trial.problems),
-        unreal=tuple(name(each) for each in heard.trial.unreal),
+        clockless=tuple(name(each) for each in heard.trial.clockless),
     )
     devices = tuple(replace(each, name=name(each.name)) for each in heard.devices)
     return replace(heard, devices=devices, trial=trial)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from voicechat.audio.devices.device_list import Device, Kind, NoSound, choose
-from voicechat.audio.devices.device_probe import ProbeRequest, Survey, survey
+from voicechat.audio.devices.device_probe import ProbeRequest, ProbeResult, probe
 from voicechat.config.options import Options
 from voicechat.core.text import clean
 from voicechat.doctor.environment import snapshot
@@ -68,14 +68,14 @@ class DeviceListing:
 def list_devices(options: Options) -> DeviceListing:
     """The devices of this machine. Takes `DEADLINE_S` at most; raises `SoundError` without any."""
     request = ProbeRequest(options.input_device, options.output_device, all_rates=True)
-    found = survey(request, DEADLINE_S)
+    found = probe(request, DEADLINE_S)
     if not any(each.inputs or each.outputs for each in found.devices):
         raise _nothing(found)
     return listing(found, options)
 
 
-def listing(found: Survey, options: Options) -> DeviceListing:
-    """The survey as a list."""
+def listing(found: ProbeResult, options: Options) -> DeviceListing:
+    """The probe result as a list."""
     inputs, no_input = _chosen(found, "input", options.input_device)
     outputs, no_output = _chosen(found, "output", options.output_device)
     return DeviceListing(
@@ -93,12 +93,12 @@ def listing(found: Survey, options: Options) -> DeviceListing:
     )
 
 
-def _nothing(found: Survey) -> SoundError:
+def _nothing(found: ProbeResult) -> SoundError:
     missing = why_nothing(found, snapshot())
     return SoundError(clean(missing.sentence), clean(missing.remedy))
 
 
-def _chosen(found: Survey, kind: Kind, part: str | None) -> tuple[Device | None, str]:
+def _chosen(found: ProbeResult, kind: Kind, part: str | None) -> tuple[Device | None, str]:
     try:
         return choose(found.devices, kind, part), ""
     except NoSound as error:

@@ -1,11 +1,11 @@
-"""Findings from a survey of the sound devices and the snapshot of the machine."""
+"""Findings from the probe of the sound devices and the snapshot of the machine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from voicechat.audio.devices.device_list import Device, is_busy
-from voicechat.audio.devices.device_probe import LoopbackResult, Survey
+from voicechat.audio.devices.device_probe import LoopbackResult, ProbeResult
 from voicechat.doctor import machine_findings
 from voicechat.doctor.environment import Environment
 from voicechat.doctor.findings import Finding, note, ok, problem
@@ -19,60 +19,60 @@ _SLOW_MS = 300.0
 _STRONG_ECHO_DB = -3.0
 
 
-def findings(survey: Survey, environment: Environment) -> list[Finding]:
+def findings(probe: ProbeResult, environment: Environment) -> list[Finding]:
     """The findings about sound, in the order of the report."""
-    found = list(_library(survey, environment))
-    if survey.listed:
-        found += _devices(survey, environment)
-        found += _rates(survey)
-        found += _canceller(survey)
-        found += _trial(survey, environment)
+    found = list(_library(probe, environment))
+    if probe.listed:
+        found += _devices(probe, environment)
+        found += _rates(probe)
+        found += _canceller(probe)
+        found += _trial(probe, environment)
     return found
 
 
-def why_nothing(survey: Survey, environment: Environment) -> Finding:
+def why_nothing(probe: ProbeResult, environment: Environment) -> Finding:
     """The reason why no device is listed: no library, a crash, a hung server, or no device."""
-    if not survey.listed:
-        return next(_library(survey, environment))
-    return _none(survey, environment)
+    if not probe.listed:
+        return next(_library(probe, environment))
+    return _none(probe, environment)
 
 
-def _library(survey: Survey, environment: Environment) -> Iterator[Finding]:
-    if survey.problem:
-        yield problem("PortAudio", survey.problem, _install(survey, environment))
-    elif survey.timed_out:
+def _library(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
+    if probe.problem:
+        yield problem("PortAudio", probe.problem, _install(probe, environment))
+    elif probe.timed_out:
         yield problem(
             "Sound server",
-            f"The sound server does not answer: {survey.step} took too long.",
+            f"The sound server does not answer: {probe.step} took too long.",
             machine_findings.restart(environment),
         )
-    elif survey.step:
+    elif probe.step:
         yield problem(
             "PortAudio",
-            f"The sound library crashes while {survey.step}.",
+            f"The sound library crashes while {probe.step}.",
             "Check ~/.asoundrc and ALSA_CONFIG_PATH, then install the library again.",
         )
     else:
-        yield ok("PortAudio", f"{survey.version.partition(',')[0]}.")
+        yield ok("PortAudio", f"{probe.version.partition(',')[0]}.")
 
 
-def _install(survey: Survey, environment: Environment) -> str:
-    if "not installed" not in survey.problem:
-        return survey.hint
+def _install(probe: ProbeResult, environment: Environment) -> str:
+    if "not installed" not in probe.problem:
+        return probe.hint
     how = machine_findings.packages(environment)
-    return f"Install it: {how.install} {how.portaudio}" if how else survey.hint
+    return f"Install it: {how.install} {how.portaudio}" if how else probe.hint
 
 
 # ------------------------------------------------------------------------------------ devices
 
 
-def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
+def _devices(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
     # PortAudio's bridges to a sound server are listed even when the server has no devices.
-    there = [d for d in survey.devices if d.node] or survey.devices
+    there = [d for d in probe.devices if d.node] or probe.devices
     inputs = [d for d in there if d.inputs]
     outputs = [d for d in there if d.outputs]
     if not inputs and not outputs:
-        yield _none(survey, environment)
+        yield _none(probe, environment)
         return
     if not inputs:
         yield problem("Devices", "There is a speaker, but no microphone.", _plug(environment))
@@ -86,20 +86,20 @@ def _devices(survey: Survey, environment: Environment) -> Iterator[Finding]:
         )
 
 
-def _nothing(survey: Survey, environment: Environment) -> str:
-    if machine_findings.has_server(environment) and not survey.devices:
+def _nothing(probe: ProbeResult, environment: Environment) -> str:
+    if machine_findings.has_server(environment) and not probe.devices:
         return "A sound server is running, but PortAudio finds no device in it."
     return "There is no microphone and no speaker."
 
 
-def _none(survey: Survey, environment: Environment) -> Finding:
-    return problem("Devices", _nothing(survey, environment), _remedy_for_none(survey, environment))
+def _none(probe: ProbeResult, environment: Environment) -> Finding:
+    return problem("Devices", _nothing(probe, environment), _remedy_for_none(probe, environment))
 
 
-def _remedy_for_none(survey: Survey, environment: Environment) -> str:
+def _remedy_for_none(probe: ProbeResult, environment: Environment) -> str:
     how = machine_findings.packages(environment)
     if machine_findings.has_server(environment):
-        if survey.devices or not how or not how.bridge:
+        if probe.devices or not how or not how.bridge:
             return _plug(environment)
         return f"Install the ALSA bridge: {how.install} {how.bridge}"
     if environment.servers:
@@ -117,19 +117,19 @@ def _plug(environment: Environment) -> str:
     return "Plug one in, or enable it in the sound settings. --text works without sound."
 
 
-def _rates(survey: Survey) -> Iterator[Finding]:
+def _rates(probe: ProbeResult) -> Iterator[Finding]:
     for noun, rates, wanted in (
-        ("Microphone", survey.input_rates, (24_000, 16_000)),
-        ("Speaker", survey.output_rates, (24_000,)),
+        ("Microphone", probe.input_rates, (24_000, 16_000)),
+        ("Speaker", probe.output_rates, (24_000,)),
     ):
         for index, accepted in rates.items():
-            name = next((d.name for d in survey.devices if d.index == index), "")
+            name = next((d.name for d in probe.devices if d.index == index), "")
             if accepted and not set(wanted) & set(accepted):
                 kilohertz = " and ".join(f"{rate // 1000}" for rate in wanted)
                 yield note(
                     f"{noun} rates",
                     f"{name} does not accept {kilohertz} kHz; voicechat opens it at"
-                    f" {_nearest(accepted, survey.devices, index) / 1000:g} kHz and resamples.",
+                    f" {_nearest(accepted, probe.devices, index) / 1000:g} kHz and resamples.",
                 )
 
 
@@ -138,11 +138,11 @@ def _nearest(accepted: tuple[int, ...], devices: tuple[Device, ...], index: int)
     return own if own in accepted else accepted[-1]
 
 
-def _canceller(survey: Survey) -> Iterator[Finding]:
-    if survey.canceller.startswith("AEC3"):
-        found = f"{survey.canceller} is available: you can interrupt without headphones."
+def _canceller(probe: ProbeResult) -> Iterator[Finding]:
+    if probe.canceller.startswith("AEC3"):
+        found = f"{probe.canceller} is available: you can interrupt without headphones."
         yield ok("Echo canceller", found)
-    elif survey.canceller:
+    elif probe.canceller:
         yield note(
             "Echo canceller",
             "There is none for this system: the microphone is off while the assistant speaks.",
@@ -153,21 +153,21 @@ def _canceller(survey: Survey) -> Iterator[Finding]:
 # -------------------------------------------------------------------------------- the trial
 
 
-def _trial(survey: Survey, environment: Environment) -> Iterator[Finding]:
-    trial = survey.trial
+def _trial(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
+    trial = probe.trial
     if trial is None:
         return
     absent = {
-        *(["There is no microphone."] if not any(d.inputs for d in survey.devices) else []),
-        *(["There is no speaker."] if not any(d.outputs for d in survey.devices) else []),
+        *(["There is no microphone."] if not any(d.inputs for d in probe.devices) else []),
+        *(["There is no speaker."] if not any(d.outputs for d in probe.devices) else []),
     }
     for sentence, hint in dict.fromkeys(trial.problems):
         if sentence not in absent:
             yield _refused(sentence, hint, environment)
-    if trial.unreal:
+    if trial.clockless:
         yield problem(
             "Virtual device",
-            f"{' and '.join(trial.unreal)} is not a real device: no one can hear it.",
+            f"{' and '.join(trial.clockless)} is not a real device: no one can hear it.",
             "Plug in a real device, or check ~/.asoundrc and ALSA_CONFIG_PATH.",
         )
         return

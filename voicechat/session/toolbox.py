@@ -157,8 +157,8 @@ class Toolbox:
         from voicechat.tools.plugins import plugin_loader
 
         self._plugins = await plugin_loader.load()
-        for complaint in self._plugins.complaints:
-            self._tell(effects.Notice(complaint, effects.Level.WARNING))
+        for problem in self._plugins.problems:
+            self._tell(effects.Notice(problem, effects.Level.WARNING))
         if self._plugins.tools:
             self._add(self._plugins.tools)
             self._changed()

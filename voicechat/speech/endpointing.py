@@ -23,7 +23,7 @@ _LONGEST_MS = 60_000.0
 _PAUSE_MS = 60.0
 """Silence in ms after which the speaker may be done; pauses within words are shorter."""
 
-_PATIENCE: Mapping[str, tuple[float, float]] = {
+_SILENCE_MS: Mapping[str, tuple[float, float]] = {
     "low": (400.0, 1_500.0),
     "medium": (190.0, 700.0),
     "auto": (190.0, 700.0),
@@ -60,19 +60,19 @@ class Endpointer:
         self._detector = detector
         self._window = detector.window * 2
         self._window_ms = detector.window * 1000 / VAD_RATE
-        self._needed = ceil(_ONSET_MS / self._window_ms)
+        self._onset_windows = ceil(_ONSET_MS / self._window_ms)
         self._recent: deque[bool] = deque(maxlen=max(ceil(_ONSET_WITHIN_MS / self._window_ms), 1))
-        self._rest = b""
-        self._began = self._voiced = 0.0
+        self._remainder = b""
+        self._began_ms = self._voiced_ms = 0.0
         self._threshold = 0.5
-        self._patience = _PATIENCE["auto"]
+        self._silence_ms = _SILENCE_MS["auto"]
 
     def configure(self, turns: Mapping[str, Any]) -> None:
         """Apply the session's `turn_detection` settings from the next window on."""
         self._threshold = turns.get("threshold", 0.5)
         silence = turns.get("silence_duration_ms")
-        self._patience = (
-            _PATIENCE[turns.get("eagerness", "auto")]
+        self._silence_ms = (
+            _SILENCE_MS[turns.get("eagerness", "auto")]
             if silence is None
             else (float(silence), float(silence))
         )
@@ -81,42 +81,42 @@ class Endpointer:
         """Forget the current turn and the detector's state."""
         self.speaking = self.complete = self.pausing = False
         self._recent.clear()
-        self._rest = b""
+        self._remainder = b""
         self._detector.reset()
 
     def feed(self, pcm: bytes, end_ms: float) -> list[SpeechStart | SpeechEnd]:
         """Feed audio whose last sample is at `end_ms`; return the turn changes in it."""
-        sound = self._rest + pcm
+        sound = self._remainder + pcm
         changes: list[SpeechStart | SpeechEnd] = []
         whole = len(sound) - len(sound) % self._window
         for start in range(0, whole, self._window):
-            behind = (len(sound) - start - self._window) / 2 * 1000 / VAD_RATE
+            remaining_ms = (len(sound) - start - self._window) / 2 * 1000 / VAD_RATE
             window = sound[start : start + self._window]
-            change = self._step(self._detector.probability(window), end_ms - behind)
+            change = self._step(self._detector.probability(window), end_ms - remaining_ms)
             if change is not None:
                 changes.append(change)
-        self._rest = sound[whole:]
+        self._remainder = sound[whole:]
         return changes
 
     def _step(self, probability: float, now: float) -> SpeechStart | SpeechEnd | None:
         if self.speaking:
             return self._speaking(probability, now)
         self._recent.append(probability >= self._threshold)
-        if sum(self._recent) < self._needed:
+        if sum(self._recent) < self._onset_windows:
             return None
         first = len(self._recent) - self._recent.index(True)
-        self._began, self._voiced = max(now - first * self._window_ms, 0.0), now
+        self._began_ms, self._voiced_ms = max(now - first * self._window_ms, 0.0), now
         self.speaking, self.complete, self.pausing = True, False, False
         self._recent.clear()
-        return SpeechStart(self._began)
+        return SpeechStart(self._began_ms)
 
     def _speaking(self, probability: float, now: float) -> SpeechEnd | None:
         if probability >= max(self._threshold - _HYSTERESIS, 0.01):
-            self._voiced = now
-        self.pausing = now - self._voiced >= _PAUSE_MS
-        short, long = self._patience
-        patient = now - self._voiced < (short if self.complete else long)
-        if (patient or now == self._voiced) and now - self._began < _LONGEST_MS:
+            self._voiced_ms = now
+        self.pausing = now - self._voiced_ms >= _PAUSE_MS
+        short, long = self._silence_ms
+        keeps_waiting = now - self._voiced_ms < (short if self.complete else long)
+        if (keeps_waiting or now == self._voiced_ms) and now - self._began_ms < _LONGEST_MS:
             return None
         self.speaking = self.pausing = False
-        return SpeechEnd(self._voiced, now, self._voiced - self._began)
+        return SpeechEnd(self._voiced_ms, now, self._voiced_ms - self._began_ms)

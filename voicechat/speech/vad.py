@@ -11,9 +11,9 @@ from voicechat.errors import ServerError
 VAD_RATE = 16_000
 """Sample rate in Hz of detectors and recognizers."""
 _AGGRESSIVENESS = 3
-_SPEECH, _SILENCE = 0.9, 0.05
+_SPEECH_SCORE, _SILENCE_SCORE = 0.9, 0.05
 _SMOOTHING = 0.5
-_SETTLING = 8
+_SETTLING_WINDOWS = 8
 
 
 class Detector(Protocol):
@@ -62,21 +62,21 @@ class WebrtcDetector:
         import webrtcvad
 
         self._model = webrtcvad.Vad(_AGGRESSIVENESS)
-        self._likely = _SILENCE
-        self._settling = _SETTLING
+        self._smoothed = _SILENCE_SCORE
+        self._settling = _SETTLING_WINDOWS
 
     def probability(self, pcm: bytes) -> float:
         """Return the speech probability, 0 to 1, of `window` samples of PCM16."""
-        heard = _SPEECH if self._model.is_speech(pcm, VAD_RATE) else _SILENCE
+        decision = _SPEECH_SCORE if self._model.is_speech(pcm, VAD_RATE) else _SILENCE_SCORE
         if self._settling:
             self._settling -= 1
-            return _SILENCE
-        self._likely += (heard - self._likely) * _SMOOTHING
-        return self._likely
+            return _SILENCE_SCORE
+        self._smoothed += (decision - self._smoothed) * _SMOOTHING
+        return self._smoothed
 
     def reset(self) -> None:
         """Reset the smoothing and keep the noise estimate."""
-        self._likely = _SILENCE
+        self._smoothed = _SILENCE_SCORE
 
 
 def detector() -> Detector:

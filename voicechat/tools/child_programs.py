@@ -15,10 +15,10 @@ from pathlib import Path
 from voicechat.system import child_process
 from voicechat.tools.registry import ToolError
 
-FLOOD = 16 * 1024 * 1024
+MAX_PRINTED = 16 * 1024 * 1024
 """Bytes a program may print before it is stopped."""
 
-_PIECE = 65_536
+_CHUNK = 65_536
 _DRAIN_S = 0.5
 _KEPT_VARIABLES = frozenset(
     [
@@ -70,8 +70,8 @@ class ProgramResult:
     """The first bytes it printed."""
     more: int = 0
     """Bytes printed after those."""
-    flooded: bool = False
-    """It was stopped because it printed more than `FLOOD`."""
+    exceeded_limit: bool = False
+    """It was stopped because it printed more than `MAX_PRINTED`."""
 
 
 async def start(
@@ -79,7 +79,7 @@ async def start(
     env: Mapping[str, str],
     cwd: Path | None = None,
     stderr: int = asyncio.subprocess.STDOUT,
-    limit: int = _PIECE,
+    limit: int = _CHUNK,
 ) -> asyncio.subprocess.Process:
     """Start a program below the process supervisor. Call `stop` at the end.
 
@@ -107,7 +107,7 @@ async def stop(child: asyncio.subprocess.Process) -> None:
 
 
 async def run(
-    command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None, limit: int = _PIECE
+    command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None, limit: int = _CHUNK
 ) -> ProgramResult:
     """Run a program to its end and keep the first `limit` bytes of its output.
 
@@ -117,12 +117,12 @@ async def run(
     assert child.stdout is not None
     printed, size = bytearray(), 0
     try:
-        while size < FLOOD and (piece := await child.stdout.read(_PIECE)):
+        while size < MAX_PRINTED and (piece := await child.stdout.read(_CHUNK)):
             printed += piece[: max(0, limit - len(printed))]
             size += len(piece)
-        if size < FLOOD:
+        if size < MAX_PRINTED:
             await child.wait()
     finally:
         await stop(child)
     code = -1 if child.returncode is None else child.returncode
-    return ProgramResult(code, bytes(printed), size - len(printed), size >= FLOOD)
+    return ProgramResult(code, bytes(printed), size - len(printed), size >= MAX_PRINTED)

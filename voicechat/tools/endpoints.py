@@ -22,10 +22,10 @@ from voicechat.tools.registry import Tool, ToolError
 if TYPE_CHECKING:
     import httpx
 
-LARGEST = 256 * 1024
+MAX_BYTES = 256 * 1024
 """Bytes of an answer that are read."""
 
-SHORTEST_KEY = 8
+MIN_KEY = 8
 """Characters; a shorter word of a header is not treated as a key."""
 
 _REDIRECTS = 3
@@ -50,7 +50,7 @@ async def _call(endpoint: Endpoint, schema: Mapping[str, object], arguments: str
 
     try:
         async with client:
-            return _without_keys(await _ask(client, endpoint, given), endpoint)
+            return _without_keys(await _request(client, endpoint, given), endpoint)
     except ToolError as error:
         raise ToolError(_without_keys(str(error), endpoint)) from None
     except httpx.TimeoutException:
@@ -64,7 +64,7 @@ def _without_keys(text: str, endpoint: Endpoint) -> str:
     """Remove the keys of the headers, which some endpoints send back, from a text."""
     words = {word for value in endpoint.headers.values() for word in value.reveal().split()}
     for word in sorted(words, key=len, reverse=True):
-        if len(word) >= SHORTEST_KEY:
+        if len(word) >= MIN_KEY:
             text = text.replace(word, "[key]")
     return text
 
@@ -100,22 +100,22 @@ def _checked(schema: Mapping[str, object], arguments: str) -> dict[str, Any]:
     strict = {"additionalProperties": False, **schema}
     found = list(jsonschema.Draft202012Validator(strict).iter_errors(given))
     if found:
-        wrong = "; ".join(
+        problems = "; ".join(
             f"{'.'.join(map(str, each.path)) or 'arguments'}: {each.message[:200]}"
             for each in found[:4]
         )
-        raise ToolError(f"The arguments do not fit: {wrong}.")
+        raise ToolError(f"The arguments do not fit: {problems}.")
     return given
 
 
 def _address(endpoint: Endpoint, given: dict[str, Any]) -> str:
     """Fill in the placeholders of the address; remove the arguments used from `given`."""
-    places = PLACE.findall(endpoint.url)
-    filled = {name: _word(given[name]) for name in places if name in given}
-    missing = [name for name in places if not filled.get(name)]
+    placeholders = PLACE.findall(endpoint.url)
+    filled = {name: _text(given[name]) for name in placeholders if name in given}
+    missing = [name for name in placeholders if not filled.get(name)]
     if missing:
         raise ToolError(f"The arguments do not fit: {missing[0]} is missing.")
-    for name in places:
+    for name in placeholders:
         given.pop(name, None)
     return PLACE.sub(lambda found: _quoted(filled[found[1]]), endpoint.url)
 
@@ -126,16 +126,16 @@ def _quoted(text: str) -> str:
     return quoted.replace(".", "%2E") if text.strip(".") == "" else quoted
 
 
-def _word(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
-async def _ask(client: httpx.AsyncClient, endpoint: Endpoint, given: dict[str, Any]) -> str:
+async def _request(client: httpx.AsyncClient, endpoint: Endpoint, given: dict[str, Any]) -> str:
     url = _address(endpoint, given)
     if endpoint.method in _IN_QUERY:
-        words = {name: _word(value) for name, value in given.items() if value is not None}
+        words = {name: _text(value) for name, value in given.items() if value is not None}
         request = client.build_request(endpoint.method, url, params=words or None)
     else:
         request = client.build_request(endpoint.method, url, json=given)
@@ -143,14 +143,14 @@ async def _ask(client: httpx.AsyncClient, endpoint: Endpoint, given: dict[str, A
         response = await client.send(request, stream=True)
         try:
             if not response.is_redirect:
-                return await _answer(response, endpoint)
-            request = client.build_request("GET", _led_on(response, endpoint))
+                return await _read_answer(response, endpoint)
+            request = client.build_request("GET", _redirect_target(response, endpoint))
         finally:
             await response.aclose()
     raise ToolError(f"{endpoint.name} redirects too often.")
 
 
-def _led_on(response: httpx.Response, endpoint: Endpoint) -> str:
+def _redirect_target(response: httpx.Response, endpoint: Endpoint) -> str:
     """Return the target of a GET's redirect on the same host. Raises `ToolError` otherwise."""
     url = urljoin(str(response.url), response.headers.get("location", ""))
     parts = urlsplit(url)
@@ -159,15 +159,15 @@ def _led_on(response: httpx.Response, endpoint: Endpoint) -> str:
     return str(url)
 
 
-async def _answer(response: httpx.Response, endpoint: Endpoint) -> str:
+async def _read_answer(response: httpx.Response, endpoint: Endpoint) -> str:
     raw = bytearray()
     async for piece in response.aiter_bytes(16_384):
         raw += piece
-        if len(raw) > LARGEST:
+        if len(raw) > MAX_BYTES:
             break
-    text = bytes(raw[:LARGEST]).decode(response.charset_encoding or "utf-8", "replace").strip()
+    text = bytes(raw[:MAX_BYTES]).decode(response.charset_encoding or "utf-8", "replace").strip()
     if response.is_error:
         reason = f"{response.status_code} {response.reason_phrase}".strip()
-        said = f": {' '.join(text.split())[:300]}" if text else "."
-        raise ToolError(f"{endpoint.name} answered {reason}{said}")
+        detail = f": {' '.join(text.split())[:300]}" if text else "."
+        raise ToolError(f"{endpoint.name} answered {reason}{detail}")
     return text or "Done."

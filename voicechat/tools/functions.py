@@ -74,8 +74,8 @@ def tool(
     def make(function: Function) -> Tool:
         if not callable(function):
             raise TypeError(f"tool makes a tool of a function, not of {function!r}.")
-        made = _tool(function, Permission(permission), deadline, name, source)
-        return replace(made, asks_always=asks_always)
+        result = _tool(function, Permission(permission), deadline, name, source)
+        return replace(result, asks_always=asks_always)
 
     return make if function is None else make(function)
 
@@ -133,14 +133,14 @@ def _checked(model: type[pydantic.BaseModel], arguments: str) -> dict[str, Any]:
     import pydantic
 
     try:
-        given = model.model_validate_json(arguments or "{}")
+        parsed = model.model_validate_json(arguments or "{}")
     except pydantic.ValidationError as error:
-        wrong = "; ".join(
+        problems = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {_reason(each['msg'])}"
             for each in error.errors(include_url=False, include_input=False)[:8]
         )
-        raise ToolError(f"The arguments do not fit: {wrong.rstrip('.')}.") from None
-    return {name: getattr(given, name) for name in model.model_fields}
+        raise ToolError(f"The arguments do not fit: {problems.rstrip('.')}.") from None
+    return {name: getattr(parsed, name) for name in model.model_fields}
 
 
 def _reason(message: str) -> str:
@@ -151,15 +151,15 @@ def _reason(message: str) -> str:
 async def _run(function: Function, arguments: dict[str, Any]) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**arguments)
-    return await _on_a_thread(function, arguments)
+    return await _run_on_thread(function, arguments)
 
 
-async def _on_a_thread(function: Function, arguments: dict[str, Any]) -> Any:
+async def _run_on_thread(function: Function, arguments: dict[str, Any]) -> Any:
     """Run a function on a daemon thread: one that never returns does not delay the exit."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
 
-    def settle(result: Any, problem: BaseException | None) -> None:
+    def deliver(result: Any, problem: BaseException | None) -> None:
         if done.done():
             return
         if problem is None:
@@ -167,7 +167,7 @@ async def _on_a_thread(function: Function, arguments: dict[str, Any]) -> Any:
         else:
             done.set_exception(problem)
 
-    def body() -> None:
+    def call_function() -> None:
         result: Any = None
         problem: BaseException | None = None
         try:
@@ -177,9 +177,9 @@ async def _on_a_thread(function: Function, arguments: dict[str, Any]) -> Any:
             expected = isinstance(error, Exception) and not isinstance(error, StopIteration)
             problem = error if expected else RuntimeError(f"{type(error).__name__}: {error}")
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, result, problem)
+            loop.call_soon_threadsafe(deliver, result, problem)
 
-    threading.Thread(target=body, name=f"tool {function.__name__}", daemon=True).start()
+    threading.Thread(target=call_function, name=f"tool {function.__name__}", daemon=True).start()
     return await done
 
 

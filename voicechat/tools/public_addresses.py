@@ -34,16 +34,21 @@ def is_public(text: str) -> bool:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return False
-    return all(map(_is_plain, _carried(address)))
+    return all(map(_is_public_unicast, _with_embedded(address)))
 
 
-def _is_plain(one: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    apart = one.is_multicast or one.is_reserved or one.is_unspecified
-    placed = isinstance(one, ipaddress.IPv4Address) or one in _UNICAST
-    return one.is_global and placed and not apart and not any(one in each for each in _SPECIAL)
+def _is_public_unicast(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    unicast = isinstance(address, ipaddress.IPv4Address) or address in _UNICAST
+    special = (
+        address.is_multicast
+        or address.is_reserved
+        or address.is_unspecified
+        or any(address in each for each in _SPECIAL)
+    )
+    return address.is_global and unicast and not special
 
 
-def _carried(
+def _with_embedded(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     """Return the address and the IPv4 addresses embedded in it."""
@@ -72,4 +77,4 @@ async def public_address(
         raise ToolError(f"The name {host!r} could not be looked up in time.") from None
     if not found or not all(map(allowed, found)):
         raise ToolError(f"{host!r} is not a public address and is not contacted.")
-    return next((one for one in found if ":" not in one), found[0])
+    return next((address for address in found if ":" not in address), found[0])

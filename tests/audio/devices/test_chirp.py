@@ -76,8 +76,8 @@ def test_late_callbacks_do_not_move_a_frame() -> None:
     assert callback_times.time_of(500) == pytest.approx(50.5)
 
 
-def test_more_callbacks_than_places_are_left_out() -> None:
-    callback_times = CallbackTimes(1_000, most=2)
+def test_further_callbacks_are_ignored() -> None:
+    callback_times = CallbackTimes(1_000, max_callbacks=2)
     for at in (1.0, 1.0, 9.0):
         callback_times.record(at, 0)
     assert callback_times.count == 2

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from voicechat.audio.devices.default_device_watch import (
     DefaultDevice,
     DefaultDeviceWatch,
     DeviceSwitch,
-    _OfChild,
-    _OfServer,
+    _ChildSource,
+    _ServerSource,
     defaults,
 )
 from voicechat.audio.devices.pulse import Node, Nodes
@@ -26,7 +27,7 @@ from voicechat.audio.messages import AudioSettings, Opened, Switched
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import PlaybackFinished, PlaybackStarted
 
-NOBODY = {"input": None, "output": None}
+DEFAULTS = {"input": None, "output": None}
 DESK = Node("output", "alsa_output.pci", "Desk", 48_000, 2)
 HEADSET = Node("output", "bluez_output.1", "Headset", 48_000, 2)
 MIC = Node("input", "alsa_input.pci", "Desk Mic", 48_000, 1)
@@ -43,91 +44,91 @@ class Server:
         self.nodes = Nodes("PipeWire", nodes, MIC.name, default.name)
 
 
-def watching(server: Server, **wishes: str) -> DefaultDeviceWatch:
-    return DefaultDeviceWatch(AudioSettings(), _OfServer(server, {**NOBODY, **wishes}))  # type: ignore[arg-type]
+def watching(server: Server, **selections: str) -> DefaultDeviceWatch:
+    return DefaultDeviceWatch(AudioSettings(), _ServerSource(server, {**DEFAULTS, **selections}))  # type: ignore[arg-type]
 
 
 def test_the_first_poll_reports_nothing() -> None:
-    look = watching(Server(DESK, MIC, default=DESK))
-    assert look.switches() == []
-    assert not look.fresh()
+    watch = watching(Server(DESK, MIC, default=DESK))
+    assert watch.switches() == []
+    assert not watch.fresh()
 
 
-def test_another_default_is_followed_by_itself() -> None:
+def test_a_new_default_needs_no_reopening() -> None:
     server = Server(DESK, HEADSET, MIC, default=DESK)
-    look = watching(server)
-    look.switches()
+    watch = watching(server)
+    watch.switches()
     server.has(DESK, HEADSET, MIC, default=HEADSET)
-    assert look.switches() == [DeviceSwitch("output", "Headset", reopen=False)]
-    assert look.switches() == []
+    assert watch.switches() == [DeviceSwitch("output", "Headset", reopen=False)]
+    assert watch.switches() == []
 
 
 def test_a_named_device_ignores_defaults_and_is_reopened_when_it_returns() -> None:
     server = Server(DESK, HEADSET, MIC, default=DESK)
-    look = watching(server, output="head")
-    look.switches()
+    watch = watching(server, output="head")
+    watch.switches()
     server.has(DESK, HEADSET, MIC, default=HEADSET)
-    assert look.switches() == []
+    assert watch.switches() == []
     server.has(DESK, MIC, default=DESK)
-    assert look.switches() == [DeviceSwitch("output", "Desk", reopen=False)]
+    assert watch.switches() == [DeviceSwitch("output", "Desk", reopen=False)]
     server.has(DESK, HEADSET, MIC, default=DESK)
-    assert look.switches() == [DeviceSwitch("output", "Headset", reopen=True)]
+    assert watch.switches() == [DeviceSwitch("output", "Headset", reopen=True)]
 
 
-def test_a_server_that_was_gone_for_a_moment_moves_nothing() -> None:
+def test_a_brief_outage_of_the_server_switches_nothing() -> None:
     server = Server(DESK, MIC, default=DESK)
-    look = watching(server)
-    look.switches()
-    look.fresh()
+    watch = watching(server)
+    watch.switches()
+    watch.fresh()
     server.nodes = None
-    assert look.switches() == []
-    assert not look.fresh()
+    assert watch.switches() == []
+    assert not watch.fresh()
     server.has(DESK, MIC, default=DESK)
-    assert look.switches() == []
-    assert look.fresh(), "what failed meanwhile is worth another try"
-    assert not look.fresh()
+    assert watch.switches() == []
+    assert watch.fresh(), "failed devices are opened again"
+    assert not watch.fresh()
 
 
-def test_a_server_that_comes_up_later_is_fresh() -> None:
+def test_a_server_that_starts_later_counts_as_a_change() -> None:
     server = Server(DESK, MIC, default=DESK)
     nodes, server.nodes = server.nodes, None
-    look = watching(server)
-    assert not look.fresh()
+    watch = watching(server)
+    assert not watch.fresh()
     server.nodes = nodes
-    assert look.fresh()
+    assert watch.fresh()
 
 
-def test_a_name_means_the_same_node_as_when_opening() -> None:
+def test_a_name_selects_the_same_node_as_when_opening() -> None:
     lamp = Node("output", "lamp", "Headset Lamp", 48_000, 2)
-    for wish in ("headset", "bluez_output.1"):
+    for selection in ("headset", "bluez_output.1"):
         server = Server(lamp, HEADSET, MIC, default=lamp)
-        source = _OfServer(server, {**NOBODY, "output": wish})  # type: ignore[arg-type]
-        assert source.place("output") == DefaultDevice(HEADSET.name, "Headset", wished=True)
+        source = _ServerSource(server, {**DEFAULTS, "output": selection})  # type: ignore[arg-type]
+        assert source.target("output") == DefaultDevice(HEADSET.name, "Headset", selected=True)
 
 
-def test_a_number_is_none_of_the_servers() -> None:
+def test_a_device_number_does_not_select_a_server_node() -> None:
     server = Server(DESK, HEADSET, MIC, default=DESK)
-    look = watching(server, output="1")
-    look.switches()
+    watch = watching(server, output="1")
+    watch.switches()
     server.has(DESK, HEADSET, MIC, default=HEADSET)
-    assert look.switches() == [], "the stream stays where it was opened"
+    assert watch.switches() == [], "the stream stays where it was opened"
 
 
 def test_each_device_change_is_reported_once() -> None:
     server = Server(DESK, MIC, default=DESK)
-    look = watching(server)
-    look.fresh()
+    watch = watching(server)
+    watch.fresh()
     server.has(DESK, HEADSET, MIC, default=DESK)
-    assert look.fresh()
-    assert not look.fresh()
+    assert watch.fresh()
+    assert not watch.fresh()
 
 
-def test_without_a_microphone_what_the_speaker_plays_is_none() -> None:
+def test_the_monitor_of_a_speaker_is_not_a_microphone() -> None:
     server = Server(DESK, MIC, default=DESK)
-    look = watching(server)
-    look.switches()
+    watch = watching(server)
+    watch.switches()
     server.has(DESK, default=DESK)
-    assert look.switches() == [DeviceSwitch("input", "", reopen=True)]
+    assert watch.switches() == [DeviceSwitch("input", "", reopen=True)]
     assert Nodes("PipeWire").lacks("output")
 
 
@@ -153,64 +154,83 @@ def test_no_device_is_no_default() -> None:
     assert defaults([], ["x"]) == {}
 
 
-def until(reached: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 12
-    while not reached():
-        assert time.monotonic() < give_up, "it never came true"
-        time.sleep(0.005)
+class ObservedChildSource(_ChildSource):
+    """A child source that reports each update to a waiting test."""
+
+    def __init__(
+        self, selections: Mapping[str, str | None] = DEFAULTS, command: tuple[str, ...] = ()
+    ) -> None:
+        self._updated = threading.Condition()
+        super().__init__(selections, command)
+
+    def _update(self, message: Mapping[str, Any]) -> None:
+        with self._updated:
+            super()._update(message)
+            self._updated.notify_all()
+
+    def wait_for_devices(self, names: list[str]) -> None:
+        with self._updated:
+            assert self._updated.wait_for(lambda: self.devices() == names, 12), self.devices()
+
+    def wait_for_end(self) -> None:
+        self._reader.join(12)
+        assert not self._reader.is_alive()
 
 
 @pytest.mark.sound
 def test_the_child_reports_new_devices(card: VirtualCard) -> None:
-    look = _OfChild(NOBODY)
-    until(lambda: look.devices() == ["default"])
-    assert look.place("output") == look.place("input") == DefaultDevice("default", "default")
+    source = ObservedChildSource()
+    source.wait_for_devices(["default"])
+    assert source.target("output") == source.target("input") == DefaultDevice("default", "default")
     card.route_as_desktop()
-    until(lambda: look.devices() == ["pulse", "default"])
-    look.close()
+    source.wait_for_devices(["pulse", "default"])
+    source.close()
+    source.wait_for_end()
 
 
 def test_a_side_with_a_named_device_has_no_default() -> None:
-    line = json.dumps({"defaults": {"input": ["a", "A"], "output": ["b", "B"]}, "names": []})
+    line = json.dumps({"defaults": {"input": ["a", "A"], "output": ["b", "B"]}, "names": ["A"]})
     command = (sys.executable, "-c", f"print({line!r})")
-    look = _OfChild({"input": None, "output": "Yeti"}, command)
-    until(lambda: look.place("input") == DefaultDevice("a", "A"))
-    assert look.place("output") is None
+    source = ObservedChildSource({"input": None, "output": "Yeti"}, command)
+    source.wait_for_devices(["A"])
+    assert source.target("input") == DefaultDevice("a", "A")
+    assert source.target("output") is None
 
 
 def test_a_child_that_cannot_start_reports_nothing() -> None:
-    look = _OfChild(NOBODY, ("/no/such/program",))
-    assert look.place("input") is look.place("output") is look.devices() is None
+    source = ObservedChildSource(command=("/no/such/program",))
+    source.wait_for_end()
+    assert source.target("input") is source.target("output") is source.devices() is None
 
 
-AS_ELSEWHERE = """
+REOPENING_SOURCE = """
 import pathlib
 from voicechat.audio.devices import default_device_watch
 
-class Told:
+class FakeSource:
     reopens = True
-    def place(self, kind):
+    def target(self, kind):
         name = "Kitchen" if pathlib.Path({switch!r}).exists() else "Desk"
         return default_device_watch.DefaultDevice(name, name) if kind == "output" else None
     def devices(self):
         return None
 
-default_device_watch._source_here = lambda wishes: Told()
+default_device_watch._source_here = lambda selections: FakeSource()
 """
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def reopening_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep streams on their device, as on macOS and Windows; creating the file switches."""
     switch = tmp_path / "switch"
-    (tmp_path / "sitecustomize.py").write_text(AS_ELSEWHERE.format(switch=str(switch)))
+    (tmp_path / "sitecustomize.py").write_text(REOPENING_SOURCE.format(switch=str(switch)))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return switch
 
 
 @pytest.mark.sound
 def test_streams_that_do_not_follow_are_reopened_on_the_new_default(
-    card: VirtualCard, make_rig: Callable[..., Rig], elsewhere: Path
+    card: VirtualCard, make_rig: Callable[..., Rig], reopening_source: Path
 ) -> None:
     card.add("kitchen", "Kitchen")
     rig = make_rig(barge_in="off")
@@ -220,7 +240,7 @@ def test_streams_that_do_not_follow_are_reopened_on_the_new_default(
     rig.wait(PlaybackStarted)
     recording = card.record("kitchen.monitor")
     card.route(sink="kitchen")
-    elsewhere.touch()
+    reopening_source.touch()
     assert rig.wait(Switched) == Switched("output", "Kitchen")
     rig.wait(Opened)
     rig.wait(PlaybackFinished)

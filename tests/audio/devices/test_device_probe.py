@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.devices.device_probe import RATES, ProbeRequest, Survey, survey
+from voicechat.audio.devices.device_probe import RATES, ProbeRequest, ProbeResult, probe
 
 
 @pytest.mark.sound
 def test_a_card_is_listed_with_its_rates(card: VirtualCard) -> None:
-    found = survey(ProbeRequest(all_rates=True), 15)
+    found = probe(ProbeRequest(all_rates=True), 15)
     assert found.step == ""
     assert found.version.startswith("PortAudio")
     (device,) = found.devices
@@ -26,7 +26,7 @@ def test_a_card_is_listed_with_its_rates(card: VirtualCard) -> None:
 
 @pytest.mark.sound
 def test_names_are_listed_without_querying_the_devices(card: VirtualCard) -> None:
-    found = survey(ProbeRequest(only_names=True), 15)
+    found = probe(ProbeRequest(only_names=True), 15)
     assert [each.name for each in found.devices] == ["default"]
     assert (found.step, found.listed) == ("", True)
     assert not found.input_rates
@@ -38,7 +38,7 @@ def test_names_are_listed_without_querying_the_devices(card: VirtualCard) -> Non
 @pytest.mark.parametrize(("sinks", "sources"), [("spk", ""), ("", "mic"), ("", "")], ids=str)
 def test_a_stalled_device_is_detected(card: VirtualCard, sinks: str, sources: str) -> None:
     card.suspend(True, sinks, sources)
-    trial = survey(ProbeRequest(listen=True), 20).trial
+    trial = probe(ProbeRequest(listen=True), 20).trial
     assert trial is not None
     assert trial.speaker
     assert trial.microphone
@@ -50,16 +50,16 @@ def test_a_stalled_device_is_detected(card: VirtualCard, sinks: str, sources: st
 def test_a_device_without_a_clock_is_detected(
     card: VirtualCard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    trial = survey(ProbeRequest(listen=True), 20).trial
+    trial = probe(ProbeRequest(listen=True), 20).trial
     assert trial is not None
-    assert trial.unreal == ()
+    assert trial.clockless == ()
     monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent")
     null = "{ type null }"
     (tmp_path / "asound.conf").write_text(f"pcm.!default {null}\nctl.!default {null}\n")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
-    trial = survey(ProbeRequest(listen=True), 20).trial
+    trial = probe(ProbeRequest(listen=True), 20).trial
     assert trial is not None
-    assert trial.unreal == ("default",)
+    assert trial.clockless == ("default",)
 
 
 @pytest.mark.sound
@@ -67,7 +67,7 @@ def test_the_round_trip_grows_by_the_echo_and_falls_by_its_gain(card: VirtualCar
     trials = []
     for delay_ms, gain_db in ((60, -12.0), (220, -24.0)):
         with card.echo(delay_ms, gain_db):
-            trial = survey(ProbeRequest(listen=True, chirp=True), 20).trial
+            trial = probe(ProbeRequest(listen=True, chirp=True), 20).trial
         assert trial is not None
         assert trial.chirped
         assert trial.return_db == pytest.approx(gain_db, abs=3)
@@ -81,7 +81,7 @@ def test_the_round_trip_grows_by_the_echo_and_falls_by_its_gain(card: VirtualCar
 
 @pytest.mark.sound
 def test_without_an_echo_nothing_comes_back(card: VirtualCard) -> None:
-    trial = survey(ProbeRequest(listen=True, chirp=True), 20).trial
+    trial = probe(ProbeRequest(listen=True, chirp=True), 20).trial
     assert trial is not None
     assert trial.chirped
     assert (trial.round_trip_ms, trial.return_db) == (None, None)
@@ -93,7 +93,7 @@ def test_the_level_of_the_microphone_is_measured(card: VirtualCard) -> None:
     import numpy as np
 
     card.say(np.frombuffer(tone(8, rate=48_000, level=0.1), np.int16))
-    trial = survey(ProbeRequest(listen=True), 20).trial
+    trial = probe(ProbeRequest(listen=True), 20).trial
     assert trial is not None
     assert trial.level == pytest.approx(-23, abs=2)
     assert trial.peak == pytest.approx(-20, abs=2)
@@ -102,7 +102,7 @@ def test_the_level_of_the_microphone_is_measured(card: VirtualCard) -> None:
 
 @pytest.mark.sound
 def test_a_name_that_no_device_has_is_a_problem(card: VirtualCard) -> None:
-    trial = survey(ProbeRequest(input_device="Radio", listen=True), 20).trial
+    trial = probe(ProbeRequest(input_device="Radio", listen=True), 20).trial
     assert trial is not None
     assert trial.microphone is None
     assert trial.speaker
@@ -113,7 +113,7 @@ def test_a_name_that_no_device_has_is_a_problem(card: VirtualCard) -> None:
 def test_a_frozen_server_costs_the_deadline_and_no_more(card: VirtualCard) -> None:
     card.freeze()
     began = time.monotonic()
-    found = survey(ProbeRequest(listen=True, chirp=True), 2)
+    found = probe(ProbeRequest(listen=True, chirp=True), 2)
     assert found.timed_out
     assert found.step
     assert not found.listed
@@ -128,7 +128,7 @@ def test_a_machine_without_a_server_lists_nothing(
     conf.write_text(f"pcm.!default {{ {way} }}\nctl.!default {{ {way} }}\n")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(conf))
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
-    found = survey(ProbeRequest(listen=True, chirp=True), 20)
+    found = probe(ProbeRequest(listen=True, chirp=True), 20)
     if found.problem:
         assert found.hint
         return
@@ -146,17 +146,17 @@ def test_output_of_a_hanging_child_is_kept() -> None:
     said = (
         'import time; print(\'{"version": "V", "step": "thinking"}\', flush=True); time.sleep(60)'
     )
-    found = survey(ProbeRequest(), 1, child(said))
-    assert found == Survey(version="V", step="thinking", timed_out=True)
+    found = probe(ProbeRequest(), 1, child(said))
+    assert found == ProbeResult(version="V", step="thinking", timed_out=True)
 
 
 def test_output_of_a_crashing_child_is_kept() -> None:
     said = 'import os; print(\'{"step": "thinking"}\\n{"dev\', flush=True); os.abort()'
-    assert survey(ProbeRequest(), 20, child(said)) == Survey(step="thinking")
+    assert probe(ProbeRequest(), 20, child(said)) == ProbeResult(step="thinking")
 
 
 def test_a_child_that_cannot_start_is_a_problem() -> None:
-    found = survey(ProbeRequest(), 5, ("/no/such/program",))
+    found = probe(ProbeRequest(), 5, ("/no/such/program",))
     assert found.problem == "Sound cannot start: No such file or directory."
 
 
@@ -168,7 +168,7 @@ def test_a_missing_library_is_reported_with_its_remedy() -> None:
         "s.library = missing\n"
         "s.main(s.ProbeRequest(), lambda piece: print(json.dumps(piece)))\n"
     )
-    found = survey(ProbeRequest(), 20, child(code))
+    found = probe(ProbeRequest(), 20, child(code))
     assert (found.problem, found.hint, found.listed) == (
         "PortAudio is not installed.",
         "Install it.",

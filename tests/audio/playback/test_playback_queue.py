@@ -133,14 +133,14 @@ def test_flushed_sound_does_not_return_after_an_abort(device: Device) -> None:
 def test_an_item_begins_with_enough_or_after_patience(device: Device) -> None:
     queue = device.queue
     queue.closed = False
-    queue.start_frames, queue.patience_frames = 4 * BLOCK, 6 * BLOCK
+    queue.start_frames, queue.max_wait_frames = 4 * BLOCK, 6 * BLOCK
     queue.write(ramp(BLOCK))
     assert not device.pull(5).any(), "waits"
     queue.write(ramp(BLOCK * 3))
     assert device.pull(1).any(), "is enough"
     device = Device(PlaybackQueue(RATE))
     device.queue.closed = False
-    device.queue.start_frames, device.queue.patience_frames = 4 * BLOCK, 6 * BLOCK
+    device.queue.start_frames, device.queue.max_wait_frames = 4 * BLOCK, 6 * BLOCK
     assert not device.pull(20).any()
     device.queue.write(ramp(BLOCK))
     assert not device.pull(6).any()

@@ -54,7 +54,7 @@ async def test_it_sees_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_is_much_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     told = await run("head -c 300000 /dev/zero | tr '\\0' x")
     assert "[252000 more bytes were left out]" in told
-    monkeypatch.setattr("voicechat.tools.child_programs.FLOOD", 1_000_000)
+    monkeypatch.setattr("voicechat.tools.child_programs.MAX_PRINTED", 1_000_000)
     assert "printed too much and was stopped" in await run("yes")
 
 

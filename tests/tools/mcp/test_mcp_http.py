@@ -94,7 +94,7 @@ async def test_whatever_answers_is_a_sentence(head: str, body: bytes, says: str)
     async with server:
         config = ServerConfig("there", url=url, headers={"Authorization": Secret(f"Bearer {KEY}")})
         with pytest.raises(ConnectError) as caught:
-            await McpConnection(config, lambda tools: None, patience_s=5).live()
+            await McpConnection(config, lambda tools: None, connect_s=5).live()
     sentence = str(caught.value)
     assert says in sentence
     assert KEY not in sentence
@@ -123,7 +123,7 @@ async def test_one_that_is_silent_is_given_up() -> None:
         url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
         with pytest.raises(ConnectError, match=r"did not answer within 0\.5 seconds"):
             await McpConnection(
-                ServerConfig("there", url=url), lambda tools: None, patience_s=0.5
+                ServerConfig("there", url=url), lambda tools: None, connect_s=0.5
             ).live()
         await asyncio.wait_for(left.wait(), 10)
 

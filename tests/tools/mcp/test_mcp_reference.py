@@ -70,7 +70,7 @@ def test_the_embedded_voice_uses_one(tmp_path: Path) -> None:
         '[permissions]\n"everything__get-sum" = "auto"\n', encoding="utf-8"
     )
     (server,) = load(path=settings / "config.toml").mcp_servers
-    Pins(settings / "mcp-seen.json").let_run(server)
+    Pins(settings / "mcp-seen.json").allow(server)
     environ = os.environ | {
         f"XDG_{kind}_HOME": str(tmp_path) for kind in ("CONFIG", "STATE", "DATA")
     }

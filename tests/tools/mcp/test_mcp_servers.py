@@ -181,7 +181,7 @@ time.sleep(600)
 
 async def test_one_that_never_answers_is_given_up_and_leaves_nothing() -> None:
     config = ServerConfig("mute", (sys.executable, "-S", "-c", MUTE))
-    link = McpConnection(config, lambda tools: None, patience_s=2)
+    link = McpConnection(config, lambda tools: None, connect_s=2)
     with pytest.raises(ConnectError, match="did not answer within 2 seconds"):
         await link.live()
     hello, *processes = link.printed.lines
@@ -239,7 +239,7 @@ async def test_a_command_runs_only_with_leave_and_is_asked_once(tmp_path: Path) 
     config = rude(tmp_path)
     async with living(tmp_path, config, approve=approve, ready=False) as life:
         await life.servers.settled()
-        assert life.state().state == "waiting for leave"
+        assert life.state().state == "waiting for approval"
         assert not (tmp_path / "starts").exists()
         answer.set()
         await life.until(lambda: life.state().state == "ready")
@@ -256,7 +256,10 @@ async def test_without_leave_nothing_runs(tmp_path: Path) -> None:
         return False
 
     config = rude(tmp_path)
-    for approve, says in ((refuse, "You did not let it run."), (None, "voicechat mcp test rude")):
+    for approve, says in (
+        (refuse, "You did not allow it to run."),
+        (None, "voicechat mcp test rude"),
+    ):
         async with living(tmp_path, config, approve=approve) as life:
             assert life.state().state == "failed"
             assert says in life.told[0]

@@ -18,10 +18,10 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
 from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_limits import MESSAGE_LIMIT, OBJECTS, VALUES, is_too_large
-from voicechat.tools.mcp.mcp_pins import MOST, Pins
+from voicechat.tools.mcp.mcp_pins import MAX_DEFINITIONS, Pins
 from voicechat.tools.mcp.mcp_stdio import Lines, Oversized
 from voicechat.tools.mcp.mcp_text import (
-    MOST_TOOLS,
+    MAX_TOOLS,
     Definition,
     definitions,
     offered_as,
@@ -104,7 +104,7 @@ def test_what_cannot_be_offered_is_left_out_and_named(refused: types.Tool, says:
 
 def test_too_many_and_twice() -> None:
     found, sentences = definitions(HERE, [tool(f"t{n}") for n in range(1_000)])
-    assert len(found) == MOST_TOOLS
+    assert len(found) == MAX_TOOLS
     assert sentences == ["900 of its 1000 tools are left out: that is too many."]
     found, sentences = definitions(HERE, [tool(description="1"), tool(description="2")])
     assert [each.description for each in found] == ["1"]
@@ -169,7 +169,7 @@ def test_a_line_too_long_is_not_kept_but_its_number(
     found = lines.feed(head)
     for _ in range(60):
         found += lines.feed(b"x" * 65_536)
-        assert sum(map(sys.getsizeof, lines._begun)) < 2 * MESSAGE_LIMIT
+        assert sum(map(sys.getsizeof, lines._parts)) < 2 * MESSAGE_LIMIT
     found += lines.feed(tail + b"\nnext\n")
     assert isinstance(found[0], Oversized)
     assert found[0].number == number
@@ -243,27 +243,27 @@ def test_a_change_in_a_long_text_is_found(tmp_path: Path) -> None:
 def test_what_is_kept_is_private_bounded_and_may_be_broken(tmp_path: Path) -> None:
     path = tmp_path / "state" / "pins.json"
     pins = Pins(path)
-    pins.let_run(HERE)
-    assert Pins(path).may_run(HERE)
-    assert not Pins(path).may_run(ServerConfig("files", ("y",)))
-    assert Pins(path).may_run(ServerConfig("web", url="https://h"))
+    pins.allow(HERE)
+    assert Pins(path).allows(HERE)
+    assert not Pins(path).allows(ServerConfig("files", ("y",)))
+    assert Pins(path).allows(ServerConfig("web", url="https://h"))
     assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
-    pins.differences("files", [definition(f"t{n}") for n in range(MOST + 9)])
-    assert len(Pins(path).tools("files")) == MOST
+    pins.differences("files", [definition(f"t{n}") for n in range(MAX_DEFINITIONS + 9)])
+    assert len(Pins(path).tools("files")) == MAX_DEFINITIONS
     Pins(path).forget("files")
-    assert not Pins(path).may_run(HERE)
+    assert not Pins(path).allows(HERE)
     for broken in (b"", b"[]", b'{"files": 1}', b"\xff"):
         path.write_bytes(broken)
-        assert not Pins(path).may_run(HERE)
+        assert not Pins(path).allows(HERE)
 
 
 def test_two_programs_keep_what_the_other_wrote(tmp_path: Path) -> None:
     one, two = Pins(tmp_path / "pins.json"), Pins(tmp_path / "pins.json")
-    one.let_run(HERE)
-    two.let_run(ServerConfig("other", ("x",)))
+    one.allow(HERE)
+    two.allow(ServerConfig("other", ("x",)))
     last = Pins(tmp_path / "pins.json")
-    assert last.may_run(HERE)
-    assert last.may_run(ServerConfig("other", ("x",)))
+    assert last.allows(HERE)
+    assert last.allows(ServerConfig("other", ("x",)))
 
 
 _PIN = """
@@ -287,11 +287,11 @@ def test_two_processes_lose_no_pin(tmp_path: Path) -> None:
 def test_a_pin_that_cannot_be_stored_applies_to_the_session(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     pins = Pins(tmp_path / "file" / "pins.json")
-    pins.let_run(HERE)
+    pins.allow(HERE)
     pins.differences("web", [definition()])
-    assert pins.may_run(HERE)
+    assert pins.allows(HERE)
     assert pins.tools("web") == ("read",)
     (tmp_path / "file").unlink()
     pins.differences("web", [definition("write")])
-    assert Pins(tmp_path / "file" / "pins.json").may_run(HERE)
+    assert Pins(tmp_path / "file" / "pins.json").allows(HERE)
     assert Pins(tmp_path / "file" / "pins.json").tools("web") == ("read", "write")

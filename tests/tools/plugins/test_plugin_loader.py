@@ -167,7 +167,7 @@ def _gone(marks: Path) -> None:
 
 async def test_tools_of_a_file_are_offered_and_run(loaded: Write) -> None:
     plugins = await loaded(good=GOOD, json=GOOD.replace("kitchen", "hall").replace("soon", "later"))
-    assert plugins.complaints == ()
+    assert plugins.problems == ()
     lights, soon, hall, _ = plugins.tools
     assert (await hall.call('{"on": false}')) == "The hall lights are off."
     assert (lights.spec.name, lights.spec.permission) == ("kitchen_lights", Permission.ASK)
@@ -305,7 +305,7 @@ async def test_broken_plugins_are_named_and_left_out(
         _private="raise SystemExit",
     )
     assert [tool.spec.name for tool in plugins.tools] == ["kitchen_lights", "soon"]
-    told = "\n".join(plugins.complaints)
+    told = "\n".join(plugins.problems)
     for words in (
         "folder.py is not a file", "linked.py cannot be read", "empty.py has no tools",
         "exits.py is left out: its process ended with exit code 4. Its last output: bye",
@@ -313,7 +313,7 @@ async def test_broken_plugins_are_named_and_left_out(
         "untyped.py is left out: TypeError: The parameter 'x' of f has no type hint", "a b",
     ):  # fmt: skip
         assert words in told, told
-    assert len(plugins.complaints) == 8
+    assert len(plugins.problems) == 8
 
 
 def _mode(path: Path, mode: int) -> None:
@@ -326,12 +326,12 @@ async def test_files_that_others_can_change_are_refused(loaded: Write, folder: P
     _mode(folder / "good.py", 0o620)
     plugins = await loaded()
     assert plugins.tools == ()
-    assert "chmod go-w" in plugins.complaints[0]
+    assert "chmod go-w" in plugins.problems[0]
     _mode(folder / "good.py", 0o600)
     _mode(folder, 0o777)
     plugins = await loaded()
     assert plugins.tools == ()
-    assert f"chmod go-w {folder}" in plugins.complaints[0]
+    assert f"chmod go-w {folder}" in plugins.problems[0]
     _mode(folder, 0o700)
     assert (await loaded()).tools
 
@@ -342,7 +342,7 @@ async def test_files_of_others_are_refused(loaded: Write, folder: Path) -> None:
     os.chown(folder / "good.py", 12_345, 0)
     plugins = await loaded()
     assert plugins.tools == ()
-    assert "belongs to another user" in plugins.complaints[0]
+    assert "belongs to another user" in plugins.problems[0]
 
 
 async def test_installed_packages_are_asked_but_not_those_of_the_working_directory(
@@ -376,7 +376,7 @@ import asyncio, pathlib, sys, threading
 from voicechat.tools.plugins import plugin_loader
 plugin_loader.read_own = lambda path: threading.Event().wait()
 plugin_loader.FIND_S = 0.2
-print(*asyncio.run(plugin_loader.load(pathlib.Path(sys.argv[1]), installed=False)).complaints)
+print(*asyncio.run(plugin_loader.load(pathlib.Path(sys.argv[1]), installed=False)).problems)
 """
 
 
@@ -407,8 +407,8 @@ async def test_plugins_that_load_too_slowly_are_left_out_and_the_others_stay(
     before = set(psutil.Process().children(recursive=True))
     monkeypatch.setattr("voicechat.tools.plugins.plugin_loader.LOAD_S", 0.3)
     found = await load(tmp_path, installed=False)
-    assert len(found.complaints) == 4
-    assert all("no time left" in each for each in found.complaints)
+    assert len(found.problems) == 4
+    assert all("no time left" in each for each in found.problems)
     assert gone(set(psutil.Process().children(recursive=True)) - before)
 
 
@@ -430,6 +430,6 @@ async def test_a_mistake_is_told_once_with_its_line_in_the_plugin(
     (tmp_path / "odd.py").write_text(code, encoding="utf-8")
     plugins = await load(tmp_path, installed=False)
     await plugins.close()
-    (complaint,) = plugins.complaints
-    assert says in complaint
-    assert complaint.count("line ") == 1
+    (problem,) = plugins.problems
+    assert says in problem
+    assert problem.count("line ") == 1

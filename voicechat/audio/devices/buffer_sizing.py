@@ -10,9 +10,9 @@ from typing import Final, Protocol
 
 from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
 
-_STRUGGLING: Final = 3
+_MAX_CLOSE_CALLS: Final = 3
 """Near misses after which blocks get larger at the next silence."""
-_FAILING: Final = 5
+_MAX_UNDERFLOWS: Final = 5
 """Underruns that are worse than the short gap of reopening in the middle of a sentence."""
 _CALM_S: Final = 120.0
 _LONGEST_CALM_S: Final = 4 * 3600.0
@@ -26,14 +26,14 @@ class StreamCounters(Protocol):
 
 
 class BufferSizing:
-    """Chooses the buffer size; `pace` is the one to open the streams with."""
+    """Chooses the buffer size; `size` is the one to open the streams with."""
 
     def __init__(self) -> None:
         self._index = 0
         self._calm_s = _CALM_S
         self._calm_since = 0.0
-        self._troubles = (0, 0)
-        self._trying = False
+        self._counters = (0, 0)
+        self._on_trial = False
 
     @property
     def size(self) -> BufferSize:
@@ -41,16 +41,16 @@ class BufferSizing:
         return BUFFER_SIZES[self._index]
 
     def changes(self, speaker: StreamCounters, busy: bool, quiet: bool, now: float) -> bool:
-        """Return True if the streams must be reopened with a new `pace`.
+        """Return True if the streams must be reopened with a new `size`.
 
         `busy`: something plays, so only severe trouble justifies a gap; `quiet`: no one would
         notice one.
         """
-        troubles = (speaker.underflows, speaker.close_calls)
-        if troubles != self._troubles or not self._calm_since:
-            self._troubles, self._calm_since = troubles, now
+        counters = (speaker.underflows, speaker.close_calls)
+        if counters != self._counters or not self._calm_since:
+            self._counters, self._calm_since = counters, now
         if self._index + 1 < len(BUFFER_SIZES) and self._behind(speaker, busy):
-            if self._trying:
+            if self._on_trial:
                 self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
             return self._change(1)
         if self._index and quiet and not busy and now - self._calm_since >= self._calm_s:
@@ -59,11 +59,11 @@ class BufferSizing:
 
     def _behind(self, speaker: StreamCounters, busy: bool) -> bool:
         if busy:
-            return speaker.underflows >= _FAILING
-        return speaker.underflows > 0 or speaker.close_calls >= _STRUGGLING
+            return speaker.underflows >= _MAX_UNDERFLOWS
+        return speaker.underflows > 0 or speaker.close_calls >= _MAX_CLOSE_CALLS
 
     def _change(self, step: int) -> bool:
         self._index += step
-        self._trying = step < 0
+        self._on_trial = step < 0
         self._calm_since = 0.0
         return True

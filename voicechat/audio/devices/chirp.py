@@ -21,7 +21,7 @@ _LEVEL: Final = 0.25
 _LOW_HZ: Final = 400.0
 _HIGH_HZ: Final = 5_000.0
 _FADE_S: Final = 0.01
-_CERTAIN: Final = 15.0
+_MIN_PEAK_RATIO: Final = 15.0
 """Least ratio of peak to median; noise alone reaches 7 in a second of sound."""
 
 
@@ -45,18 +45,18 @@ def chirp(rate: int) -> Samples:
 
 def find_chirp(heard: Samples, rate: int) -> Echo | None:
     """Return the loudest complete chirp in a recording, or None if there is none for certain."""
-    sought = chirp(rate).astype(np.float64)
-    places = len(heard) - len(sought) + 1
-    if places < 2:
+    reference = chirp(rate).astype(np.float64)
+    offsets = len(heard) - len(reference) + 1
+    if offsets < 2:
         return None
-    size = 1 << (len(heard) + len(sought)).bit_length()
-    spectrum = np.fft.rfft(heard.astype(np.float64), size) * np.conj(np.fft.rfft(sought, size))
-    strength = np.abs(np.fft.irfft(spectrum, size)[:places])
+    size = 1 << (len(heard) + len(reference)).bit_length()
+    spectrum = np.fft.rfft(heard.astype(np.float64), size) * np.conj(np.fft.rfft(reference, size))
+    strength = np.abs(np.fft.irfft(spectrum, size)[:offsets])
     frame = int(np.argmax(strength))
     peak = float(strength[frame])
-    energy = float(np.dot(sought, sought))
+    energy = float(np.dot(reference, reference))
     # Reject correlation with mere rounding noise.
-    if peak < 1e-4 * energy or peak < _CERTAIN * float(np.median(strength)):
+    if peak < 1e-4 * energy or peak < _MIN_PEAK_RATIO * float(np.median(strength)):
         return None
     return Echo(frame, decibels(peak / energy))
 
@@ -64,18 +64,18 @@ def find_chirp(heard: Samples, rate: int) -> Echo | None:
 class CallbackTimes:
     """Callback times of a stream, to tell when any of its frames was handed over."""
 
-    def __init__(self, rate: int, most: int = 4096) -> None:
-        """Track a stream at `rate` Hz; only the first `most` callbacks count."""
+    def __init__(self, rate: int, max_callbacks: int = 4096) -> None:
+        """Track a stream at `rate` Hz; only the first `max_callbacks` callbacks count."""
         self.rate: Final = rate
-        self._zero: NDArray[np.float64] = np.zeros(most)
+        self._stream_starts: NDArray[np.float64] = np.zeros(max_callbacks)
         self.count = 0
 
     def record(self, now: float, frames: int) -> None:
         """Record a callback at `now` (s) with `frames` before it. Does not allocate."""
-        if self.count < len(self._zero):
-            self._zero[self.count] = now - frames / self.rate
+        if self.count < len(self._stream_starts):
+            self._stream_starts[self.count] = now - frames / self.rate
             self.count += 1
 
     def time_of(self, frame: int) -> float:
-        """Return the time of a frame on the clock of `note`; needs at least one callback."""
-        return float(np.median(self._zero[: self.count])) + frame / self.rate
+        """Return the time of a frame on the clock of `record`; needs at least one callback."""
+        return float(np.median(self._stream_starts[: self.count])) + frame / self.rate

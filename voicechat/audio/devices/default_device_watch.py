@@ -23,7 +23,7 @@ from voicechat.audio.devices.device_list import Kind
 from voicechat.audio.messages import AudioSettings
 from voicechat.system.child_process import module_command, start_blocking
 
-_EVERY_S: Final = 2.0
+_INTERVAL_S: Final = 2.0
 _SIDES: Final[tuple[Kind, ...]] = ("input", "output")
 
 
@@ -32,11 +32,11 @@ class DefaultDevice(NamedTuple):
 
     key: str
     title: str
-    wished: bool = False
+    selected: bool = False
     """True if the user named the device; False for the default."""
 
 
-NOWHERE: Final = DefaultDevice("", "", wished=True)
+NO_DEVICE: Final = DefaultDevice("", "", selected=True)
 """No device is left, so the streams must be reopened."""
 
 
@@ -54,7 +54,7 @@ class _Source(Protocol):
 
     reopens: bool
 
-    def place(self, kind: Kind) -> DefaultDevice | None: ...
+    def target(self, kind: Kind) -> DefaultDevice | None: ...
 
     def devices(self) -> object:
         """Return a value that stays equal while the same devices exist."""
@@ -65,8 +65,8 @@ class DefaultDeviceWatch:
 
     def __init__(self, settings: AudioSettings, source: _Source | None = None) -> None:
         """Watch `source`, or this system without one."""
-        wishes = {"input": settings.input_device, "output": settings.output_device}
-        self._source: Final = source or _source_here(wishes)
+        selections = {"input": settings.input_device, "output": settings.output_device}
+        self._source: Final = source or _source_here(selections)
         self._last: dict[Kind, DefaultDevice] = {}
         self._devices: object = self
 
@@ -82,49 +82,53 @@ class DefaultDeviceWatch:
         return last is not self and self._devices not in (None, last)
 
     def _switch(self, kind: Kind) -> DeviceSwitch | None:
-        place = self._source.place(kind) if self._source else None
-        if place is None:
+        target = self._source.target(kind) if self._source else None
+        if target is None:
             return None
         last = self._last.get(kind)
-        self._last[kind] = place
-        if last is None or last.key == place.key:
+        self._last[kind] = target
+        if last is None or last.key == target.key:
             return None
         assert self._source is not None
-        return DeviceSwitch(kind, place.title, place.wished or self._source.reopens)
+        return DeviceSwitch(kind, target.title, target.selected or self._source.reopens)
 
 
-def _source_here(wishes: Mapping[str, str | None]) -> _Source | None:
+def _source_here(selections: Mapping[str, str | None]) -> _Source | None:
     if sys.platform == "linux":
         server = pulse.connection()
-        return _OfServer(server, wishes) if server else None
-    if all(wishes.values()):
+        return _ServerSource(server, selections) if server else None
+    if all(selections.values()):
         return None
-    return _OfChild(wishes)
+    return _ChildSource(selections)
 
 
-class _OfServer:
+class _ServerSource:
     """Asks the sound server: the named node if it exists, else the default one."""
 
     reopens = False
 
-    def __init__(self, server: pulse.SoundServer, wishes: Mapping[str, str | None]) -> None:
+    def __init__(self, server: pulse.SoundServer, selections: Mapping[str, str | None]) -> None:
         self._server = server
-        self._wishes = wishes
+        self._selections = selections
 
-    def place(self, kind: Kind) -> DefaultDevice | None:
+    def target(self, kind: Kind) -> DefaultDevice | None:
         known = self._server.nodes
         if known is None:
             return None
-        wish = self._wishes[kind] or ""
-        if wish.isdecimal():
+        selection = self._selections[kind] or ""
+        if selection.isdecimal():
             # A number is a PortAudio index, and PortAudio counts other devices too.
             return None
-        able = [node for node in known.nodes if node.kind == kind]
-        meant = device_list.closest(wish, [(n.title, n.name) for n in able]) if wish else None
-        if meant is not None:
-            return DefaultDevice(able[meant].name, able[meant].title, wished=True)
-        if not wish and known.lacks(kind):
-            return NOWHERE
+        candidates = [node for node in known.nodes if node.kind == kind]
+        match = (
+            device_list.closest(selection, [(n.title, n.name) for n in candidates])
+            if selection
+            else None
+        )
+        if match is not None:
+            return DefaultDevice(candidates[match].name, candidates[match].title, selected=True)
+        if not selection and known.lacks(kind):
+            return NO_DEVICE
         default = known.default(kind)
         return DefaultDevice(default.name, default.title) if default else None
 
@@ -133,22 +137,25 @@ class _OfServer:
         return known.nodes if known else None
 
 
-class _OfChild:
+class _ChildSource:
     """Asks a child process. It starts once and is not restarted."""
 
     reopens = True
 
-    def __init__(self, wishes: Mapping[str, str | None], command: tuple[str, ...] = ()) -> None:
+    def __init__(self, selections: Mapping[str, str | None], command: tuple[str, ...] = ()) -> None:
         """`command` stands in for the child."""
-        self._wishes = wishes
-        self._places: dict[str, DefaultDevice] = {}
+        self._selections = selections
+        self._targets: dict[str, DefaultDevice] = {}
         self._names: list[str] | None = None
         self._command = command or module_command("voicechat.audio.devices.default_device_watch")
         self._child: subprocess.Popen[bytes] | None = None
-        threading.Thread(target=self._follow, name="lookout", daemon=True).start()
+        self._reader = threading.Thread(
+            target=self._read_child, name="default device watch", daemon=True
+        )
+        self._reader.start()
 
-    def place(self, kind: Kind) -> DefaultDevice | None:
-        return None if self._wishes[kind] else self._places.get(kind)
+    def target(self, kind: Kind) -> DefaultDevice | None:
+        return None if self._selections[kind] else self._targets.get(kind)
 
     def devices(self) -> object:
         return self._names
@@ -158,18 +165,18 @@ class _OfChild:
         if self._child is not None:
             self._child.kill()
 
-    def _follow(self) -> None:
+    def _read_child(self) -> None:
         # The child ends with its standard input.
         with contextlib.suppress(OSError), start_blocking(self._command) as self._child:
             child = self._child
             assert child.stdout is not None
             for line in child.stdout:
                 with contextlib.suppress(ValueError, TypeError):
-                    said = json.loads(line)
-                    self._places = {
-                        side: DefaultDevice(*each) for side, each in said["defaults"].items()
-                    }
-                    self._names = said["names"]
+                    self._update(json.loads(line))
+
+    def _update(self, message: Mapping[str, Any]) -> None:
+        self._targets = {side: DefaultDevice(*each) for side, each in message["defaults"].items()}
+        self._names = message["names"]
 
 
 # ------------------------------------------------------------------------------ in the child
@@ -191,7 +198,7 @@ def defaults(hosts: Iterable[Mapping[str, Any]], names: list[str]) -> dict[str, 
     return found
 
 
-def main(say: Callable[[str], None], every: float = _EVERY_S) -> None:
+def main(write_line: Callable[[str], None], interval_s: float = _INTERVAL_S) -> None:
     """Check for changes and write each one, until the parent closes the pipe."""
     last = None
     while True:
@@ -200,8 +207,8 @@ def main(say: Callable[[str], None], every: float = _EVERY_S) -> None:
         found = {"defaults": defaults(sd.query_hostapis(), names), "names": names}
         if found != last:
             last = found
-            say(json.dumps(found) + "\n")
-        time.sleep(every)
+            write_line(json.dumps(found) + "\n")
+        time.sleep(interval_s)
         device_list.refresh()
 
 
@@ -210,12 +217,12 @@ def _run() -> None:
 
     pipe = quiet_pipe()
 
-    def say(line: str) -> None:
+    def write_line(line: str) -> None:
         pipe.write(line)
         pipe.flush()
 
     with contextlib.suppress(OSError, device_list.NoSound):
-        main(say)
+        main(write_line)
 
 
 if __name__ == "__main__":

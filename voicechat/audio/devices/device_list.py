@@ -21,11 +21,11 @@ from voicechat.audio.devices import pulse
 Kind = Literal["input", "output"]
 StreamCallback = Callable[[Any, int, Any, Any], None]
 
-_WAYS: Final = ("pulse", "pipewire")
+_SERVER_DEVICES: Final = ("pulse", "pipewire")
 """PortAudio devices that always lead to the sound server."""
-_LEADING: Final = {"default", *_WAYS}
+_SERVER_ALIASES: Final = {"default", *_SERVER_DEVICES}
 """PortAudio devices that lead to the sound server if one of the above exists."""
-_BUSY: Final = ("unavailable", "busy", "exclusive", "in use")
+_BUSY_WORDS: Final = ("unavailable", "busy", "exclusive", "in use")
 """Words in the refusal of a device that another program uses exclusively."""
 _SERVER_S: Final = 0.5
 NOUNS: Final = {"input": "microphone", "output": "speaker"}
@@ -51,13 +51,13 @@ class Device:
     is_default_output: bool
     node: str = ""
     """Name in the sound server; empty for a PortAudio device."""
-    way: int = -1
+    via: int = -1
     """Index of the PortAudio device through which a node is opened."""
 
     @property
     def opens(self) -> int:
         """Index to pass to PortAudio."""
-        return self.way if self.node else self.index
+        return self.via if self.node else self.index
 
 
 class NoSound(Exception):
@@ -97,8 +97,8 @@ def devices() -> list[Device]:
     """
     sd = library()
     hosts = sd.query_hostapis()
-    standard = [_default(sd, "input"), _default(sd, "output")]
-    own = [
+    default_indexes = [_default(sd, "input"), _default(sd, "output")]
+    direct = [
         Device(
             index=index,
             name=str(found["name"]),
@@ -106,40 +106,40 @@ def devices() -> list[Device]:
             inputs=int(found["max_input_channels"]),
             outputs=int(found["max_output_channels"]),
             rate=int(found["default_samplerate"]),
-            is_default_input=index == standard[0],
-            is_default_output=index == standard[1],
+            is_default_input=index == default_indexes[0],
+            is_default_output=index == default_indexes[1],
         )
         for index, found in enumerate(sd.query_devices())
     ]
-    way = next((d.index for name in _WAYS for d in own if d.name == name), None)
-    known = None if way is None else server_nodes()
-    if way is None or known is None:
-        return own
+    via = next((d.index for name in _SERVER_DEVICES for d in direct if d.name == name), None)
+    known = None if via is None else server_nodes()
+    if via is None or known is None:
+        return direct
     inputs, outputs = (not known.lacks(kind) for kind in ("input", "output"))
-    truly = [
+    available = [
         replace(d, inputs=d.inputs * inputs, outputs=d.outputs * outputs)
-        if d.name in _LEADING
+        if d.name in _SERVER_ALIASES
         else d
-        for d in own
+        for d in direct
     ]
-    return [*truly, *_nodes(known, len(own), way)]
+    return [*available, *_nodes(known, len(direct), via)]
 
 
-def _nodes(known: pulse.Nodes, first: int, way: int) -> Iterator[Device]:
-    """Yield the sound server's devices, numbered from `first`, opened through device `way`."""
+def _nodes(known: pulse.Nodes, first: int, via: int) -> Iterator[Device]:
+    """Yield the sound server's devices, numbered from `first`, opened through device `via`."""
     for number, node in enumerate(known.nodes, first):
-        hears = node.kind == "input"
+        is_input = node.kind == "input"
         yield Device(
             index=number,
             name=node.title,
             host=known.server,
-            inputs=node.channels if hears else 0,
-            outputs=0 if hears else node.channels,
+            inputs=node.channels if is_input else 0,
+            outputs=0 if is_input else node.channels,
             rate=node.rate,
-            is_default_input=hears and node.name == known.default_input,
-            is_default_output=not hears and node.name == known.default_output,
+            is_default_input=is_input and node.name == known.default_input,
+            is_default_output=not is_input and node.name == known.default_output,
             node=node.name,
-            way=way,
+            via=via,
         )
 
 
@@ -153,7 +153,7 @@ def server_nodes() -> pulse.Nodes | None:
 
 def title(device: Device, kind: Kind) -> str:
     """Return the name to show; for the server's default, the name of the actual device."""
-    if device.node or device.name not in _LEADING:
+    if device.node or device.name not in _SERVER_ALIASES:
         return device.name
     known = server_nodes()
     node = known.default(kind) if known else None
@@ -177,22 +177,22 @@ def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
     Raises NoSound if there is none.
     """
     among = list(among)
-    able = [d for d in among if (d.inputs if kind == "input" else d.outputs)]
+    candidates = [d for d in among if (d.inputs if kind == "input" else d.outputs)]
     noun = NOUNS[kind]
-    if part and able:
+    if part and candidates:
         # Prefer the sound server, which shares a device; PortAudio would open it exclusively.
-        able.sort(key=lambda device: not device.node)
-        meant = closest(part, [(d.name, d.node, str(d.index)) for d in able])
-        if meant is not None:
-            return able[meant]
-        names = ", ".join(dict.fromkeys(d.name for d in able))
+        candidates.sort(key=lambda device: not device.node)
+        match = closest(part, [(d.name, d.node, str(d.index)) for d in candidates])
+        if match is not None:
+            return candidates[match]
+        names = ", ".join(dict.fromkeys(d.name for d in candidates))
         hint = f"Choose one of: {names}; or use --{kind}-device default."
         raise NoSound(f"No {noun} has {part!r} in its name.", hint)
-    for device in able:
+    for device in candidates:
         if device.is_default_input if kind == "input" else device.is_default_output:
             return device
-    served = any(d.node or d.name in _WAYS for d in among)
-    raise NoSound(f"There is no {noun}.", _PLUG if served else _server_hint())
+    has_server = any(d.node or d.name in _SERVER_DEVICES for d in among)
+    raise NoSound(f"There is no {noun}.", _PLUG if has_server else _server_hint())
 
 
 def closest(part: str, named: Sequence[tuple[str, ...]]) -> int | None:
@@ -200,12 +200,12 @@ def closest(part: str, named: Sequence[tuple[str, ...]]) -> int | None:
 
     Each entry is a title and other names. An exact match wins over a part of the title.
     """
-    wanted = part.casefold()
+    lowered = part.casefold()
     for number, (title, *others) in enumerate(named):
-        if wanted == title.casefold() or part in others:
+        if lowered == title.casefold() or part in others:
             return number
     for number, (title, *_) in enumerate(named):
-        if wanted in title.casefold():
+        if lowered in title.casefold():
             return number
     return None
 
@@ -227,8 +227,8 @@ def open_stream(
     make = sd.RawInputStream if kind == "input" else sd.RawOutputStream
     latency: object = latency_ms / 1000 if latency_ms else "low"
     refusal: Exception | None = None
-    most = device.inputs if kind == "input" else device.outputs
-    for channels in (1, 2)[: max(1, min(2, most))]:
+    max_channels = device.inputs if kind == "input" else device.outputs
+    for channels in (1, 2)[: max(1, min(2, max_channels))]:
         for rate in dict.fromkeys((*rates, device.rate, 48_000, 44_100)):
             stream = None
             try:
@@ -262,9 +262,9 @@ def _routed_to(device: Device) -> Iterator[None]:
         yield
         return
     side = "PULSE_SINK" if device.outputs else "PULSE_SOURCE"
-    wanted = {side: device.node, "PIPEWIRE_NODE": device.node}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    lowered = {side: device.node, "PIPEWIRE_NODE": device.node}
+    before = {name: os.environ.get(name) for name in lowered}
+    os.environ.update(lowered)
     try:
         yield
     finally:
@@ -296,7 +296,7 @@ def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
 
 def is_busy(refusal: str) -> bool:
     """Return True if another program uses the device exclusively."""
-    return any(word in refusal.lower() for word in _BUSY)
+    return any(word in refusal.lower() for word in _BUSY_WORDS)
 
 
 def _library_hint() -> str:

@@ -68,12 +68,12 @@ class LoopbackResult:
     dropouts: int = 0
     stalled: bool = False
     """True if the speaker opened but took no more sound than its buffer holds."""
-    unreal: tuple[str, ...] = ()
+    clockless: tuple[str, ...] = ()
     """Names of devices without a clock, which run as fast as they are called."""
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class ProbeResult:
     """Everything found out before the deadline."""
 
     devices: tuple[Device, ...] = ()
@@ -95,21 +95,21 @@ class Survey:
     """True once the devices were listed, even if there are none."""
 
 
-def survey(wish: ProbeRequest, deadline: float, command: tuple[str, ...] = ()) -> Survey:
+def probe(request: ProbeRequest, deadline: float, command: tuple[str, ...] = ()) -> ProbeResult:
     """Probe within `deadline` seconds, plus half a second to kill the child. Never raises.
 
     `command` replaces the child in tests.
     """
     command = command or module_command("voicechat.audio.devices.device_probe")
     try:
-        child = start_blocking((*command, json.dumps({**asdict(wish), "deadline": deadline})))
+        child = start_blocking((*command, json.dumps({**asdict(request), "deadline": deadline})))
     except OSError as error:
-        return Survey(problem=f"Sound cannot start: {error.strerror}.", step="starting")
-    held, child.stdin = child.stdin, None  # or `communicate` closes it, which ends the child
-    assert held is not None
-    with held:
-        said, timed_out = _follow(child, deadline)
-    return replace(_read(said), timed_out=timed_out)
+        return ProbeResult(problem=f"Sound cannot start: {error.strerror}.", step="starting")
+    stdin, child.stdin = child.stdin, None  # or `communicate` closes it, which ends the child
+    assert stdin is not None
+    with stdin:
+        output, timed_out = _collect_output(child, deadline)
+    return replace(_read(output), timed_out=timed_out)
 
 
 def name_of(among: Sequence[Device], kind: Kind, number: str) -> str | None:
@@ -124,26 +124,26 @@ def name_of(among: Sequence[Device], kind: Kind, number: str) -> str | None:
 
 def named_device(kind: str, number: str) -> str | None:
     """Return the name of a numbered device on this machine, within 2 s; None if it has none."""
-    found = survey(ProbeRequest(only_names=True), _NAMES_S).devices
+    found = probe(ProbeRequest(only_names=True), _NAMES_S).devices
     return name_of(found, "input" if kind == "input" else "output", number)
 
 
-def _follow(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bool]:
+def _collect_output(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bool]:
     try:
         return child.communicate(timeout=deadline)[0], False
     except subprocess.TimeoutExpired:
         child.kill()
     try:
         return child.communicate(timeout=0.5)[0], True
-    except subprocess.TimeoutExpired as late:
+    except subprocess.TimeoutExpired as error:
         # A process stuck in the kernel cannot be killed; keep its output so far.
-        return late.output or b"", True
+        return error.output or b"", True
 
 
-def _read(said: bytes) -> Survey:
+def _read(output: bytes) -> ProbeResult:
     """Merge the results; an incomplete line is dropped."""
     found: dict[str, Any] = {"step": "starting"}
-    for line in said.splitlines():
+    for line in output.splitlines():
         with contextlib.suppress(ValueError, TypeError):
             found.update(json.loads(line))
     found["devices"] = tuple(Device(**each) for each in found.get("devices", ()))
@@ -151,53 +151,57 @@ def _read(said: bytes) -> Survey:
         found[side] = {int(k): tuple(v) for k, v in found.get(side, {}).items()}
     if trial := found.get("trial"):
         problems = tuple((problem, hint) for problem, hint in trial.pop("problems"))
-        unreal = tuple(trial.pop("unreal", ()))
-        found["trial"] = LoopbackResult(**trial, problems=problems, unreal=unreal)
-    return Survey(**found)
+        clockless = tuple(trial.pop("clockless", ()))
+        found["trial"] = LoopbackResult(**trial, problems=problems, clockless=clockless)
+    return ProbeResult(**found)
 
 
 # ------------------------------------------------------------------------------ in the child
 
-_Say = Callable[[dict[str, object]], None]
+_Report = Callable[[dict[str, object]], None]
 
 
-def main(wish: ProbeRequest, say: _Say) -> None:
-    """Probe step by step, and report each result with `say`."""
-    say({"step": "loading the sound library"})
+def main(request: ProbeRequest, report: _Report) -> None:
+    """Probe step by step, and report each result with `report`."""
+    report({"step": "loading the sound library"})
     try:
         sd = library()
     except NoSound as error:
-        say({"problem": error.problem, "hint": error.hint, "step": ""})
+        report({"problem": error.problem, "hint": error.hint, "step": ""})
         return
-    say({"version": sd.get_portaudio_version()[1], "step": "listing the devices"})
+    report({"version": sd.get_portaudio_version()[1], "step": "listing the devices"})
     found = devices()
-    say({"devices": [asdict(each) for each in found], "listed": True, "step": ""})
-    if wish.only_names:
+    report({"devices": [asdict(each) for each in found], "listed": True, "step": ""})
+    if request.only_names:
         return
-    say({"step": "asking for rates"})
-    chosen = {kind: _chosen(found, wish, kind) for kind in ("input", "output")}
-    _say_rates(sd, found, chosen if not wish.all_rates else {}, say)
-    say({"step": "loading the echo canceller"})
+    report({"step": "asking for rates"})
+    chosen = {kind: _chosen(found, request, kind) for kind in ("input", "output")}
+    _report_rates(sd, found, chosen if not request.all_rates else {}, report)
+    report({"step": "loading the echo canceller"})
     from voicechat.audio.capture.echo_canceller import canceller
 
-    say({"canceller": canceller(True).name, "step": "opening the devices"})
-    if wish.listen:
+    report({"canceller": canceller(True).name, "step": "opening the devices"})
+    if request.listen:
         from voicechat.audio.devices.loopback_test import run_loopback_test
 
-        say({"trial": asdict(run_loopback_test(chosen["input"], chosen["output"], wish.chirp))})
-    say({"step": ""})
+        report(
+            {"trial": asdict(run_loopback_test(chosen["input"], chosen["output"], request.chirp))}
+        )
+    report({"step": ""})
 
 
-def _chosen(found: list[Device], wish: ProbeRequest, kind: str) -> Device | NoSound:
+def _chosen(found: list[Device], request: ProbeRequest, kind: str) -> Device | NoSound:
     side: Kind = "input" if kind == "input" else "output"
     try:
-        return choose(found, side, wish.input_device if side == "input" else wish.output_device)
+        return choose(
+            found, side, request.input_device if side == "input" else request.output_device
+        )
     except NoSound as error:
         return error
 
 
-def _say_rates(
-    sd: Any, found: list[Device], only: Mapping[str, Device | NoSound], say: _Say
+def _report_rates(
+    sd: Any, found: list[Device], only: Mapping[str, Device | NoSound], report: _Report
 ) -> None:
     for kind, check in (("input", sd.check_input_settings), ("output", sd.check_output_settings)):
         rates: dict[int, list[int]] = {}
@@ -206,11 +210,13 @@ def _say_rates(
                 continue
             if only and device is not only[kind]:
                 continue
-            rates[device.index] = [rate for rate in RATES if _takes(sd, check, device.opens, rate)]
-            say({f"{kind}_rates": rates})
+            rates[device.index] = [
+                rate for rate in RATES if _accepts(sd, check, device.opens, rate)
+            ]
+            report({f"{kind}_rates": rates})
 
 
-def _takes(sd: Any, check: Callable[..., None], index: int, rate: int) -> bool:
+def _accepts(sd: Any, check: Callable[..., None], index: int, rate: int) -> bool:
     try:
         check(device=index, channels=1, dtype="int16", samplerate=rate)
     except (sd.PortAudioError, ValueError):
@@ -226,18 +232,18 @@ def quiet_pipe() -> TextIO:
 
 
 def _run() -> None:
-    """Find out and tell, and end in time."""
-    asked = json.loads(sys.argv[1])
-    end = threading.Timer(asked.pop("deadline") + 1.0, os._exit, (1,))
+    """Probe, and end the process one second after the deadline at the latest."""
+    request = json.loads(sys.argv[1])
+    end = threading.Timer(request.pop("deadline") + 1.0, os._exit, (1,))
     end.daemon = True
     end.start()
     pipe = quiet_pipe()
 
-    def say(piece: dict[str, object]) -> None:
-        pipe.write(json.dumps(piece) + "\n")
+    def report(result: dict[str, object]) -> None:
+        pipe.write(json.dumps(result) + "\n")
         pipe.flush()
 
-    main(ProbeRequest(**asked), say)
+    main(ProbeRequest(**request), report)
 
 
 if __name__ == "__main__":

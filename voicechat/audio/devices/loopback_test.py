@@ -28,7 +28,7 @@ _LISTEN_S: Final = 1.0
 _WAIT_S: Final = 0.7
 _BLOCK_MS: Final = 10
 _LATENCY_MS: Final = 40
-_TOO_FAST: Final = 1.8
+_MAX_SPEED: Final = 1.8
 """Ratio of received to expected frames above which a device has no clock."""
 
 
@@ -45,16 +45,16 @@ class _Recorder:
         )
 
     def _prepare(self, rate: int, channels: int) -> StreamCallback:
-        heard = self.heard = np.zeros(int(rate * self._seconds), np.int16)
+        recording = self.recording = np.zeros(int(rate * self._seconds), np.int16)
         callback_times = self.callback_times = CallbackTimes(rate)
-        self.frames = self.given = 0
+        self.frames = self.received = 0
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             block = np.frombuffer(taken, np.int16)[::channels]
-            self.given += frames
-            kept = min(frames, len(heard) - self.frames)
-            heard[self.frames : self.frames + kept] = block[:kept]
-            self.frames += kept
+            self.received += frames
+            count = min(frames, len(recording) - self.frames)
+            recording[self.frames : self.frames + count] = block[:count]
+            self.frames += count
             callback_times.record(time.monotonic(), self.frames)
             self.dropouts += bool(status.input_overflow)
 
@@ -62,7 +62,7 @@ class _Recorder:
 
     def between(self, begin_s: float, end_s: float) -> np.ndarray[Any, np.dtype[np.int16]]:
         """Return the samples between two times of the recording, as far as they were received."""
-        return self.heard[int(begin_s * self.rate) : min(self.frames, int(end_s * self.rate))]
+        return self.recording[int(begin_s * self.rate) : min(self.frames, int(end_s * self.rate))]
 
 
 class _Player:
@@ -79,8 +79,8 @@ class _Player:
     def _prepare(self, rate: int, channels: int) -> StreamCallback:
         sound = chirp(rate) if self._with_chirp else np.zeros(0, np.int16)
         begin = self.begin = int((_SETTLE_S + _LISTEN_S) * rate)
-        score = np.zeros(int((_SETTLE_S + _LISTEN_S + CHIRP_S + _WAIT_S + 1.0) * rate), np.int16)
-        score[begin : begin + len(sound)] = sound
+        output = np.zeros(int((_SETTLE_S + _LISTEN_S + CHIRP_S + _WAIT_S + 1.0) * rate), np.int16)
+        output[begin : begin + len(sound)] = sound
         callback_times = self.callback_times = CallbackTimes(rate)
         self.frames = 0
 
@@ -88,7 +88,7 @@ class _Player:
             callback_times.record(time.monotonic(), self.frames)
             view = np.frombuffer(out, np.int16).reshape(frames, channels)
             view[:] = 0
-            piece = score[self.frames : self.frames + frames]
+            piece = output[self.frames : self.frames + frames]
             view[: len(piece)] = piece[:, None]
             self.frames += frames
             if self.frames > begin:
@@ -119,32 +119,28 @@ def run_loopback_test(
         problems.append((error.problem, error.hint))
     if recorder or player:
         time.sleep(seconds)
-    most = _TOO_FAST * seconds
-    unreal = [
-        *(
-            [_name(microphone, "input")]
-            if recorder and recorder.given > most * recorder.rate
-            else []
-        ),
-        *([_name(speaker, "output")] if player and player.frames > most * player.rate else []),
-    ]
-    listened = (
+    clockless: list[str | None] = []
+    if recorder and recorder.received > _MAX_SPEED * seconds * recorder.rate:
+        clockless.append(_name(microphone, "input"))
+    if player and player.frames > _MAX_SPEED * seconds * player.rate:
+        clockless.append(_name(speaker, "output"))
+    recorded = (
         recorder.between(_SETTLE_S, _SETTLE_S + _LISTEN_S) if recorder else np.zeros(0, np.int16)
     )
-    trip_ms, gain_db = _round_trip(recorder, player)
+    round_trip_ms, gain_db = _round_trip(recorder, player)
     return LoopbackResult(
         microphone=_name(microphone, "input") if recorder else None,
         speaker=_name(speaker, "output") if player else None,
         problems=tuple(problems),
         input_rate=recorder.rate if recorder else 0,
         output_rate=player.rate if player else 0,
-        level=dbfs(listened) if listened.size else None,
-        peak=peak_dbfs(listened) if listened.size else None,
+        level=dbfs(recorded) if recorded.size else None,
+        peak=peak_dbfs(recorded) if recorded.size else None,
         chirped=player is not None and player.has_chirped,
-        round_trip_ms=trip_ms,
+        round_trip_ms=round_trip_ms,
         return_db=gain_db,
         dropouts=(recorder.dropouts if recorder else 0) + (player.dropouts if player else 0),
-        unreal=tuple(dict.fromkeys(name for name in unreal if name)),
+        clockless=tuple(dict.fromkeys(name for name in clockless if name)),
         stalled=player is not None and player.frames < seconds * player.rate / 2,
     )
 
@@ -155,15 +151,16 @@ def _round_trip(
     """Return the round trip in ms and its gain in dB; None, None without a detected chirp."""
     if not recorder or not player or not player.has_chirped or not recorder.frames:
         return None, None
-    left = player.callback_times.time_of(player.begin)
+    sent_at = player.callback_times.time_of(player.begin)
     # The chirp cannot return before it left, so earlier sound is something else.
     earliest = max(
-        0, int((left - recorder.callback_times.time_of(0)) * recorder.rate) - recorder.rate // 100
+        0,
+        int((sent_at - recorder.callback_times.time_of(0)) * recorder.rate) - recorder.rate // 100,
     )
-    echo = find_chirp(recorder.heard[earliest : recorder.frames], recorder.rate)
+    echo = find_chirp(recorder.recording[earliest : recorder.frames], recorder.rate)
     if echo is None:
         return None, None
-    return (recorder.callback_times.time_of(earliest + echo.frame) - left) * 1000, echo.gain_db
+    return (recorder.callback_times.time_of(earliest + echo.frame) - sent_at) * 1000, echo.gain_db
 
 
 def _opened(device: Device | NoSound) -> Device:

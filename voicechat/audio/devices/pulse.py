@@ -69,8 +69,8 @@ class Nodes:
 
     def default(self, kind: Literal["input", "output"]) -> Node | None:
         """Return the default node of this kind, or None."""
-        wanted = self.default_input if kind == "input" else self.default_output
-        return next((n for n in self.nodes if n.kind == kind and n.name == wanted), None)
+        default = self.default_input if kind == "input" else self.default_output
+        return next((n for n in self.nodes if n.kind == kind and n.name == default), None)
 
 
 class SoundServer:
@@ -106,7 +106,7 @@ class SoundServer:
 class _Answers:
     """Answers to one round of queries, as they arrive."""
 
-    missing: int = 3
+    pending: int = 3
     server: str = ""
     default_input: str = ""
     default_output: str = ""
@@ -123,12 +123,12 @@ class _Connection:
         self._stale = True
         # ctypes keeps no references to callbacks; without ours they would be freed while in use.
         self._on_event = _EVENT_CALLBACK(self._on_change)
-        self._on_server = _SERVER_CALLBACK(self._take_server)
+        self._on_server = _SERVER_CALLBACK(self._on_server_reply)
         self._on_sink = _NODE_CALLBACK(
-            lambda _, each, end, __: self._take_node("output", each, end)
+            lambda _, each, end, __: self._on_node_reply("output", each, end)
         )
         self._on_source = _NODE_CALLBACK(
-            lambda _, each, end, __: self._take_node("input", each, end)
+            lambda _, each, end, __: self._on_node_reply("input", each, end)
         )
 
     def run(self) -> None:
@@ -171,7 +171,7 @@ class _Connection:
         if event & _FACILITY == _SERVER or event & _KIND != _CHANGED:
             self._stale = True
 
-    def _take_server(self, _: int, reply: Any, __: int) -> None:
+    def _on_server_reply(self, _: int, reply: Any, __: int) -> None:
         answers = self._answers
         if answers is not None and reply:
             name = _text(reply.contents.server_name)
@@ -180,7 +180,7 @@ class _Connection:
             answers.default_input = _text(reply.contents.default_source)
         self._count_answer()
 
-    def _take_node(self, kind: Literal["input", "output"], each: Any, end: int) -> None:
+    def _on_node_reply(self, kind: Literal["input", "output"], each: Any, end: int) -> None:
         if end:
             self._count_answer()
         elif self._answers is not None:
@@ -195,8 +195,8 @@ class _Connection:
         answers = self._answers
         if answers is None:
             return
-        answers.missing -= 1
-        if not answers.missing:
+        answers.pending -= 1
+        if not answers.pending:
             self._answers = None
             nodes = tuple(answers.nodes)
             self._update(
@@ -231,9 +231,9 @@ def is_stuck() -> bool:
     if sys.platform != "linux":
         return False
     path = sockets(os.environ, os.getuid())["PulseAudio"]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
-        caller.setblocking(False)
-        return caller.connect_ex(path) == errno.EAGAIN
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
+        return client.connect_ex(path) == errno.EAGAIN
 
 
 # ------------------------------------------------------------------------------- libpulse

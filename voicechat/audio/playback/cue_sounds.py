@@ -22,16 +22,16 @@ _LOUDNESS = 5500.0
 
 NAMES = frozenset(_NOTES)
 
-LATE_S: Final = 0.6
+MAX_DELAY_S: Final = 0.6
 """Seconds after which a waiting cue is dropped, because it would be misleading."""
-_MOST_WAITING: Final = 4
+_MAX_WAITING: Final = 4
 
 
 class CueQueue:
     """Cues that wait for the current one to end. At most four; the oldest is dropped."""
 
     def __init__(self) -> None:
-        self._names: deque[tuple[str, float]] = deque(maxlen=_MOST_WAITING)
+        self._names: deque[tuple[str, float]] = deque(maxlen=_MAX_WAITING)
 
     def ask(self, name: str, now: float) -> None:
         """Queue a cue that is due at `now` (monotonic s)."""
@@ -40,8 +40,8 @@ class CueQueue:
     def next(self, now: float) -> str | None:
         """Return the next cue that is not too late, or None."""
         while self._names:
-            name, asked = self._names.popleft()
-            if now - asked <= LATE_S:
+            name, queued_at = self._names.popleft()
+            if now - queued_at <= MAX_DELAY_S:
                 return name
         return None
 

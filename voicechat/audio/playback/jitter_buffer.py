@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-_LEAST_MS: Final = 40.0
-_MOST_MS: Final = 480.0
+_MIN_FILL_MS: Final = 40.0
+_MAX_LATE_MS: Final = 480.0
 """A longer gap is a pause in the response that no jitter buffer can bridge."""
-_NOTICED_MS: Final = 5.0
+_MIN_LATE_MS: Final = 5.0
 _HALF_LIFE_S: Final = 30.0
 
 
@@ -21,34 +21,34 @@ class JitterEstimator:
 
     def __init__(self) -> None:
         self.late_ms = 0.0
-        self._piece_ms = 0.0
+        self._chunk_ms = 0.0
         self._item: str | None = None
-        self._began = 0.0
+        self._started_at = 0.0
         self._sound_ms = 0.0
 
     def arrived(self, item_id: str, ms: float, now: float) -> None:
         """Record `ms` of sound of an item that arrived at `now` (monotonic s)."""
-        late = (now - self._began) * 1000 - self._sound_ms
-        if item_id != self._item or late > _MOST_MS:
-            self._item, self._began, self._sound_ms = item_id, now, 0.0
-            self._piece_ms = 0.0
-        elif late > max(_NOTICED_MS, self.late_ms):
+        late = (now - self._started_at) * 1000 - self._sound_ms
+        if item_id != self._item or late > _MAX_LATE_MS:
+            self._item, self._started_at, self._sound_ms = item_id, now, 0.0
+            self._chunk_ms = 0.0
+        elif late > max(_MIN_LATE_MS, self.late_ms):
             self.late_ms = late
-        self._piece_ms = max(self._piece_ms, ms)
+        self._chunk_ms = max(self._chunk_ms, ms)
         self._sound_ms += ms
 
     def decay(self, seconds: float) -> None:
         """Decay the estimate by `seconds` of playback; it halves in 30 s."""
         self.late_ms *= 0.5 ** (seconds / _HALF_LIFE_S)
-        if self.late_ms < _NOTICED_MS:
+        if self.late_ms < _MIN_LATE_MS:
             self.late_ms = 0.0
 
     @property
-    def gather_ms(self) -> float:
+    def fill_ms(self) -> float:
         """Sound in ms that is enough to start playback at once."""
-        return _LEAST_MS + (self.late_ms + self._piece_ms if self.late_ms else 0.0)
+        return _MIN_FILL_MS + (self.late_ms + self._chunk_ms if self.late_ms else 0.0)
 
     @property
-    def wait_ms(self) -> float:
+    def max_wait_ms(self) -> float:
         """Time in ms after which playback starts with less."""
-        return _LEAST_MS + self.late_ms
+        return _MIN_FILL_MS + self.late_ms

@@ -21,7 +21,7 @@ _SHORTEST_S, _LONGEST_S = 0.005, 0.015
 _FULL_S: Final = 0.010
 _LENGTH_S: Final = 0.060
 _SLOPE_S: Final = 0.0005
-_LEAST_SLOPE: Final = 8
+_MIN_SLOPE: Final = 8
 
 
 class LossConcealment:
@@ -37,7 +37,7 @@ class LossConcealment:
         length = int(_LENGTH_S * rate)
         after = np.maximum(0, np.arange(length, dtype=np.float32) - int(_FULL_S * rate))
         self._envelope: Final[Wave] = (1 - after / max(1.0, float(after[-1]))).astype(np.float32)
-        ahead = np.arange(1, max(_LEAST_SLOPE, int(_SLOPE_S * rate)), dtype=np.float32)
+        ahead = np.arange(1, max(_MIN_SLOPE, int(_SLOPE_S * rate)), dtype=np.float32)
         self._slope_ramp: Final[Wave] = (ahead * (1 - ahead / (len(ahead) + 1)) ** 2).astype(
             np.float32
         )
@@ -53,15 +53,15 @@ class LossConcealment:
         blend = period // 4
         rise = fade_in(blend)
         loop = past[-period:].copy()
-        prepend_silence = past[-period - blend : -period]
-        loop[-blend:] += (prepend_silence - loop[-blend:]) * rise
+        preceding = past[-period - blend : -period]
+        loop[-blend:] += (preceding - loop[-blend:]) * rise
         self._tail[:] = np.resize(loop, len(self._tail))
         loudness = self._loudness(past, period)
         np.multiply(self._tail, self._envelope * loudness, out=self._tail)
         # Match the value and slope of the sound at the joint, then let the correction decay.
-        off = past[-2:] - loudness * past[-period - 2 : -period]
-        self._tail[:blend] += off[1] * rise[::-1]
-        self._tail[: len(self._slope_ramp)] += (off[1] - off[0]) * self._slope_ramp
+        mismatch = past[-2:] - loudness * past[-period - 2 : -period]
+        self._tail[:blend] += mismatch[1] * rise[::-1]
+        self._tail[: len(self._slope_ramp)] += (mismatch[1] - mismatch[0]) * self._slope_ramp
         self._at, self._end = 0, len(self._tail)
         self.finished = False
 
@@ -92,19 +92,19 @@ class LossConcealment:
     def _period(self, past: Wave) -> int:
         """Return the pitch period in frames: a coarse search at 4 kHz, then a fine one."""
         step = self._step
-        whole = len(past) // step * step
-        coarse = past[-whole:].reshape(-1, step).mean(axis=1)
-        rough = step * _best_lag(
+        usable = len(past) // step * step
+        coarse = past[-usable:].reshape(-1, step).mean(axis=1)
+        coarse_lag = step * _best_lag(
             coarse, self._template // step, self._shortest // step, self._longest // step
         )
-        least = max(self._shortest, rough - step)
-        return _best_lag(past, self._template, least, min(self._longest, rough + step))
+        min_lag = max(self._shortest, coarse_lag - step)
+        return _best_lag(past, self._template, min_lag, min(self._longest, coarse_lag + step))
 
 
-def _best_lag(wave: Wave, size: int, least: int, most: int) -> int:
+def _best_lag(wave: Wave, size: int, min_lag: int, max_lag: int) -> int:
     """Return the lag at which the last `size` samples correlate best with the past."""
     template = wave[-size:]
-    region = wave[-size - most : len(wave) - least]
-    likeness = np.correlate(region, template, "valid")
+    region = wave[-size - max_lag : len(wave) - min_lag]
+    correlation = np.correlate(region, template, "valid")
     energy = np.correlate(region * region, np.ones(size, np.float32), "valid")
-    return most - int(np.argmax(likeness / np.sqrt(energy + 1.0)))
+    return max_lag - int(np.argmax(correlation / np.sqrt(energy + 1.0)))

@@ -33,7 +33,7 @@ class _Track:
     end: int | None = None
     """Queue position where the item ends; None while it may get more sound."""
     started: bool = False
-    best_ms: float = 0.0
+    heard_ms: float = 0.0
     reported_ms: float = -1.0
 
 
@@ -78,11 +78,11 @@ class HeardPositions:
                 track.started = True
                 yield PlaybackStarted(item_id, at)
             self._advance(track, position)
-            over = track.end is not None and position >= track.end
-            if track.started and (progress or over) and track.best_ms != track.reported_ms:
-                track.reported_ms = track.best_ms
-                yield Heard(item_id, track.best_ms)
-            if over:
+            finished = track.end is not None and position >= track.end
+            if track.started and (progress or finished) and track.heard_ms != track.reported_ms:
+                track.reported_ms = track.heard_ms
+                yield Heard(item_id, track.heard_ms)
+            if finished:
                 del self._tracks[item_id]
                 yield PlaybackFinished(item_id)
 
@@ -90,7 +90,7 @@ class HeardPositions:
         """Return the heard ms of every playing or queued item, and forget all items."""
         for track in self._tracks.values():
             self._advance(track, position)
-        heard = {item_id: track.best_ms for item_id, track in self._tracks.items()}
+        heard = {item_id: track.heard_ms for item_id, track in self._tracks.items()}
         self._tracks.clear()
         return heard
 
@@ -115,7 +115,7 @@ class HeardPositions:
 
     def _advance(self, track: _Track, position: int) -> None:
         frames = sum(max(0, min(end, position) - begin) for begin, end in track.spans)
-        track.best_ms = max(track.best_ms, frames * 1000 / self._rate)
+        track.heard_ms = max(track.heard_ms, frames * 1000 / self._rate)
 
 
 class Playback:
@@ -131,22 +131,22 @@ class Playback:
         self._open_item: str | None = None
         self._piece: SoundPiece | None = None
         self._offset = 0
-        self._odd: dict[str, bytes] = {}
+        self._odd_bytes: dict[str, bytes] = {}
         self._volume = 1.0
         self._ducked = False
         self._held = False
         self._stop_by = 0.0
-        self._past_gaps = 0
-        self._past_lost_ms = 0.0
+        self._earlier_gaps = 0
+        self._earlier_lost_ms = 0.0
         self._jitter: Final = JitterEstimator()
 
     # ----------------------------------------------------------------- what comes in
 
     def play(self, item_id: str, pcm: bytes, now: float) -> None:
         """Queue PCM16 that arrived at `now` (monotonic s); an odd byte waits for its other half."""
-        pcm = self._odd.pop(item_id, b"") + pcm
+        pcm = self._odd_bytes.pop(item_id, b"") + pcm
         if len(pcm) & 1:
-            self._odd[item_id] = pcm[-1:]
+            self._odd_bytes[item_id] = pcm[-1:]
             pcm = pcm[:-1]
         self._positions.register(item_id)
         if pcm:
@@ -159,7 +159,7 @@ class Playback:
 
     def end(self, item_id: str) -> None:
         """Mark the end of the item's sound."""
-        self._odd.pop(item_id, None)
+        self._odd_bytes.pop(item_id, None)
         self._positions.register(item_id)
         self._spill_queue.end(item_id)
 
@@ -188,7 +188,7 @@ class Playback:
     def stop(self, now: float) -> None:
         """Fade out and drop all sound; `stopped` returns the result once it took effect."""
         self._spill_queue.clear()
-        self._odd.clear()
+        self._odd_bytes.clear()
         self._drop_piece()
         self._stop_by = now + _ACK_S
         if self.queue is not None:
@@ -251,7 +251,7 @@ class Playback:
     @property
     def prebuffer_ms(self) -> float:
         """Longest time in ms that the first sound of an item waits."""
-        return self._jitter.wait_ms
+        return self._jitter.max_wait_ms
 
     def decay(self, seconds: float) -> None:
         """Decay the jitter estimate by `seconds` of playback."""
@@ -259,13 +259,13 @@ class Playback:
         self._set_prebuffer()
 
     @property
-    def waits_on_disk(self) -> int:
+    def spilled_bytes(self) -> int:
         """Bytes of sound in the temporary file."""
         return self._spill_queue.spilled_bytes
 
     def totals(self) -> tuple[int, float]:
         """Return the number of gaps and the ms lost since the start."""
-        gaps, lost = self._past_gaps, self._past_lost_ms
+        gaps, lost = self._earlier_gaps, self._earlier_lost_ms
         if self.queue is not None:
             gaps += self.queue.gaps
             lost += self.queue.gap_frames * 1000 / self.queue.rate
@@ -283,8 +283,8 @@ class Playback:
             self._keep_totals(old)
         self._positions.rebase(origin, queue.rate)
         if old is not None and old.rate != queue.rate:
-            mover = Resampler(old.rate, queue.rate)
-            rest = np.concatenate((mover.convert(rest), mover.finish()))
+            resampler = Resampler(old.rate, queue.rate)
+            rest = np.concatenate((resampler.convert(rest), resampler.finish()))
         self._resampler = Resampler(self._rate, queue.rate)
         self.queue = queue
         self._set_prebuffer()
@@ -356,9 +356,9 @@ class Playback:
 
     def _set_prebuffer(self) -> None:
         if self.queue is not None:
-            self.queue.start_frames = int(self.queue.rate * self._jitter.gather_ms / 1000)
-            self.queue.patience_frames = int(self.queue.rate * self._jitter.wait_ms / 1000)
+            self.queue.start_frames = int(self.queue.rate * self._jitter.fill_ms / 1000)
+            self.queue.max_wait_frames = int(self.queue.rate * self._jitter.max_wait_ms / 1000)
 
     def _keep_totals(self, queue: PlaybackQueue) -> None:
-        self._past_gaps += queue.gaps
-        self._past_lost_ms += queue.gap_frames * 1000 / queue.rate
+        self._earlier_gaps += queue.gaps
+        self._earlier_lost_ms += queue.gap_frames * 1000 / queue.rate

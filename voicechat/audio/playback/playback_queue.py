@@ -44,30 +44,30 @@ class PlaybackQueue:
         # Written by the loop.
         self._written = 0
         self._held = False
-        self._gain_wanted = 1.0
-        self._flush_asked = 0
+        self._target_gain = 1.0
+        self._flush_requested = 0
         self._flush_to = 0
-        self._cue_asked: NDArray[np.float32] = np.empty(0, np.float32)
+        self._cue_requested: NDArray[np.float32] = np.empty(0, np.float32)
         self.silent_at = math.inf
         """Time at which the device closed; later sound was never heard."""
         self.closed = True
         """Set while no more sound is expected: running dry is then not an underrun."""
         self.start_frames = 0
         """Frames that must wait before an item starts to play."""
-        self.patience_frames = 0
+        self.max_wait_frames = 0
         """Frames of waiting after which it starts with fewer."""
         # Written by the callback.
         self._read = 0
         self._dry = True
         self.sounding = False
         """True if the last rendered block had queued sound."""
-        self._begun = False
-        self._ends = True
+        self._started = False
+        self._ending = True
         self._waited = 0
         self._gap = 0
         self._gain = 1.0
         self._flush_done = 0
-        self._cue = self._cue_asked
+        self._cue = self._cue_requested
         self._cue_at = 0
         self.flushed_at = 0
         """Position after the last frame handed over before the latest flush."""
@@ -115,12 +115,12 @@ class PlaybackQueue:
     @property
     def cue_playing(self) -> bool:
         """True while a cue plays or is about to."""
-        return self._cue is not self._cue_asked or self._cue_at < len(self._cue)
+        return self._cue is not self._cue_requested or self._cue_at < len(self._cue)
 
     @property
     def flushing(self) -> bool:
         """True until the callback has applied a flush."""
-        return self._flush_done != self._flush_asked
+        return self._flush_done != self._flush_requested
 
     def write(self, samples: Samples) -> int:
         """Append what fits; return the number of frames taken."""
@@ -135,7 +135,7 @@ class PlaybackQueue:
     def flush(self) -> None:
         """Fade out and drop everything written so far; `flushing` is true until it took effect."""
         self._flush_to = self._written
-        self._flush_asked += 1
+        self._flush_requested += 1
 
     def hold(self) -> None:
         """Fade out and keep the position."""
@@ -161,14 +161,14 @@ class PlaybackQueue:
 
     def set_gain(self, gain: float) -> None:
         """Set the gain of queued sound, 0.0 to 1.0, reached within the next 10 ms of it."""
-        self._gain_wanted = gain
+        self._target_gain = gain
 
     def play_cue(self, cue: NDArray[np.float32]) -> None:
         """Mix a cue over everything: float32 at int16 scale, at the rate of this queue.
 
         A cue that still plays fades out under it.
         """
-        self._cue_asked = cue.copy()
+        self._cue_requested = cue.copy()
 
     def heard(self, now: float) -> int:
         """Return the absolute position that leaves the speaker at monotonic time `now`."""
@@ -185,15 +185,15 @@ class PlaybackQueue:
     def unplayed(self, position: int) -> Samples:
         """Return a copy of the sound after `position`, for another queue."""
         begin = max(position, self._written - self._size)
-        spots = np.arange(begin, self._written) & (self._size - 1)
-        carried: Samples = self._ring[spots]
-        return carried
+        indexes = np.arange(begin, self._written) & (self._size - 1)
+        copy: Samples = self._ring[indexes]
+        return copy
 
     # ----------------------------------------------------------------- the callback's side
 
     def render(self, out: Samples, dac: float) -> None:
         """Fill `out`, int16 of shape (frames,); `dac` is when its first frame is heard."""
-        self._ends = self.closed
+        self._ending = self.closed
         begin = self._read
         take = self._render_queued(out)
         self._log_block(dac, begin, take)
@@ -213,10 +213,10 @@ class PlaybackQueue:
 
     def _render_queued(self, out: Samples) -> int:
         """Copy queued sound into the block; return the number of frames."""
-        if self._flush_done != self._flush_asked:
+        if self._flush_done != self._flush_requested:
             return self._flush(out)
         if self._held:
-            return self._fade_away(out)
+            return self._fade_out(out)
         rise = self._dry
         if rise and not self._starts(len(out)):
             self._play_tail(out)
@@ -237,39 +237,39 @@ class PlaybackQueue:
     def _starts(self, frames: int) -> bool:
         """True if there is enough sound to start, or to continue after an underrun."""
         waiting = self._written - self._read
-        wanted, patience = self.start_frames, self.patience_frames
-        if self._begun:
-            wanted, patience = min(wanted, self._margin), min(patience, self._margin)
-        enough = self._ends or waiting >= wanted or self._waited >= patience
+        target, max_wait = self.start_frames, self.max_wait_frames
+        if self._started:
+            target, max_wait = min(target, self._margin), min(max_wait, self._margin)
+        enough = self._ending or waiting >= target or self._waited >= max_wait
         if not waiting or not enough:
             self._waited += frames if waiting else 0
             return False
         self._end_gap()
-        self._dry, self._begun = False, True
+        self._dry, self._started = False, True
         return True
 
     def _end_gap(self) -> None:
         """Count a gap inside an item."""
-        if self._begun and self._gap:
+        if self._started and self._gap:
             self.gaps += 1
             self.gap_frames += self._gap
         self._gap = self._waited = 0
 
     def _run_dry(self, out: Samples, take: int) -> None:
         """Fill the block from `take` on with concealment or a fade."""
-        self._break_off(out[:take])
-        if self._ends:
-            self._begun = False
+        self._start_concealment(out[:take])
+        if self._ending:
+            self._started = False
             self._tail.release(self._fall)
         else:
             self._gap = len(out) - take
 
-    def _break_off(self, block: Samples) -> None:
+    def _start_concealment(self, block: Samples) -> None:
         """Start the concealment after `block`, the beginning of the current block."""
         past, rendered = self._past, self._rendered
         known = max(0, len(past) - len(block))
-        spots = np.arange(self._rendered_to - known, self._rendered_to) & (len(rendered) - 1)
-        past[:known] = rendered[spots]
+        indexes = np.arange(self._rendered_to - known, self._rendered_to) & (len(rendered) - 1)
+        past[:known] = rendered[indexes]
         past[known:] = block[len(block) - len(past) + known :]
         self._tail.begin(past)
 
@@ -286,8 +286,8 @@ class PlaybackQueue:
     def _play_tail(self, out: Samples) -> None:
         """Play only the tail, and fade it out if the item has ended."""
         out[:] = 0
-        if self._ends:
-            self._begun, self._gap, self._waited = False, 0, 0
+        if self._ending:
+            self._started, self._gap, self._waited = False, 0, 0
             self._tail.release(self._fall)
         else:
             self._gap += len(out)
@@ -301,23 +301,23 @@ class PlaybackQueue:
 
     def _apply_gain(self, out: Samples, take: int, rise: bool) -> None:
         """Apply the gain, and the fade-in after a pause."""
-        wanted = self._gain_wanted
+        target = self._target_gain
         if rise:
-            self._gain = wanted
-        if wanted == self._gain == 1.0 and not rise:
+            self._gain = target
+        if target == self._gain == 1.0 and not rise:
             return
         mix = self._mix[:take]
         np.copyto(mix, out[:take], casting="unsafe")
-        if wanted != self._gain:
+        if target != self._gain:
             # Spread the change over the whole fade even if the block has fewer frames.
             span = max(take, self._fade)
             ramp = self._ramp[:take]
-            np.multiply(self._steps[:take], (wanted - self._gain) / span, out=ramp)
+            np.multiply(self._steps[:take], (target - self._gain) / span, out=ramp)
             np.add(ramp, self._gain, out=ramp)
             np.multiply(mix, ramp, out=mix)
-            self._gain = wanted
-        elif wanted != 1.0:
-            np.multiply(mix, wanted, out=mix)
+            self._gain = target
+        elif target != 1.0:
+            np.multiply(mix, target, out=mix)
         edge = min(self._fade, take)
         if rise:
             np.multiply(mix[:edge], self._rise[:edge], out=mix[:edge])
@@ -325,15 +325,15 @@ class PlaybackQueue:
 
     def _flush(self, out: Samples) -> int:
         begin = self._read
-        take = self._fade_away(out)
+        take = self._fade_out(out)
         self.flushed_at = begin + take
         self._read = self._flush_to
         self._end_gap()
-        self._begun = False
-        self._flush_done = self._flush_asked
+        self._started = False
+        self._flush_done = self._flush_requested
         return take
 
-    def _fade_away(self, out: Samples) -> int:
+    def _fade_out(self, out: Samples) -> int:
         """Fade out without moving the position; return the number of frames."""
         out[:] = 0
         if self._dry:
@@ -341,7 +341,7 @@ class PlaybackQueue:
             return 0
         self._dry = True
         if self._written - self._read < self._fade:
-            self._break_off(out[:0])
+            self._start_concealment(out[:0])
             self._tail.release(self._fall)
             return 0
         take = self._fade
@@ -359,11 +359,11 @@ class PlaybackQueue:
         out[take:] = 0
 
     def _add_cue(self, out: Samples) -> None:
-        asked = self._cue_asked
-        if asked is not self._cue:
-            left = self._cue[self._cue_at :][: min(self._fade, len(asked))]
-            asked[: len(left)] += left * self._fall[: len(left)]
-            self._cue, self._cue_at = asked, 0
+        requested = self._cue_requested
+        if requested is not self._cue:
+            left = self._cue[self._cue_at :][: min(self._fade, len(requested))]
+            requested[: len(left)] += left * self._fall[: len(left)]
+            self._cue, self._cue_at = requested, 0
         count = min(len(out), len(self._cue) - self._cue_at)
         mix = self._mix[:count]
         np.add(out[:count], self._cue[self._cue_at : self._cue_at + count], out=mix)

@@ -19,7 +19,7 @@ LONGEST_S = 366 * 86_400
 """Seconds; the longest time until something rings."""
 
 _TIME = re.compile(r"(\d{1,2})(?::(\d\d))?(?::\d\d)?\s*([ap])?\.?m?\.?", re.IGNORECASE)
-_NAME = 80
+_MAX_NAME = 80
 
 
 class TimerTools:
@@ -30,7 +30,7 @@ class TimerTools:
 
     async def set_timer(self, seconds: float, name: str = "") -> str:
         """Start a timer that rings aloud. seconds: how long. name: what it is for, like pasta."""
-        _check(seconds)
+        _check_duration(seconds)
         name = _short(name).lower().removesuffix(" timer").removesuffix("timer").strip()
         self._start("timer", seconds, name)
         return started(seconds, name)
@@ -53,7 +53,7 @@ class TimerTools:
             moment = _moment(time, tomorrow)
             seconds, when = (moment - _now()).total_seconds(), f"at {_clock(moment)}"
         else:
-            _check(seconds)
+            _check_duration(seconds)
             when = f"in {lasting(seconds)}"
         self._start("reminder", seconds, text=text)
         return sentence(f"Okay, {when} I'll remind you: {text}")
@@ -70,7 +70,7 @@ class TimerTools:
         running = self._timers.running()
         if not running:
             return "There is no timer to cancel."
-        chosen = running if every or not name else _named(name, running)
+        chosen = running if every or not name else _timers_named(name, running)
         if not chosen:
             raise ToolError(f"There is no such timer. {await self.list_timers()}")
         if len(chosen) > 1 and not every:
@@ -89,13 +89,13 @@ def _now() -> datetime:
     return datetime.now().astimezone()
 
 
-def _check(seconds: float) -> None:
+def _check_duration(seconds: float) -> None:
     if not 0 < seconds <= LONGEST_S:
         raise ToolError("A timer runs for more than no time and for a year at most.")
 
 
 def _short(text: str) -> str:
-    return " ".join(text.split())[:_NAME]
+    return " ".join(text.split())[:_MAX_NAME]
 
 
 def _moment(text: str, tomorrow: bool) -> datetime:
@@ -110,12 +110,12 @@ def _moment(text: str, tomorrow: bool) -> datetime:
         if not 0 < (moment - now).total_seconds() <= LONGEST_S:
             raise ToolError("That moment has passed, or is more than a year away.")
         return moment
-    hour, minute = _face(text)
+    hour, minute = _parse_clock(text)
     moment = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     return moment + timedelta(days=1) if tomorrow or moment <= now else moment
 
 
-def _face(text: str) -> tuple[int, int]:
+def _parse_clock(text: str) -> tuple[int, int]:
     found = _TIME.fullmatch(text.strip())
     if found is None:
         raise ToolError(f"{text!r} is not a time of day; write it like 07:30.")
@@ -133,7 +133,7 @@ def _clock(moment: datetime) -> str:
     return spoken_clock(moment) + day
 
 
-def _named(name: str, running: Sequence[Timer]) -> list[Timer]:
+def _timers_named(name: str, running: Sequence[Timer]) -> list[Timer]:
     """Find the timers whose title has every word of the name."""
     words = set(_words(name)) - {"the", "my", "timer", "alarm", "reminder"}
     kinds = set(_words(name)) & {"alarm", "reminder"}
@@ -152,8 +152,9 @@ def _words(text: str) -> list[str]:
 
 def tools(context: ToolContext, later: Later | None = None) -> tuple[Tool, ...]:
     """Create the tools for timers. later: replaces `loop.call_later`."""
-    mine = TimerTools(context, later)
-    each = (
-        mine.set_timer, mine.set_alarm, mine.set_reminder, mine.list_timers, mine.cancel_timer,
+    timers = TimerTools(context, later)
+    functions = (
+        timers.set_timer, timers.set_alarm, timers.set_reminder,
+        timers.list_timers, timers.cancel_timer,
     )  # fmt: skip
-    return tuple(tool(permission="auto")(function) for function in each)
+    return tuple(tool(permission="auto")(function) for function in functions)

@@ -16,11 +16,11 @@ from voicechat.tools.tool_context import ToolContext
 
 POSITION = 70
 
-LARGEST = 256 * 1024
+MAX_BYTES = 256 * 1024
 """Bytes of text."""
 
 _WAIT_S = 5.0
-_NONE = "There is no clipboard here. On Linux, install wl-clipboard or xclip."
+_NOT_AVAILABLE = "There is no clipboard here. On Linux, install wl-clipboard or xclip."
 
 Command = tuple[str, ...]
 
@@ -44,35 +44,35 @@ def _programs() -> Sequence[tuple[Command, Command]]:
     return (*found, windows)
 
 
-def _command(which: int) -> Command:
-    for ways in _programs():
-        program = shutil.which(ways[which][0])
+def _command(index: int) -> Command:
+    for commands in _programs():
+        program = shutil.which(commands[index][0])
         if program:
-            return (program, *ways[which][1:])
-    raise ToolError(_NONE)
+            return (program, *commands[index][1:])
+    raise ToolError(_NOT_AVAILABLE)
 
 
 async def read_clipboard() -> str:
     """Read the text that is on the user's clipboard."""
     try:
         async with asyncio.timeout(_WAIT_S):
-            ended = await child_programs.run(
-                _command(0), child_programs.plain_environment(), limit=LARGEST
+            result = await child_programs.run(
+                _command(0), child_programs.plain_environment(), limit=MAX_BYTES
             )
     except TimeoutError:
         raise ToolError("The clipboard does not answer.") from None
-    if ended.more:
+    if result.more:
         raise ToolError("There is too much on the clipboard.")
-    text = ended.printed.decode("utf-8", "replace")
-    return text if text and not ended.code else "There is no text on the clipboard."
+    text = result.printed.decode("utf-8", "replace")
+    return text if text and not result.code else "There is no text on the clipboard."
 
 
 async def write_clipboard(text: str) -> str:
     """Put text on the user's clipboard, in place of what is there."""
-    given = text.encode("utf-8", "replace")
-    if len(given) > LARGEST:
+    raw = text.encode("utf-8", "replace")
+    if len(raw) > MAX_BYTES:
         raise ToolError("That is too much for the clipboard.")
-    await _write(_command(1), given)
+    await _write(_command(1), raw)
     return "It is on the clipboard."
 
 

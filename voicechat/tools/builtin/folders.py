@@ -19,10 +19,10 @@ from voicechat.tools.tool_context import ToolContext
 
 POSITION = 50
 
-LARGEST = 60_000
+MAX_BYTES = 60_000
 """Bytes of a file that are returned at a time."""
 
-_MOST_NAMES = 300
+_MAX_NAMES = 300
 
 
 class Folders:
@@ -37,26 +37,26 @@ class Folders:
         descriptor, status = self._open(found, path)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
-            what = (
+            problem = (
                 "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a file that can be read"
             )
-            raise ToolError(f"{path} {what}.")
+            raise ToolError(f"{path} {problem}.")
         with os.fdopen(descriptor, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(min(max(start, 0), size))
-            raw = file.read(LARGEST)
+            raw = file.read(MAX_BYTES)
         if b"\0" in raw:
             raise ToolError(f"{path} is not a text file.")
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            if error.start < len(raw) - 4 or len(raw) < LARGEST:
+            if error.start < len(raw) - 4 or len(raw) < MAX_BYTES:
                 raise ToolError(f"{path} is not a text file.") from None
             raw = raw[: error.start]  # a character that the limit cuts in two
             text = raw.decode("utf-8-sig")
-        left = size - max(start, 0) - len(raw)
-        if left > 0:
-            text += f"\n[{left} more bytes; read on with start {max(start, 0) + len(raw)}]"
+        remaining = size - max(start, 0) - len(raw)
+        if remaining > 0:
+            text += f"\n[{remaining} more bytes; read on with start {max(start, 0) + len(raw)}]"
         return text or "The file is empty."
 
     def list_folder(self, path: str = "") -> str:
@@ -71,9 +71,9 @@ class Folders:
         if not found.is_dir():
             raise ToolError(f"{path} is not a folder.")
         names = self._names(found, path or found.name)
-        more = len(names) - _MOST_NAMES
-        told = "\n".join(names[:_MOST_NAMES]) + (f"\n[{more} more]" if more > 0 else "")
-        return told or "The folder is empty."
+        more = len(names) - _MAX_NAMES
+        text = "\n".join(names[:_MAX_NAMES]) + (f"\n[{more} more]" if more > 0 else "")
+        return text or "The folder is empty."
 
     def _names(self, found: Path, name: str) -> list[str]:
         descriptor = None
@@ -96,25 +96,25 @@ class Folders:
         """Find an existing file or folder below a named folder. Raises `ToolError`."""
         if "\0" in name or len(name) > 1_000:
             raise ToolError("That is not a path.")
-        wanted = Path(name.strip()).expanduser()
-        places = [folder / wanted for folder in self._folders]
-        places += [
-            folder.joinpath(*wanted.parts[1:])
+        requested = Path(name.strip()).expanduser()
+        candidates = [folder / requested for folder in self._folders]
+        candidates += [
+            folder.joinpath(*requested.parts[1:])
             for folder in self._folders
-            if wanted.parts[:1] and wanted.parts[0].casefold() == folder.name.casefold()
+            if requested.parts[:1] and requested.parts[0].casefold() == folder.name.casefold()
         ]
         if not self._folders:
             raise ToolError("No folder was named: write folders = [...] in the settings file.")
-        held = [real for real in map(_spelled, places) if self._holds(real)]
-        for real in held:
+        allowed = [real for real in map(_ignoring_case, candidates) if self._contains(real)]
+        for real in allowed:
             if real.exists():
                 return real
-        if not held:  # the message must not reveal whether the file exists
+        if not allowed:  # the message must not reveal whether the file exists
             raise ToolError(f"{name} is not in a folder that may be read.")
         known = ", ".join(str(folder) for folder in self._folders)
         raise ToolError(f"There is no {name} in {known}.")
 
-    def _holds(self, path: Path) -> bool:
+    def _contains(self, path: Path) -> bool:
         """Return True for a real path in a named folder without hidden names on the way."""
         for folder in self._folders:
             if path == folder:
@@ -133,8 +133,8 @@ class Folders:
         status = os.fstat(descriptor)
         try:
             # The path may have changed since it was checked.
-            again = Path(os.path.realpath(path))
-            same = self._holds(again) and os.path.samestat(os.stat(again), status)
+            resolved = Path(os.path.realpath(path))
+            same = self._contains(resolved) and os.path.samestat(os.stat(resolved), status)
         except OSError:
             same = False
         if same:
@@ -143,7 +143,7 @@ class Folders:
         raise ToolError(f"{name} is not a file that can be read.")
 
 
-def _spelled(path: Path) -> Path:
+def _ignoring_case(path: Path) -> Path:
     """Return the real path, ignoring case: a spoken name has no capitals."""
     real = Path(os.path.realpath(path))
     if real.exists():
@@ -152,12 +152,14 @@ def _spelled(path: Path) -> Path:
         names = os.listdir(real.parent)
     except OSError:
         return real
-    close = [name for name in names if name.casefold() == real.name.casefold()]
-    return Path(os.path.realpath(real.parent / close[0])) if len(close) == 1 else real
+    matches = [name for name in names if name.casefold() == real.name.casefold()]
+    return Path(os.path.realpath(real.parent / matches[0])) if len(matches) == 1 else real
 
 
 def tools(context: ToolContext) -> tuple[Tool, ...]:
     """Create the tools that read files: off until the user names folders, then they ask."""
-    mine = Folders(context.folders)
+    folders = Folders(context.folders)
     permission = Permission.ASK if context.folders else Permission.NEVER
-    return tuple(tool(permission=permission)(one) for one in (mine.read_file, mine.list_folder))
+    return tuple(
+        tool(permission=permission)(one) for one in (folders.read_file, folders.list_folder)
+    )

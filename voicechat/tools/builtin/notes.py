@@ -15,7 +15,7 @@ from voicechat.tools.tool_context import ToolContext
 
 POSITION = 40
 
-_LONGEST = 2_000
+_MAX_CHARACTERS = 2_000
 
 
 class Notes:
@@ -27,42 +27,42 @@ class Notes:
 
     def add_note(self, text: str) -> str:
         """Keep a note for the user. text: the note."""
-        with _told():
-            return lists.add_note(self._notebook, _fitting(text))
+        with _as_tool_error():
+            return lists.add_note(self._notebook, _checked(text))
 
     def read_notes(self) -> str:
         """Read the notes that are kept, the newest last."""
-        with _told():
+        with _as_tool_error():
             return lists.read_notes(self._notebook)
 
     def delete_note(self, text: str = "") -> str:
         """Delete a note. text: words that are in it; empty: the newest note."""
-        with _told():
+        with _as_tool_error():
             return lists.drop_note(self._notebook, text)
 
     def add_to_list(self, items: str, list_name: str = "") -> str:
         """Add to a list. items: what, with commas between. list_name: like shopping or to do."""
-        with _told():
-            return lists.add(self._notebook, _fitting(items), list_name)
+        with _as_tool_error():
+            return lists.add(self._notebook, _checked(items), list_name)
 
     def read_list(self, list_name: str = "") -> str:
         """Read what is on a list. list_name: like shopping or to do."""
-        with _told():
+        with _as_tool_error():
             return lists.read(self._notebook, list_name)
 
     def remove_from_list(self, items: str, list_name: str = "") -> str:
         """Take things off a list. items: what, with commas between. list_name: like shopping."""
-        with _told():
-            return lists.remove(self._notebook, _fitting(items), list_name)
+        with _as_tool_error():
+            return lists.remove(self._notebook, _checked(items), list_name)
 
     def clear_list(self, list_name: str = "") -> str:
         """Empty a list. list_name: like shopping or to do."""
-        with _told():
+        with _as_tool_error():
             return lists.clear(self._notebook, list_name)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_tool_error() -> Iterator[None]:
     """Turn errors of the notebook into `ToolError`."""
     try:
         yield
@@ -70,20 +70,20 @@ def _told() -> Iterator[None]:
         raise ToolError(problem.message) from None
 
 
-def _fitting(text: str) -> str:
+def _checked(text: str) -> str:
     plain = " ".join(text.split())
     if not plain:
         raise ToolError("The text is empty.")
-    if len(plain) > _LONGEST:
-        raise ToolError(f"That is too long: {_LONGEST} characters at most.")
+    if len(plain) > _MAX_CHARACTERS:
+        raise ToolError(f"That is too long: {_MAX_CHARACTERS} characters at most.")
     return plain
 
 
 def tools(context: ToolContext) -> tuple[Tool, ...]:
     """Create the tools of the notebook."""
-    mine = Notes(context.kept)
-    each = (
-        mine.add_note, mine.read_notes, mine.delete_note,
-        mine.add_to_list, mine.read_list, mine.remove_from_list, mine.clear_list,
+    notes = Notes(context.kept)
+    functions = (
+        notes.add_note, notes.read_notes, notes.delete_note,
+        notes.add_to_list, notes.read_list, notes.remove_from_list, notes.clear_list,
     )  # fmt: skip
-    return tuple(tool(permission="auto")(function) for function in each)
+    return tuple(tool(permission="auto")(function) for function in functions)

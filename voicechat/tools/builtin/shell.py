@@ -16,7 +16,7 @@ POSITION = 80
 DEADLINE_S = 60.0
 """Seconds for a command."""
 
-PRINTED = 48_000
+MAX_BYTES = 48_000
 """Bytes of its output that the model gets."""
 
 
@@ -25,17 +25,17 @@ async def run_command(command: str) -> str:
 
     It gets no input and may take a minute; whatever it leaves running is killed.
     """
-    ended = await child_programs.run(
-        _shell(command), child_programs.plain_environment(), Path.cwd(), limit=PRINTED
+    result = await child_programs.run(
+        _shell(command), child_programs.plain_environment(), Path.cwd(), limit=MAX_BYTES
     )
-    text = ended.printed.decode("utf-8", "replace").strip()
-    if ended.more:
-        text += f"\n[{ended.more} more bytes were left out]"
-    if ended.flooded:
+    text = result.printed.decode("utf-8", "replace").strip()
+    if result.more:
+        text += f"\n[{result.more} more bytes were left out]"
+    if result.exceeded_limit:
         return f"{text}\n[it printed too much and was stopped]"
-    if ended.code:
-        how = f"exit code {ended.code}" if ended.code > 0 else "a signal"
-        return f"{text}\n[it ended with {how}]".strip()
+    if result.code:
+        reason = f"exit code {result.code}" if result.code > 0 else "a signal"
+        return f"{text}\n[it ended with {reason}]".strip()
     return text or "It finished and printed nothing."
 
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 POSITION = 60
 
-LARGEST = 2 * 1024 * 1024
+MAX_BYTES = 2 * 1024 * 1024
 """Bytes of a page that are read."""
 
-TEXT = 40_000
+MAX_CHARACTERS = 40_000
 """Characters of its text that the model gets."""
 
 DEADLINE_S = 25.0
@@ -54,9 +54,9 @@ class Web:
         if "html" in kind or text.lstrip()[:1] == "<":
             text = await _text_of(text)
         text = text.strip()
-        more = len(text) - TEXT
-        told = f"{text[:TEXT]}\n[{more} more characters]" if more > 0 else text
-        return told or "The page has no text."
+        more = len(text) - MAX_CHARACTERS
+        result = f"{text[:MAX_CHARACTERS]}\n[{more} more characters]" if more > 0 else text
+        return result or "The page has no text."
 
     async def _read(self, url: str) -> tuple[str, bytes, str]:
         """Follow redirects to a page; returns its content type, bytes and character set."""
@@ -67,7 +67,7 @@ class Web:
         async with client:
             for _ in range(_REDIRECTS + 1):
                 try:
-                    found = await self._one(client, url)
+                    found = await self._fetch(client, url)
                 except httpx.TimeoutException:
                     raise ToolError("The page did not answer in time.") from None
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -79,7 +79,7 @@ class Web:
                 url = _address(urljoin(url, found))
         raise ToolError("The page redirects too often.")
 
-    async def _one(self, client: httpx.AsyncClient, url: str) -> str | tuple[str, bytes, str]:
+    async def _fetch(self, client: httpx.AsyncClient, url: str) -> str | tuple[str, bytes, str]:
         """Send one request; returns the target of a redirect, or the page."""
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -108,11 +108,15 @@ class Web:
             raw = bytearray()
             async for piece in response.aiter_raw(65_536):
                 raw += piece
-                if len(raw) >= LARGEST:
+                if len(raw) >= MAX_BYTES:
                     break
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             encoding = response.headers.get("content-encoding", "").strip().lower()
-            return kind, _unpacked(bytes(raw[:LARGEST]), encoding), response.charset_encoding or ""
+            return (
+                kind,
+                _decompressed(bytes(raw[:MAX_BYTES]), encoding),
+                response.charset_encoding or "",
+            )
         finally:
             await response.aclose()
 
@@ -130,25 +134,25 @@ def _address(text: str) -> str:
         text = f"https://{text}"
     try:
         parts = urlsplit(text)
-        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         text.encode("ascii" if not parts.hostname else "utf-8")
     except (ValueError, UnicodeError):
-        fits = False
-    if not fits or re.search(r"[\s\\\x00-\x1f\x7f]", text) or len(text) > 2_000:
+        valid = False
+    if not valid or re.search(r"[\s\\\x00-\x1f\x7f]", text) or len(text) > 2_000:
         raise ToolError("Only addresses that begin with https:// or http:// can be used.")
     if parts.username or parts.password:
         raise ToolError("Addresses that contain a password are refused.")
     return text
 
 
-def _unpacked(raw: bytes, encoding: str) -> bytes:
-    """Decompress a page to at most `LARGEST` bytes."""
+def _decompressed(raw: bytes, encoding: str) -> bytes:
+    """Decompress a page to at most `MAX_BYTES` bytes."""
     if encoding in {"", "identity"}:
         return raw
     if encoding not in {"gzip", "x-gzip", "deflate"}:
         raise ToolError(f"The page has an unknown content encoding: {encoding[:20]}.")
     try:
-        return zlib.decompressobj(47).decompress(raw, LARGEST)
+        return zlib.decompressobj(47).decompress(raw, MAX_BYTES)
     except zlib.error:
         raise ToolError("The page is damaged.") from None
 
@@ -167,9 +171,9 @@ def _decoded(raw: bytes, kind: str, charset: str) -> str:
 async def _text_of(html: str) -> str:
     script = str(Path(__file__).parents[1] / "page_text.py")
     command = (sys.executable, "-I", "-S", script)
-    given = html.encode("utf-8", "replace")
+    raw = html.encode("utf-8", "replace")
     try:
-        code, text = await converse(command, given, plain_environment(), _WAIT_S, keep_output=True)
+        code, text = await converse(command, raw, plain_environment(), _WAIT_S, keep_output=True)
     except TimeoutError:
         raise ToolError("The page took too long to read.") from None
     except OSError as error:
@@ -182,8 +186,8 @@ async def _text_of(html: str) -> str:
 async def open_url(url: str) -> str:
     """Open a web page in the user's own browser. url: its address."""
     url = _address(url)
-    screenless = not ({"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys())
-    if sys.platform.startswith("linux") and screenless:
+    headless = not ({"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys())
+    if sys.platform.startswith("linux") and headless:
         raise ToolError("There is no desktop here to open a page on.")
     browser = {"BROWSER": os.environ["BROWSER"]} if "BROWSER" in os.environ else {}
     child = await asyncio.create_subprocess_exec(
@@ -201,8 +205,8 @@ def tools(
     context: ToolContext, resolver: Resolver = resolve, allowed: Callable[[str], bool] = is_public
 ) -> tuple[Tool, ...]:
     """Create the tools that fetch and open pages."""
-    mine = Web(resolver, allowed)
+    web = Web(resolver, allowed)
     return (
-        tool(permission="ask", deadline=DEADLINE_S)(mine.fetch_page),
+        tool(permission="ask", deadline=DEADLINE_S)(web.fetch_page),
         tool(permission="ask")(open_url),
     )

@@ -32,23 +32,23 @@ CONNECT_S = 10.0
 LIST_S = 10.0
 """Seconds to read the list again."""
 
-PAUSE_S = 1.0
+LIST_INTERVAL_S = 1.0
 """Seconds between two readings of the list, however often the server says it changed."""
 
-PAGES = 20
+MAX_PAGES = 20
 """Pages of a list that are read."""
 
-_PARTS = ("httpx2", "mcp", "mcp.client.streamable_http", "mcp.client.subscriptions")
+_MODULES = ("httpx2", "mcp", "mcp.client.streamable_http", "mcp.client.subscriptions")
 
 _SESSION_GONE = 32600
 """The SDK's code for an answer that the session at the address is no more."""
 
-MISSING = ConnectError(
+NOT_INSTALLED = ConnectError(
     "MCP servers need a part that is not installed.", "Type: pip install 'voicechat[mcp]'"
 )
 
 
-class _Silenced(ConnectError):
+class _EndedEarly(ConnectError):
     """The server ended before it sent anything."""
 
 
@@ -58,20 +58,20 @@ class McpConnection:
     def __init__(
         self,
         config: ServerConfig,
-        listed: Callable[[Sequence[types.Tool]], None],
-        patience_s: float = CONNECT_S,
+        on_tools: Callable[[Sequence[types.Tool]], None],
+        connect_s: float = CONNECT_S,
     ) -> None:
         """Prepare a connection.
 
-        listed: called with the server's tools once connected, and whenever they change.
-        patience_s: seconds until the first list of tools.
+        on_tools: called with the server's tools once connected, and whenever they change.
+        connect_s: seconds until the first list of tools.
         """
-        self._patience_s = patience_s
+        self._connect_s = connect_s
         self._config = config
-        self._listed = listed
+        self._on_tools = on_tools
         self._client: Client | None = None
-        self._stirred = asyncio.Event()
-        self._over = False
+        self._list_changed = asyncio.Event()
+        self._ended = False
         self._status = 0
         self.printed = OutputTail()
         """Standard error of the server, and lines of its standard output that are no messages."""
@@ -86,27 +86,27 @@ class McpConnection:
         await asyncio.to_thread(load_sdk)
         try:
             await self._connect("auto")
-        except _Silenced:
+        except _EndedEarly:
             # Many older servers exit when the first message is not `initialize`.
-            self._over, self.printed = False, OutputTail()
-            self._stirred.clear()
+            self._ended, self.printed = False, OutputTail()
+            self._list_changed.clear()
             await self._connect("legacy")
 
     async def _connect(self, mode: str) -> None:
         try:
-            async with asyncio.timeout(self._patience_s) as patience:
-                await self._live(patience, mode)
+            async with asyncio.timeout(self._connect_s) as deadline:
+                await self._live(deadline, mode)
         except TimeoutError:
             raise ConnectError(
-                f"It did not answer within {self._patience_s:g} seconds.",
+                f"It did not answer within {self._connect_s:g} seconds.",
                 f"Type: voicechat mcp test {self._config.name}",
             ) from None
         except Exception as problem:  # whatever the SDK and the server make of each other
-            raise self._told(problem) from None
+            raise self._connect_error(problem) from None
         finally:
             self._client = None
 
-    async def _live(self, patience: asyncio.Timeout, mode: str) -> None:
+    async def _live(self, deadline: asyncio.Timeout, mode: str) -> None:
         from mcp import Client
         from mcp_types import Implementation
 
@@ -115,30 +115,30 @@ class McpConnection:
         async with Client(
             self._transport(),
             mode=mode,
-            message_handler=self._notified,
+            message_handler=self._on_message,
             client_info=Implementation(name="voicechat", version=__version__),
             cache=None,
         ) as client:
-            self._listed(await self._list(client))
-            patience.reschedule(None)
+            self._on_tools(await self._list(client))
+            deadline.reschedule(None)
             self._client, self.protocol = client, client.protocol_version
             try:
-                await self._stay(client)
+                await self._refresh_on_change(client)
             finally:
                 self._client = None
 
     def _transport(self) -> AbstractAsyncContextManager[Any]:
         if self._config.url:
-            return http(self._config, self._refused)
+            return http(self._config, self._on_error_status)
         return stdio(self._config, self.printed, self.end)
 
-    def _refused(self, status: int) -> None:
+    def _on_error_status(self, status: int) -> None:
         self._status = status
 
     def end(self) -> None:
         """End the connection; `live` returns soon."""
-        self._over = True
-        self._stirred.set()
+        self._ended = True
+        self._list_changed.set()
 
     # ------------------------------------------------------------------ the list of tools
 
@@ -148,7 +148,7 @@ class McpConnection:
 
         found: list[types.Tool] = []
         cursor = None
-        for _ in range(PAGES):
+        for _ in range(MAX_PAGES):
             try:
                 page = await client.list_tools(cursor=cursor)
             except MCPError as problem:
@@ -161,38 +161,38 @@ class McpConnection:
                 break
         return found
 
-    async def _notified(self, message: object) -> None:
+    async def _on_message(self, message: object) -> None:
         from mcp_types import ToolListChangedNotification
 
         if isinstance(message, ToolListChangedNotification):
-            self._stirred.set()
+            self._list_changed.set()
 
-    async def _stay(self, client: Client) -> None:
+    async def _refresh_on_change(self, client: Client) -> None:
         """Read the list again whenever it changed, until the connection is over."""
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self._watch(client))
-            while not self._over:
-                await self._stirred.wait()
-                self._stirred.clear()
-                if self._over:
+            subscription = tasks.create_task(self._subscribe(client))
+            while not self._ended:
+                await self._list_changed.wait()
+                self._list_changed.clear()
+                if self._ended:
                     break
                 async with asyncio.timeout(LIST_S):
-                    self._listed(await self._list(client))
-                await asyncio.sleep(PAUSE_S)
-            watching.cancel()
+                    self._on_tools(await self._list(client))
+                await asyncio.sleep(LIST_INTERVAL_S)
+            subscription.cancel()
 
-    async def _watch(self, client: Client) -> None:
+    async def _subscribe(self, client: Client) -> None:
         """Subscribe to changes, as newer servers require."""
         from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
         from mcp.shared.exceptions import MCPError
 
-        offered = client.server_capabilities.tools
-        if offered is None or not offered.list_changed:
+        capability = client.server_capabilities.tools
+        if capability is None or not capability.list_changed:
             return
         try:
             async with client.listen(tools_list_changed=True) as changes:
                 async for _ in changes:
-                    self._stirred.set()
+                    self._list_changed.set()
         except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
             return  # older servers notify without a subscription
 
@@ -225,14 +225,14 @@ class McpConnection:
             raise ToolError(text or "The tool failed without a reason.")
         return text
 
-    def _told(self, problem: Exception) -> ConnectError:
+    def _connect_error(self, problem: Exception) -> ConnectError:
         """Return the reason as a sentence, unwrapped from the SDK's exception groups."""
-        leaf = next(_leaves(problem))
-        kind = type(leaf).__name__
-        words = clean(str(leaf)).strip().rstrip(".")[:300]
-        if isinstance(leaf, ConnectError):
-            return leaf
-        if isinstance(leaf, TimeoutError):
+        cause = next(_leaf_exceptions(problem))
+        kind = type(cause).__name__
+        words = clean(str(cause)).strip().rstrip(".")[:300]
+        if isinstance(cause, ConnectError):
+            return cause
+        if isinstance(cause, TimeoutError):
             return ConnectError("It did not answer in time.")
         if kind == "ConnectError":  # that of the HTTP client
             return ConnectError(f"Nothing answers at {self._config.shown} ({words}).")
@@ -243,11 +243,11 @@ class McpConnection:
             )
         if self._status:
             return ConnectError(f"It answered {self._status}: {words}.")
-        if self._is_closed(leaf):
+        if self._is_closed(cause):
             if self.protocol:
                 return ConnectError("It ended.")
-            said = "".join(f"It said: {line}" for line in self.printed.lines[-1:])
-            return _Silenced("It ended before it answered.", said)
+            detail = "".join(f"It said: {line}" for line in self.printed.lines[-1:])
+            return _EndedEarly("It ended before it answered.", detail)
         if not words or kind == "ValidationError":
             return ConnectError(f"It does not follow the MCP protocol ({kind}).")
         return ConnectError(f"{words[:1].upper()}{words[1:]}.")
@@ -273,10 +273,10 @@ def load_sdk() -> None:
     Raises `ConnectError` when it is not installed.
     """
     try:
-        for name in _PARTS:
+        for name in _MODULES:
             importlib.import_module(name)
     except ModuleNotFoundError:
-        raise MISSING from None
+        raise NOT_INSTALLED from None
     for name in ("mcp", "mcp_types", "httpx2", "httpcore2"):
         # The SDK logs what servers send; that must not reach the terminal.
         logger = logging.getLogger(name)
@@ -285,9 +285,9 @@ def load_sdk() -> None:
             logger.addHandler(logging.NullHandler())
 
 
-def _leaves(problem: BaseException) -> Iterator[BaseException]:
+def _leaf_exceptions(problem: BaseException) -> Iterator[BaseException]:
     if isinstance(problem, BaseExceptionGroup):
         for each in problem.exceptions:
-            yield from _leaves(each)
+            yield from _leaf_exceptions(each)
     else:
         yield problem

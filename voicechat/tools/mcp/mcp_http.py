@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     import httpx2
     from mcp.client._transport import TransportStreams
 
-DIAL_S = 8.0
+CONNECT_S = 8.0
 """Seconds to reach the address."""
 
 SILENCE_S = 300.0
 """Seconds without data on a stream; calls have shorter deadlines."""
 
-GOODBYE_S = 0.5
+CLOSE_S = 0.5
 """Seconds to tell the server that the session ends."""
 
 
 @asynccontextmanager
 async def http(
-    config: ServerConfig, refused: Callable[[int], None]
+    config: ServerConfig, on_error_status: Callable[[int], None]
 ) -> AsyncIterator[TransportStreams]:
     """Connect to the server. Enter and leave in one task.
 
-    refused: called with the status code of every error response.
+    on_error_status: called with the status code of every error response.
     """
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
-    async def look(response: httpx2.Response) -> None:
+    async def on_response(response: httpx2.Response) -> None:
         if response.status_code >= 400:
-            refused(response.status_code)
-        _cap(response)
+            on_error_status(response.status_code)
+        _limit_size(response)
 
     headers = {name: value.reveal() for name, value in config.headers.items()}
     for name, value in headers.items():
@@ -53,8 +53,8 @@ async def http(
     async with (
         httpx2.AsyncClient(
             headers=headers,
-            timeout=httpx2.Timeout(DIAL_S, read=SILENCE_S),
-            event_hooks={"response": [look]},
+            timeout=httpx2.Timeout(CONNECT_S, read=SILENCE_S),
+            event_hooks={"response": [on_response]},
         ) as client,
         streamable_http_client(
             config.url, http_client=client, max_sse_event_size=MESSAGE_LIMIT
@@ -63,36 +63,36 @@ async def http(
         try:
             yield streams
         finally:
-            client.timeout = GOODBYE_S
+            client.timeout = CLOSE_S
 
 
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
 
 
-def _cap(response: httpx2.Response) -> None:
+def _limit_size(response: httpx2.Response) -> None:
     """Limit the size of a response: of the body as a whole, of a stream per event."""
     import httpx2
 
     assert isinstance(response.stream, httpx2.AsyncByteStream)
-    whole: httpx2.AsyncByteStream = response.stream
+    stream: httpx2.AsyncByteStream = response.stream
     in_events = response.headers.get("content-type", "").startswith("text/event-stream")
 
-    class Capped(httpx2.AsyncByteStream):
+    class LimitedStream(httpx2.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            held = b""
-            async for piece in whole:
-                held += piece
-                *events, rest = _EVENT_END.split(held) if in_events else [held]
+            buffer = b""
+            async for piece in stream:
+                buffer += piece
+                *events, rest = _EVENT_END.split(buffer) if in_events else [buffer]
                 if any(map(is_too_large, events)) or len(rest) > MESSAGE_LIMIT:
                     raise httpx2.StreamError(TOO_LARGE)
                 if events:
-                    yield held[: len(held) - len(rest)]
-                    held = rest
-            if is_too_large(held):
+                    yield buffer[: len(buffer) - len(rest)]
+                    buffer = rest
+            if is_too_large(buffer):
                 raise httpx2.StreamError(TOO_LARGE)
-            yield held
+            yield buffer
 
         async def aclose(self) -> None:
-            await whole.aclose()
+            await stream.aclose()
 
-    response.stream = Capped()
+    response.stream = LimitedStream()

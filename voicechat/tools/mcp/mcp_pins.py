@@ -17,10 +17,10 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.system.private_files import locked, read_private, write_private
 from voicechat.tools.mcp.mcp_text import Definition
 
-LARGEST = 64 << 20
+MAX_BYTES = 64 << 20
 """Bytes of the file."""
 
-MOST = 500
+MAX_DEFINITIONS = 500
 """Definitions of one server that are kept; the oldest is dropped first."""
 
 
@@ -32,8 +32,8 @@ class _Pin(msgspec.Struct, frozen=True):
 class _ServerPins(msgspec.Struct):
     """The pins of one server."""
 
-    leave: str = ""
-    """`ServerConfig.leave` of the command that may run."""
+    fingerprint: str = msgspec.field(default="", name="leave")
+    """`ServerConfig.fingerprint` of the command that may run."""
     tools: dict[str, _Pin] = {}
     """Definitions by the server's own names."""
 
@@ -62,15 +62,15 @@ class Pins:
         self._known = self._read()
         self._all_stored = True
 
-    def may_run(self, config: ServerConfig) -> bool:
+    def allows(self, config: ServerConfig) -> bool:
         """Return True when the user allowed exactly this command, or it is an address."""
-        return bool(config.url) or self._of(config.name).leave == config.leave
+        return bool(config.url) or self._of(config.name).fingerprint == config.fingerprint
 
-    def let_run(self, config: ServerConfig) -> None:
+    def allow(self, config: ServerConfig) -> None:
         """Allow this command from now on."""
 
         def change(known: dict[str, _ServerPins]) -> None:
-            known.setdefault(config.name, _ServerPins()).leave = config.leave
+            known.setdefault(config.name, _ServerPins()).fingerprint = config.fingerprint
 
         self._edit(change)
 
@@ -127,7 +127,7 @@ class Pins:
     def _read(self) -> dict[str, _ServerPins]:
         try:
             return msgspec.json.decode(
-                read_private(self._path, LARGEST), type=dict[str, _ServerPins]
+                read_private(self._path, MAX_BYTES), type=dict[str, _ServerPins]
             )
         except (OSError, msgspec.MsgspecError):
             return {}
@@ -142,7 +142,7 @@ def _pin_new(known: dict[str, _ServerPins], server: str, found: Iterable[Definit
     tools = known.setdefault(server, _ServerPins()).tools
     for each in found:
         tools.setdefault(each.name, _pin(each))
-    while len(tools) > MOST:
+    while len(tools) > MAX_DEFINITIONS:
         del tools[next(iter(tools))]
 
 

@@ -39,7 +39,7 @@ RESTARTS_S = 300.0
 _PAUSES_S = (0.2, 1.0, 3.0)
 """Seconds before each restart."""
 
-MOST_TOLD = 20
+MAX_MESSAGES = 20
 """Messages about one server in a session, so that it cannot flood the screen."""
 
 Approve = Callable[[ServerConfig], Awaitable[bool]]
@@ -51,7 +51,7 @@ class ServerState:
 
     name: str
     state: str
-    """waiting for leave, starting, ready, restarting, failed."""
+    """waiting for approval, starting, ready, restarting, failed."""
     tools: int
     """Number of tools that it offers."""
     problem: str = ""
@@ -65,21 +65,21 @@ class McpServers:
         self,
         configs: Sequence[ServerConfig],
         changed: Callable[[], None],
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
         approve: Approve | None = None,
         pins: Pins | None = None,
     ) -> None:
         """Prepare the servers that are not disabled.
 
-        changed: called whenever `tools` or `states` change. tell: gets sentences for the user,
+        changed: called whenever `tools` or `states` change. notify: gets sentences for the user,
         about a server that failed or a tool whose definition changed. approve: shows the user
         `config.name` and `config.shown`, the exact command, and returns whether it may run; it is
         called once per command, and approvals are stored. Without it such a server does not run,
         and a message says how to allow it.
         """
-        seen = pins or Pins()
+        shared_pins = pins or Pins()
         self._servers = [
-            _Server(config, seen, changed, tell, approve)
+            _Server(config, shared_pins, changed, notify, approve)
             for config in configs
             if not config.disabled
         ]
@@ -136,7 +136,7 @@ class _Server:
         config: ServerConfig,
         pins: Pins,
         changed: Callable[[], None],
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
         approve: Approve | None,
     ) -> None:
         self.config = config
@@ -146,43 +146,43 @@ class _Server:
         self.state = ServerState(config.name, "starting", 0)
         self._pins = pins
         self._changed = changed
-        self._tell = tell
+        self._notify = notify
         self._approve = approve
-        self._link: McpConnection | None = None
-        self._found: list[Definition] = []
-        self._told: set[str] = set()
+        self._connection: McpConnection | None = None
+        self._definitions: list[Definition] = []
+        self._reported: set[str] = set()
         self._ready_before = False
 
     async def run(self) -> None:
         """Run until the server has failed permanently."""
         try:
-            await self._may_run()
+            await self._await_permission()
             await self._live()
         except ConnectError as problem:
-            self._say(str(problem))
-            self._found, self.tools, self.differences = [], (), {}
-            self._is("failed", str(problem))
+            self._report(str(problem))
+            self._definitions, self.tools, self.differences = [], (), {}
+            self._set_state("failed", str(problem))
         finally:
             self.settled.set()
 
-    async def _may_run(self) -> None:
+    async def _await_permission(self) -> None:
         """Wait for permission to run. Raises `ConnectError` without it."""
         config = self.config
         if config.problem:
             raise ConnectError(config.problem)
-        if self._pins.may_run(config):
+        if self._pins.allows(config):
             return
         if self._approve is None:
             raise ConnectError(
                 f"It has not been allowed to run yet: {config.shown}.",
                 f"Type: voicechat mcp test {config.name}",
             )
-        self._is("waiting for leave")
+        self._set_state("waiting for approval")
         self.settled.set()
         if not await self._approve(config):
-            raise ConnectError("You did not let it run.")
-        self._pins.let_run(config)
-        self._is("starting")
+            raise ConnectError("You did not allow it to run.")
+        self._pins.allow(config)
+        self._set_state("starting")
 
     async def _live(self) -> None:
         """Connect and reconnect. Raises `ConnectError` after too many failures."""
@@ -194,40 +194,40 @@ class _Server:
             ends.append(time.monotonic())
             if len(ends) > RESTARTS and ends[-1] - ends[0] < RESTARTS_S:
                 raise ConnectError(f"It ended {len(ends)} times and stays off.", reason.message)
-            self._is("restarting", str(reason))
+            self._set_state("restarting", str(reason))
             await asyncio.sleep(_PAUSES_S[min(len(ends), len(_PAUSES_S)) - 1])
 
     async def _connect(self) -> ConnectError:
         """Run one connection; returns the reason for its end."""
-        self._link = McpConnection(self.config, self._listed)
+        self._connection = McpConnection(self.config, self._on_tools)
         try:
-            await self._link.live()
+            await self._connection.live()
         except ConnectError as problem:
             return problem
         return ConnectError("It ended.")
 
-    def _listed(self, tools: Sequence[types.Tool]) -> None:
+    def _on_tools(self, tools: Sequence[types.Tool]) -> None:
         """Take the list of tools from the server."""
-        self._found, refused = definitions(self.config, tools)
+        self._definitions, refused = definitions(self.config, tools)
         for sentence in refused:
-            self._say(sentence)
+            self._report(sentence)
         self._compare()
-        for definition in self._found:
+        for definition in self._definitions:
             if difference := self.differences.get(definition.offered_as):
-                told = difference.replace("\n", "; ")
-                self._say(f"Its tool {definition.name} changed and asks again: {told}.")
+                text = difference.replace("\n", "; ")
+                self._report(f"Its tool {definition.name} changed and asks again: {text}.")
         self._ready_before = True
-        self._is("ready")
+        self._set_state("ready")
         self.settled.set()
 
     def _compare(self) -> None:
-        differences = self._pins.differences(self.config.name, self._found)
+        differences = self._pins.differences(self.config.name, self._definitions)
         self.differences = {
             each.offered_as: differences[each.name]
-            for each in self._found
+            for each in self._definitions
             if each.name in differences
         }
-        self.tools = tuple(self._tool(each) for each in self._found)
+        self.tools = tuple(self._tool(each) for each in self._definitions)
 
     def _tool(self, definition: Definition) -> Tool:
         spec = ToolSpec(
@@ -243,29 +243,29 @@ class _Server:
 
     def accept(self, name: str) -> None:
         """Pin the tool's current definition."""
-        for definition in self._found:
+        for definition in self._definitions:
             if definition.offered_as == name and name in self.differences:
                 self._pins.accept(self.config.name, definition)
                 self._compare()
-                self._is(self.state.state)
+                self._set_state(self.state.state)
 
     async def _call(self, definition: Definition, arguments: str) -> str:
-        if self._link is None:
+        if self._connection is None:
             raise ToolError(f"The {self.config.source} is not running.")
-        given = _object(arguments)
+        parsed = _object(arguments)
         # A changed tool runs only after the user saw the difference and allowed the call.
         self.accept(definition.offered_as)
-        return await self._link.call(definition.name, given)
+        return await self._connection.call(definition.name, parsed)
 
-    def _is(self, state: str, problem: str = "") -> None:
+    def _set_state(self, state: str, problem: str = "") -> None:
         self.state = ServerState(self.config.name, state, len(self.tools), problem)
         self._changed()
 
-    def _say(self, sentence: str) -> None:
-        """Tell the user, once per sentence."""
-        if sentence not in self._told and len(self._told) < MOST_TOLD:
-            self._told.add(sentence)
-            self._tell(f"{self.config.source}: {sentence}")
+    def _report(self, sentence: str) -> None:
+        """Notify the user, once per sentence."""
+        if sentence not in self._reported and len(self._reported) < MAX_MESSAGES:
+            self._reported.add(sentence)
+            self._notify(f"{self.config.source}: {sentence}")
 
 
 def _object(arguments: str) -> dict[str, Any]:

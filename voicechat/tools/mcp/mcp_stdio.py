@@ -34,10 +34,10 @@ if TYPE_CHECKING:
         MemoryObjectSendStream[SessionMessage],
     ]
 
-_IN = 16
+_READ_AHEAD = 16
 """Messages read ahead; further ones wait in the server's pipe."""
 
-_OUT = 64
+_SEND_QUEUE = 64
 """Messages queued for a server that does not read; then senders wait, until their deadlines."""
 
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,15}|"[\w-]{1,40}")')
@@ -45,28 +45,28 @@ _ID = re.compile(rb'"id"\s*:\s*(\d{1,15}|"[\w-]{1,40}")')
 
 @asynccontextmanager
 async def stdio(
-    config: ServerConfig, printed: OutputTail, ended: Callable[[], None]
+    config: ServerConfig, output: OutputTail, on_end: Callable[[], None]
 ) -> AsyncIterator[Streams]:
     """Run the server and connect to it. Raises `ConnectError` when it cannot start.
 
-    Enter and leave in one task. ended: called when the server ends by itself. After leaving,
+    Enter and leave in one task. on_end: called when the server ends by itself. After leaving,
     nothing of the server runs for longer than a second.
     """
     import anyio
 
     server = await _start(config)
-    incoming, read = anyio.create_memory_object_stream["SessionMessage | Exception"](_IN)
-    write, outgoing = anyio.create_memory_object_stream["SessionMessage"](_OUT)
+    incoming, read = anyio.create_memory_object_stream["SessionMessage | Exception"](_READ_AHEAD)
+    write, outgoing = anyio.create_memory_object_stream["SessionMessage"](_SEND_QUEUE)
 
-    async def listen() -> None:
-        await _read(server, incoming, printed)
-        ended()
+    async def read_messages() -> None:
+        await _read(server, incoming, output)
+        on_end()
 
     async with asyncio.TaskGroup() as tasks:
         pipes = [
-            tasks.create_task(listen()),
+            tasks.create_task(read_messages()),
             tasks.create_task(_write(server, outgoing)),
-            tasks.create_task(_read_errors(server, printed)),
+            tasks.create_task(_read_errors(server, output)),
         ]
         try:
             yield read, write
@@ -98,24 +98,24 @@ async def _start(config: ServerConfig) -> asyncio.subprocess.Process:
 # ------------------------------------------------------------------------------- the pipes
 
 
-async def _read(server: asyncio.subprocess.Process, to: Incoming, printed: OutputTail) -> None:
+async def _read(server: asyncio.subprocess.Process, stream: Incoming, output: OutputTail) -> None:
     """Read messages until the server ends, then close the stream."""
     assert server.stdout is not None
     lines = Lines(MESSAGE_LIMIT)
-    with to, contextlib.suppress(OSError):
+    with stream, contextlib.suppress(OSError):
         while piece := await server.stdout.read(65_536):
             for line in lines.feed(piece):
-                message = _message(line, printed)
-                if message is not None and not await _sent(to, message):
+                message = _message(line, output)
+                if message is not None and not await _deliver(stream, message):
                     return
             await asyncio.sleep(0)
 
 
-async def _sent(to: Incoming, message: SessionMessage) -> bool:
+async def _deliver(stream: Incoming, message: SessionMessage) -> bool:
     import anyio
 
     try:
-        await to.send(message)
+        await stream.send(message)
     except (anyio.ClosedResourceError, anyio.BrokenResourceError):
         return False
     return True
@@ -131,14 +131,14 @@ async def _write(server: asyncio.subprocess.Process, messages: Outgoing) -> None
             await server.stdin.drain()
 
 
-async def _read_errors(server: asyncio.subprocess.Process, printed: OutputTail) -> None:
+async def _read_errors(server: asyncio.subprocess.Process, output: OutputTail) -> None:
     assert server.stderr is not None
     with contextlib.suppress(OSError):
         while piece := await server.stderr.read(65_536):
-            printed.feed(piece)
+            output.feed(piece)
 
 
-def _message(line: bytes | Oversized, printed: OutputTail) -> SessionMessage | None:
+def _message(line: bytes | Oversized, output: OutputTail) -> SessionMessage | None:
     """Parse a line; None when it is not a message."""
     from mcp.shared.message import SessionMessage
     from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
@@ -146,7 +146,7 @@ def _message(line: bytes | Oversized, printed: OutputTail) -> SessionMessage | N
     if isinstance(line, bytes) and is_too_large(line):
         line = Oversized(line)
     if isinstance(line, Oversized):
-        printed.add(b"(a message that is too large)")
+        output.add(b"(a message that is too large)")
         number = line.number
         if number is None:
             return None
@@ -155,7 +155,7 @@ def _message(line: bytes | Oversized, printed: OutputTail) -> SessionMessage | N
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError:
-        printed.add(line)
+        output.add(line)
         return None
 
 
@@ -184,7 +184,7 @@ class Lines:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._begun: list[bytes] = []
+        self._parts: list[bytes] = []
         self._size = 0
         self._oversized: Oversized | None = None
 
@@ -194,8 +194,8 @@ class Lines:
         *ends, rest = piece.split(b"\n")
         for part in ends:
             self._add(part)
-            line = self._oversized or b"".join(self._begun).strip()
-            self._begun, self._size, self._oversized = [], 0, None
+            line = self._oversized or b"".join(self._parts).strip()
+            self._parts, self._size, self._oversized = [], 0, None
             if line:
                 found.append(line)
         self._add(rest)
@@ -205,8 +205,8 @@ class Lines:
         if self._oversized is not None:
             self._oversized.extend(part)
             return
-        self._begun.append(part)
+        self._parts.append(part)
         self._size += len(part)
         if self._size > self._limit:
-            self._oversized = Oversized(b"".join(self._begun))
-            self._begun = []
+            self._oversized = Oversized(b"".join(self._parts))
+            self._parts = []

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAME_LIMIT = 64
 """Characters of a tool's name that every provider accepts."""
 
-MOST_TOOLS = 100
+MAX_TOOLS = 100
 """Tools of one server that are offered; providers accept 128 in total."""
 
 DESCRIPTION_LIMIT = 2_000
@@ -56,19 +56,19 @@ def definitions(
     found: dict[str, Definition] = {}
     refused: list[str] = []
     for tool in tools:
-        if len(found) >= MOST_TOOLS:
-            left = len(tools) - MOST_TOOLS
-            refused.append(f"{left} of its {len(tools)} tools are left out: that is too many.")
+        if len(found) >= MAX_TOOLS:
+            count = len(tools) - MAX_TOOLS
+            refused.append(f"{count} of its {len(tools)} tools are left out: that is too many.")
             break
-        made = _definition(config, tool)
-        if isinstance(made, str):
-            refused.append(f"Its tool {clean(tool.name)[:80]!r} is left out: {made}.")
-        elif made.offered_as in found:
+        definition = _definition(config, tool)
+        if isinstance(definition, str):
+            refused.append(f"Its tool {clean(tool.name)[:80]!r} is left out: {definition}.")
+        elif definition.offered_as in found:
             refused.append(
                 f"It has two tools called {clean(tool.name)[:80]!r}; only the first is used."
             )
         else:
-            found[made.offered_as] = made
+            found[definition.offered_as] = definition
     return list(found.values()), refused
 
 
@@ -111,12 +111,12 @@ def offered_as(spaced: str, name: str) -> str:
     A name that has to change ends in six digits of its hash, so that similar names stay distinct
     in whatever order they arrive.
     """
-    wanted = f"{spaced}__{name}"
-    fits = re.sub(r"[^A-Za-z0-9_-]", "_", wanted)
-    if fits == wanted and len(fits) <= NAME_LIMIT:
-        return fits
-    mark = hashlib.sha256(wanted.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return f"{fits[: NAME_LIMIT - 7]}_{mark}"
+    full_name = f"{spaced}__{name}"
+    valid = re.sub(r"[^A-Za-z0-9_-]", "_", full_name)
+    if valid == full_name and len(valid) <= NAME_LIMIT:
+        return valid
+    suffix = hashlib.sha256(full_name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{valid[: NAME_LIMIT - 7]}_{suffix}"
 
 
 # ------------------------------------------------------------------------------- results
@@ -141,8 +141,8 @@ def _block(block: types.ContentBlock) -> str:
         case "text":
             return block.text
         case "image" | "audio":
-            what = "An image" if block.type == "image" else "A recording"
-            return f"[{what}, {block.mime_type}, {_bytes(block.data)}: it cannot be shown here]"
+            content = "An image" if block.type == "image" else "A recording"
+            return f"[{content}, {block.mime_type}, {_bytes(block.data)}: it cannot be shown here]"
         case "resource_link":
             about = f": {block.description}" if block.description else ""
             return f"[A link to {block.title or block.name}, {block.uri}{about}]"

@@ -1,6 +1,6 @@
 """The process that runs a plugin: one call after another, as lines of JSON.
 
-    python -P -m voicechat.tools.plugins.plugin_child file|package PLACE
+    python -P -m voicechat.tools.plugins.plugin_child file|package TARGET
 
     to it      {"call": NAME, "arguments": JSON TEXT}
     from it    {"tools": [...]} once, or {"refused": SENTENCE}
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from voicechat.system.child_main import take_pipes
-from voicechat.tools.plugins.code_trust import Refused, read_own
+from voicechat.tools.plugins.code_trust import UntrustedCode, read_own
 from voicechat.tools.registry import OUTPUT_LIMIT, Tool, ToolError
 
 GROUP = "voicechat.tools"
@@ -39,29 +39,29 @@ def packages() -> Iterator[importlib.metadata.EntryPoint]:
         yield from (each for each in package.entry_points if each.group == GROUP)
 
 
-def _load(kind: str, place: str) -> list[Tool]:
+def _load(kind: str, target: str) -> list[Tool]:
     if kind == "file":
-        module = types.ModuleType(f"voicechat_plugin_{Path(place).stem}")
-        module.__file__ = place
+        module = types.ModuleType(f"voicechat_plugin_{Path(target).stem}")
+        module.__file__ = target
         sys.modules[module.__name__] = module
-        exec(compile(read_own(Path(place)), place, "exec"), module.__dict__)
+        exec(compile(read_own(Path(target)), target, "exec"), module.__dict__)
         return _tools(vars(module).values())
     for each in packages():
-        if each.name == place:
+        if each.name == target:
             found = each.load()
             return _tools(vars(found).values() if isinstance(found, types.ModuleType) else [found])
-    raise Refused(f"No installed package has tools called {place!r}.")
+    raise UntrustedCode(f"No installed package has tools called {target!r}.")
 
 
 def _tools(found: Iterable[object]) -> list[Tool]:
     tools: list[Tool] = []
     for each in found:
-        several = list(each) if isinstance(each, (list, tuple)) else [each]
-        tools += [one for one in several if isinstance(one, Tool) and one not in tools]
+        candidates = list(each) if isinstance(each, (list, tuple)) else [each]
+        tools += [one for one in candidates if isinstance(one, Tool) and one not in tools]
     return tools
 
 
-def _described(tool: Tool) -> dict[str, object]:
+def _description(tool: Tool) -> dict[str, object]:
     spec = tool.spec
     return {
         "name": spec.name,
@@ -74,9 +74,9 @@ def _described(tool: Tool) -> dict[str, object]:
 
 
 def _problem(error: BaseException) -> str:
-    words = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {error}"
     line = None if isinstance(error, SyntaxError) else _plugin_line(error)
-    return words[:500] + (f" (line {line})" if line is not None else "")
+    return text[:500] + (f" (line {line})" if line is not None else "")
 
 
 def _plugin_line(error: BaseException) -> int | None:
@@ -102,28 +102,28 @@ async def _answer(tool: Tool, arguments: str) -> dict[str, str]:
 
 def main() -> None:
     """Serve calls until the pipe closes."""
-    mine = os.getpid()
+    own_pid = os.getpid()
     calls, answers = take_pipes()
 
-    def say(message: object) -> None:
-        if os.getpid() != mine:
+    def send(message: object) -> None:
+        if os.getpid() != own_pid:
             os._exit(0)  # a fork that the plugin made returned from the call, too
         answers.write(json.dumps(message, default=str).encode() + b"\n")
         answers.flush()
 
     try:
         tools = {tool.spec.name: tool for tool in _load(sys.argv[1], sys.argv[2])}
-        say({"tools": [_described(tool) for tool in tools.values()]})
-    except Refused as error:
-        say({"refused": str(error)})
+        send({"tools": [_description(tool) for tool in tools.values()]})
+    except UntrustedCode as error:
+        send({"refused": str(error)})
         return
     except BaseException as error:
-        say({"refused": f"{_problem(error)}."})
+        send({"refused": f"{_problem(error)}."})
         return
     with asyncio.Runner() as runner:
         for line in calls:
-            asked = json.loads(line)
-            say(runner.run(_answer(tools[asked["call"]], asked["arguments"])))
+            request = json.loads(line)
+            send(runner.run(_answer(tools[request["call"]], request["arguments"])))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     the entry-point group voicechat.tools  a tool, a list of tools or a module with tools
 
 Plugin code never runs in this process: each plugin has a process of its own, which lists its tools
-and runs the calls. A plugin that cannot be used is left out with a complaint.
+and runs the calls. A plugin that cannot be used is left out with a message.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
 from voicechat.system.daemon_call import call_with_deadline
-from voicechat.tools.plugins.code_trust import Refused, read_own
+from voicechat.tools.plugins.code_trust import UntrustedCode, read_own
 from voicechat.tools.plugins.plugin_child import packages
-from voicechat.tools.plugins.plugin_worker import Broken, PluginWorker
+from voicechat.tools.plugins.plugin_worker import PluginBroken, PluginWorker
 from voicechat.tools.registry import Tool
 
-MOST = 64
-"""Limit for plugins and for the tools of one plugin; the rest is left out with a complaint."""
+MAX_PLUGINS = 64
+"""Limit for plugins and for the tools of one plugin; the rest is left out with a message."""
 
 FIND_S = 5.0
 """Seconds to read the plugin folder and the list of installed packages."""
@@ -34,7 +34,7 @@ FIND_S = 5.0
 LOAD_S = 30.0
 """Seconds for all plugins to load."""
 
-_AT_ONCE = 2
+_PARALLEL_LOADS = 2
 """Plugins that load at the same time."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -44,7 +44,7 @@ class Plugins:
     """The loaded tools, and a sentence for each problem."""
 
     tools: tuple[Tool, ...] = ()
-    complaints: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     workers: tuple[PluginWorker, ...] = field(default=(), repr=False)
 
     async def close(self) -> None:
@@ -53,15 +53,16 @@ class Plugins:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _PluginLocation:
     """The location of a plugin."""
 
     kind: str
-    place: str
+    target: str
+    """The path of a file, or the name of a package's entry point."""
 
     @property
     def source(self) -> str:
-        return f"plugin {self.place}"
+        return f"plugin {self.target}"
 
 
 def tools_folder() -> Path:
@@ -76,61 +77,63 @@ async def load(folder: Path | None = None, *, installed: bool = True) -> Plugins
 
     folder: searched instead of `tools_folder()`. installed: search installed packages too.
     Takes at most `FIND_S + LOAD_S` seconds, even on a disk that hangs; plugins that are late are
-    left out with a complaint.
+    left out with a message.
     """
     folder = folder or tools_folder()
     try:
-        places, complaints = await call_with_deadline(lambda: _look(folder, installed), FIND_S)
+        locations, problems = await call_with_deadline(lambda: _find(folder, installed), FIND_S)
     except TimeoutError:
         problem = f"The plugins in {folder} could not be read within {FIND_S:g} seconds."
         hint = "Check the disk, then start voicechat again."
-        return Plugins(complaints=(clean(f"{problem} {hint}"),))
-    slots = asyncio.Semaphore(_AT_ONCE)
-    until = asyncio.get_running_loop().time() + LOAD_S
-    answers = await asyncio.gather(*(_ask(place, slots, until) for place in places))
+        return Plugins(problems=(clean(f"{problem} {hint}"),))
+    slots = asyncio.Semaphore(_PARALLEL_LOADS)
+    deadline = asyncio.get_running_loop().time() + LOAD_S
+    answers = await asyncio.gather(
+        *(_load_one(location, slots, deadline) for location in locations)
+    )
     tools = [tool for found, _, _ in answers for tool in found]
-    told = [clean(each) for _, each, _ in answers if each]
+    failures = [clean(each) for _, each, _ in answers if each]
     workers = tuple(worker for found, _, worker in answers if found)
-    return Plugins(tuple(tools), (*complaints, *told), workers)
+    return Plugins(tuple(tools), (*problems, *failures), workers)
 
 
-def _look(folder: Path, installed: bool) -> tuple[list[_Place], list[str]]:
-    places, complaints = [], []
+def _find(folder: Path, installed: bool) -> tuple[list[_PluginLocation], list[str]]:
+    locations, problems = [], []
     try:
         files = sorted(each for each in folder.glob("*.py") if not each.name.startswith((".", "_")))
     except OSError as error:
-        files, complaints = [], [f"The plugins in {folder} cannot be listed: {error.strerror}."]
+        files, problems = [], [f"The plugins in {folder} cannot be listed: {error.strerror}."]
     for each in files:
         try:
             read_own(each)
-        except Refused as problem:
-            complaints.append(clean(f"The plugin {each.name} is left out. {problem}"))
+        except UntrustedCode as problem:
+            problems.append(clean(f"The plugin {each.name} is left out. {problem}"))
         else:
-            places.append(_Place("file", str(each)))
+            locations.append(_PluginLocation("file", str(each)))
     if installed:
         names = dict.fromkeys(each.name for each in packages())
-        places += [_Place("package", name) for name in names]
-    if len(places) > MOST:
-        complaints.append(f"There are more than {MOST} plugins; the last ones are left out.")
-    return places[:MOST], complaints
+        locations += [_PluginLocation("package", name) for name in names]
+    if len(locations) > MAX_PLUGINS:
+        problems.append(f"There are more than {MAX_PLUGINS} plugins; the last ones are left out.")
+    return locations[:MAX_PLUGINS], problems
 
 
-async def _ask(
-    place: _Place, slots: asyncio.Semaphore, until: float
+async def _load_one(
+    location: _PluginLocation, slots: asyncio.Semaphore, deadline: float
 ) -> tuple[Sequence[Tool], str, PluginWorker]:
-    """Load one plugin by `until`, in loop time; returns its tools and a complaint, "" if none."""
-    worker = PluginWorker(place.kind, place.place)
-    name = Path(place.place).name
+    """Load one plugin by `deadline`, in loop time; returns its tools and a message, "" if none."""
+    worker = PluginWorker(location.kind, location.target)
+    name = Path(location.target).name
     try:
-        async with asyncio.timeout_at(until), slots:
+        async with asyncio.timeout_at(deadline), slots:
             found = await worker.describe()
     except TimeoutError:
         return (), f"The plugin {name} is left out: there was no time left to load it.", worker
-    except Broken as problem:
+    except PluginBroken as problem:
         return (), f"The plugin {name} is left out: {problem}", worker
     tools, wrong = [], []
-    for each in found[:MOST]:
-        tool = _tool(each, place, worker)
+    for each in found[:MAX_PLUGINS]:
+        tool = _tool(each, location, worker)
         if tool is None:
             wrong.append(str(each.get("name"))[:80] if isinstance(each, dict) else "?")
         else:
@@ -143,19 +146,19 @@ async def _ask(
     return tools, "", worker
 
 
-def _tool(found: Mapping[str, Any], place: _Place, worker: PluginWorker) -> Tool | None:
+def _tool(found: Mapping[str, Any], location: _PluginLocation, worker: PluginWorker) -> Tool | None:
     """Make a tool of a plugin's description; None when its name or schema does not fit."""
     name, schema, deadline = found.get("name"), found.get("parameters"), found.get("deadline")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(schema, dict):
         return None
     permission = Permission(found.get("permission", Permission.ASK))
-    if place.kind == "package" and permission is Permission.AUTO:
+    if location.kind == "package" and permission is Permission.AUTO:
         permission = Permission.ASK  # an installed package cannot grant itself permission
     spec = ToolSpec(name, clean(str(found.get("description", "")))[:4_000], schema, permission)
     return Tool(
         spec,
         partial(worker.call, name),
-        place.source,
+        location.source,
         float(deadline) if isinstance(deadline, int | float) else None,
         bool(found.get("asks_always")),
     )

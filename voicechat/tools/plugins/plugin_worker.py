@@ -23,7 +23,7 @@ from voicechat.system.output_tail import OutputTail
 from voicechat.tools import child_programs
 from voicechat.tools.registry import ToolError
 
-AT_ONCE = 4
+MAX_PROCESSES = 4
 """Processes of one plugin; further calls wait, within their deadlines."""
 
 START_S = 10.0
@@ -31,13 +31,13 @@ START_S = 10.0
 
 _LINE = 1 << 20
 """Bytes of one answer; the child keeps to less."""
-_ENDING_S = 0.5
+_EXIT_WAIT_S = 0.5
 _CRASHES = 5
 _CRASH_SPAN_S = 60.0
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_.*")
 
 
-class Broken(Exception):
+class PluginBroken(Exception):
     """The reason that a plugin cannot be used, as the end of a sentence."""
 
 
@@ -46,14 +46,14 @@ class _Process:
 
     def __init__(self, child: asyncio.subprocess.Process) -> None:
         self._child = child
-        self._printed = OutputTail()
-        self._printing = asyncio.create_task(self._keep_printed(), name="plugin output")
+        self._errors = OutputTail()
+        self._error_reader = asyncio.create_task(self._read_errors(), name="plugin output")
 
-    async def _keep_printed(self) -> None:
+    async def _read_errors(self) -> None:
         """Read standard error all the time, so that the plugin never blocks on it."""
         assert self._child.stderr is not None
         while piece := await self._child.stderr.read(65_536):
-            self._printed.feed(piece)
+            self._errors.feed(piece)
 
     @property
     def alive(self) -> bool:
@@ -61,7 +61,7 @@ class _Process:
         return self._child.returncode is None
 
     async def ask(self, line: bytes) -> dict[str, Any]:
-        """Send a line and read the answer. Raises `Broken` when the process ends instead."""
+        """Send a line and read the answer. Raises `PluginBroken` when the process ends instead."""
         assert self._child.stdin is not None
         try:
             if line:
@@ -72,9 +72,9 @@ class _Process:
             answer = None
         if answer is None:
             # A process that closed its output is about to end and to set its exit code.
-            await child_process.ended(self._child, _ENDING_S)
+            await child_process.ended(self._child, _EXIT_WAIT_S)
             await self.stop()
-            raise Broken(self._last_words())
+            raise PluginBroken(self._exit_reason())
         return answer
 
     async def _answer(self) -> dict[str, Any] | None:
@@ -83,42 +83,42 @@ class _Process:
         found = json.loads(line) if line else None
         return found if isinstance(found, dict) else None
 
-    def _last_words(self) -> str:
+    def _exit_reason(self) -> str:
         code = self._child.returncode
-        words = f" Its last output: {self._printed.last}" if self._printed.last else ""
-        return f"its process ended{'' if code is None else f' with exit code {code}'}.{words}"
+        output = f" Its last output: {self._errors.last}" if self._errors.last else ""
+        return f"its process ended{'' if code is None else f' with exit code {code}'}.{output}"
 
     async def stop(self) -> None:
         """Kill the process and all that it started."""
-        self._printing.cancel()
-        await asyncio.gather(self._printing, return_exceptions=True)
+        self._error_reader.cancel()
+        await asyncio.gather(self._error_reader, return_exceptions=True)
         await child_programs.stop(self._child)
 
 
 class PluginWorker:
-    """The processes of one plugin. `kind` is file or package, `place` its path or name."""
+    """The processes of one plugin. `kind` is file or package, `target` its path or name."""
 
-    def __init__(self, kind: str, place: str) -> None:
-        self._command = module_command("voicechat.tools.plugins.plugin_child", kind, place)
+    def __init__(self, kind: str, target: str) -> None:
+        self._command = module_command("voicechat.tools.plugins.plugin_child", kind, target)
         self._idle: list[_Process] = []
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_PROCESSES)
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
         self._closed = False
 
     async def describe(self) -> list[Mapping[str, Any]]:
-        """Load the plugin, list its tools and end the process. Raises `Broken`."""
+        """Load the plugin, list its tools and end the process. Raises `PluginBroken`."""
         process, found = await self._start()
         await process.stop()
         return found
 
     async def call(self, name: str, arguments: str) -> str:
         """Run a tool. Raises `ToolError`; cancelled, it leaves nothing of the process running."""
-        async with self._room:
-            process = await self._take(name)
+        async with self._slots:
+            process = await self._ready_process(name)
             line = json.dumps({"call": name, "arguments": arguments}).encode() + b"\n"
             try:
                 answer = await process.ask(line)
-            except Broken as problem:
+            except PluginBroken as problem:
                 self._crashes.append(time.monotonic())
                 raise ToolError(f"{name} failed: {problem}") from None
             except BaseException:
@@ -138,7 +138,7 @@ class PluginWorker:
         idle, self._idle = self._idle, []
         await asyncio.gather(*(process.stop() for process in idle))
 
-    async def _take(self, name: str) -> _Process:
+    async def _ready_process(self, name: str) -> _Process:
         while self._idle:
             process = self._idle.pop()
             if process.alive:
@@ -149,7 +149,7 @@ class PluginWorker:
             raise ToolError(f"{name} crashed too often and is off for a minute.")
         try:
             process, _ = await self._start()
-        except Broken as problem:
+        except PluginBroken as problem:
             self._crashes.append(now)
             raise ToolError(f"{name} cannot be run: {problem}") from None
         return process
@@ -164,21 +164,21 @@ class PluginWorker:
                 limit=_LINE,
             )
         except ToolError as error:
-            raise Broken(str(error)) from None
+            raise PluginBroken(str(error)) from None
         process = _Process(child)
         try:
             async with asyncio.timeout(START_S):
                 answer = await process.ask(b"")
         except TimeoutError:
             await process.stop()
-            raise Broken(f"it was not loaded within {START_S:.0f} seconds.") from None
+            raise PluginBroken(f"it was not loaded within {START_S:.0f} seconds.") from None
         except asyncio.CancelledError:
             await process.stop()
             raise
         found = answer.get("tools")
         if not isinstance(found, list):
             await process.stop()
-            raise Broken(clean(str(answer.get("refused", "it did not list its tools."))))
+            raise PluginBroken(clean(str(answer.get("refused", "it did not list its tools."))))
         return process, found
 
 
