@@ -19,11 +19,11 @@ MOST_ARROWS = 90
 MOST_LINES = 500
 MAY_REPEAT = {"__init__", "__main__", "app"}
 LOOSE = {"__init__.py", "__main__.py", "errors.py", "py.typed"}
-"""All that may lie in `voicechat` itself."""
+"""The only files allowed in `voicechat` itself."""
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package by its dotted name."""
+    """Return the path of every module by its dotted name."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -32,12 +32,12 @@ def modules() -> dict[str, Path]:
 
 
 def room_of(module: str) -> str:
-    """The room of a module; the package itself is a room, too."""
+    """Return the room of a module; the package itself is a room, too."""
     return module.split(".")[1] if "." in module else module
 
 
 def imports(tree: ast.AST, known: Mapping[str, Path]) -> Iterator[str]:
-    """The modules of the package that a module imports, at its top or inside a function."""
+    """Return the modules of the package that a module imports, also inside functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name in known)
@@ -48,7 +48,7 @@ def imports(tree: ast.AST, known: Mapping[str, Path]) -> Iterator[str]:
 
 
 def arrows() -> dict[str, set[str]]:
-    """The rooms that each room imports."""
+    """Return the rooms that each room imports."""
     known = modules()
     found: dict[str, set[str]] = defaultdict(set)
     for module, path in known.items():
@@ -61,7 +61,7 @@ def arrows() -> dict[str, set[str]]:
 
 
 def cycle() -> list[str]:
-    """Rooms that import each other in a circle; empty when there is none."""
+    """Return rooms that form an import cycle; empty if there is none."""
     try:
         tuple(TopologicalSorter(arrows()).static_order())
     except CycleError as error:
@@ -70,12 +70,12 @@ def cycle() -> list[str]:
 
 
 def repeated_modules() -> dict[str, list[str]]:
-    """Module names that occur more than once."""
+    """Return module names that occur more than once."""
     return _repeated((path.stem, _short(path)) for path in modules().values())
 
 
 def repeated_classes() -> dict[str, list[str]]:
-    """Names of public classes that are defined more than once."""
+    """Return names of public classes that are defined more than once."""
     return _repeated(
         (node.name, _short(path))
         for path in modules().values()
@@ -85,12 +85,12 @@ def repeated_classes() -> dict[str, list[str]]:
 
 
 def loose() -> list[str]:
-    """Files that lie in the package itself and belong into a room."""
+    """Return files in the package itself that belong in a room."""
     return [p.name for p in sorted(PACKAGE.iterdir()) if p.is_file() and p.name not in LOOSE]
 
 
 def too_long() -> list[str]:
-    """Files with more lines than a reader holds in mind."""
+    """Return files with more than 500 lines."""
     sizes = {_short(path): len(path.read_text("utf-8").splitlines()) for path in modules().values()}
     return [f"{name} ({size})" for name, size in sizes.items() if size > MOST_LINES]
 
@@ -108,7 +108,7 @@ def _short(path: Path) -> str:
 
 
 def main() -> int:
-    """Print the numbers and what is wrong; 1 when something is."""
+    """Print the numbers and the violations; return 1 if there are any."""
     found = arrows()
     count = sum(map(len, found.values()))
     sys.stdout.write(f"{len(found)} rooms, {count} arrows between them (at most {MOST_ARROWS})\n")

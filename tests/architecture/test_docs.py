@@ -17,7 +17,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 
 def script(name: str) -> ModuleType:
-    """A script of `assets/` as a module."""
+    """Load a script of `assets/` as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "assets" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

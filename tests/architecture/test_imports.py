@@ -1,4 +1,4 @@
-"""Rules of the house that need no running program: walls, lazy imports, sizes, words."""
+"""Static rules: layers, lazy imports, file sizes, names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VAGUE = {"manager", "handler", "processor", "helper", "helpers", "util", "utils"
 
 
 def loaded_by(code: str) -> set[str]:
-    """The top-level packages in memory after running the code in a fresh interpreter."""
+    """Return the top-level packages loaded by the code in a fresh interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys, json\nprint(json.dumps(list(sys.modules)))"],
         capture_output=True,
@@ -87,7 +87,7 @@ def test_a_file_keeps_the_rules(path: Path) -> None:
 
 
 def silenced(tree: ast.AST) -> list[int]:
-    """Lines of `except Exception: pass` and its like."""
+    """Return the lines of `except Exception: pass` and similar handlers."""
     return [
         node.lineno
         for node in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""What is absent skips a test on a person's machine, and fails it in CI."""
+"""A missing program skips a test, and fails it in CI."""
 
 from __future__ import annotations
 

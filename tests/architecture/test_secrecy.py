@@ -1,4 +1,4 @@
-"""A server that repeats the key wherever it can: nothing of it is shown, logged or kept."""
+"""A server that repeats the key everywhere: it is never shown, logged or stored."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ FRAMES = {
 
 
 def recorded(folder: Path) -> str:
-    """Everything in the files of a folder."""
+    """Return the contents of all files in a folder."""
     return "".join(path.read_text("latin-1") for path in folder.rglob("*") if path.is_file())
 
 
 async def chatter(socket: ServerConnection, frames: list[dict[str, object]]) -> None:
-    """Say the key in every frame and in the last word, as text and as bytes."""
+    """Send the key in every frame and in the close reason, as text and as bytes."""
     if frames is not _OF_OPENAI:
         await socket.recv()
     for frame in frames:

@@ -1,4 +1,4 @@
-"""The page on settings names the keys, variables and flags that the code has."""
+"""The settings page documents every key, variable and flag of the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The script that tries a real provider, at fakes and without a key."""
+"""The smoke test of real providers, run against fakes and without a key."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_without_a_key_it_says_which(
 
 
 class Remembering(OpenAI):
-    """Says what it knows when it is asked about fruit."""
+    """A fake that answers questions about fruit from the conversation."""
 
     async def speak(self) -> None:
         if self.last.endswith("fruit?"):

@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
 
 
 def described() -> dict[str, str]:
-    """Name and permission of every tool in the table of the page."""
+    """Return the name and permission of every tool in the table of the page."""
     table = PAGE.partition("| Built in |")[2].partition("\n\n")[0]
     found = {}
     for row in table.splitlines()[2:]:

@@ -1,4 +1,4 @@
-"""The transitions in docs/architecture.md are those of the code."""
+"""The transitions in docs/architecture.md match the code."""
 
 from __future__ import annotations
 

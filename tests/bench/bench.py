@@ -1,6 +1,6 @@
-"""Measure voicechat beside its targets and its peers: `make bench`, `make bench ONLY="stop load"`.
+"""Measure voicechat against its targets: `make bench`, `make bench ONLY="stop load"`.
 
-Every word of ONLY selects the rows that have it in their topic or name.
+Each word of ONLY selects the rows that have it in their topic or name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from figures import Table, say, show
 
 
 def tables() -> list[Table]:
-    """Those of all benches beside this file."""
+    """Return the tables of all benchmarks in this folder."""
     names = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
     return [importlib.import_module(name).TABLE for name in names]
 

@@ -1,7 +1,7 @@
-"""How well the embedded ears and mind understand synthetic people: `python tests/bench_speech.py`.
+"""Accuracy of the embedded STT and intents on synthetic speech: `python tests/bench_speech.py`.
 
-Every sentence of the corpora is spoken by several voices, clean and with light noise, heard by
-the real ears and read by the real intents. How soon they are answered: `bench_turns.py`.
+Several voices speak every sentence of the corpora, clean and with light noise; the real STT engine
+and the real intents process it. The latency of answers is in `bench_turns.py`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Tally:
 
 
 class Person:
-    """Speaks sentences as somebody in a room, PCM16 mono at `rate` Hz."""
+    """Speaks sentences in a room, PCM16 mono at `rate` Hz."""
 
     def __init__(self, rate: int = VAD_RATE) -> None:
         self._rate = rate
@@ -93,7 +93,7 @@ class Person:
 
 
 def pink(count: int, seed: int) -> np.ndarray:
-    """Noise that falls by 3 dB an octave, level 1."""
+    """Return pink noise with level 1."""
     spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=count))
     spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 20))
     sound = np.fft.irfft(spectrum, count)
@@ -101,7 +101,7 @@ def pink(count: int, seed: int) -> np.ndarray:
 
 
 async def hear(ears: PocketsphinxStt, pcm: bytes) -> str:
-    """What was understood."""
+    """Return the recognized text."""
     ears.begin()
     for at in range(0, len(pcm), 1024):
         ears.feed(pcm[at : at + 1024])
@@ -118,7 +118,7 @@ def word_errors(said: list[str], heard: list[str]) -> int:
 
 
 def means(text: str, entry: dict) -> bool:
-    """Whether the text is understood as the corpus says, with its values."""
+    """Return True if the text parses to the intent and values of the corpus."""
     return intents.parse(text) is None if entry.get("intent") is None else right(text, entry)
 
 
@@ -136,7 +136,7 @@ def corpora(only: str) -> dict[str, list[dict]]:
 
 
 async def accuracy(ears, person, name, entries, times) -> tuple[dict[str, Tally], int]:
-    """What was heard, of all and by voice and room, and how many wrong actions that made."""
+    """Measure recognition overall and per voice and room, and the number of wrong actions."""
     tallies: dict[str, Tally] = defaultdict(Tally)
     chance = random.Random(name)
     actions = 0
@@ -161,7 +161,7 @@ async def accuracy(ears, person, name, entries, times) -> tuple[dict[str, Tally]
 
 
 def tell(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int, show: bool):
-    """Print everything about a corpus."""
+    """Print the results of a corpus."""
     out(f"\n{name}: {len(entries)} sentences, {typed_right(entries):.0f} % right typed")
     if name == "open_questions":
         out(f"  wrong actions: {actions}")
@@ -173,7 +173,7 @@ def tell(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int
 
 
 def typed_right(entries: list[dict]) -> float:
-    """Percent understood when typed."""
+    """Return the percentage understood when typed."""
     return 100 * sum(means(entry["text"], entry) for entry in entries) / len(entries)
 
 
@@ -183,7 +183,7 @@ def out(line: str) -> None:
 
 
 async def bench(options: argparse.Namespace, told: Callable[..., None]) -> None:
-    """Tell of every corpus: its name, sentences, tallies and wrong actions."""
+    """Report every corpus: its name, sentences, tallies and wrong actions."""
     with tempfile.TemporaryDirectory() as fresh:
         ears, person = PocketsphinxStt(options.cache or Path(fresh)), Person()
         await asyncio.gather(ears.open(), person.open())

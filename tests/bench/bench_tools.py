@@ -1,4 +1,4 @@
-"""Tools that misbehave in a running session: what the event loop feels, and what is left after."""
+"""Tools that misbehave in a session: delays of the event loop, and processes left over."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ STEP_S = 0.005
 
 
 async def _beat(gaps: list[float]) -> None:
-    """How much later than asked the loop comes round, in ms."""
+    """Record by how many ms the loop is late."""
     while True:
         began = time.monotonic()
         await asyncio.sleep(STEP_S)
@@ -68,7 +68,7 @@ async def _beat(gaps: list[float]) -> None:
 
 
 async def _lived(folder: Path, gaps: list[float]) -> tuple[float, int]:
-    """Have every tool called at once; seconds to end, and processes left 3 s after."""
+    """Call every tool at once; return the seconds to end, and the processes left 3 s after."""
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     async with scene() as stage:
         stage.assistant.answer = lambda request: (
@@ -99,7 +99,7 @@ async def _lived(folder: Path, gaps: list[float]) -> tuple[float, int]:
 
 
 def misbehaving(effort: float) -> Iterator[Figure]:
-    """Block, burn, flood, print and refuse to go, all in one reply."""
+    """Measure tools that block, compute, flood, print and ignore signals, all in one reply."""
     gaps: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,8 +1,8 @@
-"""How soon and how rightly the embedded voice answers aloud: `python tests/bench_turns.py`.
+"""Latency and accuracy of spoken answers of the embedded voice: `python tests/bench_turns.py`.
 
-A real `voicechat serve` hears complete requests over its socket at the pace of a microphone,
-24 kHz in blocks of 20 ms, between them a quiet room. Measured is the time from the last sample
-of the speech to the arrival of the first sound of the answer, with the default turn detection.
+A real `voicechat serve` gets complete requests over its socket at the pace of a microphone, 24 kHz
+in blocks of 20 ms, with room noise between them. The measure is the time from the last sample of
+the speech to the first sound of the answer, with the default turn detection.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOMENTS = {
 
 
 class Caller:
-    """Streams a microphone to the server without a break and notes what comes back, and when."""
+    """Streams a microphone to the server and records each event with its time."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -52,7 +52,7 @@ class Caller:
         self.heard = asyncio.Event()
 
     async def stream(self) -> None:
-        """Send blocks for ever, each at its time."""
+        """Send blocks in real time until canceled."""
         size, start, number = int(RATE * BLOCK_S), time.perf_counter(), 0
         while True:
             block = self._sound[:size]
@@ -69,7 +69,7 @@ class Caller:
                 self.spoken_at = time.perf_counter() - (size - len(block)) / RATE
 
     def say(self, pcm: bytes) -> None:
-        """Speak this from the next block on."""
+        """Send this sound from the next block on."""
         self.moments.clear()
         self.text, self.spoken_at = "", 0.0
         self.answered.clear()
@@ -77,7 +77,7 @@ class Caller:
         self._sound = np.frombuffer(pcm, "<i2")
 
     async def listen(self) -> None:
-        """Note events until the connection ends."""
+        """Record events until the connection ends."""
         async for frame in self._socket:
             event = json.loads(frame)
             kind = event["type"]
@@ -89,7 +89,7 @@ class Caller:
                 self.answered.set()
 
     async def hush(self) -> None:
-        """Cut the answer off and wait until the server is quiet."""
+        """Cancel the answer and wait until the server is silent."""
         if "response.done" not in self.moments:
             await self._socket.send(json.dumps({"type": "response.cancel"}))
         for _ in range(100):
@@ -110,7 +110,7 @@ async def serve(cache: Path) -> tuple[asyncio.subprocess.Process, str, str]:
 
 
 async def grown(cache: Path) -> None:
-    """Wait until the full language model is there."""
+    """Wait until the full language model is built."""
     for _ in range(int(GROWN_S)):
         models = await asyncio.to_thread(lambda: list(cache.rglob("*.arpa")))
         if len(models) > 1:
@@ -122,7 +122,7 @@ async def grown(cache: Path) -> None:
 async def turns(
     caller: Caller, person: Person, entries: list[dict], show: bool
 ) -> tuple[int, dict[str, list[float]]]:
-    """How many were understood, and the ms from the end of speech to each moment of the turn."""
+    """Count the understood requests, and measure ms from the end of speech to each event."""
     chance = random.Random(7)
     right = 0
     parts: dict[str, list[float]] = {name: [] for name in MOMENTS}

@@ -9,7 +9,7 @@ from on_terminal import OnTerminal
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., OnTerminal]]:
-    """Starts the program on a terminal of its own: `start("--text", rows=36)`."""
+    """Start the program on a terminal of its own: `start("--text", rows=36)`."""
     started: list[OnTerminal] = []
 
     def begin(*words: str, **options: object) -> OnTerminal:

@@ -1,6 +1,6 @@
-"""Spoken requests drive tools of every kind, without a key: built in, a plugin's, an MCP server's.
+"""Spoken requests call tools without a key: built in, of a plugin, of an MCP server.
 
-One of them waits for a key while a timer rings and something else is spoken of.
+One tool waits for a decision while a timer rings and the conversation continues.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def kitchen_lights(on: bool) -> str:
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Path:
-    """A plugin of the person's own, whose tool asks; where it writes that it ran."""
+    """Write a plugin whose tool asks; return the file it writes when it runs."""
     folder = tmp_path / "CONFIG" / "voicechat" / "tools"
     folder.mkdir(parents=True, mode=0o700)
     path = folder / "lights.py"

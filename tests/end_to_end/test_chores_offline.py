@@ -1,4 +1,4 @@
-"""Tools without a key: the embedded voice calls built-in ones and a plugin of the person's."""
+"""Tools without a key: the embedded voice calls built-in tools and a user's plugin."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bedroom_lights(on: bool) -> str:
 
 @pytest.fixture
 def mark(tmp_path: Path) -> Path:
-    """Writes the plugin and the settings; where the plugin says which process it is."""
+    """Write the plugin and the settings; return the file with the process id of the plugin."""
     settings = tmp_path / "CONFIG" / "voicechat"
     (settings / "tools").mkdir(parents=True, mode=0o700)
     (settings / "tools" / "lights.py").write_text(PLUGIN, "utf-8")

@@ -1,4 +1,4 @@
-"""Devices that change while a person talks, as the person sees it."""
+"""Devices that change during a conversation, as shown to the user."""
 
 from __future__ import annotations
 

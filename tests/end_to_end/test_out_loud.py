@@ -1,4 +1,4 @@
-"""Out loud: speech into a virtual microphone, the answer off a virtual speaker, heard back."""
+"""Speech into a virtual microphone; the answer from a virtual speaker is recognized."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def position(sound: NDArray[np.int16], part: NDArray[np.int16]) -> int:
-    """The frame at which the part is found in the sound."""
+    """Return the frame at which the sound contains the part."""
     size = len(sound) + len(part)
     spectrum = np.fft.rfft(sound.astype(float), size) * np.conj(
         np.fft.rfft(part.astype(float), size)
@@ -37,7 +37,7 @@ def position(sound: NDArray[np.int16], part: NDArray[np.int16]) -> int:
 
 
 async def heard(ears: PocketsphinxStt, sound: NDArray[np.int16]) -> str:
-    """What a listener understands of a 48 kHz recording."""
+    """Return the recognized text of a 48 kHz recording."""
     pcm = soxr.resample(sound.astype(np.float32), RATE, VAD_RATE).astype(np.int16).tobytes()
     ears.begin()
     for at in range(0, len(pcm), 1024):
@@ -46,7 +46,7 @@ async def heard(ears: PocketsphinxStt, sound: NDArray[np.int16]) -> str:
 
 
 def loud(sound: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Seconds of the 20 ms frames in which something is heard."""
+    """Return the times in seconds of the 20 ms frames that are not silent."""
     frames = sound[: len(sound) // 960 * 960].reshape(-1, 960).astype(np.float64)
     return np.flatnonzero(np.sqrt((frames**2).mean(axis=1)) > 150) * 0.02
 

@@ -1,4 +1,4 @@
-"""The whole program on a terminal: typed talk, odd sizes, and every way to end it."""
+"""The whole program on a terminal: typed conversations, odd sizes, and every way to end it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reply while the screen is drawn without end, the main loop stalls and every core is busy."""
+"""A reply while the screen redraws constantly, the main loop stalls and every core is busy."""
 
 from __future__ import annotations
 

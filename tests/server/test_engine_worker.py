@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from voicechat.errors import ServerError
-from voicechat.server.engine_worker import JobFailed, Worker, WorkerGone
+from voicechat.server.engine_worker import JobFailed, Worker, WorkerStopped
 
 HERE = Path(__file__).parents[1] / "support"
 ENGINE = "faulty_engine:Faulty"
@@ -75,10 +75,10 @@ async def test_cancelling_a_call_stops_the_job(worker):
 
 async def test_a_crash_is_told_with_the_last_words_and_the_worker_comes_back(worker):
     epoch = worker.epoch
-    with pytest.raises(WorkerGone, match=r"stopped working\. the last words"):
+    with pytest.raises(WorkerStopped, match=r"stopped working\. the last words"):
         await worker.call("crash", deadline=5)
     assert not worker.alive
-    with pytest.raises(WorkerGone):
+    with pytest.raises(WorkerStopped):
         await worker.call("greet", "nobody", deadline=5)
     worker.post("greet", "nobody")
     await worker.start()
@@ -92,37 +92,37 @@ async def test_everyone_waiting_learns_of_the_crash(worker):
         worker.call("greet", "late", deadline=5),
         return_exceptions=True,
     )
-    assert all(isinstance(result, WorkerGone) for result in results)
+    assert all(isinstance(result, WorkerStopped) for result in results)
 
 
 async def test_a_stream_learns_of_the_crash(worker):
-    with pytest.raises(WorkerGone):
+    with pytest.raises(WorkerStopped):
         _ = [item async for item in worker.stream("crash", deadline=5)]
 
 
 async def test_an_engine_that_keeps_crashing_stays_off(worker):
     for _ in range(2):
-        with pytest.raises(WorkerGone):
+        with pytest.raises(WorkerStopped):
             await worker.call("crash", deadline=5)
         await worker.start()
-    with pytest.raises(WorkerGone):
+    with pytest.raises(WorkerStopped):
         await worker.call("crash", deadline=5)
     with pytest.raises(ServerError, match="crashed 3 times within a minute"):
         await worker.start()
 
 
 async def test_a_deaf_engine_is_ended_at_its_deadline(worker):
-    with pytest.raises(WorkerGone, match=r"did not answer within 0\.05 s"):
+    with pytest.raises(WorkerStopped, match=r"did not answer within 0\.05 s"):
         await worker.call("deaf", deadline=0.05)
     await worker.start()
-    with pytest.raises(WorkerGone):
+    with pytest.raises(WorkerStopped):
         _ = [item async for item in worker.stream("deaf", deadline=0.05)]
     await worker.start()
     assert await worker.call("greet", "you", deadline=5) == "good day you"
 
 
 async def test_nonsense_on_the_pipe_ends_the_child(worker):
-    with pytest.raises(WorkerGone, match="makes no sense"):
+    with pytest.raises(WorkerStopped, match="it sent an invalid frame"):
         await worker.call("babble", deadline=10)
 
 

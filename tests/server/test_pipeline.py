@@ -176,7 +176,7 @@ async def test_idle_timeout_starts_a_response() -> None:
             session={"type": "realtime", "audio": {"input": {"turn_detection": vad}}}
         )
         await respond(connection, output_modalities=["text"])
-        (pipeline,) = stage.app.live
+        (pipeline,) = stage.app.pipelines
         timer = pipeline.idle_timer
         assert timer is not None
         timer._run()

@@ -75,7 +75,7 @@ async def test_access_control(path: str, headers: dict[str, str], status: int) -
         assert found == status
         assert ("error" in body) == (status != 200)
         assert TOKEN not in str(body)
-        assert stage.app.live == []
+        assert stage.app.pipelines == []
 
 
 async def test_connection_limit_refuses_and_then_accepts_again() -> None:
@@ -96,7 +96,7 @@ async def test_connection_limit_refuses_and_then_accepts_again() -> None:
 
 async def gone(stage: Scene, left: int = 0) -> None:
     """Wait until this many connections are left."""
-    await until(lambda: len(stage.app.live) <= left)
+    await until(lambda: len(stage.app.pipelines) <= left)
 
 
 def frame(kind: str, **fields: Any) -> str:

@@ -1,7 +1,7 @@
-"""`python tests/busy_screen.py WORD...`: the program with the worst of screens.
+"""`python tests/busy_screen.py WORD...`: the program with a very busy screen.
 
-Its transcript is laid out and drawn anew as fast as it can, and 200 ms of every second its main
-loop stands still, holding Python's lock.
+It lays out and redraws its transcript as fast as it can, and blocks its main loop for 200 ms of
+every second while it holds the interpreter lock.
 """
 
 from __future__ import annotations

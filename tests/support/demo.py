@@ -1,4 +1,4 @@
-"""The app on a scripted session, to look at: `python tests/support/demo.py [scene]`."""
+"""Run the app on a scripted session: `python tests/support/demo.py [scene]`."""
 
 from __future__ import annotations
 

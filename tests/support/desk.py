@@ -1,4 +1,4 @@
-"""A running session at a server on scripted engines, and everything it told."""
+"""A running session with a server on scripted engines, and the updates of the session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voicechat.session.updates import Link, Update
 
 
 class Desk:
-    """A running session and everything it told."""
+    """A running session and its updates."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -30,14 +30,14 @@ class Desk:
         self._news.set()
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        """Wait for something to become true; the session tells of every change."""
+        """Wait until the condition is true; it is checked after every update."""
         async with asyncio.timeout(15):
             while not reached():
                 self._news.clear()
                 await self._news.wait()
 
     def said(self, role: Role) -> list[str]:
-        """The finished texts of one side."""
+        """Return the finished texts of one role."""
         entries = self.session.transcript.entries
         return [
             entry.text
@@ -57,7 +57,7 @@ def options(url: str, token: str = TOKEN) -> Options:
 
 @asynccontextmanager
 async def talking(stage: Scene, url: str = "") -> AsyncIterator[Desk]:
-    """A session that is online at the server, or at another address of it."""
+    """Run a session that is online, at the server or at another address of it."""
     desk = Desk(Session(options(url or stage.app.url)))
     running = asyncio.create_task(desk.session.run())
     try:

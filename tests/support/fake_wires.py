@@ -1,8 +1,8 @@
 """Scripted servers of Gemini Live and the AI Gateway on loopback, as strict as the real ones.
 
-Both think alike: "both" in a line calls a tool twice, "time" calls it once, "story" begins a
-reply that only an interruption ends, everything else is repeated. `wrong` holds every breach of
-the protocol; a test looks that it is empty.
+Both behave alike: "both" in a line calls a tool twice, "time" calls it once, "story" starts a
+reply that only an interruption ends, and every other line is repeated. `wrong` lists the protocol
+violations; a test checks that it is empty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network that misbehaves on command: a TCP proxy between a client and a server on loopback."""
+"""A TCP proxy between a client and a server on loopback, with network faults on request."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import struct
 
 
 class FaultProxy:
-    """Forwards to `port` until told otherwise. Use as an async context manager."""
+    """A proxy to `port`. Use as an async context manager."""
 
     def __init__(self, port: int) -> None:
         self.upstream = port
         self.port = 0
         self.delay = 0.0
-        """Seconds by which each piece is late."""
+        """Delay of each chunk in seconds."""
         self.slice = 65_536
-        """Bytes that are passed on at a time."""
+        """Size of a forwarded chunk in bytes."""
         self.connections = 0
         self._open = asyncio.Event()
         self._open.set()
@@ -36,14 +36,14 @@ class FaultProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def accept(self) -> None:
-        """Take new connections, at the same port as before."""
+        """Accept new connections, at the same port as before."""
         self._server = await asyncio.start_server(
             self._join, "127.0.0.1", self.port, limit=4096, reuse_address=True
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
-        """Take no new connections; those that are open stay."""
+        """Refuse new connections; open ones stay open."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -56,11 +56,11 @@ class FaultProxy:
         self._drop()
 
     def black_hole(self) -> None:
-        """Swallow everything from now on: nothing is passed on, nothing is closed."""
+        """Stop forwarding without closing a connection."""
         self._open.clear()
 
     def heal(self) -> None:
-        """Pass on again, beginning with what was held back."""
+        """Resume forwarding, first with the data that was held back."""
         self._open.set()
 
     def _drop(self) -> None:

@@ -20,10 +20,10 @@ class Faulty:
 
     def count(self, job: Any, to: int) -> None:
         for number in range(to):
-            job.give(number)
+            job.send_item(number)
 
     def announce(self, job: Any, word: str) -> None:
-        job.announce(word)
+        job.send_event(word)
 
     def raises(self, job: Any) -> None:
         raise ValueError("not like this")
@@ -38,7 +38,7 @@ class Faulty:
 
     def until_cancelled(self, job: Any) -> str:
         while not job.cancelled:
-            job.give("still here")
+            job.send_item("still here")
             time.sleep(0.002)
         return "stopped"
 

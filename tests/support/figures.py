@@ -1,7 +1,7 @@
-"""The tables of the benches: every figure beside its target and what peers reach.
+"""Tables of the benchmarks: each figure with its target and the figures of other programs.
 
-A bench is a module `bench_*.py` with a `TABLE`. Its rows are functions that take the effort (1.0
-as in `make bench`, more trials with more) and yield their figures as soon as they have them.
+A benchmark is a module `bench_*.py` with a `TABLE`. Its rows are functions that take the effort
+(1.0 in `make bench`; a larger one means more trials) and yield each figure when it is known.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Figure:
     """One line of a table."""
 
     what: str
-    """With its unit."""
+    """The value with its unit."""
     ours: str
     target: str = ""
     met: bool | None = None
-    """None where there is no target."""
+    """None if there is no target."""
     peers: str = UNMEASURED
 
 
@@ -39,14 +39,14 @@ Measure = Callable[[float], Iterator[Figure]]
 
 @dataclass(frozen=True)
 class Table:
-    """A topic and its rows, by names with which they are selected."""
+    """A topic and its rows, by the names that select them."""
 
     title: str
     rows: Mapping[str, Measure]
 
 
 def show(table: Table, wanted: Callable[[str], bool], effort: float) -> bool:
-    """Measure the wanted rows and print them; whether no target was missed."""
+    """Measure the selected rows and print them; return True if every target was met."""
     names = [name for name in table.rows if wanted(f"{table.title} {name}")]
     if not names:
         return True
@@ -77,18 +77,18 @@ def _tell(figure: Figure, told: set[str]) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line at once."""
+    """Print a line and flush it."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def trials(count: int, effort: float) -> int:
-    """So many trials at this effort, three at least."""
+    """Return the number of trials at this effort, at least three."""
     return max(3, round(count * effort))
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median, 95th percentile and the worst of what was measured."""
+    """Return the median, the 95th percentile and the worst value."""
     if not values:
         return "none"
     middle, worst = statistics.median(values), max(values, key=abs)
@@ -97,12 +97,12 @@ def spread(values: Sequence[float]) -> str:
 
 
 def at_most(values: Sequence[float], *, median: float = np.inf, worst: float = np.inf) -> bool:
-    """Whether there are values, and none of these limits is passed."""
+    """Return True if there are values and they meet both limits."""
     return bool(values) and statistics.median(values) <= median and max(values) <= worst
 
 
 def _line(*cells: str) -> str:
-    """The cells beside each other, each wrapped to its column."""
+    """Return the cells side by side, each wrapped to its column."""
     columns = max(_LEAST_COLUMNS, shutil.get_terminal_size((_LEAST_COLUMNS, 24)).columns)
     widths = (*_WIDTHS, columns - sum(_WIDTHS) - 2 * len(_WIDTHS))
     wrapped = [

@@ -1,4 +1,4 @@
-"""What a test needs of the machine. Without it a test is skipped; in CI it fails instead."""
+"""Programs that a test needs. If one is missing, the test is skipped; in CI it fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VOICE = ("espeak-ng",)
 
 
 def need(programs: tuple[str, ...]) -> None:
-    """End the running test here when a program is absent."""
+    """Skip the running test if a program is missing; in CI, fail it."""
     if absent := _absent(programs):
         if os.environ.get("CI"):
             pytest.fail(f"{absent} is absent, and CI must have it", pytrace=False)
@@ -20,7 +20,7 @@ def need(programs: tuple[str, ...]) -> None:
 
 
 def needs(programs: tuple[str, ...]) -> pytest.MarkDecorator:
-    """The same as a mark; in CI the test runs, and fails where it needs what is absent."""
+    """Return a mark that skips a test if a program is missing; in CI the test runs."""
     absent = _absent(programs)
     skips = bool(absent) and not os.environ.get("CI")
     return pytest.mark.skipif(skips, reason=f"{absent} is absent")

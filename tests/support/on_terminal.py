@@ -1,4 +1,4 @@
-"""The whole program in a pseudo-terminal of its own, with the screen a person would see."""
+"""The whole program in a pseudo-terminal of its own, with the screen that a user would see."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=][0-9;]*u|\x1b\[\?[0-9]+\$p")
 class OnTerminal:
     """`voicechat` on a screen of `columns` x `rows`.
 
-    Its settings, history and caches live in `folder`, so nothing of the person's own is seen
-    or touched. End it with `close`.
+    Its settings, history and caches are in `folder`, so the user's own files are neither read nor
+    changed. End it with `close`.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class OnTerminal:
     # ----------------------------------------------------------------- what a person does
 
     def type(self, text: str) -> None:
-        """Press the keys of a text; a newline is Enter."""
+        """Type a text; a newline is Enter."""
         os.write(self._pty.fd, text.replace("\n", "\r").encode())
 
     def resize(self, columns: int, rows: int) -> None:
-        """Drag the window."""
+        """Resize the window."""
         with self._changed:
             self._screen.resize(rows, columns)
         self._pty.setwinsize(rows, columns)
@@ -81,23 +81,23 @@ class OnTerminal:
 
     @property
     def text(self) -> str:
-        """The screen's lines."""
+        """The lines of the screen."""
         with self._changed:
             return "\n".join(line.rstrip() for line in self._screen.display)
 
     def see(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
-        """Wait until the screen matches; AssertionError with the screen when it does not."""
+        """Wait until the screen matches; raises AssertionError with the screen at the deadline."""
         found = self.until(lambda: re.search(pattern, self.reading), seconds)
         assert found is not None, f"never saw {pattern!r} on\n{self.text}"
         return found  # type: ignore[return-value]
 
     @property
     def reading(self) -> str:
-        """The screen with its lines run together, as they would be read."""
+        """The lines of the screen joined to one text."""
         return " ".join(self.text.split())
 
     def until(self, condition: Callable[[], object], seconds: float) -> object | None:
-        """Wait, looking anew at every change of the screen; None in the end."""
+        """Wait for the condition, checked at every change of the screen; None at the deadline."""
         give_up = time.monotonic() + seconds
         with self._changed:
             while not (found := condition()):
@@ -110,20 +110,20 @@ class OnTerminal:
     # ----------------------------------------------------------------- processes and the end
 
     def family(self) -> list[psutil.Process]:
-        """The guardian and everything below it."""
+        """Return the guardian and its descendants."""
         return [self.guardian, *self.guardian.children(recursive=True)]
 
     @property
     def app(self) -> psutil.Process:
-        """The process that is the app."""
+        """Return the process of the app."""
         return self.guardian.children()[0]
 
     def is_sane(self) -> bool:
-        """Whether the terminal's settings are as they were."""
+        """Return True if the terminal has its original settings."""
         return termios.tcgetattr(self._pty.fd) == self.sane
 
     def code(self, seconds: float = 10.0) -> int:
-        """Wait for the end; the exit code."""
+        """Wait for the end of the program; return its exit code."""
         assert self.until(lambda: self._ended, seconds), f"still runs:\n{self.text}"
         self._pty.wait()
         status: int | None = self._pty.exitstatus
@@ -135,7 +135,7 @@ class OnTerminal:
         self._pty.closed = True
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """End every process that still runs."""
         family = []
         if self.guardian.is_running():
             family = self.family()
@@ -152,7 +152,7 @@ class OnTerminal:
 
 
 def private_environment(folder: Path) -> dict[str, str]:
-    """This process's environment without keys and settings, and with its own places for files."""
+    """Return this process's environment without keys, with its files in `folder`."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -164,6 +164,6 @@ def private_environment(folder: Path) -> dict[str, str]:
 
 
 def ended(processes: list[psutil.Process], seconds: float = 5.0) -> list[psutil.Process]:
-    """Those that still run after waiting this long; zombies of others count as ended."""
+    """Return the processes that still run after the wait; a zombie has ended."""
     _, left = psutil.wait_procs(processes, timeout=seconds)
     return [p for p in left if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]

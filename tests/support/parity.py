@@ -23,11 +23,11 @@ KEY = "planted-key"
 
 
 HEARD_MS = 40.0
-"""How far everything is heard that is stopped."""
+"""Playout position in ms at which every item is stopped."""
 
 
 class Card:
-    """A microphone and a speaker, as the session sees them."""
+    """A scripted audio process with a microphone and a speaker."""
 
     rate = 24_000
 
@@ -62,7 +62,7 @@ class Card:
 
 @asynccontextmanager
 async def talking(wire: str, **more: object) -> AsyncIterator[tuple[Desk, Fake]]:
-    """A session with sound at the fake of this wire, which nobody broke."""
+    """Run a session with sound at the fake of this wire; check that the protocol was followed."""
     talk, model, key = WIRES[wire]
     async with running(talk) as fake:
         desk = Desk(open_session(Options(
@@ -85,7 +85,7 @@ async def talking(wire: str, **more: object) -> AsyncIterator[tuple[Desk, Fake]]
 
 
 def entries(desk: Desk) -> list[tuple[str, ...]]:
-    """The transcript, without ids and times."""
+    """Return the transcript without ids and times."""
     return [_words(entry) for entry in desk.session.transcript.entries]
 
 
@@ -97,7 +97,7 @@ def _words(entry: Item | ToolCall) -> tuple[str, ...]:
 
 
 class Person:
-    """What a person does, and waits for."""
+    """The actions of a user, and what the user waits for."""
 
     def __init__(self, desk: Desk, fake: Fake) -> None:
         self.desk, self.session, self.fake = desk, desk.session, fake
@@ -118,7 +118,7 @@ class Person:
         await self.answered()
 
     async def speaks(self) -> None:
-        """For a second, no faster than the wire takes it."""
+        """Speak for a second, no faster than the wire takes the sound."""
         block = bytes(Card.rate // 50 * 2)
         for _ in range(5):
             heard = self.fake.heard + 10 * len(block)

@@ -1,4 +1,4 @@
-"""Conversations to look at: the same ones for the snapshots and for the pictures."""
+"""Conversations for the snapshots of the screen and for the pictures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def asking(session: ScriptedSession) -> None:
 
 
 def shown(session: ScriptedSession) -> None:
-    """A picture and its words, a model with a long name, a bill, and a limit that is near."""
+    """A picture with words, a model with a long name, costs, and a limit that is near."""
     session.model = "google/gemini-3.8-live-extended-thinking"
     cat = Picture(Kind.JPEG, 4032, 3024, "IMG_20260814_our cat on the windowsill.jpg")
     session.you("What is this?", picture=cat, spoken=False)
@@ -67,14 +67,14 @@ def shown(session: ScriptedSession) -> None:
 
 
 def limited(session: ScriptedSession) -> None:
-    """The same when little is left of a limit."""
+    """The same with little left of a limit."""
     shown(session)
     session.model = "openai/gpt-realtime-2.1"
     session.near_limit = RateLimit("tokens", 40_000, 4_800, 34.0)
 
 
 def summed_up(session: ScriptedSession) -> None:
-    """A summary laid over the talk."""
+    """A summary in front of the conversation."""
     talk(session)
     session.tell(
         Report("Summary", f"You asked for the time, a timer and a story.\nThe story began: {STORY}")
@@ -99,7 +99,7 @@ def tools(session: ScriptedSession) -> None:
 
 
 def noted(session: ScriptedSession) -> None:
-    """A user still being heard, a failed answer, a note."""
+    """A user who is still speaking, a failed answer, a note."""
     session.said(Role.SYSTEM, "Connected again; the conversation goes on.")
     session.you("Where were we?")
     session.voiced("We were", status=ItemStatus.FAILED, error="the model is overloaded")
@@ -110,7 +110,7 @@ def noted(session: ScriptedSession) -> None:
 
 
 def hostile(session: ScriptedSession) -> None:
-    """Text that would steer a terminal, wherever text from outside can stand."""
+    """Text with terminal escape sequences in every place for outside text."""
     session.model = session.voice = ESCAPES[0]
     for text in ESCAPES:
         session.you(text)
@@ -120,6 +120,6 @@ def hostile(session: ScriptedSession) -> None:
 
 
 def crashing(session: ScriptedSession) -> None:
-    """An error nobody expected, with a secret beside it."""
+    """An unexpected error, with a secret next to it."""
     secret = os.environ["SECRET_OF_TEST"]
     raise RuntimeError(f"{len(secret)} characters were wrong")

@@ -1,4 +1,4 @@
-"""A session that does what the test says: same face as `Session`, no insides."""
+"""A session that the test controls, with the interface of `Session`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from voicechat.session.updates import (
 
 
 class ScriptedSession(Publisher):
-    """Holds a transcript; what the screen asks for is written down in `asked`."""
+    """Holds a transcript; `asked` records the calls of the screen."""
 
     def __init__(self, *, with_sound: bool = True, hands_free: bool = True) -> None:
         super().__init__()
@@ -116,18 +116,18 @@ class ScriptedSession(Publisher):
     # ------------------------------------------------------------ what the test calls
 
     def fail(self, error: BaseException) -> None:
-        """Let `run` raise."""
+        """Make `run` raise the error."""
         self.failure = error
         self._over.set()
 
     def put(self, entry: Entry, after: str | None = None) -> Entry:
-        """A new entry of the conversation."""
+        """Add an entry to the conversation."""
         self.transcript.add(entry, after)
         self.changed(entry)
         return entry
 
     def said(self, role: Role, text: str, **more: object) -> Item:
-        """A finished item."""
+        """Add a finished item."""
         count = len(self.transcript.entries)
         item = Item(f"item_{count}", role, text, ItemStatus.COMPLETED, spoken=True)
         for name, value in more.items():

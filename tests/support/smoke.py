@@ -1,4 +1,4 @@
-"""Whether a real provider still does what voicechat needs: `make smoke PROVIDER=openai`.
+"""Check that a real provider does what voicechat needs: `make smoke PROVIDER=openai`.
 
 PROVIDER is openai, xai, google, gateway, local, azure/DEPLOYMENT, or any PROVIDER/MODEL. It costs
 a few cents. One line for each step; ends with 0 when all passed, 1 when one did not, and 2 when
@@ -30,14 +30,14 @@ PATIENCE_S = 60.0
 
 
 class Failed(Exception):
-    """A step did not do what it should; says what happened instead."""
+    """A step failed; the message says what happened."""
 
 
 class Smoke:
-    """A typed conversation that tries one thing after the other and writes how it went."""
+    """A typed conversation that tries one feature after the other and reports each."""
 
     def __init__(self, options: Options, write: Callable[[str], object]) -> None:
-        """Raises as `Session` does. `write` is given lines."""
+        """Raises as `Session` does. write: called with each line of the report."""
         self._session = Session(options)
         follow(self._session, self._listen)
         self._write = write
@@ -46,7 +46,7 @@ class Smoke:
         self._told: Callable[[], None] = lambda: None
 
     async def run(self) -> bool:
-        """Try everything; whether all of it passed."""
+        """Try every step; return True if all passed."""
         living = asyncio.create_task(self._session.run())
         try:
             if not await self._try("connect", self._connect, living):
@@ -165,7 +165,7 @@ class Smoke:
 
 
 def main(arguments: list[str]) -> int:
-    """Try the provider named in the arguments; the exit code."""
+    """Try the provider named in the arguments; return the exit code."""
     if len(arguments) != 1 or not arguments[0]:
         sys.stderr.write("Which provider? make smoke PROVIDER=openai\n")
         return 2

@@ -10,7 +10,7 @@ from scripted import check
 
 
 async def events_until(connection: Any, last: str) -> list[dict[str, Any]]:
-    """All events up to the first of this type, each validated by the package's own class."""
+    """Return all events up to the first of this type, each validated by the openai package."""
     seen: list[dict[str, Any]] = []
     async with asyncio.timeout(10):
         while not seen or seen[-1]["type"] != last:
@@ -19,7 +19,7 @@ async def events_until(connection: Any, last: str) -> list[dict[str, Any]]:
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
-    """The types in order, runs of deltas as one."""
+    """Return the event types in order; consecutive deltas count as one."""
     found: list[str] = []
     for event in events:
         if not found or not event["type"].endswith("delta") or event["type"] not in found[-2:]:

@@ -1,4 +1,4 @@
-"""A person who speaks into a virtual microphone."""
+"""Speech of a user for a virtual microphone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LISTENING = "● listening"
 
 
 LEAD = 0.25
-"""Seconds of room around what a person says."""
+"""Seconds of silence before and after the speech."""
 
 
 def person(folder: Path, words: str) -> NDArray[np.int16]:
-    """A person saying the words in a quiet room, 48 kHz."""
+    """Return the words spoken in a quiet room, at 48 kHz."""
     path = folder / "person.wav"
     subprocess.run(
         ["espeak-ng", "-v", "en-us+klatt3", "-s", "160", "-w", str(path), words], check=True

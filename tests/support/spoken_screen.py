@@ -1,4 +1,4 @@
-"""The whole program on a terminal and a virtual card, at a server that speaks for so long."""
+"""The whole program on a terminal and a virtual card, with a server that speaks for a set time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from virtual_audio import VirtualCard  # noqa: E402
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Say  # noqa: E402
 
 WORD_S = 0.4
-"""Every word is as long as people take for one."""
+"""Seconds per word, as in natural speech."""
 PITCH = 440.0
 READY_S = 0.6
-"""The program's own sound at its beginning is over after this."""
+"""Seconds after which the program's start cue has ended."""
 
 
 class Speaker:
-    """A server on a thread of its own; whatever it is told, it answers for `seconds`."""
+    """A server on a thread of its own; it answers every request for `seconds`."""
 
     def __init__(self, seconds: float, tools: tuple[str, ...] = ()) -> None:
         self.words = round(seconds / WORD_S)
@@ -76,9 +76,9 @@ def spoken_screen(
     plugin: str = "",
     tools: tuple[str, ...] = (),
 ) -> Iterator[OnTerminal]:
-    """The program, connected and listening; typing anything makes it speak and call the tools.
+    """Run the program, connected and listening; any typed line makes it speak and call the tools.
 
-    `plugin` is the source of a plugin of the person's.
+    plugin: the source of a user's plugin.
     """
     server = Speaker(seconds, tools)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""A session that can change between two providers, and what its models hear."""
+"""A session that can switch between two providers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def answered(desk: Desk, words: str) -> None:
 
 
 def heard(stage: Scene) -> list[str]:
-    """What the mind saw of the conversation the last time."""
+    """Return the messages of the latest request to the assistant."""
     return [message.text for message in stage.assistant.requests[-1].messages]
 
 
 @asynccontextmanager
 async def two_providers(stage: Scene, *, with_sound: bool = False) -> AsyncIterator[Desk]:
-    """A session with Gemini that could go on with OpenAI, or with an Azure that nobody runs."""
+    """Run a session with Gemini that can switch to OpenAI, or to an Azure that does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
     async with running(gemini) as fake:

@@ -47,13 +47,13 @@ class AccessCheck:
         self._model = model
         self._only_local = only_local
 
-    def judge(self, request: Request, crowded: bool) -> Response | None:
+    def check(self, request: Request, full: bool) -> Response | None:
         """Return the answer to an HTTP request, or None to accept a WebSocket.
 
-        crowded: refuse a WebSocket because all connections are in use.
+        full: refuse a WebSocket because all connections are in use.
         """
         target = urlsplit(request.path)
-        refused = self._outsider(request)
+        refused = self._origin_refusal(request)
         if refused is not None:
             return refused
         if target.path == "/healthz":
@@ -61,7 +61,7 @@ class AccessCheck:
         if target.path not in (REALTIME, "/v1/models"):
             message = f"Unknown request URL: GET {target.path[:200]}."
             return refusal(HTTPStatus.NOT_FOUND, "unknown_url", message)
-        if not self._knows_token(request):
+        if not self._has_valid_token(request):
             return refusal(
                 HTTPStatus.UNAUTHORIZED,
                 "invalid_api_key",
@@ -70,26 +70,26 @@ class AccessCheck:
             )
         if target.path == "/v1/models":
             return self._models()
-        return self._realtime(request, crowded)
+        return self._realtime(request, full)
 
     def _models(self) -> Response:
         model = {"id": self._model, "object": "model", "created": 0, "owned_by": "voicechat"}
         return json_response(HTTPStatus.OK, {"object": "list", "data": [model]})
 
-    def _realtime(self, request: Request, crowded: bool) -> Response | None:
+    def _realtime(self, request: Request, full: bool) -> Response | None:
         if "websocket" not in ",".join(request.headers.get_all("Upgrade")).lower():
             message = "This address speaks WebSocket only."
             return refusal(
                 HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message, Upgrade="websocket"
             )
-        if crowded:
+        if full:
             message = "All connections of this server are in use."
             return refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, "server_overloaded", message, Retry_After="2"
             )
         return None
 
-    def _outsider(self, request: Request) -> Response | None:
+    def _origin_refusal(self, request: Request) -> Response | None:
         """Refuse a web page, and a Host name that is not this machine."""
         if request.headers.get_all("Origin"):
             message = "Requests from web pages are not accepted."
@@ -101,13 +101,13 @@ class AccessCheck:
             return refusal(HTTPStatus.FORBIDDEN, "host_not_allowed", message)
         return None
 
-    def _knows_token(self, request: Request) -> bool:
-        shown = request.headers.get_all("Authorization")
-        if len(shown) != 1:
+    def _has_valid_token(self, request: Request) -> bool:
+        values = request.headers.get_all("Authorization")
+        if len(values) != 1:
             return False
-        scheme, _, token = shown[0].partition(" ")
-        wanted = self._token.reveal().encode()
-        same = hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), wanted)
+        scheme, _, token = values[0].partition(" ")
+        expected = self._token.reveal().encode()
+        same = hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), expected)
         return same and scheme.lower() == "bearer"
 
 

@@ -61,7 +61,7 @@ class App:
     def __init__(self, options: ServeOptions, engines: EngineSet) -> None:
         self.token = options.token or Secret(secrets.token_urlsafe(32))
         self._options = options
-        self._stage = engines
+        self._engine_set = engines
         self._engines = Engines(
             SharedStt(engines.stt),
             engines.assistant,
@@ -69,13 +69,13 @@ class App:
             engines.detectors,
             options.voice,
         )
-        self._front = AccessCheck(self.token, options.model, not options.allow_remote)
-        self.live: list[Pipeline] = []
+        self._access = AccessCheck(self.token, options.model, not options.allow_remote)
+        self.pipelines: list[Pipeline] = []
         """The open connections, the newest last."""
-        self._unsaid: deque[str] = deque(maxlen=16)
+        self._pending_announcements: deque[str] = deque(maxlen=16)
         self._server: Server | None = None
         self._port: socket.socket | None = None
-        engines.assistant.on_announcement = self._nudge
+        engines.assistant.on_announcement = self._announce
 
     @property
     def url(self) -> str:
@@ -117,9 +117,9 @@ class App:
         # The debug lines of websockets show headers, and with them the token.
         logger.setLevel(logging.CRITICAL)
         self._server = await listen(
-            self._converse,
+            self._serve_connection,
             sock=self._port,
-            process_request=self._judge,
+            process_request=self._check_request,
             select_subprotocol=_subprotocol,
             compression=None,
             open_timeout=5,
@@ -141,14 +141,14 @@ class App:
 
     # ----------------------------------------------------------------- connections
 
-    def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
-        answer = self._front.judge(request, len(self.live) >= self._options.max_connections)
+    def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        answer = self._access.check(request, len(self.pipelines) >= self._options.max_connections)
         if answer is not None and answer.status_code != HTTPStatus.OK:
             _log.info("refused a request with status %d", answer.status_code)
         return answer
 
-    async def _converse(self, connection: ServerConnection) -> None:
-        if len(self.live) >= self._options.max_connections:
+    async def _serve_connection(self, connection: ServerConnection) -> None:
+        if len(self.pipelines) >= self._options.max_connections:
             await connection.close(1013, "all connections are in use")
             return
         code, reason = 1000, ""
@@ -170,28 +170,28 @@ class App:
         path = request.path if request is not None else ""
         protocol = ServerProtocol(
             requested_model(path, options.model),
-            self._stage.tts.names,
+            self._engine_set.tts.names,
             options.voice,
             options.session_seconds,
             transcription=is_transcription(path),
         )
         async with asyncio.TaskGroup() as tasks:
-            pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.room)
-            self.live.append(pipeline)
+            pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.wait_for_space)
+            self.pipelines.append(pipeline)
             try:
                 tasks.create_task(outbox.drain(lambda frame: connection.send(frame, text=True)))
-                tasks.create_task(self._expire(protocol, outbox))
-                while self._unsaid:
-                    pipeline.announce(self._unsaid.popleft())
+                tasks.create_task(self._end_expired(protocol, outbox))
+                while self._pending_announcements:
+                    pipeline.announce(self._pending_announcements.popleft())
                 async for frame in connection:
                     await pipeline.receive(frame)
-                    await outbox.room()
+                    await outbox.wait_for_space()
                 raise _Ended
             finally:
-                self.live.remove(pipeline)
+                self.pipelines.remove(pipeline)
                 pipeline.close()
 
-    async def _expire(self, protocol: ServerProtocol, outbox: SendQueue) -> None:
+    async def _end_expired(self, protocol: ServerProtocol, outbox: SendQueue) -> None:
         await asyncio.sleep(self._options.session_seconds)
         protocol.expire()
         outbox.put(protocol.take())
@@ -199,19 +199,19 @@ class App:
         await asyncio.sleep(0.1)
         raise _Expired
 
-    def _nudge(self, words: str) -> None:
+    def _announce(self, words: str) -> None:
         """Say an announcement of the assistant on the newest connection, or on the next one."""
-        if self.live:
-            self.live[-1].announce(words)
+        if self.pipelines:
+            self.pipelines[-1].announce(words)
         else:
-            self._unsaid.append(words)
+            self._pending_announcements.append(words)
 
 
 def _subprotocol(
     connection: ServerConnection, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    wanted = Subprotocol("realtime")
-    return wanted if wanted in offered else None
+    subprotocol = Subprotocol("realtime")
+    return subprotocol if subprotocol in offered else None
 
 
 # --------------------------------------------------------------------------- the command
@@ -239,9 +239,9 @@ async def _serve(options: ServeOptions) -> int:
     with stop_requested(options.parent_watch) as stopped:
         running = asyncio.create_task(_run(options, engines))
         try:
-            waiting = asyncio.create_task(stopped.wait())
-            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            stop_wait = asyncio.create_task(stopped.wait())
+            await asyncio.wait({running, stop_wait}, return_when=asyncio.FIRST_COMPLETED)
+            stop_wait.cancel()
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
@@ -257,7 +257,7 @@ async def _run(options: ServeOptions, engines: EngineSet) -> None:
     try:
         await engines.open(_show_progress)
         await app.start()
-        _line(sys.stdout, {"url": app.url, "token": app.token.reveal()})
+        _print_json(sys.stdout, {"url": app.url, "token": app.token.reveal()})
         await asyncio.Event().wait()
     finally:
         await app.stop()
@@ -265,10 +265,10 @@ async def _run(options: ServeOptions, engines: EngineSet) -> None:
 
 
 def _show_progress(name: str, done: float) -> None:
-    _line(sys.stderr, {"progress": name, "done": round(done, 2)})
+    _print_json(sys.stderr, {"progress": name, "done": round(done, 2)})
 
 
-def _line(stream: TextIO, content: dict[str, object]) -> None:
+def _print_json(stream: TextIO, content: dict[str, object]) -> None:
     text = msgspec.json.encode(content).decode()
     stream.write(f"{text}\n")
     stream.flush()

@@ -1,13 +1,13 @@
-"""The parent's handle on an engine process; its main is `engine_worker_main.py`.
+"""The parent's side of an engine process, which runs `engine_worker_main.py`.
 
 Messages both ways are frames (`system.frames`), each a msgpack list.
 
-    to the child     [number, method, arguments]   a job; the method "" takes back job `number`
+    to the child     [number, method, arguments]   a job; the method "" cancels job `number`
     from the child   [number, kind, value]         kind: ready, item, done, error, event
 
-Jobs run one after the other in the order they were sent. An engine that holds the interpreter
-lock, crashes or carries a licence of its own does so over there. The child ends when its parent
-does: its standard input closes, and on Linux the kernel kills it as well.
+Jobs run one after the other in the order they were sent. The process isolates an engine that holds
+the interpreter lock, crashes or has a restrictive license. The child ends with its parent: its
+standard input closes, and on Linux the kernel kills it as well.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ _RESTART_SPAN_S = 60.0
 _STOP_S = 2.0
 
 
-class WorkerGone(ServerError):
-    """The worker process ended while something was asked of it. `Worker.start()` brings it back."""
+class WorkerStopped(ServerError):
+    """The worker process ended before it finished a job. `Worker.start()` starts it again."""
 
 
 class JobFailed(ServerError):
-    """The engine raised an error while it ran a job; the worker lives on."""
+    """The engine raised an error in a job. The worker continues."""
 
 
 def encode(number: int, name: str, value: object) -> bytes:
-    """One frame, either way."""
+    """Encode one frame, in either direction."""
     return frame(msgspec.msgpack.encode((number, name, value)))
 
 
-class _Child(asyncio.SubprocessProtocol):
-    """One life of the process: cuts its output into frames and keeps the end of its complaints."""
+class _ChildProtocol(asyncio.SubprocessProtocol):
+    """One run of the process: decodes its output and keeps the end of its standard error."""
 
     def __init__(
-        self, on_frame: Callable[[int, str, Any], None], on_gone: Callable[[_Child], None]
+        self, on_frame: Callable[[int, str, Any], None], on_exit: Callable[[_ChildProtocol], None]
     ) -> None:
         self._on_frame = on_frame
-        self._on_gone = on_gone
+        self._on_exit = on_exit
         self._incoming = FrameBuffer()
-        self._printed = OutputTail()
+        self._errors = OutputTail()
         self._transport: asyncio.BaseTransport | None = None
         self.ended = asyncio.get_running_loop().create_future()
 
@@ -62,35 +62,35 @@ class _Child(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
-            self._printed.feed(data)
+            self._errors.feed(data)
             return
         try:
             for body in self._incoming.feed(data):
                 self._on_frame(*msgspec.msgpack.decode(body, type=tuple[int, str, Any]))
         except (msgspec.MsgspecError, ValueError):
-            self._printed.add(b"what it sent makes no sense")
+            self._errors.add(b"it sent an invalid frame")
             if self._transport is not None:
                 self._transport.close()
 
-    def last_words(self) -> str:
+    def last_error_line(self) -> str:
         """The last line on standard error."""
-        return self._printed.last
+        return self._errors.last
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
             self._transport.close()
         if not self.ended.done():
             self.ended.set_result(None)
-        self._on_gone(self)
+        self._on_exit(self)
 
 
 class Worker:
     """A handle on one engine in its own process. Use it from one event loop only.
 
     engine: "package.module:Class"; the class is called with `options` in the child, and its
-    public methods are the jobs: each takes a `worker_main.Job` and the arguments sent.
-    label: how errors call it ("the ears").
-    on_event: called on the loop with what the engine announces outside of answers.
+    public methods are the jobs: each takes an `engine_worker_main.Job` and the arguments sent.
+    label: the name of the engine in error messages.
+    on_event: called on the loop with each event that the engine sends.
     """
 
     def __init__(
@@ -105,30 +105,30 @@ class Worker:
         self._on_event = on_event
         self._options = options
         self._transport: asyncio.SubprocessTransport | None = None
-        self._child: _Child | None = None
-        self._warm = False
-        self._numbers = 0
-        self._waiting: dict[int, Callable[[str, Any], None]] = {}
+        self._child: _ChildProtocol | None = None
+        self._ready = False
+        self._last_number = 0
+        self._pending: dict[int, Callable[[str, Any], None]] = {}
         self._starts: deque[float] = deque(maxlen=_RESTARTS + 1)
         self._starting = asyncio.Lock()
         self.epoch = 0
-        """Grows with every start; what was sent in an earlier epoch is lost."""
+        """Incremented by every start. Jobs of an earlier epoch are lost."""
 
     @property
     def alive(self) -> bool:
-        """True if there is a process that answered to its start."""
-        return self._warm
+        """True if the process runs and the engine is ready."""
+        return self._ready
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child, None when there is none."""
-        return self._transport.get_pid() if self._transport and self._warm else None
+        """Process id of the child; None if it does not run."""
+        return self._transport.get_pid() if self._transport and self._ready else None
 
     async def start(self, deadline: float = 20.0) -> None:
-        """Spawn the process unless it runs, and wait until the engine is warm.
+        """Start the process if it does not run, and wait until the engine is ready.
 
-        deadline: seconds. Raises `ServerError` when the engine is not available, or when it
-        crashed more than three times within a minute.
+        deadline: seconds. Raises `ServerError` if the engine is not available, or if it crashed
+        more than three times within a minute.
         """
         async with self._starting:
             if not self.alive:
@@ -148,9 +148,9 @@ class Worker:
     async def _spawn(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[Any] = loop.create_future()
-        self._waiting = {0: _settle(ready)}
+        self._pending = {0: _resolver(ready)}
         command = module_command("voicechat.server.engine_worker_main", self._engine)
-        child = self._child = _Child(self._on_frame, self._on_gone)
+        child = self._child = _ChildProtocol(self._on_frame, self._on_exit)
         try:
             async with asyncio.timeout(deadline):
                 transport, _ = await loop.subprocess_exec(
@@ -160,53 +160,54 @@ class Worker:
                 self._send(encode(0, "open", self._options))
                 await ready
         except (OSError, TimeoutError, ServerError) as error:
-            why = "took too long" if isinstance(error, TimeoutError) else "failed"
-            told = child.last_words() or str(error)
-            raise ServerError(f"{self._label}: the start {why}.", told) from error
+            outcome = "took too long" if isinstance(error, TimeoutError) else "failed"
+            detail = child.last_error_line() or str(error)
+            raise ServerError(f"{self._label}: the start {outcome}.", detail) from error
         else:
-            self._warm = True
+            self._ready = True
             self.epoch += 1
         finally:
-            if not self._warm:
-                self._end()
+            if not self._ready:
+                self._kill()
                 await self.stop()
 
     def post(self, method: str, *arguments: object) -> int:
-        """Send a job whose answer no one awaits; gives its number. Lost when no one lives there.
+        """Send a job without waiting for its result; return its number.
 
-        A child that has 4 MB unread is stuck and is ended: the next `start()` makes a new one.
+        The job is lost if the process does not run. A child with more than 4 MB of unread input
+        is stuck and is killed; the next `start()` starts a new one.
         """
-        self._numbers += 1
+        self._last_number += 1
         if self.alive:
-            self._send(encode(self._numbers, method, arguments))
-        return self._numbers
+            self._send(encode(self._last_number, method, arguments))
+        return self._last_number
 
     async def call(self, method: str, *arguments: object, deadline: float) -> Any:
-        """Run a job and give its result. Cancelling takes the job back.
+        """Run a job and return its result. Cancelling cancels the job.
 
-        deadline: seconds; a child that misses it is ended. Raises `WorkerGone`, `JobFailed`.
+        deadline: seconds; a child that exceeds it is killed. Raises `WorkerStopped`, `JobFailed`.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        number = self._ask(method, arguments, _settle(answer))
+        number = self._request(method, arguments, _resolver(answer))
         try:
             async with asyncio.timeout(deadline):
                 return await answer
         except TimeoutError as error:
-            self._end()
-            raise WorkerGone(f"{self._label} did not answer within {deadline:g} s.") from error
+            self._kill()
+            raise WorkerStopped(f"{self._label} did not answer within {deadline:g} s.") from error
         finally:
-            self._forget(number)
+            self._cancel_job(number)
 
     async def stream(
         self, method: str, *arguments: object, deadline: float
     ) -> AsyncGenerator[Any, None]:
-        """Run a job and give the items it hands out. Closing takes the job back.
+        """Run a job and yield the items that it sends. Closing the iterator cancels the job.
 
-        deadline: seconds between two items. The inbox is not bounded here: a job must be small.
-        Raises `WorkerGone`, `JobFailed`.
+        deadline: seconds between two items. The queue has no bound, so a job must be small.
+        Raises `WorkerStopped`, `JobFailed`.
         """
         inbox: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        number = self._ask(method, arguments, lambda *frame: inbox.put_nowait(frame))
+        number = self._request(method, arguments, lambda *frame: inbox.put_nowait(frame))
         try:
             while True:
                 async with asyncio.timeout(deadline):
@@ -217,18 +218,18 @@ class Worker:
                     raise _failure(kind, value)
                 yield value
         except TimeoutError as error:
-            self._end()
-            raise WorkerGone(f"{self._label} did not answer within {deadline:g} s.") from error
+            self._kill()
+            raise WorkerStopped(f"{self._label} did not answer within {deadline:g} s.") from error
         finally:
-            self._forget(number)
+            self._cancel_job(number)
 
     async def stop(self) -> None:
-        """End the process: ask, wait at most two seconds, kill. Fine to call twice."""
+        """Close the standard input of the process, and kill it after two seconds. Idempotent."""
         transport, child = self._transport, self._child
         self._transport = None
         if transport is None or child is None:
             return
-        self._on_gone(child)
+        self._on_exit(child)
         stdin = transport.get_pipe_transport(0)
         if stdin is not None:
             stdin.close()
@@ -241,17 +242,17 @@ class Worker:
         finally:
             transport.close()
 
-    def _ask(
-        self, method: str, arguments: tuple[object, ...], settle: Callable[[str, Any], None]
+    def _request(
+        self, method: str, arguments: tuple[object, ...], on_answer: Callable[[str, Any], None]
     ) -> int:
         if not self.alive:
-            raise WorkerGone(f"{self._label} stopped working.")
+            raise WorkerStopped(f"{self._label} stopped working.")
         number = self.post(method, *arguments)
-        self._waiting[number] = settle
+        self._pending[number] = on_answer
         return number
 
-    def _forget(self, number: int) -> None:
-        if self._waiting.pop(number, None) is not None and self.alive:
+    def _cancel_job(self, number: int) -> None:
+        if self._pending.pop(number, None) is not None and self.alive:
             self._send(encode(number, "", ()))
 
     def _send(self, frame: bytes) -> None:
@@ -261,39 +262,39 @@ class Worker:
         writer = cast(asyncio.WriteTransport, stdin)
         writer.write(frame)
         if writer.get_write_buffer_size() > _UNREAD_LIMIT:
-            self._end()
+            self._kill()
 
-    def _end(self) -> None:
-        """Kill the child and tell everyone who waits for it."""
+    def _kill(self) -> None:
+        """Kill the child and fail every pending job."""
         if self._transport is not None:
             self._transport.close()
         if self._child is not None:
-            self._on_gone(self._child)
+            self._on_exit(self._child)
 
     def _on_frame(self, number: int, kind: str, value: Any) -> None:
         if kind == "event":
             if self._on_event is not None and self.alive:
                 self._on_event(value)
             return
-        settle = self._waiting.get(number)
-        if settle is None:
+        on_answer = self._pending.get(number)
+        if on_answer is None:
             return
         if kind != "item":
-            del self._waiting[number]
-        settle(kind, value)
+            del self._pending[number]
+        on_answer(kind, value)
 
-    def _on_gone(self, child: _Child) -> None:
+    def _on_exit(self, child: _ChildProtocol) -> None:
         if self._child is not child:
             return
-        self._warm = False
-        waiting, self._waiting = self._waiting, {}
-        reason = f"{self._label} stopped working. {child.last_words()}".strip()
-        for settle in waiting.values():
-            settle("gone", reason)
+        self._ready = False
+        pending, self._pending = self._pending, {}
+        reason = f"{self._label} stopped working. {child.last_error_line()}".strip()
+        for on_answer in pending.values():
+            on_answer("stopped", reason)
 
 
-def _settle(answer: asyncio.Future[Any]) -> Callable[[str, Any], None]:
-    def settle(kind: str, value: Any) -> None:
+def _resolver(answer: asyncio.Future[Any]) -> Callable[[str, Any], None]:
+    def on_answer(kind: str, value: Any) -> None:
         if answer.done():
             return
         if kind in {"done", "ready"}:
@@ -301,8 +302,8 @@ def _settle(answer: asyncio.Future[Any]) -> Callable[[str, Any], None]:
         else:
             answer.set_exception(_failure(kind, value))
 
-    return settle
+    return on_answer
 
 
 def _failure(kind: str, value: Any) -> ServerError:
-    return WorkerGone(str(value)) if kind == "gone" else JobFailed(str(value))
+    return WorkerStopped(str(value)) if kind == "stopped" else JobFailed(str(value))

@@ -1,8 +1,9 @@
-"""The child's side of `worker.py`: `python -m voicechat.server.engine_worker_main module:Class`.
+"""The child's side of `engine_worker.py`.
 
-A thread reads frames, so that a job can be taken back while it runs; the main thread runs the
-jobs one by one. Standard output belongs to the frames alone: what libraries print goes to
-standard error.
+    python -m voicechat.server.engine_worker_main module:Class
+
+A thread reads frames, so that a job can be canceled while it runs. The main thread runs the jobs
+one by one. Only frames go to standard output; output of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -21,27 +22,27 @@ from voicechat.server.engine_worker import encode
 from voicechat.system.child_main import die_with_parent, ignore_interrupts, take_pipes
 from voicechat.system.frames import read_frame
 
-_JOBS = 8192
+_MAX_JOBS = 8192
 
 
 class Job:
-    """One job: `cancelled` turns true when its result is no longer needed."""
+    """One job. `cancelled` becomes true when its result is no longer needed."""
 
-    def __init__(self, number: int, out: _Out) -> None:
+    def __init__(self, number: int, out: _Output) -> None:
         self.number = number
         self.cancelled = False
         self._out = out
 
-    def give(self, item: object) -> None:
-        """Hand out one item of a stream."""
+    def send_item(self, item: object) -> None:
+        """Send one item of a stream to the parent."""
         self._out.send(self.number, "item", item)
 
-    def announce(self, event: object) -> None:
-        """Send the parent an unsolicited message."""
+    def send_event(self, event: object) -> None:
+        """Send the parent an event that answers no job."""
         self._out.send(self.number, "event", event)
 
 
-class _Out:
+class _Output:
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
 
@@ -50,35 +51,35 @@ class _Out:
         self._pipe.flush()
 
 
-class _Desk:
-    """The jobs sent and not yet done, in order. Bounded: a full desk lets the pipe fill up."""
+class _JobQueue:
+    """The pending jobs in order, at most 8192. While it is full, the pipe from the parent fills."""
 
-    def __init__(self, out: _Out) -> None:
+    def __init__(self, out: _Output) -> None:
         self._out = out
-        self._order: queue.Queue[tuple[Job, str, Any]] = queue.Queue(_JOBS)
+        self._queue: queue.Queue[tuple[Job, str, Any]] = queue.Queue(_MAX_JOBS)
         self._open: dict[int, Job] = {}
 
     def read(self, pipe: BinaryIO) -> None:
-        """Take in frames until the parent closes the pipe, then end the process, whatever runs."""
+        """Read frames until the parent closes the pipe, then end the process at once."""
         while (body := read_frame(pipe)) is not None:
             number, method, arguments = msgspec.msgpack.decode(body)
             if method:
                 job = self._open[number] = Job(number, self._out)
-                self._order.put((job, method, arguments))
-            elif taken_back := self._open.get(number):
-                taken_back.cancelled = True
+                self._queue.put((job, method, arguments))
+            elif canceled := self._open.get(number):
+                canceled.cancelled = True
         os._exit(0)
 
     def next(self) -> tuple[Job, str, Any]:
         """Wait for a job."""
-        return self._order.get()
+        return self._queue.get()
 
     def run(self, engine: object, job: Job, method: str, arguments: Any) -> None:
-        """Do one job and send its answer, unless it was canceled."""
+        """Run one job and send its result, unless it was canceled."""
         if not job.cancelled:
             try:
                 result = getattr(engine, method)(job, *arguments)
-            except Exception as error:  # whatever an engine raises is the answer to its job
+            except Exception as error:  # any error of the engine is the result of the job
                 self._out.send(job.number, "error", f"{type(error).__name__}: {error}")
             else:
                 self._out.send(job.number, "done", result)
@@ -86,25 +87,25 @@ class _Desk:
 
 
 def main() -> None:
-    """Run the engine named on the command line until the parent goes."""
+    """Run the engine named on the command line until the parent ends."""
     ignore_interrupts()
     die_with_parent()
     incoming, outgoing = take_pipes()
-    out = _Out(outgoing)
-    desk = _Desk(out)
-    threading.Thread(target=desk.read, args=(incoming,), daemon=True).start()
-    opening, _, options = desk.next()
+    out = _Output(outgoing)
+    jobs = _JobQueue(out)
+    threading.Thread(target=jobs.read, args=(incoming,), daemon=True).start()
+    opening, _, options = jobs.next()
     module, _, name = sys.argv[1].partition(":")
     engine = getattr(importlib.import_module(module), name)(**options)
     out.send(opening.number, "ready", None)
     while True:
-        desk.run(engine, *desk.next())
+        jobs.run(engine, *jobs.next())
 
 
 if __name__ == "__main__":
     try:
         main()
-    except BaseException as error:  # the reading thread forbids an ordinary exit of the interpreter
+    except BaseException as error:  # a normal exit would wait for the reading thread
         sys.stderr.write("".join(traceback.format_exception(error)))
         sys.stderr.flush()
         os._exit(1)

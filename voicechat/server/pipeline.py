@@ -65,7 +65,7 @@ class Pipeline:
     """Runs the engines for one connection. Call `receive` for each frame, and `close` at the end.
 
     send: delivers the frames that the protocol made; called often, never waits.
-    room: waits until the client has taken enough of them.
+    wait_for_space: waits until the client has taken enough of them.
     """
 
     def __init__(
@@ -74,22 +74,22 @@ class Pipeline:
         engines: Engines,
         tasks: asyncio.TaskGroup,
         send: Callable[[list[bytes]], None],
-        room: Callable[[], Awaitable[None]],
+        wait_for_space: Callable[[], Awaitable[None]],
     ) -> None:
         self.protocol = protocol
         self._engines = engines
         self._tasks = tasks
         self._send = send
-        self._room = room
+        self._wait_for_space = wait_for_space
         self._replies: dict[ServerResponse, asyncio.Task[None]] = {}
         self._texts: dict[str, asyncio.Task[None]] = {}
-        self._detector = engines.detectors.take()
+        self._detector = engines.detectors.acquire()
         self._endpointer = Endpointer(self._detector)
         self._turns: Json | None = None
         self._format = Format()
         self._resampler = Resampler(self._format.rate, VAD_RATE)
         self._clock_ms = 0.0
-        self._before = bytearray()
+        self._history = bytearray()
         """Sound at 16 kHz from before a possible start of speech."""
         self._utterance: SttUtterance | None = None
         self._noises: set[str] = set()
@@ -115,7 +115,7 @@ class Pipeline:
         """Release what the task group does not, after the client has disconnected."""
         self._stop_idle()
         self._drop()
-        self._engines.detectors.give_back(self._detector)
+        self._engines.detectors.release(self._detector)
 
     # ----------------------------------------------------------------- actions
 
@@ -153,7 +153,7 @@ class Pipeline:
             return
         if form != self._format or (turns is None) != (self._turns is None):
             self._drop()
-            self._before.clear()
+            self._history.clear()
             self._endpointer.reset()
             self._resampler = Resampler(form.rate, VAD_RATE)
             self._clock_ms = self.protocol.received_ms
@@ -166,9 +166,9 @@ class Pipeline:
     async def _listen(self, sound: InputSound) -> None:
         step = sound.format.size(_STEP_MS)
         for start in range(0, len(sound.sound), step):
-            piece = sound.sound[start : start + step]
-            self._clock_ms += sound.format.ms(len(piece))
-            pcm = self._resampler.convert(sound.format.decode(piece)).tobytes()
+            chunk = sound.sound[start : start + step]
+            self._clock_ms += sound.format.ms(len(chunk))
+            pcm = self._resampler.convert(sound.format.decode(chunk)).tobytes()
             if self._turns is None:
                 self._feed(pcm)
             else:
@@ -185,24 +185,24 @@ class Pipeline:
     def _detect(self, pcm: bytes) -> None:
         if self._utterance is not None:
             self._utterance.feed(pcm)
-        self._before += pcm
+        self._history += pcm
         paused = self._endpointer.pausing
         prefix = (self._turns or {}).get("prefix_padding_ms", 300.0)
         for change in self._endpointer.feed(pcm, self._clock_ms):
             if isinstance(change, SpeechStart):
-                self._began(change, prefix)
+                self._on_speech_start(change, prefix)
             else:
-                self._ended(change)
+                self._on_speech_end(change)
         if self._endpointer.speaking and self._endpointer.pausing != paused:
             self._pause(not paused)
         if not self._endpointer.speaking:
             self.protocol.trim(self._clock_ms - prefix - _HISTORY_MS)
-        del self._before[: -_pcm_size(prefix + _HISTORY_MS)]
+        del self._history[: -_pcm_size(prefix + _HISTORY_MS)]
 
-    def _began(self, change: SpeechStart, prefix: float) -> None:
+    def _on_speech_start(self, change: SpeechStart, prefix: float) -> None:
         self._stop_idle()
-        back = self._clock_ms - max(change.at_ms - prefix, 0.0)
-        self._feed(bytes(self._before[-_pcm_size(back) :]))
+        length_ms = self._clock_ms - max(change.at_ms - prefix, 0.0)
+        self._feed(bytes(self._history[-_pcm_size(length_ms) :]))
         self._do_all(self.protocol.speech_started(change.at_ms))
 
     def _pause(self, pausing: bool) -> None:
@@ -212,10 +212,10 @@ class Pipeline:
             else:
                 self._utterance.resume()
 
-    def _ended(self, change: SpeechEnd) -> None:
+    def _on_speech_end(self, change: SpeechEnd) -> None:
         if change.spoken_ms < _NOISE_MS and self.protocol.speech is not None:
             self._noises.add(self.protocol.speech)
-        self._before.clear()
+        self._history.clear()
         self._do_all(self.protocol.speech_stopped(change.at_ms, change.until_ms))
 
     def _partial(self, partial: Partial) -> None:
@@ -303,11 +303,13 @@ class Pipeline:
 
     def _response_audio(self, reply: ServerResponse) -> ResponseAudio:
         engines = self._engines
-        return ResponseAudio(reply, engines.assistant, engines.tts, engines.voice_name, self._sent)
+        return ResponseAudio(
+            reply, engines.assistant, engines.tts, engines.voice_name, self._deliver
+        )
 
-    async def _sent(self) -> None:
+    async def _deliver(self) -> None:
         self._flush()
-        await self._room()
+        await self._wait_for_space()
 
     def _is_noise(self, reply: ServerResponse) -> bool:
         """Return True if the response would answer a noise without any recognized word."""

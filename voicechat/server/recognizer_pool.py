@@ -18,20 +18,20 @@ class Detectors:
 
     def __init__(self, make: Callable[[], Detector]) -> None:
         self._make = make
-        self._spare: list[Detector] = []
+        self._unused: list[Detector] = []
 
     def warm(self) -> None:
         """Create one in advance. Can be called on another thread."""
-        self.give_back(self._make())
+        self.release(self._make())
 
-    def take(self) -> Detector:
+    def acquire(self) -> Detector:
         """Return a detector in its initial state, for one connection."""
-        return self._spare.pop() if self._spare else self._make()
+        return self._unused.pop() if self._unused else self._make()
 
-    def give_back(self, detector: Detector) -> None:
+    def release(self, detector: Detector) -> None:
         """Return a detector to the pool."""
         detector.reset()
-        self._spare.append(detector)
+        self._unused.append(detector)
 
 
 class SharedStt:
@@ -42,7 +42,7 @@ class SharedStt:
         self._holder: SttUtterance | None = None
         self._free = asyncio.Event()
 
-    def take(self, utterance: SttUtterance) -> bool:
+    def acquire(self, utterance: SttUtterance) -> bool:
         """Take the recognizer if it is free; return True if this utterance holds it."""
         if self._holder is None:
             self._holder = utterance
@@ -53,7 +53,7 @@ class SharedStt:
 
     async def wait(self, utterance: SttUtterance) -> None:
         """Wait until the utterance holds the recognizer."""
-        while not self.take(utterance):
+        while not self.acquire(utterance):
             await self._free.wait()
 
     def release(self, utterance: SttUtterance) -> None:
@@ -70,34 +70,34 @@ class SttUtterance:
         self.stable = StableWords()
         self._shared = shared
         self._on_partial = on_partial
-        self._waiting = bytearray()
-        self._over = False
+        self._pending = bytearray()
+        self._finished = False
 
     def partial(self, partial: Partial) -> None:
         """Pass on a partial text."""
-        if not self._over:
+        if not self._finished:
             self._on_partial(partial)
 
     def feed(self, pcm: bytes) -> None:
         """Add sound, PCM16 mono at 16 kHz."""
-        self._waiting += pcm
-        if self._shared.take(self):
-            self._pass_on()
+        self._pending += pcm
+        if self._shared.acquire(self):
+            self._feed_pending()
 
-    def _pass_on(self) -> None:
-        if self._waiting:
-            self._shared.stt.feed(bytes(self._waiting))
-            self._waiting.clear()
+    def _feed_pending(self) -> None:
+        if self._pending:
+            self._shared.stt.feed(bytes(self._pending))
+            self._pending.clear()
 
     def settle(self) -> None:
         """Compute the text now, because the user may have finished."""
-        if self._shared.take(self):
-            self._pass_on()
+        if self._shared.acquire(self):
+            self._feed_pending()
             self._shared.stt.settle()
 
     def resume(self) -> None:
         """Undo `settle`: the user continues to speak."""
-        if self._shared.take(self):
+        if self._shared.acquire(self):
             self._shared.stt.resume()
 
     async def finish(self) -> str:
@@ -105,20 +105,20 @@ class SttUtterance:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 await self._shared.wait(self)
-            self._pass_on()
-            self._over = True
+            self._feed_pending()
+            self._finished = True
             async with asyncio.timeout(_FINISH_SECONDS):
                 return await self._shared.stt.finish()
         except TimeoutError as error:
             raise ServerError("The speech recognizer did not respond in time.") from error
         finally:
-            self._over = True
+            self._finished = True
             self._shared.release(self)
 
     def drop(self) -> None:
         """Discard the utterance."""
-        self._over = True
-        if self._shared.take(self):
+        self._finished = True
+        if self._shared.acquire(self):
             self._shared.stt.drop()
         self._shared.release(self)
 
@@ -127,21 +127,21 @@ class StableWords:
     """Finds the stable words of a changing text: two texts agree on them, and more words follow."""
 
     def __init__(self) -> None:
-        self._before: list[str] = []
+        self._previous: list[str] = []
         self._reported: list[str] = []
 
     def update(self, text: str, final: bool = False) -> str:
         """Return the stable words beyond the reported ones; empty if the text took those back."""
         words = text.split()
-        agreed = words
+        stable_words = words
         if not final:
-            pairs = zip(self._before, words, strict=False)
-            agreed = words[: next((at for at, (a, b) in enumerate(pairs) if a != b), None)]
-            agreed = agreed[: min(len(self._before), len(words) - 1)]
-        self._before = words
+            pairs = zip(self._previous, words, strict=False)
+            stable_words = words[: next((at for at, (a, b) in enumerate(pairs) if a != b), None)]
+            stable_words = stable_words[: min(len(self._previous), len(words) - 1)]
+        self._previous = words
         reported = len(self._reported)
-        if agreed[:reported] != self._reported or len(agreed) == reported:
+        if stable_words[:reported] != self._reported or len(stable_words) == reported:
             return ""
-        more = " ".join(agreed[reported:])
-        self._reported = agreed
-        return f" {more}" if reported else more
+        new_words = " ".join(stable_words[reported:])
+        self._reported = stable_words
+        return f" {new_words}" if reported else new_words

@@ -44,7 +44,7 @@ async def timed(source: AsyncIterator[T], seconds: float) -> AsyncGenerator[T, N
 
 
 class ResponseAudio:
-    """Fills one response. Awaits `sent` after each piece to deliver frames and wait for room."""
+    """Fills one response. Awaits `deliver` after each piece to deliver frames and wait for room."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class ResponseAudio:
         assistant: Assistant,
         tts: TextToSpeech,
         fallback_voice: str | None,
-        sent: Callable[[], Awaitable[None]],
+        deliver: Callable[[], Awaitable[None]],
     ) -> None:
         self._reply = reply
         self._assistant = assistant
         self._tts = tts
         name = reply.plan.voice
         self._name = name if name in tts.names else fallback_voice
-        self._sent = sent
+        self._deliver = deliver
         self._resampler: Resampler | None = None
 
     async def run(self) -> None:
@@ -78,7 +78,7 @@ class ResponseAudio:
         plan = self._reply.plan
         messages = self._reply.messages()
         if plan.words is not None:
-            return _once(Say(plan.words))
+            return _single(Say(plan.words))
         offered = () if plan.tool_choice == "none" else plan.tools
         return self._assistant.reply(
             AssistantRequest(messages, plan.instructions, offered, plan.tool_choice)
@@ -87,13 +87,13 @@ class ResponseAudio:
     async def _call(self, call: Call) -> None:
         await self._flush()
         self._reply.call(call.call_id, call.name, call.arguments)
-        await self._sent()
+        await self._deliver()
 
     async def _say(self, text: str) -> None:
         reply = self._reply
         if not reply.plan.spoken:
             reply.write(text)
-            await self._sent()
+            await self._deliver()
             return
         spoken = self._tts.speak(text, self._name, reply.plan.speed)
         async with aclosing(timed(spoken, _WORD_SECONDS)) as pieces:
@@ -105,16 +105,16 @@ class ResponseAudio:
                     return
 
     async def _sound(self, samples: Samples, last: bool = False) -> None:
-        form = self._reply.plan.format
+        wire_format = self._reply.plan.format
         if self._resampler is None:
-            self._resampler = Resampler(self._tts.rate, form.rate)
-        ready = self._resampler.finish() if last else self._resampler.convert(samples)
-        sound = form.encode(ready)
-        step = form.size(_CHUNK_MS)
+            self._resampler = Resampler(self._tts.rate, wire_format.rate)
+        samples_out = self._resampler.finish() if last else self._resampler.convert(samples)
+        sound = wire_format.encode(samples_out)
+        step = wire_format.size(_CHUNK_MS)
         for start in range(0, len(sound), step):
             self._reply.sound(sound[start : start + step])
-            await self._sent()
-        await self._sent()
+            await self._deliver()
+        await self._deliver()
 
     async def _flush(self) -> None:
         """Send the rest of the resampler; the next item starts with a new one."""
@@ -123,5 +123,5 @@ class ResponseAudio:
             self._resampler = None
 
 
-async def _once(output: AssistantOutput) -> AsyncGenerator[AssistantOutput, None]:
+async def _single(output: AssistantOutput) -> AsyncGenerator[AssistantOutput, None]:
     yield output

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
-HELD_BYTES = 512 * 1024
-"""Above this size, `room` waits."""
+MAX_BYTES = 512 * 1024
+"""Above this size, `wait_for_space` waits."""
 SEND_SECONDS = 2.0
 """Deadline for the client to take one frame."""
 
@@ -17,28 +17,28 @@ class SlowClient(Exception):
 
 
 class SendQueue:
-    """`put` never waits, `room` waits while the queue is full, `drain` sends until canceled."""
+    """A queue of frames: `put` never waits, `wait_for_space` waits while the queue is full."""
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
-        self._held = 0
+        self._size = 0
         self._filled = asyncio.Event()
-        self._roomy = asyncio.Event()
-        self._roomy.set()
+        self._has_space = asyncio.Event()
+        self._has_space.set()
 
     def put(self, frames: Iterable[bytes]) -> None:
-        """Queue frames. The bound holds only if producers await `room` regularly."""
+        """Queue frames. The bound holds only if producers await `wait_for_space` regularly."""
         for frame in frames:
             self._frames.append(frame)
-            self._held += len(frame)
+            self._size += len(frame)
         if self._frames:
             self._filled.set()
-        if self._held > HELD_BYTES:
-            self._roomy.clear()
+        if self._size > MAX_BYTES:
+            self._has_space.clear()
 
-    async def room(self) -> None:
+    async def wait_for_space(self) -> None:
         """Wait until the client has taken enough frames."""
-        await self._roomy.wait()
+        await self._has_space.wait()
 
     async def drain(self, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Send the queued frames in order. Raises `SlowClient` at the deadline."""
@@ -51,7 +51,7 @@ class SendQueue:
                         await send(frame)
                 except TimeoutError as error:
                     raise SlowClient from error
-                self._held -= len(frame)
-                if self._held <= HELD_BYTES:
-                    self._roomy.set()
+                self._size -= len(frame)
+                if self._size <= MAX_BYTES:
+                    self._has_space.set()
             self._filled.clear()

@@ -310,7 +310,7 @@ async def test_a_broken_stream_is_reported(chunks, words):
 async def test_a_key_is_not_sent_unencrypted_to_other_machines(caplog):
     assistant = ChatAssistant("http://192.0.2.1/v1", "m", Secret("sk-1"))
     with caplog.at_level(logging.WARNING):
-        client = assistant._connected()
+        client = assistant._create_client()
     assert "authorization" not in client.headers
     assert "not sent" in caplog.text
     assert "sk-1" not in caplog.text

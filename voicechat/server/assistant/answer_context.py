@@ -51,11 +51,11 @@ Answer = Callable[[AnswerContext], str]
 
 def to_listener(text: str) -> str:
     """Turn the user's own words around to address the user: "my car" becomes "your car"."""
-    turned = {
+    replacements = {
         "my": "your", "mine": "yours", "i": "you", "me": "you", "am": "are", "myself": "yourself",
         "our": "your", "we": "you", "us": "you", "i'm": "you're", "i've": "you've",
         "was": "was", "your": "my", "yours": "mine",
     }  # fmt: skip
     words = text.split(" ")
-    swapped = [turned.get(word.lower(), word) for word in words]
-    return " ".join(swapped).replace("you was", "you were")
+    replaced = [replacements.get(word.lower(), word) for word in words]
+    return " ".join(replaced).replace("you was", "you were")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _CONNECT_S = 5.0
 _FIRST_S = 30.0
 _IDLE_S = 30.0
-_MOST_BYTES = 4_000_000
+_MAX_BYTES = 4_000_000
 """Maximum size of one answer; a longer one is an error."""
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logging.getLogger(__name__)
@@ -75,9 +75,9 @@ class ChatAssistant:
         `UsageError` if it does not have the model.
         """
         await self.close()
-        self._client = self._connected()
+        self._client = self._create_client()
         try:
-            async with self._mapped(), asyncio.timeout(self._connect_s * 2):
+            async with self._translated_errors(), asyncio.timeout(self._connect_s * 2):
                 response = await self._client.get("models")
             self._choose(response)
         except VoicechatError:
@@ -98,20 +98,20 @@ class ChatAssistant:
         body = chat_completions.request_body(self._model, request)
         answer = ChatStream()
         post = self._client.stream("POST", "chat/completions", json=body)
-        async with self._mapped():
+        async with self._translated_errors():
             async with asyncio.timeout(self._first_s):
                 response = await post.__aenter__()
             try:
                 if response.status_code != 200:
-                    await self._refused(response, bool(request.tools))
+                    await self._raise_refused(response, bool(request.tools))
                 async with aclosing(self._events(response)) as events:
                     async for event in events:
-                        for thought in answer.take(event):
-                            yield thought
+                        for output in answer.take(event):
+                            yield output
             finally:
                 await post.__aexit__(None, None, None)
-        for thought in answer.end():
-            yield thought
+        for output in answer.end():
+            yield output
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[Mapping[str, object], None]:
         """Yield the JSON objects of the stream. Raises `SessionLost` if it ends early."""
@@ -127,7 +127,7 @@ class ChatAssistant:
                 try:
                     event = json.loads(line)
                 except ValueError:
-                    raise SessionLost(f"{self._shown} sent an invalid answer.") from None
+                    raise SessionLost(f"{self._label} sent an invalid answer.") from None
                 if isinstance(event, Mapping):
                     _raise_error(event)
                     yield event
@@ -136,47 +136,47 @@ class ChatAssistant:
         """Select the requested model, or the first of the list."""
         status = response.status_code
         if status in (401, 403):
-            raise KeyMissing(f"{self._shown} refused the key.", "Set VOICECHAT_CHAT_KEY.")
+            raise KeyMissing(f"{self._label} refused the key.", "Set VOICECHAT_CHAT_KEY.")
         if status >= 500:
-            raise ConnectError(f"{self._shown} answered with an error ({status}).")
+            raise ConnectError(f"{self._label} answered with an error ({status}).")
         listed = chat_completions.models(response.content) if status == 200 else None
         if listed is None:
             if self._model and status in (200, 400, 404, 405, 501):
                 return
             raise ConnectError(
-                f"{self._shown} is not a chat endpoint.", "Check that the URL ends in /v1."
+                f"{self._label} is not a chat endpoint.", "Check that the URL ends in /v1."
             )
-        known = {name: name for name in listed} | {
+        names = {name: name for name in listed} | {
             name.removesuffix(":latest"): name for name in listed
         }
-        if self._model and self._model not in known:
-            some = ", ".join(clean(name) for name in listed[:5]) or "none at all"
-            raise UsageError(f"{self._shown} has no model {self._model!r}.", f"It has: {some}.")
+        if self._model and self._model not in names:
+            examples = ", ".join(clean(name) for name in listed[:5]) or "none at all"
+            raise UsageError(f"{self._label} has no model {self._model!r}.", f"It has: {examples}.")
         if not listed:
-            raise UsageError(f"{self._shown} has no models.", "Load a model there first.")
-        self._model = known.get(self._model, listed[0])
+            raise UsageError(f"{self._label} has no models.", "Load a model there first.")
+        self._model = names.get(self._model, listed[0])
 
-    async def _refused(self, response: httpx.Response, tools: bool) -> NoReturn:
+    async def _raise_refused(self, response: httpx.Response, tools: bool) -> NoReturn:
         """Raise the error for a refused request."""
         status = response.status_code
         async with asyncio.timeout(self._idle_s):
-            reason = chat_completions.reason(await _head(response))
+            reason = chat_completions.reason(await _read_start(response))
         if status in (401, 403):
-            raise KeyMissing(f"{self._shown} refused the key.", "Set VOICECHAT_CHAT_KEY.")
+            raise KeyMissing(f"{self._label} refused the key.", "Set VOICECHAT_CHAT_KEY.")
         if 300 <= status < 400:
-            raise ConnectError(f"{self._shown} redirects to another address.", "Use that one.")
+            raise ConnectError(f"{self._label} redirects to another address.", "Use that one.")
         if tools and "tool" in reason.lower():
             raise ConnectError(
-                f"{self._shown} does not accept tools: {reason}",
+                f"{self._label} does not accept tools: {reason}",
                 "llama-server needs --jinja; vLLM needs --enable-auto-tool-choice and a parser.",
             )
-        raise ConnectError(f"{self._shown} refused ({status}): {reason or 'no reason given.'}")
+        raise ConnectError(f"{self._label} refused ({status}): {reason or 'no reason given.'}")
 
     @property
-    def _shown(self) -> str:
+    def _label(self) -> str:
         return f"The chat server at {self._root}"
 
-    def _connected(self) -> httpx.AsyncClient:
+    def _create_client(self) -> httpx.AsyncClient:
         import httpx
 
         local = urlsplit(self._root).hostname in _LOCAL
@@ -196,7 +196,7 @@ class ChatAssistant:
         )
 
     @asynccontextmanager
-    async def _mapped(self) -> AsyncIterator[None]:
+    async def _translated_errors(self) -> AsyncIterator[None]:
         """Convert network errors into errors for the user."""
         import httpx
 
@@ -207,9 +207,9 @@ class ChatAssistant:
                 f"No answer from {self._root}.", "Check that the chat server is running."
             ) from error
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise SessionLost(f"{self._shown} stopped answering.") from error
+            raise SessionLost(f"{self._label} stopped answering.") from error
         except httpx.HTTPError as error:
-            raise SessionLost(f"{self._shown} ended its answer early.") from error
+            raise SessionLost(f"{self._label} ended its answer early.") from error
 
 
 def _checked(url: str) -> str:
@@ -237,21 +237,21 @@ def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
     """Yield the data of each event. Raises `SessionLost` if the answer is too large."""
-    held, size = b"", 0
+    buffer, size = b"", 0
     async with aclosing(_chunks(response)) as chunks:
         async for chunk in chunks:
             size += len(chunk)
-            if size > _MOST_BYTES:
+            if size > _MAX_BYTES:
                 raise SessionLost("The chat server's answer is too long.")
-            *lines, held = (held + chunk).split(b"\n")
+            *lines, buffer = (buffer + chunk).split(b"\n")
             for line in lines:
                 if line.startswith(b"data:"):
                     yield line[5:].strip().decode("utf-8", "replace")
-    if held.startswith(b"data:"):
-        yield held[5:].strip().decode("utf-8", "replace")
+    if buffer.startswith(b"data:"):
+        yield buffer[5:].strip().decode("utf-8", "replace")
 
 
-async def _head(response: httpx.Response) -> bytes:
+async def _read_start(response: httpx.Response) -> bytes:
     """Return the beginning of a response body."""
     body = b""
     async with aclosing(_chunks(response)) as chunks:

@@ -12,7 +12,7 @@ from voicechat.core.text import clean, split_tail
 from voicechat.server.assistant.clauses import Clauses
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Message, Say
 
-_SPOKEN = (
+_SPEECH_INSTRUCTIONS = (
     "Your words are spoken aloud. Answer briefly, in plain sentences, without markdown, "
     "lists, tables, links or emoji."
 )
@@ -23,7 +23,7 @@ _MAX_REASON = 300
 
 def request_body(model: str, request: AssistantRequest) -> dict[str, object]:
     """Return the JSON body of a request for one streamed reply."""
-    system = "\n\n".join(part for part in (_SPOKEN, request.instructions) if part)
+    system = "\n\n".join(part for part in (_SPEECH_INSTRUCTIONS, request.instructions) if part)
     messages = [{"role": "system", "content": system}, *_messages(request.messages)]
     body: dict[str, object] = {"model": model, "stream": True, "messages": messages}
     if request.tools and request.tool_choice != "none":
@@ -94,26 +94,26 @@ class ChatStream:
         calls = delta.get("tool_calls")
         for place, call in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(call, Mapping):
-                self._grow(place, call)
+                self._extend_call(place, call)
         content = delta.get("content")
         if not isinstance(content, str):
             return []
-        whole, self._tail = split_tail(self._tail + content)
-        return _said(self._clauses.feed(self._thinking.without(clean(whole))))
+        complete, self._tail = split_tail(self._tail + content)
+        return _as_output(self._clauses.feed(self._thinking.strip_thoughts(clean(complete))))
 
     def end(self) -> list[AssistantOutput]:
         """Return the rest after the end of the stream, the tool calls last."""
-        last = self._thinking.without(clean(self._tail)) + self._thinking.rest()
+        last = self._thinking.strip_thoughts(clean(self._tail)) + self._thinking.rest()
         rest = self._clauses.feed(last) + self._clauses.flush()
         calls = [self._calls[index] for index in sorted(self._calls)]
-        whole = [
+        complete = [
             Call(call.call_id or f"call_{uuid.uuid4().hex[:24]}", call.name, call.arguments or "{}")
             for call in calls
             if call.name
         ]
-        return [*_said(rest), *whole]
+        return [*_as_output(rest), *complete]
 
-    def _grow(self, place: int, part: Mapping[str, object]) -> None:
+    def _extend_call(self, place: int, part: Mapping[str, object]) -> None:
         """Add a piece to the call of its index. Servers that send no index send whole calls."""
         index = part.get("index")
         if not isinstance(index, int):
@@ -140,7 +140,7 @@ class _ThinkFilter:
         self._held = ""
         self._state = "start"
 
-    def without(self, text: str) -> str:
+    def strip_thoughts(self, text: str) -> str:
         """Return the text outside the block. Holds back text that is still ambiguous."""
         if self._state == "over":
             return text
@@ -162,7 +162,7 @@ class _ThinkFilter:
         return self._held if self._state == "start" else ""
 
 
-def _said(pieces: list[str]) -> list[AssistantOutput]:
+def _as_output(pieces: list[str]) -> list[AssistantOutput]:
     plain = (_MARKUP.sub("", piece) for piece in pieces)
     return [Say(piece) for piece in plain if piece.strip()]
 

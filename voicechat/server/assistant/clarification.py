@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_ASKED: Mapping[str, str] = {
+_ARGUMENTS: Mapping[str, str] = {
     "For how long?": "seconds minutes hours duration length delay",
     "For what time?": "time at when clock moment",
     "For which day?": "date day",
@@ -20,7 +20,7 @@ _ASKED: Mapping[str, str] = {
     "How many?": "count number amount quantity value times",
 }
 """Each question with the argument names it asks for."""
-_QUESTIONS = {word: question for question, words in _ASKED.items() for word in words.split()}
+_QUESTIONS = {word: question for question, words in _ARGUMENTS.items() for word in words.split()}
 _WHICH = re.compile(r"Which [\w ]{1,60}\?")
 
 
@@ -33,4 +33,4 @@ def question(name: str) -> str:
 def is_question(text: str) -> bool:
     """Return True if the text is a clarification question and nothing else."""
     text = text.strip()
-    return text in _ASKED or (text != "Which one?" and _WHICH.fullmatch(text) is not None)
+    return text in _ARGUMENTS or (text != "Which one?" and _WHICH.fullmatch(text) is not None)

@@ -22,8 +22,8 @@ from voicechat.server.assistant.measurements import Measure, alike
 from voicechat.server.assistant.slots import Span
 from voicechat.server.assistant.templates import Network, Part, Slot, parse_template, write
 
-_MOST_REQUESTS = 5
-_FRAMED = 0.04
+_MAX_REQUESTS = 5
+_COURTESY_SHARE = 0.04
 """Share of the sample sentences that begin or end with a courtesy like "please"."""
 _FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
 CHANGING = frozenset(
@@ -57,7 +57,7 @@ class _Template:
 
 
 @dataclass(frozen=True, slots=True)
-class _Book:
+class _Grammar:
     templates: list[_Template]
     network: Network
     slots: Mapping[str, Slot]
@@ -65,7 +65,7 @@ class _Book:
 
 
 @cache
-def _book() -> _Book:
+def _grammar() -> _Grammar:
     folder = files("voicechat.server.assistant") / "phrases"
 
     def load(name: str) -> dict[str, object]:
@@ -78,24 +78,26 @@ def _book() -> _Book:
     rules: dict[str, list[Part]] = {}
     templates: list[_Template] = []
     for name in ("shared", *_FILES):
-        page = load(name)
-        rules |= {rule: list(parse_template(text)) for rule, text in _table(page, "rules").items()}
-        templates += [one for group in _groups(page) for one in _templates(group)]
+        document = load(name)
+        rules |= {
+            rule: list(parse_template(text)) for rule, text in _table(document, "rules").items()
+        }
+        templates += [one for group in _groups(document) for one in _templates(group)]
     network = Network(kinds, rules)
-    network.frame(rules["lead"], rules["tail"])
+    network.allow_around(rules["lead"], rules["tail"])
     for template in templates:
         network.add(template.parts)
-    return _Book(templates, network, kinds, rules)
+    return _Grammar(templates, network, kinds, rules)
 
 
-def _table(page: Mapping[str, object], name: str) -> Mapping[str, str]:
-    table = page.get(name, {})
+def _table(document: Mapping[str, object], name: str) -> Mapping[str, str]:
+    table = document.get(name, {})
     assert isinstance(table, dict)
     return table
 
 
-def _groups(page: Mapping[str, object]) -> list[dict[str, object]]:
-    groups = page.get("phrases", [])
+def _groups(document: Mapping[str, object]) -> list[dict[str, object]]:
+    groups = document.get("phrases", [])
     assert isinstance(groups, list)
     return groups
 
@@ -119,22 +121,22 @@ def warm() -> None:
 
 def parse(text: str) -> Meaning | None:
     """Return the intent of the sentence; None unless all of it is one known request."""
-    heard = sentence_words.read(text)
-    if not 0 < len(heard.plain) <= sentence_words.LONGEST:
+    sentence = sentence_words.read(text)
+    if not 0 < len(sentence.plain) <= sentence_words.LONGEST:
         return None
-    book = _book()
-    found = book.network.match(heard.plain)
+    grammar = _grammar()
+    found = grammar.network.match(sentence.plain)
     if found is None:
         return None
-    number, read, _ = found
-    template = book.templates[number]
+    number, slot_values, _ = found
+    template = grammar.templates[number]
     values: dict[str, object] = dict(template.fixed)
     open_ended = False
-    for name, value in read.items():
+    for name, value in slot_values.items():
         if isinstance(value, Span):
-            end = len(heard.plain) if name == template.open else value.end
-            open_ended |= end == len(heard.plain)
-            value = heard.span(value.start, end)
+            end = len(sentence.plain) if name == template.open else value.end
+            open_ended |= end == len(sentence.plain)
+            value = sentence.span(value.start, end)
         values[name] = value
     return Meaning(template.intent, values, open_ended)
 
@@ -152,7 +154,7 @@ def parse_all(text: str) -> list[Meaning]:
     if whole is not None:
         return [whole]
     sentences = [piece for piece in _SENTENCE_END.split(text) if piece.strip()]
-    if 1 < len(sentences) <= _MOST_REQUESTS:
+    if 1 < len(sentences) <= _MAX_REQUESTS:
         parts = [parse(piece) for piece in sentences]
         return [part for part in parts if part] if all(parts) else []
     pieces = text.split()
@@ -193,14 +195,18 @@ def sample_sentences(count: int, seed: int) -> list[str]:
 
     Every intent gets its share. The same count and seed give the same sentences.
     """
-    book, random = _book(), Random(seed)
-    weights = [template.weight for template in book.templates]
+    grammar, random = _grammar(), Random(seed)
+    weights = [template.weight for template in grammar.templates]
     sentences = []
-    for template in random.choices(book.templates, weights, k=count):
-        sentence = write(template.parts, random, book.slots, book.rules)
-        if random.random() < _FRAMED:
-            sentence = f"{write(book.rules['lead'], random, book.slots, book.rules)} {sentence}"
-        if random.random() < _FRAMED:
-            sentence = f"{sentence} {write(book.rules['tail'], random, book.slots, book.rules)}"
+    for template in random.choices(grammar.templates, weights, k=count):
+        sentence = write(template.parts, random, grammar.slots, grammar.rules)
+        if random.random() < _COURTESY_SHARE:
+            sentence = (
+                f"{write(grammar.rules['lead'], random, grammar.slots, grammar.rules)} {sentence}"
+            )
+        if random.random() < _COURTESY_SHARE:
+            sentence = (
+                f"{sentence} {write(grammar.rules['tail'], random, grammar.slots, grammar.rules)}"
+            )
         sentences.append(sentence_words.contracted(" ".join(sentence.split()), random))
     return sentences

@@ -39,7 +39,7 @@ _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _SMALL = {word: value for value, word in enumerate(_ONES)} | {
     word: 20 + 10 * place for place, word in enumerate(_TENS)
 }
-_GREAT = {
+_MAGNITUDES = {
     "thousand": 10**3,
     "million": 10**6,
     "billion": 10**9,
@@ -108,8 +108,8 @@ def ordinal(words: Words) -> int | None:
         if last == _ordinal_word(value):
             if not front:
                 return value
-            above = _cardinal(front)
-            before = -1 if above is None else int(above)
+            leading = _cardinal(front)
+            before = -1 if leading is None else int(leading)
             fits = before > 0 and (before % 100 == 0 or (before % 10 == 0 and value < 10))
             return before + value if fits else None
     return None
@@ -130,8 +130,8 @@ def _mixed(words: Words) -> Fraction | None:
     """Parse "two and a half" or "five and three quarters"."""
     if "and" not in words:
         return None
-    cut = len(words) - 1 - list(reversed(words)).index("and")
-    front, part = _cardinal(words[:cut]), _part(words[cut + 1 :])
+    split = len(words) - 1 - list(reversed(words)).index("and")
+    front, part = _cardinal(words[:split]), _part(words[split + 1 :])
     return None if front is None or part is None or part >= 1 else front + part
 
 
@@ -139,9 +139,11 @@ def _part(words: Words) -> Fraction | None:
     """Parse "half", "a quarter" or "two thirds"."""
     if not words or words[-1] not in PARTS:
         return None
-    above = words[:-1]
+    leading = words[:-1]
     count = (
-        Fraction(1) if not above or list(above) in (["a"], ["one"], ["an"]) else _cardinal(above)
+        Fraction(1)
+        if not leading or list(leading) in (["a"], ["one"], ["an"])
+        else _cardinal(leading)
     )
     return None if not count else count / PARTS[words[-1]]
 
@@ -150,12 +152,14 @@ def _with_point(words: Words) -> Fraction | None:
     """Parse "three point one four" or "point five"."""
     if "point" not in words:
         return None
-    cut = list(words).index("point")
-    front = _cardinal(words[:cut]) if cut else Fraction(0)
-    tail = "".join(_DIGITS.get(word, word if word.isdigit() else "?") for word in words[cut + 1 :])
+    split = list(words).index("point")
+    front = _cardinal(words[:split]) if split else Fraction(0)
+    tail = "".join(
+        _DIGITS.get(word, word if word.isdigit() else "?") for word in words[split + 1 :]
+    )
     if not tail.isdigit():
-        two = _cardinal(words[cut + 1 :])
-        tail = str(two) if two is not None and two < 100 and cut + 1 < len(words) else ""
+        two = _cardinal(words[split + 1 :])
+        tail = str(two) if two is not None and two < 100 and split + 1 < len(words) else ""
     return front + Fraction(int(tail), 10 ** len(tail)) if tail and front is not None else None
 
 
@@ -163,28 +167,28 @@ def _cardinal(words: Words) -> Fraction | None:
     """Parse "a hundred and forty four", "17" or "3 million", with falling magnitudes."""
     if not words or words[-1] == "and" or words[0] == "and":
         return None
-    total, group, room = Fraction(0), None, Fraction(10**18)
+    total, group, limit = Fraction(0), None, Fraction(10**18)
     for place, word in enumerate(words):
-        if word in _GREAT:
-            if group is None or _GREAT[word] >= room:
+        if word in _MAGNITUDES:
+            if group is None or _MAGNITUDES[word] >= limit:
                 return None
-            room = Fraction(_GREAT[word])
-            total, group = total + group * room, None
+            limit = Fraction(_MAGNITUDES[word])
+            total, group = total + group * limit, None
         elif word == "and":
             if (group or total) < 100:
                 return None
         elif word == "a":
-            if place or next(iter(words[1:2]), "") not in ("hundred", *_GREAT):
+            if place or next(iter(words[1:2]), "") not in ("hundred", *_MAGNITUDES):
                 return None
             group = Fraction(1)
         else:
-            group = _grown(group, word)
-            if group is None or group >= room:
+            group = _extended_group(group, word)
+            if group is None or group >= limit:
                 return None
     return total + (group or 0)
 
 
-def _grown(group: Fraction | None, word: str) -> Fraction | None:
+def _extended_group(group: Fraction | None, word: str) -> Fraction | None:
     """Return the group of hundreds with one more word, or None if the word cannot follow."""
     if word == "hundred":
         return group * 100 if group is not None and 0 < group < 100 else None
@@ -206,33 +210,35 @@ def _digits(word: str) -> Fraction | None:
         return None
 
 
-def spelled(value: int) -> str:
+def cardinal_words(value: int) -> str:
     """Write an integer in words: "one hundred and five"."""
     if value < 0:
-        return "minus " + spelled(-value)
+        return "minus " + cardinal_words(-value)
     if value < 20:
         return _ONES[value]
     if value < 100:
         rest = f" {_ONES[value % 10]}" if value % 10 else ""
         return _TENS[value // 10 - 2] + rest
     if value < 1000:
-        rest = f" and {spelled(value % 100)}" if value % 100 else ""
+        rest = f" and {cardinal_words(value % 100)}" if value % 100 else ""
         return f"{_ONES[value // 100]} hundred{rest}"
-    size, name = max((size, name) for name, size in _GREAT.items() if size <= value)
+    size, name = max((size, name) for name, size in _MAGNITUDES.items() if size <= value)
     left = value % size
-    glue = " and " if 0 < left < 100 else " "
-    return f"{spelled(value // size)} {name}" + (glue + spelled(left) if left else "")
+    separator = " and " if 0 < left < 100 else " "
+    return f"{cardinal_words(value // size)} {name}" + (
+        separator + cardinal_words(left) if left else ""
+    )
 
 
 def _ordinal_word(value: int) -> str:
     if value in _IRREGULAR:
         return _IRREGULAR[value]
-    word = spelled(value) if value < 100 else {100: "hundred", 1000: "thousand"}[value]
+    word = cardinal_words(value) if value < 100 else {100: "hundred", 1000: "thousand"}[value]
     return word[:-1] + "ieth" if word.endswith("y") else word + "th"
 
 
-def ranked(value: int) -> str:
+def ordinal_words(value: int) -> str:
     """Write an integer below 100 as an ordinal in words: "twenty first"."""
     if value > 20 and value % 10:
-        return f"{spelled(value - value % 10)} {_ordinal_word(value % 10)}"
+        return f"{cardinal_words(value - value % 10)} {_ordinal_word(value % 10)}"
     return _ordinal_word(value)

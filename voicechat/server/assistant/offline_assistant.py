@@ -103,12 +103,12 @@ class OfflineAssistant:
             yield Say(summary(request.messages))
             return
         if results_now := _results(request.messages):
-            for thought in _said(" ".join(map(result_speech.spoken_result, results_now))):
-                yield thought
+            for output in _as_output(" ".join(map(result_speech.spoken_result, results_now))):
+                yield output
             return
-        if news := _news(request.messages):
-            for thought in _said(news):
-                yield thought
+        if news := _new_system_messages(request.messages):
+            for output in _as_output(news):
+                yield output
             return
         text = _question(request)
         meanings = intents.parse_all(text)
@@ -120,8 +120,8 @@ class OfflineAssistant:
             words = words or " ".join(questions)
             calls = [call for call in calls if not call.question]
         if words or meanings or not calls:
-            for thought in _said(words or await self._answer(request, text, meanings)):
-                yield thought
+            for output in _as_output(words or await self._answer(request, text, meanings)):
+                yield output
         for call in calls:
             yield Call(f"call_{uuid.uuid4().hex[:24]}", call.name, call.arguments)
 
@@ -134,27 +134,27 @@ class OfflineAssistant:
             meaning = meanings[0] if len(meanings) == 1 else None
             chosen = tool_selection.choose(text, meaning, offered, choice, now)
             return ([chosen], []) if chosen is not None else ([], meanings)
-        calls, left = [], []
+        calls, uncovered = [], []
         for meaning in meanings:
             chosen = tool_selection.choose("", meaning, offered, choice, now)
             if chosen is not None:
                 calls.append(chosen)
             else:
-                left.append(meaning)
-        return calls, left
+                uncovered.append(meaning)
+        return calls, uncovered
 
     async def _answer(self, request: AssistantRequest, text: str, meanings: list[Meaning]) -> str:
         if meanings:
-            return " ".join([await self._one(request, meaning) for meaning in meanings])
+            return " ".join([await self._answer_one(request, meaning) for meaning in meanings])
         if not text:
             greeted = any(message.role == "assistant" for message in request.messages)
             if instruction_following.wants_greeting(request.instructions) or not greeted:
-                return await self._one(request, Meaning("greet"))
+                return await self._answer_one(request, Meaning("greet"))
             return "I didn't catch that."
-        told = any(HOW_TO_CONNECT in message.text for message in request.messages)
-        return _UNKNOWN_AGAIN if told else _UNKNOWN + HOW_TO_CONNECT
+        explained = any(HOW_TO_CONNECT in message.text for message in request.messages)
+        return _UNKNOWN_AGAIN if explained else _UNKNOWN + HOW_TO_CONNECT
 
-    async def _one(self, request: AssistantRequest, meaning: Meaning) -> str:
+    async def _answer_one(self, request: AssistantRequest, meaning: Meaning) -> str:
         if refused := skill_permissions.refusal(meaning.intent, self._forbidden_tools):
             return refused
         context = AnswerContext(
@@ -178,7 +178,7 @@ class OfflineAssistant:
             return "The disk does not respond, so I couldn't do that."
 
 
-def _said(text: str) -> list[Say]:
+def _as_output(text: str) -> list[Say]:
     return [Say(piece) for piece in clauses.split(text)]
 
 
@@ -198,7 +198,7 @@ def _results(messages: Sequence[Message]) -> list[str]:
     return found[::-1]
 
 
-def _news(messages: Sequence[Message]) -> str:
+def _new_system_messages(messages: Sequence[Message]) -> str:
     """Return the system messages since the last turn, for example of a timer that rang."""
     news: list[str] = []
     for message in reversed(messages):

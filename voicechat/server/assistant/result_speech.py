@@ -59,11 +59,13 @@ def _of_object(value: Mapping[object, object]) -> str:
     for key in _ANSWER_KEYS[:4]:
         if isinstance(plain.get(key), str):
             return sentence(str(plain[key]))
-    pieces = [f"{_named(key)} is {_phrase(item)}" for key, item in plain.items() if item != ""]
+    pieces = [
+        f"{_spaced_name(key)} is {_phrase(item)}" for key, item in plain.items() if item != ""
+    ]
     return sentence(joined(pieces[:8])) if pieces else "Done."
 
 
-def _named(key: str) -> str:
+def _spaced_name(key: str) -> str:
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key)
     return re.sub(r"[_-]+", " ", spaced).strip().lower()
 
@@ -76,7 +78,9 @@ def _phrase(value: object) -> str:
     if isinstance(value, list):
         return joined([_phrase(item) for item in value[:8]]) or "nothing"
     if isinstance(value, Mapping):
-        return joined([f"{_named(str(key))} {_phrase(item)}" for key, item in value.items()][:6])
+        return joined(
+            [f"{_spaced_name(str(key))} {_phrase(item)}" for key, item in value.items()][:6]
+        )
     return " ".join(str(value).split())
 
 

@@ -14,7 +14,7 @@ from voicechat.server.assistant import (
     spoken_time,
     time_zones,
 )
-from voicechat.server.assistant.numerals import spelled
+from voicechat.server.assistant.numerals import cardinal_words
 from voicechat.server.assistant.templates import Slot
 from voicechat.skills import units
 
@@ -185,16 +185,18 @@ def _may_begin_clock(word: str) -> bool:
 def _write_number(random: Random) -> str:
     roll = random.random()
     if roll < 0.1:
-        return f"{spelled(random.randint(0, 100))} point {spelled(random.randint(1, 9))}"
+        return (
+            f"{cardinal_words(random.randint(0, 100))} point {cardinal_words(random.randint(1, 9))}"
+        )
     if roll < 0.16:
         return random.choice(
             ("a hundred", "a thousand", "half a dozen", "two and a half", "a million")
         )
-    return spelled(random.randint(0, random.choice((12, 30, 100, 100, 1000))))
+    return cardinal_words(random.randint(0, random.choice((12, 30, 100, 100, 1000))))
 
 
 def _write_count(random: Random) -> str:
-    return spelled(random.randint(1, random.choice((6, 10, 20, 100, 1000))))
+    return cardinal_words(random.randint(1, random.choice((6, 10, 20, 100, 1000))))
 
 
 def _write_duration(random: Random) -> str:
@@ -212,11 +214,11 @@ def _write_duration(random: Random) -> str:
         if unit != "hour"
         else random.randint(1, 12)
     )
-    return f"{spelled(count)} {unit}{'' if count == 1 or random.random() < 0.15 else 's'}"
+    return f"{cardinal_words(count)} {unit}{'' if count == 1 or random.random() < 0.15 else 's'}"
 
 
 def _write_clock(random: Random) -> str:
-    hour = spelled(random.randint(1, 12))
+    hour = cardinal_words(random.randint(1, 12))
     minute = random.choice(("fifteen", "thirty", "forty five", "oh five", "ten", "twenty", "fifty"))
     face = random.choice(
         (
@@ -234,8 +236,8 @@ def _write_day(random: Random) -> str:
     weekday = random.choice(spoken_time.DAYS)
     return random.choice(
         ("today", "today", "tomorrow", "tomorrow", "yesterday", "the day after tomorrow", weekday,
-         f"next {weekday}", f"this {weekday}", f"in {spelled(random.randint(2, 14))} days",
-         f"in {spelled(random.randint(2, 8))} weeks", "a week from now")
+         f"next {weekday}", f"this {weekday}", f"in {cardinal_words(random.randint(2, 14))} days",
+         f"in {cardinal_words(random.randint(2, 8))} weeks", "a week from now")
     )  # fmt: skip
 
 
@@ -256,7 +258,7 @@ class _Units:
         count = random.choice((1, 1, 2, 3, 5, 10, 20, 50, 70, 100, random.randint(1, 300)))
         unit = random.choice(family)
         article = "an" if unit in ("inch", "ounce", "hour") else "a"
-        amount = article if count == 1 and random.random() < 0.6 else spelled(count)
+        amount = article if count == 1 and random.random() < 0.6 else cardinal_words(count)
         return f"{amount} {units.spoken(unit, count)}".lower()
 
     def _next(self, random: Random) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ _STORIES = (
         "fishing boat with an old man in it, and on its mast a bell no larger than an apple. He"
         " came up for breakfast, and they ate soup from the pot, which had a hundred new dents."
         " He left her the bell. And from that day on, the keeper slept very well, because she "
-        "knew that whoever was lost out there would find a way to context."
+        "knew that whoever was lost out there would find a way to answer."
     ),
     (
         "There was once a clock in a village square that was always seven minutes slow. The "

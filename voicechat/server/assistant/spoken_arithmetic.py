@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
 
-from voicechat.server.assistant.numerals import may_start, number, ordinal, spelled
+from voicechat.server.assistant.numerals import cardinal_words, may_start, number, ordinal
 
 Words = Sequence[str]
 
@@ -243,7 +243,7 @@ def sample(random: Random) -> str:
 
     def some(limit: int = 1000) -> str:
         bound = random.choice((12, 12, 30, 100, 100, limit))
-        return spelled(random.randint(0 if bound > 12 else 2, bound))
+        return cardinal_words(random.randint(0 if bound > 12 else 2, bound))
 
     operation = random.choice(
         ("plus", "plus", "minus", "times", "times", "multiplied by", "divided by", "divided by",
@@ -259,7 +259,9 @@ def sample(random: Random) -> str:
             lambda: f"{random.choice(_FRACTIONS)} of {some()}",
             lambda: f"the square root of {some()}",
             lambda: f"{some(100)} {random.choice(('squared', 'cubed'))}",
-            lambda: f"{some(100)} point {spelled(random.randint(0, 9))} {operation} {some(100)}",
+            lambda: (
+                f"{some(100)} point {cardinal_words(random.randint(0, 9))} {operation} {some(100)}"
+            ),
             lambda: f"the sum of {some()} and {some()}",
             lambda: f"add {some()} {random.choice(('and', 'to'))} {some()}",
             lambda: f"subtract {some()} from {some()}",

@@ -18,7 +18,7 @@ from random import Random
 _TOKEN = re.compile(r"[()\[\]|]|\{[a-z_]+(?::[a-z_]+)?\}|<[a-z_]+>|[^\s()\[\]|{}<>]+")
 
 
-_LEFT_OUT = 0.8
+_OMITTED = 0.8
 _FLATNESS = 1.0
 
 
@@ -44,7 +44,7 @@ class Alternatives:
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class SlotReference:
     """A place for a value: the kind of slot, and the name of the value."""
 
     kind: str
@@ -58,7 +58,7 @@ class Rule:
     name: str
 
 
-Part = str | Alternatives | Hole | Rule
+Part = str | Alternatives | SlotReference | Rule
 
 
 def parse_template(text: str) -> Sequence[Part]:
@@ -96,14 +96,14 @@ def _options(tokens: list[str], at: int) -> tuple[list[Sequence[Part]], int]:
 def _atom(token: str) -> Part:
     if token[0] == "{":
         kind, _, name = token[1:-1].partition(":")
-        return Hole(kind, name or kind)
+        return SlotReference(kind, name or kind)
     return Rule(token[1:-1]) if token[0] == "<" else token
 
 
 @dataclass(slots=True)
 class _State:
     words: dict[str, list[int]] = field(default_factory=dict)
-    holes: list[tuple[Hole, int]] = field(default_factory=list)
+    refs: list[tuple[SlotReference, int]] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
     final: bool = False
     mark: int | None = None
@@ -111,21 +111,21 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reach:
+class _Closure:
     """The steps that are possible from a state without a word in between."""
 
     words: dict[str, list[tuple[int, int | None]]]
-    holes: list[tuple[Hole, int, int | None]]
+    refs: list[tuple[SlotReference, int, int | None]]
     final: tuple[bool, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Path:
     """A path into a state: its cost, the template so far and the values."""
 
     cost: int
     mark: int | None
-    back: _Way | None = None
+    previous: _Path | None = None
     name: str = ""
     value: object = None
 
@@ -137,13 +137,13 @@ class Network:
         self._slots = slots
         self._rules = rules
         self._states: list[_State] = [_State()]
-        self._reach: dict[int, _Reach] = {}
+        self._closures: dict[int, _Closure] = {}
         self._count = 0
         self._start = self._state()
         self._end = self._state()
         self._states[self._end].final = True
 
-    def frame(self, before: Sequence[Part], after: Sequence[Part]) -> None:
+    def allow_around(self, before: Sequence[Part], after: Sequence[Part]) -> None:
         """Allow words around every template; each can repeat."""
         self._states[0].free.append(self._start)
         self._states[self._build(before, self._start)].free.append(self._start)
@@ -161,83 +161,85 @@ class Network:
 
     def match(self, words: Sequence[str]) -> tuple[int, dict[str, object], int] | None:
         """Return the number of the template that matches all words, its values and its cost."""
-        ways: list[dict[int, _Way]] = [{} for _ in range(len(words) + 1)]
-        ways[0][0] = _Way(0, None)
-        seen: dict[tuple[str, int], list[tuple[int, object]]] = {}
+        paths: list[dict[int, _Path]] = [{} for _ in range(len(words) + 1)]
+        paths[0][0] = _Path(0, None)
+        slot_values: dict[tuple[str, int], list[tuple[int, object]]] = {}
         for at, word in enumerate(words):
-            for state, way in ways[at].items():
-                reach = self._reach.get(state) or self._follow(state)
-                for target, mark in reach.words.get(word, ()):
-                    self._keep(ways[at + 1], target, way, mark)
-                for hole, target, mark in reach.holes:
-                    ends = seen.get((hole.kind, at))
-                    slot = self._slots[hole.kind]
+            for state, path in paths[at].items():
+                closure = self._closures.get(state) or self._closure(state)
+                for target, mark in closure.words.get(word, ()):
+                    self._keep_cheapest(paths[at + 1], target, path, mark)
+                for ref, target, mark in closure.refs:
+                    ends = slot_values.get((ref.kind, at))
+                    slot = self._slots[ref.kind]
                     if ends is None:
-                        ends = seen[hole.kind, at] = list(slot.read(words, at, len(words)))
+                        ends = slot_values[ref.kind, at] = list(slot.read(words, at, len(words)))
                     for end, value in ends:
                         extra = slot.cost * (end - at)
-                        self._keep(ways[end], target, way, mark, (hole.name, value, extra))
-        return self._best(ways[-1])
+                        self._keep_cheapest(
+                            paths[end], target, path, mark, (ref.name, value, extra)
+                        )
+        return self._best(paths[-1])
 
-    def _best(self, ways: Mapping[int, _Way]) -> tuple[int, dict[str, object], int] | None:
-        best: tuple[int, int, _Way] | None = None
-        for state, way in ways.items():
-            final, mark = (self._reach.get(state) or self._follow(state)).final
-            mark = way.mark if way.mark is not None else mark
-            if final and mark is not None and (best is None or (way.cost, mark) < best[:2]):
-                best = (way.cost, mark, way)
+    def _best(self, paths: Mapping[int, _Path]) -> tuple[int, dict[str, object], int] | None:
+        best: tuple[int, int, _Path] | None = None
+        for state, path in paths.items():
+            final, mark = (self._closures.get(state) or self._closure(state)).final
+            mark = path.mark if path.mark is not None else mark
+            if final and mark is not None and (best is None or (path.cost, mark) < best[:2]):
+                best = (path.cost, mark, path)
         if best is None:
             return None
         values: dict[str, object] = {}
-        step: _Way | None = best[2]
+        step: _Path | None = best[2]
         while step is not None:
             if step.name:
                 values.setdefault(step.name, step.value)
-            step = step.back
+            step = step.previous
         return best[1], values, best[0]
 
     @staticmethod
-    def _keep(
-        ways: dict[int, _Way],
+    def _keep_cheapest(
+        paths: dict[int, _Path],
         target: int,
-        way: _Way,
+        path: _Path,
         mark: int | None,
         read: tuple[str, object, int] | None = None,
     ) -> None:
         """Keep this path into the target unless a known one is cheaper, or equal and earlier."""
-        mark = way.mark if way.mark is not None else mark
-        cost = way.cost + (read[2] if read else 0)
-        known = ways.get(target)
+        mark = path.mark if path.mark is not None else mark
+        cost = path.cost + (read[2] if read else 0)
+        known = paths.get(target)
         if known is not None and (known.cost, known.mark or 0) <= (cost, mark or 0):
             return
         if read is not None:
-            ways[target] = _Way(cost, mark, way, read[0], read[1])
-        elif mark is way.mark:
-            ways[target] = way
+            paths[target] = _Path(cost, mark, path, read[0], read[1])
+        elif mark is path.mark:
+            paths[target] = path
         else:
-            ways[target] = _Way(cost, mark, way)
+            paths[target] = _Path(cost, mark, path)
 
-    def _follow(self, state: int) -> _Reach:
+    def _closure(self, state: int) -> _Closure:
         """Return everything that can follow a state. Computed once per state."""
-        reach = _Reach({}, [], (False, None))
+        closure = _Closure({}, [], (False, None))
         final: tuple[bool, int | None] = (False, None)
         visited: set[tuple[int, int | None]] = set()
         stack: list[tuple[int, int | None]] = [(state, None)]
         while stack:
-            here = stack.pop()
-            if here in visited:
+            position = stack.pop()
+            if position in visited:
                 continue
-            visited.add(here)
-            node, mark = self._states[here[0]], here[1]
-            mark = node.mark if node.mark is not None and here[0] != state else mark
+            visited.add(position)
+            node, mark = self._states[position[0]], position[1]
+            mark = node.mark if node.mark is not None and position[0] != state else mark
             for word, targets in node.words.items():
-                reach.words.setdefault(word, []).extend((target, mark) for target in targets)
-            reach.holes.extend((hole, target, mark) for hole, target in node.holes)
+                closure.words.setdefault(word, []).extend((target, mark) for target in targets)
+            closure.refs.extend((ref, target, mark) for ref, target in node.refs)
             if node.final:
                 final = (True, mark)
             stack.extend((target, mark) for target in node.free)
-        self._reach[state] = whole = _Reach(reach.words, reach.holes, final)
-        return whole
+        self._closures[state] = complete = _Closure(closure.words, closure.refs, final)
+        return complete
 
     def _state(self) -> int:
         self._states.append(_State())
@@ -252,10 +254,10 @@ class Network:
             after = self._state()
             if isinstance(part, str):
                 self._states[at].words.setdefault(part, []).append(after)
-            elif isinstance(part, Hole):
+            elif isinstance(part, SlotReference):
                 if part.kind not in self._slots:
                     raise ValueError(f"there is no slot {part.kind!r}")
-                self._states[at].holes.append((part, after))
+                self._states[at].refs.append((part, after))
             else:
                 for option in part.options:
                     self._states[self._build(option, at)].free.append(after)
@@ -277,7 +279,7 @@ def write(
     for part in parts:
         if isinstance(part, str):
             pieces.append(part)
-        elif isinstance(part, Hole):
+        elif isinstance(part, SlotReference):
             pieces.append(slots[part.kind].write(random))
         elif isinstance(part, Rule):
             pieces.append(write(rules[part.name], random, slots, rules))
@@ -288,7 +290,7 @@ def write(
 
 def _likely(options: Sequence[Sequence[Part]], random: Random) -> Sequence[Part]:
     if not options[-1]:
-        if len(options) == 1 or random.random() < _LEFT_OUT:
+        if len(options) == 1 or random.random() < _OMITTED:
             return options[-1]
         options = options[:-1]
     weights = [1 / (place + _FLATNESS) for place in range(len(options))]

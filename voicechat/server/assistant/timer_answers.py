@@ -53,17 +53,17 @@ def _chosen(context: AnswerContext) -> list[Timer]:
         return context.timers.running(context.text("name"))
     running = context.timers.running()
     if "seconds" in context.values:
-        wanted = value_of(context.values["seconds"])
-        return [timer for timer in running if timer.seconds == wanted]
+        duration = value_of(context.values["seconds"])
+        return [timer for timer in running if timer.seconds == duration]
     clock = context.values.get("at")
     if isinstance(clock, ClockTime):
-        faces = {clock.hour % 12 if not clock.exact else clock.hour}
+        hours = {clock.hour % 12 if not clock.exact else clock.hour}
         return [
             timer
             for timer in running
             if timer.kind == "alarm"
             and timer.ends.minute == clock.minute
-            and (timer.ends.hour if clock.exact else timer.ends.hour % 12) in faces
+            and (timer.ends.hour if clock.exact else timer.ends.hour % 12) in hours
         ]
     return running
 

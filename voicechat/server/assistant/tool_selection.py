@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from voicechat.server.assistant import slot_values as wanted
+from voicechat.server.assistant import slot_values
 from voicechat.server.assistant.clarification import question
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.tool_arguments import PATH, MissingArgument, fill
 from voicechat.server.engine_protocols import ToolOffer
 
 _VERBS: Mapping[str, frozenset[str]] = {
-    family: frozenset(words.split())
-    for family, words in {
+    verb_kind: frozenset(words.split())
+    for verb_kind, words in {
         "read": "get read show tell fetch list what what's which find search look lookup check see "
         "give query display is are how when where who current",
         "write": "set add create make put write save start new insert append turn switch play send "
@@ -29,8 +29,10 @@ _VERBS: Mapping[str, frozenset[str]] = {
         "end": "cancel stop delete remove clear end close kill erase forget off",
     }.items()
 }
-_TELLING = frozenset({"list", "read", "write", "search", "delete", "remove", "create", "edit",
-                      "add", "send", "stop", "cancel", "save", "play"})  # fmt: skip
+_DISTINCTIVE = frozenset({
+    "list", "read", "write", "search", "delete", "remove", "create", "edit",
+    "add", "send", "stop", "cancel", "save", "play",
+})  # fmt: skip
 """Verbs that distinguish tools with the same subject."""
 _OPERATIONS = frozenset({"add", "subtract", "multiply", "divide", "sqrt", "power"})
 _PLAIN_WORDS = (
@@ -39,9 +41,9 @@ _PLAIN_WORDS = (
     "will would specific some any information details about value one do does be has have"
 )
 _PLAIN = frozenset(_PLAIN_WORDS.split())
-_KIN: Mapping[str, frozenset[str]] = {
-    word: frozenset(kin.split())
-    for word, kin in {
+_RELATED_WORDS: Mapping[str, frozenset[str]] = {
+    word: frozenset(related.split())
+    for word, related in {
         "weather": "forecast temperature rain raining sunny snow snowing umbrella hot cold",
         "light": "lamp lamps bulb",
         "mail": "email message",
@@ -79,10 +81,11 @@ _SUBJECTS: Mapping[str, tuple[str, str]] = {
     "random": ("random", ""),
 }
 """For each intent: words of matching tool names, and the kind of verb they must contain."""
-_ALL = frozenset({"clear", "all", "empty", "every"})
-_ONE = frozenset({"remove", "delete", "take", "cross", "erase"})
-_NEEDED: Mapping[str, frozenset[str]] = {
-    "note_clear": _ALL, "note_remove": _ONE, "list_clear": _ALL, "list_remove": _ONE,
+_ALL_ENTRIES = frozenset({"clear", "all", "empty", "every"})
+_ONE_ENTRY = frozenset({"remove", "delete", "take", "cross", "erase"})
+_REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
+    "note_clear": _ALL_ENTRIES, "note_remove": _ONE_ENTRY,
+    "list_clear": _ALL_ENTRIES, "list_remove": _ONE_ENTRY,
 }  # fmt: skip
 """Words of which the tool name must contain one: to clear a list is not to remove one entry."""
 
@@ -108,7 +111,7 @@ def choose(
     choice: auto, none, required or the name of a tool. now: the local time, for times of day.
     """
     if meaning is not None:
-        meaning = wanted.plain(meaning, now or datetime.now().astimezone())
+        meaning = slot_values.plain(meaning, now or datetime.now().astimezone())
     if choice == "none" or not tools:
         return None
     forced = [tool for tool in tools if tool.name == choice]
@@ -137,7 +140,11 @@ def names_one(text: str, tools: Sequence[ToolOffer]) -> bool:
 def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> SelectedTool | None:
     try:
         arguments = fill(
-            tool.parameters, text, meaning, trigger=_trigger(_own_name(tool.name)), forced=forced
+            tool.parameters,
+            text,
+            meaning,
+            trigger=_trigger(_own_name(tool.name)),
+            forced=forced,
         )
     except MissingArgument as missing:
         if meaning is not None:
@@ -149,7 +156,7 @@ def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> 
 def _trigger(name: str) -> list[str]:
     """Return the words that call for a tool of this name."""
     words = _words(name)
-    return words + [kin for word in words for kin in _KIN.get(word, ())]
+    return words + [related for word in words for related in _RELATED_WORDS.get(word, ())]
 
 
 def _fit(tool: ToolOffer, text: str, meaning: Meaning | None) -> float:
@@ -157,29 +164,29 @@ def _fit(tool: ToolOffer, text: str, meaning: Meaning | None) -> float:
     name = _words(_own_name(tool.name))
     if meaning is not None:
         return _fit_intent(name, text, meaning)
-    place, takes = PATH.search(text), _takes(tool)
-    if "url" in takes and place is None and not _agreement(name, text):
+    place, location_kinds = PATH.search(text), _location_kinds(tool)
+    if "url" in location_kinds and place is None and not _agreement(name, text):
         return 0.0
     # The name of a file must not select a tool.
     words = _words(PATH.sub(" ", text))
-    said = _stems(words) | _kin(words)
-    nouns = [word for word in name if word not in _PLAIN and not _family(word)]
+    spoken = _stems(words) | _related_subjects(words)
+    nouns = [word for word in name if word not in _PLAIN and not _verb_kind(word)]
     nouns = nouns or [word for word in name if word not in _PLAIN]
-    hits = [word for word in nouns if _stem(word) in said]
-    described = {
+    matches = [word for word in nouns if _stem(word) in spoken]
+    described_words = {
         word
-        for word in _stems(_words(tool.description)) & said
-        if word not in _PLAIN and not _family(word) and len(word) > 2
-    } - {_stem(word) for word in hits}
-    if place is not None and takes:
-        described.add("path")
-        if _is_address(place[0]) is ("url" in takes) and set(name) & set(words):
-            return 4.0 + len(hits) + _agreement(name, text)
-    if not hits and len(described) < 2:
+        for word in _stems(_words(tool.description)) & spoken
+        if word not in _PLAIN and not _verb_kind(word) and len(word) > 2
+    } - {_stem(word) for word in matches}
+    if place is not None and location_kinds:
+        described_words.add("path")
+        if _is_address(place[0]) is ("url" in location_kinds) and set(name) & set(words):
+            return 4.0 + len(matches) + _agreement(name, text)
+    if not matches and len(described_words) < 2:
         return 0.0
-    if len(hits) < len(nouns) and not described:
+    if len(matches) < len(nouns) and not described_words:
         return 0.0
-    return 3 * len(hits) / len(nouns) + _agreement(name, text) + min(2, len(described)) / 2
+    return 3 * len(matches) / len(nouns) + _agreement(name, text) + min(2, len(described_words)) / 2
 
 
 _ADDRESS = re.compile(
@@ -190,31 +197,31 @@ _ADDRESS = re.compile(
 
 
 def _is_address(text: str) -> bool:
-    """Return True if the tool is for the web, rather than for files."""
+    """Return True for a web address, rather than a path."""
     return _ADDRESS.match(text.rstrip(".,?!")) is not None
 
 
-def _takes(tool: ToolOffer) -> set[str]:
-    """Return True if the tool takes an address or a path."""
+def _location_kinds(tool: ToolOffer) -> set[str]:
+    """Return which kinds of location the tool takes: path, file, url."""
     properties = tool.parameters.get("properties")
     names = " ".join(properties) if isinstance(properties, Mapping) else ""
     return set(re.findall("path|file|url", names.lower()))
 
 
 def _fit_intent(name: Sequence[str], text: str, meaning: Meaning) -> float:
-    """Return True if the tool name matches the intent and so precedes the built-in answer."""
+    """Return the score of a tool name for an intent; 0 leaves it to the built-in answer."""
     subject, verb = _SUBJECTS.get(meaning.intent, ("", ""))
     if meaning.intent == "calculate" and _OPERATIONS & set(name) & set(_words(text)):
         return 6.0
-    if name[:1] == ["list"] and name[1:] and not _family(name[1]):
+    if name[:1] == ["list"] and name[1:] and not _verb_kind(name[1]):
         name = ["show", *name[1:]]
     if not _stems(subject.split()) & _stems(name):
         return 0.0
-    needed = _NEEDED.get(meaning.intent)
-    if needed is not None and not needed & set(name):
+    required = _REQUIRED_WORDS.get(meaning.intent)
+    if required is not None and not required & set(name):
         return 0.0
-    families = {_family(word) for word in name if word not in subject.split()} - {""}
-    return 0.0 if verb and families and verb not in families else 5.0
+    verb_kinds = {_verb_kind(word) for word in name if word not in subject.split()} - {""}
+    return 0.0 if verb and verb_kinds and verb not in verb_kinds else 5.0
 
 
 def _own_name(name: str) -> str:
@@ -223,18 +230,22 @@ def _own_name(name: str) -> str:
 
 
 def _agreement(name: Sequence[str], text: str) -> float:
-    """Return True if the verbs of the name are of the spoken kind."""
-    wanted = {word for word in name if _family(word)}
-    said = {word for word in _words(text) if _family(word)}
-    if wanted & said & _TELLING or (wanted & said and not said & _TELLING):
+    """Return the score of a name's verbs against the spoken ones; negative if they differ."""
+    name_verbs = {word for word in name if _verb_kind(word)}
+    spoken = {word for word in _words(text) if _verb_kind(word)}
+    if name_verbs & spoken & _DISTINCTIVE or (name_verbs & spoken and not spoken & _DISTINCTIVE):
         return 2.0
-    if wanted & _TELLING and said & _TELLING:
+    if name_verbs & _DISTINCTIVE and spoken & _DISTINCTIVE:
         return -1.5
-    return 0.5 if {_family(word) for word in wanted} & {_family(word) for word in said} else 0.0
+    return (
+        0.5
+        if {_verb_kind(word) for word in name_verbs} & {_verb_kind(word) for word in spoken}
+        else 0.0
+    )
 
 
-def _family(word: str) -> str:
-    return next((family for family, words in _VERBS.items() if word in words), "")
+def _verb_kind(word: str) -> str:
+    return next((verb_kind for verb_kind, words in _VERBS.items() if word in words), "")
 
 
 def _words(text: str) -> list[str]:
@@ -254,6 +265,6 @@ def _stems(words: Sequence[str]) -> set[str]:
     return {_stem(word) for word in words}
 
 
-def _kin(words: Sequence[str]) -> set[str]:
+def _related_subjects(words: Sequence[str]) -> set[str]:
     """Return the subjects of these words."""
-    return {_stem(word) for word, kin in _KIN.items() if kin & set(words)}
+    return {_stem(word) for word, related in _RELATED_WORDS.items() if related & set(words)}

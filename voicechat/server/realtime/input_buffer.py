@@ -20,12 +20,12 @@ class InputBuffer:
         self.format = Format()
         self.clock_ms = 0.0
         """Milliseconds of audio appended so far."""
-        self._held = bytearray()
-        self._odd = b""
+        self._audio = bytearray()
+        self._half_sample = b""
         self._full = False
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._audio)
 
     def append(self, sound: bytes, bounded: bool) -> tuple[bytes, bool]:
         """Append audio.
@@ -37,45 +37,45 @@ class InputBuffer:
                 "invalid_value", "Audio of one event must be no larger than 15 MiB.", "audio"
             )
         # An event may end in the middle of a sample.
-        sound = self._odd + sound
+        sound = self._half_sample + sound
         whole = len(sound) - len(sound) % self.format.width
-        sound, self._odd = sound[:whole], sound[whole:]
+        sound, self._half_sample = sound[:whole], sound[whole:]
         overflow = False
         if bounded:
-            room = max(self.format.size(BUFFER_MS) - len(self._held), 0)
-            overflow = len(sound) > room and not self._full
+            space = max(self.format.size(BUFFER_MS) - len(self._audio), 0)
+            overflow = len(sound) > space and not self._full
             self._full = self._full or overflow
-            sound = sound[:room]
-        self._held += sound
+            sound = sound[:space]
+        self._audio += sound
         self.clock_ms += self.format.ms(len(sound))
         return sound, overflow
 
     def trim(self, before_ms: float) -> None:
         """Drop the audio before this time on the input clock."""
-        held_from = self.clock_ms - self.format.ms(len(self._held))
-        del self._held[: self.format.size(max(before_ms - held_from, 0.0))]
+        start_ms = self.clock_ms - self.format.ms(len(self._audio))
+        del self._audio[: self.format.size(max(before_ms - start_ms, 0.0))]
 
     def cut(self, until_ms: float) -> bytearray:
         """Remove and return the audio up to this time on the input clock."""
-        size = max(len(self._held) - self.format.size(self.clock_ms - until_ms), 0)
-        sound = self._held[:size]
-        del self._held[:size]
+        size = max(len(self._audio) - self.format.size(self.clock_ms - until_ms), 0)
+        sound = self._audio[:size]
+        del self._audio[:size]
         self._full = False
         return sound
 
     def check_commit(self) -> None:
         """Raise the error of the service if there is too little audio to commit."""
-        held = self.format.ms(len(self._held))
-        if held < COMMIT_MS:
+        length_ms = self.format.ms(len(self._audio))
+        if length_ms < COMMIT_MS:
             raise WireError(
                 "input_audio_buffer_commit_empty",
                 "Error committing input audio buffer: buffer too small. Expected at least 100ms "
-                f"of audio, but buffer only has {held:.2f}ms of audio.",
+                f"of audio, but buffer only has {length_ms:.2f}ms of audio.",
             )
 
     def clear(self, form: Format | None = None) -> None:
         """Drop all audio. Change to the format `form`, if given."""
-        self._held.clear()
-        self._odd = b""
+        self._audio.clear()
+        self._half_sample = b""
         self._full = False
         self.format = form or self.format

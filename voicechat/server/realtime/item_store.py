@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from voicechat.server.engine_protocols import Message
 from voicechat.server.realtime.server_frames import Json, WireError, new_id, text_tokens
 
-SHELF_BYTES = 16 * 1024 * 1024
+RETAINED_BYTES = 16 * 1024 * 1024
 """Maximum audio kept for `conversation.item.retrieve`; the oldest is dropped first."""
 
 CONTEXT_TOKENS = 28_000
@@ -56,8 +56,8 @@ class StoredItem:
 
     def text(self) -> str:
         """Return the text of the item, as far as it was heard."""
-        said = " ".join(_part_text(part) for part in self.item.get("content", ()))
-        return said if self.heard_chars is None else said[: self.heard_chars]
+        text = " ".join(_part_text(part) for part in self.item.get("content", ()))
+        return text if self.heard_chars is None else text[: self.heard_chars]
 
 
 def _part_text(part: Json) -> str:
@@ -83,7 +83,7 @@ class ItemStore:
         self.id = new_id("conv")
         self._entries: dict[str, StoredItem] = {}
         self._order: list[str] = []
-        self._shelf: list[str] = []
+        self._retained: list[str] = []
 
     def __len__(self) -> int:
         return len(self._order)
@@ -129,31 +129,33 @@ class ItemStore:
             )
         self._order.insert(place, entry.item_id)
         self._entries[entry.item_id] = entry
-        self.shelve(entry)
+        self.retain_audio(entry)
         return self._order[place - 1] if place else None
 
-    def shelve(self, entry: StoredItem) -> None:
+    def retain_audio(self, entry: StoredItem) -> None:
         """Account for the audio of an item. Drops the oldest audio above the limit."""
         if not entry.sound:
             return
-        if entry.item_id not in self._shelf:
-            self._shelf.append(entry.item_id)
-        total = sum(len(self._entries[item_id].sound) for item_id in self._shelf)
-        while total > SHELF_BYTES and len(self._shelf) > 1:
-            dropped = self._entries[self._shelf.pop(0)]
+        if entry.item_id not in self._retained:
+            self._retained.append(entry.item_id)
+        total = sum(len(self._entries[item_id].sound) for item_id in self._retained)
+        while total > RETAINED_BYTES and len(self._retained) > 1:
+            dropped = self._entries[self._retained.pop(0)]
             total -= len(dropped.sound)
             dropped.sound = bytearray()
 
-    def get(self, item_id: str, doing: str) -> StoredItem:
+    def get(self, item_id: str, operation: str) -> StoredItem:
         """Return the item, or raise the error that the service gives for this operation.
 
-        doing: delete, retrieve or truncate.
+        operation: delete, retrieve or truncate.
         """
         entry = self._entries.get(item_id)
         if entry is None:
-            verb = {"delete": "deleting", "retrieve": "retrieving", "truncate": "truncating"}[doing]
+            verb = {"delete": "deleting", "retrieve": "retrieving", "truncate": "truncating"}[
+                operation
+            ]
             raise WireError(
-                f"item_{doing}_invalid_item_id",
+                f"item_{operation}_invalid_item_id",
                 f"Error {verb} item: the item with id '{item_id}' does not exist.",
                 "item_id",
             )
@@ -164,8 +166,8 @@ class ItemStore:
         self.get(item_id, "delete")
         del self._entries[item_id]
         self._order.remove(item_id)
-        if item_id in self._shelf:
-            self._shelf.remove(item_id)
+        if item_id in self._retained:
+            self._retained.remove(item_id)
 
     def truncate(self, item_id: str, audio_end_ms: int) -> None:
         """Drop the part of a spoken item after `audio_end_ms`."""

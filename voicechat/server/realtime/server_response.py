@@ -79,9 +79,9 @@ class ServerResponse:
         context = self.plan.context
         entries = self._conversation.entries() if context is None else context
         messages = self._conversation.messages(context)
-        heard = sum(entry.audio_ms for entry in entries if entry.item.get("role") == "user")
+        user_audio_ms = sum(entry.audio_ms for entry in entries if entry.item.get("role") == "user")
         instructions = text_tokens(self.plan.instructions)
-        self._input = [message_tokens(messages) + instructions, int(heard / USER_TOKEN_MS)]
+        self._input = [message_tokens(messages) + instructions, int(user_audio_ms / USER_TOKEN_MS)]
         return messages
 
     def write(self, text: str) -> None:
@@ -93,7 +93,7 @@ class ServerResponse:
 
     def word(self, text: str, ms: float) -> None:
         """Add a word of a spoken reply. `ms` is the length of its audio, which follows."""
-        if self.done or self._cut:
+        if self.done or self._is_truncated:
             return
         part = self._message()
         part["transcript"] += text
@@ -107,7 +107,7 @@ class ServerResponse:
 
     def sound(self, sound: bytes) -> None:
         """Add audio of the spoken reply, in the format of the plan."""
-        if self.done or self._cut or not sound:
+        if self.done or self._is_truncated or not sound:
             return
         self._message()
         entry = self._open
@@ -153,7 +153,7 @@ class ServerResponse:
             self._close_part(entry)
         # Out-of-band items never were in the conversation; deleted ones no longer are.
         if self._conversation.find(entry.item_id) is entry:
-            self._conversation.shelve(entry)
+            self._conversation.retain_audio(entry)
             previous = self._conversation.previous_id(entry.item_id)
             self._emit("conversation.item.done", item=entry.echo(), previous_item_id=previous)
         self._output_item("response.output_item.done", entry)
@@ -188,7 +188,7 @@ class ServerResponse:
     # ----------------------------------------------------------------- events
 
     @property
-    def _cut(self) -> bool:
+    def _is_truncated(self) -> bool:
         """True if the client truncated the open item, so that the user hears no more of it."""
         return self._open is not None and self._open.heard_ms is not None
 
@@ -230,9 +230,9 @@ class ServerResponse:
 
     def _part(self, kind: str, entry: StoredItem) -> None:
         part = entry.item["content"][0]
-        shown = {key: value for key, value in part.items() if key in ("text", "transcript")}
-        shown["type"] = "audio" if self.plan.spoken else "text"
-        self._content(kind, entry, part=shown)
+        fields = {key: value for key, value in part.items() if key in ("text", "transcript")}
+        fields["type"] = "audio" if self.plan.spoken else "text"
+        self._content(kind, entry, part=fields)
 
     def _content(self, kind: str, entry: StoredItem, **fields: Any) -> None:
         self._emit(kind, response_id=self.id, **self._place(entry), content_index=0, **fields)
@@ -257,25 +257,25 @@ class ServerResponse:
         self._emit(kind, response_id=self.id, output_index=index, item=entry.echo())
 
     def _count(self) -> Json:
-        text_in, sound_in = self._input
-        text_out, sound_out = (int(count + 0.999) for count in self._output)
+        text_in, audio_in = self._input
+        text_out, audio_out = (int(count + 0.999) for count in self._output)
         return {
-            "total_tokens": text_in + sound_in + text_out + sound_out,
-            "input_tokens": text_in + sound_in,
-            "output_tokens": text_out + sound_out,
+            "total_tokens": text_in + audio_in + text_out + audio_out,
+            "input_tokens": text_in + audio_in,
+            "output_tokens": text_out + audio_out,
             "input_token_details": {
                 "text_tokens": text_in,
-                "audio_tokens": sound_in,
+                "audio_tokens": audio_in,
                 "image_tokens": 0,
                 "cached_tokens": 0,
                 "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
             },
-            "output_token_details": {"text_tokens": text_out, "audio_tokens": sound_out},
+            "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},
         }
 
     def _object(self) -> Json:
         plan = self.plan
-        shown: Json = {
+        fields: Json = {
             "object": "realtime.response",
             "id": self.id,
             "status": self._status,
@@ -288,8 +288,8 @@ class ServerResponse:
             "metadata": plan.metadata,
         }
         if plan.spoken:
-            shown["audio"] = {"output": {"format": plan.format.wire(), "voice": plan.voice}}
-        return shown
+            fields["audio"] = {"output": {"format": plan.format.wire(), "voice": plan.voice}}
+        return fields
 
 
 def offers(tools: Sequence[Json]) -> tuple[ToolOffer, ...]:

@@ -19,7 +19,7 @@ import platformdirs
 
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Partial, SpeechToText
-from voicechat.server.engine_worker import Worker, WorkerGone
+from voicechat.server.engine_worker import Worker, WorkerStopped
 from voicechat.speech.vad import VAD_RATE
 
 _RECOGNIZER = "voicechat.server.stt.recognizer:Recognizer"
@@ -248,7 +248,7 @@ class _Decoder:
         if self.worker.alive and self.worker.epoch == self._epoch:
             try:
                 return await self.worker.call(method, deadline=_FINISH_S)
-            except WorkerGone:
+            except WorkerStopped:
                 pass
         await self.worker.start()
         self.begin(self._number)

@@ -106,7 +106,7 @@ class Recognizer:
         self._decoder.process_raw(heard, False, False)
         if self._announces and (text := self._text()) != self._partial:
             self._partial = text
-            job.announce([self._number, text])
+            job.send_event([self._number, text])
 
     def settle(self, job: Job) -> Guess:
         """Return the text so far, True if all its word pairs are expected, and its log-likelihood.

@@ -135,14 +135,14 @@ class Synthesizer:
             sound = np.frombuffer(pcm, np.int16).astype(np.float32) * (gain / 32768)
             words.add(stream.resample_chunk(sound))
             for piece in words.ready():
-                job.give(piece)
+                job.send_item(piece)
             return True
 
         self._espeak.say(text, on_sound)
         if not job.cancelled:
             words.add(stream.resample_chunk(np.zeros(0, np.float32), last=True))
             for piece in words.rest():
-                job.give(piece)
+                job.send_item(piece)
 
     def _choose(self, voice: str, speed: float) -> None:
         name, pitch = self._voices[voice]
