@@ -65,7 +65,7 @@ class Source:
                 self.attributes[owner, node.targets[0].attr] = kind
 
     def rows(self, table: str) -> Iterator[tuple[str, ast.expr]]:
-        """Happening and step of a dispatch table of `conversation`."""
+        """Each event or input in a dispatch table of `conversation`, with its step."""
         found = self.tables[table]
         for key, value in zip(found.keys, found.values, strict=True):
             if key is not None:
@@ -126,10 +126,10 @@ class Source:
 
 def tables() -> str:
     """All tables, in Markdown."""
-    return "\n".join([*_happenings(Source()), "", *_slot()])
+    return "\n".join([*_steps(Source()), "", *_slot()])
 
 
-def _happenings(source: Source) -> Iterator[str]:
+def _steps(source: Source) -> Iterator[str]:
     yield "| Event or input | Step | May emit |"
     yield "|---|---|---|"
     short = {name for name, _ in source.rows("_SHORT")}

@@ -13,6 +13,7 @@ from scripted import TOKEN, Scene, scene, silence, tone, until
 
 import voicechat
 from voicechat.server.engine_protocols import AssistantRequest, Call, Partial, Say
+from voicechat.session.updates import SoundChanged
 
 Kind = TypeVar("Kind")
 
@@ -89,8 +90,8 @@ async def test_pcm_is_heard_and_answered() -> None:
 async def test_push_to_talk_turn_ends_when_the_program_says_so() -> None:
     async with scene() as stage, session_on(stage, push_to_talk=True) as session:
         stage.stt.texts = ["first", "second"]
-        for words in ("first", "second"):
-            await session.send(tone(500))
+        for words, ms in (("first", 500), ("second", 200)):
+            await session.send(tone(ms))
             session.end_turn()
             await rest_of_turn(session)
             assert session.transcript[-1].text == f"You said {words}."
@@ -335,6 +336,15 @@ async def test_events_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) 
         await until(lambda: session.dropped > 5)
         # The oldest events went first: those of the connection.
         assert not isinstance(await anext(session), voicechat.ConnectionChanged)
+
+
+async def test_missing_device_is_a_problem() -> None:
+    async with scene() as stage, session_on(stage) as session:
+        session._session._tell(
+            SoundChanged(None, "Speaker", "There is no microphone.", "Plug one in.")
+        )
+        problem = await next_of(session, voicechat.Problem)
+        assert (problem.text, problem.hint) == ("There is no microphone.", "Plug one in.")
 
 
 async def test_picture_is_read_from_bytes_or_refused() -> None:

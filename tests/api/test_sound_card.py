@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 
+import pytest
 from scripted import TOKEN, scene, silence, tone, until
 
 import voicechat
@@ -78,6 +80,35 @@ async def test_card_hears_plays_and_is_cut_off_where_it_says() -> None:
         assert event.heard_ms == 250
         assert phone.stops == 1
     await until(lambda: phone.closes == 1)
+
+
+async def test_program_begins_and_ends_the_turn_of_a_card() -> None:
+    phone = Telephone()
+    async with (
+        asyncio.timeout(20),
+        scene() as stage,
+        voicechat.connect(
+            "openai",
+            base_url=stage.app.url,
+            api_key=TOKEN,
+            tools=[],
+            settings=False,
+            audio=phone,
+            push_to_talk=True,
+        ) as session,
+    ):
+        stage.stt.texts = ["what time is it"]
+        session.start_turn()
+        with pytest.raises(voicechat.UsageError, match="too short, so it was not sent"):
+            session.end_turn()
+        session.start_turn()
+        started = time.monotonic()
+        while time.monotonic() - started < 0.4:
+            phone.line.captured(tone(20, phone.line.input_rate))
+            await asyncio.sleep(0.02)
+        session.end_turn()
+        await until(lambda: bool(phone.ended))
+        assert session.transcript[0].text == "what time is it"
 
 
 async def test_muted_and_closed_microphones_and_late_reports() -> None:

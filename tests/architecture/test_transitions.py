@@ -29,7 +29,7 @@ def test_the_tables_are_current(script: Any) -> None:
     assert text == script.page(text), "run python assets/make_transitions.py"
 
 
-def test_every_happening_has_a_row(script: Any) -> None:
+def test_every_event_and_input_has_a_row(script: Any) -> None:
     tables = script.tables()
     for kind in {*_ON, *_SHORT}:
         assert f"{kind.__name__}`" in tables

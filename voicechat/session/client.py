@@ -14,8 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from voicechat.core import inputs
+from voicechat.core.effects import Floor
 from voicechat.core.inputs import Decision
 from voicechat.core.items import Item, ToolCall, Usage
+from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError
@@ -46,6 +48,7 @@ from voicechat.session.event_queue import EventQueue
 from voicechat.session.images import refusal
 from voicechat.session.session import Session
 from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCardProtocol
+from voicechat.session.updates import Link
 
 if TYPE_CHECKING:
     from voicechat.core.settings import Capabilities, SessionSettings
@@ -284,9 +287,9 @@ class ClientSession:
         """Send a line of text, microphone sound or a picture.
 
         str      a turn of the user. It interrupts a reply that is still playing
-        bytes    PCM16 mono at `input_rate`. Returns when it would have been spoken, less 200 ms:
-                 providers expect sound in real time. With `push_to_talk` it belongs to a turn
-                 that `end_turn` ends
+        bytes    PCM16 mono at `input_rate`. Returns when it would have been spoken, at most
+                 200 ms before: providers expect sound in real time. With `push_to_talk` it
+                 belongs to a turn that `end_turn` ends
         Picture  shown with the words `text`; see `read_picture`
 
         Raises `TypeError` for other content, `UsageError` for content that is empty or that the
@@ -321,13 +324,15 @@ class ClientSession:
             )
         if not self._session.hands_free:
             self.start_turn()
+        # The length of a push-to-talk turn counts on the clock.
+        lead = LEAD_S if self._session.hands_free else 0.0
         step = self.input_rate * BLOCK_MS // 1000 * 2
         for start in range(0, len(pcm), step):
             block = pcm[start : start + step]
             now = time.monotonic()
             self._sent_until = max(self._sent_until, now) + len(block) / 2 / self.input_rate
             self._pcm.captured(block)
-            await asyncio.sleep(max(0.0, self._sent_until - LEAD_S - now))
+            await asyncio.sleep(max(0.0, self._sent_until - lead - now))
             self._check_open()
 
     def start_turn(self) -> None:
@@ -340,9 +345,17 @@ class ClientSession:
             self._session.talk(True)
 
     def end_turn(self) -> None:
-        """End a spoken turn and request the reply. Only with `push_to_talk=True`."""
+        """End a spoken turn and request the reply. Only with `push_to_talk=True`.
+
+        Raises `UsageError` when the turn is too short: it needs 150 ms of sound in real time.
+        """
         self._check_push_to_talk()
         self._session.talk(False)
+        if self._session.link is Link.ONLINE and self._session.floor is not Floor.THINKING:
+            raise UsageError(
+                "The turn is too short, so it was not sent.",
+                f"Send {MIN_TALK_MS:g} ms of sound or more, in real time, before end_turn.",
+            )
 
     def _check_push_to_talk(self) -> None:
         self._check_open()
