@@ -317,7 +317,7 @@ async def test_close_ends_the_loop_and_is_repeatable() -> None:
         await session.close()
         with pytest.raises(voicechat.SessionLost, match="closed"):
             await session.send("hello")
-        await until(lambda: not stage.app.live)
+        await until(lambda: not stage.app.pipelines)
 
 
 async def test_body_that_fails_closes_the_session() -> None:
@@ -325,7 +325,7 @@ async def test_body_that_fails_closes_the_session() -> None:
         with pytest.raises(ZeroDivisionError):
             async with session_on(stage):
                 raise ZeroDivisionError
-        await until(lambda: not stage.app.live)
+        await until(lambda: not stage.app.pipelines)
 
 
 async def test_events_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
