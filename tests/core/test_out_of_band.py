@@ -285,7 +285,7 @@ def test_a_near_rate_limit_is_reported_once_and_expires() -> None:
     low, high = events.RateLimit("tokens", 1000, 100, 30), events.RateLimit("requests", 100, 90, 5)
     effects = stage.feed(events.RateLimits((low, high)))
     (notice,) = only(Notice, effects)
-    assert notice.text == "10 % of the limit of tokens is left; it is resets in 30 s."
+    assert notice.text == "10 % of the limit of tokens is left; it resets in 30 s."
     assert only(LimitsChanged, effects) == [LimitsChanged((low, high))]
     assert only(Notice, stage.feed(events.RateLimits((low, high)))) == []
     assert stage.conversation.deadline == 30

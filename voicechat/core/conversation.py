@@ -2,33 +2,33 @@
 
 Theory of operation
 -------------------
-`Conversation.handle(happening, now)` is the only way in. It takes one `Event` or `Input`,
-changes the transcript, and returns the `Effect`s the shell has to carry out, in order. It
-never waits, sends or plays: `Send`, `Play`, `RunTool` and the rest are requests to the shell,
-whose results come back as further inputs. `now` is any clock that only goes forward, in
-seconds; when `deadline` is reached the shell sends a `Tick`.
+`Conversation.handle(happening, now)` is the only entry point. It takes one `Event` or `Input`,
+changes the transcript, and returns the `Effect`s for the session to execute, in order. It never
+waits, sends or plays: `Send`, `Play`, `RunTool` and the others are requests to the session, whose
+results come back as further inputs. `now` is any monotonic clock in seconds; at `deadline`, the
+session sends a `Tick`.
 
 These parts hold the state, each in the file of its name:
 
-* `Responses`           the one response slot: what is owed, requested, running, overdue
-* `MicrophoneInput`     when the microphone is sent, and who ends a turn
-* `UserItems`           what the user said and typed
-* `Interruption`        when the user speaks, and what that cuts
+* `Responses`           the single response slot: due, requested, running, hanging
+* `MicrophoneInput`     which microphone blocks are sent, and what ends a turn
+* `UserItems`           typed text and transcripts of the user
+* `Interruption`        detected speech of the user, and what it stops
 * `AssistantItems`      the assistant's items and their playout positions
 * `ToolCalls`           open tool calls, approvals, complete batches
 * `ProviderTools`       tools that the provider runs itself
-* `Announcements`       events that the model still has to speak about
-* `Seeding`             what a new session receives of the old one
+* `Announcements`       events that the model has not spoken about yet
+* `Seeding`             the part of the conversation that a new session receives
 * `OutOfBandResponses`  responses outside the conversation
 * `ItemEdits`, `ProviderErrors`, `UsageMeter`, and `turns.Presence` for the floor
 
-A barge-in: the user is heard (by the provider, a key, a typed line) -> the response is dead, and
-the rest of it is neither played nor shown -> `StopPlayback` -> the audio process answers with the
-exact positions -> each cut item is truncated there at the provider and marked in the transcript.
-When only the audio process hears the user, it *holds* the reply; without the provider's word
-within `interruption.CONFIRM_S` that was a false alarm, and the reply goes on.
+A barge-in: the user is detected (by the provider, a key, a typed line) -> the response is dead, and
+its later events are neither played nor shown -> `StopPlayback` -> the audio process reports the
+exact positions -> each item is truncated there at the provider and marked in the transcript. If
+only the audio process detects the user, it *holds* playback; without confirmation by the provider
+within `interruption.CONFIRM_TIMEOUT_S`, playback resumes.
 
-Every wait has a deadline: after any sequence of happenings the next turn can still be taken.
+Every wait has a deadline: after any sequence of events, the next turn is possible.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from voicechat.core.user_items import UserItems
 
 
 class Conversation:
-    """One conversation, from its first word to its last, over any number of connections."""
+    """One conversation, from start to end, over any number of connections."""
 
     def __init__(
         self,
@@ -68,14 +68,14 @@ class Conversation:
         speaker: bool = True,
         transcript: Transcript | None = None,
     ) -> None:
-        """With a `transcript` it goes on where another conversation stopped."""
+        """Start a conversation; with a `transcript` it continues another one."""
         self.floor = effects.Floor.IDLE
         self.deadline: float | None = None
-        """Time of the next `Tick`, on the clock of `now`; None when nothing is awaited."""
+        """Time of the next `Tick` (s, on the clock of `now`); None if none is needed."""
         self._can = capabilities or Capabilities()
         self._buffer = EffectBuffer(transcript)
         self.microphone = MicrophoneInput(self._buffer, settings, hands_free=hands_free)
-        """Decides which microphone blocks are sent. A shell may call its `block` directly."""
+        """Decides which microphone blocks are sent. A session may call its `block` directly."""
         self._user_items = UserItems(self._buffer)
         self._tool_calls = ToolCalls(self._buffer, settings.tools)
         self._provider_tools = ProviderTools(self._buffer)
@@ -92,7 +92,7 @@ class Conversation:
         self._errors = ProviderErrors(self._buffer, self._responses, self._out_of_band)
         self._edits = ItemEdits(self._buffer, self._can, self._user_items, self._responses)
         self.meter = UsageMeter(self._buffer)
-        """Usage and limits."""
+        """Usage and rate limits."""
         self._interruption = Interruption(
             self._buffer,
             self._can,
@@ -106,10 +106,10 @@ class Conversation:
         self._seeding = Seeding(self._buffer, self._can)
         self._now = 0.0
 
-    # ----------------------------------------------------------------- the way in
+    # ----------------------------------------------------------------- entry point
 
     def handle(self, happening: events.Event | inputs.Input, now: float) -> list[effects.Effect]:
-        """Take in one happening at the time `now` (s); returns what to do, in order."""
+        """Process one event or input at the time `now` (s); return the effects in order."""
         now = max(now, self._now)
         lane = _SHORT.get(type(happening))
         if lane is not None and (done := lane(self, happening, now)) is not None:
@@ -125,9 +125,9 @@ class Conversation:
 
     # ----------------------------------------------------------------- short paths
 
-    # Each returns its effects, or None when the happening needs the whole machine. A short path
-    # changes neither floor nor response slot. It may only move `deadline` further away: the tick
-    # that comes too early then sets it again.
+    # Each returns its effects, or None if the event needs the whole machine. A short path changes
+    # neither floor nor response slot. It may only postpone `deadline`: a tick that is too early
+    # then updates it.
 
     def _mic_block(self, block: inputs.MicBlock, _: float) -> list[effects.Effect]:
         command = self.microphone.block(block)
@@ -140,16 +140,16 @@ class Conversation:
         return None if play is None else [play]
 
     def _heard(self, heard: inputs.Heard, now: float) -> list[effects.Effect]:
-        # Some providers end a response only when it was heard to its end.
+        # Some providers end a response only after its last audio was played.
         if self._items.heard(heard):
             self._responses.sign_of_life(now)
         return self._buffer.take()
 
-    # ----------------------------------------------------------------- what can be read
+    # ----------------------------------------------------------------- state
 
     @property
     def transcript(self) -> Transcript:
-        """Everything said so far; read only."""
+        """The conversation so far; read only."""
         return self._buffer.transcript
 
     @property
@@ -175,17 +175,17 @@ class Conversation:
 
     @property
     def latency_ms(self) -> float | None:
-        """Latency of the last turn, from its end to the first sound or text, in ms."""
+        """Latency of the last turn, from its end to the first audio or text, in ms."""
         return self._responses.latency_ms
 
     @property
     def settings(self) -> SessionSettings:
-        """The settings in force: without hands-free there is no turn detection."""
+        """The effective settings: without hands-free there is no turn detection."""
         return self.microphone.settings
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
-        """The tool calls that wait for the user's decision, ours and the provider's."""
+        """Tool calls that wait for the user's decision, local and remote."""
         return self._tool_calls.asking + self._provider_tools.asking
 
     @property
@@ -195,7 +195,7 @@ class Conversation:
 
     @property
     def talking(self) -> bool:
-        """True if push-to-talk is down."""
+        """True if the push-to-talk key is down."""
         return self.microphone.talking
 
     # ----------------------------------------------------------------- connection
@@ -216,7 +216,7 @@ class Conversation:
         unacceptable = event.unacceptable and self.online
         self._buffer.online = False
         if self._tool_calls.waiting or self.transcript.ends_with_call:
-            # What a session that is resumed knows of a call that runs is anyone's guess.
+            # It is unknown whether a resumed session has the running call.
             self._buffer.do(effects.StartAfresh())
         self._interruption.over()
         self.microphone.disconnected()
@@ -231,7 +231,7 @@ class Conversation:
         text = typed.text.strip()
         if not text and typed.picture is None:
             return
-        # What is typed overtakes what is being said, like speech; tools go on, and cards wait.
+        # Typing interrupts the response, like speech; tools and approvals continue.
         self._responses.want_none()
         self._responses.silence(provider_cancels=False)
         if self._user_heard:
@@ -319,7 +319,7 @@ class Conversation:
         if not self._tool_calls.decide(decided, self._now):
             self._provider_tools.decided(decided)
         if self._responses.waited_for:
-            # Thinking it over was the user's time: they wait from now on.
+            # The time for the decision is not latency.
             self._responses.turn_ended()
 
     # ----------------------------------------------------------------- time
@@ -338,7 +338,7 @@ class Conversation:
     # ----------------------------------------------------------------- shared steps
 
     def _advance(self) -> None:
-        """Ask for the response that is due, and see who has the floor now."""
+        """Request the response that is due, and update the floor."""
         remote = self._provider_tools
         if remote.unspoken and not (self._responses.busy or remote.at_work(self._now)):
             remote.unspoken = False
@@ -369,29 +369,29 @@ class Conversation:
 
 
 _OF_A_CONNECTION = frozenset(get_args(events.Event)) - {events.SessionCreated}
-"""Events that mean nothing once the connection is gone."""
+"""Events that are ignored without a connection."""
 
 _Step = Callable[[Conversation, Any], None]
 
 
 def _nothing(conversation: Conversation, happening: object) -> None:
-    """The happening changes nothing here."""
+    """Ignore the event."""
 
 
 def _reply(step: Callable[[AssistantItems, Any], None]) -> _Step:
-    """A step that concerns the model's side alone."""
+    """Return a step for the assistant's items."""
     return lambda c, e: step(c._items, e)
 
 
 def _if_alive(step: _Step) -> _Step:
-    """A step that is taken for living responses only."""
+    """Return a step for live responses only."""
     return lambda c, e: step(c, e) if c._responses.alive(e.response_id) else None
 
 
 def _if_wanted(step: _Step) -> _Step:
-    """The same for words, which may come when their response is over; silenced ones never do.
+    """Return a step for text, which may arrive after its response unless that was silenced.
 
-    Words of an aside are for whoever asked it.
+    Text of an out-of-band response goes to its request.
     """
     return lambda c, e: (
         step(c, e)
@@ -411,20 +411,20 @@ _ON: dict[type[Any], _Step] = {
     inputs.Interrupt: lambda c, e: c._stop_everything(),
     inputs.Configure: lambda c, e: c.microphone.configure(e.settings),
     inputs.AskOutOfBand: lambda c, e: c._out_of_band.ask(e, c._now),
-    # what was said
+    # the transcript
     inputs.InsertMessage: lambda c, e: c._edits.insert(e),
     **dict.fromkeys((inputs.ForgetItem, inputs.ForgetLast), _C._forget),
     inputs.FetchItem: lambda c, e: c._edits.fetch(e),
     events.ItemRetrieved: lambda c, e: c._buffer.do(effects.ItemFetched(e.item_id, e.item)),
     inputs.Talk: _C._talk,
     inputs.HandsFree: _C._set_hands_free,
-    # the user's speech, as the provider hears it
+    # speech detected by the provider
     events.SpeechStarted: lambda c, e: c._interruption.speech_started(e, c._now),
     events.SpeechStopped: lambda c, e: c._interruption.speech_stopped(e, c._now),
     events.InputCommitted: lambda c, e: c._interruption.committed(e, c._now),
     events.IdleTimeout: lambda c, e: c._user_items.not_a_turn(e),
     events.UserTranscript: lambda c, e: c._interruption.user_transcript(e, c._now),
-    # the user's speech, as the audio process hears it
+    # speech detected by the audio process
     inputs.LocalSpeech: lambda c, e: c._interruption.local_speech(e, c._now),
     inputs.VoiceEnded: lambda c, e: c._interruption.voice_ended(e),
     # responses
@@ -438,7 +438,7 @@ _ON: dict[type[Any], _Step] = {
     events.AudioDone: _if_alive(_reply(AssistantItems.audio_done)),
     events.TextDelta: _if_wanted(_reply(AssistantItems.text)),
     events.TextDone: _if_wanted(_reply(AssistantItems.text_done)),
-    # what comes out of the speaker
+    # playback
     inputs.PlaybackStarted: _reply(AssistantItems.playback_started),
     inputs.PlaybackFinished: _reply(AssistantItems.playback_finished),
     inputs.PlaybackStopped: lambda c, e: c._items.stopped(e.heard, c._now),
@@ -457,7 +457,7 @@ _ON: dict[type[Any], _Step] = {
     # errors and time
     events.ProviderError: lambda c, e: c._errors.take(e),
     inputs.Tick: _C._tick,
-    # of no consequence here
+    # ignored
     **dict.fromkeys(
         (events.SessionUpdated, events.SessionEnding, events.ResumptionHandle), _nothing
     ),
@@ -465,11 +465,11 @@ _ON: dict[type[Any], _Step] = {
     events.TranscriptSegment: _nothing,
     **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded, events.Unmapped), _nothing),
 }
-"""Happening -> step: the whole conversation at a glance."""
+"""Event or input -> step: the whole conversation at a glance."""
 
 _SHORT: dict[type[Any], Callable[[Conversation, Any, float], list[effects.Effect] | None]] = {
     inputs.MicBlock: _C._mic_block,
     inputs.Heard: _C._heard,
     events.AudioDelta: _C._more_audio,
 }
-"""Happening -> short path, for those that come many times a second."""
+"""Event or input -> short path, for the frequent ones."""

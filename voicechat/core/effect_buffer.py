@@ -1,4 +1,4 @@
-"""Effect buffer: the effects of one happening, in order, and the transcript they refer to."""
+"""Effect buffer: the effects of one event or input, in order, and the transcript they refer to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voicechat.core.items import Entry, Item, ToolCall, ToolState, Transcript, e
 
 
 class EffectBuffer:
-    """Collects the effects of one happening. Commands to a provider that is gone are not kept."""
+    """Collects effects. Commands are dropped while there is no connection."""
 
     def __init__(self, transcript: Transcript | None = None) -> None:
         self.transcript = transcript if transcript is not None else Transcript()
@@ -17,7 +17,7 @@ class EffectBuffer:
         self._asked = 0
 
     def do(self, effect: Effect) -> None:
-        """The shell has to do this."""
+        """Add an effect."""
         self._effects.append(effect)
 
     def send(self, command: commands.Command) -> None:
@@ -26,22 +26,22 @@ class EffectBuffer:
             self.do(Send(command))
 
     def changed(self, entry: Entry) -> None:
-        """The entry has to be shown again."""
+        """Report a changed entry."""
         self.do(EntryChanged(entry_id(entry)))
 
     def ask(self, call: ToolCall) -> None:
-        """The call waits for the user, who decides on it under the next number."""
+        """Ask the user to decide on a call, under the next number."""
         self._asked += 1
         call.state, call.number = ToolState.ASKING, self._asked
         self.changed(call)
         self.do(AskApproval(call.call_id))
 
     def remove(self, item: Item) -> None:
-        """The item leaves the transcript."""
+        """Remove an item from the transcript."""
         self.transcript.remove(item.item_id)
         self.do(EntryRemoved(item.item_id))
 
     def take(self) -> list[Effect]:
-        """The effects collected since the last time."""
+        """Return the effects collected since the last call."""
         effects, self._effects = self._effects, []
         return effects

@@ -1,7 +1,7 @@
-"""Microphone input: when it is sent, and who ends a turn.
+"""Microphone input: which blocks are sent, and what ends a turn.
 
-Hands-free, everything is sent and the provider finds the turns. With push-to-talk only what is
-said while the key is down is sent, and letting go ends the turn.
+Hands-free, everything is sent and the provider detects the turns. With push-to-talk, only audio
+captured while the key is down is sent, and releasing the key ends the turn.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec, TurnDetection
 
 MIN_TALK_MS = 150.0
-"""Push-to-talk shorter than this is a slip, whatever was heard before the key went down.
+"""Shortest push-to-talk turn; a shorter press is discarded.
 
-So much must have been sent, too: providers refuse commits under 100 ms.
+At least this much audio must have been sent, too: providers refuse commits under 100 ms.
 """
 
 
 KEPT_MS = 10_000.0
-"""Milliseconds of speech kept while a lost connection is restored; the oldest is dropped."""
+"""Milliseconds of audio kept while a lost connection is restored; the oldest is dropped."""
 
 
 class MicrophoneInput:
@@ -33,9 +33,9 @@ class MicrophoneInput:
     ) -> None:
         self.hands_free = hands_free
         self.talking = False
-        """Push-to-talk is down."""
+        """The push-to-talk key is down."""
         self.sent_ms = 0.0
-        """Sound sent on this connection (with push-to-talk: in this turn)."""
+        """Milliseconds of audio sent on this connection (with push-to-talk: in this turn)."""
         self._buffer = buffer
         self._settings = with_tools(settings, settings.tools)
         self._ms_per_byte = settings.input_format.decoded.ms(1)
@@ -46,21 +46,21 @@ class MicrophoneInput:
 
     @property
     def settings(self) -> SessionSettings:
-        """The session's settings in force: without hands-free there is no turn detection."""
+        """The effective settings: without hands-free there is no turn detection."""
         return self._settings if self.hands_free else replace(self._settings, turn_detection=None)
 
     @property
     def detection(self) -> TurnDetection:
-        """The turn detection in force."""
+        """The effective turn detection."""
         return self._settings.turn_detection if self.hands_free else None
 
     def offer(self, tools: Iterable[ToolSpec]) -> bool:
-        """The tools to ask for from now on; False when that changes nothing."""
+        """Replace the offered tools; return False if nothing changes."""
         before, self._settings = self._settings, with_tools(self._settings, tools)
         return self._settings != before
 
     def connected(self) -> None:
-        """Start a connection: send the speech that was kept while there was none."""
+        """Start a connection: send the audio that was kept without one."""
         self.sent_ms = 0.0
         self._buffer.do(effects.CloseMic(closed=not self.hands_free))
         missed = b"".join(self._missed)
@@ -70,12 +70,12 @@ class MicrophoneInput:
             self._buffer.send(command)
 
     def disconnected(self) -> None:
-        """The connection is gone: what is said from now on is kept for the next one."""
+        """End a connection: keep audio from now on for the next one."""
         self.talking = False
         self._keeps = True
 
     def block(self, event: inputs.MicBlock) -> commands.AppendAudio | None:
-        """Take a block from the microphone; returns the command that sends it, if it is sent now.
+        """Process a block of the microphone; return the command that sends it, if it is sent now.
 
         While a lost connection is restored, hands-free blocks are kept for the next connection.
         """
@@ -90,7 +90,7 @@ class MicrophoneInput:
         return None
 
     def press(self, now: float) -> None:
-        """Push-to-talk goes down at `now` (s)."""
+        """Start a push-to-talk turn at `now` (s)."""
         self.talking = True
         self._pressed_at = now
         self.sent_ms = 0.0
@@ -98,7 +98,7 @@ class MicrophoneInput:
         self._buffer.do(effects.CloseMic(closed=False))
 
     def release(self, now: float) -> bool:
-        """Push-to-talk comes up. True when a turn was committed, False when it was a slip."""
+        """End a push-to-talk turn; return False if it was too short and was discarded."""
         self.talking = False
         self._buffer.do(effects.CloseMic(closed=True))
         if min(self.sent_ms, (now - self._pressed_at) * 1000) >= MIN_TALK_MS:
@@ -111,14 +111,14 @@ class MicrophoneInput:
         return False
 
     def drop(self) -> None:
-        """Something overtook push-to-talk: nothing of it is committed."""
+        """Discard the push-to-talk turn."""
         if self.talking:
             self.talking = False
             self._buffer.send(commands.ClearAudio())
             self._buffer.do(effects.CloseMic(closed=True))
 
     def configure(self, settings: SessionSettings) -> None:
-        """Ask for other settings; the formats of sound and the tools stay as they are."""
+        """Change the settings; audio formats and tools remain as they are."""
         self._settings = replace(
             settings,
             tools=self._settings.tools,
@@ -128,7 +128,7 @@ class MicrophoneInput:
         self._buffer.send(commands.UpdateSession(self.settings))
 
     def set_hands_free(self, on: bool) -> None:
-        """Choose who ends the user's turns."""
+        """Select whether turns end by turn detection or by push-to-talk."""
         self.talking = False
         self.hands_free = on
         self._buffer.send(commands.UpdateSession(self.settings))
@@ -137,6 +137,6 @@ class MicrophoneInput:
 
 
 def with_tools(settings: SessionSettings, tools: Iterable[ToolSpec]) -> SessionSettings:
-    """The settings with those of the tools that may be used at all."""
+    """Return the settings with the tools that are not forbidden."""
     offered = (tool for tool in tools if tool.permission is not Permission.NEVER)
     return replace(settings, tools=tuple(offered))

@@ -1,7 +1,6 @@
-"""Text from outside, made fit to show: nothing in it can steer a terminal or hide from a reader.
+"""Cleaning of outside text: clean text cannot control a terminal or hide anything from a reader.
 
-What is replaced by U+FFFD is drawn as one visible mark per character, so that a user sees
-that something was there.
+U+FFFD replaces each removed character, so that a user sees that there was one.
 """
 
 from __future__ import annotations
@@ -39,12 +38,11 @@ MARK = "\ufffd"
 
 
 def clean(text: str) -> str:
-    """The text without characters that control a terminal, reorder the line or hide.
+    """Return the text without characters that control a terminal, reorder the line or hide.
 
     Controls other than newline and tab, bidi marks, overrides and isolates, lone surrogates,
-    zero-width and tag characters become U+FFFD; CRLF and Unicode line separators become LF;
-    two surrogates that form a pair become the character they mean. Cleaning clean text
-    changes nothing and costs one scan.
+    zero-width and tag characters become U+FFFD; CRLF and Unicode line separators become LF; a
+    surrogate pair becomes its character. Clean text is returned unchanged after one scan.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -56,11 +54,10 @@ def clean(text: str) -> str:
 
 
 def clean_json(text: str) -> str:
-    """JSON text in which no string means anything that `clean` would not leave in.
+    """Return JSON text in which every string is clean.
 
-    Characters written as escapes are judged as what they mean: `\\u001b` becomes U+FFFD, not an
-    escape for whoever reads the JSON. Newline and tab stay escapes, and the text stays the same
-    JSON in all else; what is no JSON is only cleaned.
+    Escapes are cleaned as the characters they encode: `\\u001b` becomes U+FFFD. Newline and tab
+    remain escapes, and the rest of the JSON is unchanged; text that is not JSON is only cleaned.
     """
     if "\\" in text:
         text = _ESCAPE.sub(_meant, text)
@@ -68,11 +65,11 @@ def clean_json(text: str) -> str:
 
 
 def split_tail(text: str) -> tuple[str, str]:
-    """Part a piece of streamed text before a last character that only the next piece explains.
+    """Split a piece of streamed text before a last character that depends on the next piece.
 
-    That is the first half of a surrogate pair, a joiner or a carriage return. Put the tail
-    (mostly empty, at most one character) in front of the next piece before cleaning it, and
-    clean it by itself when no piece follows.
+    That is the first half of a surrogate pair, a joiner or a carriage return. Prepend the tail
+    (usually empty, at most one character) to the next piece before cleaning it; clean it alone if
+    no piece follows.
     """
     if not text or text[-1].isalnum() or not _SPLITTABLE.search(text):
         return text, ""
@@ -85,7 +82,7 @@ def _joined(pair: re.Match[str]) -> str:
 
 
 def _meant(escape: re.Match[str]) -> str:
-    """The character an escape stands for, or the escape where JSON needs it."""
+    """Return the character of an escape, or the escape itself where JSON needs it."""
     code, short = escape.groups()
     if code is None:
         if short == r"r\n":

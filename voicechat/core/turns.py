@@ -1,8 +1,7 @@
 """Turns: the response slot and the floor.
 
-A provider runs at most one response at a time in a conversation. `ResponseSlot` is the one
-place where that is decided: everything that wants an answer says `want()`, and the slot tells
-when a response may really be asked for.
+A provider runs at most one response at a time in a conversation. Only `ResponseSlot` decides this:
+code that needs a response sets `wanted`, and `may_ask` is true when it may be requested.
 
             ask                created              done
     IDLE ────────► REQUESTED ────────► RUNNING ────────────► IDLE
@@ -10,8 +9,8 @@ when a response may really be asked for.
       │ created        └───────► REFUSED  ▼          done,     │
       └──────────────────────────────► CANCELLING ────expired──┘
 
-A provider with turn detection creates responses by itself (IDLE -> RUNNING). A response that
-was asked for and must not be heard any more is *doomed*: it is cancelled as soon as it exists.
+A provider with turn detection creates responses by itself (IDLE -> RUNNING). A requested response
+that must not be heard any more is *doomed*: it is cancelled once it is created.
 """
 
 from __future__ import annotations
@@ -60,22 +59,22 @@ TRANSITIONS: dict[SlotState, dict[Trigger, SlotState]] = {
     _S.CANCELLING: {_T.CREATED: _S.RUNNING, _T.DONE: _S.IDLE, _T.EXPIRE: _S.IDLE},
     _S.REFUSED: {_T.CREATED: _S.RUNNING, _T.DONE: _S.IDLE, _T.EXPIRE: _S.IDLE},
 }
-"""state -> trigger -> next state; a trigger that is not listed changes nothing."""
+"""State -> trigger -> next state; a trigger that is not listed changes nothing."""
 
 
 PATIENCE_S = {_S.REQUESTED: 15.0, _S.RUNNING: 15.0, _S.CANCELLING: 3.0, _S.REFUSED: 2.0}
-"""Seconds without any sign of a response until it is given up, by state of the slot."""
+"""Seconds without activity of a response until it is given up, by state of the slot."""
 
 
 class RecentIds(dict[str, None]):
-    """Remembers the last `size` ids that were added; older ones are forgotten."""
+    """The last `size` ids that were added; older ones are dropped."""
 
     def __init__(self, size: int = 256) -> None:
         super().__init__()
         self._size = size
 
     def add(self, key: str) -> None:
-        """Remember the id."""
+        """Add an id."""
         if key not in self and len(self) >= self._size:
             del self[next(iter(self))]
         self[key] = None
@@ -83,44 +82,44 @@ class RecentIds(dict[str, None]):
 
 @dataclass(slots=True)
 class ResponseSlot:
-    """The one response a conversation may have at a time."""
+    """The single response of a conversation."""
 
     state: SlotState = SlotState.IDLE
     response_id: str | None = None
     wanted: bool = False
-    """A response shall be requested as soon as the slot is idle. A queue of one."""
+    """Request a response once the slot is idle; a queue of one."""
     doomed: bool = False
-    """The response that was requested is no longer wanted: cancel it when it is created."""
+    """Cancel the requested response when it is created."""
     seen_at: float = 0.0
-    """Time of the last sign of the response or change of state, in seconds."""
+    """Time (s) of the last activity of the response or change of state."""
     dead: RecentIds = field(default_factory=RecentIds)
-    """Responses of which nothing may be played or shown any more."""
+    """Ids of responses that must not be played or shown any more."""
     ended: RecentIds = field(default_factory=RecentIds)
-    """Responses whose end was seen."""
+    """Ids of responses that ended."""
 
     @property
     def busy(self) -> bool:
-        """True if a response is owed, running or being cancelled."""
+        """True if a response is requested, running or being cancelled."""
         return self.state is not SlotState.IDLE
 
     @property
     def owed(self) -> bool:
-        """True if a response is being waited for that is still wanted."""
+        """True if a response is expected and not cancelled."""
         return self.state in {SlotState.REQUESTED, SlotState.RUNNING} and not self.doomed
 
     @property
     def may_ask(self) -> bool:
-        """True if `ask` would be in order now."""
+        """True if a response is wanted and may be requested now."""
         return self.wanted and self.state is SlotState.IDLE
 
     @property
     def due(self) -> float | None:
-        """Deadline of the response."""
+        """Deadline (s) of the response."""
         patience = PATIENCE_S.get(self.state)
         return None if patience is None else self.seen_at + patience
 
     def fire(self, trigger: Trigger) -> bool:
-        """Take the transition; False when the trigger means nothing in this state."""
+        """Apply a trigger; return False if it has no transition in this state."""
         following = TRANSITIONS[self.state].get(trigger)
         if following is None:
             return False
@@ -131,12 +130,12 @@ class ResponseSlot:
         return True
 
     def ask(self) -> None:
-        """A response is being requested; call only when `may_ask`."""
+        """Mark a response as requested; call only when `may_ask`."""
         self.wanted = False
         self.fire(Trigger.ASK)
 
     def created(self, response_id: str) -> bool:
-        """The provider began a response. True when it is doomed and must be cancelled now."""
+        """Start a response; return True if it is doomed and must be cancelled now."""
         if response_id in self.ended or response_id == self.response_id:
             return False
         if self.response_id is not None:
@@ -150,7 +149,7 @@ class ResponseSlot:
         return doomed
 
     def cancel(self) -> str | None:
-        """Nothing of the response is wanted any more; the id to cancel, if it runs."""
+        """Cancel the response; return its id if it is running."""
         if self.state is SlotState.REQUESTED:
             self.doomed = True
             return None
@@ -161,7 +160,7 @@ class ResponseSlot:
         return running
 
     def done(self, response_id: str) -> bool:
-        """The provider ended a response. False when it was not the one of this slot."""
+        """End a response; return False if it is not the one in this slot."""
         if response_id in self.ended:
             return False
         self.ended.add(response_id)
@@ -172,22 +171,22 @@ class ResponseSlot:
         return self.fire(Trigger.DONE)
 
     def expire(self) -> None:
-        """The response does not end: go on without it."""
+        """Give up a response that does not end."""
         if self.response_id is not None:
             self.end(self.response_id)
         self.fire(Trigger.EXPIRE)
 
     def over(self, response_id: str) -> bool:
-        """True if the response ended and what was said of it still counts."""
+        """Return True if the response ended and its text is still valid."""
         return response_id in self.ended and response_id not in self.dead
 
     def end(self, response_id: str) -> None:
-        """Treat the response as over although the provider did not say so."""
+        """Treat a response as ended although the provider has not reported it."""
         self.ended.add(response_id)
         self.dead.add(response_id)
 
     def reset(self) -> None:
-        """The connection is gone: no response of it will ever end."""
+        """Give up the response of a lost connection."""
         if self.response_id is not None:
             self.end(self.response_id)
         self.state = SlotState.IDLE
@@ -197,25 +196,25 @@ class ResponseSlot:
 
 @dataclass(slots=True)
 class Presence:
-    """The facts that decide the floor."""
+    """The facts that determine the floor."""
 
     talking: bool = False
-    """Push-to-talk is down."""
+    """The push-to-talk key is down."""
     user_speaking: bool = False
-    """The provider hears the user."""
+    """The provider detects speech."""
     held: bool = False
-    """The audio process stopped the reply because it hears the user."""
+    """The audio process holds playback because it detects the user's voice."""
     sounding: bool = False
-    """A reply is coming out of the speaker (or, without sound, being written)."""
+    """A response is playing (or, without a speaker, being written)."""
     owed: bool = False
-    """A response is wanted, requested or running, or a committed turn awaits one."""
+    """A response is due, requested or running, or expected for a committed turn."""
     tools: bool = False
     """Tools run or wait for a decision."""
     open_mic: bool = False
     """Hands-free with an open microphone."""
 
     def floor(self) -> Floor:
-        """The floor: the first that applies."""
+        """Return the floor: the first that applies."""
         for applies, floor in (
             (self.talking or self.user_speaking or self.held, Floor.HEARING),
             (self.sounding, Floor.SPEAKING),

@@ -1,4 +1,4 @@
-"""Usage meter: usage of a conversation, and the account's limits."""
+"""Usage meter: usage of a conversation, and the rate limits of the account."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Usage
 
 NEAR = 0.2
-"""With less than this share of a limit left the user is told."""
+"""Remaining share of a limit below which the user is warned."""
 
 
 class UsageMeter:
-    """Adds up what is used. Codecs make differences of running totals, so adding is right."""
+    """Adds up usage. Codecs turn running totals into differences."""
 
     def __init__(self, buffer: EffectBuffer) -> None:
         self.total = Usage()
-        """All of it, but for what writing down took: that is another model's, billed apart."""
+        """All usage except transcription, which another model is billed for."""
         self.written = Usage()
         """Usage of transcription."""
         self.response = Usage()
         """Usage of the last response."""
         self.limits: tuple[events.RateLimit, ...] = ()
-        """Last reported limits; empty once all of them are reset."""
+        """Latest rate limits; empty once all of them are reset."""
         self._buffer = buffer
         self._told_at = 0.0
         self._warned: dict[str, float] = {}
 
     def responded(self, usage: Usage) -> None:
-        """A response used this."""
+        """Add the usage of a response."""
         self.response = usage
         self._add(usage, "response")
 
     def wrote_down(self, usage: Usage) -> None:
-        """Writing down the user's words used this."""
+        """Add the usage of a transcription."""
         self.written += usage
         self._buffer.do(effects.UsageChanged(self.total, usage, "transcription"))
 
     def other(self, usage: Usage) -> None:
-        """Something used this, no one knows what."""
+        """Add usage without a known source."""
         self._add(usage, "other")
 
     def _add(self, usage: Usage, what: str) -> None:
@@ -48,13 +48,13 @@ class UsageMeter:
 
     @property
     def due(self) -> float | None:
-        """Time when the last reported limits are reset."""
+        """Time (s) when the latest limits are reset."""
         if not self.limits:
             return None
         return self._told_at + max(limit.reset_seconds for limit in self.limits)
 
     def limited(self, event: events.RateLimits, now: float) -> None:
-        """The provider says what is left."""
+        """Apply new limits; warn about those that are near."""
         self.limits, self._told_at = event.limits, now
         for limit in event.limits:
             until = now + limit.reset_seconds
@@ -73,15 +73,15 @@ class UsageMeter:
 
 
 def is_near(limit: events.RateLimit) -> bool:
-    """True if little is left of it."""
+    """Return True if little of the limit is left."""
     return limit.limit > 0 and limit.remaining / limit.limit < NEAR
 
 
 def left(limit: events.RateLimit) -> int:
-    """Remaining share of a limit, in percent."""
+    """Return the remaining share of a limit, in percent."""
     return round(100 * max(0, limit.remaining) / limit.limit) if limit.limit else 0
 
 
 def _warning(limit: events.RateLimit) -> str:
     seconds = max(1, round(limit.reset_seconds))
-    return f"{left(limit)} % of the limit of {limit.name} is left; it is resets in {seconds} s."
+    return f"{left(limit)} % of the limit of {limit.name} is left; it resets in {seconds} s."

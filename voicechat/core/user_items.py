@@ -1,4 +1,4 @@
-"""User items: typed text, and the transcription of speech."""
+"""User items: typed text, pictures, and transcripts of speech."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voicechat.core.pictures import Picture
 from voicechat.core.turns import RecentIds
 
 KEPT_BYTES = 10_000_000
-"""Pictures that are kept to be shown again on the next connection; the oldest go first."""
+"""Bytes of pictures kept for seeding; the oldest are dropped."""
 
 
 class UserItems:
@@ -25,7 +25,7 @@ class UserItems:
         self._nudges = RecentIds()
 
     def typed(self, text: str, picture: Picture | None = None) -> Item:
-        """The user typed this, and showed that."""
+        """Add a typed item, with a picture if there is one."""
         while self._buffer.transcript.get(f"typed_{self._typed}") or not self._typed:
             self._typed += 1
         item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED, picture=picture)
@@ -43,20 +43,20 @@ class UserItems:
             del sizes[0]
 
     def spoken(self, item_id: str, after: str | None = None) -> None:
-        """The user says (or said) something: keep its place, until the words are known."""
+        """Add a spoken item at its position; its text follows."""
         if item_id not in self._nudges:
             self._spoken(item_id, after)
 
     def not_a_turn(self, event: events.IdleTimeout) -> None:
-        """This item is the provider's own nudge: it never shows."""
+        """Hide the item of an idle timeout."""
         self._nudges.add(event.item_id)
 
     def forget(self, item_id: str) -> None:
-        """Nothing more of this item is to show."""
+        """Ignore all later events of this item."""
         self._nudges.add(item_id)
 
     def understood(self, event: events.UserTranscript) -> bool:
-        """Words of the user arrived. False when it turned out that they said nothing."""
+        """Apply a transcript; return False if the item turned out to be empty and was removed."""
         if event.item_id in self._nudges:
             return True
         item = self._spoken(event.item_id)

@@ -22,23 +22,23 @@ from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.reconnect import ConnectionLoop
 
 MAILBOX = 2_000
-"""Events that may wait for the loop, about 30 s of them; the oldest are dropped."""
+"""Events queued for the loop, about 30 s of them; the oldest are dropped."""
 
 
 class AudioLink(Protocol):
-    """A link to something that plays and captures sound."""
+    """A link to an object that plays and captures audio."""
 
     def send(self, command: sound.AudioCommand) -> None:
-        """Give it a command; returns at once."""
+        """Send a command; returns at once."""
         ...
 
     async def close(self) -> None:
-        """End it."""
+        """Close the link."""
         ...
 
 
 OpenAudio = Callable[[sound.AudioSettings, Callable[[sound.AudioEvent], None]], AudioLink]
-"""Opens a link. It calls the callback on the loop for every event, never from inside `send`."""
+"""Opens a link. It calls the callback on the loop for every event, never inside `send`."""
 
 
 class SoundLine:
@@ -55,15 +55,15 @@ class SoundLine:
         self._process.start()
 
     def send(self, command: sound.AudioCommand) -> None:
-        """Give the audio process a command; returns at once."""
+        """Send a command to the audio process; returns at once."""
         self._process.send(command)
 
     async def close(self) -> None:
-        """End the process; a sound server that hangs does not hold this up."""
+        """End the process; a hanging sound server does not delay this."""
         await asyncio.to_thread(self._process.close)
 
     def _deliver(self, event: sound.AudioEvent) -> None:
-        """Called on the reader's thread."""
+        """Queue an event; called on the reader's thread."""
         idle = not self._mailbox
         self._mailbox.append(event)
         if idle:
@@ -94,13 +94,13 @@ class AudioReceiver:
     ) -> None:
         """`on_event` is called for every event except microphone blocks."""
         self.conversation = conversation
-        """The conversation that listens; the session replaces it when it starts another."""
+        """The conversation that receives microphone blocks; replaced by each new one."""
         self._connections = connections
         self._stream = stream
         self._on_event = on_event
 
     def receive(self, event: sound.AudioEvent) -> None:
-        """Take one event; call on the loop."""
+        """Process an event; call on the loop."""
         if isinstance(event, MicBlock):
             self._send(event)
         else:
@@ -115,7 +115,7 @@ class AudioReceiver:
         if command is None or connection is None or codec is None:
             return
         if not self._connections.outbox.empty():
-            self._connections.send(command)  # behind the commands that wait
+            self._connections.send(command)  # keep the order
             return
         frames = codec.encode(command)
         if self._stream.routes.get(RawFrame, True):

@@ -13,18 +13,18 @@ from voicechat.core.text import clean
 from voicechat.core.usage_meter import left
 
 TRANSCRIPTION = "transcription"
-"""The kind of usage that another model caused; see `core.effects.UsageChanged`."""
+"""Kind of usage of the transcription model; see `core.effects.UsageChanged`."""
 
 
 class CostTally:
     """Usage and estimated cost of a session, over all its conversations and models."""
 
     def __init__(self, own: Mapping[str, Price]) -> None:
-        """`own`: the user's prices, by PROVIDER/MODEL."""
+        """`own` holds the user's prices by PROVIDER/MODEL."""
         self.used: defaultdict[tuple[str, str], Usage] = defaultdict(Usage)
         """Usage by model and kind: "response", "transcription" or "other"."""
         self.last = Usage()
-        """Usage of the last answer."""
+        """Usage of the last response."""
         self._own = own
         self._prices: dict[str, Price | None] = {}
 
@@ -54,7 +54,7 @@ class CostTally:
 
     @property
     def shown_cost(self) -> str:
-        """The cost for a narrow place, like "$0.04"; empty when there is none to show."""
+        """The cost for the status line, like "$0.04"; empty if it is zero."""
         cost = self.cost
         return dollars(cost) if cost > 0 else ""
 

@@ -93,7 +93,7 @@ class Subscription:
         self._ready = asyncio.Event()
 
     def __len__(self) -> int:
-        """Number of events that wait."""
+        """Number of queued events."""
         return len(self._queue)
 
     def accepts(self, kind: type) -> bool:
@@ -113,18 +113,18 @@ class Subscription:
         return self._queue.popleft()[0]
 
     async def wait(self) -> bool:
-        """Wait until an event can be taken; False when the subscription is closed and empty."""
+        """Wait for an event; return False if the subscription is closed and empty."""
         while not self._queue and not self.closed:
             self._ready.clear()
             await self._ready.wait()
         return bool(self._queue)
 
     def take(self) -> object | None:
-        """Take the oldest event without waiting; None when there is none."""
+        """Take the oldest event without waiting; None if there is none."""
         return self._queue.popleft()[0] if self._queue else None
 
     def pop_all(self) -> list[object]:
-        """Take all events that wait, the oldest first, without waiting."""
+        """Take all queued events, the oldest first, without waiting."""
         return [event for event, _ in self.pop_timed()]
 
     def pop_timed(self, most: int | None = None) -> list[tuple[object, float]]:
@@ -133,7 +133,7 @@ class Subscription:
         return [self._queue.popleft() for _ in range(count)]
 
     def close(self) -> None:
-        """Leave the stream. Events that wait can still be taken."""
+        """Close the subscription. Queued events can still be taken."""
         if not self.closed:
             self.closed = True
             self._leave(self)
@@ -150,7 +150,7 @@ class Subscription:
             self._notify()
 
     def _make_room(self) -> bool:
-        """Apply the overflow policy; False when the new event has no place."""
+        """Apply the overflow policy; return False if the new event is dropped."""
         match self._overflow:
             case Overflow.DROP_OLDEST:
                 self._queue.popleft()
@@ -203,8 +203,8 @@ class EventStream:
     ) -> Subscription:
         """Subscribe from now on.
 
-        `limit` is the number of events that may wait. `wants` holds the classes to receive,
-        subclasses included; None means all classes except `RawFrame`.
+        `limit` is the largest number of queued events. `wants` holds the classes to receive,
+        including subclasses; None means all classes except `RawFrame`.
         """
         subscription = Subscription(name, limit, overflow, wants, self._leave)
         subscription.closed = self._closed
@@ -214,19 +214,19 @@ class EventStream:
         return subscription
 
     def wanted(self, kind: type) -> bool:
-        """Return True if some subscription receives events of this class.
+        """Return True if a subscription receives events of this class.
 
-        A caller for whom a call is too much looks the class up in `routes` itself.
+        Code for which a call is too slow looks the class up in `routes`.
         """
         return bool(self._route(kind))
 
     def publish(self, event: object, at: float) -> None:
-        """Give an event of the monotonic time `at` (s) to every subscription that wants it."""
+        """Pass an event of the monotonic time `at` (s) to every subscription that wants it."""
         for subscription in self._route(type(event)):
             subscription.put(event, at)
 
     def close(self) -> None:
-        """Close all subscriptions; the session is over."""
+        """Close all subscriptions at the end of the session."""
         self._closed = True
         for subscription in tuple(self._subscriptions):
             subscription.close()

@@ -1,13 +1,12 @@
-"""Staying connected: one epoch after another, each a socket, a codec and four tasks.
+"""Connection loop: one connection after another, each with a codec and four tasks.
 
-    dial -> opening frames -> read, write, watch, renew -> it ends -> wait -> dial ...
+    dial -> opening frames -> read, write, watch, renew -> end -> wait -> dial ...
 
-An epoch ends because the peer or the network ended it (dial again, with growing patience), because
-its time is nearly up (renew between turns, before the provider cuts it off), because the provider
-would not have what it was told (once more, with less of it), or because someone wished it (a new
-conversation, a provider that hangs). Nothing queued for a dead epoch is sent on the next one: every
-epoch has an outbox of its own. What was said is told again by the conversation itself, when the
-new session is created.
+A connection ends because the peer or the network closed it (dial again, with growing delays),
+because its time is nearly up (renew between turns, before the provider closes it), because the
+provider refused the seeded items (once more, with fewer), or on request (a new conversation, a
+hanging provider). Each connection has an outbox of its own, so that no queued command reaches the
+next one. The conversation seeds each new session itself.
 """
 
 from __future__ import annotations
@@ -35,60 +34,61 @@ from voicechat.transports.websocket import (
 )
 
 PERSEVERANCE_S = 90.0
-"""Seconds without a connection after which a lost session is given up."""
+"""Seconds without a connection until a lost session is given up."""
 
 FIRST_TRIES = 3
-"""Dials until the first connection, where the provider asks to wait."""
+"""Dial attempts before the first connection, if the provider sends Retry-After."""
 
 OUTBOX = 8_192
-"""Commands that may wait for the socket, a long conversation told again among them; one more means
-the path is dead, so: reconnect."""
+"""Commands queued for the socket, enough to seed a long conversation; one more means that the
+connection is dead, and leads to a reconnect.
+"""
 
 LIFELESS_S = 5.0
-"""Seconds without frame or pong, while an answer is owed, after which a path is dead."""
+"""Seconds without frame or pong, while a response is due, until a connection counts as dead."""
 
 RENEW_BEFORE_S = 120.0
-"""Seconds before a provider's cap at which a session may be renewed between two turns."""
+"""Seconds before the provider's limit at which a session may be renewed between two turns."""
 
 RENEW_AT_LAST_S = 15.0
-"""Seconds before the cap at which it is renewed whatever goes on."""
+"""Seconds before the limit at which a session is renewed in any case."""
 
 UNREADABLE = 10
-"""Frames that cannot be read, within a second, after which the connection is no good."""
+"""Unreadable frames within a second until a connection is closed."""
 
 SHORT_S = 5.0
-"""Seconds that a connection has to last to count as one."""
+"""Shortest duration of a connection that counts as successful."""
 
 SHORT_LIVES = 6
-"""Connections in a row that did not last, after which the session is given up."""
+"""Short connections in a row until the session is given up."""
 
 LESS_WITHIN_S = 60.0
-"""Seconds after a session was told less in which it is given up when that is refused, too."""
+"""Seconds after a shortened seeding in which another refusal ends the session."""
 
 INVALID = 1007
-"""The close code for what was sent: the same frames would be refused again."""
+"""Close code for invalid frames: the same frames would be refused again."""
 
 _OF_A_HANDLE = frozenset({INVALID, 1008})
-"""Close codes with which a session is refused that was to be resumed."""
+"""Close codes that may refuse a resumption handle."""
 
 _BETWEEN_TURNS = frozenset({effects.Floor.IDLE, effects.Floor.LISTENING})
 _OWED = frozenset({effects.Floor.THINKING, effects.Floor.SPEAKING})
 
 
 class _Over(Exception):
-    """This epoch shall end; the next one begins at once."""
+    """End this connection; the next one starts at once."""
 
 
 class ConnectionLoop:
-    """The connections of one session. `run` lives until it is cancelled or cannot go on.
+    """The connections of one session. `run` ends when it is cancelled or no connection is possible.
 
-    make_codec  makes the codec of the next epoch, after anything that has to be done first
-    settings    what to ask for, at the moment of asking
-    take        is given every event, and `Disconnected` at the end of an epoch
-    floor       who has the floor now
-    tell        is told how things stand, with one sentence
-    trace       is given the frames that are sent and received
-    retells     whether a new session is told of the old one, and can be told less
+    make_codec  makes the codec of the next connection, after any preparation
+    settings    returns the settings to request
+    take        receives every event, and `Disconnected` at the end of a connection
+    floor       returns the current floor
+    tell        receives the state of the connection, with one sentence
+    trace       receives the frames that are sent and received
+    retells     True if a new session is seeded, and can be seeded with less
     """
 
     def __init__(
@@ -111,9 +111,9 @@ class ConnectionLoop:
         self.codec: Codec | None = None
         """Codec of the open connection; None without one."""
         self.connection: Connection | None = None
-        """The open connection."""
+        """The open connection; None without one."""
         self.outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
-        """Commands that wait to be encoded and written."""
+        """Commands queued to be encoded and written."""
         self._renewal = asyncio.Event()
         self._ends_at: float | None = None
         self._handle = ""
@@ -124,13 +124,13 @@ class ConnectionLoop:
 
     @property
     def begun(self) -> int:
-        """How many sessions were created so far."""
+        """Number of sessions created so far."""
         return self._begun
 
     def renew(self, *, afresh: bool = False, untried: bool = False) -> None:
-        """End this epoch and begin the next; `afresh`, without anything of this one.
+        """End this connection and start the next one; with `afresh`, without resumption.
 
-        `untried`: it is another peer, which is given up as soon as it is not available.
+        With `untried` the next peer is another one, which is given up if it is not available.
         """
         if afresh:
             self._handle = ""
@@ -138,7 +138,7 @@ class ConnectionLoop:
         self._renewal.set()
 
     def send(self, command: commands.Command) -> None:
-        """Queue a command behind all others; without a connection it is dropped."""
+        """Queue a command; without a connection it is dropped."""
         if self.connection is None:
             return
         try:
@@ -147,16 +147,16 @@ class ConnectionLoop:
             self._renewal.set()
 
     async def carry(self, command: commands.Command) -> None:
-        """Give the provider a command at once, sound as well, and wait until it is written.
+        """Send a command immediately, including audio, and wait until it is written.
 
-        Raises `ConnectionLost` when it cannot be, or there is no connection.
+        Raises `ConnectionLost` if that is not possible.
         """
         if self.connection is None or self.codec is None:
             raise ConnectionLost("There is no connection.")
         await self._write_frames(self.connection, self.codec.encode(command))
 
     async def run(self) -> None:
-        """Dial and talk, again and again. Raises `VoicechatError` when there is no going on."""
+        """Dial and connect repeatedly. Raises `VoicechatError` if no connection is possible."""
         failures, lost_at, short = 0, time.monotonic(), 0
         while True:
             self._renewal.clear()
@@ -168,7 +168,7 @@ class ConnectionLoop:
                 failures = await self._after_failure(failed, failures, time.monotonic() - lost_at)
                 continue
             if self._renewal.is_set():
-                # Requested while dialing: this connection may be to a model that was left.
+                # Requested while dialing: this connection may be to the previous model.
                 await connection.close()
                 continue
             failures, opened_at = 0, time.monotonic()
@@ -190,14 +190,14 @@ class ConnectionLoop:
                 await asyncio.sleep(backoff(short - 1, random.random))
 
     async def _after_failure(self, failed: DialFailed, failures: int, without_s: float) -> int:
-        """Wait after a failed dial; the number of failures in a row, 0 after a renewal."""
+        """Wait after a failed dial; return the number of failures in a row, 0 after a renewal."""
         if not self._renewal.is_set():
             failures += 1
             await self._wait(failed, failures, without_s)
         return 0 if self._renewal.is_set() else failures
 
     async def _wait(self, failed: DialFailed, failures: int, without_s: float) -> None:
-        """Wait before the next dial, or give up by raising."""
+        """Wait before the next dial, or raise to give up."""
         if self._begun and not self._untried:
             hopeful = failed.retry and without_s < PERSEVERANCE_S
         else:
@@ -210,7 +210,7 @@ class ConnectionLoop:
             await asyncio.wait_for(self._renewal.wait(), wait)
 
     async def _live(self, codec: Codec, connection: Connection) -> ConnectionLost | None:
-        """Talk over one connection until it ends; why it ended, None when that was wished for."""
+        """Use one connection until it ends; return the reason, None if it was ended on request."""
         self.codec, self.connection = codec, connection
         self.outbox = asyncio.Queue(OUTBOX)
         self._ends_at = None
@@ -233,13 +233,13 @@ class ConnectionLoop:
         finally:
             self.codec = self.connection = None
             if self._begun == begun:
-                # The provider would not go on with that session: ask for a new one.
+                # The provider refused to resume the session: request a new one.
                 self._handle = ""
             await connection.close()
         return why
 
     def _goes_on(self, lost: ConnectionLost, begun: int) -> bool:
-        """True if there is another try, which never sends again what was refused."""
+        """Return True if another attempt makes sense; refused items are not sent again."""
         if self._begun == begun:
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
         if lost.retry or lost.close_code != INVALID or not self._retells:
@@ -283,8 +283,8 @@ class ConnectionLoop:
         self._ends_at = time.monotonic() + seconds
 
     async def _watch(self, connection: Connection, codec: Codec) -> None:
-        """Once a second: is there life, and is there time?"""
-        # Where pongs are slow only the kernel can tell within seconds that the path is dead.
+        """Check liveness and remaining time once a second."""
+        # If pongs are slow, only the kernel detects a dead connection within seconds.
         slow = codec.capabilities.patience_s > PATIENCE_SECONDS
         lifeless_s = codec.capabilities.patience_s if slow else LIFELESS_S
         while True:
@@ -307,14 +307,14 @@ class ConnectionLoop:
 
 
 def _bear(unreadable: deque[float]) -> None:
-    """One more frame could not be read; too many within a second are not borne."""
+    """Count an unreadable frame; raise if there are too many within a second."""
     unreadable.append(time.monotonic())
     if len(unreadable) == UNREADABLE and unreadable[-1] - unreadable[0] < 1:
         raise ConnectionLost("The provider sends unreadable data.")
 
 
 def first(group: BaseExceptionGroup[Exception]) -> Exception:
-    """The first single exception in a group of groups."""
+    """Return the first single exception in nested groups."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

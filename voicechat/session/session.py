@@ -1,12 +1,11 @@
-"""The shell of a conversation: joins provider, sound and tools, and carries out effects.
+"""A live session: joins provider, audio and tools, and executes the effects of a conversation.
 
-`Session.run` is the life of one conversation on this machine. It starts the sound and, for the
-embedded voice, the server; then one *epoch* after another: dial, read, write, until the user
-closes the session or it cannot go on. Everything that happens goes through one door, `_take`:
-the conversation turns it into effects, `_carry_out` does them.
+`Session.run` opens the audio and, for the embedded voice, starts the server. Then one connection
+follows another until the user closes the session or no connection is possible. Every event and
+input passes `_take`: the conversation turns it into effects, and `_carry_out` executes them.
 
-The session knows no provider (it sees a `Codec`) and no screen: everything that happens is
-published on its event stream, which screen, line mode, recorder and earcons subscribe to.
+The session sees a `Codec`, never a provider, and knows no screen: it publishes everything on its
+event stream, to which screens, line mode, recorder and earcons subscribe.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class SessionRecording(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what waits and end the recording; blocks on the disk."""
+        """Write the queued events and end the recording; blocks on the disk."""
         ...
 
 
@@ -68,9 +67,8 @@ StartRecording = Callable[
 class Session(SessionControls):
     """One conversation of the user with a model.
 
-    Raises `UsageError` or `KeyMissing` when the options name no model that can be had.
-    Subscribe with `subscribe` before `run`. Call all methods on the event loop; they return at
-    once.
+    Raises `UsageError` or `KeyMissing` if the options name no available model. Call `subscribe`
+    before `run`. Call all methods on the event loop; they return at once.
     """
 
     def __init__(
@@ -81,9 +79,9 @@ class Session(SessionControls):
         open_audio: OpenAudio | None = None,
         start_recording: StartRecording | None = None,
     ) -> None:
-        """`tools` are offered before all others. `open_audio` stands in for the audio process.
+        """`tools` are offered before all others. `open_audio` replaces the audio process.
 
-        `start_recording` is called when the options name a folder to record into.
+        `start_recording` is called if the options name a folder to record into.
         """
         from voicechat.session.tool_runner import ToolRunner
         from voicechat.session.toolbox import Toolbox
@@ -136,19 +134,19 @@ class Session(SessionControls):
             speaker=with_sound and (self.speaker is not None or self._audio is None),
         )
 
-    # ----------------------------------------------------------------- what can be read
+    # ----------------------------------------------------------------- state
 
     @property
     def with_sound(self) -> bool:
-        """True if this session was asked to open microphone and speaker."""
+        """True if the session opens microphone and speaker."""
         return self._options.with_sound
 
     @property
     def recording(self) -> bool:
-        """True if all of this is recorded in a folder just now."""
+        """True while the session is recorded."""
         return self._recording is not None and self._recording.is_recording
 
-    # ----------------------------------------------------------------- what the controls need
+    # ----------------------------------------------------------------- for the controls
 
     def _codec(self) -> Codec | None:
         return self._connections.codec
@@ -156,7 +154,7 @@ class Session(SessionControls):
     def _begin_again(
         self, why: str, transcript: Transcript | None = None, untried: bool = False
     ) -> None:
-        """Begin another conversation on a fresh connection, with nothing said or with all of it."""
+        """Start another conversation on a new connection, empty or seeded with this transcript."""
         self._take(inputs.Interrupt())
         self._take(inputs.Disconnected(why))
         before = self._conversation
@@ -173,10 +171,10 @@ class Session(SessionControls):
         """End the session; `run` returns soon after."""
         self._closing.set()
 
-    # ----------------------------------------------------------------- the life of a session
+    # ----------------------------------------------------------------- running
 
     async def run(self) -> None:
-        """Live until `close`. Raises `VoicechatError` when the session cannot begin or go on."""
+        """Run until `close`. Raises `VoicechatError` if the session cannot start or continue."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = self._runs.tasks = tasks
@@ -213,7 +211,7 @@ class Session(SessionControls):
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     def _ring(self, text: str) -> None:
-        """Something is to be heard of aloud, whatever is being spoken of."""
+        """Announce an event aloud, even during speech."""
         self._play(sound.Cue("alarm"))
         self._take(inputs.Announce(text))
 
@@ -221,11 +219,11 @@ class Session(SessionControls):
         self._tell(effects.Notice(sentence, effects.Level.WARNING))
 
     def _starting(self, how: str) -> None:
-        """The embedded voice says how far it is."""
+        """Report the progress of the embedded voice."""
         self._set_link(Link.CONNECTING, how)
 
     async def _next_codec(self) -> Codec:
-        """The codec of the next connection, when everything it needs is there."""
+        """Return the codec of the next connection when everything it needs is ready."""
         codec = await self._chosen.codec()
         await self._match_sound()
         await self._tools.ready.wait()
@@ -245,10 +243,10 @@ class Session(SessionControls):
         if self._recording is not None:
             await asyncio.to_thread(self._recording.close)
 
-    # ----------------------------------------------------------------- one door in
+    # ----------------------------------------------------------------- events and inputs
 
     def _take(self, happening: events.Event | inputs.Input) -> None:
-        """Whatever happens comes in here and is carried out at once."""
+        """Process an event or an input, and execute its effects at once."""
         now = time.monotonic()
         self._stream.publish(happening, now)
         for effect in self._conversation.handle(happening, now):
@@ -312,7 +310,7 @@ class Session(SessionControls):
         self._play(effects.CloseMic(True))
 
     async def _match_sound(self) -> None:
-        """Reopen the audio when this model hears or speaks at other rates."""
+        """Reopen the audio if this model has other sample rates."""
         if self._audio is None:
             return
         wanted = sound_settings(self._options, self._conversation.settings)
@@ -359,7 +357,7 @@ class Session(SessionControls):
         noun = "microphone" if kind == "input" else "speaker"
         self._tell(effects.Notice(f"The {noun} is now {name}."))
 
-    # ----------------------------------------------------------------- telling the screen
+    # ----------------------------------------------------------------- publishing
 
     def _publish(self, event: object) -> None:
         self._stream.publish(event, time.monotonic())
@@ -368,7 +366,7 @@ class Session(SessionControls):
         self._publish(update)
 
     def _trace(self, direction: Direction, frames: Sequence[str | bytes]) -> None:
-        """Publish frames of the connection if someone wants them."""
+        """Publish frames of the connection if a subscription wants them."""
         if not self._stream.wanted(RawFrame):
             return
         now = time.monotonic()

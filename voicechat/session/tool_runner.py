@@ -1,6 +1,6 @@
-"""Tools that run: one task per call, each ends in one `ToolFinished` unless it was stopped.
+"""Running tools: one task per call; each ends in one `ToolFinished` unless it was stopped.
 
-A call is recorded before it acts. What was recorded is not run a second time.
+A call is recorded in the journal before it runs. A recorded call does not run a second time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ToolRunner:
-    """The calls being run for one session, in the session's own task group."""
+    """The running calls of a session, in the session's task group."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class ToolRunner:
     ) -> None:
         """`finished` and `tell` are called on the event loop."""
         self.tasks: asyncio.TaskGroup | None = None
-        """Where they run; without it nothing is begun."""
+        """The task group; None while no call may start."""
         self._toolbox = toolbox
         self._journal = journal
         self._finished = finished
@@ -39,7 +39,7 @@ class ToolRunner:
         self._complained = False
 
     def settle(self, effect: effects.RunTool | effects.CancelTools | effects.KeepApproval) -> None:
-        """Carry out an effect that concerns tools; returns at once."""
+        """Execute an effect about tools; returns at once."""
         match effect:
             case effects.RunTool(call_id):
                 if self.tasks is not None:
@@ -61,7 +61,7 @@ class ToolRunner:
                 task.cancel()
 
     def stop_all(self) -> None:
-        """Stop everything that runs, and begin nothing more."""
+        """Stop all calls and start no more."""
         self.tasks = None
         self.stop(list(self._running))
 

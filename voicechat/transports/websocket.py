@@ -1,18 +1,18 @@
-"""The socket: dialling, deadlines, liveness and back-off. One `Connection` is one epoch.
+"""WebSocket connections: dialing, deadlines, liveness and backoff.
 
-Nothing here waits for ever, and nothing queues without a bound:
+Every wait has a deadline and every queue a bound:
 
-    dialling        10 s for name, TCP, TLS and handshake together
-    control out     the caller waits until its frames are written; 2 s without progress are the end
-    sound out       about 500 ms may wait; then the oldest block is dropped and counted
-    everything in   the library stops reading behind 16 unread frames
-    life            any frame or pong; a ping every 2 s, given up after 7.5 s without a sign,
-                    or by the kernel after 5 s in which the peer's took nothing
+    dialing         10 s for name, TCP, TLS and handshake together
+    control frames  the caller waits until they are written; 2 s without progress end the connection
+    audio frames    about 500 ms are queued; then the oldest block is dropped and counted
+    receiving       the library stops reading after 16 unread frames
+    liveness        any frame or pong counts; a ping every 2 s; given up after 7.5 s without either,
+                    or by the kernel after 5 s without a TCP acknowledgment
     closing         0.5 s
 
-Frames leave in the order they were given, sound and control alike. No key gets into a log or an
-exception: the library's logger, which prints the handshake, is replaced, the headers are
-forgotten after it, and redirects, which would take the key elsewhere, are not followed.
+Frames are sent in the order they were given, audio and control alike. No key reaches a log or an
+exception: the library's logger, which prints the handshake, is replaced, the headers are dropped
+after it, and redirects, which would send the key elsewhere, are not followed.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ PING_SECONDS = 2.0
 PATIENCE_SECONDS = 7.5
 DEAD_PATH_SECONDS = 5
 LARGEST_FRAME = 16 << 20
-"""Bytes of one incoming frame."""
+"""Largest incoming frame, in bytes."""
 SOUND_QUEUED = 32 << 10
-"""Characters of sound frames that may wait: half a second of PCM16 at 24 kHz in base64."""
+"""Characters of queued audio frames: half a second of PCM16 at 24 kHz in base64."""
 _LARGE_FRAME = 128 << 10
-"""Characters of a frame that a slow network may take long for, such as a picture."""
+"""Characters from which a frame may take long on a slow network, such as a picture."""
 _UNSENT_IN_KERNEL = 16 << 10
 
 
 def backoff(attempt: int, random: Callable[[], float]) -> float:
-    """Seconds to wait before attempt number `attempt` (from 0): 0.25 to 5, growing on average.
+    """Return the delay (s) before attempt `attempt` (from 0): 0.25 to 5, growing on average.
 
-    `random` gives numbers from 0 to 1; it spreads many clients over the whole span.
+    `random` returns numbers from 0 to 1; it spreads many clients over the whole range.
     """
     longest = min(5.0, 0.5 * 2.0 ** min(attempt, 10))
     return 0.25 + (longest - 0.25) * random()
@@ -63,10 +63,10 @@ def backoff(attempt: int, random: Callable[[], float]) -> float:
 async def dial(
     endpoint: DialTarget, *, deadline: float = DIAL_SECONDS, patience: float = PATIENCE_SECONDS
 ) -> Connection:
-    """Connect within `deadline` seconds; `patience` is how long the peer may show no life.
+    """Connect within `deadline` seconds; `patience` is the liveness timeout in seconds.
 
-    Proxies of the environment are honored, except towards this machine. Raises `KeyMissing`
-    when the key is refused and `DialFailed` for everything else.
+    Proxies of the environment are used, except for this machine. Raises `KeyMissing` if the key is
+    refused and `DialFailed` for everything else.
     """
     peer = Peer(endpoint)
     try:
@@ -76,17 +76,17 @@ async def dial(
         error = peer.unreachable(failure, deadline)
     else:
         return Connection(socket, peer, patience)
-    # Outside the handler: the library's exception knows the request and must not be chained.
+    # Outside the handler: the library's exception contains the request and must not be chained.
     raise error
 
 
 class Connection:
-    """One open socket. Iterate over it for the frames, `close` it in the end."""
+    """An open connection. Iterate over it to receive frames, and `close` it at the end."""
 
     def __init__(self, socket: ClientConnection, peer: Peer, patience: float) -> None:
-        """Take over an open socket; `dial` does."""
+        """Wrap an open socket; called by `dial`."""
         self.dropped_audio = 0
-        """Sound frames dropped because the network did not take them in time."""
+        """Number of audio frames dropped because the network was too slow."""
         self._socket = socket
         self._peer = peer
         self._patience = patience
@@ -98,23 +98,23 @@ class Connection:
         self._sound_size = 0
         self._written = 0
         self._wake = asyncio.Event()
-        # They end with the epoch: `_end` cancels them and `close` waits for them.
+        # They end with the connection: `_end` cancels them and `close` waits for them.
         self._tasks = (
             asyncio.create_task(self._write(), name="transport writer"),
             asyncio.create_task(self._keep_alive(), name="transport keepalive"),
         )
 
     def quiet_for(self) -> float:
-        """Seconds since the peer last showed a sign of life: a frame, or the pong to a ping.
+        """Return the seconds since the last frame or pong.
 
-        A living peer answers the pings every 2 s, however long it thinks about a reply.
+        A working peer answers the pings every 2 s, even while it computes a response.
         """
         return self._clock() - self._alive
 
     async def send(self, frames: Sequence[str | bytes]) -> None:
-        """Write the frames behind everything given before; returns when the last is written.
+        """Write frames after all earlier ones; return when the last one is written.
 
-        Raises `ConnectionLost` when the peer takes nothing for 2 s or the connection is gone.
+        Raises `ConnectionLost` if the peer accepts no data for 2 s or the connection is lost.
         """
         if self._lost is not None:
             raise self._lost
@@ -131,9 +131,9 @@ class Connection:
         written.result()
 
     def send_audio(self, frame: str | bytes, *, keep: bool = False) -> None:
-        """Queue a block of sound without waiting. Where too much waits already, the oldest goes.
+        """Queue an audio frame without waiting; drop the oldest one if too many are queued.
 
-        `keep` is for a frame without which the sound behind it means nothing: it is not dropped.
+        `keep` marks a frame that later audio depends on: it is not dropped.
         """
         if self._lost is not None:
             self.dropped_audio += 1
@@ -148,7 +148,7 @@ class Connection:
         self._wake.set()
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        """The frames as they come. Never ends quietly: `ConnectionLost` says why it ended."""
+        """Yield the received frames. Always ends with `ConnectionLost`, which has the reason."""
         try:
             while True:
                 frame = await self._socket.recv()
@@ -164,7 +164,7 @@ class Connection:
         return any(key.encode() in frame for key in self._peer.keys)
 
     async def close(self) -> None:
-        """End the connection within half a second. What was not written yet is dropped."""
+        """Close the connection within half a second. Unwritten frames are dropped."""
         if self._lost is None:
             self._end(ConnectionLost("The connection was closed.", 1000, retry=False))
         try:
@@ -214,9 +214,9 @@ class Connection:
             entry.written.set_result(None)
 
     async def _while_moving(self, outcome: asyncio.Future[None]) -> None:
-        """Wait for the outcome for as long as the peer takes something; TimeoutError after 2 s.
+        """Wait for the outcome while the peer accepts data; TimeoutError after 2 s without.
 
-        What it takes is a sign of life, too: behind a large frame the pongs come late.
+        Accepted data counts as activity, too: pongs are delayed by a large frame.
         """
         written, least, moved = self._written, sys.maxsize, self._clock()
         while not outcome.done():
@@ -233,7 +233,7 @@ class Connection:
     async def _keep_alive(self) -> None:
         with suppress(ConnectionClosed):
             while self.quiet_for() < self._patience:
-                # A ping that cannot be written is one more without an answer.
+                # A ping that cannot be written counts as unanswered.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PING_SECONDS):
                         pong = await self._socket.ping()
@@ -246,7 +246,7 @@ class Connection:
             self._alive = self._clock()
 
     def _lose(self, lost: ConnectionLost) -> ConnectionLost:
-        """The epoch is over, whatever may still become of the socket. The first reason counts."""
+        """End the connection, whatever happens to the socket later; the first reason is kept."""
         if self._lost is None:
             self._end(lost)
             self._socket.transport.abort()
@@ -257,7 +257,7 @@ class Connection:
         for entry in self._queue:
             if entry.written is not None and not entry.written.done():
                 entry.written.set_exception(lost)
-                # Its caller may be gone; asking once keeps the loop from complaining.
+                # The caller may be gone; reading the exception avoids a warning of the loop.
                 entry.written.exception()
         self._queue.clear()
         self._sound.clear()
@@ -267,7 +267,7 @@ class Connection:
 
 
 class _Entry:
-    """An outgoing frame; None when it was dropped. `written` is set once it left."""
+    """An outgoing frame; None if it was dropped. `written` is resolved when it was sent."""
 
     __slots__ = ("frame", "written")
 
@@ -283,7 +283,7 @@ class _Dial(connect):
         return exc
 
 
-# Stands in no hierarchy, so that nothing can turn it up.
+# Outside the logger hierarchy, so that no configuration enables it.
 _SILENT = logging.Logger("voicechat.socket", logging.CRITICAL + 1)
 
 
@@ -314,10 +314,10 @@ def _open_text(name: str | Secret) -> str:
 
 
 def _end_dead_paths(socket: ClientConnection) -> None:
-    """Have the kernel end a connection on which nothing sent was received for some seconds.
+    """Make the kernel end a connection if sent data is not acknowledged for some seconds.
 
-    We send a ping every 2 s, so that there is always something to receive. This tells a path that
-    is dead from a server that is only slow with its pongs.
+    A ping every 2 s ensures that there is data to acknowledge. This distinguishes a dead connection
+    from a server whose pongs are slow.
     """
     raw = socket.transport.get_extra_info("socket")
     for name, unit in (("TCP_USER_TIMEOUT", 1_000), ("TCP_RXT_CONNDROPTIME", 1)):
@@ -328,7 +328,7 @@ def _end_dead_paths(socket: ClientConnection) -> None:
 
 
 def _shorten_kernel_queue(socket: ClientConnection) -> None:
-    """Let sound wait in our queue, which drops, and not in the kernel's, where that can be said."""
+    """Keep audio in our queue, which can drop it, instead of the kernel's."""
     option = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
     raw = socket.transport.get_extra_info("socket")
     if option is not None and raw is not None:

@@ -43,7 +43,7 @@ from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
 
 HELD = 10_000.0
-"""Milliseconds of audio that may wait for the end of a response; then the oldest is dropped."""
+"""Most milliseconds of audio held until a response ends; then the oldest is dropped."""
 _RELEASED = 4
 """Held blocks that are sent with each new one, to catch up without a flood."""
 _TYPE_WITHIN = 160
@@ -78,7 +78,7 @@ class Dialect:
     unsupported: Callable[[str, SessionSettings], list[str]] = openai_session.unsupported
     """Returns a sentence for each setting that `session` cannot carry."""
     headers: Callable[[Secret], dict[str, Secret]] = bearer
-    """Returns the headers that carry the key."""
+    """Returns the headers with the key."""
     writers: Writers = field(default_factory=lambda: WRITERS, repr=False)
     table: Mapping[str, Reader] = field(default_factory=lambda: TABLE, repr=False)
     fixed: tuple[str, ...] = ("purpose", "tracing", "voice")
