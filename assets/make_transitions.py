@@ -13,7 +13,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from voicechat.core.turns import PATIENCE_S, TRANSITIONS
+from voicechat.core.turns import SLOT_TIMEOUT_S, TRANSITIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
@@ -165,7 +165,7 @@ def _slot() -> Iterator[str]:
     yield "| Response slot | Trigger | Next | Deadline |"
     yield "|---|---|---|---|"
     for state, triggers in TRANSITIONS.items():
-        patience = PATIENCE_S.get(state)
+        patience = SLOT_TIMEOUT_S.get(state)
         limit = "-" if patience is None else f"{patience:g} s"
         for trigger, following in triggers.items():
             yield f"| {state.name} | {trigger.name} | {following.name} | {limit} |"

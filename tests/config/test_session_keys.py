@@ -203,4 +203,4 @@ def test_unsupported_settings_are_reported() -> None:
         ({}, []),
     ):
         options = Options(model="xai", keys=keys, wanted=wanted)
-        assert ChosenModel(options, lambda: TOOLS, print).doubts == told
+        assert ChosenModel(options, lambda: TOOLS, print).unsupported_settings == told

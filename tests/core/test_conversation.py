@@ -39,7 +39,7 @@ from voicechat.core.effects import (
 from voicechat.core.interruption import CONFIRM_TIMEOUT_S
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Usage, entry_id
 from voicechat.core.settings import Capabilities, SessionSettings, ToolSpec
-from voicechat.core.turns import PATIENCE_S, SlotState
+from voicechat.core.turns import SLOT_TIMEOUT_S, SlotState
 
 SECOND = b"\0\0" * 24_000
 TOOLS = (ToolSpec("look", "Look.", {}), ToolSpec("write", "Write.", {}))
@@ -343,7 +343,7 @@ def test_results_of_cancelled_calls_are_dropped() -> None:
 def test_a_hanging_response_is_cancelled_and_then_given_up() -> None:
     stage = replying(online())
     stage.feed(inputs.PlaybackStarted("a1"))
-    effects = stage.later(PATIENCE_S[SlotState.RUNNING] + PATIENCE_S[SlotState.CANCELLING])
+    effects = stage.later(SLOT_TIMEOUT_S[SlotState.RUNNING] + SLOT_TIMEOUT_S[SlotState.CANCELLING])
     assert stage.sent(effects)[0] == CancelResponse("r1")
     assert StopPlayback() in effects
     assert any(isinstance(e, Recycle) for e in effects)
@@ -355,7 +355,7 @@ def test_a_response_that_is_still_playing_is_not_hanging() -> None:
     for second in range(1, 40):
         assert stage.sent(stage.later(1.0)) == []
         stage.feed(inputs.Heard("a1", second * 1000.0))
-    assert stage.sent(stage.later(PATIENCE_S[SlotState.RUNNING] + 0.1))
+    assert stage.sent(stage.later(SLOT_TIMEOUT_S[SlotState.RUNNING] + 0.1))
 
 
 def test_text_may_arrive_after_its_response() -> None:

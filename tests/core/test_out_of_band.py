@@ -18,7 +18,7 @@ from voicechat.core.effects import (
     Notice,
     OutOfBandAnswered,
     Send,
-    StartAfresh,
+    StartNewSession,
     UsageChanged,
 )
 from voicechat.core.items import Item, Transcript, Usage, entry_id
@@ -213,7 +213,7 @@ def test_a_provider_without_deletion_gets_a_new_session() -> None:
     stage.answered("r1", "a1", "two")
     effects = stage.feed(inputs.ForgetLast())
     assert sent_commands(effects) == []
-    assert StartAfresh() in effects
+    assert StartNewSession() in effects
 
 
 def test_one_item_is_deleted_and_the_response_continues() -> None:

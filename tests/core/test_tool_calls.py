@@ -26,7 +26,7 @@ from voicechat.core.effects import (
     KeepApproval,
     RunTool,
     Send,
-    StartAfresh,
+    StartNewSession,
     TurnMeasured,
 )
 from voicechat.core.items import Item, Role, ToolCall, ToolState
@@ -261,14 +261,14 @@ def test_a_result_during_an_outage_is_seeded() -> None:
 def test_a_session_without_the_seeded_call_is_not_resumed() -> None:
     stage = Stage()
     stage.called("look")
-    assert StartAfresh() in stage.feed(inputs.Disconnected("gone"))
+    assert StartNewSession() in stage.feed(inputs.Disconnected("gone"))
     stage.feed(events.SessionCreated("s2"), inputs.ToolFinished("c1", "seen"))
-    assert StartAfresh() in stage.feed(inputs.Disconnected("gone")), (
+    assert StartNewSession() in stage.feed(inputs.Disconnected("gone")), (
         "the model has not answered it yet"
     )
     stage.feed(events.SessionCreated("s3"), events.ResponseCreated("r2"))
     stage.feed(events.TextDelta("r2", "a", "Done.", spoken=False), events.ResponseDone("r2"))
-    assert StartAfresh() not in stage.feed(inputs.Disconnected("gone"))
+    assert StartNewSession() not in stage.feed(inputs.Disconnected("gone"))
 
 
 def test_an_approval_request_outlives_its_connection() -> None:

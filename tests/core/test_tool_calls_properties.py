@@ -164,7 +164,7 @@ class World:
                 assert name in {"look", *ASKING}, "a forbidden call runs"
                 self.ran.add(call_id)
                 self.running.add(call_id)
-            case effects.StartAfresh():
+            case effects.StartNewSession():
                 self.afresh = True
             case effects.CancelTools(call_ids):
                 assert set(call_ids) <= self.ran

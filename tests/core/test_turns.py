@@ -6,7 +6,7 @@ import itertools
 
 from voicechat.core.effects import Floor
 from voicechat.core.turns import (
-    PATIENCE_S,
+    SLOT_TIMEOUT_S,
     TRANSITIONS,
     Presence,
     RecentIds,
@@ -17,25 +17,25 @@ from voicechat.core.turns import (
 
 
 def test_every_state_expires_without_the_provider() -> None:
-    assert set(PATIENCE_S) == set(SlotState) - {SlotState.IDLE}
-    assert all(0 < seconds <= 15 for seconds in PATIENCE_S.values())
-    for state in PATIENCE_S:
+    assert set(SLOT_TIMEOUT_S) == set(SlotState) - {SlotState.IDLE}
+    assert all(0 < seconds <= 15 for seconds in SLOT_TIMEOUT_S.values())
+    for state in SLOT_TIMEOUT_S:
         assert TRANSITIONS[state][Trigger.EXPIRE] is SlotState.IDLE
         slot = ResponseSlot(state=state, response_id="r", seen_at=5.0)
-        assert slot.due == 5.0 + PATIENCE_S[state]
+        assert slot.due == 5.0 + SLOT_TIMEOUT_S[state]
         slot.expire()
         assert (slot.state, slot.due, slot.response_id) == (SlotState.IDLE, None, None)
 
 
 def test_only_an_idle_slot_can_request() -> None:
-    assert [s for s in SlotState if Trigger.ASK in TRANSITIONS[s]] == [SlotState.IDLE]
+    assert [s for s in SlotState if Trigger.REQUEST in TRANSITIONS[s]] == [SlotState.IDLE]
 
 
 def test_a_response_is_requested_created_and_done() -> None:
-    slot = ResponseSlot(wanted=True)
-    assert slot.may_ask
-    slot.ask()
-    assert not slot.may_ask
+    slot = ResponseSlot(request_due=True)
+    assert slot.may_request
+    slot.request()
+    assert not slot.may_request
     assert not slot.created("r")
     assert slot.done("r")
     assert not slot.busy
@@ -43,23 +43,23 @@ def test_a_response_is_requested_created_and_done() -> None:
 
 
 def test_a_cancelled_request_is_dead_when_it_is_created() -> None:
-    slot = ResponseSlot(wanted=True)
-    slot.ask()
+    slot = ResponseSlot(request_due=True)
+    slot.request()
     assert slot.cancel() is None
     assert slot.created("r")
     assert "r" in slot.dead
 
 
 def test_a_response_that_ends_without_a_start_frees_the_slot() -> None:
-    slot = ResponseSlot(wanted=True)
-    slot.ask()
+    slot = ResponseSlot(request_due=True)
+    slot.request()
     assert slot.done("r")
     assert not slot.busy
 
 
 def test_a_cancelled_response_is_not_owed() -> None:
-    slot = ResponseSlot(wanted=True)
-    slot.ask()
+    slot = ResponseSlot(request_due=True)
+    slot.request()
     assert slot.owed
     slot.cancel()
     assert not slot.owed

@@ -16,8 +16,8 @@ def test_transcription_is_metered_separately() -> None:
     outbox = EffectBuffer()
     meter = UsageMeter(outbox)
     meter.responded(ANSWER)
-    meter.wrote_down(WORDS)
-    meter.wrote_down(SECONDS)
+    meter.transcribed(WORDS)
+    meter.transcribed(SECONDS)
     meter.other(ANSWER)
     assert meter.total == ANSWER + ANSWER
     assert meter.response == ANSWER

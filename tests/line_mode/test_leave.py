@@ -28,7 +28,7 @@ async def test_a_program_waits_for_leave_and_its_tools_come_then(
 
     box = Toolbox(Options(mcp_servers=(config,)), offer, told.append, lambda sentence: None)
     async with asyncio.TaskGroup() as tasks:
-        living = tasks.create_task(box.live())
+        living = tasks.create_task(box.run())
         await asyncio.wait_for(box.complete.wait(), 20)
         (notice,) = told
         assert notice.text == f"The MCP server rude wants to run: {config.shown}"

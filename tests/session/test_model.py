@@ -161,7 +161,7 @@ def test_an_unknown_voice_of_a_flag_is_an_error() -> None:
 def test_an_unknown_voice_of_the_settings_file_is_a_warning() -> None:
     options = voiced("eve", origins={"voice": "config.toml:3: voice"})
     model = ChosenModel(options, tuple, lambda text: None)
-    assert model.doubts[0].startswith(
+    assert model.unsupported_settings[0].startswith(
         f"config.toml:3: voice: {REMOTE} has no voice 'eve'. The default voice speaks. There are "
     )
     assert model.options.voice is None
@@ -182,4 +182,4 @@ def test_a_voice_that_may_exist_is_kept(fields: dict[str, Any]) -> None:
     options = voiced(**fields, origins={"voice": "--voice"})
     model = ChosenModel(options, tuple, lambda text: None)
     assert model.options.voice == fields["name"]
-    assert not any("has no voice" in doubt for doubt in model.doubts)
+    assert not any("has no voice" in sentence for sentence in model.unsupported_settings)

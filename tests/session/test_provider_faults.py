@@ -220,7 +220,7 @@ async def test_repeated_short_connections_are_given_up(impatient) -> None:
         provider.talk = faint
         with pytest.raises(SessionLost, match=r"out of memory.*7 times in a row"):
             await provider.session().run()
-    assert provider.dialled == reconnect.SHORT_LIVES + 1
+    assert provider.dialled == reconnect.MAX_SHORT_CONNECTIONS + 1
 
 
 async def test_backoff_grows_after_short_connections(monkeypatch) -> None:
@@ -248,8 +248,8 @@ async def test_backoff_grows_after_short_connections(monkeypatch) -> None:
 
 @pytest.mark.parametrize("wire", ["openai", "gateway"])
 async def test_silence_while_a_response_is_due_is_detected(wire, monkeypatch, impatient) -> None:
-    assert reconnect.LIFELESS_S == 5.0
-    monkeypatch.setattr(reconnect, "LIFELESS_S", 2.5)
+    assert reconnect.LIVENESS_TIMEOUT_S == 5.0
+    monkeypatch.setattr(reconnect, "LIVENESS_TIMEOUT_S", 2.5)
     async with (
         provided(wire) as provider,
         FaultProxy(provider.fake.port) as proxy,
@@ -266,7 +266,7 @@ async def test_silence_while_a_response_is_due_is_detected(wire, monkeypatch, im
 
 
 async def test_slow_pongs_of_gemini_do_not_end_the_connection(monkeypatch) -> None:
-    monkeypatch.setattr(reconnect, "LIFELESS_S", 0.2)
+    monkeypatch.setattr(reconnect, "LIVENESS_TIMEOUT_S", 0.2)
     async with (
         provided("google") as provider,
         FaultProxy(provider.fake.port) as proxy,

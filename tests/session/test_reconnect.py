@@ -84,7 +84,7 @@ def _last(desk: Desk) -> Item:
 async def test_a_dead_connection_during_a_response_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reconnect, "LIFELESS_S", 2.5)
+    monkeypatch.setattr(reconnect, "LIVENESS_TIMEOUT_S", 2.5)
     async with faulty() as (stage, proxy, desk):
         stage.assistant.gate.clear()
         desk.session.type("think")
@@ -115,7 +115,7 @@ async def test_a_server_that_returns_is_reconnected() -> None:
 async def test_an_absent_server_ends_the_session_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reconnect, "PERSEVERANCE_S", 0.0)
+    monkeypatch.setattr(reconnect, "GIVE_UP_S", 0.0)
     async with scene() as stage:
         desk = Desk(Session(options(stage.app.url)))
         running = asyncio.create_task(desk.session.run())

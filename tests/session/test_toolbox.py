@@ -317,7 +317,7 @@ async def test_unknown_names_of_tools_are_told_when_all_tools_are_there(folders:
         lambda notice: told.append(f"{notice.text} {notice.hint}"),
         print,
     )
-    living = asyncio.create_task(box.live())
+    living = asyncio.create_task(box.run())
     async with asyncio.timeout(30):
         await box.complete.wait()
     living.cancel()

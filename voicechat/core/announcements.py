@@ -25,19 +25,19 @@ class Announcements:
         self.waiting: deque[Item] = deque(maxlen=MAX_QUEUED)
         self._count = 0
 
-    def come(self, event: inputs.Announce) -> None:
+    def add(self, event: inputs.Announce) -> None:
         """Show an announcement and queue it for the model."""
         # A conversation that continues an old transcript must not reuse its ids.
         self._count += 1
-        while self._buffer.transcript.get(f"told_{self._count}"):
+        while self._buffer.transcript.get(f"announcement_{self._count}"):
             self._count += 1
         text = clean(event.text)
-        item = Item(f"told_{self._count}", Role.SYSTEM, text, ItemStatus.COMPLETED)
+        item = Item(f"announcement_{self._count}", Role.SYSTEM, text, ItemStatus.COMPLETED)
         self._buffer.transcript.add(item)
         self._buffer.changed(item)
         self.waiting.append(item)
 
-    def tell(self) -> bool:
+    def send_all(self) -> bool:
         """Send all queued announcements to the model; return False if there are none."""
         waiting = tuple(self.waiting)
         self.waiting.clear()
@@ -45,7 +45,7 @@ class Announcements:
             self._buffer.send(commands.CreateMessage(item.item_id, Role.SYSTEM.value, item.text))
         return bool(waiting)
 
-    def retold(self, item_ids: Iterable[str]) -> bool:
+    def remove_seeded(self, item_ids: Iterable[str]) -> bool:
         """Remove announcements that seeding has sent; return True if there were any."""
         seeded = set(item_ids)
         remaining = [item for item in self.waiting if item.item_id not in seeded]

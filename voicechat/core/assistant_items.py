@@ -32,7 +32,7 @@ OUTCOMES = {
 class AssistantItems:
     """Items of the assistant.
 
-    `answered` is called with the id of a response when its first audio is heard or, without a
+    `on_answered` is called with the id of a response when its first audio is heard or, without a
     speaker, its first text is shown.
     """
 
@@ -43,17 +43,17 @@ class AssistantItems:
         sound: AudioFormat,
         *,
         speaker: bool,
-        answered: Callable[[str], None],
+        on_answered: Callable[[str], None],
     ) -> None:
         self.speaker = speaker
         self.stop_due: float | None = None
         """Deadline (s) for the audio process to report where playback stopped."""
-        self.over = RecentIds()
+        self.ended_responses = RecentIds()
         """Ids of the responses that ended."""
         self._buffer = buffer
         self._can = can
         self._ms_per_byte = sound.ms(1)
-        self._answered = answered
+        self._on_answered = on_answered
         self._playout = Playout()
         self._cuts: deque[list[SpokenItem]] = deque()
         self._unheard: dict[str, list[str]] = {}
@@ -69,7 +69,7 @@ class AssistantItems:
         return bool(self._playout.spoken) and self._playout.audible
 
     @property
-    def writing(self) -> bool:
+    def ends_with_text(self) -> bool:
         """True if the newest transcript entry is a text of the assistant."""
         entries = self._buffer.transcript.entries
         last = entries[-1] if entries else None
@@ -149,11 +149,11 @@ class AssistantItems:
         item = self.item(event.response_id, event.item_id)
         item.text = text
         if spoken is not None:
-            spoken.hear(item.heard_ms)
+            spoken.advance(item.heard_ms)
         elif item.heard_chars is not None:
             item.heard_chars = len(text)
         else:
-            self._answered(event.response_id)
+            self._on_answered(event.response_id)
         self._buffer.changed(item)
 
     # ----------------------------------------------------------------- what is heard
@@ -163,7 +163,7 @@ class AssistantItems:
         spoken = self._playout.get(event.item_id)
         if spoken is not None:
             spoken.audible = True
-            self._answered(spoken.item.response_id or "")
+            self._on_answered(spoken.item.response_id or "")
 
     def heard(self, event: inputs.Heard) -> bool:
         """Update the playout position of an item; return True if it advanced."""
@@ -171,7 +171,7 @@ class AssistantItems:
         if spoken is None:
             return False
         before, before_ms = spoken.item.heard_chars, spoken.item.heard_ms
-        spoken.hear(event.ms)
+        spoken.advance(event.ms)
         if spoken.item.heard_chars != before:
             self._buffer.changed(spoken.item)
         return spoken.item.heard_ms > before_ms
@@ -183,10 +183,10 @@ class AssistantItems:
             return
         self._playout.close(event.item_id)
         item = spoken.item
-        spoken.hear(item.received_ms)
+        spoken.advance(item.received_ms)
         item.heard_chars = len(item.text)
         if item.status is ItemStatus.IN_PROGRESS:
-            item.status = spoken.outcome
+            item.status = spoken.final_status
         self._buffer.changed(item)
 
     def set_speaker(self, present: bool) -> None:
@@ -201,12 +201,12 @@ class AssistantItems:
             self._playout.close(spoken.item.item_id)
             spoken.item.heard_chars = None
             self._buffer.changed(spoken.item)
-            if (spoken.item.response_id or "") in self.over:
-                self._close(spoken.item, spoken.outcome)
+            if (spoken.item.response_id or "") in self.ended_responses:
+                self._close(spoken.item, spoken.final_status)
 
     # ----------------------------------------------------------------- cutting
 
-    def silence(self, now: float) -> list[str]:
+    def stop_playback(self, now: float) -> list[str]:
         """Stop all playback; return the ids of the responses that were playing."""
         if not self._playout.spoken:
             return []
@@ -223,13 +223,13 @@ class AssistantItems:
         if not self._cuts:
             return
         for spoken in self._cuts.popleft():
-            spoken.hear(heard.get(spoken.item.item_id, spoken.item.heard_ms))
+            spoken.advance(heard.get(spoken.item.item_id, spoken.item.heard_ms))
             self._truncate(spoken)
         self.stop_due = now + STOP_TIMEOUT_S if self._cuts else None
 
     def _truncate(self, spoken: SpokenItem) -> None:
         item = spoken.item
-        whole = spoken.ended and spoken.sounded and item.heard_ms >= item.received_ms - 1
+        whole = spoken.ended and spoken.has_audio and item.heard_ms >= item.received_ms - 1
         item.status = ItemStatus.COMPLETED if whole else ItemStatus.INTERRUPTED
         self._buffer.changed(item)
         if whole or not self._can.truncate:
@@ -237,16 +237,16 @@ class AssistantItems:
         response_id, audio_end_ms = item.response_id or "", int(item.heard_ms)
         if audio_end_ms > 0:
             self._buffer.send(commands.TruncateItem(item.item_id, audio_end_ms))
-        elif response_id in self.over:
+        elif response_id in self.ended_responses:
             self._buffer.send(commands.DeleteItem(item.item_id))
         else:
             self._unheard.setdefault(response_id, []).append(item.item_id)
 
     # ----------------------------------------------------------------- ends
 
-    def response_over(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:
+    def end_response(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:
         """End a response. Its items that are still playing end after their last audio."""
-        self.over.add(response_id)
+        self.ended_responses.add(response_id)
         for item_id in self._unheard.pop(response_id, []):
             self._buffer.send(commands.DeleteItem(item_id))
         if self._playout.spoken:
@@ -267,7 +267,7 @@ class AssistantItems:
                 entry.error = error
                 spoken = self._playout.get(entry.item_id)
                 if spoken is not None:
-                    spoken.outcome = status
+                    spoken.final_status = status
                 else:
                     self._close(entry, status)
 
@@ -275,7 +275,7 @@ class AssistantItems:
         """Close all items. Audio that was received still plays to its end."""
         self._unheard.clear()
         for spoken in self._playout:
-            spoken.outcome = ItemStatus.INTERRUPTED
+            spoken.final_status = ItemStatus.INTERRUPTED
             self._end_audio(spoken)
         for entry in list(self._buffer.transcript.entries):
             if (
@@ -289,7 +289,7 @@ class AssistantItems:
         if spoken.ended:
             return
         spoken.ended = spoken.alignment.complete = True
-        if spoken.sounded:
+        if spoken.has_audio:
             self._buffer.do(effects.EndItem(spoken.item.item_id))
         else:
             self._playout.close(spoken.item.item_id)

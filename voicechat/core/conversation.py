@@ -85,7 +85,7 @@ class Conversation:
             self._can,
             settings.output_format.decoded,
             speaker=speaker,
-            answered=lambda response_id: self._responses.began(response_id),
+            on_answered=lambda response_id: self._responses.answered(response_id),
         )
         self._responses = Responses(self._buffer, self._can, self._items, self._tool_calls)
         self._out_of_band = OutOfBandResponses(self._buffer, self._can)
@@ -142,7 +142,7 @@ class Conversation:
     def _heard(self, heard: inputs.Heard, now: float) -> list[effects.Effect]:
         # Some providers end a response only after its last audio was played.
         if self._items.heard(heard):
-            self._responses.sign_of_life(now)
+            self._responses.note_activity(now)
         return self._buffer.take()
 
     # ----------------------------------------------------------------- state
@@ -161,7 +161,7 @@ class Conversation:
         limits = [
             self._items.stop_due, self.meter.due,
             self._out_of_band.due if self._out_of_band.open else None,
-            self._provider_tools.due(self._now) if self._provider_tools.unspoken else None,
+            self._provider_tools.due(self._now) if self._provider_tools.continuation_due else None,
             *self._responses.deadlines,
         ]  # fmt: skip
         if self._user_heard:
@@ -203,13 +203,13 @@ class Conversation:
     def _session_created(self, event: events.SessionCreated) -> None:
         self._buffer.online = True
         self._buffer.send(commands.UpdateSession(self.settings))
-        told = self._seeding.tell(resumed=event.resumed)
-        if self._seeding.forgot_all:
-            self._responses.want(False)
-        if self._announcements.retold(
-            c.item_id for c in told if isinstance(c, commands.CreateMessage)
+        seeded = self._seeding.send(resumed=event.resumed)
+        if self._seeding.nothing_left:
+            self._responses.request(False)
+        if self._announcements.remove_seeded(
+            c.item_id for c in seeded if isinstance(c, commands.CreateMessage)
         ):
-            self._responses.want()
+            self._responses.request()
         self.microphone.connected()
 
     def _disconnected(self, event: inputs.Disconnected) -> None:
@@ -217,8 +217,8 @@ class Conversation:
         self._buffer.online = False
         if self._tool_calls.waiting or self.transcript.ends_with_call:
             # It is unknown whether a resumed session has the running call.
-            self._buffer.do(effects.StartAfresh())
-        self._interruption.over()
+            self._buffer.do(effects.StartNewSession())
+        self._interruption.end_speech()
         self.microphone.disconnected()
         self._responses.connection_lost()
         self._out_of_band.connection_lost()
@@ -232,8 +232,8 @@ class Conversation:
         if not text and typed.picture is None:
             return
         # Typing interrupts the response, like speech; tools and approvals continue.
-        self._responses.want_none()
-        self._responses.silence(provider_cancels=False)
+        self._responses.cancel_request()
+        self._responses.interrupt(provider_cancels=False)
         if self._user_heard:
             self._interruption.clear()
         if self.microphone.talking:
@@ -242,19 +242,19 @@ class Conversation:
         self._buffer.send(
             commands.CreateMessage(item.item_id, Role.USER.value, text, picture=typed.picture)
         )
-        self._responses.want()
+        self._responses.request()
         self._responses.turn_ended()
 
     def _forget(self, event: inputs.ForgetItem | inputs.ForgetLast) -> None:
-        entries = self._edits.meant(event)
+        entries = self._edits.selected(event)
         running = any(isinstance(e, ToolCall) and not e.state.final for e in entries)
         if running or (entries and entries[-1] is self.transcript.entries[-1]):
             self._stop_everything()
-            self._interruption.over()
+            self._interruption.end_speech()
         self._edits.forget(entries)
 
     def _stop_everything(self) -> None:
-        self._responses.want_none()
+        self._responses.cancel_request()
         self._interruption.barge_in(provider_cancels=False)
         self._tool_calls.interrupt(self._now)
         self._provider_tools.interrupt(self._now)
@@ -263,17 +263,17 @@ class Conversation:
         if self.microphone.hands_free or not self.online or talk.on is self.microphone.talking:
             return
         if talk.on:
-            self._responses.want(False)
+            self._responses.request(False)
             self._interruption.barge_in(provider_cancels=False)
             self.microphone.press(self._now)
         elif self.microphone.release(self._now):
             self._responses.turn_ended()
-            self._responses.want(not self._can.commit_starts_response)
+            self._responses.request(not self._can.commit_starts_response)
             self._responses.expect()
 
     def _set_hands_free(self, mode: inputs.HandsFree) -> None:
         if mode.on is not self.microphone.hands_free:
-            self._interruption.over()
+            self._interruption.end_speech()
             self.microphone.set_hands_free(mode.on)
 
     # ----------------------------------------------------------------- responses
@@ -292,7 +292,7 @@ class Conversation:
 
     def _item_added(self, event: events.OutputItemAdded) -> None:
         if event.kind is events.ItemKind.MESSAGE:
-            self._provider_tools.unspoken = False
+            self._provider_tools.continuation_due = False
             self._items.item(event.response_id, event.item_id)
         elif event.kind is events.ItemKind.TOOL_CALL and event.call_id:
             self._tool_calls.entry(
@@ -302,12 +302,12 @@ class Conversation:
     # ----------------------------------------------------------------- tools
 
     def _call_ready(self, event: events.ToolCallReady) -> None:
-        alive = self._responses.alive(event.response_id)
+        alive = self._responses.is_live(event.response_id)
         self._tool_calls.ready(event, self._now, alive=alive)
 
     def _remote_call(self, event: events.RemoteCall) -> None:
         if event.response_id:
-            self._responses.alive(event.response_id)
+            self._responses.is_live(event.response_id)
         self._provider_tools.changed(event, self._now)
 
     def _offer(self, offer: inputs.OfferTools) -> None:
@@ -318,7 +318,7 @@ class Conversation:
     def _decide(self, decided: inputs.Decided) -> None:
         if not self._tool_calls.decide(decided, self._now):
             self._provider_tools.decided(decided)
-        if self._responses.waited_for:
+        if self._responses.awaits_answer:
             # The time for the decision is not latency.
             self._responses.turn_ended()
 
@@ -328,8 +328,8 @@ class Conversation:
         self._interruption.tick(self._now)
         if self._items.stop_due is not None and self._now >= self._items.stop_due:
             self._items.stopped({}, self._now)
-        if self._provider_tools.at_work(self._now):
-            self._responses.sign_of_life(self._now)
+        if self._provider_tools.is_working(self._now):
+            self._responses.note_activity(self._now)
         self._out_of_band.tick(self._now)
         self.meter.tick(self._now)
         if self._responses.tick():
@@ -340,8 +340,8 @@ class Conversation:
     def _advance(self) -> None:
         """Request the response that is due, and update the floor."""
         remote = self._provider_tools
-        if remote.unspoken and not (self._responses.busy or remote.at_work(self._now)):
-            remote.unspoken = False
+        if remote.continuation_due and not (self._responses.busy or remote.is_working(self._now)):
+            remote.continuation_due = False
             self._responses.expect_more()
         here = self._presence
         here.user_speaking = self._interruption.speech.active
@@ -352,13 +352,13 @@ class Conversation:
             free
             and not (self._responses.busy or self._items.sounding)
             and self._announcements.waiting
-            and self._announcements.tell()
+            and self._announcements.send_all()
         ):
-            self._responses.want()
+            self._responses.request()
         self._responses.settle(free=free)
         here.talking = self.microphone.talking
         here.open_mic = self.online and self.microphone.hands_free
-        writing = not self._items.speaker and self._responses.running and self._items.writing
+        writing = not self._items.speaker and self._responses.running and self._items.ends_with_text
         here.sounding = self._items.audible or writing
         here.owed = self._responses.owed or self._items.sounding
         here.tools = self._tool_calls.waiting or bool(self._provider_tools.undecided)
@@ -385,7 +385,7 @@ def _reply(step: Callable[[AssistantItems, Any], None]) -> _Step:
 
 def _if_alive(step: _Step) -> _Step:
     """Return a step for live responses only."""
-    return lambda c, e: step(c, e) if c._responses.alive(e.response_id) else None
+    return lambda c, e: step(c, e) if c._responses.is_live(e.response_id) else None
 
 
 def _if_wanted(step: _Step) -> _Step:
@@ -396,7 +396,7 @@ def _if_wanted(step: _Step) -> _Step:
     return lambda c, e: (
         step(c, e)
         if not (c._out_of_band.open and c._out_of_band.text(e))
-        and c._responses.counts(e.response_id)
+        and c._responses.is_valid(e.response_id)
         else None
     )
 
@@ -450,10 +450,10 @@ _ON: dict[type[Any], _Step] = {
     inputs.ToolFinished: lambda c, e: c._tool_calls.finished(e, c._now),
     inputs.OfferTools: _C._offer,
     inputs.Decided: _C._decide,
-    inputs.Announce: lambda c, e: c._announcements.come(e),
-    events.RemoteTools: lambda c, e: c._provider_tools.listed(e),
+    inputs.Announce: lambda c, e: c._announcements.add(e),
+    events.RemoteTools: lambda c, e: c._provider_tools.tools_listed(e),
     events.RemoteCall: _C._remote_call,
-    events.RemoteApproval: lambda c, e: c._provider_tools.asked(e),
+    events.RemoteApproval: lambda c, e: c._provider_tools.approval_requested(e),
     # errors and time
     events.ProviderError: lambda c, e: c._errors.take(e),
     inputs.Tick: _C._tick,

@@ -186,7 +186,7 @@ class Recycle:
 
 
 @dataclass(frozen=True, slots=True)
-class StartAfresh:
+class StartNewSession:
     """Open a new connection without resumption; the conversation is seeded there."""
 
 
@@ -211,5 +211,5 @@ Effect = (
     | ItemFetched
     | Notice
     | Recycle
-    | StartAfresh
+    | StartNewSession
 )

@@ -47,15 +47,15 @@ class UserSpeech:
         """Time at which speech counts as ended without an event of the provider."""
         return self._active_at + self._timeout_s if self.active else None
 
-    def began(self, now: float) -> None:
+    def start(self, now: float) -> None:
         """Note that speech started."""
         self.active, self._active_at = True, now
 
-    def sign(self, now: float) -> None:
+    def note_activity(self, now: float) -> None:
         """Note that a part of the speech was transcribed."""
         self._active_at = now
 
-    def over(self) -> None:
+    def end(self) -> None:
         """Note that speech ended."""
         self.active = False
 
@@ -71,7 +71,7 @@ class UserSpeech:
     def tick(self, now: float) -> None:
         """Check the deadline at the time `now` (s)."""
         if self.due is not None and now >= self.due:
-            self.over()
+            self.end()
 
 
 class Interruption:
@@ -103,14 +103,14 @@ class Interruption:
         """Deadlines of this part, in seconds on the clock of `now`."""
         return [at for at in (self.confirm_until, self.speech.due) if at is not None]
 
-    def over(self) -> None:
+    def end_speech(self) -> None:
         """End the current speech."""
-        self.speech.over()
+        self.speech.end()
 
     def clear(self) -> None:
         """End the current speech and any wait for a confirmation."""
         self.confirm_until = None
-        self.speech.over()
+        self.speech.end()
 
     def tick(self, now: float) -> None:
         """Check the deadlines at the time `now` (s)."""
@@ -122,7 +122,7 @@ class Interruption:
 
     def speech_started(self, event: events.SpeechStarted, now: float) -> None:
         """Handle a start of speech: interrupt the response if the settings say so."""
-        self.speech.began(now)
+        self.speech.start(now)
         self._responses.expect_none()
         self._user_items.spoken(event.item_id)
         detection = self._mic.detection
@@ -133,31 +133,31 @@ class Interruption:
 
     def speech_stopped(self, event: events.SpeechStopped, now: float) -> None:
         """Handle an end of speech."""
-        self.speech.over()
+        self.speech.end()
         behind_ms = self._mic.sent_ms - event.audio_end_ms if event.audio_end_ms else 0.0
         self._responses.turn_ended(now - min(max(behind_ms, 0.0), MAX_LAG_MS) / 1000)
         self._expect_answer()
 
     def committed(self, event: events.InputCommitted, now: float) -> None:
         """Handle the end of the user's turn."""
-        self.speech.over()
+        self.speech.end()
         self._user_items.spoken(event.item_id, event.previous_item_id)
         ended_at = self.speech.ended_at(now)
-        if ended_at is not None and self._mic.hands_free and not self._responses.waited_for:
+        if ended_at is not None and self._mic.hands_free and not self._responses.awaits_answer:
             self._responses.turn_ended(ended_at)
         self._expect_answer()
 
     def _expect_answer(self) -> None:
         detection = self._mic.detection
         if detection is not None and detection.create_response:
-            self._responses.expect_unasked()
+            self._responses.expect_automatic()
 
     def user_transcript(self, event: events.UserTranscript, now: float) -> None:
         """Handle a transcript of the user's speech, whole or in part."""
         if event.usage:
-            self._meter.wrote_down(event.usage)
-        self.speech.sign(now)
-        if not self._user_items.understood(event):
+            self._meter.transcribed(event.usage)
+        self.speech.note_activity(now)
+        if not self._user_items.transcribed(event):
             self._responses.expect_none()
 
     # --------------------------------------------------------------- as the audio process hears it
@@ -186,4 +186,4 @@ class Interruption:
     def barge_in(self, *, provider_cancels: bool) -> None:
         """Interrupt the response and find out how much of it was heard."""
         self.confirm_until = None
-        self._responses.silence(provider_cancels=provider_cancels)
+        self._responses.interrupt(provider_cancels=provider_cancels)

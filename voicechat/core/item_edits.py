@@ -34,7 +34,7 @@ class ItemEdits:
         after = event.after if event.after and transcript.item(event.after) else None
         self._buffer.send(commands.CreateMessage(event.item_id, event.role, event.text, after))
 
-    def meant(self, event: inputs.ForgetItem | inputs.ForgetLast) -> list[Entry]:
+    def selected(self, event: inputs.ForgetItem | inputs.ForgetLast) -> list[Entry]:
         """Return the entries to delete. The last exchange begins with the user's last turn."""
         entries = self._buffer.transcript.entries
         if isinstance(event, inputs.ForgetItem):
@@ -55,13 +55,13 @@ class ItemEdits:
             # Later events of the entry must not restore it.
             self._user_items.forget(entry_id(entry))
             if entry.response_id:
-                self._responses.bury(entry.response_id)
+                self._responses.discard(entry.response_id)
             self._buffer.transcript.remove(entry_id(entry))
             self._buffer.do(effects.EntryRemoved(entry_id(entry)))
         if not entries:
             return
         if not self._can.delete or any(isinstance(entry, ToolCall) for entry in entries):
-            self._buffer.do(effects.StartAfresh())
+            self._buffer.do(effects.StartNewSession())
             return
         for entry in entries:
             self._buffer.send(commands.DeleteItem(entry_id(entry)))

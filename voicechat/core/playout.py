@@ -22,17 +22,17 @@ class SpokenItem:
     alignment: TextAlignment = field(default_factory=TextAlignment)
     ended: bool = False
     """No more audio will be queued for it."""
-    outcome: ItemStatus = ItemStatus.COMPLETED
+    final_status: ItemStatus = ItemStatus.COMPLETED
     """Status of the item after its last audio."""
     audible: bool = False
     """Its first audio was played."""
 
     @property
-    def sounded(self) -> bool:
+    def has_audio(self) -> bool:
         """True if any audio of it was received."""
         return self.item.received_ms > 0
 
-    def hear(self, ms: float) -> None:
+    def advance(self, ms: float) -> None:
         """Advance the position to `ms`; never backward, never beyond what was received."""
         item = self.item
         item.heard_ms = max(item.heard_ms, min(ms, item.received_ms))
@@ -63,7 +63,7 @@ class Playout:
     @property
     def sounding(self) -> bool:
         """True if audio is queued or playing."""
-        return any(spoken.sounded for spoken in self.spoken.values())
+        return any(spoken.has_audio for spoken in self.spoken.values())
 
     @property
     def audible(self) -> bool:

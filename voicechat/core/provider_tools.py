@@ -23,7 +23,7 @@ class ProviderTools:
     """The calls of a conversation that run at the provider."""
 
     def __init__(self, buffer: EffectBuffer) -> None:
-        self.unspoken = False
+        self.continuation_due = False
         """True if a call ended and the model has not spoken since: the provider will continue."""
         self._buffer = buffer
         self.undecided: dict[str, ToolCall] = {}
@@ -35,19 +35,19 @@ class ProviderTools:
         """Calls that wait for approval, the oldest first."""
         return tuple(self.undecided.values())
 
-    def at_work(self, now: float) -> bool:
+    def is_working(self, now: float) -> bool:
         """True if a call is still expected to progress at the time `now` (s), before any answer."""
         since = [call.started_at or 0.0 for call in self._running.values()]
         return bool(self.undecided) or any(now < start + CALL_TIMEOUT_S for start in since)
 
     def due(self, now: float) -> float | None:
         """Return the time (s) when running calls no longer delay the answer; None if none do."""
-        if not self.unspoken or self.undecided or not self._running:
+        if not self.continuation_due or self.undecided or not self._running:
             return None
         at = max(call.started_at or 0.0 for call in self._running.values()) + CALL_TIMEOUT_S
         return at if at > now else None
 
-    def listed(self, event: events.RemoteTools) -> None:
+    def tools_listed(self, event: events.RemoteTools) -> None:
         """Report that a server's tools could not be fetched."""
         if event.error is not None:
             which = f" of {event.server}" if event.server else ""
@@ -57,7 +57,7 @@ class ProviderTools:
                 )
             )
 
-    def asked(self, event: events.RemoteApproval) -> None:
+    def approval_requested(self, event: events.RemoteApproval) -> None:
         """Handle a request for approval; a repeated one changes nothing."""
         if self._buffer.transcript.get(event.item_id) is None:
             call = self._call(event.item_id, event.response_id, event.server, event.name)
@@ -95,7 +95,7 @@ class ProviderTools:
         if call is None:
             return False
         call.state = ToolState.QUEUED if approve else ToolState.DENIED
-        self.unspoken = True
+        self.continuation_due = True
         self._buffer.send(commands.AnswerApproval(call_id, approve, "" if approve else reason))
         self._buffer.changed(call)
         return True
@@ -127,7 +127,7 @@ class ProviderTools:
         for call_id in list(self.undecided):
             self.decide(call_id, False, INTERRUPTED)
         self._abandon_running(now)
-        self.unspoken = False
+        self.continuation_due = False
 
     def connection_lost(self, now: float) -> None:
         """Cancel all open calls: the connection was lost."""
@@ -136,7 +136,7 @@ class ProviderTools:
             self._buffer.changed(call)
         self.undecided.clear()
         self._abandon_running(now)
-        self.unspoken = False
+        self.continuation_due = False
 
     def _abandon_running(self, now: float) -> None:
         for call in list(self._running.values()):
@@ -146,7 +146,7 @@ class ProviderTools:
 
     def _ended(self, call: ToolCall, now: float) -> None:
         self._running.pop(call.call_id, None)
-        self.unspoken = True
+        self.continuation_due = True
         if call.started_at is not None:
             call.elapsed_ms = (now - call.started_at) * 1000
 

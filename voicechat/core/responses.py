@@ -55,9 +55,9 @@ class Responses:
         """Request the response that is due, if the floor is `free`."""
         slot = self._slot
         if self._tool_calls.take_finished():
-            slot.wanted = True
-        if slot.may_ask and free:
-            slot.ask()
+            slot.request_due = True
+        if slot.may_request and free:
+            slot.request()
             self._buffer.send(commands.CreateResponse())
         if slot.state is not self._state:
             slot.seen_at = self._now
@@ -66,7 +66,7 @@ class Responses:
     def owed(self) -> bool:
         """True if a response is due, requested, running, or expected for a committed turn."""
         waits = self._answer_due is not None or self._continuation_due is not None
-        return self._slot.wanted or self._slot.busy or waits
+        return self._slot.request_due or self._slot.busy or waits
 
     @property
     def busy(self) -> bool:
@@ -91,17 +91,17 @@ class Responses:
 
     # ----------------------------------------------------------------- requests
 
-    def want(self, on: bool = True) -> None:
-        """Request a response when the state permits it; with `on` false, withdraw the wish."""
-        self._slot.wanted = on
+    def request(self, on: bool = True) -> None:
+        """Request a response when the state permits it; with `on` false, withdraw this."""
+        self._slot.request_due = on
 
-    def want_none(self) -> None:
-        """Withdraw the wish for a response and expect none."""
-        self._slot.wanted = False
+    def cancel_request(self) -> None:
+        """Withdraw any request for a response, and expect none."""
+        self._slot.request_due = False
         self._answer_due = self._continuation_due = None
 
     @property
-    def waited_for(self) -> bool:
+    def awaits_answer(self) -> bool:
         """True if a turn ended and nothing of its response was heard or shown yet."""
         return self._turn is not None
 
@@ -117,9 +117,9 @@ class Responses:
         """Expect the provider to continue within `CONTINUE_TIMEOUT_S`; else request a response."""
         self._continuation_due = self._now + CONTINUE_TIMEOUT_S
 
-    def expect_unasked(self) -> None:
+    def expect_automatic(self) -> None:
         """Expect the provider to answer this turn by itself: request nothing."""
-        self._slot.wanted = False
+        self._slot.request_due = False
         if not self._slot.busy:
             self.expect()
 
@@ -144,13 +144,13 @@ class Responses:
             if self._can.cancel:
                 self._buffer.send(commands.CancelResponse(response_id))
         elif previous not in (None, response_id):
-            self._tool_calls.response_over(previous or "")
+            self._tool_calls.end_response(previous or "")
         self._answer_due = self._continuation_due = None
         turn = self._turn
         if turn and (not turn.responses or self._buffer.transcript.ends_with_call):
             turn.responses.add(response_id)
 
-    def alive(self, response_id: str) -> bool:
+    def is_live(self, response_id: str) -> bool:
         """Return True if this response is live; start one that was never announced."""
         slot = self._slot
         if (
@@ -166,9 +166,9 @@ class Responses:
         slot.seen_at = self._now
         return response_id not in slot.dead
 
-    def counts(self, response_id: str) -> bool:
+    def is_valid(self, response_id: str) -> bool:
         """Return True if text of this response is valid; it may arrive after the end."""
-        return self._slot.over(response_id) or self.alive(response_id)
+        return self._slot.over(response_id) or self.is_live(response_id)
 
     def continues(self, response_id: str, now: float) -> bool:
         """Note activity at `now` (s); return False unless this is the running, live response."""
@@ -180,11 +180,11 @@ class Responses:
         slot.seen_at = now
         return True
 
-    def sign_of_life(self, now: float) -> None:
+    def note_activity(self, now: float) -> None:
         """Note activity of the running response at `now` (s)."""
         self._slot.seen_at = now
 
-    def began(self, response_id: str) -> None:
+    def answered(self, response_id: str) -> None:
         """Measure the latency: the first part of a response was heard or shown."""
         turn = self._turn
         if turn is None or response_id not in turn.responses:
@@ -204,8 +204,8 @@ class Responses:
         if not first:
             return False
         self._hanging = False
-        self._items.response_over(rid, OUTCOMES[event.status], event.error)
-        self._tool_calls.response_over(rid)
+        self._items.end_response(rid, OUTCOMES[event.status], event.error)
+        self._tool_calls.end_response(rid)
         if event.status is events.ResponseStatus.FAILED:
             self._buffer.do(
                 effects.Notice(event.error or "The model could not answer.", effects.Level.ERROR)
@@ -214,24 +214,24 @@ class Responses:
 
     # ----------------------------------------------------------------- ends before the end
 
-    def silence(self, *, provider_cancels: bool) -> None:
+    def interrupt(self, *, provider_cancels: bool) -> None:
         """Discard the running response and stop playback."""
         running = self._slot.cancel()
         if running is not None:
             self._items.close_items(running, ItemStatus.INTERRUPTED)
             if self._can.cancel and not provider_cancels:
                 self._buffer.send(commands.CancelResponse(running))
-        for response_id in self._items.silence(self._now):
+        for response_id in self._items.stop_playback(self._now):
             self._slot.dead.add(response_id)
 
-    def bury(self, response_id: str) -> None:
+    def discard(self, response_id: str) -> None:
         """Discard everything that still arrives for this response."""
         self._slot.dead.add(response_id)
 
     def refused(self, *, busy: bool) -> None:
         """Handle a refused request: another response runs (`busy`), or none is possible."""
         if busy:
-            self._slot.wanted = True
+            self._slot.request_due = True
             self._slot.fire(Trigger.REFUSE)
         elif self._slot.state is SlotState.REQUESTED:
             self._slot.expire()
@@ -242,7 +242,7 @@ class Responses:
             self._answer_due = None
         if self._continuation_due is not None and self._now >= self._continuation_due:
             self._continuation_due = None
-            self._slot.wanted = True
+            self._slot.request_due = True
         due = self._slot.due
         return due is not None and self._now >= due and self._expire()
 
@@ -256,7 +256,7 @@ class Responses:
         response_id = self._slot.response_id
         self._slot.expire()
         if response_id is not None:
-            self._tool_calls.response_over(response_id)
+            self._tool_calls.end_response(response_id)
         if recycle:
             self._buffer.do(effects.Recycle("The model stopped answering."))
         return False
@@ -272,4 +272,4 @@ class Responses:
         self._items.connection_lost()
         # A response requested before the open calls have results might repeat them.
         still_owed = owed and not self._tool_calls.waiting and unanswered(self._buffer.transcript)
-        self._slot.wanted = bool(self._slot.wanted or still_owed)
+        self._slot.request_due = bool(self._slot.request_due or still_owed)

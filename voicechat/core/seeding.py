@@ -24,7 +24,7 @@ class Seeding:
         self._shortened = False
 
     @property
-    def forgot_all(self) -> bool:
+    def nothing_left(self) -> bool:
         """True if no entry is left to seed after the provider refused them."""
         return 0 < len(self._buffer.transcript.entries) <= self._start
 
@@ -41,10 +41,10 @@ class Seeding:
             self._can = replace(self._can, pictures=())
             self._shortened = True
 
-    def tell(self, *, resumed: bool) -> list[commands.Command]:
+    def send(self, *, resumed: bool) -> list[commands.Command]:
         """Seed a new session; a `resumed` one already has most of the conversation."""
         start = max(self._start, self._known if resumed else 0)
-        seeded, lost = retell(self._buffer.transcript, self._can, start)
+        seeded, lost = seed_commands(self._buffer.transcript, self._can, start)
         for command in seeded:
             self._buffer.send(command)
         if self._shortened:
@@ -77,7 +77,7 @@ def received(transcript: Transcript) -> int:
     return known
 
 
-def retell(
+def seed_commands(
     transcript: Transcript, can: Capabilities, start: int = 0
 ) -> tuple[list[commands.Command], int]:
     """Return the commands that seed the conversation from entry `start` on, and the lost pictures.

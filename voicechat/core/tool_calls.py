@@ -83,13 +83,13 @@ class Batch:
 
     open: set[str] = field(default_factory=set)
     answered: int = 0
-    response_over: bool = False
+    response_ended: bool = False
     interrupted: bool = False
 
     @property
     def finished(self) -> bool:
         """True if the response ended and all its calls are answered."""
-        return self.response_over and not self.open
+        return self.response_ended and not self.open
 
 
 class ToolCalls:
@@ -160,7 +160,7 @@ class ToolCalls:
         call.source = spec.source if spec is not None else ""
         is_full = len(self._open) >= MAX_OPEN_CALLS
         self._open[call.call_id] = call
-        batch = self._batches.setdefault(call.response_id, Batch(response_over=not alive))
+        batch = self._batches.setdefault(call.response_id, Batch(response_ended=not alive))
         batch.open.add(call.call_id)
         if not alive:
             self._answer(call, ToolState.CANCELLED, INTERRUPTED, now)
@@ -199,7 +199,7 @@ class ToolCalls:
             same = clean_json(event.arguments) == call.arguments
             output = (call.output or LOST) if same else USED_ID
             self._send(commands.ToolResult(event.call_id, output, event.name, not same))
-            batch = self._batches.setdefault(event.response_id, Batch(response_over=not alive))
+            batch = self._batches.setdefault(event.response_id, Batch(response_ended=not alive))
             batch.answered += 1
 
     # ----------------------------------------------------------------- the user's word
@@ -265,17 +265,17 @@ class ToolCalls:
         self._carried = set(self._open)
         self._settled.clear()
         for batch in self._batches.values():
-            batch.response_over = True
+            batch.response_ended = True
         for entry in self._buffer.transcript.entries:
             if isinstance(entry, ToolCall) and entry.state is ToolState.STREAMING:
                 entry.state = ToolState.CANCELLED
                 self._buffer.changed(entry)
 
-    def response_over(self, response_id: str) -> None:
+    def end_response(self, response_id: str) -> None:
         """Note that the response that made the calls ended."""
         batch = self._batches.get(response_id)
         if batch is not None:
-            batch.response_over = True
+            batch.response_ended = True
 
     def take_finished(self) -> bool:
         """Remove finished batches; return True if one of them needs a follow-up response."""

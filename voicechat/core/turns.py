@@ -1,16 +1,16 @@
 """Turns: the response slot and the floor.
 
 A provider runs at most one response at a time in a conversation. Only `ResponseSlot` decides this:
-code that needs a response sets `wanted`, and `may_ask` is true when it may be requested.
+code that needs a response sets `request_due`, and `may_request` is true when it may be requested.
 
-            ask                created              done
+            request             created              done
     IDLE ────────► REQUESTED ────────► RUNNING ────────────► IDLE
       │                │  refused         │ cancel             ▲
       │ created        └───────► REFUSED  ▼          done,     │
       └──────────────────────────────► CANCELLING ────expired──┘
 
 A provider with turn detection creates responses by itself (IDLE -> RUNNING). A requested response
-that must not be heard any more is *doomed*: it is cancelled once it is created.
+that must not be heard any more is cancelled once it is created (`cancel_early`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SlotState(Enum):
 class Trigger(Enum):
     """Triggers of the response slot."""
 
-    ASK = auto()
+    REQUEST = auto()
     CREATED = auto()
     CANCEL = auto()
     DONE = auto()
@@ -44,7 +44,7 @@ class Trigger(Enum):
 
 _S, _T = SlotState, Trigger
 TRANSITIONS: dict[SlotState, dict[Trigger, SlotState]] = {
-    _S.IDLE: {_T.ASK: _S.REQUESTED, _T.CREATED: _S.RUNNING},
+    _S.IDLE: {_T.REQUEST: _S.REQUESTED, _T.CREATED: _S.RUNNING},
     _S.REQUESTED: {
         _T.CREATED: _S.RUNNING,
         _T.REFUSE: _S.REFUSED,
@@ -62,7 +62,7 @@ TRANSITIONS: dict[SlotState, dict[Trigger, SlotState]] = {
 """State -> trigger -> next state; a trigger that is not listed changes nothing."""
 
 
-PATIENCE_S = {_S.REQUESTED: 15.0, _S.RUNNING: 15.0, _S.CANCELLING: 3.0, _S.REFUSED: 2.0}
+SLOT_TIMEOUT_S = {_S.REQUESTED: 15.0, _S.RUNNING: 15.0, _S.CANCELLING: 3.0, _S.REFUSED: 2.0}
 """Seconds without activity of a response until it is given up, by state of the slot."""
 
 
@@ -86,10 +86,10 @@ class ResponseSlot:
 
     state: SlotState = SlotState.IDLE
     response_id: str | None = None
-    wanted: bool = False
-    """Request a response once the slot is idle; a queue of one."""
-    doomed: bool = False
-    """Cancel the requested response when it is created."""
+    request_due: bool = False
+    """A response is requested once the slot is idle; a queue of one."""
+    cancel_early: bool = False
+    """The requested response is cancelled when it is created."""
     seen_at: float = 0.0
     """Time (s) of the last activity of the response or change of state."""
     dead: RecentIds = field(default_factory=RecentIds)
@@ -105,17 +105,17 @@ class ResponseSlot:
     @property
     def owed(self) -> bool:
         """True if a response is expected and not cancelled."""
-        return self.state in {SlotState.REQUESTED, SlotState.RUNNING} and not self.doomed
+        return self.state in {SlotState.REQUESTED, SlotState.RUNNING} and not self.cancel_early
 
     @property
-    def may_ask(self) -> bool:
-        """True if a response is wanted and may be requested now."""
-        return self.wanted and self.state is SlotState.IDLE
+    def may_request(self) -> bool:
+        """True if a response is due and may be requested now."""
+        return self.request_due and self.state is SlotState.IDLE
 
     @property
     def due(self) -> float | None:
         """Deadline (s) of the response."""
-        patience = PATIENCE_S.get(self.state)
+        patience = SLOT_TIMEOUT_S.get(self.state)
         return None if patience is None else self.seen_at + patience
 
     def fire(self, trigger: Trigger) -> bool:
@@ -126,32 +126,32 @@ class ResponseSlot:
         self.state = following
         if following is SlotState.IDLE:
             self.response_id = None
-            self.doomed = False
+            self.cancel_early = False
         return True
 
-    def ask(self) -> None:
-        """Mark a response as requested; call only when `may_ask`."""
-        self.wanted = False
-        self.fire(Trigger.ASK)
+    def request(self) -> None:
+        """Mark a response as requested; call only when `may_request`."""
+        self.request_due = False
+        self.fire(Trigger.REQUEST)
 
     def created(self, response_id: str) -> bool:
-        """Start a response; return True if it is doomed and must be cancelled now."""
+        """Start a response; return True if it must be cancelled at once."""
         if response_id in self.ended or response_id == self.response_id:
             return False
         if self.response_id is not None:
             self.end(self.response_id)
-        doomed = self.doomed
+        cancel_early = self.cancel_early
         self.fire(Trigger.CREATED)
         self.response_id = response_id
-        self.doomed = False
-        if doomed:
+        self.cancel_early = False
+        if cancel_early:
             self.dead.add(response_id)
-        return doomed
+        return cancel_early
 
     def cancel(self) -> str | None:
         """Cancel the response; return its id if it is running."""
         if self.state is SlotState.REQUESTED:
-            self.doomed = True
+            self.cancel_early = True
             return None
         running = self.response_id
         if not self.fire(Trigger.CANCEL) or running is None:
@@ -191,7 +191,7 @@ class ResponseSlot:
             self.end(self.response_id)
         self.state = SlotState.IDLE
         self.response_id = None
-        self.doomed = False
+        self.cancel_early = False
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ class UsageMeter:
         self.limits: tuple[events.RateLimit, ...] = ()
         """Latest rate limits; empty once all of them are reset."""
         self._buffer = buffer
-        self._told_at = 0.0
+        self._reported_at = 0.0
         self._warned: dict[str, float] = {}
 
     def responded(self, usage: Usage) -> None:
@@ -31,7 +31,7 @@ class UsageMeter:
         self.response = usage
         self._add(usage, "response")
 
-    def wrote_down(self, usage: Usage) -> None:
+    def transcribed(self, usage: Usage) -> None:
         """Add the usage of a transcription."""
         self.written += usage
         self._buffer.do(effects.UsageChanged(self.total, usage, "transcription"))
@@ -51,11 +51,11 @@ class UsageMeter:
         """Time (s) when the latest limits are reset."""
         if not self.limits:
             return None
-        return self._told_at + max(limit.reset_seconds for limit in self.limits)
+        return self._reported_at + max(limit.reset_seconds for limit in self.limits)
 
     def limited(self, event: events.RateLimits, now: float) -> None:
         """Apply new limits; warn about those that are near."""
-        self.limits, self._told_at = event.limits, now
+        self.limits, self._reported_at = event.limits, now
         for limit in event.limits:
             until = now + limit.reset_seconds
             if not is_near(limit):

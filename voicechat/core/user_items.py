@@ -21,8 +21,8 @@ class UserItems:
     def __init__(self, buffer: EffectBuffer) -> None:
         self._buffer = buffer
         self._typed = 0
-        self._shown: deque[Item] = deque()
-        self._nudges = RecentIds()
+        self._pictures: deque[Item] = deque()
+        self._ignored = RecentIds()
 
     def typed(self, text: str, picture: Picture | None = None) -> Item:
         """Add a typed item, with a picture if there is one."""
@@ -30,34 +30,34 @@ class UserItems:
             self._typed += 1
         item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED, picture=picture)
         if picture is not None:
-            self._shown.append(item)
-            self._let_go()
+            self._pictures.append(item)
+            self._drop_oldest_data()
         return self._add(item)
 
-    def _let_go(self) -> None:
-        sizes = [len(item.picture.data) for item in self._shown if item.picture]
+    def _drop_oldest_data(self) -> None:
+        sizes = [len(item.picture.data) for item in self._pictures if item.picture]
         while sum(sizes) > KEPT_BYTES and len(sizes) > 1:
-            oldest = self._shown.popleft()
+            oldest = self._pictures.popleft()
             if oldest.picture is not None:
                 oldest.picture = replace(oldest.picture, data=b"")
             del sizes[0]
 
     def spoken(self, item_id: str, after: str | None = None) -> None:
         """Add a spoken item at its position; its text follows."""
-        if item_id not in self._nudges:
+        if item_id not in self._ignored:
             self._spoken(item_id, after)
 
     def not_a_turn(self, event: events.IdleTimeout) -> None:
         """Hide the item of an idle timeout."""
-        self._nudges.add(event.item_id)
+        self._ignored.add(event.item_id)
 
     def forget(self, item_id: str) -> None:
         """Ignore all later events of this item."""
-        self._nudges.add(item_id)
+        self._ignored.add(item_id)
 
-    def understood(self, event: events.UserTranscript) -> bool:
+    def transcribed(self, event: events.UserTranscript) -> bool:
         """Apply a transcript; return False if the item turned out to be empty and was removed."""
-        if event.item_id in self._nudges:
+        if event.item_id in self._ignored:
             return True
         item = self._spoken(event.item_id)
         item.text = event.text if event.replace or event.final else item.text + event.text

@@ -73,8 +73,8 @@ class SessionControls(SessionView):
         """Return the codec of the open connection."""
 
     @abstractmethod
-    def _begin_again(
-        self, why: str, transcript: Transcript | None = None, untried: bool = False
+    def _restart_conversation(
+        self, why: str, transcript: Transcript | None = None, is_new_peer: bool = False
     ) -> None:
         """Start another conversation on a new connection, empty or seeded with this transcript."""
 
@@ -203,7 +203,7 @@ class SessionControls(SessionView):
 
     def new_conversation(self) -> None:
         """Clear the transcript and start again on a new connection."""
-        self._begin_again("Starting a new conversation.")
+        self._restart_conversation("Starting a new conversation.")
         self._tell(Cleared())
         self._take(inputs.OfferTools(self._tools.specs))
 
@@ -285,22 +285,24 @@ class SessionControls(SessionView):
                 "A recording cannot change its model.", "Start another recording with --model."
             )
         self._chosen.change(name)
-        self._model_changed(untried=True)
+        self._model_changed(is_new_peer=True)
 
-    def _go_back(self, error: VoicechatError) -> bool:
+    def _restore_previous_model(self, error: VoicechatError) -> bool:
         """Continue with the previous model after this error; return False if there is none."""
         failed = self._chosen.name
-        if not self._chosen.go_back():
+        if not self._chosen.restore_previous():
             return False
         text = f"Could not use {failed}; continuing with {self._chosen.name}. {error.message}"
         self._tell(effects.Notice(text, effects.Level.ERROR, error.hint))
-        self._model_changed(untried=False)
+        self._model_changed(is_new_peer=False)
         return True
 
-    def _model_changed(self, *, untried: bool) -> None:
-        self._begin_again(f"Continuing with {self._chosen.name}.", self.transcript, untried)
-        for doubt in self._chosen.doubts:
-            self._tell(effects.Notice(doubt, effects.Level.WARNING))
+    def _model_changed(self, *, is_new_peer: bool) -> None:
+        self._restart_conversation(
+            f"Continuing with {self._chosen.name}.", self.transcript, is_new_peer
+        )
+        for sentence in self._chosen.unsupported_settings:
+            self._tell(effects.Notice(sentence, effects.Level.WARNING))
 
     def _tell_model(self) -> None:
         current = (self._chosen.name, self._chosen.options.voice or "")

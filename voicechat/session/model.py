@@ -72,7 +72,7 @@ class ChosenModel:
         return session_settings(self.options, self.can, self._tools())
 
     @property
-    def doubts(self) -> list[str]:
+    def unsupported_settings(self) -> list[str]:
         """A sentence for each requested setting that this model does not support."""
         voice = [self._unknown_voice] if self._unknown_voice else []
         return [*voice, *unsupported(self._reader, self.settings)]
@@ -143,11 +143,11 @@ class ChosenModel:
         self._previous = self._previous or before
         self._select(choice)
 
-    def stay(self) -> None:
+    def confirm(self) -> None:
         """Confirm that the model works; the previous one cannot be restored any more."""
         self._previous = None
 
-    def go_back(self) -> bool:
+    def restore_previous(self) -> bool:
         """Restore the previous model; return False if there is none."""
         if self._previous is None:
             return False

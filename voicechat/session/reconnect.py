@@ -33,10 +33,10 @@ from voicechat.transports.websocket import (
     dial,
 )
 
-PERSEVERANCE_S = 90.0
+GIVE_UP_S = 90.0
 """Seconds without a connection until a lost session is given up."""
 
-FIRST_TRIES = 3
+MAX_FIRST_DIALS = 3
 """Dial attempts before the first connection, if the provider sends Retry-After."""
 
 OUTBOX = 8_192
@@ -44,7 +44,7 @@ OUTBOX = 8_192
 connection is dead, and leads to a reconnect.
 """
 
-LIFELESS_S = 5.0
+LIVENESS_TIMEOUT_S = 5.0
 """Seconds without frame or pong, while a response is due, until a connection counts as dead."""
 
 RENEW_BEFORE_S = 120.0
@@ -59,10 +59,10 @@ UNREADABLE = 10
 SHORT_S = 5.0
 """Shortest duration of a connection that counts as successful."""
 
-SHORT_LIVES = 6
+MAX_SHORT_CONNECTIONS = 6
 """Short connections in a row until the session is given up."""
 
-LESS_WITHIN_S = 60.0
+SECOND_REFUSAL_S = 60.0
 """Seconds after a shortened seeding in which another refusal ends the session."""
 
 INVALID = 1007
@@ -75,7 +75,7 @@ _BETWEEN_TURNS = frozenset({effects.Floor.IDLE, effects.Floor.LISTENING})
 _OWED = frozenset({effects.Floor.THINKING, effects.Floor.SPEAKING})
 
 
-class _Over(Exception):
+class _Ended(Exception):
     """End this connection; the next one starts at once."""
 
 
@@ -88,7 +88,7 @@ class ConnectionLoop:
     floor       returns the current floor
     tell        receives the state of the connection, with one sentence
     trace       receives the frames that are sent and received
-    retells     True if a new session is seeded, and can be seeded with less
+    seeds     True if a new session is seeded, and can be seeded with less
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ConnectionLoop:
         tell: Callable[[Link, str], None],
         *,
         trace: Callable[[Direction, Sequence[str | bytes]], None] = lambda *_: None,
-        retells: bool = True,
+        seeds: bool = True,
     ) -> None:
         self._make_codec = make_codec
         self._settings = settings
@@ -117,24 +117,24 @@ class ConnectionLoop:
         self._renewal = asyncio.Event()
         self._ends_at: float | None = None
         self._handle = ""
-        self._untried = False
+        self._is_new_peer = False
         self._begun = 0
-        self._retells = retells
-        self._told_less_at: float | None = None
+        self._seeds = seeds
+        self._shortened_at: float | None = None
 
     @property
     def begun(self) -> int:
         """Number of sessions created so far."""
         return self._begun
 
-    def renew(self, *, afresh: bool = False, untried: bool = False) -> None:
-        """End this connection and start the next one; with `afresh`, without resumption.
+    def renew(self, *, new_session: bool = False, is_new_peer: bool = False) -> None:
+        """End this connection and start the next one; with `new_session`, without resumption.
 
-        With `untried` the next peer is another one, which is given up if it is not available.
+        With `is_new_peer` the next peer is another one, which is given up if it is not available.
         """
-        if afresh:
+        if new_session:
             self._handle = ""
-        self._untried = untried
+        self._is_new_peer = is_new_peer
         self._renewal.set()
 
     def send(self, command: commands.Command) -> None:
@@ -184,7 +184,7 @@ class ConnectionLoop:
                 continue
             self._tell(Link.RECONNECTING, reason)
             short = short + 1 if lost_at - opened_at < SHORT_S else 0
-            if short > SHORT_LIVES:
+            if short > MAX_SHORT_CONNECTIONS:
                 raise SessionLost(f"{reason} This happened {short} times in a row.")
             if short > 1:
                 await asyncio.sleep(backoff(short - 1, random.random))
@@ -198,11 +198,11 @@ class ConnectionLoop:
 
     async def _wait(self, failed: DialFailed, failures: int, without_s: float) -> None:
         """Wait before the next dial, or raise to give up."""
-        if self._begun and not self._untried:
-            hopeful = failed.retry and without_s < PERSEVERANCE_S
+        if self._begun and not self._is_new_peer:
+            may_retry = failed.retry and without_s < GIVE_UP_S
         else:
-            hopeful = failed.retry_after is not None and failures < FIRST_TRIES
-        if not hopeful:
+            may_retry = failed.retry_after is not None and failures < MAX_FIRST_DIALS
+        if not may_retry:
             raise failed
         wait = failed.retry_after or backoff(failures - 1, random.random)
         self._tell(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
@@ -225,10 +225,10 @@ class ConnectionLoop:
                 epoch.create_task(self._await_renewal())
         except* ConnectionLost as group:
             lost = first(group)
-            if not (isinstance(lost, ConnectionLost) and self._goes_on(lost, begun)):
+            if not (isinstance(lost, ConnectionLost) and self._may_retry(lost, begun)):
                 raise lost from None
             why = lost
-        except* _Over:
+        except* _Ended:
             why = None
         finally:
             self.codec = self.connection = None
@@ -238,14 +238,14 @@ class ConnectionLoop:
             await connection.close()
         return why
 
-    def _goes_on(self, lost: ConnectionLost, begun: int) -> bool:
+    def _may_retry(self, lost: ConnectionLost, begun: int) -> bool:
         """Return True if another attempt makes sense; refused items are not sent again."""
         if self._begun == begun:
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
-        if lost.retry or lost.close_code != INVALID or not self._retells:
+        if lost.retry or lost.close_code != INVALID or not self._seeds:
             return lost.retry
-        before, self._told_less_at = self._told_less_at, time.monotonic()
-        return before is None or self._told_less_at - before > LESS_WITHIN_S
+        before, self._shortened_at = self._shortened_at, time.monotonic()
+        return before is None or self._shortened_at - before > SECOND_REFUSAL_S
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
         unreadable: deque[float] = deque(maxlen=UNREADABLE)
@@ -253,7 +253,7 @@ class ConnectionLoop:
             self.trace(Direction.RECEIVED, (frame,))
             for event in codec.decode(frame):
                 if isinstance(event, events.Unmapped) and event.unreadable:
-                    _bear(unreadable)
+                    _count_unreadable(unreadable)
                 self._note(event)
                 self._take(event)
 
@@ -270,7 +270,7 @@ class ConnectionLoop:
         match event:
             case events.SessionCreated(_, expires_at):
                 self._begun += 1
-                self._untried = False
+                self._is_new_peer = False
                 self._tell(Link.ONLINE, "" if self._begun == 1 else "Reconnected.")
                 if expires_at:
                     self._ends_in(expires_at - time.time())
@@ -286,7 +286,7 @@ class ConnectionLoop:
         """Check liveness and remaining time once a second."""
         # If pongs are slow, only the kernel detects a dead connection within seconds.
         slow = codec.capabilities.patience_s > PATIENCE_SECONDS
-        lifeless_s = codec.capabilities.patience_s if slow else LIFELESS_S
+        lifeless_s = codec.capabilities.patience_s if slow else LIVENESS_TIMEOUT_S
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._renewal.wait(), 1)
@@ -294,19 +294,19 @@ class ConnectionLoop:
             if self._floor() in _OWED and connection.quiet_for() > lifeless_s:
                 raise ConnectionLost("The connection was lost during the answer.")
             if codec.stale and self._floor() in _BETWEEN_TURNS:
-                raise _Over
+                raise _Ended
             if self._ends_at is not None:
                 left = self._ends_at - time.monotonic()
                 between = self._floor() in _BETWEEN_TURNS and left < RENEW_BEFORE_S
                 if between or left < RENEW_AT_LAST_S:
-                    raise _Over
+                    raise _Ended
 
     async def _await_renewal(self) -> None:
         await self._renewal.wait()
-        raise _Over
+        raise _Ended
 
 
-def _bear(unreadable: deque[float]) -> None:
+def _count_unreadable(unreadable: deque[float]) -> None:
     """Count an unreadable frame; raise if there are too many within a second."""
     unreadable.append(time.monotonic())
     if len(unreadable) == UNREADABLE and unreadable[-1] - unreadable[0] < 1:

@@ -151,8 +151,8 @@ class Session(SessionControls):
     def _codec(self) -> Codec | None:
         return self._connections.codec
 
-    def _begin_again(
-        self, why: str, transcript: Transcript | None = None, untried: bool = False
+    def _restart_conversation(
+        self, why: str, transcript: Transcript | None = None, is_new_peer: bool = False
     ) -> None:
         """Start another conversation on a new connection, empty or seeded with this transcript."""
         self._take(inputs.Interrupt())
@@ -162,7 +162,7 @@ class Session(SessionControls):
         self._receiver.conversation = self._conversation
         self._take(inputs.SpeakerChanged(self.speaker is not None))
         self._take(inputs.HandsFree(before.hands_free))
-        self._connections.renew(afresh=True, untried=untried)
+        self._connections.renew(new_session=True, is_new_peer=is_new_peer)
         self._set_link(Link.CONNECTING, why)
         self._tell_model()
         self._tell_mode()
@@ -178,7 +178,7 @@ class Session(SessionControls):
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = self._runs.tasks = tasks
-                tools = tasks.create_task(self._tools.live())
+                tools = tasks.create_task(self._tools.run())
                 living = tasks.create_task(self._live())
                 closing = tasks.create_task(self._closing.wait())
                 await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
@@ -198,7 +198,7 @@ class Session(SessionControls):
             try:
                 await self._connections.run()
             except VoicechatError as error:
-                if not self._go_back(error):
+                if not self._restore_previous_model(error):
                     raise
 
     async def _find_model(self) -> None:
@@ -206,8 +206,8 @@ class Session(SessionControls):
             self._tell(effects.Notice(f"Recording to {clean(str(self._options.record))}."))
         if not self._options.model:
             self._tell(effects.Notice(self._chosen.choice.why))
-        for doubt in (*self._options.warnings, *self._chosen.doubts):
-            self._warn(doubt)
+        for sentence in (*self._options.warnings, *self._chosen.unsupported_settings):
+            self._warn(sentence)
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     def _ring(self, text: str) -> None:
@@ -253,7 +253,7 @@ class Session(SessionControls):
             self._stream.publish(effect, now)
             self._carry_out(effect)
         if isinstance(happening, events.SessionCreated):
-            self._chosen.stay()
+            self._chosen.confirm()
             if self._connections.begun == 1:
                 self._play(sound.Cue("ready"))
         self._arm_timer()
@@ -272,8 +272,8 @@ class Session(SessionControls):
             case effects.Recycle(reason):
                 self._tell(effects.Notice(reason, effects.Level.WARNING))
                 self._connections.renew()
-            case effects.StartAfresh():
-                self._connections.renew(afresh=True)
+            case effects.StartNewSession():
+                self._connections.renew(new_session=True)
             case effects.UsageChanged(_, added, what):
                 self._costs.used[self._chosen.choice.name, what] += added
                 if what == "response":

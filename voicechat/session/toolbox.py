@@ -81,7 +81,7 @@ class Toolbox:
         remark_of = self._servers.difference if self._servers is not None else _no_remark
         return tuple(replace(spec, remark=remark_of(spec.name)) for spec in found)
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Load the tools and run their servers until cancelled."""
         try:
             await self._load_own()

@@ -64,18 +64,18 @@ class Peer:
         except ValueError:
             self.host, self.port = "the server", 0
         secrets = [value.reveal() for value in endpoint.headers.values()]
-        self._unspeakable = [*secrets, *(part for value in secrets for part in value.split())]
-        self.keys = [value for value in self._unspeakable if len(value) >= _SHORTEST_KEY]
+        self._secrets = [*secrets, *(part for value in secrets for part in value.split())]
+        self.keys = [value for value in self._secrets if len(value) >= _SHORTEST_KEY]
         self.has_key = bool(secrets)
 
     @property
-    def is_here(self) -> bool:
+    def is_local(self) -> bool:
         """True if the peer is on this machine, so that no proxy is used."""
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
 
     def quote(self, text: str) -> str:
         """Return text of the peer as a clause to append; empty if there is none."""
-        for secret in self._unspeakable:
+        for secret in self._secrets:
             if len(secret) > len("Bearer"):
                 text = text.replace(secret, "***")
         text = " ".join(clean(text).split())
@@ -83,7 +83,7 @@ class Peer:
             text = text[:_LONGEST_QUOTE] + "…"
         return f": {text}" if text else ""
 
-    def hushed(self, frame: str | bytes) -> str | bytes:
+    def mask_keys(self, frame: str | bytes) -> str | bytes:
         """Return the frame with the keys sent to the peer masked, in case it repeats them."""
         for key in self.keys:
             if isinstance(frame, str):
@@ -104,7 +104,7 @@ class Peer:
         """Return the error for a connection that was closed or broken."""
         if closed.rcvd is None:
             ours = closed.sent.code if closed.sent else 1006
-            why = _COMPLAINTS.get(ours, "sent an invalid frame")
+            why = _OWN_CLOSE_CODES.get(ours, "sent an invalid frame")
             return ConnectionLost(f"{self.host} {why}.")
         code = closed.rcvd.code
         sentence = _ENDINGS.get(code, f"closed the connection with code {code}")
@@ -126,7 +126,7 @@ class Peer:
         if isinstance(failure, ssl.SSLError):
             return self._untrusted(failure)
         if isinstance(failure, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
-            return self._hung_up()
+            return self._closed_early()
         if isinstance(failure, OSError):
             return DialFailed(
                 f"No server answers at {self.host} port {self.port}.",
@@ -135,7 +135,7 @@ class Peer:
             )
         return self._no_socket(failure)
 
-    def _hung_up(self) -> DialFailed:
+    def _closed_early(self) -> DialFailed:
         return DialFailed(f"{self.host} closed the connection before it answered.", retry=True)
 
     def _untrusted(self, failure: ssl.SSLError) -> DialFailed:
@@ -158,7 +158,7 @@ class Peer:
         if isinstance(failure, InvalidURI | ValueError):
             return DialFailed("The address is not valid.", "It looks like https://host/v1.")
         if isinstance(failure.__cause__, EOFError | ConnectionError):
-            return self._hung_up()
+            return self._closed_early()
         return DialFailed(
             f"{self.host} answers, but not as a realtime endpoint.",
             "Check --base-url: it must be the address of a realtime API.",
@@ -195,7 +195,7 @@ _ENDINGS = {
     1012: "is restarting",
     1013: "is overloaded",
 }
-_COMPLAINTS = {1006: "broke the connection", 1009: "sent a frame that is too large"}
+_OWN_CLOSE_CODES = {1006: "broke the connection", 1009: "sent a frame that is too large"}
 _FINAL = frozenset({1002, 1003, 1007, 1008, 1010, 3000, 3003, 4001, 4003, 4400, 4401, 4403, 4404})
 """Close codes after which another attempt would fail again."""
 

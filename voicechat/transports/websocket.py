@@ -144,7 +144,7 @@ class Connection:
             self._sound.append(entry)
             self._sound_size += len(frame)
         while self._sound_size > SOUND_QUEUED and len(self._sound) > 1:
-            self._leave_out(self._sound.popleft())
+            self._drop(self._sound.popleft())
         self._wake.set()
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
@@ -153,7 +153,7 @@ class Connection:
             while True:
                 frame = await self._socket.recv()
                 self._alive = self._clock()
-                yield self._peer.hushed(frame) if self._repeats_a_key(frame) else frame
+                yield self._peer.mask_keys(frame) if self._repeats_a_key(frame) else frame
         except ConnectionClosed as closed:
             lost = self._lose(self._peer.closed(closed))
         raise lost
@@ -175,7 +175,7 @@ class Connection:
             self._socket.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _leave_out(self, entry: _Entry) -> None:
+    def _drop(self, entry: _Entry) -> None:
         self._sound_size -= len(entry.frame or "")
         self.dropped_audio += 1
         entry.frame = None
@@ -293,7 +293,7 @@ async def _open(endpoint: DialTarget, peer: Peer) -> ClientConnection:
         additional_headers={name: value.reveal() for name, value in endpoint.headers.items()},
         subprotocols=[Subprotocol(_open_text(name)) for name in endpoint.subprotocols] or None,
         user_agent_header=f"voicechat/{__version__}",
-        proxy=None if peer.is_here else True,
+        proxy=None if peer.is_local else True,
         compression=None,
         max_size=LARGEST_FRAME,
         open_timeout=None,
