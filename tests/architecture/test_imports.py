@@ -41,7 +41,7 @@ def loaded_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in names} | {n for n in names if n.startswith("voicechat.")}
 
 
-def test_the_walls_stand() -> None:
+def test_the_import_contracts_hold() -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports")],
         cwd=ROOT,
@@ -59,7 +59,7 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
     assert not loaded_by(code) & HEAVY
 
 
-def test_core_loads_nothing_but_itself() -> None:
+def test_core_loads_only_itself() -> None:
     loaded = loaded_by("import voicechat.core.conversation")
     assert not loaded & (HEAVY | {"asyncio", "logging"})
     rooms = {name for name in loaded if name.startswith("voicechat.")}
@@ -75,7 +75,7 @@ def test_the_audio_process_loads_no_screen_and_no_socket() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES + TESTS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_file_keeps_the_rules(path: Path) -> None:
+def test_a_file_follows_the_rules(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     assert len(lines) <= (700 if path in TESTS else 500)
@@ -98,7 +98,7 @@ def silenced(tree: ast.AST) -> list[int]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_names_say_what_a_thing_is(path: Path) -> None:
+def test_names_are_not_vague(path: Path) -> None:
     assert path.stem not in VAGUE
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):

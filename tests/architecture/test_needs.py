@@ -8,20 +8,20 @@ from needs import need, needs
 ABSENT = ("no-such-program-anywhere",)
 
 
-def test_in_ci_an_absent_program_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_ci_a_missing_program_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match=ABSENT[0]):
         need(ABSENT)
     assert needs(ABSENT).args == (False,), "the test runs"
 
 
-def test_elsewhere_it_is_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elsewhere_a_missing_program_is_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match=ABSENT[0]):
         need(ABSENT)
     assert needs(ABSENT).args == (True,)
 
 
-def test_what_is_there_is_no_obstacle() -> None:
+def test_an_installed_program_changes_nothing() -> None:
     need(("sh",))
     assert needs(("sh",)).args == (False,)

@@ -64,7 +64,7 @@ async def chatter(socket: ServerConnection, frames: list[dict[str, object]]) -> 
 @pytest.mark.parametrize("status", [None, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN,
                                     HTTPStatus.SERVICE_UNAVAILABLE])  # fmt: skip
 @pytest.mark.parametrize("model", WIRES)
-async def test_a_key_stays_where_it_belongs(
+async def test_a_key_is_never_shown_logged_or_stored(
     model: str,
     status: HTTPStatus | None,
     caplog: pytest.LogCaptureFixture,

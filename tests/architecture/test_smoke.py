@@ -25,7 +25,7 @@ from voicechat.errors import Secret
         (["nobody"], "nobody"), ([""], "make smoke PROVIDER=openai"),
     ],
 )  # fmt: skip
-def test_without_a_key_it_says_which(
+def test_a_missing_key_is_named(
     arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
@@ -49,7 +49,9 @@ async def remembering(fake: Fake, socket: ServerConnection) -> None:
 
 
 @pytest.mark.parametrize("talk", [remembering, openai])
-async def test_a_line_for_every_step(talk: Callable[[Fake, ServerConnection], Any]) -> None:
+async def test_each_step_is_reported_in_one_line(
+    talk: Callable[[Fake, ServerConnection], Any],
+) -> None:
     lines: list[str] = []
     async with running(talk) as fake:
         options = Options(

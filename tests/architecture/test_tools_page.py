@@ -31,7 +31,7 @@ def offered(*folders: Path) -> dict[str, tuple[Permission, bool]]:
     return {tool.spec.name: (tool.spec.permission, tool.asks_always) for tool in tools}
 
 
-def test_every_tool_is_there_with_who_decides(tmp_path: Path) -> None:
+def test_every_tool_is_listed_with_its_permission(tmp_path: Path) -> None:
     without, named = offered(), offered(tmp_path)
     assert described().keys() == without.keys()
     for name, says in described().items():

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.sound
 MakeRig = Callable[..., Rig]
 
 
-def test_a_library_that_crashes_is_no_sound(
+def test_a_crashing_library_means_no_sound(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "sounddevice.py").write_text("import os\nos.abort()\n")

@@ -17,14 +17,14 @@ def written() -> bytes:
     return pipe.getvalue()
 
 
-def test_a_pipe_gives_what_was_sent_and_then_none() -> None:
+def test_a_pipe_delivers_every_message_and_then_none() -> None:
     pipe = io.BufferedReader(io.BytesIO(written()))
     assert [receive(pipe) for _ in SENT] == SENT
     assert receive(pipe) is None
 
 
 @pytest.mark.parametrize("cut", [1, 2, 20, 1_000])
-def test_a_message_that_was_cut_off_is_none(cut: int) -> None:
+def test_a_truncated_message_is_none(cut: int) -> None:
     pipe = io.BytesIO()
     send(pipe, SENT[0])
     assert receive(io.BytesIO(pipe.getvalue()[:-cut])) is None

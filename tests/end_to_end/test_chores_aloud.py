@@ -55,7 +55,7 @@ def say(card: VirtualCard, folder: Path, words: str) -> None:
     card.say(person(folder, words), RATE).wait(10)
 
 
-def test_a_timer_rings_while_a_plugin_waits_for_a_key(
+def test_a_timer_rings_while_a_plugin_waits_for_approval(
     start: Callable[..., OnTerminal], card: VirtualCard, tmp_path: Path, plugin: Path
 ) -> None:
     terminal = start(columns=100, rows=40, environ=card.environment)
@@ -86,7 +86,7 @@ def test_a_timer_rings_while_a_plugin_waits_for_a_key(
     not (shutil.which("node") and EVERYTHING.exists()),
     reason="node or the reference server are not available",
 )
-def test_a_tool_of_a_real_server_runs_when_a_key_allows_it(
+def test_a_tool_of_a_real_server_runs_when_the_user_allows_it(
     start: Callable[..., OnTerminal], card: VirtualCard, tmp_path: Path
 ) -> None:
     settings = tmp_path / "CONFIG" / "voicechat"

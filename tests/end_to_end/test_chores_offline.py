@@ -70,7 +70,7 @@ def test_line_by_line_through_a_pipe(tmp_path: Path, mark: Path) -> None:
     assert not mark.exists()
 
 
-def test_a_plugin_runs_when_it_was_allowed_and_a_timer_rings_meanwhile(
+def test_a_plugin_runs_after_approval_while_a_timer_rings(
     start, tmp_path: Path, mark: Path
 ) -> None:
     terminal = start("--text", environ={"PLUGIN_MARK": str(mark)}, columns=100, rows=40)
@@ -95,7 +95,7 @@ def test_a_plugin_runs_when_it_was_allowed_and_a_timer_rings_meanwhile(
     assert not ended(family, 3.0)
 
 
-def test_a_tool_that_hangs_does_not_hold_up_the_way_out(start, tmp_path: Path, mark: Path) -> None:
+def test_a_hanging_tool_does_not_delay_the_exit(start, tmp_path: Path, mark: Path) -> None:
     terminal = start("--text", environ={"PLUGIN_MARK": str(mark)})
     terminal.see("online")
     terminal.type("turn on the bedroom lights\n")

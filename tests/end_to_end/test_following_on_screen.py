@@ -18,7 +18,7 @@ def opened(card: VirtualCard) -> None:
         pass
 
 
-def test_another_default_is_told_in_one_line(start, card: VirtualCard) -> None:
+def test_a_new_default_is_reported_in_one_line(start, card: VirtualCard) -> None:
     card.route_as_desktop()
     card.add("kitchen", "Kitchen")
     terminal = start(columns=100, environ=card.environment)
@@ -30,7 +30,7 @@ def test_another_default_is_told_in_one_line(start, card: VirtualCard) -> None:
     assert "sound device stopped" not in terminal.reading
 
 
-def test_a_server_that_hangs_is_told_and_quitting_does_not_wait_for_it(
+def test_a_hanging_sound_server_is_reported_and_does_not_delay_the_exit(
     start, card: VirtualCard
 ) -> None:
     terminal = start(columns=100, environ=card.environment)
@@ -45,7 +45,7 @@ def test_a_server_that_hangs_is_told_and_quitting_does_not_wait_for_it(
     assert not ended(family)
 
 
-def test_while_the_device_is_stalled_the_answer_is_read(start, card: VirtualCard) -> None:
+def test_answers_are_shown_as_text_while_the_device_is_stalled(start, card: VirtualCard) -> None:
     terminal = start(columns=100, environ=card.environment)
     terminal.see("● listening", 30)
     card.suspend(True)
@@ -57,7 +57,7 @@ def test_while_the_device_is_stalled_the_answer_is_read(start, card: VirtualCard
     assert "does not respond" not in terminal.reading
 
 
-def test_the_line_mode_tells_it_too(start, card: VirtualCard) -> None:
+def test_the_line_mode_reports_a_new_default(start, card: VirtualCard) -> None:
     card.route_as_desktop()
     card.add("kitchen", "Kitchen")
     terminal = start("--plain", environ=card.environment)

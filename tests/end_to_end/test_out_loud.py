@@ -84,7 +84,7 @@ async def test_a_question_is_answered_aloud(
     assert not ended(family)
 
 
-async def test_talking_over_an_answer_cuts_it(start, card: VirtualCard, tmp_path: Path) -> None:
+async def test_speaking_over_an_answer_stops_it(start, card: VirtualCard, tmp_path: Path) -> None:
     question = person(tmp_path, "what is seven plus five")
     terminal = talk(start, card)
     recording = card.record()
@@ -108,7 +108,7 @@ async def test_talking_over_an_answer_cuts_it(start, card: VirtualCard, tmp_path
     assert cut[1].startswith("I can tell"), "what was heard stands before the mark"
 
 
-async def test_keys_while_it_speaks(start, card: VirtualCard) -> None:
+async def test_keys_during_an_answer(start, card: VirtualCard) -> None:
     terminal = talk(start, card)
     terminal.type("what can you do\n")
     terminal.see("▶ speaking")

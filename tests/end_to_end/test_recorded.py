@@ -11,7 +11,7 @@ from on_terminal import OnTerminal
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
 
 
-def test_what_was_typed_is_seen_again(start: Callable[..., OnTerminal], tmp_path: Path) -> None:
+def test_typed_text_is_replayed(start: Callable[..., OnTerminal], tmp_path: Path) -> None:
     folder = str(tmp_path / "talk")
     first = start("--text", "--record", folder)
     first.see("ready", 30)

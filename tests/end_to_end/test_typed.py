@@ -27,7 +27,7 @@ def test_a_typed_conversation(start, columns: int, rows: int) -> None:
     assert not ended(family)
 
 
-def test_what_is_typed_before_the_screen_is_up_is_kept(start) -> None:
+def test_text_typed_before_the_screen_is_up_is_kept(start) -> None:
     terminal = start("--text")
     terminal.type("what is 17 times 23\n")
     terminal.see("you what is 17 times 23 .*voice 17 times 23 is 391")
@@ -35,7 +35,7 @@ def test_what_is_typed_before_the_screen_is_up_is_kept(start) -> None:
     assert terminal.code() == 0
 
 
-def test_leaving_with_ctrl_c(start) -> None:
+def test_ctrl_c_ends_the_program(start) -> None:
     terminal = start("--text")
     terminal.see(READY)
     terminal.type("\x03")
@@ -98,7 +98,7 @@ def test_the_window_is_closed(start) -> None:
     assert not ended(family)
 
 
-def test_nobody_answers(start) -> None:
+def test_a_server_that_does_not_answer_is_reported(start) -> None:
     terminal = start(
         "--text",
         *("--base-url", "http://127.0.0.1:9/v1"),
@@ -122,7 +122,7 @@ def test_a_dumb_terminal_gets_lines(start) -> None:
     assert not ended(family)
 
 
-def test_no_sound_card_is_said_and_text_goes_on(start, tmp_path) -> None:
+def test_a_missing_sound_card_is_reported_and_text_continues(start, tmp_path) -> None:
     nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/none"}
     terminal = start(environ=nowhere, columns=120, rows=36)
     terminal.see("mic none")

@@ -49,7 +49,7 @@ def fail() -> str:
 """
 
 
-def test_tools_that_misbehave_are_not_heard(card: VirtualCard) -> None:
+def test_misbehaving_tools_cause_no_gaps(card: VirtualCard) -> None:
     tools = ("block", "burn", "flood", "fork", "fail")
     words = ("--barge-in", "off")
     with spoken_screen(card, SECONDS, *words, plugin=RUDE, tools=tools) as terminal:
@@ -69,7 +69,7 @@ def test_tools_that_misbehave_are_not_heard(card: VirtualCard) -> None:
     assert loudest_click(side[heard[0][0] : heard[-1][1]], PITCH) < -30
 
 
-def test_not_a_millisecond_is_lost(card: VirtualCard) -> None:
+def test_no_sound_is_lost_under_load(card: VirtualCard) -> None:
     words = ("--barge-in", "off")
     with spoken_screen(card, SECONDS, *words, busy=True) as terminal, busy():
         recording = card.record()

@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-async def test_what_is_said_is_written_down_to_the_last_word(
+async def test_speech_is_transcribed_to_the_last_word(
     start, card: VirtualCard, tmp_path: Path
 ) -> None:
     terminal = start(

@@ -31,7 +31,7 @@ async def worker():
     await made.stop()
 
 
-async def test_a_job_is_answered_although_the_engine_prints(worker):
+async def test_output_of_the_engine_does_not_disturb_a_job(worker):
     assert await worker.call("greet", "Ada", deadline=5) == "good day Ada"
 
 
@@ -40,16 +40,16 @@ async def test_jobs_run_in_order_and_each_gets_its_own_answer(worker):
     assert answers == [f"good day {n}" for n in range(50)]
 
 
-async def test_a_stream_gives_every_item(worker):
+async def test_a_stream_yields_every_item(worker):
     assert [n async for n in worker.stream("count", 500, deadline=5)] == list(range(500))
 
 
-async def test_events_arrive_before_the_answer(worker):
+async def test_events_arrive_before_the_result(worker):
     await worker.call("announce", "partial", deadline=5)
     assert worker.events == ["partial"]
 
 
-async def test_an_error_in_a_job_leaves_the_worker_alive(worker):
+async def test_the_worker_survives_an_error_in_a_job(worker):
     with pytest.raises(JobFailed, match="ValueError: not like this"):
         await worker.call("raises", deadline=5)
     with pytest.raises(JobFailed, match="no attribute"):
@@ -73,7 +73,7 @@ async def test_cancelling_a_call_stops_the_job(worker):
     assert await worker.call("greet", "free", deadline=5) == "good day free"
 
 
-async def test_a_crash_is_told_with_the_last_words_and_the_worker_comes_back(worker):
+async def test_a_crash_is_reported_with_the_last_error_line_and_the_worker_restarts(worker):
     epoch = worker.epoch
     with pytest.raises(WorkerStopped, match=r"stopped working\. the last words"):
         await worker.call("crash", deadline=5)
@@ -86,7 +86,7 @@ async def test_a_crash_is_told_with_the_last_words_and_the_worker_comes_back(wor
     assert await worker.call("greet", "you", deadline=5) == "good day you"
 
 
-async def test_everyone_waiting_learns_of_the_crash(worker):
+async def test_a_crash_fails_every_pending_call(worker):
     results = await asyncio.gather(
         worker.call("crash", deadline=5),
         worker.call("greet", "late", deadline=5),
@@ -95,7 +95,7 @@ async def test_everyone_waiting_learns_of_the_crash(worker):
     assert all(isinstance(result, WorkerStopped) for result in results)
 
 
-async def test_a_stream_learns_of_the_crash(worker):
+async def test_a_crash_fails_a_stream(worker):
     with pytest.raises(WorkerStopped):
         _ = [item async for item in worker.stream("crash", deadline=5)]
 
@@ -111,7 +111,7 @@ async def test_an_engine_that_keeps_crashing_stays_off(worker):
         await worker.start()
 
 
-async def test_a_deaf_engine_is_ended_at_its_deadline(worker):
+async def test_an_engine_that_does_not_answer_is_killed_at_the_deadline(worker):
     with pytest.raises(WorkerStopped, match=r"did not answer within 0\.05 s"):
         await worker.call("deaf", deadline=0.05)
     await worker.start()
@@ -121,12 +121,12 @@ async def test_a_deaf_engine_is_ended_at_its_deadline(worker):
     assert await worker.call("greet", "you", deadline=5) == "good day you"
 
 
-async def test_nonsense_on_the_pipe_ends_the_child(worker):
+async def test_an_invalid_frame_ends_the_child(worker):
     with pytest.raises(WorkerStopped, match="it sent an invalid frame"):
         await worker.call("babble", deadline=10)
 
 
-async def test_an_engine_that_cannot_start_says_why():
+async def test_an_engine_that_cannot_start_reports_the_reason():
     worker = Worker(ENGINE, "The test engine", fails=True)
     with pytest.raises(ServerError) as caught:
         await worker.start()
@@ -142,7 +142,7 @@ async def test_starting_twice_starts_once(worker):
     assert worker.pid == pid
 
 
-async def test_stop_ends_the_process_and_is_fine_twice(worker):
+async def test_stop_ends_the_process_and_is_idempotent(worker):
     child = psutil.Process(worker.pid)
     await worker.stop()
     await worker.stop()

@@ -228,7 +228,7 @@ async def test_speaking_over_a_long_reply(process: Process, spoken: Spoken) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_signal_ends_it_and_its_workers(home: Path, number: signal.Signals) -> None:
+async def test_a_signal_ends_the_server_and_its_workers(home: Path, number: signal.Signals) -> None:
     running = await asyncio.to_thread(Process, home)
     async with running.client().realtime.connect(model="m") as connection:
         await connection.recv()
@@ -239,7 +239,7 @@ async def test_signal_ends_it_and_its_workers(home: Path, number: signal.Signals
     assert all(line.startswith('{"progress"') for line in complaints.splitlines())
 
 
-async def test_it_ends_with_its_parent(home: Path) -> None:
+async def test_the_server_ends_with_its_parent(home: Path) -> None:
     token = "a-token-from-the-parent"
     watched = {"VOICECHAT_PARENT_WATCH": "1", "VOICECHAT_SERVE_TOKEN": token}
     running = await asyncio.to_thread(lambda: Process(home, **watched))
@@ -250,7 +250,7 @@ async def test_it_ends_with_its_parent(home: Path) -> None:
     assert (await asyncio.to_thread(running.ended))[0] == 0
 
 
-async def test_killed_outright_it_leaves_no_worker(home: Path) -> None:
+async def test_a_killed_server_leaves_no_worker(home: Path) -> None:
     running = await asyncio.to_thread(Process, home)
     assert running.family
     running.child.kill()

@@ -61,7 +61,7 @@ def test_block_size_does_not_matter(step_ms: int) -> None:
     assert run(sound, step_ms) == run(sound)
 
 
-def test_click_is_no_speech_and_a_short_pause_is_no_end() -> None:
+def test_a_click_is_not_speech_and_a_short_pause_is_not_an_end() -> None:
     assert run(quiet(512) + loud(32) + quiet(1000)) == []
     sound = loud(512) + quiet(320) + loud(512) + quiet(1000)
     assert [type(change) for change in run(sound)] == [SpeechStart, SpeechEnd]

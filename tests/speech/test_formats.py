@@ -21,7 +21,7 @@ def test_g711_levels(kind: str, levels: dict[int, int]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
-def test_g711_there_and_back_is_near(kind: str) -> None:
+def test_a_g711_round_trip_is_close(kind: str) -> None:
     form = Format(kind)
     samples = np.arange(-32_768, 32_768, dtype=np.int16)
     back = form.decode(form.encode(samples)).astype(int)

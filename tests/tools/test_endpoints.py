@@ -78,7 +78,7 @@ async def call(url: str, arguments: object = None, **more: object) -> Outcome:
     return await Registry(endpoint_tool(endpoint)).run("house", json.dumps(arguments or {}))
 
 
-async def test_arguments_go_where_they_belong(house: str) -> None:
+async def test_arguments_fill_the_address_the_query_or_the_body(house: str) -> None:
     await call(f"{house}/lights/{{room}}", {"room": "a/../b?c#d é", "on": True})
     await call(f"{house}/lights/{{room}}", {"room": "..", "on": True}, method="POST")
     await call(f"{house}/lights?x=1", {"room": "&x=2"}, method="DELETE")
@@ -108,7 +108,7 @@ async def test_arguments_that_do_not_fit_are_never_sent(
     assert House.seen == []
 
 
-async def test_keys_go_to_the_one_host_and_are_told_to_nobody(house: str) -> None:
+async def test_keys_go_only_to_the_configured_host(house: str) -> None:
     key = {"x-key": Secret("hush-hush")}
     near = await call(f"{house}/moved/near", {"room": "a"}, headers=key)
     assert json.loads(near.output)["path"] == "/here"
@@ -133,7 +133,7 @@ async def test_every_failure_is_one_clear_sentence(house: str) -> None:
     assert len((await call(f"{house}/large", {"room": "a"})).output) < 70_000
 
 
-def test_every_part_of_it_is_in_the_fingerprint() -> None:
+def test_the_fingerprint_covers_every_part() -> None:
     kinds = (("http://[::1]/", "GET"), ("http://[::1]/x", "GET"), ("http://[::1]/", "POST"))
     made = [endpoint_tool(Endpoint("a", url, method)) for url, method in kinds]
     assert len({tool.fingerprint for tool in made}) == 3
@@ -149,9 +149,7 @@ async def test_a_key_that_cannot_be_sent_is_not_repeated(house: str, key: str) -
 
 
 @pytest.mark.parametrize("path", ["lights", "broken"])
-async def test_an_endpoint_that_sends_the_key_back_tells_it_to_nobody(
-    house: str, path: str
-) -> None:
+async def test_a_key_in_a_response_is_removed(house: str, path: str) -> None:
     key = "Bearer hush-hush-0123"
     outcome = await call(f"{house}/{path}", {"room": "a"}, headers={"X-Key": Secret(key)})
     assert House.seen[0]["key"] == key

@@ -35,7 +35,7 @@ def killed(folder: Path) -> None:
         process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
 
-def test_what_a_killed_program_left_is_told_once(tmp_path: Path) -> None:
+def test_calls_of_a_killed_program_are_reported_once(tmp_path: Path) -> None:
     killed(tmp_path)
     assert unfinished_calls(tmp_path) == [Unknown("write", '{"a": 1}')]
     assert unfinished_calls(tmp_path) == []
@@ -62,7 +62,7 @@ def test_a_session_without_calls_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\n{", b'{"begins": 3}\n[]\n', b'{"begins":"k"'])
-def test_what_cannot_be_read_is_nothing(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_journal_reports_nothing(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "old.jsonl"
     path.write_bytes(content)
     os.utime(path, (1, 1))
@@ -70,12 +70,12 @@ def test_what_cannot_be_read_is_nothing(tmp_path: Path, content: bytes) -> None:
     assert not path.exists()
 
 
-def test_what_it_tells_is_clean(tmp_path: Path) -> None:
+def test_reported_calls_are_cleaned(tmp_path: Path) -> None:
     (tmp_path / "old.jsonl").write_text('{"begins":"k","name":"a\\u001b[2J","arguments":""}\n')
     assert unfinished_calls(tmp_path) == [Unknown("a\ufffd[2J", "")]
 
 
-def test_what_ended_is_forgotten_at_once(tmp_path: Path) -> None:
+def test_a_finished_call_is_removed_at_once(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     for number in range(300):
         journal.begin(f"c{number}", "look", "secret")

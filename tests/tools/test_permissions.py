@@ -35,7 +35,7 @@ def watered_otherwise() -> object:
     return other
 
 
-def test_settings_win_over_what_is_stored_and_that_over_the_tool(tmp_path: Path) -> None:
+def test_settings_override_approvals_and_approvals_override_the_tool(tmp_path: Path) -> None:
     approvals = Approvals(tmp_path / "approvals.json")
     assert effective(water, {}, approvals) is Permission.ASK
     assert approvals.allow(water)
@@ -56,7 +56,7 @@ def test_an_approval_outlives_the_program_until_it_is_revoked(tmp_path: Path) ->
     assert not Approvals(path).allows(water)
 
 
-def test_what_was_taken_back_elsewhere_stays_taken_back(tmp_path: Path) -> None:
+def test_an_approval_revoked_by_another_process_stays_revoked(tmp_path: Path) -> None:
     path = tmp_path / "approvals.json"
     approvals = Approvals(path)
     approvals.allow(water)
@@ -72,7 +72,7 @@ def test_a_changed_tool_of_the_same_name_is_not_approved(tmp_path: Path) -> None
     assert not approvals.allows(watered_otherwise())  # type: ignore[arg-type]
 
 
-def test_a_tool_that_always_asks_cannot_be_made_to_run_unasked(tmp_path: Path) -> None:
+def test_a_tool_that_always_asks_never_runs_without_asking(tmp_path: Path) -> None:
     approvals = Approvals(tmp_path / "approvals.json")
     assert not approvals.allow(burn)
     assert effective(burn, {"burn": Permission.AUTO}, approvals) is Permission.ASK

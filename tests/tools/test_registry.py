@@ -42,7 +42,7 @@ def test_the_schema_comes_from_the_signature() -> None:
     }
 
 
-async def test_a_call_gives_its_result() -> None:
+async def test_a_call_returns_its_result() -> None:
     outcome = await Registry(tool(weigh)).run("weigh", '{"grams": 3}')
     assert (outcome.output, outcome.failed) == ("it weighs 3 g", False)
 
@@ -58,7 +58,7 @@ async def test_a_call_gives_its_result() -> None:
         ("fail", "{}", "ValueError"),
     ],
 )
-async def test_whatever_goes_wrong_is_an_error_the_model_can_read(
+async def test_every_failure_is_an_error_for_the_model(
     name: str, arguments: str, said: str
 ) -> None:
     outcome = await Registry(tool(weigh), tool(fail)).run(name, arguments)
@@ -67,14 +67,14 @@ async def test_whatever_goes_wrong_is_an_error_the_model_can_read(
     assert "\x1b" not in outcome.output
 
 
-async def test_a_tool_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_tool_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "DEADLINE_S", 0.01)
     outcome = await Registry(tool(wait)).run("wait", "{}")
     assert outcome.failed
     assert "was stopped" in outcome.output
 
 
-async def test_the_clock_knows_other_places() -> None:
+async def test_the_time_in_other_zones() -> None:
     tools = Registry(*builtin(ToolContext()))
     outcome = await tools.run("current_time", '{"zone": "Asia/Tokyo"}')
     assert "In Tokyo it's" in outcome.output

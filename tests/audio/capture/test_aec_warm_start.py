@@ -145,7 +145,7 @@ def test_held_frames_are_clean_at_once(delay: int) -> None:
     assert left[0] < left[1] - 3
 
 
-def test_an_unknown_gain_is_no_error() -> None:
+def test_an_unknown_gain_is_tolerated() -> None:
     nothing = np.zeros(FRAME, np.int16)
     linear = WarmOnsetDetector(800, [], [])
     assert linear.warm

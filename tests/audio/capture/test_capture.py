@@ -114,7 +114,7 @@ def test_speech_over_the_assistant_is_detected_soon(gain_db: float) -> None:
     assert all(any(t <= at <= t + length for t in onsets) for at in held), "only the user stops it"
 
 
-def test_quiet_goes_in_long_blocks_and_a_sound_at_once() -> None:
+def test_quiet_is_delivered_in_long_blocks_and_sound_at_once() -> None:
     listener = Listener()
     silence = np.zeros(RATE * 605 // 100, np.int16)
     listener.run(silence, silence)

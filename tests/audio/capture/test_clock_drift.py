@@ -38,7 +38,7 @@ def test_the_reader_reads_between_the_samples(ppm: float) -> None:
     assert len(taken) == pytest.approx(4 * RATE / (1 + ppm / 1e6), abs=FRAME + 8)
 
 
-def test_what_is_not_there_yet_is_not_used_up() -> None:
+def test_missing_samples_are_not_consumed() -> None:
     line = SampleQueue()
     reader = FractionalReader(line)
     line.put(np.full(FRAME - 1, 7, np.int16))

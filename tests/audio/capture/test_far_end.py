@@ -79,7 +79,7 @@ def test_a_late_callback_changes_nothing() -> None:
     assert not streams.noticed
 
 
-def test_unavailable_early_sound_is_given_up() -> None:
+def test_waiting_for_unavailable_early_sound_ends() -> None:
     streams = Streams()
     streams.run(100)
     streams.speaker.write(np.full(FRAME, 1, np.int16), (streams.step + 3) * STEP_S)

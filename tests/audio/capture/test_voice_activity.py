@@ -16,11 +16,11 @@ def test_speech_ended_where_its_last_voiced_frame_was() -> None:
     assert ends("." * 50 + "#" * 100 + "." * 60) == [150]
 
 
-def test_a_short_gap_is_no_end() -> None:
+def test_a_short_gap_does_not_end_speech() -> None:
     assert ends("#" * 40 + "." * 15 + "#" * 40 + "." * 60) == [95]
 
 
-def test_a_cough_is_no_speech() -> None:
+def test_a_cough_is_not_speech() -> None:
     assert ends("." * 50 + "#" * 6 + "." * 100) == []
 
 

@@ -33,7 +33,7 @@ def test_when_buffers_grow(underflows: int, close_calls: int, busy: bool, slower
     assert pacing.size == BUFFER_SIZES[slower]
 
 
-def test_the_slowest_is_kept_whatever_happens() -> None:
+def test_the_largest_buffers_are_kept_under_any_load() -> None:
     pacing = BufferSizing()
     for number in range(len(BUFFER_SIZES) - 1):
         assert pacing.changes(speaker(1), False, True, 1.0 + number)
@@ -47,7 +47,7 @@ def changed(pacing: BufferSizing, begin: float, end: float, *, busy: bool = Fals
     return [now for now in times if pacing.changes(speaker(), busy, True, now)]
 
 
-def test_shorter_blocks_are_tried_after_a_calm_and_later_each_time() -> None:
+def test_shorter_blocks_are_tried_after_ever_longer_calm_times() -> None:
     pacing = BufferSizing()
     now, waits = 1.0, []
     for _ in range(3):
@@ -59,7 +59,7 @@ def test_shorter_blocks_are_tried_after_a_calm_and_later_each_time() -> None:
     assert waits == [pytest.approx(wait, abs=2) for wait in (120, 480, 1920)]
 
 
-def test_no_calm_while_it_is_needed_or_trouble_goes_on() -> None:
+def test_buffers_do_not_shrink_while_busy_or_in_trouble() -> None:
     pacing = BufferSizing()
     assert pacing.changes(speaker(1), False, True, 1.0)
     assert not changed(pacing, 2.0, 500.0, busy=True)
@@ -70,7 +70,7 @@ def test_no_calm_while_it_is_needed_or_trouble_goes_on() -> None:
 
 
 @pytest.mark.parametrize("asked_ms", [0, 35])
-def test_a_card_gets_longer_blocks_and_shorter_ones_again(
+def test_a_device_gets_longer_blocks_and_later_shorter_ones(
     monkeypatch: pytest.MonkeyPatch, asked_ms: int
 ) -> None:
     stalls = [Stall(1 + at / 4, 0.06, "speaker") for at in range(6)]
@@ -82,7 +82,7 @@ def test_a_card_gets_longer_blocks_and_shorter_ones_again(
     assert card.of(Opened)[-1].output_latency_ms == pytest.approx(slow[0], abs=1)
 
 
-def test_no_cue_is_cut_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reopening_cuts_no_cue(monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 0, [Stall(0.6, 0.06, "speaker")])
     card.run(0.5)
     card.engine.command(Cue("alarm"))

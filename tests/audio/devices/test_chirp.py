@@ -20,7 +20,7 @@ def room(rate: int, at: int, gain_db: float, noise: float = 0.0) -> np.ndarray:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 44_100, 48_000])
 @pytest.mark.parametrize("gain_db", [0.0, -12.0, -40.0])
-def test_the_chirp_is_found_where_and_as_loud_as_it_is(rate: int, gain_db: float) -> None:
+def test_the_position_and_gain_of_the_chirp_are_measured(rate: int, gain_db: float) -> None:
     echo = find_chirp(room(rate, rate // 3, gain_db), rate)
     assert echo is not None
     assert abs(echo.frame - rate // 3) <= 1

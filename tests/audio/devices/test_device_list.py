@@ -124,7 +124,7 @@ def test_devices_of_the_server_have_only_its_sides(
         ("Unanticipated host error: 'Input/output error'", "voicechat doctor"),
     ],
 )
-def test_a_refusal_has_the_remedy_that_fits(
+def test_a_refusal_has_the_matching_remedy(
     monkeypatch: pytest.MonkeyPatch, refusal: str, hint: str
 ) -> None:
     monkeypatch.setattr(device_list, "library", lambda: library(refusal=refusal))
@@ -136,7 +136,7 @@ def test_a_refusal_has_the_remedy_that_fits(
     assert hint in refused.value.hint
 
 
-def test_a_route_to_a_node_lasts_only_while_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_route_to_a_node_ends_after_opening(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULSE_SINK", "mine")
     monkeypatch.delenv("PULSE_SOURCE", raising=False)
     monkeypatch.delenv("PIPEWIRE_NODE", raising=False)

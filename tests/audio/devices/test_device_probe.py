@@ -110,7 +110,7 @@ def test_a_name_that_no_device_has_is_a_problem(card: VirtualCard) -> None:
 
 
 @pytest.mark.sound
-def test_a_frozen_server_costs_the_deadline_and_no_more(card: VirtualCard) -> None:
+def test_a_frozen_server_takes_only_the_deadline(card: VirtualCard) -> None:
     card.freeze()
     began = time.monotonic()
     found = probe(ProbeRequest(listen=True, chirp=True), 2)

@@ -96,7 +96,7 @@ def test_a1_both_unplugged_and_plugged_back(card: VirtualCard, make_rig: MakeRig
     assert len(rig.of(Problem)) <= 1
 
 
-def test_a1_input_alone_unplugged_and_the_reply_goes_on(
+def test_a1_input_unplugged_and_the_reply_continues(
     two_cards: tuple[VirtualCard, VirtualCard], make_rig: MakeRig
 ) -> None:
     recorder, player = two_cards
@@ -159,7 +159,7 @@ def test_a1_the_last_microphone_unplugged_is_not_replaced_by_the_speakers_sound(
 @pytest.mark.parametrize(
     ("sinks", "sources"), [("hw", "hw.monitor"), ("spk", ""), ("", "mic")], ids=str
 )
-def test_a2_suspended_and_the_reply_goes_on(
+def test_a2_suspended_and_the_reply_continues(
     card: VirtualCard, make_rig: MakeRig, sinks: str, sources: str
 ) -> None:
     rig = make_rig(barge_in="off")
@@ -177,7 +177,7 @@ def test_a2_suspended_and_the_reply_goes_on(
 
 
 @pytest.mark.parametrize(("sinks", "sources"), [("hw", "hw.monitor"), ("spk", "")], ids=str)
-def test_a2_suspended_for_long_and_the_text_goes_on(
+def test_a2_suspended_for_long_and_the_text_continues(
     card: VirtualCard, make_rig: MakeRig, sinks: str, sources: str
 ) -> None:
     rig = make_rig(barge_in="off")
@@ -230,7 +230,7 @@ def test_a3_a_hanging_server_blocks_nothing(card: VirtualCard, make_rig: MakeRig
     assert rig.of(Opened).count(gone) == 1, "reported once, however often the process is replaced"
 
 
-def test_a3_closing_while_the_server_hangs_takes_no_longer_than_allowed(
+def test_a3_closing_while_the_server_hangs_meets_its_deadline(
     card: VirtualCard, make_rig: MakeRig
 ) -> None:
     rig = make_rig()
@@ -433,9 +433,7 @@ def test_a6_a_device_that_comes_back_at_another_rate(card: VirtualCard, make_rig
 # ---------------------------------------------------------------------------- a8 switched
 
 
-def test_a8_a_headset_that_goes_over_to_telephony_is_followed(
-    card: VirtualCard, make_rig: MakeRig
-) -> None:
+def test_a8_a_headset_in_call_mode_is_followed(card: VirtualCard, make_rig: MakeRig) -> None:
     """Replace the device by another one at telephone rate, as a headset profile switch does."""
     card.route_as_desktop()
     card.add("music", "Headset")

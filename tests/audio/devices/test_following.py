@@ -30,7 +30,7 @@ def loud(captured: MicBlock) -> bool:
     return bool(np.abs(np.frombuffer(captured.pcm, np.int16)).max() > 2_000)
 
 
-def test_sound_goes_to_the_new_default_and_one_line_says_so(
+def test_sound_moves_to_the_new_default_and_it_is_reported_once(
     desktop: VirtualCard, make_rig: MakeRig
 ) -> None:
     rig = make_rig(barge_in="off", latency_ms=100)
@@ -51,7 +51,7 @@ def test_sound_goes_to_the_new_default_and_one_line_says_so(
     assert rig.of(Opened) == [first], "the server moved the stream: nothing was reopened"
 
 
-def test_the_new_default_microphone_is_heard(desktop: VirtualCard, make_rig: MakeRig) -> None:
+def test_the_new_default_microphone_is_captured(desktop: VirtualCard, make_rig: MakeRig) -> None:
     rig = make_rig(echo_cancel=False)
     rig.open()
     rig.wait(MicBlock)
@@ -63,7 +63,7 @@ def test_the_new_default_microphone_is_heard(desktop: VirtualCard, make_rig: Mak
     rig.wait(MicBlock, loud)
 
 
-def test_a_default_that_is_unplugged_leaves_the_sound_to_the_next(
+def test_sound_moves_on_when_the_default_is_unplugged(
     desktop: VirtualCard, make_rig: MakeRig
 ) -> None:
     desktop.make_default("kitchen", "kitchen_mic")
@@ -79,7 +79,7 @@ def test_a_default_that_is_unplugged_leaves_the_sound_to_the_next(
     rig.wait(MicBlock)
 
 
-def test_the_defaults_of_a_server_that_came_back_are_followed(
+def test_the_defaults_of_a_restarted_server_are_followed(
     desktop: VirtualCard, make_rig: MakeRig
 ) -> None:
     rig = make_rig(barge_in="off")
@@ -129,7 +129,7 @@ def test_a_named_device_that_is_plugged_in_later_is_adopted(
     rig.wait(PlaybackFinished)
 
 
-def test_a_named_device_that_went_and_came_back_is_used_again(
+def test_a_named_device_is_used_again_when_it_returns(
     desktop: VirtualCard, make_rig: MakeRig
 ) -> None:
     rig = make_rig(output_device="kitchen", barge_in="off")

@@ -100,14 +100,14 @@ def test_after_one_late_item_the_same_lateness_is_not_heard(piece: int) -> None:
     assert network.first_ms <= 40 + 150 + piece
 
 
-def test_a_gap_ends_when_sound_comes() -> None:
+def test_a_gap_ends_when_sound_arrives() -> None:
     network = Network()
     _, lost = network.deliver("a", paced(30, 100, {10: 400.0}))
     assert lost == pytest.approx(network.empty_ms, abs=BLOCK_MS)
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_gaps_are_heard_only_while_there_is_nothing(seed: int) -> None:
+def test_gaps_occur_only_without_received_sound(seed: int) -> None:
     chance = random.Random(seed)
     network = Network()
     for number in range(6):

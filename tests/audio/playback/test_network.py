@@ -37,7 +37,7 @@ def counted(rig: Rig) -> tuple[int, float]:
     return (told[-1].gaps, told[-1].lost_ms) if told else (0, 0.0)
 
 
-def test_a_network_that_was_late_gets_a_larger_buffer(
+def test_a_late_network_gets_a_larger_buffer(
     card: VirtualCard, make_rig: Callable[..., Rig]
 ) -> None:
     rig = make_rig(latency_ms=200, barge_in="off")

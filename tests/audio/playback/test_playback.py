@@ -44,7 +44,7 @@ def constant(ms: float, value: int = 5_000) -> bytes:
     return np.full(int(RATE * ms / 1000), value, np.int16).tobytes()
 
 
-def test_an_hour_at_once_is_neither_dropped_nor_kept_in_memory() -> None:
+def test_an_hour_of_sound_at_once_spills_to_disk() -> None:
     backlog = SpillQueue(memory_bytes=1_000)
     sent = [bytes([n % 256]) * 300 for n in range(50)]
     for piece in sent:
@@ -125,7 +125,7 @@ def test_every_millisecond_is_played_at_any_rate(device_rate: int) -> None:
     assert loud.sum() / device_rate == pytest.approx(1.0, abs=0.01)
 
 
-def test_sound_and_end_that_come_while_stopping_belong_to_what_follows() -> None:
+def test_sound_received_while_stopping_belongs_to_the_next_item() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
     playback.play("a", constant(500), speaker.now)
@@ -139,7 +139,7 @@ def test_sound_and_end_that_come_while_stopping_belong_to_what_follows() -> None
 
 
 @pytest.mark.parametrize("device_rate", [16_000, 24_000, 44_100, 48_000])
-def test_nothing_of_what_was_stopped_is_in_what_follows(device_rate: int) -> None:
+def test_stopped_sound_does_not_leak_into_the_next_item(device_rate: int) -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback, device_rate)
     playback.play("a", constant(10_000) + b"\x7f", speaker.now)
@@ -156,7 +156,7 @@ def test_nothing_of_what_was_stopped_is_in_what_follows(device_rate: int) -> Non
     assert not after[: device_rate * 195 // 1000].any()
 
 
-def test_a_stop_without_a_callback_still_answers() -> None:
+def test_a_stop_completes_without_a_callback() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
     playback.play("a", constant(500), speaker.now)
@@ -168,7 +168,7 @@ def test_a_stop_without_a_callback_still_answers() -> None:
     assert late.heard["a"] == pytest.approx(100, abs=1)
 
 
-def test_held_sound_plays_on_where_it_was() -> None:
+def test_held_sound_continues_at_its_position() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
     playback.play("a", constant(500), speaker.now)
@@ -197,7 +197,7 @@ def test_a_new_device_at_another_rate_takes_over() -> None:
     assert loud.sum() / 48_000 == pytest.approx(0.6, abs=0.02)
 
 
-def test_stopped_sound_does_not_come_back_with_a_new_device() -> None:
+def test_stopped_sound_does_not_play_on_a_new_device() -> None:
     playback = Playback(RATE)
     speaker = Speaker(playback)
     playback.play("a", constant(1_000), speaker.now)

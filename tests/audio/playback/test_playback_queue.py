@@ -130,7 +130,7 @@ def test_flushed_sound_does_not_return_after_an_abort(device: Device) -> None:
     assert (device.pull(2)[BLOCK:] == 777).all()
 
 
-def test_an_item_begins_with_enough_or_after_patience(device: Device) -> None:
+def test_an_item_starts_with_enough_sound_or_after_the_longest_wait(device: Device) -> None:
     queue = device.queue
     queue.closed = False
     queue.start_frames, queue.max_wait_frames = 4 * BLOCK, 6 * BLOCK
@@ -211,7 +211,7 @@ def test_concealment_ends_after_sixty_ms(device: Device) -> None:
     assert (np.diff(loud[1:]) < 0).all(), "it fades"
 
 
-def test_a_late_end_of_item_is_no_gap(device: Device) -> None:
+def test_a_late_end_of_item_is_not_a_gap(device: Device) -> None:
     queue = device.queue
     queue.closed = False
     queue.write(voice(12 * BLOCK))
@@ -318,7 +318,7 @@ def test_a_cue_sounds_over_silence_and_over_sound(device: Device) -> None:
 
 @pytest.mark.parametrize("blocks", [1, 2, 5, 9])
 @pytest.mark.parametrize("name", ["listening", "working"])
-def test_a_cue_after_a_cue_is_no_click(device: Device, blocks: int, name: str) -> None:
+def test_a_cue_after_a_cue_does_not_click(device: Device, blocks: int, name: str) -> None:
     for each in ("ready", name):
         cue = cue_sounds.synthesize(each, RATE)
         assert cue is not None
@@ -330,7 +330,7 @@ def test_a_cue_after_a_cue_is_no_click(device: Device, blocks: int, name: str) -
     assert not device.queue.cue_playing
 
 
-def test_a_cue_goes_on_softly_after_an_abort(device: Device) -> None:
+def test_a_cue_fades_in_after_an_abort(device: Device) -> None:
     cue = np.full(BLOCK * 5, 4_000, np.float32)
     device.queue.play_cue(cue)
     device.pull(1)

@@ -49,7 +49,7 @@ def test_discarded_sound_was_not_heard() -> None:
     assert values(heard) == [1, 3, 99]
 
 
-def test_another_speaker_goes_on_at_its_own_rate() -> None:
+def test_another_speaker_continues_at_its_own_rate() -> None:
     monitor = PlayoutTap(RATE)
     spoken(monitor, 10)
     first = list(monitor.blocks(5.125))

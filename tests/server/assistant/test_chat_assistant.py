@@ -137,7 +137,7 @@ async def test_closing_the_iterator_hangs_up():
         await server.gone.wait()
 
 
-async def test_what_is_sent():
+async def test_the_request_body():
     request = AssistantRequest(
         (
             Message("user", "weather?"),

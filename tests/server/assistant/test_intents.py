@@ -116,7 +116,7 @@ def test_several_requests_at_once():
     assert names("What time is it? Why is the sky blue?") == []
 
 
-def test_reading_is_quick():
+def test_parsing_is_fast():
     intents.warm()
     sentences = [entry["text"] for entry in corpus("commands")]
     for text in sentences:

@@ -123,7 +123,7 @@ async def test_answers(talk, said, answer):
     assert await talk(said) == answer
 
 
-async def test_long_answers_come_in_sentences(talk):
+async def test_long_answers_are_split_into_sentences(talk):
     await talk.assistant.open()
     thoughts = await talk.think("tell me a story")
     assert len(thoughts) > 8
@@ -131,7 +131,7 @@ async def test_long_answers_come_in_sentences(talk):
     assert len(await talk.think("tell me about yourself")) > 8
 
 
-async def test_timers_ring_one_after_the_other(talk):
+async def test_timers_ring_in_order(talk):
     assert await talk("set a pasta timer for 8 minutes") == (
         "Okay, pasta timer, 8 minutes, starting now."
     )
@@ -257,7 +257,7 @@ async def test_the_long_refusal_comes_once(talk):
     assert len(second) < 120
 
 
-async def test_without_a_question_it_greets_or_asks_again(talk):
+async def test_without_a_question_the_assistant_greets_or_asks_again(talk):
     assert await talk("", instructions="Greet the user.") == "Hello. What can I do for you?"
     assert await talk("  ") == "I didn't catch that."
 

@@ -106,7 +106,7 @@ def test_tool_choice_is_followed():
     assert chosen("hello", [], "required") is None
 
 
-def test_odd_schemas_are_safe():
+def test_unusual_schemas_are_safe():
     for schema in ({}, {"properties": None}, {"properties": {"a": True}}, {"required": "a"}):
         offer = ToolOffer("weather", "", schema)
         assert choose("the weather please", None, [offer], "auto").name == "weather"

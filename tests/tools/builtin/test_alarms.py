@@ -70,7 +70,7 @@ async def test_a_timer_rings_to_the_second(desk: Desk) -> None:
     assert await desk("list_timers") == "There is no timer running."
 
 
-async def test_several_run_and_each_can_be_named(desk: Desk) -> None:
+async def test_several_timers_run_and_each_can_be_named(desk: Desk) -> None:
     await desk("set_timer", seconds=600)
     await desk("set_timer", seconds=300, name="tea")
     await desk("set_alarm", time="7:30 pm")
@@ -105,24 +105,24 @@ async def test_times_of_day(desk: Desk, time: str, tomorrow: bool, said: str) ->
 
 
 @pytest.mark.parametrize("time", ["25:00", "7:75", "soon", "", "2026-03-01T09:00", "9" * 99])
-async def test_what_is_no_time_is_said(desk: Desk, time: str) -> None:
+async def test_an_invalid_time_is_reported(desk: Desk, time: str) -> None:
     assert "error" in await desk("set_alarm", time=time)
     assert desk.waiting == []
 
 
 @pytest.mark.parametrize("seconds", [0, -5, 1e9, "soon"])
-async def test_what_is_no_length_is_said(desk: Desk, seconds: object) -> None:
+async def test_an_invalid_duration_is_reported(desk: Desk, seconds: object) -> None:
     assert "error" in await desk("set_timer", seconds=seconds)
     assert desk.waiting == []
 
 
-async def test_no_more_than_some(desk: Desk) -> None:
+async def test_the_number_of_timers_is_limited(desk: Desk) -> None:
     for _ in range(32):
         await desk("set_timer", seconds=10)
     assert "too many" in await desk("set_timer", seconds=10)
 
 
-async def test_it_rings_on_the_real_clock() -> None:
+async def test_a_timer_rings_on_the_real_clock() -> None:
     rung: asyncio.Queue[str] = asyncio.Queue()
     registry = Registry(*alarms.tools(ToolContext(announce=rung.put_nowait)))
     await registry.run("set_timer", '{"seconds": 0.05, "name": "egg"}')
@@ -130,7 +130,7 @@ async def test_it_rings_on_the_real_clock() -> None:
         assert await rung.get() == "Ding ding! Your egg timer is done."
 
 
-async def test_a_machine_that_slept_rings_soon_after(desk: Desk) -> None:
+async def test_a_timer_rings_soon_after_the_machine_slept(desk: Desk) -> None:
     await desk("set_alarm", time="13:00")
     looks = desk.waiting[0]
     assert looks[0] - desk.now <= timedelta(seconds=20)

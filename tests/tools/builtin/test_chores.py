@@ -26,7 +26,7 @@ async def run(registry: Registry, name: str, **arguments: object) -> str:
     return (await registry.run(name, json.dumps(arguments))).output
 
 
-async def test_the_time_is_said_as_one_says_it(registry: Registry) -> None:
+async def test_the_time_is_given_in_spoken_form(registry: Registry) -> None:
     told = json.loads(await run(registry, "current_time", zone="Asia/Tokyo"))
     assert told["spoken"].startswith("In Tokyo it's ")
     assert told["iso"].endswith("+09:00")
@@ -78,9 +78,7 @@ async def test_units(registry: Registry, value: float, source: str, target: str,
     assert said in found
 
 
-async def test_lists_and_notes_are_kept_for_the_person_alone(
-    registry: Registry, tmp_path: Path
-) -> None:
+async def test_lists_and_notes_are_stored_privately(registry: Registry, tmp_path: Path) -> None:
     file = tmp_path / "kept" / "notebook.json"
     assert await run(registry, "add_to_list", items="milk, some eggs and bread") == (
         "I added milk, eggs and bread to your shopping list."
@@ -113,7 +111,7 @@ async def test_lists_and_notes_are_kept_for_the_person_alone(
     assert Notebook(file).read().lists["shopping"] == ["milk", "bread"]
 
 
-async def test_what_is_too_much_is_refused(registry: Registry, tmp_path: Path) -> None:
+async def test_limits_of_lists_and_notes_are_enforced(registry: Registry, tmp_path: Path) -> None:
     assert "too long" in await run(registry, "add_note", text="x" * 3_000)
     assert "text is empty" in await run(registry, "add_note", text="  ")
     for start in (0, 250):
@@ -128,7 +126,7 @@ async def test_without_a_folder_the_notebook_lasts_for_the_session() -> None:
     assert "milk" in await run(registry, "read_list")
 
 
-def test_only_the_harmless_run_unasked() -> None:
+def test_only_harmless_tools_run_without_asking() -> None:
     bare = {tool.spec.name: tool.spec.permission for tool in builtin(ToolContext())}
     auto = {name for name, permission in bare.items() if permission is Permission.AUTO}
     assert auto == {
@@ -144,7 +142,7 @@ def test_only_the_harmless_run_unasked() -> None:
     assert [tool.spec.name for tool in named if tool.asks_always] == ["run_command"]
 
 
-def test_a_module_in_the_folder_of_built_in_tools_is_all_that_a_tool_needs(
+def test_a_module_in_the_built_in_folder_adds_its_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "dice.py").write_text(

@@ -41,7 +41,7 @@ async def ask(named: Path, tool: str, path: str, **more: object) -> str:
     "path",
     ["notes.txt", "NOTES.TXT", "Documents/notes.txt", "documents/Notes.txt", "sub/../notes.txt"],
 )
-async def test_a_file_is_found_as_it_is_said(documents: Path, path: str) -> None:
+async def test_a_file_is_found_by_its_spoken_name(documents: Path, path: str) -> None:
     assert await ask(documents, "read_file", path) == "Häagen"
     assert await ask(documents, "read_file", str(documents / "notes.txt")) == "Häagen"
 
@@ -62,7 +62,7 @@ async def test_everything_else_is_refused(documents: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/etc", "..", "../documents-private", ".ssh"])
-async def test_whether_a_file_is_elsewhere_is_not_told(documents: Path, folder: str) -> None:
+async def test_the_existence_of_other_files_is_not_revealed(documents: Path, folder: str) -> None:
     there = {"/etc": "passwd", ".ssh": "id"}.get(folder, "diary.txt")
     told = [await ask(documents, "read_file", f"{folder}/{name}") for name in (there, "no")]
     assert told[0].replace(there, "no") == told[1]
@@ -117,7 +117,7 @@ async def test_a_long_file_is_read_in_parts(documents: Path) -> None:
     assert part + second == text
 
 
-async def test_folders_are_listed_without_what_begins_with_a_dot(documents: Path) -> None:
+async def test_hidden_files_are_not_listed(documents: Path) -> None:
     told = await ask(documents, "list_folder", "")
     assert told.split("\n") == ["latin.txt", "notes.txt", "picture.png", "sub/"]
     assert await ask(documents, "list_folder", "documents") == told

@@ -39,11 +39,11 @@ async def run(command: str, deadline: float = 20.0) -> str:
         ("printf '\\033[31mred\\377'", "\N{REPLACEMENT CHARACTER}[31mred"),
     ],
 )
-async def test_what_a_command_prints(command: str, said: str) -> None:
+async def test_the_output_of_a_command_is_returned(command: str, said: str) -> None:
     assert said in await run(command)
 
 
-async def test_it_sees_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_command_gets_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "VOICECHAT_SERVE_TOKEN"):
         monkeypatch.setenv(name, "hush-hush")
     told = await run("env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'")
@@ -51,7 +51,7 @@ async def test_it_sees_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hush" not in told
 
 
-async def test_what_is_much_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_output_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     told = await run("head -c 300000 /dev/zero | tr '\\0' x")
     assert "[252000 more bytes were left out]" in told
     monkeypatch.setattr("voicechat.tools.child_programs.MAX_PRINTED", 1_000_000)
@@ -67,14 +67,14 @@ async def test_what_is_much_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         "for i in 1 2 3 4; do sh -c 'trap \"\" TERM; echo $$ >> MARKS; sleep 600' & done; wait",
     ],
 )
-async def test_at_the_deadline_the_whole_tree_is_gone(command: str, tmp_path: Path) -> None:
+async def test_the_process_tree_ends_at_the_deadline(command: str, tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     told = await run(command.replace("MARKS", str(tmp_path / "marks")), deadline=0.5)
     assert "was stopped" in told
     _none_left(before, tmp_path / "marks")
 
 
-async def test_what_is_left_in_the_background_ends_with_the_command(tmp_path: Path) -> None:
+async def test_background_processes_end_with_the_command(tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     marks = tmp_path / "marks"
     told = await run(f"sleep 600 & echo $! > {marks}; setsid sleep 600 & echo started")
@@ -82,7 +82,7 @@ async def test_what_is_left_in_the_background_ends_with_the_command(tmp_path: Pa
     _none_left(before, marks)
 
 
-async def test_a_command_that_is_cancelled_is_gone(tmp_path: Path) -> None:
+async def test_a_cancelled_command_ends(tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -144,7 +144,7 @@ async def test_the_clipboard_is_written_and_read(programs: Write, tmp_path: Path
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the programs are those of Linux")
-async def test_no_clipboard_and_one_that_hangs(
+async def test_a_missing_and_a_hanging_clipboard_are_reported(
     programs: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clipboard, "_WAIT_S", 0.3)

@@ -115,7 +115,7 @@ async def fetch(url: str) -> str:
     return (await registry.run("fetch_page", json.dumps({"url": url}))).output
 
 
-async def test_a_page_is_told_as_a_reader_sees_it(port: int) -> None:
+async def test_a_page_becomes_the_text_a_reader_sees(port: int) -> None:
     assert await fetch(f"http://public.test:{port}/a?b=c#d") == (
         "News & more\nHome\nNews & more\nCafés open again.\n- one\n- two\na b"
     )
@@ -142,7 +142,7 @@ async def test_kinds_of_pages(port: int, path: str, said: str) -> None:
     assert said in await fetch(f"http://public.test:{port}/{path}")
 
 
-async def test_what_is_large_packed_or_slow_is_bounded(
+async def test_large_compressed_and_slow_pages_are_limited(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in ("long", "bomb"):
@@ -176,11 +176,11 @@ async def test_what_is_large_packed_or_slow_is_bounded(
         ("http://[::1", "Only addresses"),
     ],
 )
-async def test_addresses_that_are_not_asked(url: str, said: str) -> None:
+async def test_invalid_addresses_are_not_contacted(url: str, said: str) -> None:
     assert said in await fetch(url)
 
 
-async def test_what_is_connected_to_is_what_was_looked_at(port: int) -> None:
+async def test_the_connection_uses_the_checked_address(port: int) -> None:
     answers = iter([["127.0.0.1"], ["127.0.0.2"]])
 
     async def changing(host: str, port: int) -> list[str]:
@@ -218,7 +218,7 @@ async def test_the_real_resolver_finds_this_machine_and_it_is_refused() -> None:
         assert "not a public address" in told or "no host called" in told
 
 
-async def test_a_page_is_opened_in_the_persons_browser(
+async def test_a_page_is_opened_in_the_users_browser(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser, opened = tmp_path / "browser", tmp_path / "opened"

@@ -35,7 +35,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         server.wait(10)
 
 
-async def test_a_server_at_an_address_is_like_any_other(tmp_path: Path, address: str) -> None:
+async def test_an_http_server_offers_and_runs_tools(tmp_path: Path, address: str) -> None:
     async with living(tmp_path, ServerConfig("rude", url=address, timeout_s=1)) as life:
         greeting = await life.call("rude__greet", '{"name": "Ada"}')
         assert (greeting.output, greeting.failed) == ("Hello Ada\ufffd[2J", False)
@@ -89,7 +89,9 @@ async def answer(head: str, body: bytes = b"") -> tuple[asyncio.Server, str, lis
     ],
     ids=["401", "404", "500", "no MCP", "no JSON", "a flood", "elsewhere"],
 )
-async def test_whatever_answers_is_a_sentence(head: str, body: bytes, says: str) -> None:
+async def test_every_wrong_answer_is_reported_in_a_sentence(
+    head: str, body: bytes, says: str
+) -> None:
     server, url, asked = await answer(head, body)
     async with server:
         config = ServerConfig("there", url=url, headers={"Authorization": Secret(f"Bearer {KEY}")})
@@ -102,7 +104,7 @@ async def test_whatever_answers_is_a_sentence(head: str, body: bytes, says: str)
     assert KEY.encode() in asked[0]
 
 
-async def test_nobody_there_is_a_sentence() -> None:
+async def test_a_missing_http_server_is_reported() -> None:
     server, url, _ = await answer("200 OK")
     server.close()
     await server.wait_closed()
@@ -110,7 +112,7 @@ async def test_nobody_there_is_a_sentence() -> None:
         await McpConnection(ServerConfig("there", url=url), lambda tools: None).live()
 
 
-async def test_one_that_is_silent_is_given_up() -> None:
+async def test_a_silent_http_server_times_out() -> None:
     left = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -27,7 +27,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-async def test_everything_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_everything_and_filesystem_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "planted-0123")
     notes = tmp_path / "notes"
     notes.mkdir()

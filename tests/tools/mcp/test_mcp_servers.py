@@ -63,7 +63,7 @@ async def test_a_server_offers_its_tools_and_runs_them(
     assert not child_processes()
 
 
-async def test_a_flood_is_cut_and_never_stalls_the_loop(tmp_path: Path) -> None:
+async def test_large_messages_are_dropped_and_never_block_the_loop(tmp_path: Path) -> None:
     async with living(tmp_path, rude(tmp_path)) as life, watched() as stall:
         begun = time.perf_counter()
         flood = await life.call("rude__much", '{"megabytes": 50}')
@@ -77,7 +77,7 @@ async def test_a_flood_is_cut_and_never_stalls_the_loop(tmp_path: Path) -> None:
         assert (await life.call("rude__greet", '{"name": "again"}')).output.startswith("Hello")
 
 
-async def test_a_call_that_is_given_up_is_cancelled_there_and_a_kill_is_noticed(
+async def test_a_cancelled_call_is_cancelled_on_the_server_and_a_kill_is_noticed(
     tmp_path: Path,
 ) -> None:
     async with living(tmp_path, rude(tmp_path, timeout_s=0.3)) as life:
@@ -104,7 +104,7 @@ async def test_a_call_that_is_given_up_is_cancelled_there_and_a_kill_is_noticed(
                 await calling
 
 
-async def test_death_is_an_error_at_once_and_a_bounded_restart(
+async def test_a_crash_fails_calls_at_once_and_restarts_are_limited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp_servers, "RESTARTS", 1)
@@ -127,7 +127,7 @@ async def test_death_is_an_error_at_once_and_a_bounded_restart(
     assert gone(known(numbers(tmp_path / "child")))
 
 
-async def test_a_changed_definition_voids_and_tells(tmp_path: Path) -> None:
+async def test_a_changed_definition_revokes_approvals_and_is_reported(tmp_path: Path) -> None:
     async with living(tmp_path, rude(tmp_path)) as life:
         before = {tool.spec.name: tool for tool in life.servers.tools}
         await life.call("rude__change")
@@ -151,7 +151,7 @@ async def test_a_changed_definition_voids_and_tells(tmp_path: Path) -> None:
         assert "'Fail quietly.'" in life.servers.difference("rude__fail")
 
 
-async def test_whoever_fails_is_a_sentence_and_the_others_go_on(tmp_path: Path) -> None:
+async def test_a_failed_server_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     configs = (
         rude(tmp_path),
         ServerConfig("absent", ("no-such-program",)),
@@ -179,7 +179,7 @@ time.sleep(600)
 """
 
 
-async def test_one_that_never_answers_is_given_up_and_leaves_nothing() -> None:
+async def test_a_silent_stdio_server_times_out_and_leaves_no_process() -> None:
     config = ServerConfig("mute", (sys.executable, "-S", "-c", MUTE))
     link = McpConnection(config, lambda tools: None, connect_s=2)
     with pytest.raises(ConnectError, match="did not answer within 2 seconds"):
@@ -190,7 +190,7 @@ async def test_one_that_never_answers_is_given_up_and_leaves_nothing() -> None:
     assert gone(known(map(int, processes)))
 
 
-async def test_one_that_ignores_everything_is_gone_in_time(tmp_path: Path) -> None:
+async def test_a_server_that_ignores_signals_is_killed_in_time(tmp_path: Path) -> None:
     async with living(tmp_path, rude(tmp_path, "deaf")) as life:
         await life.call("rude__spawn")
         processes = known(numbers(tmp_path / "starts") + numbers(tmp_path / "child"))
@@ -227,7 +227,7 @@ def test_killing_the_program_leaves_no_server(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------ leave to run
 
 
-async def test_a_command_runs_only_with_leave_and_is_asked_once(tmp_path: Path) -> None:
+async def test_a_command_needs_approval_once(tmp_path: Path) -> None:
     asked: list[str] = []
     answer = asyncio.Event()
 
@@ -251,7 +251,7 @@ async def test_a_command_runs_only_with_leave_and_is_asked_once(tmp_path: Path) 
         assert asked[1:] == [f"{sys.executable} -c ''"]
 
 
-async def test_without_leave_nothing_runs(tmp_path: Path) -> None:
+async def test_an_unapproved_command_does_not_run(tmp_path: Path) -> None:
     async def refuse(config: ServerConfig) -> bool:
         return False
 
@@ -290,7 +290,7 @@ for line in sys.stdin:
 """
 
 
-async def test_a_server_of_years_ago_that_ends_at_a_word_it_does_not_know(tmp_path: Path) -> None:
+async def test_an_old_server_that_exits_at_an_unknown_method_is_supported(tmp_path: Path) -> None:
     async with living(tmp_path, ServerConfig("old", (sys.executable, "-S", "-c", OLD))) as life:
         assert life.told == []
         assert life.names() == ["old__nod"]

@@ -45,12 +45,12 @@ def test_a_name_fits_every_provider(server: str, name: str) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "a_b", "a b", "b"]), st.text("ab_-.", min_size=1))))
-def test_names_meet_only_when_they_are_the_same(pairs: list[tuple[str, str]]) -> None:
+def test_different_tools_get_different_names(pairs: list[tuple[str, str]]) -> None:
     wanted = {(ServerConfig(server).spaced, name) for server, name in pairs}
     assert len({offered_as(*pair) for pair in wanted}) == len(wanted)
 
 
-def test_a_name_is_spaced_by_its_server() -> None:
+def test_a_name_is_prefixed_by_its_server() -> None:
     assert offered_as("files", "read_file") == "files__read_file"
     long = [offered_as("files", "x" * 70 + end) for end in "ab"]
     assert len(set(long)) == 2
@@ -95,14 +95,14 @@ def nested(depth: int) -> dict[str, object]:
     ],
     ids=repr,
 )
-def test_what_cannot_be_offered_is_left_out_and_named(refused: types.Tool, says: str) -> None:
+def test_invalid_tools_are_left_out_and_reported(refused: types.Tool, says: str) -> None:
     found, sentences = definitions(HERE, [refused, tool("fine")])
     assert [each.name for each in found] == ["fine"]
     assert says in sentences[0]
     assert clean(sentences[0]) == sentences[0]
 
 
-def test_too_many_and_twice() -> None:
+def test_surplus_and_duplicate_tools_are_reported() -> None:
     found, sentences = definitions(HERE, [tool(f"t{n}") for n in range(1_000)])
     assert len(found) == MAX_TOOLS
     assert sentences == ["900 of its 1000 tools are left out: that is too many."]
@@ -114,7 +114,7 @@ def test_too_many_and_twice() -> None:
 # -------------------------------------------------------------------------------- results
 
 
-def test_every_kind_of_result_is_words() -> None:
+def test_every_kind_of_result_becomes_text() -> None:
     image = types.ImageContent(type="image", data="A" * 8_000, mime_type="image/png")
     sound = types.AudioContent(type="audio", data="AAAA", mime_type="audio/wav")
     link = types.ResourceLink(type="resource_link", name="notes", uri="file:///n", description="d")
@@ -145,7 +145,7 @@ def test_every_kind_of_result_is_words() -> None:
 
 
 @given(st.lists(st.binary(max_size=12)), st.integers(1, 7))
-def test_lines_are_the_same_however_they_come(parts: list[bytes], size: int) -> None:
+def test_lines_do_not_depend_on_the_chunks(parts: list[bytes], size: int) -> None:
     whole = b"\n".join(parts)
     expected = [line.strip() for line in whole.split(b"\n")[:-1] if line.strip()]
     lines = Lines(100)
@@ -162,7 +162,7 @@ def test_lines_are_the_same_however_they_come(parts: list[bytes], size: int) -> 
         (b'{"result":{"x":"', b'"}}', None),
     ],
 )
-def test_a_line_too_long_is_not_kept_but_its_number(
+def test_the_id_of_an_oversized_line_is_kept(
     head: bytes, tail: bytes, number: int | str | None
 ) -> None:
     lines = Lines(MESSAGE_LIMIT)
@@ -189,11 +189,13 @@ def test_a_line_too_long_is_not_kept_but_its_number(
     ],
     ids=range(7),
 )
-def test_punctuation_tells_what_is_too_large(message: object, too_large: bool) -> None:
+def test_oversized_messages_are_detected_by_their_punctuation(
+    message: object, too_large: bool
+) -> None:
     assert is_too_large(json.dumps(message, separators=(",", ":")).encode()) is too_large
 
 
-def test_a_ring_keeps_the_last_lines_clean() -> None:
+def test_the_output_tail_keeps_the_last_lines_cleaned() -> None:
     ring = OutputTail()
     ring.feed(b"".join(b"line %d\n" % n for n in range(1_000)))
     ring.feed(b"half \x1b[2J")
@@ -211,7 +213,7 @@ def definition(name: str = "read", description: str = "Read.", **schema: object)
     return Definition(name, f"files__{name}", description, {"type": "object", **schema})
 
 
-def test_a_difference_is_told_in_words(tmp_path: Path) -> None:
+def test_a_difference_is_described(tmp_path: Path) -> None:
     pins = Pins(tmp_path / "pins.json")
     old = definition(properties={"path": {"type": "string"}, "old": {"type": "number"}})
     assert pins.differences("files", [old]) == {}
@@ -240,7 +242,7 @@ def test_a_change_in_a_long_text_is_found(tmp_path: Path) -> None:
     assert len(told) < 200
 
 
-def test_what_is_kept_is_private_bounded_and_may_be_broken(tmp_path: Path) -> None:
+def test_pins_are_private_and_bounded_and_a_broken_file_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "state" / "pins.json"
     pins = Pins(path)
     pins.allow(HERE)

@@ -183,7 +183,7 @@ async def test_tools_of_a_file_are_offered_and_run(loaded: Write) -> None:
     assert {each.output for each in both} == {'{"waited":0.1}'}
 
 
-async def test_a_process_serves_again_and_a_lost_one_is_replaced(
+async def test_a_process_is_reused_and_a_lost_one_is_replaced(
     loaded: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
@@ -206,7 +206,7 @@ async def test_a_process_serves_again_and_a_lost_one_is_replaced(
 
 
 @pytest.mark.parametrize("name", ["sleeps", "hangs", "burns", "deaf"])
-async def test_what_hangs_is_killed_and_the_loop_goes_on(
+async def test_a_hanging_tool_is_killed_and_the_loop_continues(
     loaded: Write, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marks = tmp_path / "marks"
@@ -241,7 +241,7 @@ async def _count() -> int:
         return count
 
 
-async def test_what_is_printed_or_too_large_stays_out(
+async def test_printed_and_oversized_output_is_left_out(
     loaded: Write, capfd: pytest.CaptureFixture[str]
 ) -> None:
     registry = Registry(*(await loaded(rude=RUDE)).tools)
@@ -256,7 +256,7 @@ async def test_what_is_printed_or_too_large_stays_out(
     assert capfd.readouterr() == ("", "")
 
 
-async def test_what_a_tool_starts_ends_with_the_plugin(
+async def test_processes_of_a_tool_end_with_the_plugin(
     loaded: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marks = tmp_path / "marks"
@@ -287,7 +287,7 @@ async def test_a_cancelled_call_ends_at_once(
     assert not _left_of(before)
 
 
-async def test_broken_plugins_are_named_and_left_out(
+async def test_broken_plugins_are_reported_and_left_out(
     loaded: Write, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicechat.tools.plugins.plugin_worker.START_S", 3.0)
@@ -345,7 +345,7 @@ async def test_files_of_others_are_refused(loaded: Write, folder: Path) -> None:
     assert "belongs to another user" in plugins.problems[0]
 
 
-async def test_installed_packages_are_asked_but_not_those_of_the_working_directory(
+async def test_packages_in_the_working_directory_are_not_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, here = tmp_path / "site", tmp_path / "here"
@@ -399,7 +399,7 @@ async def test_a_disk_that_hangs_delays_neither_the_start_nor_the_end(tmp_path: 
     )
 
 
-async def test_plugins_that_load_too_slowly_are_left_out_and_the_others_stay(
+async def test_slow_plugins_are_left_out_and_the_others_load(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "abcd":
