@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 from voicechat import errors
 from voicechat.tui import keys
 
@@ -47,18 +45,30 @@ def test_every_exit_code_is_documented() -> None:
         assert f"| {kind.exit_code} |" in page, kind.__name__
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_links_between_pages_exist(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+def links(page: Path) -> list[str]:
+    """Return the files that a page links to."""
+    return re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_options_in_the_pages_exist(page: Path) -> None:
+def options(page: Path) -> list[tuple[str, str]]:
+    """Return the options in the voicechat commands of a page, each with its line."""
+    return [
+        (option, line)
+        for line in re.findall(r"voicechat [^`\n#|]*", page.read_text(encoding="utf-8"))
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line.partition(" -- ")[0])
+    ]
+
+
+def test_links_between_pages_exist() -> None:
+    found = [(page, target) for page in PAGES for target in links(page)]
+    assert len(found) > 10
+    for page, target in found:
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_options_in_the_pages_exist() -> None:
     known = set(re.findall(r"--[a-z][a-z-]+", script("make_reference").commands_page()))
-    # Options of other programs that the pages show.
-    known |= {"--help"}
-    for line in re.findall(r"voicechat [^`\n#|]*", page.read_text(encoding="utf-8")):
-        ours = line.partition(" -- ")[0]
-        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours):
-            assert option in known, line
+    found = [(page, *each) for page in PAGES for each in options(page)]
+    assert len(found) > 20
+    for page, option, line in found:
+        assert option in known | {"--help"}, f"{page.name}: {line}"

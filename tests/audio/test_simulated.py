@@ -10,7 +10,7 @@ from sound_measures import LONG_TEXT, espeak
 
 from voicechat.audio.messages import Cue, Underrun
 from voicechat.core.effects import Play
-from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock
+from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock, VoiceEnded
 from voicechat.speech.pcm import Samples, dbfs
 
 pytestmark = needs(VOICE)
@@ -86,6 +86,7 @@ def test_no_barge_in_on_the_first_response_after_a_cue(
     card.say(3.0, person())
     card.run(6.0 - card.elapsed)
     before = len(card.of(LocalSpeech))
+    assert card.of(VoiceEnded), "the voice of the user was detected"
     card.engine.command(Play("first", espeak("It's half past ten in the morning.")))
     card.run(4)
     assert not any(event.confirmed for event in card.of(LocalSpeech)[before:])

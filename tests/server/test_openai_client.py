@@ -236,6 +236,7 @@ async def test_a_signal_ends_the_server_and_its_workers(home: Path, number: sign
         code, complaints = await asyncio.to_thread(running.ended)
     assert code == 0
     # Standard error holds only progress.
+    assert complaints
     assert all(line.startswith('{"progress"') for line in complaints.splitlines())
 
 

@@ -1,10 +1,11 @@
-"""Arithmetic: evaluate an expression, exactly where possible, and tell the result in words."""
+"""Arithmetic: evaluate an expression, exactly where possible, and say the result in words."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable
+from decimal import Context, Decimal
 from fractions import Fraction
 
 from voicechat.errors import VoicechatError
@@ -102,9 +103,17 @@ def evaluate(text: str) -> Value:
 def shown(value: Value) -> tuple[str, bool]:
     """Return the value as text, and whether that text is exact."""
     if not isinstance(value, float) and _bits(value) > 200:
-        return f"{float(value):.3g}".replace("e+", " times 10 to the "), False
+        return _rounded(Fraction(value)), False
     exact = not isinstance(value, float) and Fraction(value) * 10_000 == int(value * 10_000)
     return readable(value), exact
+
+
+def _rounded(value: Fraction) -> str:
+    """Return the value with three digits; it may be too large for a float."""
+    context = Context(prec=3)
+    rounded = context.divide(Decimal(value.numerator), Decimal(value.denominator))
+    digits, _, exponent = f"{rounded.normalize(context):g}".partition("e")
+    return f"{digits} times 10 to the {int(exponent)}" if exponent else digits
 
 
 def _fraction(text: str, above: int, below: int) -> str:

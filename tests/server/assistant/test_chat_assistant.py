@@ -134,7 +134,8 @@ async def test_closing_the_iterator_hangs_up():
         await anext(thoughts)
         server.gone.clear()
         await thoughts.aclose()
-        await server.gone.wait()
+        async with asyncio.timeout(5):
+            await server.gone.wait()
 
 
 async def test_the_request_body():

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from voicechat.server.assistant import measurements, numerals, spoken_arithmetic, spoken_time
@@ -288,19 +288,30 @@ def test_no_sums(text):
     assert expression is None or text == "two percent"
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [*"()+-*/!3", "two", "**", "root", "of", "half", "squared", "percent", "and", "times"]
-        ),
-        max_size=12,
-    )
+_OPERANDS = st.sampled_from(
+    ["3", "two", "0", "half", "a thousand", "minus five", "one point five", "( two plus 3 )",
+     "the root of 9", "the square root of minus two", "two squared", "5 !", "200 !"]
+)  # fmt: skip
+_OPERATIONS = st.sampled_from(
+    ["plus", "minus", "times", "/", "**", "to the power of", "percent of"]
 )
-def test_every_parsed_sum_has_a_value_or_an_error(words):
+
+
+@given(st.lists(st.tuples(_OPERATIONS, _OPERANDS), min_size=1, max_size=6), _OPERANDS)
+def test_every_parsed_sum_has_a_value_or_an_error(more, first):
+    words = " ".join([first, *(f"{operation} {operand}" for operation, operand in more)]).split()
     expression = spoken_arithmetic.expression(words)
-    if expression is not None:
-        with contextlib.suppress(arithmetic.ArithmeticFailed):
-            assert arithmetic.shown(arithmetic.evaluate(expression))[0]
+    assume(expression is not None)
+    with contextlib.suppress(arithmetic.ArithmeticFailed):
+        assert arithmetic.shown(arithmetic.evaluate(expression))[0]
+
+
+def test_a_result_too_large_for_a_float_is_rounded():
+    assert (
+        arithmetic.answer("3**1000") == "3 to the power of 1000 is about 1.32 times 10 to the 477."
+    )
+    assert arithmetic.shown(10**70) == ("1 times 10 to the 70", False)
+    assert arithmetic.shown(Fraction(3**1000, 3**999 - 1)) == ("3", False)
 
 
 @pytest.mark.parametrize(
