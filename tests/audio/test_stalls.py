@@ -203,7 +203,7 @@ class Told:
     def switches(self) -> list[object]:
         return []
 
-    def fresh(self) -> bool:
+    def devices_changed(self) -> bool:
         last, self._last = self._last, self._here()
         return self._last and not last
 

@@ -47,7 +47,7 @@ class SimulatedSpeaker(SimulatedCard):
     def interrupt(self) -> None:
         """Do what the engine does on confirmed speech."""
         self.playback.hold()
-        self.engine._discard_deep_buffer()
+        self.engine._discard_large_buffer()
 
     def move(self, device_rate: int) -> None:
         """Switch the system's default device."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from voicechat.tools.journal import Journal, Unknown, unfinished_calls
+from voicechat.tools.journal import Journal, UnfinishedCall, unfinished_calls
 
 BEGIN = """
 import sys, time
@@ -37,7 +37,7 @@ def killed(folder: Path) -> None:
 
 def test_calls_of_a_killed_program_are_reported_once(tmp_path: Path) -> None:
     killed(tmp_path)
-    assert unfinished_calls(tmp_path) == [Unknown("write", '{"a": 1}')]
+    assert unfinished_calls(tmp_path) == [UnfinishedCall("write", '{"a": 1}')]
     assert unfinished_calls(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -72,7 +72,7 @@ def test_an_unreadable_journal_reports_nothing(tmp_path: Path, content: bytes) -
 
 def test_reported_calls_are_cleaned(tmp_path: Path) -> None:
     (tmp_path / "old.jsonl").write_text('{"begins":"k","name":"a\\u001b[2J","arguments":""}\n')
-    assert unfinished_calls(tmp_path) == [Unknown("a\ufffd[2J", "")]
+    assert unfinished_calls(tmp_path) == [UnfinishedCall("a\ufffd[2J", "")]
 
 
 def test_a_finished_call_is_removed_at_once(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ GAP_S: Final = 0.5
 """A stream without a callback for this long is dead, whatever PortAudio reports."""
 HANG_S: Final = 1.5
 """A device call that takes longer hangs; only a new process helps then."""
-DEEP_S: Final = 0.1
+_LARGE_BUFFER_S: Final = 0.1
 """A device with a larger buffer is silenced by discarding the buffer."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
 _STALLED_S: Final = 1.5
@@ -91,10 +91,10 @@ class Engine:
         self._reported_at = 0.0
         self._ticked_at = time.monotonic()
         self._underruns = (0, 0.0)
-        self._past_drops = (0, 0.0)
+        self._earlier_drops = (0, 0.0)
         self._last_problem = ""
         self.hung = False
-        self.over = False
+        self.finished = False
 
     # ----------------------------------------------------------------- commands
 
@@ -117,12 +117,12 @@ class Engine:
                 self._cue_gain = min(1.0, max(0.0, gain))
                 self._playback.volume(gain)
             case Cue(name):
-                self._cues.ask(name, time.monotonic())
+                self._cues.add(name, time.monotonic())
                 self._cue(time.monotonic())
             case Mute() | CloseMic():
                 self._capture.apply(command)
             case Quit():
-                self.over = True
+                self.finished = True
 
     def tick(self, now: float) -> None:
         """Do everything that is due at `now` (monotonic s)."""
@@ -134,7 +134,7 @@ class Engine:
         if self._card is not None:
             voices = self._capture.listen(self._card, now, wait=not report)
             for voice in voices:
-                if voice.sure or voice.seems or not self._barge_in.resting:
+                if voice.sure or voice.seems or not self._barge_in.can_skip:
                     self._judge_voice(voice, now)
             for captured in self._capture.deliver() if voices else ():
                 self._emit(captured)
@@ -173,16 +173,16 @@ class Engine:
     def _stop(self) -> None:
         self._barge_in.decided(false_alarm=False, now=time.monotonic())
         self._playback.stop(time.monotonic())
-        self._discard_deep_buffer()
+        self._discard_large_buffer()
 
     @property
     def _speaker(self) -> OutputStream | None:
         """The open speaker, unless it has stalled."""
         return self._card.speaker if self._card and "output" not in self._stalled else None
 
-    def _discard_deep_buffer(self) -> None:
+    def _discard_large_buffer(self) -> None:
         speaker = self._speaker
-        if speaker is not None and speaker.latency > DEEP_S and self._aborting is None:
+        if speaker is not None and speaker.latency > _LARGE_BUFFER_S and self._aborting is None:
             self._aborting = BackgroundCall(speaker.abort)
 
     def _finish_stop(self, now: float) -> None:
@@ -229,7 +229,7 @@ class Engine:
                 self._emit(LocalSpeech(confirmed=False))
             case BargeInStep.HOLD:
                 self._playback.hold()
-                self._discard_deep_buffer()
+                self._discard_large_buffer()
                 self._emit(LocalSpeech(confirmed=True))
             case BargeInStep.RESTORE:
                 self._playback.resume()
@@ -254,18 +254,22 @@ class Engine:
         self._ticked_at = now
         if self._opening is not None:
             if self._opening.done:
-                self._take_over(self._opening, now)
+                self._finish_opening(self._opening, now)
             elif now - self._opening.began > HANG_S:
-                self._emit(Opened(None, None, problem=device_list.HANGS, hint=device_list.RESTART))
+                self._emit(
+                    Opened(
+                        None, None, problem=device_list.SERVER_HANGS, hint=device_list.RESTART_HINT
+                    )
+                )
                 self.hung = True
             return
         if pause > GAP_S / 2:
-            self._excuse_pause(now, pause)
+            self._reset_after_pause(now, pause)
         elif (
             (self._card is not None and self._needs_reopening(self._card, now))
             or self._changes_buffer_size(now)
             or self._must_reopen
-            or self._should_look_again(now)
+            or self._retry_due(now)
         ):
             self._begin_reopening(now)
 
@@ -282,11 +286,11 @@ class Engine:
                     self._emit(Switched(switch.kind, switch.title))
                 self._capture.realign()
                 self._must_reopen |= switch.reopen
-        if self._device_watch.fresh():
+        if self._device_watch.devices_changed():
             self._retry_at = min(self._retry_at, now)
             self._devices_changed = True
 
-    def _take_over(self, opening: BackgroundCall[SoundCard], now: float) -> None:
+    def _finish_opening(self, opening: BackgroundCall[SoundCard], now: float) -> None:
         self._opening = None
         if opening.result is None:
             problem = getattr(opening.error, "problem", str(opening.error))
@@ -374,8 +378,8 @@ class Engine:
         if card.complete:
             self._failures, self._last_problem = 0, ""
         if self._stalled:
-            woken, self._stalled = self._stalled, frozenset()
-            if "output" in woken:
+            running, self._stalled = self._stalled, frozenset()
+            if "output" in running:
                 self._attach(now)
             self._report_card(card)
 
@@ -387,7 +391,7 @@ class Engine:
         busy = speaker.queue.cue_playing or not self._playback.idle
         return self._buffer_sizing.changes(speaker, busy, not self._mic_is_active(), now)
 
-    def _should_look_again(self, now: float) -> bool:
+    def _retry_due(self, now: float) -> bool:
         """Return True if it is time to look for a missing device. Never while that is audible."""
         card = self._card
         if card is not None and card.complete:
@@ -415,9 +419,9 @@ class Engine:
         self._must_reopen = self._devices_changed = False
         if card is not None and card.speaker is not None:
             self._drop_at = now if "output" in self._stalled else now + _LOST_SPEAKER_S
-            drops, drops_ms = self._past_drops
+            drops, drops_ms = self._earlier_drops
             dropped = card.speaker.underflows
-            self._past_drops = (drops + dropped, drops_ms + dropped * card.speaker.block_ms)
+            self._earlier_drops = (drops + dropped, drops_ms + dropped * card.speaker.block_ms)
         self._failures += 1
         self._retry_at = now + GAP_S + _RETRIES_S[min(self._failures, len(_RETRIES_S)) - 1]
         self._opening = BackgroundCall(lambda: self._reopen(card))
@@ -429,7 +433,7 @@ class Engine:
             for event in self._playback.detach():
                 self._emit(event)
 
-    def _excuse_pause(self, now: float, pause: float) -> None:
+    def _reset_after_pause(self, now: float, pause: float) -> None:
         """Excuse a pause of the loop itself: callbacks may be fine, and old sound is dropped."""
         if pause > _STALE_S and self._card is not None and self._card.microphone is not None:
             self._card.microphone.ring.discard()
@@ -449,13 +453,13 @@ class Engine:
             self._last_problem = text
             self._emit(Problem(text, hint))
 
-    # ----------------------------------------------------------------- what is told
+    # ----------------------------------------------------------------- reports
 
     def _report(self, now: float) -> None:
         elapsed, self._reported_at = now - self._reported_at, now
-        linear = self._capture
-        self._emit(Levels(linear.level, linear.far_level, linear.peak, linear.far_peak))
-        linear.level = linear.far_level = -100.0
+        capture = self._capture
+        self._emit(Levels(capture.level, capture.far_level, capture.peak, capture.far_peak))
+        capture.level = capture.far_level = -100.0
         if self._playback.sounding:
             self._playback.decay(min(1.0, elapsed))
         underruns = self._totals()
@@ -465,7 +469,7 @@ class Engine:
 
     def _totals(self) -> tuple[int, float]:
         gaps, lost = self._playback.totals()
-        dropped, dropped_ms = self._past_drops
+        dropped, dropped_ms = self._earlier_drops
         speaker = self._card.speaker if self._card else None
         if speaker is not None:
             dropped += speaker.underflows

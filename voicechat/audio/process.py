@@ -4,7 +4,7 @@ Standard input of the child carries the settings and then commands, standard out
 each message is a pickle. Closing a pipe ends the other side.
 
 The process is expendable: when it dies, or its sound server hangs and it asks to be replaced,
-another one is started with the same settings; what it was playing is reported as stopped.
+another one is started with the same settings, and its items are reported as stopped.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ if TYPE_CHECKING:
 
 REPLACE: Final = 75
 """Exit code: the sound server hangs; start another process."""
-_INBOX: Final = 512
-_OUTBOX: Final = 2000
-_OUTBOX_BYTES: Final = 256 * 1024 * 1024
+_MAX_COMMANDS: Final = 512
+_MAX_EVENTS: Final = 2000
+_MAX_SOUND_BYTES: Final = 256 * 1024 * 1024
 _RESTARTS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
-_STEADY_S: Final = 20.0
-_WAITED_S: Final = 0.5
+_STABLE_S: Final = 20.0
+_HANG_PAUSE_S: Final = 0.5
 
 
 def send(pipe: IO[bytes], message: object) -> None:
-    """Send one message. Raises OSError or ValueError when the other side is gone."""
+    """Send one message. Raises OSError or ValueError when the pipe is closed."""
     pickle.dump(message, pipe, pickle.HIGHEST_PROTOCOL)
     pipe.flush()
 
 
 def receive(pipe: IO[bytes]) -> object | None:
-    """Wait for one message from the other half of this program; None at the end."""
+    """Wait for one message; None at the end of the pipe. The other side must be this program."""
     try:
         message: object = pickle.load(pipe)
     except (EOFError, pickle.UnpicklingError):
@@ -82,31 +82,31 @@ class AudioProcess:
         self._changed = threading.Condition()
         self._closing = False
         self._opened = False
-        self._told: dict[type, Opened | Problem] = {}
+        self._reported: dict[type, Opened | Problem] = {}
         self._child: subprocess.Popen[bytes] | None = None
-        self._lasting: dict[type, AudioCommand] = {}
+        self._persistent: dict[type, AudioCommand] = {}
         self._playing: dict[str, float] = {}
         self._thread = threading.Thread(target=self._supervise, name="sound", daemon=True)
 
     def start(self) -> None:
-        """Start the process and return at once; `Opened` follows, or says why there is no sound."""
+        """Start the process and return at once. `Opened` follows, with any problem."""
         self._thread.start()
 
     def send(self, command: AudioCommand) -> None:
         """Queue a command. Never waits; with 256 MiB of sound queued the oldest is dropped."""
         with self._changed:
             if isinstance(command, Mute | CloseMic | Volume):
-                self._lasting[type(command)] = command
+                self._persistent[type(command)] = command
             elif isinstance(command, Play | EndItem):
                 self._playing.setdefault(command.item_id, 0.0)
             self._commands.append(command)
             self._waiting_bytes += _size(command)
-            while self._waiting_bytes > _OUTBOX_BYTES:
+            while self._waiting_bytes > _MAX_SOUND_BYTES:
                 self._waiting_bytes -= _size(self._commands.popleft())
             self._changed.notify_all()
 
     def close(self, deadline: float = 1.5) -> None:
-        """End the process: asked for half of `deadline` seconds, then made to. Never hangs."""
+        """End the process: request it, then kill it before `deadline` seconds pass. Never hangs."""
         with self._changed:
             self._closing = True
             self._commands.append(Quit())
@@ -120,26 +120,26 @@ class AudioProcess:
     # ----------------------------------------------------------------- the thread
 
     def _supervise(self) -> None:
-        """Start, follow, replace. The thread that starts a child must outlive it (PDEATHSIG)."""
+        """Run and replace children. The thread that starts one must outlive it (PDEATHSIG)."""
         failures = 0
         while not self._closing:
             began = time.monotonic()
-            code = self._live()
+            code = self._run_child()
             if self._closing:
                 return
-            failures = 0 if time.monotonic() - began > _STEADY_S else failures + 1
+            failures = 0 if time.monotonic() - began > _STABLE_S else failures + 1
             self._report_loss(code, failures)
             if failures > len(_RESTARTS_S) and code != REPLACE:
                 return
             with self._changed:
                 pause = _RESTARTS_S[min(failures, len(_RESTARTS_S) - 1)]
                 if code == REPLACE:
-                    # It waited for the server itself; no one shall wait long for one that is back.
-                    pause = min(pause, _WAITED_S)
+                    # The child has already waited for the server, so wait only a little more.
+                    pause = min(pause, _HANG_PAUSE_S)
                 self._changed.wait_for(lambda: self._closing, pause)
 
-    def _live(self) -> int | None:
-        """One child from start to end; its exit code."""
+    def _run_child(self) -> int | None:
+        """Run one child to its end; return its exit code, None if it did not start."""
         try:
             child = start_blocking(module_command("voicechat.audio.process"))
         except OSError as error:
@@ -167,14 +167,14 @@ class AudioProcess:
     def _read(self, pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError):
             while (event := receive(pipe)) is not None:
-                self._note(event)
-                if self._is_news(event):
+                self._track_playing(event)
+                if self._is_new(event):
                     self._on_event(event)  # type: ignore[arg-type]
 
     def _write(self, child: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError):
             send(pipe, self._settings)
-            for command in tuple(self._lasting.values()):
+            for command in tuple(self._persistent.values()):
                 send(pipe, command)
             while child.poll() is None:
                 send(pipe, self._next(child))
@@ -188,17 +188,17 @@ class AudioProcess:
             self._waiting_bytes -= _size(command)
             return command
 
-    def _is_news(self, event: object) -> bool:
-        """True if it was not said already: each replaced process finds the same server hanging."""
+    def _is_new(self, event: object) -> bool:
+        """Return False for a repeated report: each new process finds the same server hanging."""
         if isinstance(event, Opened | Problem):
-            last = self._told.get(type(event))
-            self._told[type(event)] = event
+            last = self._reported.get(type(event))
+            self._reported[type(event)] = event
             if isinstance(event, Opened) and not event.problem:
-                self._told.clear()
+                self._reported.clear()
             return event != last
         return True
 
-    def _note(self, event: object) -> None:
+    def _track_playing(self, event: object) -> None:
         """Remember what is playing, for the report if this process dies."""
         match event:
             case Opened():
@@ -213,7 +213,7 @@ class AudioProcess:
                     self._playing.pop(item_id, None)
 
     def _report_loss(self, code: int | None, failures: int) -> None:
-        """The child died: what it played is stopped, queued commands of it are void."""
+        """Report the end of a child and its items as stopped; drop the queued sound."""
         with self._changed:
             playing = dict(self._playing)
             self._playing.clear()
@@ -257,7 +257,7 @@ class EventWriter:
         threading.Thread(target=self._run, name="events", daemon=True).start()
 
     def put(self, event: AudioEvent) -> None:
-        if len(self._events) >= _OUTBOX:
+        if len(self._events) >= _MAX_EVENTS:
             self._drop_one()
         self.idle.clear()
         self._events.append(event)
@@ -319,7 +319,7 @@ def _loop(
     engine = Engine(settings, outbox.put)
     gc.collect()
     gc.freeze()
-    while not engine.over and not outbox.broken:
+    while not engine.finished and not outbox.broken:
         _run_commands(engine, inbox)
         engine.tick(time.monotonic())
         if engine.hung:
@@ -344,7 +344,7 @@ def receive_commands(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) ->
     """Read commands; when many wait for the loop, the rest waits in the pipe."""
     try:
         while (command := receive(pipe)) is not None:
-            while inbox.qsize() >= _INBOX:
+            while inbox.qsize() >= _MAX_COMMANDS:
                 time.sleep(0.005)
             inbox.put(command)  # type: ignore[arg-type]
     except (OSError, ValueError):
@@ -353,7 +353,7 @@ def receive_commands(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) ->
 
 
 def _detach() -> None:
-    """Die with the parent, leave Ctrl-C to it, and run at the highest priority allowed."""
+    """End with the parent, ignore Ctrl-C, and run at the highest priority allowed."""
     ignore_interrupts()
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)

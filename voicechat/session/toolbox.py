@@ -23,7 +23,7 @@ from voicechat.tools.registry import Registry, Tool
 if TYPE_CHECKING:
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.config.options import Options
-    from voicechat.tools.journal import Unknown
+    from voicechat.tools.journal import UnfinishedCall
     from voicechat.tools.mcp.mcp_servers import McpServers
     from voicechat.tools.permissions import Approvals
     from voicechat.tools.plugins.plugin_loader import Plugins
@@ -116,7 +116,7 @@ class Toolbox:
         self._add(found)
         self._changed()
 
-    def _tell_unknown(self, unknown: list[Unknown]) -> None:
+    def _tell_unknown(self, unknown: list[UnfinishedCall]) -> None:
         for call in unknown[:MAX_REPORTED]:
             self._warn(
                 f"{call.name} was running when voicechat last ended abruptly; it is not known"
@@ -136,7 +136,7 @@ class Toolbox:
                 hint = similar(name, there) or "voicechat tools lists the tools."
                 self._warn(f"{where}: there is no tool {name!r}.", hint)
 
-    def _gather(self) -> tuple[Approvals, tuple[Tool, ...], list[Unknown]]:
+    def _gather(self) -> tuple[Approvals, tuple[Tool, ...], list[UnfinishedCall]]:
         from voicechat.tools.builtin import builtin
         from voicechat.tools.endpoints import endpoint_tool
         from voicechat.tools.journal import unfinished_calls

@@ -23,23 +23,23 @@ import platformdirs
 
 from voicechat.core.text import clean
 
-TOLD = 400
+SHOWN_CHARACTERS = 400
 """Characters of a call's arguments that are kept to show the user."""
 
-LARGEST = 4 << 20
+MAX_BYTES = 4 << 20
 """Bytes of a journal that are read."""
 
-_YOUNG_S = 60.0
+_RECENT_S = 60.0
 """Seconds; an empty file younger than this may belong to a session that is starting."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnfinishedCall:
     """A call that was cut off: it may or may not have run."""
 
     name: str
     arguments: str
-    """The beginning of them."""
+    """The beginning of the arguments."""
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -62,11 +62,11 @@ class Journal:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """`folder` is `journals_folder()` unless said otherwise."""
+        """Prepare a journal. `folder` is `journals_folder()` by default."""
         self._path = (folder or journals_folder()) / f"{uuid.uuid4().hex}.jsonl"
         self._lock = threading.Lock()
         self._file: int | None = None
-        self._begun: set[str] = set()
+        self._started: set[str] = set()
         self._open: set[str] = set()
 
     def begin(self, call_id: str, name: str, arguments: str) -> bool:
@@ -77,13 +77,13 @@ class Journal:
         """
         key = _key(call_id, arguments)
         with self._lock:
-            if key in self._begun:
+            if key in self._started:
                 return False
-            self._begun.add(key)
+            self._started.add(key)
             if self._file is None:
-                self._file = _made(self._path)
+                self._file = _create(self._path)
             self._open.add(key)
-            self._write(_Line(begins=key, name=name, arguments=arguments[:TOLD]))
+            self._write(_Line(begins=key, name=name, arguments=arguments[:SHOWN_CHARACTERS]))
             os.fsync(self._file)
         return True
 
@@ -113,42 +113,42 @@ class Journal:
         os.write(self._file, msgspec.json.encode(line) + b"\n")
 
 
-def unfinished_calls(folder: Path | None = None) -> list[Unknown]:
+def unfinished_calls(folder: Path | None = None) -> list[UnfinishedCall]:
     """Return the unfinished calls of sessions that were killed, and delete their journals."""
-    found: list[Unknown] = []
+    found: list[UnfinishedCall] = []
     with suppress(OSError):
         for path in sorted((folder or journals_folder()).glob("*.jsonl")):
             with suppress(OSError):
-                found += _taken(path)
+                found += _collect(path)
     return found
 
 
-def _taken(path: Path) -> list[Unknown]:
+def _collect(path: Path) -> list[UnfinishedCall]:
     """Return the unfinished calls of a journal without a session, and delete it."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         status = os.fstat(descriptor)
-        young = time.time() - status.st_mtime < _YOUNG_S
-        if (young and not status.st_size) or not _held(descriptor):
+        is_recent = time.time() - status.st_mtime < _RECENT_S
+        if (is_recent and not status.st_size) or not _lock_file(descriptor):
             return []
-        found = _read(os.read(descriptor, LARGEST))
+        found = _read(os.read(descriptor, MAX_BYTES))
         path.unlink()
         return found
     finally:
         os.close(descriptor)
 
 
-def _read(content: bytes) -> list[Unknown]:
-    begun: dict[str, Unknown] = {}
+def _read(content: bytes) -> list[UnfinishedCall]:
+    started: dict[str, UnfinishedCall] = {}
     for text in content.split(b"\n"):
         try:
             line = msgspec.json.decode(text, type=_Line)
         except msgspec.MsgspecError:
             continue  # the last line of a session that was killed while it wrote
         if line.begins:
-            begun[line.begins] = Unknown(clean(line.name), clean(line.arguments))
-        begun.pop(line.ended, None)
-    return list(begun.values())
+            started[line.begins] = UnfinishedCall(clean(line.name), clean(line.arguments))
+        started.pop(line.ended, None)
+    return list(started.values())
 
 
 def _key(call_id: str, arguments: str) -> str:
@@ -156,35 +156,35 @@ def _key(call_id: str, arguments: str) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _made(path: Path) -> int:
+def _create(path: Path) -> int:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags, 0o600)
-    _held(descriptor)
+    _lock_file(descriptor)
     return descriptor
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    _FAR = 1 << 30
+    _LOCK_OFFSET = 1 << 30
 
-    def _held(descriptor: int) -> bool:
+    def _lock_file(descriptor: int) -> bool:
         """Lock the file for this process. False when another one holds it."""
-        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
         try:
             # A byte that is never written, so that the lines themselves can be read.
-            os.lseek(descriptor, _FAR, os.SEEK_SET)
+            os.lseek(descriptor, _LOCK_OFFSET, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         finally:
-            os.lseek(descriptor, place, os.SEEK_SET)
+            os.lseek(descriptor, position, os.SEEK_SET)
         return True
 else:
     import fcntl
 
-    def _held(descriptor: int) -> bool:
+    def _lock_file(descriptor: int) -> bool:
         """Lock the file for this process. False when another one holds it."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

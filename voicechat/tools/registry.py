@@ -116,9 +116,9 @@ class Registry:
 
 def cut(text: str) -> str:
     """Clean a result and cut it to `OUTPUT_LIMIT` characters; a note says how much is missing."""
-    kept = clean(text[:OUTPUT_LIMIT])
-    left = len(text) - OUTPUT_LIMIT
-    return kept if left <= 0 else f"{kept}\n[{left} more characters were left out]"
+    shown = clean(text[:OUTPUT_LIMIT])
+    omitted = len(text) - OUTPUT_LIMIT
+    return shown if omitted <= 0 else f"{shown}\n[{omitted} more characters were left out]"
 
 
 def error(sentence: str) -> Outcome:

@@ -8,7 +8,7 @@ from needs import VOICE, needs
 from simulated_card import RATE, Room, SimulatedCard
 from sound_measures import LONG_TEXT, espeak
 
-from voicechat.audio.capture.aec_warm_start import LATEST, PAST, Moment, WarmOnsetDetector
+from voicechat.audio.capture.aec_warm_start import LATEST, PAST, FramePair, WarmOnsetDetector
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.core.effects import EndItem, Play, StopPlayback
@@ -113,7 +113,7 @@ def test_the_first_response_alone_is_neither_stopped_nor_delivered(
     assert dbfs(sound) < -42
 
 
-def moments(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) -> list[Moment]:
+def frame_pairs(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) -> list[FramePair]:
     """Return the response and its echo; the user is silent for the first `ahead` seconds."""
     count = int(seconds * RATE) // FRAME * FRAME
     said = np.frombuffer(espeak(LONG_TEXT), np.int16)[::3]
@@ -128,17 +128,17 @@ def moments(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) -> l
 
 @pytest.mark.parametrize("delay", [0, 250, 1_000, LATEST - 1])
 def test_held_frames_are_clean_at_once(delay: int) -> None:
-    known = moments(delay, 0.5, 1.2)
+    known = frame_pairs(delay, 0.5, 1.2)
     past, waited = known[PAST // 2 : PAST // 2 + PAST], known[PAST // 2 + PAST :]
-    told, fresh = WarmOnsetDetector(delay, past, waited), OnsetDetector()
+    trained, fresh = WarmOnsetDetector(delay, past, waited), OnsetDetector()
     for near, far in past:
         fresh.voiced(near, far, near)
     left = []
-    for linear in (told, fresh):
+    for linear in (trained, fresh):
         rests = []
         for near, far in waited:
             linear.voiced(near, far, near)
-            rests.append(linear.rest)
+            rests.append(linear.residue)
         left.append(dbfs(np.concatenate(rests)))
     echo = dbfs(np.concatenate([near for near, _ in waited]))
     assert echo - left[0] > 12

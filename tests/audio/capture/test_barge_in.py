@@ -109,7 +109,7 @@ def test_frames_without_voice_may_be_left_out_while_it_rests() -> None:
         now, sounding = index * 0.01, index // 700 % 2 == 1
         voiced = index // 90 % 3 == 0 and chance.random() < 0.7
         step = every.frame(voiced, sounding, True, now, voiced)
-        if some.resting and not voiced:
+        if some.can_skip and not voiced:
             left_out += 1
             assert step is None
         else:

@@ -51,7 +51,7 @@ def watching(server: Server, **selections: str) -> DefaultDeviceWatch:
 def test_the_first_poll_reports_nothing() -> None:
     watch = watching(Server(DESK, MIC, default=DESK))
     assert watch.switches() == []
-    assert not watch.fresh()
+    assert not watch.devices_changed()
 
 
 def test_a_new_default_needs_no_reopening() -> None:
@@ -79,23 +79,23 @@ def test_a_brief_outage_of_the_server_switches_nothing() -> None:
     server = Server(DESK, MIC, default=DESK)
     watch = watching(server)
     watch.switches()
-    watch.fresh()
+    watch.devices_changed()
     server.nodes = None
     assert watch.switches() == []
-    assert not watch.fresh()
+    assert not watch.devices_changed()
     server.has(DESK, MIC, default=DESK)
     assert watch.switches() == []
-    assert watch.fresh(), "failed devices are opened again"
-    assert not watch.fresh()
+    assert watch.devices_changed(), "failed devices are opened again"
+    assert not watch.devices_changed()
 
 
 def test_a_server_that_starts_later_counts_as_a_change() -> None:
     server = Server(DESK, MIC, default=DESK)
     nodes, server.nodes = server.nodes, None
     watch = watching(server)
-    assert not watch.fresh()
+    assert not watch.devices_changed()
     server.nodes = nodes
-    assert watch.fresh()
+    assert watch.devices_changed()
 
 
 def test_a_name_selects_the_same_node_as_when_opening() -> None:
@@ -117,10 +117,10 @@ def test_a_device_number_does_not_select_a_server_node() -> None:
 def test_each_device_change_is_reported_once() -> None:
     server = Server(DESK, MIC, default=DESK)
     watch = watching(server)
-    watch.fresh()
+    watch.devices_changed()
     server.has(DESK, HEADSET, MIC, default=DESK)
-    assert watch.fresh()
-    assert not watch.fresh()
+    assert watch.devices_changed()
+    assert not watch.devices_changed()
 
 
 def test_the_monitor_of_a_speaker_is_not_a_microphone() -> None:

@@ -174,7 +174,7 @@ def test_a_hanging_server_differs_from_a_missing_one(
             caller.connect_ex(path)
         with pytest.raises(NoSound) as refused:
             find("output", None)
-    assert refused.value.problem == device_list.HANGS
+    assert refused.value.problem == device_list.SERVER_HANGS
     card.thaw()
     card.kill()
     assert not pulse.is_stuck()

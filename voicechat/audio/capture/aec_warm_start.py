@@ -19,40 +19,45 @@ import webrtcvad
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.linear_aec import PRESSED_DB, QUIETEST_DB, LinearFilter, OnsetDetector
+from voicechat.audio.capture.linear_aec import (
+    MIN_VOICE_DB,
+    SUPPRESSED_DB,
+    LinearFilter,
+    OnsetDetector,
+)
 from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs, decibels
 
-Moment = tuple[Samples, Samples]
+FramePair = tuple[Samples, Samples]
 """10 ms of the microphone and of the speaker, int16 of shape (160,) each."""
 
 LATEST: Final = 19 * FRAME
 """Longest usable delay in samples: beyond it too little of the echo lies within the filter."""
 PAST: Final = 24
 """Frame pairs before the held ones whose echo may reach into them."""
-_FADES: Final = 4.0
+_DECAY_FRAMES: Final = 4.0
 """Frames of 10 ms in which the power of an echo decays to 1/e; holds for any room."""
-_EARLIER: Final = 0.3
+_PRE_PEAK_SHARE: Final = 0.3
 """Share of the echo's power in the frame before its peak."""
-_ELSEWHERE: Final = 0.01
+_DIFFUSE_SHARE: Final = 0.01
 """Share of the echo's power at any other time."""
 _SAFETY: Final = 3.0
 """Factor by which the echo's power may exceed its estimate."""
-_UNSURE: Final = 2.0
+_UNCERTAINTY_FACTOR: Final = 2.0
 """Least factor on the filter's own uncertainty after training on the held frames."""
-_QUARTER: Final = 25
+_PERCENTILE: Final = 25
 """Percentile of the frames in which the user is hardly heard."""
 _SMOOTHED: Final = 5
 _LOUD: Final = 100.0
 """RMS of the speaker's sound from which on its echo shows the gain."""
 _GAINS: Final = 0.003, 4.0
 _MARGIN_DB: Final = 6.0
-_NOTHING_DB: Final = -60.0
+_MIN_EXPECTED_DB: Final = -60.0
 _RISE_DB: Final = 0.3
-_DOUBTED: Final = 0.15
+_VOICE_SHARE: Final = 0.15
 """Share of the step up when the excess is more likely a voice."""
 _FALL_DB: Final = 0.03
-_YOUNG_FRAMES: Final = 200
+_WARM_FRAMES: Final = 200
 """Frames after which `OnsetDetector` has its own estimate of the residual echo."""
 
 
@@ -63,96 +68,96 @@ class _WarmFilter(LinearFilter):
         super().__init__()
         self.expected_db = SILENCE_DB
         """Level in dBFS of the residual echo, as predicted by the filter's uncertainty."""
-        self.expects = True
+        self.predicts = True
         """False once the prediction is no longer used."""
         after = np.arange(len(self._uncertainty)) - delay // FRAME
-        share = np.exp(-np.maximum(0, after - 1) / _FADES)
-        share[after == -1] = _EARLIER
+        share = np.exp(-np.maximum(0, after - 1) / _DECAY_FRAMES)
+        share[after == -1] = _PRE_PEAK_SHARE
         share[after < -1] = 0.0
-        share = share / share.sum() + _ELSEWHERE / len(share)
+        share = share / share.sum() + _DIFFUSE_SHARE / len(share)
         self._uncertainty[:] = _SAFETY * gain * share[:, None]
 
     def copy_uncertainty(self) -> NDArray[np.float32]:
         return self._uncertainty.copy()
 
-    def set_uncertainty(self, adapt_quickly: NDArray[np.float32]) -> None:
-        self._uncertainty[:] = adapt_quickly
+    def set_uncertainty(self, uncertainty: NDArray[np.float32]) -> None:
+        self._uncertainty[:] = uncertainty
 
     def _learn(self, error: NDArray[np.complex64]) -> None:
-        if self.expects:
-            left = float((np.abs(self._far) ** 2 * self._uncertainty).sum())
-            self.expected_db = decibels(left**0.5 / FRAME / 2**0.5)
+        if self.predicts:
+            residue_power = float((np.abs(self._far) ** 2 * self._uncertainty).sum())
+            self.expected_db = decibels(residue_power**0.5 / FRAME / 2**0.5)
         super()._learn(error)
 
 
 class WarmOnsetDetector(OnsetDetector):
     """An `OnsetDetector` that is reliable from its first frame."""
 
-    def __init__(self, delay: int, past: Sequence[Moment], waited: Sequence[Moment]) -> None:
+    def __init__(self, delay: int, past: Sequence[FramePair], waited: Sequence[FramePair]) -> None:
         """Train on held frames of an echo with a delay of `delay` samples, less than LATEST.
 
         `waited`: the frame pairs judged next; `past`: up to PAST pairs right before them.
         """
-        known = [*past, *waited]
-        self._warm_filter = _WarmFilter(delay, _gain(delay, known))
+        frames = [*past, *waited]
+        self._warm_filter = _WarmFilter(delay, _gain(delay, frames))
         super().__init__(self._warm_filter)
         self._vad_warm = webrtcvad.Vad(3)
         self._waiting = len(waited)
         self._age = 0
         self._excess_db = 0.0
         """Residual echo above the prediction, in dB."""
-        self._run(known)
+        self._run(frames)
         self._run([(np.zeros(FRAME, np.int16),) * 2] * (PAST + 2))
-        self._once = self._warm_filter.copy_uncertainty()
+        self._initial_uncertainty = self._warm_filter.copy_uncertainty()
         self._run(past)
 
-    def _run(self, moments: Sequence[Moment]) -> None:
-        for near, far in moments:
+    def _run(self, pairs: Sequence[FramePair]) -> None:
+        for near, far in pairs:
             self._warm_filter.residue(near, far)
 
     @property
     def warm(self) -> bool:
         """True while `voiced` is reliable because the residual echo is predicted."""
-        return self._age <= _YOUNG_FRAMES
+        return self._age <= _WARM_FRAMES
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         if self._age == self._waiting:
             # Training twice on the held frames makes the filter overconfident.
-            self._warm_filter.set_uncertainty(_UNSURE * self._once)
+            self._warm_filter.set_uncertainty(_UNCERTAINTY_FACTOR * self._initial_uncertainty)
         self._age += 1
-        self._warm_filter.expects = self.warm
+        self._warm_filter.predicts = self.warm
         seems = super().voiced(near, far, cleaned)
         if not self.warm:
             return seems
-        level = dbfs(self.rest)
+        level = dbfs(self.residue)
         expected = self._warm_filter.expected_db + self._excess_db
         self.clean = True
-        self.has_voice = level > max(expected + _MARGIN_DB, QUIETEST_DB)
-        learns = self._age > self._waiting and expected > _NOTHING_DB
-        if learns and dbfs(cleaned) < level - PRESSED_DB:
-            rise = _RISE_DB * (_DOUBTED if self.has_voice else 1.0)
+        self.has_voice = level > max(expected + _MARGIN_DB, MIN_VOICE_DB)
+        learns = self._age > self._waiting and expected > _MIN_EXPECTED_DB
+        if learns and dbfs(cleaned) < level - SUPPRESSED_DB:
+            rise = _RISE_DB * (_VOICE_SHARE if self.has_voice else 1.0)
             change = rise if level > expected else -_FALL_DB
             self._excess_db = max(0.0, self._excess_db + change)
-        return self.has_voice and bool(self._vad_warm.is_speech(self.rest.tobytes(), RATE))
+        return self.has_voice and bool(self._vad_warm.is_speech(self.residue.tobytes(), RATE))
 
 
-def _gain(delay: int, known: Sequence[Moment]) -> float:
+def _gain(delay: int, frames: Sequence[FramePair]) -> float:
     """Return the echo's power as a share of the speaker's, from frames without near speech."""
-    late = delay // FRAME
-    count = len(known) - late
+    offset = delay // FRAME
+    count = len(frames) - offset
     if count < _SMOOTHED:
         return 1.0
-    near = _powers([moment[0] for moment in known[late:]])
-    far = _powers([moment[1] for moment in known[:count]])
+    near = _powers([pair[0] for pair in frames[offset:]])
+    far = _powers([pair[1] for pair in frames[:count]])
     loud = far > _LOUD**2
     if not loud.any():
         return 1.0
-    share = float(np.percentile(near[loud] / far[loud], _QUARTER))
+    share = float(np.percentile(near[loud] / far[loud], _PERCENTILE))
     return min(max(share, _GAINS[0]), _GAINS[1])
 
 
 def _powers(frames: Sequence[Samples]) -> NDArray[np.float64]:
     """Return the mean squares, each averaged over several frames."""
-    wide = np.stack(frames).astype(np.float64)
-    powers = np.einsum("ij,ij->i", wide, wide) / FRAME
+    samples = np.stack(frames).astype(np.float64)
+    powers = np.einsum("ij,ij->i", samples, samples) / FRAME
     return np.convolve(powers, np.full(_SMOOTHED, 1 / _SMOOTHED), "valid")

@@ -33,12 +33,12 @@ class _State(Enum):
 
 _FALSE_ALARM_FRAMES: Final = 20
 _SILENCE_FRAMES: Final = 40
-_REST_S: Final = 1.0
+_PAUSE_S: Final = 1.0
 """Seconds without suspicion after a false alarm."""
 _DISTRUST_S: Final = 20.0
-_MOST_DISTRUST_S: Final = 600.0
+_MAX_DISTRUST_S: Final = 600.0
 """Seconds after a false alarm in which only confirmed speech counts; grows each time."""
-_UNANSWERED_S: Final = 5.0
+_DECISION_S: Final = 5.0
 """Seconds after which held playback resumes without a decision."""
 
 
@@ -47,23 +47,23 @@ class BargeIn:
 
     def __init__(self, sensitivity: Sensitivity) -> None:
         self.enabled = sensitivity != "off"
-        self._votes = VOTES["normal" if sensitivity == "off" else sensitivity]
-        self._heard = SpeechVotes()
-        self._counted = SpeechVotes()
-        """As `_heard`, but reset when playback is ducked after a recent false alarm."""
-        self._seemed = SpeechVotes()
+        self._thresholds = VOTES["normal" if sensitivity == "off" else sensitivity]
+        self._reliable_votes = SpeechVotes()
+        self._votes_since_duck = SpeechVotes()
+        """As `_reliable_votes`, but reset when playback is ducked after a recent false alarm."""
+        self._fast_votes = SpeechVotes()
         self._state = _State.IDLE
         self._since = 0.0
-        self._rest_until = 0.0
+        self._pause_until = 0.0
         self._distrust_s = _DISTRUST_S
         self._distrust_until = 0.0
-        self.resting = True
+        self.can_skip = True
         """True while a frame without voice changes nothing and may be left out."""
 
     @property
     def above_floor_db(self) -> float:
         """Level above the noise floor that a voice needs, in dB."""
-        return self._votes.above_floor_db
+        return self._thresholds.above_floor_db
 
     def frame(
         self, voiced: bool, sounding: bool, converged: bool, now: float, seems: bool = False
@@ -75,12 +75,12 @@ class BargeIn:
         """
         if not self.enabled:
             return None
-        self._heard.add(voiced)
-        self._counted.add(voiced)
-        self._seemed.add(seems)
+        self._reliable_votes.add(voiced)
+        self._votes_since_duck.add(voiced)
+        self._fast_votes.add(seems)
         step = self._step(sounding, converged, now)
-        votes = self._heard or self._counted or self._seemed
-        self.resting = self._state is _State.IDLE and not votes
+        votes = self._reliable_votes or self._votes_since_duck or self._fast_votes
+        self.can_skip = self._state is _State.IDLE and not votes
         return step
 
     def _step(self, sounding: bool, converged: bool, now: float) -> BargeInStep | None:
@@ -97,50 +97,50 @@ class BargeIn:
     def decided(self, false_alarm: bool, now: float) -> None:
         """Apply the decision of the conversation: stop, or resume after a false alarm."""
         if false_alarm:
-            self._rest_until = now + _REST_S
-            for votes in (self._heard, self._counted, self._seemed):
+            self._pause_until = now + _PAUSE_S
+            for votes in (self._reliable_votes, self._votes_since_duck, self._fast_votes):
                 votes.clear()
         if self._state in (_State.HELD, _State.DUCKED):
             self._state = _State.IDLE if false_alarm else _State.TALKING
 
     def _idle(self, sounding: bool, converged: bool, now: float) -> BargeInStep | None:
-        votes = self._votes if converged else CAREFUL
-        if not sounding or now < self._rest_until:
+        votes = self._thresholds if converged else CAREFUL
+        if not sounding or now < self._pause_until:
             return None
-        trusting = now >= self._distrust_until
-        sure = self._heard.at_least(votes.suspect if trusting else votes.confirm)
-        hasty = trusting and converged and self._seemed.at_least(votes.suspect)
-        if not sure and not hasty:
+        trusts_fast = now >= self._distrust_until
+        sure = self._reliable_votes.at_least(votes.suspect if trusts_fast else votes.confirm)
+        suspected = trusts_fast and converged and self._fast_votes.at_least(votes.suspect)
+        if not sure and not suspected:
             return None
         self._state = _State.DUCKED
-        if not trusting:
+        if not trusts_fast:
             # After ducking an echo is gone and a voice is not: count from here.
-            self._counted.clear()
+            self._votes_since_duck.clear()
         return BargeInStep.DUCK
 
     def _ducked_state(self, converged: bool, now: float) -> BargeInStep | None:
-        votes = self._votes if converged else CAREFUL
-        if self._counted.at_least(votes.confirm):
+        votes = self._thresholds if converged else CAREFUL
+        if self._votes_since_duck.at_least(votes.confirm):
             self._state = _State.HELD
             self._since = now
             self._distrust_s = _DISTRUST_S
             return BargeInStep.HOLD
-        silent = self._heard.silent_for(_FALSE_ALARM_FRAMES)
-        if silent and self._seemed.silent_for(_FALSE_ALARM_FRAMES):
+        silent = self._reliable_votes.silent_for(_FALSE_ALARM_FRAMES)
+        if silent and self._fast_votes.silent_for(_FALSE_ALARM_FRAMES):
             self._state = _State.IDLE
             self._distrust_until = now + self._distrust_s
-            self._distrust_s = min(_MOST_DISTRUST_S, 15 * self._distrust_s)
+            self._distrust_s = min(_MAX_DISTRUST_S, 15 * self._distrust_s)
             return BargeInStep.RESTORE
         return None
 
     def _held(self, now: float) -> BargeInStep | None:
-        if now - self._since < _UNANSWERED_S:
+        if now - self._since < _DECISION_S:
             return None
         self.decided(false_alarm=True, now=now)
         return BargeInStep.RESTORE
 
     def _talking(self) -> BargeInStep | None:
-        if not self._heard.silent_for(_SILENCE_FRAMES):
+        if not self._reliable_votes.silent_for(_SILENCE_FRAMES):
             return None
         self._state = _State.IDLE
         return BargeInStep.ENDED

@@ -27,7 +27,7 @@ from voicechat.core.inputs import MicBlock, VoiceEnded
 from voicechat.speech.pcm import Resampler, Samples, dbfs, loudest, peak_dbfs, rms
 
 _PREROLL_MS: Final = 300
-_MOST_HELD: Final = 90
+_MAX_HELD: Final = 90
 """Most frames held until the echo detector decides."""
 _SILENT_DB: Final = -56.0
 _ACTIVE_FRAMES: Final = 200
@@ -64,7 +64,7 @@ class _FramePair(NamedTuple):
 class _LinearResult(NamedTuple):
     """Output of the linear filter for one frame pair."""
 
-    rest: Samples
+    residue: Samples
     clean: bool
     has_voice: bool
     seems: bool
@@ -72,13 +72,13 @@ class _LinearResult(NamedTuple):
 
 
 class Capture:
-    """Microphone processing. Single thread; call `renew` when the devices change."""
+    """Microphone processing. Single thread; call `reconfigure` when the devices change."""
 
     def __init__(self, settings: AudioSettings, above_floor_db: float) -> None:
         self._block: Final = settings.input_rate * settings.block_ms // 1000
         self._active_frames = _ACTIVE_FRAMES
         self._rate: Final = settings.input_rate
-        self._wanted: Final = settings.echo_cancel
+        self._enabled: Final = settings.echo_cancel
         self.muted = False
         self.closed = False
         self._enhancers: list[Enhancer] = []
@@ -93,7 +93,7 @@ class Capture:
         self._last_at = 0.0
         """Monotonic time in s of the newest sample that was processed."""
         self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
-        self._out = Resampler(RATE, settings.input_rate)
+        self._output_resampler = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
         self.reconfigure(RATE, RATE)
         if not self.canceller.full_duplex:
@@ -101,25 +101,25 @@ class Capture:
 
     def reconfigure(self, microphone_rate: int, speaker_rate: int) -> None:
         """Reset echo cancellation for streams at these rates in Hz."""
-        best = canceller(self._wanted)
-        self._bypassable = BypassableCanceller(best) if self._wanted and best.full_duplex else None
+        best = canceller(self._enabled)
+        self._bypassable = BypassableCanceller(best) if self._enabled and best.full_duplex else None
         self.canceller = self._bypassable or best
         self._onset_detector, self._double_talk = OnsetDetector(), DoubleTalkSwitch()
         self.convergence = Convergence()
-        self._near_rate = Resampler(microphone_rate, RATE)
-        self._far_rate = Resampler(speaker_rate, RATE)
+        self._near_resampler = Resampler(microphone_rate, RATE)
+        self._far_resampler = Resampler(speaker_rate, RATE)
         self._near_step = microphone_rate // 100
         self._far_step = speaker_rate // 100
         self._near, self._ready = SampleQueue(), SampleQueue()
-        self._fresh: list[Samples] = []
+        self._processed: list[Samples] = []
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: SampleRing | None = None
         self._distrusted_frames = 0
         self._held: list[_FramePair] = []
         self._past: deque[_FramePair] = deque(maxlen=PAST)
-        self._echoes = False
+        self._had_echo = False
         self._far_silent_frames = 0
-        self._undetected = 0
+        self._skipped_frames = 0
 
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
@@ -142,7 +142,7 @@ class Capture:
     def converged(self) -> bool:
         """True if the signal has no significant echo."""
         reached = self._no_echo or self.convergence.reached
-        return not self._wanted or (reached and not self._distrusted_frames)
+        return not self._enabled or (reached and not self._distrusted_frames)
 
     @property
     def _no_echo(self) -> bool:
@@ -157,7 +157,7 @@ class Capture:
     @property
     def can_batch(self) -> bool:
         """True if it is quiet and no echo has to be kept aligned."""
-        return self.quiet and (self._no_echo or not self._wanted)
+        return self.quiet and (self._no_echo or not self._enabled)
 
     def can_wait(self, microphone: SampleRing) -> bool:
         """True if the waiting sound has no possible voice and can be processed later in a batch.
@@ -204,13 +204,13 @@ class Capture:
         if count and (played := reference.read(count * self._far_step)) is not None:
             self.far_level = max(dbfs(played), self.far_level - 3 * count)
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
-            self._far.put(self._far_rate.convert(played))
+            self._far.put(self._far_resampler.convert(played))
 
     def frames(self, microphone: SampleRing) -> Iterator[VoiceActivity]:
         """Process the microphone ring; yield the voice activity of each 10 ms."""
         count = microphone.available // self._near_step
         if count and (taken := microphone.read(count * self._near_step)) is not None:
-            self._near.put(self._near_rate.convert(taken))
+            self._near.put(self._near_resampler.convert(taken))
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
             self._distrusted_frames = _DISTRUSTED_FRAMES
@@ -220,7 +220,7 @@ class Capture:
             self._distrusted_frames = max(0, self._distrusted_frames - 1)
             self._held.append(_FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
-                yield from self._decide()
+                yield from self._process_held()
 
     def blocks(self, last_at: float) -> Iterator[MicBlock]:
         """Yield the finished blocks; `last_at` is the time of the newest sample of the ring.
@@ -228,9 +228,9 @@ class Capture:
         While it is quiet several blocks go together, because each costs the whole path to the
         provider. A closed microphone yields nothing; once it opens, the last 300 ms come first.
         """
-        if self._fresh:
-            self._ready.put(self._out.convert(np.concatenate(self._fresh)))
-            self._fresh.clear()
+        if self._processed:
+            self._ready.put(self._output_resampler.convert(np.concatenate(self._processed)))
+            self._processed.clear()
         size = self._block
         if self.quiet and not self.closed:
             size *= _QUIET_BLOCKS
@@ -252,30 +252,30 @@ class Capture:
         if (
             self._bypassable is None
             or not self._bypassable.undecided
-            or len(self._held) >= _MOST_HELD
+            or len(self._held) >= _MAX_HELD
         ):
             return False
         return len(self._held) > 1 or dbfs(near) > _SILENT_DB
 
-    def _decide(self) -> Iterator[VoiceActivity]:
+    def _process_held(self) -> Iterator[VoiceActivity]:
         """Process the held frames, with the canceller's output or without it."""
         self._warm_start()
-        heard = [self._without_echo(moment) for moment in self._held]
+        heard = [self._without_echo(pair) for pair in self._held]
         linears = [self._run_linear_filter(*pair) for pair in zip(self._held, heard, strict=True)]
-        someone = [linear is not None and linear.has_voice for linear in linears]
-        if any(someone):
-            someone = extend_back(someone)
-        for moment, sound, linear, has_voice in zip(
-            self._held, heard, linears, someone, strict=True
+        has_voices = [linear is not None and linear.has_voice for linear in linears]
+        if any(has_voices):
+            has_voices = extend_back(has_voices)
+        for pair, sound, linear, has_voice in zip(
+            self._held, heard, linears, has_voices, strict=True
         ):
             self.peak = max(peak_dbfs(sound), self.peak - 1)
-            voice = self._judge(sound, linear)
+            voice = self._detect_voice(sound, linear)
             enhanced = sound
-            if linear is not None and not self._silenced(moment):
+            if linear is not None and not self._is_muted(pair):
                 enhanced = self._select_version(sound, linear, has_voice)
             for enhance in self._enhancers:
                 enhanced = enhance(enhanced)
-            self._fresh.append(enhanced)
+            self._processed.append(enhanced)
             yield voice
         self._past.extend(self._held)
         self._held.clear()
@@ -283,20 +283,20 @@ class Capture:
     def _warm_start(self) -> None:
         """Warm-start the linear filter when an echo has just been found."""
         delay = self._bypassable.delay if self._bypassable is not None else None
-        if delay is not None and delay < LATEST and not self._echoes:
-            past, waited = ([each[:2] for each in some] for some in (self._past, self._held))
+        if delay is not None and delay < LATEST and not self._had_echo:
+            past, waited = ([each[:2] for each in pairs] for pairs in (self._past, self._held))
             self._onset_detector = WarmOnsetDetector(delay, past, waited)
-        self._echoes = delay is not None
+        self._had_echo = delay is not None
 
-    def _without_echo(self, moment: _FramePair) -> Samples:
-        heard = moment.near if self._no_echo else moment.cleaned
-        return np.zeros_like(heard) if self._silenced(moment) else heard
+    def _without_echo(self, pair: _FramePair) -> Samples:
+        heard = pair.near if self._no_echo else pair.cleaned
+        return np.zeros_like(heard) if self._is_muted(pair) else heard
 
-    def _silenced(self, moment: _FramePair) -> bool:
+    def _is_muted(self, pair: _FramePair) -> bool:
         """True if the frame was captured while muted, or the microphone is muted now."""
-        return moment.muted or self.muted
+        return pair.muted or self.muted
 
-    def _run_linear_filter(self, moment: _FramePair, heard: Samples) -> _LinearResult | None:
+    def _run_linear_filter(self, pair: _FramePair, heard: Samples) -> _LinearResult | None:
         """Run the linear filter; None if there is no echo to cancel."""
         if self._bypassable is None or self._no_echo:
             return None
@@ -304,34 +304,38 @@ class Capture:
         warm = isinstance(linear, WarmOnsetDetector) and linear.warm
         if self._far_silent_frames > _NO_ECHO_FRAMES + len(self._held) and not warm:
             return None
-        seems = linear.voiced(moment.near, moment.far, heard)
+        seems = linear.voiced(pair.near, pair.far, heard)
         sure = seems and isinstance(linear, WarmOnsetDetector) and linear.warm
         return _LinearResult(
-            linear.rest, linear.clean and not self._distrusted_frames, linear.has_voice, seems, sure
+            linear.residue,
+            linear.clean and not self._distrusted_frames,
+            linear.has_voice,
+            seems,
+            sure,
         )
 
     def _select_version(self, cleaned: Samples, linear: _LinearResult, has_voice: bool) -> Samples:
         """Return the version with the most intelligible speech."""
-        return self._double_talk.choose(cleaned, linear.rest, linear.clean, has_voice)
+        return self._double_talk.choose(cleaned, linear.residue, linear.clean, has_voice)
 
-    def _judge(self, heard: Samples, linear: _LinearResult | None) -> VoiceActivity:
+    def _detect_voice(self, heard: Samples, linear: _LinearResult | None) -> VoiceActivity:
         sure = self._gate.voiced(heard) or (linear is not None and linear.sure)
         self.level = max(self._gate.level, self.level - 3)
         seems = sure if linear is None else linear.seems
-        stirring = self._gate.level > self._gate.activity_db or seems
-        self._active_frames = _ACTIVE_FRAMES if stirring else max(0, self._active_frames - 1)
+        active = self._gate.level > self._gate.activity_db or seems
+        self._active_frames = _ACTIVE_FRAMES if active else max(0, self._active_frames - 1)
         ignored = self._distrusted_frames > _DISTRUSTED_FRAMES - _IGNORED_FRAMES
-        listens = not self.muted and not self.closed and not ignored
-        return VoiceActivity(sure and listens, seems and listens)
+        detects = not self.muted and not self.closed and not ignored
+        return VoiceActivity(sure and detects, seems and detects)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:
         if self._bypassable is not None and self._far_silent_frames > _NO_ECHO_FRAMES:
-            self._undetected += 1
+            self._skipped_frames += 1
             return self._clean_without_far_end(self._bypassable, near, far)
-        if self._bypassable is not None and self._undetected:
-            left_out = list(self._past)[-self._undetected :]
-            self._bypassable.catch_up(pair.near for pair in left_out)
-            self._undetected = 0
+        if self._bypassable is not None and self._skipped_frames:
+            skipped = list(self._past)[-self._skipped_frames :]
+            self._bypassable.catch_up(pair.near for pair in skipped)
+            self._skipped_frames = 0
         cleaned = self.canceller.process(near, far)
         if not self._far_silent_frames:
             self.convergence.observe(near, far, cleaned)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
 
-_MOST: Final = 500e-6 * FRAME
+_MAX_DRIFT: Final = 500e-6 * FRAME
 """Largest drift of two clocks, in samples per frame."""
 _STEP: Final = 2e-4
 """Share of the lag attributed to drift; converges within five seconds."""
-_FAINT: Final = 1e-3
+_MIN_ENERGY: Final = 1e-3
 """Energy of an echo estimate that is too soft to show drift; full scale is 1.0."""
 _SLOPE: Final[NDArray[np.complex64]] = (np.linspace(0.0, np.pi, FRAME + 1) * 1j).astype(
     np.complex64
@@ -39,7 +39,7 @@ class ClockDrift:
         A voice in `error` does not correlate with the estimate; it only lowers the weight.
         """
         slope = _SLOPE * echo
-        steep = float(np.vdot(slope, slope).real) / 2
-        left = float(np.vdot(error, error).real)
-        ahead = float(np.vdot(slope, error).real) / (steep + left + _FAINT)
-        self.rate = min(max(self.rate + _STEP * ahead, -_MOST), _MOST)
+        slope_energy = float(np.vdot(slope, slope).real) / 2
+        residue_energy = float(np.vdot(error, error).real)
+        lag = float(np.vdot(slope, error).real) / (slope_energy + residue_energy + _MIN_ENERGY)
+        self.rate = min(max(self.rate + _STEP * lag, -_MAX_DRIFT), _MAX_DRIFT)

@@ -67,11 +67,11 @@ class HalfDuplexGate:
     _HANGOVER = 25
 
     def __init__(self) -> None:
-        self._shut = 0
+        self._muted_frames = 0
 
     def process(self, near: Samples, far: Samples) -> Samples:
-        self._shut = self._HANGOVER if far.any() else max(0, self._shut - 1)
-        return np.zeros_like(near) if self._shut else near
+        self._muted_frames = self._HANGOVER if far.any() else max(0, self._muted_frames - 1)
+        return np.zeros_like(near) if self._muted_frames else near
 
 
 class PassThrough:
@@ -90,9 +90,9 @@ HALF_DUPLEX: Final = (
 )
 
 
-def canceller(wanted: bool) -> Canceller:
+def canceller(enabled: bool) -> Canceller:
     """Return the best installed canceller, or `PassThrough` if none is wanted."""
-    if not wanted:
+    if not enabled:
         return PassThrough()
     for best in (WebRtcCanceller, LiveKitCanceller):
         try:

@@ -39,15 +39,15 @@ whose tones show no delay.
 """
 _DRY_AGAIN_FRAMES: Final = 300
 """Loud frames without an echo after which a room that had one counts as dry."""
-_PIECE: Final = 3_200
+_WINDOW: Final = 3_200
 """Samples compared at a time."""
-_LONGEST: Final = 9_600
+_MAX_DELAY: Final = 9_600
 """Longest delay in samples."""
 _SIZE: Final = 16_384
 """Size of the transform; both pieces fit in."""
-_WHITE: Final = 0.85
+_WHITENING: Final = 0.85
 """Exponent of the spectral whitening; 1.0 would be the full phase transform."""
-_AGREE: Final = {2: 18.0, 3: 7.0}
+_PEAK_HEIGHTS: Final = {2: 18.0, 3: 7.0}
 """Number of consecutive pieces to the height of a common peak, relative to the mean, that proves an
 echo.
 """
@@ -70,13 +70,13 @@ class EchoDetector:
         """Delay of the echo in samples, if the verdict is ECHO."""
         self.waiting = False
         """True while the speaker sounds, or just did, and the state is unknown."""
-        self._near: Samples = np.zeros(_PIECE, np.int16)
-        self._far: Samples = np.zeros(_PIECE + _LONGEST, np.int16)
-        self._pieces: deque[NDArray[np.float32]] = deque(maxlen=max(_AGREE))
+        self._near: Samples = np.zeros(_WINDOW, np.int16)
+        self._far: Samples = np.zeros(_WINDOW + _MAX_DELAY, np.int16)
+        self._correlations: deque[NDArray[np.float32]] = deque(maxlen=max(_PEAK_HEIGHTS))
         self._loud = 0
         self._since_loud = 0
         self._frames = 0
-        self._heard = False
+        self._microphone_active = False
 
     def observe(self, near: Samples, far: Samples) -> None:
         """Process one frame of both sides."""
@@ -89,57 +89,57 @@ class EchoDetector:
         self._since_loud = self._since_loud + 1 if self._since_loud or loud else 0
         self.waiting = self.verdict is EchoState.UNKNOWN and self._since_loud > 0
         self._frames += 1
-        if self._frames * FRAME >= _PIECE and self._since_loud:
+        if self._frames * FRAME >= _WINDOW and self._since_loud:
             self._frames = 0
-            self._judge()
+            self._update_verdict()
 
-    def _judge(self) -> None:
+    def _update_verdict(self) -> None:
         """Search for the echo of recent playback, and forget playback that is too old."""
         if rms(self._near) >= SILENT:
-            self._heard = True
-            self._pieces.append(self._compare())
-        found = self._repeated()
+            self._microphone_active = True
+            self._correlations.append(self._correlate())
+        found = self._common_peak()
         if found is not None:
             self.verdict, self.delay = EchoState.ECHO, found
             self._loud = self._since_loud = 0
-            self._heard = False
-            self._pieces.clear()
+            self._microphone_active = False
+            self._correlations.clear()
             return
-        if self._loud >= self._enough and self._since_loud * FRAME >= _LONGEST + _PIECE:
+        if self._loud >= self._dry_frames and self._since_loud * FRAME >= _MAX_DELAY + _WINDOW:
             self.verdict = EchoState.DRY
             self._loud = 0
         if not self._far.any():
             self._since_loud = 0
-            self._heard = False
+            self._microphone_active = False
             if self.verdict is EchoState.UNKNOWN:
                 self._loud = 0
 
     @property
-    def _enough(self) -> int:
+    def _dry_frames(self) -> int:
         """Loud frames without an echo that prove a dry room."""
         if self.verdict is EchoState.ECHO:
             return _DRY_AGAIN_FRAMES
-        return _SPEECH_FRAMES if self._heard else _CUE_FRAMES
+        return _SPEECH_FRAMES if self._microphone_active else _CUE_FRAMES
 
-    def _compare(self) -> NDArray[np.float32]:
+    def _correlate(self) -> NDArray[np.float32]:
         """Return the log correlation of the newest piece for every delay in samples."""
         near = np.fft.rfft(self._near.astype(np.float32), _SIZE)
         far = np.fft.rfft(self._far.astype(np.float32), _SIZE)
         cross = near * np.conj(far)
-        loudness = np.abs(cross) ** _WHITE
-        cross /= loudness + 1e-3 * loudness.mean() + 1e-9
-        found: NDArray[np.float32] = np.abs(np.fft.irfft(cross, _SIZE)[-_LONGEST:])
+        weight = np.abs(cross) ** _WHITENING
+        cross /= weight + 1e-3 * weight.mean() + 1e-9
+        found: NDArray[np.float32] = np.abs(np.fft.irfft(cross, _SIZE)[-_MAX_DELAY:])
         average = float(np.sqrt(np.mean(found**2))) + 1e-9
         heights: NDArray[np.float32] = np.log(found / average + 1e-6)
         return heights
 
-    def _repeated(self) -> int | None:
+    def _common_peak(self) -> int | None:
         """Return the delay of a common peak of the newest pieces, if it is high enough."""
-        for count, enough in _AGREE.items():
-            if len(self._pieces) >= count:
-                shared = np.sum(list(self._pieces)[-count:], axis=0)
-                peak = int(np.argmax(shared))
-                if np.exp(shared[peak] / count) >= enough:
+        for count, min_height in _PEAK_HEIGHTS.items():
+            if len(self._correlations) >= count:
+                total = np.sum(list(self._correlations)[-count:], axis=0)
+                peak = int(np.argmax(total))
+                if np.exp(total[peak] / count) >= min_height:
                     return peak
         return None
 
@@ -168,9 +168,9 @@ class BypassableCanceller:
         cleaned = self.inner.process(near, far)
         return near if self.bypassed else cleaned
 
-    def catch_up(self, nears: Iterable[Samples]) -> None:
+    def catch_up(self, frames: Iterable[Samples]) -> None:
         """Process frames that were left out of `process` because the far end was silent."""
-        for near in nears:
+        for near in frames:
             self._observe(near, np.zeros_like(near))
 
     def _observe(self, near: Samples, far: Samples) -> None:
@@ -188,14 +188,14 @@ class Convergence:
     reduction and must not make barge-in more cautious.
     """
 
-    _ENOUGH_DB = 10.0
+    _MIN_ERLE_DB = 10.0
     _FRAMES = 40
 
     def __init__(self) -> None:
         self.reached = False
         self._frames = 0
-        self._before = 0.0
-        self._after = 0.0
+        self._near_level = 0.0
+        self._cleaned_level = 0.0
 
     def observe(self, near: Samples, far: Samples, cleaned: Samples) -> None:
         """Weigh one 10 ms frame."""
@@ -203,8 +203,8 @@ class Convergence:
             return
         self._frames += 1
         keep = 0.95
-        self._before = keep * self._before + (1 - keep) * rms(near)
-        self._after = keep * self._after + (1 - keep) * rms(cleaned)
-        reduced = decibels(self._before / self._after) if self._after else 100.0
-        no_echo = self._before < SILENT
-        self.reached = self._frames >= self._FRAMES and (no_echo or reduced >= self._ENOUGH_DB)
+        self._near_level = keep * self._near_level + (1 - keep) * rms(near)
+        self._cleaned_level = keep * self._cleaned_level + (1 - keep) * rms(cleaned)
+        erle_db = decibels(self._near_level / self._cleaned_level) if self._cleaned_level else 100.0
+        no_echo = self._near_level < SILENT
+        self.reached = self._frames >= self._FRAMES and (no_echo or erle_db >= self._MIN_ERLE_DB)

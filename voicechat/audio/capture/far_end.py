@@ -21,27 +21,27 @@ from voicechat.audio.devices.streams import SampleRing
 from voicechat.speech.pcm import Samples
 
 _RATE: Final = 16_000
-_MOST: Final = 40 * FRAME
+_MAX_WAITING: Final = 40 * FRAME
 """Most far-end samples that wait."""
-_CUSHION: Final = FRAME * 3 // 2
+_TARGET_WAITING: Final = FRAME * 3 // 2
 """Far-end samples that wait at first, so that the canceller's delay stays constant."""
-_OBSERVED: Final = 50
+_WINDOW: Final = 50
 """Callbacks in the estimate of a stream's start: half a second or a second."""
-_ENOUGH: Final = 25
+_MIN_WINDOW: Final = 25
 """Callbacks that are enough after a loss; streams start unsteadily and need all of them."""
-_EVERY: Final = 10
+_CHECK_INTERVAL: Final = 10
 """Frames between two checks."""
 _LOST_S: Final = 0.012
 """Misalignment in s that means lost frames; two checks confirm it."""
-_NEAR_S: Final = 0.004
+_JITTER_S: Final = 0.004
 """Misalignment in s within the jitter of callbacks. Values in between count if the device reported
 a loss, or if they persist.
 """
-_LASTS: Final = 10
+_PERSISTENT_CHECKS: Final = 10
 """Checks after which a misalignment counts as persistent."""
-_MOST_S: Final = 0.3
+_MAX_MISALIGNMENT_S: Final = 0.3
 """A larger misalignment in s is a reset clock or device, not a loss."""
-_PATIENCE: Final = 5
+_MAX_RETRIES: Final = 5
 """Checks during which to wait for sound that should be played earlier."""
 
 
@@ -49,17 +49,17 @@ _REACH: Final = 8
 """Samples on either side of an interpolated position; also the delay of the interpolation."""
 _STEPS: Final = 256
 """Positions between two samples with precomputed taps."""
-_BEYOND: Final = 11
+_MARGIN: Final = 11
 """Extra positions before and after: half of the largest drift."""
 
 
 def _taps() -> NDArray[np.float32]:
     """Return the windowed sinc of each position, newest sample first: (positions, taps)."""
-    places = np.arange(-_BEYOND, _STEPS + _BEYOND + 1) / _STEPS
-    spots = np.arange(_REACH, -_REACH, -1) - places[:, np.newaxis]
-    taps = np.sinc(spots) * np.cos(spots * (np.pi / (2 * _REACH + 2))) ** 2
-    even: NDArray[np.float32] = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
-    return even
+    positions = np.arange(-_MARGIN, _STEPS + _MARGIN + 1) / _STEPS
+    offsets = np.arange(_REACH, -_REACH, -1) - positions[:, np.newaxis]
+    taps = np.sinc(offsets) * np.cos(offsets * (np.pi / (2 * _REACH + 2))) ** 2
+    normalized: NDArray[np.float32] = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normalized
 
 
 _TAPS: Final = _taps()
@@ -69,24 +69,24 @@ class SampleQueue:
     """FIFO of int16 samples for a single thread."""
 
     def __init__(self) -> None:
-        self._rest: Samples = np.empty(0, np.int16)
+        self._samples: Samples = np.empty(0, np.int16)
 
     def prepend_silence(self, frames: int) -> None:
         """Insert silence in front of the waiting samples."""
-        self._rest = np.concatenate((np.zeros(frames, np.int16), self._rest))
+        self._samples = np.concatenate((np.zeros(frames, np.int16), self._samples))
 
     def __len__(self) -> int:
-        return len(self._rest)
+        return len(self._samples)
 
     def put(self, samples: Samples) -> None:
         if len(samples):
-            self._rest = np.concatenate((self._rest, samples))
+            self._samples = np.concatenate((self._samples, samples))
 
     def take(self, count: int) -> Samples | None:
         """Take and return the oldest `count` samples; None if there are fewer."""
-        if len(self._rest) < count:
+        if len(self._samples) < count:
             return None
-        frame, self._rest = self._rest[:count], self._rest[count:]
+        frame, self._samples = self._samples[:count], self._samples[count:]
         return frame
 
 
@@ -98,86 +98,88 @@ class StreamStart:
 
     def __init__(self, rate: int) -> None:
         self._rate: Final = rate
-        self._told: deque[float] = deque(maxlen=_OBSERVED)
+        self._starts: deque[float] = deque(maxlen=_WINDOW)
         self._frames = 0
-        self._enough = _OBSERVED
+        self._required = _WINDOW
 
     def observe(self, mark: tuple[int, float]) -> None:
         """Process a callback mark: frames of the stream so far, and the callback time."""
         frames, moment = mark
         if frames != self._frames:
             self._frames = frames
-            self._told.append(moment - frames / self._rate)
+            self._starts.append(moment - frames / self._rate)
 
     def clear(self) -> None:
         """Restart the estimate after a loss of frames."""
-        self._told.clear()
+        self._starts.clear()
 
     @property
     def at(self) -> float | None:
         """Monotonic start time in s; None while there are too few callbacks."""
-        if len(self._told) < self._enough:
+        if len(self._starts) < self._required:
             return None
-        self._enough = _ENOUGH
-        return min(self._told)
+        self._required = _MIN_WINDOW
+        return min(self._starts)
 
 
 class FractionalReader:
     """Reads 10 ms frames from a queue at a fractional rate, with a windowed sinc."""
 
-    def __init__(self, line: SampleQueue) -> None:
-        self._line: Final = line
+    def __init__(self, queue: SampleQueue) -> None:
+        self._queue: Final = queue
         self._past: Samples = np.zeros(2 * _REACH + 1, np.int16)
-        self._part = 0.0
+        self._fraction = 0.0
         """Position of the end of the last frame after a whole sample, 0.0 to 1.0."""
 
     def take(self, rate: float) -> Samples | None:
         """Return the next 160 samples, consuming `rate` samples more; None if there are too few."""
-        part = self._part + rate
-        more = int(np.floor(part))
-        fresh = self._line.take(FRAME + more)
-        if fresh is None:
+        fraction = self._fraction + rate
+        extra = int(np.floor(fraction))
+        samples = self._queue.take(FRAME + extra)
+        if samples is None:
             return None
-        self._part = part - more
-        known = np.concatenate((self._past, fresh))
-        self._past = known[-2 * _REACH - 1 :]
-        known = known[-FRAME - 2 * _REACH + 1 :]
-        middle = self._part - rate / 2
+        self._fraction = fraction - extra
+        context = np.concatenate((self._past, samples))
+        self._past = context[-2 * _REACH - 1 :]
+        context = context[-FRAME - 2 * _REACH + 1 :]
+        middle = self._fraction - rate / 2
         if not middle:
-            return known[_REACH - 1 : _REACH - 1 + FRAME]
-        taps = _TAPS[round(middle * _STEPS) + _BEYOND]
-        between: Samples = np.convolve(known, taps, "valid").clip(-32768, 32767).astype(np.int16)
-        return between
+            return context[_REACH - 1 : _REACH - 1 + FRAME]
+        taps = _TAPS[round(middle * _STEPS) + _MARGIN]
+        interpolated: Samples = (
+            np.convolve(context, taps, "valid").clip(-32768, 32767).astype(np.int16)
+        )
+        return interpolated
 
 
 class FarEnd:
     """Far-end samples in step with the microphone's frames."""
 
     def __init__(self, microphone_rate: int, speaker_rate: int) -> None:
-        self._line = SampleQueue()
-        self._reader = FractionalReader(self._line)
+        self._queue = SampleQueue()
+        self._reader = FractionalReader(self._queue)
         self._rates: Final = microphone_rate, speaker_rate
-        self._nothing: Samples = np.zeros(FRAME, np.int16)
+        self._silence: Samples = np.zeros(FRAME, np.int16)
         self.realign()
 
     def realign(self) -> None:
         """Restart the alignment, because the streams were reopened."""
         self._aligned = False
-        self._near_begins = StreamStart(self._rates[0])
-        self._far_begins = StreamStart(self._rates[1])
+        self._near_start = StreamStart(self._rates[0])
+        self._far_start = StreamStart(self._rates[1])
         self._offset_s: float | None = None
-        self._told = False
+        self._drop_reported = False
         self._misaligned_checks = 0
-        self._patience = _PATIENCE
-        self._least = _MOST
+        self._retries = _MAX_RETRIES
+        self._min_waiting = _MAX_WAITING
         self._drops = 0
         self._count = 0
 
     def put(self, samples: Samples) -> None:
         """Append far-end samples at 16 kHz."""
-        self._line.put(samples)
-        if len(self._line) > _MOST:
-            self._line.take(len(self._line) - _MOST)
+        self._queue.put(samples)
+        if len(self._queue) > _MAX_WAITING:
+            self._queue.take(len(self._queue) - _MAX_WAITING)
 
     def next(self, rate: float) -> Samples:
         """Return the far-end frame of the microphone's next 10 ms, or silence.
@@ -185,8 +187,8 @@ class FarEnd:
         `rate`: drift of the speaker's clock in samples per 10 ms.
         """
         frame = self._reader.take(rate)
-        self._least = min(self._least, len(self._line)) if frame is not None else 0
-        return self._nothing if frame is None else frame
+        self._min_waiting = min(self._min_waiting, len(self._queue)) if frame is not None else 0
+        return self._silence if frame is None else frame
 
     def align(self, near: int) -> None:
         """Align both sides when the microphone starts with `near` samples.
@@ -196,10 +198,10 @@ class FarEnd:
         if self._aligned or not near:
             return
         self._aligned = True
-        surplus = len(self._line) - near - _CUSHION
+        surplus = len(self._queue) - near - _TARGET_WAITING
         if surplus < 0:
-            self._line.prepend_silence(-surplus)
-        self._line.take(max(0, surplus))
+            self._queue.prepend_silence(-surplus)
+        self._queue.take(max(0, surplus))
 
     def track(self, microphone: SampleRing, near: int, speaker: SampleRing | None) -> bool:
         """Keep both sides aligned; return True if frames were lost since the last call.
@@ -211,47 +213,47 @@ class FarEnd:
         drops = microphone.drops + speaker.drops
         dropped, self._drops = drops != self._drops, drops
         if dropped:
-            self._near_begins.clear()
-            self._far_begins.clear()
-            self._count = _EVERY
-            self._told = True
-            self._least = len(self._line) - near
-        self._near_begins.observe(microphone.mark)
-        self._far_begins.observe(speaker.mark)
+            self._near_start.clear()
+            self._far_start.clear()
+            self._count = _CHECK_INTERVAL
+            self._drop_reported = True
+            self._min_waiting = len(self._queue) - near
+        self._near_start.observe(microphone.mark)
+        self._far_start.observe(speaker.mark)
         self._count += 1
-        near_at, far_at = self._near_begins.at, self._far_begins.at
-        if self._count < _EVERY or near_at is None or far_at is None:
+        near_at, far_at = self._near_start.at, self._far_start.at
+        if self._count < _CHECK_INTERVAL or near_at is None or far_at is None:
             return dropped
         self._count = 0
-        least, self._least = self._least, _MOST
+        min_waiting, self._min_waiting = self._min_waiting, _MAX_WAITING
         near_at += microphone.taken / self._rates[0] - near / _RATE
-        far_at += speaker.taken / self._rates[1] - len(self._line) / _RATE
-        apart = far_at - near_at
+        far_at += speaker.taken / self._rates[1] - len(self._queue) / _RATE
+        offset_s = far_at - near_at
         if self._offset_s is None:
-            self._offset_s = apart
-        return self._correct(apart - self._offset_s, least) or dropped
+            self._offset_s = offset_s
+        return self._correct(offset_s - self._offset_s, min_waiting) or dropped
 
-    def _correct(self, late: float, least: int) -> bool:
+    def _correct(self, late: float, min_waiting: int) -> bool:
         """Compensate a far end that is `late` seconds late, once that is certain."""
-        told, self._told = self._told, False
+        reported, self._drop_reported = self._drop_reported, False
         lost = abs(late) >= _LOST_S
-        self._misaligned_checks = self._misaligned_checks + 1 if abs(late) >= _NEAR_S else 0
+        self._misaligned_checks = self._misaligned_checks + 1 if abs(late) >= _JITTER_S else 0
         if not self._misaligned_checks:
-            self._patience = _PATIENCE
-        if abs(late) > _MOST_S:
+            self._retries = _MAX_RETRIES
+        if abs(late) > _MAX_MISALIGNMENT_S:
             self._offset_s = None
-        elif self._misaligned_checks >= (1 if told else 2 if lost else _LASTS):
-            self._jump(round(late * _RATE), least)
+        elif self._misaligned_checks >= (1 if reported else 2 if lost else _PERSISTENT_CHECKS):
+            self._shift(round(late * _RATE), min_waiting)
             lost = True
         return lost
 
-    def _jump(self, samples: int, least: int) -> None:
+    def _shift(self, samples: int, min_waiting: int) -> None:
         """Shift the far end later by `samples`, or earlier if there are enough samples."""
         if samples > 0:
-            self._line.prepend_silence(samples)
-        elif least >= -samples:
-            self._line.take(-samples)
-        elif self._patience:
-            self._patience -= 1
+            self._queue.prepend_silence(samples)
+        elif min_waiting >= -samples:
+            self._queue.take(-samples)
+        elif self._retries:
+            self._retries -= 1
         else:
             self._offset_s = None

@@ -24,19 +24,19 @@ from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.pcm import FULL_SCALE, Samples, dbfs, decibels, rms
 
-_PARTS: Final = 24
+_PARTITIONS: Final = 24
 """Partitions of 10 ms: the longest delay plus the tail of the echo."""
 _BINS: Final = FRAME + 1
 _KEEP: Final = 0.9998
 """Persistence of the echo path from frame to frame."""
 _NOISE_KEEP: Final = 0.8
-_COMMON_KEEP: Final = 0.99
+_CROSS_KEEP: Final = 0.99
 """Smoothing of the cross-spectrum of residue and echo: one second."""
-_COMMON_MOST: Final = 1.5
+_MAX_RATIO: Final = 1.5
 """A residue above this multiple of the echo is a voice, and gets less weight."""
-_TRIMMED: Final = 4
+_CONSTRAINED: Final = 4
 """Partitions constrained to linear convolution per frame."""
-_TELLING_DB: Final = -8.0
+_DRIFT_DB: Final = -8.0
 """Residual echo below which the filter can estimate the clock drift."""
 
 _Spectra = NDArray[np.complex64]
@@ -48,16 +48,16 @@ class LinearFilter:
 
     def __init__(self) -> None:
         self.drift: Final = ClockDrift()
-        self._far: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
-        self._echo_path: _Spectra = np.zeros((_PARTS, _BINS), np.complex64)
-        self._uncertainty: _Powers = np.ones((_PARTS, _BINS), np.float32)
+        self._far: _Spectra = np.zeros((_PARTITIONS, _BINS), np.complex64)
+        self._echo_path: _Spectra = np.zeros((_PARTITIONS, _BINS), np.complex64)
+        self._uncertainty: _Powers = np.ones((_PARTITIONS, _BINS), np.float32)
         self._noise: _Powers = np.full(_BINS, 1e-4, np.float32)
-        self._last: NDArray[np.float32] = np.zeros(FRAME, np.float32)
-        self._trim = 0
-        self._quiet = _PARTS
-        self._common: _Spectra = np.zeros(_BINS, np.complex64)
+        self._previous: NDArray[np.float32] = np.zeros(FRAME, np.float32)
+        self._constrained = 0
+        self._silent_frames = _PARTITIONS
+        self._cross_spectrum: _Spectra = np.zeros(_BINS, np.complex64)
         self._echo: _Powers = np.zeros(_BINS, np.float32)
-        self.left_db = 0.0
+        self.residual_db = 0.0
         """Level in dB of the residual echo relative to the echo, from their coherence.
 
         A voice is not coherent with the echo, so this stays valid during double talk.
@@ -72,34 +72,34 @@ class LinearFilter:
         Returns None if the speaker has been silent for so long that there is no echo.
         """
         block = far.astype(np.float32) / FULL_SCALE
-        self._quiet = 0 if far.any() else self._quiet + 1
-        if self._quiet > _PARTS:
+        self._silent_frames = 0 if far.any() else self._silent_frames + 1
+        if self._silent_frames > _PARTITIONS:
             return None
         self._far[1:] = self._far[:-1]
-        self._far[0] = np.fft.rfft(np.concatenate((self._last, block)))
-        self._last = block
+        self._far[0] = np.fft.rfft(np.concatenate((self._previous, block)))
+        self._previous = block
         echo = (self._far * self._echo_path).sum(axis=0)
-        guess = np.fft.irfft(echo)[FRAME:].astype(np.float32)
-        rest = near.astype(np.float32) / FULL_SCALE - guess
-        padded = np.concatenate((np.zeros(FRAME, np.float32), rest))
+        estimate = np.fft.irfft(echo)[FRAME:].astype(np.float32)
+        residue = near.astype(np.float32) / FULL_SCALE - estimate
+        padded = np.concatenate((np.zeros(FRAME, np.float32), residue))
         error = np.fft.rfft(padded).astype(np.complex64)
         self._compare(error, echo)
-        if self.left_db < _TELLING_DB:
+        if self.residual_db < _DRIFT_DB:
             self.drift.observe(error, echo)
         self._learn(error)
-        return rest, guess
+        return residue, estimate
 
     def _compare(self, error: _Spectra, echo: _Spectra) -> None:
-        loud, rest = np.abs(echo) ** 2, float(np.vdot(error, error).real)
-        most = _COMMON_MOST * float(self._echo.sum() + loud.sum())
-        weight = (1 - _COMMON_KEEP) * min(1.0, most / (rest + 1e-9))
-        self._common *= _COMMON_KEEP
-        self._common += weight * error * np.conj(echo)
-        self._echo *= _COMMON_KEEP
+        loud, residue = np.abs(echo) ** 2, float(np.vdot(error, error).real)
+        limit = _MAX_RATIO * float(self._echo.sum() + loud.sum())
+        weight = (1 - _CROSS_KEEP) * min(1.0, limit / (residue + 1e-9))
+        self._cross_spectrum *= _CROSS_KEEP
+        self._cross_spectrum += weight * error * np.conj(echo)
+        self._echo *= _CROSS_KEEP
         self._echo += weight * loud
-        left = (np.abs(self._common) ** 2 / (self._echo + 1e-9)).sum()
-        whole = float(self._echo.sum())
-        self.left_db = 10 * float(np.log10(left / whole + 1e-6)) if whole > 1e-7 else 0.0
+        coherent = (np.abs(self._cross_spectrum) ** 2 / (self._echo + 1e-9)).sum()
+        total = float(self._echo.sum())
+        self.residual_db = 10 * float(np.log10(coherent / total + 1e-6)) if total > 1e-7 else 0.0
 
     def adapt_quickly(self) -> None:
         """Adapt quickly again after the echo path has changed."""
@@ -115,42 +115,42 @@ class LinearFilter:
         self._uncertainty *= 1 - 0.5 * gain * loud
         self._uncertainty *= _KEEP**2
         self._uncertainty += (1 - _KEEP**2) * np.abs(self._echo_path) ** 2
-        spot = slice(self._trim, self._trim + _TRIMMED)
-        taps = np.fft.irfft(self._echo_path[spot])
+        partitions = slice(self._constrained, self._constrained + _CONSTRAINED)
+        taps = np.fft.irfft(self._echo_path[partitions])
         taps[:, FRAME:] = 0.0
-        self._echo_path[spot] = np.fft.rfft(taps)
-        self._trim = (self._trim + _TRIMMED) % _PARTS
+        self._echo_path[partitions] = np.fft.rfft(taps)
+        self._constrained = (self._constrained + _CONSTRAINED) % _PARTITIONS
 
 
-_SURE_DB: Final = -10.0
+_TRUSTED_DB: Final = -10.0
 """Residual echo below which the filter is trusted, in dB."""
 _MARGIN_DB: Final = 7.0
-QUIETEST_DB: Final = -50.0
+MIN_VOICE_DB: Final = -50.0
 """Level in dBFS of the softest voice over an echo."""
-_ECHO_LEAST_DB: Final = -60.0
-_ECHO_FALLS_DB: Final = 1.0
+_MIN_ECHO_DB: Final = -60.0
+_ECHO_DECAY_DB: Final = 1.0
 """Decay per frame of the echo level, so that a filter a few ms off tolerates its end."""
 _RISE_DB: Final = 0.6
 _FALL_DB: Final = 0.03
 _FALL_SHARE: Final = 0.008
 """Steps of the learned leak in dB: it settles where one frame in ten is above."""
-_LOST_DB: Final = -3.0
-_LOST_FRAMES: Final = 60
-_RIGHT_DB: Final = -15.0
+_MAX_LEAK_DB: Final = -3.0
+_DIVERGED_FRAMES: Final = 60
+_CLEAN_DB: Final = -15.0
 """Residual echo below which the residue is clean, in dB."""
-_STAY_DB: Final = 3.0
+_HYSTERESIS_DB: Final = 3.0
 """Hysteresis of that threshold in dB."""
-_WRONG_DB: Final = -8.0
+_DIVERGED_DB: Final = -8.0
 """A filter above this residual echo that cancels almost nothing must adapt again."""
-_AGAINST: Final = 0.5
+_MIN_MATCH: Final = 0.5
 _MATCH_KEEP: Final = 0.8
-_CHANCE: Final = 0.1
+_CHANCE_SHARE: Final = 0.1
 """Share of the echo estimate that may be wrong by chance for a few frames."""
-_DOUBTED: Final = 0.1
+_VOICE_SHARE: Final = 0.1
 """Share of the step up when the excess is more likely a voice."""
-PRESSED_DB: Final = 15.0
+SUPPRESSED_DB: Final = 15.0
 """Attenuation by AEC3 that marks a residue without a voice, in dB."""
-_NOBODY_DB: Final = -55.0
+_NO_VOICE_DB: Final = -55.0
 """Level in dBFS below which a residue has no voice."""
 
 
@@ -158,15 +158,17 @@ class _Match:
     """Checks roughly but at once whether the microphone contains the estimated echo."""
 
     def __init__(self) -> None:
-        self._both = self._guessed = self._left = 0.0
+        self._correlation = self._estimate_energy = self._residue_energy = 0.0
 
-    def observe(self, rest: NDArray[np.float32], guess: NDArray[np.float32]) -> bool:
+    def observe(self, residue: NDArray[np.float32], estimate: NDArray[np.float32]) -> bool:
         """Process 10 ms; a loud voice makes the check more tolerant."""
-        self._both = _MATCH_KEEP * self._both + float(np.dot(rest, guess))
-        self._guessed = _MATCH_KEEP * self._guessed + float(np.dot(guess, guess))
-        self._left = _MATCH_KEEP * self._left + float(np.dot(rest, rest))
-        chance = _CHANCE * math.sqrt(self._left * self._guessed)
-        return -self._both <= _AGAINST * self._guessed + chance + 1e-5
+        self._correlation = _MATCH_KEEP * self._correlation + float(np.dot(residue, estimate))
+        self._estimate_energy = _MATCH_KEEP * self._estimate_energy + float(
+            np.dot(estimate, estimate)
+        )
+        self._residue_energy = _MATCH_KEEP * self._residue_energy + float(np.dot(residue, residue))
+        chance = _CHANCE_SHARE * math.sqrt(self._residue_energy * self._estimate_energy)
+        return -self._correlation <= _MIN_MATCH * self._estimate_energy + chance + 1e-5
 
 
 class OnsetDetector:
@@ -177,16 +179,16 @@ class OnsetDetector:
         self.drift: Final = self._filter.drift
         """Estimate of the difference between the two clocks."""
         self._vad = webrtcvad.Vad(3)
-        self._echo_db = _ECHO_LEAST_DB
+        self._echo_db = _MIN_ECHO_DB
         self.leak_db = 0.0
         """Learned level of the residual echo relative to the echo, in dB."""
-        self._lost = 0
-        self.rest: Samples = np.zeros(FRAME, np.int16)
+        self._diverged = 0
+        self.residue: Samples = np.zeros(FRAME, np.int16)
         """The newest residue, int16 of shape (160,)."""
         self.clean = False
-        """True if `rest` has hardly any echo."""
+        """True if `residue` has hardly any echo."""
         self.has_voice = False
-        """True if `rest` certainly has a voice."""
+        """True if `residue` certainly has a voice."""
         self._match = _Match()
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
@@ -194,35 +196,37 @@ class OnsetDetector:
         parts = self._filter.residue(near, far)
         self.has_voice = False
         if parts is None:
-            self.rest, self.clean = near, True
+            self.residue, self.clean = near, True
             return False
-        rest, guess = parts
-        level = decibels(rms(rest))
-        self._echo_db = max(decibels(rms(guess)), self._echo_db - _ECHO_FALLS_DB, _ECHO_LEAST_DB)
+        residue, estimate = parts
+        level = decibels(rms(residue))
+        self._echo_db = max(decibels(rms(estimate)), self._echo_db - _ECHO_DECAY_DB, _MIN_ECHO_DB)
         expected = self._echo_db + self.leak_db
-        pcm = (rest * FULL_SCALE).clip(-32768, 32767).astype(np.int16)
+        pcm = (residue * FULL_SCALE).clip(-32768, 32767).astype(np.int16)
         seems = bool(self._vad.is_speech(pcm.tobytes(), RATE))
-        loud = level > max(expected + _MARGIN_DB, QUIETEST_DB)
-        trusted = self.leak_db <= _SURE_DB
-        matches = self._match.observe(rest, guess)
-        self.rest = pcm
-        most = _RIGHT_DB + (_STAY_DB if self.clean else 0.0)
-        self.clean = matches and self._filter.left_db <= most
+        loud = level > max(expected + _MARGIN_DB, MIN_VOICE_DB)
+        trusted = self.leak_db <= _TRUSTED_DB
+        matches = self._match.observe(residue, estimate)
+        self.residue = pcm
+        limit = _CLEAN_DB + (_HYSTERESIS_DB if self.clean else 0.0)
+        self.clean = matches and self._filter.residual_db <= limit
         self.has_voice = self.clean and trusted and loud
-        if dbfs(cleaned) < level - PRESSED_DB or level < _NOBODY_DB:
+        if dbfs(cleaned) < level - SUPPRESSED_DB or level < _NO_VOICE_DB:
             self._learn_leak(
-                level - self._echo_db, decibels(rms(guess)), _DOUBTED if self.has_voice else 1
+                level - self._echo_db,
+                decibels(rms(estimate)),
+                _VOICE_SHARE if self.has_voice else 1,
             )
         return seems and loud and trusted
 
-    def _learn_leak(self, leak_db: float, guess_db: float, share: float) -> None:
-        if guess_db < _ECHO_LEAST_DB + 15:
+    def _learn_leak(self, leak_db: float, estimate_db: float, share: float) -> None:
+        if estimate_db < _MIN_ECHO_DB + 15:
             return
         above = leak_db - self.leak_db
         self.leak_db += share * _RISE_DB if above > 0 else _FALL_SHARE * above - _FALL_DB
         self.leak_db = min(self.leak_db, 3.0)
-        lost = leak_db > _LOST_DB and self._filter.left_db > _WRONG_DB
-        self._lost = self._lost + 1 if lost else max(0, self._lost - 2)
-        if self._lost >= _LOST_FRAMES:
-            self._lost = 0
+        diverged = leak_db > _MAX_LEAK_DB and self._filter.residual_db > _DIVERGED_DB
+        self._diverged = self._diverged + 1 if diverged else max(0, self._diverged - 2)
+        if self._diverged >= _DIVERGED_FRAMES:
+            self._diverged = 0
             self._filter.adapt_quickly()

@@ -34,8 +34,8 @@ VOTES: dict[Sensitivity, Votes] = {
 CAREFUL = Votes((14, 16), (27, 30), 14.0)
 """Votes used until the echo canceller has converged."""
 
-_QUIETEST_DB = -50.0
-_STIRRING_DB = 4.0
+_MIN_VOICE_DB = -50.0
+_ACTIVITY_MARGIN_DB = 4.0
 """Margin in dB below the voice threshold in which a voice may begin."""
 _HISTORY = 40
 
@@ -53,16 +53,16 @@ class VoiceGate:
     @property
     def activity_db(self) -> float:
         """Level in dBFS above which a frame may be activity, voiced or not."""
-        return max(_QUIETEST_DB, self.floor_db + self.above_floor_db) - _STIRRING_DB
+        return max(_MIN_VOICE_DB, self.floor_db + self.above_floor_db) - _ACTIVITY_MARGIN_DB
 
     def voiced(self, frame: Samples) -> bool:
         """Return True if 160 samples are voiced."""
         level = self.level = dbfs(frame)
         voiced = bool(self._vad.is_speech(frame.tobytes(), RATE))
-        self._follow(level, voiced)
-        return voiced and level > max(_QUIETEST_DB, self.floor_db + self.above_floor_db)
+        self._track_floor(level, voiced)
+        return voiced and level > max(_MIN_VOICE_DB, self.floor_db + self.above_floor_db)
 
-    def _follow(self, level: float, voiced: bool) -> None:
+    def _track_floor(self, level: float, voiced: bool) -> None:
         """Track the noise floor: falls at once, rises slowly, and slower still under voices."""
         if level < self.floor_db:
             self.floor_db += 0.2 * (level - self.floor_db)
@@ -107,19 +107,19 @@ class EndOfSpeech:
     """Detects the end of the user's speech, whether or not anything plays."""
 
     def __init__(self) -> None:
-        self._heard = SpeechVotes()
+        self._votes = SpeechVotes()
         self._speaking = False
         self._last = 0.0
 
     def frame(self, voiced: bool, now: float) -> float | None:
         """Process 10 ms that end at `now` (monotonic s); return when speech ended, once certain."""
-        self._heard.add(voiced)
+        self._votes.add(voiced)
         if voiced:
             self._last = now
         if not self._speaking:
-            self._speaking = self._heard.at_least(_SPEAKING)
-        elif self._heard.silent_for(_SILENT):
+            self._speaking = self._votes.at_least(_SPEAKING)
+        elif self._votes.silent_for(_SILENT):
             self._speaking = False
-            self._heard.clear()
+            self._votes.clear()
             return self._last
         return None

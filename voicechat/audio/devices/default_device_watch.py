@@ -61,7 +61,7 @@ class _Source(Protocol):
 
 
 class DefaultDeviceWatch:
-    """Watches the default devices. Poll `switches` and `fresh`; neither blocks."""
+    """Watches the default devices. Poll `switches` and `devices_changed`; neither blocks."""
 
     def __init__(self, settings: AudioSettings, source: _Source | None = None) -> None:
         """Watch `source`, or this system without one."""
@@ -74,7 +74,7 @@ class DefaultDeviceWatch:
         """Return the changes since the last call."""
         return [switch for kind in _SIDES if (switch := self._switch(kind))]
 
-    def fresh(self) -> bool:
+    def devices_changed(self) -> bool:
         """Return True if a device was added or removed, or the server returned, since the last
         call.
         """

@@ -30,10 +30,12 @@ _BUSY_WORDS: Final = ("unavailable", "busy", "exclusive", "in use")
 _SERVER_S: Final = 0.5
 NOUNS: Final = {"input": "microphone", "output": "speaker"}
 
-HANGS: Final = "The sound server does not answer."
-RESTART: Final = "Restart it; voicechat doctor shows how."
-WAKE: Final = "Plug it in again, or choose another device in the sound settings."
-INSTEAD: Final = "Plug in a real device, and choose it in the sound settings or by its name."
+SERVER_HANGS: Final = "The sound server does not answer."
+RESTART_HINT: Final = "Restart it; voicechat doctor shows how."
+RECONNECT_HINT: Final = "Plug it in again, or choose another device in the sound settings."
+REAL_DEVICE_HINT: Final = (
+    "Plug in a real device, and choose it in the sound settings or by its name."
+)
 _PLUG: Final = "Plug one in, or switch it on in the sound settings."
 
 
@@ -167,7 +169,7 @@ def find(kind: Kind, part: str | None) -> Device:
     """
     found = devices()
     if not found and pulse.is_stuck():
-        raise NoSound(HANGS, RESTART)
+        raise NoSound(SERVER_HANGS, RESTART_HINT)
     return choose(found, kind, part)
 
 

@@ -32,10 +32,10 @@ BUFFER_SIZES: Final = (BufferSize(10, 0), BufferSize(10, 40), BufferSize(20, 80)
 """From the lowest latency to the one that a busy machine keeps up with."""
 _SETTLING_CALLS: Final = 20
 _WATCHED_S: Final = 3.0
-_TOO_MUCH_S: Final = 4.5
+_MAX_SOUND_S: Final = 4.5
 """No device takes or gives this much sound within `_WATCHED_S`, its buffer included."""
 _ALIVE_S: Final = 0.1
-_LONGEST_FADE_S: Final = 0.3
+_MAX_FADE_S: Final = 0.3
 """A fade is heard after the buffered sound; longest wait for it."""
 _MIXED_S: Final = 0.008
 """Sound that a server has already mixed is still heard for this long after an abort."""
@@ -50,7 +50,7 @@ class BackgroundCall(Generic[T]):
         self.done = False
         self.result: T | None = None
         self.error: BaseException | None = None
-        threading.Thread(target=self._run, name="sound surgery", daemon=True).start()
+        threading.Thread(target=self._run, name="device call", daemon=True).start()
 
     def _run(self) -> None:
         try:
@@ -93,11 +93,11 @@ class SampleRing:
         """Frames read or lost so far."""
         return self._read
 
-    def write(self, block: Samples, at: float, came: float | None = None) -> None:
+    def write(self, block: Samples, at: float, callback_at: float | None = None) -> None:
         """Append a block no longer than the ring; `at` is the time of its last sample. Callback
         side.
 
-        `came`: the time of the callback, if that is steadier than `at`.
+        `callback_at`: the time of the callback, if that is steadier than `at`.
         """
         start = self._written & (self._size - 1)
         first = min(len(block), self._size - start)
@@ -106,7 +106,7 @@ class SampleRing:
             self._ring[: len(block) - first] = block[first:]
         self.last_at = at
         self._written += len(block)
-        self.mark = (self._written, at if came is None else came)
+        self.mark = (self._written, at if callback_at is None else callback_at)
 
     def peek(self, frames: int) -> Samples | None:
         """Return a copy of the next `frames` without taking them; None if there are fewer. Loop
@@ -140,10 +140,10 @@ class SampleRing:
 
 
 class StreamClock:
-    """Detects stand-in devices, which run faster than real time because they have no clock."""
+    """Detects dummy devices, which run faster than real time because they have no clock."""
 
     def __init__(self, rate: int) -> None:
-        self._most: Final = int(_TOO_MUCH_S * rate)
+        self._max_frames: Final = int(_MAX_SOUND_S * rate)
         self._since = time.monotonic()
         self._frames = 0
         self.too_fast = False
@@ -153,11 +153,11 @@ class StreamClock:
         self._since, self._frames = time.monotonic(), 0
 
     def tick(self, frames: int, now: float) -> None:
-        """Count a callback of `frames`; raises CallbackStop to end the stream of a stand-in."""
+        """Count a callback of `frames`; raises CallbackStop to end the stream of a dummy."""
         if now - self._since > _WATCHED_S:
             self._since, self._frames = now, 0
         self._frames += frames
-        if self._frames > self._most:
+        if self._frames > self._max_frames:
             self.too_fast = True
             raise device_list.library().CallbackStop
 
@@ -194,7 +194,7 @@ class OutputStream:
         self.latency = max(self.latency, float(self._stream.latency))
 
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
-        real = self.clock = StreamClock(rate)
+        stream_clock = self.clock = StreamClock(rate)
         queue = self.queue = PlaybackQueue(rate)
         reference = self.reference = SampleRing(rate)
         monitor = self.monitor = SampleRing(rate) if self._monitored else None
@@ -202,7 +202,7 @@ class OutputStream:
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
-            real.tick(frames, now)
+            stream_clock.tick(frames, now)
             ahead = clock.outputBufferDacTime - clock.currentTime
             if 0.0 < ahead < 5.0:
                 self.latency = ahead
@@ -217,9 +217,9 @@ class OutputStream:
             self.last_callback_at = now
             self._calls += 1
             if self._calls > _SETTLING_CALLS:
-                dry = bool(status.output_underflow) or ahead < block_s
-                self.underflows += dry
-                reference.drops += dry
+                is_dry = bool(status.output_underflow) or ahead < block_s
+                self.underflows += is_dry
+                reference.drops += is_dry
                 self.close_calls += ahead < 1.4 * block_s
 
         return speak
@@ -239,7 +239,7 @@ class OutputStream:
         """Close the stream, after a fade if it sounds. May hang."""
         if self.queue.sounding and time.monotonic() - self.last_callback_at < _ALIVE_S:
             self.queue.hold()
-            time.sleep(min(_LONGEST_FADE_S, self.latency + 2 * self.block_ms / 1000))
+            time.sleep(min(_MAX_FADE_S, self.latency + 2 * self.block_ms / 1000))
         self._stream.abort()
         self.queue.silent_at = time.monotonic()
         self._stream.close()
@@ -258,15 +258,15 @@ class InputStream:
         )
 
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
-        real = self.clock = StreamClock(rate)
+        stream_clock = self.clock = StreamClock(rate)
         ring = self.ring = SampleRing(rate * 2)
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
-            real.tick(frames, now)
+            stream_clock.tick(frames, now)
             view = np.frombuffer(taken, np.int16)
-            ago = clock.currentTime - clock.inputBufferAdcTime
-            last = now - ago + frames / rate if 0.0 < ago < 5.0 else now
+            age = clock.currentTime - clock.inputBufferAdcTime
+            last = now - age + frames / rate if 0.0 < age < 5.0 else now
             ring.write(view[::channels], min(last, now), now)
             if status.input_overflow:
                 ring.drops += 1
@@ -329,8 +329,11 @@ class SoundCard:
     def stall_problem(self, kinds: frozenset[device_list.Kind]) -> tuple[str, str]:
         """Return why open sides do not work: what happened, and what to do."""
         if any(self._sides[kind].clock.too_fast for kind in kinds):
-            return f"{self.subject(kinds)} is a dummy device without a clock.", device_list.INSTEAD
-        return f"{self.subject(kinds)} does not respond.", device_list.WAKE
+            return (
+                f"{self.subject(kinds)} is a dummy device without a clock.",
+                device_list.REAL_DEVICE_HINT,
+            )
+        return f"{self.subject(kinds)} does not respond.", device_list.RECONNECT_HINT
 
     def close(self) -> None:
         """Close both streams. May hang."""

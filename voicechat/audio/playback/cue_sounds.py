@@ -33,7 +33,7 @@ class CueQueue:
     def __init__(self) -> None:
         self._names: deque[tuple[str, float]] = deque(maxlen=_MAX_WAITING)
 
-    def ask(self, name: str, now: float) -> None:
+    def add(self, name: str, now: float) -> None:
         """Queue a cue that is due at `now` (monotonic s)."""
         self._names.append((name, now))
 
