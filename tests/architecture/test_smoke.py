@@ -39,8 +39,8 @@ class Remembering(OpenAI):
 
     async def speak(self) -> None:
         if self.last.endswith("fruit?"):
-            told = [text for _, text in self.fake.history if "favourite" in text]
-            self.last = "; ".join(told)
+            reported = [text for _, text in self.fake.history if "favourite" in text]
+            self.last = "; ".join(reported)
         await super().speak()
 
 

@@ -89,8 +89,8 @@ def test_a_device_with_a_large_buffer_is_silenced_at_once(
     heard = milliseconds(spans(recording.stop()[:, 1]))
     assert stopped.heard["a"] == pytest.approx(heard, abs=60), "not the 300 ms it still held"
     played = np.frombuffer(b"".join(block.pcm for block in rig.of(Played)), np.int16)
-    told = np.count_nonzero(np.abs(played.astype(int)) > 200) / 24
-    assert told == pytest.approx(heard, rel=0.1), "the discarded sound is not recorded"
+    reported = np.count_nonzero(np.abs(played.astype(int)) > 200) / 24
+    assert reported == pytest.approx(heard, rel=0.1), "the discarded sound is not recorded"
 
 
 def test_playback_only_opens_no_microphone(card: VirtualCard, make_rig: MakeRig) -> None:

@@ -18,7 +18,7 @@ pytestmark = needs(VOICE)
 QUESTION = "No, wait a moment, I have a question."
 
 
-def person(text: str = QUESTION, voice: str = "en-gb") -> Samples:
+def user_speech(text: str = QUESTION, voice: str = "en-gb") -> Samples:
     """Return speech near the microphone from the first sample on, at 16 kHz."""
     said = np.frombuffer(espeak(text, voice), np.int16)[::3]
     wide = np.interp(np.arange(2 * len(said)) / 2, np.arange(len(said)), said).astype(np.int16)
@@ -83,7 +83,7 @@ def test_no_barge_in_on_the_first_response_after_a_cue(
     card.open()
     card.run(0.5)
     card.engine.command(Cue("ready"))
-    card.say(3.0, person())
+    card.say(3.0, user_speech())
     card.run(6.0 - card.elapsed)
     before = len(card.of(LocalSpeech))
     assert card.of(VoiceEnded), "the voice of the user was detected"
@@ -100,21 +100,21 @@ def test_a_first_word_over_the_first_response_is_kept(
     card.open()
     card.run(0.5)
     card.engine.command(Play("first", espeak(LONG_TEXT)))
-    said = person()
+    said = user_speech()
     begin = int((card.elapsed + 0.05 + after) * RATE)
     card.say(begin / RATE, said)
     card.run(4)
     delivered = np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
     for at in range(0, RATE, RATE // 10):
-        word, came = said[at : at + RATE // 10], delivered[begin + at : begin + at + RATE // 10]
-        assert dbfs(came) == pytest.approx(dbfs(word), abs=3)
+        word, received = said[at : at + RATE // 10], delivered[begin + at : begin + at + RATE // 10]
+        assert dbfs(received) == pytest.approx(dbfs(word), abs=3)
     assert any(event.confirmed for event in card.of(LocalSpeech))
 
 
 def test_no_barge_in_when_off(monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimulatedCard(monkeypatch, Room(gain_db=-100))
     card.open(barge_in="off")
-    card.say(2.0, person())
+    card.say(2.0, user_speech())
     speak(card, 5)
     assert not card.of(LocalSpeech)
     loudness = [dbfs(block) for block in card.spoken]

@@ -58,9 +58,9 @@ def test_a_stalled_stream_counts_as_missing_until_it_runs(
     assert card.run(1 + HOPELESS_S, lambda: len(sides(card)) > 1 and sides(card)[-1] == left)
     assert card.of(Opened)[-1].problem == problem
     assert card.of(Opened)[-1].hint
-    ((at, told),) = [each for each in card.events if isinstance(each[1], Problem)]
+    ((at, reported),) = [each for each in card.events if isinstance(each[1], Problem)]
     assert at <= began + 1 + NOTICED_S
-    assert told.text == problem.replace("does not respond", "stopped; it is being reopened")
+    assert reported.text == problem.replace("does not respond", "stopped; it is being reopened")
     assert card.run(5, lambda: finished(card) == ["a"]), "the text goes on"
     count = len(card.of(Opened))
     card.run(15)
@@ -175,7 +175,7 @@ def test_a_new_device_is_checked_at_once(
     def here() -> bool:
         return card.elapsed >= arrives_s
 
-    monkeypatch.setattr(engine, "DefaultDeviceWatch", lambda settings: Told(here))
+    monkeypatch.setattr(engine, "DefaultDeviceWatch", lambda settings: FakeDeviceWatch(here))
     library = device_list.library()
     opens = "RawOutputStream" if side == "output" else "RawInputStream"
     stream = getattr(library, opens)
@@ -194,7 +194,7 @@ def test_a_new_device_is_checked_at_once(
     assert card.run(1.0, lambda: sides(card) == [left, (True, True)])
 
 
-class Told:
+class FakeDeviceWatch:
     """A device watch that reports one new device."""
 
     def __init__(self, here: Callable[[], bool]) -> None:

@@ -81,8 +81,8 @@ def barge(count: int, gain_db: float) -> Iterator[Figure]:
                 ducks.append((lowered(sides[:, 1], onset) - onset) / 48)
         rig.process.close()
     met = at_most(ducks, median=150) and float(np.percentile(ducks, 95)) <= 230
-    told = "median 150, p95 230"
-    yield Figure("onset → ducked, ms", spread(ducks), told, met, PEERS_ONSET)
+    reported = "median 150, p95 230"
+    yield Figure("onset → ducked, ms", spread(ducks), reported, met, PEERS_ONSET)
     yield Figure("onset → silent, ms", spread(silences))
     met = wrong == missed == 0
     yield Figure("stops without a person, missed", f"{wrong}, {missed}", "0, 0", met)

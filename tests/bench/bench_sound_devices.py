@@ -55,7 +55,7 @@ def stalled(count: int) -> Iterator[Figure]:
 
 def follow(count: int) -> Iterator[Figure]:
     """Measure from the change of the default to sound on the new device, and to the report."""
-    told, heard = [], []
+    reported, heard = [], []
     for _ in range(count):
         with a_card() as card:
             card.route_as_desktop()
@@ -65,7 +65,7 @@ def follow(count: int) -> Iterator[Figure]:
             began = time.monotonic()
             card.make_default(sink="kitchen")
             rig.wait(Switched)
-            told.append((time.monotonic() - began) * 1000)
+            reported.append((time.monotonic() - began) * 1000)
             rig.collect(1.0)
             first = spans(recording.stop()[:, 0])[0][0]
             heard.append(first * 1000 / RATE - (began - recording.began) * 1000)
@@ -75,7 +75,7 @@ def follow(count: int) -> Iterator[Figure]:
     yield Figure(
         "new default → sounds there, ms", spread(heard), f"worst {REOPENED_MS}", met, peers
     )
-    yield Figure("new default → report, ms", spread(told))
+    yield Figure("new default → report, ms", spread(reported))
 
 
 def close_hung(count: int) -> Iterator[Figure]:
@@ -112,11 +112,11 @@ def _with_speaker(rig: Rig) -> object:
     return rig.wait(Opened, lambda opened: bool(opened.output_name))
 
 
-def _until(rig: Rig, happens: Callable[[], object], told: Callable[[Rig], object]) -> float:
+def _until(rig: Rig, happens: Callable[[], object], reported: Callable[[Rig], object]) -> float:
     rig.collect(0.05)
     began = time.monotonic()
     happens()
-    told(rig)
+    reported(rig)
     return (time.monotonic() - began) * 1000
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_speech import CORPUS, PEOPLE, Person, hear, means
+from bench_speech import CORPUS, PEOPLE, Speaker, hear, means
 from figures import Figure, Table, trials
 from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 
@@ -32,7 +32,7 @@ ROOMS = {
 }
 POINTS = 15
 PAUSE_S = 3.0
-"""Seconds between sentences over the assistant; nobody talks over it continuously."""
+"""Seconds between sentences over the assistant; no user speaks over it continuously."""
 
 
 def delivered(card: SimulatedCard) -> Samples:
@@ -108,13 +108,13 @@ async def _understood(room: Room, count: int) -> tuple[float, float]:
         if not any(sign in entry["text"] for sign in "0123456789*^")
     ][:: max(1, 150 // count)][:count]
     with tempfile.TemporaryDirectory() as fresh:
-        ears, person = PocketsphinxStt(Path(fresh)), Person()
-        await asyncio.gather(ears.open(), person.open())
+        stt, speaker = PocketsphinxStt(Path(fresh)), Speaker()
+        await asyncio.gather(stt.open(), speaker.open())
         try:
             chance = random.Random(3)
             said = [
                 np.frombuffer(
-                    await person.say(entry["text"], list(PEOPLE)[at % 3], 30.0, chance), np.int16
+                    await speaker.say(entry["text"], list(PEOPLE)[at % 3], 30.0, chance), np.int16
                 )
                 for at, entry in enumerate(entries)
             ]
@@ -122,12 +122,12 @@ async def _understood(room: Room, count: int) -> tuple[float, float]:
             for far in (False, True):
                 heard = await asyncio.to_thread(talked_over, room, said, far=far)
                 right = [
-                    means(await hear(ears, sound.tobytes()), entry)
+                    means(await hear(stt, sound.tobytes()), entry)
                     for sound, entry in zip(heard, entries, strict=True)
                 ]
                 shares.append(100 * sum(right) / len(right))
         finally:
-            await asyncio.gather(ears.close(), person.close())
+            await asyncio.gather(stt.close(), speaker.close())
     return shares[0], shares[1]
 
 

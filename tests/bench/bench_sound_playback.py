@@ -103,8 +103,8 @@ def network(items: int) -> Iterator[Figure]:
             arrivals = deliver(rig, item, 50, late)
             began = next(e.at for e in rig.of(PlaybackStarted) if e.item_id == item)
             empty.append(lateness(arrivals, began))
-            told = rig.of(Underrun)
-            counted.append((told[-1].gaps, told[-1].lost_ms) if told else (0, 0.0))
+            reported = rig.of(Underrun)
+            counted.append((reported[-1].gaps, reported[-1].lost_ms) if reported else (0, 0.0))
         side = recording.stop()[:, 1]
         rig.process.close()
     gaps = [after[0] - before[0] for before, after in pairwise(counted)]

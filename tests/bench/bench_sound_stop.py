@@ -48,9 +48,9 @@ def stops(count: int, latency_ms: int, median: float, worst: float) -> Iterator[
             off.append(stopped.heard[f"t{trial}"] + 200 - milliseconds(heard))
         rig.process.close()
     yield Figure("device latency of each opening, ms", paces(rig), peers="")
-    told = f"median {median:.0f}" + (f", worst {worst:.0f}" if worst < 1e6 else "")
+    reported = f"median {median:.0f}" + (f", worst {worst:.0f}" if worst < 1e6 else "")
     met = at_most(late, median=median, worst=worst)
-    yield Figure("stop sent → silence, ms", spread(late), told, met, PEERS_STOP)
+    yield Figure("stop sent → silence, ms", spread(late), reported, met, PEERS_STOP)
     met = at_most([abs(each) for each in off], median=10)
     yield Figure("reported - actually heard, ms", spread(off), "median 10", met, PEERS_HEARD)
 

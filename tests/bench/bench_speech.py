@@ -53,7 +53,7 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
 
-class Person:
+class Speaker:
     """Speaks sentences in a room, PCM16 mono at `rate` Hz."""
 
     def __init__(self, rate: int = VAD_RATE) -> None:
@@ -100,12 +100,12 @@ def pink(count: int, seed: int) -> np.ndarray:
     return sound / np.sqrt(np.mean(sound**2))
 
 
-async def hear(ears: PocketsphinxStt, pcm: bytes) -> str:
+async def hear(stt: PocketsphinxStt, pcm: bytes) -> str:
     """Return the recognized text."""
-    ears.begin()
+    stt.begin()
     for at in range(0, len(pcm), 1024):
-        ears.feed(pcm[at : at + 1024])
-    return await ears.finish()
+        stt.feed(pcm[at : at + 1024])
+    return await stt.finish()
 
 
 def word_errors(said: list[str], heard: list[str]) -> int:
@@ -135,7 +135,7 @@ def corpora(only: str) -> dict[str, list[dict]]:
     return found
 
 
-async def accuracy(ears, person, name, entries, times) -> tuple[dict[str, Tally], int]:
+async def accuracy(stt, speaker, name, entries, times) -> tuple[dict[str, Tally], int]:
     """Measure recognition overall and per voice and room, and the number of wrong actions."""
     tallies: dict[str, Tally] = defaultdict(Tally)
     chance = random.Random(name)
@@ -144,8 +144,8 @@ async def accuracy(ears, person, name, entries, times) -> tuple[dict[str, Tally]
         for turn in range(times):
             who = list(PEOPLE)[(number + turn * 2) % len(PEOPLE)]
             noise = ROOMS[(number // len(PEOPLE) + turn) % len(ROOMS)]
-            pcm = await person.say(entry["text"], who, noise, chance)
-            heard = await hear(ears, pcm)
+            pcm = await speaker.say(entry["text"], who, noise, chance)
+            heard = await hear(stt, pcm)
             right = means(heard, entry)
             meaning = None if right else intents.parse(heard)
             actions += meaning is not None and meaning.intent in intents.CHANGING
@@ -182,24 +182,24 @@ def out(line: str) -> None:
     sys.stdout.flush()
 
 
-async def bench(options: argparse.Namespace, told: Callable[..., None]) -> None:
+async def bench(options: argparse.Namespace, reported: Callable[..., None]) -> None:
     """Report every corpus: its name, sentences, tallies and wrong actions."""
     with tempfile.TemporaryDirectory() as fresh:
-        ears, person = PocketsphinxStt(options.cache or Path(fresh)), Person()
-        await asyncio.gather(ears.open(), person.open())
+        stt, speaker = PocketsphinxStt(options.cache or Path(fresh)), Speaker()
+        await asyncio.gather(stt.open(), speaker.open())
         try:
-            await ears.grown()
+            await stt.grown()
             for name, all_entries in corpora(options.only).items():
                 entries = all_entries[:: options.every]
-                told(name, entries, *await accuracy(ears, person, name, entries, options.times))
+                reported(name, entries, *await accuracy(stt, speaker, name, entries, options.times))
         finally:
-            await asyncio.gather(ears.close(), person.close())
+            await asyncio.gather(stt.close(), speaker.close())
 
 
 def rows(effort: float) -> Iterator[Figure]:
     figures: list[Figure] = []
 
-    def told(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int) -> None:
+    def reported(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int) -> None:
         every = tallies["all"]
         share, errors = 100 * every.right / every.asked, 100 * every.errors / every.words
         ours = f"{share:.0f} heard, {typed_right(entries):.0f} typed, n {every.asked}"
@@ -209,7 +209,7 @@ def rows(effort: float) -> Iterator[Figure]:
             figures.append(Figure(f"{name}: wrong actions", str(actions)))
 
     every = max(1, round(8 / effort))
-    asyncio.run(bench(argparse.Namespace(only="", every=every, times=1, cache=None), told))
+    asyncio.run(bench(argparse.Namespace(only="", every=every, times=1, cache=None), reported))
     yield from figures
 
 

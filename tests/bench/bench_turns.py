@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import quantiles
 
 import numpy as np
-from bench_speech import PEOPLE, ROOMS, Person, corpora, means, out
+from bench_speech import PEOPLE, ROOMS, Speaker, corpora, means, out
 from figures import Figure, Table, trials
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -88,7 +88,7 @@ class Caller:
             elif kind == "response.output_audio.delta":
                 self.answered.set()
 
-    async def hush(self) -> None:
+    async def cancel_answer(self) -> None:
         """Cancel the answer and wait until the server is silent."""
         if "response.done" not in self.moments:
             await self._socket.send(json.dumps({"type": "response.cancel"}))
@@ -120,7 +120,7 @@ async def grown(cache: Path) -> None:
 
 
 async def turns(
-    caller: Caller, person: Person, entries: list[dict], show: bool
+    caller: Caller, speaker: Speaker, entries: list[dict], show: bool
 ) -> tuple[int, dict[str, list[float]]]:
     """Count the understood requests, and measure ms from the end of speech to each event."""
     chance = random.Random(7)
@@ -128,7 +128,7 @@ async def turns(
     parts: dict[str, list[float]] = {name: [] for name in MOMENTS}
     for number, entry in enumerate(entries):
         who, noise = list(PEOPLE)[number % len(PEOPLE)], ROOMS[number // 2 % len(ROOMS)]
-        pcm = await person.say(entry["text"], who, noise, chance, lead=LEAD_S, tail=0.0)
+        pcm = await speaker.say(entry["text"], who, noise, chance, lead=LEAD_S, tail=0.0)
         caller.say(pcm)
         length = len(pcm) / 2 / RATE
         try:
@@ -150,7 +150,7 @@ async def turns(
         if show:
             marks = " ".join(f"{name} {ms:.0f}" for name, ms in moments.items())
             out(f"  {'  ' if good else '!!'} {who:6} {entry['text']!r} -> {caller.text!r}  {marks}")
-        await caller.hush()
+        await caller.cancel_answer()
         await asyncio.sleep(0.3)
     return right, parts
 
@@ -161,8 +161,8 @@ async def bench(options: argparse.Namespace) -> list[Figure]:
     with tempfile.TemporaryDirectory() as fresh:
         cache = options.cache or Path(fresh)
         child, url, token = await serve(cache)
-        person = Person(RATE)
-        await person.open()
+        speaker = Speaker(RATE)
+        await speaker.open()
         try:
             await grown(cache)
             headers = {"Authorization": f"Bearer {token}"}
@@ -170,20 +170,24 @@ async def bench(options: argparse.Namespace) -> list[Figure]:
                 caller = Caller(socket)
                 tasks = [asyncio.create_task(caller.stream()), asyncio.create_task(caller.listen())]
                 await asyncio.sleep(1)
-                right, parts = await turns(caller, person, entries, options.show)
+                right, parts = await turns(caller, speaker, entries, options.show)
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             child.terminate()
             await child.wait()
-            await person.close()
+            await speaker.close()
     share = 100 * right / len(entries)
     return [
         Figure(f"understood of {len(entries)}, %", f"{share:.0f}"),
         *(
-            Figure(f"end of speech → {told}, ms", _spread(parts[name]))
-            for name, told in (("stop", "its end noticed"), ("text", "text"), ("sound", "sound"))
+            Figure(f"end of speech → {reported}, ms", _spread(parts[name]))
+            for name, reported in (
+                ("stop", "its end noticed"),
+                ("text", "text"),
+                ("sound", "sound"),
+            )
         ),
     ]
 

@@ -78,8 +78,8 @@ async def test_spoken_turn_is_endpointed_transcribed_and_answered() -> None:
     assert abs(stopped["audio_end_ms"] - 1200) <= 60
     item = next(e["item"] for e in events if e["type"] == "conversation.item.added")
     assert started["item_id"] == item["id"]
-    told = "".join(e["delta"] for e in events if "transcription.delta" in e["type"])
-    assert told == "what time is it"
+    reported = "".join(e["delta"] for e in events if "transcription.delta" in e["type"])
+    assert reported == "what time is it"
     # The STT engine got the padding, the speech and the silence at the end of the turn.
     assert abs(stage.stt.heard[0] / 32 - (300 + 800 + 200)) < 120
 

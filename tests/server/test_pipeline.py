@@ -24,11 +24,11 @@ async def respond(connection: Any, **response: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "reported"),
     [(ServerError("No model.", "Start one."), "No model. Start one."), (KeyError("x"), "internal")],
 )
 async def test_failing_assistant_fails_one_response(
-    failure: Exception, told: str, caplog: pytest.LogCaptureFixture
+    failure: Exception, reported: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(request: Any) -> Any:
         raise failure
@@ -38,7 +38,7 @@ async def test_failing_assistant_fails_one_response(
         working, stage.assistant.answer = stage.assistant.answer, fail
         response = await respond(connection)
         assert response["status"] == "failed"
-        assert told in response["status_details"]["error"]["message"]
+        assert reported in response["status_details"]["error"]["message"]
         stage.assistant.answer = working
         assert (await respond(connection))["status"] == "completed"
 

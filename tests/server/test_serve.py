@@ -245,16 +245,16 @@ async def test_no_sequence_of_frames_ends_a_connection(seed: int) -> None:
     ]
     names = ["session", "item", "response", "audio", "type", "role", "content", "input", "id"]
 
-    def thing(depth: int) -> Any:
+    def random_object(depth: int) -> Any:
         if depth == 0:
             return chance.choice(words)
-        return {chance.choice(names): thing(chance.randrange(depth)) for _ in range(3)}
+        return {chance.choice(names): random_object(chance.randrange(depth)) for _ in range(3)}
 
     sounds = [base64.b64encode(part).decode() for part in (tone(90), silence(300), tone(1), b"x")]
     async with scene() as stage:
         socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
         for _ in range(300):
-            fields = {**thing(3), "type": chance.choice(sorted(EVENTS))}
+            fields = {**random_object(3), "type": chance.choice(sorted(EVENTS))}
             if chance.random() < 0.7:
                 fields["audio"] = chance.choice(sounds)
             await socket.send(msgspec.json.encode(fields), text=True)

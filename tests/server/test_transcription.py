@@ -96,8 +96,8 @@ def test_a_client_committed_turn_is_transcribed_while_it_is_spoken() -> None:
     append(protocol, tone(500))
     assert protocol.speech not in (None, item_id)
     protocol.transcribed(item_id, "one two")
-    told = [(event["type"].rpartition(".")[2], event.get("item_id")) for event in out(protocol)]
-    assert told == [
+    reported = [(event["type"].rpartition(".")[2], event.get("item_id")) for event in out(protocol)]
+    assert reported == [
         ("delta", item_id),
         ("committed", item_id),
         ("added", None),

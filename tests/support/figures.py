@@ -53,14 +53,14 @@ def show(table: Table, wanted: Callable[[str], bool], effort: float) -> bool:
     say(f"\n{table.title}")
     say(_line("", "voicechat", "target", "peers"))
     good = True
-    told: set[str] = set()
+    reported: set[str] = set()
     for name in names:
         began = time.monotonic()
         say(f"  {name}")
         try:
             for figure in table.rows[name](effort):
                 good &= figure.met is not False
-                _tell(figure, told)
+                _tell(figure, reported)
         except Exception as error:
             # The other rows are worth their time all the same.
             good = False
@@ -69,10 +69,10 @@ def show(table: Table, wanted: Callable[[str], bool], effort: float) -> bool:
     return good
 
 
-def _tell(figure: Figure, told: set[str]) -> None:
+def _tell(figure: Figure, reported: set[str]) -> None:
     mark = {True: "✓ ", False: "✗ ", None: ""}[figure.met]
-    peers = "as above" if figure.peers in told and len(figure.peers) > 40 else figure.peers
-    told.add(figure.peers)
+    peers = "as above" if figure.peers in reported and len(figure.peers) > 40 else figure.peers
+    reported.add(figure.peers)
     say(_line(f"    {figure.what}", figure.ours, mark + figure.target, peers))
 
 

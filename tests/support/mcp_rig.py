@@ -31,7 +31,7 @@ class Life:
 
     servers: McpServers
     task: asyncio.Task[None]
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def call(self, name: str, arguments: str = "{}") -> Outcome:
@@ -66,12 +66,12 @@ async def living(
     folder: Path, *configs: ServerConfig, approve: object = allow, ready: bool = True
 ) -> AsyncIterator[Life]:
     """Run servers until the end of the block; starts when each is ready or has failed."""
-    told: list[str] = []
+    reported: list[str] = []
     moved = asyncio.Event()
     pins = Pins(folder / "pins.json")
-    servers = McpServers(configs, moved.set, told.append, approve, pins)  # type: ignore[arg-type]
+    servers = McpServers(configs, moved.set, reported.append, approve, pins)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as tasks:
-        life = Life(servers, tasks.create_task(servers.run()), told, moved)
+        life = Life(servers, tasks.create_task(servers.run()), reported, moved)
         if ready:
             await life.until(lambda: all(s.state in {"ready", "failed"} for s in servers.states))
         yield life

@@ -65,7 +65,7 @@ class OnTerminal:
             if not piece:
                 return
 
-    # ----------------------------------------------------------------- what a person does
+    # ----------------------------------------------------------------- actions of the user
 
     def type(self, text: str) -> None:
         """Type a text; a newline is Enter."""
@@ -77,7 +77,7 @@ class OnTerminal:
             self._screen.resize(rows, columns)
         self._pty.setwinsize(rows, columns)
 
-    # ----------------------------------------------------------------- what a person sees
+    # ----------------------------------------------------------------- the screen of the user
 
     @property
     def text(self) -> str:

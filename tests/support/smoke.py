@@ -172,7 +172,7 @@ def main(arguments: list[str]) -> int:
     try:
         options = loader.load({"model": arguments[0], "with_sound": False})
         with tempfile.TemporaryDirectory() as notes:
-            # The embedded voice keeps what it is told; this is not for the person's own notes.
+            # The embedded voice stores notes; keep them out of the user's own notebook.
             os.environ["XDG_DATA_HOME"] = notes
             return asyncio.run(_run(options))
     except (KeyMissing, UsageError) as unmet:

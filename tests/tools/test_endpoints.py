@@ -20,7 +20,7 @@ ROOM = {
 }
 
 
-class House(BaseHTTPRequestHandler):
+class EchoServer(BaseHTTPRequestHandler):
     """Echoes requests; some paths behave differently."""
 
     seen: list[dict[str, object]]
@@ -59,15 +59,15 @@ class House(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def house() -> Iterator[str]:
-    """Run a server that records requests in `House.seen`; gives its address."""
-    House.seen = []
-    House.silence.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), House)
+def base_url() -> Iterator[str]:
+    """Run a server that records requests in `EchoServer.seen`; gives its address."""
+    EchoServer.seen = []
+    EchoServer.silence.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), EchoServer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
-    House.silence.set()
+    EchoServer.silence.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -78,16 +78,16 @@ async def call(url: str, arguments: object = None, **more: object) -> Outcome:
     return await Registry(endpoint_tool(endpoint)).run("house", json.dumps(arguments or {}))
 
 
-async def test_arguments_fill_the_address_the_query_or_the_body(house: str) -> None:
-    await call(f"{house}/lights/{{room}}", {"room": "a/../b?c#d é", "on": True})
-    await call(f"{house}/lights/{{room}}", {"room": "..", "on": True}, method="POST")
-    await call(f"{house}/lights?x=1", {"room": "&x=2"}, method="DELETE")
-    paths = [one["path"] for one in House.seen]
+async def test_arguments_fill_the_address_the_query_or_the_body(base_url: str) -> None:
+    await call(f"{base_url}/lights/{{room}}", {"room": "a/../b?c#d é", "on": True})
+    await call(f"{base_url}/lights/{{room}}", {"room": "..", "on": True}, method="POST")
+    await call(f"{base_url}/lights?x=1", {"room": "&x=2"}, method="DELETE")
+    paths = [one["path"] for one in EchoServer.seen]
     assert paths == [
         "/lights/a%2F..%2Fb%3Fc%23d%20%C3%A9?on=true", "/lights/%2E%2E", "/lights?room=%26x%3D2",
     ]  # fmt: skip
-    assert [one["method"] for one in House.seen] == ["GET", "POST", "DELETE"]
-    assert House.seen[1]["body"] == {"on": True}
+    assert [one["method"] for one in EchoServer.seen] == ["GET", "POST", "DELETE"]
+    assert EchoServer.seen[1]["body"] == {"on": True}
 
 
 @pytest.mark.parametrize(
@@ -100,37 +100,37 @@ async def test_arguments_fill_the_address_the_query_or_the_body(house: str) -> N
     ],
 )
 async def test_arguments_that_do_not_fit_are_never_sent(
-    house: str, arguments: object, said: str
+    base_url: str, arguments: object, said: str
 ) -> None:
-    outcome = await call(f"{house}/{{room}}", arguments)
+    outcome = await call(f"{base_url}/{{room}}", arguments)
     assert outcome.failed
     assert said in json.loads(outcome.output)["error"]
-    assert House.seen == []
+    assert EchoServer.seen == []
 
 
-async def test_keys_go_only_to_the_configured_host(house: str) -> None:
+async def test_keys_go_only_to_the_configured_host(base_url: str) -> None:
     key = {"x-key": Secret("hush-hush")}
-    near = await call(f"{house}/moved/near", {"room": "a"}, headers=key)
+    near = await call(f"{base_url}/moved/near", {"room": "a"}, headers=key)
     assert json.loads(near.output)["path"] == "/here"
-    assert [one["key"] for one in House.seen] == ["hush-hush"] * 2
-    far = await call(f"{house}/moved/far", {"room": "a"}, headers=key)
+    assert [one["key"] for one in EchoServer.seen] == ["hush-hush"] * 2
+    far = await call(f"{base_url}/moved/far", {"room": "a"}, headers=key)
     assert "redirects to another address" in far.output
-    sent = await call(f"{house}/moved/near", {"room": "a"}, headers=key, method="POST")
+    sent = await call(f"{base_url}/moved/near", {"room": "a"}, headers=key, method="POST")
     assert "redirects to another address" in sent.output
     assert "hush" not in far.output + sent.output
-    assert "hush" not in repr(endpoint_tool(Endpoint("a", house, headers=key)))
+    assert "hush" not in repr(endpoint_tool(Endpoint("a", base_url, headers=key)))
 
 
-async def test_every_failure_is_one_clear_sentence(house: str) -> None:
-    broken = await call(f"{house}/broken", {"room": "a"})
+async def test_every_failure_is_one_clear_sentence(base_url: str) -> None:
+    broken = await call(f"{base_url}/broken", {"room": "a"})
     assert "503 Service Unavailable: the boiler is off" in broken.output
     assert "\x1b" not in broken.output
-    silent = await call(f"{house}/silent", {"room": "a"}, deadline_s=0.3)
+    silent = await call(f"{base_url}/silent", {"room": "a"}, deadline_s=0.3)
     assert silent.failed
     assert "0.3 seconds" in silent.output or "in time" in silent.output
     assert "cannot be reached" in (await call("http://127.0.0.1:1/", {"room": "a"})).output
-    assert "$X is not set" in (await call(house, {"room": "a"}, problem="$X is not set")).output
-    assert len((await call(f"{house}/large", {"room": "a"})).output) < 70_000
+    assert "$X is not set" in (await call(base_url, {"room": "a"}, problem="$X is not set")).output
+    assert len((await call(f"{base_url}/large", {"room": "a"})).output) < 70_000
 
 
 def test_the_fingerprint_covers_every_part() -> None:
@@ -140,17 +140,17 @@ def test_the_fingerprint_covers_every_part() -> None:
 
 
 @pytest.mark.parametrize("key", ["hush\nhush", "hush\x00hush", "hush\u00e9"])
-async def test_a_key_that_cannot_be_sent_is_not_repeated(house: str, key: str) -> None:
-    outcome = await call(f"{house}/{{room}}", {"room": "a"}, headers={"X-Key": Secret(key)})
+async def test_a_key_that_cannot_be_sent_is_not_repeated(base_url: str, key: str) -> None:
+    outcome = await call(f"{base_url}/{{room}}", {"room": "a"}, headers={"X-Key": Secret(key)})
     assert outcome.failed
     assert "the header X-Key holds characters that cannot be sent" in outcome.output
     assert "hush" not in outcome.output
-    assert House.seen == []
+    assert EchoServer.seen == []
 
 
 @pytest.mark.parametrize("path", ["lights", "broken"])
-async def test_a_key_in_a_response_is_removed(house: str, path: str) -> None:
+async def test_a_key_in_a_response_is_removed(base_url: str, path: str) -> None:
     key = "Bearer hush-hush-0123"
-    outcome = await call(f"{house}/{path}", {"room": "a"}, headers={"X-Key": Secret(key)})
-    assert House.seen[0]["key"] == key
+    outcome = await call(f"{base_url}/{path}", {"room": "a"}, headers={"X-Key": Secret(key)})
+    assert EchoServer.seen[0]["key"] == key
     assert "hush-hush" not in outcome.output

@@ -132,7 +132,7 @@ class Notebook:
 
 
 class _Damaged(Exception):
-    """The file is no notebook."""
+    """The file is not a notebook."""
 
 
 def _failed(verb: str, error: OSError) -> ServerError:

@@ -17,7 +17,7 @@ Samples = NDArray[np.int16]
 """Mono PCM16: shape (frames,), dtype int16."""
 
 SILENCE_DB = -100.0
-"""Level in dBFS that stands for digital silence."""
+"""Level in dBFS reported for digital silence."""
 FULL_SCALE = 32768.0
 
 _Wave = NDArray[np.float32]

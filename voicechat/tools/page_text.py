@@ -1,6 +1,6 @@
 """Converts HTML on standard input to text on standard output.
 
-Runs by its path in a process of its own, because a hostile page can take for ever to parse.
+Runs by its path in a process of its own, because a hostile page can take very long to parse.
 Standard library only, and no import of voicechat.
 """
 

@@ -109,7 +109,7 @@ class Registry:
             return error(str(problem))
         except TimeoutError:
             return error(f"{name} took longer than {deadline:g} seconds and was stopped.")
-        except Exception as problem:  # whatever a tool raises is an answer to the model
+        except Exception as problem:  # any error of a tool becomes an error for the model
             return error(f"{name} failed: {type(problem).__name__}: {problem}")
         return Outcome(cut(result))
 

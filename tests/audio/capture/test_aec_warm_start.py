@@ -26,7 +26,7 @@ REPLIES = {
 }
 
 
-def person() -> Samples:
+def user_speech() -> Samples:
     """Return speech near the microphone from the first sample on, at 16 kHz."""
     said = np.frombuffer(espeak("No, wait a moment, I have a question.", "en-gb"), np.int16)[::3]
     wide = np.interp(np.arange(2 * len(said)) / 2, np.arange(len(said)), said).astype(np.int16)
@@ -89,7 +89,7 @@ def lost_ms(sound: Samples, voice: Samples) -> int:
 def test_a_first_word_over_an_echo_is_kept_and_stops_the_response(
     monkeypatch: pytest.MonkeyPatch, room: Room, most: int, after: float
 ) -> None:
-    voice = person()
+    voice = user_speech()
     sound, heard = interrupted(monkeypatch, room, voice, after)
     assert lost_ms(sound, voice) <= most
     stops = [at for at, confirmed in heard if confirmed]
@@ -128,21 +128,21 @@ def frame_pairs(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) 
 
 @pytest.mark.parametrize("delay", [0, 250, 1_000, LATEST - 1])
 def test_held_frames_are_clean_at_once(delay: int) -> None:
-    known = frame_pairs(delay, 0.5, 1.2)
-    past, waited = known[PAST // 2 : PAST // 2 + PAST], known[PAST // 2 + PAST :]
+    pairs = frame_pairs(delay, 0.5, 1.2)
+    past, waited = pairs[PAST // 2 : PAST // 2 + PAST], pairs[PAST // 2 + PAST :]
     trained, fresh = WarmOnsetDetector(delay, past, waited), OnsetDetector()
     for near, far in past:
         fresh.voiced(near, far, near)
-    left = []
+    residual_db = []
     for linear in (trained, fresh):
         rests = []
         for near, far in waited:
             linear.voiced(near, far, near)
             rests.append(linear.residue)
-        left.append(dbfs(np.concatenate(rests)))
+        residual_db.append(dbfs(np.concatenate(rests)))
     echo = dbfs(np.concatenate([near for near, _ in waited]))
-    assert echo - left[0] > 12
-    assert left[0] < left[1] - 3
+    assert echo - residual_db[0] > 12
+    assert residual_db[0] < residual_db[1] - 3
 
 
 def test_an_unknown_gain_is_tolerated() -> None:

@@ -152,7 +152,7 @@ def test_held_frames_stay_silent_if_muted() -> None:
     louder: list[float] = []
     at = 0.0
 
-    def pass_by(steps: int, near: Sound, loud: float) -> None:
+    def advance(steps: int, near: Sound, loud: float) -> None:
         nonlocal at
         for _ in range(steps):
             at += STEP / RATE
@@ -164,14 +164,14 @@ def test_held_frames_stay_silent_if_muted() -> None:
                 block.at for block in hearing.blocks(at) if np.frombuffer(block.pcm, np.int16).any()
             )
 
-    pass_by(100, nothing, 0)
+    advance(100, nothing, 0)
     hearing.apply(Mute(on=True))
-    pass_by(40, private, 6_000)
+    advance(40, private, 6_000)
     hearing.apply(Mute(on=False))
     opened = at
-    pass_by(150, nothing, 0)
+    advance(150, nothing, 0)
     assert not louder
-    pass_by(40, private, 0)
+    advance(40, private, 0)
     assert min(louder) > opened + 1.5, "and afterwards all is heard"
 
 

@@ -63,26 +63,26 @@ def frame(value: int) -> Samples:
 
 
 def test_the_residue_is_faded_in_and_out_and_waits_for_the_canceller() -> None:
-    overlap = DoubleTalkSwitch()
+    switch = DoubleTalkSwitch()
     steps = [frame(at) for at in range(0, 8_000, 1_000)]
-    alone = [overlap.choose(frame(0), rest, True, False) for rest in steps[:2]]
+    alone = [switch.choose(frame(0), rest, True, False) for rest in steps[:2]]
     assert not np.concatenate(alone).any()
-    over = [overlap.choose(frame(0), frame(5_000), True, True) for _ in range(4)]
+    over = [switch.choose(frame(0), frame(5_000), True, True) for _ in range(4)]
     assert not np.concatenate(over[:2]).any()
     assert 0 <= over[2][0] < 50 < 4_900 < over[2][-1]
     assert (over[3] == 5_000).all()
-    changed = overlap.choose(frame(0), frame(7_000), True, True)
+    changed = switch.choose(frame(0), frame(7_000), True, True)
     assert (changed == 5_000).sum() == AEC3_LATE
-    after = overlap.choose(frame(0), frame(7_000), False, False)
+    after = switch.choose(frame(0), frame(7_000), False, False)
     assert np.max(np.abs(np.diff(after.astype(int)))) < 200
-    assert not overlap.choose(frame(0), frame(7_000), False, False).any()
+    assert not switch.choose(frame(0), frame(7_000), False, False).any()
 
 
 def test_a_short_pause_of_the_user_changes_nothing() -> None:
-    overlap = DoubleTalkSwitch()
+    switch = DoubleTalkSwitch()
     for _ in range(4):
-        overlap.choose(frame(0), frame(3_000), True, True)
-    pause = [overlap.choose(frame(0), frame(3_000), True, False) for _ in range(60)]
+        switch.choose(frame(0), frame(3_000), True, True)
+    pause = [switch.choose(frame(0), frame(3_000), True, False) for _ in range(60)]
     assert all((each == 3_000).all() for each in pause[:30])
     assert not pause[-1].any()
 

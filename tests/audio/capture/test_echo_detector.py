@@ -21,10 +21,10 @@ def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:
 
 
 def watch(near: Samples, far: Samples) -> EchoState:
-    evidence = EchoDetector()
+    detector = EchoDetector()
     for start in range(0, len(far) - FRAME, FRAME):
-        evidence.observe(near[start : start + FRAME], far[start : start + FRAME])
-    return evidence.verdict
+        detector.observe(near[start : start + FRAME], far[start : start + FRAME])
+    return detector.verdict
 
 
 def echo_of(far: Samples, delay_ms: int, gain_db: float) -> Samples:

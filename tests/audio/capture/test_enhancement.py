@@ -69,6 +69,6 @@ def test_half_duplex_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     card = SimulatedCard(monkeypatch, Room())
     card.open()
     card.run(1)
-    (told,) = card.of(Problem)
-    assert "muted while the assistant speaks" in told.text
-    assert "voicechat[livekit]" in told.hint
+    (reported,) = card.of(Problem)
+    assert "muted while the assistant speaks" in reported.text
+    assert "voicechat[livekit]" in reported.hint

@@ -24,15 +24,17 @@ class Streams:
         self.apart: list[int] = []
         self.noticed = 0
 
-    def run(self, steps: int, *, hears: bool = True, plays: bool = True, told: bool = True) -> None:
-        """Advance time; a stalled side loses its frames, and reports it unless not `told`."""
+    def run(
+        self, steps: int, *, hears: bool = True, plays: bool = True, reported: bool = True
+    ) -> None:
+        """Advance time; a stalled side loses its frames, and reports it if `reported`."""
         for _ in range(steps):
             self.step += 1
             now = self.step * STEP_S
             for ring, runs in ((self.speaker, plays), (self.microphone, hears)):
                 if runs:
                     ring.write(np.full(FRAME, self.step, np.int16), now)
-                elif told:
+                elif reported:
                     ring.drops += 1
             while (played := self.speaker.read(FRAME)) is not None:
                 self.far.put(played)
@@ -53,14 +55,14 @@ def test_aligned_streams_stay_aligned() -> None:
     assert not streams.noticed
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("reported", [True, False])
 @pytest.mark.parametrize("side", ["hears", "plays"])
-def test_losses_are_compensated(side: str, told: bool) -> None:
+def test_losses_are_compensated(side: str, reported: bool) -> None:
     streams = Streams()
     streams.run(200)
     before = streams.apart[-1]
-    streams.run(7, told=told, **{side: False})
-    streams.run(60 if told else 100)
+    streams.run(7, reported=reported, **{side: False})
+    streams.run(60 if reported else 100)
     streams.apart.clear()
     streams.run(100)
     assert len(streams.apart) >= 90

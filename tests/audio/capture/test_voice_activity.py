@@ -8,8 +8,8 @@ from voicechat.audio.capture.voice_activity import EndOfSpeech
 def ends(frames: str) -> list[float]:
     """Return the reported ends for these frames ('#' voiced, '.' not), in frames of 10 ms."""
     lull = EndOfSpeech()
-    told = (lull.frame(frame == "#", number / 100) for number, frame in enumerate(frames, 1))
-    return [round(at * 100) for at in told if at is not None]
+    reported = (lull.frame(frame == "#", number / 100) for number, frame in enumerate(frames, 1))
+    return [round(at * 100) for at in reported if at is not None]
 
 
 def test_speech_ended_where_its_last_voiced_frame_was() -> None:

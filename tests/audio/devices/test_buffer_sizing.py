@@ -28,45 +28,45 @@ def speaker(underflows: int = 0, close_calls: int = 0) -> SimpleNamespace:
     ],
 )
 def test_when_buffers_grow(underflows: int, close_calls: int, busy: bool, slower: bool) -> None:
-    pacing = BufferSizing()
-    assert pacing.changes(speaker(underflows, close_calls), busy, True, 1.0) == slower
-    assert pacing.size == BUFFER_SIZES[slower]
+    sizing = BufferSizing()
+    assert sizing.changes(speaker(underflows, close_calls), busy, True, 1.0) == slower
+    assert sizing.size == BUFFER_SIZES[slower]
 
 
 def test_the_largest_buffers_are_kept_under_any_load() -> None:
-    pacing = BufferSizing()
+    sizing = BufferSizing()
     for number in range(len(BUFFER_SIZES) - 1):
-        assert pacing.changes(speaker(1), False, True, 1.0 + number)
-    assert not pacing.changes(speaker(99), False, True, 9.0)
-    assert pacing.size == BUFFER_SIZES[-1]
+        assert sizing.changes(speaker(1), False, True, 1.0 + number)
+    assert not sizing.changes(speaker(99), False, True, 9.0)
+    assert sizing.size == BUFFER_SIZES[-1]
 
 
-def changed(pacing: BufferSizing, begin: float, end: float, *, busy: bool = False) -> list[float]:
+def changed(sizing: BufferSizing, begin: float, end: float, *, busy: bool = False) -> list[float]:
     """Return the seconds at which the size changed without any trouble."""
     times = [begin + second for second in range(int(end - begin))]
-    return [now for now in times if pacing.changes(speaker(), busy, True, now)]
+    return [now for now in times if sizing.changes(speaker(), busy, True, now)]
 
 
 def test_shorter_blocks_are_tried_after_ever_longer_calm_times() -> None:
-    pacing = BufferSizing()
+    sizing = BufferSizing()
     now, waits = 1.0, []
     for _ in range(3):
-        assert pacing.changes(speaker(1), False, True, now)
-        back = changed(pacing, now, now + 3_000)[0]
-        assert pacing.size == BUFFER_SIZES[0]
+        assert sizing.changes(speaker(1), False, True, now)
+        back = changed(sizing, now, now + 3_000)[0]
+        assert sizing.size == BUFFER_SIZES[0]
         waits.append(back - now)
         now = back + 5
     assert waits == [pytest.approx(wait, abs=2) for wait in (120, 480, 1920)]
 
 
 def test_buffers_do_not_shrink_while_busy_or_in_trouble() -> None:
-    pacing = BufferSizing()
-    assert pacing.changes(speaker(1), False, True, 1.0)
-    assert not changed(pacing, 2.0, 500.0, busy=True)
-    assert not pacing.changes(speaker(), False, False, 500.0), "the microphone hears sound"
-    assert not pacing.changes(speaker(close_calls=1), False, True, 501.0)
-    assert not pacing.changes(speaker(close_calls=1), False, True, 600.0)
-    assert pacing.changes(speaker(close_calls=1), False, True, 622.0)
+    sizing = BufferSizing()
+    assert sizing.changes(speaker(1), False, True, 1.0)
+    assert not changed(sizing, 2.0, 500.0, busy=True)
+    assert not sizing.changes(speaker(), False, False, 500.0), "the microphone hears sound"
+    assert not sizing.changes(speaker(close_calls=1), False, True, 501.0)
+    assert not sizing.changes(speaker(close_calls=1), False, True, 600.0)
+    assert sizing.changes(speaker(close_calls=1), False, True, 622.0)
 
 
 @pytest.mark.parametrize("asked_ms", [0, 35])

@@ -24,7 +24,7 @@ THERE = (OWN, WAY, LAMP, HEADSET, TWIN, PULSE)
 
 
 @pytest.mark.parametrize(
-    ("wish", "meant"),
+    ("part", "expected"),
     [
         (None, OWN),
         ("", OWN),
@@ -38,12 +38,12 @@ THERE = (OWN, WAY, LAMP, HEADSET, TWIN, PULSE)
         ("puls", PULSE),
     ],
 )
-def test_choice_by_name(wish: str | None, meant: Device) -> None:
-    assert choose(THERE, "output", wish) == meant
+def test_choice_by_name(part: str | None, expected: Device) -> None:
+    assert choose(THERE, "output", part) == expected
 
 
 @pytest.mark.parametrize(
-    ("among", "kind", "wish", "problem", "hint"),
+    ("among", "kind", "part", "problem", "hint"),
     [
         ((LAMP,), "input", None, "There is no microphone.", "Plug one in, or switch it on"),
         ((LAMP,), "input", "Yeti", "There is no microphone.", "Plug one in"),
@@ -53,10 +53,10 @@ def test_choice_by_name(wish: str | None, meant: Device) -> None:
     ],
 )
 def test_reasons_for_no_device(
-    among: tuple[Device, ...], kind: Kind, wish: str | None, problem: str, hint: str
+    among: tuple[Device, ...], kind: Kind, part: str | None, problem: str, hint: str
 ) -> None:
     with pytest.raises(NoSound) as refused:
-        choose(among, kind, wish)
+        choose(among, kind, part)
     assert problem in refused.value.problem
     assert hint in refused.value.hint
 

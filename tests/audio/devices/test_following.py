@@ -73,8 +73,8 @@ def test_sound_moves_on_when_the_default_is_unplugged(
     rig.send(EndItem("a"))
     rig.wait(Heard, lambda p: p.ms > 300)
     desktop.unplug("kitchen")
-    told = {rig.wait(Switched).kind, rig.wait(Switched).kind}
-    assert told == {"input", "output"}
+    reported = {rig.wait(Switched).kind, rig.wait(Switched).kind}
+    assert reported == {"input", "output"}
     rig.wait(PlaybackFinished)
     rig.wait(MicBlock)
 

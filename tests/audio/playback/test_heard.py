@@ -30,7 +30,7 @@ HEIGHTS = 8
 
 
 @dataclass(frozen=True)
-class Said:
+class ScriptedItem:
     """An item in equal chunks with steps of 10 ms after each, then an action."""
 
     ms: int
@@ -95,7 +95,7 @@ class Listener:
     def over(self) -> bool:
         return len(self.stopped) + len(self.finished) == len(self.reader.length_ms)
 
-    def pass_by(self, steps: int) -> None:
+    def advance(self, steps: int) -> None:
         for _ in range(steps):
             self.card.run(BLOCK_MS / 1000)
             for block in self.card.spoken[self._read :]:
@@ -109,19 +109,19 @@ class Listener:
         for _ in range(60):
             if self.over:
                 break
-            self.pass_by(10)
+            self.advance(10)
         assert self.over, "every item is reported as finished or stopped"
-        self.pass_by(30)
-        told = {**self.stopped, **{n: self.reader.length_ms[n] for n in self.finished}}
-        for number, ms in told.items():
-            truly = self.reader.heard_ms.get(number, 0.0)
-            assert ms == pytest.approx(truly, abs=self.within_ms), f"{number} at the end"
+        self.advance(30)
+        reported = {**self.stopped, **{n: self.reader.length_ms[n] for n in self.finished}}
+        for number, ms in reported.items():
+            actual = self.reader.heard_ms.get(number, 0.0)
+            assert ms == pytest.approx(actual, abs=self.within_ms), f"{number} at the end"
 
     def _compare(self, event: AudioEvent) -> None:
         match event:
             case Heard(item_id, ms):
-                truly = self.reader.heard_ms.get(int(item_id), 0.0)
-                assert ms == pytest.approx(truly, abs=self.within_ms), f"{item_id} while it plays"
+                actual = self.reader.heard_ms.get(int(item_id), 0.0)
+                assert ms == pytest.approx(actual, abs=self.within_ms), f"{item_id} while it plays"
             case PlaybackStopped(heard):
                 assert not self.finished & {int(item) for item in heard}
                 self.stopped.update({int(item): ms for item, ms in heard.items()})
@@ -131,36 +131,36 @@ class Listener:
                 self.finished.add(int(item_id))
 
 
-def tell(listener: Listener, number: int, said: Said, rate: int) -> None:
+def play(listener: Listener, number: int, said: ScriptedItem, rate: int) -> None:
     card = listener.card
     sound = listener.reader.slope(number, said.ms, rate)
     size = -(-len(sound) // len(said.pauses)) | 1
     for part, pause in enumerate(said.pauses):
         card.engine.command(Play(str(number), sound[part * size : (part + 1) * size]))
-        listener.pass_by(pause)
+        listener.advance(pause)
     card.engine.command(EndItem(str(number)))
-    listener.pass_by(said.wait)
+    listener.advance(said.wait)
     match said.then:
         case "stop":
             card.engine.command(StopPlayback())
-            listener.pass_by(30)
+            listener.advance(30)
         case "false alarm":
             card.interrupt()
-            listener.pass_by(said.wait)
+            listener.advance(said.wait)
             card.engine.command(ResumePlayback())
         case "barge-in":
             card.interrupt()
-            listener.pass_by(said.wait)
+            listener.advance(said.wait)
             card.engine.command(StopPlayback())
-            listener.pass_by(30)
+            listener.advance(30)
         case "move":
             listener.within_ms = BLOCK_MS + RISE_MS
             card.move(48_000 if card.device_rate == 16_000 else 16_000)
-            listener.pass_by(said.wait)
+            listener.advance(said.wait)
 
 
 items = st.builds(
-    Said,
+    ScriptedItem,
     st.sampled_from([150, 300, 500]),
     st.sampled_from([(0,), (0,), (0, 0, 0), (4, 0, 0), (0, 12, 3), (20, 0, 9)]),
     st.sampled_from(["", "", "stop", "false alarm", "barge-in", "move"]),
@@ -180,7 +180,7 @@ def test_reported_positions_were_heard(
     rate: int,
     device_rate: int,
     latency_ms: int,
-    said: list[Said],
+    said: list[ScriptedItem],
     stalls: list[Stall],
     lags: list[tuple[int, int]],
 ) -> None:
@@ -189,7 +189,7 @@ def test_reported_positions_were_heard(
         card = SimulatedSpeaker(patch, rate, device_rate, latency_ms, stalls, lags)
         listener = Listener(card)
         for number, item in enumerate(said):
-            tell(listener, number, item, rate)
+            play(listener, number, item, rate)
         listener.finish()
 
 
@@ -198,10 +198,10 @@ def test_a_stop_while_the_device_is_still_falling_silent(monkeypatch: pytest.Mon
     card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200, lags=[(0, 50)])
     listener = Listener(card)
     card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
-    listener.pass_by(80)
+    listener.advance(80)
     card.interrupt()
     card.engine.command(ResumePlayback())
-    listener.pass_by(40)
+    listener.advance(40)
     card.engine.command(StopPlayback())
     listener.finish()
 
@@ -210,9 +210,9 @@ def test_a_device_with_a_large_buffer_is_silent_at_once(monkeypatch: pytest.Monk
     card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200)
     listener = Listener(card)
     card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
-    listener.pass_by(80)
+    listener.advance(80)
     card.engine.command(StopPlayback())
-    listener.pass_by(2)
+    listener.advance(2)
     assert not card.spoken[-1].any()
     listener.finish()
 
@@ -225,7 +225,7 @@ def test_sound_left_in_a_stuck_device_is_played_by_the_next(
     listener = Listener(card)
     card.engine.command(Play("0", listener.reader.slope(0, 1_500, 24_000)))
     card.engine.command(EndItem("0"))
-    listener.pass_by(92 - round(card.elapsed * 100))
+    listener.advance(92 - round(card.elapsed * 100))
     before = listener.reader.heard_ms[0]
     card.move(24_000)
     listener.finish()
@@ -242,7 +242,7 @@ def test_many_stops_do_not_look_like_a_device_without_a_clock(
     for number in range(12):
         sound = listener.reader.slope(number, 500, 24_000)
         card.engine.command(Play(str(number), sound))
-        listener.pass_by(12)
+        listener.advance(12)
         card.interrupt()
         card.engine.command(StopPlayback())
     listener.finish()

@@ -33,8 +33,8 @@ def deliver(rig: Rig, item: str, count: int, late: dict[int, float]) -> None:
 
 
 def counted(rig: Rig) -> tuple[int, float]:
-    told: Sequence[Underrun] = rig.of(Underrun)
-    return (told[-1].gaps, told[-1].lost_ms) if told else (0, 0.0)
+    reported: Sequence[Underrun] = rig.of(Underrun)
+    return (reported[-1].gaps, reported[-1].lost_ms) if reported else (0, 0.0)
 
 
 def test_a_late_network_gets_a_larger_buffer(

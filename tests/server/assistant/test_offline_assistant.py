@@ -236,8 +236,8 @@ async def test_the_notebook_is_private_and_survives_damage(talk, tmp_path):
     names = {one.name for one in tmp_path.iterdir()}
     assert names == {"notebook.json", ".notebook.json.lock"}
     file.write_text("{", "utf-8")
-    told = await talk("what's on my shopping list")
-    assert "notebook.damaged-1.json" in told
+    reported = await talk("what's on my shopping list")
+    assert "notebook.damaged-1.json" in reported
     assert (tmp_path / "notebook.damaged-1.json").read_text("utf-8") == "{"
     assert await talk("what's on my shopping list") == "Your shopping list is empty."
 
@@ -372,8 +372,8 @@ async def test_a_skill_whose_tool_is_never_allowed_is_refused(tmp_path, said, to
 
 async def test_a_refused_skill_leaves_the_rest_of_a_request(tmp_path):
     talk = Talk(tmp_path, frozenset({"calculate"}))
-    told = await talk("What time is it? And what is 2 + 2?")
-    assert told == "It's 3:20 PM. I can't do that: your settings never allow the tool calculate."
+    reply = await talk("What time is it? And what is 2 + 2?")
+    assert reply == "It's 3:20 PM. I can't do that: your settings never allow the tool calculate."
 
 
 def test_every_skill_and_tool_of_the_permissions_exists(tmp_path):

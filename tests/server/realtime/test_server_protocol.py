@@ -169,10 +169,10 @@ def test_invalid_updates_are_reported_and_change_nothing(
     protocol = opened()
     before = msgspec.json.encode(protocol.session)
     send(protocol, "session.update", event_id="evt_9", session={**session})
-    told = error(protocol)
-    assert told["code"] == code
-    assert told["event_id"] == "evt_9"
-    assert param is None or told["param"] == param
+    reported = error(protocol)
+    assert reported["code"] == code
+    assert reported["event_id"] == "evt_9"
+    assert param is None or reported["param"] == param
     assert msgspec.json.encode(protocol.session) == before
 
 
@@ -208,9 +208,9 @@ def test_commit_needs_a_tenth_of_a_second(ms: int) -> None:
     append(protocol, silence(ms))
     protocol.take()
     assert send(protocol, "input_audio_buffer.commit") == []
-    told = error(protocol)
-    assert told["code"] == "input_audio_buffer_commit_empty"
-    assert f"only has {ms:.2f}ms" in told["message"]
+    reported = error(protocol)
+    assert reported["code"] == "input_audio_buffer_commit_empty"
+    assert f"only has {ms:.2f}ms" in reported["message"]
 
 
 def test_clear_drops_the_audio() -> None:
@@ -306,9 +306,9 @@ def test_item_errors_are_reported(kind: str, fields: dict[str, Any], code: str) 
     send(protocol, "conversation.item.create", item=message("x", id="here"))
     protocol.take()
     assert send(protocol, f"conversation.item.{kind}", event_id="e1", **fields) == []
-    told = error(protocol)
-    assert code in told["code"]
-    assert told["event_id"] == "e1"
+    reported = error(protocol)
+    assert code in reported["code"]
+    assert reported["event_id"] == "e1"
 
 
 def test_item_with_audio_requests_recognition() -> None:
@@ -330,10 +330,10 @@ def test_one_response_at_a_time_and_more_out_of_band() -> None:
     (event,) = out(protocol)
     assert event["response"]["metadata"] == {"turn": "1"}
     send(protocol, "response.create", event_id="again")
-    told = error(protocol)
-    assert told["code"] == "conversation_already_has_active_response"
-    assert reply.id in told["message"]
-    assert told["event_id"] == "again"
+    reported = error(protocol)
+    assert reported["code"] == "conversation_already_has_active_response"
+    assert reply.id in reported["message"]
+    assert reported["event_id"] == "again"
     aside = begin(
         protocol, conversation="none", input=[message("mood?")], output_modalities=["text"]
     )
@@ -455,7 +455,7 @@ def test_speech_cancels_the_reply_only_if_the_session_says_so() -> None:
     assert [type(action) for action in actions] == [AudioCommitted]
     events = out(protocol)
     assert events[0]["audio_start_ms"] == 200
-    # The owed response starts when nobody speaks.
+    # The pending response starts when no one speaks.
     (started,) = protocol.finish(reply)
     assert isinstance(started, ResponseStarted)
     assert kinds(protocol)[-2:] == ["response.done", "response.created"]

@@ -55,17 +55,17 @@ async def test_a_file_is_found_by_its_spoken_name(documents: Path, path: str) ->
     ],
 )  # fmt: skip
 async def test_everything_else_is_refused(documents: Path, path: str) -> None:
-    told = await ask(documents, "read_file", path)
-    assert "error" in told
-    assert "key" not in told
-    assert "secret" not in told
+    reported = await ask(documents, "read_file", path)
+    assert "error" in reported
+    assert "key" not in reported
+    assert "secret" not in reported
 
 
 @pytest.mark.parametrize("folder", ["/etc", "..", "../documents-private", ".ssh"])
 async def test_the_existence_of_other_files_is_not_revealed(documents: Path, folder: str) -> None:
     there = {"/etc": "passwd", ".ssh": "id"}.get(folder, "diary.txt")
-    told = [await ask(documents, "read_file", f"{folder}/{name}") for name in (there, "no")]
-    assert told[0].replace(there, "no") == told[1]
+    reported = [await ask(documents, "read_file", f"{folder}/{name}") for name in (there, "no")]
+    assert reported[0].replace(there, "no") == reported[1]
 
 
 @posix
@@ -82,9 +82,9 @@ async def test_links_pipes_and_devices_are_refused(
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind("door")
         for name in ("out.txt", "way/diary.txt", "hidden.txt", "pipe", "door"):
-            told = await ask(documents, "read_file", name)
-            assert "error" in told, name
-            assert "secret" not in told
+            reported = await ask(documents, "read_file", name)
+            assert "error" in reported, name
+            assert "secret" not in reported
     assert await ask(documents, "read_file", "in.txt") == "Häagen"
 
 
@@ -102,9 +102,9 @@ async def test_a_file_that_is_swapped_while_it_is_opened_is_refused(
         return real_open(path, flags, *more)
 
     monkeypatch.setattr(os, "open", swapped)
-    told = await ask(documents, "read_file", "sub/diary.txt")
-    assert "error" in told
-    assert "secret" not in told
+    reported = await ask(documents, "read_file", "sub/diary.txt")
+    assert "error" in reported
+    assert "secret" not in reported
 
 
 async def test_a_long_file_is_read_in_parts(documents: Path) -> None:
@@ -118,9 +118,9 @@ async def test_a_long_file_is_read_in_parts(documents: Path) -> None:
 
 
 async def test_hidden_files_are_not_listed(documents: Path) -> None:
-    told = await ask(documents, "list_folder", "")
-    assert told.split("\n") == ["latin.txt", "notes.txt", "picture.png", "sub/"]
-    assert await ask(documents, "list_folder", "documents") == told
+    reported = await ask(documents, "list_folder", "")
+    assert reported.split("\n") == ["latin.txt", "notes.txt", "picture.png", "sub/"]
+    assert await ask(documents, "list_folder", "documents") == reported
     assert await ask(documents, "list_folder", "sub") == "deep.md"
     assert "error" in await ask(documents, "list_folder", "..")
     assert "error" in await ask(documents, "list_folder", ".ssh")
@@ -145,6 +145,6 @@ async def test_a_folder_that_is_swapped_while_it_is_listed_is_refused(
         return real_open(path, flags & ~os.O_NOFOLLOW, *more)
 
     monkeypatch.setattr(os, "open", swapped)
-    told = await ask(documents, "list_folder", "sub")
-    assert "error" in told
-    assert "diary" not in told
+    reported = await ask(documents, "list_folder", "sub")
+    assert "error" in reported
+    assert "diary" not in reported

@@ -46,14 +46,14 @@ async def test_the_output_of_a_command_is_returned(command: str, said: str) -> N
 async def test_a_command_gets_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "VOICECHAT_SERVE_TOKEN"):
         monkeypatch.setenv(name, "hush-hush")
-    told = await run("env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'")
-    assert "PATH=" in told
-    assert "hush" not in told
+    reported = await run("env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'")
+    assert "PATH=" in reported
+    assert "hush" not in reported
 
 
 async def test_long_output_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = await run("head -c 300000 /dev/zero | tr '\\0' x")
-    assert "[252000 more bytes were left out]" in told
+    reported = await run("head -c 300000 /dev/zero | tr '\\0' x")
+    assert "[252000 more bytes were left out]" in reported
     monkeypatch.setattr("voicechat.tools.child_programs.MAX_PRINTED", 1_000_000)
     assert "printed too much and was stopped" in await run("yes")
 
@@ -70,8 +70,8 @@ async def test_long_output_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_process_tree_ends_at_the_deadline(command: str, tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     marks = tmp_path / "marks"
-    told = await run(command.replace("MARKS", str(marks)), deadline=1.0)
-    assert "was stopped" in told
+    reported = await run(command.replace("MARKS", str(marks)), deadline=1.0)
+    assert "was stopped" in reported
     assert marks.exists() == ("MARKS" in command)
     _none_left(before, marks)
 
@@ -79,8 +79,8 @@ async def test_the_process_tree_ends_at_the_deadline(command: str, tmp_path: Pat
 async def test_background_processes_end_with_the_command(tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     marks = tmp_path / "marks"
-    told = await run(f"sleep 600 & echo $! > {marks}; setsid sleep 600 & echo started")
-    assert told == "started"
+    reported = await run(f"sleep 600 & echo $! > {marks}; setsid sleep 600 & echo started")
+    assert reported == "started"
     _none_left(before, marks)
 
 

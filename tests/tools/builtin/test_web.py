@@ -146,9 +146,9 @@ async def test_large_compressed_and_slow_pages_are_limited(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in ("long", "bomb"):
-        told = await fetch(f"http://public.test:{port}/{path}")
-        assert "more characters" in told
-        assert len(told) < 50_000
+        reported = await fetch(f"http://public.test:{port}/{path}")
+        assert "more characters" in reported
+        assert len(reported) < 50_000
     monkeypatch.setattr(web, "_WAIT_S", 1.0)
     began = time.process_time()
     await fetch(f"http://public.test:{port}/tangle")
@@ -214,8 +214,8 @@ def test_addresses_that_are_public(address: str) -> None:
 async def test_the_real_resolver_finds_this_machine_and_it_is_refused() -> None:
     registry = Registry(*web.tools(ToolContext()))
     for url in ("http://localhost/", "http://127.1/", "http://0x7f000001/", "http://2130706433/"):
-        told = (await registry.run("fetch_page", json.dumps({"url": url}))).output
-        assert "not a public address" in told or "no host called" in told
+        reported = (await registry.run("fetch_page", json.dumps({"url": url}))).output
+        assert "not a public address" in reported or "no host called" in reported
 
 
 async def test_a_page_is_opened_in_the_users_browser(
@@ -227,8 +227,8 @@ async def test_a_page_is_opened_in_the_users_browser(
     monkeypatch.setenv("BROWSER", str(browser))
     registry = Registry(*web.tools(ToolContext()))
     url = "https://example.com/a?b=$(x)&c='d'"
-    told = await registry.run("open_url", json.dumps({"url": url}))
-    assert told.output == f"{url} is open in the browser."
+    reported = await registry.run("open_url", json.dumps({"url": url}))
+    assert reported.output == f"{url} is open in the browser."
     async with asyncio.timeout(10):
         assert await asyncio.to_thread(_read_soon, opened) == url
     for wrong in ("file:///etc/passwd", "--help", "javascript:alert(1)", "vnc://x"):

@@ -138,5 +138,5 @@ async def test_a_key_that_cannot_be_sent_is_not_repeated(tmp_path: Path, key: st
         async with living(tmp_path, config) as life:
             problem = life.state().problem
             assert "The header Authorization holds characters that cannot be sent" in problem
-            assert KEY not in str(life.told)
+            assert KEY not in str(life.reported)
     assert asked == []

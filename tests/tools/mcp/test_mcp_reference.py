@@ -40,7 +40,7 @@ async def test_the_everything_and_filesystem_servers(
     )
     async with living(tmp_path, *configs) as life:
         assert [state.state for state in life.servers.states] == ["ready", "ready"]
-        assert life.told == []
+        assert life.reported == []
         assert (await life.call("everything__echo", '{"message": "hi"}')).output == "Echo: hi"
         total = await life.call("everything__get-sum", '{"a": 3, "b": 4}')
         assert total.output == "The sum of 3 and 4 is 7."

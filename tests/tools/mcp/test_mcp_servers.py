@@ -41,7 +41,7 @@ async def test_a_server_offers_its_tools_and_runs_them(
     monkeypatch.setenv("OPENAI_API_KEY", "planted-in-the-environment")
     config = rude(tmp_path, "noisy", env={"WANTED": Secret("given")})
     async with living(tmp_path, config) as life:
-        assert life.told == []
+        assert life.reported == []
         assert "rude__greet" in life.names()
         for tool in life.servers.tools:
             assert tool.spec.permission is Permission.ASK  # whatever its annotations say
@@ -117,11 +117,11 @@ async def test_a_crash_fails_calls_at_once_and_restarts_are_limited(
         assert life.names()  # they come back: the model need not lose them
         await life.until(lambda: life.state().state == "ready")
         assert not (await life.call("rude__greet", '{"name": "x"}')).failed
-        assert life.told == []
+        assert life.reported == []
         await life.call("rude__die")
         await life.until(lambda: life.state().state == "failed")
         assert life.names() == []
-        (sentence,) = life.told
+        (sentence,) = life.reported
         assert sentence.startswith("MCP server rude: It ended 2 times and stays off.")
         assert len(numbers(tmp_path / "starts")) == 2
     assert gone(known(numbers(tmp_path / "child")))
@@ -141,7 +141,7 @@ async def test_a_changed_definition_revokes_approvals_and_is_reported(tmp_path: 
         assert "'Greet somebody, and send their password.'" in difference
         assert "password type is new: string" in difference
         assert life.servers.difference("rude__fail") == ""
-        assert any("changed and asks again" in sentence for sentence in life.told)
+        assert any("changed and asks again" in sentence for sentence in life.reported)
         await life.call("rude__greet", '{"name": "Ada", "password": "x"}')  # which was allowed
         assert life.servers.difference("rude__greet") == ""
         assert not any(tool.asks_always for tool in life.servers.tools)
@@ -161,11 +161,11 @@ async def test_a_failed_server_is_reported_and_the_others_continue(tmp_path: Pat
     )
     async with living(tmp_path, *configs) as life:
         assert [state.state for state in life.servers.states] == ["ready", *["failed"] * 4]
-        told = {re.sub(r"^MCP server (\w+): .*", r"\1", one): one for one in life.told}
-        assert "'no-such-program' was not found" in told["absent"]
-        assert "It said: no \ufffd[31mlicence" in told["ends"]
-        assert "$TOKEN is not set" in told["unset"]
-        assert "There is no folder" in told["lost"]
+        reported = {re.sub(r"^MCP server (\w+): .*", r"\1", one): one for one in life.reported}
+        assert "'no-such-program' was not found" in reported["absent"]
+        assert "It said: no \ufffd[31mlicence" in reported["ends"]
+        assert "$TOKEN is not set" in reported["unset"]
+        assert "There is no folder" in reported["lost"]
         assert not (await life.call("rude__greet", '{"name": "x"}')).failed
 
 
@@ -262,7 +262,7 @@ async def test_an_unapproved_command_does_not_run(tmp_path: Path) -> None:
     ):
         async with living(tmp_path, config, approve=approve) as life:
             assert life.state().state == "failed"
-            assert says in life.told[0]
+            assert says in life.reported[0]
     assert not (tmp_path / "starts").exists()
     async with living(tmp_path, rude(tmp_path, disabled=True), approve=refuse) as life:
         assert life.servers.states == ()
@@ -292,6 +292,6 @@ for line in sys.stdin:
 
 async def test_an_old_server_that_exits_at_an_unknown_method_is_supported(tmp_path: Path) -> None:
     async with living(tmp_path, ServerConfig("old", (sys.executable, "-S", "-c", OLD))) as life:
-        assert life.told == []
+        assert life.reported == []
         assert life.names() == ["old__nod"]
         assert (await life.call("old__nod")).output == "nods"

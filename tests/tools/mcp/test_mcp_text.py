@@ -237,9 +237,9 @@ def test_a_change_in_a_long_text_is_found(tmp_path: Path) -> None:
     pins = Pins(tmp_path / "pins.json")
     pins.differences("files", [definition(description=" ".join(words))])
     words[200] = "secretly"
-    (told,) = pins.differences("files", [definition(description=" ".join(words))]).values()
-    assert "'word200' became 'secretly'" in told
-    assert len(told) < 200
+    (reported,) = pins.differences("files", [definition(description=" ".join(words))]).values()
+    assert "'word200' became 'secretly'" in reported
+    assert len(reported) < 200
 
 
 def test_pins_are_private_and_bounded_and_a_broken_file_is_ignored(tmp_path: Path) -> None:

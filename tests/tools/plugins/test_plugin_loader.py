@@ -305,14 +305,14 @@ async def test_broken_plugins_are_reported_and_left_out(
         _private="raise SystemExit",
     )
     assert [tool.spec.name for tool in plugins.tools] == ["kitchen_lights", "soon"]
-    told = "\n".join(plugins.problems)
+    reported = "\n".join(plugins.problems)
     for words in (
         "folder.py is not a file", "linked.py cannot be read", "empty.py has no tools",
         "exits.py is left out: its process ended with exit code 4. Its last output: bye",
         "hangs.py is left out: it was not loaded", "syntax.py is left out: SyntaxError",
         "untyped.py is left out: TypeError: The parameter 'x' of f has no type hint", "a b",
     ):  # fmt: skip
-        assert words in told, told
+        assert words in reported, reported
     assert len(plugins.problems) == 8
 
 

@@ -143,7 +143,7 @@ class _ChildSource:
     reopens = True
 
     def __init__(self, selections: Mapping[str, str | None], command: tuple[str, ...] = ()) -> None:
-        """`command` stands in for the child."""
+        """Start the child; `command` replaces it in tests."""
         self._selections = selections
         self._targets: dict[str, DefaultDevice] = {}
         self._names: list[str] | None = None

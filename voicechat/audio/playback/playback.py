@@ -140,7 +140,7 @@ class Playback:
         self._earlier_lost_ms = 0.0
         self._jitter: Final = JitterEstimator()
 
-    # ----------------------------------------------------------------- what comes in
+    # ----------------------------------------------------------------- input
 
     def play(self, item_id: str, pcm: bytes, now: float) -> None:
         """Queue PCM16 that arrived at `now` (monotonic s); an odd byte waits for its other half."""
@@ -194,7 +194,7 @@ class Playback:
         if self.queue is not None:
             self.queue.flush()
 
-    # ----------------------------------------------------------------- what goes on
+    # ----------------------------------------------------------------- progress
 
     @property
     def stopping(self) -> bool:

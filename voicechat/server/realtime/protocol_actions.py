@@ -1,4 +1,4 @@
-"""Actions: what the protocol tells the pipeline to do."""
+"""Actions of the protocol for the pipeline."""
 
 from __future__ import annotations
 

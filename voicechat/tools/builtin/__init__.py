@@ -1,6 +1,6 @@
-"""The tools that come with voicechat, one topic to a module.
+"""The built-in tools, one module per topic.
 
-A module is found by lying in this folder. It has `POSITION`, its place in the list, and
+Every module of this folder is loaded. It has `POSITION`, its place in the list, and
 `tools(context)`, which returns its tools. Tools that only read the clock or change voicechat's own
 notebook run without asking; the others ask the user, or are off until the user names folders.
 """

@@ -1,4 +1,4 @@
-"""Arithmetic and units."""
+"""Arithmetic and unit conversion."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> str:
 
 
 def _unit(text: str) -> str:
-    """The unit as the table knows it."""
+    """Return the unit's name in the table. Raises `ToolError` for an unknown unit."""
     plain = re.sub(r"[\s_]+", " ", text.strip().casefold())
     signs = {"°c": "celsius", "°f": "fahrenheit", "km/h": "kmh", "m/s": "meter per second",
              "m²": "square meter", "µm": "micrometer"}  # fmt: skip

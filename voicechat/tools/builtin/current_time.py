@@ -1,4 +1,4 @@
-"""The time."""
+"""The current time and date."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def current_time(zone: str = "") -> str:
 
 
 def tools(context: ToolContext) -> tuple[Tool, ...]:
-    """Create the tool that tells the time."""
+    """Create the tool that returns the current time."""
     return (tool(permission="auto")(current_time),)

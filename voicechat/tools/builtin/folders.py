@@ -52,7 +52,7 @@ class Folders:
         except UnicodeDecodeError as error:
             if error.start < len(raw) - 4 or len(raw) < MAX_BYTES:
                 raise ToolError(f"{path} is not a text file.") from None
-            raw = raw[: error.start]  # a character that the limit cuts in two
+            raw = raw[: error.start]  # the limit splits a character
             text = raw.decode("utf-8-sig")
         remaining = size - max(start, 0) - len(raw)
         if remaining > 0:

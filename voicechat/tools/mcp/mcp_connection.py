@@ -41,7 +41,7 @@ MAX_PAGES = 20
 _MODULES = ("httpx2", "mcp", "mcp.client.streamable_http", "mcp.client.subscriptions")
 
 _SESSION_GONE = 32600
-"""The SDK's code for an answer that the session at the address is no more."""
+"""The SDK's error code for an HTTP session that has ended on the server."""
 
 NOT_INSTALLED = ConnectError(
     "MCP servers need a part that is not installed.", "Type: pip install 'voicechat[mcp]'"
@@ -101,7 +101,7 @@ class McpConnection:
                 f"It did not answer within {self._connect_s:g} seconds.",
                 f"Type: voicechat mcp test {self._config.name}",
             ) from None
-        except Exception as problem:  # whatever the SDK and the server make of each other
+        except Exception as problem:  # the SDK raises errors of many kinds
             raise self._connect_error(problem) from None
         finally:
             self._client = None

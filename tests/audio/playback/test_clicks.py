@@ -36,49 +36,49 @@ stalls = st.lists(
 
 
 @dataclass
-class Teller:
+class TonePlayer:
     """A tone in items that begin and end in silence, as speech does."""
 
     card: SimulatedSpeaker
     rate: int
     pitch: float
     item: int = 0
-    told: int = 0
+    reported: int = 0
 
     def play(self, size: int, count: int) -> None:
         for _ in range(count):
             self._send(size, np.ones(size))
 
     def end(self) -> None:
-        if self.told:
+        if self.reported:
             size = int(EDGE_S * self.rate)
             self._send(size, np.linspace(1, 0, size) ** 2)
             self.card.engine.command(EndItem(str(self.item)))
             self.begin()
 
     def begin(self) -> None:
-        self.item, self.told = self.item + 1, 0
+        self.item, self.reported = self.item + 1, 0
 
     def _send(self, size: int, shape: np.ndarray) -> None:
-        at = np.arange(self.told, self.told + size)
+        at = np.arange(self.reported, self.reported + size)
         wave = np.sin(2 * np.pi * self.pitch / self.rate * at)
         wave *= LOUD * np.minimum(1, at / (EDGE_S * self.rate)) ** 2 * shape
-        self.told += size
+        self.reported += size
         pcm = wave.astype(np.int16).tobytes()
         for part in (pcm[: size | 1], pcm[size | 1 :]):
             self.card.engine.command(Play(str(self.item), part))
 
 
-def do(teller: Teller, act: tuple[Any, ...]) -> None:
-    card = teller.card
+def do(player: TonePlayer, act: tuple[Any, ...]) -> None:
+    card = player.card
     match act:
         case ("play", size, count, _):
-            teller.play(size, count)
+            player.play(size, count)
         case ("end", _):
-            teller.end()
+            player.end()
         case ("stop", _):
             card.engine.command(StopPlayback())
-            teller.begin()
+            player.begin()
         case ("interrupt", _):
             card.interrupt()
         case ("resume", _):
@@ -104,15 +104,15 @@ def test_no_interruption_clicks(
     device_rate: int,
     latency_ms: int,
     pitch: float,
-    doings: list[tuple[Any, ...]],
+    actions: list[tuple[Any, ...]],
     stalls: list[Stall],
     lags: list[tuple[int, int]],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         card = SimulatedSpeaker(patch, rate, device_rate, latency_ms, stalls, lags)
-        teller = Teller(card, rate, pitch)
-        for act in doings:
-            do(teller, act)
+        player = TonePlayer(card, rate, pitch)
+        for act in actions:
+            do(player, act)
         card.run(0.4)
         assert card.click(pitch) < -30
 
@@ -120,7 +120,7 @@ def test_no_interruption_clicks(
 @pytest.mark.parametrize("latency_ms", [0, 60, 200])
 def test_a_device_closes_after_a_fade(monkeypatch: pytest.MonkeyPatch, latency_ms: int) -> None:
     card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, latency_ms)
-    Teller(card, 24_000, 110.0).play(48_000, 1)
+    TonePlayer(card, 24_000, 110.0).play(48_000, 1)
     card.run(0.73)
     card.move(24_000)
     card.run(1.8)

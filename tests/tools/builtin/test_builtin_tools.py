@@ -1,4 +1,4 @@
-"""Time, sums, units, notes and lists."""
+"""The time, arithmetic, units, notes and lists."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ async def run(registry: Registry, name: str, **arguments: object) -> str:
 
 
 async def test_the_time_is_given_in_spoken_form(registry: Registry) -> None:
-    told = json.loads(await run(registry, "current_time", zone="Asia/Tokyo"))
-    assert told["spoken"].startswith("In Tokyo it's ")
-    assert told["iso"].endswith("+09:00")
+    reported = json.loads(await run(registry, "current_time", zone="Asia/Tokyo"))
+    assert reported["spoken"].startswith("In Tokyo it's ")
+    assert reported["iso"].endswith("+09:00")
     assert "no time zone" in await run(registry, "current_time", zone="../../etc/passwd")
 
 
