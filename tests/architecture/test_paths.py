@@ -173,7 +173,7 @@ def profile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile]:
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> SimulatedCard:
-    monkeypatch.setattr(default_device_watch, "_source_here", lambda wishes: None)
+    monkeypatch.setattr(default_device_watch, "_source_here", lambda selections: None)
     card = Line.card = SimulatedCard(monkeypatch, Room(), seconds=200)
     monkeypatch.setattr("voicechat.session.audio_link.AudioProcess", Line)
     return card

@@ -1,4 +1,4 @@
-"""Accuracy of the embedded STT and intents on synthetic speech: `python tests/bench_speech.py`.
+"""Accuracy of STT and intents on synthetic speech: `python tests/bench/bench_speech.py`.
 
 Several voices speak every sentence of the corpora, clean and with light noise; the real STT engine
 and the real intents process it. The latency of answers is in `bench_turns.py`.

@@ -1,4 +1,4 @@
-"""Latency and accuracy of spoken answers of the embedded voice: `python tests/bench_turns.py`.
+"""Latency and accuracy of spoken answers: `python tests/bench/bench_turns.py`.
 
 A real `voicechat serve` gets complete requests over its socket at the pace of a microphone, 24 kHz
 in blocks of 20 ms, with room noise between them. The measure is the time from the last sample of

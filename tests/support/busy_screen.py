@@ -1,4 +1,4 @@
-"""`python tests/busy_screen.py WORD...`: the program with a very busy screen.
+"""`python tests/support/busy_screen.py WORD...`: the program with a very busy screen.
 
 It lays out and redraws its transcript as fast as it can, and blocks its main loop for 200 ms of
 every second while it holds the interpreter lock.

@@ -69,8 +69,8 @@ async def hang() -> str:
 
 
 @server.tool()
-def much(megabytes: int) -> str:
-    """Answer with so many megabytes."""
+def large(megabytes: int) -> str:
+    """Answer with this number of megabytes."""
     return "x" * (megabytes * 1_000_000)
 
 

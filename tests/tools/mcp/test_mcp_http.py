@@ -39,7 +39,7 @@ async def test_an_http_server_offers_and_runs_tools(tmp_path: Path, address: str
     async with living(tmp_path, ServerConfig("rude", url=address, timeout_s=1)) as life:
         greeting = await life.call("rude__greet", '{"name": "Ada"}')
         assert (greeting.output, greeting.failed) == ("Hello Ada\ufffd[2J", False)
-        flood = await life.call("rude__much", '{"megabytes": 5}')
+        flood = await life.call("rude__large", '{"megabytes": 5}')
         assert flood.failed
         assert len(flood.output) < 400
         assert "longer than 1 seconds" in (await life.call("rude__hang")).output

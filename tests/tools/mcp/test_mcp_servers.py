@@ -66,7 +66,7 @@ async def test_a_server_offers_its_tools_and_runs_them(
 async def test_large_messages_are_dropped_and_never_block_the_loop(tmp_path: Path) -> None:
     async with living(tmp_path, rude(tmp_path)) as life, watched() as stall:
         begun = time.perf_counter()
-        flood = await life.call("rude__much", '{"megabytes": 50}')
+        flood = await life.call("rude__large", '{"megabytes": 50}')
         took = time.perf_counter() - begun
         assert flood.failed
         assert "larger than 1 MB" in flood.output
