@@ -57,7 +57,13 @@ from voicechat.providers.openai import openai_parts as parts
 from voicechat.providers.openai import openai_responses as replies
 from voicechat.providers.openai.openai_codec import Dialect, OpenAICodec
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of
-from voicechat.providers.openai.openai_parts import Message, everything, ignored, lacks, said
+from voicechat.providers.openai.openai_parts import (
+    Message,
+    everything,
+    ignored,
+    no_setting,
+    without_none,
+)
 from voicechat.providers.openai.openai_session import (
     WRITERS,
     Writers,
@@ -100,16 +106,19 @@ _UNSUPPORTED = (
 def session_object(settings: SessionSettings) -> Message:
     """Return the whole session object; a setting that is None is left out."""
     effort = settings.reasoning_effort
-    spoken = {"format": audio_format(settings.output_format), **said({"speed": settings.speed})}
+    spoken = {
+        "format": audio_format(settings.output_format),
+        **without_none({"speed": settings.speed}),
+    }
     heard = {
         "format": audio_format(settings.input_format),
-        **said({"transcription": _transcription(settings.transcription)}),
+        **without_none({"transcription": _transcription(settings.transcription)}),
     }
     return {
         "turn_detection": _turn_detection(settings.turn_detection),
         "audio": {"input": heard, "output": spoken},
         "tools": parts.tools(replace(settings, mcp_servers=_reachable(settings))),
-        **said({
+        **without_none({
             "instructions": settings.instructions,
             "voice": settings.voice,
             "tool_choice": parts.tool_choice(settings.tool_choice),
@@ -122,7 +131,7 @@ def _transcription(wanted: Transcription | None) -> Message | None:
     if wanted is None:
         return None
     languages = wanted.languages or (wanted.language,)
-    return said({
+    return without_none({
         "model": wanted.model or TRANSCRIBER,
         "language_hint": languages[0],
         "keyterms": list(wanted.keywords) or None,
@@ -161,7 +170,7 @@ def unsupported(provider: str, settings: SessionSettings) -> list[str]:
     }
     return [
         *ignored(provider, settings, _UNSUPPORTED),
-        *(lacks(provider, name, what) for name, what in instead.items() if what),
+        *(no_setting(provider, name, what) for name, what in instead.items() if what),
         *odd_rates(provider, settings, RATES),
     ]
 
@@ -181,8 +190,8 @@ def _speech_started(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     item_id = words(frame.item_id)
     if state.running and item_id == state.turn == state.answered:
         # The turn continues: the server drops the response that began and never ends it.
-        state.given_up, state.running = state.running, ""
-        yield ResponseDone(state.given_up, ResponseStatus.CANCELLED, "turn_detected")
+        state.abandoned, state.running = state.running, ""
+        yield ResponseDone(state.abandoned, ResponseStatus.CANCELLED, "turn_detected")
     state.turn = item_id
     yield SpeechStarted(item_id, number(frame.audio_start_ms))
 
@@ -194,7 +203,7 @@ def _speech_stopped(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 
 def _done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    if state.given_up and fields(frame.response).get("id") == state.given_up:
+    if state.abandoned and fields(frame.response).get("id") == state.abandoned:
         yield Unmapped(words(frame.type))
         return
     for event in replies.response_done(state, frame):
@@ -246,7 +255,7 @@ def _create_message(command: CreateMessage) -> Message:
 
 def _create_response(command: CreateResponse) -> Message:
     modalities = ["text", "audio"] if command.output == "audio" else ["text"]
-    asked = said({
+    asked = without_none({
         "instructions": command.instructions,
         "modalities": modalities if command.output else None,
     })  # fmt: skip

@@ -37,7 +37,7 @@ from voicechat.providers.gateway import gateway_events
 from voicechat.providers.gateway.gateway_events import GatewayState
 from voicechat.providers.gateway.normalized_config import config_of
 from voicechat.providers.json_fields import encode
-from voicechat.providers.openai.openai_parts import ignored, lacks, said
+from voicechat.providers.openai.openai_parts import ignored, no_setting, without_none
 from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
 
@@ -124,13 +124,15 @@ class GatewayCodec:
         found = ignored("gateway", settings, _UNSUPPORTED)
         wanted = settings.turn_detection
         if wanted is not None and not (wanted.create_response and wanted.interrupt_response):
-            found.append(lacks("gateway", "turn_detection.create_response or interrupt_response"))
+            found.append(
+                no_setting("gateway", "turn_detection.create_response or interrupt_response")
+            )
         if isinstance(wanted, ServerVad) and wanted.idle_timeout_ms is not None:
-            found.append(lacks("gateway", "turn_detection.idle_timeout_ms"))
+            found.append(no_setting("gateway", "turn_detection.idle_timeout_ms"))
         if isinstance(wanted, SemanticVad) and wanted.eagerness != "auto":
-            found.append(lacks("gateway", "turn_detection.eagerness"))
+            found.append(no_setting("gateway", "turn_detection.eagerness"))
         if settings.purpose == "transcription":
-            found.append(lacks("gateway", "purpose transcription"))
+            found.append(no_setting("gateway", "purpose transcription"))
         return found
 
     def deferred(self, settings: SessionSettings) -> list[str]:
@@ -194,7 +196,7 @@ class GatewayCodec:
         if self._answers:
             waiting, self._waiting = self._waiting, []
             return [_text_message(waiting)] if waiting else []
-        options = said({
+        options = without_none({
             "modalities": [command.output] if command.output else None,
             "instructions": command.instructions,
             "metadata": dict(command.metadata) or None,

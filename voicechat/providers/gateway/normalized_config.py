@@ -24,7 +24,7 @@ from voicechat.core.settings import (
     TurnDetection,
 )
 from voicechat.providers.json_fields import count, fields, number, several, word, words
-from voicechat.providers.openai.openai_parts import said
+from voicechat.providers.openai.openai_parts import without_none
 
 Message = dict[str, object]
 
@@ -77,7 +77,7 @@ def _read(table: Table, value: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _write(table: Table, value: object) -> Message:
-    return said({name: getattr(value, attribute) for attribute, name, _ in table})
+    return without_none({name: getattr(value, attribute) for attribute, name, _ in table})
 
 
 # --------------------------------------------------------------------------- reading
@@ -134,7 +134,7 @@ def config_of(settings: SessionSettings) -> Message:
         language = next((each for each in languages if each), None)
         config["inputAudioTranscription"] = {
             **_write(_TRANSCRIPTION, transcription),
-            **said({"language": language}),
+            **without_none({"language": language}),
         }
     if settings.output == "audio":
         config["outputAudioFormat"] = _format_of(settings.output_format)

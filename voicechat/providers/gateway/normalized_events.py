@@ -25,7 +25,7 @@ from voicechat.core.events import (
 )
 from voicechat.providers.gateway.normalized_shapes import shape_of, usage_to
 from voicechat.providers.json_fields import cleaned, fields, word, words
-from voicechat.providers.openai.openai_parts import said
+from voicechat.providers.openai.openai_parts import without_none
 
 Message = dict[str, object]
 
@@ -44,7 +44,7 @@ def _by_shape(event: Any, raw: Message) -> Message | None:
         name: _VALUES.get(attribute, _plain)(getattr(event, attribute), raw)
         for attribute, name in shape.fields.items()
     }
-    return {"type": shape.kind, **said(values)}
+    return {"type": shape.kind, **without_none(values)}
 
 
 def _plain(value: Any, raw: Message) -> object:
@@ -97,7 +97,7 @@ def _transcript(event: UserTranscript, raw: Message) -> Message | None:
 
 def _error(event: ProviderError, raw: Message) -> Message:
     client_event = word(fields(raw.get("error")).get("event_id"))
-    optional = said({"code": event.code, "clientEventId": client_event})
+    optional = without_none({"code": event.code, "clientEventId": client_event})
     return {"type": "error", "message": event.message, **optional}
 
 

@@ -166,7 +166,7 @@ class GoogleCodec:
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
-        self._turns.supposes = not self.at_once
+        self._turns.inserts_user_items = not self.at_once
         events = google_events.read(self._turns, frame, spoken=self._spoken, resumed=self._resumed)
         for event in events:
             if isinstance(event, ToolCallReady):

@@ -18,7 +18,7 @@ from voicechat.core.settings import (
     ToolSpec,
     Transcription,
 )
-from voicechat.providers.openai.openai_parts import ignored, lacks, said
+from voicechat.providers.openai.openai_parts import ignored, no_setting, without_none
 
 Message = dict[str, object]
 
@@ -61,7 +61,7 @@ def setup(model: str, settings: SessionSettings, resume: str = "") -> Message:
         generation["speechConfig"] = {"voiceConfig": voice}
     if its.thinks:
         generation["thinkingConfig"] = {"thinkingLevel": _level(settings)}
-    generation |= said(
+    generation |= without_none(
         {"temperature": settings.temperature, "maxOutputTokens": settings.max_output_tokens}
     )
     asked: Message = {
@@ -130,7 +130,7 @@ def _turns(settings: SessionSettings) -> Message:
         return {"automaticActivityDetection": {"disabled": True}}
     found: Message = {"disabled": False}
     if isinstance(wanted, ServerVad):
-        found |= said(
+        found |= without_none(
             {
                 "startOfSpeechSensitivity": _sensitivity(wanted.threshold),
                 "prefixPaddingMs": wanted.prefix_padding_ms,
@@ -158,7 +158,7 @@ def _sensitivity(threshold: float | None) -> str | None:
 def _transcription(wanted: Transcription) -> Message:
     languages = list(wanted.languages or ((wanted.language,) if wanted.language else ()))
     keywords = list(wanted.keywords)
-    return said({"languageCodes": languages or None, "customVocabulary": keywords or None})
+    return without_none({"languageCodes": languages or None, "customVocabulary": keywords or None})
 
 
 _UNSUPPORTED = (
@@ -185,7 +185,7 @@ def unsupported(model: str, settings: SessionSettings) -> list[str]:
         "output_format": settings.output_format.encoding != "pcm16"
         or settings.output_format.rate != OUTPUT_RATE,
     }
-    found += [lacks("google", name) for name, is_odd in odd.items() if is_odd]
+    found += [no_setting("google", name) for name, is_odd in odd.items() if is_odd]
     if isinstance(detection, SemanticVad) and detection != SemanticVad():
-        found.append(lacks("google", "turn_detection semantic", "its own detection is used"))
+        found.append(no_setting("google", "turn_detection semantic", "its own detection is used"))
     return found

@@ -81,7 +81,7 @@ class GeminiTurns:
 
     tag: str
     """Part of every id, so that ids of two connections differ."""
-    supposes: bool = True
+    inserts_user_items: bool = True
     """A response without a known cause answers speech, so a user item is inserted before it."""
     manual: bool = False
     """The client marks the user's turns; the server detects none."""
@@ -252,7 +252,7 @@ class GeminiTurns:
             yield from self._commit()
             return
         unasked = not (self.pending or self._going or self._background or self.manual)
-        if self.commits or (unasked and self.supposes):
+        if self.commits or (unasked and self.inserts_user_items):
             yield from self._begin_turn()
             yield from self._commit()
 

@@ -23,7 +23,13 @@ from voicechat.core.settings import (
 from voicechat.errors import Secret
 from voicechat.providers.openai import openai_parts as parts
 from voicechat.providers.openai.openai_codec import Dialect
-from voicechat.providers.openai.openai_parts import Message, everything, ignored, lacks, said
+from voicechat.providers.openai.openai_parts import (
+    Message,
+    everything,
+    ignored,
+    no_setting,
+    without_none,
+)
 from voicechat.providers.openai.openai_session import RATE, WRITERS, create_message, odd_rates
 from voicechat.providers.rest import bearer
 
@@ -50,16 +56,16 @@ def flat_session(settings: SessionSettings) -> Message:
         "input_audio_format": _FORMATS[settings.input_format.encoding],
         "input_audio_transcription": parts.transcription(settings.transcription, TRANSCRIBER),
         "turn_detection": _turn_detection(settings),
-        **said({"input_audio_noise_reduction": _noise(settings.noise_reduction)}),
+        **without_none({"input_audio_noise_reduction": _noise(settings.noise_reduction)}),
     }
     if settings.purpose == "transcription":
-        return {**heard, **said({"include": list(settings.include) or None})}
+        return {**heard, **without_none({"include": list(settings.include) or None})}
     return {
         "modalities": ["audio", "text"] if settings.output == "audio" else ["text"],
         "output_audio_format": _FORMATS[settings.output_format.encoding],
         "tools": parts.tools(SessionSettings(tools=settings.tools)),
         **heard,
-        **said({
+        **without_none({
             "instructions": settings.instructions,
             "voice": settings.voice,
             "tool_choice": _tool_choice(settings),
@@ -99,9 +105,9 @@ def _unsaid(provider: str, settings: SessionSettings) -> list[str]:
     wanted = settings.transcription
     found = []
     if wanted and len(wanted.languages) > 1:
-        found.append(lacks(provider, "transcription.languages", "the first one is used"))
+        found.append(no_setting(provider, "transcription.languages", "the first one is used"))
     if isinstance(settings.tool_choice, McpChoice):
-        found.append(lacks(provider, "tool_choice of an MCP server"))
+        found.append(no_setting(provider, "tool_choice of an MCP server"))
     return found
 
 
@@ -136,7 +142,7 @@ def voice_live_session(settings: SessionSettings) -> Message:
     session = flat_session(settings)
     session["turn_detection"] = _azure_detection(settings)
     session["input_audio_sampling_rate"] = settings.input_format.rate
-    session |= said({"reasoning_effort": settings.reasoning_effort})
+    session |= without_none({"reasoning_effort": settings.reasoning_effort})
     if settings.voice and "-" in settings.voice:
         session["voice"] = {"type": "azure-standard", "name": settings.voice}
     if settings.noise_reduction is not None:

@@ -36,7 +36,7 @@ from voicechat.providers.json_fields import encode
 from voicechat.providers.openai import openai_events, openai_responses, openai_session
 from voicechat.providers.openai.openai_events import TABLE, Reader
 from voicechat.providers.openai.openai_frames import OpenAIState
-from voicechat.providers.openai.openai_parts import Message, changes, lacks
+from voicechat.providers.openai.openai_parts import Message, changes, no_setting
 from voicechat.providers.openai.openai_session import WRITERS, Writers, session_object
 from voicechat.providers.rest import bearer
 from voicechat.speech import g711
@@ -174,7 +174,7 @@ class OpenAICodec:
         found = self._dialect.unsupported(self._dialect.name, settings)
         speed, taken = settings.speed, self._speed(settings)
         if speed != taken:
-            found.append(lacks(self.provider, f"speed {speed:g}", f"{taken:g} is used"))
+            found.append(no_setting(self.provider, f"speed {speed:g}", f"{taken:g} is used"))
         return found
 
     def _speed(self, settings: SessionSettings) -> float | None:
@@ -232,7 +232,7 @@ class OpenAICodec:
         if command.out_of_band:
             if not self.capabilities.out_of_band:
                 return []
-            self._state.apart_asked = True
+            self._state.out_of_band_requested = True
         before: list[str | bytes] = []
         if self._dialect.clears_first and self._state.manual:
             before = self.encode(ClearAudio())

@@ -91,11 +91,11 @@ class OpenAIState:
     """The item of the latest speech."""
     answered: str = ""
     """The `turn` when the last response began."""
-    given_up: str = ""
+    abandoned: str = ""
     """The response that was ended here because the server never ends it."""
     billed_seconds: float = 0.0
     """Billed seconds so far, for servers that send a running total."""
-    apart_asked: bool = False
+    out_of_band_requested: bool = False
     """An out-of-band response was requested on this connection."""
     items: dict[str, ItemState] = field(default_factory=dict)
 
@@ -137,19 +137,19 @@ def usage_of(value: object) -> Usage | None:
     usage = fields(value)
     if not usage:
         return None
-    inward = fields(usage.get("input_token_details"))
-    cached = fields(inward.get("cached_tokens_details"))
-    outward = fields(usage.get("output_token_details"))
+    input_details = fields(usage.get("input_token_details"))
+    cached = fields(input_details.get("cached_tokens_details"))
+    output_details = fields(usage.get("output_token_details"))
     return Usage(
         total_tokens=count(usage.get("total_tokens")),
         input_tokens=count(usage.get("input_tokens")),
         output_tokens=count(usage.get("output_tokens")),
-        input_text_tokens=count(inward.get("text_tokens")),
-        input_audio_tokens=count(inward.get("audio_tokens")),
-        input_image_tokens=count(inward.get("image_tokens")),
-        cached_tokens=count(inward.get("cached_tokens")),
-        output_text_tokens=count(outward.get("text_tokens")),
-        output_audio_tokens=count(outward.get("audio_tokens")),
+        input_text_tokens=count(input_details.get("text_tokens")),
+        input_audio_tokens=count(input_details.get("audio_tokens")),
+        input_image_tokens=count(input_details.get("image_tokens")),
+        cached_tokens=count(input_details.get("cached_tokens")),
+        output_text_tokens=count(output_details.get("text_tokens")),
+        output_audio_tokens=count(output_details.get("audio_tokens")),
         seconds=max(0.0, number(usage.get("seconds"))),
         cached_text_tokens=count(cached.get("text_tokens")),
         cached_audio_tokens=count(cached.get("audio_tokens")),

@@ -39,7 +39,7 @@ KEYWORD_TRANSCRIBERS = ("gpt-transcribe", "gpt-live-transcribe")
 """Models that take several languages and keywords."""
 
 
-def said(settings: Mapping[str, object]) -> Message:
+def without_none(settings: Mapping[str, object]) -> Message:
     """Return the settings without the ones that are None."""
     return {name: value for name, value in settings.items() if value is not None}
 
@@ -54,9 +54,9 @@ def transcription(wanted: Transcription | None, default: str = TRANSCRIBER) -> M
     model = wanted.model or default
     asked: Message = {"model": model}
     if model != STREAMING_TRANSCRIBER:
-        asked |= said({"prompt": wanted.prompt})
+        asked |= without_none({"prompt": wanted.prompt})
     else:
-        asked |= said({"delay": wanted.delay})
+        asked |= without_none({"delay": wanted.delay})
     languages = wanted.languages or ((wanted.language,) if wanted.language else ())
     if model in KEYWORD_TRANSCRIBERS:
         asked |= {"languages": list(languages)} if languages else {}
@@ -93,7 +93,7 @@ def turn_detection(wanted: TurnDetection) -> Message | None:
     }
     if isinstance(wanted, SemanticVad):
         return {"type": "semantic_vad", "eagerness": wanted.eagerness, **reply}
-    return {"type": "server_vad", **said(silence(wanted)), **reply}
+    return {"type": "server_vad", **without_none(silence(wanted)), **reply}
 
 
 def silence(wanted: ServerVad) -> Message:
@@ -110,7 +110,7 @@ def noise_reduction(wanted: NoiseReduction | None) -> Message | None:
     """Return the noise reduction object of the microphone's audio."""
     if wanted is None:
         return None
-    return said({"type": wanted.kind, "strength": wanted.strength})
+    return without_none({"type": wanted.kind, "strength": wanted.strength})
 
 
 def tools(settings: SessionSettings) -> list[Message]:
@@ -132,7 +132,7 @@ def _mcp(server: McpServer) -> Message:
         "type": "mcp",
         "server_label": server.label,
         "require_approval": server.require_approval,
-        **said({
+        **without_none({
             "server_url": server.url,
             "connector_id": server.connector,
             "authorization": server.authorization,
@@ -145,7 +145,7 @@ def _mcp(server: McpServer) -> Message:
 def tool_choice(wanted: str | McpChoice | None) -> object:
     """Return auto, none or required, or the one tool that must be used."""
     if isinstance(wanted, McpChoice):
-        return said({"type": "mcp", "server_label": wanted.label, "name": wanted.name})
+        return without_none({"type": "mcp", "server_label": wanted.label, "name": wanted.name})
     if wanted in {None, "auto", "none", "required"}:
         return wanted
     return {"type": "function", "name": wanted}
@@ -155,7 +155,7 @@ def tracing(wanted: object) -> object:
     """Return `auto`, or how the session is named in traces."""
     if not isinstance(wanted, Tracing):
         return wanted
-    return said({
+    return without_none({
         "workflow_name": wanted.workflow_name,
         "group_id": wanted.group_id,
         "metadata": dict(wanted.metadata) or None,
@@ -170,7 +170,7 @@ def truncation(wanted: object) -> object:
     return {
         "type": "retention_ratio",
         "retention_ratio": wanted.ratio,
-        **said({"token_limits": limits}),
+        **without_none({"token_limits": limits}),
     }
 
 
@@ -179,7 +179,7 @@ def prompt(settings: SessionSettings) -> Message | None:
     stored = settings.prompt
     if stored is None:
         return None
-    return said({
+    return without_none({
         "id": stored.id,
         "version": stored.version,
         "variables": dict(stored.variables) or None,
@@ -239,13 +239,13 @@ def ignored(provider: str, settings: SessionSettings, names: Iterable[str]) -> l
     """
     default = SessionSettings()
     return [
-        lacks(provider, name)
+        no_setting(provider, name)
         for name in names
         if _at(settings, name) not in (None, _at(default, name))
     ]
 
 
-def lacks(provider: str, name: str, instead: str = "it is ignored") -> str:
+def no_setting(provider: str, name: str, instead: str = "it is ignored") -> str:
     """Return the sentence that a provider has no such setting, and what happens instead."""
     return f"{provider} has no setting {name}: {instead}."
 

@@ -42,7 +42,7 @@ from voicechat.providers.openai import openai_mcp
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of, usage_of
 from voicechat.speech import g711
 
-APART = "voicechat_out_of_band"
+OUT_OF_BAND_KEY = "voicechat_out_of_band"
 """Metadata key that marks an out-of-band response."""
 
 
@@ -63,12 +63,12 @@ def response_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     response = fields(frame.response)
     metadata = _metadata(response)
     # Some servers send null for every response, so null alone does not mean out-of-band.
-    nowhere = "conversation_id" in response and response["conversation_id"] is None
-    apart = APART in metadata or (nowhere and state.apart_asked)
+    no_conversation = "conversation_id" in response and response["conversation_id"] is None
+    out_of_band = OUT_OF_BAND_KEY in metadata or (no_conversation and state.out_of_band_requested)
     response_id = words(response.get("id"))
-    if not apart:
+    if not out_of_band:
         state.running = response_id
-    yield ResponseCreated(response_id, metadata, out_of_band=apart)
+    yield ResponseCreated(response_id, metadata, out_of_band=out_of_band)
 
 
 class _Arguments(msgspec.Struct):

@@ -28,8 +28,13 @@ from voicechat.core.commands import (
 from voicechat.core.pictures import Picture
 from voicechat.core.settings import AudioFormat, SessionSettings
 from voicechat.providers.openai import openai_parts as parts
-from voicechat.providers.openai.openai_parts import Message, ignored, lacks, said
-from voicechat.providers.openai.openai_responses import APART
+from voicechat.providers.openai.openai_parts import (
+    Message,
+    ignored,
+    no_setting,
+    without_none,
+)
+from voicechat.providers.openai.openai_responses import OUT_OF_BAND_KEY
 
 RATE = 24_000
 """The only rate of PCM16, in Hz (session object, `audio.input.format`)."""
@@ -44,15 +49,15 @@ def session_object(settings: SessionSettings) -> Message:
         "format": audio_format(settings.input_format),
         "transcription": parts.transcription(settings.transcription),
         "turn_detection": _turn_detection(settings),
-        **said({"noise_reduction": parts.noise_reduction(settings.noise_reduction)}),
+        **without_none({"noise_reduction": parts.noise_reduction(settings.noise_reduction)}),
     }
-    include = said({"include": list(settings.include) or None})
+    include = without_none({"include": list(settings.include) or None})
     if settings.purpose == "transcription":
         return {"type": "transcription", "audio": {"input": heard}, **include}
     audio: Message = {"input": heard}
     if settings.output == "audio":
         spoken: Message = {"voice": _voice(settings.voice), "speed": settings.speed}
-        audio["output"] = {"format": audio_format(settings.output_format), **said(spoken)}
+        audio["output"] = {"format": audio_format(settings.output_format), **without_none(spoken)}
     effort = _effort(settings)
     return {
         "type": "realtime",
@@ -60,7 +65,7 @@ def session_object(settings: SessionSettings) -> Message:
         "audio": audio,
         "tools": parts.tools(settings),
         **include,
-        **said({
+        **without_none({
             "instructions": settings.instructions,
             "tool_choice": parts.tool_choice(settings.tool_choice),
             "max_output_tokens": settings.max_output_tokens,
@@ -77,20 +82,21 @@ def unsupported(provider: str, settings: SessionSettings) -> list[str]:
     """Return a sentence for each setting that `session_object` cannot carry."""
     found = ignored(provider, settings, ["temperature"])
     found += [
-        lacks(provider, name) for name in parts.unsupported_transcription(settings.transcription)
+        no_setting(provider, name)
+        for name in parts.unsupported_transcription(settings.transcription)
     ]
     if settings.reasoning_effort == "none":
-        found.append(lacks(provider, "reasoning_effort none", "its default is used"))
+        found.append(no_setting(provider, "reasoning_effort none", "its default is used"))
     if settings.turn_detection is not None and _turn_detection(settings) is None:
         model = settings.transcription and settings.transcription.model
-        found.append(lacks(provider, f"turn_detection with {model}"))
+        found.append(no_setting(provider, f"turn_detection with {model}"))
     return found + odd_rates(provider, settings, (RATE,))
 
 
 def odd_rates(provider: str, settings: SessionSettings, rates: tuple[int, ...]) -> list[str]:
     """Return a sentence for each audio format whose rate the provider does not accept."""
     return [
-        lacks(provider, f"{name} of {sound.rate} Hz", "the audio will be wrong")
+        no_setting(provider, f"{name} of {sound.rate} Hz", "the audio will be wrong")
         for name, sound in (
             ("input_format", settings.input_format),
             ("output_format", settings.output_format),
@@ -170,7 +176,7 @@ def _answer_approval(command: AnswerApproval) -> Message:
             "id": f"mcpa_{command.request_id[-_ID_LONGEST:]}",
             "approval_request_id": command.request_id,
             "approve": command.approve,
-            **said({"reason": command.reason or None}),
+            **without_none({"reason": command.reason or None}),
         }
     }
 
@@ -200,8 +206,8 @@ _PLAIN_RESPONSE = CreateResponse()
 def _create_response(command: CreateResponse) -> Message:
     if command == _PLAIN_RESPONSE:
         return {}
-    metadata = {**command.metadata, **({APART: "1"} if command.out_of_band else {})}
-    response = said({
+    metadata = {**command.metadata, **({OUT_OF_BAND_KEY: "1"} if command.out_of_band else {})}
+    response = without_none({
         "instructions": command.instructions,
         "conversation": "none" if command.out_of_band else None,
         "tool_choice": "none" if command.out_of_band else None,
@@ -216,7 +222,7 @@ def _item_id(command: RetrieveItem | DeleteItem) -> Message:
 
 
 def _response_id(command: CancelResponse) -> Message:
-    return said({"response_id": command.response_id})
+    return without_none({"response_id": command.response_id})
 
 
 def _nothing(command: Command) -> Message:
