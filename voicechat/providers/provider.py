@@ -58,7 +58,7 @@ class Provider:
     )
     """Returns the factory of its codecs; None for the embedded server, which has no address yet."""
     tokens: TokenEndpoint | None = field(default=None, repr=False)
-    """How it issues short-lived tokens; None if it does not."""
+    """Its endpoint for short-lived tokens; None if it has none."""
     order: int = 100
     """Position in lists. With no model named, the first provider with a key is used."""
     is_compatible: bool = False

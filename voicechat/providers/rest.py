@@ -29,7 +29,7 @@ class TokenRequest:
     socket: str = ""
     """Address of the provider's realtime socket, as its codec dials it."""
     seconds: int | None = None
-    """How long the token may open sessions; None for the provider's default."""
+    """Seconds for which the token may open sessions; None for the provider's default."""
     voice: str | None = None
     instructions: str | None = None
     key_variable: str | None = None
@@ -73,7 +73,7 @@ def _with_bearer(url: str, token: Secret) -> DialTarget:
 
 @dataclass(frozen=True, slots=True)
 class TokenEndpoint:
-    """How one provider issues tokens."""
+    """The token endpoint of one provider."""
 
     request: Callable[[TokenRequest], HttpRequest]
     """Builds the POST."""

@@ -218,11 +218,11 @@ class ConnectionLoop:
         begun = self._begun
         try:
             await self._write_frames(connection, codec.opening(self._settings(), self._handle))
-            async with asyncio.TaskGroup() as epoch:
-                epoch.create_task(self._read(codec, connection))
-                epoch.create_task(self._write(codec, connection))
-                epoch.create_task(self._watch(connection, codec))
-                epoch.create_task(self._await_renewal())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(codec, connection))
+                tasks.create_task(self._write(codec, connection))
+                tasks.create_task(self._watch(connection, codec))
+                tasks.create_task(self._await_renewal())
         except* ConnectionLost as group:
             lost = first(group)
             if not (isinstance(lost, ConnectionLost) and self._may_retry(lost, begun)):

@@ -49,7 +49,7 @@ Message = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """How the gateway behaves for the models of one provider."""
+    """Behavior of the gateway for the models of one provider."""
 
     capabilities: Capabilities
     answers: bool = False

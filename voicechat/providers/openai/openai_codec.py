@@ -62,7 +62,7 @@ class _AudioFrame(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a server of the family differs from OpenAI."""
+    """Differences of a server of the family from OpenAI."""
 
     name: str = "openai"
     """Name of the provider in messages."""

@@ -47,7 +47,7 @@ OUT_OF_BAND_KEY = "voicechat_out_of_band"
 
 
 _MOST_PARTS = 16
-"""Content parts of one item that are kept apart."""
+"""Largest number of content parts of one item that are tracked."""
 
 
 def _part(frame: Frame) -> int:

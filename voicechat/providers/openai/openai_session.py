@@ -181,7 +181,7 @@ def _answer_approval(command: AnswerApproval) -> Message:
     }
 
 
-def _retell_call(command: SeedCall) -> Message:
+def _seed_call(command: SeedCall) -> Message:
     return {
         "item": {
             "type": "function_call",
@@ -238,7 +238,7 @@ WRITERS: Writers = {
     CreateMessage: ("conversation.item.create", create_message),
     ToolResult: ("conversation.item.create", _tool_result),
     AnswerApproval: ("conversation.item.create", _answer_approval),
-    SeedCall: ("conversation.item.create", _retell_call),
+    SeedCall: ("conversation.item.create", _seed_call),
     SeedResult: ("conversation.item.create", _tool_result),
     RetrieveItem: ("conversation.item.retrieve", _item_id),
     DeleteItem: ("conversation.item.delete", _item_id),
