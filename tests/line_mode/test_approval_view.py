@@ -1,4 +1,4 @@
-"""Asking in lines: what a person reads of a call, and the commands that decide."""
+"""Approval in line mode: the printed view of a call, and the commands that decide."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
 from voicechat.line_mode import app
-from voicechat.line_mode.approval_view import asked, lines
-from voicechat.line_mode.slash_commands import obey
+from voicechat.line_mode.approval_view import approval_lines, approval_view
+from voicechat.line_mode.slash_commands import run_command
 from voicechat.session.session import Session
 
 WRITE = ToolSpec("write", "Write.", {}, Permission.ASK, "built in")
 RUN = ToolSpec("run", "Run.", {}, Permission.ASK, "built in", asks_always=True)
 
 
-class Table:
-    """A session that is not connected, where tools ask, and lines tell of it."""
+class ApprovalSetup:
+    """A session without a connection whose tools need approval, and a chat that prints it."""
 
-    def __init__(self, *, typed: bool = True) -> None:
+    def __init__(self, *, interactive: bool = True) -> None:
         self.session = Session(Options(with_sound=False))
         self.out = io.StringIO()
-        self.chat = app.Chat(self.session, self.out, echo=not typed)
-        self.take(
+        self.chat = app.Chat(self.session, self.out, echo=not interactive)
+        self.emit(
             inputs.OfferTools((WRITE, RUN)), events.SessionCreated("s"), events.ResponseCreated("r")
         )
 
-    def take(self, *happenings: events.Event | inputs.Input) -> None:
-        for happening in happenings:
-            self.session._take(happening)
+    def emit(self, *emitted: events.Event | inputs.Input) -> None:
+        for event in emitted:
+            self.session._take(event)
 
-    def called(self, name: str, call_id: str, arguments: str = "{}") -> ToolCall:
-        self.take(events.ToolCallReady("r", f"i{call_id}", call_id, name, arguments))
+    def call_tool(self, name: str, call_id: str, arguments: str = "{}") -> ToolCall:
+        self.emit(events.ToolCallReady("r", f"i{call_id}", call_id, name, arguments))
         call = self.session.transcript.get(call_id)
         assert isinstance(call, ToolCall)
         return call
 
     @property
-    def told(self) -> list[str]:
-        self.chat.hear_all()
+    def printed(self) -> list[str]:
+        self.chat.handle_updates()
         return self.out.getvalue().splitlines()
 
 
-def shown(arguments: str, **more: object) -> list[str]:
-    return lines(asked(ToolCall("c", "i", "r", "write", arguments, **more)))  # type: ignore[arg-type]
+def printed_view(arguments: str, **more: object) -> list[str]:
+    return approval_lines(approval_view(ToolCall("c", "i", "r", "write", arguments, **more)))  # type: ignore[arg-type]
 
 
-def test_every_argument_is_shown_whole_and_no_line_can_pass_for_another() -> None:
+def test_every_argument_is_shown_completely_and_no_value_can_imitate_another_line() -> None:
     text = json.dumps({"path": "a\n| force:\n|   true", "n": 3, "deep": {"x": ["y"]}})
-    assert shown(text) == [
+    assert printed_view(text) == [
         "| path:", "|   a", "|   | force:", "|   |   true",
         "| n:", "|   3",
         "| deep:", "|   {", '|     "x": [', '|       "y"', "|     ]", "|   }",
@@ -62,109 +62,109 @@ def test_every_argument_is_shown_whole_and_no_line_can_pass_for_another() -> Non
 
 
 @pytest.mark.parametrize("text", ["not json", "[1]", '"x"', "{", '{"a": 1, "a": 2}'])
-def test_what_is_no_plain_object_is_shown_as_it_came(text: str) -> None:
-    found = shown(text)
-    assert found[:2] == ["| as it came:", f"|   {text}"]
-    assert ("! “a” is given twice; the last one counts." in found) is ('"a": 2' in text)
+def test_arguments_that_are_not_a_plain_object_are_shown_as_raw_text(text: str) -> None:
+    lines = printed_view(text)
+    assert lines[:2] == ["| raw text:", f"|   {text}"]
+    assert ("! “a” appears twice; the last value counts." in lines) is ('"a": 2' in text)
 
 
-def test_what_cannot_be_seen_is_told_and_so_is_what_changed() -> None:
-    found = shown('{"path": "/еtс"}', remark="It was\nanother.")
-    assert found == [
+def test_confusable_characters_and_the_remark_of_the_call_are_shown() -> None:
+    lines = printed_view('{"path": "/еtс"}', remark="It was\nanother.")
+    assert lines == [
         "| path:", "|   /еtс",
         "! It was", "! another.",
         "! “еtс” mixes Cyrillic and Latin letters.",
     ]  # fmt: skip
-    assert shown("{}") == ["| without arguments"]
+    assert printed_view("{}") == ["| no arguments"]
 
 
-async def test_a_call_is_told_with_the_commands_that_decide_on_it() -> None:
-    table = Table()
-    table.called("write", "c1", '{"path": "a", "text": "b"}')
-    assert table.told[-6:] == [
+async def test_a_call_is_printed_with_the_commands_that_decide_on_it() -> None:
+    setup = ApprovalSetup()
+    setup.call_tool("write", "c1", '{"path": "a", "text": "b"}')
+    assert setup.printed[-6:] == [
         "Allow the tool write (built in) to run? It would receive:",
         "| path:", "|   a",
         "| text:", "|   b",
-        "Type /allow 1, /allow 1 session, /always 1 or /deny 1, with a reason if you like.",
+        "Type /allow 1, /allow 1 session, /always 1, or /deny 1 with an optional reason.",
     ]  # fmt: skip
-    table.called("run", "c2")
-    assert table.told[-1] == "Type /allow 2 or /deny 2, with a reason if you like."
+    setup.call_tool("run", "c2")
+    assert setup.printed[-1] == "Type /allow 2, or /deny 2 with an optional reason."
 
 
 async def test_commands_decide_by_number() -> None:
-    table = Table()
-    one, two, three = (table.called("write", f"c{n}") for n in (1, 2, 3))
+    setup = ApprovalSetup()
+    one, two, three = (setup.call_tool("write", f"c{n}") for n in (1, 2, 3))
     for line in ("/allow", "/allow 4", "/always 1 x", "/allow 1 for ever", "/deny now"):
         with pytest.raises(UsageError):
-            obey(table.session, line)
-    assert obey(table.session, "/allow 2") == "write may run once."
+            run_command(setup.session, line)
+    assert run_command(setup.session, "/allow 2") == "write may run once."
     assert (one.state, two.state) == (ToolState.ASKING, ToolState.RUNNING)
-    assert obey(table.session, "/deny 1 not this one") == "write will not run."
+    assert run_command(setup.session, "/deny 1 not this one") == "write will not run."
     assert one.state is ToolState.DENIED
     assert "not this one" in str(one.output)
-    assert "until this conversation ends" in str(obey(table.session, "/allow 3 session"))
+    assert "until this conversation ends" in str(run_command(setup.session, "/allow 3 session"))
     assert three.state is ToolState.RUNNING
     with pytest.raises(UsageError, match="No tool waits"):
-        obey(table.session, "/allow 1")
+        run_command(setup.session, "/allow 1")
 
 
-async def test_a_tool_that_asks_each_time_cannot_be_allowed_for_ever() -> None:
-    table = Table()
-    call = table.called("run", "c1")
-    with pytest.raises(UsageError, match="cannot be always allowed"):
-        obey(table.session, "/always 1")
-    assert obey(table.session, "/allow 1 session") == "run may run once."
+async def test_a_tool_that_asks_each_time_cannot_be_always_allowed() -> None:
+    setup = ApprovalSetup()
+    call = setup.call_tool("run", "c1")
+    with pytest.raises(UsageError, match="cannot always be allowed"):
+        run_command(setup.session, "/always 1")
+    assert run_command(setup.session, "/allow 1 session") == "run may run once."
     assert call.state is ToolState.RUNNING
 
 
-async def test_without_anybody_to_ask_a_call_is_denied() -> None:
-    table = Table(typed=False)
-    call = table.called("write", "c1")
-    table.chat.hear_all()
+async def test_without_a_user_a_call_is_denied() -> None:
+    setup = ApprovalSetup(interactive=False)
+    call = setup.call_tool("write", "c1")
+    setup.chat.handle_updates()
     assert call.state is ToolState.DENIED
     assert "No user is present" in str(call.output)
-    assert "The tool write was not allowed." in table.told
+    assert "The tool write was not allowed." in setup.printed
 
 
-async def test_a_pipe_denies_too(capsys: pytest.CaptureFixture[str]) -> None:
-    table = Table()
-    pipe = app.Filter(table.session, io.StringIO())
-    call = table.called("write", "c1")
-    pipe.hear_all()
+async def test_a_filter_denies_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    setup = ApprovalSetup()
+    filter_client = app.Filter(setup.session, io.StringIO())
+    call = setup.call_tool("write", "c1")
+    filter_client.handle_updates()
     assert call.state is ToolState.DENIED
     assert "no user is present to approve it" in capsys.readouterr().err
 
 
-async def test_calls_of_the_provider_are_decided_on_in_the_same_place() -> None:
-    table = Table()
-    table.take(events.RemoteApproval("m1", "r", "wiki", "edit", '{"page": "x"}'))
-    [call] = table.session.asking
+async def test_calls_of_the_provider_use_the_same_commands() -> None:
+    setup = ApprovalSetup()
+    setup.emit(events.RemoteApproval("m1", "r", "wiki", "edit", '{"page": "x"}'))
+    [call] = setup.session.asking
     assert (call.number, call.source) == (1, "wiki")
-    assert table.told[-4:] == [
+    assert setup.printed[-4:] == [
         "Allow the tool edit (wiki, run by the provider) to run? It would receive:",
         "| page:", "|   x",
-        "Type /allow 1, /allow 1 session or /deny 1, with a reason if you like.",
+        "Type /allow 1, /allow 1 session, or /deny 1 with an optional reason.",
     ]  # fmt: skip
-    table.session.decide("m1", '{"page": "y"}', inputs.Decision.ONCE)
+    setup.session.decide("m1", '{"page": "y"}', inputs.Decision.ONCE)
     assert call.state is ToolState.ASKING
-    obey(table.session, "/allow 1 session")
+    run_command(setup.session, "/allow 1 session")
     assert call.state is ToolState.QUEUED
-    table.take(events.RemoteApproval("m2", "r", "wiki", "edit", '{"page": "z"}'))
-    table.take(events.RemoteApproval("m3", "r", "wiki", "erase", "{}"))
-    assert [each.name for each in table.session.asking] == ["erase"]
-    obey(table.session, "/deny 2")
-    assert table.session.asking == ()
+    setup.emit(events.RemoteApproval("m2", "r", "wiki", "edit", '{"page": "z"}'))
+    setup.emit(events.RemoteApproval("m3", "r", "wiki", "erase", "{}"))
+    assert [each.name for each in setup.session.asking] == ["erase"]
+    run_command(setup.session, "/deny 2")
+    assert setup.session.asking == ()
 
 
 @pytest.mark.parametrize("line", ["/allow 1", "/always 1", "/deny 1", "/let files"])
-async def test_a_line_of_a_pipe_decides_nothing(line: str) -> None:
-    table = Table(typed=False)
-    call = table.called("write", "c1")
+async def test_a_line_of_a_pipe_cannot_decide(line: str) -> None:
+    setup = ApprovalSetup(interactive=False)
+    call = setup.call_tool("write", "c1")
     with pytest.raises(UsageError, match="a pipe cannot decide"):
-        obey(table.session, line, person=False)
+        run_command(setup.session, line, by_user=False)
     assert call.state is ToolState.ASKING
-    table.chat._obey(line)
-    assert table.told[-1].endswith("is for a person at a terminal; a pipe cannot decide.")
+    setup.chat._run_line(line)
+    assert setup.printed[-1].endswith("needs a user at a terminal; a pipe cannot decide.")
     assert "No user is present to approve it" in str(call.output)
 
 
@@ -172,22 +172,22 @@ async def test_a_line_of_a_pipe_decides_nothing(line: str) -> None:
     "command",
     ["ls" + " " * 60 + "rm -rf /", "ls" + "\n" * 12 + "rm -rf /", "ls\n" + " \n" * 9 + "x"],
 )
-def test_what_stands_far_behind_the_rest_is_told(command: str) -> None:
-    assert "! More text follows after a long run of spaces or empty lines." in shown(
+def test_text_behind_a_long_gap_gives_a_remark(command: str) -> None:
+    assert "! More text follows after a long run of spaces or empty lines." in printed_view(
         json.dumps({"command": command})
     )
 
 
-def test_usual_indentation_and_paragraphs_are_not_remarked_on() -> None:
+def test_usual_indentation_and_paragraphs_give_no_remark() -> None:
     text = "def f():\n    if x:\n        return 1\n\n\ndef g():\n    pass\n"
-    assert not any(line.startswith("!") for line in shown(json.dumps({"text": text})))
+    assert not any(line.startswith("!") for line in printed_view(json.dumps({"text": text})))
 
 
-def test_deep_nesting_does_not_grow() -> None:
-    deep = "[" * 900 + "]" * 900
-    assert len("\n".join(shown(f'{{"a": {deep}}}'))) < 10_000
-    assert len(shown(json.dumps({"a": [1] * 6_000}))) < 10
+def test_deep_nesting_is_not_indented() -> None:
+    nested = "[" * 900 + "]" * 900
+    assert len("\n".join(printed_view(f'{{"a": {nested}}}'))) < 10_000
+    assert len(printed_view(json.dumps({"a": [1] * 6_000}))) < 10
 
 
-def test_an_argument_without_a_name_is_shown_as_it_came() -> None:
-    assert shown('{"": "x"}') == ["| as it came:", '|   {"": "x"}']
+def test_an_argument_without_a_name_is_shown_as_raw_text() -> None:
+    assert printed_view('{"": "x"}') == ["| raw text:", '|   {"": "x"}']

@@ -273,7 +273,7 @@ async def test_random_events_are_shown_cleaned_or_refused(tmp_path: Path, seed: 
     except UsageError as error:
         refused = str(error)
     assert replay.is_over or "does not follow from the events before it" in refused
-    chat.hear_all()
+    chat.handle_updates()
     assert out.getvalue(), "the replay shows events"
     assert not set("\x1b\u202e") & set(out.getvalue())
 

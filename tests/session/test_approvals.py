@@ -19,7 +19,7 @@ from voicechat.config.options import Options
 from voicechat.core.inputs import Announce, Decision
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.errors import Secret
-from voicechat.line_mode.approval_view import asked, lines
+from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.session.session import Session
 from voicechat.session.updates import Link
 from voicechat.tools.functions import tool
@@ -154,12 +154,12 @@ async def test_a_dangerous_call_with_disguised_arguments(monkeypatch: pytest.Mon
         mask = '{"path": "\\u001b[2J\\u001b]52;c;cm0=\\u0007/еtс\\u202e"}'
         await model.calls(("c1", "wipe", mask))
         await until(lambda: desk.session.asking)
-        shown = asked(call(desk))
+        shown = approval_view(call(desk))
         assert (shown.name, shown.source) == ("wipe", "built in")
         assert shown.fields == (("path", "\ufffd[2J\ufffd]52;c;cm0=\ufffd/еtс\ufffd"),)
         assert any("mixes Cyrillic and Latin" in remark for remark in shown.remarks)
         assert any("4 characters cannot be displayed" in remark for remark in shown.remarks)
-        assert not any("\x1b" in line for line in lines(shown))
+        assert not any("\x1b" in line for line in approval_lines(shown))
         assert done == []
         assert model.answers == {}
         desk.session.decide("c1", '{"path": "/tmp"}', Decision.ONCE)

@@ -15,7 +15,7 @@ from voicechat.core import commands, effects, events, inputs
 from voicechat.core.items import Role, Usage
 from voicechat.core.price import Price
 from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
-from voicechat.line_mode.slash_commands import obey
+from voicechat.line_mode.slash_commands import run_command
 from voicechat.server.engine_protocols import AssistantRequest, Say
 from voicechat.session.controls import SUMMARY
 from voicechat.session.costs import CostTally, dollars
@@ -40,7 +40,7 @@ async def test_a_summary_is_published_and_not_kept() -> None:
     async with scene() as stage, talking(stage) as desk:
         stage.assistant.answer = summing_up
         await answered(desk, "one")
-        assert obey(desk.session, "/summary") is None
+        assert run_command(desk.session, "/summary") is None
         assert desk.session.pending
         await desk.until(lambda: not desk.session.pending)
         assert Report("Summary", "Little was said.") in desk.updates
@@ -67,7 +67,7 @@ async def test_the_last_exchange_is_deleted() -> None:
     async with scene() as stage, talking(stage) as desk:
         await answered(desk, "one")
         await answered(desk, "two")
-        assert obey(desk.session, "/forget") == "Deleted the last exchange."
+        assert run_command(desk.session, "/forget") == "Deleted the last exchange."
         assert desk.said(Role.USER) == ["one"]
         await answered(desk, "three")
         assert heard(stage) == ["one", "You said one.", "three"]
@@ -93,10 +93,12 @@ async def test_a_message_is_inserted_and_an_item_fetched() -> None:
 async def test_instructions_apply_from_the_next_response() -> None:
     async with scene() as stage, talking(stage) as desk:
         await answered(desk, "one")
-        assert obey(desk.session, "/instructions Be brief.") == "The instructions are changed."
+        assert (
+            run_command(desk.session, "/instructions Be brief.") == "The instructions are changed."
+        )
         await answered(desk, "two")
         assert stage.assistant.requests[-1].instructions == "Be brief."
-        assert obey(desk.session, "/instructions") == "The instructions: Be brief."
+        assert run_command(desk.session, "/instructions") == "The instructions: Be brief."
         desk.session.new_conversation()
         await answered(desk, "three")
         assert stage.assistant.requests[-1].instructions == "Be brief."
@@ -104,16 +106,16 @@ async def test_instructions_apply_from_the_next_response() -> None:
 
 async def test_voice_and_speed_are_checked_before_the_request() -> None:
     async with scene() as stage, talking(stage) as desk:
-        assert obey(desk.session, "/voice cedar") == "The voice is cedar."
+        assert run_command(desk.session, "/voice cedar") == "The voice is cedar."
         assert desk.session.voice == "cedar"
         with pytest.raises(UsageError, match="Did you mean marin"):
-            obey(desk.session, "/voice marine")
-        assert "marin" in str(obey(desk.session, "/voice"))
-        assert obey(desk.session, "/speed 1.25") == "The speed is 1.25."
+            run_command(desk.session, "/voice marine")
+        assert "marin" in str(run_command(desk.session, "/voice"))
+        assert run_command(desk.session, "/speed 1.25") == "The speed is 1.25."
         for wrong in ("fast", "0", "nan", "9"):
             with pytest.raises(UsageError, match=r"0\.25 to 1\.5"):
-                obey(desk.session, f"/speed {wrong}")
-        assert obey(desk.session, "/speed") == "The speed is 1.25; 1 is normal."
+                run_command(desk.session, f"/speed {wrong}")
+        assert run_command(desk.session, "/speed") == "The speed is 1.25; 1 is normal."
 
 
 def test_deferred_settings_are_reported() -> None:
@@ -122,17 +124,17 @@ def test_deferred_settings_are_reported() -> None:
     codec.encode(commands.UpdateSession(session._chosen.settings))
     codec._state.spoke = True  # type: ignore[attr-defined]
     session._codec = lambda: codec
-    assert obey(session, "/voice cedar") == "voice changes with the next session only."
+    assert run_command(session, "/voice cedar") == "voice changes with the next session only."
     assert session._conversation.settings.voice == "cedar"
     google = Options(model="google/gemini-3.8-live", keys={"GEMINI_API_KEY": Secret("k")})
     session = Session(google)
     codec = session._chosen.choice.codec()
     codec.opening(session._chosen.settings)
     session._codec = lambda: codec
-    assert "between two turns" in str(obey(session, "/voice Kore"))
-    assert "google has no setting speed" in str(obey(session, "/speed 1.2"))
+    assert "between two turns" in str(run_command(session, "/voice Kore"))
+    assert "google has no setting speed" in str(run_command(session, "/speed 1.2"))
     codec.opening(session._chosen.settings)
-    assert obey(session, "/instructions Be brief.") == "The instructions are changed."
+    assert run_command(session, "/instructions Be brief.") == "The instructions are changed."
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_the_speed_range_is_the_providers(model: str, key: str, wrong: str, slow
     if model:
         chosen = Options(model=model, keys={key: Secret("k")}, with_sound=False)
     with pytest.raises(UsageError, match=f"from {slowest} to 1.5"):
-        obey(Session(chosen), f"/speed {wrong}")
+        run_command(Session(chosen), f"/speed {wrong}")
 
 
 # ----------------------------------------------------------------------- another model
@@ -153,7 +155,7 @@ def test_the_speed_range_is_the_providers(model: str, key: str, wrong: str, slow
 async def test_another_model_is_seeded_with_the_conversation() -> None:
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
-        said = obey(desk.session, "/model openai/gpt-realtime-2.1")
+        said = run_command(desk.session, "/model openai/gpt-realtime-2.1")
         assert said == "Continuing with openai/gpt-realtime-2.1."
         assert desk.session.voice == "", "it has no voice of that name"
         await answered(desk, "two")
@@ -167,11 +169,11 @@ async def test_a_provider_without_deletion_gets_a_new_session() -> None:
         await answered(desk, "one")
         await answered(desk, "two")
         created = desk.session._connections.begun
-        obey(desk.session, "/forget")
+        run_command(desk.session, "/forget")
         await desk.until(lambda: desk.session._connections.begun > created)
         await answered(desk, "three")
         assert desk.said(Role.USER) == ["one", "three"]
-        obey(desk.session, "/model openai/gpt-realtime-2.1")
+        run_command(desk.session, "/model openai/gpt-realtime-2.1")
         await answered(desk, "four")
         assert heard(stage) == ["one", "You said one.", "three", "You said three.", "four"]
 
@@ -180,11 +182,11 @@ async def test_an_unavailable_model_is_reported_and_the_previous_one_continues()
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
         with pytest.raises(KeyMissing):
-            obey(desk.session, "/model xai/grok-voice-latest")
+            run_command(desk.session, "/model xai/grok-voice-latest")
         with pytest.raises(UsageError):
-            obey(desk.session, "/model nobody/nothing")
+            run_command(desk.session, "/model nobody/nothing")
         assert desk.session.model == "google/gemini-3.8-live"
-        obey(desk.session, "/model azure/mine")
+        run_command(desk.session, "/model azure/mine")
         await desk.until(lambda: any("Could not use" in text for text in notices(desk)))
         assert (desk.session.model, desk.session.voice) == ("google/gemini-3.8-live", "Puck")
         await answered(desk, "two")
@@ -211,7 +213,7 @@ def test_a_recording_cannot_change_its_model(tmp_path: object) -> None:
     session = Session(options("ws://127.0.0.1:1"))
     session._chosen.options = replace(session._chosen.options, record=tmp_path)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="A recording cannot change its model"):
-        obey(session, "/model openai/gpt-realtime")
+        run_command(session, "/model openai/gpt-realtime")
 
 
 async def test_a_long_conversation_is_seeded_completely() -> None:

@@ -19,7 +19,7 @@ from voicechat.core.items import Item, Role
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import Capabilities
 from voicechat.errors import UsageError
-from voicechat.line_mode.slash_commands import obey
+from voicechat.line_mode.slash_commands import run_command
 from voicechat.session import images
 from voicechat.session.images import NoPicture, find, named, places, refusal
 from voicechat.session.session import Session
@@ -159,7 +159,7 @@ def notices(desk: Desk) -> list[str]:
 
 async def test_an_image_reaches_the_model_with_its_text(cat: Path) -> None:
     async with scene() as stage, talking(stage) as desk:
-        obey(desk.session, f"/image '{cat}' What is this?")
+        run_command(desk.session, f"/image '{cat}' What is this?")
         assert desk.session.pending
         await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
         assert [message.text for message in stage.assistant.requests[-1].messages] == [
@@ -191,11 +191,11 @@ async def test_a_path_to_another_file_is_sent_as_text(cat: Path) -> None:
 
 async def test_an_unusable_image_is_reported_and_nothing_is_sent(cat: Path, large: Path) -> None:
     async with scene() as stage, talking(stage) as desk:
-        obey(desk.session, "/image /no/such.png")
+        run_command(desk.session, "/image /no/such.png")
         await desk.until(lambda: bool(notices(desk)))
         assert notices(desk) == ["There is no file such.png."]
         with pytest.raises(UsageError, match="/image takes the path"):
-            obey(desk.session, "/image")
+            run_command(desk.session, "/image")
         desk.session._chosen.can = Capabilities(pictures=())
         desk.session.type(str(cat))
         await desk.until(lambda: len(notices(desk)) == 2)

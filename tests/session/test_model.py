@@ -13,7 +13,7 @@ from two_providers import answered, heard, two_providers
 from voicechat.config.loader import Options
 from voicechat.core.items import entry_id
 from voicechat.errors import Secret, ServerError, UsageError
-from voicechat.line_mode.slash_commands import obey
+from voicechat.line_mode.slash_commands import run_command
 from voicechat.session import reconnect
 from voicechat.session.model import ChosenModel
 from voicechat.session.session import Session
@@ -106,7 +106,7 @@ async def test_a_model_chosen_while_dialing_answers(monkeypatch: pytest.MonkeyPa
         assert connection is not None
         connection._socket.transport.abort()
         await dialing.wait()
-        obey(desk.session, f"/model {REMOTE}")
+        run_command(desk.session, f"/model {REMOTE}")
         gate.set()
         await answered(desk, "two")
         assert heard(stage) == ["one", "You said one.", "two"]
@@ -132,7 +132,7 @@ async def test_a_model_chosen_while_waiting_to_dial_again_is_dialed_at_once(
         connection._socket.transport.abort()
         await failed.wait()
         await desk.until(lambda: any("Trying again" in str(update) for update in desk.updates))
-        obey(desk.session, f"/model {REMOTE}")
+        run_command(desk.session, f"/model {REMOTE}")
         await answered(desk, "two")
 
 

@@ -40,9 +40,9 @@ def replay(
     path = Path(folder).expanduser()
     session = Replay(path, speed=speed, play_sound=not text, wait_at_end=on_screen)
     if not on_screen:
-        from voicechat.line_mode.app import narrate
+        from voicechat.line_mode.app import print_replay
 
-        return narrate(cast("Session", session))
+        return print_replay(cast("Session", session))
     prepare_screen()
     from voicechat.tui.screens.replay_screen import run
 

@@ -1,9 +1,9 @@
-"""The line mode: a conversation without a screen.
+"""Line mode: a conversation without a screen.
 
-`answer_lines` is a filter: a line of standard input is a turn or a command, its answer goes to
+`answer_lines` is a filter: each line of standard input is a turn or a command. Answers go to
 standard output, everything else to standard error. `converse` is for screen readers and dumb
-terminals: what is said and what happens, one whole line each, with voice; lines typed are said or
-commands.
+terminals: with sound, it prints each turn and each change of state as a line. `print_replay`
+prints a recording in the same way.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, VoicechatError
-from voicechat.line_mode.approval_view import asked, lines
+from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.line_input import typed_lines
 from voicechat.line_mode.slash_commands import (
     HELP,
     QUIT,
+    find_command,
     help_lines,
     is_command,
-    known,
-    obey,
+    run_command,
 )
 from voicechat.recording.recorded_session import open_session
 from voicechat.session.event_stream import Overflow
@@ -44,128 +44,131 @@ from voicechat.session.updates import (
     Update,
 )
 
-WAITING_UPDATES = 20_000
-"""Updates that may wait for a reader that is slow; the oldest are dropped."""
+MAX_UPDATES = 20_000
+"""Maximum number of updates that wait for a slow reader; then the oldest are dropped."""
 
-PATIENCE = 120.0
-"""Seconds without any sign of life after which a turn counts as unanswered."""
+TURN_TIMEOUT_S = 120.0
+"""Seconds without an update after which a turn counts as unanswered."""
 
-_GOODBYE = 2.0
+_CLOSE_TIMEOUT_S = 2.0
 
 
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer."""
-    return asyncio.run(live(Filter(open_session(options), out or sys.stdout)))
+    return asyncio.run(run_client(Filter(open_session(options), out or sys.stdout)))
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:
     """Talk in lines until /quit or the end of input; the exit code."""
     echo = not sys.stdin.isatty()
-    return asyncio.run(live(Chat(open_session(options), out or sys.stdout, echo=echo)))
+    return asyncio.run(run_client(Chat(open_session(options), out or sys.stdout, echo=echo)))
 
 
-def narrate(session: Session, out: TextIO | None = None) -> int:
-    """Tell what happens in a session that goes on by itself, to its end; the exit code."""
-    return asyncio.run(live(Narrator(session, out or sys.stdout)))
+def print_replay(session: Session, out: TextIO | None = None) -> int:
+    """Print a replay to its end; the exit code."""
+    return asyncio.run(run_client(ReplayPrinter(session, out or sys.stdout)))
 
 
-async def live(follower: Follower) -> int:
-    """Run the session until the follower's work is done.
+async def run_client(client: LineClient) -> int:
+    """Run a session until its client returns.
 
-    The result is that of the work, or 128 + the number of the signal that ended it.
-
-    Raises `VoicechatError` when the session cannot begin or go on.
+    Returns the exit code of the client, or 128 + the number of the signal that ended it. Raises
+    `VoicechatError` when the session cannot begin or continue.
     """
     ended_by: list[int] = []
-    session = follower.session
-    living = asyncio.create_task(session.run())
-    working = asyncio.create_task(follower.work())
-    following = asyncio.create_task(follower.follow())
+    session = client.session
+    session_run = asyncio.create_task(session.run())
+    client_run = asyncio.create_task(client.run())
+    receiving = asyncio.create_task(client.receive_updates())
 
-    def end(number: int) -> None:
+    def on_signal(number: int) -> None:
         ended_by.append(number)
-        working.cancel()
+        client_run.cancel()
 
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 number = getattr(signal, name)
-                loop.add_signal_handler(number, end, number)
+                loop.add_signal_handler(number, on_signal, number)
     try:
-        await asyncio.wait({living, working, following}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {session_run, client_run, receiving}, return_when=asyncio.FIRST_COMPLETED
+        )
     finally:
         session.close()
-        if not working.done():
-            working.cancel()
-        await asyncio.wait({living, working}, timeout=_GOODBYE)
-        living.cancel()
-        following.cancel()
-        failed = [_failure(task) for task in (following, living, working)]
-        follower.hear_all()
-    following_failed, *others = failed
-    if following_failed is not None:
-        raise following_failed
+        if not client_run.done():
+            client_run.cancel()
+        await asyncio.wait({session_run, client_run}, timeout=_CLOSE_TIMEOUT_S)
+        session_run.cancel()
+        receiving.cancel()
+        failures = [_failure(task) for task in (receiving, session_run, client_run)]
+        client.handle_updates()
+    receiving_failure, *others = failures
+    if receiving_failure is not None:
+        raise receiving_failure
     if ended_by:
         return 128 + ended_by[0]
     for failure in others:
         if failure is not None:
             raise failure
-    return 0 if working.cancelled() else working.result()
+    return 0 if client_run.cancelled() else client_run.result()
 
 
 def _failure(task: asyncio.Task[Any]) -> BaseException | None:
     return task.exception() if task.done() and not task.cancelled() else None
 
 
-class Follower(ABC):
-    """Subscriber of a session that writes lines; `work` says what it does meanwhile."""
+class LineClient(ABC):
+    """Client of a session that reads and writes lines; `run` is its main program."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._updates = session.subscribe(
-            "line mode", limit=WAITING_UPDATES, overflow=Overflow.DROP_OLDEST, wants=UPDATES
+            "line mode", limit=MAX_UPDATES, overflow=Overflow.DROP_OLDEST, wants=UPDATES
         )
-        self._happened = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @abstractmethod
-    async def work(self) -> int:
+    async def run(self) -> int:
         """Use the session; the exit code."""
 
-    async def follow(self) -> None:
-        """Hear every update until the session is over."""
+    async def receive_updates(self) -> None:
+        """Handle every update until the session is over."""
         while await self._updates.wait():
-            self.hear_all()
+            self.handle_updates()
 
-    def hear_all(self) -> None:
-        """Hear the updates that wait, in order."""
+    def handle_updates(self) -> None:
+        """Handle the queued updates in order."""
         while (update := self._updates.take()) is not None:
-            self._happened.set()
-            self.hear(cast("Update", update))
+            self._changed.set()
+            self.handle(cast("Update", update))
 
-    def hear(self, update: Update) -> None:
-        """Take an update of the session."""
+    def handle(self, update: Update) -> None:
+        """Handle an update of the session."""
 
-    async def until(self, condition: Callable[[], bool], patience: float | None = None) -> bool:
-        """Wait until the condition holds; False after `patience` seconds without an update."""
-        self.hear_all()
+    async def wait_until(
+        self, condition: Callable[[], bool], timeout_s: float | None = None
+    ) -> bool:
+        """Wait until the condition holds; False after `timeout_s` seconds without an update."""
+        self.handle_updates()
         while not condition():
-            self._happened.clear()
+            self._changed.clear()
             try:
-                async with asyncio.timeout(patience):
-                    await self._happened.wait()
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait()
             except TimeoutError:
                 return False
-            self.hear_all()
+            self.handle_updates()
         return True
 
     @property
-    def online(self) -> bool:
-        """True if the provider listens."""
+    def is_online(self) -> bool:
+        """True while the session is connected to its provider."""
         return self.session.link is Link.ONLINE
 
-    def quiet(self) -> bool:
-        """True if no one owes anything: the user may begin the next turn."""
+    def is_idle(self) -> bool:
+        """Return True when no response, input or tool is pending, so that a turn may begin."""
         free = self.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
         return (
             free
@@ -177,19 +180,19 @@ class Follower(ABC):
         )
 
 
-class Filter(Follower):
+class Filter(LineClient):
     """One line in, one answer out."""
 
     def __init__(self, session: Session, out: TextIO) -> None:
         super().__init__(session)
         self._out = out
         self._answered: set[str] = set()
-        self._told: list[str] = []
+        self._reports: list[str] = []
 
-    async def work(self) -> int:
+    async def run(self) -> int:
         """Answer every line; 1 when a line got no answer or a command failed."""
         code = 0
-        await self.until(lambda: self.online)
+        await self.wait_until(lambda: self.is_online)
         await self.session.wait_for_tools()
         async for line in typed_lines():
             text = line.strip()
@@ -200,39 +203,39 @@ class Filter(Follower):
         return code
 
     async def _answer(self, line: str) -> bool:
-        await self.until(lambda: self.online and self.quiet(), PATIENCE)
+        await self.wait_until(lambda: self.is_online and self.is_idle(), TURN_TIMEOUT_S)
         self._new_answers()
         owed = True
         if is_command(line.lstrip()):
-            command = known(line)
-            owed = command is not None and command.turn
+            command = find_command(line)
+            owed = command is not None and command.starts_turn
             try:
-                said = self._obey(line)
+                output = self._run_line(line)
             except VoicechatError as error:
-                _aside(str(error))
+                _print_message(str(error))
                 return False
-            for sentence in said.splitlines():
-                _aside(sentence)
+            for sentence in output.splitlines():
+                _print_message(sentence)
         else:
             self.session.type(line)
-        await self.until(self.quiet, PATIENCE)
-        answers = self._new_answers() + self._told
-        self._told.clear()
+        await self.wait_until(self.is_idle, TURN_TIMEOUT_S)
+        answers = self._new_answers() + self._reports
+        self._reports.clear()
         for answer in answers:
             self._out.write(f"{answer}\n")
         self._out.flush()
         if owed and not answers:
-            _aside("A line got no answer.")
+            _print_message("A line got no answer.")
         return bool(answers) or not owed
 
-    def _obey(self, line: str) -> str:
+    def _run_line(self, line: str) -> str:
         if line.strip() == HELP:
             return "\n".join((*help_lines(), f"{QUIT[0]}: quit."))
-        return obey(self.session, line, person=False) or ""
+        return run_command(self.session, line, by_user=False) or ""
 
     def _new_answers(self) -> list[str]:
-        """What the assistant said since the last call, and failures told to the user."""
-        found = []
+        """The answers since the last call; errors go to standard error."""
+        answers = []
         for entry in self.session.transcript.entries:
             if not isinstance(entry, Item) or entry.role is not Role.ASSISTANT or entry.hidden:
                 continue
@@ -240,40 +243,42 @@ class Filter(Follower):
                 continue
             self._answered.add(entry.item_id)
             if entry.error:
-                _aside(entry.error)
+                _print_message(entry.error)
             if entry.shown.strip():
-                found.append(entry.shown.strip())
-        return found
+                answers.append(entry.shown.strip())
+        return answers
 
-    def hear(self, update: Update) -> None:
-        """Tell trouble on standard error."""
+    def handle(self, update: Update) -> None:
+        """Write problems to standard error."""
         match update:
             case effects.Notice(text, _, hint):
-                _aside(f"{text} {hint}")
+                _print_message(f"{text} {hint}")
             case effects.AskApproval(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
             ):
-                _aside(f"The tool {call.name} may not run: no user is present to approve it.")
-                deny_unasked(self.session, call)
+                _print_message(
+                    f"The tool {call.name} may not run: no user is present to approve it."
+                )
+                deny_unattended(self.session, call)
             case effects.EntryChanged(entry_id) if isinstance(
                 item := self.session.transcript.get(entry_id), Item
             ):
                 if item.role is Role.SYSTEM and entry_id not in self._answered:
-                    self._answered.add(entry_id)  # a timer rang
-                    _aside(item.text)
+                    self._answered.add(entry_id)  # the text of a timer
+                    _print_message(item.text)
             case LinkChanged(Link.RECONNECTING, text) if text:
-                _aside(text)
+                _print_message(text)
             case Report(_, text):
-                self._told.append(text)
+                self._reports.append(text)
 
 
-def deny_unasked(session: Session, call: ToolCall) -> None:
-    """Deny a call: no one is there to be asked."""
-    why = "No user is present to approve it."
-    session.decide(call.call_id, call.arguments, inputs.Decision.DENY, why)
+def deny_unattended(session: Session, call: ToolCall) -> None:
+    """Deny a call because no user is present."""
+    reason = "No user is present to approve it."
+    session.decide(call.call_id, call.arguments, inputs.Decision.DENY, reason)
 
 
-def _aside(sentence: str) -> None:
+def _print_message(sentence: str) -> None:
     sys.stderr.write(f"voicechat: {sentence.rstrip()}\n")
 
 
@@ -284,13 +289,13 @@ _FLOORS = {
     effects.Floor.SPEAKING: "Speaking.",
     effects.Floor.WORKING: "Working.",
 }
-_SPEAKERS = {Role.USER: "You", Role.ASSISTANT: "Assistant", Role.SYSTEM: "System"}
-_ENDS = {
+_ROLE_NAMES = {Role.USER: "You", Role.ASSISTANT: "Assistant", Role.SYSTEM: "System"}
+_STATUS_SUFFIXES = {
     ItemStatus.COMPLETED: "",
     ItemStatus.INTERRUPTED: " (interrupted)",
     ItemStatus.FAILED: " (failed)",
 }
-_TOOL_ENDS = {
+_TOOL_STATES = {
     ToolState.RUNNING: "is running",
     ToolState.DONE: "is done",
     ToolState.FAILED: "failed",
@@ -299,59 +304,60 @@ _TOOL_ENDS = {
 }
 
 
-class Chat(Follower):
-    """What is said and what happens, one whole line each."""
+class Chat(LineClient):
+    """A conversation in which each turn and each change of state is printed as a line."""
 
     def __init__(self, session: Session, out: TextIO, *, echo: bool = True) -> None:
-        """`echo` false: a user types at the terminal, where their lines stand already.
+        """Print to `out`.
 
-        Without one, calls that ask are denied.
+        echo: print the user's lines too, and deny calls that need approval. False for a user at a
+        terminal, which shows the typed lines.
         """
         super().__init__(session)
         self._out = out
         self._echo = echo
-        self._told: dict[str, object] = {}
-        self._last = ""
+        self._printed: dict[str, object] = {}
+        self._last_line = ""
         self._failed = False
         self._muted = session.muted
 
-    async def work(self) -> int:
-        """Say or carry out every typed line; ends with /quit or the end of input.
+    async def run(self) -> int:
+        """Send or run every typed line; ends with /quit or the end of input.
 
         The exit code is 1 when a command of a pipe failed; at a terminal the user saw that.
         """
-        if not await self.until(lambda: self.online, PATIENCE):
+        if not await self.wait_until(lambda: self.is_online, TURN_TIMEOUT_S):
             raise ConnectError("Could not connect.")
-        self._say("Ready. Type a message, or /help.")
+        self._print("Ready. Type a message, or /help.")
         async for line in typed_lines():
-            goes_on = self._obey(line.strip())
-            self.hear_all()
-            if not goes_on:
+            continues = self._run_line(line.strip())
+            self.handle_updates()
+            if not continues:
                 break
         else:
-            await self.until(self.quiet, PATIENCE)
+            await self.wait_until(self.is_idle, TURN_TIMEOUT_S)
         return int(self._failed and self._echo)
 
-    # ----------------------------------------------------------------- what is typed
+    # ----------------------------------------------------------------- input
 
-    def _obey(self, line: str) -> bool:
-        """Carry out one line; False when it says to leave."""
+    def _run_line(self, line: str) -> bool:
+        """Send or run one line; False when it quits."""
         session = self.session
         if not line:
             self._press_enter()
         elif line in QUIT:
             return False
         elif line == HELP:
-            self._say("\n".join(help_lines()))
-            self._say(f"{QUIT[0]}: quit. An empty line: talk (push-to-talk), or interrupt.")
+            self._print("\n".join(help_lines()))
+            self._print(f"{QUIT[0]}: quit. An empty line: talk (push-to-talk), or interrupt.")
         elif is_command(line):
             try:
-                said = obey(session, line, person=not self._echo) or ""
+                output = run_command(session, line, by_user=not self._echo) or ""
             except VoicechatError as error:
-                said = str(error)
+                output = str(error)
                 self._failed = True
-            self.hear_all()
-            self._say(said)
+            self.handle_updates()
+            self._print(output)
         else:
             session.type(line)
         return True
@@ -363,92 +369,94 @@ class Chat(Follower):
         else:
             session.interrupt()
 
-    # ----------------------------------------------------------------- what is told
+    # ----------------------------------------------------------------- output
 
-    def hear(self, update: Update) -> None:
-        """Tell what a user wants to know of an update."""
+    def handle(self, update: Update) -> None:
+        """Print an update."""
         match update:
             case effects.EntryChanged(entry_id):
-                self._tell_entry(entry_id)
+                self._print_entry(entry_id)
             case effects.AskApproval(call_id):
-                self._ask(call_id)
+                self._print_approval(call_id)
             case effects.FloorChanged(floor) if floor in _FLOORS:
-                self._say(_FLOORS[floor])
+                self._print(_FLOORS[floor])
             case effects.Notice(text, _, hint):
-                self._say(f"{text} {hint}")
+                self._print(f"{text} {hint}")
             case LinkChanged(_, text) if text:
-                self._say(text)
+                self._print(text)
             case SoundChanged(_, _, problem, hint) if problem:
-                self._say(f"{problem} {hint}")
+                self._print(f"{problem} {hint}")
             case ModeChanged(muted, _, talking):
-                self._tell_mode(muted, talking)
+                self._print_mode(muted, talking)
             case Report(title, text):
-                self._say(f"{title}: {text}")
+                self._print(f"{title}: {text}")
             case Cleared():
-                self._told.clear()
-                self._say("A new conversation.")
+                self._printed.clear()
+                self._print("A new conversation.")
 
-    def _tell_mode(self, muted: bool, talking: bool) -> None:
+    def _print_mode(self, muted: bool, talking: bool) -> None:
         if muted != self._muted:
             self._muted = muted
-            self._say("Muted." if muted else "Not muted.")
+            self._print("Muted." if muted else "Not muted.")
         elif talking:
-            self._say("Talk now. An empty line ends your turn.")
+            self._print("Talk now. An empty line ends your turn.")
 
-    def _tell_entry(self, entry_id: str) -> None:
+    def _print_entry(self, entry_id: str) -> None:
         entry = self.session.transcript.get(entry_id)
         if isinstance(entry, ToolCall):
             if entry.state is ToolState.ASKING:
                 return
-            words = _TOOL_ENDS.get(entry.state)
-            if words and self._told.get(entry_id) is not entry.state:
-                self._told[entry_id] = entry.state
-                self._say(f"The tool {entry.name} {words}.")
+            state_text = _TOOL_STATES.get(entry.state)
+            if state_text and self._printed.get(entry_id) is not entry.state:
+                self._printed[entry_id] = entry.state
+                self._print(f"The tool {entry.name} {state_text}.")
         elif isinstance(entry, Item) and not entry.hidden:
-            self._tell_item(entry)
+            self._print_item(entry)
 
-    def _ask(self, call_id: str) -> None:
-        """Tell a call that waits, whole; without anyone to type an answer it is denied."""
+    def _print_approval(self, call_id: str) -> None:
+        """Print a waiting call completely; deny it when no user can answer."""
         call = self.session.transcript.get(call_id)
         if not isinstance(call, ToolCall):
             return
-        shown, number = asked(call), call.number
-        source = f" ({shown.source})" if shown.source else ""
-        self._say(f"Allow the tool {shown.name}{source} to run? It would receive:")
-        self._out.writelines(f"{line}\n" for line in lines(shown))
+        view, number = approval_view(call), call.number
+        source = f" ({view.source})" if view.source else ""
+        self._print(f"Allow the tool {view.name}{source} to run? It would receive:")
+        self._out.writelines(f"{line}\n" for line in approval_lines(view))
         if not self._echo:
             choices = [f"/allow {number}"]
-            choices += [f"/allow {number} session"] if shown.lasting else []
-            choices += [f"/always {number}"] if shown.forever else []
-            self._say(f"Type {', '.join(choices)} or /deny {number}, with a reason if you like.")
+            choices += [f"/allow {number} session"] if view.allows_session else []
+            choices += [f"/always {number}"] if view.allows_always else []
+            self._print(f"Type {', '.join(choices)}, or /deny {number} with an optional reason.")
         else:
-            deny_unasked(self.session, call)
+            deny_unattended(self.session, call)
 
-    def _tell_item(self, item: Item) -> None:
-        end = _ENDS.get(item.status)
-        typed = item.role is Role.USER and not item.spoken
-        if end is None or item.item_id in self._told:
+    def _print_item(self, item: Item) -> None:
+        suffix = _STATUS_SUFFIXES.get(item.status)
+        is_typed = item.role is Role.USER and not item.spoken
+        if suffix is None or item.item_id in self._printed:
             return
-        self._told[item.item_id] = item.status
+        self._printed[item.item_id] = item.status
         if item.picture is not None:
-            self._say(f"Picture: {item.picture.caption}.")
-        if typed and not self._echo:
+            self._print(f"Picture: {item.picture.caption}.")
+        if is_typed and not self._echo:
             return
         if item.shown.strip() or item.error:
-            self._say(f"{_SPEAKERS[item.role]}: {item.shown.strip()}{end} {item.error or ''}")
+            self._print(
+                f"{_ROLE_NAMES[item.role]}: {item.shown.strip()}{suffix} {item.error or ''}"
+            )
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         line = line.rstrip()
-        if line and line != self._last:
-            self._last = line
+        if line and line != self._last_line:
+            self._last_line = line
             self._out.write(f"{line}\n")
             self._out.flush()
 
 
-class Narrator(Chat):
-    """Tells what happens in a session that goes on by itself."""
+class ReplayPrinter(Chat):
+    """Printer of a replay."""
 
-    async def work(self) -> int:
+    async def run(self) -> int:
         """Wait until the session is over."""
-        await self.until(lambda: False)
+        await self.wait_until(lambda: False)
         return 0

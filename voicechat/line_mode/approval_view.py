@@ -1,4 +1,4 @@
-"""What a user is shown of a call before they decide: all of it, in words, and nothing else."""
+"""View of a tool call that waits for approval: its complete arguments and warnings about them."""
 
 from __future__ import annotations
 
@@ -9,77 +9,77 @@ from voicechat.core.confusables import remarks
 from voicechat.core.items import ToolCall
 from voicechat.core.text import clean
 
-MOST_FIELDS = 40
-"""Arguments that are shown one by one; more are shown as the text they came in."""
+MAX_FIELDS = 40
+"""Maximum number of arguments that are shown one by one; more are shown as raw text."""
 
-MOST_INDENTED = 8
-"""Times that a value may grow when it is laid out in lines."""
+MAX_INDENTATION_RATIO = 8
+"""Maximum growth of a value by indentation; above it, the value is shown in one line."""
 
-MOST_LAID_OUT = 200
-"""Lines a value is laid out in; a longer one is shown in a row."""
+MAX_INDENTED_LINES = 200
+"""Maximum number of lines of an indented value; above it, the value is shown in one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A call that waits for a decision, ready to be shown."""
+class ApprovalView:
+    """The parts of a call that are shown before the user decides."""
 
     name: str
     source: str
     fields: tuple[tuple[str, str], ...]
-    """The arguments, each under its name; one without a name is the text as it came."""
+    """Name and text of each argument; an empty name stands for the raw text of all of them."""
     remarks: tuple[str, ...]
-    """What cannot be seen in them, in words."""
-    lasting: bool
-    """True if the answer may count for later calls, too."""
-    forever: bool
-    """True if it may even be kept beyond the session."""
+    """Sentences about what is hard to see in the arguments."""
+    allows_session: bool
+    """True if the approval may apply to later calls of this session."""
+    allows_always: bool
+    """True if the approval may be stored."""
 
 
-def asked(call: ToolCall) -> Asked:
-    """What is to be shown of this call."""
-    fields, twice = _fields(call.arguments)
+def approval_view(call: ToolCall) -> ApprovalView:
+    """Make the view of a call."""
+    fields, duplicates = _fields(call.arguments)
     found = [call.remark] if call.remark else []
-    found += [f"“{name}” is given twice; the last one counts." for name in twice]
+    found += [f"“{name}” appears twice; the last value counts." for name in duplicates]
     for text in (call.name, *(each for field in fields for each in field)):
         found += remarks(text)
-    return Asked(
+    return ApprovalView(
         name=call.name,
         source=f"{call.server}, run by the provider" if call.server else call.source,
         fields=fields,
         remarks=tuple(dict.fromkeys(found)),
-        lasting=not call.asks_always,
-        forever=not call.asks_always and not call.server,
+        allows_session=not call.asks_always,
+        allows_always=not call.asks_always and not call.server,
     )
 
 
-def lines(shown: Asked) -> list[str]:
-    """The arguments and the remarks, for a mode of whole lines; every line begins with a mark."""
-    found = []
-    for name, text in shown.fields:
-        found.append(f"| {_one_line(name)}:" if name else "| as it came:")
-        found += [f"|   {line}" for line in text.split("\n")]
-    if not shown.fields:
-        found.append("| without arguments")
-    told = [line for remark in shown.remarks for line in remark.split("\n")]
-    return found + [f"! {line}" for line in told]
+def approval_lines(view: ApprovalView) -> list[str]:
+    """The arguments and the remarks as lines; each begins with `|` or `!`."""
+    lines = []
+    for name, text in view.fields:
+        lines.append(f"| {_one_line(name)}:" if name else "| raw text:")
+        lines += [f"|   {line}" for line in text.split("\n")]
+    if not view.fields:
+        lines.append("| no arguments")
+    remark_lines = [line for remark in view.remarks for line in remark.split("\n")]
+    return lines + [f"! {line}" for line in remark_lines]
 
 
 def _fields(arguments: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
-    """Name and text of every argument; and the names that stand there twice."""
-    twice: list[str] = []
+    """Name and text of every argument; and the names that appear twice."""
+    duplicates: list[str] = []
 
     def pairs(found: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _ in found]
-        twice.extend(sorted({name for name in names if names.count(name) > 1}))
+        duplicates.extend(sorted({name for name in names if names.count(name) > 1}))
         return dict(found)
 
     try:
-        given = json.loads(arguments or "{}", object_pairs_hook=pairs)
+        values = json.loads(arguments or "{}", object_pairs_hook=pairs)
     except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict) or twice or "" in given or len(given) > MOST_FIELDS:
-        return (("", arguments),), twice
-    return tuple((name, _text(value)) for name, value in given.items()), twice
+        values = None
+    if not isinstance(values, dict) or duplicates or "" in values or len(values) > MAX_FIELDS:
+        return (("", arguments),), duplicates
+    return tuple((name, _text(value)) for name, value in values.items()), duplicates
 
 
 def _text(value: object) -> str:
@@ -88,7 +88,7 @@ def _text(value: object) -> str:
     short = json.dumps(value, ensure_ascii=False)
     long = json.dumps(value, ensure_ascii=False, indent=2) if value else short
     # Deep nesting would be mostly indentation.
-    fits = len(long) <= MOST_INDENTED * len(short) and long.count("\n") < MOST_LAID_OUT
+    fits = len(long) <= MAX_INDENTATION_RATIO * len(short) and long.count("\n") < MAX_INDENTED_LINES
     return clean(long if fits else short)
 
 

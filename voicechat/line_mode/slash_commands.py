@@ -1,4 +1,4 @@
-"""What can be typed behind a slash, in the line mode and on the screen alike."""
+"""Slash commands of the line mode and the screen."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. `run` gets what stood behind it, and gives a sentence to show or nothing."""
+    """One slash command. `run` receives the argument; it returns the text to show, or None."""
 
-    meaning: str
+    summary: str
     run: Callable[[Session, str], str | None]
     argument: str = ""
-    """How its argument is shown in the help; empty when it takes none."""
-    turn: bool = False
-    """It says something to the model: an answer follows."""
-    person: bool = False
-    """It decides what may run: only a user may say it, no line of a pipe."""
+    """Argument as the help shows it; empty when it takes none."""
+    starts_turn: bool = False
+    """True if the model answers it."""
+    needs_user: bool = False
+    """True if it approves or denies something, so that only a user at a terminal may type it."""
 
 
 def _volume(session: Session, argument: str) -> str:
@@ -45,25 +45,26 @@ def _volume(session: Session, argument: str) -> str:
 def _levels(session: Session, argument: str) -> str:
     _require_sound(session, "sound to measure")
     levels = session.loudness
-    mic = _loudness(levels.mic, levels.mic_peak)
+    mic = _level_text(levels.mic, levels.mic_peak)
     if session.microphone is None:
-        mic = "not there"
+        mic = "not available"
     elif session.muted or not (session.hands_free or session.talking):
         mic = "muted" if session.muted else "closed"
-    speaker = _loudness(levels.speaker, levels.speaker_peak)
-    return f"The microphone is {mic}, the speaker {speaker if session.speaker else 'not there'}."
+    speaker = _level_text(levels.speaker, levels.speaker_peak)
+    speaker = speaker if session.speaker else "not available"
+    return f"The microphone is {mic}; the speaker is {speaker}."
 
 
-def _loudness(level: float, peak: float) -> str:
-    """As part of a sentence."""
-    return "silent" if peak <= _SILENT else f"at {level:.0f} dBFS with a peak of {peak:.0f}"
+def _level_text(level: float, peak: float) -> str:
+    """A level and a peak in dBFS as part of a sentence."""
+    return "silent" if peak <= _SILENCE_DBFS else f"at {level:.0f} dBFS with a peak of {peak:.0f}"
 
 
-_SILENT = -90.0
+_SILENCE_DBFS = -90.0
 
 
-def _meant(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
-    """The call whose number stands first, and what stands behind it."""
+def _waiting_call(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
+    """The waiting call with the number that begins the argument, and the rest of the argument."""
     first, _, rest = argument.partition(" ")
     calls = {call.number: call for call in session.asking}
     if not calls:
@@ -75,7 +76,7 @@ def _meant(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
 
 
 def _allow(session: Session, argument: str) -> str:
-    call, rest = _meant(session, "/allow", argument)
+    call, rest = _waiting_call(session, "/allow", argument)
     if rest not in {"", "session"}:
         raise UsageError("/allow takes a number, and “session” to allow more of the same.")
     lasting = bool(rest) and not call.asks_always
@@ -84,22 +85,22 @@ def _allow(session: Session, argument: str) -> str:
 
 
 def _always(session: Session, argument: str) -> str:
-    call, rest = _meant(session, "/always", argument)
+    call, rest = _waiting_call(session, "/always", argument)
     if rest:
         raise UsageError("/always takes a number and nothing else.")
     if call.asks_always or call.server:
-        raise UsageError(f"{call.name} cannot be always allowed.", "/allow allows it once.")
+        raise UsageError(f"{call.name} cannot always be allowed.", "/allow allows it once.")
     session.decide(call.call_id, call.arguments, Decision.ALWAYS)
     return f"{call.name} may always run; voicechat tools --revoke {call.name} reverts that."
 
 
 def _deny(session: Session, argument: str) -> str:
-    call, words = _meant(session, "/deny", argument)
+    call, words = _waiting_call(session, "/deny", argument)
     session.decide(call.call_id, call.arguments, Decision.DENY, words)
     return f"{call.name} will not run."
 
 
-def _let(session: Session, name: str) -> str:
+def _allow_mcp_server(session: Session, name: str) -> str:
     if not name:
         raise UsageError("/let takes the name of an MCP server.")
     session.allow_server(name)
@@ -107,13 +108,13 @@ def _let(session: Session, name: str) -> str:
 
 
 def _voice(session: Session, name: str) -> str:
-    known = session.voices
+    voices = session.voices
     if not name:
-        told = f" {session.model} has {', '.join(known)}." if known else ""
-        return f"The voice is {session.voice or 'the default'}.{told}"
-    if known and name not in known and not name.startswith("voice_"):
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+        choices = f" {session.model} has {', '.join(voices)}." if voices else ""
+        return f"The voice is {session.voice or 'the default'}.{choices}"
+    if voices and name not in voices and not name.startswith("voice_"):
+        close = difflib.get_close_matches(name, voices, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(voices)}."
         raise UsageError(f"{session.model} has no voice {name[:40]!r}.", hint)
     notes = session.change(voice=name)
     return _changed(f"The voice is {name}.", notes)
@@ -139,7 +140,7 @@ def _speed(session: Session, argument: str) -> str:
 
 
 def _changed(done: str, notes: Sequence[str]) -> str:
-    """What was done, or why it was not, or not yet."""
+    """The sentence about a change, or the notes that say why it has no effect yet."""
     return " ".join(notes) or done
 
 
@@ -150,18 +151,18 @@ def _model(session: Session, name: str) -> str | None:
     return f"Continuing with {session.model}."
 
 
-def _forget(session: Session, argument: str) -> str:
+def _delete_last(session: Session, argument: str) -> str:
     before = len(session.transcript.entries)
     session.forget_last()
-    forgot = len(session.transcript.entries) < before
-    return "Deleted the last exchange." if forgot else "There is nothing to delete."
+    deleted = len(session.transcript.entries) < before
+    return "Deleted the last exchange." if deleted else "There is nothing to delete."
 
 
 def _usage(session: Session, argument: str) -> str:
     return "\n".join(session.usage_report)
 
 
-def _simply(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
+def _without_argument(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
     return lambda session, argument: act(session)
 
 
@@ -179,8 +180,12 @@ def _require_sound(session: Session, what: str) -> None:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "/interrupt": Command("stop speech, thinking and tools", _simply(lambda s: s.interrupt())),
-    "/image": Command("send a picture", lambda s, path: s.show(path), "PATH [words]", turn=True),
+    "/interrupt": Command(
+        "stop speech, thinking and tools", _without_argument(lambda s: s.interrupt())
+    ),
+    "/image": Command(
+        "send a picture", lambda s, path: s.show(path), "PATH [words]", starts_turn=True
+    ),
     "/mute": Command("mute the microphone", _with_microphone(lambda s: s.set_muted(True))),
     "/unmute": Command("unmute the microphone", _with_microphone(lambda s: s.set_muted(False))),
     "/volume": Command("show or set the volume", _volume, "0-100"),
@@ -192,24 +197,26 @@ COMMANDS: Mapping[str, Command] = {
         "talk only between two presses of a key",
         _with_microphone(lambda s: s.set_hands_free(False)),
     ),
-    "/allow": Command("run the tool that waits", _allow, "NUMBER [session]", person=True),
-    "/always": Command("always run exactly this tool", _always, "NUMBER", person=True),
-    "/deny": Command("deny it, with an optional reason", _deny, "NUMBER [words]", person=True),
-    "/let": Command("allow the program of an MCP server to run", _let, "NAME", person=True),
+    "/allow": Command("run the tool that waits", _allow, "NUMBER [session]", needs_user=True),
+    "/always": Command("always run exactly this tool", _always, "NUMBER", needs_user=True),
+    "/deny": Command("deny it, with an optional reason", _deny, "NUMBER [words]", needs_user=True),
+    "/let": Command(
+        "allow the program of an MCP server to run", _allow_mcp_server, "NAME", needs_user=True
+    ),
     "/voice": Command("show or change the voice", _voice, "NAME"),
     "/speed": Command("show or change the speaking speed", _speed, "NUMBER"),
     "/instructions": Command("show or change the instructions", _instructions, "TEXT"),
     "/model": Command("switch to another model", _model, "PROVIDER/MODEL"),
     "/summary": Command(
         "summarize the conversation without adding to it",
-        _simply(lambda s: s.summarize()),
-        turn=True,
+        _without_argument(lambda s: s.summarize()),
+        starts_turn=True,
     ),
-    "/forget": Command("delete the last exchange", _forget),
+    "/forget": Command("delete the last exchange", _delete_last),
     "/usage": Command("show tokens, cost and limits", _usage),
-    "/new": Command("start a new conversation", _simply(lambda s: s.new_conversation())),
+    "/new": Command("start a new conversation", _without_argument(lambda s: s.new_conversation())),
 }
-"""The commands that act on a session. Leaving and help belong to whoever reads the line."""
+"""The commands that act on a session. The reader of a line handles `HELP` and `QUIT`."""
 
 HELP = "/help"
 QUIT = ("/quit", "/exit")
@@ -217,52 +224,52 @@ QUIT = ("/quit", "/exit")
 _COMMAND = re.compile(r"/[a-z-]+(?:\s|$)", re.IGNORECASE)
 
 
-def known(line: str) -> Command | None:
-    """The command that the line means, if there is one of that name."""
+def find_command(line: str) -> Command | None:
+    """The command with the name that begins the line; None when there is none."""
     return COMMANDS.get(line.split(maxsplit=1)[0])
 
 
 def is_command(line: str) -> bool:
-    """True if the line means a command, known or not; a path does not."""
+    """Return True when the line begins like a command, known or not; a path does not."""
     return _COMMAND.match(line) is not None
 
 
-def obey(session: Session, line: str, *, person: bool = True) -> str | None:
-    """Carry out a line for which `is_command` holds; a sentence to show, or nothing.
+def run_command(session: Session, line: str, *, by_user: bool = True) -> str | None:
+    """Run the command of a line; return the text to show, or None.
 
-    `person` says whether someone types the line; out of a pipe or a file, no one does.
-    Raises `UsageError` for a command that is not there, for a bad argument, and for a decision
-    that no person made.
+    by_user: False for lines of a pipe or a file.
+    Raises `UsageError` for an unknown command, a wrong argument, and for a command that needs a
+    user when the line comes from a pipe.
     """
     name, _, argument = line.strip().partition(" ")
     command = COMMANDS.get(name)
     if command is None:
-        names = [known.removeprefix("/") for known in (*COMMANDS, HELP, *QUIT)]
-        near = difflib.get_close_matches(name.removeprefix("/").lower(), names, n=1)
-        hint = f"Did you mean /{near[0]}?" if near else f"{HELP} lists the commands."
+        names = [each.removeprefix("/") for each in (*COMMANDS, HELP, *QUIT)]
+        similar = difflib.get_close_matches(name.removeprefix("/").lower(), names, n=1)
+        hint = f"Did you mean /{similar[0]}?" if similar else f"{HELP} lists the commands."
         raise UsageError(f"There is no {name[:40]}.", hint)
-    if command.person and not person:
-        raise UsageError(f"{name} is for a person at a terminal; a pipe cannot decide.")
+    if command.needs_user and not by_user:
+        raise UsageError(f"{name} needs a user at a terminal; a pipe cannot decide.")
     if argument and not command.argument:
         raise UsageError(f"{name} takes no argument.")
     return command.run(session, argument.strip())
 
 
 def help_rows() -> list[tuple[str, str]]:
-    """What is typed and what it does, for every command."""
+    """The text to type and the summary of every command."""
     return [
-        (f"{name} {command.argument}".strip(), command.meaning)
+        (f"{name} {command.argument}".strip(), command.summary)
         for name, command in COMMANDS.items()
     ]
 
 
 def help_lines() -> list[str]:
-    """One line per command."""
-    return [f"{typed}: {meaning}." for typed, meaning in help_rows()]
+    """The help of the commands, one line for each."""
+    return [f"{typed}: {summary}." for typed, summary in help_rows()]
 
 
 def markdown() -> str:
-    """The commands as the README has them."""
+    """The commands as a table in Markdown, for docs/commands.md."""
     lines = ["| Command | What it does |", "|---|---|"]
-    lines += [f"| `{typed}` | {meaning} |" for typed, meaning in help_rows()]
+    lines += [f"| `{typed}` | {summary} |" for typed, summary in help_rows()]
     return "\n".join(lines) + "\n"

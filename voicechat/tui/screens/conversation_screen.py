@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
-from voicechat.line_mode.slash_commands import HELP, QUIT, is_command, known, obey
+from voicechat.line_mode.slash_commands import HELP, QUIT, find_command, is_command, run_command
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
 from voicechat.tui.keys import KEYS
@@ -243,7 +243,7 @@ class ConversationScreen(Screen[None]):
             self.app.call_later(self.app.action_quit)
         else:
             try:
-                said = obey(self._session, line)
+                said = run_command(self._session, line)
             except VoicechatError as error:
                 self.notify(str(error), severity="warning", markup=False)
             else:
@@ -251,10 +251,10 @@ class ConversationScreen(Screen[None]):
 
     def _answer(self, line: str, said: str | None) -> None:
         """Show what a command said: some lines stay until they are read."""
-        command = known(line)
+        command = find_command(line)
         if said and "\n" in said:
             self._lay_over(line.split()[0].strip("/").title(), said)
-        elif said or not (command and command.turn):
+        elif said or not (command and command.starts_turn):
             self.notify(plain(said or "Done.").plain, markup=False)
 
     def _lay_over(self, title: str, text: str) -> None:

@@ -21,7 +21,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from voicechat.core.inputs import Decision
-from voicechat.line_mode.approval_view import Asked, asked
+from voicechat.line_mode.approval_view import ApprovalView, approval_view
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET
 
@@ -100,22 +100,22 @@ class ApprovalCard(Vertical, can_focus=True):
         if key == (self._call_id, self._arguments):
             if self._waiting != len(calls) and call is not None:
                 self._waiting = len(calls)
-                self._draw_title(asked(call))
+                self._draw_title(approval_view(call))
             return False
         self._call_id, self._arguments = key
         self._armed, self._hint, self._letters = False, "", ""
         self.display = call is not None
         if call is not None:
             self._number, self._waiting = call.number, len(calls)
-            await self._fill(asked(call))
+            await self._fill(approval_view(call))
             self.call_after_refresh(self._arm, key)
         return True
 
     def _arm(self, key: tuple[str, str]) -> None:
         self._armed = key == (self._call_id, self._arguments)
 
-    async def _fill(self, shown: Asked) -> None:
-        lasting = {Decision.SESSION: shown.lasting, Decision.ALWAYS: shown.forever}
+    async def _fill(self, shown: ApprovalView) -> None:
+        lasting = {Decision.SESSION: shown.allows_session, Decision.ALWAYS: shown.allows_always}
         self._choices = tuple(
             each for each in _CHOICES if each[2] is None or lasting.get(each[2], True)
         )
@@ -126,7 +126,7 @@ class ApprovalCard(Vertical, can_focus=True):
         await body.mount_all(_body(shown))
         body.scroll_home(animate=False)
 
-    def _draw_title(self, shown: Asked) -> None:
+    def _draw_title(self, shown: ApprovalView) -> None:
         more = self._waiting - 1
         behind = f"  {more} more {'waits' if more == 1 else 'wait'}" if more else ""
         source = plain(f"  {_flat(shown.source)}", QUIET) if shown.source else Content("")
@@ -246,7 +246,7 @@ class ApprovalCard(Vertical, can_focus=True):
             body.scroll_home(animate=False)
 
 
-def _body(shown: Asked) -> list[Static]:
+def _body(shown: ApprovalView) -> list[Static]:
     """What would run. A bar is drawn next to every line of a value, also of a wrapped one."""
     found = [Static(_remark(remark), markup=False) for remark in shown.remarks]
     fields = shown.fields

@@ -1,4 +1,4 @@
-"""The person's leave for the program of an MCP server, asked and given in a conversation."""
+"""Approval of the program of an MCP server during a conversation."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from voicechat.errors import UsageError
 from voicechat.session.toolbox import Toolbox
 
 
-async def test_a_program_waits_for_leave_and_its_tools_come_then(
+async def test_a_server_waits_for_approval_and_then_offers_its_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     config = rude(tmp_path)
-    told: list[effects.Notice] = []
+    notices: list[effects.Notice] = []
     offered = asyncio.Event()
 
     def offer(tools: inputs.OfferTools) -> None:
         if any(spec.name == "rude__greet" for spec in tools.tools):
             offered.set()
 
-    box = Toolbox(Options(mcp_servers=(config,)), offer, told.append, lambda sentence: None)
+    toolbox = Toolbox(Options(mcp_servers=(config,)), offer, notices.append, lambda sentence: None)
     async with asyncio.TaskGroup() as tasks:
-        living = tasks.create_task(box.run())
-        await asyncio.wait_for(box.complete.wait(), 20)
-        (notice,) = told
+        running = tasks.create_task(toolbox.run())
+        await asyncio.wait_for(toolbox.complete.wait(), 20)
+        (notice,) = notices
         assert notice.text == f"The MCP server rude wants to run: {config.shown}"
         assert "/let rude" in notice.hint
         assert not (tmp_path / "starts").exists()
         with pytest.raises(UsageError, match="Type /let rude"):
-            box.allow_server("other")
-        box.allow_server("rude")
+            toolbox.allow_server("other")
+        toolbox.allow_server("rude")
         await asyncio.wait_for(offered.wait(), 20)
         with pytest.raises(UsageError, match="is waiting"):
-            box.allow_server("rude")
-        living.cancel()
+            toolbox.allow_server("rude")
+        running.cancel()
