@@ -11,26 +11,27 @@ from voicechat.cli.app import main
 from voicechat.config.options import Options
 from voicechat.errors import Secret
 from voicechat.providers.catalog import PROVIDERS
+from voicechat.session.model_list import list_models, list_providers
 
 KEY = "xai-planted-0123"
 
 
 def test_every_provider_is_listed_and_no_key_is_shown() -> None:
-    options = Options(keys={"XAI_API_KEY": Secret(KEY)})
-    told = {str(each["provider"]): each for each in models.list_models(options)}
-    assert set(told) == set(PROVIDERS)
-    assert told["xai"]["keys"] == {"XAI_API_KEY": True}
-    assert told["openai"]["keys"] == {"OPENAI_API_KEY": False}
-    assert "xai/grok-voice-latest" in told["xai"]["models"]
-    assert "marin" in told["openai"]["voices"]
-    assert "openai/gpt-live-transcribe" in told["openai"]["transcribers"]
-    assert told["openai"]["default"] == "openai/gpt-realtime-2.1"
-    assert told["xai"]["transcribers"] == []
-    assert (told["xai"]["ready"], told["openai"]["ready"], told["local"]["ready"]) == (
+    providers = list_providers(Options(keys={"XAI_API_KEY": Secret(KEY)}))
+    text, as_json = models.models_as_text(providers), models.models_as_json(providers)
+    listed = {each["provider"]: each for each in json.loads(as_json)}
+    assert set(listed) == set(PROVIDERS)
+    assert listed["xai"]["keys"] == {"XAI_API_KEY": True}
+    assert listed["openai"]["keys"] == {"OPENAI_API_KEY": False}
+    assert "xai/grok-voice-latest" in listed["xai"]["models"]
+    assert "marin" in listed["openai"]["voices"]
+    assert "openai/gpt-live-transcribe" in listed["openai"]["transcribers"]
+    assert listed["openai"]["default"] == "openai/gpt-realtime-2.1"
+    assert listed["xai"]["transcribers"] == []
+    assert (listed["xai"]["ready"], listed["openai"]["ready"], listed["local"]["ready"]) == (
         True, False, True,
     )  # fmt: skip
-    text = models.as_text(models.list_models(options))
-    assert "planted" not in text
+    assert "planted" not in text + as_json
     assert "XAI_API_KEY is set" in text
     assert "OPENAI_API_KEY is not set" in text
     assert "* openai/gpt-realtime-2.1" in text
@@ -41,11 +42,20 @@ def test_azure_is_ready_with_key_and_address() -> None:
     keys = {"AZURE_OPENAI_API_KEY": Secret("a")}
     endpoint = {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com"}
 
-    def ready(options: Options) -> object:
-        return next(e["ready"] for e in models.list_models(options) if e["provider"] == "azure")
+    def is_ready(options: Options) -> bool:
+        return next(each.is_ready for each in list_providers(options) if each.name == "azure")
 
-    assert not ready(Options(keys=keys))
-    assert ready(Options(keys=keys, variables=endpoint))
+    assert not is_ready(Options(keys=keys))
+    assert is_ready(Options(keys=keys, variables=endpoint))
+
+
+def test_programs_and_the_command_list_the_same_models(monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert main(["models", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    names = [name for each in listed for name in (*each["models"], *each["transcribers"])]
+    assert len(names) > 10
+    assert [model.name for model in list_models()] == names
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])

@@ -11,6 +11,7 @@ from voicechat.config import loader
 from voicechat.config.options import Options
 from voicechat.errors import UsageError
 from voicechat.providers import catalog
+from voicechat.session.model_list import list_providers
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-provider.md"
 """Its first Python block is a whole provider."""
@@ -51,7 +52,7 @@ def test_an_installed_provider_is_named_listed_and_priced(install: Install) -> N
     assert price.minute == 1.0
     assert catalog.provider_at("toy.example") == "toy"
     assert list(catalog.every_provider()) == [*catalog.PROVIDERS, "toy"]
-    assert "* toy/t-1" in models.as_text(models.list_models(Options()))
+    assert "* toy/t-1" in models.models_as_text(list_providers(Options()))
 
 
 def test_an_installed_provider_reads_its_address_from_the_environment(
@@ -90,7 +91,7 @@ def test_a_broken_entry_point_becomes_one_sentence(
     )
     assert catalog.installed().problems == (sentence,)
     assert dict(catalog.every_provider()) == dict(catalog.PROVIDERS)
-    assert models.as_text(models.list_models(Options())).endswith(sentence)
+    assert models.models_as_text(list_providers(Options())).endswith(sentence)
     with pytest.raises(UsageError) as caught:
         catalog.resolve("toy", environ={})
     assert sentence in str(caught.value)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from voicechat.cli.command import JSON, CommandEntry
 
 if TYPE_CHECKING:
-    from voicechat.config.options import Options
-    from voicechat.providers.provider import Provider
+    from voicechat.session.model_list import ListedProvider
 
 
 def models(as_json: Annotated[bool, JSON] = False) -> int:
@@ -19,73 +18,61 @@ def models(as_json: Annotated[bool, JSON] = False) -> int:
 
     An asterisk marks the default model of each provider.
     """
-    import json
-
     from voicechat.config import loader
+    from voicechat.session.model_list import list_providers
 
-    found = list_models(loader.load())
-    typer.echo(json.dumps(found, indent=2) if as_json else as_text(found))
+    providers = list_providers(loader.load())
+    typer.echo(models_as_json(providers) if as_json else models_as_text(providers))
     return 0
 
 
 COMMAND = CommandEntry(10, "models", "List providers, models, voices and keys.", models)
 
 
-def list_models(options: Options) -> list[dict[str, Any]]:
-    """Every provider as plain JSON. Keys appear as names of variables, never as values."""
-    from voicechat.providers.catalog import every_provider
+def models_as_json(providers: Sequence[ListedProvider]) -> str:
+    """The providers as JSON. Keys appear as names of variables, never as values."""
+    import json
 
-    return [_provider(provider, options) for provider in every_provider().values()]
-
-
-def _provider(provider: Provider, options: Options) -> dict[str, Any]:
-    from voicechat.providers.catalog import price_of
-
-    keys = {variable: variable in options.keys for variable in provider.key_variables}
-    address = provider.url_variable
-    return {
-        "provider": provider.name,
-        "default": f"{provider.name}/{provider.default_model}" if provider.default_model else None,
-        "models": [f"{provider.name}/{name}" for name in provider.models],
-        "transcribers": [f"{provider.name}/{name}" for name in provider.transcription_models],
-        "voices": list(provider.voices),
-        "keys": keys,
-        "address": {address: address in options.variables} if address else {},
-        "ready": (not keys or any(keys.values())) and _has_address(provider, options),
-        "prices": {
-            f"{provider.name}/{name}": price.dated or None
-            for name in provider.models
-            if (price := price_of(f"{provider.name}/{name}", options.prices)) is not None
-        },
-    }
+    fields = [
+        {
+            "provider": provider.name,
+            "default": provider.default_model,
+            "models": provider.models,
+            "transcribers": provider.transcription_models,
+            "voices": provider.voices,
+            "keys": provider.keys,
+            "address": provider.address,
+            "ready": provider.is_ready,
+            "prices": provider.prices,
+        }
+        for provider in providers
+    ]
+    return json.dumps(fields, indent=2)
 
 
-def _has_address(provider: Provider, options: Options) -> bool:
-    known = provider.connect is None or provider.url is not None
-    return known or provider.url_variable in options.variables
-
-
-def as_text(found: list[dict[str, Any]]) -> str:
-    """The list as plain text."""
+def models_as_text(providers: Sequence[ListedProvider]) -> str:
+    """The providers as plain text."""
     from voicechat.providers.catalog import installed
 
-    lines = [line for each in found for line in _lines(each)]
+    lines = [line for provider in providers for line in _lines(provider)]
     return "\n".join([*lines, *installed().problems]).strip()
 
 
-def _lines(each: dict[str, Any]) -> Iterator[str]:
+def _lines(provider: ListedProvider) -> Iterator[str]:
     from voicechat.system.text_table import table
 
-    is_set = [name for name, found in each["keys"].items() if found]
-    needed = _status(is_set[0], True) if is_set else _status(" or ".join(each["keys"]), False)
-    yield f"{each['provider']}: {needed if each['keys'] else 'needs no key'}"
-    for name in each["models"]:
-        yield f"  {'*' if name == each['default'] else ' '} {name}"
-    if not each["models"]:
-        yield f"    {each['provider']}/NAME, the name of your deployment"
-    transcribers = [name.partition("/")[2] for name in each["transcribers"]]
-    address = [_status(name, found) for name, found in each["address"].items()]
-    rows = {"address": address, "transcribes": transcribers, "voices": each["voices"]}
+    is_set = [name for name, found in provider.keys.items() if found]
+    needed = _status(is_set[0], True) if is_set else _status(" or ".join(provider.keys), False)
+    yield f"{provider.name}: {needed if provider.keys else 'needs no key'}"
+    for name in provider.models:
+        yield f"  {'*' if name == provider.default_model else ' '} {name}"
+    if not provider.models:
+        yield f"    {provider.name}/NAME, the name of your deployment"
+    rows = {
+        "address": [_status(name, found) for name, found in provider.address.items()],
+        "transcribes": [name.partition("/")[2] for name in provider.transcription_models],
+        "voices": provider.voices,
+    }
     yield from table((name, ", ".join(values)) for name, values in rows.items() if values)
     yield ""
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from voicechat.config import loader
-from voicechat.providers.catalog import every_provider
+from voicechat.config.options import Options
+from voicechat.providers.catalog import every_provider, price_of
+from voicechat.providers.provider import Provider
+
+Purpose = Literal["conversation", "transcription"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,7 @@ class ListedModel:
     """PROVIDER/MODEL, as `connect` accepts it."""
     provider: str
     """Name of the provider."""
-    purpose: Literal["conversation", "transcription"]
+    purpose: Purpose
     """`conversation` for `connect`; `transcription` for `voicechat transcribe`."""
     default: bool
     """True for the model that the provider's name alone selects."""
@@ -29,38 +34,81 @@ class ListedModel:
     """True if it needs no key, or one is set in the environment or the settings file."""
 
 
+@dataclass(frozen=True, slots=True)
+class ListedProvider:
+    """A provider with its models, and which of its keys and addresses are set."""
+
+    name: str
+    default_model: str | None
+    """PROVIDER/MODEL, like all models here; None when the user must name one."""
+    models: tuple[str, ...]
+    """Models for conversations."""
+    transcription_models: tuple[str, ...]
+    voices: tuple[str, ...]
+    keys: Mapping[str, bool]
+    """True for each variable of a key that is set. Empty when it needs no key."""
+    address: Mapping[str, bool]
+    """True if the variable of the address is set. Empty when there is no such variable."""
+    is_ready: bool
+    """True if a key and an address are set, where it needs them."""
+    prices: Mapping[str, str | None]
+    """Date of the price of each model with a known price; None for a price of the user."""
+
+    @property
+    def has_key(self) -> bool:
+        """True if it needs no key, or one is set."""
+        return not self.keys or any(self.keys.values())
+
+
 def list_models() -> tuple[ListedModel, ...]:
     """Return all known models, including those of installed packages. Does not use the network.
 
     Raises `UsageError` for invalid settings.
     """
-    keys = loader.load().keys
-    found: list[ListedModel] = []
-    for provider in every_provider().values():
-        names = provider.key_variables
-        has_key = not names or any(name in keys for name in names)
-        found += [
-            ListedModel(
-                f"{provider.name}/{model}",
-                provider.name,
-                "conversation",
-                model == provider.default_model,
-                provider.voices,
-                names,
-                has_key,
-            )
-            for model in provider.models
-        ]
-        found += [
-            ListedModel(
-                f"{provider.name}/{model}",
-                provider.name,
-                "transcription",
-                False,
-                (),
-                names,
-                has_key,
-            )
-            for model in provider.transcription_models
-        ]
-    return tuple(found)
+    return tuple(
+        model for provider in list_providers(loader.load()) for model in _listed_models(provider)
+    )
+
+
+def list_providers(options: Options) -> tuple[ListedProvider, ...]:
+    """Return all known providers, including installed packages. Does not use the network."""
+    return tuple(_listed_provider(provider, options) for provider in every_provider().values())
+
+
+def _listed_models(provider: ListedProvider) -> Iterator[ListedModel]:
+    lists: tuple[tuple[Purpose, tuple[str, ...], tuple[str, ...]], ...] = (
+        ("conversation", provider.models, provider.voices),
+        ("transcription", provider.transcription_models, ()),
+    )
+    for purpose, names, voices in lists:
+        for name in names:
+            is_default = purpose == "conversation" and name == provider.default_model
+            yield ListedModel(
+                name, provider.name, purpose, is_default, voices, tuple(provider.keys),
+                provider.has_key,
+            )  # fmt: skip
+
+
+def _listed_provider(provider: Provider, options: Options) -> ListedProvider:
+    def full(name: str) -> str:
+        return f"{provider.name}/{name}"
+
+    keys = {variable: variable in options.keys for variable in provider.key_variables}
+    address = provider.url_variable
+    has_address = provider.connect is None or provider.url is not None
+    models = tuple(full(name) for name in provider.models)
+    return ListedProvider(
+        name=provider.name,
+        default_model=full(provider.default_model) if provider.default_model else None,
+        models=models,
+        transcription_models=tuple(full(name) for name in provider.transcription_models),
+        voices=provider.voices,
+        keys=keys,
+        address={address: address in options.variables} if address else {},
+        is_ready=(not keys or any(keys.values())) and (has_address or address in options.variables),
+        prices={
+            name: price.dated or None
+            for name in models
+            if (price := price_of(name, options.prices)) is not None
+        },
+    )
