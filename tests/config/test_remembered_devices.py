@@ -11,7 +11,7 @@ from voicechat.audio.devices import device_probe
 from voicechat.audio.devices.device_list import Device
 from voicechat.audio.devices.device_probe import ProbeRequest, ProbeResult
 from voicechat.config.options import Options
-from voicechat.config.remembered_devices import recalled, with_devices
+from voicechat.config.remembered_devices import fill_devices, with_devices
 
 
 def not_asked(kind: str, number: str) -> str | None:
@@ -38,7 +38,7 @@ from voicechat.config.options import Options
 remembered_devices._WAIT_S = 60
 
 def edit(number):
-    kept = remembered_devices.recalled(Options(), path)
+    kept = remembered_devices.fill_devices(Options(), path)
     assert number == 0 or getattr(kept, name) == f"USB {number - 1}", kept
     typed = {name: f"USB {number}"}
     remembered_devices.with_devices(Options(**typed), typed, None, path)
@@ -72,7 +72,7 @@ def test_typed_chat_remembers_nothing(tmp_path: Path) -> None:
 def test_recalling_writes_nothing(tmp_path: Path) -> None:
     choose(tmp_path, input_device="USB")
     before = (tmp_path / "devices.json").stat().st_mtime_ns
-    options = recalled(Options(output_device="default"), tmp_path)
+    options = fill_devices(Options(output_device="default"), tmp_path)
     assert (options.input_device, options.output_device) == ("USB", None)
     assert (tmp_path / "devices.json").stat().st_mtime_ns == before
 

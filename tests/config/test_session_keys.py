@@ -92,7 +92,7 @@ SAID = {
 
 @pytest.mark.parametrize("text", SAID, ids=repr)
 def test_every_key(file, text) -> None:
-    assert file(text).wanted == SAID[text]
+    assert file(text).session_settings == SAID[text]
     settings = session_settings(file(text), Capabilities(), ())
     for name, value in SAID[text].items():
         assert getattr(settings, name) == value
@@ -109,7 +109,7 @@ def test_every_setting_has_a_key() -> None:
 def test_turn_detection_off_is_push_to_talk(file) -> None:
     options = file('turn_detection = "off"')
     assert options.push_to_talk
-    assert options.wanted == {}
+    assert options.session_settings == {}
 
 
 def test_pcm16_uses_the_rate_of_the_provider(file) -> None:
@@ -182,13 +182,13 @@ temperature = 0.9
 def test_a_profile_wins_over_the_file_only(file) -> None:
     work = file(PROFILES, profile="work")
     assert (work.model, work.voice, work.profile) == ("xai/grok-voice-latest", "eve", "work")
-    assert work.wanted == {"speed": 1.1, "turn_detection": SemanticVad()}
+    assert work.session_settings == {"speed": 1.1, "turn_detection": SemanticVad()}
     assert work.tools == ("look",)
     typed = file(PROFILES, {"VOICECHAT_PROFILE": "work", "VOICECHAT_MODEL": "local"}, voice="ash")
     assert (typed.model, typed.voice, typed.instructions) == ("local", "ash", "Be formal.")
     home = file('profile = "home"\n' + PROFILES)
-    assert (home.voice, home.wanted["temperature"]) == ("marin", 0.9)
-    assert file(PROFILES).wanted == {"speed": 1.1, "turn_detection": ServerVad()}
+    assert (home.voice, home.session_settings["temperature"]) == ("marin", 0.9)
+    assert file(PROFILES).session_settings == {"speed": 1.1, "turn_detection": ServerVad()}
 
 
 def test_prices(file) -> None:
@@ -202,5 +202,5 @@ def test_unsupported_settings_are_reported() -> None:
         ({"temperature": 0.9}, ["xai has no setting temperature: it is ignored."]),
         ({}, []),
     ):
-        options = Options(model="xai", keys=keys, wanted=wanted)
+        options = Options(model="xai", keys=keys, session_settings=wanted)
         assert ChosenModel(options, lambda: TOOLS, print).unsupported_settings == told

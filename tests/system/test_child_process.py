@@ -80,7 +80,7 @@ async def test_a_child_that_ignores_everything_is_killed() -> None:
 
 async def test_a_conversation_gives_code_and_output() -> None:
     code = "import sys; print(sys.stdin.read()[::-1]); sys.exit(3)"
-    found = await child_process.converse(
+    found = await child_process.run_with_input(
         (sys.executable, "-c", code), b"abc", os.environ, 20.0, keep_output=True
     )
     assert found == (3, b"cba\n")
@@ -89,7 +89,7 @@ async def test_a_conversation_gives_code_and_output() -> None:
 async def test_a_conversation_that_takes_too_long_leaves_nothing() -> None:
     before = set(psutil.Process().children())
     with pytest.raises(TimeoutError):
-        await child_process.converse(
+        await child_process.run_with_input(
             (sys.executable, "-c", "import time; time.sleep(600)"), b"", os.environ, 0.05
         )
     assert gone(set(psutil.Process().children()) - before)

@@ -131,7 +131,7 @@ def _on_signals(end: Callable[[int], None]) -> None:
 
 
 def _settings(options: Options, request: TranscribeRequest, model: str | None) -> SessionSettings:
-    wanted = options.wanted
+    wanted = options.session_settings
     heard = cast("Transcription | None", wanted.get("transcription")) or Transcription()
     if request.language:
         heard = replace(heard, language=request.language, languages=())

@@ -105,7 +105,7 @@ def _exit_code(run: Callable[[], object]) -> int:
     except Exception as error:
         from voicechat.system import crash_report
 
-        say(crash_report.tell(error))
+        say(crash_report.save_report(error))
         return 1
 
 

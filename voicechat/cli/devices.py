@@ -14,7 +14,7 @@ def devices(as_json: Annotated[bool, JSON] = False) -> int:
     from voicechat.config import loader, remembered_devices
     from voicechat.doctor.device_listing import list_devices
 
-    found = list_devices(remembered_devices.recalled(loader.load()))
+    found = list_devices(remembered_devices.fill_devices(loader.load()))
     typer.echo(found.as_json() if as_json else found.as_text())
     for sentence in found.unmet:
         say(sentence)

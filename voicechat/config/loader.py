@@ -81,7 +81,7 @@ def load(
     path = settings_path() if path is None else path
     stored = _read_file(ConfigFile(path, *read_text(path)))
     typed = {name: value for name, value in flags.items() if value is not None}
-    tokened = bool(typed.pop("token", False))
+    uses_token = bool(typed.pop("token", False))
     for name, value in typed.items():
         _check(SETTINGS[name].flag, name, value)
     keys = stored.keys | {
@@ -92,7 +92,7 @@ def load(
     given = {**_read_environment(environ), **typed}
     profile = stored.profile(given.get("profile"))
     merged = {**stored.settings, **profile, **given}
-    if tokened:
+    if uses_token:
         merged["token"] = _token(environ)
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
@@ -103,7 +103,7 @@ def load(
     options = Options(
         **merged,  # type: ignore[arg-type]
         origins=MappingProxyType(stored.origins(profile) | _origins(environ, typed)),
-        mcp_servers=mcp_settings.refuse_twins(servers),
+        mcp_servers=mcp_settings.refuse_duplicates(servers),
         endpoints=endpoint_settings.endpoints(stored.place, stored.endpoints, named),
         keys=MappingProxyType(keys),
         variables=_read_variables(environ),
@@ -218,9 +218,9 @@ class _StoredSettings:
             )
             raise UsageError(f"{where} no profile {str(name)[:40]!r}.", hint)
         found = {"profile": name, **self.profiles[str(name)]}
-        wanted = cast("dict[str, object]", self.settings.get("wanted", {}))
-        over = cast("dict[str, object]", found.get("wanted", {}))
-        return {**found, "wanted": {**wanted, **over}}
+        session_settings = cast("dict[str, object]", self.settings.get("session_settings", {}))
+        overrides = cast("dict[str, object]", found.get("session_settings", {}))
+        return {**found, "session_settings": {**session_settings, **overrides}}
 
     def origins(self, profile: Mapping[str, object]) -> dict[str, str]:
         """The file, line and key of each setting, by its name or as `permissions.TOOL`."""
@@ -304,11 +304,11 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
         found["folders"] = _folders(place, _names(place, "folders", table["folders"]))
     if "permissions" in table:
         found["permissions"] = _permissions(place, table["permissions"])
-    wanted = session_keys.read(place, table)
-    if wanted.get("turn_detection", ...) is None:
-        del wanted["turn_detection"]
+    session_settings = session_keys.read(place, table)
+    if session_settings.get("turn_detection", ...) is None:
+        del session_settings["turn_detection"]
         found["push_to_talk"] = True
-    return {**found, "wanted": wanted} if wanted else found
+    return {**found, "session_settings": session_settings} if session_settings else found
 
 
 def _names(place: SettingPlace, name: str, value: object) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class ServerConfig:
         return f"MCP server {clean(self.name)}"
 
     @property
-    def spaced(self) -> str:
+    def tool_prefix(self) -> str:
         """The prefix of the names of its tools."""
         return re.sub(r"[^A-Za-z0-9-]+", "_", self.name).strip("_") or "server"
 

@@ -76,11 +76,11 @@ def servers(file: ConfigFile, table: object, look_up: LookUp) -> list[ServerConf
     ]
 
 
-def refuse_twins(found: Iterable[ServerConfig]) -> tuple[ServerConfig, ...]:
+def refuse_duplicates(found: Iterable[ServerConfig]) -> tuple[ServerConfig, ...]:
     """These servers. Raises `UsageError` when the tools of two would have the same names."""
     known: dict[str, ServerConfig] = {}
     for server in found:
-        other = known.setdefault(server.spaced.lower(), server)
+        other = known.setdefault(server.tool_prefix.lower(), server)
         if other is not server:
             raise UsageError(
                 f"{server.place}: {server.name!r} and {other.name!r} of {other.place} would offer"
@@ -118,20 +118,20 @@ def _server(name: str, reader: TableReader) -> ServerConfig:
 
 def _check_kind(name: str, reader: TableReader) -> None:
     table = reader.table
-    kind = table.get("type")
+    transport = table.get("type")
     if ("command" in table) == ("url" in table):
         raise UsageError(f"{reader.place.at()}: {name} needs either a command or a url.")
     present, absent = ("command", "url") if "command" in table else ("url", "command")
     for key in ("headers",) if present == "command" else ("args", "env", "cwd"):
         if key in table:
             reader.refuse(key, f"has no effect with a {present}; it needs a {absent}")
-    if kind == "sse":
+    if transport == "sse":
         hint = "Ask the server's makers for its streamable HTTP address."
         reader.refuse("type", "names sse, an old transport that voicechat does not support", hint)
-    if kind is not None and (not isinstance(kind, str) or kind not in _TYPES):
+    if transport is not None and (not isinstance(transport, str) or transport not in _TYPES):
         reader.refuse("type", "must be stdio or http")
-    if kind is not None and _TYPES[kind] not in table:
-        reader.refuse("type", f"is {kind}, which needs a {_TYPES[kind]}")
+    if transport is not None and _TYPES[transport] not in table:
+        reader.refuse("type", f"is {transport}, which needs a {_TYPES[transport]}")
     if not isinstance(table.get("disabled", False), bool):
         reader.refuse("disabled", "must be true or false")
 
@@ -168,7 +168,7 @@ def _folder(reader: TableReader) -> Path:
 def _parsed(file: ConfigFile) -> dict[str, Any]:
     """The file as JSON. Raises `UsageError`."""
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, value in pairs:
             if name in found:
@@ -180,7 +180,7 @@ def _parsed(file: ConfigFile) -> dict[str, Any]:
     if not file.text.strip():
         return {}
     try:
-        found = json.loads(file.text, object_pairs_hook=once)
+        found = json.loads(file.text, object_pairs_hook=refuse_repeated_keys)
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{file.path}:{error.lineno} is not valid JSON: {error.msg.lower()}."

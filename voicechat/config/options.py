@@ -148,7 +148,7 @@ class Options:
     """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     """Unchecked addresses and versions by the name of their environment variable."""
-    wanted: Mapping[str, object] = field(default_factory=dict, hash=False)
+    session_settings: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Fields of `SessionSettings` that the settings file sets."""
     tools: tuple[str, ...] | None = None
     """Names of the tools to offer; None for all of them."""
@@ -159,7 +159,7 @@ class Options:
     prices: Mapping[str, Price] = field(default_factory=dict, hash=False)
     """The user's prices, by PROVIDER/MODEL."""
     mcp_servers: tuple[ServerConfig, ...] = ()
-    """MCP servers that voicechat connects to; those that the provider calls are in `wanted`."""
+    """MCP servers that voicechat connects to. `session_settings` has those the provider calls."""
     endpoints: tuple[Endpoint, ...] = ()
     """HTTP endpoints of the user that are offered as tools."""
 

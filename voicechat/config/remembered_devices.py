@@ -51,7 +51,7 @@ def _changed(stored: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, 
     return {name: part for name, part in {**stored, **chosen}.items() if part != "default"}
 
 
-def recalled(options: Options, folder: Path | None = None) -> Options:
+def fill_devices(options: Options, folder: Path | None = None) -> Options:
     """The options with remembered devices where none is named; writes nothing."""
     return _filled(options, _read((folder or _folder()) / "devices.json"))
 

@@ -59,41 +59,41 @@ def record(
     Raises `UsageError` for unknown keys and wrong values.
     """
     renamed = names or {}
-    spelled = {field: key for key, field in renamed.items()}
-    known = [spelled.get(field.name, field.name) for field in fields(cast("Any", kind))]
+    key_of_field = {field: key for key, field in renamed.items()}
+    known = [key_of_field.get(field.name, field.name) for field in fields(cast("Any", kind))]
     table = cast("Mapping[str, object]", value)
     for name in table:
         if name not in known:
             raise place.unknown(name, known)
     found = {renamed.get(name, name): inner for name, inner in table.items()}
     try:
-        made = msgspec.convert(found, kind)
+        converted = msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        raise _wrong(place, error, kind, spelled, next(iter(table), "")) from None
+        raise _wrong(place, error, kind, key_of_field, next(iter(table), "")) from None
     for name, inner in found.items():
-        _limited(place(spelled.get(name, name)), name, inner)
-    return made
+        _check_limits(place(key_of_field.get(name, name)), name, inner)
+    return converted
 
 
 def _wrong(
     place: SettingPlace,
     error: msgspec.ValidationError,
     kind: type,
-    spelled: Mapping[str, str],
+    key_of_field: Mapping[str, str],
     first: str,
 ) -> UsageError:
     sentence, _, path = str(error).partition(" - at `$")
     field = re.match(r"\.(\w+)", path)
-    name = spelled.get(field[1], field[1]) if field else first
+    name = key_of_field.get(field[1], field[1]) if field else first
     if missing := re.search(r"missing required field `(\w+)`", sentence):
-        return UsageError(f"{place(first)} needs {spelled.get(missing[1], missing[1])}.")
+        return UsageError(f"{place(first)} needs {key_of_field.get(missing[1], missing[1])}.")
     hints = get_type_hints(kind)
     return UsageError(
         f"{place(name)} {requirement(sentence, hints.get(field[1] if field else ''))}"
     )
 
 
-def _limited(where: str, name: str, value: object) -> None:
+def _check_limits(where: str, name: str, value: object) -> None:
     low, high = _LIMITS.get(name, (None, None))
     if low is None or high is None or not isinstance(value, int | float):
         return
@@ -106,11 +106,11 @@ def _plain(kind: Any) -> Callable[[SettingPlace, str, object], object]:
 
     def read(place: SettingPlace, name: str, value: object) -> object:
         try:
-            made = msgspec.convert(value, kind)
+            converted = msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             raise UsageError(f"{place(name)} {requirement(str(error), kind)}") from None
-        _limited(place(name), name, value)
-        return cast("object", made)
+        _check_limits(place(name), name, value)
+        return cast("object", converted)
 
     return read
 

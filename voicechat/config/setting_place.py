@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from voicechat.errors import UsageError
-from voicechat.system.private_files import refuse_strangers
+from voicechat.system.private_files import require_private
 
 MOST_LISTED = 12
 """Names that an error lists."""
@@ -28,7 +28,7 @@ class ConfigFile:
     def keep_private(self) -> None:
         """Make a file that may hold keys private. Raises `UsageError` when that fails."""
         if self.status is not None:
-            refuse_strangers(self.path, self.status)
+            require_private(self.path, self.status)
 
     def line(self, names: Iterable[str]) -> int:
         """The line of the last of these nested keys that is found; 1 when none is."""

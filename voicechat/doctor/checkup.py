@@ -39,7 +39,7 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
     """
     found: list[Finding] = []
     try:
-        options = remembered_devices.recalled(loader.load())
+        options = remembered_devices.fill_devices(loader.load())
         found += [note("Settings", warning) for warning in options.warnings]
     except UsageError as error:
         found.append(problem("Settings", error.message, error.hint or "Correct it there."))

@@ -30,7 +30,7 @@ from voicechat.session.updates import (
     ModelChanged,
     SoundChanged,
 )
-from voicechat.system.private_files import open_plain
+from voicechat.system.private_files import open_regular_file
 
 EVENTS = "events.jsonl"
 SOUND = "sound.wav"
@@ -173,7 +173,7 @@ def read(folder: Path) -> tuple[Heading, list[TimedEvent]]:
 def _complete_lines(path: Path) -> Iterator[bytes]:
     name = clean(str(path))
     try:
-        with open_plain(path) as file:
+        with open_regular_file(path) as file:
             number = 0
             while text := file.readline(LINE_LIMIT):
                 number += 1

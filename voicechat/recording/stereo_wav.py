@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
-from voicechat.system.private_files import open_plain
+from voicechat.system.private_files import open_regular_file
 
 HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 FRAME: Final = 4
@@ -176,7 +176,7 @@ def read_rate(path: Path) -> int:
     """
     name = clean(str(path))
     try:
-        with open_plain(path) as file:
+        with open_regular_file(path) as file:
             start = file.read(HEADER.size)
     except FileNotFoundError:
         raise

@@ -96,11 +96,13 @@ class Parameters:
             flags |= devices.flags()
         options = loader.load(flags, path=self._path())
         if devices is not None:
-            from voicechat.config.remembered_devices import recalled
+            from voicechat.config.remembered_devices import fill_devices
 
-            options = recalled(options)
+            options = fill_devices(options)
         if self.output == "text":
-            options = replace(options, wanted={**options.wanted, "output": "text"})
+            options = replace(
+                options, session_settings={**options.session_settings, "output": "text"}
+            )
         if self.api_key is not None:
             options = replace(options, keys=self._keys(options, self.api_key))
         return options

@@ -261,10 +261,10 @@ class SessionControls(SessionView):
         """
         chosen, codec = self._chosen, self._codec()
         before = chosen.settings
-        overrides = dict(chosen.options.wanted)
+        overrides = dict(chosen.options.session_settings)
         if "speed" in changes:
             overrides["speed"] = changes.pop("speed")
-        chosen.options = replace(chosen.options, wanted=overrides, **changes)  # type: ignore[arg-type]
+        chosen.options = replace(chosen.options, session_settings=overrides, **changes)  # type: ignore[arg-type]
         settings, notes = chosen.settings, []
         if codec is not None:
             known = unsupported(codec, before)

@@ -39,7 +39,7 @@ def session_settings(
     # In the file, pcm16 means the provider's own rate.
     overrides = {
         name: value
-        for name, value in options.wanted.items()
+        for name, value in options.session_settings.items()
         if not (isinstance(value, AudioFormat) and value.encoding == "pcm16")
     }
     return replace(defaults, **overrides)  # type: ignore[arg-type]

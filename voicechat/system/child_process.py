@@ -190,9 +190,9 @@ async def drain(pipe: asyncio.StreamReader | None) -> None:
         pass
 
 
-async def converse(
+async def run_with_input(
     command: Sequence[str],
-    given: bytes,
+    input_bytes: bytes,
     env: Mapping[str, str],
     deadline: float,
     *,
@@ -214,7 +214,7 @@ async def converse(
     )
     try:
         async with asyncio.timeout(deadline):
-            output, _ = await child.communicate(given)
+            output, _ = await child.communicate(input_bytes)
     finally:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):

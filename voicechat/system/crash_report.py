@@ -25,7 +25,7 @@ _KEY_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 _LONGEST_MESSAGE = 300
 
 
-def tell(error: BaseException) -> str:
+def save_report(error: BaseException) -> str:
     """Write a report that only the user can read; return the sentence to show."""
     what = f"Something unexpected went wrong ({type(error).__name__})."
     try:

@@ -15,12 +15,12 @@ class OutputTail:
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=100)
-        self._begun = b""
+        self._incomplete = b""
 
     def feed(self, data: bytes) -> None:
         """Add output as it is read; the last line may be incomplete."""
-        *lines, self._begun = (self._begun + data[-_PIECE:]).split(b"\n")
-        self._begun = self._begun[:_LONGEST]
+        *lines, self._incomplete = (self._incomplete + data[-_PIECE:]).split(b"\n")
+        self._incomplete = self._incomplete[:_LONGEST]
         for line in lines[-100:]:
             self.add(line)
 
@@ -37,7 +37,7 @@ class OutputTail:
     @property
     def last(self) -> str:
         """The last line, even when it is incomplete; empty when nothing was printed."""
-        return _readable(self._begun) or (self._lines[-1] if self._lines else "")
+        return _readable(self._incomplete) or (self._lines[-1] if self._lines else "")
 
 
 def _readable(line: bytes) -> str:

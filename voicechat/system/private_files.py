@@ -46,7 +46,7 @@ def read_text(path: Path) -> tuple[str, os.stat_result | None]:
         raise UsageError(f"{path}:{line} is not UTF-8 text.") from None
 
 
-def open_plain(path: Path) -> BinaryIO:
+def open_regular_file(path: Path) -> BinaryIO:
     """Open a file to read its bytes.
 
     Raises `OSError` when it cannot be read or is not a regular file: reading a FIFO could block
@@ -60,7 +60,7 @@ def open_plain(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def refuse_strangers(path: Path, status: os.stat_result) -> None:
+def require_private(path: Path, status: os.stat_result) -> None:
     """Refuse a file with keys that belongs to another user; make a readable one private.
 
     Raises `UsageError`.

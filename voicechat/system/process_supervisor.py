@@ -35,9 +35,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main(command: list[str]) -> int:
     """Run the command; returns its exit code, 128 + signal, or 127 when it cannot start."""
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    wakeup_read, wakeup_write = os.pipe()
+    os.set_blocking(wakeup_write, False)
+    signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     control = _control()
@@ -56,7 +56,7 @@ def main(command: list[str]) -> int:
     for descriptor in (1, 2):
         os.close(descriptor)  # the last writer of both is the program
     with contextlib.suppress(KeyboardInterrupt):
-        _stay(child, told)
+        _wait_for_end(child, wakeup_read)
     _kill_tree(child)
     code = child.wait()
     return code if code >= 0 else 128 - code
@@ -76,19 +76,19 @@ def _control() -> Callable[[int, int], None]:
     return control
 
 
-def _stay(child: subprocess.Popen[bytes], told: int) -> None:
+def _wait_for_end(child: subprocess.Popen[bytes], wakeup_read: int) -> None:
     """Wait for the program to end, or for its grace periods to pass."""
-    wanted = select.poll()
-    wanted.register(told, select.POLLIN)
-    wanted.register(0, getattr(select, "POLLRDHUP", 0))
-    asked = False
+    poll = select.poll()
+    poll.register(wakeup_read, select.POLLIN)
+    poll.register(0, getattr(select, "POLLRDHUP", 0))
+    terminated = False
     while child.poll() is None:
-        happened = dict(wanted.poll(1000))
-        if told in happened:
-            asked = signal.SIGTERM in os.read(told, 4096)
-        if asked or 0 in happened:
+        ready = dict(poll.poll(1000))
+        if wakeup_read in ready:
+            terminated = signal.SIGTERM in os.read(wakeup_read, 4096)
+        if terminated or 0 in ready:
             break
-    if not asked:
+    if not terminated:
         _wait(child, GRACE_S)
     if child.poll() is None:
         with contextlib.suppress(OSError):
@@ -103,19 +103,19 @@ def _wait(child: subprocess.Popen[bytes], seconds: float) -> None:
 
 def _kill_tree(child: subprocess.Popen[bytes]) -> None:
     """Kill the program's group, and on Linux every descendant wherever it went."""
-    until = time.monotonic() + 1.0
+    deadline = time.monotonic() + 1.0
     while True:
         with contextlib.suppress(OSError):
             os.killpg(child.pid, signal.SIGKILL)
-        left = list(_descendants(os.getpid()))
-        for number in left:
+        descendants = list(_descendants(os.getpid()))
+        for number in descendants:
             with contextlib.suppress(OSError):
                 os.kill(number, signal.SIGKILL)
         child.poll()
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        if not left or time.monotonic() > until:
+        if not descendants or time.monotonic() > deadline:
             return
         time.sleep(0.005)
 
@@ -124,9 +124,9 @@ def _descendants(ancestor: int) -> Iterator[int]:
     """Yield live descendants; orphans become children of this process, which is a subreaper."""
     parents = dict(_parents())
     found = {ancestor}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        yield from more
-        found |= more
+    while children := {child for child, parent in parents.items() if parent in found} - found:
+        yield from children
+        found |= children
 
 
 def _parents() -> Iterator[tuple[int, int]]:

@@ -32,8 +32,8 @@ _RESTORE = (
     b"\x1b[<u"  # the keyboard protocol, before leaving the screen that owns it
     b"\x1b[?7h\x1b[?25h\x1b[0m\x1b[?1049l\x1b[?25h"  # wrap, cursor, colors, main screen
 )
-_PASSED_ON = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGTSTP", "SIGUSR1", "SIGUSR2")
-_ORDINARY = {"SIGTERM", "SIGHUP", "SIGINT", "SIGPIPE"}
+_FORWARDED_SIGNALS = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGTSTP", "SIGUSR1", "SIGUSR2")
+_ORDINARY_SIGNALS = {"SIGTERM", "SIGHUP", "SIGINT", "SIGPIPE"}
 """Signals that end a program without an explanation."""
 
 
@@ -50,22 +50,22 @@ def guard() -> None:
     """
     if sys.platform == "win32":
         return
-    screen = sys.stdout.fileno()
+    terminal = sys.stdout.fileno()
     try:
-        sane = termios.tcgetattr(screen)
+        original_settings = termios.tcgetattr(terminal)
     except termios.error:
         return
-    watched = {getattr(signal, name) for name in (*_PASSED_ON, "SIGCHLD")}
-    lifeline, held = os.pipe()
+    watched = {getattr(signal, name) for name in (*_FORWARDED_SIGNALS, "SIGCHLD")}
+    lifeline, lifeline_write = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     # The guardian takes its signals with `sigwait` only.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     child = os.fork()
     if child == 0:
-        os.close(held)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        when_closed(lifeline, lambda: _give_back(screen, sane))
+        os.close(lifeline_write)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
+        when_closed(lifeline, lambda: _restore_and_exit(terminal, original_settings))
         return
     code = 1
     try:
@@ -74,35 +74,35 @@ def guard() -> None:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         # Restoring from the background must not stop the guardian.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-        status = _follow(child, screen, watched)
-        restore(screen, sane)
-        code = _tell_end(status)
+        status = _wait_for_child(child, terminal, watched)
+        restore(terminal, original_settings)
+        code = _report_exit(status)
     finally:
         os._exit(code)
 
 
 if sys.platform != "win32":
 
-    def _pass_on(child: int, number: int, screen: int) -> None:
-        if number == signal.SIGINT and _sends_signals(screen):
+    def _forward_signal(child: int, number: int, terminal: int) -> None:
+        if number == signal.SIGINT and _sends_signals(terminal):
             return  # typed at the keyboard: the terminal gave it to both processes already
         try:
             os.kill(child, number)
         except ProcessLookupError:
             return
 
-    def _sends_signals(screen: int) -> bool:
+    def _sends_signals(terminal: int) -> bool:
         try:
-            return bool(termios.tcgetattr(screen)[3] & termios.ISIG)
+            return bool(termios.tcgetattr(terminal)[3] & termios.ISIG)
         except termios.error:
             return False
 
-    def _follow(child: int, screen: int, watched: set[int]) -> int:
+    def _wait_for_child(child: int, terminal: int, watched: set[int]) -> int:
         """Wait for the child to end; return its `waitpid` status."""
         while True:
             number = signal.sigwait(watched)
             if number != signal.SIGCHLD:
-                _pass_on(child, number, screen)
+                _forward_signal(child, number, terminal)
                 continue
             ended, status = os.waitpid(child, os.WUNTRACED | os.WNOHANG)
             if ended and not os.WIFSTOPPED(status):
@@ -111,30 +111,30 @@ if sys.platform != "win32":
                 os.kill(os.getpid(), signal.SIGSTOP)
                 os.kill(child, signal.SIGCONT)
 
-    def _tell_end(status: int) -> int:
+    def _report_exit(status: int) -> int:
         """Return the exit code for the shell, and report an unusual end."""
         if os.WIFEXITED(status):
             return os.WEXITSTATUS(status)
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        if name not in _ORDINARY:
+        if name not in _ORDINARY_SIGNALS:
             os.write(2, f"voicechat: The program was killed by {name}.\n".encode())
         return 128 + number
 
-    def _give_back(screen: int, sane: list[object]) -> None:
+    def _restore_and_exit(terminal: int, original_settings: list[object]) -> None:
         """Restore the terminal and end, after the guardian was killed."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
-        restore(screen, sane)
+        restore(terminal, original_settings)
         os._exit(128 + signal.SIGTERM)
 
-    def restore(screen: int, sane: list[object]) -> None:
+    def restore(terminal: int, original_settings: list[object]) -> None:
         """Restore the terminal's settings, if they changed."""
         try:
-            if termios.tcgetattr(screen) == sane:
+            if termios.tcgetattr(terminal) == original_settings:
                 return
-            termios.tcflow(screen, termios.TCOON)
-            termios.tcsetattr(screen, termios.TCSANOW, sane)  # type: ignore[arg-type]
-            os.write(screen, _RESTORE)
-            termios.tcflush(screen, termios.TCIFLUSH)
+            termios.tcflow(terminal, termios.TCOON)
+            termios.tcsetattr(terminal, termios.TCSANOW, original_settings)  # type: ignore[arg-type]
+            os.write(terminal, _RESTORE)
+            termios.tcflush(terminal, termios.TCIFLUSH)
         except (OSError, termios.error):
             return  # the terminal itself is gone

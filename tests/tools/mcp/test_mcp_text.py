@@ -40,13 +40,13 @@ def tool(name: str = "read", description: str = "", **schema: object) -> types.T
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_a_name_fits_every_provider(server: str, name: str) -> None:
-    found = offered_as(ServerConfig(server).spaced, name)
+    found = offered_as(ServerConfig(server).tool_prefix, name)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", found)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "a_b", "a b", "b"]), st.text("ab_-.", min_size=1))))
 def test_different_tools_get_different_names(pairs: list[tuple[str, str]]) -> None:
-    wanted = {(ServerConfig(server).spaced, name) for server, name in pairs}
+    wanted = {(ServerConfig(server).tool_prefix, name) for server, name in pairs}
     assert len({offered_as(*pair) for pair in wanted}) == len(wanted)
 
 

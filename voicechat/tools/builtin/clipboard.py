@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from voicechat.system.child_process import converse
+from voicechat.system.child_process import run_with_input
 from voicechat.tools import child_programs
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
@@ -79,7 +79,7 @@ async def write_clipboard(text: str) -> str:
 async def _write(command: Command, text: bytes) -> None:
     """Give the text to the program, which stays in the background to serve pastes."""
     try:
-        code, _ = await converse(command, text, child_programs.plain_environment(), _WAIT_S)
+        code, _ = await run_with_input(command, text, child_programs.plain_environment(), _WAIT_S)
     except TimeoutError:
         raise ToolError("The clipboard does not answer.") from None
     except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from voicechat.system.child_process import converse, ended, own_session
+from voicechat.system.child_process import ended, own_session, run_with_input
 from voicechat.tools.child_programs import plain_environment
 from voicechat.tools.functions import tool
 from voicechat.tools.public_addresses import Resolver, is_public, public_address, resolve
@@ -173,7 +173,9 @@ async def _text_of(html: str) -> str:
     command = (sys.executable, "-I", "-S", script)
     raw = html.encode("utf-8", "replace")
     try:
-        code, text = await converse(command, raw, plain_environment(), _WAIT_S, keep_output=True)
+        code, text = await run_with_input(
+            command, raw, plain_environment(), _WAIT_S, keep_output=True
+        )
     except TimeoutError:
         raise ToolError("The page took too long to read.") from None
     except OSError as error:

@@ -87,7 +87,7 @@ def _definition(config: ServerConfig, tool: types.Tool) -> Definition | str:
     if parameters.get("type") != "object" or not isinstance(parameters["properties"], dict):
         return "its arguments are not an object"
     description = clean(tool.description or tool.title or "").strip()[:DESCRIPTION_LIMIT]
-    return Definition(tool.name, offered_as(config.spaced, tool.name), description, parameters)
+    return Definition(tool.name, offered_as(config.tool_prefix, tool.name), description, parameters)
 
 
 def _cleaned(value: object, depth: int) -> object:
