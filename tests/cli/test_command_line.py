@@ -31,10 +31,10 @@ def run(tmp_path: Path):
         environ[f"XDG_{name}_HOME"] = str(tmp_path / name)
 
     def voicechat(
-        *words: str, stdin: str = "", seconds: float = 50, **more: str
+        *arguments: str, stdin: str = "", seconds: float = 50, **more: str
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "voicechat", *words],
+            [sys.executable, "-m", "voicechat", *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -46,7 +46,7 @@ def run(tmp_path: Path):
     return voicechat
 
 
-def one_sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
+def error_line(done: subprocess.CompletedProcess[str], code: int) -> str:
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -68,11 +68,13 @@ def test_help_and_version(run) -> None:
 def test_help_is_instant(run) -> None:
     """At most twenty times as slow as an empty Python, which a heavy import would exceed."""
 
-    def fastest(*words: str) -> float:
+    def fastest(*arguments: str) -> float:
         times = []
         for _ in range(5):
             begin = time.perf_counter()
-            subprocess.run([sys.executable, *words], capture_output=True, check=True, timeout=20)
+            subprocess.run(
+                [sys.executable, *arguments], capture_output=True, check=True, timeout=20
+            )
             times.append(time.perf_counter() - begin)
         return min(times)
 
@@ -80,7 +82,7 @@ def test_help_is_instant(run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "message"),
     [
         (["--modle", "x"], "No such option: --modle"),
         (["--model"], "'--model' requires an argument"),
@@ -98,42 +100,42 @@ def test_help_is_instant(run) -> None:
     ],
     ids=repr,
 )
-def test_a_wrong_word_is_one_sentence(run, words: list[str], says: str) -> None:
-    sentence = one_sentence(run(*words), 2)
-    assert says in sentence
+def test_a_wrong_argument_gives_one_sentence(run, arguments: list[str], message: str) -> None:
+    sentence = error_line(run(*arguments), 2)
+    assert message in sentence
     assert not re.search("[\x00-\x1f\x7f-\x9f\u202e]", sentence)
 
 
-def test_a_wrong_settings_file_is_one_sentence(run, tmp_path: Path) -> None:
+def test_a_wrong_setting_gives_one_sentence(run, tmp_path: Path) -> None:
     folder = tmp_path / "settings" / "voicechat"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text('\nvoise = "x"\n', encoding="utf-8")
     if sys.platform == "linux":
-        sentence = one_sentence(run("--text", XDG_CONFIG_HOME=str(folder.parent)), 2)
+        sentence = error_line(run("--text", XDG_CONFIG_HOME=str(folder.parent)), 2)
         assert "config.toml:2: voise is not a setting. Did you mean voice?" in sentence
 
 
-def test_a_dead_address_is_one_sentence(run) -> None:
+def test_an_address_without_a_server_gives_one_sentence(run) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-        sentence = one_sentence(
+        sentence = error_line(
             run("--text", "--base-url", f"http://127.0.0.1:{port}/v1", OPENAI_API_KEY="sk-planted"),
             4,
         )
     assert f"No server answers at 127.0.0.1 port {port}." in sentence
 
 
-def test_a_missing_key_is_one_sentence(run) -> None:
-    assert "OPENAI_API_KEY" in one_sentence(run("--text", "--model", "openai/gpt-realtime"), 3)
+def test_a_missing_key_gives_one_sentence(run) -> None:
+    assert "OPENAI_API_KEY" in error_line(run("--text", "--model", "openai/gpt-realtime"), 3)
 
 
-def test_a_taken_port_is_one_sentence(run) -> None:
+def test_a_port_in_use_gives_one_sentence(run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"port {port}" in one_sentence(run("serve", "--port", str(port)), 7)
+        assert f"port {port}" in error_line(run("serve", "--port", str(port)), 7)
 
 
 def test_each_line_of_a_pipe_gets_an_answer(run) -> None:

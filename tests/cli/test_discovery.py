@@ -27,7 +27,7 @@ COMMAND = CommandEntry(15, "water", "Water the plants.", water)
 '''
 
 
-def test_a_file_adds_a_command(
+def test_a_module_adds_a_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "water.py").write_text(NEW, encoding="utf-8")
@@ -69,11 +69,17 @@ def test_the_schema_has_a_help_for_every_setting() -> None:
 
 
 def test_typed_switches_are_the_opposite_of_their_defaults() -> None:
-    given = {"with_sound": True, "echo_cancel": False, "earcons": True, "voice": "x", "live": True}
-    assert typed(given) == {"with_sound": False, "earcons": True, "voice": "x"}
+    parameters = {
+        "with_sound": True,
+        "echo_cancel": False,
+        "earcons": True,
+        "voice": "x",
+        "live": True,
+    }
+    assert typed(parameters) == {"with_sound": False, "earcons": True, "voice": "x"}
 
 
-def test_permissions_in_the_list_of_tools_are_those_of_the_settings(
+def test_the_list_of_tools_uses_the_permission_words_of_the_settings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     specs = [
@@ -82,8 +88,8 @@ def test_permissions_in_the_list_of_tools_are_those_of_the_settings(
     ]
     lines = tools_as_text(Options(), specs).splitlines()[1:]
     assert [line.split()[0] for line in lines] == list(Permission)
-    left_out = tools_as_text(Options(tools=("ask",)), specs).splitlines()[1:]
-    assert [line.split()[0] for line in left_out] == ["unlisted", "ask", "never"]
+    unlisted = tools_as_text(Options(tools=("ask",)), specs).splitlines()[1:]
+    assert [line.split()[0] for line in unlisted] == ["unlisted", "ask", "never"]
     assert app.main(["tools", "--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"{each} " in text for each in Permission)

@@ -27,14 +27,14 @@ server.run("stdio")
 
 
 @pytest.fixture(autouse=True)
-def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def isolated_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for kind in ("CONFIG", "STATE", "DATA"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
 
 
-def typed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """The exit code, standard output and standard error."""
-    code = main(list(words))
+    code = main(list(arguments))
     out, err = capsys.readouterr()
     assert "\x1b" not in out + err
     assert KEY not in out + err
@@ -44,39 +44,39 @@ def typed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, st
 def test_a_server_is_added_listed_tested_and_removed(capsys, monkeypatch) -> None:
     monkeypatch.setenv("PLANT_TOKEN", KEY)
     command = (sys.executable, "-c", SERVER.replace("\x1b", "\\x1b"))
-    added = typed(capsys, "mcp", "add", "garden", "--env", "PLANT_TOKEN", "--", *command)
+    added = run(capsys, "mcp", "add", "garden", "--env", "PLANT_TOKEN", "--", *command)
     assert added[:2] == (0, "")
     file = settings_path().with_name("mcp.json")
     assert f"Added garden to {file}." in added[2]
     stored = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["garden"]
     assert (stored["command"], stored["env"]) == (command[0], {"PLANT_TOKEN": "${PLANT_TOKEN}"})
 
-    assert "not tested yet" in typed(capsys, "mcp", "list")[1]
-    code, out, err = typed(capsys, "mcp", "test", "garden")
+    assert "not tested yet" in run(capsys, "mcp", "list")[1]
+    code, out, err = run(capsys, "mcp", "test", "garden")
     assert code == 0
     assert out.startswith("garden answers in ")
     assert "1 tool\n  garden__water  Water a plant." in out
     assert f"Running {sys.executable} -c" in err
-    (listed,) = json.loads(typed(capsys, "mcp", "list", "--json")[1])
+    (listed,) = json.loads(run(capsys, "mcp", "list", "--json")[1])
     assert listed["tools_seen"] == ["water"]
     assert listed["may_run"] is True
-    assert "starts with the conversation, 1 tool" in typed(capsys, "mcp", "list")[1]
+    assert "starts with the conversation, 1 tool" in run(capsys, "mcp", "list")[1]
 
-    code, out, err = typed(capsys, "tools", "--json")
+    code, out, err = run(capsys, "tools", "--json")
     assert (code, err) == (0, "")
-    found = {tool["name"]: tool for tool in json.loads(out)}
-    assert found["garden__water"]["source"] == "MCP server garden"
-    assert found["garden__water"]["permission"] == "ask"
-    assert found["garden__water"]["schema"]["required"] == ["plant"]
-    assert found["current_time"]["permission"] == "auto"
+    tools_by_name = {tool["name"]: tool for tool in json.loads(out)}
+    assert tools_by_name["garden__water"]["source"] == "MCP server garden"
+    assert tools_by_name["garden__water"]["permission"] == "ask"
+    assert tools_by_name["garden__water"]["schema"]["required"] == ["plant"]
+    assert tools_by_name["current_time"]["permission"] == "auto"
 
-    assert typed(capsys, "mcp", "remove", "garden")[0] == 0
-    assert json.loads(typed(capsys, "mcp", "list", "--json")[1]) == []
-    assert "No MCP servers" in typed(capsys, "mcp", "list")[2]
+    assert run(capsys, "mcp", "remove", "garden")[0] == 0
+    assert json.loads(run(capsys, "mcp", "list", "--json")[1]) == []
+    assert "No MCP servers" in run(capsys, "mcp", "list")[2]
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "message"),
     [
         (["add", "x"], "The server has no command and no address."),
         (["add", "x", "--url", "http://far/mcp"], "must begin with https://"),
@@ -91,17 +91,17 @@ def test_a_server_is_added_listed_tested_and_removed(capsys, monkeypatch) -> Non
     ],
     ids=repr,
 )
-def test_a_wrong_word_is_one_sentence(capsys, words: list[str], says: str) -> None:
-    code, out, err = typed(capsys, "mcp", *words)
+def test_a_wrong_argument_gives_one_sentence(capsys, arguments: list[str], message: str) -> None:
+    code, out, err = run(capsys, "mcp", *arguments)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert says in err
+    assert message in err
 
 
 def test_a_failing_server_shows_its_output(capsys, tmp_path: Path) -> None:
     code = "import sys; sys.exit('no \\x1b[31mlicence')"
-    typed(capsys, "mcp", "add", "bad", "--", sys.executable, "-c", code)
-    code, out, err = typed(capsys, "mcp", "test", "bad")
+    run(capsys, "mcp", "add", "bad", "--", sys.executable, "-c", code)
+    code, out, err = run(capsys, "mcp", "test", "bad")
     assert (code, out) == (4, "")
     assert "  no \ufffd[31mlicence\n" in err
     assert "It ended before it answered." in err.splitlines()[-1]
@@ -112,8 +112,8 @@ def test_an_unapproved_server_does_not_run(capsys, tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     entry = {"command": sys.executable, "args": [str(RUDE), str(tmp_path)]}
     file.write_text(json.dumps({"mcpServers": {"rude": entry}}), encoding="utf-8")
-    assert "asks before it first runs" in typed(capsys, "mcp", "list")[1]
-    code, out, err = typed(capsys, "tools")
+    assert "asks before it first runs" in run(capsys, "mcp", "list")[1]
+    code, out, err = run(capsys, "tools")
     assert code == 0
     assert "MCP server rude" not in out
     assert "has not been allowed to run yet: " in err
@@ -128,30 +128,30 @@ def test_an_approval_is_revoked(capsys) -> None:
         """Water a plant."""
         return plant
 
-    made = tool(water)
-    assert isinstance(made, Tool)
-    Approvals().allow(made)
-    assert "Did you mean water?" in typed(capsys, "tools", "--revoke", "watr")[2]
-    assert typed(capsys, "tools", "--revoke", "water") == (
+    approved_tool = tool(water)
+    assert isinstance(approved_tool, Tool)
+    Approvals().allow(approved_tool)
+    assert "Did you mean water?" in run(capsys, "tools", "--revoke", "watr")[2]
+    assert run(capsys, "tools", "--revoke", "water") == (
         0,
         "",
         "voicechat: water asks again before it runs.\n",
     )
-    assert not Approvals().allows(made)
-    assert typed(capsys, "tools", "--revoke", "water")[0] == 2
+    assert not Approvals().allows(approved_tool)
+    assert run(capsys, "tools", "--revoke", "water")[0] == 2
 
 
 def test_without_the_sdk_the_message_names_the_extra(capsys, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
-    typed(capsys, "mcp", "add", "x", "--", sys.executable)
-    code, _, err = typed(capsys, "mcp", "test", "x")
+    run(capsys, "mcp", "add", "x", "--", sys.executable)
+    code, _, err = run(capsys, "mcp", "test", "x")
     assert code == 4
     assert "pip install 'voicechat[mcp]'" in err
 
 
 @pytest.mark.parametrize("name", ["b a d", "", "-x", "a/b", "x" * 41, "a\x1b[31m", "é"])
-def test_a_bad_name_is_refused(capsys, name: str) -> None:
-    code, out, err = typed(capsys, "mcp", "add", "--", name, sys.executable)
+def test_an_invalid_name_is_refused(capsys, name: str) -> None:
+    code, out, err = run(capsys, "mcp", "add", "--", name, sys.executable)
     assert (code, out) == (2, "")
     assert "is not a valid name of a server. Use up to 40 letters" in err
     assert not settings_path().with_name("mcp.json").exists()
@@ -159,15 +159,15 @@ def test_a_bad_name_is_refused(capsys, name: str) -> None:
 
 def test_an_error_in_a_new_entry_names_no_line_of_a_file(capsys) -> None:
     file = settings_path().with_name("mcp.json")
-    for words, says in (
+    for arguments, message in (
         (("--url", "ftp://x"), "New entry: x.url must be an address like https://host/mcp."),
         (("--url", "https://x", "--cwd", "/"), "New entry: x.cwd has no effect with a url"),
         (("--cwd", "here", "--", "cat"), "New entry: x.cwd must be an absolute path."),
     ):
-        code, _, err = typed(capsys, "mcp", "add", "x", *words)
+        code, _, err = run(capsys, "mcp", "add", "x", *arguments)
         assert (code, file.exists()) == (2, False)
-        assert err.startswith(f"voicechat: {says}")
-    code, _, err = typed(capsys, "mcp", "add", "x", "--env", "NOT_SET", "--", "cat")
+        assert err.startswith(f"voicechat: {message}")
+    code, _, err = run(capsys, "mcp", "add", "x", "--env", "NOT_SET", "--", "cat")
     assert f"$NOT_SET is not set ({file}:3)." in err, "this line is written"
 
 
@@ -190,9 +190,9 @@ for line in sys.stdin:
 """
 
 
-def test_a_server_without_tools_is_no_failure(capsys) -> None:
-    typed(capsys, "mcp", "add", "prompts", "--", sys.executable, "-c", WITHOUT_TOOLS)
-    code, out, err = typed(capsys, "mcp", "test", "prompts")
+def test_a_server_without_tools_is_not_an_error(capsys) -> None:
+    run(capsys, "mcp", "add", "prompts", "--", sys.executable, "-c", WITHOUT_TOOLS)
+    code, out, err = run(capsys, "mcp", "test", "prompts")
     assert code == 0
     assert out.rstrip().endswith("(MCP 2024-11-05): 0 tools")
     assert "Method not found." not in err

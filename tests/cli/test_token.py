@@ -17,12 +17,12 @@ from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
 KEY = "sk-planted-0123456789"
 
 
-class Mint(ThreadingHTTPServer):
+class TokenServer(ThreadingHTTPServer):
     """Record each POST and give the same answer to all."""
 
     status = 200
     answer = b'{"value":"ek_1","expires_at":1794643800}'
-    seen: tuple[str, dict[str, str], bytes]
+    received: tuple[str, dict[str, str], bytes]
 
     @property
     def address(self) -> str:
@@ -30,11 +30,11 @@ class Mint(ThreadingHTTPServer):
 
 
 class _Post(BaseHTTPRequestHandler):
-    server: Mint
+    server: TokenServer
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.seen = (self.path, dict(self.headers), body)
+        self.server.received = (self.path, dict(self.headers), body)
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.answer)))
         self.end_headers()
@@ -45,8 +45,8 @@ class _Post(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[Mint]:
-    with Mint(("127.0.0.1", 0), _Post) as running:
+def server() -> Iterator[TokenServer]:
+    with TokenServer(("127.0.0.1", 0), _Post) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
@@ -54,7 +54,7 @@ def server() -> Iterator[Mint]:
         thread.join()
 
 
-def options(server: Mint, model: str, variable: str, **more: object) -> Options:
+def options(server: TokenServer, model: str, variable: str, **more: object) -> Options:
     keys = {variable: Secret(KEY)}
     return Options(model=model, base_url=server.address, keys=keys, **more)  # type: ignore[arg-type]
 
@@ -81,7 +81,7 @@ def test_the_request_byte_by_byte(server, model, variable, path, header, body) -
     assert token["token"] == "ek_1"
     assert token["expiresAt"] == 1794643800
     assert str(token["url"]).startswith(f"ws://127.0.0.1:{server.server_address[1]}/")
-    seen_path, headers, seen_body = server.seen
+    seen_path, headers, seen_body = server.received
     assert (seen_path, seen_body) == (path, body)
     name, value = header
     assert headers[name] == value
@@ -89,10 +89,10 @@ def test_the_request_byte_by_byte(server, model, variable, path, header, body) -
     assert [value for value in headers.values() if KEY in value] == [value]
 
 
-def test_google_s_key_is_in_no_address(server) -> None:
+def test_the_google_key_is_not_in_the_url(server) -> None:
     server.answer = b'{"name":"auth_tokens/1","expireTime":"2026-11-14T05:31:00Z"}'
     assert mint(options(server, "google/m", "GEMINI_API_KEY"), 60)["token"] == "auth_tokens/1"
-    path, headers, body = server.seen
+    path, headers, body = server.received
     assert path == "/v1alpha/auth_tokens"
     assert headers["x-goog-api-key"] == KEY
     assert json.loads(body)["uses"] == 1
@@ -109,7 +109,7 @@ def test_google_s_key_is_in_no_address(server) -> None:
         (307, ConnectError, "issued no token"),
     ],
 )
-def test_a_refusal_is_a_sentence_without_the_key(server, status, kind, sentence) -> None:
+def test_an_error_message_does_not_contain_the_key(server, status, kind, sentence) -> None:
     server.status = status
     server.answer = json.dumps({"error": {"message": f"wrong key {KEY}"}}).encode()
     with pytest.raises(kind) as caught:
@@ -142,7 +142,7 @@ def test_the_command_prints_one_line_of_json(server, monkeypatch, tmp_path, caps
     out, err = capsys.readouterr()
     assert json.loads(out)["token"] == "ek_1"
     assert (out.count("\n"), err) == (1, "")
-    body = json.loads(server.seen[2])
+    body = json.loads(server.received[2])
     assert body["expires_after"]["seconds"] == 30
     assert body["session"]["audio"] == {"output": {"voice": "marin"}}
     assert main(["token", *arguments[:2], "--seconds", "1", "--base-url", server.address]) == 2

@@ -49,7 +49,7 @@ def test_every_key_of_an_endpoint_is_read(settings: Path) -> None:
     assert (heating.method, heating.permission, heating.problem) == ("GET", Permission.ASK, "")
 
 
-def test_a_variable_that_is_not_set_is_a_problem_of_that_endpoint_alone(settings: Path) -> None:
+def test_an_unset_variable_is_a_problem_of_its_endpoint_only(settings: Path) -> None:
     settings.write_text(GOOD, "utf-8")
     lights, heating = load({}, {}, settings).endpoints
     assert lights.problem == "$TARIFF is not set"
@@ -57,7 +57,7 @@ def test_a_variable_that_is_not_set_is_a_problem_of_that_endpoint_alone(settings
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("urll = 'x'", ":3: urll is not a setting of an endpoint. Did you mean url?"),
         ("method = 'GETT'", ":3: method must be one of GET, POST, PUT, PATCH, DELETE."),
@@ -71,16 +71,16 @@ def test_a_variable_that_is_not_set_is_a_problem_of_that_endpoint_alone(settings
         ("parameters = { type = 'array' }", "must be a table"),
     ],
 )
-def test_a_wrong_value_is_named(settings: Path, line: str, said: str) -> None:
+def test_an_error_names_the_wrong_value(settings: Path, line: str, message: str) -> None:
     settings.write_text(f"[endpoints.a]\nurl = 'https://x.example/'\n{line}\n", "utf-8")
     with pytest.raises(UsageError) as raised:
         load({}, {}, settings)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert str(settings) in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("http://home.example/", "https:// unless it is on this machine"),
         ("http://127.0.0.1.evil.example/", "https:// unless it is on this machine"),
@@ -93,23 +93,23 @@ def test_a_wrong_value_is_named(settings: Path, line: str, said: str) -> None:
         ("", "must be text in quotes"),
     ],
 )
-def test_wrong_addresses_are_refused(settings: Path, url: str, said: str) -> None:
+def test_wrong_addresses_are_refused(settings: Path, url: str, message: str) -> None:
     settings.write_text(f"[endpoints.a]\nurl = '{url}'\n", "utf-8")
     with pytest.raises(UsageError) as raised:
         load({}, {}, settings)
     assert f"{settings}:2: url" in str(raised.value)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert "secret" not in str(raised.value)
 
 
 def test_an_endpoint_needs_a_url_and_a_valid_name(settings: Path) -> None:
-    for text, said in (
+    for text, message in (
         ("[endpoints.a]\nmethod = 'GET'\n", "has no url"),
         ("[endpoints.'a b']\nurl = 'https://x.example/'\n", "is not a valid name of a tool"),
         ("endpoints = 3\n", "must hold tables"),
     ):
         settings.write_text(text, "utf-8")
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             load({}, {}, settings)
 
 

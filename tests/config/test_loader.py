@@ -61,9 +61,9 @@ def test_an_empty_variable_is_not_set(settings: Path) -> None:
     assert load({}, {"VOICECHAT_VOICE": " ", "OPENAI_API_KEY": ""}, settings) == Options()
 
 
-@pytest.mark.parametrize(("word", "meant"), [("1", True), ("Yes", True), ("off", False)])
-def test_words_for_yes_and_no(settings: Path, word: str, meant: bool) -> None:
-    assert load({}, {"VOICECHAT_PUSH_TO_TALK": word}, settings).push_to_talk is meant
+@pytest.mark.parametrize(("word", "expected"), [("1", True), ("Yes", True), ("off", False)])
+def test_switch_words_in_the_environment(settings: Path, word: str, expected: bool) -> None:
+    assert load({}, {"VOICECHAT_PUSH_TO_TALK": word}, settings).push_to_talk is expected
 
 
 def test_keys_are_secret_from_the_start(settings: Path) -> None:
@@ -80,7 +80,7 @@ def test_names_of_keys(name: str) -> None:
     assert not holds_key(name.lower())
 
 
-BROKEN = {
+INVALID = {
     'voise = "x"': ":1: voise is not a setting. Did you mean voice?",
     "\n\nvoice = 3\n": ":3: voice must be text in quotes, not a number.",
     'barge_in = "loud"': ":1: barge_in must be one of off, low, normal, high.",
@@ -101,12 +101,12 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("text", BROKEN, ids=repr)
+@pytest.mark.parametrize("text", INVALID, ids=repr)
 def test_an_error_names_file_line_and_key(settings: Path, text: str) -> None:
     settings.write_text(text, encoding="utf-8")
     sentence = refusal(settings)
     assert sentence.startswith(str(settings))
-    assert BROKEN[text] in sentence
+    assert INVALID[text] in sentence
 
 
 def test_wrong_environment_and_flags_are_named(settings: Path) -> None:
@@ -227,8 +227,8 @@ def test_every_variable_in_the_code_is_known() -> None:
 
 
 def test_a_flag_without_effect_is_an_error(settings: Path) -> None:
-    refused = refusal(settings, chat_model="x")
-    assert refused == "--chat-model has no effect without an address. Set --chat-url too."
+    message = refusal(settings, chat_model="x")
+    assert message == "--chat-model has no effect without an address. Set --chat-url too."
 
 
 def test_an_option_knows_where_it_was_set(settings: Path) -> None:

@@ -187,12 +187,12 @@ def test_two_processes_lose_no_server(file: Path) -> None:
 
 
 def test_an_approval_covers_the_exact_command() -> None:
-    def leave(command: tuple[str, ...] = ("x",), **more: object) -> str:
+    def digest(command: tuple[str, ...] = ("x",), **more: object) -> str:
         return ServerConfig("a", command, **more).fingerprint  # type: ignore[arg-type]
 
-    same = leave(env={"A": Secret("1")}, written='{"A": "$A"}')
-    assert same == leave(env={"A": Secret("2")}, written='{"A": "$A"}')
-    others = [leave(("x", "y")), leave(("x y",)), leave(cwd=Path("/a")), leave(written="{}")]
+    same = digest(env={"A": Secret("1")}, written='{"A": "$A"}')
+    assert same == digest(env={"A": Secret("2")}, written='{"A": "$A"}')
+    others = [digest(("x", "y")), digest(("x y",)), digest(cwd=Path("/a")), digest(written="{}")]
     assert len({same, *others}) == 5
 
 

@@ -14,7 +14,7 @@ from voicechat.config.options import Options
 from voicechat.config.remembered_devices import fill_devices, with_devices
 
 
-def not_asked(kind: str, number: str) -> str | None:
+def unexpected_lookup(kind: str, number: str) -> str | None:
     raise AssertionError("no number was given")
 
 
@@ -53,7 +53,8 @@ def test_two_processes_lose_no_device(tmp_path: Path) -> None:
 def test_settings_win_over_remembered_devices(tmp_path: Path) -> None:
     choose(tmp_path, input_device="USB")
     assert (
-        with_devices(Options(input_device="Desk"), {}, not_asked, tmp_path).input_device == "Desk"
+        with_devices(Options(input_device="Desk"), {}, unexpected_lookup, tmp_path).input_device
+        == "Desk"
     )
 
 
@@ -64,12 +65,14 @@ def test_a_broken_file_of_devices_is_ignored(tmp_path: Path) -> None:
 
 
 def test_typed_chat_remembers_nothing(tmp_path: Path) -> None:
-    options = with_devices(Options(with_sound=False), {"input_device": "USB"}, not_asked, tmp_path)
+    options = with_devices(
+        Options(with_sound=False), {"input_device": "USB"}, unexpected_lookup, tmp_path
+    )
     assert options.input_device is None
     assert not (tmp_path / "devices.json").exists()
 
 
-def test_recalling_writes_nothing(tmp_path: Path) -> None:
+def test_filling_devices_writes_nothing(tmp_path: Path) -> None:
     choose(tmp_path, input_device="USB")
     before = (tmp_path / "devices.json").stat().st_mtime_ns
     options = fill_devices(Options(output_device="default"), tmp_path)
@@ -77,7 +80,7 @@ def test_recalling_writes_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "devices.json").stat().st_mtime_ns == before
 
 
-THERE = (
+DEVICES = (
     Device(0, "default", "ALSA", 32, 32, 44_100, True, True),
     Device(1, "Desk", "PipeWire", 2, 0, 48_000, True, False, "alsa_input.desk", 0),
     Device(2, "Headset", "PipeWire", 0, 2, 48_000, False, False, "usb.a", 0),
@@ -88,23 +91,23 @@ THERE = (
 
 
 @pytest.mark.parametrize(
-    ("number", "kept"),
+    ("number", "stored"),
     [("2", "Headset"), ("3", "usb.b"), ("4", "Twin"), ("5", "5"), ("1", "1"), ("9", "9")],
 )
 def test_a_number_becomes_the_name_of_its_device(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: str, kept: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: str, stored: str
 ) -> None:
-    asked: list[ProbeRequest] = []
+    requests: list[ProbeRequest] = []
 
-    def look(wish: ProbeRequest, deadline: float) -> ProbeResult:
-        asked.append(wish)
-        return ProbeResult(devices=THERE)
+    def fake_survey(request: ProbeRequest, deadline: float) -> ProbeResult:
+        requests.append(request)
+        return ProbeResult(devices=DEVICES)
 
-    monkeypatch.setattr(device_probe, "probe", look)
-    assert choose(tmp_path, output_device=number) == (None, kept)
-    assert choose(tmp_path, input_device="1") == ("Desk", kept)
-    assert choose(tmp_path) == ("Desk", kept)
-    assert asked == [ProbeRequest(only_names=True)] * 2, "only for numbers"
+    monkeypatch.setattr(device_probe, "probe", fake_survey)
+    assert choose(tmp_path, output_device=number) == (None, stored)
+    assert choose(tmp_path, input_device="1") == ("Desk", stored)
+    assert choose(tmp_path) == ("Desk", stored)
+    assert requests == [ProbeRequest(only_names=True)] * 2, "only for numbers"
 
 
 def test_a_number_without_a_device_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

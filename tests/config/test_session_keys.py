@@ -42,7 +42,7 @@ def file(tmp_path: Path):
     return write
 
 
-SAID = {
+VALID = {
     'turn_detection = "server_vad"': {"turn_detection": ServerVad()},
     'turn_detection = "semantic_vad"': {"turn_detection": SemanticVad()},
     '[turn_detection]\ntype = "semantic_vad"\neagerness = "low"': {
@@ -90,11 +90,11 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("text", SAID, ids=repr)
-def test_every_key(file, text) -> None:
-    assert file(text).session_settings == SAID[text]
+@pytest.mark.parametrize("text", VALID, ids=repr)
+def test_every_key_is_read(file, text) -> None:
+    assert file(text).session_settings == VALID[text]
     settings = session_settings(file(text), Capabilities(), ())
-    for name, value in SAID[text].items():
+    for name, value in VALID[text].items():
         assert getattr(settings, name) == value
 
 
@@ -103,7 +103,7 @@ def test_every_setting_has_a_key() -> None:
     formats = {"input_format", "output_format"}
     names = {field.name for field in fields(SessionSettings)}
     assert {*KEYS} - {"audio_format"} == names - elsewhere - formats
-    assert {key.split()[0].strip("[]") for key in SAID} | {"include"} >= {*KEYS} - {"prompt"}
+    assert {key.split()[0].strip("[]") for key in VALID} | {"include"} >= {*KEYS} - {"prompt"}
 
 
 def test_turn_detection_off_is_push_to_talk(file) -> None:
@@ -117,7 +117,7 @@ def test_pcm16_uses_the_rate_of_the_provider(file) -> None:
     assert session_settings(file('audio_format = "pcm16"'), can, ()).input_format.rate == 16_000
 
 
-BROKEN = {
+INVALID = {
     'turn_detektion = "x"': ":1: turn_detektion is not a setting. Did you mean turn_detection?",
     'turn_detection = "semantik_vad"': ":1: turn_detection must be semantic_vad or server_vad or"
     " off, or a table. Did you mean semantic_vad?",
@@ -155,11 +155,11 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("text", BROKEN, ids=repr)
+@pytest.mark.parametrize("text", INVALID, ids=repr)
 def test_an_error_names_file_line_key_and_the_nearest_name(file, text) -> None:
     with pytest.raises(UsageError) as caught:
         file(text)
-    assert BROKEN[text] in str(caught.value)
+    assert INVALID[text] in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -198,9 +198,9 @@ def test_prices(file) -> None:
 
 def test_unsupported_settings_are_reported() -> None:
     keys = {"XAI_API_KEY": Secret("k")}
-    for wanted, told in (
+    for requested, messages in (
         ({"temperature": 0.9}, ["xai has no setting temperature: it is ignored."]),
         ({}, []),
     ):
-        options = Options(model="xai", keys=keys, session_settings=wanted)
-        assert ChosenModel(options, lambda: TOOLS, print).unsupported_settings == told
+        options = Options(model="xai", keys=keys, session_settings=requested)
+        assert ChosenModel(options, lambda: TOOLS, print).unsupported_settings == messages

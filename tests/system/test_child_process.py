@@ -15,7 +15,9 @@ from processes import gone
 from voicechat.system import child_process
 from voicechat.system.child_process import module_environment
 
-DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True)"
+IGNORES_SIGTERM = (
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True)"
+)
 
 
 def test_the_child_ends_when_its_parent_closes_the_pipe() -> None:
@@ -48,7 +50,7 @@ def test_the_pipes_are_moved_off_the_standard_streams() -> None:
     assert done.stderr.strip() == b"printed"
 
 
-def test_secrets_stay_with_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_receive_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = ("OPENAI_API_KEY", "HF_TOKEN", "TOKEN", "db_password", "AWS_SECRET_ACCESS_KEY")
     for name in secrets:
         monkeypatch.setenv(name, "hush")
@@ -69,8 +71,8 @@ def test_the_working_directory_is_not_on_the_import_path(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-async def test_a_child_that_ignores_everything_is_killed() -> None:
-    command = (sys.executable, "-c", f"{DEAF}\nwhile True: time.sleep(600)")
+async def test_a_child_that_ignores_sigterm_is_killed() -> None:
+    command = (sys.executable, "-c", f"{IGNORES_SIGTERM}\nwhile True: time.sleep(600)")
     child = await child_process.start(command, os.environ)
     assert child.stdout is not None
     assert await child.stdout.readline() == b"ready\n"
@@ -78,7 +80,7 @@ async def test_a_child_that_ignores_everything_is_killed() -> None:
     assert child.returncode == -9
 
 
-async def test_a_conversation_gives_code_and_output() -> None:
+async def test_a_program_with_input_returns_code_and_output() -> None:
     code = "import sys; print(sys.stdin.read()[::-1]); sys.exit(3)"
     found = await child_process.run_with_input(
         (sys.executable, "-c", code), b"abc", os.environ, 20.0, keep_output=True
@@ -86,7 +88,7 @@ async def test_a_conversation_gives_code_and_output() -> None:
     assert found == (3, b"cba\n")
 
 
-async def test_a_conversation_that_takes_too_long_leaves_nothing() -> None:
+async def test_a_program_that_exceeds_its_deadline_is_killed() -> None:
     before = set(psutil.Process().children())
     with pytest.raises(TimeoutError):
         await child_process.run_with_input(
@@ -96,8 +98,10 @@ async def test_a_conversation_that_takes_too_long_leaves_nothing() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process supervisor")
-async def test_cancelling_the_end_of_a_kept_program_still_ends_it() -> None:
-    command = child_process.supervised_command((sys.executable, "-c", f"{DEAF}\ntime.sleep(600)"))
+async def test_cancelling_the_stop_of_a_supervised_program_still_stops_it() -> None:
+    command = child_process.supervised_command(
+        (sys.executable, "-c", f"{IGNORES_SIGTERM}\ntime.sleep(600)")
+    )
     child = await child_process.start(command, os.environ)
     assert child.stdout is not None
     assert await child.stdout.readline() == b"ready\n"

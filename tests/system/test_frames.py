@@ -1,4 +1,4 @@
-"""Frames on a pipe, in whatever pieces they arrive."""
+"""Frames on a pipe, in pieces of any size."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def test_a_pipe_gives_what_was_written_and_then_none() -> None:
     assert read_frame(pipe) is None
 
 
-def test_a_frame_that_was_cut_off_is_none() -> None:
+def test_a_truncated_frame_is_none() -> None:
     assert read_frame(io.BytesIO(frame(b"abc")[:-1])) is None
 
 
-def test_a_stream_out_of_step_is_refused() -> None:
+def test_a_stream_out_of_sync_is_refused() -> None:
     noise = (FRAME_LIMIT + 1).to_bytes(4, "big")
     assert read_frame(io.BytesIO(noise)) is None
     with pytest.raises(ValueError, match="out of step"):

@@ -37,24 +37,24 @@ def shell(tmp_path: Path):
     return run
 
 
-@pytest.mark.parametrize("words", ["models", "models --json", "--version", "--help", "tools"])
-def test_closed_and_full_outputs_are_one_sentence(shell, words: str) -> None:
-    assert shell(f"$V {words} >&-") == (1, [CLOSED])
-    assert shell(f"$V {words} >/dev/full") == (1, [FULL])
+@pytest.mark.parametrize("arguments", ["models", "models --json", "--version", "--help", "tools"])
+def test_closed_and_full_outputs_give_one_sentence(shell, arguments: str) -> None:
+    assert shell(f"$V {arguments} >&-") == (1, [CLOSED])
+    assert shell(f"$V {arguments} >/dev/full") == (1, [FULL])
 
 
-@pytest.mark.parametrize("words", ["--text", "--plain --text"])
-def test_an_answer_that_cannot_be_written_is_one_sentence(shell, words: str) -> None:
-    code, told = shell(f"echo what is 2 plus 2 | $V {words} >/dev/full")
-    assert (code, told[-1]) == (1, FULL)
-    assert len(told) <= 2, "the notice about the model, and the sentence"
+@pytest.mark.parametrize("arguments", ["--text", "--plain --text"])
+def test_an_answer_that_cannot_be_written_gives_one_sentence(shell, arguments: str) -> None:
+    code, lines = shell(f"echo what is 2 plus 2 | $V {arguments} >/dev/full")
+    assert (code, lines[-1]) == (1, FULL)
+    assert len(lines) <= 2, "the notice about the model, and the sentence"
 
 
-@pytest.mark.parametrize("words", ["models", "--help", "tools --json"])
-def test_an_unread_output_is_quiet(words: str) -> None:
+@pytest.mark.parametrize("arguments", ["models", "--help", "tools --json"])
+def test_an_unread_output_gives_no_message(arguments: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "voicechat", *words.split()]
+    command = [sys.executable, "-m", "voicechat", *arguments.split()]
     done = subprocess.run(
         command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=50, check=False
     )

@@ -40,7 +40,7 @@ elif mode == "stop":
 
 
 class Run:
-    """The app under its guardian, as a shell's child on a terminal of its own."""
+    """The app under its guardian, as a child of a shell on a new terminal."""
 
     def __init__(self, folder: Path, mode: str, shell: bool = False) -> None:
         script = folder / "app.py"
@@ -49,7 +49,7 @@ class Run:
         if shell:
             words = ["sh", "-c", f"{' '.join(words)}; exec sleep 600"]
         self.child = pexpect.spawn(words[0], words[1:], timeout=20)
-        self.sane = termios.tcgetattr(self.child.child_fd)
+        self.original_settings = termios.tcgetattr(self.child.child_fd)
         self.child.expect(rb"guardian (\d+)")
         self.guardian = int(self.child.match[1])
         self.child.expect(rb"app (\d+)\.")
@@ -62,8 +62,8 @@ class Run:
         self.child.wait()
         return self.child.exitstatus if self.child.signalstatus is None else -1
 
-    def is_sane(self) -> bool:
-        return termios.tcgetattr(self.child.child_fd) == self.sane
+    def is_restored(self) -> bool:
+        return termios.tcgetattr(self.child.child_fd) == self.original_settings
 
 
 @pytest.fixture
@@ -92,34 +92,34 @@ SIGNALS = ["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGSEGV", "SIGK
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-def test_the_app_is_killed(spawn, name: str) -> None:
+def test_a_killed_app_restores_the_terminal(spawn, name: str) -> None:
     run = spawn("wait")
-    assert not run.is_sane()
+    assert not run.is_restored()
     os.kill(run.app, getattr(signal, name))
-    assert wait_for(run.is_sane)
+    assert wait_for(run.is_restored)
     code = run.end()
     assert code == 128 + getattr(signal, name)
     assert b"\x1b[?1049l" in run.output
     assert b"\x1b[?1003l" in run.output
-    told = b"was killed by " + name.encode() in run.output
-    assert told == (name in {"SIGQUIT", "SIGABRT", "SIGSEGV", "SIGKILL"})
+    is_reported = b"was killed by " + name.encode() in run.output
+    assert is_reported == (name in {"SIGQUIT", "SIGABRT", "SIGSEGV", "SIGKILL"})
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
-def test_the_guardian_is_killed(spawn, name: str) -> None:
+def test_a_terminated_guardian_ends_the_app(spawn, name: str) -> None:
     run = spawn("wait")
     os.kill(run.guardian, getattr(signal, name))
     assert run.end() == 128 + getattr(signal, name)
     assert b"\x1b[?1049l" in run.output
-    assert run.is_sane()
+    assert run.is_restored()
     assert not psutil.pid_exists(run.app)
 
 
-def test_the_guardian_cannot_even_be_told(spawn) -> None:
+def test_a_killed_guardian_ends_the_app(spawn) -> None:
     run = spawn("wait", shell=True)
     os.kill(run.guardian, signal.SIGKILL)
     assert wait_for(lambda: not psutil.pid_exists(run.app) or _is_zombie(run.app))
-    assert wait_for(run.is_sane)
+    assert wait_for(run.is_restored)
     run.child.expect(rb"\x1b\[\?1049l")
 
 
@@ -135,7 +135,7 @@ def test_an_exception_and_an_exit_code_pass_through(spawn) -> None:
     assert spawn("clean").end() == 42
 
 
-def test_the_terminal_goes_away(spawn) -> None:
+def test_closing_the_terminal_ends_both_processes(spawn) -> None:
     run = spawn("wait")
     processes = [psutil.Process(run.app), psutil.Process(run.guardian)]
     run.child.ptyproc.fileobj.close()
@@ -164,17 +164,17 @@ def test_stopping_gives_the_shell_one_job(tmp_path: Path) -> None:
     shell.close(force=True)
 
 
-def test_nothing_is_written_to_a_sane_terminal() -> None:
+def test_nothing_is_written_to_an_unchanged_terminal() -> None:
     from voicechat.system.terminal_guard import restore
 
-    ours, screen = pty.openpty()
+    controller, terminal = pty.openpty()
     try:
-        sane = termios.tcgetattr(screen)
-        restore(screen, sane)
-        os.set_blocking(ours, False)
+        original_settings = termios.tcgetattr(terminal)
+        restore(terminal, original_settings)
+        os.set_blocking(controller, False)
         with pytest.raises(BlockingIOError):
-            os.read(ours, 100)
+            os.read(controller, 100)
     finally:
-        os.close(ours)
-        os.close(screen)
-    restore(screen, sane)  # a terminal that went away is no error
+        os.close(controller)
+        os.close(terminal)
+    restore(terminal, original_settings)  # a closed terminal is not an error

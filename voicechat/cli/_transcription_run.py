@@ -73,43 +73,43 @@ async def _run(options: Options, request: TranscribeRequest, printer: PassagePri
     async with AsyncExitStack() as stack:
         source = _source(options, request, printer, choice.name)
         stack.push_async_callback(source.close)
-        codec: Callable[[], Awaitable[Codec]] = partial(_made, choice.codec)
+        codec: Callable[[], Awaitable[Codec]] = partial(_make_codec, choice.codec)
         if choice.needs_local_server:
             codec = await _embedded(options, printer, stack)
         for sentence in (*options.warnings, *unsupported(await codec(), settings)):
-            printer.tell(sentence)
+            printer.print_message(sentence)
         writer = Transcriber(
             codec,
             settings,
             source,
             on_passage=printer.write,
             on_partial=printer.show,
-            notify=printer.tell,
+            notify=printer.print_message,
         )
         return await _until_stopped(writer, printer)
 
 
 async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
     """Run until the source ends or a signal stops it; the exit code."""
-    running = asyncio.create_task(writer.run())
+    transcribing = asyncio.create_task(writer.run())
     signals: list[int] = []
 
-    def end(number: int) -> None:
+    def on_signal(number: int) -> None:
         signals.append(number)
         if len(signals) > 1:
-            running.cancel()
+            transcribing.cancel()
             return
         writer.stop()
         deadline = LAST_WORDS_S if number == signal.SIGINT else SHUTDOWN_S
-        asyncio.get_running_loop().call_later(deadline, running.cancel)
+        asyncio.get_running_loop().call_later(deadline, transcribing.cancel)
 
-    _on_signals(end)
+    _on_signals(on_signal)
     try:
-        await running
+        await transcribing
     except asyncio.CancelledError:
         if not signals:
             raise
-        printer.tell("The last words were not transcribed in time.")
+        printer.print_message("The last words were not transcribed in time.")
         return 128 + signals[0]
     finally:
         printer.show("")
@@ -117,32 +117,34 @@ async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
     return 128 + signals[0] if signals and signals[0] != signal.SIGINT else 0
 
 
-def _on_signals(end: Callable[[int], None]) -> None:
+def _on_signals(on_signal: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is None:
             continue
         try:
-            loop.add_signal_handler(number, end, number)
+            loop.add_signal_handler(number, on_signal, number)
         except (NotImplementedError, RuntimeError):
             with suppress(ValueError):  # not the main thread
-                signal.signal(number, lambda number, _: loop.call_soon_threadsafe(end, number))
+                signal.signal(
+                    number, lambda number, _: loop.call_soon_threadsafe(on_signal, number)
+                )
 
 
 def _settings(options: Options, request: TranscribeRequest, model: str | None) -> SessionSettings:
-    wanted = options.session_settings
-    heard = cast("Transcription | None", wanted.get("transcription")) or Transcription()
+    requested = options.session_settings
+    transcription = cast("Transcription | None", requested.get("transcription")) or Transcription()
     if request.language:
-        heard = replace(heard, language=request.language, languages=())
+        transcription = replace(transcription, language=request.language, languages=())
     settings = SessionSettings(
         purpose="transcription",
         turn_detection=None,
-        transcription=replace(heard, model=model),
+        transcription=replace(transcription, model=model),
         input_format=AudioFormat(rate=RATE),
         include=(LOGPROBS,) if request.logprobs else (),
     )
-    noise = {name: wanted[name] for name in ("noise_reduction",) if name in wanted}
+    noise = {name: requested[name] for name in ("noise_reduction",) if name in requested}
     return replace(settings, **noise)  # type: ignore[arg-type]
 
 
@@ -160,12 +162,12 @@ def _source(
             echo_cancel=False,
             barge_in="off",
         ),
-        printer.tell,
+        printer.print_message,
         f"Listening with {model}. Press Ctrl-C to stop.",
     )
 
 
-async def _made(codec: Callable[[], Codec]) -> Codec:
+async def _make_codec(codec: Callable[[], Codec]) -> Codec:
     return codec()
 
 
@@ -182,7 +184,7 @@ async def _embedded(
         if server is not None:
             await server.stop()
 
-    async def made() -> Codec:
+    async def make_codec() -> Codec:
         nonlocal server, url, token
         if server is None or not server.running:
             await stop()
@@ -192,8 +194,8 @@ async def _embedded(
         return catalog.local_codec(url, token, "transcription")
 
     stack.push_async_callback(stop)
-    await made()
-    return made
+    await make_codec()
+    return make_codec
 
 
 class PassagePrinter:
@@ -203,7 +205,7 @@ class PassagePrinter:
         self._out = out
         self._request = request
         self._draft = ""
-        self._drafts = sys.stderr.isatty() and not is_dumb()
+        self._shows_draft = sys.stderr.isatty() and not is_dumb()
 
     def write(self, passage: Passage) -> None:
         """Print a final passage."""
@@ -211,7 +213,7 @@ class PassagePrinter:
         self.show("")
         line = self._json(passage) if self._request.as_json else " ".join(passage.spoken.split())
         if passage.error and not self._request.as_json:
-            self.tell(f"A passage could not be transcribed: {passage.error}")
+            self.print_message(f"A passage could not be transcribed: {passage.error}")
         if line:
             self._out.write(f"{line}\n")
             self._out.flush()
@@ -239,18 +241,18 @@ class PassagePrinter:
                 {"token": token.text, "logprob": token.logprob} for token in passage.tokens
             ]
         if passage.usage:
-            fields["usage"] = _used(passage.usage)
+            fields["usage"] = _usage_fields(passage.usage)
         return msgspec.json.encode(fields).decode()
 
     def show(self, text: str) -> None:
         """Replace the words of the unfinished passage on the terminal; empty removes them."""
-        if not self._drafts or text == self._draft:
+        if not self._shows_draft or text == self._draft:
             return
         self._draft = text
-        sys.stderr.write(f"\r\x1b[K{_fitting(text)}")
+        sys.stderr.write(f"\r\x1b[K{_fit_line(text)}")
         sys.stderr.flush()
 
-    def tell(self, sentence: str) -> None:
+    def print_message(self, sentence: str) -> None:
         """Write a message for the user."""
         draft = self._draft
         self.show("")
@@ -259,12 +261,12 @@ class PassagePrinter:
         self.show(draft)
 
 
-def _used(usage: Usage) -> dict[str, object]:
+def _usage_fields(usage: Usage) -> dict[str, object]:
     fields = {name: getattr(usage, name) for name in Usage.__slots__}
     return {name: value for name, value in fields.items() if value}
 
 
-def _fitting(text: str) -> str:
+def _fit_line(text: str) -> str:
     """The end of the text that fits into a line of the terminal."""
     from rich.cells import cell_len
 

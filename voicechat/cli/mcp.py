@@ -260,7 +260,7 @@ class TestOutcome:
     refused: list[str] = field(default_factory=list)
     """Sentences about tools that cannot be offered."""
     printed: tuple[str, ...] = ()
-    """Lines that the program printed besides messages."""
+    """Lines that the program printed apart from messages."""
     problem: ConnectError | None = None
 
 

@@ -43,10 +43,10 @@ def tools(
 COMMAND = CommandEntry(40, "tools", "List the tools of the model and their permissions.", tools)
 
 
-async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[ToolSpec, ...]:
+async def every_tool(options: Options, notify: Callable[[str], None]) -> tuple[ToolSpec, ...]:
     """All tools with their permissions; starts plugins and MCP servers and ends them again.
 
-    `tell` receives a sentence about each one that fails. The result includes the tools that the
+    `notify` receives a sentence about each one that fails. The result includes the tools that the
     settings leave out; see `is_offered`.
     """
     import asyncio
@@ -61,16 +61,18 @@ async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[Too
 
     own = map(endpoint_tool, options.endpoints)
     registry = Registry(*builtin(ToolContext(options.folders)), *own)
-    servers = McpServers(options.mcp_servers, lambda: None, tell)
+    servers = McpServers(options.mcp_servers, lambda: None, notify)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(servers.run())
         plugins = await load()
         try:
             for problem in plugins.problems:
-                tell(problem)
+                notify(problem)
             await servers.settled()
             for tool in registry.add((*plugins.tools, *servers.tools)):
-                tell(f"Two tools are named {tool.spec.name}; the one of {tool.source} is ignored.")
+                notify(
+                    f"Two tools are named {tool.spec.name}; the one of {tool.source} is ignored."
+                )
             return permitted(registry, options.permissions, Approvals())
         finally:
             running.cancel()
@@ -78,7 +80,7 @@ async def every_tool(options: Options, tell: Callable[[str], None]) -> tuple[Too
 
 
 def is_offered(options: Options, spec: ToolSpec) -> bool:
-    """True if the model is told about the tool."""
+    """Return True when the tool is offered to the model."""
     return spec.permission != "never" and (options.tools is None or spec.name in options.tools)
 
 

@@ -35,7 +35,7 @@ class Setting(NamedTuple):
     help: str
     """One sentence about the value, for the help of its flag and the documents."""
     metavar: str = ""
-    """Stands for the value in the help; empty for a switch."""
+    """Placeholder for the value in the help; empty for a switch."""
     flag: str = ""
     flag_help: str = ""
     """Help of the flag where it differs, because the flag turns a switch off."""

@@ -115,7 +115,7 @@ def write_private(path: Path, content: bytes) -> None:
 def locked(path: Path, wait_s: float = 5.0) -> Iterator[None]:
     """Hold the lock of a file while reading, changing and replacing it.
 
-    The lock keeps out other threads and other processes. It lies next to the file, as
+    The lock keeps out other threads and other processes. It is next to the file, as
     `.<name>.lock`, because `write_private` replaces the file itself.
 
     wait_s: seconds to wait for another holder.
