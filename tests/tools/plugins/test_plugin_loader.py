@@ -25,7 +25,7 @@ def kitchen_lights(on: bool) -> str:
     """Turn the kitchen lights on or off."""
     return f"The kitchen lights are {'on' if on else 'off'}."
 
-@tool(permission="auto", deadline=1.0)
+@tool(permission="auto", deadline=20.0)
 async def soon(seconds: float = 0) -> dict:
     "Wait a little."
     import asyncio
@@ -173,7 +173,7 @@ async def test_tools_of_a_file_are_offered_and_run(loaded: Write) -> None:
     assert (lights.spec.name, lights.spec.permission) == ("kitchen_lights", Permission.ASK)
     assert lights.spec.parameters["required"] == ["on"]
     assert lights.source.endswith("good.py")
-    assert (soon.spec.permission, soon.deadline_s) == (Permission.AUTO, 1.0)
+    assert (soon.spec.permission, soon.deadline_s) == (Permission.AUTO, 20.0)
     registry = Registry(*plugins.tools)
     outcome = await registry.run("kitchen_lights", '{"on": true}')
     assert (outcome.output, outcome.failed) == ("The kitchen lights are on.", False)
