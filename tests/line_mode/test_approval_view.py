@@ -104,7 +104,7 @@ async def test_commands_decide_by_number() -> None:
     assert "not this one" in str(one.output)
     assert "until this conversation ends" in str(run_command(setup.session, "/allow 3 session"))
     assert three.state is ToolState.RUNNING
-    with pytest.raises(UsageError, match="No tool waits"):
+    with pytest.raises(UsageError, match="No tool is waiting"):
         run_command(setup.session, "/allow 1")
 
 

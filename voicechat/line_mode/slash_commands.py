@@ -68,10 +68,10 @@ def _waiting_call(session: Session, name: str, argument: str) -> tuple[ToolCall,
     first, _, rest = argument.partition(" ")
     calls = {call.number: call for call in session.asking}
     if not calls:
-        raise UsageError("No tool waits for a decision.")
+        raise UsageError("No tool is waiting for a decision.")
     if not first.isdecimal() or int(first) not in calls:
         choices = " or ".join(f"{name} {each}" for each in calls)
-        raise UsageError(f"{name} takes the number of a tool that waits.", f"Type {choices}.")
+        raise UsageError(f"{name} takes the number of a waiting tool.", f"Type {choices}.")
     return calls[int(first)], rest.strip()
 
 
@@ -197,7 +197,7 @@ COMMANDS: Mapping[str, Command] = {
         "talk only between two presses of a key",
         _with_microphone(lambda s: s.set_hands_free(False)),
     ),
-    "/allow": Command("run the tool that waits", _allow, "NUMBER [session]", needs_user=True),
+    "/allow": Command("run the waiting tool", _allow, "NUMBER [session]", needs_user=True),
     "/always": Command("always run exactly this tool", _always, "NUMBER", needs_user=True),
     "/deny": Command("deny it, with an optional reason", _deny, "NUMBER [words]", needs_user=True),
     "/let": Command(

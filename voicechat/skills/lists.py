@@ -66,8 +66,8 @@ def read(notebook: Notebook, list_name: str = "") -> str:
     kept = pages.lists.get(name, [])
     if not kept:
         return f"Your {name} list is empty."
-    count = "one thing" if len(kept) == 1 else f"{len(kept)} things"
-    return f"On your {name} list {'is' if len(kept) == 1 else 'are'} {count}: {joined(kept)}."
+    count = "one item" if len(kept) == 1 else f"{len(kept)} items"
+    return f"Your {name} list has {count}: {joined(kept)}."
 
 
 def remove(notebook: Notebook, text: str, list_name: str = "") -> str:

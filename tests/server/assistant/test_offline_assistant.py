@@ -194,7 +194,7 @@ async def test_lists_are_kept_between_runs(talk, tmp_path):
     await talk("add call the bank to my to do list")
     later = Talk(tmp_path)
     assert await later("what's on my shopping list") == (
-        "On your shopping list are 3 things: Milk, eggs and bread."
+        "Your shopping list has 3 items: Milk, eggs and bread."
     )
     assert await later("remove egg from the list") == "I took eggs off your shopping list."
     assert await later("take cheese off my shopping list") == (
@@ -202,7 +202,7 @@ async def test_lists_are_kept_between_runs(talk, tmp_path):
     )
     assert await later("what lists do i have") == "You have a shopping list and a to do list."
     assert await later("clear my shopping list") == "Your shopping list is now empty."
-    assert await later("what's on the list") == "On your to do list is one thing: call the bank."
+    assert await later("what's on the list") == "Your to do list has one item: call the bank."
 
 
 async def test_notes_and_memory(talk, tmp_path):

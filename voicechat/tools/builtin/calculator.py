@@ -25,13 +25,13 @@ def calculate(expression: str) -> str:
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     plain = re.sub(r"\s+", "", text)
     if not plain or len(plain) > _LONGEST:
-        raise ToolError("That is no calculation, or too long for one.")
+        raise ToolError("This is not a calculation, or it is too long.")
     try:
         return arithmetic.answer(plain)
     except arithmetic.ArithmeticFailed as problem:
         raise ToolError(problem.message) from None
     except (TypeError, AttributeError, SyntaxError):
-        raise ToolError("That is no calculation.") from None
+        raise ToolError("This is not a calculation.") from None
 
 
 def convert_units(value: float, from_unit: str, to_unit: str) -> str:
