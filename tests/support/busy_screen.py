@@ -17,12 +17,12 @@ from voicechat.tui.widgets.entry_widgets import EntryLine
 STALL_S = 0.2
 EVERY_S = 1.0
 
-_begin = VoicechatApp._begin
+_start_session = VoicechatApp._start_session
 _tasks: list[asyncio.Task[None]] = []
 
 
-def _begin_busily(app: VoicechatApp) -> None:
-    _begin(app)
+def _start_busy_session(app: VoicechatApp) -> None:
+    _start_session(app)
     _tasks.extend(asyncio.create_task(work(app)) for work in (_redraw, _stall))
 
 
@@ -42,5 +42,5 @@ async def _stall(app: VoicechatApp) -> None:
 
 
 if __name__ == "__main__":
-    setattr(VoicechatApp, "_begin", _begin_busily)  # noqa: B010
+    setattr(VoicechatApp, "_start_session", _start_busy_session)  # noqa: B010
     sys.exit(main())

@@ -57,7 +57,7 @@ def shown(session: ScriptedSession) -> None:
     session.model = "google/gemini-3.8-live-extended-thinking"
     cat = Picture(Kind.JPEG, 4032, 3024, "IMG_20260814_our cat on the windowsill.jpg")
     session.you("What is this?", picture=cat, spoken=False)
-    session.voiced("That is a grey cat on a windowsill, watching something outside.")
+    session.voiced("That is a gray cat on a windowsill, watching something outside.")
     session.you("", picture=Picture(Kind.PNG, 640, 480, "plot.png"), spoken=False)
     session.voiced("A line that rises until noon and falls after it.")
     session.latency_ms = 812.0
@@ -103,7 +103,7 @@ def noted(session: ScriptedSession) -> None:
     session.said(Role.SYSTEM, "Connected again; the conversation goes on.")
     session.you("Where were we?")
     session.voiced("We were", status=ItemStatus.FAILED, error="the model is overloaded")
-    session.you("", error="no words were recognised")
+    session.you("", error="no words were recognized")
     session.you("I would like", status=ItemStatus.IN_PROGRESS)
     session.turn_to(Floor.HEARING)
     session.levels(-12.0, -100.0)

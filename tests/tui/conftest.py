@@ -1,4 +1,4 @@
-"""What every test of the screen needs: no colours from the environment, no blinking, no waiting."""
+"""Fixtures that make the screen look the same in every run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from textual.widgets import TextArea
 
 
 @pytest.fixture(autouse=True)
-def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same screen on every machine: no blinking cursor, no theme or colour of the shell."""
+def stable_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ignore the theme and color variables of the shell; disable animations and the blinking."""
     for name in ("NO_COLOR", "TEXTUAL_THEME", "COLORFGBG", "TEXTUAL_FILTERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")

@@ -1,4 +1,4 @@
-"""Between two looks everything collapses."""
+"""Updates between two paints are merged."""
 
 from __future__ import annotations
 
@@ -7,82 +7,82 @@ import asyncio
 from voicechat.core.effects import EntryChanged, EntryRemoved, Level, Notice, TurnMeasured
 from voicechat.session.event_stream import EventStream, Overflow
 from voicechat.session.updates import Cleared, LevelsChanged, Link, LinkChanged
-from voicechat.tui.pending_changes import NOTICES, Changes
+from voicechat.tui.pending_changes import MAX_NOTICES, PendingChanges
 
 
-class Noted(Changes):
-    """Changes with the publisher of their updates."""
+class ChangesFromStream(PendingChanges):
+    """Pending changes with the stream that publishes their updates."""
 
     def __init__(self, limit: int = 4_096) -> None:
         self.stream = EventStream()
         super().__init__(self.stream.subscribe("screen", limit=limit, overflow=Overflow.COALESCE))
 
-    def note(self, update: object) -> None:
+    def publish(self, update: object) -> None:
         self.stream.publish(update, 0.0)
 
 
-async def test_a_thousand_words_are_one_change() -> None:
-    changes = Noted()
+async def test_many_changes_of_an_entry_are_merged() -> None:
+    changes = ChangesFromStream()
     for _ in range(1000):
-        changes.note(EntryChanged("a"))
-        changes.note(EntryChanged("b"))
+        changes.publish(EntryChanged("a"))
+        changes.publish(EntryChanged("b"))
     changes.collect()
     assert list(changes.entries) == ["a", "b"]
 
 
-async def test_it_wakes_for_every_update_and_sleeps_when_all_is_shown() -> None:
-    changes = Noted()
+async def test_wait_returns_after_an_update_and_blocks_after_a_reset() -> None:
+    changes = ChangesFromStream()
     waiting = asyncio.ensure_future(changes.wait())
-    changes.note(TurnMeasured(300.0))
+    changes.publish(TurnMeasured(300.0))
     await asyncio.wait_for(waiting, 1)
     changes.collect()
-    changes.forget()
+    changes.reset()
     waiting = asyncio.ensure_future(changes.wait())
     await asyncio.sleep(0)
     assert not waiting.done()
     waiting.cancel()
 
 
-async def test_a_clearing_forgets_what_changed_before_it() -> None:
-    changes = Noted()
-    changes.note(EntryChanged("old"))
-    changes.note(EntryRemoved("older"))
-    changes.note(Cleared())
-    changes.note(EntryChanged("new"))
+async def test_cleared_discards_earlier_changes() -> None:
+    changes = ChangesFromStream()
+    changes.publish(EntryChanged("old"))
+    changes.publish(EntryRemoved("older"))
+    changes.publish(Cleared())
+    changes.publish(EntryChanged("new"))
     changes.collect()
-    assert changes.cleared
+    assert changes.redraw_all
     assert list(changes.entries) == ["new"]
 
 
-async def test_notices_are_bounded_and_the_newest_stay() -> None:
-    changes = Noted()
-    for number in range(NOTICES * 3):
-        changes.note(Notice(f"{number}", Level.INFO))
+async def test_only_the_newest_notices_are_kept() -> None:
+    changes = ChangesFromStream()
+    for number in range(MAX_NOTICES * 3):
+        changes.publish(Notice(f"{number}", Level.INFO))
     changes.collect()
-    assert [notice.text for notice in changes.notices][-1] == f"{NOTICES * 3 - 1}"
-    assert len(changes.notices) == NOTICES
+    assert [notice.text for notice in changes.notices][-1] == f"{MAX_NOTICES * 3 - 1}"
+    assert len(changes.notices) == MAX_NOTICES
 
 
-async def test_levels_and_link_outlive_a_look() -> None:
-    changes = Noted()
+async def test_reset_keeps_levels_and_link() -> None:
+    changes = ChangesFromStream()
     levels = LevelsChanged(-20.0, -30.0, -8.0, -18.0)
-    changes.note(levels)
-    changes.note(LinkChanged(Link.CONNECTING, "Warming up"))
+    changes.publish(levels)
+    changes.publish(LinkChanged(Link.CONNECTING, "Loading"))
     changes.collect()
-    changes.forget()
-    assert (changes.levels, changes.link_text) == (levels, "Warming up")
+    changes.reset()
+    assert (changes.levels, changes.link_text) == (levels, "Loading")
 
 
-async def test_after_lost_updates_the_whole_transcript_is_shown() -> None:
-    changes = Noted(limit=10)
+async def test_lost_updates_redraw_the_whole_transcript_once() -> None:
+    changes = ChangesFromStream(limit=10)
     for number in range(9):
-        changes.note(EntryChanged(f"{number % 3}"))
+        changes.publish(EntryChanged(f"{number % 3}"))
     changes.collect()
-    assert not changes.cleared
+    assert not changes.redraw_all
     for number in range(30):
-        changes.note(EntryChanged(f"{number}"))
+        changes.publish(EntryChanged(f"{number}"))
     changes.collect()
-    assert changes.cleared
-    changes.forget()
+    assert changes.redraw_all
+    changes.reset()
     changes.collect()
-    assert not changes.cleared, "the loss is reported once"
+    assert not changes.redraw_all, "a loss redraws once"

@@ -1,4 +1,4 @@
-"""Markup and escape strings through every widget: literal and harmless."""
+"""Every widget shows markup and escape sequences as harmless text."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from textual.widgets import Static
 
 from voicechat.core.effects import Level, Notice
 from voicechat.core.items import ItemStatus, Role, ToolState
+from voicechat.core.text import clean
 from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp
-from voicechat.tui.safe_text import ControlNet, plain
+from voicechat.tui.safe_text import ControlCharacterFilter, plain
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.composer import Composer
 
 
-def drawn(app: App[None]) -> list[Strip]:
-    """Every line as it would be written to the terminal."""
+def rendered_strips(app: App[None]) -> list[Strip]:
+    """Return every line as it is written to the terminal."""
     width, height = app.size
     strips = app.screen._compositor.render_strips()
     assert len(strips) == height
@@ -31,17 +32,17 @@ def drawn(app: App[None]) -> list[Strip]:
     return strips
 
 
-def words(app: App[None]) -> str:
-    return "\n".join(strip.text for strip in drawn(app))
+def rendered_text(app: App[None]) -> str:
+    return "\n".join(strip.text for strip in rendered_strips(app))
 
 
-def harmless(app: App[None]) -> bool:
-    text = words(app).replace("\n", "")
+def is_harmless(app: App[None]) -> bool:
+    text = rendered_text(app).replace("\n", "")
     return all(ch.isprintable() or ch == "�" for ch in text if not "\ue000" <= ch <= "\uf8ff")
 
 
-async def fill(pilot: Pilot[None], session: ScriptedSession, text: str) -> None:
-    """Put the text wherever text from outside can stand."""
+async def show_everywhere(pilot: Pilot[None], session: ScriptedSession, text: str) -> None:
+    """Show the text in every place that can contain outside text."""
     session.model, session.voice = text, text
     session.you(text)
     session.you("", error=text)
@@ -62,78 +63,79 @@ async def fill(pilot: Pilot[None], session: ScriptedSession, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", MARKUP + ESCAPES)
-async def test_no_text_breaks_the_screen_or_steers_the_terminal(text: str) -> None:
+async def test_no_text_breaks_the_layout_or_controls_the_terminal(text: str) -> None:
     session = ScriptedSession()
     async with VoicechatApp(session).run_test(size=(100, 90), notifications=True) as pilot:
-        await fill(pilot, session, text)
-        assert harmless(pilot.app)
+        await show_everywhere(pilot, session, text)
+        assert is_harmless(pilot.app)
         await pilot.press("ctrl+r")
         await pilot.pause()
-        assert harmless(pilot.app)
+        assert is_harmless(pilot.app)
 
 
 @pytest.mark.parametrize("text", MARKUP)
-async def test_markup_is_shown_as_it_was_written(text: str) -> None:
+async def test_markup_is_shown_literally(text: str) -> None:
     session = ScriptedSession()
     async with VoicechatApp(session).run_test(size=(100, 90), notifications=True) as pilot:
-        await fill(pilot, session, text)
-        assert words(pilot.app).count(text) >= 12
+        await show_everywhere(pilot, session, text)
+        assert rendered_text(pilot.app).count(text) >= 12
 
 
-async def test_the_composer_takes_any_text() -> None:
+async def test_the_composer_accepts_any_text() -> None:
     session = ScriptedSession()
     async with VoicechatApp(session).run_test(size=(80, 24)) as pilot:
         composer = pilot.app.screen.query_one(Composer)
         for text in MARKUP + ESCAPES:
             composer.load_text(text)
             await pilot.pause()
-            assert harmless(pilot.app), text
+            assert is_harmless(pilot.app), text
             await pilot.press("enter", "up")
-            assert harmless(pilot.app), text
+            assert is_harmless(pilot.app), text
     sent = [asked[1] for asked in session.asked if asked[0] == "type"]
     assert sent[: len(MARKUP)] == list(MARKUP)
     assert not any("\x1b" in str(text) or "\u202e" in str(text) for text in sent)
 
 
 @pytest.mark.parametrize("text", MARKUP + ESCAPES)
-def test_plain_text_is_never_parsed(text: str) -> None:
+def test_plain_does_not_parse_markup(text: str) -> None:
     content = plain(text, "bold")
-    assert all(span.start == 0 and span.end == len(content) for span in content.spans)
+    assert [(span.start, span.end) for span in content.spans] == [(0, len(content))]
+    assert content.plain == (text if text in MARKUP else clean(text))
     assert "\x1b" not in content.plain
 
 
-class Careless(App[None]):
-    """A widget that forgot to clean its text, with only the net below it."""
+class UncleanedApp(App[None]):
+    """An app with a widget that does not clean its text, protected only by the filter."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self._text = text
-        self._filters.append(ControlNet())
+        self._filters.append(ControlCharacterFilter())
 
     def compose(self) -> ComposeResult:
-        careless = Static(Content(self._text, strip_control_codes=False), markup=False)
-        careless.border_title = Content(self._text, strip_control_codes=False)
-        careless.styles.border = ("round", "white")
-        yield careless
+        widget = Static(Content(self._text, strip_control_codes=False), markup=False)
+        widget.border_title = Content(self._text, strip_control_codes=False)
+        widget.styles.border = ("round", "white")
+        yield widget
 
 
 @pytest.mark.parametrize("text", ESCAPES)
-async def test_the_net_stops_what_nobody_cleaned(text: str) -> None:
-    async with Careless(text).run_test(size=(60, 8)) as pilot:
+async def test_the_filter_removes_control_characters_from_uncleaned_text(text: str) -> None:
+    async with UncleanedApp(text).run_test(size=(60, 8)) as pilot:
         await pilot.pause()
-        text = words(pilot.app).replace("\n", "")
-        assert not set(text) & {chr(code) for code in (*range(32), *range(127, 160), 0x202E)}
+        shown = rendered_text(pilot.app).replace("\n", "")
+        assert not set(shown) & {chr(code) for code in (*range(32), *range(127, 160), 0x202E)}
 
 
-def test_the_net_is_in_the_app() -> None:
-    """Filters are private to Textual: this pins that it still asks for them."""
+def test_the_app_uses_the_filter() -> None:
+    """Filters are private to Textual: check that it still uses them."""
     filters = VoicechatApp(ScriptedSession()).get_line_filters()
-    assert any(isinstance(one, ControlNet) for one in filters)
+    assert any(isinstance(each, ControlCharacterFilter) for each in filters)
 
 
-def test_the_net_leaves_clean_lines_and_control_segments_alone() -> None:
-    net, black = ControlNet(), Color(0, 0, 0)
-    clean = [Segment("plain"), Segment("漢字 👩‍👩‍👧")]
-    assert net.apply(clean, black) is clean
+def test_the_filter_keeps_clean_lines_and_control_segments() -> None:
+    line_filter, black = ControlCharacterFilter(), Color(0, 0, 0)
+    segments = [Segment("plain"), Segment("漢字 👩‍👩‍👧")]
+    assert line_filter.apply(segments, black) is segments
     control = Segment("\x1b[2J", None, [(1,)])  # type: ignore[list-item]
-    assert net.apply([control, Segment("a\x1bb")], black) == [control, Segment("ab")]
+    assert line_filter.apply([control, Segment("a\x1bb")], black) == [control, Segment("ab")]

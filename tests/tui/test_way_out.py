@@ -1,4 +1,4 @@
-"""Every way out of the app: exit code, what is told, and a terminal given back."""
+"""Exits of the app: exit code, messages and the restored terminal."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from voicechat.errors import ConnectError, SessionLost
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 
-HERE = Path(__file__).parents[1] / "support"
+SUPPORT = Path(__file__).parents[1] / "support"
 SECRET = "sk-planted-1234567890"
 
 
-async def test_quitting_closes_the_session() -> None:
+async def test_ctrl_q_closes_the_session() -> None:
     session = ScriptedSession()
     app = VoicechatApp(session)
     async with app.run_test() as pilot:
@@ -32,7 +32,7 @@ async def test_quitting_closes_the_session() -> None:
     assert app.return_code == 0
 
 
-async def test_one_ctrl_c_stays_and_two_leave() -> None:
+async def test_the_second_ctrl_c_quits() -> None:
     session = ScriptedSession()
     app = VoicechatApp(session)
     async with app.run_test() as pilot:
@@ -44,7 +44,7 @@ async def test_one_ctrl_c_stays_and_two_leave() -> None:
     assert app.return_code == 0
 
 
-async def test_a_session_that_cannot_begin_ends_the_app_with_its_code() -> None:
+async def test_a_session_that_fails_to_start_exits_with_the_code_of_its_error() -> None:
     session = ScriptedSession()
     app = VoicechatApp(session)
     async with app.run_test() as pilot:
@@ -54,15 +54,17 @@ async def test_a_session_that_cannot_begin_ends_the_app_with_its_code() -> None:
     assert isinstance(app.failure, ConnectError)
 
 
-async def test_a_session_lost_in_the_middle_leaves_the_talk_to_read() -> None:
+async def test_a_lost_session_keeps_the_conversation_on_the_screen() -> None:
     session = ScriptedSession()
     session.you("remember this")
     app = VoicechatApp(session)
     async with app.run_test() as pilot:
         session.fail(SessionLost("The connection ended.", "Try again later."))
-        await pilot.pause(0.1)
         screen = app.screen
         assert isinstance(screen, ConversationScreen)
+        async with asyncio.timeout(10):
+            while not screen.query_one("#banner").display:
+                await pilot.pause()
         banner = str(screen.query_one("#banner").render())
         assert banner == "▲ The connection ended.  Try again later. Ctrl+Q leaves."
         await pilot.press("ctrl+q")
@@ -70,10 +72,10 @@ async def test_a_session_lost_in_the_middle_leaves_the_talk_to_read() -> None:
     assert app.return_code == SessionLost.exit_code
 
 
-async def test_a_session_that_does_not_end_cannot_keep_anyone(
+async def test_a_session_that_does_not_close_delays_the_exit_only_until_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("voicechat.tui.app.GOODBYE", 0.05)
+    monkeypatch.setattr("voicechat.tui.app.CLOSE_TIMEOUT_S", 0.05)
     session = ScriptedSession()
     session.close = lambda: None  # type: ignore[method-assign]
     app = VoicechatApp(session)
@@ -90,7 +92,9 @@ async def test_an_unexpected_error_is_kept_for_the_caller() -> None:
     async def run() -> None:
         async with app.run_test() as pilot:
             session.fail(ZeroDivisionError("1 / 0"))
-            await pilot.pause(0.1)
+            async with asyncio.timeout(10):
+                while app.crash is None:
+                    await pilot.pause()
 
     with pytest.raises(WorkerFailed):
         await run()
@@ -106,7 +110,7 @@ RESTORED = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?2004l", b"\x1b[?25h")
 
 
 class Terminal:
-    """The app in a pseudo terminal; everything it wrote."""
+    """The app in a pseudo terminal, with its output."""
 
     def __init__(self, scene: str) -> None:
         import pexpect
@@ -114,76 +118,81 @@ class Terminal:
         self._eof = pexpect.EOF
         self.child = pexpect.spawn(
             sys.executable,
-            [str(HERE / "demo.py"), scene],
+            [str(SUPPORT / "demo.py"), scene],
             dimensions=(24, 80),
             timeout=20,
             env={**os.environ, "TERM": "xterm-256color", "SECRET_OF_TEST": SECRET},
         )
-        self.written = b""
+        self.output = b""
 
     def until(self, word: bytes) -> None:
         self.child.expect_exact(word)
-        self.written += self.child.before + self.child.after
+        self.output += self.child.before + self.child.after
 
     def end(self) -> int:
         self.child.expect(self._eof)
-        self.written += self.child.before
+        self.output += self.child.before
         self.child.close()
         if self.child.exitstatus is None:
             return 128 + int(self.child.signalstatus)
         return int(self.child.exitstatus)
 
-    def restored(self) -> bool:
-        return all(sequence in self.written for sequence in RESTORED)
+    def is_restored(self) -> bool:
+        return all(sequence in self.output for sequence in RESTORED)
 
 
 @pty_only
-def test_leaving_gives_the_terminal_back() -> None:
+def test_quitting_restores_the_terminal() -> None:
     terminal = Terminal("talk")
     terminal.until(b"lighthouse")
     terminal.child.send(b"\x11")
     assert terminal.end() == 0
-    assert terminal.restored()
+    assert terminal.is_restored()
 
 
 @pty_only
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
-def test_a_signal_gives_the_terminal_back(number: signal.Signals) -> None:
+def test_a_signal_restores_the_terminal(number: signal.Signals) -> None:
     terminal = Terminal("talk")
     terminal.until(b"lighthouse")
     terminal.child.kill(number)
     assert terminal.end() == 128 + number
-    assert terminal.restored()
+    assert terminal.is_restored()
 
 
 @pty_only
-def test_a_crash_tells_no_local_variable() -> None:
+def test_a_crash_prints_no_local_variables() -> None:
     terminal = Terminal("crashing")
     assert terminal.end() == 1
-    assert terminal.restored()
-    assert SECRET.encode() not in terminal.written
-    assert b"RuntimeError" in terminal.written
+    assert terminal.is_restored()
+    assert SECRET.encode() not in terminal.output
+    assert b"RuntimeError" in terminal.output
 
 
 @pty_only
-def test_hostile_text_reaches_no_terminal() -> None:
+def test_escape_sequences_do_not_reach_the_terminal() -> None:
     terminal = Terminal("hostile")
     terminal.until(b"the end of it")
     terminal.child.send(b"\x11")
     assert terminal.end() == 0
-    before_leaving = terminal.written.partition(b"the end of it")[0]
-    assert not re.search(rb"\x1b\](?!22;)", terminal.written), "an OSC but for the pointer's shape"
-    assert not re.search(rb"\x1bP(?!\+q)|\x1bP\+q544e", terminal.written), "a DCS sequence"
-    assert b"\x1b[?1049l" not in before_leaving
-    assert "\u202e".encode() not in terminal.written
-    assert b"\xc2\x9b" not in terminal.written
+    before_exit = terminal.output.partition(b"the end of it")[0]
+    assert not re.search(rb"\x1b\](?!22;)", terminal.output), "an OSC other than the pointer shape"
+    assert not re.search(rb"\x1bP(?!\+q)|\x1bP\+q544e", terminal.output), "a DCS sequence"
+    assert b"\x1b[?1049l" not in before_exit
+    assert "\u202e".encode() not in terminal.output
+    assert b"\xc2\x9b" not in terminal.output
     assert len(ESCAPES) > 10
 
 
-async def test_nothing_keeps_running_after_the_app() -> None:
+async def test_no_task_runs_after_the_app_exits() -> None:
     session = ScriptedSession()
-    async with VoicechatApp(session).run_test() as pilot:
+    app = VoicechatApp(session)
+    before = asyncio.all_tasks()
+    async with app.run_test() as pilot:
         session.you("hello")
         await pilot.pause()
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    assert [task for task in left if "_paint" in repr(task) or "_run_session" in repr(task)] == []
+        groups = {worker.group for worker in app.workers}
+        during = asyncio.all_tasks()
+    assert {"paint", "session"} <= groups
+    assert len(during) > len(before)
+    assert asyncio.all_tasks() <= before

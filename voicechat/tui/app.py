@@ -1,7 +1,7 @@
-"""The terminal app around one session, and its way out.
+"""The Textual app for one session, and how it exits.
 
-Whatever ends it, the terminal is given back before anything is told. The exit code is 0 for
-leaving and 128 + n for a signal; errors are raised to the caller of `run`.
+The app restores the terminal before it reports anything. The exit code is 0 when the user quits
+and 128 + n after signal n; errors are raised to the caller of `run`.
 """
 
 from __future__ import annotations
@@ -24,76 +24,76 @@ from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from voicechat.errors import VoicechatError
 from voicechat.tui.keys import KEYS, Key
-from voicechat.tui.safe_text import ControlNet
+from voicechat.tui.safe_text import ControlCharacterFilter
 from voicechat.tui.screens.conversation_screen import ConversationScreen
-from voicechat.tui.themes import DARK, LIGHT, first_theme
+from voicechat.tui.themes import DARK, LIGHT, initial_theme
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
 
-GOODBYE = 2.0
-"""Seconds the session gets to end when the user leaves."""
-MOST_EARLY = 1_000
-"""Keys that are kept while the screen starts; the oldest are dropped."""
-TWICE = 3.0
-"""Seconds in which a second Ctrl+C leaves."""
+CLOSE_TIMEOUT_S = 2.0
+"""Time in seconds for the session to close when the user quits."""
+MAX_EARLY_KEYS = 1_000
+"""Most keys kept while the screen starts; the oldest are dropped."""
+QUIT_WINDOW_S = 3.0
+"""Time in seconds within which a second Ctrl+C quits."""
 
 
 class VoicechatApp(App[None]):
-    """Runs the session and shows it."""
+    """The app that runs a session and shows it."""
 
     TITLE = "voicechat"
     CSS_PATH = Path(__file__).with_name("voicechat.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="quit", priority=True),
-        Binding("ctrl+c", "leave", id="leave", show=False, system=True),
+        Binding("ctrl+c", "quit_on_repeat", id="quit_on_repeat", show=False, system=True),
     ]
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
         self.failure: VoicechatError | None = None
-        """Why the session could not go on."""
-        self._asked_to_leave = float("-inf")
-        self._talk: Worker[None] | None = None
-        self._early: deque[events.Event] | None = deque(maxlen=MOST_EARLY)
-        """Keys typed before the screen is up, which the composer then gets."""
+        """The error that ended the session, or None."""
+        self._last_ctrl_c = float("-inf")
+        self._session_worker: Worker[None] | None = None
+        self._early_keys: deque[events.Event] | None = deque(maxlen=MAX_EARLY_KEYS)
+        """Keys pressed before the first frame; None after they were passed on."""
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
-        self.theme = first_theme()
-        self._filters.append(ControlNet())
+        self.theme = initial_theme()
+        self._filters.append(ControlCharacterFilter())
 
     def get_default_screen(self) -> Screen[None]:
-        """The conversation is the only standing screen."""
+        """Return the conversation, the bottom screen of the stack."""
         return ConversationScreen(self._session)
 
     def on_mount(self) -> None:
-        """Draw first, then begin to talk."""
-        self.call_after_refresh(self._begin)
-        self.call_after_refresh(self._type_early_keys)
+        """Start the session after the first frame is drawn."""
+        self.call_after_refresh(self._start_session)
+        self.call_after_refresh(self._send_early_keys)
 
     async def on_event(self, event: events.Event) -> None:
-        """Keep keys until the composer can take them."""
-        if self._early is not None and isinstance(event, events.Key | events.Paste):
-            self._early.append(event)
+        """Keep keys until the first frame is drawn."""
+        if self._early_keys is not None and isinstance(event, events.Key | events.Paste):
+            self._early_keys.append(event)
         else:
             await super().on_event(event)
 
-    async def _type_early_keys(self) -> None:
-        early, self._early = self._early or (), None
+    async def _send_early_keys(self) -> None:
+        early, self._early_keys = self._early_keys or (), None
         for event in early:
-            await super().on_event(self._as_pressed(event))
+            await super().on_event(self._with_enter(event))
 
-    def _as_pressed(self, event: events.Event) -> events.Event:
-        """Enter for a line feed: a terminal that is not in raw mode yet sends that for Enter."""
-        is_feed = isinstance(event, events.Key) and event.key == "ctrl+j"
-        return events.Key("enter", "\r") if is_feed and not self.is_headless else event
+    def _with_enter(self, event: events.Event) -> events.Event:
+        """Return Enter for a line feed, which a terminal sends for Enter before raw mode."""
+        is_line_feed = isinstance(event, events.Key) and event.key == "ctrl+j"
+        return events.Key("enter", "\r") if is_line_feed and not self.is_headless else event
 
-    def _begin(self) -> None:
+    def _start_session(self) -> None:
         self._watch_signals()
-        self._talk = self._run_session()
+        self._session_worker = self._run_session()
         if not self.is_headless:
-            gc.freeze()  # the collector need not walk the modules while words come
+            gc.freeze()  # keeps the garbage collector off the imported modules
 
     @work(group="session", exclusive=True)
     async def _run_session(self) -> None:
@@ -105,7 +105,7 @@ class VoicechatApp(App[None]):
             self.exit()
 
     def _session_failed(self, error: VoicechatError) -> None:
-        """Leave at once when nothing was said yet; else keep the conversation readable."""
+        """Exit if the conversation is empty; otherwise keep it on the screen to read."""
         self.failure = error
         screen = self.screen_stack[0]
         if not self._session.transcript.entries or not isinstance(screen, ConversationScreen):
@@ -115,31 +115,31 @@ class VoicechatApp(App[None]):
         screen.show_problem(error.message, hint)
         screen.refresh_state()
 
-    # ---------------------------------------------------------------- ways out
+    # ---------------------------------------------------------------- exit
 
     async def action_quit(self) -> None:
-        """End the session and leave."""
-        await self._leave(self.failure.exit_code if self.failure else 0)
+        """Close the session and quit."""
+        await self._close_and_exit(self.failure.exit_code if self.failure else 0)
 
-    async def _leave(self, code: int) -> None:
-        """Give the session time to end what it started, then leave with this exit code."""
+    async def _close_and_exit(self, code: int) -> None:
+        """Close the session, wait at most `CLOSE_TIMEOUT_S` for it, and exit with `code`."""
         self._session.close()
-        if self._talk is not None and self._talk.is_running:
+        if self._session_worker is not None and self._session_worker.is_running:
             with suppress(TimeoutError, asyncio.CancelledError, WorkerFailed, WorkerCancelled):
-                await asyncio.wait_for(self._talk.wait(), GOODBYE)
+                await asyncio.wait_for(self._session_worker.wait(), CLOSE_TIMEOUT_S)
         self.exit(return_code=code)
 
-    async def action_leave(self) -> None:
-        """Ctrl+C with nothing to copy: the second one in a row leaves."""
+    async def action_quit_on_repeat(self) -> None:
+        """Quit if Ctrl+C was pressed twice in a row; Textual handles it when text is selected."""
         now = time.monotonic()
-        if now - self._asked_to_leave < TWICE:
+        if now - self._last_ctrl_c < QUIT_WINDOW_S:
             await self.action_quit()
             return
-        self._asked_to_leave = now
-        self.notify("Press Ctrl+C again to quit.", timeout=TWICE, markup=False)
+        self._last_ctrl_c = now
+        self.notify("Press Ctrl+C again to quit.", timeout=QUIT_WINDOW_S, markup=False)
 
     def _watch_signals(self) -> None:
-        """A terminated program gives the terminal back like one that was left."""
+        """Exit as if the user quit when a signal arrives, so that the terminal is restored."""
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"):
             number = getattr(signal, name, None)
@@ -148,23 +148,23 @@ class VoicechatApp(App[None]):
                     loop.add_signal_handler(number, self._end_by_signal, number)
 
     def _end_by_signal(self, number: int) -> None:
-        self.call_later(self._leave, 128 + number)
+        self.call_later(self._close_and_exit, 128 + number)
 
     def _fatal_error(self) -> None:
-        """Leave quietly; Textual would print every local variable here, keys among them."""
+        """Exit without Textual's traceback, which prints local variables and so API keys."""
         self._session.close()
         self._close_messages_no_wait()
 
     @property
     def crash(self) -> BaseException | None:
-        """The error no one expected, if one ended the app."""
+        """The unexpected error that ended the app, or None."""
         error = self._exception
         return error.error if isinstance(error, WorkerFailed) else error
 
     # ---------------------------------------------------------------- commands
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: everything a key does, and the themes."""
+        """Yield the commands of the palette: every key's action, and the themes."""
         for key in KEYS:
             if key.action == "quit" or screen.check_action(key.action, ()):
                 yield self._command(key, screen)
@@ -173,24 +173,23 @@ class VoicechatApp(App[None]):
     def _command(self, key: Key, screen: Screen[object]) -> SystemCommand:
         namespace = "app" if key.action == "quit" else "screen"
 
-        async def press() -> None:
+        async def run_action() -> None:
             await screen.run_action(f"{namespace}.{key.action}")
 
-        name = key.word or key.action.replace("_", " ").capitalize()
-        return SystemCommand(name, key.meaning, press)
+        name = key.label or key.action.replace("_", " ").capitalize()
+        return SystemCommand(name, key.description, run_action)
 
 
 def run(session: Session) -> int:
-    """Show the session until the user leaves; as `show`."""
-    return show(VoicechatApp(session))
+    """Show the session until the user quits. Returns and raises as `run_app`."""
+    return run_app(VoicechatApp(session))
 
 
-def show(app: VoicechatApp) -> int:
-    """Run the app until the user leaves; the result is the exit code.
+def run_app(app: VoicechatApp) -> int:
+    """Run the app until the user quits, and return the exit code.
 
-    Whatever happens, the terminal is given back first. Then what ended the app is raised: the
-    `VoicechatError` for which the session could not go on, or the error no one expected; the
-    caller tells it in one sentence.
+    Restores the terminal first. Then raises the error that ended the app, if any: a
+    `VoicechatError` from the session, or an unexpected error.
     """
     app.run()
     error = app.crash or app.failure

@@ -1,12 +1,12 @@
-"""Every key of the screen, once: bindings, footer, help, palette and the README's table.
+"""The key table: source of the bindings, the key line, the help, the palette and the README.
 
-Which keys are safe: each terminal sends Escape, the function keys, Page Up and Down, and
-Ctrl with a letter as one byte. Four of those bytes are other keys (Ctrl+I is Tab, Ctrl+M is
-Enter, Ctrl+[ is Escape, Ctrl+H is Backspace on many terminals), Ctrl+B and Ctrl+A belong to
-tmux and screen, Ctrl+Z suspends, and A C D E F K U V W X Y edit the text being typed. What
-is left is G L N O R T and, by custom, P for the palette and Q to quit. Ctrl+J is the byte of
-a line feed, so here it makes a new line. Function keys are a second way, because a desktop
-may keep some for itself (F1, F10, F11) and a tmux configuration some letters.
+Constraints on the choice of keys: every terminal sends Escape, the function keys, Page Up, Page
+Down, and Ctrl with a letter as one byte. Four of these bytes are other keys (Ctrl+I is Tab,
+Ctrl+M is Enter, Ctrl+[ is Escape, Ctrl+H is Backspace on many terminals). Ctrl+B and Ctrl+A are
+the prefixes of tmux and screen, Ctrl+Z suspends, and Ctrl with A C D E F K U V W X Y edits text.
+This leaves G L N O R T and, by convention, P for the palette and Q to quit. Ctrl+J is a line
+feed, so it inserts a new line. Most actions have a function key and a letter, because a desktop
+may reserve some function keys (F1, F10, F11) and a tmux configuration some letters.
 """
 
 from __future__ import annotations
@@ -16,75 +16,80 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One thing a key does. `action` is also the id under which the key can be remapped."""
+    """A row of the key table: an action and its keys."""
 
     action: str
+    """Name of the Textual action; also the id of its binding."""
     keys: str
-    """Textual's names, separated by commas; the first one is shown in the footer."""
-    word: str
-    """For the footer; empty when it has no place there."""
-    meaning: str
-    """For help and README: one sentence part."""
-    sound: bool = False
-    """Makes sense only when sound is open."""
+    """Textual's key names, separated by commas; the key line shows the first one."""
+    label: str
+    """Text in the key line; empty if the key is not shown there."""
+    description: str
+    """Description for help and README: a phrase without a period."""
+    needs_sound: bool = False
+    """True if the action requires a sound device."""
 
 
 KEYS = (
     Key(
-        "talk", "f2,ctrl+t", "Talk", "start talking; press again to send (push-to-talk)", sound=True
+        "talk",
+        "f2,ctrl+t",
+        "Talk",
+        "start talking; press again to send (push-to-talk)",
+        needs_sound=True,
     ),
-    Key("mute", "f3,ctrl+o", "Mute", "mute or unmute the microphone", sound=True),
+    Key("mute", "f3,ctrl+o", "Mute", "mute or unmute the microphone", needs_sound=True),
     Key(
         "hands_free",
         "f4,ctrl+g",
         "Hands-free",
         "switch between hands-free and push-to-talk",
-        sound=True,
+        needs_sound=True,
     ),
     Key("interrupt", "escape", "Stop", "stop speech, thinking and tools"),
     Key(
         "decide",
         "f8",
         "Decide",
-        "go to the waiting tool call; Enter confirms the choice, Esc denies",
+        "select the tool call that waits; Esc denies it",
     ),
     Key("new_conversation", "f5,ctrl+n", "New", "start a new conversation"),
-    Key("unfold", "ctrl+r", "", "expand or collapse tool results"),
-    Key("earlier", "pageup", "", "scroll up and load earlier turns"),
-    Key("later", "pagedown", "", "scroll down"),
+    Key("toggle_results", "ctrl+r", "", "expand or collapse tool results"),
+    Key("previous_page", "pageup", "", "scroll up and load earlier turns"),
+    Key("next_page", "pagedown", "", "scroll down"),
     Key("help", "f1,ctrl+l", "Help", "show this help"),
     Key("quit", "ctrl+q", "Quit", "quit (or press Ctrl+C twice)"),
 )
 
-TYPING = (
+COMPOSER_KEYS = (
     ("Enter", "send the message; this interrupts the answer"),
-    ("Ctrl+J", "new line (Shift+Enter and Alt+Enter where the terminal sends them)"),
-    ("Up, Down", "earlier messages, while the input is empty"),
-    ("Space", "in push-to-talk, with an empty input: tap to start and to send, or hold"),
-    ("Ctrl+P", "all commands, themes"),
+    ("Ctrl+J", "new line (also Shift+Enter or Alt+Enter if supported)"),
+    ("Up, Down", "recall a sent message, while the input is empty"),
+    ("Space", "push-to-talk while the input is empty: tap or hold"),
+    ("Ctrl+P", "open the command palette, which also has the themes"),
 )
-"""What the composer's own keys do; the editing keys are the usual ones."""
+"""Keys that the composer handles itself, with their descriptions; editing keys are omitted."""
 
-_NAMES = {"pageup": "Page Up", "pagedown": "Page Down", "escape": "Esc"}
-
-
-def shown(key: str) -> str:
-    """The key as a user reads it: `ctrl+t` is "Ctrl+T", `pageup` is "Page Up"."""
-    return "+".join(_NAMES.get(part, part.title()) for part in key.split("+"))
+_DISPLAY_NAMES = {"pageup": "Page Up", "pagedown": "Page Down", "escape": "Esc"}
 
 
-def shown_all(key: Key) -> str:
-    """Every way to press it, as a user reads it: "F2, Ctrl+T"."""
-    return ", ".join(shown(name) for name in key.keys.split(","))
+def key_name(key: str) -> str:
+    """Return the display name of a key: "Ctrl+T" for `ctrl+t`, "Page Up" for `pageup`."""
+    return "+".join(_DISPLAY_NAMES.get(part, part.title()) for part in key.split("+"))
 
 
-def rows() -> list[tuple[str, str]]:
-    """Key and meaning of everything that can be pressed, for help and README."""
-    return [(shown_all(key), key.meaning) for key in KEYS] + list(TYPING)
+def key_names(key: Key) -> str:
+    """Return the display names of all keys of an action: "F2, Ctrl+T"."""
+    return ", ".join(key_name(name) for name in key.keys.split(","))
+
+
+def key_rows() -> list[tuple[str, str]]:
+    """Return display names and description of every key, for help and README."""
+    return [(key_names(key), key.description) for key in KEYS] + list(COMPOSER_KEYS)
 
 
 def markdown() -> str:
-    """The key table as the README has it."""
+    """Return the key table as Markdown, for the README."""
     lines = ["| Key | What it does |", "|---|---|"]
-    lines += [f"| {key} | {meaning} |" for key, meaning in rows()]
+    lines += [f"| {key} | {description} |" for key, description in key_rows()]
     return "\n".join(lines) + "\n"

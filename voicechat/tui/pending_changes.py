@@ -1,8 +1,8 @@
 """Changes since the screen was last painted.
 
-The session publishes hundreds of updates per second; the screen paints about 15 times. Between
-two paints all updates collapse: an entry that changed ten times is one id, levels are the last
-ones.
+The session publishes hundreds of updates per second, and the screen paints about 15 times. All
+updates between two paints are merged: an entry that changed ten times is one id, and only the
+latest levels are kept.
 """
 
 from __future__ import annotations
@@ -21,65 +21,65 @@ from voicechat.session.updates import (
     SoundChanged,
 )
 
-NOTICES = 8
-"""Notices kept between two looks; older ones are dropped."""
+MAX_NOTICES = 8
+"""Most notices kept between two paints; older ones are dropped."""
+
+QUEUE_LIMIT = 4_096
+"""Most updates queued between two paints."""
 
 
-WAITING = 4_096
-"""Updates that may wait for the next look."""
-
-
-class Changes:
+class PendingChanges:
     """Updates that the screen has not shown yet.
 
-    `wait` until there are some, `collect` them, read the fields, then `forget` them.
+    Call `wait`, then `collect`, read the fields, and call `reset`.
     """
 
     def __init__(self, updates: Subscription) -> None:
         self._updates = updates
         self._dropped = 0
         self.link_text = ""
-        """The last sentence about the connection; survives `forget`."""
+        """Latest text about the connection; kept by `reset`."""
         self.levels = LevelsChanged(-100.0, -100.0)
-        """The latest; survives `forget`."""
-        self.forget()
+        """Latest levels; kept by `reset`."""
+        self.reset()
 
-    def forget(self) -> None:
-        """Everything was shown; begin again."""
+    def reset(self) -> None:
+        """Discard the changes, after they were shown."""
         self.entries: dict[str, None] = {}
-        """Ids of entries that appeared, changed or went, in order of their first change."""
-        self.cleared = False
-        self.notices: deque[Notice] = deque(maxlen=NOTICES)
-        self.told: deque[Report] = deque(maxlen=NOTICES)
+        """Ids of added, changed and removed entries, in the order of their first change."""
+        self.redraw_all = False
+        """True if the whole transcript must be shown again."""
+        self.notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
+        self.reports: deque[Report] = deque(maxlen=MAX_NOTICES)
         self.sound: SoundChanged | None = None
         self.only_levels = True
-        """True if there is nothing new but the levels, which change all the time."""
+        """True if only the levels changed."""
 
     async def wait(self) -> bool:
-        """Wait for something to show; False when the session is over."""
+        """Wait for an update; return False when the session is over."""
         return await self._updates.wait()
 
     def collect(self) -> None:
-        """Take all updates that wait. After lost updates the whole transcript is to be shown."""
+        """Take all queued updates. Sets `redraw_all` if the queue dropped some."""
         for update in self._updates.pop_all():
-            self._note(update)
+            self._apply(update)
         if self._updates.dropped > self._dropped:
             self._dropped = self._updates.dropped
-            self.cleared = True
+            self.redraw_all = True
             self.only_levels = False
 
-    def _note(self, update: object) -> None:
+    def _apply(self, update: object) -> None:
         self.only_levels &= isinstance(update, LevelsChanged)
-        keep = self._keep.get(type(update))
-        if keep is not None:
-            keep(self, update)
+        apply = self._APPLY.get(type(update))
+        if apply is not None:
+            apply(self, update)
 
     def _entry(self, update: EntryChanged | EntryRemoved) -> None:
         self.entries[update.entry_id] = None
 
     def _clear(self, update: Cleared) -> None:
         self.entries.clear()
-        self.cleared = True
+        self.redraw_all = True
 
     def _levels(self, update: LevelsChanged) -> None:
         self.levels = update
@@ -93,10 +93,10 @@ class Changes:
     def _notice(self, update: Notice) -> None:
         self.notices.append(update)
 
-    def _tell(self, update: Report) -> None:
-        self.told.append(update)
+    def _report(self, update: Report) -> None:
+        self.reports.append(update)
 
-    _keep: ClassVar[dict[type, Callable[..., None]]] = {
+    _APPLY: ClassVar[dict[type, Callable[..., None]]] = {
         EntryChanged: _entry,
         EntryRemoved: _entry,
         Cleared: _clear,
@@ -104,5 +104,5 @@ class Changes:
         LinkChanged: _link,
         SoundChanged: _sound,
         Notice: _notice,
-        Report: _tell,
+        Report: _report,
     }

@@ -1,7 +1,7 @@
-"""Outside text on its way to the screen: never markup, never a control sequence.
+"""Safe display of outside text: no markup, no control sequences.
 
-Text is cleaned where it enters the program. What stands here is the second net: `plain`
-for everything that becomes a widget's content, `ControlNet` for every line that leaves.
+Text is cleaned where it enters the program. This module is a second layer of protection: `plain`
+for the content of a widget, `ControlCharacterFilter` for every line written to the terminal.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _CONTROL = re.compile(
 
 
 def plain(text: str, style: str = "") -> Content:
-    """The text as content that no markup parser reads. `style` is our own, never outside text."""
+    """Return the cleaned text as content without markup. `style` must not be outside text."""
     return Content(clean(text)).stylize(style) if style else Content(clean(text))
 
 
-class ControlNet(LineFilter):
-    """Drops control characters from every line drawn.
+class ControlCharacterFilter(LineFilter):
+    """A filter that removes control characters from every line drawn.
 
-    Dropped, not replaced: the layout has given them no cell, so a mark would shift the line.
-    Segments that Textual itself marks as control are left alone.
+    They are not replaced, because the layout gives them no cell and a replacement would shift the
+    line. Control segments of Textual pass unchanged.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same segments without control characters in their text."""
+        """Return the segments without control characters in their text."""
         if not any(_CONTROL.search(text) for text, _, control in segments if not control):
             return segments
         return [

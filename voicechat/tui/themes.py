@@ -1,4 +1,4 @@
-"""The two looks of voicechat: night and paper. Styles name only `$variables` of these."""
+"""The dark and the light theme of voicechat. Styles use only `$variables` of a theme."""
 
 from __future__ import annotations
 
@@ -63,10 +63,11 @@ LIGHT = Theme(
 )
 
 
-def first_theme() -> str:
-    """The theme to start with: TEXTUAL_THEME if set, else by the background the terminal tells.
+def initial_theme() -> str:
+    """Return the theme to start with: TEXTUAL_THEME if set, else one for the background.
 
-    COLORFGBG is "foreground;background" in the 16 colors; 7 and 15 are light.
+    Reads the background from COLORFGBG: "foreground;background" in the 16 ANSI colors, of which 7
+    and 15 are light.
     """
     chosen = os.environ.get("TEXTUAL_THEME")
     if chosen:

@@ -1,7 +1,9 @@
-"""The screen as a whole: keys become calls, updates become words."""
+"""The conversation screen: keys call the session, updates change the screen."""
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,32 +27,32 @@ SIZES = [(120, 36), (80, 24), (60, 20), (44, 12), (20, 5), (3, 2), (1, 1)]
 
 
 @asynccontextmanager
-async def showing(
+async def running_app(
     session: ScriptedSession, size: tuple[int, int] = (80, 24)
 ) -> AsyncIterator[Pilot[None]]:
     async with VoicechatApp(session).run_test(size=size, notifications=True) as pilot:
         yield pilot
 
 
-async def look(pilot: Pilot[None]) -> None:
-    """Let the screen show everything the session said."""
-    await main(pilot).flush()
+async def refresh(pilot: Pilot[None]) -> None:
+    """Paint all updates of the session."""
+    await conversation_screen(pilot).flush()
     await pilot.pause()
 
 
-def main(pilot: Pilot[None]) -> ConversationScreen:
+def conversation_screen(pilot: Pilot[None]) -> ConversationScreen:
     screen = pilot.app.screen_stack[0]
     assert isinstance(screen, ConversationScreen)
     return screen
 
 
-def line(pilot: Pilot[None], name: str) -> str:
-    content = main(pilot).query_one(f"#{name}", Static).render()
+def line_text(pilot: Pilot[None], name: str) -> str:
+    content = conversation_screen(pilot).query_one(f"#{name}", Static).render()
     assert isinstance(content, Content)
     return content.plain
 
 
-# -------------------------------------------------------------------- keys become calls
+# -------------------------------------------------------------------- keys
 
 
 @pytest.mark.parametrize(
@@ -64,48 +66,48 @@ def line(pilot: Pilot[None], name: str) -> str:
         ("ctrl+n", ("new_conversation",)),
     ],
 )
-async def test_a_key_asks_the_session(key: str, asked: tuple[object, ...]) -> None:
+async def test_a_key_calls_the_session(key: str, asked: tuple[object, ...]) -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         await pilot.press("a", key)
         assert session.asked == [asked]
-        assert main(pilot).query_one(Composer).text == "a"
+        assert conversation_screen(pilot).query_one(Composer).text == "a"
 
 
 @pytest.mark.parametrize("floor", [Floor.SPEAKING, Floor.THINKING, Floor.WORKING])
-async def test_escape_interrupts_whatever_runs(floor: Floor) -> None:
+async def test_escape_interrupts_speech_thinking_and_tools(floor: Floor) -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         session.turn_to(floor)
-        await look(pilot)
+        await refresh(pilot)
         await pilot.press("escape")
         assert session.asked == [("interrupt",)]
 
 
-async def test_talk_is_a_toggle_in_push_to_talk() -> None:
+async def test_the_talk_key_toggles_in_push_to_talk() -> None:
     session = ScriptedSession(hands_free=False)
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         await pilot.press("f2")
         assert session.talking
         await pilot.press("ctrl+t")
         assert session.asked == [("talk", True), ("talk", False)]
 
 
-async def test_space_talks_in_push_to_talk_with_nothing_typed() -> None:
+async def test_space_is_the_talk_key_in_push_to_talk_with_an_empty_composer() -> None:
     session = ScriptedSession(hands_free=False)
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         await pilot.press("space")
         assert session.asked == [("talk", True)]
 
 
-async def test_talk_does_nothing_hands_free() -> None:
+async def test_the_talk_key_has_no_effect_in_hands_free_mode() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         await pilot.press("f2", "ctrl+t")
         assert session.asked == []
 
 
-async def test_what_is_typed_is_sent_as_a_message() -> None:
+async def test_typed_text_is_sent_as_a_message() -> None:
     session = ScriptedSession()
     messages: list[Message] = []
     app = VoicechatApp(session)
@@ -116,33 +118,33 @@ async def test_what_is_typed_is_sent_as_a_message() -> None:
     assert session.asked[0] == ("type", "hello")
 
 
-async def test_without_sound_the_keys_of_sound_are_gone() -> None:
+async def test_without_sound_the_sound_keys_are_hidden_and_have_no_effect() -> None:
     session = ScriptedSession(with_sound=False)
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         await pilot.press("f2", "f3", "f4", "space")
         assert session.asked == []
-        assert "Mute" not in line(pilot, "keys")
-        assert "mic" not in line(pilot, "floor")
-        assert pilot.app.focused is main(pilot).query_one(Composer)
+        assert "Mute" not in line_text(pilot, "keys")
+        assert "mic" not in line_text(pilot, "floor")
+        assert pilot.app.focused is conversation_screen(pilot).query_one(Composer)
 
 
-async def test_help_opens_over_the_talk_and_closes() -> None:
+async def test_help_opens_over_the_conversation_and_closes() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         await pilot.press("f1")
         assert isinstance(pilot.app.screen, HelpScreen)
         session.you("still talking")
-        await look(pilot)
+        await refresh(pilot)
         await pilot.press("f3")
         assert session.asked == []
         await pilot.press("escape")
-        assert pilot.app.screen is main(pilot)
+        assert pilot.app.screen is conversation_screen(pilot)
         assert session.asked == []
 
 
-async def test_the_palette_offers_what_the_keys_do() -> None:
+async def test_the_palette_has_the_actions_of_the_keys() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         commands = list(pilot.app.get_system_commands(pilot.app.screen))
         assert {"Mute", "New", "Help", "Quit", "Theme"} <= {command.title for command in commands}
         [mute] = [command for command in commands if command.title == "Mute"]
@@ -150,7 +152,7 @@ async def test_the_palette_offers_what_the_keys_do() -> None:
         assert session.asked == [("set_muted", True)]
 
 
-# -------------------------------------------------------------------- updates become words
+# -------------------------------------------------------------------- updates
 
 
 @pytest.mark.parametrize(
@@ -164,62 +166,62 @@ async def test_the_palette_offers_what_the_keys_do() -> None:
         (Floor.WORKING, "◆ working"),
     ],
 )
-async def test_the_floor_is_told_in_a_word(floor: Floor, word: str) -> None:
+async def test_the_floor_line_shows_the_floor_as_a_word(floor: Floor, word: str) -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         session.turn_to(floor)
-        await look(pilot)
-        assert line(pilot, "floor").startswith(word)
+        await refresh(pilot)
+        assert line_text(pilot, "floor").startswith(word)
 
 
-async def test_muted_stands_beside_the_floor() -> None:
+async def test_the_floor_line_shows_the_mute_state() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         await pilot.press("f3")
-        await look(pilot)
-        assert line(pilot, "floor").startswith("⊘ muted")
+        await refresh(pilot)
+        assert line_text(pilot, "floor").startswith("⊘ muted")
         session.turn_to(Floor.SPEAKING)
-        await look(pilot)
-        assert line(pilot, "floor").startswith("▶ speaking · ⊘ muted")
+        await refresh(pilot)
+        assert line_text(pilot, "floor").startswith("▶ speaking · ⊘ muted")
 
 
-async def test_the_link_is_told_with_its_sentence() -> None:
+async def test_the_floor_line_shows_the_link_and_its_text() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
-        session.link_to(Link.CONNECTING, "Warming up the local voice: ears")
-        await look(pilot)
-        assert line(pilot, "floor").startswith("◌ connecting  Warming up the local voice: ears")
-        assert "◌ connecting" in line(pilot, "top")
+    async with running_app(session) as pilot:
+        session.link_to(Link.CONNECTING, "Starting the embedded voice")
+        await refresh(pilot)
+        assert line_text(pilot, "floor").startswith("◌ connecting  Starting the embedded voice")
+        assert "◌ connecting" in line_text(pilot, "top")
         session.link_to(Link.ONLINE)
-        await look(pilot)
-        assert line(pilot, "floor").startswith("● listening")
+        await refresh(pilot)
+        assert line_text(pilot, "floor").startswith("● listening")
 
 
-async def test_the_top_line_tells_model_latency_and_voice() -> None:
+async def test_the_top_line_shows_model_latency_voice_and_usage() -> None:
     session = ScriptedSession()
-    async with showing(session, (120, 36)) as pilot:
+    async with running_app(session, (120, 36)) as pilot:
         session.latency_ms = 312.4
         session.usage = Usage(total_tokens=1834)
         session.turn_to(Floor.LISTENING)
-        await look(pilot)
-        top = line(pilot, "top")
-        for words in ("local/built-in", "answered in 312 ms", "voice en-gb", "1,834 tokens"):
-            assert words in top
+        await refresh(pilot)
+        top = line_text(pilot, "top")
+        for text in ("local/built-in", "answered in 312 ms", "voice en-gb", "1,834 tokens"):
+            assert text in top
 
 
-async def test_that_it_is_recorded_is_seen_at_any_width() -> None:
+async def test_the_top_line_shows_recording_at_any_width() -> None:
     session = ScriptedSession()
     for size in ((120, 36), (80, 24), (40, 12)):
         session.recording = True
-        async with showing(session, size) as pilot:
-            assert "◉ recording" in line(pilot, "top")
+        async with running_app(session, size) as pilot:
+            assert "◉ recording" in line_text(pilot, "top")
             session.recording = False
             session.turn_to(Floor.LISTENING)
-            await look(pilot)
-            assert "recording" not in line(pilot, "top")
+            await refresh(pilot)
+            assert "recording" not in line_text(pilot, "top")
 
 
-def test_meters_run_from_quiet_to_loud() -> None:
+def test_a_meter_fills_with_the_level() -> None:
     def filled(level: float) -> float:
         text = meter(level, 10, "bold").plain
         assert len(text) == 10
@@ -240,134 +242,143 @@ def test_meters_run_from_quiet_to_loud() -> None:
         (0, 0, "━━━━━━━━━━"),
     ],
 )
-def test_a_bar_marks_the_peak_ahead_of_the_level(level: float, peak: float, drawn: str) -> None:
+def test_a_bar_marks_a_peak_above_the_level(level: float, peak: float, drawn: str) -> None:
     assert meter(level, 10, "bold", peak).plain == drawn
 
 
-async def test_levels_move_the_meters() -> None:
+async def test_level_updates_change_the_meters() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         session.levels(-30.0, -100.0)
-        await look(pilot)
-        mic, _, speaker = line(pilot, "floor").partition("speaker")
+        await refresh(pilot)
+        mic, _, speaker = line_text(pilot, "floor").partition("speaker")
         assert mic.count("━") == 4
         assert speaker.count("━") == 0
         assert "│" not in mic + speaker
         session.levels(-30.0, -100.0, -15.0, -45.0)
-        await look(pilot)
-        mic, _, speaker = line(pilot, "floor").partition("speaker")
+        await refresh(pilot)
+        mic, _, speaker = line_text(pilot, "floor").partition("speaker")
         assert mic.endswith("━━━━─│──  ")
         assert speaker.endswith("─│──────")
 
 
-async def test_levels_that_look_the_same_draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_levels_that_look_the_same_redraw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         session.levels(-30.0, -100.0)
-        await look(pilot)
-        floor = main(pilot).query_one(FloorLine)
+        await refresh(pilot)
+        floor = conversation_screen(pilot).query_one(FloorLine)
         drawn: list[int] = []
         monkeypatch.setattr(floor, "refresh", lambda *_, **__: drawn.append(1))
         for level in (-30.1, -29.9, -30.2):
             session.levels(level, -90.0)
-            await look(pilot)
+            await refresh(pilot)
         assert drawn == []
 
 
-async def test_missing_sound_stays_on_the_screen_with_its_remedy() -> None:
+async def test_a_sound_problem_stays_in_the_banner_with_its_remedy() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         session.sound("No microphone was found.", "Plug one in; typing works.")
-        await look(pilot)
-        banner = main(pilot).query_one("#banner", Static)
+        await refresh(pilot)
+        banner = conversation_screen(pilot).query_one("#banner", Static)
         assert banner.display
         assert str(banner.content) == "▲ No microphone was found.  Plug one in; typing works."
-        assert "mic none" in line(pilot, "floor")
-        assert "listening" not in line(pilot, "floor")
+        assert "mic none" in line_text(pilot, "floor")
+        assert "listening" not in line_text(pilot, "floor")
         await pilot.press("f2")
         assert session.asked == []
         session.sound("")
-        await look(pilot)
+        await refresh(pilot)
         assert not banner.display
 
 
-async def test_a_notice_is_one_line_with_a_sign() -> None:
+async def test_a_notice_has_a_sign_and_no_markup() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         session.notice(Notice("The tool [/x] took long.", Level.WARNING, "It was stopped."))
-        await look(pilot)
+        await refresh(pilot)
         [notice] = list(pilot.app._notifications)
         assert notice.message == "▲ The tool [/x] took long. It was stopped."
         assert notice.severity == "warning"
         assert not notice.markup
 
 
-async def test_a_new_conversation_empties_the_screen_and_greets() -> None:
+async def test_a_new_conversation_clears_the_transcript_and_shows_the_greeting() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         session.you("hello")
-        await look(pilot)
-        assert not main(pilot).query("#greeting")
+        await refresh(pilot)
+        assert not conversation_screen(pilot).query("#greeting")
         await pilot.press("f5")
-        await look(pilot)
-        assert len(main(pilot).query("#greeting")) == 1
-        assert not main(pilot).query("EntryLine")
+        await refresh(pilot)
+        assert len(conversation_screen(pilot).query("#greeting")) == 1
+        assert not conversation_screen(pilot).query("EntryLine")
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_every_size_shows_something_and_none_crashes(size: tuple[int, int]) -> None:
+async def test_every_terminal_size_draws(size: tuple[int, int]) -> None:
     session = ScriptedSession()
-    async with showing(session, size) as pilot:
+    async with running_app(session, size) as pilot:
         session.you("hello there")
         session.voiced("one two", status=ItemStatus.INTERRUPTED, heard_chars=3)
         session.call("look", "{}", ToolState.DONE, output="x" * 500, elapsed_ms=3.0)
         session.sound("No microphone.", "Type.")
         session.notice(Notice("Something."))
-        await look(pilot)
+        await refresh(pilot)
         await pilot.press("f1", "escape", "a", "ctrl+j", "b")
+        assert conversation_screen(pilot).query_one(Composer).text == "a\nb"
         for width, height in [(200, 60), (1, 1), size]:
             await pilot.resize_terminal(width, height)
+            async with asyncio.timeout(10):
+                while pilot.app.screen._compositor.size != (width, height):
+                    await pilot.pause()
+            strips = pilot.app.screen._compositor.render_strips()
+            assert [strip.cell_length for strip in strips] == [width] * height
+            if width == 200:
+                assert "hello there" in "\n".join(strip.text for strip in strips)
 
 
-@pytest.mark.parametrize("theme", ["voicechat", "voicechat-light", "textual-ansi", "ansi-dark"])
+@pytest.mark.parametrize("theme", ["voicechat", "voicechat-light", "textual-dark", "ansi-dark"])
 async def test_every_theme_draws(theme: str) -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
-        if theme not in pilot.app.available_themes:
-            theme = "textual-dark"
+    async with running_app(session) as pilot:
         pilot.app.theme = theme
         session.call("look", "{}", ToolState.ASKING)
-        await look(pilot)
-        assert "listening" in line(pilot, "floor")
+        await refresh(pilot)
+        screenshot = pilot.app.export_screenshot()
+        assert "listening" in screenshot
+        assert "Allow" in screenshot
 
 
-async def test_without_colour_every_state_still_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_color_words_show_every_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     session = ScriptedSession()
-    async with showing(session) as pilot:
+    async with running_app(session) as pilot:
         session.voiced("one two", status=ItemStatus.INTERRUPTED, heard_chars=3)
         session.turn_to(Floor.SPEAKING)
-        await look(pilot)
-        shot = pilot.app.export_screenshot()
+        await refresh(pilot)
+        screenshot = pilot.app.export_screenshot()
     for word in ("interrupted", "heard", "speaking"):
-        assert word in shot
+        assert word in screenshot
+    # The first style is the default of the SVG, not of the app.
+    colors = re.findall(r"-r\d+ \{ fill: #(..)(..)(..)", screenshot)[1:]
+    assert colors
+    assert all(red == green == blue for red, green, blue in colors)
 
 
-def test_the_hint_names_the_key_only_where_it_works() -> None:
+def test_the_floor_line_shows_the_talk_key_only_if_it_works() -> None:
     session = ScriptedSession(hands_free=False)
     assert "Space" in floor_line(session).plain
     session.microphone = None
     assert "Space" not in floor_line(session).plain
 
 
-async def test_words_appear_without_anybody_looking() -> None:
-    """The screen looks by itself, so that a word is there soon after it was heard."""
+async def test_the_screen_paints_updates_by_itself() -> None:
     session = ScriptedSession()
-    async with showing(session) as pilot:
-        item = session.put(Item("a", Role.ASSISTANT, "one two", spoken=True, heard_chars=3))
-        for _ in range(100):
-            if main(pilot).query("EntryLine"):
-                break
-            await pilot.pause(0.02)
-        assert isinstance(item, Item)
-        assert len(main(pilot).query("EntryLine")) == 1
+    async with running_app(session) as pilot:
+        session.put(Item("a", Role.ASSISTANT, "one two", spoken=True, heard_chars=3))
+        async with asyncio.timeout(10):
+            while not conversation_screen(pilot).query("EntryLine"):
+                await pilot.pause()
+        assert len(conversation_screen(pilot).query("EntryLine")) == 1

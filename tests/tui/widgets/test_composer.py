@@ -1,8 +1,9 @@
-"""Typing: what sends, what makes a line, what is recalled, and the talk key."""
+"""The composer: sending, new lines, recalled messages and the talk key."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 import pytest
 from scripted_session import ScriptedSession
@@ -12,129 +13,153 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from voicechat.tui.app import VoicechatApp
-from voicechat.tui.widgets import composer as module
+from voicechat.tui.widgets import composer as composer_module
 from voicechat.tui.widgets.composer import Composer, HeldKey
 
 
-class Alone(App[None]):
-    """A composer and nothing else."""
+class ComposerApp(App[None]):
+    """An app with only a composer."""
 
     def compose(self) -> ComposeResult:
         yield Composer()
 
 
-class Bench:
-    """A running composer and the messages it sent."""
+class ComposerDriver:
+    """A running composer and the messages that it posted."""
 
     def __init__(self, pilot: Pilot[None], messages: list[Message]) -> None:
         self.pilot = pilot
         self.composer = pilot.app.query_one(Composer)
         self._messages = messages
 
-    def heard(self) -> list[Message]:
-        told = (Composer.Sent, Composer.TalkKey)
-        return [message for message in self._messages if isinstance(message, told)]
+    def posted(self) -> list[Message]:
+        posted_types = (Composer.Sent, Composer.TalkKey)
+        return [message for message in self._messages if isinstance(message, posted_types)]
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def driver() -> AsyncIterator[ComposerDriver]:
     messages: list[Message] = []
 
-    def keep(message: Message) -> None:
-        if message not in messages:
+    def record(message: Message) -> None:
+        # The hook runs again for every widget that a message bubbles to.
+        if not any(each is message for each in messages):
             messages.append(message)
 
-    async with Alone().run_test(message_hook=keep) as pilot:
+    async with ComposerApp().run_test(message_hook=record) as pilot:
         pilot.app.query_one(Composer).focus()
         await pilot.pause()
-        yield Bench(pilot, messages)
+        yield ComposerDriver(pilot, messages)
 
 
-async def test_enter_sends_and_empties(bench: Bench) -> None:
-    await bench.pilot.press(*"hi", "space", *"you", "enter")
-    assert bench.heard() == [Composer.Sent("hi you")]
-    assert bench.composer.text == ""
+async def test_enter_sends_the_text_and_clears_the_composer(driver: ComposerDriver) -> None:
+    await driver.pilot.press(*"hi", "space", *"you", "enter")
+    assert driver.posted() == [Composer.Sent("hi you")]
+    assert driver.composer.text == ""
 
 
-async def test_blanks_are_not_sent(bench: Bench) -> None:
-    await bench.pilot.press("space", "space", "enter")
-    assert bench.heard() == []
+async def test_blank_text_is_not_sent(driver: ComposerDriver) -> None:
+    await driver.pilot.press("space", "space", "enter")
+    assert driver.posted() == []
 
 
 @pytest.mark.parametrize("key", ["ctrl+j", "shift+enter", "alt+enter"])
-async def test_a_new_line_is_not_sent(bench: Bench, key: str) -> None:
-    await bench.pilot.press("a", key, "b", "enter")
-    assert bench.heard() == [Composer.Sent("a\nb")]
+async def test_a_new_line_key_does_not_send(driver: ComposerDriver, key: str) -> None:
+    await driver.pilot.press("a", key, "b", "enter")
+    assert driver.posted() == [Composer.Sent("a\nb")]
 
 
-async def test_a_paste_never_sends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "monotonic", lambda: 100.0)
-    bench.pilot.app.post_message(events.Paste("one\rtwo\nthree"))
-    await bench.pilot.pause()
-    await bench.pilot.press("enter")
-    assert bench.heard() == []
-    monkeypatch.setattr(module, "monotonic", lambda: 101.0)
-    await bench.pilot.press("enter")
-    [sent] = bench.heard()
+async def test_enter_after_a_paste_does_not_send(
+    driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composer_module, "monotonic", lambda: 100.0)
+    driver.pilot.app.post_message(events.Paste("one\rtwo\nthree"))
+    await driver.pilot.pause()
+    await driver.pilot.press("enter")
+    assert driver.posted() == []
+    monkeypatch.setattr(composer_module, "monotonic", lambda: 101.0)
+    await driver.pilot.press("enter")
+    [sent] = driver.posted()
     assert isinstance(sent, Composer.Sent)
     assert sent.text.split() == ["one", "two", "three"]
 
 
-async def test_a_large_paste_stays_text(bench: Bench) -> None:
-    bench.pilot.app.post_message(events.Paste("words and more \x1b[201~ words\n" * 4000))
-    await bench.pilot.pause()
-    assert len(bench.composer.text) > 100_000
-    assert bench.heard() == []
+async def test_a_large_paste_does_not_send(driver: ComposerDriver) -> None:
+    driver.pilot.app.post_message(events.Paste("words and more \x1b[201~ words\n" * 4000))
+    await driver.pilot.pause()
+    assert len(driver.composer.text) > 100_000
+    assert driver.posted() == []
 
 
-async def test_up_and_down_walk_through_what_was_sent(bench: Bench) -> None:
-    await bench.pilot.press("a", "enter", "b", "enter", "up")
-    assert bench.composer.text == "b"
-    await bench.pilot.press("up")
-    assert bench.composer.text == "a"
-    await bench.pilot.press("up", "down")
-    assert bench.composer.text == "b"
-    await bench.pilot.press("down")
-    assert bench.composer.text == ""
+async def test_up_and_down_recall_sent_messages(driver: ComposerDriver) -> None:
+    await driver.pilot.press("a", "enter", "b", "enter", "up")
+    assert driver.composer.text == "b"
+    await driver.pilot.press("up")
+    assert driver.composer.text == "a"
+    await driver.pilot.press("up", "down")
+    assert driver.composer.text == "b"
+    await driver.pilot.press("down")
+    assert driver.composer.text == ""
 
 
-async def test_up_leaves_a_text_being_typed_alone(bench: Bench) -> None:
-    await bench.pilot.press("a", "enter", "x", "up")
-    assert bench.composer.text == "x"
+async def test_up_does_not_replace_typed_text(driver: ComposerDriver) -> None:
+    await driver.pilot.press("a", "enter", "x", "up")
+    assert driver.composer.text == "x"
 
 
-async def test_an_edited_recalled_message_is_a_text_being_typed(bench: Bench) -> None:
-    await bench.pilot.press("a", "enter", "b", "enter", "up", "c", "up")
-    assert bench.composer.text == "bc"
+async def test_up_does_not_replace_an_edited_recalled_message(driver: ComposerDriver) -> None:
+    await driver.pilot.press("a", "enter", "b", "enter", "up", "c", "up")
+    assert driver.composer.text == "bc"
 
 
-async def test_space_talks_only_with_nothing_typed(bench: Bench) -> None:
-    bench.composer.space_talks = True
-    await bench.pilot.press("a", "space")
-    assert bench.heard() == []
-    await bench.pilot.press("enter", "space")
-    assert bench.heard()[1:] == [Composer.TalkKey()]
-    assert bench.composer.text == ""
+async def test_space_is_the_talk_key_only_in_an_empty_composer(driver: ComposerDriver) -> None:
+    driver.composer.space_talks = True
+    await driver.pilot.press("a", "space")
+    assert driver.posted() == []
+    await driver.pilot.press("enter", "space")
+    assert driver.posted()[1:] == [Composer.TalkKey()]
+    assert driver.composer.text == ""
 
 
-async def test_space_is_a_blank_when_it_does_not_talk(bench: Bench) -> None:
-    await bench.pilot.press("space", "a")
-    assert bench.composer.text == " a"
+async def test_space_types_a_blank_unless_it_is_the_talk_key(driver: ComposerDriver) -> None:
+    await driver.pilot.press("space", "a")
+    assert driver.composer.text == " a"
 
 
-async def test_a_held_space_talks_until_it_is_let_go(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@dataclass
+class RecordedTimer:
+    """A timer that the test fires."""
+
+    delay: float
+    callback: Callable[[], None]
+    is_stopped: bool = False
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+
+async def test_a_held_space_posts_a_press_and_a_release(
+    driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RELEASED", 0.01)
+    timers: list[RecordedTimer] = []
+    monkeypatch.setattr(
+        driver.composer,
+        "set_timer",
+        lambda *call: timers.append(RecordedTimer(*call)) or timers[-1],
+    )
     clock = iter([10.0, 10.5, 10.53, 10.56, 10.59])
-    monkeypatch.setattr(module, "monotonic", lambda: next(clock))
-    bench.composer.space_talks = True
-    await bench.pilot.press(*["space"] * 5)
-    await bench.pilot.pause(0.05)
-    assert bench.heard() == [Composer.TalkKey(), Composer.TalkKey(released=True)]
+    monkeypatch.setattr(composer_module, "monotonic", lambda: next(clock))
+    driver.composer.space_talks = True
+    await driver.pilot.press(*["space"] * 5)
+    assert driver.posted() == [Composer.TalkKey()]
+    [timer] = [timer for timer in timers if not timer.is_stopped]
+    assert timer.delay == composer_module.RELEASE_S
+    timer.callback()
+    await driver.pilot.pause()
+    assert driver.posted() == [Composer.TalkKey(), Composer.TalkKey(released=True)]
 
 
-def test_two_taps_are_two_presses_and_repeats_are_none() -> None:
+def test_key_repeats_are_not_presses() -> None:
     key = HeldKey()
     assert key.press(0.0)
     assert key.press(2.0)
@@ -148,7 +173,7 @@ def test_two_taps_are_two_presses_and_repeats_are_none() -> None:
     assert not key.held
 
 
-async def test_every_printable_character_is_typed_and_presses_nothing() -> None:
+async def test_printable_characters_are_typed_and_trigger_no_action() -> None:
     session = ScriptedSession()
     async with VoicechatApp(session).run_test() as pilot:
         characters = "qhmnt?!/[]$:;äß漢"

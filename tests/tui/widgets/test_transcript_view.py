@@ -1,4 +1,4 @@
-"""The window over the conversation: order, cost, what goes and what comes back."""
+"""The transcript view: order, cost, and the window of mounted entries."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ import pytest
 from scripted_session import ScriptedSession
 from textual.pilot import Pilot
 
-from voicechat.core.items import Item, ItemStatus, Role, ToolState, entry_id
+from voicechat.core.items import Item, ItemStatus, Role, ToolState
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.entry_widgets import EntryLine, ToolPanel
-from voicechat.tui.widgets.transcript_view import EARLIER, SLACK, WINDOW, Earlier, TranscriptView
+from voicechat.tui.widgets.transcript_view import (
+    PAGE_ENTRIES,
+    WINDOW_ENTRIES,
+    WINDOW_SLACK,
+    EarlierTurnsHint,
+    TranscriptView,
+)
 
 
-class Bench:
-    """A running screen on a scripted session."""
+class TranscriptDriver:
+    """A running screen with a scripted session."""
 
     def __init__(self, pilot: Pilot[None], session: ScriptedSession) -> None:
         self.pilot = pilot
@@ -26,159 +32,172 @@ class Bench:
         self.screen = screen
         self.view = screen.query_one(TranscriptView)
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         await self.screen.flush()
         await self.pilot.pause()
 
     def texts(self) -> list[str]:
         lines = self.view.query_children(EntryLine)
-        return [line.reading.body.plain for line in lines]
+        return [line.entry_text.body.plain for line in lines]
 
-    async def talk(self, turns: int) -> None:
-        """That many finished entries, shown in portions as they would come."""
+    async def add_turns(self, turns: int) -> None:
+        """Add finished user turns and paint them in batches of 100."""
         for number in range(turns):
             self.session.you(f"turn {number}")
             if number % 100 == 0:
-                await self.look()
-        await self.look()
+                await self.refresh()
+        await self.refresh()
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def driver() -> AsyncIterator[TranscriptDriver]:
     session = ScriptedSession()
     async with VoicechatApp(session).run_test(size=(80, 24)) as pilot:
-        yield Bench(pilot, session)
+        yield TranscriptDriver(pilot, session)
 
 
-async def test_entries_stand_in_the_order_of_the_conversation(bench: Bench) -> None:
-    first = bench.session.voiced("answer")
-    await bench.look()
-    bench.session.voiced("more")
+async def test_entries_are_in_the_order_of_the_transcript(driver: TranscriptDriver) -> None:
+    first = driver.session.voiced("answer")
+    await driver.refresh()
+    driver.session.voiced("more")
     late = Item("late", Role.USER, "question", ItemStatus.COMPLETED)
-    bench.session.transcript.entries.insert(0, late)
-    bench.session.transcript._by_id["late"] = late
-    bench.session.changed(late)
-    bench.session.put(Item("mid", Role.USER, "in between", ItemStatus.COMPLETED), first.item_id)
-    await bench.look()
-    assert bench.texts() == ["question", "answer", "in between", "more"]
+    driver.session.transcript.entries.insert(0, late)
+    driver.session.transcript._by_id["late"] = late
+    driver.session.changed(late)
+    driver.session.put(Item("mid", Role.USER, "in between", ItemStatus.COMPLETED), first.item_id)
+    await driver.refresh()
+    assert driver.texts() == ["question", "answer", "in between", "more"]
 
 
-async def test_speech_grows_word_by_word_in_step_with_what_is_heard(bench: Bench) -> None:
-    item = bench.session.voiced("one two three", status=ItemStatus.IN_PROGRESS, heard_chars=0)
-    seen = []
+async def test_speech_text_grows_with_the_heard_text(driver: TranscriptDriver) -> None:
+    item = driver.session.voiced("one two three", status=ItemStatus.IN_PROGRESS, heard_chars=0)
+    shown = []
     for heard in (0, 3, 5, 13):
         item.heard_chars = heard
-        bench.session.changed(item)
-        await bench.look()
-        seen.append(bench.texts())
-    assert seen == [[], ["one"], ["one two"], ["one two three"]]
+        driver.session.changed(item)
+        await driver.refresh()
+        shown.append(driver.texts())
+    assert shown == [[], ["one"], ["one two"], ["one two three"]]
 
 
-async def test_an_entry_that_goes_leaves_the_screen(bench: Bench) -> None:
-    item = bench.session.you("never mind")
-    await bench.look()
-    bench.session.gone(item)
-    await bench.look()
-    assert bench.texts() == []
-    assert len(bench.view.query("#greeting")) == 1
+async def test_a_removed_entry_disappears(driver: TranscriptDriver) -> None:
+    item = driver.session.you("never mind")
+    await driver.refresh()
+    driver.session.gone(item)
+    await driver.refresh()
+    assert driver.texts() == []
+    assert len(driver.view.query("#greeting")) == 1
 
 
-async def test_an_entry_that_becomes_hidden_leaves_the_screen(bench: Bench) -> None:
-    item = bench.session.you("psst")
-    bench.session.you("loud")
-    await bench.look()
+async def test_a_hidden_entry_disappears(driver: TranscriptDriver) -> None:
+    item = driver.session.you("psst")
+    driver.session.you("loud")
+    await driver.refresh()
     item.hidden = True
-    bench.session.changed(item)
-    await bench.look()
-    assert bench.texts() == ["loud"]
+    driver.session.changed(item)
+    await driver.refresh()
+    assert driver.texts() == ["loud"]
 
 
-async def test_unknown_ids_are_nothing(bench: Bench) -> None:
-    await bench.view.show(["nobody", "", "[/]"])
-    assert bench.texts() == []
+async def test_unknown_ids_are_ignored(driver: TranscriptDriver) -> None:
+    driver.session.you("hello")
+    await driver.refresh()
+    await driver.view.show(["unknown", "", "[/]"])
+    assert driver.texts() == ["hello"]
 
 
-async def test_the_window_is_bounded_and_says_that_there_was_more(bench: Bench) -> None:
-    await bench.talk(WINDOW * 2)
-    count = len(bench.texts())
-    assert WINDOW <= count <= WINDOW + SLACK
-    assert bench.texts()[-1] == f"turn {WINDOW * 2 - 1}"
-    assert len(bench.view.query(Earlier)) == 1
+async def test_the_window_is_bounded_and_shows_a_hint_for_earlier_turns(
+    driver: TranscriptDriver,
+) -> None:
+    await driver.add_turns(WINDOW_ENTRIES * 2)
+    count = len(driver.texts())
+    assert WINDOW_ENTRIES <= count <= WINDOW_ENTRIES + WINDOW_SLACK
+    assert driver.texts()[-1] == f"turn {WINDOW_ENTRIES * 2 - 1}"
+    assert len(driver.view.query(EarlierTurnsHint)) == 1
 
 
-async def test_scrolling_back_brings_earlier_turns_and_keeps_the_place(bench: Bench) -> None:
-    await bench.talk(WINDOW * 2)
-    first = bench.texts()[0]
-    bench.view.scroll_home(animate=False)
-    await bench.pilot.pause()
-    await bench.pilot.press("pageup")
-    await bench.pilot.pause()
-    texts = bench.texts()
-    assert texts.index(first) == EARLIER
+async def test_scrolling_up_loads_earlier_turns_and_keeps_the_position(
+    driver: TranscriptDriver,
+) -> None:
+    await driver.add_turns(WINDOW_ENTRIES * 2)
+    first = driver.texts()[0]
+    driver.view.scroll_home(animate=False)
+    await driver.pilot.pause()
+    await driver.pilot.press("pageup")
+    await driver.pilot.pause()
+    texts = driver.texts()
+    assert texts.index(first) == PAGE_ENTRIES
     for _ in range(10):
-        bench.view.scroll_home(animate=False)
-        await bench.pilot.pause()
-        await bench.pilot.press("pageup")
-    assert bench.texts() == [f"turn {number}" for number in range(WINDOW * 2)]
-    assert not bench.view.query(Earlier)
+        driver.view.scroll_home(animate=False)
+        await driver.pilot.pause()
+        await driver.pilot.press("pageup")
+    assert driver.texts() == [f"turn {number}" for number in range(WINDOW_ENTRIES * 2)]
+    assert not driver.view.query(EarlierTurnsHint)
 
 
-async def test_coming_back_to_the_end_lets_earlier_turns_go(bench: Bench) -> None:
-    await bench.talk(WINDOW + SLACK + 30)
-    bench.view.scroll_home(animate=False)
-    await bench.pilot.pause()
-    await bench.pilot.press("pageup")
-    bench.view.scroll_end(animate=False)
-    await bench.pilot.pause()
-    await bench.pilot.press("pagedown")
-    assert len(bench.texts()) == WINDOW
+async def test_returning_to_the_end_removes_earlier_turns(driver: TranscriptDriver) -> None:
+    await driver.add_turns(WINDOW_ENTRIES + WINDOW_SLACK + 30)
+    driver.view.scroll_home(animate=False)
+    await driver.pilot.pause()
+    await driver.pilot.press("pageup")
+    driver.view.scroll_end(animate=False)
+    await driver.pilot.pause()
+    await driver.pilot.press("pagedown")
+    assert len(driver.texts()) == WINDOW_ENTRIES
 
 
-async def test_what_one_reads_stays_where_it_is_while_the_talk_goes_on(bench: Bench) -> None:
-    await bench.talk(40)
-    await bench.pilot.press("pageup", "pageup")
-    await bench.pilot.pause()
-    place = bench.view.scroll_y
-    bench.session.voiced("something new")
-    await bench.look()
-    assert bench.view.scroll_y == place
-    await bench.pilot.press("pagedown", "pagedown", "pagedown", "pagedown")
-    await bench.pilot.pause()
-    assert bench.view.is_vertical_scroll_end
+async def test_new_entries_do_not_scroll_a_view_that_is_not_at_the_end(
+    driver: TranscriptDriver,
+) -> None:
+    await driver.add_turns(40)
+    await driver.pilot.press("pageup", "pageup")
+    await driver.pilot.pause()
+    position = driver.view.scroll_y
+    assert position < driver.view.max_scroll_y
+    driver.session.voiced("something new")
+    await driver.refresh()
+    assert driver.view.scroll_y == position
+    await driver.pilot.press("pagedown", "pagedown", "pagedown", "pagedown")
+    await driver.pilot.pause()
+    assert driver.view.is_vertical_scroll_end
 
 
-async def test_sending_a_message_shows_the_end_again(bench: Bench) -> None:
-    await bench.talk(40)
-    await bench.pilot.press("pageup", "pageup")
-    await bench.pilot.press(*"hi", "enter")
-    await bench.pilot.pause()
-    assert bench.view.is_vertical_scroll_end
+async def test_sending_a_message_scrolls_to_the_end(driver: TranscriptDriver) -> None:
+    await driver.add_turns(40)
+    await driver.pilot.press("pageup", "pageup")
+    await driver.pilot.pause()
+    assert not driver.view.is_vertical_scroll_end
+    await driver.pilot.press(*"hi", "enter")
+    await driver.pilot.pause()
+    assert driver.view.is_vertical_scroll_end
 
 
 @pytest.mark.parametrize("turns", [3, 400])
-async def test_one_more_word_costs_the_same_at_any_length(bench: Bench, turns: int) -> None:
-    """Counted, not timed: what is drawn, laid out and looked at for one word."""
-    await bench.talk(turns)
-    item = bench.session.voiced("word " * 10, status=ItemStatus.IN_PROGRESS, heard_chars=4)
-    await bench.look()
-    view, cost = bench.view, 0
-    widgets = len(bench.screen.query("*"))
+async def test_the_cost_of_a_word_does_not_depend_on_the_length(
+    driver: TranscriptDriver, turns: int
+) -> None:
+    """Count draws, layouts and widgets for each word, instead of measuring time."""
+    await driver.add_turns(turns)
+    item = driver.session.voiced("word " * 10, status=ItemStatus.IN_PROGRESS, heard_chars=4)
+    await driver.refresh()
+    view, cost = driver.view, 0
+    widgets = len(driver.screen.query("*"))
     layouts: list[bool] = []
     for line in view.query_children(EntryLine):
-        line.update = _counting(line.update, layouts)  # type: ignore[method-assign]
-    before = view.drawn
+        line.update = _recording(line.update, layouts)  # type: ignore[method-assign]
+    before = view.draw_count
     for heard in (9, 14, 19):
         item.heard_chars = heard
         for _ in range(50):
-            bench.session.changed(item)
-        await bench.look()
+            driver.session.changed(item)
+        await driver.refresh()
         cost += 1
-    assert view.drawn - before == cost
-    assert layouts == [False] * cost, "a word on the same line lays nothing out again"
-    assert len(bench.screen.query("*")) == widgets
+    assert view.draw_count - before == cost
+    assert layouts == [False] * cost, "a word on the same line requires no layout"
+    assert len(driver.screen.query("*")) == widgets
 
 
-def _counting(update, layouts):  # type: ignore[no-untyped-def]
+def _recording(update, layouts):  # type: ignore[no-untyped-def]
     def counted(content, *, layout=True):  # type: ignore[no-untyped-def]
         layouts.append(layout)
         update(content, layout=layout)
@@ -186,68 +205,68 @@ def _counting(update, layouts):  # type: ignore[no-untyped-def]
     return counted
 
 
-async def test_a_word_on_a_new_line_makes_room_for_it(bench: Bench) -> None:
-    item = bench.session.voiced("word " * 60, status=ItemStatus.IN_PROGRESS, heard_chars=4)
-    await bench.look()
-    line = bench.view.query_one(EntryLine)
+async def test_a_new_line_increases_the_height(driver: TranscriptDriver) -> None:
+    item = driver.session.voiced("word " * 60, status=ItemStatus.IN_PROGRESS, heard_chars=4)
+    await driver.refresh()
+    line = driver.view.query_one(EntryLine)
     assert line.content_size.height == 1
     item.heard_chars = 200
-    bench.session.changed(item)
-    await bench.look()
+    driver.session.changed(item)
+    await driver.refresh()
     assert line.content_size.height == 4
 
 
-async def test_a_clearing_leaves_nothing_of_before(bench: Bench) -> None:
-    await bench.talk(30)
-    bench.session.new_conversation()
-    bench.session.you("fresh")
-    await bench.look()
-    assert bench.texts() == ["fresh"]
+async def test_a_new_conversation_removes_earlier_entries(driver: TranscriptDriver) -> None:
+    await driver.add_turns(30)
+    driver.session.new_conversation()
+    driver.session.you("fresh")
+    await driver.refresh()
+    assert driver.texts() == ["fresh"]
 
 
-async def test_a_conversation_that_exists_already_is_shown() -> None:
+async def test_an_existing_conversation_is_shown() -> None:
     session = ScriptedSession()
-    for number in range(WINDOW + 40):
+    for number in range(WINDOW_ENTRIES + 40):
         session.you(f"turn {number}")
     async with VoicechatApp(session).run_test() as pilot:
-        texts = Bench(pilot, session).texts()
-    assert texts[-1] == f"turn {WINDOW + 39}"
-    assert len(texts) == WINDOW
+        texts = TranscriptDriver(pilot, session).texts()
+    assert texts[-1] == f"turn {WINDOW_ENTRIES + 39}"
+    assert len(texts) == WINDOW_ENTRIES
 
 
-async def test_enter_unfolds_the_focused_panel_and_one_key_all_of_them(bench: Bench) -> None:
+async def test_enter_expands_the_focused_tool_call_and_ctrl_r_all(driver: TranscriptDriver) -> None:
     for _ in range(2):
-        bench.session.call("look", "{}", ToolState.DONE, output="word " * 200)
-    await bench.look()
-    first, second = bench.view.query_children(ToolPanel)
+        driver.session.call("look", "{}", ToolState.DONE, output="word " * 200)
+    await driver.refresh()
+    first, second = driver.view.query_children(ToolPanel)
     first.focus()
-    await bench.pilot.press("enter")
-    assert "more characters" not in first.reading.body.plain
-    assert "more characters" in second.reading.body.plain
-    await bench.pilot.press("ctrl+r")
-    assert all("more characters" not in text for text in bench.texts())
-    await bench.pilot.press("ctrl+r")
-    assert all("more characters" in text for text in bench.texts())
+    await driver.pilot.press("enter")
+    assert "more characters" not in first.entry_text.body.plain
+    assert "more characters" in second.entry_text.body.plain
+    await driver.pilot.press("ctrl+r")
+    assert all("more characters" not in text for text in driver.texts())
+    await driver.pilot.press("ctrl+r")
+    assert all("more characters" in text for text in driver.texts())
 
 
-async def test_a_panel_stays_unfolded_while_its_call_changes(bench: Bench) -> None:
-    call = bench.session.call("look", "{}", ToolState.RUNNING)
-    await bench.look()
-    bench.view.query_one(ToolPanel).focus()
-    await bench.pilot.press("enter")
+async def test_a_tool_call_stays_expanded_while_it_changes(driver: TranscriptDriver) -> None:
+    call = driver.session.call("look", "{}", ToolState.RUNNING)
+    await driver.refresh()
+    driver.view.query_one(ToolPanel).focus()
+    await driver.pilot.press("enter")
     call.state, call.output = ToolState.DONE, "word " * 200
-    bench.session.changed(call)
-    await bench.look()
-    assert "more characters" not in bench.texts()[0]
+    driver.session.changed(call)
+    await driver.refresh()
+    assert "more characters" not in driver.texts()[0]
 
 
-async def test_the_text_can_be_copied_without_its_margin(bench: Bench) -> None:
-    bench.session.you("copy me, please")
-    await bench.look()
-    line = bench.view.query_one(EntryLine)
-    bench.screen.selections = {line: _everything()}
-    await bench.pilot.pause()
-    assert bench.screen.get_selected_text() == "copy me, please"
+async def test_copied_text_has_no_margin(driver: TranscriptDriver) -> None:
+    driver.session.you("copy me, please")
+    await driver.refresh()
+    line = driver.view.query_one(EntryLine)
+    driver.screen.selections = {line: _everything()}
+    await driver.pilot.pause()
+    assert driver.screen.get_selected_text() == "copy me, please"
 
 
 def _everything():  # type: ignore[no-untyped-def]
@@ -256,10 +275,9 @@ def _everything():  # type: ignore[no-untyped-def]
     return SELECT_ALL
 
 
-async def test_no_entry_is_shown_twice(bench: Bench) -> None:
-    await bench.talk(30)
-    for entry in bench.session.transcript.entries:
-        bench.session.changed(entry)
-    await bench.look()
-    shown = [entry_id(entry) for entry in bench.session.transcript.entries]
-    assert len(bench.texts()) == len(shown)
+async def test_changed_entries_are_not_shown_twice(driver: TranscriptDriver) -> None:
+    await driver.add_turns(30)
+    for entry in driver.session.transcript.entries:
+        driver.session.changed(entry)
+    await driver.refresh()
+    assert driver.texts() == [f"turn {number}" for number in range(30)]

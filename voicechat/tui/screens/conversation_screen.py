@@ -1,4 +1,4 @@
-"""The one main screen: shows what the session tells and tells it what the user does."""
+"""The conversation screen: shows the session and passes the user's actions to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voicechat.line_mode.slash_commands import HELP, QUIT, find_command, is_comm
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
 from voicechat.tui.keys import KEYS
-from voicechat.tui.pending_changes import WAITING, Changes
+from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.sheet import Sheet
@@ -32,21 +32,22 @@ from voicechat.tui.widgets.transcript_view import TranscriptView
 if TYPE_CHECKING:
     from voicechat.session.session import Session
 
-FRAME = 1 / 15
-"""Seconds between two looks at what changed: faster than words are spoken."""
+FRAME_S = 1 / 15
+"""Time in seconds between two paints; shorter than a spoken word."""
 
-_OF_SOUND = {key.action for key in KEYS if key.sound}
-_PRIORITY = {"earlier", "later"}
+_SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
+_PRIORITY_ACTIONS = {"previous_page", "next_page"}
+"""Actions whose keys work even if the focused widget binds them."""
 _SEVERITIES = {
     Level.INFO: ("information", ""),
     Level.WARNING: ("warning", "▲ "),
     Level.ERROR: ("error", "✗ "),
 }
-"""Textual's name of a notice's level, and the sign that tells it without color."""
+"""Textual's severity for the level of a notice, and a sign that shows the level without color."""
 
 
 def greeting(session: Session) -> Content:
-    """What one can say, for an empty conversation."""
+    """Return examples of requests, shown in an empty conversation."""
     verb = "Say or type" if session.with_sound else "Type"
     examples = (
         "what time is it",
@@ -73,16 +74,16 @@ def _placeholder(session: Session) -> str:
 
 
 class ConversationScreen(Screen[None]):
-    """Top line, transcript, banner, floor line, composer, keys."""
+    """The main screen: top line, transcript, approval card, banner, floor line, composer, keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             key.keys,
             key.action,
-            key.word or key.action,
+            key.label or key.action,
             id=key.action,
-            show=bool(key.word),
-            priority=key.action in _PRIORITY,
+            show=bool(key.label),
+            priority=key.action in _PRIORITY_ACTIONS,
         )
         for key in KEYS
         if key.action != "quit"
@@ -91,18 +92,20 @@ class ConversationScreen(Screen[None]):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        # Class names by height and width in cells; the style sheet tells what they change.
+        # CSS classes by height and width in cells; voicechat.tcss defines their effect.
         self.VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-flat"), (12, "-low"), (20, "-high")]
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (100, "-wide")]
         self._session = session
-        self._changes = Changes(
-            session.subscribe("screen", limit=WAITING, overflow=Overflow.COALESCE, wants=UPDATES)
+        self._changes = PendingChanges(
+            session.subscribe(
+                "screen", limit=QUEUE_LIMIT, overflow=Overflow.COALESCE, wants=UPDATES
+            )
         )
-        self._flushing = asyncio.Lock()
-        self._mode: tuple[bool, ...] = ()
+        self._flush_lock = asyncio.Lock()
+        self._binding_state: tuple[bool, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """Few widgets: the first frame should be there at once."""
+        """Yield few widgets, so that the first frame appears quickly."""
         session = self._session
         yield TopLine(session)
         yield TranscriptView(session.transcript, greeting(session))
@@ -113,44 +116,44 @@ class ConversationScreen(Screen[None]):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        """Begin to look at what changes."""
-        self._mode_changed()
+        """Start painting updates."""
+        self._update_mode()
         self._paint()
 
-    # ---------------------------------------------------------------- what the session tells
+    # ---------------------------------------------------------------- updates from the session
 
     @work(group="paint")
     async def _paint(self) -> None:
         while await self._changes.wait():
             self._changes.collect()
             if self._changes.only_levels:
-                self._changes.forget()
+                self._changes.reset()
                 self._show_levels()
             else:
                 await self.flush()
-            await asyncio.sleep(FRAME)
+            await asyncio.sleep(FRAME_S)
 
     async def flush(self) -> None:
-        """Show everything the session said since the last time."""
-        async with self._flushing:
+        """Show all updates since the last paint."""
+        async with self._flush_lock:
             changes = self._changes
             changes.collect()
-            entries, cleared = tuple(changes.entries), changes.cleared
+            entries, redraw_all = tuple(changes.entries), changes.redraw_all
             notices, sound = tuple(changes.notices), changes.sound
-            told = tuple(changes.told)
-            changes.forget()
+            reports = tuple(changes.reports)
+            changes.reset()
             with self.app.batch_update():
                 view = self.query_one(TranscriptView)
-                if cleared:
-                    await view.fill(self._session.transcript)
+                if redraw_all:
+                    await view.reload(self._session.transcript)
                 elif entries:
                     await view.show(entries)
                 if sound is not None:
                     self._show_sound(sound)
                 for notice in notices:
                     self._show_notice(notice)
-                for reading in told:
-                    self._lay_over(reading.title, reading.text)
+                for report in reports:
+                    self._show_sheet(report.title, report.text)
                 await self._show_card()
                 self.refresh_state()
 
@@ -160,10 +163,10 @@ class ConversationScreen(Screen[None]):
                 self.query_one(Composer).focus()
 
     def refresh_state(self) -> None:
-        """Draw floor, link and modes as the session has them."""
+        """Draw the current floor, link and modes of the session."""
         self._show_levels()
         self.query_one(TopLine).show()
-        self._mode_changed()
+        self._update_mode()
 
     def _show_levels(self) -> None:
         self.query_one(FloorLine).show(self._changes.levels, self._changes.link_text)
@@ -183,15 +186,15 @@ class ConversationScreen(Screen[None]):
         self.show_problem(sound.problem, sound.hint)
 
     def show_problem(self, problem: str, hint: str = "") -> None:
-        """Keep one sentence and its remedy above the floor line; an empty one takes it away."""
+        """Show a problem and its remedy in the banner; an empty problem hides the banner."""
         banner = self.query_one("#banner", Static)
         banner.display = bool(problem)
         if problem:
-            words = Content.assemble(("▲ ", "bold $warning"), plain(problem))
+            text = Content.assemble(("▲ ", "bold $warning"), plain(problem))
             remedy = Content.assemble("  ", plain(hint, QUIET)) if hint else Content("")
-            banner.update(Content.assemble(words, remedy))
+            banner.update(Content.assemble(text, remedy))
 
-    def _mode_changed(self) -> None:
+    def _update_mode(self) -> None:
         session = self._session
         composer = self.query_one(Composer)
         composer.space_talks = can_talk(session)
@@ -203,15 +206,15 @@ class ConversationScreen(Screen[None]):
             bool(session.asking),
             session.link is Link.ONLINE,
         )
-        if state != self._mode:
-            self._mode = state
+        if state != self._binding_state:
+            self._binding_state = state
             self.refresh_bindings()
 
-    # ---------------------------------------------------------------- what the user does
+    # ---------------------------------------------------------------- actions of the user
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide what this session cannot do; grey out what it cannot do now."""
-        if action in _OF_SOUND:
+        """Return False for actions this session never allows, None for those it disallows now."""
+        if action in _SOUND_ACTIONS:
             return self._check_sound(action)
         if action == "interrupt":
             busy = {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
@@ -228,36 +231,36 @@ class ConversationScreen(Screen[None]):
         return self._session.microphone is not None or None
 
     @on(Composer.Sent)
-    def _sent(self, message: Composer.Sent) -> None:
+    def _message_sent(self, message: Composer.Sent) -> None:
         if is_command(message.text):
-            self._obey(message.text.strip())
+            self._run_command(message.text.strip())
         else:
             self._session.type(message.text)
         self.query_one(TranscriptView).anchor()
 
-    def _obey(self, line: str) -> None:
-        """Carry out a command behind a slash."""
+    def _run_command(self, line: str) -> None:
+        """Run a slash command."""
         if line == HELP:
             self.action_help()
         elif line in QUIT:
             self.app.call_later(self.app.action_quit)
         else:
             try:
-                said = run_command(self._session, line)
+                result = run_command(self._session, line)
             except VoicechatError as error:
                 self.notify(str(error), severity="warning", markup=False)
             else:
-                self._answer(line, said)
+                self._show_result(line, result)
 
-    def _answer(self, line: str, said: str | None) -> None:
-        """Show what a command said: some lines stay until they are read."""
+    def _show_result(self, line: str, result: str | None) -> None:
+        """Show the result of a command: several lines on a sheet, one line as a notice."""
         command = find_command(line)
-        if said and "\n" in said:
-            self._lay_over(line.split()[0].strip("/").title(), said)
-        elif said or not (command and command.starts_turn):
-            self.notify(plain(said or "Done.").plain, markup=False)
+        if result and "\n" in result:
+            self._show_sheet(line.split()[0].strip("/").title(), result)
+        elif result or not (command and command.starts_turn):
+            self.notify(plain(result or "Done.").plain, markup=False)
 
-    def _lay_over(self, title: str, text: str) -> None:
+    def _show_sheet(self, title: str, text: str) -> None:
         self.app.push_screen(Sheet(title, plain(text)))
 
     @on(Composer.TalkKey)
@@ -268,15 +271,15 @@ class ConversationScreen(Screen[None]):
             self.action_talk()
 
     def action_talk(self) -> None:
-        """Push-to-talk: open the floor, or hand over what was said."""
+        """Start a push-to-talk turn, or end and send it."""
         self._session.talk(not self._session.talking)
 
     def action_mute(self) -> None:
-        """Close or open the microphone."""
+        """Mute or unmute the microphone."""
         self._session.set_muted(not self._session.muted)
 
     def action_hands_free(self) -> None:
-        """Change between hands-free and push-to-talk."""
+        """Switch between hands-free and push-to-talk."""
         self._session.set_hands_free(not self._session.hands_free)
 
     def action_interrupt(self) -> None:
@@ -284,15 +287,15 @@ class ConversationScreen(Screen[None]):
         self._session.interrupt()
 
     def action_new_conversation(self) -> None:
-        """Begin again."""
+        """Start a new conversation."""
         self._session.new_conversation()
 
-    def action_unfold(self) -> None:
-        """Show tool results whole, or fold them."""
-        self.query_one(TranscriptView).unfold()
+    def action_toggle_results(self) -> None:
+        """Expand or collapse all tool results."""
+        self.query_one(TranscriptView).toggle_results()
 
     def action_decide(self) -> None:
-        """Go to the card of the tool that waits."""
+        """Focus the approval card."""
         for card in self.query(ApprovalCard):
             if card.display:
                 card.focus()
@@ -302,28 +305,28 @@ class ConversationScreen(Screen[None]):
         self.query_one(Composer).focus()
         self._session.decide(message.call_id, message.arguments, message.decision)
 
-    @on(ApprovalCard.WithWords)
-    def _deny_with_words(self, message: ApprovalCard.WithWords) -> None:
+    @on(ApprovalCard.DenyWithReason)
+    def _deny_with_reason(self, message: ApprovalCard.DenyWithReason) -> None:
         composer = self.query_one(Composer)
         composer.focus()
-        composer.begin(f"/deny {message.number} ")
+        composer.prefill(f"/deny {message.number} ")
 
     @on(ApprovalCard.Typed)
-    def _typed_at_the_card(self, message: ApprovalCard.Typed) -> None:
+    def _typed_on_card(self, message: ApprovalCard.Typed) -> None:
         composer = self.query_one(Composer)
         composer.focus()
-        composer.take(message.text, pasted=message.pasted)
+        composer.insert_input(message.text, pasted=message.pasted)
 
-    async def action_earlier(self) -> None:
-        """A page back in the conversation, or in what a tool would do."""
+    async def action_previous_page(self) -> None:
+        """Scroll the focused approval card or the conversation up by a page."""
         for card in self.query(ApprovalCard):
             if card.has_focus:
                 card.page(-1)
                 return
         await self.query_one(TranscriptView).page_up()
 
-    async def action_later(self) -> None:
-        """A page on in the conversation, or in what a tool would do."""
+    async def action_next_page(self) -> None:
+        """Scroll the focused approval card or the conversation down by a page."""
         for card in self.query(ApprovalCard):
             if card.has_focus:
                 card.page(1)
@@ -331,5 +334,5 @@ class ConversationScreen(Screen[None]):
         await self.query_one(TranscriptView).page_down()
 
     def action_help(self) -> None:
-        """Show the keys."""
+        """Show the help screen."""
         self.app.push_screen(HelpScreen(self._session.with_sound))

@@ -1,4 +1,4 @@
-"""The screen of a recording: the conversation happens again, and keys move in time."""
+"""The screen that replays a recording, with keys to pause, seek and change the speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from voicechat.tui.app import VoicechatApp, show
+from voicechat.tui.app import VoicechatApp, run_app
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.entry_text import QUIET
 from voicechat.tui.widgets.status_lines import FloorLine, TopLine
@@ -20,60 +20,69 @@ if TYPE_CHECKING:
     from voicechat.recording.replayed_session import Replay
     from voicechat.session.session import Session
 
-STEP_S = 5.0
-"""Seconds that an arrow key moves."""
+SEEK_S = 5.0
+"""Time in seconds that an arrow key seeks."""
 
-_KEPT = {"earlier", "later", "unfold"}
-"""What the keys of the conversation do here, too."""
-_OWN = {"pause", "back", "on", "begin", "faster", "slower", "app.quit", "quit"}
+_INHERITED_ACTIONS = {"previous_page", "next_page", "toggle_results"}
+"""Actions of the conversation screen that work in a replay."""
+_REPLAY_ACTIONS = {
+    "pause",
+    "seek_back",
+    "seek_forward",
+    "restart",
+    "faster",
+    "slower",
+    "app.quit",
+    "quit",
+}
 
-STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0)
-"""Speeds that an arrow key goes to."""
+SPEEDS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0)
+"""Speeds that the up and down keys select, as multiples of real time."""
 
-_KEYS = "Space pauses · ←/→ 5 s · ↑/↓ speed · Esc ends"
+_KEY_HINTS = "Space pauses · ←/→ 5 s · ↑/↓ speed · Esc quits"
 
 
-def clock(seconds: float) -> str:
-    """Minutes and seconds: "1:05"."""
+def format_time(seconds: float) -> str:
+    """Return a time in seconds as minutes and seconds: "1:05"."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-class TimeLine(Static):
-    """Where the replay stands, and the keys."""
+class PlaybackLine(Static):
+    """A line with the position of the replay and its keys."""
 
-    DEFAULT_CSS = "TimeLine { height: 1; padding: 0 2; }"
+    DEFAULT_CSS = "PlaybackLine { height: 1; padding: 0 2; }"
 
     def __init__(self, replay: Replay) -> None:
         super().__init__("", markup=False, id="time")
         self._replay = replay
 
     def on_mount(self) -> None:
-        """Time goes by without any event."""
+        """Redraw periodically, because no event reports the position."""
         self.set_interval(0.25, self.refresh)
 
     def render(self) -> Content:
-        """One line."""
+        """Return the line."""
         replay = self._replay
         state = "‖ paused" if replay.paused else "▶ replay"
         speed = "" if replay.speed == 1.0 else f" ×{replay.speed:g}"
         return Content.assemble(
             (f"{state}{speed} ", "bold $accent"),
-            f"{clock(replay.position)} of {clock(replay.length)}",
-            (f"  {_KEYS}", QUIET),
+            f"{format_time(replay.position)} of {format_time(replay.length)}",
+            (f"  {_KEY_HINTS}", QUIET),
         )
 
 
 class ReplayScreen(ConversationScreen):
-    """The conversation's screen with a line of time where one would type."""
+    """The conversation screen with a playback line instead of the composer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,enter", "pause", "Pause", priority=True),
-        Binding("left", "back", "Back", priority=True),
-        Binding("right", "on", "On", priority=True),
+        Binding("left", "seek_back", "Back", priority=True),
+        Binding("right", "seek_forward", "Forward", priority=True),
         Binding("up", "faster", "Faster", priority=True),
         Binding("down", "slower", "Slower", priority=True),
-        Binding("home", "begin", "Begin", priority=True),
-        Binding("escape,q", "app.quit", "End", priority=True),
+        Binding("home", "restart", "Restart", priority=True),
+        Binding("escape,q", "app.quit", "Quit", priority=True),
     ]
 
     AUTO_FOCUS = ""
@@ -83,64 +92,64 @@ class ReplayScreen(ConversationScreen):
         self._replay = replay
 
     def compose(self) -> ComposeResult:
-        """As in a conversation, without a place to type."""
+        """Yield the widgets of the conversation screen, without composer and keys."""
         session = self._session
         yield TopLine(session)
         yield TranscriptView(session.transcript, Content(""))
         yield Static("", markup=False, id="banner")
         yield FloorLine(session)
-        yield TimeLine(self._replay)
+        yield PlaybackLine(self._replay)
 
-    def _mode_changed(self) -> None:
-        """There is nothing to type into and no key that depends on it."""
+    def _update_mode(self) -> None:
+        """Do nothing: a replay has no composer, and its keys do not depend on the mode."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing of what was said can be changed."""
-        return action in _KEPT | _OWN
+        """Allow only actions that do not change the conversation."""
+        return action in _INHERITED_ACTIONS | _REPLAY_ACTIONS
 
     def action_pause(self) -> None:
-        """Stand still, or go on."""
+        """Pause or resume."""
         self._replay.pause()
-        self.query_one(TimeLine).refresh()
+        self.query_one(PlaybackLine).refresh()
 
-    def action_back(self) -> None:
-        """Some seconds back."""
-        self._replay.seek(-STEP_S)
+    def action_seek_back(self) -> None:
+        """Seek back by `SEEK_S`."""
+        self._replay.seek(-SEEK_S)
 
-    def action_on(self) -> None:
-        """Some seconds on."""
-        self._replay.seek(STEP_S)
+    def action_seek_forward(self) -> None:
+        """Seek forward by `SEEK_S`."""
+        self._replay.seek(SEEK_S)
 
-    def action_begin(self) -> None:
-        """From the beginning."""
+    def action_restart(self) -> None:
+        """Seek to the start."""
         self._replay.seek(-self._replay.length)
 
     def action_faster(self) -> None:
-        """The next speed."""
-        self._go_at(min((s for s in STEPS if s > self._replay.speed), default=None))
+        """Select the next higher speed."""
+        self._set_speed(min((s for s in SPEEDS if s > self._replay.speed), default=None))
 
     def action_slower(self) -> None:
-        """The speed before."""
-        self._go_at(max((s for s in STEPS if s < self._replay.speed), default=None))
+        """Select the next lower speed."""
+        self._set_speed(max((s for s in SPEEDS if s < self._replay.speed), default=None))
 
-    def _go_at(self, speed: float | None) -> None:
+    def _set_speed(self, speed: float | None) -> None:
         if speed is not None:
             self._replay.set_speed(speed)
-            self.query_one(TimeLine).refresh()
+            self.query_one(PlaybackLine).refresh()
 
 
 class ReplayApp(VoicechatApp):
-    """The app around a recording. The replay has `wait_at_end`."""
+    """The app for a recording. It keeps running after the recording has ended."""
 
     def __init__(self, replay: Replay) -> None:
         super().__init__(cast("Session", replay))
         self._replay = replay
 
     def get_default_screen(self) -> Screen[None]:
-        """The recorded conversation."""
+        """Return the screen of the recorded conversation."""
         return ReplayScreen(self._replay)
 
 
 def run(replay: Replay) -> int:
-    """Show the recording until the user leaves; as `voicechat.tui.app.run`."""
-    return show(ReplayApp(replay))
+    """Show the recording until the user quits. Returns and raises as `run_app`."""
+    return run_app(ReplayApp(replay))

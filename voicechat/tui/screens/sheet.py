@@ -1,4 +1,4 @@
-"""Something to read, laid over the conversation until a key closes it. The talk goes on below."""
+"""A sheet of text over the conversation. The session continues while it is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 
 class Sheet(ModalScreen[None]):
-    """Shows a text under a title; it scrolls where it is longer than the screen."""
+    """A modal screen with a title and scrolling text. Esc, Enter, Q, F1 or Ctrl+L closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f1,ctrl+l,q,enter", "dismiss", "Close", id="close_sheet"),
@@ -25,7 +25,7 @@ class Sheet(ModalScreen[None]):
         self._text = text
 
     def compose(self) -> ComposeResult:
-        """One scrolling sheet."""
+        """Yield the scrolling text in a titled border."""
         with VerticalScroll(id="sheet") as sheet:
             sheet.border_title = Content(self._heading)
             sheet.border_subtitle = Content("Esc closes")

@@ -1,10 +1,10 @@
-"""The card of a tool call that waits: what would run, whole, and the keys that decide.
+"""The approval card: a tool call that waits for a decision, and the keys to decide.
 
-One call at a time is on the card. It has the focus only when the user went there since this call
-appeared: what is being typed, and what was pressed before the card came, decides nothing. There an
-arrow or a letter marks a choice, and Enter takes the one that is marked, once it is to be seen. Any
-other character is the beginning of a message and goes to the line one types in. What is longer than
-the card must be read to its end.
+The card shows one call at a time. It gets the focus only if the user selects it after this call
+appeared, so text being typed and keys pressed earlier decide nothing. On the card, an arrow or a
+letter selects a choice, and Enter confirms the selected choice after it was drawn. Any other
+character starts a message and goes to the composer. A call longer than the card must be scrolled
+to its end before it can be allowed.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _CHOICES: tuple[tuple[str, str, Decision | None], ...] = (
     ("s", "session", Decision.SESSION),
     ("a", "always", Decision.ALWAYS),
     ("d", "deny", Decision.DENY),
-    ("w", "deny with a reason", None),
+    ("w", "deny with reason", None),
 )
-"""Key, word, and what Enter then decides; nothing where words are to be typed first."""
+"""Key, label and decision of each choice; None if the user types a reason first."""
 
 
 class ApprovalCard(Vertical, can_focus=True):
-    """Shows the call to decide on; posts `Decided`, `WithWords` or `Typed`."""
+    """A card with the call to decide on; posts `Decided`, `DenyWithReason` or `Typed`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", show=False),
         Binding("right", "move(1)", show=False),
-        Binding("enter", "take", show=False),
+        Binding("enter", "confirm", show=False),
         Binding("up", "scroll(-1)", show=False),
         Binding("down", "scroll(1)", show=False),
         Binding("home", "scroll_to(False)", show=False),
@@ -53,21 +53,21 @@ class ApprovalCard(Vertical, can_focus=True):
 
     @dataclass
     class Decided(Message):
-        """The user decided on the call with this id, having seen these arguments."""
+        """The user decided on the call with this id and the arguments shown."""
 
         call_id: str
         arguments: str
         decision: Decision
 
     @dataclass
-    class WithWords(Message):
-        """The user denies the call with this number and wants to say why."""
+    class DenyWithReason(Message):
+        """The user denies the call with this number and wants to give a reason."""
 
         number: int
 
     @dataclass
     class Typed(Message):
-        """The user types or pastes a message; this is its beginning."""
+        """The user started a message with this typed or pasted text."""
 
         text: str
         pasted: bool = False
@@ -78,40 +78,42 @@ class ApprovalCard(Vertical, can_focus=True):
         self._call_id = ""
         self._arguments = ""
         self._number = 0
-        self._waiting = 0
+        self._waiting_count = 0
         self._choices = _CHOICES
-        self._chosen, self._letters = "d", ""
-        self._armed = self._seen = self._at_hand = False
+        self._selected, self._typed = "d", ""
+        self._armed = self._selection_drawn = self._has_focus_keys = False
         self._hint = ""
 
     def compose(self) -> ComposeResult:
-        """Who asks, what would run, and the choices."""
+        """Yield the title, the call and the choices."""
         yield Static("", markup=False, id="card-title")
         yield VerticalScroll(id="card-body", can_focus=False)
         yield Static("", markup=False, id="card-choices")
 
     async def show(self, calls: tuple[ToolCall, ...]) -> bool:
-        """Put the first of these calls on the card, or put the card away.
+        """Show the first of these calls, or hide the card if there is none.
 
-        True when another call is on it than before: what had the focus must not decide on it.
+        Returns True if the call on the card changed. The caller must then move the focus away, so
+        that a key meant for the previous call does not decide on this one.
         """
         call = calls[0] if calls else None
         key = (call.call_id, call.arguments) if call is not None else ("", "")
         if key == (self._call_id, self._arguments):
-            if self._waiting != len(calls) and call is not None:
-                self._waiting = len(calls)
+            if self._waiting_count != len(calls) and call is not None:
+                self._waiting_count = len(calls)
                 self._draw_title(approval_view(call))
             return False
         self._call_id, self._arguments = key
-        self._armed, self._hint, self._letters = False, "", ""
+        self._armed, self._hint, self._typed = False, "", ""
         self.display = call is not None
         if call is not None:
-            self._number, self._waiting = call.number, len(calls)
+            self._number, self._waiting_count = call.number, len(calls)
             await self._fill(approval_view(call))
-            self.call_after_refresh(self._arm, key)
+            self.call_after_refresh(self._set_armed, key)
         return True
 
-    def _arm(self, key: tuple[str, str]) -> None:
+    def _set_armed(self, key: tuple[str, str]) -> None:
+        """Allow decisions if this call is still on the card after it was drawn."""
         self._armed = key == (self._call_id, self._arguments)
 
     async def _fill(self, shown: ApprovalView) -> None:
@@ -120,21 +122,21 @@ class ApprovalCard(Vertical, can_focus=True):
             each for each in _CHOICES if each[2] is None or lasting.get(each[2], True)
         )
         self._draw_title(shown)
-        self._mark("d")
+        self._select("d")
         body = self.query_one("#card-body", VerticalScroll)
         await body.remove_children()
         await body.mount_all(_body(shown))
         body.scroll_home(animate=False)
 
     def _draw_title(self, shown: ApprovalView) -> None:
-        more = self._waiting - 1
-        behind = f"  {more} more {'waits' if more == 1 else 'wait'}" if more else ""
-        source = plain(f"  {_flat(shown.source)}", QUIET) if shown.source else Content("")
+        more = self._waiting_count - 1
+        queued = f"  {more} more {'waits' if more == 1 else 'wait'}" if more else ""
+        source = plain(f"  {_one_line(shown.source)}", QUIET) if shown.source else Content("")
         title = Content.assemble(
             ("? Allow to run: ", "bold $warning"),
-            plain(_flat(shown.name), "bold"),
+            plain(_one_line(shown.name), "bold"),
             source,
-            (behind, QUIET),
+            (queued, QUIET),
         )
         self.query_one("#card-title", Static).update(title)
 
@@ -142,103 +144,104 @@ class ApprovalCard(Vertical, can_focus=True):
         self.query_one("#card-choices", Static).update(self._choice_line())
 
     def _choice_line(self) -> Content:
-        if not self._at_hand:
+        if not self._has_focus_keys:
             return Content.assemble(
-                ("F8", "bold"), (" to decide  ", QUIET), ("Esc", "bold"), (" denies", QUIET)
+                ("F8", "bold"), (" to decide  ", QUIET), ("Esc", "bold"), (" to deny", QUIET)
             )
         parts = []
-        for key, word, _ in self._choices:
-            here = key == self._chosen
-            style = "reverse" if here else QUIET
-            parts.append(Content.assemble("›" if here else " ", (key, "bold"), (f" {word}", style)))
-        parts.append(Content.assemble("· ", ("Enter", "bold"), (" decides", QUIET)))
+        for key, label, _ in self._choices:
+            selected = key == self._selected
+            mark, style = ("›", "reverse") if selected else (" ", QUIET)
+            parts.append(Content.assemble(mark, (key, "bold"), (f" {label}", style)))
+        parts.append(Content.assemble("· ", ("Enter", "bold"), (" confirms", QUIET)))
         line = Content(" ").join(parts)
         return Content.assemble((f"{self._hint}\n", "$warning"), line) if self._hint else line
 
-    def _mark(self, key: str) -> None:
-        """Mark a choice; it can be taken when it was drawn."""
-        self._chosen, self._seen, self._hint = key, False, ""
+    def _select(self, key: str) -> None:
+        """Select a choice; it can be confirmed after it is drawn."""
+        self._selected, self._selection_drawn, self._hint = key, False, ""
         self._draw_choices()
-        self.call_after_refresh(self._drawn, key)
+        self.call_after_refresh(self._on_selection_drawn, key)
 
-    def _drawn(self, key: str) -> None:
-        self._seen = key == self._chosen
+    def _on_selection_drawn(self, key: str) -> None:
+        self._selection_drawn = key == self._selected
 
     def on_focus(self) -> None:
-        """The keys are shown when they work, and what is marked is to deny."""
-        self._at_hand, self._letters = True, ""
-        self._mark("d")
+        """Show the choices, with "deny" selected."""
+        self._has_focus_keys, self._typed = True, ""
+        self._select("d")
 
     def on_blur(self) -> None:
-        """And not any more when they do not."""
-        self._at_hand, self._hint = False, ""
+        """Hide the choices."""
+        self._has_focus_keys, self._hint = False, ""
         self._draw_choices()
 
     # ---------------------------------------------------------------- keys
 
     def on_key(self, event: events.Key) -> None:
-        """A letter of a choice marks it; any other begins a message, with the letters before it."""
+        """Select the choice with this letter; any other character starts a message."""
         if not event.is_printable or event.character is None:
             return
         event.stop()
         event.prevent_default()
-        self._letters += event.character
+        self._typed += event.character
         if event.character in {key for key, _, _ in self._choices}:
-            self._mark(event.character)
+            self._select(event.character)
         else:
-            self._hand_over("")
+            self._post_typed()
 
     def on_paste(self, event: events.Paste) -> None:
-        """What is pasted is a message, whatever it says."""
+        """Start a message with the pasted text."""
         event.stop()
-        self._hand_over(event.text)
+        self._post_typed(event.text)
 
-    def _hand_over(self, pasted: str) -> None:
-        text, self._letters = self._letters + pasted, ""
+    def _post_typed(self, pasted: str = "") -> None:
+        """Post a message with the letters typed since the card got the focus, and pasted text."""
+        text, self._typed = self._typed + pasted, ""
         self.post_message(self.Typed(text, pasted=bool(pasted)))
 
-    def action_take(self) -> None:
-        """Take the choice that is marked, if all of it was to be seen."""
-        if not (self._armed and self._seen):
+    def action_confirm(self) -> None:
+        """Confirm the selected choice; allowing requires that the whole call was visible."""
+        if not (self._armed and self._selection_drawn):
             return
-        decision = next(each[2] for each in self._choices if each[0] == self._chosen)
+        decision = next(each[2] for each in self._choices if each[0] == self._selected)
         if decision is None:
-            self.post_message(self.WithWords(self._number))
-        elif decision is not Decision.DENY and (hint := self._unread()):
+            self.post_message(self.DenyWithReason(self._number))
+        elif decision is not Decision.DENY and (hint := self._unread_hint()):
             self._hint = hint
             self._draw_choices()
         else:
             self._armed = False
             self.post_message(self.Decided(self._call_id, self._arguments, decision))
 
-    def _unread(self) -> str:
-        """What is to be done before everything was to be seen; empty when it was."""
+    def _unread_hint(self) -> str:
+        """Return what to do before the call can be allowed; empty if it was read to its end."""
         body = self.query_one("#card-body", VerticalScroll)
-        seen = self.screen.find_widget(body).visible_region.height
-        if seen < max(1, body.outer_size.height):
-            return "The window is too small to read it: make it larger, or deny."
+        visible = self.screen.find_widget(body).visible_region.height
+        if visible < max(1, body.outer_size.height):
+            return "The window is too small to show the call: make it larger, or deny."
         if body.scroll_y < body.max_scroll_y:
             return "Read to the end first: Page Down or End."
         return ""
 
     def action_move(self, by: int) -> None:
-        """Mark the next choice to the left or right."""
+        """Select the choice `by` places to the right, or to the left if negative."""
         keys = [each[0] for each in self._choices]
-        at = keys.index(self._chosen) + by
-        self._letters = ""
-        self._mark(keys[max(0, min(at, len(keys) - 1))])
+        at = keys.index(self._selected) + by
+        self._typed = ""
+        self._select(keys[max(0, min(at, len(keys) - 1))])
 
     def action_scroll(self, lines: int) -> None:
-        """Some lines on or back."""
+        """Scroll the call by a number of lines."""
         self.query_one("#card-body", VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def page(self, pages: int) -> None:
-        """A page on or back."""
+        """Scroll the call by a number of pages."""
         body = self.query_one("#card-body", VerticalScroll)
         body.scroll_relative(y=pages * max(1, body.size.height - 1), animate=False)
 
     def action_scroll_to(self, end: bool) -> None:
-        """To the end, or the beginning."""
+        """Scroll the call to its end or its start."""
         body = self.query_one("#card-body", VerticalScroll)
         if end:
             body.scroll_end(animate=False, immediate=True)
@@ -247,21 +250,21 @@ class ApprovalCard(Vertical, can_focus=True):
 
 
 def _body(shown: ApprovalView) -> list[Static]:
-    """What would run. A bar is drawn next to every line of a value, also of a wrapped one."""
-    found = [Static(_remark(remark), markup=False) for remark in shown.remarks]
+    """Return the remarks and arguments of a call. The CSS draws a bar next to each value line."""
+    widgets = [Static(_remark(remark), markup=False) for remark in shown.remarks]
     fields = shown.fields
     if not fields:
-        found.append(Static(Content("without arguments").stylize(QUIET), markup=False))
+        widgets.append(Static(Content("no arguments").stylize(QUIET), markup=False))
     for name, text in fields:
         if name:
-            found.append(Static(plain(_flat(name), "bold"), markup=False, classes="name"))
-        found.append(Static(plain(text), markup=False, classes="value"))
-    return found
+            widgets.append(Static(plain(_one_line(name), "bold"), markup=False, classes="name"))
+        widgets.append(Static(plain(text), markup=False, classes="value"))
+    return widgets
 
 
 def _remark(remark: str) -> Content:
     return Content.assemble(("▲ ", "bold $warning"), plain(remark, "$warning"))
 
 
-def _flat(name: str) -> str:
+def _one_line(name: str) -> str:
     return " ".join(name.split())

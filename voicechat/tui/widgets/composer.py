@@ -1,4 +1,4 @@
-"""Where one types: several lines if need be, sent with Enter."""
+"""The composer: a text input of one or more lines that Enter sends."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from textual.widgets import TextArea
 
 from voicechat.core.text import clean
 
-FIRST_REPEAT = 0.7
-"""Seconds in which a second press is the keyboard repeating, not the user."""
-NEXT_REPEAT = 0.2
-"""Seconds between presses of a key that is held."""
-RELEASED = 0.4
-"""Seconds without a repeat after which a held key counts as released."""
-AFTER_PASTE = 0.25
-"""Seconds after a paste in which Enter is still part of what was pasted."""
-REMEMBERED = 50
-"""Sent messages that can be recalled."""
+FIRST_REPEAT_S = 0.7
+"""Time in seconds within which a second press is a key repeat."""
+NEXT_REPEAT_S = 0.2
+"""Most time in seconds between the repeats of a held key."""
+RELEASE_S = 0.4
+"""Time in seconds without a repeat after which a held key counts as released."""
+PASTE_S = 0.25
+"""Time in seconds after a paste in which Enter belongs to the pasted text."""
+MAX_RECALLED = 50
+"""Most sent messages that can be recalled."""
 
 
 class HeldKey:
-    """Tells a tap from a hold, though a terminal never says that a key went up.
+    """Detects taps and holds of a key from its repeats; terminals report no key release.
 
-    A held key repeats: first after half a second, then quickly. Times are seconds.
+    A held key repeats first after half a second, then quickly. Times are in seconds.
     """
 
     def __init__(self) -> None:
@@ -36,34 +36,34 @@ class HeldKey:
         self._repeats = 0
 
     def press(self, now: float) -> bool:
-        """The key came; says whether it is a tap of its own and no repeat."""
+        """Record a press; return True if it is a new press, not a repeat."""
         gap, self._last = now - self._last, now
-        if gap >= FIRST_REPEAT:
+        if gap >= FIRST_REPEAT_S:
             self._repeats = 0
             return True
-        self._repeats += gap < NEXT_REPEAT
+        self._repeats += gap < NEXT_REPEAT_S
         return False
 
     @property
     def held(self) -> bool:
-        """True if the key repeats as only a held one does."""
+        """True if the key repeats quickly, as only a held key does."""
         return self._repeats >= 2
 
 
 class Composer(TextArea):
-    """The line (or lines) being typed."""
+    """The text input of the conversation screen; posts `Sent` and `TalkKey`."""
 
     NEW_LINE = frozenset({"ctrl+j", "shift+enter", "alt+enter"})
 
     @dataclass
     class Sent(Message):
-        """The user sent a text; it is not empty."""
+        """The user sent this text, which is not empty."""
 
         text: str
 
     @dataclass
     class TalkKey(Message):
-        """Space came with nothing typed: a tap, or (`released`) the end of a hold."""
+        """Space in an empty composer: pressed, or released after a hold."""
 
         released: bool = False
 
@@ -77,21 +77,21 @@ class Composer(TextArea):
         )
         self.cursor_blink = False
         self.space_talks = False
-        """True if Space with nothing typed is the talk key."""
+        """True if Space in an empty composer is the talk key."""
         self._space = HeldKey()
         self._release: Timer | None = None
         self._pasted_at = float("-inf")
-        self._sent: deque[str] = deque(maxlen=REMEMBERED)
+        self._sent: deque[str] = deque(maxlen=MAX_RECALLED)
         self._recalled = 0
-        """How many messages back the shown one is; 0 for what is being typed."""
+        """Position of the recalled message from the end; 0 if none is recalled."""
 
-    # Textual calls the handlers of every base class itself, unless the default is prevented.
+    # Textual also calls the handlers of the base classes, unless `prevent_default` is called.
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "space" and self.space_talks and not self.text:
             event.stop()
             event.prevent_default()
-            self._talk()
+            self._press_space()
         elif event.key in self.NEW_LINE or (event.key == "enter" and self._pasting):
             event.stop()
             event.prevent_default()
@@ -106,10 +106,10 @@ class Composer(TextArea):
 
     @property
     def _pasting(self) -> bool:
-        return monotonic() - self._pasted_at < AFTER_PASTE
+        return monotonic() - self._pasted_at < PASTE_S
 
     def send(self) -> None:
-        """Hand over what is typed, cleaned, if it is more than blanks; begin again."""
+        """Post the cleaned text and clear the composer. Does nothing if the text is blank."""
         text = clean(self.text).strip()
         if not text:
             return
@@ -118,53 +118,54 @@ class Composer(TextArea):
         self.clear()
         self.post_message(self.Sent(text))
 
-    def begin(self, text: str) -> None:
-        """Let the user go on behind this text; what they had typed can be recalled."""
+    def prefill(self, text: str) -> None:
+        """Replace the input with this text; the previous input can be recalled."""
         if self.text.strip():
             self._sent.append(self.text)
         self._recalled = 0
         self.load_text(text)
         self.move_cursor(self.document.end)
 
-    def take(self, text: str, *, pasted: bool) -> None:
-        """Go on with what was typed or pasted elsewhere, as if it had been here.
+    def insert_input(self, text: str, *, pasted: bool) -> None:
+        """Insert text that the user typed or pasted in another widget, as if it was entered here.
 
-        An Enter that was pasted with it sends nothing.
+        An Enter that belongs to pasted text does not send it.
         """
         if text == " " and self.space_talks and not self.text:
-            self._talk()
+            self._press_space()
             return
         if pasted:
             self._pasted_at = monotonic()
         self.insert(text)
 
-    # ---------------------------------------------------------------- talking
+    # ---------------------------------------------------------------- talk key
 
-    def _talk(self) -> None:
+    def _press_space(self) -> None:
         if self._space.press(monotonic()):
             self.post_message(self.TalkKey())
         elif self._space.held:
             if self._release is not None:
                 self._release.stop()
-            self._release = self.set_timer(RELEASED, self._let_go)
+            self._release = self.set_timer(RELEASE_S, self._space_released)
 
-    def _let_go(self) -> None:
+    def _space_released(self) -> None:
         self._release = None
         self.post_message(self.TalkKey(released=True))
 
-    # ---------------------------------------------------------------- earlier messages
+    # ---------------------------------------------------------------- recalled messages
 
     def action_cursor_up(self, select: bool = False) -> None:
-        """Up: an earlier message while nothing else is typed, else the line above."""
+        """Recall the previous message if nothing else is typed; otherwise move up a line."""
         if select or not self._recall(self._recalled + 1):
             super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:
-        """Down: a later message while one is recalled, else the line below."""
+        """Recall the next message if one is recalled; otherwise move down a line."""
         if select or not self._recalled or not self._recall(self._recalled - 1):
             super().action_cursor_down(select)
 
     def _recall(self, back: int) -> bool:
+        """Show the message `back` places from the end; return False if there is none."""
         shown = self._sent[-self._recalled] if self._recalled else ""
         if self.text != shown or not 0 <= back <= len(self._sent):
             return False

@@ -1,7 +1,7 @@
-"""How one entry of the conversation reads: words and styles, no layout.
+"""Text and styles of a transcript entry, without layout.
 
-State is always told by a word; color and strike only repeat it. Styles name theme
-variables; outside text goes in as `Content` and is never parsed.
+A word always shows the state; color and strikethrough only repeat it. Styles are theme variables.
+Outside text becomes `Content` and is never parsed as markup.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from voicechat.core.items import Entry, Item, ItemStatus, Role, ToolCall, ToolSt
 from voicechat.core.tool_calls import for_user
 from voicechat.tui.safe_text import plain
 
-FOLDED_CHARS = 160
-"""A tool's arguments and its result take at most this many characters each until unfolded."""
-UNFOLDED_CHARS = 8_000
-"""More than this of a result is never laid out; the whole of it went to the model."""
+COLLAPSED_CHARS = 160
+"""Most characters shown of the arguments, and of the result, of a collapsed tool call."""
+EXPANDED_CHARS = 8_000
+"""Most characters shown of an expanded result. The model gets the whole result."""
 
 QUIET = "$foreground 60%"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """An entry as it is shown: who, in the margin, and what, next to it."""
+class EntryText:
+    """The displayed text of an entry: a label for the margin, and a body."""
 
     label: Content
     body: Content
 
-    def is_same(self, other: Reading) -> bool:
-        """True if both would be drawn alike."""
+    def is_same(self, other: EntryText) -> bool:
+        """Return True if both look the same."""
         return self.body.is_same(other.body) and self.label.is_same(other.label)
 
 
@@ -41,20 +41,20 @@ _LABELS = {
     Role.SYSTEM: ("note", QUIET),
 }
 
-_TOOL_WORDS = {
+_TOOL_STATES = {
     ToolState.STREAMING: ("…", "preparing", QUIET),
     ToolState.QUEUED: ("…", "waiting", QUIET),
-    ToolState.ASKING: ("?", "allow it to run?", "bold $warning"),
+    ToolState.ASKING: ("?", "needs your approval", "bold $warning"),
     ToolState.RUNNING: ("▸", "running", "$primary"),
     ToolState.DONE: ("✓", "done", "$success"),
     ToolState.FAILED: ("✗", "failed", "$error"),
-    ToolState.DENIED: ("⊘", "refused", "$warning"),
+    ToolState.DENIED: ("⊘", "denied", "$warning"),
     ToolState.CANCELLED: ("⊘", "cancelled", "$warning"),
 }
 
 
-def worth_showing(entry: Entry) -> bool:
-    """True if the entry has something for the user by now."""
+def is_visible(entry: Entry) -> bool:
+    """Return True if the entry has something to show."""
     if isinstance(entry, ToolCall):
         return True
     if entry.hidden:
@@ -64,39 +64,39 @@ def worth_showing(entry: Entry) -> bool:
     return bool(entry.text or entry.error or entry.role is Role.USER)
 
 
-def read(entry: Entry, unfolded: bool = False) -> Reading:
-    """The entry as label and body. `unfolded` shows a tool's result whole."""
+def format_entry(entry: Entry, expanded: bool = False) -> EntryText:
+    """Return the label and body of an entry; `expanded` shows more of a tool result."""
     if isinstance(entry, ToolCall):
-        return Reading(Content("tool").stylize("bold $secondary"), _tool(entry, unfolded))
+        return EntryText(Content("tool").stylize("bold $secondary"), _tool_call(entry, expanded))
     word, style = _LABELS[entry.role]
-    return Reading(Content(word).stylize(style), _item(entry))
+    return EntryText(Content(word).stylize(style), _item(entry))
 
 
 def _item(item: Item) -> Content:
     if item.role is Role.USER:
-        return _user(item)
-    said = plain(_in_step(item), QUIET if item.role is Role.SYSTEM else "")
+        return _user_item(item)
+    text = plain(_heard_text(item), QUIET if item.role is Role.SYSTEM else "")
     if item.status is ItemStatus.INTERRUPTED:
-        return Content.assemble(said, "\n" if said else "", _cut(item))
+        return Content.assemble(text, "\n" if text else "", _interruption(item))
     if item.status is ItemStatus.FAILED:
-        why = Content.assemble(("✗ not finished", "$error"), _because(item.error))
-        return Content.assemble(said, "\n" if said else "", why)
-    return said
+        failure = Content.assemble(("✗ not finished", "$error"), _reason(item.error))
+        return Content.assemble(text, "\n" if text else "", failure)
+    return text
 
 
-def _user(item: Item) -> Content:
+def _user_item(item: Item) -> Content:
     if item.error:
-        return Content.assemble(("✗ not transcribed", "$warning"), _because(item.error))
+        return Content.assemble(("✗ not transcribed", "$warning"), _reason(item.error))
     if item.status is ItemStatus.IN_PROGRESS:
         return Content.assemble(plain(item.text), (" …" if item.text else "…", QUIET))
     if item.picture is not None:
-        shown = Content.assemble(("▣ ", "$accent"), plain(item.picture.caption, QUIET))
-        return Content.assemble(shown, "\n", plain(item.text)) if item.text else shown
+        picture = Content.assemble(("▣ ", "$accent"), plain(item.picture.caption, QUIET))
+        return Content.assemble(picture, "\n", plain(item.text)) if item.text else picture
     return plain(item.text) if item.text else Content("(no words)").stylize(QUIET)
 
 
-def _in_step(item: Item) -> str:
-    """What was heard, up to the end of the word being spoken just now."""
+def _heard_text(item: Item) -> str:
+    """Return the text heard so far, up to the end of the word being spoken."""
     if item.heard_chars is None or item.status is not ItemStatus.IN_PROGRESS:
         return item.shown
     if not item.heard_chars:
@@ -107,57 +107,55 @@ def _in_step(item: Item) -> str:
     return item.text[:end].rstrip()
 
 
-def _cut(item: Item) -> Content:
+def _interruption(item: Item) -> Content:
     mark: tuple[str, str] = ("┄ interrupted", "$warning")
-    rest = item.unheard.strip()
-    if not rest:
+    unheard = " ".join(item.unheard.split())
+    if not unheard:
         return Content.assemble(mark)
-    return Content.assemble(
-        mark, (" · not heard: ", QUIET), plain(" ".join(rest.split()), f"strike {QUIET}")
-    )
+    return Content.assemble(mark, (" · not heard: ", QUIET), plain(unheard, f"strike {QUIET}"))
 
 
-def _because(reason: str | None) -> Content:
+def _reason(reason: str | None) -> Content:
     return plain(f": {reason}", QUIET) if reason else Content("")
 
 
-def _tool(call: ToolCall, unfolded: bool) -> Content:
-    glyph, word, style = _TOOL_WORDS[call.state]
+def _tool_call(call: ToolCall, expanded: bool) -> Content:
+    glyph, word, style = _TOOL_STATES[call.state]
     head = Content.assemble(plain(call.name, "bold"), "  ", (f"{glyph} {word}", style))
     if call.elapsed_ms is not None and call.state.final:
         head = Content.assemble(head, (f" · {duration(call.elapsed_ms)}", QUIET))
     parts = [head]
     arguments = _arguments(call.arguments)
     if arguments:
-        parts.append(_folded(arguments, unfolded, QUIET))
+        parts.append(_shortened(arguments, expanded, QUIET))
     if call.output:
-        parts.append(Content.assemble(("→ ", QUIET), _folded(_output(call, unfolded), unfolded)))
+        parts.append(Content.assemble(("→ ", QUIET), _shortened(_output(call, expanded), expanded)))
     return Content("\n").join(parts)
 
 
-def _folded(text: str, whole: bool, style: str = "") -> Content:
-    limit = UNFOLDED_CHARS if whole else FOLDED_CHARS
+def _shortened(text: str, expanded: bool, style: str = "") -> Content:
+    limit = EXPANDED_CHARS if expanded else COLLAPSED_CHARS
     if len(text) <= limit:
         return plain(text, style)
     more = f" … {len(text) - limit:,} more characters"
-    hint = "" if whole else " (Ctrl+R)"
+    hint = "" if expanded else " (Ctrl+R)"
     return Content.assemble(plain(text[:limit], style), (more + hint, f"italic {QUIET}"))
 
 
 def _arguments(text: str) -> str:
-    found = _json(text)
-    if isinstance(found, dict):
-        return " · ".join(f"{key}: {_value(value)}" for key, value in found.items())
+    value = _json(text)
+    if isinstance(value, dict):
+        return " · ".join(f"{key}: {_value(value)}" for key, value in value.items())
     return " ".join(text.split())
 
 
-def _output(call: ToolCall, unfolded: bool) -> str:
+def _output(call: ToolCall, expanded: bool) -> str:
     output = for_user(call.output or "")
-    found = _json(output)
-    if unfolded:
-        nested = isinstance(found, dict | list)
-        return json.dumps(found, ensure_ascii=False, indent=2) if nested else output
-    if isinstance(found, dict):
+    value = _json(output)
+    if expanded:
+        nested = isinstance(value, dict | list)
+        return json.dumps(value, ensure_ascii=False, indent=2) if nested else output
+    if isinstance(value, dict):
         return _arguments(output)
     return " ".join(output.split())
 
@@ -167,8 +165,8 @@ def _value(value: object) -> str:
 
 
 def _json(text: str) -> object:
-    """The value of a JSON text, or None. Long texts are not read: they are shown as they are."""
-    if len(text) > UNFOLDED_CHARS * 4:
+    """Parse a JSON text; return None if it is invalid or too long to parse for display."""
+    if len(text) > EXPANDED_CHARS * 4:
         return None
     try:
         return json.loads(text)
@@ -177,7 +175,7 @@ def _json(text: str) -> object:
 
 
 def duration(ms: float) -> str:
-    """A time taken, as a user reads it: "312 ms", "1.4 s", "2 min 5 s"."""
+    """Format a duration in ms for the user: "312 ms", "1.4 s", "2 min 5 s"."""
     if ms < 1000:
         return f"{ms:.0f} ms"
     if ms < 60_000:

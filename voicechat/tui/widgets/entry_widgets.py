@@ -1,4 +1,4 @@
-"""The widgets an entry is shown with: text next to a margin that says whose it is."""
+"""Widgets for transcript entries: text with a label in the margin."""
 
 from __future__ import annotations
 
@@ -15,79 +15,81 @@ from textual.visual import RenderOptions, Visual
 from textual.widgets import Static
 
 from voicechat.core.items import Entry, ToolCall
-from voicechat.tui.widgets.entry_text import Reading, read
+from voicechat.tui.widgets.entry_text import EntryText, format_entry
 
-MARGIN = 8
-"""Cells for the label; the text begins behind it."""
-NARROW = 44
-"""Below this width the label stands in the text's first line instead."""
+LABEL_WIDTH = 8
+"""Width of the label in cells; the text starts after it."""
+NARROW_WIDTH = 44
+"""Below this width in cells, the label is in the first line of the text instead."""
 
 
 class MarginText(Visual):
-    """A label in the margin and a body of wrapped text next to it."""
+    """A label in the margin with a body of wrapped text next to it."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._label = reading.label
-        self._body = reading.body
-        self._inline = Content.assemble(reading.label, "  ", reading.body)
+    def __init__(self, entry_text: EntryText) -> None:
+        self._label = entry_text.label
+        self._body = entry_text.body
+        self._inline = Content.assemble(entry_text.label, "  ", entry_text.body)
 
     def text(self, width: int) -> Content:
-        """The text that is laid out, and can be selected, at this width."""
-        return self._inline if width < NARROW else self._body
+        """Return the text that is laid out, and can be selected, at this width."""
+        return self._inline if width < NARROW_WIDTH else self._body
 
-    def _room(self, width: int) -> int:
-        return width if width < NARROW else width - MARGIN
+    def _text_width(self, width: int) -> int:
+        return width if width < NARROW_WIDTH else width - LABEL_WIDTH
 
     def render_strips(
         self, width: int, height: int | None, style: Style, options: RenderOptions
     ) -> list[Strip]:
-        """The lines, at most `height` of them, `width` cells wide."""
-        room = self._room(width)
-        body = self.text(width).render_strips(room, height, style, options)
-        if width < NARROW:
+        """Return at most `height` lines, `width` cells wide."""
+        text_width = self._text_width(width)
+        body = self.text(width).render_strips(text_width, height, style, options)
+        if width < NARROW_WIDTH:
             return body
         unselected = replace(options, selection=None)
-        label = self._label.render_strips(MARGIN, 1, style, unselected)
-        blank = Strip.blank(MARGIN, style.rich_style)
-        lead = label[0].extend_cell_length(MARGIN, style.rich_style) if label else blank
-        return [Strip.join([lead if row == 0 else blank, line]) for row, line in enumerate(body)]
+        label = self._label.render_strips(LABEL_WIDTH, 1, style, unselected)
+        blank = Strip.blank(LABEL_WIDTH, style.rich_style)
+        first = label[0].extend_cell_length(LABEL_WIDTH, style.rich_style) if label else blank
+        return [Strip.join([first if row == 0 else blank, line]) for row, line in enumerate(body)]
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
-        """The width without wrapping."""
-        return self._body.get_optimal_width(rules, container_width) + MARGIN
+        """Return the width in cells without wrapping."""
+        return self._body.get_optimal_width(rules, container_width) + LABEL_WIDTH
 
     def get_height(self, rules: RulesMap, width: int) -> int:
-        """Lines needed at this width."""
-        return self.text(width).get_height(rules, max(1, self._room(width)))
+        """Return the number of lines at this width."""
+        return self.text(width).get_height(rules, max(1, self._text_width(width)))
 
 
 class EntryLine(Static):
-    """One entry of the conversation. Give it the entry again with `show` when that changed."""
+    """A transcript entry. Call `show` again after the entry changes."""
 
     def __init__(self, entry: Entry) -> None:
-        self.reading = read(entry)
-        """What is drawn."""
-        super().__init__(MarginText(self.reading), markup=False)
+        self.entry_text = format_entry(entry)
+        """The text that is drawn."""
+        super().__init__(MarginText(self.entry_text), markup=False)
 
     def show(self, entry: Entry) -> bool:
-        """Draw the entry as it is now; says whether anything was to draw.
+        """Draw the current state of the entry; return True if it looks different.
 
-        The conversation is laid out again only when the entry needs another number of lines.
+        Lays out the conversation again only if the number of lines changes.
         """
-        return self._draw(read(entry))
+        return self._draw(format_entry(entry))
 
-    def _draw(self, reading: Reading) -> bool:
-        if reading.is_same(self.reading):
+    def _draw(self, entry_text: EntryText) -> bool:
+        if entry_text.is_same(self.entry_text):
             return False
-        self.reading = reading
-        visual = MarginText(reading)
+        self.entry_text = entry_text
+        visual = MarginText(entry_text)
         width = self.content_size.width
-        higher = visual.get_height(self.styles.get_rules(), width) != self.content_size.height
-        self.update(visual, layout=not width or higher)
+        height_changed = (
+            visual.get_height(self.styles.get_rules(), width) != self.content_size.height
+        )
+        self.update(visual, layout=not width or height_changed)
         return True
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The selected part of the text, for copying."""
+        """Return the selected part of the text, for copying."""
         visual = self.visual
         if not isinstance(visual, MarginText):
             return None
@@ -95,40 +97,40 @@ class EntryLine(Static):
 
 
 class ToolPanel(EntryLine, can_focus=True):
-    """A tool call: name, arguments, state, result, time taken. Enter or a click unfolds it."""
+    """A tool call: name, arguments, state, result, duration. Enter, Space or a click expands it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "unfold", "Unfold", id="unfold_one", show=False),
+        Binding("enter,space", "toggle_result", "Expand", id="toggle_result", show=False),
     ]
 
-    def __init__(self, call: ToolCall, unfolded: bool = False) -> None:
+    def __init__(self, call: ToolCall, expanded: bool = False) -> None:
         super().__init__(call)
         self.call = call
-        """The call that is shown; changed by `show`."""
-        self._unfolded = unfolded
+        """The call that is shown; `show` replaces it."""
+        self._expanded = expanded
 
     def show(self, entry: Entry) -> bool:
-        """Draw the call as it is now; says whether anything was to draw."""
+        """Draw the current state of the call; return True if it looks different."""
         if not isinstance(entry, ToolCall):
             return False
         self.call = entry
-        return self._draw(read(entry, self._unfolded))
+        return self._draw(format_entry(entry, self._expanded))
 
-    def unfold(self, whole: bool) -> None:
-        """Show the result whole, or folded."""
-        self._unfolded = whole
+    def set_expanded(self, expanded: bool) -> None:
+        """Expand the result, or collapse it if `expanded` is False."""
+        self._expanded = expanded
         self.show(self.call)
 
-    def action_unfold(self) -> None:
-        """Turn from folded to whole and back."""
-        self.unfold(not self._unfolded)
+    def action_toggle_result(self) -> None:
+        """Expand or collapse the result."""
+        self.set_expanded(not self._expanded)
 
     def on_click(self) -> None:
-        """A click does what Enter does, unless it ended a selection of text."""
+        """Expand or collapse the result, unless the click ended a text selection."""
         if self.text_selection is None:
-            self.action_unfold()
+            self.action_toggle_result()
 
 
-def line_for(entry: Entry, unfolded: bool) -> EntryLine:
-    """The widget that shows this kind of entry."""
-    return ToolPanel(entry, unfolded) if isinstance(entry, ToolCall) else EntryLine(entry)
+def widget_for(entry: Entry, expanded: bool) -> EntryLine:
+    """Return a new widget for an entry."""
+    return ToolPanel(entry, expanded) if isinstance(entry, ToolCall) else EntryLine(entry)

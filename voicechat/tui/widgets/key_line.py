@@ -1,4 +1,4 @@
-"""The line of keys at the bottom."""
+"""The key line at the bottom of the screen."""
 
 from __future__ import annotations
 
@@ -9,62 +9,62 @@ from textual.screen import Screen
 from textual.style import Style
 from textual.widgets import Static
 
-from voicechat.tui.keys import KEYS, shown
+from voicechat.tui.keys import KEYS, key_name
 from voicechat.tui.widgets.entry_text import QUIET
 
 _GAP = Content("  ")
 
 
 class KeyLine(Static):
-    """The keys that do something now, as many as fit; what is greyed out does nothing just now.
+    """A line of keys, as many as fit; keys that have no effect now are grayed out.
 
-    One widget that draws a line, so that a change of mode costs one line and no layout.
+    A single widget draws the line, so a mode change redraws one line without a layout.
     """
 
     def __init__(self) -> None:
         super().__init__("", markup=False, id="keys")
 
     def on_mount(self) -> None:
-        """Draw again whenever the bindings change."""
+        """Redraw whenever the bindings change."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def _bindings_changed(self, _screen: Screen[object]) -> None:
         self.refresh()
 
     def render(self) -> Content:
-        """The line for the width there is."""
-        room = self.content_size.width
-        found = self._shown()
-        line = _GAP.join([part for part, _ in found])
-        if line.cell_length > room:
-            line = _GAP.join([part for part, enabled in found if enabled])
-        while line.cell_length > room and found:
-            found.pop()
-            line = _GAP.join([part for part, enabled in found if enabled])
+        """Return the line for the current width."""
+        width = self.content_size.width
+        entries = self._visible_keys()
+        line = _GAP.join([text for text, _ in entries])
+        if line.cell_length > width:
+            line = _GAP.join([text for text, enabled in entries if enabled])
+        while line.cell_length > width and entries:
+            entries.pop()
+            line = _GAP.join([text for text, enabled in entries if enabled])
         return line
 
-    def _shown(self) -> list[tuple[Content, bool]]:
-        """Each key and whether it works now, in the order of the table; no hidden ones."""
+    def _visible_keys(self) -> list[tuple[Content, bool]]:
+        """Return the text of each visible key and True if it works now, in the order of `KEYS`."""
         active: dict[str, tuple[Binding, bool]] = {}
         for _, binding, enabled, _tooltip in self.screen.active_bindings.values():
             active.setdefault(binding.id or "", (binding, enabled))
         return [
-            (self._part(*active[key.action], key.word), active[key.action][1])
+            (self._key_text(*active[key.action], key.label), active[key.action][1])
             for key in KEYS
-            if key.word and key.action in active
+            if key.label and key.action in active
         ]
 
     @staticmethod
-    def _part(binding: Binding, enabled: bool, word: str) -> Content:
-        name = shown(binding.key)
+    def _key_text(binding: Binding, enabled: bool, label: str) -> Content:
+        name = key_name(binding.key)
         if not enabled:
-            return Content(f"{name} {word}").stylize("$foreground 30%")
+            return Content(f"{name} {label}").stylize("$foreground 30%")
         press = Style.from_meta({"key": binding.key})
-        text = Content.assemble((name, "bold $footer-key-foreground"), (f" {word}", QUIET))
+        text = Content.assemble((name, "bold $footer-key-foreground"), (f" {label}", QUIET))
         return text.stylize(press)
 
     def on_click(self, event: Click) -> None:
-        """A click on a key presses it."""
+        """Press the clicked key."""
         key = event.style.meta.get("key")
         if isinstance(key, str):
             self.app.simulate_key(key)

@@ -1,4 +1,4 @@
-"""Two lines of state: on top who one talks with and how fast, below who has the floor."""
+"""The status lines: model, link and latency at the top; floor and levels at the bottom."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from voicechat.tui.widgets.entry_text import QUIET, duration
 if TYPE_CHECKING:
     from voicechat.session.session import Session
 
-QUIETEST = -60.0
-"""dBFS at the left end of a meter; the right end is 0."""
+MIN_LEVEL_DB = -60.0
+"""Level in dBFS at the left end of a meter; the right end is 0 dBFS."""
 
 _LINKS = {
     Link.CONNECTING: ("◌", "connecting", "$warning"),
@@ -36,57 +36,57 @@ _FLOORS = {
     Floor.WORKING: ("◆", "working", "$secondary"),
 }
 _OPENING = ("◌", "opening the microphone", QUIET)
-_ASKING = ("?", "a tool waits for you", "bold $warning")
+_ASKING = ("?", "a tool needs your approval", "bold $warning")
 
 
-def spread(left: Content, right: Content, width: int) -> Content:
-    """One line: `left` at the left, `right` at the right if it fits."""
+def left_and_right(left: Content, right: Content, width: int) -> Content:
+    """Return one line with `left` at the left, and `right` at the right if it fits."""
     gap = width - left.cell_length - right.cell_length
     if gap < 1:
         return left.truncate(max(1, width), ellipsis=True)
     return Content.assemble(left, " " * gap, right)
 
 
-def joined(parts: list[tuple[int, Content]], room: int) -> Content:
-    """The parts with dots between them. Where there is no room the highest numbers are left out."""
-    chosen: list[int] = []
-    for place in sorted(range(len(parts)), key=lambda place: parts[place][0]):
-        line = _dotted([parts[each][1] for each in sorted([*chosen, place])])
-        if line.cell_length <= room:
-            chosen.append(place)
-    return _dotted([parts[each][1] for each in sorted(chosen)])
+def join_by_priority(parts: list[tuple[int, Content]], width: int) -> Content:
+    """Join the parts with dots; if they exceed `width`, omit those with the highest numbers."""
+    included: list[int] = []
+    for index in sorted(range(len(parts)), key=lambda i: parts[i][0]):
+        line = _join_with_dots([parts[i][1] for i in sorted([*included, index])])
+        if line.cell_length <= width:
+            included.append(index)
+    return _join_with_dots([parts[i][1] for i in sorted(included)])
 
 
-def _dotted(parts: list[Content]) -> Content:
+def _join_with_dots(parts: list[Content]) -> Content:
     return Content(" · ").stylize(QUIET).join(parts)
 
 
-def meter(level: float, cells: int, style: str, peak: float = QUIETEST) -> Content:
-    """A level in dBFS as a line of `cells` cells, filled in half cells; a bar at its peak."""
-    halves = round(_share(level) * cells * 2)
-    full, half = divmod(halves, 2)
+def meter(level: float, cells: int, style: str, peak: float = MIN_LEVEL_DB) -> Content:
+    """Draw a level in dBFS as `cells` cells in half-cell steps, with a bar at the peak."""
+    half_cells = round(_fraction(level) * cells * 2)
+    full, half = divmod(half_cells, 2)
     rest = cells - full - half
     filled = ("━" * full + "╸" * half, style)
-    ahead = min(round(_share(peak) * cells), cells) - (cells - rest)
-    if ahead <= 0:
+    peak_distance = min(round(_fraction(peak) * cells), cells) - (cells - rest)
+    if peak_distance <= 0:
         return Content.assemble(filled, ("─" * rest, "$foreground 22%"))
-    before, after = "─" * (ahead - 1), "─" * (rest - ahead)
+    before, after = "─" * (peak_distance - 1), "─" * (rest - peak_distance)
     quiet = "$foreground 22%"
     return Content.assemble(filled, (before, quiet), ("│", style), (after, quiet))
 
 
-def _share(level: float) -> float:
-    """Of a whole meter, 0.0 to 1.0."""
-    return min(1.0, max(0.0, 1 - level / QUIETEST))
+def _fraction(level: float) -> float:
+    """Return the filled fraction of a meter, 0.0 to 1.0."""
+    return min(1.0, max(0.0, 1 - level / MIN_LEVEL_DB))
 
 
-def _word(word: str, cells: int, style: str) -> Content:
-    """A word in the place of a meter; a short meter makes room for it."""
+def _padded(word: str, cells: int, style: str) -> Content:
+    """Return a word padded to the width of a meter; a longer word is not shortened."""
     return Content(f"{word:<{cells}}").stylize(style)
 
 
 def floor_line(session: Session, link_text: str = "") -> Content:
-    """Who has the floor, as glyph and word; with it why no one has, and whether one is muted."""
+    """Return the floor as glyph and word, or the link if it is not online, and the mute state."""
     if session.link is not Link.ONLINE:
         glyph, word, style = _LINKS[session.link]
         text = plain(f"  {link_text}", QUIET) if link_text else Content("")
@@ -98,7 +98,7 @@ def floor_line(session: Session, link_text: str = "") -> Content:
         glyph, word, style = _OPENING
     if session.muted and session.with_sound:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
-            return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 opens the mic", QUIET))
+            return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 unmutes", QUIET))
         return Content.assemble((f"{glyph} {word}", style), (" · ⊘ muted", "bold $warning"))
     hint = _hint(session)
     return Content.assemble((f"{glyph} {word}", style), (f"  {hint}" if hint else "", QUIET))
@@ -117,12 +117,12 @@ def _hint(session: Session) -> str:
 
 
 def can_talk(session: Session) -> bool:
-    """True if the talk key does something: push-to-talk, and a microphone is there."""
+    """Return True if the talk key works: push-to-talk mode with a microphone."""
     return session.with_sound and session.microphone is not None and not session.hands_free
 
 
 class TopLine(Static):
-    """Model, voice, link, latency of the last turn."""
+    """The top line: link, model, latency of the last turn, cost, usage and voice."""
 
     def __init__(self, session: Session) -> None:
         super().__init__("", markup=False, id="top")
@@ -130,12 +130,12 @@ class TopLine(Static):
         self._drawn: Content | None = None
 
     def show(self) -> None:
-        """Draw the line again if the session's state looks different."""
+        """Redraw if the state of the session looks different."""
         if self._drawn is None or not self._line().is_same(self._drawn):
             self.refresh()
 
     def render(self) -> Content:
-        """The line for the width there is; what matters least is left out first."""
+        """Return the line for the current width; the least important parts are omitted first."""
         self._drawn = self._line()
         return self._drawn
 
@@ -144,55 +144,55 @@ class TopLine(Static):
         width = self.content_size.width
         name = Content("voicechat").stylize("bold $primary")
         glyph, word, style = _LINKS[session.link]
-        room = width - name.cell_length - 2
+        available = width - name.cell_length - 2
         parts = [(0, Content(f"{glyph} {word}").stylize(style))]
         if session.recording:
             parts.append((1, Content("◉ recording").stylize("$error")))
         if limit := session.near_limit:
-            parts.append((1, plain(f"▲ {left(limit)} % of {limit.name} left", "$warning")))
+            parts.append((1, plain(f"▲ {left(limit)}% of {limit.name} left", "$warning")))
         if session.model:
-            model = plain(session.model).truncate(max(16, room * 3 // 5), ellipsis=True)
+            model = plain(session.model).truncate(max(16, available * 3 // 5), ellipsis=True)
             parts.append((2, model))
         if session.latency_ms is not None:
-            waited = f"answered in {duration(session.latency_ms)}"
-            parts.append((3, Content(waited).stylize(QUIET)))
+            latency = f"answered in {duration(session.latency_ms)}"
+            parts.append((3, Content(latency).stylize(QUIET)))
         if not session.with_sound:
             parts.append((4, Content("text only").stylize(QUIET)))
         elif session.voice:
             parts.append((7, plain(f"voice {session.voice}", QUIET)))
-        if used := spent(session.usage):
+        if used := usage_text(session.usage):
             parts.append((6, Content(used).stylize(QUIET)))
         if session.shown_cost:
             parts.append((5, Content(f"≈ {session.shown_cost}").stylize(QUIET)))
-        return spread(name, joined(parts, room), width)
+        return left_and_right(name, join_by_priority(parts, available), width)
 
 
-def spent(usage: Usage) -> str:
-    """What was used, in one short word: tokens, or seconds where those are billed."""
+def usage_text(usage: Usage) -> str:
+    """Return the usage in tokens, or in billed seconds if no tokens were reported."""
     if tokens := usage.total_tokens or usage.input_tokens + usage.output_tokens:
         return f"{tokens:,} tokens"
     return f"{usage.seconds:,.0f} s billed" if usage.seconds else ""
 
 
 class FloorLine(Static):
-    """Who has the floor, and what the microphone and the speaker do just now."""
+    """The floor line: floor or link, and the levels of microphone and speaker."""
 
     def __init__(self, session: Session) -> None:
         super().__init__("", markup=False, id="floor")
         self._session = session
-        self._levels = LevelsChanged(QUIETEST, QUIETEST)
+        self._levels = LevelsChanged(MIN_LEVEL_DB, MIN_LEVEL_DB)
         self._link_text = ""
         self._drawn: Content | None = None
 
     def show(self, levels: LevelsChanged, link_text: str) -> None:
-        """Draw the line again if these levels or the session's state look different."""
+        """Redraw if these levels or the state of the session look different."""
         self._levels, self._link_text = levels, link_text
         line = self._line()
         if self._drawn is None or not line.is_same(self._drawn):
             self.refresh()
 
     def render(self) -> Content:
-        """The line for the width there is."""
+        """Return the line for the current width."""
         self._drawn = self._line()
         return self._drawn
 
@@ -201,27 +201,27 @@ class FloorLine(Static):
         width = self.content_size.width
         left = floor_line(session, self._link_text)
         if not session.with_sound or width < 36:
-            return spread(left, Content(""), width)
+            return left_and_right(left, Content(""), width)
         right = self._meters(12 if width >= 100 else 8 if width >= 70 else 4)
         if left.cell_length + right.cell_length + 2 > width:
             right = self._meters(3)
-        return spread(left, right, width)
+        return left_and_right(left, right, width)
 
     def _meters(self, cells: int) -> Content:
         session = self._session
         levels = self._levels
         speaker = meter(levels.speaker, cells, "$primary", levels.speaker_peak)
         if session.speaker is None:
-            speaker = _word("none", cells, QUIET)
+            speaker = _padded("none", cells, QUIET)
         mic = self._microphone(cells)
         return Content.assemble(("mic ", QUIET), mic, ("  speaker ", QUIET), speaker)
 
     def _microphone(self, cells: int) -> Content:
         session = self._session
         if session.microphone is None:
-            return _word("none", cells, QUIET)
+            return _padded("none", cells, QUIET)
         if session.muted:
-            return _word("muted", cells, "$warning")
+            return _padded("muted", cells, "$warning")
         if not session.hands_free and not session.talking:
-            return _word("closed", cells, QUIET)
+            return _padded("closed", cells, QUIET)
         return meter(self._levels.mic, cells, "$success", self._levels.mic_peak)

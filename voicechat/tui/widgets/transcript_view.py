@@ -1,8 +1,8 @@
-"""The conversation on the screen: a window over the transcript, not the transcript.
+"""The transcript view: a window over the transcript that mounts only its last entries.
 
-At most `WINDOW` entries are mounted while the user follows the talk, so one more word
-costs the same in the first minute and in the tenth hour. Scrolling back mounts earlier
-entries; coming back to the end lets them go again.
+About `WINDOW_ENTRIES` entries are mounted while the view is at the end of the conversation, so the
+cost of a new word does not grow with the length of the conversation. Scrolling up mounts earlier
+entries, and returning to the end removes them.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from textual.widget import AwaitMount
 from textual.widgets import Static
 
 from voicechat.core.items import Entry, Transcript, entry_id
-from voicechat.tui.widgets.entry_text import QUIET, worth_showing
-from voicechat.tui.widgets.entry_widgets import EntryLine, ToolPanel, line_for
+from voicechat.tui.widgets.entry_text import QUIET, is_visible
+from voicechat.tui.widgets.entry_widgets import EntryLine, ToolPanel, widget_for
 
-WINDOW = 150
+WINDOW_ENTRIES = 150
 """Entries kept mounted at the end of the conversation."""
-SLACK = 25
-"""Entries beyond the window before the oldest are let go, so that not every turn does it."""
-EARLIER = 50
-"""Entries mounted by one scroll beyond the top."""
-MOST = 600
-"""Never more than this many entries are mounted; older ones are in the history."""
+WINDOW_SLACK = 25
+"""Entries beyond the window before the oldest are removed, so that few turns remove any."""
+PAGE_ENTRIES = 50
+"""Entries mounted when the user scrolls beyond the top."""
+MAX_ENTRIES = 600
+"""Most entries that are mounted at any time."""
 
 
-class Earlier(Static):
-    """Says that the conversation began before what is mounted."""
+class EarlierTurnsHint(Static):
+    """A hint that there are earlier, unmounted turns."""
 
     def __init__(self) -> None:
         super().__init__(Content("↑ earlier turns: Page Up").stylize(QUIET), markup=False)
 
 
 class Greeting(Static):
-    """What stands in an empty conversation: what one can say."""
+    """The text in an empty conversation: examples of requests."""
 
     def __init__(self, content: Content) -> None:
         super().__init__(content, markup=False, id="greeting")
 
 
 class TranscriptView(VerticalScroll, can_focus=False):
-    """Both sides of the conversation, growing.
+    """The scrolling view of the transcript.
 
-    Give `show` the ids of entries that appeared, changed or went; it reads them from the
-    transcript and does the least that shows them.
+    Pass `show` the ids of added, changed and removed entries. It reads the entries from the
+    transcript and redraws only these.
     """
 
     def __init__(self, transcript: Transcript, greeting: Content) -> None:
@@ -54,86 +54,86 @@ class TranscriptView(VerticalScroll, can_focus=False):
         self._transcript = transcript
         self._greeting = greeting
         self._lines: dict[str, EntryLine] = {}
-        self._unfolded = False
-        self.drawn = 0
-        """Entries drawn or redrawn so far; one more word adds one."""
+        self._expanded = False
+        self.draw_count = 0
+        """Number of times an entry was drawn; a new word adds one."""
 
     async def on_mount(self) -> None:
-        """Show what there is already."""
-        await self.fill()
+        """Show the existing entries."""
+        await self.reload()
 
-    async def fill(self, transcript: Transcript | None = None) -> None:
-        """Show the end of the transcript, from nothing: at the start and after a clearing."""
+    async def reload(self, transcript: Transcript | None = None) -> None:
+        """Remove all widgets and show the end of the transcript, or of a new transcript."""
         self._transcript = transcript or self._transcript
         self._lines.clear()
         await self.remove_children()
-        entries = self._transcript.entries[-WINDOW:]
-        lines = self._new(entry for entry in entries if worth_showing(entry))
+        entries = self._transcript.entries[-WINDOW_ENTRIES:]
+        lines = self._new_lines(entry for entry in entries if is_visible(entry))
         if lines:
             await self.mount_all(lines)
-            await self._tell_earlier()
+            await self._update_earlier_hint()
             self.anchor()
         else:
-            await self._greet()
+            await self._show_greeting()
 
     async def show(self, ids: Iterable[str]) -> None:
-        """Bring these entries up to date. Unknown ids are entries that went."""
-        came: list[Entry] = []
+        """Update the widgets of these entries. An unknown id is a removed entry."""
+        added: list[Entry] = []
         for key in ids:
             entry = self._transcript.get(key)
             line = self._lines.get(key)
-            if entry is None or not worth_showing(entry):
-                await self._drop([key])
+            if entry is None or not is_visible(entry):
+                await self._remove([key])
             elif line is None:
-                came.append(entry)
+                added.append(entry)
             else:
-                self.drawn += line.show(entry)
-        if came:
-            await self._place(came)
-            await self._let_go()
+                self.draw_count += line.show(entry)
+        if added:
+            await self._mount_entries(added)
+            await self._trim()
 
-    def unfold(self) -> None:
-        """Show every tool result whole, or fold them all."""
-        self._unfolded = not self._unfolded
+    def toggle_results(self) -> None:
+        """Expand all tool results, or collapse them all."""
+        self._expanded = not self._expanded
         for line in self._lines.values():
             if isinstance(line, ToolPanel):
-                line.unfold(self._unfolded)
+                line.set_expanded(self._expanded)
 
     async def page_up(self) -> None:
-        """A page back; at the top of what is mounted, mount what came before."""
+        """A page back; at the top of what is mounted, mount what added before."""
         if self.scroll_y <= 1 and await self._load_earlier():
             return
         if self.max_scroll_y > 0:
             self.scroll_page_up(animate=False)
 
     async def page_down(self) -> None:
-        """A page on; at the end, follow the conversation again."""
+        """Scroll down by a page; at the end, follow the conversation again."""
         if self.scroll_y + self.size.height >= self.max_scroll_y:
             self.anchor()
-            await self._let_go()
+            await self._trim()
         else:
             self.scroll_page_down(animate=False)
 
     # ---------------------------------------------------------------- the window
 
-    def _new(self, entries: Iterable[Entry]) -> list[EntryLine]:
+    def _new_lines(self, entries: Iterable[Entry]) -> list[EntryLine]:
         lines = []
         for entry in entries:
-            line = self._lines[entry_id(entry)] = line_for(entry, self._unfolded)
+            line = self._lines[entry_id(entry)] = widget_for(entry, self._expanded)
             lines.append(line)
-        self.drawn += len(lines)
+        self.draw_count += len(lines)
         return lines
 
-    async def _place(self, came: list[Entry]) -> None:
-        """Mount new entries where the conversation has them; mostly that is the end."""
-        await self._talk_began()
+    async def _mount_entries(self, added: list[Entry]) -> None:
+        """Mount new entries at their positions in the transcript, usually the end."""
+        await self._remove_greeting()
         mounting: list[AwaitMount] = []
-        for entry in came:
-            after, windowed = self._line_before(entry)
-            if windowed and after is None and self._lines:
+        for entry in added:
+            after, hidden_before = self._line_before(entry)
+            if hidden_before and after is None and self._lines:
                 continue
-            first = self._mounted()[:1]
-            [line] = self._new([entry])
+            first = self._mounted_lines()[:1]
+            [line] = self._new_lines([entry])
             if after is None and first:
                 mounting.append(self.mount(line, before=first[0]))
             else:
@@ -142,7 +142,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
             await mounted
 
     def _line_before(self, entry: Entry) -> tuple[EntryLine | None, bool]:
-        """The mounted line the entry comes behind, and whether there are unmounted ones before."""
+        """Return the mounted line before the entry, and True if unmounted ones are between."""
         entries = self._transcript.entries
         at = len(entries) - 1
         while at >= 0 and entries[at] is not entry:
@@ -153,67 +153,67 @@ class TranscriptView(VerticalScroll, can_focus=False):
             line = self._lines.get(entry_id(entries[at]))
             if line is not None:
                 return line, hidden_before
-            hidden_before = hidden_before or worth_showing(entries[at])
+            hidden_before = hidden_before or is_visible(entries[at])
         return None, hidden_before
 
-    async def _drop(self, keys: Iterable[str]) -> None:
-        gone = [line for key in keys if (line := self._lines.pop(key, None)) is not None]
-        if gone:
-            await self.remove_children(gone)
-        if gone and not self._lines:
-            await self._greet()
+    async def _remove(self, keys: Iterable[str]) -> None:
+        removed = [line for key in keys if (line := self._lines.pop(key, None)) is not None]
+        if removed:
+            await self.remove_children(removed)
+        if removed and not self._lines:
+            await self._show_greeting()
 
-    async def _greet(self) -> None:
+    async def _show_greeting(self) -> None:
         self.add_class("-empty")
         self.anchor(False)
         self.scroll_home(animate=False)
         await self.mount(Greeting(self._greeting))
 
-    async def _talk_began(self) -> None:
+    async def _remove_greeting(self) -> None:
         if self.has_class("-empty"):
             self.remove_class("-empty")
             await self.query(Greeting).remove()
             self.anchor()
 
-    async def _let_go(self) -> None:
-        """Let the oldest entries go when the user is at the end of the conversation."""
+    async def _trim(self) -> None:
+        """Remove the oldest entries while the view is at the end of the conversation."""
         count = len(self._lines)
         at_end = self.scroll_y + self.size.height >= self.max_scroll_y - 1
-        if count > (WINDOW + SLACK if at_end else MOST):
-            oldest = {id(line) for line in self._mounted()[: count - WINDOW]}
-            await self._drop([key for key, line in self._lines.items() if id(line) in oldest])
-            await self._tell_earlier()
+        if count > (WINDOW_ENTRIES + WINDOW_SLACK if at_end else MAX_ENTRIES):
+            oldest = {id(line) for line in self._mounted_lines()[: count - WINDOW_ENTRIES]}
+            await self._remove([key for key, line in self._lines.items() if id(line) in oldest])
+            await self._update_earlier_hint()
 
     async def _load_earlier(self) -> bool:
-        """Mount entries before the first one; says whether there were any and room for them."""
+        """Mount entries before the first one; return False if there are none or too many."""
         before = self._unmounted_before()
-        if not before or len(self._lines) >= MOST:
+        if not before or len(self._lines) >= MAX_ENTRIES:
             return False
-        first = self._mounted()[0]
-        await self.mount_all(self._new(before[-EARLIER:]), before=first)
-        await self._tell_earlier()
+        first = self._mounted_lines()[0]
+        await self.mount_all(self._new_lines(before[-PAGE_ENTRIES:]), before=first)
+        await self._update_earlier_hint()
         self.call_after_refresh(self.scroll_to_widget, first, animate=False, top=True)
         return True
 
     def _unmounted_before(self) -> list[Entry]:
-        mounted = self._mounted()
-        found: list[Entry] = []
+        mounted = self._mounted_lines()
+        unmounted: list[Entry] = []
         for entry in self._transcript.entries:
             if mounted and self._lines.get(entry_id(entry)) is mounted[0]:
                 break
-            if worth_showing(entry):
-                found.append(entry)
-        return found
+            if is_visible(entry):
+                unmounted.append(entry)
+        return unmounted
 
-    async def _tell_earlier(self) -> None:
-        mounted = self._mounted()
-        told = list(self.query_children(Earlier))
+    async def _update_earlier_hint(self) -> None:
+        mounted = self._mounted_lines()
+        hints = list(self.query_children(EarlierTurnsHint))
         more = bool(mounted) and bool(self._unmounted_before())
-        if more and not told:
-            await self.mount(Earlier(), before=mounted[0])
-        elif told and not more:
-            await self.remove_children(told)
+        if more and not hints:
+            await self.mount(EarlierTurnsHint(), before=mounted[0])
+        elif hints and not more:
+            await self.remove_children(hints)
 
-    def _mounted(self) -> list[EntryLine]:
-        """The mounted entries from top to bottom."""
+    def _mounted_lines(self) -> list[EntryLine]:
+        """Return the mounted entries from top to bottom."""
         return [child for child in self.children if isinstance(child, EntryLine)]
