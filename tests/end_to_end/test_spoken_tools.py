@@ -63,7 +63,7 @@ def test_a_timer_rings_while_a_plugin_waits_for_approval(
     say(card, tmp_path, "set a timer for twelve seconds")
     terminal.see("tool set_timer .*done .*voice Okay, 12 seconds")
     say(card, tmp_path, "turn on the kitchen lights")
-    terminal.see("tool kitchen_lights .*allow it to run.* Allow to run: kitchen_lights")
+    terminal.see("tool kitchen_lights .*needs your approval.* Allow to run: kitchen_lights")
     say(card, tmp_path, "what is seven plus five")
     terminal.see("voice .*12")
     terminal.see("voice Ding ding! Your 12 second timer is done", 30)
