@@ -21,8 +21,8 @@ from voicechat.audio.devices.device_probe import LoopbackResult, ProbeResult
 from voicechat.cli.app import main
 from voicechat.config import loader
 from voicechat.doctor import checkup
-from voicechat.doctor.checkup import unowned
-from voicechat.doctor.findings import Privacy
+from voicechat.doctor.checkup import without_owners
+from voicechat.doctor.findings import Redactor
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KEY = "sk-this-must-never-be-seen"
@@ -275,7 +275,7 @@ def test_names_of_people_are_removed_from_devices() -> None:
     found = ProbeResult(
         devices=(Device(0, anna, "Core Audio", 1, 2, 48_000, True, True),), trial=trial
     )
-    shown = unowned(found, Privacy())
+    shown = without_owners(found, Redactor())
     assert "Anna" not in repr(shown)
     assert shown.devices[0].name == "Someone's AirPods"
-    assert unowned(replace(found, trial=None), Privacy()).trial is None
+    assert without_owners(replace(found, trial=None), Redactor()).trial is None

@@ -1,4 +1,4 @@
-"""Text and JSON of findings, and the removal of personal names."""
+"""Text and JSON of findings, and the redaction of personal names."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 
 import pytest
 
-from voicechat.doctor.findings import Privacy, as_json, as_text, is_usable, note, ok, problem
+from voicechat.doctor.findings import Redactor, as_json, as_text, is_usable, note, ok, problem
 from voicechat.errors import Secret
 
-FINE = ok("Speaker", "It opens.")
-HINT = note("SSH", "Far away.", "Come here.")
-BAD = problem("Microphone", "It is muted.", "Unmute it.")
+OK = ok("Speaker", "It opens.")
+NOTE = note("SSH", "Far away.", "Come here.")
+PROBLEM = problem("Microphone", "It is muted.", "Unmute it.")
 
 
-def test_findings_read_as_lines_with_words_for_marks() -> None:
-    assert as_text([FINE, HINT, BAD]) == (
+def test_findings_as_text() -> None:
+    assert as_text([OK, NOTE, PROBLEM]) == (
         "ok       Speaker: It opens.\n"
         "note     SSH: Far away.\n"
         "         Come here.\n"
@@ -24,11 +24,11 @@ def test_findings_read_as_lines_with_words_for_marks() -> None:
         "\n"
         "1 problem found."
     )
-    assert as_text([FINE]).endswith("\n\nNo problems found.")
-    assert as_text([BAD, BAD]).endswith("\n\n2 problems found.")
+    assert as_text([OK]).endswith("\n\nNo problems found.")
+    assert as_text([PROBLEM, PROBLEM]).endswith("\n\n2 problems found.")
 
 
-def test_on_a_terminal_lines_break_between_words_and_commands_stay_whole() -> None:
+def test_lines_wrap_between_words_and_commands_do_not_wrap() -> None:
     found = [
         problem("Microphone", "It is muted, and has been all day.", "Unmute it in the settings."),
         problem("Server", "It hangs.", "Restart it: systemctl --user restart a-b-c"),
@@ -43,10 +43,10 @@ def test_on_a_terminal_lines_break_between_words_and_commands_stay_whole() -> No
     assert as_text(found, 20) == as_text(found)
 
 
-def test_findings_read_as_json() -> None:
-    told = json.loads(as_json([FINE, BAD]))
-    assert told["usable"] is False
-    assert told["findings"][1] == {
+def test_findings_as_json() -> None:
+    report = json.loads(as_json([OK, PROBLEM]))
+    assert report["usable"] is False
+    assert report["findings"][1] == {
         "level": "problem",
         "title": "Microphone",
         "sentence": "It is muted.",
@@ -54,12 +54,12 @@ def test_findings_read_as_json() -> None:
     }
 
 
-def test_only_a_problem_makes_it_unusable() -> None:
-    assert is_usable([FINE, HINT])
-    assert not is_usable([FINE, HINT, BAD])
+def test_only_problems_make_the_machine_unusable() -> None:
+    assert is_usable([OK, NOTE])
+    assert not is_usable([OK, NOTE, PROBLEM])
 
 
-PRIVACY = Privacy(
+REDACTOR = Redactor(
     home="/home/anna/",
     names=["anna", "annas-box", "root", "me"],
     secrets=[Secret("sk-12345678")],
@@ -79,15 +79,15 @@ PRIVACY = Privacy(
         ("bad\x1b[31m name", "bad\ufffd[31m name"),
     ],
 )
-def test_personal_names_are_hidden(text: str, shown: str) -> None:
-    assert PRIVACY.kept(text) == shown
-    assert PRIVACY.keep(problem("T", text, text)) == problem("T", shown, shown)
+def test_personal_names_are_redacted(text: str, shown: str) -> None:
+    assert REDACTOR.redact(text) == shown
+    assert REDACTOR.redact_finding(problem("T", text, text)) == problem("T", shown, shown)
 
 
 @pytest.mark.parametrize("name", ["Bela's AirPods", "Bela’s AirPods"])
-def test_the_owner_of_a_device_is_hidden(name: str) -> None:
-    assert PRIVACY.unowned(name) == "Someone's AirPods"
+def test_the_owner_of_a_device_is_redacted(name: str) -> None:
+    assert REDACTOR.redact_device_name(name) == "Someone's AirPods"
 
 
 def test_without_known_names_text_is_unchanged() -> None:
-    assert Privacy().kept("any text") == "any text"
+    assert Redactor().redact("any text") == "any text"

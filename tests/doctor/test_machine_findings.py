@@ -1,4 +1,4 @@
-"""Findings for many kinds of machines."""
+"""Findings for different machines."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ DESKTOP = Environment(
     variables={"TERM": "xterm-256color", "COLORTERM": "truecolor"},
     servers=PIPEWIRE,
 )
-BARE = replace(DESKTOP, servers={})
-SILENT = replace(BARE, files={"/etc/os-release": DEBIAN, "/proc/asound/cards": NO_CARDS})
+NO_SERVER = replace(DESKTOP, servers={})
+NO_SOUND = replace(NO_SERVER, files={"/etc/os-release": DEBIAN, "/proc/asound/cards": NO_CARDS})
 
 
 def with_files(environment: Environment, **files: str) -> Environment:
@@ -51,57 +51,57 @@ CASES = {
         replace(DESKTOP, servers={"PulseAudio": False}),
         "Sound server", "problem", "no server answers", "systemctl --user restart",
     ),
-    "alsa only": (BARE, "Sound server", "note", "ALSA serves one program", ""),
+    "alsa only": (NO_SERVER, "Sound server", "note", "only one program at a time", ""),
     "no server, no card": (
-        SILENT, "Sound server", "note", "Neither", "sudo apt install pipewire-pulse",
+        NO_SOUND, "Sound server", "note", "Neither", "sudo apt install pipewire-pulse",
     ),
-    "no card": (SILENT, "Sound card", "note", "no sound card", "headset"),
+    "no card": (NO_SOUND, "Sound card", "note", "no sound card", "headset"),
     "not in the group": (
-        replace(BARE, devices_readable=False),
-        "Sound card", "problem", "group audio", 'usermod -aG audio "$USER"',
+        replace(NO_SERVER, devices_readable=False),
+        "Sound card", "problem", "audio group", 'usermod -aG audio "$USER"',
     ),
     "not in the group, but with a server": (
         replace(DESKTOP, devices_readable=False), "Sound card", "ok", "through the sound server",
         "",
     ),
-    "a server elsewhere": (
-        with_variables(SILENT, PULSE_SERVER="tcp:10.0.0.2:4713"),
+    "a server on another machine": (
+        with_variables(NO_SOUND, PULSE_SERVER="tcp:10.0.0.2:4713"),
         "Sound server", "ok", "another machine", "",
     ),
     "docker": (
-        replace(SILENT, places=frozenset({"/.dockerenv"})),
+        replace(NO_SOUND, marker_paths=frozenset({"/.dockerenv"})),
         "Container", "note", "a Docker container", "docker run -v",
     ),
     "docker by cgroup": (
-        with_files(SILENT, **{"/proc/1/cgroup": "0::/docker/abc"}),
+        with_files(NO_SOUND, **{"/proc/1/cgroup": "0::/docker/abc"}),
         "Container", "note", "a Docker container", "docker run",
     ),
     "docker with sound": (
-        replace(DESKTOP, places=frozenset({"/.dockerenv"})),
+        replace(DESKTOP, marker_paths=frozenset({"/.dockerenv"})),
         "Container", "ok", "has access to a sound server", "",
     ),
-    "docker with a server that is dead": (
-        replace(SILENT, places=frozenset({"/.dockerenv"}), servers={"PulseAudio": False}),
+    "docker with a dead server": (
+        replace(NO_SOUND, marker_paths=frozenset({"/.dockerenv"}), servers={"PulseAudio": False}),
         "Container", "ok", "has access to a sound server", "",
     ),
-    "how to restart it from there": (
-        replace(SILENT, places=frozenset({"/.dockerenv"}), servers={"PulseAudio": False}),
+    "restart of a dead server from docker": (
+        replace(NO_SOUND, marker_paths=frozenset({"/.dockerenv"}), servers={"PulseAudio": False}),
         "Sound server", "problem", "no server answers", "outside the container: systemctl --user",
     ),
     "podman": (
-        replace(SILENT, places=frozenset({"/run/.containerenv"})),
+        replace(NO_SOUND, marker_paths=frozenset({"/run/.containerenv"})),
         "Container", "note", "a Podman container", "podman run -v",
     ),
     "kubernetes": (
-        with_variables(SILENT, KUBERNETES_SERVICE_HOST="10.0.0.1"),
+        with_variables(NO_SOUND, KUBERNETES_SERVICE_HOST="10.0.0.1"),
         "Container", "note", "Kubernetes", "--text",
     ),
     "systemd-nspawn": (
-        with_files(SILENT, **{"/run/systemd/container": "systemd-nspawn\n"}),
+        with_files(NO_SOUND, **{"/run/systemd/container": "systemd-nspawn\n"}),
         "Container", "note", "systemd-nspawn", "--bind=",
     ),
     "lxc": (
-        with_variables(SILENT, container="lxc"), "Container", "note", "LXC container", "-v",
+        with_variables(NO_SOUND, container="lxc"), "Container", "note", "LXC container", "-v",
     ),
     "ssh": (
         with_variables(DESKTOP, SSH_CONNECTION="10.0.0.9 1 10.0.0.1 22"),
@@ -112,9 +112,9 @@ CASES = {
         "SSH", "ok", "to another machine", "",
     ),
     "wsl 2 with its server": (in_wsl(WSL2, WSLg=True), "WSL", "ok", "WSL 2", ""),
-    "wsl 2 without": (in_wsl(WSL2), "WSL", "problem", "WSLg", "wsl --update"),
+    "wsl 2 without its server": (in_wsl(WSL2), "WSL", "problem", "WSLg", "wsl --update"),
     "wsl 2, server dead": (in_wsl(WSL2, WSLg=False), "WSL", "problem", "WSLg", "wsl --shutdown"),
-    "wsl 2 with a kernel of one's own": (
+    "wsl 2 with a custom kernel": (
         with_variables(in_wsl("Linux version 6.6.0-mine", WSLg=False), WSL_DISTRO_NAME="Debian"),
         "WSL", "problem", "WSLg", "wsl --shutdown",
     ),
@@ -143,7 +143,7 @@ CASES = {
     ),
     "a locked folder": (
         replace(DESKTOP, storage=Storage("/x", writable=False)),
-        "Data folder", "problem", "cannot be written", "XDG_DATA_HOME",
+        "Data folder", "problem", "is not writable", "XDG_DATA_HOME",
     ),
 }  # fmt: skip
 
@@ -151,14 +151,14 @@ CASES = {
 @pytest.mark.parametrize(
     ("environment", "title", "level", "sentence", "remedy"), CASES.values(), ids=CASES
 )
-def test_a_machine_gives_its_finding(
+def test_findings_of_a_machine(
     environment: Environment, title: str, level: str, sentence: str, remedy: str
 ) -> None:
     found = [each for each in machine_findings.findings(environment) if each.title == title]
     assert [each.level.value for each in found] == [level]
     assert sentence in found[0].sentence
     assert remedy in found[0].remedy
-    assert bool(found[0].remedy) or level != "problem"
+    assert bool(remedy) == bool(found[0].remedy)
 
 
 @pytest.mark.parametrize("title", ["Container", "SSH", "WSL", "Sound card"])
@@ -169,7 +169,7 @@ def test_a_desktop_has_no_finding_about_containers(title: str) -> None:
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
-def test_other_systems_have_no_linux_sound(system: str) -> None:
+def test_other_systems_have_no_findings_about_linux_sound(system: str) -> None:
     found = machine_findings.findings(Environment(system=system, variables={"TERM": "xterm"}))
     assert {each.title for each in found} == {"Version", "Terminal", "Data folder"}
 
@@ -187,13 +187,13 @@ def test_other_systems_have_no_linux_sound(system: str) -> None:
         ("darwin", "", "brew install portaudio"),
     ],
 )
-def test_every_system_has_its_command(system: str, release: str, command: str) -> None:
-    how = packages_of(system, release)
-    assert how is not None
-    assert f"{how.install} {how.portaudio}" == command
+def test_install_command_of_a_system(system: str, release: str, command: str) -> None:
+    names = packages_of(system, release)
+    assert names is not None
+    assert f"{names.install} {names.portaudio}" == command
 
 
-def test_an_unknown_system_has_none() -> None:
+def test_an_unknown_system_has_no_packages() -> None:
     assert packages_of("linux", "ID=nixos\n") is None
     assert packages_of("linux", "") is None
 
@@ -208,10 +208,10 @@ def test_an_unknown_system_has_none() -> None:
         ("tcp:host:4713", "/run/user/7/pulse/native"),
     ],
 )
-def test_the_socket_of_the_sound_server(server: str, path: str) -> None:
+def test_socket_path_of_the_sound_server(server: str, path: str) -> None:
     assert sockets({"PULSE_SERVER": server}, 7)["PulseAudio"] == path
 
 
-def test_a_snapshot_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_contains_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-seen")
     assert "sk-not-to-be-seen" not in repr(snapshot())

@@ -1,4 +1,4 @@
-"""Reaching real sockets, and the findings about failures."""
+"""Reaching real sockets, and findings of the results."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import threading
 import pytest
 
 from voicechat.doctor import network_findings
-from voicechat.doctor.network_findings import Reach, Target, findings
-from voicechat.system.daemon_call import call_with_deadline
+from voicechat.doctor.network_findings import ReachResult, Target, findings
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +28,7 @@ async def test_a_listening_server_is_reached() -> None:
     assert found.took_ms > 0
 
 
-async def test_a_closed_port_refuses() -> None:
+async def test_a_closed_port_refuses_the_connection() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         found = await network_findings.reach(
@@ -40,8 +39,8 @@ async def test_a_closed_port_refuses() -> None:
 
 async def test_an_unknown_name_is_not_found() -> None:
     found = await network_findings.reach(Target("x", "https://voice.invalid/v1"))
-    assert found.failure in {"name", "late"}
-    assert (await network_findings.reach(Target("x", "https://[::1"))).failure == "name"
+    assert found.failure in {"dns", "timeout"}
+    assert (await network_findings.reach(Target("x", "https://[::1"))).failure == "dns"
 
 
 async def test_a_server_without_tls_is_a_tls_failure() -> None:
@@ -61,7 +60,7 @@ async def test_a_silent_server_times_out() -> None:
         silent.listen()
         target = Target("x", f"wss://127.0.0.1:{silent.getsockname()[1]}")
         found = await network_findings.reach(target, deadline=0.1)
-    assert (found.failure, found.reason) == ("late", "connecting")
+    assert (found.failure, found.reason) == ("timeout", "connecting")
 
 
 async def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,40 +78,47 @@ async def test_a_hanging_lookup_times_out(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(socket, "getaddrinfo", lambda *words, **more: over.wait(30))
     found = await network_findings.reach(Target("x", "https://voice.example"), deadline=0.05)
     over.set()
-    assert (found.failure, found.reason) == ("late", "resolving the name")
-
-
-async def test_aside_gives_what_the_work_gives() -> None:
-    def fail() -> None:
-        raise LookupError("no")
-
-    assert await call_with_deadline(lambda: 3, 5) == 3
-    with pytest.raises(LookupError):
-        await call_with_deadline(fail, 5)
+    assert (found.failure, found.reason) == ("timeout", "resolving the name")
 
 
 OPENAI = Target("openai", "wss://api.openai.com/v1", "OPENAI_API_KEY")
-MINE = Target("Base URL", "http://box.anna.example", is_chosen=True, is_private=True)
+OWN_SERVER = Target("Base URL", "http://box.anna.example", is_chosen=True, is_private=True)
 
 
 @pytest.mark.parametrize(
     ("result", "level", "sentence", "remedy"),
     [
-        (Reach(OPENAI, took_ms=41), "note", "answers in 41 ms. OPENAI_API_KEY is not set.", "Set"),
-        (Reach(Target(*("openai", "wss://a", "K"), True)), "ok", "K is set.", ""),
-        (Reach(Target(*("openai", "wss://a", "K"), False, True)), "problem", "not set", "Set K."),
-        (Reach(OPENAI, "name"), "note", "api.openai.com cannot be found.", "DNS"),
-        (Reach(OPENAI, "late", "connecting"), "note", "in time (connecting)", "firewall"),
-        (Reach(OPENAI, "tls", "expired"), "note", "failed (expired)", "clock"),
-        (Reach(OPENAI, "proxy"), "note", "Its proxy", "HTTPS_PROXY"),
-        (Reach(OPENAI, by_proxy=True), "note", "Its proxy answers.", "Set"),
-        (Reach(MINE, "refused", "Connection refused"), "problem", "Its address cannot", "port"),
-        (Reach(MINE), "ok", "Its address answers", ""),
+        (
+            ReachResult(OPENAI, took_ms=41),
+            "note",
+            "answers in 41 ms. OPENAI_API_KEY is not set.",
+            "Set",
+        ),
+        (ReachResult(Target(*("openai", "wss://a", "K"), True)), "ok", "K is set.", ""),
+        (
+            ReachResult(Target(*("openai", "wss://a", "K"), False, True)),
+            "problem",
+            "not set",
+            "Set K.",
+        ),
+        (ReachResult(OPENAI, "dns"), "note", "api.openai.com cannot be found.", "DNS"),
+        (ReachResult(OPENAI, "timeout", "connecting"), "note", "in time (connecting)", "firewall"),
+        (ReachResult(OPENAI, "tls", "expired"), "note", "failed (expired)", "clock"),
+        (ReachResult(OPENAI, "proxy"), "note", "Its proxy", "HTTPS_PROXY"),
+        (ReachResult(OPENAI, by_proxy=True), "note", "Its proxy answers.", "Set"),
+        (
+            ReachResult(OWN_SERVER, "refused", "Connection refused"),
+            "problem",
+            "Its address cannot",
+            "port",
+        ),
+        (ReachResult(OWN_SERVER), "ok", "Its address answers", ""),
     ],
 )
-def test_a_result_gives_its_finding(result: Reach, level: str, sentence: str, remedy: str) -> None:
+def test_finding_of_a_result(result: ReachResult, level: str, sentence: str, remedy: str) -> None:
     (found,) = findings([result])
     assert found.level.value == level
     assert sentence in found.sentence
     assert remedy in found.remedy
+    assert bool(remedy) == bool(found.remedy)
     assert "anna" not in found.sentence + found.remedy

@@ -17,7 +17,7 @@ from voicechat.config import loader, remembered_devices
 from voicechat.config.options import Options
 from voicechat.doctor import machine_findings, network_findings, sound_findings
 from voicechat.doctor.environment import Environment, Storage, snapshot
-from voicechat.doctor.findings import Finding, Privacy, note, ok, problem
+from voicechat.doctor.findings import Finding, Redactor, note, ok, problem
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.providers import catalog
 from voicechat.providers.provider import Provider
@@ -51,18 +51,18 @@ async def check_up(*, quick: bool = False, connect: bool = False) -> list[Findin
         _nothing() if quick else _embedded_voice(options, choice),
         _network(options, choice if connect else None, _wanted(options, choice)),
     )
-    privacy = _privacy(options)
-    aloud = sound_findings.findings(unowned(heard, privacy), environment)
+    redactor = _redactor(options)
+    aloud = sound_findings.findings(without_owners(heard, redactor), environment)
     # A finding about sound replaces that of the snapshot with the same title.
     known = {each.title for each in aloud}
     found += [each for each in machine_findings.findings(environment) if each.title not in known]
     found += [*aloud, *voice, *about_model, *network]
-    return [privacy.keep(finding) for finding in found]
+    return [redactor.redact_finding(finding) for finding in found]
 
 
-def unowned(heard: ProbeResult, privacy: Privacy) -> ProbeResult:
+def without_owners(heard: ProbeResult, redactor: Redactor) -> ProbeResult:
     """The probe result with the names of people removed from the names of devices."""
-    name = privacy.unowned
+    name = redactor.redact_device_name
     trial = heard.trial and replace(
         heard.trial,
         microphone=heard.trial.microphone and name(heard.trial.microphone),
@@ -196,16 +196,16 @@ async def _session(choice: catalog.ModelChoice) -> Finding:
     return ok("Session", f"{choice.name} opens a session in {took_ms:.0f} ms.")
 
 
-# --------------------------------------------------------------------------------- privacy
+# --------------------------------------------------------------------------------- redactor
 
 
-def _privacy(options: Options) -> Privacy:
+def _redactor(options: Options) -> Redactor:
     providers = catalog.every_provider().values()
     addresses = [options.base_url, options.chat_url]
     addresses += [_own_address(provider, options) for provider in providers]
     own = [host for each in addresses if (host := urlsplit(each or "").hostname)]
     public = {urlsplit(p.url).hostname for p in providers if p.url}
-    return Privacy(
+    return Redactor(
         home=str(Path.home()),
         names=[*_user(), socket.gethostname(), socket.gethostname().partition(".")[0]],
         secrets=options.keys.values(),

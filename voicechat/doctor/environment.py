@@ -1,4 +1,4 @@
-"""A snapshot of what matters for sound on this machine, as plain values."""
+"""A snapshot of the machine: files, variables, sound servers, terminal and storage."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FILES = (
     "/proc/asound/cards",
     "/run/systemd/container",
 )
-"""Files of which the first 16 KiB are read."""
-PLACES = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io", "/mnt/wslg")
-"""Paths whose existence is recorded."""
+"""Files to read, at most 16 KiB of each."""
+MARKER_PATHS = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io", "/mnt/wslg")
+"""Paths whose existence identifies a container or WSL."""
 VARIABLES = frozenset(
     {
         *("CI", "container", "CONTAINER_ID", "KUBERNETES_SERVICE_HOST", "WSL_DISTRO_NAME"),
@@ -30,14 +30,16 @@ VARIABLES = frozenset(
         *("TERM", "COLORTERM", "NO_COLOR", "TERM_PROGRAM", "LC_ALL", "LC_CTYPE", "LANG"),
     }
 )
-"""The only variables whose values are recorded."""
-_BEGINNING = 16 << 10
+"""Environment variables to record. Variables with keys must not be added."""
+_MAX_BYTES = 16 << 10
+"""Most bytes read of a file."""
 _SOCKET_S = 0.5
+"""Deadline in seconds for a connection to a sound server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """The terminal, or the pipe in its place."""
+    """The standard output: a terminal, or a file or pipe."""
 
     is_terminal: bool = True
     columns: int = 80
@@ -47,45 +49,45 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The folder of the lists, notes and other data of voicechat."""
+    """The data folder of voicechat."""
 
     path: str = ""
     free: int = 1 << 40
-    """Bytes."""
+    """Free space in bytes."""
     writable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The state of the machine. The defaults are those of a Linux desktop without sound server."""
+    """The state of the machine. The defaults describe a Linux desktop without a sound server."""
 
     system: str = "linux"
-    """As `sys.platform`."""
+    """Value of `sys.platform`."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Contents of the `FILES` that exist."""
-    places: frozenset[str] = frozenset()
-    """The `PLACES` that exist."""
+    """Contents of the existing `FILES`, by path."""
+    marker_paths: frozenset[str] = frozenset()
+    """The existing `MARKER_PATHS`."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """The `VARIABLES` that are set."""
+    """Values of the `VARIABLES` that are set."""
     servers: Mapping[str, bool] = field(default_factory=dict)
     """Sound servers whose sockets exist, by name; True when they accept connections."""
     devices_readable: bool = True
-    """False when ALSA has device files and this user cannot open any of them."""
+    """False if ALSA has device files and the user cannot open any of them."""
     terminal: Terminal = Terminal()
     storage: Storage = Storage()
 
 
 def snapshot() -> Environment:
-    """The current state of this machine. Takes at most a second; never raises."""
+    """Return the current state of this machine. Takes at most a second; never raises."""
     variables = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
     return Environment(
         system=sys.platform,
-        files={path: text for path in FILES if (text := _beginning(path)) is not None},
-        places=frozenset(path for path in PLACES if os.path.exists(path)),
+        files={path: text for path in FILES if (text := _read_head(path)) is not None},
+        marker_paths=frozenset(path for path in MARKER_PATHS if os.path.exists(path)),
         variables=variables,
         servers={
-            name: _takes_calls(path)
-            for name, path in sockets(variables, _user()).items()
+            name: _accepts_connections(path)
+            for name, path in sockets(variables, _user_id()).items()
             if os.path.exists(path)
         },
         devices_readable=_may_open_devices(Path("/dev/snd")),
@@ -94,25 +96,25 @@ def snapshot() -> Environment:
     )
 
 
-def _user() -> int | None:
+def _user_id() -> int | None:
     return os.getuid() if hasattr(os, "getuid") else None
 
 
-def _beginning(path: str) -> str | None:
+def _read_head(path: str) -> str | None:
     try:
         with open(path, "rb") as file:
-            return file.read(_BEGINNING).decode("utf-8", "replace")
+            return file.read(_MAX_BYTES).decode("utf-8", "replace")
     except OSError:
         return None
 
 
-def _takes_calls(path: str) -> bool:
+def _accepts_connections(path: str) -> bool:
     if not hasattr(socket, "AF_UNIX"):
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
-        caller.settimeout(_SOCKET_S)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_SOCKET_S)
         try:
-            caller.connect(path)
+            client.connect(path)
         except OSError:
             return False
         return True
@@ -136,9 +138,9 @@ def _storage() -> Storage:
     import platformdirs
 
     path = platformdirs.user_data_path("voicechat", appauthor=False)
-    there = next((each for each in (path, *path.parents) if each.exists()), path)
+    existing = next((each for each in (path, *path.parents) if each.exists()), path)
     try:
-        free = shutil.disk_usage(there).free
+        free = shutil.disk_usage(existing).free
     except OSError:
         free = 0
-    return Storage(str(path), free, os.access(there, os.W_OK))
+    return Storage(str(path), free, os.access(existing, os.W_OK))

@@ -1,4 +1,4 @@
-"""A finding, the text and JSON of a list of them, and the removal of personal names."""
+"""Findings, their text and JSON form, and the redaction of personal names."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class FindingLevel(StrEnum):
 
     OK = "ok"
     NOTE = "note"
-    """It works or is not needed."""
+    """It works with a limitation, or nothing depends on it."""
     PROBLEM = "problem"
-    """A feature that the user chose cannot work."""
+    """A feature that the user selected cannot work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An observation in whole sentences, with a remedy where one exists."""
+    """An observation in complete sentences, with a remedy if one exists."""
 
     level: FindingLevel
     title: str
@@ -36,17 +36,17 @@ class Finding:
 
 
 def ok(title: str, sentence: str, remedy: str = "") -> Finding:
-    """A finding without a problem."""
+    """Return a finding that reports no problem."""
     return Finding(FindingLevel.OK, title, sentence, remedy)
 
 
 def note(title: str, sentence: str, remedy: str = "") -> Finding:
-    """A finding that is worth knowing."""
+    """Return a finding that is useful to know."""
     return Finding(FindingLevel.NOTE, title, sentence, remedy)
 
 
 def problem(title: str, sentence: str, remedy: str) -> Finding:
-    """A finding that keeps something from working; `remedy` says what to do."""
+    """Return a finding of something that cannot work, with the remedy."""
     return Finding(FindingLevel.PROBLEM, title, sentence, remedy)
 
 
@@ -56,12 +56,12 @@ _COMMON_NAMES = frozenset(
         *("linux", "ubuntu", "debian", "fedora", "arch", "windows", "mac", "laptop", "desktop"),
     }
 )
-"""Names of users and machines that are not personal and occur in our sentences."""
-_OWNER = re.compile(r"\b[^\W\d_]+['’]s(?= )")
+"""Names of users and machines that are not personal and occur in findings."""
+_OWNER_PATTERN = re.compile(r"\b[^\W\d_]+['’]s(?= )")
 
 
-class Privacy:
-    """Removes personal names and keys from a report that users paste into public places."""
+class Redactor:
+    """Removes personal names and keys from a report, so that users can publish it."""
 
     def __init__(
         self,
@@ -70,72 +70,72 @@ class Privacy:
         secrets: Iterable[Secret] = (),
         hosts: Iterable[str] = (),
     ) -> None:
-        """`names` are those of the user and this machine, `hosts` those of the user's servers."""
+        """Redact `home`, `secrets`, `names` of the user and machine, and `hosts` of the user."""
         self._home = home.rstrip("/\\")
-        self._words = {
+        self._replacements = {
             **{secret.reveal(): "***" for secret in secrets if secret},
             **{host: "(your server)" for host in hosts if host},
         }
-        wanted = (re.escape(n) for n in names if len(n) > 2 and n.lower() not in _COMMON_NAMES)
-        self._names = re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(wanted) or '(?!)'})(?![^\W_])")
+        patterns = (re.escape(n) for n in names if len(n) > 2 and n.lower() not in _COMMON_NAMES)
+        self._names = re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(patterns) or '(?!)'})(?![^\W_])")
 
-    def kept(self, text: str) -> str:
-        """The text without control characters, home folder, names, hosts and keys."""
-        for word, instead in self._words.items():
-            text = text.replace(word, instead)
+    def redact(self, text: str) -> str:
+        """Return the text without control characters, home folder, names, hosts and keys."""
+        for word, replacement in self._replacements.items():
+            text = text.replace(word, replacement)
         if self._home:
             text = text.replace(self._home, "~")
         return clean(self._names.sub("(hidden)", text))
 
-    def unowned(self, name: str) -> str:
-        """The name of a device without its owner: `Anna's AirPods` becomes `Someone's AirPods`."""
-        return self.kept(_OWNER.sub("Someone's", name))
+    def redact_device_name(self, name: str) -> str:
+        """Return a device name without its owner: "Someone's AirPods" for "Anna's AirPods"."""
+        return self.redact(_OWNER_PATTERN.sub("Someone's", name))
 
-    def keep(self, finding: Finding) -> Finding:
-        """The finding with nothing personal in its texts."""
+    def redact_finding(self, finding: Finding) -> Finding:
+        """Return the finding with redacted texts."""
         return replace(
-            finding, sentence=self.kept(finding.sentence), remedy=self.kept(finding.remedy)
+            finding, sentence=self.redact(finding.sentence), remedy=self.redact(finding.remedy)
         )
 
 
 _MARKS = {FindingLevel.OK: "ok", FindingLevel.NOTE: "note", FindingLevel.PROBLEM: "PROBLEM"}
-_MARGIN = 9
-_LEAST_COLUMNS = 30
-"""Lines are not broken on narrower terminals."""
+_INDENT = 9
+_MIN_COLUMNS = 30
+"""Lines are not wrapped on narrower terminals."""
 
 
 def as_text(findings: Sequence[Finding], columns: int = 0) -> str:
-    """One line per finding, its remedy below it, and the number of problems at the end.
+    """Return a line per finding, its remedy below it, and the number of problems at the end.
 
-    Lines are broken at `columns`, except remedies with a command to copy; 0 breaks none.
+    Lines wrap at `columns`, except remedies with a command to copy; 0 disables wrapping.
     """
     lines = []
     for finding in findings:
         mark = _MARKS[finding.level]
-        lines.append(_broken(f"{mark:<{_MARGIN}}{finding.title}: {finding.sentence}", columns))
+        lines.append(_wrapped(f"{mark:<{_INDENT}}{finding.title}: {finding.sentence}", columns))
         if finding.remedy:
             # A colon precedes a command; line breaks would be copied with it.
             width = 0 if ": " in finding.remedy else columns
-            lines.append(_broken(f"{'':<{_MARGIN}}{finding.remedy}", width))
-    return "\n".join([*lines, "", _sum(findings)])
+            lines.append(_wrapped(f"{'':<{_INDENT}}{finding.remedy}", width))
+    return "\n".join([*lines, "", _summary(findings)])
 
 
-def _broken(line: str, columns: int) -> str:
-    """The line, broken at `columns` and indented below its first words."""
-    if columns < _LEAST_COLUMNS:
+def _wrapped(line: str, columns: int) -> str:
+    """Return the line wrapped at `columns`, with continuation lines indented."""
+    if columns < _MIN_COLUMNS:
         return line
-    margin = " " * _MARGIN
+    indent = " " * _INDENT
     return textwrap.fill(
         line,
         columns,
-        subsequent_indent=margin,
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """An object with `usable` and the `findings`, each with level, title, sentence, remedy."""
+    """Return a JSON object: `usable`, and `findings` with level, title, sentence and remedy."""
     return json.dumps(
         {"usable": is_usable(findings), "findings": [asdict(each) for each in findings]},
         indent=2,
@@ -144,10 +144,10 @@ def as_json(findings: Sequence[Finding]) -> str:
 
 
 def is_usable(findings: Iterable[Finding]) -> bool:
-    """True if no finding is a problem."""
+    """Return True if no finding is a problem."""
     return all(finding.level is not FindingLevel.PROBLEM for finding in findings)
 
 
-def _sum(findings: Sequence[Finding]) -> str:
+def _summary(findings: Sequence[Finding]) -> str:
     problems = sum(finding.level is FindingLevel.PROBLEM for finding in findings)
     return f"{counted(problems, 'problem')} found." if problems else "No problems found."

@@ -1,4 +1,4 @@
-"""Findings from a snapshot of the machine, without any I/O."""
+"""Findings from a snapshot of the machine; pure functions without I/O."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from voicechat.doctor.environment import Environment
 from voicechat.doctor.findings import Finding, note, ok, problem
 from voicechat.doctor.system_packages import Packages, field, packages_of
 
-_TIGHT = 200 << 20
-_FULL = 20 << 20
+_LOW_DISK_BYTES = 200 << 20
+_FULL_DISK_BYTES = 20 << 20
 _MEGABYTE = 1 << 20
-_PARTS = ("textual", "sounddevice", "numpy", "websockets", "pywebrtc-audio")
+_LIBRARIES = ("textual", "sounddevice", "numpy", "websockets", "pywebrtc-audio")
 
 
 def findings(environment: Environment) -> list[Finding]:
-    """The findings of the snapshot, in the order of the report."""
+    """Return the findings of the snapshot, in the order of the report."""
     return [found for rule in _RULES for found in rule(environment)]
 
 
@@ -24,35 +24,40 @@ def findings(environment: Environment) -> list[Finding]:
 
 
 def container(environment: Environment) -> str:
-    """The kind of container around voicechat; empty without one."""
-    places, variables = environment.places, environment.variables
-    named = (
+    """Return the kind of container that voicechat runs in; empty outside a container."""
+    marker_paths, variables = environment.marker_paths, environment.variables
+    declared = (
         variables.get("container") or environment.files.get("/run/systemd/container", "")
     ).strip()
-    if "KUBERNETES_SERVICE_HOST" in variables or "/var/run/secrets/kubernetes.io" in places:
+    if "KUBERNETES_SERVICE_HOST" in variables or "/var/run/secrets/kubernetes.io" in marker_paths:
         return "Kubernetes"
-    if "/run/.containerenv" in places or named == "podman":
+    if "/run/.containerenv" in marker_paths or declared == "podman":
         return "Podman"
     cgroup = environment.files.get("/proc/1/cgroup", "")
-    if "/.dockerenv" in places or "/docker" in cgroup or named == "docker":
+    if "/.dockerenv" in marker_paths or "/docker" in cgroup or declared == "docker":
         return "Docker"
     if "kubepods" in cgroup:
         return "Kubernetes"
-    if "/lxc" in cgroup and not named:
+    if "/lxc" in cgroup and not declared:
         return "LXC"
-    return _KNOWN.get(named, named)
+    return _CONTAINER_NAMES.get(declared, declared)
 
 
-_KNOWN = {"systemd-nspawn": "systemd-nspawn", "lxc": "LXC", "wsl": "", "oci": "a container"}
-_RUN = (
-    "Give the container the host's sound: {tool} run -v $XDG_RUNTIME_DIR/pulse/native:/tmp/pulse"
-    " -e PULSE_SERVER=unix:/tmp/pulse …"
+_CONTAINER_NAMES = {
+    "systemd-nspawn": "systemd-nspawn",
+    "lxc": "LXC",
+    "wsl": "",
+    "oci": "a container",
+}
+_CONTAINER_REMEDY = (
+    "Give the container access to the host's sound: {tool} run"
+    " -v $XDG_RUNTIME_DIR/pulse/native:/tmp/pulse -e PULSE_SERVER=unix:/tmp/pulse …"
 )
-_PASSING_SOUND = {
-    "Docker": _RUN.format(tool="docker"),
-    "Podman": _RUN.format(tool="podman"),
+_CONTAINER_REMEDIES = {
+    "Docker": _CONTAINER_REMEDY.format(tool="docker"),
+    "Podman": _CONTAINER_REMEDY.format(tool="podman"),
     "systemd-nspawn": (
-        "Give the container the host's sound: systemd-nspawn"
+        "Give the container access to the host's sound: systemd-nspawn"
         " --bind=/run/user/1000/pulse/native:/tmp/pulse"
         " --setenv=PULSE_SERVER=unix:/tmp/pulse …"
     ),
@@ -61,18 +66,18 @@ _PASSING_SOUND = {
 
 
 def has_server(environment: Environment) -> bool:
-    """True if a sound server accepts connections, here or on another machine."""
+    """Return True if a sound server accepts connections, here or on another machine."""
     return any(environment.servers.values()) or is_forwarded(environment)
 
 
 def is_forwarded(environment: Environment) -> bool:
-    """True if PULSE_SERVER names another machine."""
+    """Return True if PULSE_SERVER names another machine."""
     server = environment.variables.get("PULSE_SERVER", "").rpartition("}")[2]
     return bool(server) and not server.startswith(("unix:", "/"))
 
 
 def wsl(environment: Environment) -> int:
-    """1 or 2 inside the Windows Subsystem for Linux, else 0."""
+    """Return the version of the Windows Subsystem for Linux, 1 or 2; 0 outside it."""
     version = environment.files.get("/proc/version", "")
     if "microsoft" not in version.lower():
         # Only WSL 2 runs custom kernels, whose version does not name WSL.
@@ -80,7 +85,7 @@ def wsl(environment: Environment) -> int:
     return 2 if "microsoft-standard" in version.lower() or "WSL2" in version else 1
 
 
-def _versions(environment: Environment) -> Iterator[Finding]:
+def _version(environment: Environment) -> Iterator[Finding]:
     import platform
 
     from voicechat import __version__
@@ -96,14 +101,14 @@ def _versions(environment: Environment) -> Iterator[Finding]:
 
 
 def _installed() -> Iterator[str]:
-    for name in _PARTS:
+    for name in _LIBRARIES:
         try:
             yield f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
             yield f"no {name}"
 
 
-def _in_container(environment: Environment) -> Iterator[Finding]:
+def _container(environment: Environment) -> Iterator[Finding]:
     kind = container(environment)
     if not kind:
         return
@@ -114,11 +119,13 @@ def _in_container(environment: Environment) -> Iterator[Finding]:
     yield note(
         "Container",
         f"This is {name} without a sound server, so it has no microphone.",
-        _PASSING_SOUND.get(kind, _PASSING_SOUND["Docker"].replace("docker run", "start it with")),
+        _CONTAINER_REMEDIES.get(
+            kind, _CONTAINER_REMEDIES["Docker"].replace("docker run", "start it with")
+        ),
     )
 
 
-def _over_ssh(environment: Environment) -> Iterator[Finding]:
+def _ssh(environment: Environment) -> Iterator[Finding]:
     if not {"SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"} & environment.variables.keys():
         return
     if is_forwarded(environment):
@@ -134,7 +141,7 @@ def _over_ssh(environment: Environment) -> Iterator[Finding]:
     )
 
 
-def _under_windows(environment: Environment) -> Iterator[Finding]:
+def _wsl(environment: Environment) -> Iterator[Finding]:
     version = wsl(environment)
     if not version:
         return
@@ -145,12 +152,13 @@ def _under_windows(environment: Environment) -> Iterator[Finding]:
             "In PowerShell: wsl --set-version DISTRIBUTION 2, or run voicechat in Windows itself.",
         )
     elif environment.servers.get("WSLg") or has_server(environment):
-        yield ok("WSL", "This is WSL 2 with its sound server.")
+        yield ok("WSL", "This is WSL 2, and its sound server is running.")
     else:
         yield problem(
             "WSL",
             "This is WSL 2, but its sound server (WSLg) is not running.",
-            "In PowerShell: wsl --update, then wsl --shutdown; it needs Windows 11 or a current 10."
+            "In PowerShell: wsl --update, then wsl --shutdown. WSLg needs Windows 11 or a current"
+            " Windows 10."
             " Or run voicechat in Windows itself.",
         )
 
@@ -159,14 +167,14 @@ def _under_windows(environment: Environment) -> Iterator[Finding]:
 
 
 def packages(environment: Environment) -> Packages | None:
-    """The package commands of this system; None when it is unknown."""
+    """Return the package names of this system, or None if the system is unknown."""
     return packages_of(environment.system, environment.files.get("/etc/os-release", ""))
 
 
 def _sound_server(environment: Environment) -> Iterator[Finding]:
     if environment.system != "linux":
         return
-    running = [name for name, takes_calls in environment.servers.items() if takes_calls]
+    running = [name for name, is_running in environment.servers.items() if is_running]
     if running:
         if "PipeWire" in running and "PulseAudio" in running:
             running = ["PipeWire (with PulseAudio's interface)"]
@@ -180,20 +188,23 @@ def _sound_server(environment: Environment) -> Iterator[Finding]:
     elif is_forwarded(environment):
         yield ok("Sound server", "PULSE_SERVER names a server on another machine.")
     else:
-        yield from _without_server(environment)
+        yield from _no_sound_server(environment)
 
 
-def _without_server(environment: Environment) -> Iterator[Finding]:
-    how = packages(environment)
-    if has_card(environment):
+def _no_sound_server(environment: Environment) -> Iterator[Finding]:
+    names = packages(environment)
+    if has_sound_card(environment):
         yield note(
             "Sound server",
-            "Neither PipeWire nor PulseAudio is running; ALSA serves one program at a time.",
+            "Neither PipeWire nor PulseAudio is running, so only one program at a time can use the"
+            " sound card (ALSA).",
         )
     elif container(environment) or wsl(environment):
         return
     else:
-        install = f"{how.install} {how.server}" if how and how.server else "install PipeWire"
+        install = (
+            f"{names.install} {names.server}" if names and names.server else "install PipeWire"
+        )
         yield note(
             "Sound server",
             "Neither PipeWire nor PulseAudio is running.",
@@ -202,7 +213,7 @@ def _without_server(environment: Environment) -> Iterator[Finding]:
 
 
 def restart(environment: Environment) -> str:
-    """The remedy for a sound server that hangs."""
+    """Return the remedy for a sound server that hangs."""
     if environment.system == "darwin":
         return "Restart the sound service: sudo killall coreaudiod"
     if environment.system != "linux":
@@ -216,16 +227,16 @@ def restart(environment: Environment) -> str:
     )
 
 
-def has_card(environment: Environment) -> bool:
-    """True if the Linux kernel lists a sound card."""
+def has_sound_card(environment: Environment) -> bool:
+    """Return True if the Linux kernel lists a sound card."""
     cards = environment.files.get("/proc/asound/cards", "")
     return bool(cards.strip()) and "no soundcards" not in cards
 
 
-def _card(environment: Environment) -> Iterator[Finding]:
+def _sound_card(environment: Environment) -> Iterator[Finding]:
     if environment.system != "linux" or container(environment) or wsl(environment):
         return
-    if not has_card(environment):
+    if not has_sound_card(environment):
         if not has_server(environment):
             yield note(
                 "Sound card",
@@ -236,11 +247,11 @@ def _card(environment: Environment) -> Iterator[Finding]:
     if environment.devices_readable:
         return
     if has_server(environment):
-        yield ok("Sound card", "voicechat reaches it through the sound server.")
+        yield ok("Sound card", "voicechat uses it through the sound server.")
         return
     yield problem(
         "Sound card",
-        "You cannot open it, because you are not in the group audio.",
+        "You cannot open it, because you are not in the audio group.",
         'Type: sudo usermod -aG audio "$USER", then log in again.',
     )
 
@@ -248,7 +259,7 @@ def _card(environment: Environment) -> Iterator[Finding]:
 # ---------------------------------------------------------------------- terminal and storage
 
 
-def _screen(environment: Environment) -> Iterator[Finding]:
+def _terminal(environment: Environment) -> Iterator[Finding]:
     terminal, variables = environment.terminal, environment.variables
     if not terminal.is_terminal:
         yield ok("Terminal", "The output goes to a file or a pipe.")
@@ -262,17 +273,19 @@ def _screen(environment: Environment) -> Iterator[Finding]:
     if term in {"dumb", "unknown", "none"}:
         yield note(
             "Terminal",
-            f"It cannot move its cursor (TERM is {term}), so voicechat uses --plain.",
-            "For the full screen, set TERM to its type, such as xterm-256color.",
+            f"It cannot move its cursor (TERM is {term}), so voicechat uses --plain mode.",
+            "To use the full screen, set TERM to the terminal's type, such as xterm-256color.",
         )
     elif "utf" not in terminal.encoding:
         yield note(
             "Terminal",
-            f"{facts}: characters outside this encoding are lost.",
+            f"{facts}. Characters outside this encoding are lost.",
             "Use UTF-8: export LANG=C.UTF-8 (on Windows: chcp 65001).",
         )
     elif terminal.columns < 40 or terminal.rows < 12:
-        yield note("Terminal", f"{facts}: too small for a conversation.", "Make the window larger.")
+        yield note(
+            "Terminal", f"{facts}. It is too small for a conversation.", "Make the window larger."
+        )
     else:
         yield ok("Terminal", f"{facts}.")
 
@@ -286,20 +299,20 @@ def _colors(environment: Environment) -> str:
     return "256 colors" if "256color" in variables.get("TERM", "") else "basic colors"
 
 
-def _disk(environment: Environment) -> Iterator[Finding]:
+def _storage(environment: Environment) -> Iterator[Finding]:
     storage = environment.storage
     free = f"{storage.free // _MEGABYTE:,} MB free"
     if not storage.writable:
         yield problem(
             "Data folder",
-            f"{storage.path} cannot be written.",
-            "Change its owner, or set XDG_DATA_HOME to a folder that you can write.",
+            f"{storage.path} is not writable.",
+            "Change its owner, or set XDG_DATA_HOME to a writable folder.",
         )
-    elif storage.free < _FULL:
+    elif storage.free < _FULL_DISK_BYTES:
         yield problem(
             "Data folder", f"The disk is full: {free}.", f"Free space for {storage.path}."
         )
-    elif storage.free < _TIGHT:
+    elif storage.free < _LOW_DISK_BYTES:
         yield note(
             "Data folder", f"The disk is nearly full: {free}.", f"Free space for {storage.path}."
         )
@@ -308,12 +321,12 @@ def _disk(environment: Environment) -> Iterator[Finding]:
 
 
 _RULES = (
-    _versions,
-    _screen,
-    _disk,
-    _in_container,
-    _over_ssh,
-    _under_windows,
+    _version,
+    _terminal,
+    _storage,
+    _container,
+    _ssh,
+    _wsl,
     _sound_server,
-    _card,
+    _sound_card,
 )

@@ -1,4 +1,4 @@
-"""Reachability of the providers: name, TCP and TLS with a deadline, without a session."""
+"""Reachability of the providers: DNS, TCP and TLS with a deadline, without a session."""
 
 from __future__ import annotations
 
@@ -17,55 +17,60 @@ from voicechat.doctor.findings import Finding, note, ok, problem
 from voicechat.system.daemon_call import call_with_deadline
 
 DEADLINE_S = 3.5
+"""Deadline in seconds for each step of reaching a target."""
 
 _STREAM = socket.SOCK_STREAM
-_MOST_ADDRESSES = 4
+_MAX_ADDRESSES = 4
 
-Failure = Literal["", "name", "refused", "late", "tls", "proxy"]
-_TELLING: tuple[Failure, ...] = ("", "tls", "refused", "late")
+Failure = Literal["", "dns", "refused", "timeout", "tls", "proxy"]
+_BY_SPECIFICITY: tuple[Failure, ...] = ("", "tls", "refused", "timeout")
+"""Failures of a connection, from the most to the least specific; the first is no failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address to reach."""
+    """An address to reach, with its use and its key."""
 
     title: str
-    """Name of the provider, or the use of the address."""
+    """Name of the provider, or the setting with the address."""
     address: str
-    """http(s) or ws(s)."""
+    """URL with the scheme http, https, ws or wss."""
     key_variable: str | None = None
     has_key: bool = False
     is_chosen: bool = False
-    """True if the settings use it; failures of the others are notes."""
+    """True if the settings use it; failures of other targets are notes."""
     is_private: bool = False
-    """True if the name of the host must not appear in the report."""
+    """True if the report must not contain the host name."""
 
     @property
     def host(self) -> str:
-        """Name of the host for the report."""
+        """Host name for the report."""
         return "Its address" if self.is_private else urlsplit(self.address).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """The outcome of reaching a target."""
+class ReachResult:
+    """The result of reaching a target."""
 
     target: Target
     failure: Failure = ""
     reason: str = ""
-    """Details of a failure, from the library."""
+    """Details of a failure."""
     took_ms: float = 0.0
     by_proxy: bool = False
 
 
-async def reach(target: Target, deadline: float = DEADLINE_S) -> Reach:
-    """Resolve the name, connect, complete the TLS handshake and disconnect. Never raises."""
+async def reach(target: Target, deadline: float = DEADLINE_S) -> ReachResult:
+    """Resolve the name, connect, complete the TLS handshake and disconnect. Never raises.
+
+    Each step has a `deadline` in seconds. Uses the proxy of the environment variables, if any.
+    """
     try:
         parts = urlsplit(target.address)
         secure = parts.scheme in {"https", "wss"}
         host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     except ValueError:
-        return Reach(target, "name", "it is not an address")
+        return ReachResult(target, "dns", "it is not an address")
     proxy = _proxy(secure, host)
     if proxy is not None:
         host, port, secure = *proxy, False
@@ -74,7 +79,7 @@ async def reach(target: Target, deadline: float = DEADLINE_S) -> Reach:
     if failure and proxy is not None:
         failure = "proxy"
     took_ms = (time.monotonic() - began) * 1000
-    return Reach(target, failure, reason, took_ms, by_proxy=proxy is not None)
+    return ReachResult(target, failure, reason, took_ms, by_proxy=proxy is not None)
 
 
 async def _connect(host: str, port: int, secure: bool, deadline: float) -> tuple[Failure, str]:
@@ -83,18 +88,18 @@ async def _connect(host: str, port: int, secure: bool, deadline: float) -> tuple
             lambda: socket.getaddrinfo(host, port, type=_STREAM), deadline
         )
     except TimeoutError:
-        return "late", "resolving the name"
+        return "timeout", "resolving the name"
     except (OSError, UnicodeError):
-        return "name", ""
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))[:_MOST_ADDRESSES]
+        return "dns", ""
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))[:_MAX_ADDRESSES]
     context = ssl.create_default_context() if secure else None
-    attempts = [_shake_hands(each, port, context, host, deadline) for each in addresses]
+    attempts = [_connect_address(each, port, context, host, deadline) for each in addresses]
     outcomes = await asyncio.gather(*attempts)
     # A TLS failure is more specific than an unreachable address.
-    return min(outcomes, key=lambda outcome: _TELLING.index(outcome[0]))
+    return min(outcomes, key=lambda outcome: _BY_SPECIFICITY.index(outcome[0]))
 
 
-async def _shake_hands(
+async def _connect_address(
     address: str, port: int, context: ssl.SSLContext | None, host: str, deadline: float
 ) -> tuple[Failure, str]:
     try:
@@ -103,7 +108,7 @@ async def _shake_hands(
                 address, port, ssl=context, server_hostname=host if context else None
             )
     except TimeoutError:
-        return "late", "connecting"
+        return "timeout", "connecting"
     except ssl.SSLCertVerificationError as error:
         return "tls", error.verify_message
     except ssl.SSLError as error:
@@ -129,42 +134,41 @@ def _proxy(secure: bool, host: str) -> tuple[str, int] | None:
 # -------------------------------------------------------------------------------- findings
 
 
-def findings(results: list[Reach]) -> list[Finding]:
-    """One finding for each target; only the chosen ones can be problems."""
-    return [finding for result in results for finding in _tell(result)]
+def findings(results: list[ReachResult]) -> list[Finding]:
+    """Return a finding for each target; only chosen targets can be problems."""
+    return [finding for result in results for finding in _target_findings(result)]
 
 
-def _tell(result: Reach) -> Iterator[Finding]:
+def _target_findings(result: ReachResult) -> Iterator[Finding]:
     target = result.target
-    key = _key(target)
+    key = _key_sentence(target)
     if result.failure:
-        sentence, remedy = _broken(result)
+        sentence, remedy = _failure_texts(result)
         make = problem if target.is_chosen else note
         yield make(target.title, " ".join([sentence, key]).strip(), remedy)
         return
-    way = " through the proxy" if result.by_proxy else ""
-    done = f"{target.host} answers{way} in {result.took_ms:.0f} ms."
+    success = f"{target.host} answers in {result.took_ms:.0f} ms."
     if result.by_proxy:
-        done = "Its proxy answers."
+        success = "Its proxy answers."
     if target.key_variable is None or target.has_key:
-        yield ok(target.title, f"{done} {key}".strip())
+        yield ok(target.title, f"{success} {key}".strip())
     elif target.is_chosen:
-        yield problem(target.title, f"{done} {key}", f"Set {target.key_variable}.")
+        yield problem(target.title, f"{success} {key}", f"Set {target.key_variable}.")
     else:
-        yield note(target.title, f"{done} {key}", f"Set {target.key_variable} to use it.")
+        yield note(target.title, f"{success} {key}", f"Set {target.key_variable} to use it.")
 
 
-def _key(target: Target) -> str:
+def _key_sentence(target: Target) -> str:
     if target.key_variable is None:
         return ""
     return f"{target.key_variable} is {'set' if target.has_key else 'not set'}."
 
 
-def _broken(result: Reach) -> tuple[str, str]:
+def _failure_texts(result: ReachResult) -> tuple[str, str]:
     host = result.target.host
-    if result.failure == "name":
+    if result.failure == "dns":
         return f"{host} cannot be found.", "Check the network, DNS and the address."
-    if result.failure == "late":
+    if result.failure == "timeout":
         return (
             f"{host} did not answer in time ({result.reason}).",
             "Check the network and its firewall. --model local works without a network.",
@@ -180,6 +184,6 @@ def _broken(result: Reach) -> tuple[str, str]:
             "Check HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         )
     return (
-        f"{host} cannot be reached ({result.reason or 'refused'}).",
+        f"{host} cannot be reached ({result.reason or 'connection refused'}).",
         "Check the server, its port and the network.",
     )

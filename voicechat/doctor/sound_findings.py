@@ -59,8 +59,8 @@ def _library(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
 def _install(probe: ProbeResult, environment: Environment) -> str:
     if "not installed" not in probe.problem:
         return probe.hint
-    how = machine_findings.packages(environment)
-    return f"Install it: {how.install} {how.portaudio}" if how else probe.hint
+    names = machine_findings.packages(environment)
+    return f"Install it: {names.install} {names.portaudio}" if names else probe.hint
 
 
 # ------------------------------------------------------------------------------------ devices
@@ -97,11 +97,11 @@ def _none(probe: ProbeResult, environment: Environment) -> Finding:
 
 
 def _remedy_for_none(probe: ProbeResult, environment: Environment) -> str:
-    how = machine_findings.packages(environment)
+    names = machine_findings.packages(environment)
     if machine_findings.has_server(environment):
-        if probe.devices or not how or not how.bridge:
+        if probe.devices or not names or not names.bridge:
             return _plug(environment)
-        return f"Install the ALSA bridge: {how.install} {how.bridge}"
+        return f"Install the ALSA bridge: {names.install} {names.bridge}"
     if environment.servers:
         return machine_findings.restart(environment)
     for rule in ("Container", "WSL", "SSH", "Sound card"):

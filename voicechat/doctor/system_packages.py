@@ -1,4 +1,4 @@
-"""The commands that install missing packages, for each known system."""
+"""Install commands and package names, for each known system."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 
 class Packages(NamedTuple):
-    """The package manager of a family of systems, and its names for the packages."""
+    """The install command of a family of systems, and its package names."""
 
     install: str
     portaudio: str
     bridge: str
-    """Lets ALSA programs such as PortAudio reach PulseAudio or PipeWire."""
+    """Package that connects ALSA programs such as PortAudio to PulseAudio or PipeWire."""
     server: str
 
 
@@ -33,14 +33,17 @@ _FAMILIES = {
 
 
 def packages_of(system: str, os_release: str) -> Packages | None:
-    """The packages of a system, from /etc/os-release; None when it is unknown."""
+    """Return the package names of a system, or None if it is unknown.
+
+    `system` is a `sys.platform`, `os_release` the text of /etc/os-release.
+    """
     if system == "darwin":
         return _BREW
-    words = f"{field(os_release, 'ID')} {field(os_release, 'ID_LIKE')}".split()
-    return next((_FAMILIES[word] for word in words if word in _FAMILIES), None)
+    system_ids = f"{field(os_release, 'ID')} {field(os_release, 'ID_LIKE')}".split()
+    return next((_FAMILIES[system_id] for system_id in system_ids if system_id in _FAMILIES), None)
 
 
 def field(os_release: str, name: str) -> str:
-    """A field of /etc/os-release without its quotes; empty when absent."""
+    """Return a field of /etc/os-release without its quotes; empty if absent."""
     match = re.search(rf"^{name}=[\"']?([^\"'\n]*)", os_release, re.MULTILINE)
     return match[1].strip() if match else ""
