@@ -107,10 +107,16 @@ def test_a_tool_call_shows_arguments_result_and_duration() -> None:
     assert body(call) == "look  ✓ done · 1.4 s\nq: a b · n: 2\n→ x: [1]"
 
 
-@pytest.mark.parametrize(
-    "output",
-    [text for text in vars(tool_calls).values() if str(text).startswith('{"error": ')],
-)
+MODEL_OUTPUTS = [text for text in vars(tool_calls).values() if str(text).startswith('{"error": ')]
+"""Outputs that the conversation core writes for the model."""
+
+
+def test_the_core_writes_outputs_for_the_model() -> None:
+    assert tool_calls.INTERRUPTED in MODEL_OUTPUTS
+    assert len(MODEL_OUTPUTS) > 1
+
+
+@pytest.mark.parametrize("output", MODEL_OUTPUTS)
 @pytest.mark.parametrize("expanded", [False, True])
 def test_texts_for_the_model_are_not_shown_to_the_user(output: str, expanded: bool) -> None:
     call = ToolCall("c", "i", "r", "look", "", ToolState.CANCELLED, output)
