@@ -92,9 +92,7 @@ async def test_lists_and_notes_are_stored_privately(registry: Registry, tmp_path
     assert await run(registry, "remove_from_list", items="egg") == (
         "I took eggs off your shopping list."
     )
-    assert await run(registry, "read_list") == (
-        "Your shopping list has 2 items: milk and bread."
-    )
+    assert await run(registry, "read_list") == ("Your shopping list has 2 items: milk and bread.")
     assert await run(registry, "clear_list", list_name="to do") == "Your to do list is now empty."
     assert await run(registry, "add_note", text="the key is under the mat") == (
         "Noted: the key is under the mat."
