@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import sys
 import termios
@@ -48,12 +49,16 @@ class OnTerminal:
         self.sane = termios.tcgetattr(self._pty.fd)
         self.guardian = psutil.Process(self._pty.pid)
         self._ended = False
+        self._stop, self._stop_writer = os.pipe()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         while True:
             try:
+                readable, _, _ = select.select([self._pty.fd, self._stop], [], [])
+                if self._stop in readable:
+                    return
                 piece = os.read(self._pty.fd, 65_536)
             except OSError:
                 piece = b""
@@ -131,6 +136,9 @@ class OnTerminal:
 
     def hang_up(self) -> None:
         """Close the window."""
+        # A terminal that another thread reads stays open until that read returns.
+        os.write(self._stop_writer, b"x")
+        self._reader.join()
         self._pty.fileobj.close()
         self._pty.closed = True
 
@@ -149,6 +157,8 @@ class OnTerminal:
             self._reader.join(5)
             self._pty.fileobj.close()
             self._pty.closed = True
+        os.close(self._stop)
+        os.close(self._stop_writer)
 
 
 def private_environment(folder: Path) -> dict[str, str]:
