@@ -20,6 +20,7 @@ from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import (
     COMMANDS,
     help_lines,
+    help_rows,
     is_command,
     markdown,
     run_command,
@@ -124,9 +125,13 @@ def test_every_command_is_in_the_help() -> None:
     assert len(help_lines()) == len(COMMANDS)
 
 
-def test_the_readme_lists_every_command() -> None:
-    readme = (Path(__file__).parents[2] / "docs/commands.md").read_text("utf-8")
-    assert markdown() in readme
+def test_summaries_fit_the_help_screen_at_80_columns() -> None:
+    assert [text for _, text in help_rows() if len(text) > 38] == []
+
+
+def test_the_command_reference_lists_every_command() -> None:
+    reference = (Path(__file__).parents[2] / "docs/commands.md").read_text("utf-8")
+    assert markdown() in reference
 
 
 def test_commands_that_show_settings_need_no_connection(session: Session) -> None:

@@ -189,26 +189,24 @@ COMMANDS: Mapping[str, Command] = {
     "/mute": Command("mute the microphone", _with_microphone(lambda s: s.set_muted(True))),
     "/unmute": Command("unmute the microphone", _with_microphone(lambda s: s.set_muted(False))),
     "/volume": Command("show or set the volume", _volume, "0-100"),
-    "/levels": Command("show the levels of microphone and speaker", _levels),
+    "/levels": Command("show microphone and speaker levels", _levels),
     "/hands-free": Command(
         "end turns automatically", _with_microphone(lambda s: s.set_hands_free(True))
     ),
     "/push-to-talk": Command(
-        "talk only between two presses of a key",
+        "talk between two presses of a key",
         _with_microphone(lambda s: s.set_hands_free(False)),
     ),
-    "/allow": Command("run the waiting tool", _allow, "NUMBER [session]", needs_user=True),
-    "/always": Command("always run exactly this tool", _always, "NUMBER", needs_user=True),
+    "/allow": Command("run the waiting tool call", _allow, "NUMBER [session]", needs_user=True),
+    "/always": Command("always allow this tool", _always, "NUMBER", needs_user=True),
     "/deny": Command("deny it, with an optional reason", _deny, "NUMBER [words]", needs_user=True),
-    "/let": Command(
-        "allow the program of an MCP server to run", _allow_mcp_server, "NAME", needs_user=True
-    ),
+    "/let": Command("allow an MCP server to start", _allow_mcp_server, "NAME", needs_user=True),
     "/voice": Command("show or change the voice", _voice, "NAME"),
     "/speed": Command("show or change the speaking speed", _speed, "NUMBER"),
     "/instructions": Command("show or change the instructions", _instructions, "TEXT"),
     "/model": Command("switch to another model", _model, "PROVIDER/MODEL"),
     "/summary": Command(
-        "summarize the conversation without adding to it",
+        "summarize, without adding a turn",
         _without_argument(lambda s: s.summarize()),
         starts_turn=True,
     ),
