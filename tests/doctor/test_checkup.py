@@ -57,10 +57,10 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def no_sound(tmp_path: Path) -> dict[str, str]:
-    """Variables that lead ALSA to a server that does not exist."""
-    way = f'type pulse server "unix:{tmp_path}/none"'
+    """Variables that point ALSA at a server that does not exist."""
+    plugin = f'type pulse server "unix:{tmp_path}/none"'
     conf = tmp_path / "asound.conf"
-    conf.write_text(f"pcm.!default {{ {way} }}\nctl.!default {{ {way} }}\n")
+    conf.write_text(f"pcm.!default {{ {plugin} }}\nctl.!default {{ {plugin} }}\n")
     return {"ALSA_CONFIG_PATH": str(conf), "JACK_NO_START_SERVER": "1"}
 
 
@@ -68,10 +68,10 @@ def titles(printed: str) -> dict[str, str]:
     """The highest level by title in the output of `doctor --json`."""
     found = json.loads(printed)["findings"]
     order = ["ok", "note", "problem"]
-    told: dict[str, str] = {}
+    levels: dict[str, str] = {}
     for each in found:
-        told[each["title"]] = max(told.get(each["title"], "ok"), each["level"], key=order.index)
-    return told
+        levels[each["title"]] = max(levels.get(each["title"], "ok"), each["level"], key=order.index)
+    return levels
 
 
 @pytest.mark.sound
@@ -105,9 +105,9 @@ def test_the_remembered_device_is_marked_as_used(
     done = run("devices", **card.environment)
     used = [line for line in done.stdout.splitlines() if line.startswith(">")]
     assert [re.sub(r"> +\d+  | \(.*", "", line) for line in used] == ["Kitchen-Mic", "Kitchen"]
-    told = run("doctor", "--quick", **card.environment).stdout
-    assert "Speaker: Kitchen opens at 24 kHz." in told
-    assert "Kitchen-Mic opens at 24 kHz" in told
+    report = run("doctor", "--quick", **card.environment).stdout
+    assert "Speaker: Kitchen opens at 24 kHz." in report
+    assert "Kitchen-Mic opens at 24 kHz" in report
 
 
 @pytest.mark.sound
@@ -123,17 +123,19 @@ def test_a_missing_device_is_reported_once(run: Run, card: VirtualCard) -> None:
     done = run("doctor", "--quick", "--json", **card.environment)
     wrong = [f for f in json.loads(done.stdout)["findings"] if f["level"] == "problem"]
     assert [each["sentence"] for each in wrong] == ["There is no microphone and no speaker."]
-    assert wrong[0]["remedy"].startswith("Plug one in")
+    assert wrong[0]["remedy"].startswith("Connect a device")
     listed = run("devices", **card.environment)
     assert listed.returncode == 6
-    assert listed.stderr.startswith("voicechat: There is no microphone and no speaker. Plug one in")
+    assert listed.stderr.startswith(
+        "voicechat: There is no microphone and no speaker. Connect a device"
+    )
 
 
 @pytest.mark.sound
 def test_stalled_devices_are_problems(run: Run, card: VirtualCard) -> None:
     card.suspend(True)
-    told = titles(run("doctor", "--quick", "--json", **card.environment).stdout)
-    assert told["Speaker"] == told["Microphone"] == "problem"
+    levels = titles(run("doctor", "--quick", "--json", **card.environment).stdout)
+    assert levels["Speaker"] == levels["Microphone"] == "problem"
 
 
 def test_without_devices_the_exit_code_is_that_of_no_sound(
@@ -155,7 +157,7 @@ def test_a_frozen_sound_server_hangs_neither_command(run: Run, card: VirtualCard
     done = run("doctor", "--quick", "--json", **card.environment)
     assert done.returncode == 1
     found = [f for f in json.loads(done.stdout)["findings"] if f["title"] == "Sound server"]
-    assert [each["level"] for each in found] == ["problem"], "nor is it said to be there"
+    assert [each["level"] for each in found] == ["problem"], "it is not also reported as running"
     assert "restart" in found[0]["remedy"]
     assert time.monotonic() - began < 3 * 10
 
@@ -175,9 +177,11 @@ def test_a_card_with_an_echo_has_no_problem(
     with own_card.echo(60, -12):
         code = main(["doctor", "--json"])
     printed = capsys.readouterr()
-    told = titles(printed.out)
-    assert told["Devices"] == told["Speaker"] == told["Loopback"] == told["Microphone"] == "ok"
-    assert told["Embedded voice"] in {"ok", "note"}
+    levels = titles(printed.out)
+    assert (
+        levels["Devices"] == levels["Speaker"] == levels["Loopback"] == levels["Microphone"] == "ok"
+    )
+    assert levels["Embedded voice"] in {"ok", "note"}
     assert (code, printed.err) == (0, "")
 
 
@@ -221,11 +225,11 @@ def test_a_key_is_reported_as_set_or_not(run: Run, no_sound: dict[str, str]) -> 
 
 
 def test_a_server_of_the_user_may_need_no_key(run: Run, no_sound: dict[str, str]) -> None:
-    there = {
+    variables = {
         "AZURE_OPENAI_ENDPOINT": "https://127.0.0.1:9",
         "OPENAI_BASE_URL": "http://127.0.0.1:9",
     }
-    done = run("doctor", "--quick", VOICECHAT_MODEL="azure/voice", **there, **no_sound)
+    done = run("doctor", "--quick", VOICECHAT_MODEL="azure/voice", **variables, **no_sound)
     assert "PROBLEM  azure: Its address cannot be reached (Connection refused).\n" in done.stdout
     assert "note     openai: Its address cannot be reached (Connection refused).\n" in done.stdout
     assert "PROBLEM  Model: azure/voice needs a key." in done.stdout
@@ -258,11 +262,11 @@ async def test_connect_opens_a_session(run: Run, no_sound: dict[str, str]) -> No
 
     async with serve(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        there = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
-        await asyncio.to_thread(lambda: run("doctor", "--quick", **there, **no_sound))
+        variables = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
+        await asyncio.to_thread(lambda: run("doctor", "--quick", **variables, **no_sound))
         assert calls == []
         done = await asyncio.to_thread(
-            lambda: run("doctor", "--quick", "--connect", **there, **no_sound)
+            lambda: run("doctor", "--quick", "--connect", **variables, **no_sound)
         )
     assert calls == [f"Bearer {KEY}"]
     assert "ok       Session: openai/" in done.stdout

@@ -35,9 +35,9 @@ def test_the_list_as_text() -> None:
 
 
 def test_the_list_as_json() -> None:
-    told = json.loads(listing(FOUND, Options(output_device="2")).as_json())
-    assert [each["number"] for each in told["inputs"]] == [0, 1]
-    assert told["outputs"][1] == {
+    parsed = json.loads(listing(FOUND, Options(output_device="2")).as_json())
+    assert [each["number"] for each in parsed["inputs"]] == [0, 1]
+    assert parsed["outputs"][1] == {
         "number": 2,
         "name": "HDMI",
         "host": "ALSA",
@@ -52,11 +52,13 @@ def test_the_list_as_json() -> None:
 def test_a_setting_that_matches_no_device_is_reported() -> None:
     found = listing(FOUND, Options(input_device="Radio", output_device="hdmi"))
     assert [each for each in found.inputs if each.chosen] == []
-    (unmet,) = found.unmet
-    assert unmet.startswith("No microphone has 'Radio' in its name. Choose one of: Built-in, USB ")
-    assert unmet.endswith("Head\ufffdset; or use --input-device default.")
+    (unmatched,) = found.unmatched
+    assert unmatched.startswith(
+        "No microphone has 'Radio' in its name. Choose one of: Built-in, USB "
+    )
+    assert unmatched.endswith("Head\ufffdset; or use --input-device default.")
 
 
-def test_a_missing_side_is_an_empty_list() -> None:
+def test_a_list_without_microphones_says_none() -> None:
     only_speaker = ProbeResult(devices=FOUND.devices[2:], listed=True)
     assert "Microphones:\n      none\nSpeakers:\n" in listing(only_speaker, Options()).as_text()

@@ -101,7 +101,8 @@ CASES = {
         "Container", "note", "systemd-nspawn", "--bind=",
     ),
     "lxc": (
-        with_variables(NO_SOUND, container="lxc"), "Container", "note", "LXC container", "-v",
+        with_variables(NO_SOUND, container="lxc"), "Container", "note", "an LXC container",
+        "-v",
     ),
     "ssh": (
         with_variables(DESKTOP, SSH_CONNECTION="10.0.0.9 1 10.0.0.1 22"),

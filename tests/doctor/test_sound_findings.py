@@ -24,14 +24,14 @@ FINE = ProbeResult(
 FINE = replace(FINE, listed=True)
 
 
-def tried(**changes: object) -> ProbeResult:
+def with_trial(**changes: object) -> ProbeResult:
     return replace(FINE, trial=replace(GOOD, **changes))  # type: ignore[arg-type]
 
 
 NO_LIBRARY = ProbeResult(
     problem="The sound library PortAudio is not installed.", hint="Install it."
 )
-MUTED = tried(level=-100.0, peak=-100.0, return_db=None, round_trip_ms=None)
+MUTED = with_trial(level=-100.0, peak=-100.0, return_db=None, round_trip_ms=None)
 
 CASES = {
     "no library, debian": (
@@ -51,7 +51,7 @@ CASES = {
     "crashed": (
         ProbeResult(step="loading"), DEBIAN, "PortAudio", "problem", "crashes", "asoundrc",
     ),
-    "nothing there": (
+    "no devices": (
         replace(FINE, devices=(), trial=None), DEBIAN, "Devices", "problem", "no microphone and",
         "headset",
     ),
@@ -61,32 +61,32 @@ CASES = {
     ),
     "a server without devices": (
         replace(FINE, devices=(replace(HEADSET, inputs=0, outputs=0),), trial=None), SERVED,
-        "Devices", "problem", "There is no microphone and no speaker.", "Plug",
+        "Devices", "problem", "There is no microphone and no speaker.", "Connect",
     ),
     "a server that is dead": (
         replace(FINE, devices=(), trial=None), replace(DEBIAN, servers={"PulseAudio": False}),
         "Devices", "problem", "There is no microphone and no speaker.", "systemctl --user restart",
     ),
     "a speaker that is stalled": (
-        tried(stalled=True), DEBIAN, "Speaker", "problem", "accepts no sound",
+        with_trial(stalled=True), DEBIAN, "Speaker", "problem", "accepts no sound",
         "--output-device",
     ),
-    "a stand-in": (
-        tried(clockless=("null",)), DEBIAN, "Virtual device", "problem",
-        "null is not a real device", "asoundrc",
+    "a virtual device": (
+        with_trial(clockless=("null",)), DEBIAN, "Virtual device", "problem",
+        "null is not a real sound device", "asoundrc",
     ),
     "a speaker that runs": (FINE, DEBIAN, "Speaker", "ok", "Headset opens at 24 kHz.", ""),
     "only a speaker": (
         replace(FINE, devices=(replace(HEADSET, inputs=0),)), DEBIAN, "Devices", "problem",
-        "no microphone", "Plug",
+        "no microphone", "Connect",
     ),
     "only a microphone": (
         replace(FINE, devices=(replace(HEADSET, outputs=0),)), DEBIAN, "Devices", "problem",
-        "no speaker", "Plug",
+        "no speaker", "Connect",
     ),
     "no microphone in the server": (
         replace(FINE, devices=(HEADSET, replace(HEADSET, index=1, inputs=0, node="sink", via=0))),
-        SERVED, "Devices", "problem", "no microphone", "Plug",
+        SERVED, "Devices", "problem", "no microphone", "Connect",
     ),
     "both in the server": (
         replace(FINE, devices=(HEADSET, replace(HEADSET, index=1, host="PipeWire", node="x"))),
@@ -103,31 +103,36 @@ CASES = {
         "microphone is off",
         "headphones",
     ),
-    "heard": (FINE, DEBIAN, "Microphone", "ok", "hears the room: -62 dBFS, peak -48", ""),
+    "a working microphone": (
+        FINE, DEBIAN, "Microphone", "ok", "picks up sound: -62 dBFS, peak -48", "",
+    ),
     "muted": (MUTED, DEBIAN, "Microphone", "problem", "muted", "pavucontrol"),
     "not permitted": (MUTED, MAC, "Microphone", "problem", "silence", "allow iTerm.app"),
     "not permitted by Windows": (MUTED, WINDOWS, "Microphone", "problem", "silence", "Privacy"),
-    "a noise gate": (tried(level=-100.0), DEBIAN, "Microphone", "ok", "noise gate", ""),
-    "very low": (tried(level=-88.0), DEBIAN, "Microphone", "note", "very quiet", "Raise"),
-    "very loud": (tried(level=-12.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
-    "clipping": (tried(peak=0.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
-    "dead": (tried(level=None), DEBIAN, "Microphone", "problem", "delivers no sound", "Plug"),
-    "came back": (FINE, DEBIAN, "Loopback", "ok", "after 90 ms at -30 dB", ""),
-    "not come back": (
-        tried(return_db=None, round_trip_ms=None), DEBIAN, "Loopback", "note", "did not come back",
+    "a noise gate": (with_trial(level=-100.0), DEBIAN, "Microphone", "ok", "noise gate", ""),
+    "very low": (with_trial(level=-88.0), DEBIAN, "Microphone", "note", "very quiet", "Raise"),
+    "very loud": (with_trial(level=-12.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
+    "clipping": (with_trial(peak=0.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
+    "dead": (with_trial(level=None), DEBIAN, "Microphone", "problem", "delivers no sound", "Plug"),
+    "the chirp is recorded": (FINE, DEBIAN, "Loopback", "ok", "after 90 ms at -30 dB", ""),
+    "the chirp is not recorded": (
+        with_trial(return_db=None, round_trip_ms=None), DEBIAN, "Loopback", "note",
+        "did not record the chirp",
         "headphones",
     ),
-    "slow": (tried(round_trip_ms=420.0), DEBIAN, "Loopback", "note", "slow", "Bluetooth"),
-    "strong echo": (tried(return_db=2.0), DEBIAN, "Loopback", "note", "strong", "down"),
+    "slow": (
+        with_trial(round_trip_ms=420.0), DEBIAN, "Loopback", "note", "delay is long", "Bluetooth",
+    ),
+    "strong echo": (with_trial(return_db=2.0), DEBIAN, "Loopback", "note", "strong", "down"),
     "busy": (
-        tried(problems=(("The speaker 'X' cannot be opened: Device unavailable.", "?"),)),
+        with_trial(problems=(("The speaker 'X' cannot be opened: Device unavailable.", "?"),)),
         DEBIAN, "Opening", "problem", "unavailable", "fuser -v /dev/snd/*",
     ),
-    "chosen, but not there": (
-        tried(problems=(("No microphone has 'X' in its name.", "There are: Y."),)),
+    "a chosen device is missing": (
+        with_trial(problems=(("No microphone has 'X' in its name.", "There are: Y."),)),
         DEBIAN, "Opening", "problem", "'X'", "Y",
     ),
-    "drop-outs": (tried(dropouts=3), DEBIAN, "Drop-outs", "note", "3 times", "busy"),
+    "drop-outs": (with_trial(dropouts=3), DEBIAN, "Drop-outs", "note", "3 times", "busy"),
 }  # fmt: skip
 
 
@@ -148,19 +153,21 @@ def test_a_probe_result_gives_its_finding(
     assert remedy in found[0].remedy
 
 
-def test_a_missing_side_is_reported_once() -> None:
-    lone = replace(
-        tried(microphone=None, problems=(("There is no microphone.", "Plug one in."),)),
+def test_a_missing_microphone_is_reported_once() -> None:
+    only_speaker = replace(
+        with_trial(microphone=None, problems=(("There is no microphone.", "Plug one in."),)),
         devices=(replace(HEADSET, inputs=0),),
     )
-    told = [
-        each for each in sound_findings.findings(lone, DEBIAN) if "no microphone" in each.sentence
+    found = [
+        each
+        for each in sound_findings.findings(only_speaker, DEBIAN)
+        if "no microphone" in each.sentence
     ]
-    assert len(told) == 1
+    assert len(found) == 1
 
 
 def test_every_system_has_a_bridge_package() -> None:
     for name in ("debian", "fedora", "arch", "alpine", "opensuse"):
         environment = replace(SERVED, files={"/etc/os-release": f"ID={name}\n"})
-        missing = sound_findings.why_nothing(replace(FINE, devices=()), environment)
-        assert missing.remedy.startswith("Install the ALSA bridge: sudo ")
+        finding = sound_findings.no_devices_finding(replace(FINE, devices=()), environment)
+        assert finding.remedy.startswith("Install the ALSA bridge: sudo ")

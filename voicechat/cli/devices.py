@@ -16,7 +16,7 @@ def devices(as_json: Annotated[bool, JSON] = False) -> int:
 
     found = list_devices(remembered_devices.fill_devices(loader.load()))
     typer.echo(found.as_json() if as_json else found.as_text())
-    for sentence in found.unmet:
+    for sentence in found.unmatched:
         say(sentence)
     return 0
 

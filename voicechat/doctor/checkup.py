@@ -32,49 +32,49 @@ SESSION_S = 4.5
 
 
 async def check_up(*, quick: bool = False, connect: bool = False) -> list[Finding]:
-    """The findings about this machine; takes about six seconds.
+    """Return the findings about this machine; takes about six seconds.
 
     `quick` skips the chirp and the embedded voice; `connect` opens and closes a session with the
-    chosen provider. The findings hold nothing personal.
+    chosen provider. The findings contain no personal names or keys.
     """
     found: list[Finding] = []
     try:
         options = remembered_devices.fill_devices(loader.load())
         found += [note("Settings", warning) for warning in options.warnings]
     except UsageError as error:
-        found.append(problem("Settings", error.message, error.hint or "Correct it there."))
+        found.append(problem("Settings", error.message, error.hint or "Correct the setting."))
         options = Options()
-    choice, about_model = _choice(options)
-    environment, heard, voice, network = await asyncio.gather(
+    choice, model_findings = _choice(options)
+    environment, probed, voice, network = await asyncio.gather(
         _machine(),
-        call_with_deadline(lambda: probe(_wish(options, quick), SOUND_S), SOUND_S + 1.0),
-        _nothing() if quick else _embedded_voice(options, choice),
-        _network(options, choice if connect else None, _wanted(options, choice)),
+        call_with_deadline(lambda: probe(_probe_request(options, quick), SOUND_S), SOUND_S + 1.0),
+        _no_findings() if quick else _embedded_voice(options, choice),
+        _network(options, choice if connect else None, _chosen_provider(options, choice)),
     )
     redactor = _redactor(options)
-    aloud = sound_findings.findings(without_owners(heard, redactor), environment)
+    sound = sound_findings.findings(without_owners(probed, redactor), environment)
     # A finding about sound replaces that of the snapshot with the same title.
-    known = {each.title for each in aloud}
+    known = {each.title for each in sound}
     found += [each for each in machine_findings.findings(environment) if each.title not in known]
-    found += [*aloud, *voice, *about_model, *network]
+    found += [*sound, *voice, *model_findings, *network]
     return [redactor.redact_finding(finding) for finding in found]
 
 
-def without_owners(heard: ProbeResult, redactor: Redactor) -> ProbeResult:
-    """The probe result with the names of people removed from the names of devices."""
+def without_owners(probed: ProbeResult, redactor: Redactor) -> ProbeResult:
+    """Return the probe result without personal names in its device names."""
     name = redactor.redact_device_name
-    trial = heard.trial and replace(
-        heard.trial,
-        microphone=heard.trial.microphone and name(heard.trial.microphone),
-        speaker=heard.trial.speaker and name(heard.trial.speaker),
-        problems=tuple((name(what), name(hint)) for what, hint in heard.trial.problems),
-        clockless=tuple(name(each) for each in heard.trial.clockless),
+    trial = probed.trial and replace(
+        probed.trial,
+        microphone=probed.trial.microphone and name(probed.trial.microphone),
+        speaker=probed.trial.speaker and name(probed.trial.speaker),
+        problems=tuple((name(what), name(hint)) for what, hint in probed.trial.problems),
+        clockless=tuple(name(each) for each in probed.trial.clockless),
     )
-    devices = tuple(replace(each, name=name(each.name)) for each in heard.devices)
-    return replace(heard, devices=devices, trial=trial)
+    devices = tuple(replace(each, name=name(each.name)) for each in probed.devices)
+    return replace(probed, devices=devices, trial=trial)
 
 
-def _wish(options: Options, quick: bool) -> ProbeRequest:
+def _probe_request(options: Options, quick: bool) -> ProbeRequest:
     return ProbeRequest(options.input_device, options.output_device, listen=True, chirp=not quick)
 
 
@@ -86,7 +86,7 @@ async def _machine() -> Environment:
         return Environment(system=sys.platform, storage=Storage("its folder", writable=False))
 
 
-async def _nothing() -> list[Finding]:
+async def _no_findings() -> list[Finding]:
     return []
 
 
@@ -101,25 +101,25 @@ async def _embedded_voice(options: Options, choice: catalog.ModelChoice | None) 
             return [
                 note(
                     "Embedded voice",
-                    f"It was not ready within {VOICE_S:g} s, while the other tests ran.",
-                    "A busy machine takes longer; voicechat serve shows the progress.",
+                    f"The embedded voice was not ready within {VOICE_S:g} s.",
+                    "A busy machine takes longer; run voicechat serve to see the progress.",
                 )
             ]
         make = problem if choice is None or choice.needs_local_server else note
         return [make("Embedded voice", error.message, error.hint or "Install voicechat again.")]
     finally:
         await server.stop()
-    return [ok("Embedded voice", f"It is ready after {took:.1f} s.")]
+    return [ok("Embedded voice", f"The embedded voice was ready after {took:.1f} s.")]
 
 
 # ------------------------------------------------------------------------------- the network
 
 
 async def _network(
-    options: Options, session: catalog.ModelChoice | None, wanted: str
+    options: Options, session: catalog.ModelChoice | None, provider: str
 ) -> list[Finding]:
     """Reach every provider; then open a session with one of them if its address answers."""
-    targets = _targets(options, wanted)
+    targets = _targets(options, provider)
     results = await asyncio.gather(*(network_findings.reach(target) for target in targets))
     found = network_findings.findings(list(results))
     broken = any(each.failure and each.target.is_chosen for each in results)
@@ -142,7 +142,7 @@ def _choice(options: Options) -> tuple[catalog.ModelChoice | None, list[Finding]
     return choice, [ok("Model", choice.why)]
 
 
-def _wanted(options: Options, choice: catalog.ModelChoice | None) -> str:
+def _chosen_provider(options: Options, choice: catalog.ModelChoice | None) -> str:
     """The name of the provider in the settings, even when the choice is wrong."""
     return choice.provider if choice else (options.model or "").partition("/")[0]
 

@@ -11,7 +11,7 @@ from voicechat.audio.devices.device_probe import ProbeRequest, ProbeResult, prob
 from voicechat.config.options import Options
 from voicechat.core.text import clean
 from voicechat.doctor.environment import snapshot
-from voicechat.doctor.sound_findings import why_nothing
+from voicechat.doctor.sound_findings import no_devices_finding
 from voicechat.errors import SoundError
 
 DEADLINE_S = 4.0
@@ -35,11 +35,11 @@ class ListedDevice:
 
 @dataclass(frozen=True, slots=True)
 class DeviceListing:
-    """All devices; `unmet` has a sentence for each setting that matches no device."""
+    """All devices; `unmatched` has a sentence for each setting that matches no device."""
 
     inputs: tuple[ListedDevice, ...]
     outputs: tuple[ListedDevice, ...]
-    unmet: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
     def as_text(self) -> str:
         """One line per device; `*` marks the default of the system, `>` the device in use."""
@@ -66,16 +66,19 @@ class DeviceListing:
 
 
 def list_devices(options: Options) -> DeviceListing:
-    """The devices of this machine. Takes `DEADLINE_S` at most; raises `SoundError` without any."""
+    """Return the devices of this machine, within `DEADLINE_S`.
+
+    Raises `SoundError` if there is none.
+    """
     request = ProbeRequest(options.input_device, options.output_device, all_rates=True)
     found = probe(request, DEADLINE_S)
     if not any(each.inputs or each.outputs for each in found.devices):
-        raise _nothing(found)
+        raise _no_devices_error(found)
     return listing(found, options)
 
 
 def listing(found: ProbeResult, options: Options) -> DeviceListing:
-    """The probe result as a list."""
+    """Return the probe result as a list."""
     inputs, no_input = _chosen(found, "input", options.input_device)
     outputs, no_output = _chosen(found, "output", options.output_device)
     return DeviceListing(
@@ -93,9 +96,9 @@ def listing(found: ProbeResult, options: Options) -> DeviceListing:
     )
 
 
-def _nothing(found: ProbeResult) -> SoundError:
-    missing = why_nothing(found, snapshot())
-    return SoundError(clean(missing.sentence), clean(missing.remedy))
+def _no_devices_error(found: ProbeResult) -> SoundError:
+    finding = no_devices_finding(found, snapshot())
+    return SoundError(clean(finding.sentence), clean(finding.remedy))
 
 
 def _chosen(found: ProbeResult, kind: Kind, part: str | None) -> tuple[Device | None, str]:

@@ -112,7 +112,8 @@ def _container(environment: Environment) -> Iterator[Finding]:
     kind = container(environment)
     if not kind:
         return
-    name = kind if kind.startswith("a ") else f"a {kind} container"
+    article = "an" if kind == "LXC" else "a"
+    name = kind if kind.startswith("a ") else f"{article} {kind} container"
     if has_server(environment) or environment.servers:
         yield ok("Container", f"This is {name}, and it has access to a sound server.")
         return
@@ -217,13 +218,13 @@ def restart(environment: Environment) -> str:
     if environment.system == "darwin":
         return "Restart the sound service: sudo killall coreaudiod"
     if environment.system != "linux":
-        return "Restart the Windows Audio service, or the computer."
+        return "Restart the Windows Audio service or the computer."
     if wsl(environment):
         return "In PowerShell: wsl --shutdown, then open the terminal again."
     where = " outside the container" if container(environment) else ""
     return (
-        f"Restart it{where}: systemctl --user restart pipewire pipewire-pulse wireplumber"
-        " (with PulseAudio: pulseaudio -k)."
+        f"Restart the sound server{where}: systemctl --user restart"
+        " pipewire pipewire-pulse wireplumber (with PulseAudio: pulseaudio -k)."
     )
 
 
@@ -247,12 +248,12 @@ def _sound_card(environment: Environment) -> Iterator[Finding]:
     if environment.devices_readable:
         return
     if has_server(environment):
-        yield ok("Sound card", "voicechat uses it through the sound server.")
+        yield ok("Sound card", "voicechat uses the sound card through the sound server.")
         return
     yield problem(
         "Sound card",
-        "You cannot open it, because you are not in the audio group.",
-        'Type: sudo usermod -aG audio "$USER", then log in again.',
+        "You cannot open the sound card, because you are not in the audio group.",
+        'Run: sudo usermod -aG audio "$USER", then log in again.',
     )
 
 
@@ -273,8 +274,8 @@ def _terminal(environment: Environment) -> Iterator[Finding]:
     if term in {"dumb", "unknown", "none"}:
         yield note(
             "Terminal",
-            f"It cannot move its cursor (TERM is {term}), so voicechat uses --plain mode.",
-            "To use the full screen, set TERM to the terminal's type, such as xterm-256color.",
+            f"The terminal cannot move its cursor (TERM is {term}), so voicechat uses --plain.",
+            "For the full screen, set TERM to your terminal's type, such as xterm-256color.",
         )
     elif "utf" not in terminal.encoding:
         yield note(
@@ -284,7 +285,9 @@ def _terminal(environment: Environment) -> Iterator[Finding]:
         )
     elif terminal.columns < 40 or terminal.rows < 12:
         yield note(
-            "Terminal", f"{facts}. It is too small for a conversation.", "Make the window larger."
+            "Terminal",
+            f"{facts}. The window is too small for a conversation.",
+            "Make the window larger.",
         )
     else:
         yield ok("Terminal", f"{facts}.")

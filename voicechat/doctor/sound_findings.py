@@ -20,21 +20,21 @@ _STRONG_ECHO_DB = -3.0
 
 
 def findings(probe: ProbeResult, environment: Environment) -> list[Finding]:
-    """The findings about sound, in the order of the report."""
+    """Return the findings about sound, in the order of the report."""
     found = list(_library(probe, environment))
     if probe.listed:
         found += _devices(probe, environment)
         found += _rates(probe)
         found += _canceller(probe)
-        found += _trial(probe, environment)
+        found += _loopback_findings(probe, environment)
     return found
 
 
-def why_nothing(probe: ProbeResult, environment: Environment) -> Finding:
-    """The reason why no device is listed: no library, a crash, a hung server, or no device."""
+def no_devices_finding(probe: ProbeResult, environment: Environment) -> Finding:
+    """Return why no device is listed: no library, a crash, a hung server, or no device."""
     if not probe.listed:
         return next(_library(probe, environment))
-    return _none(probe, environment)
+    return _no_devices(probe, environment)
 
 
 def _library(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
@@ -68,39 +68,45 @@ def _install(probe: ProbeResult, environment: Environment) -> str:
 
 def _devices(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
     # PortAudio's bridges to a sound server are listed even when the server has no devices.
-    there = [d for d in probe.devices if d.node] or probe.devices
-    inputs = [d for d in there if d.inputs]
-    outputs = [d for d in there if d.outputs]
+    present = [d for d in probe.devices if d.node] or probe.devices
+    inputs = [d for d in present if d.inputs]
+    outputs = [d for d in present if d.outputs]
     if not inputs and not outputs:
-        yield _none(probe, environment)
+        yield _no_devices(probe, environment)
         return
     if not inputs:
-        yield problem("Devices", "There is a speaker, but no microphone.", _plug(environment))
+        yield problem(
+            "Devices", "There is a speaker, but no microphone.", _connect_remedy(environment)
+        )
     elif not outputs:
-        yield problem("Devices", "There is a microphone, but no speaker.", _plug(environment))
+        yield problem(
+            "Devices", "There is a microphone, but no speaker.", _connect_remedy(environment)
+        )
     else:
         yield ok(
             "Devices",
             f"{counted(len(inputs), 'microphone')}, {counted(len(outputs), 'speaker')}"
-            f" ({', '.join(sorted({d.host for d in there}))}).",
+            f" ({', '.join(sorted({d.host for d in present}))}).",
         )
 
 
-def _nothing(probe: ProbeResult, environment: Environment) -> str:
+def _no_devices_sentence(probe: ProbeResult, environment: Environment) -> str:
     if machine_findings.has_server(environment) and not probe.devices:
         return "A sound server is running, but PortAudio finds no device in it."
     return "There is no microphone and no speaker."
 
 
-def _none(probe: ProbeResult, environment: Environment) -> Finding:
-    return problem("Devices", _nothing(probe, environment), _remedy_for_none(probe, environment))
+def _no_devices(probe: ProbeResult, environment: Environment) -> Finding:
+    return problem(
+        "Devices", _no_devices_sentence(probe, environment), _no_devices_remedy(probe, environment)
+    )
 
 
-def _remedy_for_none(probe: ProbeResult, environment: Environment) -> str:
+def _no_devices_remedy(probe: ProbeResult, environment: Environment) -> str:
     names = machine_findings.packages(environment)
     if machine_findings.has_server(environment):
         if probe.devices or not names or not names.bridge:
-            return _plug(environment)
+            return _connect_remedy(environment)
         return f"Install the ALSA bridge: {names.install} {names.bridge}"
     if environment.servers:
         return machine_findings.restart(environment)
@@ -108,24 +114,24 @@ def _remedy_for_none(probe: ProbeResult, environment: Environment) -> str:
         for finding in machine_findings.findings(environment):
             if finding.title == rule and finding.remedy:
                 return finding.remedy
-    return _plug(environment)
+    return _connect_remedy(environment)
 
 
-def _plug(environment: Environment) -> str:
+def _connect_remedy(environment: Environment) -> str:
     if environment.system == "darwin":
-        return "Plug one in and choose it in Settings, Sound."
-    return "Plug one in, or enable it in the sound settings. --text works without sound."
+        return "Connect a device and choose it in Settings, Sound."
+    return "Connect a device or enable one in the sound settings; --text works without sound."
 
 
 def _rates(probe: ProbeResult) -> Iterator[Finding]:
-    for noun, rates, wanted in (
+    for noun, rates, preferred in (
         ("Microphone", probe.input_rates, (24_000, 16_000)),
         ("Speaker", probe.output_rates, (24_000,)),
     ):
         for index, accepted in rates.items():
             name = next((d.name for d in probe.devices if d.index == index), "")
-            if accepted and not set(wanted) & set(accepted):
-                kilohertz = " and ".join(f"{rate // 1000}" for rate in wanted)
+            if accepted and not set(preferred) & set(accepted):
+                kilohertz = " and ".join(f"{rate // 1000}" for rate in preferred)
                 yield note(
                     f"{noun} rates",
                     f"{name} does not accept {kilohertz} kHz; voicechat opens it at"
@@ -145,30 +151,30 @@ def _canceller(probe: ProbeResult) -> Iterator[Finding]:
     elif probe.canceller:
         yield note(
             "Echo canceller",
-            "There is none for this system: the microphone is off while the assistant speaks.",
+            "None is available for this system: the microphone is off while the assistant speaks.",
             "Use headphones and --no-echo-cancel, or install voicechat[livekit].",
         )
 
 
-# -------------------------------------------------------------------------------- the trial
+# -------------------------------------------------------------------------------- the loopback test
 
 
-def _trial(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
+def _loopback_findings(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
     trial = probe.trial
     if trial is None:
         return
-    absent = {
+    reported = {
         *(["There is no microphone."] if not any(d.inputs for d in probe.devices) else []),
         *(["There is no speaker."] if not any(d.outputs for d in probe.devices) else []),
     }
     for sentence, hint in dict.fromkeys(trial.problems):
-        if sentence not in absent:
-            yield _refused(sentence, hint, environment)
+        if sentence not in reported:
+            yield _open_failure(sentence, hint, environment)
     if trial.clockless:
         yield problem(
             "Virtual device",
-            f"{' and '.join(trial.clockless)} is not a real device: no one can hear it.",
-            "Plug in a real device, or check ~/.asoundrc and ALSA_CONFIG_PATH.",
+            f"{' and '.join(trial.clockless)} is not a real sound device.",
+            "Connect a real device, or check ~/.asoundrc and ALSA_CONFIG_PATH.",
         )
         return
     if trial.microphone is not None:
@@ -177,12 +183,12 @@ def _trial(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
         yield problem(
             "Speaker",
             f"{trial.speaker} opens, but accepts no sound.",
-            "Plug it in again, or choose another one with --output-device.",
+            "Plug it in again, or choose another device with --output-device.",
         )
     elif trial.speaker is not None:
         yield ok("Speaker", f"{trial.speaker} opens at {trial.output_rate / 1000:g} kHz.")
     if trial.chirped and trial.microphone is not None and trial.level is not None:
-        yield _loopback(trial)
+        yield _chirp(trial)
     if trial.dropouts:
         yield note(
             "Drop-outs",
@@ -191,10 +197,10 @@ def _trial(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
         )
 
 
-def _refused(sentence: str, hint: str, environment: Environment) -> Finding:
+def _open_failure(sentence: str, hint: str, environment: Environment) -> Finding:
     if is_busy(sentence):
-        look = " (fuser -v /dev/snd/* shows it)" if environment.system == "linux" else ""
-        hint = f"Another program is using it: close that{look}, or choose another device."
+        command = " (fuser -v /dev/snd/* lists it)" if environment.system == "linux" else ""
+        hint = f"Another program uses the device: close it{command}, or choose another device."
     return problem("Opening", sentence, hint)
 
 
@@ -205,11 +211,11 @@ def _microphone(trial: LoopbackResult, environment: Environment) -> Finding:
         return problem(
             title,
             f"{trial.microphone} opens, but delivers no sound.",
-            "Plug it in again, or choose another one with --input-device.",
+            "Plug it in again, or choose another device with --input-device.",
         )
     if trial.level <= _SILENCE_DB and trial.return_db is None:
         return problem(
-            title, f"{name}, but records pure silence: it is muted.", _unmute(environment)
+            title, f"{name}, but records only silence: it is muted.", _unmute(environment)
         )
     peak = trial.level if trial.peak is None else trial.peak
     level = f"{trial.level:.0f} dBFS, peak {peak:.0f}"
@@ -223,41 +229,45 @@ def _microphone(trial: LoopbackResult, environment: Environment) -> Finding:
         return note(
             title, f"{name}, but is very loud: {level}.", "Lower its level in the sound settings."
         )
-    return ok(title, f"{name} and hears the room: {level}.")
+    return ok(title, f"{name} and picks up sound: {level}.")
 
 
 def _unmute(environment: Environment) -> str:
     if environment.system == "darwin":
         program = environment.variables.get("TERM_PROGRAM", "your terminal")
         return (
-            f"macOS gives silence to programs without permission: allow {program} in Settings,"
-            " Privacy & Security, Microphone, and restart it."
+            f"macOS sends silence to programs without permission: allow {program} in Settings,"
+            " Privacy & Security, Microphone, then restart the terminal."
         )
     if environment.system == "win32":
         return (
-            "Allow microphone access for desktop apps in Settings, Privacy, Microphone; unmute it."
+            "Allow microphone access for desktop apps in Settings, Privacy, Microphone,"
+            " or unmute the microphone."
         )
-    return "Unmute it and raise its level in the sound settings (pavucontrol or alsamixer)."
+    return (
+        "Unmute the microphone or raise its level in the sound settings (pavucontrol or alsamixer)."
+    )
 
 
-def _loopback(trial: LoopbackResult) -> Finding:
+def _chirp(trial: LoopbackResult) -> Finding:
     if trial.return_db is None or trial.round_trip_ms is None:
         return note(
             "Loopback",
-            "The chirp did not come back: headphones, the volume at zero, or another room.",
-            "Without headphones, raise the volume and try again.",
+            "The microphone did not record the chirp. This is normal with headphones.",
+            "Without headphones, turn up the volume and try again.",
         )
     sentence = (
-        f"The chirp came back after {trial.round_trip_ms:.0f} ms at {trial.return_db:+.0f} dB."
+        f"The microphone recorded the chirp after {trial.round_trip_ms:.0f} ms"
+        f" at {trial.return_db:+.0f} dB."
     )
     if trial.round_trip_ms > _SLOW_MS:
         return note(
             "Loopback",
-            f"{sentence} That is slow.",
+            f"{sentence} This delay is long.",
             "Bluetooth adds delay; a cable or USB is faster.",
         )
     if trial.return_db > _STRONG_ECHO_DB:
         return note(
-            "Loopback", f"{sentence} That is a strong echo.", "Turn the speaker down a little."
+            "Loopback", f"{sentence} This is a strong echo.", "Turn the speaker down a little."
         )
     return ok("Loopback", sentence)
