@@ -340,7 +340,7 @@ async def test_events_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_missing_device_is_a_problem() -> None:
     async with scene() as stage, session_on(stage) as session:
-        session._session._tell(
+        session._session._publish_update(
             SoundChanged(None, "Speaker", "There is no microphone.", "Plug one in.")
         )
         problem = await next_of(session, voicechat.Problem)

@@ -113,8 +113,11 @@ def test_turn_detection_off_is_push_to_talk(file) -> None:
 
 
 def test_pcm16_uses_the_rate_of_the_provider(file) -> None:
-    can = Capabilities(input_rates=(16_000,))
-    assert session_settings(file('audio_format = "pcm16"'), can, ()).input_format.rate == 16_000
+    capabilities = Capabilities(input_rates=(16_000,))
+    assert (
+        session_settings(file('audio_format = "pcm16"'), capabilities, ()).input_format.rate
+        == 16_000
+    )
 
 
 INVALID = {

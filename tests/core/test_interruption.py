@@ -14,8 +14,8 @@ SILENT = Capabilities(speech_end=False, cancel=False, truncate=False, commit_sta
 
 
 class Desk:
-    def __init__(self, can: Capabilities = SILENT) -> None:
-        self.talk = Conversation(SessionSettings(), can, hands_free=True, speaker=True)
+    def __init__(self, capabilities: Capabilities = SILENT) -> None:
+        self.talk = Conversation(SessionSettings(), capabilities, hands_free=True, speaker=True)
         self.now = 100.0
         self.happens(events.SessionCreated())
 

@@ -31,8 +31,10 @@ E = TypeVar("E")
 class Stage:
     """A conversation with its own clock."""
 
-    def __init__(self, can: Capabilities | None = None, online: bool = True) -> None:
-        self.conversation = Conversation(SessionSettings(), can or Capabilities(), speaker=False)
+    def __init__(self, capabilities: Capabilities | None = None, online: bool = True) -> None:
+        self.conversation = Conversation(
+            SessionSettings(), capabilities or Capabilities(), speaker=False
+        )
         self.now = 0.0
         if online:
             self.feed(events.SessionCreated("s"))

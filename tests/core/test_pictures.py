@@ -81,8 +81,8 @@ CAT = Picture(Kind.PNG, 123, 45, "cat.png", head("png"))
 class Talk:
     """A conversation, and the messages it sends."""
 
-    def __init__(self, can: Capabilities | None = None) -> None:
-        self.conversation = Conversation(SessionSettings(), can or Capabilities())
+    def __init__(self, capabilities: Capabilities | None = None) -> None:
+        self.conversation = Conversation(SessionSettings(), capabilities or Capabilities())
 
     def take(self, happening: events.Event | inputs.Input) -> list[Effect]:
         return self.conversation.handle(happening, 0.0)

@@ -34,7 +34,7 @@ class ApprovalSetup:
 
     def emit(self, *emitted: events.Event | inputs.Input) -> None:
         for event in emitted:
-            self.session._take(event)
+            self.session._handle(event)
 
     def call_tool(self, name: str, call_id: str, arguments: str = "{}") -> ToolCall:
         self.emit(events.ToolCallReady("r", f"i{call_id}", call_id, name, arguments))

@@ -63,8 +63,8 @@ def test_levels_are_shown_in_words(session: Session) -> None:
         run_command(session, "/levels")
         == "The microphone is not available; the speaker is not available."
     )
-    session._hear(sound.Opened("a microphone", "a speaker"))
-    session._hear(sound.Levels(-30.4, -100.0, -12.2, -100.0))
+    session._on_audio_event(sound.Opened("a microphone", "a speaker"))
+    session._on_audio_event(sound.Levels(-30.4, -100.0, -12.2, -100.0))
     assert LevelsChanged(-30.4, -100.0, -12.2, -100.0) in updates
     levels = "The microphone is at -30 dBFS with a peak of -12; the speaker is silent."
     assert run_command(session, "/levels") == levels

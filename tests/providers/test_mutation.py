@@ -78,11 +78,11 @@ class Play:
         model, wire, self._examples = CODECS[codec]
         self._choose = Random(f"{codec} {number}")
         self._codec: Codec = catalog.codec_of(model, environ={}, wire=wire)
-        can = self._codec.capabilities
+        capabilities = self._codec.capabilities
         self._settings = SessionSettings(turn_detection=ServerVad())
         self._core = Conversation(
             self._settings,
-            can,
+            capabilities,
             hands_free=self._choose.random() < 0.5,
             speaker=self._choose.random() < 0.5,
         )

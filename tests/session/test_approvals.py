@@ -285,7 +285,7 @@ async def test_settings_override_the_permission(
 
 async def test_an_announcement_reaches_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     async with talking(monkeypatch, add) as (desk, model):
-        desk.session._take(Announce("The tea timer rings."))
+        desk.session._handle(Announce("The tea timer rings."))
         await until(lambda: model.asked_to_go_on)
         [message] = model.items("message")
         assert message["role"] == "system"

@@ -168,9 +168,9 @@ async def test_a_provider_without_deletion_gets_a_new_session() -> None:
     async with scene() as stage, two_providers(stage) as desk:
         await answered(desk, "one")
         await answered(desk, "two")
-        created = desk.session._connections.begun
+        created = desk.session._connections.sessions_created
         run_command(desk.session, "/forget")
-        await desk.until(lambda: desk.session._connections.begun > created)
+        await desk.until(lambda: desk.session._connections.sessions_created > created)
         await answered(desk, "three")
         assert desk.said(Role.USER) == ["one", "three"]
         run_command(desk.session, "/model openai/gpt-realtime-2.1")

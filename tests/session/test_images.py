@@ -196,7 +196,7 @@ async def test_an_unusable_image_is_reported_and_nothing_is_sent(cat: Path, larg
         assert notices(desk) == ["There is no file such.png."]
         with pytest.raises(UsageError, match="/image takes the path"):
             run_command(desk.session, "/image")
-        desk.session._chosen.can = Capabilities(pictures=())
+        desk.session._chosen.capabilities = Capabilities(pictures=())
         desk.session.type(str(cat))
         await desk.until(lambda: len(notices(desk)) == 2)
         assert "does not accept images" in notices(desk)[-1]
@@ -224,8 +224,8 @@ async def test_a_hanging_disk_times_out(cat: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_embedded_voice_accepts_no_images() -> None:
-    assert Session(Options())._chosen.can.pictures == ()
-    assert Session(options("ws://127.0.0.1:1"))._chosen.can.pictures
+    assert Session(Options())._chosen.capabilities.pictures == ()
+    assert Session(options("ws://127.0.0.1:1"))._chosen.capabilities.pictures
 
 
 @pytest.mark.parametrize("line", ["/a.png", "~/a.png x", "'/a b.png'", "x file:///a.png"])

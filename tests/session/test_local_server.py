@@ -55,7 +55,7 @@ async def test_the_child_knows_the_forbidden_tools(child) -> None:
     server = LocalServer(Options(permissions=permissions), told.append, child(code))
     await server.start()
     await server.stop()
-    assert told == ["Warming up the set_timer: 50%"]
+    assert told == ["Loading the set_timer: 50%"]
 
 
 async def test_the_address_a_token_and_progress(child) -> None:
@@ -66,7 +66,7 @@ async def test_the_address_a_token_and_progress(child) -> None:
     assert url == "ws://127.0.0.1:9/v1/realtime"
     assert len(token.reveal()) > 30
     await server.stop()
-    assert told == ["Warming up the recognizer: 50%"]
+    assert told == ["Loading the recognizer: 50%"]
     assert not server.running
 
 
@@ -122,7 +122,7 @@ async def test_only_the_chat_key_is_passed_to_the_child(child, monkeypatch) -> N
         await server.start()
         assert server._errors is not None
         await server._errors
-        assert server._last_words.startswith(seen)
+        assert server._last_error.startswith(seen)
         await server.stop()
 
 

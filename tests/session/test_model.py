@@ -138,9 +138,9 @@ async def test_a_model_chosen_while_waiting_to_dial_again_is_dialed_at_once(
 
 async def test_announcements_keep_distinct_ids_over_a_change_of_model() -> None:
     session = Session(options("ws://127.0.0.1:1"))
-    session._ring("The tea is ready.")
+    session._announce("The tea is ready.")
     session.change_model("openai/gpt-realtime-2")
-    session._ring("The eggs are ready.")
+    session._announce("The eggs are ready.")
     ids = [entry_id(entry) for entry in session.transcript.entries]
     assert len(ids) == len(set(ids)) == 2
     session.forget(ids[0])

@@ -130,7 +130,7 @@ async def test_a_session_is_renewed_before_it_expires(monkeypatch: pytest.Monkey
     monkeypatch.setattr(reconnect, "RENEW_BEFORE_S", 59.5)
     async with scene(session_seconds=60.0) as stage, talking(stage) as desk:
         await answered(desk, "one")
-        await desk.until(lambda: desk.session._connections.begun >= 2)
+        await desk.until(lambda: desk.session._connections.sessions_created >= 2)
         await answered(desk, "two")
         messages = [message.text for message in stage.assistant.requests[-1].messages]
         assert messages == ["one", "You said one.", "two"]

@@ -31,8 +31,8 @@ async def at(wire: str, *, hands_free: bool = False) -> AsyncIterator[tuple[Desk
             keys={key: Secret("planted-key")},
         )))  # fmt: skip
         if hands_free:
-            desk.session._take(inputs.HandsFree(True))
-            desk.session._take(inputs.SpeakerChanged(True))
+            desk.session._handle(inputs.HandsFree(True))
+            desk.session._handle(inputs.SpeakerChanged(True))
         living = asyncio.create_task(desk.session.run())
         try:
             await desk.until(lambda: desk.session.link is Link.ONLINE)
@@ -103,7 +103,7 @@ async def test_a_picture_is_sent_and_deleted(wire: str) -> None:
         desk.session.type("hello")
         await idle(desk, 1)
         picture = Picture(Kind.PNG, 1, 1, "p.png", b"png")
-        desk.session._take(inputs.Typed("what is this", picture))
+        desk.session._handle(inputs.Typed("what is this", picture))
         await idle(desk, 2)
         assert fake.pictures == ["data:image/png;base64,cG5n"]
         desk.session.forget_last()
@@ -117,9 +117,9 @@ async def test_a_manual_turn(wire: str) -> None:
     async with at(wire) as (desk, fake):
         session = desk.session
         session.talk(True)
-        rate = session._chosen.can.input_rates[0]
+        rate = session._chosen.capabilities.input_rates[0]
         for _ in range(20):
-            session._take(inputs.MicBlock(bytes(rate // 50 * 2)))
+            session._handle(inputs.MicBlock(bytes(rate // 50 * 2)))
         await asyncio.sleep(MIN_TALK_MS / 1000)  # the shortest press that counts
         session.talk(False)
         await idle(desk, 1)
@@ -133,7 +133,7 @@ async def test_a_manual_turn(wire: str) -> None:
 async def test_a_short_key_press_never_reaches_gemini() -> None:
     async with at("google") as (desk, fake):
         desk.session.talk(True)
-        desk.session._take(inputs.MicBlock(bytes(640)))
+        desk.session._handle(inputs.MicBlock(bytes(640)))
         desk.session.talk(False)
         desk.session.type("hello")
         await idle(desk, 1)
@@ -142,7 +142,7 @@ async def test_a_short_key_press_never_reaches_gemini() -> None:
 
 async def speak(session: Session) -> None:
     for _ in range(50):
-        session._take(inputs.MicBlock(bytes(640)))
+        session._handle(inputs.MicBlock(bytes(640)))
         await asyncio.sleep(0)
 
 
@@ -153,11 +153,11 @@ async def test_barge_in_by_voice_at_gemini() -> None:
         assert detection["disabled"] is False
         session.type("tell me a story")
         story = await first_story(desk)
-        session._take(inputs.PlaybackStarted(story.item_id))
-        session._take(inputs.Heard(story.item_id, 40.0))
+        session._handle(inputs.PlaybackStarted(story.item_id))
+        session._handle(inputs.Heard(story.item_id, 40.0))
         await speak(session)
         await desk.until(lambda: session.floor is effects.Floor.HEARING or len(entries(desk)) > 2)
-        session._take(inputs.PlaybackStopped({story.item_id: 40.0}))
+        session._handle(inputs.PlaybackStopped({story.item_id: 40.0}))
         await desk.until(lambda: entries(desk)[-1][1] == "You said spoken words.")
         assert story.status is ItemStatus.INTERRUPTED
         assert [told[:2] for told in entries(desk)] == [
@@ -168,7 +168,7 @@ async def test_barge_in_by_voice_at_gemini() -> None:
 
 async def test_deferred_settings_come_with_the_next_connection() -> None:
     async with at("google", hands_free=True) as (desk, fake):
-        desk.session._take(inputs.HandsFree(False))
+        desk.session._handle(inputs.HandsFree(False))
         await desk.until(lambda: LinkChanged(Link.ONLINE, "Reconnected.") in desk.updates)
         first, second = (setup["realtimeInputConfig"] for setup in fake.setups)
         assert not first["automaticActivityDetection"]["disabled"]

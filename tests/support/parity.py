@@ -143,8 +143,10 @@ class Person:
             await self.again_online()
 
     async def again_online(self) -> None:
-        before = self.session._connections.begun
+        before = self.session._connections.sessions_created
         again = LinkChanged(Link.ONLINE, "Reconnected.")
         await self.desk.until(
-            lambda: again in self.desk.updates and self.session._connections.begun > before
+            lambda: (
+                again in self.desk.updates and self.session._connections.sessions_created > before
+            )
         )

@@ -39,7 +39,7 @@ class AssistantItems:
     def __init__(
         self,
         buffer: EffectBuffer,
-        can: Capabilities,
+        capabilities: Capabilities,
         sound: AudioFormat,
         *,
         speaker: bool,
@@ -51,7 +51,7 @@ class AssistantItems:
         self.ended_responses = RecentIds()
         """Ids of the responses that ended."""
         self._buffer = buffer
-        self._can = can
+        self._capabilities = capabilities
         self._ms_per_byte = sound.ms(1)
         self._on_answered = on_answered
         self._playout = Playout()
@@ -232,7 +232,7 @@ class AssistantItems:
         whole = spoken.ended and spoken.has_audio and item.heard_ms >= item.received_ms - 1
         item.status = ItemStatus.COMPLETED if whole else ItemStatus.INTERRUPTED
         self._buffer.changed(item)
-        if whole or not self._can.truncate:
+        if whole or not self._capabilities.truncate:
             return
         response_id, audio_end_ms = item.response_id or "", int(item.heard_ms)
         if audio_end_ms > 0:

@@ -72,7 +72,7 @@ class Conversation:
         self.floor = effects.Floor.IDLE
         self.deadline: float | None = None
         """Time of the next `Tick` (s, on the clock of `now`); None if none is needed."""
-        self._can = capabilities or Capabilities()
+        self._capabilities = capabilities or Capabilities()
         self._buffer = EffectBuffer(transcript)
         self.microphone = MicrophoneInput(self._buffer, settings, hands_free=hands_free)
         """Decides which microphone blocks are sent. A session may call its `block` directly."""
@@ -82,20 +82,20 @@ class Conversation:
         self._announcements = Announcements(self._buffer)
         self._items = AssistantItems(
             self._buffer,
-            self._can,
+            self._capabilities,
             settings.output_format.decoded,
             speaker=speaker,
             on_answered=lambda response_id: self._responses.answered(response_id),
         )
-        self._responses = Responses(self._buffer, self._can, self._items, self._tool_calls)
-        self._out_of_band = OutOfBandResponses(self._buffer, self._can)
+        self._responses = Responses(self._buffer, self._capabilities, self._items, self._tool_calls)
+        self._out_of_band = OutOfBandResponses(self._buffer, self._capabilities)
         self._errors = ProviderErrors(self._buffer, self._responses, self._out_of_band)
-        self._edits = ItemEdits(self._buffer, self._can, self._user_items, self._responses)
+        self._edits = ItemEdits(self._buffer, self._capabilities, self._user_items, self._responses)
         self.meter = UsageMeter(self._buffer)
         """Usage and rate limits."""
         self._interruption = Interruption(
             self._buffer,
-            self._can,
+            self._capabilities,
             self.microphone,
             self._user_items,
             self._items,
@@ -103,7 +103,7 @@ class Conversation:
             self.meter,
         )
         self._presence = Presence()
-        self._seeding = Seeding(self._buffer, self._can)
+        self._seeding = Seeding(self._buffer, self._capabilities)
         self._now = 0.0
 
     # ----------------------------------------------------------------- entry point
@@ -268,7 +268,7 @@ class Conversation:
             self.microphone.press(self._now)
         elif self.microphone.release(self._now):
             self._responses.turn_ended()
-            self._responses.request(not self._can.commit_starts_response)
+            self._responses.request(not self._capabilities.commit_starts_response)
             self._responses.expect()
 
     def _set_hands_free(self, mode: inputs.HandsFree) -> None:

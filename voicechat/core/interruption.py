@@ -35,10 +35,10 @@ RECENT_S = 8.0
 class UserSpeech:
     """The user's speech as the provider detects it. Times are seconds on one clock."""
 
-    def __init__(self, can: Capabilities) -> None:
+    def __init__(self, capabilities: Capabilities) -> None:
         self.active = False
         """True while the provider detects speech."""
-        self._timeout_s = SPEECH_TIMEOUT_S if can.speech_end else SILENCE_TIMEOUT_S
+        self._timeout_s = SPEECH_TIMEOUT_S if capabilities.speech_end else SILENCE_TIMEOUT_S
         self._active_at = 0.0
         self._voice_ended_at: float | None = None
 
@@ -80,7 +80,7 @@ class Interruption:
     def __init__(
         self,
         buffer: EffectBuffer,
-        can: Capabilities,
+        capabilities: Capabilities,
         mic: MicrophoneInput,
         user_items: UserItems,
         items: AssistantItems,
@@ -93,7 +93,7 @@ class Interruption:
         self._items = items
         self._responses = responses
         self._meter = meter
-        self.speech = UserSpeech(can)
+        self.speech = UserSpeech(capabilities)
         """The user's speech as the provider hears it."""
         self.confirm_until: float | None = None
         """Deadline (s) for the provider to confirm local speech; None if no reply is held."""

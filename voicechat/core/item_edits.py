@@ -14,10 +14,14 @@ class ItemEdits:
     """Changes to the transcript: insert, forget, fetch."""
 
     def __init__(
-        self, buffer: EffectBuffer, can: Capabilities, user_items: UserItems, responses: Responses
+        self,
+        buffer: EffectBuffer,
+        capabilities: Capabilities,
+        user_items: UserItems,
+        responses: Responses,
     ) -> None:
         self._buffer = buffer
-        self._can = can
+        self._capabilities = capabilities
         self._user_items = user_items
         self._responses = responses
 
@@ -60,7 +64,7 @@ class ItemEdits:
             self._buffer.do(effects.EntryRemoved(entry_id(entry)))
         if not entries:
             return
-        if not self._can.delete or any(isinstance(entry, ToolCall) for entry in entries):
+        if not self._capabilities.delete or any(isinstance(entry, ToolCall) for entry in entries):
             self._buffer.do(effects.StartNewSession())
             return
         for entry in entries:
@@ -68,7 +72,7 @@ class ItemEdits:
 
     def fetch(self, event: inputs.FetchItem) -> None:
         """Request an item as the provider stores it."""
-        if self._can.retrieve and self._buffer.online:
+        if self._capabilities.retrieve and self._buffer.online:
             self._buffer.send(commands.RetrieveItem(event.item_id))
         else:
             self._buffer.do(effects.ItemFetched(event.item_id, None))

@@ -33,9 +33,9 @@ class OutOfBandResponse:
 class OutOfBandResponses:
     """The open out-of-band requests."""
 
-    def __init__(self, buffer: EffectBuffer, can: Capabilities) -> None:
+    def __init__(self, buffer: EffectBuffer, capabilities: Capabilities) -> None:
         self._buffer = buffer
-        self._can = can
+        self._capabilities = capabilities
         self.open: dict[str, OutOfBandResponse] = {}
 
     @property
@@ -47,7 +47,7 @@ class OutOfBandResponses:
         """Send a request, or report at once why it is not possible."""
         if not self._buffer.online:
             self._answer(request.key, error="There is no connection.")
-        elif not self._can.out_of_band:
+        elif not self._capabilities.out_of_band:
             self._answer(request.key, error="This model has no out-of-band responses.")
         else:
             if request.key in self.open:

@@ -27,12 +27,16 @@ class Responses:
     """Expected, requested and running responses."""
 
     def __init__(
-        self, buffer: EffectBuffer, can: Capabilities, items: AssistantItems, calls: ToolCalls
+        self,
+        buffer: EffectBuffer,
+        capabilities: Capabilities,
+        items: AssistantItems,
+        calls: ToolCalls,
     ) -> None:
         self.latency_ms: float | None = None
         """Latency of the last turn, from its end to the first audio or text, in ms."""
         self._buffer = buffer
-        self._can = can
+        self._capabilities = capabilities
         self._items = items
         self._tool_calls = calls
         self._slot = ResponseSlot()
@@ -141,7 +145,7 @@ class Responses:
         if self._slot.created(response_id):
             self._slot.response_id = response_id
             self._slot.fire(Trigger.CANCEL)
-            if self._can.cancel:
+            if self._capabilities.cancel:
                 self._buffer.send(commands.CancelResponse(response_id))
         elif previous not in (None, response_id):
             self._tool_calls.end_response(previous or "")
@@ -219,7 +223,7 @@ class Responses:
         running = self._slot.cancel()
         if running is not None:
             self._items.close_items(running, ItemStatus.INTERRUPTED)
-            if self._can.cancel and not provider_cancels:
+            if self._capabilities.cancel and not provider_cancels:
                 self._buffer.send(commands.CancelResponse(running))
         for response_id in self._items.stop_playback(self._now):
             self._slot.dead.add(response_id)

@@ -16,9 +16,9 @@ UNKNOWN_OUTCOME = '{"error": "The connection was lost. It is unknown whether thi
 class Seeding:
     """The part of the conversation that the next session receives."""
 
-    def __init__(self, buffer: EffectBuffer, can: Capabilities) -> None:
+    def __init__(self, buffer: EffectBuffer, capabilities: Capabilities) -> None:
         self._buffer = buffer
-        self._can = can
+        self._capabilities = capabilities
         self._known = 0
         self._start = 0
         self._shortened = False
@@ -38,13 +38,13 @@ class Seeding:
             # An open call still needs an answer.
             first = next((at for at, e in enumerate(transcript.entries) if _open(e)), cutoff)
             self._start = min(first, cutoff)
-            self._can = replace(self._can, pictures=())
+            self._capabilities = replace(self._capabilities, pictures=())
             self._shortened = True
 
     def send(self, *, resumed: bool) -> list[commands.Command]:
         """Seed a new session; a `resumed` one already has most of the conversation."""
         start = max(self._start, self._known if resumed else 0)
-        seeded, lost = seed_commands(self._buffer.transcript, self._can, start)
+        seeded, lost = seed_commands(self._buffer.transcript, self._capabilities, start)
         for command in seeded:
             self._buffer.send(command)
         if self._shortened:
@@ -78,7 +78,7 @@ def received(transcript: Transcript) -> int:
 
 
 def seed_commands(
-    transcript: Transcript, can: Capabilities, start: int = 0
+    transcript: Transcript, capabilities: Capabilities, start: int = 0
 ) -> tuple[list[commands.Command], int]:
     """Return the commands that seed the conversation from entry `start` on, and the lost pictures.
 
@@ -91,7 +91,7 @@ def seed_commands(
         if isinstance(entry, ToolCall):
             seeded += _call_commands(entry)
         elif entry.picture is not None:
-            message = _picture_message(entry, can)
+            message = _picture_message(entry, capabilities)
             lost += message.picture is None
             seeded.append(message)
         elif entry.shown.strip() and not entry.hidden:
@@ -115,10 +115,10 @@ def _call_commands(call: ToolCall) -> list[commands.Command]:
     return seeded
 
 
-def _picture_message(item: Item, can: Capabilities) -> commands.CreateMessage:
+def _picture_message(item: Item, capabilities: Capabilities) -> commands.CreateMessage:
     """Return a message with its picture, or with a note in place of the picture."""
     picture = item.picture
-    if picture is not None and (not picture.data or picture.kind not in can.pictures):
+    if picture is not None and (not picture.data or picture.kind not in capabilities.pictures):
         note = f"(I showed a picture here, {picture.caption}. It cannot be shown again.)"
         return commands.CreateMessage(item.item_id, item.role.value, f"{note} {item.shown}".strip())
     return commands.CreateMessage(item.item_id, item.role.value, item.shown, picture=picture)

@@ -125,12 +125,12 @@ def provider_at(host: str) -> str | None:
     return None
 
 
-def capable(can: Callable[[Capabilities], bool]) -> list[str]:
-    """Return PROVIDER or PROVIDER/DEPLOYMENT of each provider whose default model can do this."""
+def capable(supports: Callable[[Capabilities], bool]) -> list[str]:
+    """Return PROVIDER or PROVIDER/DEPLOYMENT of each provider whose default model supports this."""
     names = []
     for provider in PROVIDERS.values():
         name = provider.name if provider.default_model else f"{provider.name}/DEPLOYMENT"
-        if can(codec_of(name, environ={}).capabilities):
+        if supports(codec_of(name, environ={}).capabilities):
             names.append(name)
     return names
 
@@ -282,7 +282,7 @@ def transcription_model(model: str, codec: Codec) -> str | None:
     """
     provider, name = _named(model)
     if not codec.capabilities.transcription_only:
-        others = capable(lambda can: can.transcription_only)
+        others = capable(lambda capabilities: capabilities.transcription_only)
         raise UsageError(
             f"{provider.name} has no transcription sessions.",
             f"Name one with --model: {', '.join(others[:-1])} or {others[-1]}.",

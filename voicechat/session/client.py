@@ -305,7 +305,7 @@ class ClientSession:
         if isinstance(content, str):
             if not clean(content).strip():
                 raise UsageError(f"content is an empty text: {shown(content)}.", "Send words.")
-            _take(self._session, inputs.Typed(content))
+            _send_turn(self._session, inputs.Typed(content))
         else:
             check_type("content", content, str, bytes, bytearray, memoryview, Picture)
             check_pcm("content", content)
@@ -315,7 +315,7 @@ class ClientSession:
         refused = refusal(picture, _capabilities(self._session), self._session.model)
         if refused is not None:
             raise refused
-        _take(self._session, inputs.Typed(text, picture))
+        _send_turn(self._session, inputs.Typed(text, picture))
 
     async def _send_sound(self, pcm: bytes) -> None:
         if self._pcm is None:
@@ -448,9 +448,9 @@ class _Closed(Exception):
 # --------------------------------------------------------------------------- the session's side
 
 
-def _take(session: Session, given: inputs.Typed) -> None:
-    """Give the session a turn of the user."""
-    session._take(given)
+def _send_turn(session: Session, turn: inputs.Typed) -> None:
+    """Pass a turn of the user to the session."""
+    session._handle(turn)
 
 
 def _settings(session: Session) -> SessionSettings:

@@ -48,8 +48,8 @@ class SessionControls(SessionView):
         self._tasks: asyncio.TaskGroup | None = None
         """Tasks that read images and make summaries; None while the session does not run."""
         self._costs = CostTally(chosen.options.prices)
-        self._images = ImageInput(self._take, self._tell)
-        self._requests = PendingRequests(self._take)
+        self._images = ImageInput(self._handle, self._publish_update)
+        self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
         self._summaries = 0
         self._wants_hands_free = not chosen.options.push_to_talk
@@ -57,11 +57,11 @@ class SessionControls(SessionView):
     # ----------------------------------------------------------------- what the session provides
 
     @abstractmethod
-    def _take(self, happening: events.Event | inputs.Input) -> None:
+    def _handle(self, happening: events.Event | inputs.Input) -> None:
         """Pass an event or an input to the conversation."""
 
     @abstractmethod
-    def _tell(self, update: Update) -> None:
+    def _publish_update(self, update: Update) -> None:
         """Publish an update."""
 
     @abstractmethod
@@ -83,7 +83,7 @@ class SessionControls(SessionView):
     @property
     def capabilities(self) -> Capabilities:
         """Capabilities of the current model."""
-        return self._chosen.can
+        return self._chosen.capabilities
 
     @property
     def pending(self) -> bool:
@@ -128,7 +128,7 @@ class SessionControls(SessionView):
         if candidates and self._tasks is not None:
             self._show(candidates, text)
         else:
-            self._take(inputs.Typed(text))
+            self._handle(inputs.Typed(text))
 
     def show(self, argument: str) -> None:
         """Show the image whose path begins the argument, with the text that follows.
@@ -143,11 +143,11 @@ class SessionControls(SessionView):
     def _show(self, candidates: list[Place], fallback: str | None = None) -> None:
         if self._tasks is not None:
             chosen = self._chosen
-            self._images.start(self._tasks, candidates, chosen.can, chosen.name, fallback)
+            self._images.start(self._tasks, candidates, chosen.capabilities, chosen.name, fallback)
 
     def interrupt(self) -> None:
         """Stop playback, responses and tools; deny calls that wait for a decision."""
-        self._take(inputs.Interrupt())
+        self._handle(inputs.Interrupt())
 
     def decide(
         self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
@@ -157,37 +157,37 @@ class SessionControls(SessionView):
         For keys, clicks and typed commands only. Has no effect if the call no longer asks or if its
         arguments differ.
         """
-        self._take(inputs.Decided(call_id, arguments, decision, words))
+        self._handle(inputs.Decided(call_id, arguments, decision, words))
 
     def talk(self, on: bool) -> None:
         """Push-to-talk: start (`on`) or end a spoken turn. Ignored while hands-free."""
-        self._take(inputs.Talk(on))
-        self._tell_mode()
+        self._handle(inputs.Talk(on))
+        self._publish_mode()
 
     # ----------------------------------------------------------------- audio
 
     def set_hands_free(self, on: bool) -> None:
         """Select whether turns end automatically (`on`) or by `talk`."""
         if on and self.microphone is None:
-            self._tell(effects.Notice("There is no microphone.", effects.Level.WARNING))
+            self._publish_update(effects.Notice("There is no microphone.", effects.Level.WARNING))
             return
         self._wants_hands_free = on
-        self._take(inputs.HandsFree(on))
-        self._tell_mode()
+        self._handle(inputs.HandsFree(on))
+        self._publish_mode()
 
     def set_muted(self, on: bool) -> None:
         """Mute or unmute the microphone; while muted, the provider receives silence."""
         self.muted = on
         self._play(sound.Mute(on))
-        self._tell_mode()
+        self._publish_mode()
 
     def set_volume(self, percent: int) -> None:
         """Set the playback volume, 0 to 100."""
         self.volume = percent
         self._play(sound.Volume(percent / 100))
 
-    def _tell_mode(self) -> None:
-        self._tell(ModeChanged(self.muted, self.hands_free, self.talking))
+    def _publish_mode(self) -> None:
+        self._publish_update(ModeChanged(self.muted, self.hands_free, self.talking))
 
     # ----------------------------------------------------------------- tools
 
@@ -204,22 +204,22 @@ class SessionControls(SessionView):
     def new_conversation(self) -> None:
         """Clear the transcript and start again on a new connection."""
         self._restart_conversation("Starting a new conversation.")
-        self._tell(Cleared())
-        self._take(inputs.OfferTools(self._tools.specs))
+        self._publish_update(Cleared())
+        self._handle(inputs.OfferTools(self._tools.specs))
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message after the item `after` or at the end; return its id. No response."""
         item_id = f"inserted_{next(self._inserted)}"
-        self._take(inputs.InsertMessage(item_id, role.value, text, after))
+        self._handle(inputs.InsertMessage(item_id, role.value, text, after))
         return item_id
 
     def forget(self, entry_id: str) -> None:
         """Delete an item or a tool call, here and at the provider."""
-        self._take(inputs.ForgetItem(entry_id))
+        self._handle(inputs.ForgetItem(entry_id))
 
     def forget_last(self) -> None:
         """Delete the user's last turn and everything after it, if there is one."""
-        self._take(inputs.ForgetLast())
+        self._handle(inputs.ForgetLast())
 
     async def fetch(self, item_id: str) -> Mapping[str, object]:
         """Return an item as the provider stores it, in the shape of its API.
@@ -249,7 +249,7 @@ class SessionControls(SessionView):
                 f"Could not summarize: {_lower_first(error.message)}", effects.Level.WARNING
             )
         self._summaries -= 1
-        self._tell(update)
+        self._publish_update(update)
 
     # ----------------------------------------------------------------- settings and model
 
@@ -270,8 +270,8 @@ class SessionControls(SessionView):
             known = unsupported(codec, before)
             notes = [note for note in unsupported(codec, settings) if note not in known]
             notes += deferred(codec, settings)
-        self._take(inputs.Configure(settings))
-        self._tell_model()
+        self._handle(inputs.Configure(settings))
+        self._publish_model()
         return notes
 
     def change_model(self, name: str) -> None:
@@ -293,7 +293,7 @@ class SessionControls(SessionView):
         if not self._chosen.restore_previous():
             return False
         text = f"Could not use {failed}; continuing with {self._chosen.name}. {error.message}"
-        self._tell(effects.Notice(text, effects.Level.ERROR, error.hint))
+        self._publish_update(effects.Notice(text, effects.Level.ERROR, error.hint))
         self._model_changed(is_new_peer=False)
         return True
 
@@ -302,13 +302,13 @@ class SessionControls(SessionView):
             f"Continuing with {self._chosen.name}.", self.transcript, is_new_peer
         )
         for sentence in self._chosen.unsupported_settings:
-            self._tell(effects.Notice(sentence, effects.Level.WARNING))
+            self._publish_update(effects.Notice(sentence, effects.Level.WARNING))
 
-    def _tell_model(self) -> None:
+    def _publish_model(self) -> None:
         current = (self._chosen.name, self._chosen.options.voice or "")
         if current != (self.model, self.voice):
             self.model, self.voice = current
-            self._tell(ModelChanged(self.model, self.voice))
+            self._publish_update(ModelChanged(self.model, self.voice))
 
 
 def _lower_first(sentence: str) -> str:

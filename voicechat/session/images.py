@@ -138,19 +138,19 @@ def _read(path: Path, max_bytes: int) -> Picture:
     return found
 
 
-def refusal(shown: Picture, can: Capabilities, model: str) -> UsageError | None:
+def refusal(shown: Picture, capabilities: Capabilities, model: str) -> UsageError | None:
     """Return the error if this model does not accept the image; None if it does."""
-    if not can.pictures:
+    if not capabilities.pictures:
         return _images_unsupported(model)
-    if shown.kind not in can.pictures:
-        kinds = [kind.word for kind in can.pictures]
+    if shown.kind not in capabilities.pictures:
+        kinds = [kind.word for kind in capabilities.pictures]
         taken = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if kinds[1:] else kinds[0]
         message = f"{clean(model)} accepts {taken} images; {shown.name} is a {shown.kind.word}."
         return UsageError(message)
-    if len(shown.data) > can.picture_bytes:
+    if len(shown.data) > capabilities.picture_bytes:
         return UsageError(
             f"{shown.name or 'The image'} has {len(shown.data) / 1e6:.1f} MB;"
-            f" {clean(model)} accepts up to {can.picture_bytes / 1e6:g} MB."
+            f" {clean(model)} accepts up to {capabilities.picture_bytes / 1e6:g} MB."
         )
     return None
 
@@ -163,53 +163,57 @@ def _images_unsupported(model: str) -> UsageError:
 
 
 class ImageInput:
-    """Reads images on a thread of their own and passes them to `take` as a turn."""
+    """Reads images on a thread of their own and passes them to `send` as a turn."""
 
     def __init__(
-        self, take: Callable[[inputs.Typed], None], tell: Callable[[effects.Notice], None]
+        self, send: Callable[[inputs.Typed], None], notify: Callable[[effects.Notice], None]
     ) -> None:
         self.reading = 0
         """Number of images that are being read."""
-        self._take = take
-        self._tell = tell
+        self._send = send
+        self._notify = notify
 
     def start(
         self,
         tasks: asyncio.TaskGroup,
         candidates: Sequence[Place],
-        can: Capabilities,
+        capabilities: Capabilities,
         model: str,
         fallback: str | None = None,
     ) -> None:
         """Show the image at one of these paths; if there is none, send `fallback` or a notice."""
         self.reading += 1
-        tasks.create_task(self._show(candidates, can, model, fallback))
+        tasks.create_task(self._show(candidates, capabilities, model, fallback))
 
     async def _show(
-        self, candidates: Sequence[Place], can: Capabilities, model: str, fallback: str | None
+        self,
+        candidates: Sequence[Place],
+        capabilities: Capabilities,
+        model: str,
+        fallback: str | None,
     ) -> None:
-        found = await _load(candidates, can, model)
+        found = await _load(candidates, capabilities, model)
         self.reading -= 1
         if not isinstance(found, UsageError):
-            self._take(inputs.Typed(found[1], found[0]))
+            self._send(inputs.Typed(found[1], found[0]))
         elif fallback is not None and isinstance(found, NoPicture):
-            self._take(inputs.Typed(fallback))
+            self._send(inputs.Typed(fallback))
         else:
-            self._tell(effects.Notice(found.message, effects.Level.WARNING, found.hint))
+            self._notify(effects.Notice(found.message, effects.Level.WARNING, found.hint))
 
 
 async def _load(
-    candidates: Sequence[Place], can: Capabilities, model: str
+    candidates: Sequence[Place], capabilities: Capabilities, model: str
 ) -> tuple[Picture, str] | UsageError:
     """Return the image and the text next to it, or the error."""
     try:
         shown, words = await call_with_deadline(
-            lambda: find(candidates, can.picture_bytes), READ_TIMEOUT_S
+            lambda: find(candidates, capabilities.picture_bytes), READ_TIMEOUT_S
         )
     except NoPicture as error:
         return error
     except UsageError as error:
-        return error if can.pictures else _images_unsupported(model)
+        return error if capabilities.pictures else _images_unsupported(model)
     except TimeoutError:
         return UsageError("The disk does not respond.")
-    return refusal(shown, can, model) or (shown, words)
+    return refusal(shown, capabilities, model) or (shown, words)

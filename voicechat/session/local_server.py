@@ -37,7 +37,7 @@ class LocalServer:
         self._command = command or child_process.module_command("voicechat", "serve")
         self._child: asyncio.subprocess.Process | None = None
         self._errors: asyncio.Task[None] | None = None
-        self._last_words = ""
+        self._last_error = ""
 
     @property
     def running(self) -> bool:
@@ -58,7 +58,7 @@ class LocalServer:
         except TimeoutError:
             await self.stop()
             raise ServerError(
-                f"The embedded voice was not ready within {deadline:.0f} s.", self._last_words
+                f"The embedded voice was not ready within {deadline:.0f} s.", self._last_error
             ) from None
         except BaseException:
             await self.stop()
@@ -115,14 +115,14 @@ class LocalServer:
         if not line:
             if self._errors is not None:
                 await asyncio.wait({self._errors}, timeout=0.5)
-            raise ServerError("The embedded voice ended while starting.", self._last_words)
+            raise ServerError("The embedded voice ended while starting.", self._last_error)
         try:
             ready = json.loads(line)
             url = ready["url"]
         except (ValueError, TypeError, KeyError, RecursionError):
             url = None
         if not isinstance(url, str) or not url.startswith("ws://127.0.0.1:"):
-            raise ServerError("The embedded voice did not report its address.", self._last_words)
+            raise ServerError("The embedded voice did not report its address.", self._last_error)
         return url
 
     async def _follow_errors(self, child: asyncio.subprocess.Process) -> None:
@@ -140,7 +140,7 @@ class LocalServer:
                 self._on_progress(progress)
             elif line.strip():
                 words = line.decode("utf-8", "replace").strip().removeprefix("voicechat: ")
-                self._last_words = clean(words)[:300]
+                self._last_error = clean(words)[:300]
 
 
 def _progress(line: bytes) -> str | None:
@@ -152,4 +152,4 @@ def _progress(line: bytes) -> str | None:
         part, done = str(found["progress"]), float(found["done"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return f"Warming up the {clean(part)[:40]}: {min(max(done, 0.0), 1.0):.0%}"
+    return f"Loading the {clean(part)[:40]}: {min(max(done, 0.0), 1.0):.0%}"

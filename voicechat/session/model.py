@@ -69,7 +69,7 @@ class ChosenModel:
     @property
     def settings(self) -> SessionSettings:
         """Settings to request, according to the options."""
-        return session_settings(self.options, self.can, self._tools())
+        return session_settings(self.options, self.capabilities, self._tools())
 
     @property
     def unsupported_settings(self) -> list[str]:
@@ -126,7 +126,7 @@ class ChosenModel:
         if choice.needs_local_server:
             make_reader = partial(catalog.codec_of, choice.name, environ={})
         self._reader = make_reader()
-        self.can = self._reader.capabilities
+        self.capabilities = self._reader.capabilities
         """Capabilities of the model."""
 
     # ----------------------------------------------------------------- another model

@@ -19,10 +19,10 @@ OUT_OF_BAND_TIMEOUT_S = 60.0
 
 
 class PendingRequests:
-    """Sends requests with `take` and resolves them with the effects that answer them."""
+    """Sends requests with `handle` and resolves them with the effects that answer them."""
 
-    def __init__(self, take: Callable[[inputs.Input], None]) -> None:
-        self._take = take
+    def __init__(self, handle: Callable[[inputs.Input], None]) -> None:
+        self._handle = handle
         self._out_of_band: dict[str, asyncio.Future[str]] = {}
         self._fetches: deque[tuple[str, asyncio.Future[Mapping[str, object] | None]]] = deque()
         self._numbers = count(1)
@@ -32,7 +32,7 @@ class PendingRequests:
         key = f"request_{next(self._numbers)}"
         answer = self._out_of_band[key] = asyncio.get_running_loop().create_future()
         try:
-            self._take(inputs.AskOutOfBand(key, instructions))
+            self._handle(inputs.AskOutOfBand(key, instructions))
             async with asyncio.timeout(OUT_OF_BAND_TIMEOUT_S):
                 text: str = await answer
                 return text
@@ -47,7 +47,7 @@ class PendingRequests:
         found = asyncio.get_running_loop().create_future()
         waiting = (item_id, found)
         self._fetches.append(waiting)
-        self._take(inputs.FetchItem(item_id))
+        self._handle(inputs.FetchItem(item_id))
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S):
                 item = await found

@@ -84,29 +84,29 @@ class ConnectionLoop:
 
     make_codec  makes the codec of the next connection, after any preparation
     settings    returns the settings to request
-    take        receives every event, and `Disconnected` at the end of a connection
+    on_event    receives every event, and `Disconnected` at the end of a connection
     floor       returns the current floor
-    tell        receives the state of the connection, with one sentence
+    on_link     receives the state of the connection, with one sentence
     trace       receives the frames that are sent and received
-    seeds     True if a new session is seeded, and can be seeded with less
+    seeds       True if a new session is seeded, and can be seeded with less
     """
 
     def __init__(
         self,
         make_codec: Callable[[], Awaitable[Codec]],
         settings: Callable[[], SessionSettings],
-        take: Callable[[events.Event | inputs.Disconnected], None],
+        on_event: Callable[[events.Event | inputs.Disconnected], None],
         floor: Callable[[], effects.Floor],
-        tell: Callable[[Link, str], None],
+        on_link: Callable[[Link, str], None],
         *,
         trace: Callable[[Direction, Sequence[str | bytes]], None] = lambda *_: None,
         seeds: bool = True,
     ) -> None:
         self._make_codec = make_codec
         self._settings = settings
-        self._take = take
+        self._on_event = on_event
         self._floor = floor
-        self._tell = tell
+        self._on_link = on_link
         self.trace = trace
         self.codec: Codec | None = None
         """Codec of the open connection; None without one."""
@@ -118,14 +118,14 @@ class ConnectionLoop:
         self._ends_at: float | None = None
         self._handle = ""
         self._is_new_peer = False
-        self._begun = 0
+        self._sessions_created = 0
         self._seeds = seeds
         self._shortened_at: float | None = None
 
     @property
-    def begun(self) -> int:
+    def sessions_created(self) -> int:
         """Number of sessions created so far."""
-        return self._begun
+        return self._sessions_created
 
     def renew(self, *, new_session: bool = False, is_new_peer: bool = False) -> None:
         """End this connection and start the next one; with `new_session`, without resumption.
@@ -146,7 +146,7 @@ class ConnectionLoop:
         except asyncio.QueueFull:
             self._renewal.set()
 
-    async def carry(self, command: commands.Command) -> None:
+    async def send_now(self, command: commands.Command) -> None:
         """Send a command immediately, including audio, and wait until it is written.
 
         Raises `ConnectionLost` if that is not possible.
@@ -172,40 +172,44 @@ class ConnectionLoop:
                 await connection.close()
                 continue
             failures, opened_at = 0, time.monotonic()
-            begun = self._begun
+            sessions_before = self._sessions_created
             lost = await self._live(codec, connection)
             lost_at = time.monotonic()
             reason = lost.message if lost else ""
-            less = lost is not None and lost.close_code == INVALID and self._begun > begun
+            less = (
+                lost is not None
+                and lost.close_code == INVALID
+                and self._sessions_created > sessions_before
+            )
             if less:
                 self._handle = ""
-            self._take(inputs.Disconnected(reason, unacceptable=less))
+            self._on_event(inputs.Disconnected(reason, unacceptable=less))
             if not reason:
                 continue
-            self._tell(Link.RECONNECTING, reason)
+            self._on_link(Link.RECONNECTING, reason)
             short = short + 1 if lost_at - opened_at < SHORT_S else 0
             if short > MAX_SHORT_CONNECTIONS:
                 raise SessionLost(f"{reason} This happened {short} times in a row.")
             if short > 1:
                 await asyncio.sleep(backoff(short - 1, random.random))
 
-    async def _after_failure(self, failed: DialFailed, failures: int, without_s: float) -> int:
+    async def _after_failure(self, failed: DialFailed, failures: int, offline_s: float) -> int:
         """Wait after a failed dial; return the number of failures in a row, 0 after a renewal."""
         if not self._renewal.is_set():
             failures += 1
-            await self._wait(failed, failures, without_s)
+            await self._wait(failed, failures, offline_s)
         return 0 if self._renewal.is_set() else failures
 
-    async def _wait(self, failed: DialFailed, failures: int, without_s: float) -> None:
+    async def _wait(self, failed: DialFailed, failures: int, offline_s: float) -> None:
         """Wait before the next dial, or raise to give up."""
-        if self._begun and not self._is_new_peer:
-            may_retry = failed.retry and without_s < GIVE_UP_S
+        if self._sessions_created and not self._is_new_peer:
+            may_retry = failed.retry and offline_s < GIVE_UP_S
         else:
             may_retry = failed.retry_after is not None and failures < MAX_FIRST_DIALS
         if not may_retry:
             raise failed
         wait = failed.retry_after or backoff(failures - 1, random.random)
-        self._tell(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
+        self._on_link(Link.RECONNECTING, f"{failed.message} Trying again in {wait:.1f} s.")
         with suppress(TimeoutError):
             await asyncio.wait_for(self._renewal.wait(), wait)
 
@@ -215,7 +219,7 @@ class ConnectionLoop:
         self.outbox = asyncio.Queue(OUTBOX)
         self._ends_at = None
         why: ConnectionLost | None = None
-        begun = self._begun
+        sessions_before = self._sessions_created
         try:
             await self._write_frames(connection, codec.opening(self._settings(), self._handle))
             async with asyncio.TaskGroup() as tasks:
@@ -225,22 +229,22 @@ class ConnectionLoop:
                 tasks.create_task(self._await_renewal())
         except* ConnectionLost as group:
             lost = first(group)
-            if not (isinstance(lost, ConnectionLost) and self._may_retry(lost, begun)):
+            if not (isinstance(lost, ConnectionLost) and self._may_retry(lost, sessions_before)):
                 raise lost from None
             why = lost
         except* _Ended:
             why = None
         finally:
             self.codec = self.connection = None
-            if self._begun == begun:
+            if self._sessions_created == sessions_before:
                 # The provider refused to resume the session: request a new one.
                 self._handle = ""
             await connection.close()
         return why
 
-    def _may_retry(self, lost: ConnectionLost, begun: int) -> bool:
+    def _may_retry(self, lost: ConnectionLost, sessions_before: int) -> bool:
         """Return True if another attempt makes sense; refused items are not sent again."""
-        if self._begun == begun:
+        if self._sessions_created == sessions_before:
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
         if lost.retry or lost.close_code != INVALID or not self._seeds:
             return lost.retry
@@ -254,8 +258,8 @@ class ConnectionLoop:
             for event in codec.decode(frame):
                 if isinstance(event, events.Unmapped) and event.unreadable:
                     _count_unreadable(unreadable)
-                self._note(event)
-                self._take(event)
+                self._note_event(event)
+                self._on_event(event)
 
     async def _write(self, codec: Codec, connection: Connection) -> None:
         while True:
@@ -266,12 +270,12 @@ class ConnectionLoop:
         self.trace(Direction.SENT, frames)
         await connection.send(frames)
 
-    def _note(self, event: events.Event) -> None:
+    def _note_event(self, event: events.Event) -> None:
         match event:
             case events.SessionCreated(_, expires_at):
-                self._begun += 1
+                self._sessions_created += 1
                 self._is_new_peer = False
-                self._tell(Link.ONLINE, "" if self._begun == 1 else "Reconnected.")
+                self._on_link(Link.ONLINE, "" if self._sessions_created == 1 else "Reconnected.")
                 if expires_at:
                     self._ends_in(expires_at - time.time())
             case events.ResumptionHandle(handle):
@@ -286,12 +290,12 @@ class ConnectionLoop:
         """Check liveness and remaining time once a second."""
         # If pongs are slow, only the kernel detects a dead connection within seconds.
         slow = codec.capabilities.patience_s > PATIENCE_SECONDS
-        lifeless_s = codec.capabilities.patience_s if slow else LIVENESS_TIMEOUT_S
+        silence_limit_s = codec.capabilities.patience_s if slow else LIVENESS_TIMEOUT_S
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._renewal.wait(), 1)
                 return
-            if self._floor() in _OWED and connection.quiet_for() > lifeless_s:
+            if self._floor() in _OWED and connection.quiet_for() > silence_limit_s:
                 raise ConnectionLost("The connection was lost during the answer.")
             if codec.stale and self._floor() in _BETWEEN_TURNS:
                 raise _Ended

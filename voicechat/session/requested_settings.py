@@ -23,17 +23,17 @@ INSTRUCTIONS = (
 
 
 def session_settings(
-    options: Options, can: Capabilities, tools: tuple[ToolSpec, ...]
+    options: Options, capabilities: Capabilities, tools: tuple[ToolSpec, ...]
 ) -> SessionSettings:
     """Return the settings to request: the defaults, overridden by the settings file."""
-    speaks = options.with_sound or not can.text_output
+    speaks = options.with_sound or not capabilities.text_output
     defaults = SessionSettings(
         instructions=options.instructions or INSTRUCTIONS,
         voice=options.voice,
         output="audio" if speaks else "text",
-        turn_detection=SemanticVad() if can.semantic_vad else ServerVad(),
-        input_format=AudioFormat(rate=_rate(can.input_rates)),
-        output_format=AudioFormat(rate=_rate(can.output_rates)),
+        turn_detection=SemanticVad() if capabilities.semantic_vad else ServerVad(),
+        input_format=AudioFormat(rate=_rate(capabilities.input_rates)),
+        output_format=AudioFormat(rate=_rate(capabilities.output_rates)),
         tools=tools,
     )
     # In the file, pcm16 means the provider's own rate.

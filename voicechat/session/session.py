@@ -2,7 +2,7 @@
 
 `Session.run` opens the audio and, for the embedded voice, starts the server. Then one connection
 follows another until the user closes the session or no connection is possible. Every event and
-input passes `_take`: the conversation turns it into effects, and `_carry_out` executes them.
+input passes `_handle`: the conversation turns it into effects, and `_execute` executes them.
 
 The session sees a `Codec`, never a provider, and knows no screen: it publishes everything on its
 event stream, to which screens, line mode, recorder and earcons subscribe.
@@ -91,9 +91,9 @@ class Session(SessionControls):
         self._mask = KeyMask(options)
         self._options = options
         super().__init__(
-            ChosenModel(options, lambda: self._tools.specs, self._starting, self._warn)
+            ChosenModel(options, lambda: self._tools.specs, self._report_startup, self._warn)
         )
-        self._tools = Toolbox(options, self._take, self._tell, self._ring)
+        self._tools = Toolbox(options, self._handle, self._publish_update, self._announce)
         self._tools.registry.add(tools)
         self._open_audio = open_audio
         self._audio: AudioLink | None = None
@@ -102,16 +102,16 @@ class Session(SessionControls):
         self._connections = ConnectionLoop(
             self._next_codec,
             lambda: self._conversation.settings,
-            self._take,
+            self._handle,
             lambda: self.floor,
             self._set_link,
             trace=self._trace,
         )
         self._receiver = AudioReceiver(
-            self._conversation, self._connections, self._stream, self._hear
+            self._conversation, self._connections, self._stream, self._on_audio_event
         )
         self._journal = Journal()
-        self._runs = ToolRunner(self._tools, self._journal, self._take, self._tell)
+        self._runs = ToolRunner(self._tools, self._journal, self._handle, self._publish_update)
         if options.earcons:
             play_earcons(self._stream, lambda cue: self._play(sound.Cue(cue)))
         self._closing = asyncio.Event()
@@ -120,7 +120,11 @@ class Session(SessionControls):
         self._recording: SessionRecording | None = None
         if start_recording is not None and options.record is not None:
             self._recording = start_recording(
-                self._stream, options, self._chosen.settings, self._chosen.can, self._tell
+                self._stream,
+                options,
+                self._chosen.settings,
+                self._chosen.capabilities,
+                self._publish_update,
             )
         self._publish(ModelChanged(self.model, self.voice))
 
@@ -128,7 +132,7 @@ class Session(SessionControls):
         with_sound = self._options.with_sound
         return Conversation(
             self._chosen.settings,
-            self._chosen.can,
+            self._chosen.capabilities,
             transcript=transcript,
             hands_free=with_sound and self._wants_hands_free,
             speaker=with_sound and (self.speaker is not None or self._audio is None),
@@ -155,17 +159,17 @@ class Session(SessionControls):
         self, why: str, transcript: Transcript | None = None, is_new_peer: bool = False
     ) -> None:
         """Start another conversation on a new connection, empty or seeded with this transcript."""
-        self._take(inputs.Interrupt())
-        self._take(inputs.Disconnected(why))
+        self._handle(inputs.Interrupt())
+        self._handle(inputs.Disconnected(why))
         before = self._conversation
         self._conversation = self._new_conversation(transcript)
         self._receiver.conversation = self._conversation
-        self._take(inputs.SpeakerChanged(self.speaker is not None))
-        self._take(inputs.HandsFree(before.hands_free))
+        self._handle(inputs.SpeakerChanged(self.speaker is not None))
+        self._handle(inputs.HandsFree(before.hands_free))
         self._connections.renew(new_session=True, is_new_peer=is_new_peer)
         self._set_link(Link.CONNECTING, why)
-        self._tell_model()
-        self._tell_mode()
+        self._publish_model()
+        self._publish_mode()
 
     def close(self) -> None:
         """End the session; `run` returns soon after."""
@@ -203,24 +207,26 @@ class Session(SessionControls):
 
     async def _find_model(self) -> None:
         if self.recording:
-            self._tell(effects.Notice(f"Recording to {clean(str(self._options.record))}."))
+            self._publish_update(
+                effects.Notice(f"Recording to {clean(str(self._options.record))}.")
+            )
         if not self._options.model:
-            self._tell(effects.Notice(self._chosen.choice.why))
+            self._publish_update(effects.Notice(self._chosen.choice.why))
         for sentence in (*self._options.warnings, *self._chosen.unsupported_settings):
             self._warn(sentence)
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
-    def _ring(self, text: str) -> None:
+    def _announce(self, text: str) -> None:
         """Announce an event aloud, even during speech."""
         self._play(sound.Cue("alarm"))
-        self._take(inputs.Announce(text))
+        self._handle(inputs.Announce(text))
 
     def _warn(self, sentence: str) -> None:
-        self._tell(effects.Notice(sentence, effects.Level.WARNING))
+        self._publish_update(effects.Notice(sentence, effects.Level.WARNING))
 
-    def _starting(self, how: str) -> None:
+    def _report_startup(self, progress: str) -> None:
         """Report the progress of the embedded voice."""
-        self._set_link(Link.CONNECTING, how)
+        self._set_link(Link.CONNECTING, progress)
 
     async def _next_codec(self) -> Codec:
         """Return the codec of the next connection when everything it needs is ready."""
@@ -245,20 +251,20 @@ class Session(SessionControls):
 
     # ----------------------------------------------------------------- events and inputs
 
-    def _take(self, happening: events.Event | inputs.Input) -> None:
+    def _handle(self, happening: events.Event | inputs.Input) -> None:
         """Process an event or an input, and execute its effects at once."""
         now = time.monotonic()
         self._stream.publish(happening, now)
         for effect in self._conversation.handle(happening, now):
             self._stream.publish(effect, now)
-            self._carry_out(effect)
+            self._execute(effect)
         if isinstance(happening, events.SessionCreated):
             self._chosen.confirm()
-            if self._connections.begun == 1:
+            if self._connections.sessions_created == 1:
                 self._play(sound.Cue("ready"))
         self._arm_timer()
 
-    def _carry_out(self, effect: effects.Effect) -> None:
+    def _execute(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Send(command):
                 self._connections.send(command)
@@ -270,7 +276,7 @@ class Session(SessionControls):
             case _ if isinstance(effect, sound.AudioEffect):
                 self._play(effect)
             case effects.Recycle(reason):
-                self._tell(effects.Notice(reason, effects.Level.WARNING))
+                self._publish_update(effects.Notice(reason, effects.Level.WARNING))
                 self._connections.renew()
             case effects.StartNewSession():
                 self._connections.renew(new_session=True)
@@ -297,7 +303,7 @@ class Session(SessionControls):
 
     def _tick(self) -> None:
         self._armed_for = None
-        self._take(inputs.Tick())
+        self._handle(inputs.Tick())
 
     # ----------------------------------------------------------------- sound
 
@@ -326,28 +332,30 @@ class Session(SessionControls):
         if self._audio is not None:
             self._audio.send(command)
 
-    def _hear(self, event: sound.AudioEvent) -> None:
+    def _on_audio_event(self, event: sound.AudioEvent) -> None:
         match event:
             case sound.Levels(mic, speaker, mic_peak, speaker_peak):
                 self.loudness = LevelsChanged(mic, speaker, mic_peak, speaker_peak)
-                self._tell(self.loudness)
+                self._publish_update(self.loudness)
             case sound.Opened():
                 self._sound_opened(event)
             case sound.Switched(kind, name):
                 self._sound_switched(kind, clean(name))
             case sound.Problem(text, hint):
-                self._tell(effects.Notice(text, effects.Level.WARNING, hint))
+                self._publish_update(effects.Notice(text, effects.Level.WARNING, hint))
             case sound.Played() | sound.Underrun():
                 self._publish(event)
             case _:
-                self._take(event)
+                self._handle(event)
 
     def _sound_opened(self, opened: sound.Opened) -> None:
         self.microphone, self.speaker = opened.input_name, opened.output_name
-        self._take(inputs.SpeakerChanged(self.speaker is not None))
-        self._take(inputs.HandsFree(self.microphone is not None and self._wants_hands_free))
-        self._tell(SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint))
-        self._tell_mode()
+        self._handle(inputs.SpeakerChanged(self.speaker is not None))
+        self._handle(inputs.HandsFree(self.microphone is not None and self._wants_hands_free))
+        self._publish_update(
+            SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint)
+        )
+        self._publish_mode()
 
     def _sound_switched(self, kind: str, name: str) -> None:
         if kind == "input":
@@ -355,14 +363,14 @@ class Session(SessionControls):
         else:
             self.speaker = name
         noun = "microphone" if kind == "input" else "speaker"
-        self._tell(effects.Notice(f"The {noun} is now {name}."))
+        self._publish_update(effects.Notice(f"The {noun} is now {name}."))
 
     # ----------------------------------------------------------------- publishing
 
     def _publish(self, event: object) -> None:
         self._stream.publish(event, time.monotonic())
 
-    def _tell(self, update: Update) -> None:
+    def _publish_update(self, update: Update) -> None:
         self._publish(update)
 
     def _trace(self, direction: Direction, frames: Sequence[str | bytes]) -> None:
@@ -377,4 +385,4 @@ class Session(SessionControls):
 
     def _set_link(self, link: Link, text: str = "") -> None:
         self.link = link
-        self._tell(LinkChanged(link, text))
+        self._publish_update(LinkChanged(link, text))

@@ -26,15 +26,15 @@ class ToolRunner:
         toolbox: Toolbox,
         journal: Journal,
         finished: Callable[[inputs.ToolFinished], None],
-        tell: Callable[[effects.Notice], None],
+        notify: Callable[[effects.Notice], None],
     ) -> None:
-        """`finished` and `tell` are called on the event loop."""
+        """`finished` and `notify` are called on the event loop."""
         self.tasks: asyncio.TaskGroup | None = None
         """The task group; None while no call may start."""
         self._toolbox = toolbox
         self._journal = journal
         self._finished = finished
-        self._tell = tell
+        self._notify = notify
         self._running: dict[str, asyncio.Task[None]] = {}
         self._complained = False
 
@@ -88,7 +88,7 @@ class ToolRunner:
             if not self._complained:
                 self._complained = True
                 why = (error.strerror or str(error)).lower()
-                self._tell(
+                self._notify(
                     effects.Notice(
                         f"Cannot write the tool journal: {why}.",
                         effects.Level.WARNING,

@@ -42,16 +42,16 @@ MAX_REPORTED = 3
 class Toolbox:
     """The tools of one session; `live` must run as long as the session.
 
-    `offer` receives the tools whenever they change, `tell` receives notices for the user, `ring`
-    receives sentences to announce aloud. All are called on the event loop.
+    `offer` receives the tools whenever they change, `notify` receives notices for the user,
+    `announce` receives sentences to announce aloud. All are called on the event loop.
     """
 
     def __init__(
         self,
         options: Options,
         offer: Callable[[inputs.OfferTools], None],
-        tell: Callable[[effects.Notice], None],
-        ring: Callable[[str], None],
+        notify: Callable[[effects.Notice], None],
+        announce: Callable[[str], None],
     ) -> None:
         self.registry = Registry()
         self.ready = asyncio.Event()
@@ -60,8 +60,8 @@ class Toolbox:
         """Set when plugins and servers are loaded, too, except those that wait for the user."""
         self._options = options
         self._offer = offer
-        self._tell = tell
-        self._ring = ring
+        self._notify = notify
+        self._announce = announce
         self._approvals: Approvals | None = None
         self._plugins: Plugins | None = None
         self._servers: McpServers | None = None
@@ -91,7 +91,7 @@ class Toolbox:
                 await self._load_plugins()
                 if servers is not None:
                     await servers.settled()
-                self._tell_missing()
+                self._report_missing()
                 self.complete.set()
                 await asyncio.get_running_loop().create_future()  # until this is cancelled
         finally:
@@ -109,14 +109,14 @@ class Toolbox:
                 "Check the disk, then start voicechat again.",
             )
             return
-        self._tell_unknown(unknown)
+        self._report_unfinished(unknown)
         for endpoint in self._options.endpoints:
             if endpoint.problem:
                 self._warn(f"The tool {endpoint.name} cannot be called: {endpoint.problem}.")
         self._add(found)
         self._changed()
 
-    def _tell_unknown(self, unknown: list[UnfinishedCall]) -> None:
+    def _report_unfinished(self, unknown: list[UnfinishedCall]) -> None:
         for call in unknown[:MAX_REPORTED]:
             self._warn(
                 f"{call.name} was running when voicechat last ended abruptly; it is not known"
@@ -126,7 +126,7 @@ class Toolbox:
         if len(unknown) > MAX_REPORTED:
             self._warn(f"…and {len(unknown) - MAX_REPORTED} more.")
 
-    def _tell_missing(self) -> None:
+    def _report_missing(self) -> None:
         there = sorted(tool.spec.name for tool in self.registry)
         wanted = {name: self._options.origin("tools") for name in self._options.tools or ()}
         permitted = {f"permissions.{name}": name for name in self._options.permissions}
@@ -151,14 +151,14 @@ class Toolbox:
         from voicechat.tools.tool_context import ToolContext
 
         folder = platformdirs.user_data_path("voicechat", appauthor=False)
-        return ToolContext(self._options.folders, folder, self._ring)
+        return ToolContext(self._options.folders, folder, self._announce)
 
     async def _load_plugins(self) -> None:
         from voicechat.tools.plugins import plugin_loader
 
         self._plugins = await plugin_loader.load()
         for problem in self._plugins.problems:
-            self._tell(effects.Notice(problem, effects.Level.WARNING))
+            self._notify(effects.Notice(problem, effects.Level.WARNING))
         if self._plugins.tools:
             self._add(self._plugins.tools)
             self._changed()
@@ -178,7 +178,7 @@ class Toolbox:
         """Show the user which program would run, and wait for the permission."""
         permission: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._permissions[config.name] = permission
-        self._tell(
+        self._notify(
             effects.Notice(
                 f"The {config.source} wants to run: {config.shown}",
                 effects.Level.WARNING,
@@ -220,7 +220,7 @@ class Toolbox:
         self._offer(inputs.OfferTools(self.specs))
 
     def _warn(self, sentence: str, hint: str = "") -> None:
-        self._tell(effects.Notice(sentence, effects.Level.WARNING, hint))
+        self._notify(effects.Notice(sentence, effects.Level.WARNING, hint))
 
     async def keep_approval(self, tool: Tool) -> None:
         """Save that exactly this tool may always run."""

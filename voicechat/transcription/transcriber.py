@@ -130,18 +130,18 @@ class Transcriber:
         """Send everything on this connection; False when another one replaced it."""
         if not self._session_sent:
             self._session_sent = True
-            await self._connections.carry(commands.UpdateSession(self._settings))
+            await self._connections.send_now(commands.UpdateSession(self._settings))
         for utterance in list(self._utterances.waiting):
             while utterance.sent < len(utterance.pcm):
                 chunk = bytes(utterance.pcm[utterance.sent : utterance.sent + _CHUNK_BYTES])
-                await self._connections.carry(commands.AppendAudio(chunk))
+                await self._connections.send_now(commands.AppendAudio(chunk))
                 if self._epoch != epoch:
                     return False
                 utterance.sent += len(chunk)
             if utterance.is_over and not utterance.committed:
                 utterance.committed = True
                 self._last_event_at = time.monotonic()
-                await self._connections.carry(commands.CommitAudio())
+                await self._connections.send_now(commands.CommitAudio())
         return self._epoch == epoch
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:

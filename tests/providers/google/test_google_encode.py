@@ -158,8 +158,15 @@ def test_every_command_has_frames_or_none():
         ClearOutput(), ClearAudio(), CreateResponse(out_of_band=True),
     ):  # fmt: skip
         assert encode(codec(), command) == []
-    can = codec().capabilities
-    flags = (can.retrieve, can.delete, can.truncate, can.cancel, can.clear_output, can.out_of_band)
+    capabilities = codec().capabilities
+    flags = (
+        capabilities.retrieve,
+        capabilities.delete,
+        capabilities.truncate,
+        capabilities.cancel,
+        capabilities.clear_output,
+        capabilities.out_of_band,
+    )
     assert not any(flags)
 
 
