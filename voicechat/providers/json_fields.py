@@ -70,14 +70,14 @@ def _whole(value: object) -> object:
     return value
 
 
-def words(value: object) -> str:
+def as_text(value: object) -> str:
     """Return clean text; empty if the value is not text."""
     return clean(value) if isinstance(value, str) else ""
 
 
-def word(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
     """Return clean text; None if the value is not text or empty."""
-    return words(value) or None
+    return as_text(value) or None
 
 
 def fields(value: object) -> dict[str, object]:
@@ -85,7 +85,7 @@ def fields(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def several(value: object) -> list[object]:
+def as_list(value: object) -> list[object]:
     """Return a list; empty if the value is not one."""
     return value if isinstance(value, list) else []
 
@@ -115,7 +115,7 @@ def cleaned(value: object, depth: int = 0) -> object:
     return value
 
 
-def sound(value: object) -> bytes | None:
+def base64_bytes(value: object) -> bytes | None:
     """Return the bytes of strict base64 (RFC 4648); None for anything else."""
     if not isinstance(value, str):
         return None

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from voicechat.errors import Secret, UsageError
-from voicechat.providers.json_fields import encode, fields, number, parse, word, words
+from voicechat.providers.json_fields import as_text, encode, fields, number, parse, text_or_none
 from voicechat.system.dial_target import DialTarget
 
 
@@ -101,12 +101,14 @@ class TokenEndpoint:
         if answer is None:
             return None
         nested = fields(answer.client_secret)
-        value = word(answer.value) or word(answer.token) or word(answer.name)
-        value = value or word(nested.get("value"))
+        value = (
+            text_or_none(answer.value) or text_or_none(answer.token) or text_or_none(answer.name)
+        )
+        value = value or text_or_none(nested.get("value"))
         if value is None:
             return None
         expires = number(answer.expires_at) or number(answer.expiresAt)
-        expires = expires or number(nested.get("expires_at")) or _time(words(answer.expireTime))
+        expires = expires or number(nested.get("expires_at")) or _time(as_text(answer.expireTime))
         return ClientSecret(Secret(value), self.socket(request), expires or None)
 
 
@@ -132,8 +134,12 @@ def read_error(body: bytes) -> str:
     if found is None:
         return ""
     error = fields(found.error)
-    message = word(error.get("message")) or word(found.error) or word(found.message)
-    return message or word(error.get("code")) or words(found.code)
+    message = (
+        text_or_none(error.get("message"))
+        or text_or_none(found.error)
+        or text_or_none(found.message)
+    )
+    return message or text_or_none(error.get("code")) or as_text(found.code)
 
 
 def _time(text: str) -> float:

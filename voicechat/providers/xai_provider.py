@@ -51,7 +51,7 @@ from voicechat.core.settings import (
 from voicechat.errors import Secret
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
-from voicechat.providers.json_fields import fields, number, words
+from voicechat.providers.json_fields import as_text, fields, number
 from voicechat.providers.openai import openai_events
 from voicechat.providers.openai import openai_parts as parts
 from voicechat.providers.openai import openai_responses as replies
@@ -185,9 +185,9 @@ def _created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def _speech_started(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     if state.manual:
-        yield Unmapped(words(frame.type))
+        yield Unmapped(as_text(frame.type))
         return
-    item_id = words(frame.item_id)
+    item_id = as_text(frame.item_id)
     if state.running and item_id == state.turn == state.answered:
         # The turn continues: the server drops the response that began and never ends it.
         state.abandoned, state.running = state.running, ""
@@ -198,13 +198,13 @@ def _speech_started(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def _speech_stopped(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     if state.manual:
-        return [Unmapped(words(frame.type))]
+        return [Unmapped(as_text(frame.type))]
     return openai_events.TABLE["input_audio_buffer.speech_stopped"](state, frame)
 
 
 def _done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     if state.abandoned and fields(frame.response).get("id") == state.abandoned:
-        yield Unmapped(words(frame.type))
+        yield Unmapped(as_text(frame.type))
         return
     for event in replies.response_done(state, frame):
         if isinstance(event, ResponseDone) and event.usage:
@@ -223,7 +223,7 @@ def _item_added(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def _output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     item = fields(frame.item)
-    item_id, kind = words(item.get("id")), kind_of(item)
+    item_id, kind = as_text(item.get("id")), kind_of(item)
     known = state.item(item_id).parts
     text = text_of(item) or "".join(known[index] for index in sorted(known))
     yield from replies.output_item_done(state, frame)

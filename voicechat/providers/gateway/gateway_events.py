@@ -37,7 +37,14 @@ from voicechat.core.events import (
     UserTranscript,
 )
 from voicechat.providers.gateway.normalized_shapes import BY_KIND, EventShape, usage_from
-from voicechat.providers.json_fields import Samples, fields, message, sound, word, words
+from voicechat.providers.json_fields import (
+    Samples,
+    as_text,
+    base64_bytes,
+    fields,
+    message,
+    text_or_none,
+)
 from voicechat.providers.openai.openai_frames import ItemState, kind_of, remembered, text_of
 
 Message = dict[str, object]
@@ -69,7 +76,7 @@ class GatewayState:
 
     def response(self, frame: Message) -> str:
         """Return our id of a frame's response."""
-        wire_id = words(frame.get("responseId"))
+        wire_id = as_text(frame.get("responseId"))
         if wire_id != self.running:
             self.running, self.split = wire_id, 0
         own = self._own(wire_id)
@@ -77,7 +84,7 @@ class GatewayState:
 
     def item(self, frame: Message) -> str:
         """Return our id of a frame's item."""
-        return self._own(words(frame.get("itemId")))
+        return self._own(as_text(frame.get("itemId")))
 
     def _own(self, wire_id: str) -> str:
         # A provider without ids counts them from 1 on every connection.
@@ -103,7 +110,7 @@ def read(state: GatewayState, text: str | bytes) -> list[Event]:
     frame = message(text)
     if frame is None:
         return [Unmapped("")]
-    kind = words(frame.get("type"))
+    kind = as_text(frame.get("type"))
     reader = TABLE.get(kind)
     return [Unmapped(kind)] if reader is None else list(reader(state, frame))
 
@@ -136,12 +143,12 @@ def _value(state: GatewayState, frame: Message, name: str) -> object:
         case "itemId":
             return state.item(frame)
         case "previousItemId":
-            return word(frame.get(name))
+            return text_or_none(frame.get(name))
         case "text" | "transcript":
             text = frame.get(name)
-            return words(text) if isinstance(text, str) else None
+            return as_text(text) if isinstance(text, str) else None
         case _:
-            return words(frame.get(name))
+            return as_text(frame.get(name))
 
 
 # --------------------------------------------------------------------------- others
@@ -149,10 +156,10 @@ def _value(state: GatewayState, frame: Message, name: str) -> object:
 
 def _created(state: GatewayState, frame: Message) -> Iterator[Event]:
     if state.created:
-        yield Unmapped(words(frame.get("type")))
+        yield Unmapped(as_text(frame.get("type")))
         return
     state.created = True
-    yield SessionCreated(words(frame.get("sessionId")))
+    yield SessionCreated(as_text(frame.get("sessionId")))
 
 
 def _updated(state: GatewayState, frame: Message) -> Iterator[Event]:
@@ -163,18 +170,18 @@ def _updated(state: GatewayState, frame: Message) -> Iterator[Event]:
 
 
 def _error(state: GatewayState, frame: Message) -> Iterator[Event]:
-    code = word(frame.get("code"))
-    text = word(frame.get("message")) or code
+    code = text_or_none(frame.get("code"))
+    text = text_or_none(frame.get("message")) or code
     yield ProviderError(
         text or "The provider reported an error without a message.",
         code,
-        command=named_in(words(frame.get("clientEventId"))),
+        command=named_in(as_text(frame.get("clientEventId"))),
     )
 
 
 def _custom(state: GatewayState, frame: Message) -> Iterator[Event]:
     usage = usage_from(frame.get("usage"))
-    yield Unmapped(words(frame.get("rawType"))) if usage is None else UsageReported(usage)
+    yield Unmapped(as_text(frame.get("rawType"))) if usage is None else UsageReported(usage)
 
 
 def _transcript(state: GatewayState, frame: Message) -> Iterator[Event]:
@@ -183,22 +190,22 @@ def _transcript(state: GatewayState, frame: Message) -> Iterator[Event]:
     known = state.item_state(item_id)
     first, known.transcribed = not known.transcribed, True
     usage = usage_from(frame.get("usage"))
-    text = words(frame.get("transcript"))
+    text = as_text(frame.get("transcript"))
     yield UserTranscript(item_id, text, final=first, replace=True, usage=usage)
 
 
 def _item_added(state: GatewayState, frame: Message) -> Iterator[Event]:
     item = fields(frame.get("item"))
-    item_id = words(frame.get("itemId")) or words(item.get("id"))
+    item_id = as_text(frame.get("itemId")) or as_text(item.get("id"))
     done = item.get("status") == "completed"
-    yield ItemAdded(item_id, kind_of(item), words(item.get("role")), text_of(item), done=done)
+    yield ItemAdded(item_id, kind_of(item), as_text(item.get("role")), text_of(item), done=done)
 
 
 _STATUSES = {status.value: status for status in ResponseStatus}
 
 
 def _response_done(state: GatewayState, frame: Message) -> Iterator[Event]:
-    status = _STATUSES.get(words(frame.get("status")), ResponseStatus.COMPLETED)
+    status = _STATUSES.get(as_text(frame.get("status")), ResponseStatus.COMPLETED)
     response_id = state.response(frame)
     state.running, state.split = "", 0
     yield ResponseDone(response_id, status, usage=usage_from(frame.get("usage")))
@@ -210,23 +217,23 @@ def _output_item_added(state: GatewayState, frame: Message) -> Iterator[Event]:
         state.response(frame),
         state.item(frame),
         kind_of(item) if item else ItemKind.OTHER,
-        word(item.get("call_id")),
-        word(item.get("name")),
+        text_or_none(item.get("call_id")),
+        text_or_none(item.get("name")),
     )
 
 
 def _audio(state: GatewayState, frame: Message) -> Iterator[Event]:
     item_id = state.item(frame)
-    pcm = sound(frame.get("delta"))
+    pcm = base64_bytes(frame.get("delta"))
     if pcm is None:
-        yield Unmapped(words(frame.get("type")), broken=True)
+        yield Unmapped(as_text(frame.get("type")), broken=True)
     elif pcm := state.item_state(item_id).samples.setdefault(0, Samples()).piece(pcm):
         yield AudioDelta(state.response(frame), item_id, pcm)
 
 
 def _call(state: GatewayState, frame: Message) -> Iterator[Event]:
     shape = BY_KIND["function-call-arguments-done"]
-    if not (words(frame.get("callId")) and words(frame.get("name"))):
+    if not (as_text(frame.get("callId")) and as_text(frame.get("name"))):
         yield Unmapped(shape.kind)
         return
     response_id = state.response(frame)

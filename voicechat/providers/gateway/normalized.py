@@ -46,14 +46,14 @@ from voicechat.providers.gateway.normalized_events import normalized
 from voicechat.providers.gateway.normalized_options import options_for, with_options
 from voicechat.providers.google.google_codec import GoogleCodec
 from voicechat.providers.json_fields import (
+    as_list,
+    as_text,
+    base64_bytes,
     cleaned,
     count,
     encode,
     fields,
     message,
-    several,
-    sound,
-    words,
 )
 from voicechat.providers.openai.openai_codec import OpenAICodec
 
@@ -74,7 +74,7 @@ _OPEN = frozenset({"ai-gateway-protocol-version", "ai-gateway-auth-method"})
 
 def _is_not_normalized(event: Event, raw: Message) -> bool:
     # The item of a response is added at its start; some codecs report its end the same way.
-    ended = isinstance(event, ItemAdded) and "output_item" in words(raw.get("type"))
+    ended = isinstance(event, ItemAdded) and "output_item" in as_text(raw.get("type"))
     return ended or isinstance(event, _NOT_NORMALIZED)
 
 
@@ -138,12 +138,14 @@ class NormalizedWire:
         if raw is None:
             text = frame if isinstance(frame, str) else frame.decode(errors="replace")
             said = "The frame is not a JSON object."
-            return [{"type": "error", "message": said, "code": "invalid_frame", "raw": words(text)}]
+            return [
+                {"type": "error", "message": said, "code": "invalid_frame", "raw": as_text(text)}
+            ]
         if isinstance(self._codec, GatewayCodec):
             return [_same(raw)]
         events = [e for e in self._codec.decode(frame) if not _is_not_normalized(e, raw)]
         return [normalized(event, raw) for event in events] or [
-            {"type": "custom", "rawType": words(raw.get("type")), "raw": cleaned(raw)}
+            {"type": "custom", "rawType": as_text(raw.get("type")), "raw": cleaned(raw)}
         ]
 
     def encode(self, event: Message) -> list[str]:
@@ -151,7 +153,7 @@ class NormalizedWire:
 
         Raises `UsageError` for an unknown event.
         """
-        kind = words(event.get("type"))
+        kind = as_text(event.get("type"))
         if isinstance(self._codec, GatewayCodec):
             if kind not in SILENT and kind not in _CLIENT:
                 raise UsageError(f"There is no client event {kind[:80]!r}.")
@@ -185,19 +187,19 @@ class NormalizedWire:
         return replace(settings, purpose=self._intent, transcription=heard)
 
     def _item(self, item: Message) -> list[str | bytes]:
-        kind = words(item.get("type"))
+        kind = as_text(item.get("type"))
         if kind == "function-call-output":
             result = ToolResult(
-                words(item.get("callId")), words(item.get("output")), words(item.get("name"))
+                as_text(item.get("callId")), as_text(item.get("output")), as_text(item.get("name"))
             )
             return self._codec.encode(result)
         self._messages += 1
         if kind == "text-message":
-            said = words(item.get("text"))
+            said = as_text(item.get("text"))
             item_id = f"msg_{self._messages}"
             return self._codec.encode(CreateMessage(item_id, "user", said))
         if kind == "audio-message":
-            if sound(item.get("audio")) is None:
+            if base64_bytes(item.get("audio")) is None:
                 raise UsageError("The audio of the message is not base64.")
             return [_audio_item(item)] if isinstance(self._codec, OpenAICodec) else []
         raise UsageError(f"There is no item of the type {kind[:80]!r}.")
@@ -213,7 +215,7 @@ _CLIENT = frozenset({
 def _command(kind: str, event: Message) -> Command:
     match kind:
         case "input-audio-append":
-            pcm = sound(event.get("audio"))
+            pcm = base64_bytes(event.get("audio"))
             if pcm is None:
                 raise UsageError("The audio is not base64.")
             return AppendAudio(pcm)
@@ -223,7 +225,7 @@ def _command(kind: str, event: Message) -> Command:
             return ClearAudio()
         case "conversation-item-truncate":
             ms, part = count(event.get("audioEndMs")), count(event.get("contentIndex"))
-            return TruncateItem(words(event.get("itemId")), ms, part)
+            return TruncateItem(as_text(event.get("itemId")), ms, part)
         case "response-create":
             return _create_response(fields(event.get("options")))
         case "response-cancel":
@@ -233,12 +235,12 @@ def _command(kind: str, event: Message) -> Command:
 
 
 def _create_response(options: Message) -> CreateResponse:
-    modalities = several(options.get("modalities"))
+    modalities = as_list(options.get("modalities"))
     instructions = options.get("instructions")
     metadata = fields(options.get("metadata"))
     return CreateResponse(
-        words(instructions) if isinstance(instructions, str) else None,
-        metadata={words(name): words(value) for name, value in metadata.items()},
+        as_text(instructions) if isinstance(instructions, str) else None,
+        metadata={as_text(name): as_text(value) for name, value in metadata.items()},
         output=None if not modalities else "audio" if "audio" in modalities else "text",
     )
 
@@ -259,7 +261,7 @@ def _named(frame: str | bytes, event_id: object) -> str:
 
 
 def _same(raw: Message) -> Message:
-    kind = words(raw.get("type"))
+    kind = as_text(raw.get("type"))
     if kind in TABLE or kind in KNOWN_UNMAPPED:
         return fields(cleaned(raw))
     return {"type": "custom", "rawType": kind, "raw": cleaned(raw)}

@@ -23,7 +23,14 @@ from voicechat.core.settings import (
     Transcription,
     TurnDetection,
 )
-from voicechat.providers.json_fields import count, fields, number, several, word, words
+from voicechat.providers.json_fields import (
+    as_list,
+    as_text,
+    count,
+    fields,
+    number,
+    text_or_none,
+)
 from voicechat.providers.openai.openai_parts import without_none
 
 Message = dict[str, object]
@@ -36,7 +43,7 @@ _FORMATS = {encoding: kind for kind, encoding in _ENCODINGS.items()}
 
 
 def _text(value: object) -> str | None:
-    return words(value) if isinstance(value, str) else None
+    return as_text(value) if isinstance(value, str) else None
 
 
 def _number(value: object) -> float | None:
@@ -54,20 +61,20 @@ def _parameters(value: object) -> Message:
 Table = tuple[tuple[str, str, Callable[[object], object]], ...]
 """Attribute of ours, field of the configuration, reader of the field."""
 
-_SESSION: Table = (("instructions", "instructions", _text), ("voice", "voice", word))
+_SESSION: Table = (("instructions", "instructions", _text), ("voice", "voice", text_or_none))
 _SERVER_VAD: Table = (
     ("threshold", "threshold", _number),
     ("silence_duration_ms", "silenceDurationMs", _whole),
     ("prefix_padding_ms", "prefixPaddingMs", _whole),
 )
 _TRANSCRIPTION: Table = (
-    ("model", "model", word),
-    ("language", "language", word),
-    ("prompt", "prompt", word),
+    ("model", "model", text_or_none),
+    ("language", "language", text_or_none),
+    ("prompt", "prompt", text_or_none),
 )
 _TOOL: Table = (
-    ("name", "name", words),
-    ("description", "description", words),
+    ("name", "name", as_text),
+    ("description", "description", as_text),
     ("parameters", "parameters", _parameters),
 )
 
@@ -85,9 +92,9 @@ def _write(table: Table, value: object) -> Message:
 
 def settings_of(config: Mapping[str, object], rate: int = 24_000) -> SessionSettings:
     """Return the settings of a configuration; `rate` (Hz) is used where it names none."""
-    modalities = several(config.get("outputModalities"))
+    modalities = as_list(config.get("outputModalities"))
     transcription = config.get("inputAudioTranscription")
-    tools = map(fields, several(config.get("tools")))
+    tools = map(fields, as_list(config.get("tools")))
     return SessionSettings(
         **_read(_SESSION, config),
         output="text" if modalities and "audio" not in modalities else "audio",
@@ -97,13 +104,15 @@ def settings_of(config: Mapping[str, object], rate: int = 24_000) -> SessionSett
         else None,
         input_format=_format(config.get("inputAudioFormat"), rate),
         output_format=_format(config.get("outputAudioFormat"), 24_000),
-        tools=tuple(ToolSpec(**_read(_TOOL, tool)) for tool in tools if word(tool.get("name"))),
+        tools=tuple(
+            ToolSpec(**_read(_TOOL, tool)) for tool in tools if text_or_none(tool.get("name"))
+        ),
     )
 
 
 def _format(value: object, rate: int) -> AudioFormat:
     found = fields(value)
-    encoding = _ENCODINGS.get(words(found.get("type")), "pcm16")
+    encoding = _ENCODINGS.get(as_text(found.get("type")), "pcm16")
     default = rate if encoding == "pcm16" else 8_000
     return AudioFormat(encoding, count(found.get("rate")) or default)
 

@@ -24,7 +24,7 @@ from voicechat.core.events import (
     UserTranscript,
 )
 from voicechat.providers.gateway.normalized_shapes import shape_of, usage_to
-from voicechat.providers.json_fields import cleaned, fields, word, words
+from voicechat.providers.json_fields import as_text, cleaned, fields, text_or_none
 from voicechat.providers.openai.openai_parts import without_none
 
 Message = dict[str, object]
@@ -65,11 +65,11 @@ _VALUES: Mapping[str, Callable[[Any, Message], object]] = {
 
 def _custom(event: Event, raw: Message) -> Message:
     known = _NAMES.get(type(event))
-    name = event.wire_type if isinstance(event, Unmapped) else words(raw.get("type")) or known
+    name = event.wire_type if isinstance(event, Unmapped) else as_text(raw.get("type")) or known
     usage = getattr(event, "usage", None)
     return {
         "type": "custom",
-        "rawType": name or words(next(iter(raw), "")),
+        "rawType": name or as_text(next(iter(raw), "")),
         **({"usage": usage_to(usage, raw)} if usage is not None else {}),
     }
 
@@ -96,7 +96,7 @@ def _transcript(event: UserTranscript, raw: Message) -> Message | None:
 
 
 def _error(event: ProviderError, raw: Message) -> Message:
-    client_event = word(fields(raw.get("error")).get("event_id"))
+    client_event = text_or_none(fields(raw.get("error")).get("event_id"))
     optional = without_none({"code": event.code, "clientEventId": client_event})
     return {"type": "error", "message": event.message, **optional}
 
@@ -105,7 +105,7 @@ def _part(event: Unmapped, raw: Message) -> Message | None:
     kind = _PARTS.get(event.wire_type)
     if kind is None:
         return None
-    response_id, item_id = words(raw.get("response_id")), words(raw.get("item_id"))
+    response_id, item_id = as_text(raw.get("response_id")), as_text(raw.get("item_id"))
     return {"type": kind, "responseId": response_id, "itemId": item_id}
 
 

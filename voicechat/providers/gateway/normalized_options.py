@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voicechat.providers.json_fields import encode, fields, message, several
+from voicechat.providers.json_fields import as_list, encode, fields, message
 
 Message = dict[str, object]
 
@@ -60,11 +60,11 @@ def merged_into(below: Message, above: Message) -> Message:
 
 def _added(session: Message, options: Message) -> Message:
     """Merge options; tools are added to those of the configuration."""
-    more = several(options.get("tools"))
+    more = as_list(options.get("tools"))
     rest = {name: value for name, value in options.items() if name != "tools"}
     merged = merged_into(session, rest)
     if more:
-        merged["tools"] = [*several(session.get("tools")), *more]
+        merged["tools"] = [*as_list(session.get("tools")), *more]
     return merged
 
 
@@ -76,13 +76,13 @@ def _google(setup: Message, options: Message) -> Message:
     behavior = options.get("defaultToolBehavior")
     if isinstance(behavior, str):
         merged["tools"] = [
-            _with_behavior(fields(tool), behavior) for tool in several(merged.get("tools"))
+            _with_behavior(fields(tool), behavior) for tool in as_list(merged.get("tools"))
         ]
     return merged
 
 
 def _with_behavior(tool: Message, behavior: str) -> Message:
-    declared = several(tool.get("functionDeclarations"))
+    declared = as_list(tool.get("functionDeclarations"))
     if not declared:
         return tool
     return {

@@ -25,16 +25,16 @@ from voicechat.core.events import (
 from voicechat.core.items import Usage
 from voicechat.providers.google.google_turns import GeminiTurns
 from voicechat.providers.json_fields import (
+    as_list,
+    as_text,
+    base64_bytes,
     cleaned,
     count,
     encode,
     fields,
     message,
     number,
-    several,
-    sound,
-    word,
-    words,
+    text_or_none,
 )
 
 Message = dict[str, object]
@@ -54,7 +54,7 @@ def read(turns: GeminiTurns, frame: str | bytes, *, spoken: bool, resumed: bool)
         return [Unmapped("")]
     events: list[Event] = []
     if "setupComplete" in said:
-        session_id = words(fields(said["setupComplete"]).get("sessionId"))
+        session_id = as_text(fields(said["setupComplete"]).get("sessionId"))
         events.append(SessionCreated(session_id, resumed=resumed))
     for name in _OTHERS:
         if name in said:
@@ -62,23 +62,23 @@ def read(turns: GeminiTurns, frame: str | bytes, *, spoken: bool, resumed: bool)
     usage = usage_of(said.get("usageMetadata"))
     events += _content(turns, fields(said.get("serverContent")), usage, spoken=spoken)
     events += _calls(turns, fields(said.get("toolCall")), usage)
-    events += [Unmapped(words(name)) for name in said if name not in _KNOWN]
+    events += [Unmapped(as_text(name)) for name in said if name not in _KNOWN]
     if usage is not None and not any(getattr(event, "usage", None) for event in events):
         events.append(UsageReported(usage))
-    return events or [Unmapped(words(next(iter(said), "")))]
+    return events or [Unmapped(as_text(next(iter(said), "")))]
 
 
 # --------------------------------------------------------------------------- other fields
 
 
 def _error(turns: GeminiTurns, error: Message, name: str) -> Iterator[Event]:
-    code = word(error.get("status")) or (str(count(error.get("code"))) if error else None)
-    said = word(error.get("message")) or code
+    code = text_or_none(error.get("status")) or (str(count(error.get("code"))) if error else None)
+    said = text_or_none(error.get("message")) or code
     yield ProviderError(said or "The provider reported an error without a message.", code)
 
 
 def _activity(turns: GeminiTurns, activity: Message, name: str) -> Iterator[Event]:
-    kind = words(activity.get("type")) or words(activity.get("vadSignalType"))
+    kind = as_text(activity.get("type")) or as_text(activity.get("vadSignalType"))
     if kind.endswith(("_START", "_SOS")):
         yield from turns.speech_started()
     elif kind.endswith(("_END", "_EOS")):
@@ -91,7 +91,7 @@ def _handle(turns: GeminiTurns, update: Message, name: str) -> Iterator[Event]:
     handle = update.get("newHandle")
     if update.get("resumable") is True and isinstance(handle, str) and handle:
         # The handle is sent back unchanged, so one that cleaning would change is useless.
-        yield ResumptionHandle(handle) if words(handle) == handle else Unmapped(name)
+        yield ResumptionHandle(handle) if as_text(handle) == handle else Unmapped(name)
     else:
         yield Unmapped(name)
 
@@ -101,7 +101,9 @@ def _going_away(turns: GeminiTurns, away: Message, name: str) -> Iterator[Event]
 
 
 def _cancelled(turns: GeminiTurns, cancelled: Message, name: str) -> Iterator[Event]:
-    ids = tuple(call_id for value in several(cancelled.get("ids")) if (call_id := word(value)))
+    ids = tuple(
+        call_id for value in as_list(cancelled.get("ids")) if (call_id := text_or_none(value))
+    )
     yield ToolCallsCancelled(ids) if ids else Unmapped(name)
 
 
@@ -127,11 +129,11 @@ _UNDERSTOOD = {
 def _content(
     turns: GeminiTurns, content: Message, usage: Usage | None, *, spoken: bool
 ) -> Iterator[Event]:
-    yield from (Unmapped(words(name)) for name in content if name not in _UNDERSTOOD)
+    yield from (Unmapped(as_text(name)) for name in content if name not in _UNDERSTOOD)
     interrupted = content.get("interrupted") is True
     if not interrupted:
         yield from _transcripts(turns, content)
-    for part in several(fields(content.get("modelTurn")).get("parts")):
+    for part in as_list(fields(content.get("modelTurn")).get("parts")):
         yield from _part(turns, fields(part), spoken=spoken)
     spoken_text = fields(content.get("outputTranscription"))
     yield from turns.text(spoken_text.get("text"), spoken=True)
@@ -141,7 +143,7 @@ def _content(
     if content.get("generationComplete") is True:
         yield from turns.generated()
     if content.get("turnComplete") is True:
-        reason = word(content.get("turnCompleteReason"))
+        reason = text_or_none(content.get("turnCompleteReason"))
         working = content.get("interactionStatus") == "IN_PROGRESS"
         yield from turns.ended(usage, _outcome(reason), reason, background=working)
 
@@ -157,7 +159,7 @@ def _transcripts(turns: GeminiTurns, content: Message) -> Iterator[Event]:
 def _part(turns: GeminiTurns, part: Message, *, spoken: bool) -> Iterator[Event]:
     """Read a part. Thoughts, and text in a session that speaks, are not the answer."""
     blob = fields(part.get("inlineData"))
-    if words(blob.get("mimeType")).startswith("audio/"):
+    if as_text(blob.get("mimeType")).startswith("audio/"):
         pcm = samples(blob.get("data"))
         yield from turns.audio(pcm) if pcm is not None else [Unmapped("inlineData", broken=True)]
     elif part.get("thought") is True:
@@ -165,7 +167,7 @@ def _part(turns: GeminiTurns, part: Message, *, spoken: bool) -> Iterator[Event]
     elif isinstance(part.get("text"), str) and not spoken:
         yield from turns.text(part["text"], spoken=False)
     else:
-        yield Unmapped(words(next(iter(part), "part")))
+        yield Unmapped(as_text(next(iter(part), "part")))
 
 
 def _outcome(reason: str | None) -> ResponseStatus:
@@ -175,11 +177,11 @@ def _outcome(reason: str | None) -> ResponseStatus:
 
 
 def _calls(turns: GeminiTurns, tool_call: Message, usage: Usage | None) -> Iterator[Event]:
-    calls = [fields(call) for call in several(tool_call.get("functionCalls"))[:MOST_CALLS]]
+    calls = [fields(call) for call in as_list(tool_call.get("functionCalls"))[:MOST_CALLS]]
     named = [
-        (words(call.get("id")), words(call.get("name")), arguments_of(call.get("args")))
+        (as_text(call.get("id")), as_text(call.get("name")), arguments_of(call.get("args")))
         for call in calls
-        if word(call.get("name"))
+        if text_or_none(call.get("name"))
     ]
     if named:
         yield from turns.calls(named, usage)
@@ -197,7 +199,7 @@ def samples(value: object) -> bytes | None:
     """Return the bytes of base64 in either alphabet; None for anything else."""
     if isinstance(value, str) and ("-" in value or "_" in value):
         value = value.replace("-", "+").replace("_", "/")
-    return sound(value)
+    return base64_bytes(value)
 
 
 def seconds(value: object) -> float:
@@ -234,7 +236,7 @@ def usage_of(value: object) -> Usage | None:
 
 def _by_kind(value: object) -> dict[str, int]:
     found: dict[str, int] = {}
-    for detail in map(fields, several(value)):
-        kind = words(detail.get("modality"))
+    for detail in map(fields, as_list(value)):
+        kind = as_text(detail.get("modality"))
         found[kind] = found.get(kind, 0) + count(detail.get("tokenCount"))
     return found

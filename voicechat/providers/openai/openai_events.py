@@ -35,14 +35,14 @@ from voicechat.core.events import (
     UserTranscript,
 )
 from voicechat.providers.json_fields import (
+    as_list,
+    as_text,
     cleaned,
     count,
     fields,
     number,
     parse,
-    several,
-    word,
-    words,
+    text_or_none,
 )
 from voicechat.providers.openai import openai_mcp as mcp
 from voicechat.providers.openai import openai_responses as replies
@@ -64,7 +64,7 @@ def read(
     frame = parse(text, Frame)
     if frame is None:
         return [Unmapped("")]
-    kind = words(frame.type)
+    kind = as_text(frame.type)
     reader = (table or TABLE).get(kind)
     return [Unmapped(kind)] if reader is None else list(reader(state, frame))
 
@@ -81,13 +81,13 @@ _ENCODINGS = {
 def _note_format(state: OpenAIState, session: dict[str, object]) -> None:
     said = fields(fields(session.get("audio")).get("output")).get("format")
     name = said.get("type") if isinstance(said, dict) else session.get("output_audio_format")
-    state.output = _ENCODINGS.get(words(name), state.output)
+    state.output = _ENCODINGS.get(as_text(name), state.output)
 
 
 def _session_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     session = fields(frame.session)
     _note_format(state, session)
-    yield SessionCreated(words(session.get("id")), number(session.get("expires_at")) or None)
+    yield SessionCreated(as_text(session.get("id")), number(session.get("expires_at")) or None)
 
 
 def _session_updated(state: OpenAIState, frame: Frame) -> Iterable[Event]:
@@ -96,11 +96,11 @@ def _session_updated(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 
 def _rate_limits(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    limits = [fields(limit) for limit in several(frame.rate_limits)]
+    limits = [fields(limit) for limit in as_list(frame.rate_limits)]
     yield RateLimits(
         tuple(
             RateLimit(
-                words(limit.get("name")),
+                as_text(limit.get("name")),
                 count(limit.get("limit")),
                 count(limit.get("remaining")),
                 number(limit.get("reset_seconds")),
@@ -112,13 +112,17 @@ def _rate_limits(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     error = fields(frame.error)
-    code = word(error.get("code")) or word(frame.code)
-    kind = word(error.get("type"))
-    message = word(error.get("message")) or word(frame.error) or word(frame.message)
+    code = text_or_none(error.get("code")) or text_or_none(frame.code)
+    kind = text_or_none(error.get("type"))
+    message = (
+        text_or_none(error.get("message"))
+        or text_or_none(frame.error)
+        or text_or_none(frame.message)
+    )
     yield ProviderError(
         message or code or kind or "The provider reported an error without a message.",
         code=code or (kind if kind in FATAL else None),
-        command=named_in(words(error.get("event_id"))),
+        command=named_in(as_text(error.get("event_id"))),
         fatal=code in FATAL or kind in FATAL,
     )
 
@@ -127,15 +131,15 @@ def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 
 def _speech_started(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    yield SpeechStarted(words(frame.item_id), number(frame.audio_start_ms))
+    yield SpeechStarted(as_text(frame.item_id), number(frame.audio_start_ms))
 
 
 def _speech_stopped(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    yield SpeechStopped(words(frame.item_id), number(frame.audio_end_ms))
+    yield SpeechStopped(as_text(frame.item_id), number(frame.audio_end_ms))
 
 
 def _committed(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    yield InputCommitted(words(frame.item_id), word(frame.previous_item_id))
+    yield InputCommitted(as_text(frame.item_id), text_or_none(frame.previous_item_id))
 
 
 def _cleared(state: OpenAIState, frame: Frame) -> Iterable[Event]:
@@ -143,37 +147,41 @@ def _cleared(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 
 def _idle(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    yield IdleTimeout(words(frame.item_id))
+    yield IdleTimeout(as_text(frame.item_id))
 
 
 def _transcript_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    item_id = words(frame.item_id)
+    item_id = as_text(frame.item_id)
     if text := state.item(item_id).stream("transcript").piece(frame.delta):
         yield UserTranscript(item_id, text, tokens=_tokens(frame))
 
 
 def _transcript_update(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    if text := word(frame.transcript):
-        yield UserTranscript(words(frame.item_id), text, replace=True)
+    if text := text_or_none(frame.transcript):
+        yield UserTranscript(as_text(frame.item_id), text, replace=True)
 
 
 def _transcript_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     if frame.status not in (None, "completed"):
         yield from _transcript_update(state, frame)
     else:
-        yield from _final_transcript(state, frame, words(frame.transcript), None)
+        yield from _final_transcript(state, frame, as_text(frame.transcript), None)
 
 
 def _transcript_failed(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     error = fields(frame.error)
-    why = word(error.get("message")) or word(error.get("code")) or "transcription failed"
+    why = (
+        text_or_none(error.get("message"))
+        or text_or_none(error.get("code"))
+        or "transcription failed"
+    )
     yield from _final_transcript(state, frame, "", why)
 
 
 def _final_transcript(
     state: OpenAIState, frame: Frame, text: str, error: str | None
 ) -> Iterable[Event]:
-    item_id = words(frame.item_id)
+    item_id = as_text(frame.item_id)
     item = state.item(item_id)
     if item.transcribed:
         return
@@ -191,21 +199,21 @@ def _final_transcript(
 
 
 def _tokens(frame: Frame) -> tuple[Token, ...]:
-    found = map(fields, several(frame.logprobs))
-    return tuple(Token(words(each.get("token")), number(each.get("logprob"))) for each in found)
+    found = map(fields, as_list(frame.logprobs))
+    return tuple(Token(as_text(each.get("token")), number(each.get("logprob"))) for each in found)
 
 
 def _languages(frame: Frame) -> tuple[str, ...]:
-    found = several(frame.languages)
-    codes = (words(each) or words(fields(each).get("code")) for each in found)
+    found = as_list(frame.languages)
+    codes = (as_text(each) or as_text(fields(each).get("code")) for each in found)
     return tuple(code for code in codes if code)
 
 
 def _segment(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield TranscriptSegment(
-        words(frame.item_id),
-        words(frame.text),
-        words(frame.speaker),
+        as_text(frame.item_id),
+        as_text(frame.text),
+        as_text(frame.speaker),
         number(frame.start),
         number(frame.end),
     )
@@ -218,11 +226,11 @@ def _item_added(state: OpenAIState, frame: Frame, done: bool = False) -> Iterabl
     item = fields(frame.item)
     kind = kind_of(item)
     yield ItemAdded(
-        words(item.get("id")),
+        as_text(item.get("id")),
         kind,
-        words(item.get("role")) if kind is ItemKind.MESSAGE else "",
+        as_text(item.get("role")) if kind is ItemKind.MESSAGE else "",
         text_of(item),
-        word(frame.previous_item_id),
+        text_or_none(frame.previous_item_id),
         done,
     )
     if kind_of(item) is ItemKind.OTHER:
@@ -239,15 +247,15 @@ def _item_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def _item_retrieved(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     item = fields(cleaned(frame.item))
-    yield ItemRetrieved(words(item.get("id")), item)
+    yield ItemRetrieved(as_text(item.get("id")), item)
 
 
 def _item_deleted(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    yield ItemDeleted(words(frame.item_id))
+    yield ItemDeleted(as_text(frame.item_id))
 
 
 def _item_truncated(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    yield ItemTruncated(words(frame.item_id), number(frame.audio_end_ms))
+    yield ItemTruncated(as_text(frame.item_id), number(frame.audio_end_ms))
 
 
 # --------------------------------------------------------------------------- the table

@@ -11,7 +11,7 @@ import msgspec
 
 from voicechat.core.events import ItemKind, RemoteCall, RemoteTools
 from voicechat.core.items import Usage
-from voicechat.providers.json_fields import Samples, Stream, count, fields, number, several, words
+from voicechat.providers.json_fields import Samples, Stream, as_list, as_text, count, fields, number
 
 _MOST_ITEMS = 512
 
@@ -123,13 +123,13 @@ _KINDS = {
 
 def kind_of(item: dict[str, object]) -> ItemKind:
     """Return the kind of an item."""
-    return _KINDS.get(words(item.get("type")), ItemKind.OTHER)
+    return _KINDS.get(as_text(item.get("type")), ItemKind.OTHER)
 
 
 def text_of(item: dict[str, object]) -> str:
     """Return all text of a message, spoken or written."""
-    parts = [fields(part) for part in several(item.get("content"))]
-    return "".join(words(part.get("text")) or words(part.get("transcript")) for part in parts)
+    parts = [fields(part) for part in as_list(item.get("content"))]
+    return "".join(as_text(part.get("text")) or as_text(part.get("transcript")) for part in parts)
 
 
 def usage_of(value: object) -> Usage | None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from voicechat.core.events import Event, RemoteApproval, RemoteCall, RemoteTools
 from voicechat.core.items import ToolState
-from voicechat.providers.json_fields import fields, several, word, words
+from voicechat.providers.json_fields import as_list, as_text, fields, text_or_none
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState
 
 Message = dict[str, object]
@@ -30,10 +30,10 @@ def of_item(
     state: OpenAIState, item: Message, response_id: str = "", done: bool = False
 ) -> Iterable[Event]:
     """Read what an item adds about MCP. With `done` the item is complete."""
-    read = _ITEMS.get(words(item.get("type")))
+    read = _ITEMS.get(as_text(item.get("type")))
     if read is None:
         return
-    known = state.item(words(item.get("id")))
+    known = state.item(as_text(item.get("id")))
     before = (known.remote_call, known.remote_tools)
     event = read(state, item, response_id, done)
     if event is not None and event not in before:
@@ -41,15 +41,15 @@ def of_item(
 
 
 def _list_of(state: OpenAIState, item: Message, response_id: str, done: bool) -> Event | None:
-    known = _tools(state, words(item.get("id")))
+    known = _tools(state, as_text(item.get("id")))
     error = _error(item)
     return _keep_tools(
         state,
         replace(
             known,
-            server=words(item.get("server_label")) or known.server,
+            server=as_text(item.get("server_label")) or known.server,
             tools=tuple(
-                words(fields(tool).get("name")) for tool in several(item.get("tools"))
+                as_text(fields(tool).get("name")) for tool in as_list(item.get("tools"))
             ) or known.tools,
             done=known.done or error is not None,
             error=error or known.error,
@@ -58,8 +58,8 @@ def _list_of(state: OpenAIState, item: Message, response_id: str, done: bool) ->
 
 
 def _call_of(state: OpenAIState, item: Message, response_id: str, done: bool) -> Event | None:
-    known = _call(state, words(item.get("id")))
-    error, output = _error(item), word(item.get("output"))
+    known = _call(state, as_text(item.get("id")))
+    error, output = _error(item), text_or_none(item.get("output"))
     progress = known.state
     if error is not None or item.get("status") == "incomplete":
         progress = ToolState.FAILED
@@ -70,19 +70,19 @@ def _call_of(state: OpenAIState, item: Message, response_id: str, done: bool) ->
         replace(
             known,
             response_id=response_id or known.response_id,
-            server=words(item.get("server_label")) or known.server,
-            name=words(item.get("name")) or known.name,
-            arguments=words(item.get("arguments")) or known.arguments,
+            server=as_text(item.get("server_label")) or known.server,
+            name=as_text(item.get("name")) or known.name,
+            arguments=as_text(item.get("arguments")) or known.arguments,
             state=progress,
             output=output or known.output,
             error=error or known.error,
-            approval_id=word(item.get("approval_request_id")) or known.approval_id,
+            approval_id=text_or_none(item.get("approval_request_id")) or known.approval_id,
         ),
     )
 
 
 def _approval_of(state: OpenAIState, item: Message, response_id: str, done: bool) -> Event | None:
-    item_id = words(item.get("id"))
+    item_id = as_text(item.get("id"))
     asked = state.item(item_id)
     if not done or asked.asked:
         return None
@@ -90,9 +90,9 @@ def _approval_of(state: OpenAIState, item: Message, response_id: str, done: bool
     return RemoteApproval(
         item_id,
         response_id or state.running,
-        words(item.get("server_label")),
-        words(item.get("name")),
-        words(item.get("arguments")),
+        as_text(item.get("server_label")),
+        as_text(item.get("name")),
+        as_text(item.get("arguments")),
     )
 
 
@@ -107,7 +107,11 @@ def _error(item: Message) -> str | None:
     """Return the reason of a failure in the server's words."""
     error = item.get("error")
     details = fields(error)
-    return word(error) or word(details.get("message")) or word(details.get("type"))
+    return (
+        text_or_none(error)
+        or text_or_none(details.get("message"))
+        or text_or_none(details.get("type"))
+    )
 
 
 # --------------------------------------------------------------------------- frames
@@ -115,15 +119,15 @@ def _error(item: Message) -> str | None:
 
 def list_progress(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read the progress of a list of tools; the wire type's last word names it."""
-    known = _tools(state, words(frame.item_id))
-    ending = words(frame.type).rpartition(".")[2]
+    known = _tools(state, as_text(frame.item_id))
+    ending = as_text(frame.type).rpartition(".")[2]
     error = (known.error or UNLISTED) if ending == "failed" else None
     yield _keep_tools(state, replace(known, done=ending != "in_progress", error=error))
 
 
 def arguments_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read a piece of a call's arguments."""
-    item_id = words(frame.item_id)
+    item_id = as_text(frame.item_id)
     known = _call(state, item_id)
     if text := state.item(item_id).stream("arguments").piece(frame.delta):
         yield _further(state, frame, replace(known, arguments=known.arguments + text))
@@ -131,17 +135,17 @@ def arguments_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def arguments_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read the whole arguments of a call."""
-    known = _call(state, words(frame.item_id))
-    whole = words(frame.arguments) or known.arguments
+    known = _call(state, as_text(frame.item_id))
+    whole = as_text(frame.arguments) or known.arguments
     yield _further(state, frame, replace(known, arguments=whole))
 
 
 def call_progress(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read the progress of a call; the wire type's last word names it."""
-    known = _call(state, words(frame.item_id))
+    known = _call(state, as_text(frame.item_id))
     progress = known.state
     if not progress.final:
-        progress = _STATES.get(words(frame.type).rpartition(".")[2], progress)
+        progress = _STATES.get(as_text(frame.type).rpartition(".")[2], progress)
     yield _further(state, frame, replace(known, state=progress))
 
 
@@ -169,7 +173,7 @@ def _call(state: OpenAIState, item_id: str) -> RemoteCall:
 
 
 def _further(state: OpenAIState, frame: Frame, event: RemoteCall) -> RemoteCall:
-    response_id = words(frame.response_id) or event.response_id or state.running
+    response_id = as_text(frame.response_id) or event.response_id or state.running
     return _keep_call(state, replace(event, response_id=response_id))
 
 

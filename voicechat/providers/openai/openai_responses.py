@@ -30,13 +30,13 @@ from voicechat.core.events import (
 )
 from voicechat.providers.json_fields import (
     Samples,
+    as_list,
+    as_text,
+    base64_bytes,
     count,
     fields,
     parse,
-    several,
-    sound,
-    word,
-    words,
+    text_or_none,
 )
 from voicechat.providers.openai import openai_mcp
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of, usage_of
@@ -55,7 +55,7 @@ def _part(frame: Frame) -> int:
 
 
 def _metadata(response: dict[str, object]) -> dict[str, str]:
-    return {words(key): words(value) for key, value in fields(response.get("metadata")).items()}
+    return {as_text(key): as_text(value) for key, value in fields(response.get("metadata")).items()}
 
 
 def response_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
@@ -65,7 +65,7 @@ def response_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     # Some servers send null for every response, so null alone does not mean out-of-band.
     no_conversation = "conversation_id" in response and response["conversation_id"] is None
     out_of_band = OUT_OF_BAND_KEY in metadata or (no_conversation and state.out_of_band_requested)
-    response_id = words(response.get("id"))
+    response_id = as_text(response.get("id"))
     if not out_of_band:
         state.running = response_id
     yield ResponseCreated(response_id, metadata, out_of_band=out_of_band)
@@ -81,26 +81,28 @@ _STATUSES = {status.value: status for status in ResponseStatus}
 def response_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read `response.done`; a call that no earlier frame completed comes first."""
     response = fields(frame.response)
-    response_id = words(response.get("id"))
+    response_id = as_text(response.get("id"))
     if response_id == state.running:
         state.running = ""
-    status = _STATUSES.get(words(response.get("status")), ResponseStatus.COMPLETED)
+    status = _STATUSES.get(as_text(response.get("status")), ResponseStatus.COMPLETED)
     details = fields(response.get("status_details"))
     error = fields(details.get("error"))
-    for item in map(fields, several(response.get("output"))):
+    for item in map(fields, as_list(response.get("output"))):
         if status is ResponseStatus.COMPLETED:
             yield from _call_of(state, response_id, item)
             if kind_of(item) is ItemKind.OTHER:
                 yield from openai_mcp.of_item(state, item, response_id, done=True)
-        if known := state.items.get(words(item.get("id"))):
+        if known := state.items.get(as_text(item.get("id"))):
             known.samples.clear()
             known.streams.clear()
             known.parts.clear()
     yield ResponseDone(
         response_id,
         status,
-        word(details.get("reason")) or word(error.get("code")) or word(error.get("type")),
-        word(error.get("message")),
+        text_or_none(details.get("reason"))
+        or text_or_none(error.get("code"))
+        or text_or_none(error.get("type")),
+        text_or_none(error.get("message")),
         usage_of(response.get("usage")) or usage_of(frame.usage),
         _metadata(response),
     )
@@ -109,11 +111,11 @@ def response_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 def output_item_added(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read `response.output_item.added`."""
     item = fields(frame.item)
-    item_id = words(item.get("id"))
-    call_id, name = word(item.get("call_id")), word(item.get("name"))
+    item_id = as_text(item.get("id"))
+    call_id, name = text_or_none(item.get("call_id")), text_or_none(item.get("name"))
     known = state.item(item_id)
     known.call_id, known.name = call_id or "", name or ""
-    response_id = words(frame.response_id)
+    response_id = as_text(frame.response_id)
     yield OutputItemAdded(response_id, item_id, kind_of(item), call_id, name)
     if kind_of(item) is ItemKind.OTHER:
         yield from openai_mcp.of_item(state, item, response_id)
@@ -122,12 +124,12 @@ def output_item_added(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 def output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read `response.output_item.done`; text and calls not reported yet come first."""
     item = fields(frame.item)
-    response_id, item_id = words(frame.response_id), words(item.get("id"))
+    response_id, item_id = as_text(frame.response_id), as_text(item.get("id"))
     yield from _call_of(state, response_id, item)
     text = text_of(item)
     if text and kind_of(item) is ItemKind.MESSAGE and not state.item(item_id).text_reported:
         state.item(item_id).text_reported = True
-        last = fields(several(item.get("content"))[-1])
+        last = fields(as_list(item.get("content"))[-1])
         yield TextDone(response_id, item_id, text, spoken="transcript" in last)
     if kind_of(item) is ItemKind.OTHER:
         yield from openai_mcp.of_item(state, item, response_id, done=True)
@@ -136,10 +138,10 @@ def output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def audio_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read audio of an item, in whole PCM16 samples."""
-    item_id, part = words(frame.item_id), _part(frame)
-    pcm = sound(frame.delta)
+    item_id, part = as_text(frame.item_id), _part(frame)
+    pcm = base64_bytes(frame.delta)
     if pcm is None:
-        yield Unmapped(words(frame.type), broken=True)
+        yield Unmapped(as_text(frame.type), broken=True)
         return
     state.spoke = True
     if state.output == "pcm16":
@@ -147,20 +149,20 @@ def audio_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     else:
         pcm = g711.to_pcm16(pcm, "pcma" if state.output == "pcma" else "pcmu")
     if pcm:
-        yield AudioDelta(words(frame.response_id), item_id, pcm, part)
+        yield AudioDelta(as_text(frame.response_id), item_id, pcm, part)
 
 
 def audio_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read the end of an item's audio."""
-    yield AudioDone(words(frame.response_id), words(frame.item_id))
+    yield AudioDone(as_text(frame.response_id), as_text(frame.item_id))
 
 
 def text_delta(state: OpenAIState, frame: Frame, spoken: bool = False) -> Iterable[Event]:
     """Read text of an item, written or spoken."""
-    item_id = words(frame.item_id)
+    item_id = as_text(frame.item_id)
     stream = state.item(item_id).stream("spoken" if spoken else "written")
     if text := stream.piece(frame.delta):
-        yield TextDelta(words(frame.response_id), item_id, text, spoken)
+        yield TextDelta(as_text(frame.response_id), item_id, text, spoken)
 
 
 def spoken_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
@@ -180,14 +182,14 @@ def spoken_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def _text_so_far(state: OpenAIState, frame: Frame, whole: object, *, spoken: bool) -> Event:
     """Return the text so far: an item may have several content parts, joined in their order."""
-    item_id = words(frame.item_id)
+    item_id = as_text(frame.item_id)
     item = state.item(item_id)
     text: str | None = None
     if isinstance(whole, str):
         item.text_reported = True
-        item.parts[_part(frame)] = words(whole)
+        item.parts[_part(frame)] = as_text(whole)
         text = "".join(item.parts[index] for index in sorted(item.parts))
-    return TextDone(words(frame.response_id), item_id, text, spoken)
+    return TextDone(as_text(frame.response_id), item_id, text, spoken)
 
 
 # --------------------------------------------------------------------------- tool calls
@@ -195,19 +197,19 @@ def _text_so_far(state: OpenAIState, frame: Frame, whole: object, *, spoken: boo
 
 def arguments_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read a piece of a call's arguments."""
-    item_id = words(frame.item_id)
+    item_id = as_text(frame.item_id)
     item = state.item(item_id)
-    call_id = words(frame.call_id) or item.call_id
+    call_id = as_text(frame.call_id) or item.call_id
     if text := item.stream("arguments").piece(frame.delta):
-        yield ToolArgumentsDelta(words(frame.response_id), item_id, call_id, text)
+        yield ToolArgumentsDelta(as_text(frame.response_id), item_id, call_id, text)
 
 
 def arguments_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     """Read a complete call, unless only its item can tell that it is complete."""
-    item_id = words(frame.item_id)
+    item_id = as_text(frame.item_id)
     item = state.item(item_id)
-    call_id, name = words(frame.call_id) or item.call_id, words(frame.name) or item.name
-    arguments = words(frame.arguments)
+    call_id, name = as_text(frame.call_id) or item.call_id, as_text(frame.name) or item.name
+    arguments = as_text(frame.arguments)
     # A cancelled call ends like a finished one, with truncated arguments. Invalid JSON waits for
     # the item, whose status tells whether the call was completed.
     if not (call_id and name and parse(arguments, _Arguments) is not None):
@@ -215,7 +217,7 @@ def arguments_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     asked = state.item(call_id)
     if not asked.asked:
         asked.asked = True
-        response_id = words(frame.response_id) or state.running
+        response_id = as_text(frame.response_id) or state.running
         yield ToolCallReady(response_id, item_id, call_id, name, arguments)
 
 
@@ -223,9 +225,9 @@ def _call_of(state: OpenAIState, response_id: str, item: dict[str, object]) -> I
     """Read the call in a finished item, if it is one and was not reported yet."""
     if kind_of(item) is not ItemKind.TOOL_CALL or item.get("status") == "incomplete":
         return
-    item_id = words(item.get("id"))
-    known = state.item(item_id or words(item.get("call_id")))
-    call_id = words(item.get("call_id")) or known.call_id
+    item_id = as_text(item.get("id"))
+    known = state.item(item_id or as_text(item.get("call_id")))
+    call_id = as_text(item.get("call_id")) or known.call_id
     asked = state.item(call_id or item_id)
     if asked.asked:
         return
@@ -234,6 +236,6 @@ def _call_of(state: OpenAIState, response_id: str, item: dict[str, object]) -> I
         response_id,
         item_id,
         call_id,
-        words(item.get("name")) or known.name,
-        words(item.get("arguments")),
+        as_text(item.get("name")) or known.name,
+        as_text(item.get("arguments")),
     )
