@@ -274,7 +274,7 @@ def test_each_usage_names_its_source() -> None:
             events.UsageReported(Usage(seconds=2)),
         ),
     )
-    assert [(use.what, use.added.total_tokens, use.usage.total_tokens) for use in told] == [
+    assert [(use.source, use.added.total_tokens, use.usage.total_tokens) for use in told] == [
         ("response", 10, 10),
         ("transcription", 3, 10),
         ("other", 0, 10),

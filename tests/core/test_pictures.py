@@ -40,7 +40,7 @@ def test_kind_and_size_are_read_from_the_bytes(name: str) -> None:
     found = picture(head(name), "cat")
     assert found is not None
     assert (found.kind, found.width, found.height) == (Kind(name.split()[0]), 123, 45)
-    assert found.caption == f"cat, {found.kind.word}, 123 × 45 pixels"
+    assert found.caption == f"cat, {found.kind.label}, 123 × 45 pixels"
     assert found.data == head(name)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.core.text import MARK, clean, clean_json, split_tail
+from voicechat.core.text import REPLACEMENT, clean, clean_json, split_tail
 
 HIDING = [
     *(chr(code) for code in range(0x20) if chr(code) not in "\n\t"),
@@ -23,8 +23,8 @@ any_text = st.text(st.characters() | st.sampled_from([*HIDING, "\r", "\n", "\ufe
 
 @pytest.mark.parametrize("character", HIDING, ids=lambda c: f"U+{ord(c):04X}")
 def test_a_control_character_becomes_one_visible_mark(character):
-    assert clean(f"a{character}b") == f"a{MARK}b"
-    assert clean(character) == MARK
+    assert clean(f"a{character}b") == f"a{REPLACEMENT}b"
+    assert clean(character) == REPLACEMENT
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_line_ends_are_normalized():
 )
 def test_attacks_are_visible_and_harmless(attack):
     shown = clean(attack)
-    assert MARK in shown
+    assert REPLACEMENT in shown
     assert not any(unicodedata.category(character) in {"Cc", "Cf", "Cs"} for character in shown)
 
 
 def test_surrogate_halves_are_joined():
-    assert clean("\ud83d\ude00 \ude00\ud83d") == f"😀 {MARK}{MARK}"
+    assert clean("\ud83d\ude00 \ude00\ud83d") == f"😀 {REPLACEMENT}{REPLACEMENT}"
 
 
 @given(any_text)

@@ -60,9 +60,9 @@ class Stage:
         return self.feed(events.ToolCallReady("r1", f"i{call_id}", call_id, name, arguments))
 
     def decided(
-        self, decision: inputs.Decision, call_id: str = "c1", words: str = ""
+        self, decision: inputs.Decision, call_id: str = "c1", reason: str = ""
     ) -> list[Effect]:
-        return self.feed(inputs.Decided(call_id, self.call(call_id).arguments, decision, words))
+        return self.feed(inputs.Decided(call_id, self.call(call_id).arguments, decision, reason))
 
     def call(self, call_id: str = "c1") -> ToolCall:
         call = self.conversation.transcript.get(call_id)
@@ -119,7 +119,7 @@ def test_unknown_and_forbidden_tools_are_answered_without_asking() -> None:
 def test_a_denial_is_reported_with_its_explanation() -> None:
     stage = Stage()
     stage.called("write")
-    effects = stage.decided(DENY, words='Use "ls"\x1b[2J instead\\.')
+    effects = stage.decided(DENY, reason='Use "ls"\x1b[2J instead\\.')
     assert error(effects).endswith("The user says: Use 'ls'\ufffd[2J instead/.")
     assert stage.call().state is ToolState.DENIED
     assert sent(stage.feed(events.ResponseDone("r1"))) == [CreateResponse()]

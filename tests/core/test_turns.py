@@ -60,9 +60,9 @@ def test_a_response_that_ends_without_a_start_frees_the_slot() -> None:
 def test_a_cancelled_response_is_not_owed() -> None:
     slot = ResponseSlot(request_due=True)
     slot.request()
-    assert slot.owed
+    assert slot.response_pending
     slot.cancel()
-    assert not slot.owed
+    assert not slot.response_pending
     slot.reset()
     assert not slot.busy
 
@@ -88,7 +88,7 @@ def test_floor_priority_is_user_then_playback_then_thinking() -> None:
         ("user_speaking", Floor.HEARING),
         ("held", Floor.HEARING),
         ("sounding", Floor.SPEAKING),
-        ("owed", Floor.THINKING),
+        ("response_pending", Floor.THINKING),
         ("tools", Floor.WORKING),
         ("open_mic", Floor.LISTENING),
     ]

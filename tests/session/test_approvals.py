@@ -145,8 +145,8 @@ def call(desk: Desk, call_id: str = "c1") -> ToolCall:
     return entry
 
 
-def decide(desk: Desk, decision: Decision, call_id: str = "c1", words: str = "") -> None:
-    desk.session.decide(call_id, call(desk, call_id).arguments, decision, words)
+def decide(desk: Desk, decision: Decision, call_id: str = "c1", reason: str = "") -> None:
+    desk.session.decide(call_id, call(desk, call_id).arguments, decision, reason)
 
 
 async def test_a_dangerous_call_with_disguised_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ async def test_denied_with_an_explanation_and_interrupted(monkeypatch: pytest.Mo
     async with talking(monkeypatch, wipe) as (desk, model):
         await model.calls(("c1", "wipe", '{"path": "a"}'))
         await until(lambda: desk.session.asking)
-        decide(desk, Decision.DENY, words="never that one")
+        decide(desk, Decision.DENY, reason="never that one")
         await until(lambda: model.asked_to_go_on)
         assert "never that one" in model.answers["c1"]
         await model.calls(("c2", "wipe", '{"path": "b"}'))

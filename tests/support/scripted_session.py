@@ -75,8 +75,8 @@ class ScriptedSession(Publisher):
         calls = (entry for entry in entries if isinstance(entry, ToolCall))
         return tuple(call for call in calls if call.state is ToolState.ASKING)
 
-    def decide(self, call_id: str, arguments: str, decision: Decision, words: str = "") -> None:
-        self.asked.append(("decide", call_id, arguments, decision, words))
+    def decide(self, call_id: str, arguments: str, decision: Decision, reason: str = "") -> None:
+        self.asked.append(("decide", call_id, arguments, decision, reason))
         call = self.transcript.get(call_id)
         if isinstance(call, ToolCall) and call.state is ToolState.ASKING:
             call.state = ToolState.DENIED if decision is Decision.DENY else ToolState.RUNNING

@@ -127,7 +127,7 @@ async def test_sending_no_frames_returns_at_once():
 
 
 async def test_a_frame_counts_as_activity():
-    async with server(echo) as port, connected(port, patience=1000) as connection:
+    async with server(echo) as port, connected(port, liveness_timeout_s=1000) as connection:
         connection._alive -= 100
         assert connection.quiet_for() >= 100
         await connection.send(["hello"])
@@ -185,7 +185,7 @@ async def test_a_black_hole_is_detected_without_a_close(monkeypatch):
     async with (
         server(hold_open) as port,
         FaultProxy(port) as network,
-        connected(network.port, patience=0.4) as connection,
+        connected(network.port, liveness_timeout_s=0.4) as connection,
     ):
         network.black_hole()
         lost = await ending(connection)
@@ -202,7 +202,7 @@ async def test_a_silent_peer_that_answers_pings_is_kept(monkeypatch):
         await client.send("done thinking")
         await client.wait_closed()
 
-    async with server(think) as port, connected(port, patience=0.2) as connection:
+    async with server(think) as port, connected(port, liveness_timeout_s=0.2) as connection:
         stamped = 0
         mark = connection._pong
 

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from voicechat.core.text import MARK
+from voicechat.core.text import REPLACEMENT
 
 MAX_REMARKS = 6
 """Largest number of remarks on one text."""
@@ -60,10 +60,10 @@ def _hidden_by_space(text: str) -> Iterator[str]:
 
 
 def _undisplayable(text: str) -> Iterator[str]:
-    hidden = text.count(MARK)
+    hidden = text.count(REPLACEMENT)
     if hidden:
         count = "1 character" if hidden == 1 else f"{hidden} characters"
-        yield f"{count} cannot be displayed (shown as {MARK})."
+        yield f"{count} cannot be displayed (shown as {REPLACEMENT})."
     stacked = 0
     for character in text:
         stacked = stacked + 1 if unicodedata.combining(character) else 0
@@ -90,7 +90,7 @@ def _looks_latin(word: str) -> bool:
 
 def _lookalikes(text: str) -> Iterator[str]:
     for character in dict.fromkeys(text):
-        if character.isascii() or character == MARK:
+        if character.isascii() or character == REPLACEMENT:
             continue
         plain = _ASCII_LOOKALIKES.get(character) or unicodedata.normalize("NFKC", character)
         if character.isspace() or unicodedata.category(character) == "Zs":

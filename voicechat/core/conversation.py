@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-`Conversation.handle(happening, now)` is the only entry point. It takes one `Event` or `Input`,
+`Conversation.handle(event, now)` is the only entry point. It takes one `Event` or `Input`,
 changes the transcript, and returns the `Effect`s for the session to execute, in order. It never
 waits, sends or plays: `Send`, `Play`, `RunTool` and the others are requests to the session, whose
 results come back as further inputs. `now` is any monotonic clock in seconds; at `deadline`, the
@@ -108,17 +108,17 @@ class Conversation:
 
     # ----------------------------------------------------------------- entry point
 
-    def handle(self, happening: events.Event | inputs.Input, now: float) -> list[effects.Effect]:
+    def handle(self, event: events.Event | inputs.Input, now: float) -> list[effects.Effect]:
         """Process one event or input at the time `now` (s); return the effects in order."""
         now = max(now, self._now)
-        lane = _SHORT.get(type(happening))
-        if lane is not None and (done := lane(self, happening, now)) is not None:
+        lane = _SHORT.get(type(event))
+        if lane is not None and (done := lane(self, event, now)) is not None:
             return done
-        if not self._buffer.online and type(happening) in _OF_A_CONNECTION:
+        if not self._buffer.online and type(event) in _OF_A_CONNECTION:
             return []
         self._now = now
         self._responses.begin(now)
-        _ON[type(happening)](self, happening)
+        _ON[type(event)](self, event)
         self._advance()
         self.deadline = self._next_deadline()
         return self._buffer.take()
@@ -360,7 +360,7 @@ class Conversation:
         here.open_mic = self.online and self.microphone.hands_free
         writing = not self._items.speaker and self._responses.running and self._items.ends_with_text
         here.sounding = self._items.audible or writing
-        here.owed = self._responses.owed or self._items.sounding
+        here.response_pending = self._responses.response_pending or self._items.sounding
         here.tools = self._tool_calls.waiting or bool(self._provider_tools.undecided)
         floor = here.floor()
         if floor is not self.floor:
@@ -374,7 +374,7 @@ _OF_A_CONNECTION = frozenset(get_args(events.Event)) - {events.SessionCreated}
 _Step = Callable[[Conversation, Any], None]
 
 
-def _nothing(conversation: Conversation, happening: object) -> None:
+def _nothing(conversation: Conversation, event: object) -> None:
     """Ignore the event."""
 
 
@@ -422,7 +422,7 @@ _ON: dict[type[Any], _Step] = {
     events.SpeechStarted: lambda c, e: c._interruption.speech_started(e, c._now),
     events.SpeechStopped: lambda c, e: c._interruption.speech_stopped(e, c._now),
     events.InputCommitted: lambda c, e: c._interruption.committed(e, c._now),
-    events.IdleTimeout: lambda c, e: c._user_items.not_a_turn(e),
+    events.IdleTimeout: lambda c, e: c._user_items.hide_idle_timeout(e),
     events.UserTranscript: lambda c, e: c._interruption.user_transcript(e, c._now),
     # speech detected by the audio process
     inputs.LocalSpeech: lambda c, e: c._interruption.local_speech(e, c._now),

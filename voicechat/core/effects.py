@@ -133,7 +133,7 @@ class UsageChanged:
     """Usage of the conversation so far, without transcription of the user's speech."""
     added: Usage = field(default_factory=Usage)
     """The newest part of it."""
-    what: str = "response"
+    source: str = "response"
     """Source of the newest part: response, transcription or other."""
 
 

@@ -186,7 +186,7 @@ class Decided:
     """`ToolCall.arguments` as they were shown; a decision on other arguments has no effect."""
     decision: Decision
     words: str = ""
-    """Explanation of a denial, for the model."""
+    """Reason of a denial, for the model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ class Kind(StrEnum):
     WEBP = "webp"
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """Name for display."""
         return "WebP" if self is Kind.WEBP else self.upper()
 
@@ -44,7 +44,7 @@ class Picture:
     @property
     def caption(self) -> str:
         """Name, kind and size for display: "cat.png, PNG, 640 × 480 pixels"."""
-        details = f"{self.kind.word}, {self.width} × {self.height} pixels"
+        details = f"{self.kind.label}, {self.width} × {self.height} pixels"
         return f"{self.name}, {details}" if self.name else details
 
 

@@ -48,7 +48,7 @@ class Responses:
         self._state = self._slot.state
         self._now = 0.0
 
-    # ----------------------------------------------------------------- around each happening
+    # ----------------------------------------------------------------- around each event or input
 
     def begin(self, now: float) -> None:
         """Prepare for an event or input at the time `now` (s)."""
@@ -67,7 +67,7 @@ class Responses:
             slot.seen_at = self._now
 
     @property
-    def owed(self) -> bool:
+    def response_pending(self) -> bool:
         """True if a response is due, requested, running, or expected for a committed turn."""
         waits = self._answer_due is not None or self._continuation_due is not None
         return self._slot.request_due or self._slot.busy or waits
@@ -268,12 +268,16 @@ class Responses:
     def connection_lost(self) -> None:
         """Reset for a new connection; a response that is still due is requested there."""
         waits = self._answer_due is not None or self._continuation_due is not None
-        owed = self._slot.owed or waits
+        response_pending = self._slot.response_pending or waits
         self._slot.reset()
         self._hanging = False
         self._answer_due = self._continuation_due = None
         self._tool_calls.connection_lost()
         self._items.connection_lost()
         # A response requested before the open calls have results might repeat them.
-        still_owed = owed and not self._tool_calls.waiting and unanswered(self._buffer.transcript)
-        self._slot.request_due = bool(self._slot.request_due or still_owed)
+        still_due = (
+            response_pending
+            and not self._tool_calls.waiting
+            and unanswered(self._buffer.transcript)
+        )
+        self._slot.request_due = bool(self._slot.request_due or still_due)

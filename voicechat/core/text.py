@@ -33,7 +33,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(r\\n|.))", re.DOTALL)
 _SEPARATOR = re.compile("[\u2028\u2029]")
 _TO_STAY = frozenset('"\\\n\t')
 
-MARK = "\ufffd"
+REPLACEMENT = "\ufffd"
 """Replacement for a character that must not be shown."""
 
 
@@ -50,7 +50,7 @@ def clean(text: str) -> str:
         text = _LINE_END.sub("\n", text)
     if not _HAZARD.search(text):
         return text
-    return _HAZARD.sub(MARK, _PAIR.sub(_joined, text))
+    return _HAZARD.sub(REPLACEMENT, _PAIR.sub(_joined, text))
 
 
 def clean_json(text: str) -> str:
@@ -60,7 +60,7 @@ def clean_json(text: str) -> str:
     remain escapes, and the rest of the JSON is unchanged; text that is not JSON is only cleaned.
     """
     if "\\" in text:
-        text = _ESCAPE.sub(_meant, text)
+        text = _ESCAPE.sub(_unescaped, text)
     return clean(_SEPARATOR.sub(r"\\n", text))
 
 
@@ -81,12 +81,12 @@ def _joined(pair: re.Match[str]) -> str:
     return chr(0x10000 + ((ord(halves[0]) - 0xD800) << 10) + (ord(halves[1]) - 0xDC00))
 
 
-def _meant(escape: re.Match[str]) -> str:
+def _unescaped(escape: re.Match[str]) -> str:
     """Return the character of an escape, or the escape itself where JSON needs it."""
     code, short = escape.groups()
     if code is None:
         if short == r"r\n":
             return r"\n"
-        return MARK if short in {"b", "f", "r"} else escape.group()
+        return REPLACEMENT if short in {"b", "f", "r"} else escape.group()
     character = chr(int(code, 16))
     return escape.group() if character in _TO_STAY else character

@@ -62,19 +62,19 @@ _FOR_USER = {
 
 
 def for_user(output: str) -> str:
-    """Return the output of a call for the user; texts for the model are in other words."""
+    """Return the output of a call for the user; texts for the model have another wording."""
     if output.startswith(_EXPLAINED):
-        words = output.removeprefix(_EXPLAINED).removesuffix('"}')
-        return f"Not allowed: {words}"
+        reason = output.removeprefix(_EXPLAINED).removesuffix('"}')
+        return f"Not allowed: {reason}"
     return _FOR_USER.get(output, output)
 
 
-def denied(words: str) -> str:
-    """Return the result of a denied call, with the user's explanation."""
-    words = " ".join(clean(words).split()).replace("\\", "/").replace('"', "'")
-    if not words:
+def denied(reason: str) -> str:
+    """Return the result of a denied call, with the user's reason."""
+    reason = " ".join(clean(reason).split()).replace("\\", "/").replace('"', "'")
+    if not reason:
         return NOT_ALLOWED
-    return f'{_EXPLAINED}{words}"}}'
+    return f'{_EXPLAINED}{reason}"}}'
 
 
 @dataclass(slots=True)

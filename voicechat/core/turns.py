@@ -103,7 +103,7 @@ class ResponseSlot:
         return self.state is not SlotState.IDLE
 
     @property
-    def owed(self) -> bool:
+    def response_pending(self) -> bool:
         """True if a response is expected and not cancelled."""
         return self.state in {SlotState.REQUESTED, SlotState.RUNNING} and not self.cancel_early
 
@@ -206,7 +206,7 @@ class Presence:
     """The audio process holds playback because it detects the user's voice."""
     sounding: bool = False
     """A response is playing (or, without a speaker, being written)."""
-    owed: bool = False
+    response_pending: bool = False
     """A response is due, requested or running, or expected for a committed turn."""
     tools: bool = False
     """Tools run or wait for a decision."""
@@ -218,7 +218,7 @@ class Presence:
         for applies, floor in (
             (self.talking or self.user_speaking or self.held, Floor.HEARING),
             (self.sounding, Floor.SPEAKING),
-            (self.owed, Floor.THINKING),
+            (self.response_pending, Floor.THINKING),
             (self.tools, Floor.WORKING),
             (self.open_mic, Floor.LISTENING),
         ):

@@ -40,9 +40,9 @@ class UsageMeter:
         """Add usage without a known source."""
         self._add(usage, "other")
 
-    def _add(self, usage: Usage, what: str) -> None:
+    def _add(self, usage: Usage, source: str) -> None:
         self.total += usage
-        self._buffer.do(effects.UsageChanged(self.total, usage, what))
+        self._buffer.do(effects.UsageChanged(self.total, usage, source))
 
     # ----------------------------------------------------------------- limits
 

@@ -47,7 +47,7 @@ class UserItems:
         if item_id not in self._ignored:
             self._spoken(item_id, after)
 
-    def not_a_turn(self, event: events.IdleTimeout) -> None:
+    def hide_idle_timeout(self, event: events.IdleTimeout) -> None:
         """Hide the item of an idle timeout."""
         self._ignored.add(event.item_id)
 

@@ -437,8 +437,8 @@ class ClientSession:
         decision, problem = await decision_on(request, self._approve)
         if problem is not None:
             self._events.put(problem)
-        words = DENIED if decision is Decision.DENY else ""
-        self._session.decide(request.call_id, request.arguments, decision, words)
+        reason = DENIED if decision is Decision.DENY else ""
+        self._session.decide(request.call_id, request.arguments, decision, reason)
 
 
 class _Closed(Exception):

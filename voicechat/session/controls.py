@@ -57,7 +57,7 @@ class SessionControls(SessionView):
     # ----------------------------------------------------------------- what the session provides
 
     @abstractmethod
-    def _handle(self, happening: events.Event | inputs.Input) -> None:
+    def _handle(self, event: events.Event | inputs.Input) -> None:
         """Pass an event or an input to the conversation."""
 
     @abstractmethod
@@ -150,14 +150,14 @@ class SessionControls(SessionView):
         self._handle(inputs.Interrupt())
 
     def decide(
-        self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
+        self, call_id: str, arguments: str, decision: inputs.Decision, reason: str = ""
     ) -> None:
-        """Decide on a tool call that asks, after it was shown completely; `words` explain a denial.
+        """Decide on a tool call that asks, after it was shown completely.
 
-        For keys, clicks and typed commands only. Has no effect if the call no longer asks or if its
+        `reason` explains a denial to the model. For keys, clicks and typed commands only. Has no effect if the call no longer asks or if its
         arguments differ.
         """
-        self._handle(inputs.Decided(call_id, arguments, decision, words))
+        self._handle(inputs.Decided(call_id, arguments, decision, reason))
 
     def talk(self, on: bool) -> None:
         """Push-to-talk: start (`on`) or end a spoken turn. Ignored while hands-free."""

@@ -31,7 +31,7 @@ class CostTally:
     @property
     def total(self) -> Usage:
         """All usage except transcription of the user's speech."""
-        return _sum(usage for (_, what), usage in self.used.items() if what != TRANSCRIPTION)
+        return _sum(usage for (_, source), usage in self.used.items() if source != TRANSCRIPTION)
 
     @property
     def cost(self) -> float:
@@ -41,8 +41,8 @@ class CostTally:
         """
         return sum(
             estimate(usage, price)
-            for (model, what), usage in self.used.items()
-            if what != TRANSCRIPTION and (price := self._price(model)) is not None
+            for (model, source), usage in self.used.items()
+            if source != TRANSCRIPTION and (price := self._price(model)) is not None
         )
 
     def _price(self, model: str) -> Price | None:
@@ -61,7 +61,7 @@ class CostTally:
     def lines(self, limits: Iterable[events.RateLimit]) -> list[str]:
         """Return usage, cost and limits in full, one sentence each."""
         total, last = self.total, self.last
-        transcribed = _sum(u for (_, what), u in self.used.items() if what == TRANSCRIPTION)
+        transcribed = _sum(u for (_, source), u in self.used.items() if source == TRANSCRIPTION)
         if total == transcribed == Usage():
             return ["Nothing used yet.", *_limits(limits)]
         found = []
@@ -74,7 +74,7 @@ class CostTally:
         return [*found, *self._cost_lines(transcribed != Usage()), *_limits(limits)]
 
     def _cost_lines(self, transcribed: bool) -> list[str]:
-        models = dict.fromkeys(model for model, what in self.used if what != TRANSCRIPTION)
+        models = dict.fromkeys(model for model, source in self.used if source != TRANSCRIPTION)
         known = {model: price for model in models if (price := self._price(model)) is not None}
         found = [
             f"The price of {clean(model)} is unknown; set one in the settings file."

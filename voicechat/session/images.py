@@ -143,9 +143,9 @@ def refusal(shown: Picture, capabilities: Capabilities, model: str) -> UsageErro
     if not capabilities.pictures:
         return _images_unsupported(model)
     if shown.kind not in capabilities.pictures:
-        kinds = [kind.word for kind in capabilities.pictures]
+        kinds = [kind.label for kind in capabilities.pictures]
         taken = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if kinds[1:] else kinds[0]
-        message = f"{clean(model)} accepts {taken} images; {shown.name} is a {shown.kind.word}."
+        message = f"{clean(model)} accepts {taken} images; {shown.name} is a {shown.kind.label}."
         return UsageError(message)
     if len(shown.data) > capabilities.picture_bytes:
         return UsageError(

@@ -25,7 +25,7 @@ from voicechat.providers.codec import Codec
 from voicechat.session.event_stream import Direction
 from voicechat.session.updates import Link
 from voicechat.transports.websocket import (
-    PATIENCE_SECONDS,
+    LIVENESS_SECONDS,
     Connection,
     ConnectionLost,
     DialFailed,
@@ -72,7 +72,7 @@ _OF_A_HANDLE = frozenset({INVALID, 1008})
 """Close codes that may refuse a resumption handle."""
 
 _BETWEEN_TURNS = frozenset({effects.Floor.IDLE, effects.Floor.LISTENING})
-_OWED = frozenset({effects.Floor.THINKING, effects.Floor.SPEAKING})
+_RESPONSE_PENDING = frozenset({effects.Floor.THINKING, effects.Floor.SPEAKING})
 
 
 class _Ended(Exception):
@@ -162,8 +162,8 @@ class ConnectionLoop:
             self._renewal.clear()
             try:
                 codec = await self._make_codec()
-                patience = codec.capabilities.patience_s
-                connection = await dial(codec.endpoint(), patience=patience)
+                liveness_timeout_s = codec.capabilities.patience_s
+                connection = await dial(codec.endpoint(), liveness_timeout_s=liveness_timeout_s)
             except DialFailed as failed:
                 failures = await self._after_failure(failed, failures, time.monotonic() - lost_at)
                 continue
@@ -289,13 +289,13 @@ class ConnectionLoop:
     async def _watch(self, connection: Connection, codec: Codec) -> None:
         """Check liveness and remaining time once a second."""
         # If pongs are slow, only the kernel detects a dead connection within seconds.
-        slow = codec.capabilities.patience_s > PATIENCE_SECONDS
+        slow = codec.capabilities.patience_s > LIVENESS_SECONDS
         silence_limit_s = codec.capabilities.patience_s if slow else LIVENESS_TIMEOUT_S
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._renewal.wait(), 1)
                 return
-            if self._floor() in _OWED and connection.quiet_for() > silence_limit_s:
+            if self._floor() in _RESPONSE_PENDING and connection.quiet_for() > silence_limit_s:
                 raise ConnectionLost("The connection was lost during the answer.")
             if codec.stale and self._floor() in _BETWEEN_TURNS:
                 raise _Ended

@@ -251,14 +251,14 @@ class Session(SessionControls):
 
     # ----------------------------------------------------------------- events and inputs
 
-    def _handle(self, happening: events.Event | inputs.Input) -> None:
+    def _handle(self, event: events.Event | inputs.Input) -> None:
         """Process an event or an input, and execute its effects at once."""
         now = time.monotonic()
-        self._stream.publish(happening, now)
-        for effect in self._conversation.handle(happening, now):
+        self._stream.publish(event, now)
+        for effect in self._conversation.handle(event, now):
             self._stream.publish(effect, now)
             self._execute(effect)
-        if isinstance(happening, events.SessionCreated):
+        if isinstance(event, events.SessionCreated):
             self._chosen.confirm()
             if self._connections.sessions_created == 1:
                 self._play(sound.Cue("ready"))
@@ -280,9 +280,9 @@ class Session(SessionControls):
                 self._connections.renew()
             case effects.StartNewSession():
                 self._connections.renew(new_session=True)
-            case effects.UsageChanged(_, added, what):
-                self._costs.used[self._chosen.choice.name, what] += added
-                if what == "response":
+            case effects.UsageChanged(_, added, source):
+                self._costs.used[self._chosen.choice.name, source] += added
+                if source == "response":
                     self._costs.last = added
             case effects.OutOfBandAnswered() | effects.ItemFetched():
                 self._requests.settle(effect)

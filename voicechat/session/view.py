@@ -169,7 +169,7 @@ class SessionView(ABC):
         """Stop playback, responses and tools."""
 
     def decide(
-        self, call_id: str, arguments: str, decision: inputs.Decision, words: str = ""
+        self, call_id: str, arguments: str, decision: inputs.Decision, reason: str = ""
     ) -> None:
         """Decide on a tool call that asks."""
 

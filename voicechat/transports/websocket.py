@@ -40,7 +40,7 @@ DIAL_SECONDS = 10.0
 SEND_SECONDS = 2.0
 CLOSE_SECONDS = 0.5
 PING_SECONDS = 2.0
-PATIENCE_SECONDS = 7.5
+LIVENESS_SECONDS = 7.5
 DEAD_PATH_SECONDS = 5
 LARGEST_FRAME = 16 << 20
 """Largest incoming frame, in bytes."""
@@ -61,9 +61,12 @@ def backoff(attempt: int, random: Callable[[], float]) -> float:
 
 
 async def dial(
-    endpoint: DialTarget, *, deadline: float = DIAL_SECONDS, patience: float = PATIENCE_SECONDS
+    endpoint: DialTarget,
+    *,
+    deadline: float = DIAL_SECONDS,
+    liveness_timeout_s: float = LIVENESS_SECONDS,
 ) -> Connection:
-    """Connect within `deadline` seconds; `patience` is the liveness timeout in seconds.
+    """Connect within `deadline` seconds; `liveness_timeout_s` is the liveness timeout in seconds.
 
     Proxies of the environment are used, except for this machine. Raises `KeyMissing` if the key is
     refused and `DialFailed` for everything else.
@@ -75,7 +78,7 @@ async def dial(
     except (OSError, EOFError, WebSocketException, ValueError, ImportError) as failure:
         error = peer.unreachable(failure, deadline)
     else:
-        return Connection(socket, peer, patience)
+        return Connection(socket, peer, liveness_timeout_s)
     # Outside the handler: the library's exception contains the request and must not be chained.
     raise error
 
@@ -83,13 +86,13 @@ async def dial(
 class Connection:
     """An open connection. Iterate over it to receive frames, and `close` it at the end."""
 
-    def __init__(self, socket: ClientConnection, peer: Peer, patience: float) -> None:
+    def __init__(self, socket: ClientConnection, peer: Peer, liveness_timeout_s: float) -> None:
         """Wrap an open socket; called by `dial`."""
         self.dropped_audio = 0
         """Number of audio frames dropped because the network was too slow."""
         self._socket = socket
         self._peer = peer
-        self._patience = patience
+        self._liveness_timeout_s = liveness_timeout_s
         self._clock = asyncio.get_running_loop().time
         self._alive = self._clock()
         self._lost: ConnectionLost | None = None
@@ -232,7 +235,7 @@ class Connection:
 
     async def _keep_alive(self) -> None:
         with suppress(ConnectionClosed):
-            while self.quiet_for() < self._patience:
+            while self.quiet_for() < self._liveness_timeout_s:
                 # A ping that cannot be written counts as unanswered.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PING_SECONDS):
