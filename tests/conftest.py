@@ -1,4 +1,4 @@
-"""What all tests share: folders of their own, a sound card, how long Hypothesis searches."""
+"""Fixtures of all tests: private folders, a sound card, the profiles of Hypothesis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ settings.load_profile("quick")
 
 @pytest.fixture(scope="session", autouse=True)
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing a test does reaches the person's own notes, settings or logs."""
+    """Keep tests away from the user's own notes, settings, logs and keys."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
@@ -32,7 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def card() -> Iterator[VirtualCard]:
-    """A sound card of this test alone; give its `environment` to a program."""
+    """A sound card for one test; pass its `environment` to a program."""
     need(SOUND)
     with VirtualCard() as made:
         yield made
@@ -40,14 +40,14 @@ def card() -> Iterator[VirtualCard]:
 
 @pytest.fixture
 def own_card(card: VirtualCard, monkeypatch: pytest.MonkeyPatch) -> VirtualCard:
-    """The card, as the default of this process and all that it starts."""
+    """The card as the default of this process and of every program that it starts."""
     for name, value in card.environment.items():
         monkeypatch.setenv(name, value)
     return card
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests of recorded sockets did not run; they need recordings of others."""
+    """Report how many tests were skipped because recordings of other projects are missing."""
     reasons = [str(report.longrepr) for report in terminalreporter.getreports("skipped")]
     absent = sum(NO_RECORDINGS in reason for reason in reasons)
     if absent:

@@ -154,8 +154,8 @@ class SessionControls(SessionView):
     ) -> None:
         """Decide on a tool call that asks, after it was shown completely.
 
-        `reason` explains a denial to the model. For keys, clicks and typed commands only. Has no effect if the call no longer asks or if its
-        arguments differ.
+        `reason` explains a denial to the model. For keys, clicks and typed commands only. Has no
+        effect if the call no longer asks or if its arguments differ.
         """
         self._handle(inputs.Decided(call_id, arguments, decision, reason))
 

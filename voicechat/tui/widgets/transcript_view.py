@@ -100,7 +100,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 line.set_expanded(self._expanded)
 
     async def page_up(self) -> None:
-        """A page back; at the top of what is mounted, mount what added before."""
+        """Scroll one page up; at the top of the mounted entries, mount earlier ones."""
         if self.scroll_y <= 1 and await self._load_earlier():
             return
         if self.max_scroll_y > 0:
