@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 import pytest
-from scripted import TOKEN, Scene, scene, silence, tone, until
+from scripted import TOKEN, ScriptedServer, scripted_server, silence, tone, until
 
 import voicechat
 from voicechat.server.engine_protocols import AssistantRequest, Call, Partial, Say
@@ -19,12 +19,14 @@ Kind = TypeVar("Kind")
 
 
 @asynccontextmanager
-async def session_on(stage: Scene, **more: Any) -> AsyncIterator[voicechat.ClientSession]:
+async def session_on(
+    backend: ScriptedServer, **more: Any
+) -> AsyncIterator[voicechat.ClientSession]:
     """A session with the server, with no tools and no settings unless the test names them."""
     given = {"tools": [], "settings": False, **more}
     async with (
         asyncio.timeout(20),
-        voicechat.connect("openai", base_url=stage.app.url, api_key=TOKEN, **given) as session,
+        voicechat.connect("openai", base_url=backend.app.url, api_key=TOKEN, **given) as session,
     ):
         yield session
 
@@ -45,7 +47,7 @@ def of(kind: type[Kind], events: Iterable[object]) -> list[Kind]:
 
 
 async def test_typed_turn_gives_text_sound_and_usage() -> None:
-    async with scene() as stage, session_on(stage) as session:
+    async with scripted_server() as backend, session_on(backend) as session:
         await session.send("hello there")
         events = await rest_of_turn(session)
         said = [e for e in of(voicechat.Transcript, events) if e.role == "assistant"]
@@ -65,7 +67,7 @@ async def test_typed_turn_gives_text_sound_and_usage() -> None:
 
 
 async def test_text_output_gives_no_sound() -> None:
-    async with scene() as stage, session_on(stage, output="text") as session:
+    async with scripted_server() as backend, session_on(backend, output="text") as session:
         await session.send("hello")
         events = await rest_of_turn(session)
         assert not of(voicechat.Audio, events)
@@ -74,9 +76,9 @@ async def test_text_output_gives_no_sound() -> None:
 
 
 async def test_pcm_is_heard_and_answered() -> None:
-    async with scene() as stage, session_on(stage) as session:
-        stage.stt.texts = ["what time is it"]
-        stage.stt.partials = {10_000: Partial("what time is it", True)}
+    async with scripted_server() as backend, session_on(backend) as session:
+        backend.stt.texts = ["what time is it"]
+        backend.stt.partials = {10_000: Partial("what time is it", True)}
         sending = asyncio.create_task(session.send(silence(200) + tone(400) + silence(700)))
         events = await rest_of_turn(session)
         await sending
@@ -88,8 +90,8 @@ async def test_pcm_is_heard_and_answered() -> None:
 
 
 async def test_push_to_talk_turn_ends_when_the_program_says_so() -> None:
-    async with scene() as stage, session_on(stage, push_to_talk=True) as session:
-        stage.stt.texts = ["first", "second"]
+    async with scripted_server() as backend, session_on(backend, push_to_talk=True) as session:
+        backend.stt.texts = ["first", "second"]
         for words, ms in (("first", 500), ("second", 200)):
             await session.send(tone(ms))
             session.end_turn()
@@ -120,8 +122,8 @@ async def next_of(session: voicechat.ClientSession, kind: type[Kind]) -> Kind:
 
 
 async def test_barge_in_truncates_at_what_was_consumed() -> None:
-    async with scene() as stage, session_on(stage) as session:
-        stage.assistant.answer = long_reply
+    async with scripted_server() as backend, session_on(backend) as session:
+        backend.assistant.answer = long_reply
         await session.send("count")
         *played, last = await take_sound(session, 300)
         # The loop did not come back after the last piece: only those before it were played.
@@ -135,8 +137,8 @@ async def test_barge_in_truncates_at_what_was_consumed() -> None:
 
 
 async def test_barge_in_truncates_at_the_reported_position() -> None:
-    async with scene() as stage, session_on(stage, reports_played=True) as session:
-        stage.assistant.answer = long_reply
+    async with scripted_server() as backend, session_on(backend, reports_played=True) as session:
+        backend.assistant.answer = long_reply
         await session.send("count")
         item_id = (await take_sound(session, 1_000))[0].item_id
         session.played(item_id, 430)
@@ -157,7 +159,7 @@ async def until_idle(session: voicechat.ClientSession) -> AsyncIterator[voicecha
 
 
 async def test_reported_turn_ends_when_all_was_played() -> None:
-    async with scene() as stage, session_on(stage, reports_played=True) as session:
+    async with scripted_server() as backend, session_on(backend, reports_played=True) as session:
         await session.send("hello there")
         taken = 0.0
         async for event in session:
@@ -170,11 +172,11 @@ async def test_reported_turn_ends_when_all_was_played() -> None:
 
 
 async def test_speech_interrupts_a_reply() -> None:
-    async with scene() as stage, session_on(stage) as session:
-        stage.assistant.answer = long_reply
+    async with scripted_server() as backend, session_on(backend) as session:
+        backend.assistant.answer = long_reply
         await session.send("count")
         *played, _ = await take_sound(session, 300)
-        stage.stt.texts = ["stop"]
+        backend.stt.texts = ["stop"]
         # No loop takes sound meanwhile, so nothing more is played before the provider hears this.
         await session.send(tone(400))
         await until(lambda: any(e.status == "interrupted" for e in session.transcript))
@@ -215,8 +217,8 @@ class Lights:
 
 async def test_call_that_needs_permission_is_denied_by_default() -> None:
     mine = Lights()
-    async with scene() as stage, session_on(stage, tools=[mine.tool]) as session:
-        stage.assistant.answer = calling("lights", '{"on": true}')
+    async with scripted_server() as backend, session_on(backend, tools=[mine.tool]) as session:
+        backend.assistant.answer = calling("lights", '{"on": true}')
         await session.send("lights on")
         events = await rest_of_turn(session)
         assert mine.set == []
@@ -238,8 +240,11 @@ async def test_callback_allows_a_call(verdict: Any, asked: int) -> None:
         seen.append(request)
         return verdict
 
-    async with scene() as stage, session_on(stage, tools=[mine.tool], approve=approve) as session:
-        stage.assistant.answer = calling("lights", '{"on": true}')
+    async with (
+        scripted_server() as backend,
+        session_on(backend, tools=[mine.tool], approve=approve) as session,
+    ):
+        backend.assistant.answer = calling("lights", '{"on": true}')
         for _ in range(2):
             await session.send("lights on")
             events = await rest_of_turn(session)
@@ -252,8 +257,11 @@ async def test_callback_allows_a_call(verdict: Any, asked: int) -> None:
 @pytest.mark.parametrize("answer", [lambda request: False, lambda request: 1 / 0, lambda r: "yes"])
 async def test_anything_but_true_denies(answer: Any) -> None:
     mine = Lights()
-    async with scene() as stage, session_on(stage, tools=[mine.tool], approve=answer) as session:
-        stage.assistant.answer = calling("lights", '{"on": true}')
+    async with (
+        scripted_server() as backend,
+        session_on(backend, tools=[mine.tool], approve=answer) as session,
+    ):
+        backend.assistant.answer = calling("lights", '{"on": true}')
         await session.send("lights on")
         events = await rest_of_turn(session)
         assert mine.set == []
@@ -262,10 +270,13 @@ async def test_anything_but_true_denies(answer: Any) -> None:
 
 async def test_only_the_listed_tools_are_offered() -> None:
     mine = Lights()
-    async with scene() as stage, session_on(stage, tools=[mine.tool, "current_time"]) as session:
+    async with (
+        scripted_server() as backend,
+        session_on(backend, tools=[mine.tool, "current_time"]) as session,
+    ):
         await session.send("hello")
         await rest_of_turn(session)
-        offered = {each.name for each in stage.assistant.requests[-1].tools}
+        offered = {each.name for each in backend.assistant.requests[-1].tools}
         assert offered == {"lights", "current_time"}
 
 
@@ -291,8 +302,8 @@ async def test_nothing_answers_at_the_address() -> None:
 
 
 async def test_refused_key_is_key_missing_and_never_shown() -> None:
-    async with scene() as stage:
-        wrong = {"base_url": stage.app.url, "api_key": "wrong-key", "settings": False}
+    async with scripted_server() as backend:
+        wrong = {"base_url": backend.app.url, "api_key": "wrong-key", "settings": False}
         with pytest.raises(voicechat.KeyMissing) as caught:
             async with voicechat.connect("openai", **wrong):  # type: ignore[arg-type]
                 raise AssertionError("it connected")
@@ -300,7 +311,7 @@ async def test_refused_key_is_key_missing_and_never_shown() -> None:
 
 
 async def test_calls_that_do_not_fit_the_session() -> None:
-    async with scene() as stage, session_on(stage) as session:
+    async with scripted_server() as backend, session_on(backend) as session:
         with pytest.raises(voicechat.UsageError, match="odd number of bytes"):
             await session.send(b"x")
         with pytest.raises(voicechat.UsageError, match="push_to_talk"):
@@ -310,28 +321,28 @@ async def test_calls_that_do_not_fit_the_session() -> None:
 
 
 async def test_close_ends_the_loop_and_is_repeatable() -> None:
-    async with scene() as stage, session_on(stage) as session:
+    async with scripted_server() as backend, session_on(backend) as session:
         closing = asyncio.create_task(session.close())
         assert of(voicechat.ConnectionChanged, [e async for e in session])[-1].state == "offline"
         await closing
         await session.close()
         with pytest.raises(voicechat.SessionLost, match="closed"):
             await session.send("hello")
-        await until(lambda: not stage.app.pipelines)
+        await until(lambda: not backend.app.pipelines)
 
 
 async def test_body_that_fails_closes_the_session() -> None:
-    async with scene() as stage:
+    async with scripted_server() as backend:
         with pytest.raises(ZeroDivisionError):
-            async with session_on(stage):
+            async with session_on(backend):
                 raise ZeroDivisionError
-        await until(lambda: not stage.app.pipelines)
+        await until(lambda: not backend.app.pipelines)
 
 
 async def test_events_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voicechat.session.event_queue.LIMIT", 5)
-    async with scene() as stage, session_on(stage) as session:
-        stage.assistant.answer = long_reply
+    async with scripted_server() as backend, session_on(backend) as session:
+        backend.assistant.answer = long_reply
         await session.send("count")
         await until(lambda: session.dropped > 5)
         # The oldest events went first: those of the connection.
@@ -339,7 +350,7 @@ async def test_events_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_missing_device_is_a_problem() -> None:
-    async with scene() as stage, session_on(stage) as session:
+    async with scripted_server() as backend, session_on(backend) as session:
         session._session._publish_update(
             SoundChanged(None, "Speaker", "There is no microphone.", "Plug one in.")
         )

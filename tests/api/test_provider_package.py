@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from scripted import TOKEN, scene
+from scripted import TOKEN, scripted_server
 from websockets.asyncio.server import ServerConnection, serve
 
 import voicechat
@@ -48,9 +48,9 @@ async def test_installed_provider_is_connected(install: Callable[[str, str], Non
     assert "toy" in {model.provider for model in voicechat.list_models()}
     async with (
         asyncio.timeout(20),
-        scene() as stage,
+        scripted_server() as backend,
         voicechat.connect(
-            "toy", base_url=stage.app.url, api_key=TOKEN, tools=[], output="text"
+            "toy", base_url=backend.app.url, api_key=TOKEN, tools=[], output="text"
         ) as session,
     ):
         assert session.model.startswith("toy/")

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from scripted import TOKEN, scene
+from scripted import TOKEN, scripted_server
 
 import voicechat
 
@@ -19,8 +19,8 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 async def test_block_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with scene() as stage, asyncio.timeout(20):
-        monkeypatch.setenv("OPENAI_BASE_URL", stage.app.url)
+    async with scripted_server() as backend, asyncio.timeout(20):
+        monkeypatch.setenv("OPENAI_BASE_URL", backend.app.url)
         monkeypatch.setenv("OPENAI_API_KEY", TOKEN)
         code = compile(block, "python-api.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         done = eval(code, {"__name__": "__main__"})

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from scripted import TOKEN, scene, silence, tone, until
+from scripted import TOKEN, scripted_server, silence, tone, until
 
 import voicechat
 from voicechat.audio import messages as sound
@@ -49,19 +49,19 @@ async def test_card_hears_plays_and_is_cut_off_where_it_says() -> None:
     phone = Telephone()
     async with (
         asyncio.timeout(20),
-        scene() as stage,
+        scripted_server() as backend,
         voicechat.connect(
             "openai",
-            base_url=stage.app.url,
+            base_url=backend.app.url,
             api_key=TOKEN,
             tools=[],
             settings=False,
             audio=phone,
         ) as session,
     ):
-        stage.stt.texts = ["count to ten"]
-        stage.stt.partials = {10_000: Partial("count to ten", True)}
-        stage.assistant.answer = lambda request: [Say("one two three four five six")]
+        backend.stt.texts = ["count to ten"]
+        backend.stt.partials = {10_000: Partial("count to ten", True)}
+        backend.assistant.answer = lambda request: [Say("one two three four five six")]
         phone.line.captured(silence(200, phone.line.input_rate))
         phone.line.captured(tone(400, phone.line.input_rate))
         # The line goes on, as a microphone does.
@@ -86,10 +86,10 @@ async def test_program_begins_and_ends_the_turn_of_a_card() -> None:
     phone = Telephone()
     async with (
         asyncio.timeout(20),
-        scene() as stage,
+        scripted_server() as backend,
         voicechat.connect(
             "openai",
-            base_url=stage.app.url,
+            base_url=backend.app.url,
             api_key=TOKEN,
             tools=[],
             settings=False,
@@ -97,7 +97,7 @@ async def test_program_begins_and_ends_the_turn_of_a_card() -> None:
             push_to_talk=True,
         ) as session,
     ):
-        stage.stt.texts = ["what time is it"]
+        backend.stt.texts = ["what time is it"]
         session.start_turn()
         with pytest.raises(voicechat.UsageError, match="too short, so it was not sent"):
             session.end_turn()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted import TOKEN, scene
+from scripted import TOKEN, scripted_server
 
 import voicechat
 from voicechat.session import client_approvals
@@ -202,8 +202,8 @@ async def result_of(call: Call, session: voicechat.ClientSession) -> Any:
 async def test_wrong_calls_of_an_open_session() -> None:
     async with (
         asyncio.timeout(20),
-        scene() as stage,
-        on(stage.app.url, reports_played=True) as session,
+        scripted_server() as backend,
+        on(backend.app.url, reports_played=True) as session,
     ):
         for call, kind, words in CALLS.values():
             with pytest.raises(kind, match=words):
@@ -217,8 +217,8 @@ async def test_use_before_opening_and_after_closing() -> None:
         lambda s: s.end_turn(),
         lambda s: s.start_turn(),
     ]
-    async with asyncio.timeout(20), scene() as stage:
-        session = on(stage.app.url)
+    async with asyncio.timeout(20), scripted_server() as backend:
+        session = on(backend.app.url)
         for call in [*calls, lambda s: anext(s)]:
             with pytest.raises(voicechat.UsageError, match=r"not open\. Use it"):
                 await result_of(call, session)
@@ -240,7 +240,7 @@ async def test_session_closed_before_it_was_opened_does_not_open() -> None:
 
 
 async def test_another_event_loop_is_refused() -> None:
-    async with asyncio.timeout(20), scene() as stage, on(stage.app.url) as session:
+    async with asyncio.timeout(20), scripted_server() as backend, on(backend.app.url) as session:
 
         async def elsewhere() -> None:
             for call in (session.send("hello"), anext(session), session.close()):
@@ -253,7 +253,7 @@ async def test_another_event_loop_is_refused() -> None:
 
 
 async def test_two_loops_over_one_session_are_refused() -> None:
-    async with asyncio.timeout(20), scene() as stage, on(stage.app.url) as session:
+    async with asyncio.timeout(20), scripted_server() as backend, on(backend.app.url) as session:
         while session._events._waiting:
             await anext(session)
         waiting = asyncio.ensure_future(anext(session))
@@ -267,9 +267,9 @@ async def test_two_loops_over_one_session_are_refused() -> None:
 
 
 async def test_unknown_tool_is_a_usage_error() -> None:
-    async with asyncio.timeout(20), scene() as stage:
+    async with asyncio.timeout(20), scripted_server() as backend:
         with pytest.raises(voicechat.UsageError, match="tools: there is no tool 'clok'"):
-            async with on(stage.app.url, tools=[lights, "clok"]):
+            async with on(backend.app.url, tools=[lights, "clok"]):
                 raise AssertionError("it opened")
 
 
@@ -341,9 +341,9 @@ async def test_failing_method_of_a_card_is_a_sound_error(
     card = Card()
     monkeypatch.setattr(card, method, fail)
     words = rf"Card\.{method} failed: ValueError: out of paper"
-    async with asyncio.timeout(20), scene() as stage:
+    async with asyncio.timeout(20), scripted_server() as backend:
         with pytest.raises(voicechat.SoundError, match=words):
-            await talk_with(stage.app.url, card)
+            await talk_with(backend.app.url, card)
 
 
 async def test_failing_close_of_a_card_goes_to_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,7 +351,7 @@ async def test_failing_close_of_a_card_goes_to_the_loop(monkeypatch: pytest.Monk
     monkeypatch.setattr(card, "close", fail)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: found.append(context["message"]))
-    async with asyncio.timeout(20), scene() as stage, on(stage.app.url, audio=card):
+    async with asyncio.timeout(20), scripted_server() as backend, on(backend.app.url, audio=card):
         pass
     loop.set_exception_handler(None)
     assert found == ["Card.close failed: ValueError: out of paper."]
@@ -364,7 +364,7 @@ def fail(*_: object) -> None:
 
 async def test_card_reports_are_checked() -> None:
     card = Card()
-    async with asyncio.timeout(20), scene() as stage, on(stage.app.url, audio=card):
+    async with asyncio.timeout(20), scripted_server() as backend, on(backend.app.url, audio=card):
         with pytest.raises(voicechat.UsageError, match="pcm has an odd number of bytes"):
             card.line.captured(b"xyz")
         with pytest.raises(TypeError, match="ms must be float or int"):
@@ -394,7 +394,7 @@ def test_pictures(tmp_path: Path) -> None:
 
 async def test_too_large_picture_is_refused() -> None:
     large = voicechat.read_picture(PNG + bytes(30_000_000), "large.png")
-    async with asyncio.timeout(20), scene() as stage, on(stage.app.url) as session:
+    async with asyncio.timeout(20), scripted_server() as backend, on(backend.app.url) as session:
         with pytest.raises(voicechat.UsageError, match=r"large.png has 30.0 MB; .* accepts up to"):
             await session.send(large)
 

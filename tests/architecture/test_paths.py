@@ -31,13 +31,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, SimpleNamespace
 from typing import IO, Any
 
 import pytest
 from fake_openai import OpenAI
-from parity import Person, talking
+from parity import UserActions, running_session
 from simulated_card import Room, SimulatedCard
+from type_line import FrameType, SimpleNamespace
 
 import voicechat
 from voicechat.audio import engine, process
@@ -194,7 +194,7 @@ async def test_a_microphone_block_from_the_callback_to_the_socket(
 
     # The fake would take everything from the microphone for speech.
     monkeypatch.setattr(OpenAI, "on_input_audio_buffer_append", count)
-    async with talking("openai") as (_, fake):
+    async with running_session("openai") as (_, fake):
         line = Line.latest
         for _ in range(230):  # silence until no echo of the start is left
             await line.step(profile)
@@ -218,11 +218,11 @@ async def test_a_microphone_block_from_the_callback_to_the_socket(
 async def test_an_audio_delta_from_the_socket_to_the_speaker_callback(
     card: SimulatedCard, profile: Profile
 ) -> None:
-    async with talking("openai") as (desk, fake):
+    async with running_session("openai") as (driver, fake):
         line = Line.latest
         socket = fake.sockets[-1]
         # The fake takes everything from the microphone for speech that interrupts.
-        desk.session.set_hands_free(False)
+        driver.session.set_hands_free(False)
 
         async def say(kind: str, **fields: object) -> None:
             await socket.send(json.dumps({"event_id": "e", "type": kind, **fields}))
@@ -235,7 +235,7 @@ async def test_an_audio_delta_from_the_socket_to_the_speaker_callback(
             )
 
         def received() -> float:
-            item = desk.session.transcript.item("i")
+            item = driver.session.transcript.item("i")
             return item.received_ms if item else 0.0
 
         await say("response.created", response={"id": "r", "status": "in_progress", "output": []})
@@ -249,7 +249,7 @@ async def test_an_audio_delta_from_the_socket_to_the_speaker_callback(
         card._out._callback = profile.on(card._out._callback)
         playback = card.engine._playback
         playback.feed = profile.on(playback.feed)  # type: ignore[method-assign]
-        item = desk.session.transcript.item("i")
+        item = driver.session.transcript.item("i")
         assert item is not None
         with profile.recorded() as files:
             await delta()
@@ -268,13 +268,13 @@ async def test_a_typed_question_with_a_tool(
         """Tell the time."""
         return "It is noon."
 
-    async with talking("openai", with_sound=False) as (desk, fake):
-        await desk.session._tools.complete.wait()  # plugins are read meanwhile
-        desk.session._tools.registry.remove(BUILT_IN)
-        desk.session._tools.registry.add([current_time])
-        person = Person(desk, fake)
-        await person.types("what time is it?")  # imports what it needs
+    async with running_session("openai", with_sound=False) as (driver, fake):
+        await driver.session._tools.complete.wait()  # plugins are read meanwhile
+        driver.session._tools.registry.remove(BUILT_IN)
+        driver.session._tools.registry.add([current_time])
+        user = UserActions(driver, fake)
+        await user.type_line("what time is it?")  # imports what it needs
         with profile.recorded() as files:
-            await person.types("what time is it?")
+            await user.type_line("what time is it?")
     files.discard("session/view.py")  # read only by this test, to see the answer
     check("typed question with a tool", files, QUESTION)

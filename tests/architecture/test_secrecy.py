@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from desk import Desk
+from session_driver import SessionDriver
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -84,17 +84,17 @@ async def test_a_key_is_never_shown_logged_or_stored(
     quiet = logging.Logger("the other side", logging.CRITICAL)
     async with serve(accept, "127.0.0.1", 0, process_request=refuse, logger=quiet) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        desk = Desk(open_session(Options(
+        driver = SessionDriver(open_session(Options(
             model=model, with_sound=False, base_url=f"http://127.0.0.1:{port}", record=tmp_path,
             keys={WIRES[model]: Secret(KEY)},
         )))  # fmt: skip
         with pytest.raises(VoicechatError) as caught:
-            await desk.session.run()
+            await driver.session.run()
     shown = {
         "the error": "".join(traceback.format_exception(caught.value)) + repr(caught.value.args),
-        "what is told": repr(desk.updates),
-        "the transcript": repr(desk.session.transcript.entries),
-        "the session": repr(vars(desk.session)),
+        "what is told": repr(driver.updates),
+        "the transcript": repr(driver.session.transcript.entries),
+        "the session": repr(vars(driver.session)),
         "the log": repr([vars(record) for record in caplog.records]),
         "the terminal": "".join(capfd.readouterr()),
         "the recording": recorded(tmp_path),

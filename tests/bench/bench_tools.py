@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
-from desk import Desk, options
 from figures import Figure, Table
-from scripted import TOKEN, scene, until
+from scripted import TOKEN, scripted_server, until
+from session_driver import SessionDriver, options
 
 from voicechat.server.engine_protocols import Call, Say
 from voicechat.session.session import Session
@@ -70,20 +70,20 @@ async def _beat(gaps: list[float]) -> None:
 async def _lived(folder: Path, gaps: list[float]) -> tuple[float, int]:
     """Call every tool at once; return the seconds to end, and the processes left 3 s after."""
     before = {process.pid for process in psutil.Process().children(recursive=True)}
-    async with scene() as stage:
-        stage.assistant.answer = lambda request: (
+    async with scripted_server() as backend:
+        backend.assistant.answer = lambda request: (
             [Say("Done.")]
             if request.messages[-1].role == "tool_result"
             else [Call(f"call_{name}", name, "{}") for name in NAMES]
         )
-        desk = Desk(Session(options(stage.app.url, TOKEN)))
-        living = asyncio.create_task(desk.session.run())
-        session = desk.session
-        await desk.until(lambda: session.link is Link.ONLINE)
+        driver = SessionDriver(Session(options(backend.app.url, TOKEN)))
+        living = asyncio.create_task(driver.session.run())
+        session = driver.session
+        await driver.until(lambda: session.link is Link.ONLINE)
         await until(lambda: any(t.name == "stay" for t in session._conversation.settings.tools), 20)
         beating = asyncio.create_task(_beat(gaps))
         session.type("do it all")
-        await desk.until(lambda: session.transcript.get("call_stay") is not None)
+        await driver.until(lambda: session.transcript.get("call_stay") is not None)
         await asyncio.sleep(3)
         beating.cancel()
         children = psutil.Process().children(recursive=True)

@@ -45,7 +45,7 @@ SECOND = b"\0\0" * 24_000
 TOOLS = (ToolSpec("look", "Look.", {}), ToolSpec("write", "Write.", {}))
 
 
-class Stage:
+class ConversationDriver:
     """A conversation with its own clock; keeps every effect."""
 
     def __init__(self, hands_free: bool = True, speaker: bool = True, **flags: bool) -> None:
@@ -90,192 +90,194 @@ class Stage:
         return self.conversation.floor
 
 
-def online(**options: bool) -> Stage:
-    stage = Stage(**options)
-    stage.feed(events.SessionCreated("s"))
-    return stage
+def online(**options: bool) -> ConversationDriver:
+    driver = ConversationDriver(**options)
+    driver.feed(events.SessionCreated("s"))
+    return driver
 
 
-def replying(stage: Stage, text: str = "One two three four five", seconds: int = 5) -> Stage:
+def replying(
+    driver: ConversationDriver, text: str = "One two three four five", seconds: int = 5
+) -> ConversationDriver:
     """Let the model send its whole text and audio at once, faster than it plays."""
-    stage.feed(events.ResponseCreated("r1"), events.OutputItemAdded("r1", "a1"))
+    driver.feed(events.ResponseCreated("r1"), events.OutputItemAdded("r1", "a1"))
     for word in text.split(" "):
-        stage.feed(events.TextDelta("r1", "a1", word + " ", spoken=True))
-        stage.feed(events.AudioDelta("r1", "a1", SECOND * seconds))
-    return stage
+        driver.feed(events.TextDelta("r1", "a1", word + " ", spoken=True))
+        driver.feed(events.AudioDelta("r1", "a1", SECOND * seconds))
+    return driver
 
 
 def test_a_typed_turn_is_sent_and_answered() -> None:
-    stage = online(speaker=False, hands_free=False)
-    effects = stage.feed(inputs.Typed("hello"))
-    assert [type(c) for c in stage.sent(effects)] == [CreateMessage, CreateResponse]
-    assert stage.floor is Floor.THINKING
-    stage.now += 0.25
-    effects = stage.feed(
+    driver = online(speaker=False, hands_free=False)
+    effects = driver.feed(inputs.Typed("hello"))
+    assert [type(c) for c in driver.sent(effects)] == [CreateMessage, CreateResponse]
+    assert driver.floor is Floor.THINKING
+    driver.now += 0.25
+    effects = driver.feed(
         events.ResponseCreated("r"), events.TextDelta("r", "a", "Hi", spoken=False)
     )
     assert TurnMeasured(250.0) in effects
-    assert stage.floor is Floor.SPEAKING
-    stage.feed(events.ResponseDone("r", usage=Usage(total_tokens=7)))
-    assert stage.floor is Floor.IDLE
-    assert (stage.item("a").text, stage.item("a").status) == ("Hi", ItemStatus.COMPLETED)
-    assert stage.conversation.meter.total.total_tokens == 7
+    assert driver.floor is Floor.SPEAKING
+    driver.feed(events.ResponseDone("r", usage=Usage(total_tokens=7)))
+    assert driver.floor is Floor.IDLE
+    assert (driver.item("a").text, driver.item("a").status) == ("Hi", ItemStatus.COMPLETED)
+    assert driver.conversation.meter.total.total_tokens == 7
 
 
 def test_a_spoken_turn_shows_both_sides_and_measures_latency() -> None:
-    stage = online()
-    assert stage.floor is Floor.LISTENING
-    assert stage.sent(stage.feed(inputs.MicBlock(b"\1\0" * 480))) == [AppendAudio(b"\1\0" * 480)]
-    stage.feed(events.SpeechStarted("u1"))
-    assert stage.floor is Floor.HEARING
-    stage.feed(events.UserTranscript("u1", "what "), events.UserTranscript("u1", "time"))
-    assert stage.item("u1").text == "what time"
-    stage.feed(events.SpeechStopped("u1"), events.InputCommitted("u1"))
-    assert stage.floor is Floor.THINKING
-    stage.feed(events.UserTranscript("u1", "What time is it?", final=True))
-    stage.feed(events.ResponseCreated("r1"), events.OutputItemAdded("r1", "a1"))
-    effects = stage.feed(events.AudioDelta("r1", "a1", SECOND))
+    driver = online()
+    assert driver.floor is Floor.LISTENING
+    assert driver.sent(driver.feed(inputs.MicBlock(b"\1\0" * 480))) == [AppendAudio(b"\1\0" * 480)]
+    driver.feed(events.SpeechStarted("u1"))
+    assert driver.floor is Floor.HEARING
+    driver.feed(events.UserTranscript("u1", "what "), events.UserTranscript("u1", "time"))
+    assert driver.item("u1").text == "what time"
+    driver.feed(events.SpeechStopped("u1"), events.InputCommitted("u1"))
+    assert driver.floor is Floor.THINKING
+    driver.feed(events.UserTranscript("u1", "What time is it?", final=True))
+    driver.feed(events.ResponseCreated("r1"), events.OutputItemAdded("r1", "a1"))
+    effects = driver.feed(events.AudioDelta("r1", "a1", SECOND))
     assert Play("a1", SECOND) in effects
-    stage.now += 0.3
+    driver.now += 0.3
     assert TurnMeasured(300.0) in [
         TurnMeasured(round(e.latency_ms))
-        for e in stage.feed(inputs.PlaybackStarted("a1"))
+        for e in driver.feed(inputs.PlaybackStarted("a1"))
         if isinstance(e, TurnMeasured)
     ]
-    assert stage.floor is Floor.SPEAKING
-    assert EndItem("a1") in stage.feed(events.AudioDone("r1", "a1"))
-    stage.feed(events.ResponseDone("r1"))
-    assert stage.floor is Floor.SPEAKING, "audio is still playing"
-    stage.feed(inputs.PlaybackFinished("a1"))
-    assert stage.floor is Floor.LISTENING
-    assert stage.item("a1").status is ItemStatus.COMPLETED
-    assert [type(c) for c in stage.sent()].count(CreateResponse) == 0, "the provider decides"
+    assert driver.floor is Floor.SPEAKING
+    assert EndItem("a1") in driver.feed(events.AudioDone("r1", "a1"))
+    driver.feed(events.ResponseDone("r1"))
+    assert driver.floor is Floor.SPEAKING, "audio is still playing"
+    driver.feed(inputs.PlaybackFinished("a1"))
+    assert driver.floor is Floor.LISTENING
+    assert driver.item("a1").status is ItemStatus.COMPLETED
+    assert [type(c) for c in driver.sent()].count(CreateResponse) == 0, "the provider decides"
 
 
 def test_text_is_shown_in_step_with_the_audio() -> None:
-    stage = replying(online(), seconds=1)
-    assert stage.item("a1").shown == ""
-    stage.feed(inputs.Heard("a1", 1_500))
-    assert stage.item("a1").shown == "One two "
-    assert stage.item("a1").unheard == "three four five "
+    driver = replying(online(), seconds=1)
+    assert driver.item("a1").shown == ""
+    driver.feed(inputs.Heard("a1", 1_500))
+    assert driver.item("a1").shown == "One two "
+    assert driver.item("a1").unheard == "three four five "
 
 
 def test_barge_in_stops_playback_and_truncates_at_the_playout_position() -> None:
-    stage = replying(online(), seconds=1)
-    stage.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 1_900))
-    effects = stage.feed(events.SpeechStarted("u2"))
+    driver = replying(online(), seconds=1)
+    driver.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 1_900))
+    effects = driver.feed(events.SpeechStarted("u2"))
     assert StopPlayback() in effects
-    assert stage.sent(effects) == [], "the provider cancels by itself"
-    effects = stage.feed(inputs.PlaybackStopped({"a1": 2_100.7}))
-    assert stage.sent(effects) == [TruncateItem("a1", 2_100)]
-    item = stage.item("a1")
+    assert driver.sent(effects) == [], "the provider cancels by itself"
+    effects = driver.feed(inputs.PlaybackStopped({"a1": 2_100.7}))
+    assert driver.sent(effects) == [TruncateItem("a1", 2_100)]
+    item = driver.item("a1")
     assert (item.status, item.shown) == (ItemStatus.INTERRUPTED, "One two three ")
-    late = stage.feed(
+    late = driver.feed(
         events.AudioDelta("r1", "a1", SECOND), events.TextDelta("r1", "a1", "six", True)
     )
     assert late == [], "nothing of a dead response is played or shown"
-    stage.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
-    assert stage.item("a1").text == "One two three four five "
+    driver.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
+    assert driver.item("a1").text == "One two three four five "
 
 
 def test_a_completed_response_is_truncated_too() -> None:
-    stage = replying(online(), seconds=1)
-    stage.feed(events.ResponseDone("r1"), inputs.PlaybackStarted("a1"), inputs.Heard("a1", 900))
-    effects = stage.feed(events.SpeechStarted("u2"), inputs.PlaybackStopped({"a1": 1_000.0}))
-    assert stage.sent(effects) == [TruncateItem("a1", 1_000)]
+    driver = replying(online(), seconds=1)
+    driver.feed(events.ResponseDone("r1"), inputs.PlaybackStarted("a1"), inputs.Heard("a1", 900))
+    effects = driver.feed(events.SpeechStarted("u2"), inputs.PlaybackStopped({"a1": 1_000.0}))
+    assert driver.sent(effects) == [TruncateItem("a1", 1_000)]
 
 
 def test_an_unheard_item_is_deleted_not_truncated_at_zero() -> None:
-    stage = replying(online(), seconds=1)
-    stage.feed(events.SpeechStarted("u2"))
-    assert stage.sent(stage.feed(inputs.PlaybackStopped({"a1": 0.0}))) == []
-    effects = stage.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
-    assert stage.sent(effects) == [DeleteItem("a1")]
+    driver = replying(online(), seconds=1)
+    driver.feed(events.SpeechStarted("u2"))
+    assert driver.sent(driver.feed(inputs.PlaybackStopped({"a1": 0.0}))) == []
+    effects = driver.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
+    assert driver.sent(effects) == [DeleteItem("a1")]
 
 
 def test_each_item_of_a_response_is_truncated_at_its_own_position() -> None:
-    stage = online()
-    stage.feed(events.ResponseCreated("r1"))
+    driver = online()
+    driver.feed(events.ResponseCreated("r1"))
     for item_id in ("a1", "a2"):
-        stage.feed(events.OutputItemAdded("r1", item_id), events.AudioDelta("r1", item_id, SECOND))
-    stage.feed(events.AudioDone("r1", "a1"), events.ResponseDone("r1"))
-    stage.feed(
+        driver.feed(events.OutputItemAdded("r1", item_id), events.AudioDelta("r1", item_id, SECOND))
+    driver.feed(events.AudioDone("r1", "a1"), events.ResponseDone("r1"))
+    driver.feed(
         inputs.PlaybackStarted("a1"), inputs.PlaybackFinished("a1"), inputs.PlaybackStarted("a2")
     )
-    effects = stage.feed(inputs.Interrupt(), inputs.PlaybackStopped({"a2": 400.0}))
-    assert stage.sent(effects) == [TruncateItem("a2", 400)]
-    assert stage.item("a1").status is ItemStatus.COMPLETED
+    effects = driver.feed(inputs.Interrupt(), inputs.PlaybackStopped({"a2": 400.0}))
+    assert driver.sent(effects) == [TruncateItem("a2", 400)]
+    assert driver.item("a1").status is ItemStatus.COMPLETED
 
 
 def test_an_unresponsive_audio_process_does_not_delay_truncation() -> None:
-    stage = replying(online(), seconds=1)
-    stage.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 700), events.SpeechStarted("u2"))
-    assert TruncateItem("a1", 700) in stage.sent(stage.later(1.0))
+    driver = replying(online(), seconds=1)
+    driver.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 700), events.SpeechStarted("u2"))
+    assert TruncateItem("a1", 700) in driver.sent(driver.later(1.0))
 
 
 def test_a_false_alarm_loses_no_audio() -> None:
-    stage = replying(online())
-    stage.feed(inputs.PlaybackStarted("a1"), inputs.LocalSpeech(confirmed=False))
-    assert stage.floor is Floor.SPEAKING
-    stage.feed(inputs.LocalSpeech(confirmed=True))
-    assert stage.floor is Floor.HEARING
-    assert stage.later(CONFIRM_TIMEOUT_S + 0.01).count(ResumePlayback()) == 1
-    assert stage.floor is Floor.SPEAKING
-    assert stage.feed(events.AudioDelta("r1", "a1", SECOND)) == [Play("a1", SECOND)]
+    driver = replying(online())
+    driver.feed(inputs.PlaybackStarted("a1"), inputs.LocalSpeech(confirmed=False))
+    assert driver.floor is Floor.SPEAKING
+    driver.feed(inputs.LocalSpeech(confirmed=True))
+    assert driver.floor is Floor.HEARING
+    assert driver.later(CONFIRM_TIMEOUT_S + 0.01).count(ResumePlayback()) == 1
+    assert driver.floor is Floor.SPEAKING
+    assert driver.feed(events.AudioDelta("r1", "a1", SECOND)) == [Play("a1", SECOND)]
 
 
 def test_the_provider_confirms_local_speech() -> None:
-    stage = replying(online())
-    stage.feed(inputs.PlaybackStarted("a1"), inputs.LocalSpeech(confirmed=True))
-    assert StopPlayback() in stage.feed(events.SpeechStarted("u2"))
-    assert ResumePlayback() not in stage.later(CONFIRM_TIMEOUT_S * 2)
+    driver = replying(online())
+    driver.feed(inputs.PlaybackStarted("a1"), inputs.LocalSpeech(confirmed=True))
+    assert StopPlayback() in driver.feed(events.SpeechStarted("u2"))
+    assert ResumePlayback() not in driver.later(CONFIRM_TIMEOUT_S * 2)
 
 
 def test_the_interrupt_key_stops_playback_responses_and_tools() -> None:
-    stage = replying(online())
-    stage.feed(events.ToolCallReady("r1", "f1", "c1", "look", "{}"))
-    effects = stage.feed(inputs.Interrupt())
+    driver = replying(online())
+    driver.feed(events.ToolCallReady("r1", "f1", "c1", "look", "{}"))
+    effects = driver.feed(inputs.Interrupt())
     assert StopPlayback() in effects
     assert CancelTools(("c1",)) in effects
-    kinds = [type(c) for c in stage.sent(effects)]
+    kinds = [type(c) for c in driver.sent(effects)]
     assert kinds == [CancelResponse, ToolResult]
-    stage.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
-    assert CreateResponse not in [type(c) for c in stage.sent()]
-    assert stage.feed(inputs.ToolFinished("c1", "late")) == []
+    driver.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
+    assert CreateResponse not in [type(c) for c in driver.sent()]
+    assert driver.feed(inputs.ToolFinished("c1", "late")) == []
 
 
 def test_interrupting_a_requested_response_cancels_it_once_created() -> None:
-    stage = online(hands_free=False)
-    stage.feed(inputs.Typed("hello"), inputs.Interrupt())
-    effects = stage.feed(events.ResponseCreated("r1"))
-    assert stage.sent(effects) == [CancelResponse("r1")]
-    assert stage.feed(events.AudioDelta("r1", "a1", SECOND)) == []
-    stage.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
-    assert stage.floor is Floor.IDLE
+    driver = online(hands_free=False)
+    driver.feed(inputs.Typed("hello"), inputs.Interrupt())
+    effects = driver.feed(events.ResponseCreated("r1"))
+    assert driver.sent(effects) == [CancelResponse("r1")]
+    assert driver.feed(events.AudioDelta("r1", "a1", SECOND)) == []
+    driver.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
+    assert driver.floor is Floor.IDLE
 
 
 def test_typing_during_a_response_interrupts_it_and_requests_another() -> None:
-    stage = replying(online(hands_free=False))
-    effects = stage.feed(inputs.Typed("stop, what about tea?"))
-    kinds = [type(c) for c in stage.sent(effects)]
+    driver = replying(online(hands_free=False))
+    effects = driver.feed(inputs.Typed("stop, what about tea?"))
+    kinds = [type(c) for c in driver.sent(effects)]
     assert kinds == [CancelResponse, CreateMessage]
-    effects = stage.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
-    assert stage.sent(effects) == [CreateResponse()]
+    effects = driver.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
+    assert driver.sent(effects) == [CreateResponse()]
 
 
 def test_push_to_talk_commits_and_requests() -> None:
-    stage = online(hands_free=False)
-    assert CloseMic(closed=True) in stage.effects
-    assert stage.feed(inputs.MicBlock(SECOND)) == []
-    effects = stage.feed(inputs.Talk(True))
+    driver = online(hands_free=False)
+    assert CloseMic(closed=True) in driver.effects
+    assert driver.feed(inputs.MicBlock(SECOND)) == []
+    effects = driver.feed(inputs.Talk(True))
     assert CloseMic(closed=False) in effects
-    assert stage.floor is Floor.HEARING
-    stage.feed(inputs.MicBlock(SECOND))
-    stage.now += 1.0
-    effects = stage.feed(inputs.Talk(False))
-    assert stage.sent(effects) == [CommitAudio(), CreateResponse()]
-    stage.feed(events.InputCommitted("u1"))
-    assert stage.item("u1").role is Role.USER
+    assert driver.floor is Floor.HEARING
+    driver.feed(inputs.MicBlock(SECOND))
+    driver.now += 1.0
+    effects = driver.feed(inputs.Talk(False))
+    assert driver.sent(effects) == [CommitAudio(), CreateResponse()]
+    driver.feed(events.InputCommitted("u1"))
+    assert driver.item("u1").role is Role.USER
 
 
 @pytest.mark.parametrize(
@@ -286,26 +288,26 @@ def test_push_to_talk_commits_and_requests() -> None:
     ],
 )
 def test_a_short_press_of_push_to_talk_requests_nothing(sent_ms: int, held_s: float) -> None:
-    stage = online(hands_free=False)
-    stage.feed(inputs.Talk(True), inputs.MicBlock(bytes(48 * sent_ms)))
-    stage.now += held_s
-    effects = stage.feed(inputs.Talk(False))
-    assert stage.sent(effects) == [ClearAudio()]
+    driver = online(hands_free=False)
+    driver.feed(inputs.Talk(True), inputs.MicBlock(bytes(48 * sent_ms)))
+    driver.now += held_s
+    effects = driver.feed(inputs.Talk(False))
+    assert driver.sent(effects) == [ClearAudio()]
     assert any(isinstance(e, Notice) for e in effects)
 
 
 def test_no_response_is_requested_if_a_commit_starts_it() -> None:
-    stage = online(hands_free=False, commit_starts_response=True)
-    stage.feed(inputs.Talk(True), inputs.MicBlock(SECOND))
-    stage.now += 1.0
-    effects = stage.feed(inputs.Talk(False))
-    assert CreateResponse() not in stage.sent(effects)
-    assert stage.floor is Floor.THINKING
+    driver = online(hands_free=False, commit_starts_response=True)
+    driver.feed(inputs.Talk(True), inputs.MicBlock(SECOND))
+    driver.now += 1.0
+    effects = driver.feed(inputs.Talk(False))
+    assert CreateResponse() not in driver.sent(effects)
+    assert driver.floor is Floor.THINKING
 
 
 def test_two_calls_of_one_response_get_one_answer_each_and_one_follow_up() -> None:
-    stage = online()
-    effects = stage.feed(
+    driver = online()
+    effects = driver.feed(
         events.ResponseCreated("r1"),
         events.OutputItemAdded("r1", "f1", events.ItemKind.TOOL_CALL, "c1", "look"),
         events.ToolArgumentsDelta("r1", "f1", "c1", '{"at":'),
@@ -317,109 +319,109 @@ def test_two_calls_of_one_response_get_one_answer_each_and_one_follow_up() -> No
         RunTool("c1", "look", '{"at":1}'),
         RunTool("c2", "look", '{"at":2}'),
     ]
-    effects = stage.feed(inputs.ToolFinished("c1", "one"))
-    assert stage.sent(effects) == [ToolResult("c1", "one", "look")]
-    stage.feed(events.ResponseDone("r1"))
-    assert stage.floor is Floor.WORKING
-    effects = stage.feed(inputs.ToolFinished("c2", "two", failed=True))
-    assert stage.sent(effects) == [
+    effects = driver.feed(inputs.ToolFinished("c1", "one"))
+    assert driver.sent(effects) == [ToolResult("c1", "one", "look")]
+    driver.feed(events.ResponseDone("r1"))
+    assert driver.floor is Floor.WORKING
+    effects = driver.feed(inputs.ToolFinished("c2", "two", failed=True))
+    assert driver.sent(effects) == [
         ToolResult("c2", "two", "look", failed=True),
         CreateResponse(),
     ]
-    call = stage.conversation.transcript.get("c2")
+    call = driver.conversation.transcript.get("c2")
     assert isinstance(call, ToolCall)
     assert call.state is ToolState.FAILED
 
 
 def test_results_of_cancelled_calls_are_dropped() -> None:
-    stage = online()
-    stage.feed(events.ResponseCreated("r1"), events.ToolCallReady("r1", "f1", "c1", "look", "{}"))
-    assert CancelTools(("c1",)) in stage.feed(events.ToolCallsCancelled(("c1",)))
-    assert stage.feed(inputs.ToolFinished("c1", "late")) == []
-    stage.feed(events.ResponseDone("r1"))
-    assert CreateResponse() not in stage.sent()
+    driver = online()
+    driver.feed(events.ResponseCreated("r1"), events.ToolCallReady("r1", "f1", "c1", "look", "{}"))
+    assert CancelTools(("c1",)) in driver.feed(events.ToolCallsCancelled(("c1",)))
+    assert driver.feed(inputs.ToolFinished("c1", "late")) == []
+    driver.feed(events.ResponseDone("r1"))
+    assert CreateResponse() not in driver.sent()
 
 
 def test_a_hanging_response_is_cancelled_and_then_given_up() -> None:
-    stage = replying(online())
-    stage.feed(inputs.PlaybackStarted("a1"))
-    effects = stage.later(SLOT_TIMEOUT_S[SlotState.RUNNING] + SLOT_TIMEOUT_S[SlotState.CANCELLING])
-    assert stage.sent(effects)[0] == CancelResponse("r1")
+    driver = replying(online())
+    driver.feed(inputs.PlaybackStarted("a1"))
+    effects = driver.later(SLOT_TIMEOUT_S[SlotState.RUNNING] + SLOT_TIMEOUT_S[SlotState.CANCELLING])
+    assert driver.sent(effects)[0] == CancelResponse("r1")
     assert StopPlayback() in effects
     assert any(isinstance(e, Recycle) for e in effects)
 
 
 def test_a_response_that_is_still_playing_is_not_hanging() -> None:
-    stage = replying(online())
-    stage.feed(events.AudioDelta("r1", "a1", bytes(48_000 * 60)), inputs.PlaybackStarted("a1"))
+    driver = replying(online())
+    driver.feed(events.AudioDelta("r1", "a1", bytes(48_000 * 60)), inputs.PlaybackStarted("a1"))
     for second in range(1, 40):
-        assert stage.sent(stage.later(1.0)) == []
-        stage.feed(inputs.Heard("a1", second * 1000.0))
-    assert stage.sent(stage.later(SLOT_TIMEOUT_S[SlotState.RUNNING] + 0.1))
+        assert driver.sent(driver.later(1.0)) == []
+        driver.feed(inputs.Heard("a1", second * 1000.0))
+    assert driver.sent(driver.later(SLOT_TIMEOUT_S[SlotState.RUNNING] + 0.1))
 
 
 def test_text_may_arrive_after_its_response() -> None:
-    stage = replying(online())
-    stage.feed(events.ResponseDone("r1"), events.TextDelta("r1", "a1", " And more.", True))
-    assert stage.item("a1").text.endswith(" And more.")
-    stage.feed(inputs.Interrupt(), events.TextDelta("r1", "a1", " Unwanted.", True))
-    assert "Unwanted" not in stage.item("a1").text
+    driver = replying(online())
+    driver.feed(events.ResponseDone("r1"), events.TextDelta("r1", "a1", " And more.", True))
+    assert driver.item("a1").text.endswith(" And more.")
+    driver.feed(inputs.Interrupt(), events.TextDelta("r1", "a1", " Unwanted.", True))
+    assert "Unwanted" not in driver.item("a1").text
 
 
 def test_usage_without_a_response_is_counted() -> None:
-    stage = online()
-    stage.feed(
+    driver = online()
+    driver.feed(
         events.UsageReported(Usage(total_tokens=7)), events.UsageReported(Usage(total_tokens=3))
     )
-    assert stage.conversation.meter.total.total_tokens == 10
+    assert driver.conversation.meter.total.total_tokens == 10
 
 
 def test_a_refused_request_is_repeated_later() -> None:
-    stage = online(hands_free=False)
-    stage.feed(inputs.Typed("hello"))
+    driver = online(hands_free=False)
+    driver.feed(inputs.Typed("hello"))
     error = events.ProviderError(
         "busy", "conversation_already_has_active_response", "CreateResponse"
     )
-    assert CreateResponse() not in stage.sent(stage.feed(error)), "not in a tight loop"
-    assert stage.sent(stage.later(5.0)) == [CreateResponse()]
+    assert CreateResponse() not in driver.sent(driver.feed(error)), "not in a tight loop"
+    assert driver.sent(driver.later(5.0)) == [CreateResponse()]
 
 
 def test_a_failed_response_reports_its_error() -> None:
-    stage = online(hands_free=False, speaker=False)
-    stage.feed(
+    driver = online(hands_free=False, speaker=False)
+    driver.feed(
         inputs.Typed("hello"), events.ResponseCreated("r"), events.TextDelta("r", "a", "Hm", False)
     )
-    effects = stage.feed(
+    effects = driver.feed(
         events.ResponseDone("r", events.ResponseStatus.FAILED, error="No quota left.")
     )
     assert Notice("No quota left.", Level.ERROR) in effects
-    assert stage.item("a").status is ItemStatus.FAILED
-    assert stage.floor is Floor.IDLE
+    assert driver.item("a").status is ItemStatus.FAILED
+    assert driver.floor is Floor.IDLE
 
 
 def test_an_empty_user_turn_is_removed() -> None:
-    stage = online()
-    stage.feed(events.SpeechStarted("u"), events.SpeechStopped("u"), events.InputCommitted("u"))
-    assert EntryRemoved("u") in stage.feed(events.UserTranscript("u", "", final=True))
-    assert stage.floor is Floor.LISTENING
+    driver = online()
+    driver.feed(events.SpeechStarted("u"), events.SpeechStopped("u"), events.InputCommitted("u"))
+    assert EntryRemoved("u") in driver.feed(events.UserTranscript("u", "", final=True))
+    assert driver.floor is Floor.LISTENING
 
 
 def test_an_idle_timeout_is_not_a_turn() -> None:
-    stage = online()
-    stage.feed(
+    driver = online()
+    driver.feed(
         events.IdleTimeout("n"),
         events.InputCommitted("n"),
         events.UserTranscript("n", "", final=True),
     )
-    assert stage.conversation.transcript.entries == []
+    assert driver.conversation.transcript.entries == []
 
 
 def test_a_lost_connection_seeds_the_conversation_again() -> None:
-    stage = replying(online(), seconds=1)
-    stage.feed(inputs.Typed("first"))
-    stage.feed(inputs.PlaybackStopped({"a1": 2_500.0}), inputs.Disconnected("gone"))
-    assert stage.feed(events.AudioDelta("r1", "a1", SECOND)) == []
-    commands = stage.sent(stage.feed(events.SessionCreated("s2")))
+    driver = replying(online(), seconds=1)
+    driver.feed(inputs.Typed("first"))
+    driver.feed(inputs.PlaybackStopped({"a1": 2_500.0}), inputs.Disconnected("gone"))
+    assert driver.feed(events.AudioDelta("r1", "a1", SECOND)) == []
+    commands = driver.sent(driver.feed(events.SessionCreated("s2")))
     assert isinstance(commands[0], UpdateSession)
     assert commands[1:] == [
         CreateMessage("a1", "assistant", "One two three "),
@@ -429,82 +431,82 @@ def test_a_lost_connection_seeds_the_conversation_again() -> None:
 
 
 def test_without_a_speaker_the_text_is_shown_at_once() -> None:
-    stage = replying(online(speaker=False))
-    assert not [e for e in stage.effects if isinstance(e, Play)]
-    assert stage.item("a1").shown == "One two three four five "
-    stage.feed(events.ResponseDone("r1"))
-    assert stage.item("a1").status is ItemStatus.COMPLETED
+    driver = replying(online(speaker=False))
+    assert not [e for e in driver.effects if isinstance(e, Play)]
+    assert driver.item("a1").shown == "One two three four five "
+    driver.feed(events.ResponseDone("r1"))
+    assert driver.item("a1").status is ItemStatus.COMPLETED
 
 
 def test_removing_the_speaker_shows_the_whole_text() -> None:
-    stage = replying(online())
-    stage.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 100), events.ResponseDone("r1"))
-    stage.feed(inputs.SpeakerChanged(False))
-    assert stage.item("a1").shown == "One two three four five "
-    assert stage.item("a1").status is ItemStatus.COMPLETED
-    assert stage.floor is Floor.LISTENING
+    driver = replying(online())
+    driver.feed(inputs.PlaybackStarted("a1"), inputs.Heard("a1", 100), events.ResponseDone("r1"))
+    driver.feed(inputs.SpeakerChanged(False))
+    assert driver.item("a1").shown == "One two three four five "
+    assert driver.item("a1").status is ItemStatus.COMPLETED
+    assert driver.floor is Floor.LISTENING
 
 
 def test_an_out_of_band_response_never_takes_the_floor() -> None:
-    stage = online()
-    stage.feed(
+    driver = online()
+    driver.feed(
         events.ResponseCreated("o", out_of_band=True), events.TextDelta("o", "x", "aside", False)
     )
-    assert stage.floor is Floor.LISTENING
-    assert stage.conversation.transcript.entries == []
+    assert driver.floor is Floor.LISTENING
+    assert driver.conversation.transcript.entries == []
 
 
 def test_push_to_talk_turns_off_turn_detection() -> None:
-    stage = online()
-    effects = stage.feed(inputs.HandsFree(False))
-    update = stage.sent(effects)[0]
+    driver = online()
+    effects = driver.feed(inputs.HandsFree(False))
+    update = driver.sent(effects)[0]
     assert isinstance(update, UpdateSession)
     assert update.settings.turn_detection is None
     assert CloseMic(closed=True) in effects
-    assert stage.floor is Floor.IDLE
+    assert driver.floor is Floor.IDLE
 
 
 def test_typing_during_detected_speech_is_answered() -> None:
-    stage = online()
-    stage.feed(events.SpeechStarted("u"), inputs.Typed("hello"))
-    assert CreateResponse() in stage.sent()
+    driver = online()
+    driver.feed(events.SpeechStarted("u"), inputs.Typed("hello"))
+    assert CreateResponse() in driver.sent()
 
 
 def test_audio_captured_while_reconnecting_is_sent_later() -> None:
-    stage = online()
-    stage.feed(inputs.Disconnected("gone"))
+    driver = online()
+    driver.feed(inputs.Disconnected("gone"))
     half = len(SECOND) // 2
     for _ in range(30):
-        stage.feed(inputs.MicBlock(SECOND[:half]))
-    commands = stage.sent(stage.feed(events.SessionCreated("s2")))
+        driver.feed(inputs.MicBlock(SECOND[:half]))
+    commands = driver.sent(driver.feed(events.SessionCreated("s2")))
     assert isinstance(commands[-1], AppendAudio)
     assert len(commands[-1].pcm) == len(SECOND) * 10, "the last ten seconds"
 
 
 def test_a_resumed_session_is_seeded_with_new_items_only() -> None:
-    stage = online(speaker=False)
-    stage.feed(inputs.Typed("first"), events.ResponseCreated("r"))
-    stage.feed(events.TextDelta("r", "a", "Yes.", False), events.ResponseDone("r"))
-    stage.feed(inputs.Typed("second"), inputs.Disconnected("gone"), inputs.Typed("third"))
-    commands = stage.sent(stage.feed(events.SessionCreated("s", resumed=True)))
+    driver = online(speaker=False)
+    driver.feed(inputs.Typed("first"), events.ResponseCreated("r"))
+    driver.feed(events.TextDelta("r", "a", "Yes.", False), events.ResponseDone("r"))
+    driver.feed(inputs.Typed("second"), inputs.Disconnected("gone"), inputs.Typed("third"))
+    commands = driver.sent(driver.feed(events.SessionCreated("s", resumed=True)))
     told = [command.text for command in commands if isinstance(command, CreateMessage)]
     assert told == ["second", "third"], "items that may not have been received"
     assert commands[-1] == CreateResponse()
 
 
 def test_a_partial_response_is_not_requested_again() -> None:
-    stage = online(speaker=False)
-    stage.feed(
+    driver = online(speaker=False)
+    driver.feed(
         inputs.Typed("hi"), events.ResponseCreated("r"), events.TextDelta("r", "a", "Well", False)
     )
-    stage.feed(inputs.Disconnected("gone"))
-    assert CreateResponse() not in stage.sent(stage.feed(events.SessionCreated("s2")))
+    driver.feed(inputs.Disconnected("gone"))
+    assert CreateResponse() not in driver.sent(driver.feed(events.SessionCreated("s2")))
 
 
 def test_a_response_without_content_is_requested_again() -> None:
-    stage = online(speaker=False)
-    stage.feed(inputs.Typed("hi"), events.ResponseCreated("r"), inputs.Disconnected("gone"))
-    assert CreateResponse() in stage.sent(stage.feed(events.SessionCreated("s2")))
+    driver = online(speaker=False)
+    driver.feed(inputs.Typed("hi"), events.ResponseCreated("r"), inputs.Disconnected("gone"))
+    assert CreateResponse() in driver.sent(driver.feed(events.SessionCreated("s2")))
 
 
 def test_announcements_have_unique_ids_across_conversations() -> None:

@@ -13,7 +13,7 @@ from voicechat.core.settings import Capabilities, SessionSettings
 SILENT = Capabilities(speech_end=False, cancel=False, truncate=False, commit_starts_response=True)
 
 
-class Desk:
+class ConversationDriver:
     def __init__(self, capabilities: Capabilities = SILENT) -> None:
         self.talk = Conversation(SessionSettings(), capabilities, hands_free=True, speaker=True)
         self.now = 100.0
@@ -30,84 +30,84 @@ class Desk:
 
 
 def test_an_interruption_by_noise_times_out() -> None:
-    desk = Desk()
-    desk.happens(events.ResponseCreated("r"), events.AudioDelta("r", "i", bytes(4_800)))
-    desk.happens(inputs.PlaybackStarted("i"))
+    driver = ConversationDriver()
+    driver.happens(events.ResponseCreated("r"), events.AudioDelta("r", "i", bytes(4_800)))
+    driver.happens(inputs.PlaybackStarted("i"))
     # A noise: the provider stops its response and never reports the end of speech.
-    desk.happens(
+    driver.happens(
         events.SpeechStarted("u"), events.ResponseDone("r", events.ResponseStatus.CANCELLED)
     )
-    desk.happens(inputs.PlaybackStopped({"i": 50.0}))
-    assert desk.talk.floor is Floor.HEARING
-    desk.when_due()
-    assert desk.now == 100.0 + SILENCE_TIMEOUT_S
-    assert desk.talk.floor is Floor.LISTENING
-    assert desk.talk.deadline is None
+    driver.happens(inputs.PlaybackStopped({"i": 50.0}))
+    assert driver.talk.floor is Floor.HEARING
+    driver.when_due()
+    assert driver.now == 100.0 + SILENCE_TIMEOUT_S
+    assert driver.talk.floor is Floor.LISTENING
+    assert driver.talk.deadline is None
 
 
 def test_transcribed_words_keep_the_floor() -> None:
-    desk = Desk()
-    desk.happens(events.SpeechStarted("u"))
+    driver = ConversationDriver()
+    driver.happens(events.SpeechStarted("u"))
     for _ in range(5):
-        desk.happens(events.UserTranscript("u", "word "), after=SILENCE_TIMEOUT_S - 1)
-        assert desk.talk.floor is Floor.HEARING
-    desk.when_due()
-    assert desk.talk.floor is Floor.LISTENING
+        driver.happens(events.UserTranscript("u", "word "), after=SILENCE_TIMEOUT_S - 1)
+        assert driver.talk.floor is Floor.HEARING
+    driver.when_due()
+    assert driver.talk.floor is Floor.LISTENING
 
 
 def test_speech_may_be_long_if_its_end_is_reported() -> None:
-    desk = Desk(Capabilities())
-    desk.happens(events.SpeechStarted("u"))
-    desk.happens(inputs.Tick(), after=SPEECH_TIMEOUT_S - 1)
-    assert desk.talk.floor is Floor.HEARING
-    desk.when_due()
-    assert desk.talk.floor is Floor.LISTENING
+    driver = ConversationDriver(Capabilities())
+    driver.happens(events.SpeechStarted("u"))
+    driver.happens(inputs.Tick(), after=SPEECH_TIMEOUT_S - 1)
+    assert driver.talk.floor is Floor.HEARING
+    driver.when_due()
+    assert driver.talk.floor is Floor.LISTENING
 
 
-def answered(desk: Desk) -> float | None:
+def answered(driver: ConversationDriver) -> float | None:
     """Let the provider answer by itself; return the latency until the first audio."""
-    desk.happens(events.InputCommitted("u"), events.ResponseCreated("r"))
-    desk.happens(events.AudioDelta("r", "i", bytes(4_800)))
-    effects = desk.happens(inputs.PlaybackStarted("i"), after=0.1)
+    driver.happens(events.InputCommitted("u"), events.ResponseCreated("r"))
+    driver.happens(events.AudioDelta("r", "i", bytes(4_800)))
+    effects = driver.happens(inputs.PlaybackStarted("i"), after=0.1)
     measured = [effect for effect in effects if isinstance(effect, TurnMeasured)]
     return measured[0].latency_ms if measured else None
 
 
 def test_latency_starts_at_the_end_of_the_voice() -> None:
-    desk = Desk()
-    desk.happens(inputs.VoiceEnded(desk.now - 0.2))
-    desk.now += 0.5
-    assert answered(desk) == pytest.approx(800)
+    driver = ConversationDriver()
+    driver.happens(inputs.VoiceEnded(driver.now - 0.2))
+    driver.now += 0.5
+    assert answered(driver) == pytest.approx(800)
 
 
 def test_a_voice_that_ended_long_ago_is_ignored() -> None:
-    desk = Desk()
-    desk.happens(inputs.VoiceEnded(desk.now))
-    desk.now += RECENT_S + 1
-    assert answered(desk) is None
+    driver = ConversationDriver()
+    driver.happens(inputs.VoiceEnded(driver.now))
+    driver.now += RECENT_S + 1
+    assert answered(driver) is None
 
 
 def test_a_voice_end_applies_to_one_turn() -> None:
-    desk = Desk()
-    desk.happens(inputs.VoiceEnded(desk.now))
-    assert answered(desk) is not None
-    desk.happens(events.ResponseDone("r"), inputs.PlaybackFinished("i"))
-    desk.happens(events.InputCommitted("u2"), events.ResponseCreated("r2"))
-    desk.happens(events.AudioDelta("r2", "i2", bytes(4_800)))
-    effects = desk.happens(inputs.PlaybackStarted("i2"), after=1.0)
+    driver = ConversationDriver()
+    driver.happens(inputs.VoiceEnded(driver.now))
+    assert answered(driver) is not None
+    driver.happens(events.ResponseDone("r"), inputs.PlaybackFinished("i"))
+    driver.happens(events.InputCommitted("u2"), events.ResponseCreated("r2"))
+    driver.happens(events.AudioDelta("r2", "i2", bytes(4_800)))
+    effects = driver.happens(inputs.PlaybackStarted("i2"), after=1.0)
     assert not [effect for effect in effects if isinstance(effect, TurnMeasured)]
 
 
 def test_the_providers_end_of_speech_takes_precedence() -> None:
-    desk = Desk(Capabilities())
-    desk.happens(inputs.VoiceEnded(desk.now - 3.0))
-    desk.happens(events.SpeechStarted("u"), events.SpeechStopped("u"))
-    assert answered(desk) == pytest.approx(100)
+    driver = ConversationDriver(Capabilities())
+    driver.happens(inputs.VoiceEnded(driver.now - 3.0))
+    driver.happens(events.SpeechStarted("u"), events.SpeechStopped("u"))
+    assert answered(driver) == pytest.approx(100)
 
 
 def test_releasing_push_to_talk_ends_the_turn() -> None:
-    desk = Desk()
-    desk.happens(inputs.HandsFree(False), inputs.Talk(True))
-    desk.happens(inputs.MicBlock(bytes(48_000)), inputs.VoiceEnded(desk.now))
-    desk.happens(inputs.Talk(False), after=1.0)
-    assert answered(desk) == pytest.approx(100)
+    driver = ConversationDriver()
+    driver.happens(inputs.HandsFree(False), inputs.Talk(True))
+    driver.happens(inputs.MicBlock(bytes(48_000)), inputs.VoiceEnded(driver.now))
+    driver.happens(inputs.Talk(False), after=1.0)
+    assert answered(driver) == pytest.approx(100)

@@ -12,7 +12,7 @@ from voicechat.core.settings import SessionSettings
 ASKED = events.RemoteApproval("mcpr_1", "r1", "wiki", "ask", '{"q":"frames"}')
 
 
-class Desk:
+class ConversationDriver:
     """A conversation with a clock, in text mode."""
 
     def __init__(self) -> None:
@@ -41,113 +41,119 @@ def sent_commands(effects: list[Effect]) -> list[commands.Command]:
 
 
 def test_a_call_is_shown_from_its_arguments_to_its_result() -> None:
-    desk = Desk()
+    driver = ConversationDriver()
     seen = []
     for state, arguments, output in (
         (ToolState.STREAMING, '{"q"', None),
         (ToolState.RUNNING, '{"q":1}', None),
         (ToolState.DONE, '{"q":1}', "A frame."),
     ):
-        desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", arguments, state, output), 1.0)
-        call = desk.call("mcp_1")
+        driver.happens(
+            events.RemoteCall("mcp_1", "r1", "wiki", "ask", arguments, state, output), 1.0
+        )
+        call = driver.call("mcp_1")
         seen.append((call.state, call.arguments, call.output))
     assert seen == [
         (ToolState.STREAMING, '{"q"', None),
         (ToolState.RUNNING, '{"q":1}', None),
         (ToolState.DONE, '{"q":1}', "A frame."),
     ]
-    call = desk.call("mcp_1")
+    call = driver.call("mcp_1")
     assert (call.name, call.server, call.elapsed_ms) == ("ask", "wiki", 1000.0)
 
 
 def test_a_late_result_is_added() -> None:
-    desk = Desk()
-    desk.happens(events.RemoteCall("mcp_1", "", "", "ask", "{}", ToolState.DONE))
-    desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
-    assert desk.call("mcp_1").output == "A frame."
+    driver = ConversationDriver()
+    driver.happens(events.RemoteCall("mcp_1", "", "", "ask", "{}", ToolState.DONE))
+    driver.happens(
+        events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame.")
+    )
+    assert driver.call("mcp_1").output == "A frame."
 
 
 def test_a_hanging_call_delays_the_answer_only_for_a_time() -> None:
-    desk = Desk()
-    desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
-    desk.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
-    desk.happens(events.ResponseDone("r1"))
-    assert desk.talk.deadline == CALL_TIMEOUT_S, "even without further events"
-    desk.happens(inputs.Tick(), after=CALL_TIMEOUT_S)
-    assert desk.talk.deadline is not None, "the provider may continue by itself first"
-    seen = sent_commands(desk.happens(inputs.Tick(), after=desk.talk.deadline - desk.now))
+    driver = ConversationDriver()
+    driver.happens(
+        events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame.")
+    )
+    driver.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    driver.happens(events.ResponseDone("r1"))
+    assert driver.talk.deadline == CALL_TIMEOUT_S, "even without further events"
+    driver.happens(inputs.Tick(), after=CALL_TIMEOUT_S)
+    assert driver.talk.deadline is not None, "the provider may continue by itself first"
+    seen = sent_commands(driver.happens(inputs.Tick(), after=driver.talk.deadline - driver.now))
     assert commands.CreateResponse() in seen
 
 
 def test_approval_is_requested_once_and_answered_once() -> None:
-    desk = Desk()
-    desk.happens(ASKED)
-    desk.happens(ASKED)
-    desk.happens(events.ResponseDone("r1"))
-    assert desk.call("mcpr_1").state is ToolState.ASKING
-    assert desk.talk.floor is Floor.WORKING
-    assert desk.talk.deadline is None
-    assert desk.remote.decide("mcpr_1", True)
-    assert not desk.remote.decide("mcpr_1", False)
-    assert sent_commands(desk.happens(inputs.Tick())) == [commands.AnswerApproval("mcpr_1", True)]
-    desk.happens(events.ResponseCreated("r2"))
-    desk.happens(
+    driver = ConversationDriver()
+    driver.happens(ASKED)
+    driver.happens(ASKED)
+    driver.happens(events.ResponseDone("r1"))
+    assert driver.call("mcpr_1").state is ToolState.ASKING
+    assert driver.talk.floor is Floor.WORKING
+    assert driver.talk.deadline is None
+    assert driver.remote.decide("mcpr_1", True)
+    assert not driver.remote.decide("mcpr_1", False)
+    assert sent_commands(driver.happens(inputs.Tick())) == [commands.AnswerApproval("mcpr_1", True)]
+    driver.happens(events.ResponseCreated("r2"))
+    driver.happens(
         events.RemoteCall(
             "mcp_1", "r2", "wiki", "ask", "{}", ToolState.DONE, "x", approval_id="mcpr_1"
         )
     )
-    assert desk.call("mcpr_1").state is ToolState.DONE
-    assert desk.talk.transcript.get("mcp_1") is None
+    assert driver.call("mcpr_1").state is ToolState.DONE
+    assert driver.talk.transcript.get("mcp_1") is None
 
 
 def test_a_provider_that_does_not_continue_gets_a_request() -> None:
-    desk = Desk()
-    desk.happens(ASKED)
-    desk.happens(events.ResponseDone("r1"))
-    desk.remote.decide("mcpr_1", False)
-    desk.happens(inputs.Tick())
-    assert desk.talk.floor is Floor.THINKING
-    due = desk.talk.deadline
+    driver = ConversationDriver()
+    driver.happens(ASKED)
+    driver.happens(events.ResponseDone("r1"))
+    driver.remote.decide("mcpr_1", False)
+    driver.happens(inputs.Tick())
+    assert driver.talk.floor is Floor.THINKING
+    due = driver.talk.deadline
     assert due is not None
-    desk.now = due
-    assert sent_commands(desk.happens(inputs.Tick())) == [commands.CreateResponse()]
+    driver.now = due
+    assert sent_commands(driver.happens(inputs.Tick())) == [commands.CreateResponse()]
 
 
 def test_text_after_a_call_is_the_answer() -> None:
-    desk = Desk()
-    desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "x"))
-    desk.happens(events.OutputItemAdded("r1", "m1"))
-    desk.happens(events.TextDone("r1", "m1", "A frame holds a call.", spoken=False))
-    desk.happens(events.ResponseDone("r1"))
-    assert desk.talk.deadline is None
-    assert desk.talk.floor is Floor.IDLE
+    driver = ConversationDriver()
+    driver.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "x"))
+    driver.happens(events.OutputItemAdded("r1", "m1"))
+    driver.happens(events.TextDone("r1", "m1", "A frame holds a call.", spoken=False))
+    driver.happens(events.ResponseDone("r1"))
+    assert driver.talk.deadline is None
+    assert driver.talk.floor is Floor.IDLE
 
 
 def test_a_slow_call_does_not_count_as_a_hanging_response() -> None:
-    desk = Desk()
-    desk.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
-    while desk.now < CALL_TIMEOUT_S - 1:
-        assert sent_commands(desk.happens(inputs.Tick(), 7.0)) == []
-    assert desk.talk.floor is Floor.THINKING
-    given_up = [sent_commands(desk.happens(inputs.Tick(), 7.0)) for _ in range(4)]
+    driver = ConversationDriver()
+    driver.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    while driver.now < CALL_TIMEOUT_S - 1:
+        assert sent_commands(driver.happens(inputs.Tick(), 7.0)) == []
+    assert driver.talk.floor is Floor.THINKING
+    given_up = [sent_commands(driver.happens(inputs.Tick(), 7.0)) for _ in range(4)]
     assert [commands.CancelResponse("r1")] in given_up
 
 
 def test_the_person_or_a_lost_connection_ends_what_waits() -> None:
-    desk = Desk()
-    desk.happens(ASKED)
-    desk.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
-    sent = sent_commands(desk.happens(inputs.Interrupt()))
+    driver = ConversationDriver()
+    driver.happens(ASKED)
+    driver.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    sent = sent_commands(driver.happens(inputs.Interrupt()))
     assert commands.AnswerApproval("mcpr_1", False, "The user interrupted.") in sent
-    assert desk.call("mcpr_1").state is ToolState.DENIED
-    assert desk.call("mcp_2").state is ToolState.CANCELLED
-    desk.happens(events.RemoteApproval("mcpr_2", "r1", "wiki", "ask", "{}"))
-    desk.happens(inputs.Disconnected("gone"))
-    assert desk.call("mcpr_2").state is ToolState.CANCELLED
-    assert not desk.remote.decide("mcpr_2", True)
+    assert driver.call("mcpr_1").state is ToolState.DENIED
+    assert driver.call("mcp_2").state is ToolState.CANCELLED
+    driver.happens(events.RemoteApproval("mcpr_2", "r1", "wiki", "ask", "{}"))
+    driver.happens(inputs.Disconnected("gone"))
+    assert driver.call("mcpr_2").state is ToolState.CANCELLED
+    assert not driver.remote.decide("mcpr_2", True)
 
 
 def test_a_list_of_tools_that_cannot_be_had_is_said() -> None:
-    desk = Desk()
-    effects = desk.happens(events.RemoteTools("mcpl_1", "wiki", done=True, error="it is away"))
+    driver = ConversationDriver()
+    effects = driver.happens(events.RemoteTools("mcpl_1", "wiki", done=True, error="it is away"))
     assert Notice("The tools of wiki are not available: it is away", Level.WARNING) in effects

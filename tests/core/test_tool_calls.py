@@ -40,7 +40,7 @@ HIDDEN = ToolSpec("hidden", "Hide.", {}, Permission.NEVER)
 ONCE, SESSION, ALWAYS, DENY = inputs.Decision
 
 
-class Stage:
+class ConversationDriver:
     """A conversation that is online and has a response running."""
 
     def __init__(self) -> None:
@@ -90,39 +90,39 @@ def error(effects: Iterable[Effect]) -> str:
 
 
 def test_a_tool_that_asks_runs_after_approval_without_blocking() -> None:
-    stage = Stage()
-    effects = stage.called("write")
+    driver = ConversationDriver()
+    effects = driver.called("write")
     assert AskApproval("c1") in effects
     assert run(effects) == []
-    assert stage.call().state is ToolState.ASKING
-    assert (stage.call().source, stage.call().number) == ("built in", 1)
-    assert stage.conversation.asking == (stage.call(),)
-    stage.feed(events.ResponseDone("r1"))
-    assert stage.conversation.floor is Floor.WORKING
-    effects = stage.feed(inputs.Typed("what is it?"))
+    assert driver.call().state is ToolState.ASKING
+    assert (driver.call().source, driver.call().number) == ("built in", 1)
+    assert driver.conversation.asking == (driver.call(),)
+    driver.feed(events.ResponseDone("r1"))
+    assert driver.conversation.floor is Floor.WORKING
+    effects = driver.feed(inputs.Typed("what is it?"))
     assert CreateResponse() in sent(effects)
-    assert stage.call().state is ToolState.ASKING
-    assert run(stage.decided(ONCE)) == ["c1"]
-    assert stage.conversation.asking == ()
+    assert driver.call().state is ToolState.ASKING
+    assert run(driver.decided(ONCE)) == ["c1"]
+    assert driver.conversation.asking == ()
 
 
 def test_unknown_and_forbidden_tools_are_answered_without_asking() -> None:
-    stage = Stage()
+    driver = ConversationDriver()
     assert (
-        error(stage.called("no_such_tool", "c1")) == "This tool does not exist. Nothing was done."
+        error(driver.called("no_such_tool", "c1")) == "This tool does not exist. Nothing was done."
     )
-    assert "may not be used" in error(stage.called("hidden", "c2"))
-    assert stage.call("c2").state is ToolState.DENIED
-    assert "hidden" not in [tool.name for tool in stage.conversation.settings.tools]
+    assert "may not be used" in error(driver.called("hidden", "c2"))
+    assert driver.call("c2").state is ToolState.DENIED
+    assert "hidden" not in [tool.name for tool in driver.conversation.settings.tools]
 
 
 def test_a_denial_is_reported_with_its_explanation() -> None:
-    stage = Stage()
-    stage.called("write")
-    effects = stage.decided(DENY, reason='Use "ls"\x1b[2J instead\\.')
+    driver = ConversationDriver()
+    driver.called("write")
+    effects = driver.decided(DENY, reason='Use "ls"\x1b[2J instead\\.')
     assert error(effects).endswith("The user says: Use 'ls'\ufffd[2J instead/.")
-    assert stage.call().state is ToolState.DENIED
-    assert sent(stage.feed(events.ResponseDone("r1"))) == [CreateResponse()]
+    assert driver.call().state is ToolState.DENIED
+    assert sent(driver.feed(events.ResponseDone("r1"))) == [CreateResponse()]
 
 
 @pytest.mark.parametrize("words", ["", " \n ", '"', "\\", "}", "\ud800", "\u202e" * 3])
@@ -131,126 +131,128 @@ def test_the_result_of_a_denial_is_always_json(words: str) -> None:
 
 
 def test_a_decision_applies_to_the_call_and_arguments_shown() -> None:
-    stage = Stage()
-    stage.called("write", arguments='{"a": 1}')
-    assert stage.feed(inputs.Decided("c1", '{"a": 2}', ONCE)) == []
-    assert stage.feed(inputs.Decided("c2", '{"a": 1}', ONCE)) == []
-    assert stage.call().state is ToolState.ASKING
-    assert run(stage.feed(inputs.Decided("c1", '{"a": 1}', ONCE))) == ["c1"]
-    assert stage.feed(inputs.Decided("c1", '{"a": 1}', DENY)) == []
-    assert run(stage.called("write", "c2")) == []
+    driver = ConversationDriver()
+    driver.called("write", arguments='{"a": 1}')
+    assert driver.feed(inputs.Decided("c1", '{"a": 2}', ONCE)) == []
+    assert driver.feed(inputs.Decided("c2", '{"a": 1}', ONCE)) == []
+    assert driver.call().state is ToolState.ASKING
+    assert run(driver.feed(inputs.Decided("c1", '{"a": 1}', ONCE))) == ["c1"]
+    assert driver.feed(inputs.Decided("c1", '{"a": 1}', DENY)) == []
+    assert run(driver.called("write", "c2")) == []
 
 
 def test_session_approval_runs_waiting_and_later_calls() -> None:
-    stage = Stage()
-    stage.called("write", "c1")
-    stage.called("write", "c2")
-    stage.called("burn", "c3")
-    assert run(stage.decided(SESSION)) == ["c1", "c2"]
-    assert run(stage.called("write", "c4")) == ["c4"]
-    assert stage.conversation.asking == (stage.call("c3"),)
+    driver = ConversationDriver()
+    driver.called("write", "c1")
+    driver.called("write", "c2")
+    driver.called("burn", "c3")
+    assert run(driver.decided(SESSION)) == ["c1", "c2"]
+    assert run(driver.called("write", "c4")) == ["c4"]
+    assert driver.conversation.asking == (driver.call("c3"),)
 
 
 def test_permanent_approval_is_saved() -> None:
-    stage = Stage()
-    stage.called("write")
-    assert KeepApproval("write") in stage.decided(ALWAYS)
+    driver = ConversationDriver()
+    driver.called("write")
+    assert KeepApproval("write") in driver.decided(ALWAYS)
 
 
 def test_a_tool_that_always_asks_has_no_lasting_approval() -> None:
-    stage = Stage()
-    stage.called("burn")
-    effects = stage.decided(ALWAYS)
+    driver = ConversationDriver()
+    driver.called("burn")
+    effects = driver.decided(ALWAYS)
     assert run(effects) == ["c1"]
     assert not any(isinstance(effect, KeepApproval) for effect in effects)
-    assert run(stage.called("burn", "c2")) == []
+    assert run(driver.called("burn", "c2")) == []
 
 
 def test_a_changed_tool_asks_again_and_its_waiting_call_fails() -> None:
-    stage = Stage()
-    stage.called("write", "c1")
-    stage.decided(SESSION)
-    stage.feed(inputs.OfferTools((LOOK, ToolSpec("write", "Write elsewhere.", {}, Permission.ASK))))
-    assert run(stage.called("write", "c2")) == []
-    assert "changed before" in error(stage.feed(inputs.OfferTools((LOOK,))))
-    assert "does not exist" in error(stage.called("write", "c3"))
+    driver = ConversationDriver()
+    driver.called("write", "c1")
+    driver.decided(SESSION)
+    driver.feed(
+        inputs.OfferTools((LOOK, ToolSpec("write", "Write elsewhere.", {}, Permission.ASK)))
+    )
+    assert run(driver.called("write", "c2")) == []
+    assert "changed before" in error(driver.feed(inputs.OfferTools((LOOK,))))
+    assert "does not exist" in error(driver.called("write", "c3"))
 
 
 def test_changed_tools_update_the_session_and_hidden_ones_do_not() -> None:
-    stage = Stage()
+    driver = ConversationDriver()
     news = ToolSpec("news", "News.", {}, Permission.NEVER)
-    assert sent(stage.feed(inputs.OfferTools((LOOK, WRITE, BURN, news)))) == []
-    [update] = sent(stage.feed(inputs.OfferTools((LOOK, WRITE))))
+    assert sent(driver.feed(inputs.OfferTools((LOOK, WRITE, BURN, news)))) == []
+    [update] = sent(driver.feed(inputs.OfferTools((LOOK, WRITE))))
     assert isinstance(update, UpdateSession)
     assert update.settings.tools == (LOOK, WRITE)
 
 
 def test_interrupting_denies_waiting_calls_and_stops_running_ones() -> None:
-    stage = Stage()
-    stage.called("look", "c1")
-    stage.called("write", "c2")
-    effects = stage.feed(inputs.Interrupt())
+    driver = ConversationDriver()
+    driver.called("look", "c1")
+    driver.called("write", "c2")
+    effects = driver.feed(inputs.Interrupt())
     assert CancelTools(("c1",)) in effects
-    states = [stage.call(each).state for each in ("c1", "c2")]
+    states = [driver.call(each).state for each in ("c1", "c2")]
     assert states == [ToolState.CANCELLED, ToolState.DENIED]
     answered = [each.call_id for each in sent(effects) if isinstance(each, ToolResult)]
     assert sorted(answered) == ["c1", "c2"]
-    assert stage.decided(ONCE, "c2") == []
-    assert CreateResponse() not in sent(stage.feed(events.ResponseDone("r1")))
+    assert driver.decided(ONCE, "c2") == []
+    assert CreateResponse() not in sent(driver.feed(events.ResponseDone("r1")))
 
 
 def test_arguments_too_long_to_check_are_denied() -> None:
-    stage = Stage()
+    driver = ConversationDriver()
     text = json.dumps({"text": "x" * MAX_ARGUMENT_CHARS})
-    assert "too long" in error(stage.called("write", arguments=text))
+    assert "too long" in error(driver.called("write", arguments=text))
     for number, end in enumerate(("\\n", "\\u000a")):
         many = '{"text": "' + end * (MAX_ARGUMENT_LINES + 1) + 'rm"}'
-        assert "too long" in error(stage.called("write", f"l{number}", arguments=many))
+        assert "too long" in error(driver.called("write", f"l{number}", arguments=many))
     for number in range(MAX_OPEN_CALLS):
-        stage.called("write", f"w{number}")
-    assert "Too many" in error(stage.called("write", "last"))
+        driver.called("write", f"w{number}")
+    assert "Too many" in error(driver.called("write", "last"))
 
 
 def test_a_call_runs_with_the_arguments_shown() -> None:
-    stage = Stage()
-    stage.called("write", arguments=r'{"command": "\u001b[2Jls\u202e\u0008"}')
-    shown = stage.call().arguments
+    driver = ConversationDriver()
+    driver.called("write", arguments=r'{"command": "\u001b[2Jls\u202e\u0008"}')
+    shown = driver.call().arguments
     assert json.loads(shown) == {"command": "\ufffd[2Jls\ufffd\ufffd"}
-    [runs] = [each for each in stage.decided(ONCE) if isinstance(each, RunTool)]
+    [runs] = [each for each in driver.decided(ONCE) if isinstance(each, RunTool)]
     assert runs.arguments == shown
 
 
 def test_a_cancelled_call_is_dropped_and_cannot_be_decided() -> None:
-    stage = Stage()
-    stage.called("write")
-    effects = stage.feed(events.ToolCallsCancelled(("c1",)))
+    driver = ConversationDriver()
+    driver.called("write")
+    effects = driver.feed(events.ToolCallsCancelled(("c1",)))
     assert sent(effects) == []
     assert not any(isinstance(effect, CancelTools) for effect in effects)
-    assert stage.decided(ONCE) == []
-    assert stage.called("write") == []
+    assert driver.decided(ONCE) == []
+    assert driver.called("write") == []
 
 
 # ------------------------------------------------------------------- a lost connection
 
 
 def test_a_call_that_outlives_its_connection_is_seeded_then_answered() -> None:
-    stage = Stage()
-    stage.called("look")
-    effects = stage.feed(inputs.Disconnected("gone"))
+    driver = ConversationDriver()
+    driver.called("look")
+    effects = driver.feed(inputs.Disconnected("gone"))
     assert not any(isinstance(effect, CancelTools) for effect in effects)
-    commands = sent(stage.feed(events.SessionCreated("s2")))
+    commands = sent(driver.feed(events.SessionCreated("s2")))
     assert commands[1:] == [SeedCall("c1", "look", "{}")], (
         "requested now, the call might be repeated"
     )
-    commands = sent(stage.feed(inputs.ToolFinished("c1", "seen")))
+    commands = sent(driver.feed(inputs.ToolFinished("c1", "seen")))
     assert commands == [SeedResult("c1", "seen"), CreateResponse()]
 
 
 def test_a_result_during_an_outage_is_seeded() -> None:
-    stage = Stage()
-    stage.called("look")
-    stage.feed(inputs.Disconnected("gone"), inputs.ToolFinished("c1", "seen"))
-    commands = sent(stage.feed(events.SessionCreated("s2")))
+    driver = ConversationDriver()
+    driver.called("look")
+    driver.feed(inputs.Disconnected("gone"), inputs.ToolFinished("c1", "seen"))
+    commands = sent(driver.feed(events.SessionCreated("s2")))
     assert commands[1:] == [
         SeedCall("c1", "look", "{}"),
         SeedResult("c1", "seen"),
@@ -259,84 +261,86 @@ def test_a_result_during_an_outage_is_seeded() -> None:
 
 
 def test_a_session_without_the_seeded_call_is_not_resumed() -> None:
-    stage = Stage()
-    stage.called("look")
-    assert StartNewSession() in stage.feed(inputs.Disconnected("gone"))
-    stage.feed(events.SessionCreated("s2"), inputs.ToolFinished("c1", "seen"))
-    assert StartNewSession() in stage.feed(inputs.Disconnected("gone")), (
+    driver = ConversationDriver()
+    driver.called("look")
+    assert StartNewSession() in driver.feed(inputs.Disconnected("gone"))
+    driver.feed(events.SessionCreated("s2"), inputs.ToolFinished("c1", "seen"))
+    assert StartNewSession() in driver.feed(inputs.Disconnected("gone")), (
         "the model has not answered it yet"
     )
-    stage.feed(events.SessionCreated("s3"), events.ResponseCreated("r2"))
-    stage.feed(events.TextDelta("r2", "a", "Done.", spoken=False), events.ResponseDone("r2"))
-    assert StartNewSession() not in stage.feed(inputs.Disconnected("gone"))
+    driver.feed(events.SessionCreated("s3"), events.ResponseCreated("r2"))
+    driver.feed(events.TextDelta("r2", "a", "Done.", spoken=False), events.ResponseDone("r2"))
+    assert StartNewSession() not in driver.feed(inputs.Disconnected("gone"))
 
 
 def test_an_approval_request_outlives_its_connection() -> None:
-    stage = Stage()
-    stage.called("write")
-    stage.feed(inputs.Disconnected("gone"))
-    assert run(stage.decided(ONCE)) == ["c1"]
-    stage.feed(events.SessionCreated("s2"))
-    assert SeedResult("c1", "done") in sent(stage.feed(inputs.ToolFinished("c1", "done")))
+    driver = ConversationDriver()
+    driver.called("write")
+    driver.feed(inputs.Disconnected("gone"))
+    assert run(driver.decided(ONCE)) == ["c1"]
+    driver.feed(events.SessionCreated("s2"))
+    assert SeedResult("c1", "done") in sent(driver.feed(inputs.ToolFinished("c1", "done")))
 
 
 def test_a_repeated_call_is_answered_again_but_not_run_again() -> None:
-    stage = Stage()
-    stage.called("look", arguments='{"a": 1}')
-    assert stage.called("look", arguments='{"a": 1}') == []
-    stage.feed(inputs.ToolFinished("c1", "seen"))
-    assert stage.called("look", arguments='{"a": 1}') == []
-    stage.feed(
+    driver = ConversationDriver()
+    driver.called("look", arguments='{"a": 1}')
+    assert driver.called("look", arguments='{"a": 1}') == []
+    driver.feed(inputs.ToolFinished("c1", "seen"))
+    assert driver.called("look", arguments='{"a": 1}') == []
+    driver.feed(
         inputs.Disconnected("gone"), events.SessionCreated("s2"), events.ResponseCreated("r2")
     )
     again = events.ToolCallReady("r2", "ic1", "c1", "look", '{"a": 1}')
-    assert sent(stage.feed(again)) == [ToolResult("c1", "seen", "look")]
-    stage.feed(
+    assert sent(driver.feed(again)) == [ToolResult("c1", "seen", "look")]
+    driver.feed(
         inputs.Disconnected("gone"), events.SessionCreated("s3"), events.ResponseCreated("r3")
     )
     other = events.ToolCallReady("r3", "ic1", "c1", "look", '{"a": 2}')
-    assert "used before" in error(stage.feed(other))
-    assert CreateResponse() in sent(stage.feed(events.ResponseDone("r3")))
+    assert "used before" in error(driver.feed(other))
+    assert CreateResponse() in sent(driver.feed(events.ResponseDone("r3")))
 
 
 def test_an_incomplete_call_is_cancelled() -> None:
-    stage = Stage()
-    stage.feed(
+    driver = ConversationDriver()
+    driver.feed(
         events.OutputItemAdded("r1", "i1", events.ItemKind.TOOL_CALL, "c1", "look"),
         events.ToolArgumentsDelta("r1", "i1", "c1", '{"a'),
         inputs.Disconnected("gone"),
     )
-    assert stage.call().state is ToolState.CANCELLED
-    assert sent(stage.feed(events.SessionCreated("s2")))[1:] == [CreateResponse()]
+    assert driver.call().state is ToolState.CANCELLED
+    assert sent(driver.feed(events.SessionCreated("s2")))[1:] == [CreateResponse()]
 
 
 # ----------------------------------------------------------------- announcements
 
 
 def test_an_announcement_is_sent_between_turns() -> None:
-    stage = Stage()
-    effects = stage.feed(inputs.Announce("The tea timer rings."))
+    driver = ConversationDriver()
+    effects = driver.feed(inputs.Announce("The tea timer rings."))
     assert sent(effects) == []
-    note = stage.conversation.transcript.entries[-1]
+    note = driver.conversation.transcript.entries[-1]
     assert isinstance(note, Item)
     assert (note.role, note.text) == (Role.SYSTEM, "The tea timer rings.")
-    told, asked = sent(stage.feed(events.ResponseDone("r1")))
+    told, asked = sent(driver.feed(events.ResponseDone("r1")))
     assert told == CreateMessage(note.item_id, "system", "The tea timer rings.")
     assert asked == CreateResponse()
 
 
 def test_an_announcement_while_offline_is_sent_once() -> None:
-    stage = Stage()
-    stage.feed(events.ResponseDone("r1"), inputs.Disconnected("gone"), inputs.Announce("It rings."))
-    commands = sent(stage.feed(events.SessionCreated("s2")))
+    driver = ConversationDriver()
+    driver.feed(
+        events.ResponseDone("r1"), inputs.Disconnected("gone"), inputs.Announce("It rings.")
+    )
+    commands = sent(driver.feed(events.SessionCreated("s2")))
     assert [type(command) for command in commands[1:]] == [CreateMessage, CreateResponse]
-    assert sent(stage.feed(events.ResponseCreated("r2"), events.ResponseDone("r2"))) == []
+    assert sent(driver.feed(events.ResponseCreated("r2"), events.ResponseDone("r2"))) == []
 
 
 # ------------------------------------------------------------------------- latency
 
 
-class Watch(Stage):
+class Watch(ConversationDriver):
     """A stage whose clock advances a second with each event."""
 
     now = 0.0
@@ -354,37 +358,37 @@ def waits(effects: Iterable[Effect]) -> list[float]:
 
 
 def test_latency_of_a_tool_turn_ends_with_the_answer_after_the_tool() -> None:
-    stage = Watch()
-    stage.feed(events.ResponseDone("r1"), inputs.Typed("look"), events.ResponseCreated("r2"))
-    stage.feed(events.ToolCallReady("r2", "i1", "c1", "look", "{}"), events.ResponseDone("r2"))
-    stage.feed(inputs.ToolFinished("c1", "seen"), events.ResponseCreated("r3"))
-    assert waits(stage.feed(events.TextDelta("r3", "a1", "I see.", spoken=False))) == [6_000]
-    assert waits(stage.feed(events.TextDelta("r3", "a1", "A tree.", spoken=False))) == []
+    driver = Watch()
+    driver.feed(events.ResponseDone("r1"), inputs.Typed("look"), events.ResponseCreated("r2"))
+    driver.feed(events.ToolCallReady("r2", "i1", "c1", "look", "{}"), events.ResponseDone("r2"))
+    driver.feed(inputs.ToolFinished("c1", "seen"), events.ResponseCreated("r3"))
+    assert waits(driver.feed(events.TextDelta("r3", "a1", "I see.", spoken=False))) == [6_000]
+    assert waits(driver.feed(events.TextDelta("r3", "a1", "A tree.", spoken=False))) == []
 
 
 def test_latency_ends_with_text_before_a_call() -> None:
-    stage = Watch()
-    stage.feed(events.ResponseDone("r1"), inputs.Typed("look"), events.ResponseCreated("r2"))
-    assert waits(stage.feed(events.TextDelta("r2", "a1", "I look.", spoken=False))) == [2_000]
-    stage.feed(events.ToolCallReady("r2", "i1", "c1", "look", "{}"), events.ResponseDone("r2"))
-    stage.feed(inputs.ToolFinished("c1", "seen"), events.ResponseCreated("r3"))
-    assert waits(stage.feed(events.TextDelta("r3", "a2", "I see.", spoken=False))) == []
+    driver = Watch()
+    driver.feed(events.ResponseDone("r1"), inputs.Typed("look"), events.ResponseCreated("r2"))
+    assert waits(driver.feed(events.TextDelta("r2", "a1", "I look.", spoken=False))) == [2_000]
+    driver.feed(events.ToolCallReady("r2", "i1", "c1", "look", "{}"), events.ResponseDone("r2"))
+    driver.feed(inputs.ToolFinished("c1", "seen"), events.ResponseCreated("r3"))
+    assert waits(driver.feed(events.TextDelta("r3", "a2", "I see.", spoken=False))) == []
 
 
 def test_latency_excludes_the_users_decision() -> None:
-    stage = Watch()
-    stage.feed(events.ResponseDone("r1"), inputs.Typed("write"), events.ResponseCreated("r2"))
-    stage.feed(events.ToolCallReady("r2", "i1", "c1", "write", "{}"), events.ResponseDone("r2"))
-    stage.now += 60.0
-    stage.decided(ONCE)
-    stage.feed(inputs.ToolFinished("c1", "written"), events.ResponseCreated("r3"))
-    assert waits(stage.feed(events.TextDelta("r3", "a1", "Done.", spoken=False))) == [3_000]
+    driver = Watch()
+    driver.feed(events.ResponseDone("r1"), inputs.Typed("write"), events.ResponseCreated("r2"))
+    driver.feed(events.ToolCallReady("r2", "i1", "c1", "write", "{}"), events.ResponseDone("r2"))
+    driver.now += 60.0
+    driver.decided(ONCE)
+    driver.feed(inputs.ToolFinished("c1", "written"), events.ResponseCreated("r3"))
+    assert waits(driver.feed(events.TextDelta("r3", "a1", "Done.", spoken=False))) == [3_000]
 
 
 def test_an_announcement_does_not_end_the_latency_of_a_turn() -> None:
-    stage = Watch()
-    stage.feed(events.ResponseDone("r1"), inputs.Typed("hm"), events.ResponseCreated("r2"))
-    stage.feed(
+    driver = Watch()
+    driver.feed(events.ResponseDone("r1"), inputs.Typed("hm"), events.ResponseCreated("r2"))
+    driver.feed(
         events.ResponseDone("r2"), inputs.Announce("The egg is done."), events.ResponseCreated("r3")
     )
-    assert waits(stage.feed(events.TextDelta("r3", "a1", "Your egg!", spoken=False))) == []
+    assert waits(driver.feed(events.TextDelta("r3", "a1", "Your egg!", spoken=False))) == []

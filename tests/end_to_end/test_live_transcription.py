@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from needs import VOICE, needs
 from on_terminal import ended
-from spoken_person import person
+from user_speech import user_speech
 from virtual_audio import RATE, VirtualCard
 
 pytestmark = [
@@ -26,10 +26,10 @@ async def test_speech_is_transcribed_to_the_last_word(
         "transcribe", "--live", "--model", "local", columns=120, environ=card.environment
     )
     terminal.see("Listening with local/built-in. Press Ctrl-C to stop.", 30)
-    first = person(tmp_path, "what is seven plus five")
+    first = user_speech(tmp_path, "what is seven plus five")
     await asyncio.to_thread(card.say(first, RATE).wait, 10)
     terminal.see("(seven|7) plus (five|5)")
-    second = person(tmp_path, "what is eight times nine")
+    second = user_speech(tmp_path, "what is eight times nine")
     saying = card.say(second, RATE)
     # Words in the making are there before the passage is over.
     terminal.see("what is .*what is")

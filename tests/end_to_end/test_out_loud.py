@@ -13,7 +13,7 @@ import spoken_sums
 from needs import VOICE, needs
 from numpy.typing import NDArray
 from on_terminal import OnTerminal, ended
-from spoken_person import LEAD, LISTENING, person
+from user_speech import LEAD, LISTENING, user_speech
 from virtual_audio import RATE, VirtualCard
 
 from voicechat.server.stt.pocketsphinx_stt import PocketsphinxStt
@@ -62,7 +62,9 @@ async def test_a_question_is_answered_aloud(
 ) -> None:
     terminal = talk(start, card)
     recording = card.record()
-    await asyncio.to_thread(card.say(person(tmp_path, "what is seven plus five"), RATE).wait, 10)
+    await asyncio.to_thread(
+        card.say(user_speech(tmp_path, "what is seven plus five"), RATE).wait, 10
+    )
     terminal.see("you .*(seven|7) plus (five|5) .*voice .*12")
     terminal.see(LISTENING)
     sound = recording.stop()
@@ -85,7 +87,7 @@ async def test_a_question_is_answered_aloud(
 
 
 async def test_speaking_over_an_answer_stops_it(start, card: VirtualCard, tmp_path: Path) -> None:
-    question = person(tmp_path, "what is seven plus five")
+    question = user_speech(tmp_path, "what is seven plus five")
     terminal = talk(start, card)
     recording = card.record()
     terminal.type("what can you do\n")
@@ -122,7 +124,9 @@ async def test_keys_during_an_answer(start, card: VirtualCard) -> None:
 async def test_speech_in_the_line_mode(start, card: VirtualCard, tmp_path: Path) -> None:
     terminal = start("--plain", environ=card.environment)
     terminal.see("Ready. Type a message", 30)
-    await asyncio.to_thread(card.say(person(tmp_path, "what is seven plus five"), RATE).wait, 10)
+    await asyncio.to_thread(
+        card.say(user_speech(tmp_path, "what is seven plus five"), RATE).wait, 10
+    )
     terminal.see("You: .*(seven|7) plus (five|5)")
     terminal.see("Assistant: .*12")
     family = terminal.family()

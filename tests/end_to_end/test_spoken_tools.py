@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from needs import VOICE, needs
 from on_terminal import OnTerminal, ended, private_environment
-from spoken_person import LISTENING, person
+from user_speech import LISTENING, user_speech
 from virtual_audio import RATE, VirtualCard
 
 pytestmark = [
@@ -52,7 +52,7 @@ def plugin(tmp_path: Path) -> Path:
 
 
 def say(card: VirtualCard, folder: Path, words: str) -> None:
-    card.say(person(folder, words), RATE).wait(10)
+    card.say(user_speech(folder, words), RATE).wait(10)
 
 
 def test_a_timer_rings_while_a_plugin_waits_for_approval(

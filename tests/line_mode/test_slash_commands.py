@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from desk import Desk, options
 from following import follow
-from scripted import scene
+from scripted import scripted_server
+from session_driver import SessionDriver, options
 from virtual_audio import RATE, VirtualCard, tone
 
 from voicechat.audio import messages as sound
@@ -91,27 +91,29 @@ def test_a_typed_chat_has_no_microphone(line: str) -> None:
 async def test_volume_and_mute_apply_to_the_devices(
     own_card: VirtualCard,
 ) -> None:
-    async with scene() as stage:
-        stage.assistant.answer = lambda request: [Say("six " * 100)]
-        desk = Desk(Session(replace(options(stage.app.url), with_sound=True, echo_cancel=False)))
-        running = asyncio.create_task(desk.session.run())
+    async with scripted_server() as backend:
+        backend.assistant.answer = lambda request: [Say("six " * 100)]
+        driver = SessionDriver(
+            Session(replace(options(backend.app.url), with_sound=True, echo_cancel=False))
+        )
+        running = asyncio.create_task(driver.session.run())
         try:
-            await desk.until(lambda: desk.session.microphone is not None)
-            await desk.until(lambda: desk.session.link is Link.ONLINE)
-            run_command(desk.session, "/mute")
+            await driver.until(lambda: driver.session.microphone is not None)
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+            run_command(driver.session, "/mute")
             own_card.say(np.frombuffer(tone(8.0, 700, RATE), np.int16))
-            desk.session.type("count")
-            await desk.until(lambda: desk.session.floor is Floor.SPEAKING)
-            await desk.until(lambda: -30 < desk.session.loudness.speaker < -10)
-            run_command(desk.session, "/volume 1")
-            await desk.until(lambda: -70 < desk.session.loudness.speaker < -50)
-            assert desk.session.loudness.mic_peak < -90, "muted"
-            assert desk.session.floor is Floor.SPEAKING, "the muted microphone does not interrupt"
-            run_command(desk.session, "/unmute")
-            await desk.until(lambda: desk.session.floor is not Floor.SPEAKING)
-            await desk.until(lambda: desk.session.loudness.mic > -30)
+            driver.session.type("count")
+            await driver.until(lambda: driver.session.floor is Floor.SPEAKING)
+            await driver.until(lambda: -30 < driver.session.loudness.speaker < -10)
+            run_command(driver.session, "/volume 1")
+            await driver.until(lambda: -70 < driver.session.loudness.speaker < -50)
+            assert driver.session.loudness.mic_peak < -90, "muted"
+            assert driver.session.floor is Floor.SPEAKING, "the muted microphone does not interrupt"
+            run_command(driver.session, "/unmute")
+            await driver.until(lambda: driver.session.floor is not Floor.SPEAKING)
+            await driver.until(lambda: driver.session.loudness.mic > -30)
         finally:
-            desk.session.close()
+            driver.session.close()
             await running
 
 

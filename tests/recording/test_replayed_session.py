@@ -16,9 +16,9 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from desk import Desk, options
 from numpy.typing import NDArray
-from scripted import TOKEN, Scene, scene, tone
+from scripted import TOKEN, ScriptedServer, scripted_server, tone
+from session_driver import SessionDriver, options
 from sound_rig import spans
 from textual.content import Content
 from textual.widgets import Static
@@ -48,31 +48,33 @@ RATE = 24_000
 
 
 @asynccontextmanager
-async def recording(stage: Scene, folder: Path, **more: Any) -> AsyncIterator[Desk]:
+async def recording(
+    backend: ScriptedServer, folder: Path, **more: Any
+) -> AsyncIterator[SessionDriver]:
     """Run a recorded session until the block ends."""
-    chosen = dataclasses.replace(options(stage.app.url), record=folder, **more)
-    desk = Desk(open_session(chosen))
-    running = asyncio.create_task(desk.session.run())
+    chosen = dataclasses.replace(options(backend.app.url), record=folder, **more)
+    driver = SessionDriver(open_session(chosen))
+    running = asyncio.create_task(driver.session.run())
     try:
-        await desk.until(lambda: desk.session.link is Link.ONLINE)
-        yield desk
+        await driver.until(lambda: driver.session.link is Link.ONLINE)
+        yield driver
     finally:
-        desk.session.close()
+        driver.session.close()
         await running
 
 
-async def replayed(folder: Path, **more: Any) -> Desk:
+async def replayed(folder: Path, **more: Any) -> SessionDriver:
     """Replay a recording to its end."""
     replay = Replay(folder, **{"speed": 1000.0, "play_sound": False} | more)
-    desk = Desk(cast("Session", replay))
+    driver = SessionDriver(cast("Session", replay))
     await replay.run()
-    return desk
+    return driver
 
 
-def comparable_transcript(desk: Desk) -> list[dict[str, object]]:
+def comparable_transcript(driver: SessionDriver) -> list[dict[str, object]]:
     """The transcript without times that depend on the clock."""
     entries = []
-    for entry in desk.session.transcript.entries:
+    for entry in driver.session.transcript.entries:
         fields = dataclasses.asdict(entry)
         if isinstance(entry, ToolCall):
             del fields["started_at"]
@@ -81,7 +83,7 @@ def comparable_transcript(desk: Desk) -> list[dict[str, object]]:
     return entries
 
 
-def shown(desk: Desk) -> list[Update]:
+def shown(driver: SessionDriver) -> list[Update]:
     """The updates of a screen, without times and the end of the link."""
     kinds = (
         effects.FloorChanged,
@@ -90,39 +92,41 @@ def shown(desk: Desk) -> list[Update]:
         LevelsChanged,
         ModeChanged,
     )
-    return [update for update in desk.updates if isinstance(update, kinds)]
+    return [update for update in driver.updates if isinstance(update, kinds)]
 
 
 # -------------------------------------------------------------------------- typed conversations
 
 
 @pytest.fixture
-async def recorded_chat(tmp_path: Path) -> tuple[Desk, Path]:
+async def recorded_chat(tmp_path: Path) -> tuple[SessionDriver, Path]:
     """A typed conversation with a tool, an interruption and a new conversation; its recording."""
     folder = tmp_path / "talk"
-    async with scene() as stage, recording(stage, folder) as desk:
-        stage.assistant.answer = lambda request: (
+    async with scripted_server() as backend, recording(backend, folder) as driver:
+        backend.assistant.answer = lambda request: (
             [Say(f"Heard {request.messages[-1].text}.")]
             if "time" not in request.messages[-1].text
             else [Call("call_1", "current_time", "{}")]
         )
-        desk.session.type("forget this")
-        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
-        desk.session.new_conversation()
-        desk.session.type("what time is it")
-        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
-        stage.assistant.gate.clear()
-        desk.session.type("think hard")
-        await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
-        desk.session.interrupt()
-        await desk.until(lambda: desk.session.floor is effects.Floor.IDLE)
-        stage.assistant.gate.set()
-        desk.session.type("héllo <b>\U0001f600")
-        await desk.until(lambda: "Heard héllo <b>\U0001f600." in desk.said(Role.ASSISTANT))
-    return desk, folder
+        driver.session.type("forget this")
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
+        driver.session.new_conversation()
+        driver.session.type("what time is it")
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
+        backend.assistant.gate.clear()
+        driver.session.type("think hard")
+        await driver.until(lambda: driver.session.floor is effects.Floor.THINKING)
+        driver.session.interrupt()
+        await driver.until(lambda: driver.session.floor is effects.Floor.IDLE)
+        backend.assistant.gate.set()
+        driver.session.type("héllo <b>\U0001f600")
+        await driver.until(lambda: "Heard héllo <b>\U0001f600." in driver.texts(Role.ASSISTANT))
+    return driver, folder
 
 
-async def test_a_replay_gives_the_same_conversation(recorded_chat: tuple[Desk, Path]) -> None:
+async def test_a_replay_gives_the_same_conversation(
+    recorded_chat: tuple[SessionDriver, Path],
+) -> None:
     live_desk, folder = recorded_chat
     replay = await replayed(folder)
     assert len(comparable_transcript(live_desk)) > 4
@@ -137,9 +141,9 @@ async def test_a_replay_gives_the_same_conversation(recorded_chat: tuple[Desk, P
 
 async def test_a_typed_key_is_not_recorded(tmp_path: Path) -> None:
     folder = tmp_path / "talk"
-    async with scene() as stage, recording(stage, folder) as desk:
-        desk.session.type(f"my key is {TOKEN}, please")
-        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
+    async with scripted_server() as backend, recording(backend, folder) as driver:
+        driver.session.type(f"my key is {TOKEN}, please")
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
     kept = (folder / folder_format.EVENTS).read_text()
     assert TOKEN not in kept
     replay = await replayed(folder)
@@ -148,7 +152,7 @@ async def test_a_typed_key_is_not_recorded(tmp_path: Path) -> None:
 
 
 async def test_line_mode_replays_without_a_network(
-    recorded_chat: tuple[Desk, Path],
+    recorded_chat: tuple[SessionDriver, Path],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -185,12 +189,12 @@ def test_a_closed_pipe_ends_the_replay_without_a_message(tmp_path: Path) -> None
     assert program.returncode == 141
 
 
-async def test_seek_backward_forward_and_pause(recorded_chat: tuple[Desk, Path]) -> None:
+async def test_seek_backward_forward_and_pause(recorded_chat: tuple[SessionDriver, Path]) -> None:
     live_desk, folder = recorded_chat
     replay = Replay(folder, speed=1000, wait_at_end=True)
-    desk = Desk(cast("Session", replay))
+    driver = SessionDriver(cast("Session", replay))
     running = asyncio.create_task(replay.run())
-    await desk.until(lambda: replay.is_over)
+    await driver.until(lambda: replay.is_over)
     replay.pause()
     replay.seek(-1000)
     assert replay.transcript.entries == []
@@ -200,8 +204,8 @@ async def test_seek_backward_forward_and_pause(recorded_chat: tuple[Desk, Path])
     replay.seek(replay.length / 2)
     assert replay.position == pytest.approx(replay.length / 2)
     replay.pause()
-    await desk.until(lambda: replay.is_over)
-    assert comparable_transcript(desk) == comparable_transcript(live_desk)
+    await driver.until(lambda: replay.is_over)
+    assert comparable_transcript(driver) == comparable_transcript(live_desk)
     replay.close()
     await running
 
@@ -212,9 +216,9 @@ async def test_events_keep_their_times(tmp_path: Path) -> None:
     write(tmp_path, *lines)
     loop = asyncio.get_running_loop()
     started_at = loop.time()
-    desk = await replayed(tmp_path, speed=5.0)
+    driver = await replayed(tmp_path, speed=5.0)
     assert loop.time() - started_at >= 0.1 * 0.99
-    assert desk.said(Role.USER) == ["1", "2", "3", "4", "5"]
+    assert driver.texts(Role.USER) == ["1", "2", "3", "4", "5"]
 
 
 def write(folder: Path, *lines: bytes) -> None:
@@ -267,12 +271,12 @@ async def test_the_complete_text_of_a_truncated_answer_is_shown(
     lines = [folder_format.event_line(each, n / 10) for n, each in enumerate(recorded_events)]
     head = folder_format.heading_line(heading(with_sound=spoken))
     (tmp_path / folder_format.EVENTS).write_bytes(head + b"".join(lines))
-    desk = await replayed(tmp_path)
-    answer = desk.session.transcript.entries[-1]
+    driver = await replayed(tmp_path)
+    answer = driver.session.transcript.entries[-1]
     assert isinstance(answer, Item)
     end = ItemStatus.COMPLETED if spoken else ItemStatus.INTERRUPTED
     assert (answer.status, answer.shown) == (end, "one two three")
-    assert desk.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
+    assert driver.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
     code = await asyncio.to_thread(main, ["replay", str(tmp_path), "--speed", "1000", "--text"])
     assert code == 0
     assert "\nAssistant: one two three" in capsys.readouterr().out
@@ -280,8 +284,8 @@ async def test_the_complete_text_of_a_truncated_answer_is_shown(
 
 async def test_an_empty_recording_ends_at_once(tmp_path: Path) -> None:
     write(tmp_path)
-    desk = await replayed(tmp_path)
-    assert desk.session.transcript.entries == []
+    driver = await replayed(tmp_path)
+    assert driver.session.transcript.entries == []
 
 
 def test_a_replay_has_the_interface_of_a_session(tmp_path: Path) -> None:
@@ -330,7 +334,7 @@ async def wait_until_over(pilot: Any, replay: Replay) -> ReplayScreen:
     return screen
 
 
-async def test_the_keys_of_the_replay_screen(recorded_chat: tuple[Desk, Path]) -> None:
+async def test_the_keys_of_the_replay_screen(recorded_chat: tuple[SessionDriver, Path]) -> None:
     replay = Replay(recorded_chat[1], speed=1000, wait_at_end=True)
     app = ReplayApp(replay)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -380,29 +384,29 @@ async def test_a_replay_of_speech_gives_the_same_conversation_and_timing(
 ) -> None:
     folder = tmp_path / "talk"
     async with (
-        scene() as stage,
-        recording(stage, folder, with_sound=True, echo_cancel=False) as desk,
+        scripted_server() as backend,
+        recording(backend, folder, with_sound=True, echo_cancel=False) as driver,
     ):
-        stage.stt.texts = ["one two three"]
-        stage.assistant.answer = lambda request: [
+        backend.stt.texts = ["one two three"]
+        backend.assistant.answer = lambda request: [
             Say(request.messages[-1].text + " four" * 30 + ".")
         ]
-        await desk.until(lambda: desk.session.microphone is not None)
+        await driver.until(lambda: driver.session.microphone is not None)
         card_recording = own_card.record()
         await asyncio.sleep(0.3)
         speech = np.concatenate([np.frombuffer(tone(400), np.int16), np.zeros(24_000, np.int16)])
         await asyncio.to_thread(own_card.say(speech, RATE).wait)
-        await desk.until(lambda: desk.session.floor is effects.Floor.SPEAKING)
-        await desk.until(lambda: any(i.heard_ms > 600 for i in answers(desk)))
-        desk.session.interrupt()
-        await desk.until(
-            lambda: any(item.status is ItemStatus.INTERRUPTED for item in answers(desk))
+        await driver.until(lambda: driver.session.floor is effects.Floor.SPEAKING)
+        await driver.until(lambda: any(i.heard_ms > 600 for i in answers(driver)))
+        driver.session.interrupt()
+        await driver.until(
+            lambda: any(item.status is ItemStatus.INTERRUPTED for item in answers(driver))
         )
         await asyncio.sleep(0.3)
         card_sound = card_recording.stop()
     replay = await replayed(folder)
-    assert comparable_transcript(replay) == comparable_transcript(desk)
-    assert shown(replay) == shown(desk)
+    assert comparable_transcript(replay) == comparable_transcript(driver)
+    assert shown(replay) == shown(driver)
     cut = answers(replay)[0]
     assert cut.unheard
     assert 600 < cut.heard_ms < cut.received_ms
@@ -419,10 +423,10 @@ async def test_a_replay_of_speech_gives_the_same_conversation_and_timing(
     assert abs(between_in - between_out) < 0.02
 
 
-def answers(desk: Desk) -> list[Item]:
+def answers(driver: SessionDriver) -> list[Item]:
     return [
         entry
-        for entry in desk.session.transcript.entries
+        for entry in driver.session.transcript.entries
         if isinstance(entry, Item) and entry.role is Role.ASSISTANT
     ]
 
@@ -445,8 +449,8 @@ async def test_a_replay_plays_the_recorded_sound(
     file.add_microphone(bytes(960), 4.0)
     file.close()
     card_recording = own_card.record()
-    desk = await replayed(tmp_path, speed=speed, play_sound=True)
-    assert not [update for update in desk.updates if isinstance(update, effects.Notice)]
+    driver = await replayed(tmp_path, speed=speed, play_sound=True)
+    assert not [update for update in driver.updates if isinstance(update, effects.Notice)]
     starts = onsets(card_recording.stop()[:, 1], 48_000)
     assert len(starts) == 2
     assert starts[1] - starts[0] == pytest.approx(1.0 / speed, abs=0.1)
@@ -458,7 +462,7 @@ async def test_a_missing_sound_file_gives_a_silent_replay_and_a_broken_one_an_er
     from recorded import heading
 
     (tmp_path / folder_format.EVENTS).write_bytes(folder_format.heading_line(heading()))
-    desk = await replayed(tmp_path, play_sound=True)
-    assert cast("Replay", desk.session)._player is None
+    driver = await replayed(tmp_path, play_sound=True)
+    assert cast("Replay", driver.session)._player is None
     (tmp_path / folder_format.SOUND).write_bytes(b"RIFF, but no more")
     assert main(["replay", str(tmp_path), "--plain"]) == 2

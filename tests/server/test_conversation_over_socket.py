@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from scripted import Scene, check, scene, silence, tone
+from scripted import ScriptedServer, check, scripted_server, silence, tone
 from socket_events import REPLY, append, events_until, kinds
 
 from voicechat.server.engine_protocols import Call, Partial, Say
@@ -18,7 +18,10 @@ def _text(words: str) -> dict[str, Any]:
 
 
 async def test_typed_turn_gets_a_spoken_response_in_wire_order() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
         created = check(await connection.recv_bytes())
         assert created["type"] == "session.created"
         assert created["session"]["model"] == "any"
@@ -51,9 +54,12 @@ async def test_typed_turn_gets_a_spoken_response_in_wire_order() -> None:
 
 
 async def test_spoken_turn_is_endpointed_transcribed_and_answered() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
-        stage.stt.texts = ["what time is it"]
-        stage.stt.partials = {
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
+        backend.stt.texts = ["what time is it"]
+        backend.stt.partials = {
             16_000: Partial("what time", False),
             20_000: Partial("what time is", False),
             24_000: Partial("what time is it", True),
@@ -81,7 +87,7 @@ async def test_spoken_turn_is_endpointed_transcribed_and_answered() -> None:
     reported = "".join(e["delta"] for e in events if "transcription.delta" in e["type"])
     assert reported == "what time is it"
     # The STT engine got the padding, the speech and the silence at the end of the turn.
-    assert abs(stage.stt.heard[0] / 32 - (300 + 800 + 200)) < 120
+    assert abs(backend.stt.heard[0] / 32 - (300 + 800 + 200)) < 120
 
 
 async def test_tool_call_and_its_result() -> None:
@@ -90,8 +96,11 @@ async def test_tool_call_and_its_result() -> None:
             return [Say(f"It is {request.messages[-1].text} degrees.")]
         return [Say("Let me look. "), Call("call_1", request.tools[0].name, '{"city":"Oslo"}')]
 
-    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
-        stage.assistant.answer = answer
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
+        backend.assistant.answer = answer
         tool = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
         await connection.session.update(
             session={"type": "realtime", "tools": [tool], "output_modalities": ["text"]}
@@ -117,27 +126,30 @@ async def test_tool_call_and_its_result() -> None:
         await connection.response.create()
         events = await events_until(connection, "response.done")
     assert events[-1]["response"]["output"][0]["content"][0]["text"] == "It is 4 degrees."
-    assert [message.role for message in stage.assistant.requests[-1].messages] == [
+    assert [message.role for message in backend.assistant.requests[-1].messages] == [
         "user",
         "assistant",
         "tool_call",
         "tool_result",
     ]
-    assert stage.assistant.requests[-1].messages[-1].name == "weather"
+    assert backend.assistant.requests[-1].messages[-1].name == "weather"
 
 
-async def _begin_long_reply(stage: Scene, connection: Any) -> list[dict[str, Any]]:
+async def _begin_long_reply(backend: ScriptedServer, connection: Any) -> list[dict[str, Any]]:
     """Start a reply that stops after its first word."""
-    stage.tts.gate.clear()
+    backend.tts.gate.clear()
     await connection.conversation.item.create(item=_text("tell me a long story"))
     await connection.response.create()
     return await events_until(connection, "response.output_audio.delta")
 
 
 async def test_speaking_over_the_reply_cancels_it_and_its_synthesis() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
-        await _begin_long_reply(stage, connection)
-        assert stage.tts.open_speeches == 1
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
+        await _begin_long_reply(backend, connection)
+        assert backend.tts.open_speeches == 1
         await append(connection, tone(200))
         events = await events_until(connection, "response.done")
         assert kinds(events) == [
@@ -154,11 +166,14 @@ async def test_speaking_over_the_reply_cancels_it_and_its_synthesis() -> None:
         assert response["output"][0]["status"] == "incomplete"
         await connection.input_audio_buffer.clear()
         await events_until(connection, "input_audio_buffer.cleared")
-        assert stage.tts.open_speeches == stage.assistant.open_replies == 0
+        assert backend.tts.open_speeches == backend.assistant.open_replies == 0
 
 
 async def test_cancel_truncate_and_the_later_context() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
         await connection.conversation.item.create(item=_text("one two three four"))
         await connection.response.create()
         events = await events_until(connection, "response.done")
@@ -172,15 +187,18 @@ async def test_cancel_truncate_and_the_later_context() -> None:
         await connection.conversation.item.create(item=_text("go on"))
         await connection.response.create()
         await events_until(connection, "response.done")
-    seen = stage.assistant.requests[-1].messages
+    seen = backend.assistant.requests[-1].messages
     assert (seen[1].role, seen[1].text) == ("assistant", "You said one ")
 
 
 async def test_announcement_starts_in_a_pause() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="any") as connection:
-        await _begin_long_reply(stage, connection)
-        stage.assistant.on_announcement("Your timer rings.")
-        stage.tts.gate.set()
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
+        await _begin_long_reply(backend, connection)
+        backend.assistant.on_announcement("Your timer rings.")
+        backend.tts.gate.set()
         first = await events_until(connection, "response.done")
         second = await events_until(connection, "response.done")
     assert "timer" not in str(first)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted import scene, silence, tone
+from scripted import scripted_server, silence, tone
 from socket_events import append, events_until, kinds
 
 from voicechat.errors import ServerError
@@ -34,41 +34,53 @@ async def test_failing_assistant_fails_one_response(
         raise failure
 
     caplog.set_level(logging.CRITICAL, "voicechat.server.pipeline")
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        working, stage.assistant.answer = stage.assistant.answer, fail
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        working, backend.assistant.answer = backend.assistant.answer, fail
         response = await respond(connection)
         assert response["status"] == "failed"
         assert reported in response["status_details"]["error"]["message"]
-        stage.assistant.answer = working
+        backend.assistant.answer = working
         assert (await respond(connection))["status"] == "completed"
 
 
 async def test_failing_stt_is_reported_and_the_assistant_still_answers() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.stt.error = ServerError("The recognizer crashed.")
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        backend.stt.error = ServerError("The recognizer crashed.")
         await append(connection, silence(300) + tone(600) + silence(900))
         events = await events_until(connection, "response.done")
     assert "conversation.item.input_audio_transcription.failed" in kinds(events)
-    assert stage.assistant.requests[0].messages[-1].text == ""
+    assert backend.assistant.requests[0].messages[-1].text == ""
 
 
 async def test_noise_without_words_gets_an_empty_response() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
         await append(connection, silence(300) + tone(150) + silence(900))
         events = await events_until(connection, "response.done")
         assert events[-1]["response"]["output"] == []
-        assert stage.assistant.requests == []
-        stage.stt.texts = ["yes"]
+        assert backend.assistant.requests == []
+        backend.stt.texts = ["yes"]
         await append(connection, tone(150) + silence(900))
         await events_until(connection, "response.done")
-        assert stage.assistant.requests[0].messages[-1].text == "yes"
+        assert backend.assistant.requests[0].messages[-1].text == "yes"
 
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
 async def test_telephone_sound_in_and_out(kind: str) -> None:
     form = Format(kind)
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.stt.texts = ["hello"]
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        backend.stt.texts = ["hello"]
         audio = {"input": {"format": {"type": kind}}, "output": {"format": {"type": kind}}}
         await connection.session.update(session={"type": "realtime", "audio": audio})
         pcm = silence(400, 8_000) + tone(800, 8_000) + silence(900, 8_000)
@@ -79,7 +91,7 @@ async def test_telephone_sound_in_and_out(kind: str) -> None:
         events = await events_until(connection, "response.done")
     started = next(event for event in events if event["type"].endswith("speech_started"))
     assert abs(started["audio_start_ms"] - 100) < 40
-    assert stage.assistant.requests[0].messages[-1].text == "hello"
+    assert backend.assistant.requests[0].messages[-1].text == "hello"
     reply = b"".join(
         base64.b64decode(event["delta"])
         for event in events
@@ -92,8 +104,11 @@ async def test_telephone_sound_in_and_out(kind: str) -> None:
 
 
 async def test_push_to_talk_takes_exactly_what_was_sent() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.stt.texts = ["hello"]
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        backend.stt.texts = ["hello"]
         audio = {"input": {"turn_detection": None}}
         await connection.session.update(session={"type": "realtime", "audio": audio})
         await connection.input_audio_buffer.clear()
@@ -104,12 +119,15 @@ async def test_push_to_talk_takes_exactly_what_was_sent() -> None:
         )
         assert "response.created" not in kinds(events)
         assert events[-1]["transcript"] == "hello"
-        assert stage.stt.heard == [16_000]
+        assert backend.stt.heard == [16_000]
 
 
 async def test_item_with_audio_is_transcribed_before_the_response() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.stt.texts = ["good day"]
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        backend.stt.texts = ["good day"]
         audio = base64.b64encode(tone(400)).decode()
         content = [{"type": "input_audio", "audio": audio}]
         await connection.conversation.item.create(
@@ -120,7 +138,10 @@ async def test_item_with_audio_is_transcribed_before_the_response() -> None:
 
 
 async def test_settings_reach_assistant_and_tts() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
         tool = {"type": "function", "name": "f", "description": "d", "parameters": {}}
         audio = {"output": {"voice": "deep", "speed": 1.25}}
         await connection.session.update(
@@ -133,26 +154,32 @@ async def test_settings_reach_assistant_and_tts() -> None:
             }
         )
         await respond(connection)
-        request = stage.assistant.requests[0]
+        request = backend.assistant.requests[0]
         assert (request.instructions, request.tool_choice) == ("Be kind.", "required")
         assert [(offer.name, offer.description) for offer in request.tools] == [("f", "d")]
-        assert stage.tts.asked[0][1:] == ("deep", 1.25)
+        assert backend.tts.asked[0][1:] == ("deep", 1.25)
         await respond(connection, tool_choice="none", audio={"output": {"voice": "marin"}})
-        assert stage.assistant.requests[1].tools == ()
-        assert stage.tts.asked[1][1:] == (None, 1.25)
+        assert backend.assistant.requests[1].tools == ()
+        assert backend.tts.asked[1][1:] == (None, 1.25)
 
 
 async def test_reply_ends_at_its_token_limit() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.assistant.answer = lambda request: (Say("word " * 20) for _ in range(1_000))
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        backend.assistant.answer = lambda request: (Say("word " * 20) for _ in range(1_000))
         response = await respond(connection, max_output_tokens=20)
     assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
     assert response["usage"]["output_tokens"] < 30
 
 
 async def test_out_of_band_responses_run_next_to_the_active_one() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
-        stage.tts.gate.clear()
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        backend.tts.gate.clear()
         await connection.response.create()
         await events_until(connection, "response.output_audio.delta")
         await connection.response.create(
@@ -165,18 +192,21 @@ async def test_out_of_band_responses_run_next_to_the_active_one() -> None:
         )
         events = await events_until(connection, "response.done")
         assert events[-1]["response"]["metadata"] == {"topic": "mood"}
-        stage.tts.gate.set()
+        backend.tts.gate.set()
         assert (await events_until(connection, "response.done"))[-1]["response"]["metadata"] is None
 
 
 async def test_idle_timeout_starts_a_response() -> None:
-    async with scene() as stage, stage.client().realtime.connect(model="m") as connection:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
         vad = {"type": "server_vad", "idle_timeout_ms": 5000}
         await connection.session.update(
             session={"type": "realtime", "audio": {"input": {"turn_detection": vad}}}
         )
         await respond(connection, output_modalities=["text"])
-        (pipeline,) = stage.app.pipelines
+        (pipeline,) = backend.app.pipelines
         timer = pipeline.idle_timer
         assert timer is not None
         timer._run()

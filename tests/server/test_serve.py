@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from scripted import TOKEN, Scene, check, scene, silence, tone, until
+from scripted import TOKEN, ScriptedServer, check, scripted_server, silence, tone, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -24,9 +24,9 @@ from voicechat.server.realtime.client_shapes import EVENTS
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-async def get(stage: Scene, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
+async def get(backend: ScriptedServer, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
     """Send a raw HTTP request; return its status and JSON body."""
-    host = stage.app.url.split("/")[2]
+    host = backend.app.url.split("/")[2]
     reader, writer = await asyncio.open_connection(*host.split(":"))
     fields = {"Host": host, **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -70,33 +70,33 @@ UPGRADE = {
     ],
 )
 async def test_access_control(path: str, headers: dict[str, str], status: int) -> None:
-    async with scene() as stage:
-        found, body = await get(stage, path, **headers)
+    async with scripted_server() as backend:
+        found, body = await get(backend, path, **headers)
         assert found == status
         assert ("error" in body) == (status != 200)
         assert TOKEN not in str(body)
-        assert stage.app.pipelines == []
+        assert backend.app.pipelines == []
 
 
 async def test_connection_limit_refuses_and_then_accepts_again() -> None:
-    async with scene(max_connections=2) as stage:
+    async with scripted_server(max_connections=2) as backend:
         sockets = [
-            await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
+            await connect(backend.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
         ]
         with pytest.raises(InvalidStatus) as refused:
-            await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+            await connect(backend.app.url, additional_headers=BEARER, proxy=None)
         assert refused.value.response.status_code == 503
         await sockets[0].close()
-        await gone(stage, 1)
-        third = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        await gone(backend, 1)
+        third = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
         assert check(await third.recv())["type"] == "session.created"
         for socket in (sockets[1], third):
             await socket.close()
 
 
-async def gone(stage: Scene, left: int = 0) -> None:
+async def gone(backend: ScriptedServer, left: int = 0) -> None:
     """Wait until this many connections are left."""
-    await until(lambda: len(stage.app.pipelines) <= left)
+    await until(lambda: len(backend.app.pipelines) <= left)
 
 
 def frame(kind: str, **fields: Any) -> str:
@@ -104,11 +104,11 @@ def frame(kind: str, **fields: Any) -> str:
 
 
 async def test_client_that_disconnects_during_a_response_leaves_nothing_behind() -> None:
-    async with scene() as stage:
-        stage.assistant.gate.clear()
+    async with scripted_server() as backend:
+        backend.assistant.gate.clear()
         before = len(asyncio.all_tasks())
         for _ in range(20):
-            socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+            socket = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
             audio = base64.b64encode(tone(300)).decode()
             await socket.send(frame("input_audio_buffer.append", audio=audio))
             await socket.send(frame("response.create"))
@@ -117,28 +117,28 @@ async def test_client_that_disconnects_during_a_response_leaves_nothing_behind()
                     continue
             socket.transport.abort()
             await socket.wait_closed()
-        await gone(stage)
-        assert stage.assistant.open_replies == stage.tts.open_speeches == 0
-        assert not stage.stt.running
+        await gone(backend)
+        assert backend.assistant.open_replies == backend.tts.open_speeches == 0
+        assert not backend.stt.running
         gc.collect()
         await until(lambda: len(asyncio.all_tasks()) <= before)
 
 
 async def test_oversized_frame_closes_with_1009() -> None:
-    async with scene() as stage:
-        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+    async with scripted_server() as backend:
+        socket = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
         with suppress(ConnectionClosed):
             await socket.send("x" * (17 * 1024 * 1024))
         await socket.wait_closed()
         assert socket.close_code == 1009
-        await gone(stage)
+        await gone(backend)
 
 
 async def test_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send_queue, "SEND_SECONDS", 0.2)
-    async with scene() as stage:
-        stage.assistant.answer = lambda request: (Say("word " * 50) for _ in range(10_000))
-        host = stage.app.url.split("/")[2]
+    async with scripted_server() as backend:
+        backend.assistant.answer = lambda request: (Say("word " * 50) for _ in range(10_000))
+        host = backend.app.url.split("/")[2]
         reader, writer = await asyncio.open_connection(*host.split(":"), limit=1024)
         fields = {"Host": host, **UPGRADE, **BEARER}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -146,15 +146,15 @@ async def test_client_that_does_not_read_is_disconnected(monkeypatch: pytest.Mon
         await reader.readuntil(b"\r\n\r\n")
         body = frame("response.create").encode()
         writer.write(bytes([0x81, 0x80 | len(body)]) + bytes(4) + body)
-        await until(lambda: bool(stage.assistant.requests))
-        await gone(stage)
-        assert stage.assistant.open_replies == 0
+        await until(lambda: bool(backend.assistant.requests))
+        await gone(backend)
+        assert backend.assistant.open_replies == 0
         writer.transport.abort()
 
 
 async def test_expired_session_is_reported_and_closed() -> None:
-    async with scene(session_seconds=0.05) as stage:
-        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+    async with scripted_server(session_seconds=0.05) as backend:
+        socket = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
         assert check(await socket.recv())["type"] == "session.created"
         assert check(await socket.recv())["error"]["code"] == "session_expired"
         with pytest.raises(ConnectionClosed):
@@ -163,10 +163,10 @@ async def test_expired_session_is_reported_and_closed() -> None:
 
 
 async def test_connections_share_stt_without_mixing_their_words() -> None:
-    async with scene() as stage:
-        stage.stt.texts = ["first", "second"]
+    async with scripted_server() as backend:
+        backend.stt.texts = ["first", "second"]
         sockets = [
-            await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
+            await connect(backend.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
         ]
         manual = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
         audio = base64.b64encode(tone(200)).decode()
@@ -181,13 +181,13 @@ async def test_connections_share_stt_without_mixing_their_words() -> None:
             assert event["transcript"] == ("first" if socket is sockets[0] else "second")
         for socket in sockets:
             await socket.close()
-        assert [round(size / 32) for size in stage.stt.heard] == [200, 200]
+        assert [round(size / 32) for size in backend.stt.heard] == [200, 200]
 
 
 async def test_announcements_wait_for_a_connection() -> None:
-    async with scene() as stage:
-        stage.assistant.on_announcement("Your timer rings.")
-        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+    async with scripted_server() as backend:
+        backend.assistant.on_announcement("Your timer rings.")
+        socket = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
         async with asyncio.timeout(5):
             while (event := check(await socket.recv()))["type"] != "response.done":
                 continue
@@ -196,9 +196,9 @@ async def test_announcements_wait_for_a_connection() -> None:
 
 
 async def test_long_append_does_not_block_other_connections() -> None:
-    async with scene() as stage:
+    async with scripted_server() as backend:
         one, two = [
-            await connect(stage.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
+            await connect(backend.app.url, additional_headers=BEARER, proxy=None) for _ in "12"
         ]
         audio = base64.b64encode(silence(60_000)).decode()
         await one.send(frame("input_audio_buffer.append", audio=audio))
@@ -214,12 +214,12 @@ async def test_long_append_does_not_block_other_connections() -> None:
 
 
 async def test_half_open_handshakes_do_not_block_new_connections() -> None:
-    async with scene() as stage:
-        host, port = stage.app.url.split("/")[2].split(":")
+    async with scripted_server() as backend:
+        host, port = backend.app.url.split("/")[2].split(":")
         slow = [await asyncio.open_connection(host, port) for _ in range(200)]
         for _, writer in slow:
             writer.write(b"GET /v1/realtime HTTP/1.1\r\nX-Slow: ")
-        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+        socket = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
         assert check(await socket.recv())["type"] == "session.created"
         await socket.close()
         for _, writer in slow:
@@ -251,8 +251,8 @@ async def test_no_sequence_of_frames_ends_a_connection(seed: int) -> None:
         return {chance.choice(names): random_object(chance.randrange(depth)) for _ in range(3)}
 
     sounds = [base64.b64encode(part).decode() for part in (tone(90), silence(300), tone(1), b"x")]
-    async with scene() as stage:
-        socket = await connect(stage.app.url, additional_headers=BEARER, proxy=None)
+    async with scripted_server() as backend:
+        socket = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
         for _ in range(300):
             fields = {**random_object(3), "type": chance.choice(sorted(EVENTS))}
             if chance.random() < 0.7:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Desk
 from scripted import until
+from session_driver import SessionDriver
 from websockets.asyncio.server import ServerConnection, serve
 
 from voicechat.config.options import Options
@@ -115,9 +115,9 @@ async def long() -> str:
 
 
 @asynccontextmanager
-async def talking(
+async def running_session(
     monkeypatch: pytest.MonkeyPatch, *tools: Tool, **more: Any
-) -> AsyncIterator[tuple[Desk, Model]]:
+) -> AsyncIterator[tuple[SessionDriver, Model]]:
     """Run a session with this model and these built-in tools."""
     done.clear()
     started.clear()
@@ -129,32 +129,34 @@ async def talking(
             with_sound=False, model="openai/gpt-realtime", base_url=f"http://127.0.0.1:{port}/v1",
             keys={"OPENAI_API_KEY": Secret("k")},
         )  # fmt: skip
-        desk = Desk(Session(replace(options, **more)))
-        living = asyncio.create_task(desk.session.run())
+        driver = SessionDriver(Session(replace(options, **more)))
+        living = asyncio.create_task(driver.session.run())
         try:
-            await desk.until(lambda: desk.session.link is Link.ONLINE)
-            yield desk, model
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+            yield driver, model
         finally:
-            desk.session.close()
+            driver.session.close()
             await living
 
 
-def call(desk: Desk, call_id: str = "c1") -> ToolCall:
-    entry = desk.session.transcript.get(call_id)
+def call(driver: SessionDriver, call_id: str = "c1") -> ToolCall:
+    entry = driver.session.transcript.get(call_id)
     assert isinstance(entry, ToolCall)
     return entry
 
 
-def decide(desk: Desk, decision: Decision, call_id: str = "c1", reason: str = "") -> None:
-    desk.session.decide(call_id, call(desk, call_id).arguments, decision, reason)
+def decide(
+    driver: SessionDriver, decision: Decision, call_id: str = "c1", reason: str = ""
+) -> None:
+    driver.session.decide(call_id, call(driver, call_id).arguments, decision, reason)
 
 
 async def test_a_dangerous_call_with_disguised_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with talking(monkeypatch, wipe) as (desk, model):
+    async with running_session(monkeypatch, wipe) as (driver, model):
         mask = '{"path": "\\u001b[2J\\u001b]52;c;cm0=\\u0007/еtс\\u202e"}'
         await model.calls(("c1", "wipe", mask))
-        await until(lambda: desk.session.asking)
-        shown = approval_view(call(desk))
+        await until(lambda: driver.session.asking)
+        shown = approval_view(call(driver))
         assert (shown.name, shown.source) == ("wipe", "built in")
         assert shown.fields == (("path", "\ufffd[2J\ufffd]52;c;cm0=\ufffd/еtс\ufffd"),)
         assert any("mixes Cyrillic and Latin" in remark for remark in shown.remarks)
@@ -162,9 +164,9 @@ async def test_a_dangerous_call_with_disguised_arguments(monkeypatch: pytest.Mon
         assert not any("\x1b" in line for line in approval_lines(shown))
         assert done == []
         assert model.answers == {}
-        desk.session.decide("c1", '{"path": "/tmp"}', Decision.ONCE)
+        driver.session.decide("c1", '{"path": "/tmp"}', Decision.ONCE)
         assert done == [], "another call than the one that was shown"
-        decide(desk, Decision.ONCE)
+        decide(driver, Decision.ONCE)
         await until(lambda: model.asked_to_go_on)
         assert done == [shown.fields[0][1]], "what runs is what was shown"
         assert list(model.answers) == ["c1"]
@@ -173,7 +175,7 @@ async def test_a_dangerous_call_with_disguised_arguments(monkeypatch: pytest.Mon
 async def test_unknown_tools_and_invalid_arguments_run_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with talking(monkeypatch, wipe, add) as (desk, model):
+    async with running_session(monkeypatch, wipe, add) as (driver, model):
         await model.calls(
             ("c1", "sudo\x1b[2J", "{}"),
             ("c2", "add", '{"a": "one", "b": [], "c": 1}'),
@@ -188,15 +190,15 @@ async def test_unknown_tools_and_invalid_arguments_run_nothing(
         assert answers["c4"] == "3"
         assert done == ["add"]
         assert model.asked_to_go_on == 1
-        assert desk.session.asking == ()
+        assert driver.session.asking == ()
 
 
 async def test_the_same_id_twice_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with talking(monkeypatch, wipe, add) as (desk, model):
+    async with running_session(monkeypatch, wipe, add) as (driver, model):
         one, other = '{"path": "a"}', '{"path": "b"}'
         await model.calls(("c1", "wipe", one), ("c1", "wipe", one), ("c1", "wipe", other))
-        await until(lambda: desk.session.asking)
-        decide(desk, Decision.ONCE)
+        await until(lambda: driver.session.asking)
+        decide(driver, Decision.ONCE)
         await until(lambda: model.asked_to_go_on)
         await model.calls(("c1", "wipe", one), ("c9", "add", '{"a": 1, "b": 2}'))
         await until(lambda: "c9" in model.answers)
@@ -205,29 +207,29 @@ async def test_the_same_id_twice_is_one_call(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_denied_with_an_explanation_and_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with talking(monkeypatch, wipe) as (desk, model):
+    async with running_session(monkeypatch, wipe) as (driver, model):
         await model.calls(("c1", "wipe", '{"path": "a"}'))
-        await until(lambda: desk.session.asking)
-        decide(desk, Decision.DENY, reason="never that one")
+        await until(lambda: driver.session.asking)
+        decide(driver, Decision.DENY, reason="never that one")
         await until(lambda: model.asked_to_go_on)
         assert "never that one" in model.answers["c1"]
         await model.calls(("c2", "wipe", '{"path": "b"}'))
-        await until(lambda: desk.session.asking)
-        desk.session.interrupt()
+        await until(lambda: driver.session.asking)
+        driver.session.interrupt()
         await until(lambda: "c2" in model.answers)
-        assert call(desk, "c2").state is ToolState.DENIED
+        assert call(driver, "c2").state is ToolState.DENIED
         assert done == []
 
 
 async def test_decided_and_run_while_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with talking(monkeypatch, wipe, long) as (desk, model):
+    async with running_session(monkeypatch, wipe, long) as (driver, model):
         await model.calls(("c1", "wipe", '{"path": "a"}'), ("c2", "long", "{}"))
-        await until(lambda: desk.session.asking and started)
+        await until(lambda: driver.session.asking and started)
         first = model.socket
         assert first is not None
         first.transport.abort()
-        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
-        decide(desk, Decision.ONCE)
+        await driver.until(lambda: driver.session.link is Link.RECONNECTING)
+        decide(driver, Decision.ONCE)
         await until(lambda: model.socket is not first and model.items("function_call"))
         assert [item["call_id"] for item in model.items("function_call")] == ["c1", "c2"]
         await until(lambda: "c1" in model.answers)
@@ -241,12 +243,12 @@ async def test_decided_and_run_while_disconnected(monkeypatch: pytest.MonkeyPatc
 
 async def test_permanent_approval_is_for_exactly_this_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
-        async with talking(monkeypatch, wipe) as (desk, model):
+        async with running_session(monkeypatch, wipe) as (driver, model):
             await model.calls(("c1", "wipe", '{"path": "a"}'))
-            await until(lambda: desk.session.asking)
-            decide(desk, Decision.ALWAYS)
+            await until(lambda: driver.session.asking)
+            decide(driver, Decision.ALWAYS)
             await until(lambda: "c1" in model.answers and approvals_path().exists())
-        async with talking(monkeypatch, wipe) as (desk, model):
+        async with running_session(monkeypatch, wipe) as (driver, model):
             await model.calls(("c1", "wipe", '{"path": "b"}'))
             await until(lambda: "c1" in model.answers)
             assert done == ["b"]
@@ -256,9 +258,9 @@ async def test_permanent_approval_is_for_exactly_this_tool(monkeypatch: pytest.M
             """Wipe a path, and more."""
             return path
 
-        async with talking(monkeypatch, other) as (desk, model):
+        async with running_session(monkeypatch, other) as (driver, model):
             await model.calls(("c1", "wipe", '{"path": "b"}'))
-            await until(lambda: desk.session.asking)
+            await until(lambda: driver.session.asking)
     finally:
         Approvals().revoke("wipe")
 
@@ -273,19 +275,19 @@ async def test_settings_override_the_permission(
     chosen = loader.load(environ={}, path=path)
     assert [folder.name for folder in chosen.folders] == ["x"]
     more = {"permissions": chosen.permissions}
-    async with talking(monkeypatch, wipe, add, **more) as (desk, model):
+    async with running_session(monkeypatch, wipe, add, **more) as (driver, model):
         await until(lambda: model.frames)
         offered = [each["name"] for each in model.frames[0]["session"]["tools"]]
         assert offered == ["wipe"]
         await model.calls(("c1", "wipe", '{"path": "a"}'), ("c2", "add", '{"a": 1, "b": 2}'))
         await until(lambda: len(model.answers) == 2)
         assert done == ["a"]
-        assert call(desk, "c2").state is ToolState.DENIED
+        assert call(driver, "c2").state is ToolState.DENIED
 
 
 async def test_an_announcement_reaches_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with talking(monkeypatch, add) as (desk, model):
-        desk.session._handle(Announce("The tea timer rings."))
+    async with running_session(monkeypatch, add) as (driver, model):
+        driver.session._handle(Announce("The tea timer rings."))
         await until(lambda: model.asked_to_go_on)
         [message] = model.items("message")
         assert message["role"] == "system"

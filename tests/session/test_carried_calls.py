@@ -9,7 +9,7 @@ import pytest
 from fake_wires import Fake
 from five_wires import WIRES
 from following import follow
-from parity import Card, Person, talking
+from parity import Card, UserActions, running_session
 from scripted import until
 
 from voicechat.core.inputs import Disconnected
@@ -39,17 +39,17 @@ async def test_the_result_reaches_the_model_once(
         "voicechat.tools.builtin.builtin", lambda world: (tool(permission="auto")(current_time),)
     )
     monkeypatch.setattr("voicechat.session.session.SoundLine", Card)
-    async with talking(wire) as (desk, fake):
-        person = Person(desk, fake)
-        desk.session.type("what time is it")
+    async with running_session(wire) as (driver, fake):
+        user = UserActions(driver, fake)
+        driver.session.type("what time is it")
         await until(lambda: runs)
         first = len(fake.sockets)
         if offline:
-            follow(desk.session, lambda lost: gate.set(), [Disconnected])
+            follow(driver.session, lambda lost: gate.set(), [Disconnected])
         fake.sockets[-1].transport.abort()
-        await person.again_online()
+        await user.wait_for_reconnect()
         assert len(fake.sockets) == first + 1
         gate.set()
-        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
         assert runs == ["Asia/Tokyo"]
         assert told(fake).count("noon in Asia/Tokyo") == 1

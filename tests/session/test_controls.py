@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from desk import Desk, options, talking
 from following import follow
-from scripted import scene
+from scripted import scripted_server
+from session_driver import SessionDriver, options, running_session
 from two_providers import answered, heard, two_providers
 
 from voicechat.config.options import Options
@@ -29,93 +29,94 @@ def summing_up(request: AssistantRequest) -> list[Say]:
     return [Say(f"You said {request.messages[-1].text}.")]
 
 
-def notices(desk: Desk) -> list[str]:
-    return [update.text for update in desk.updates if isinstance(update, effects.Notice)]
+def notices(driver: SessionDriver) -> list[str]:
+    return [update.text for update in driver.updates if isinstance(update, effects.Notice)]
 
 
 # ----------------------------------------------------------------------- out of band
 
 
 async def test_a_summary_is_published_and_not_kept() -> None:
-    async with scene() as stage, talking(stage) as desk:
-        stage.assistant.answer = summing_up
-        await answered(desk, "one")
-        assert run_command(desk.session, "/summary") is None
-        assert desk.session.pending
-        await desk.until(lambda: not desk.session.pending)
-        assert Report("Summary", "Little was said.") in desk.updates
-        assert heard(stage) == ["one", "You said one."]
-        await answered(desk, "two")
-        assert heard(stage) == ["one", "You said one.", "two"]
-        assert desk.said(Role.ASSISTANT) == ["You said one.", "You said two."]
+    async with scripted_server() as backend, running_session(backend) as driver:
+        backend.assistant.answer = summing_up
+        await answered(driver, "one")
+        assert run_command(driver.session, "/summary") is None
+        assert driver.session.pending
+        await driver.until(lambda: not driver.session.pending)
+        assert Report("Summary", "Little was said.") in driver.updates
+        assert heard(backend) == ["one", "You said one."]
+        await answered(driver, "two")
+        assert heard(backend) == ["one", "You said one.", "two"]
+        assert driver.texts(Role.ASSISTANT) == ["You said one.", "You said two."]
 
 
 async def test_a_failed_summary_is_one_sentence() -> None:
-    async with scene() as stage, talking(stage) as desk:
-        for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
+    async with scripted_server() as backend, running_session(backend) as driver:
+        for connection in list(backend.app._server.connections):  # type: ignore[union-attr]
             connection.transport.abort()
-        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
-        desk.session.summarize()
-        await desk.until(lambda: not desk.session.pending)
-        assert notices(desk)[-1] == "Could not summarize: there is no connection."
+        await driver.until(lambda: driver.session.link is Link.RECONNECTING)
+        driver.session.summarize()
+        await driver.until(lambda: not driver.session.pending)
+        assert notices(driver)[-1] == "Could not summarize: there is no connection."
 
 
 # ----------------------------------------------------------------------- the transcript
 
 
 async def test_the_last_exchange_is_deleted() -> None:
-    async with scene() as stage, talking(stage) as desk:
-        await answered(desk, "one")
-        await answered(desk, "two")
-        assert run_command(desk.session, "/forget") == "Deleted the last exchange."
-        assert desk.said(Role.USER) == ["one"]
-        await answered(desk, "three")
-        assert heard(stage) == ["one", "You said one.", "three"]
+    async with scripted_server() as backend, running_session(backend) as driver:
+        await answered(driver, "one")
+        await answered(driver, "two")
+        assert run_command(driver.session, "/forget") == "Deleted the last exchange."
+        assert driver.texts(Role.USER) == ["one"]
+        await answered(driver, "three")
+        assert heard(backend) == ["one", "You said one.", "three"]
 
 
 async def test_a_message_is_inserted_and_an_item_fetched() -> None:
-    async with scene() as stage, talking(stage) as desk:
-        item_id = desk.session.insert(Role.SYSTEM, "The user's name is Ada.")
-        await answered(desk, "one")
-        assert heard(stage) == ["The user's name is Ada.", "one"]
-        item = await desk.session.fetch(item_id)
+    async with scripted_server() as backend, running_session(backend) as driver:
+        item_id = driver.session.insert(Role.SYSTEM, "The user's name is Ada.")
+        await answered(driver, "one")
+        assert heard(backend) == ["The user's name is Ada.", "one"]
+        item = await driver.session.fetch(item_id)
         assert item["role"] == "system"
         with pytest.raises(SessionLost, match="nothing-like-it"):
-            await desk.session.fetch("nothing-like-it")
-        desk.session.forget(item_id)
-        await answered(desk, "two")
-        assert heard(stage)[0] == "one"
+            await driver.session.fetch("nothing-like-it")
+        driver.session.forget(item_id)
+        await answered(driver, "two")
+        assert heard(backend)[0] == "one"
 
 
 # ----------------------------------------------------------------------- settings
 
 
 async def test_instructions_apply_from_the_next_response() -> None:
-    async with scene() as stage, talking(stage) as desk:
-        await answered(desk, "one")
+    async with scripted_server() as backend, running_session(backend) as driver:
+        await answered(driver, "one")
         assert (
-            run_command(desk.session, "/instructions Be brief.") == "The instructions are changed."
+            run_command(driver.session, "/instructions Be brief.")
+            == "The instructions are changed."
         )
-        await answered(desk, "two")
-        assert stage.assistant.requests[-1].instructions == "Be brief."
-        assert run_command(desk.session, "/instructions") == "The instructions: Be brief."
-        desk.session.new_conversation()
-        await answered(desk, "three")
-        assert stage.assistant.requests[-1].instructions == "Be brief."
+        await answered(driver, "two")
+        assert backend.assistant.requests[-1].instructions == "Be brief."
+        assert run_command(driver.session, "/instructions") == "The instructions: Be brief."
+        driver.session.new_conversation()
+        await answered(driver, "three")
+        assert backend.assistant.requests[-1].instructions == "Be brief."
 
 
 async def test_voice_and_speed_are_checked_before_the_request() -> None:
-    async with scene() as stage, talking(stage) as desk:
-        assert run_command(desk.session, "/voice cedar") == "The voice is cedar."
-        assert desk.session.voice == "cedar"
+    async with scripted_server() as backend, running_session(backend) as driver:
+        assert run_command(driver.session, "/voice cedar") == "The voice is cedar."
+        assert driver.session.voice == "cedar"
         with pytest.raises(UsageError, match="Did you mean marin"):
-            run_command(desk.session, "/voice marine")
-        assert "marin" in str(run_command(desk.session, "/voice"))
-        assert run_command(desk.session, "/speed 1.25") == "The speed is 1.25."
+            run_command(driver.session, "/voice marine")
+        assert "marin" in str(run_command(driver.session, "/voice"))
+        assert run_command(driver.session, "/speed 1.25") == "The speed is 1.25."
         for wrong in ("fast", "0", "nan", "9"):
             with pytest.raises(UsageError, match=r"0\.25 to 1\.5"):
-                run_command(desk.session, f"/speed {wrong}")
-        assert run_command(desk.session, "/speed") == "The speed is 1.25; 1 is normal."
+                run_command(driver.session, f"/speed {wrong}")
+        assert run_command(driver.session, "/speed") == "The speed is 1.25; 1 is normal."
 
 
 def test_deferred_settings_are_reported() -> None:
@@ -153,58 +154,58 @@ def test_the_speed_range_is_the_providers(model: str, key: str, wrong: str, slow
 
 
 async def test_another_model_is_seeded_with_the_conversation() -> None:
-    async with scene() as stage, two_providers(stage) as desk:
-        await answered(desk, "one")
-        said = run_command(desk.session, "/model openai/gpt-realtime-2.1")
+    async with scripted_server() as backend, two_providers(backend) as driver:
+        await answered(driver, "one")
+        said = run_command(driver.session, "/model openai/gpt-realtime-2.1")
         assert said == "Continuing with openai/gpt-realtime-2.1."
-        assert desk.session.voice == "", "it has no voice of that name"
-        await answered(desk, "two")
-        assert heard(stage) == ["one", "You said one.", "two"]
-        used = "\n".join(desk.session.usage_report)
+        assert driver.session.voice == "", "it has no voice of that name"
+        await answered(driver, "two")
+        assert heard(backend) == ["one", "You said one.", "two"]
+        used = "\n".join(driver.session.usage_report)
         assert "The price of google/gemini-3.8-live" in used
 
 
 async def test_a_provider_without_deletion_gets_a_new_session() -> None:
-    async with scene() as stage, two_providers(stage) as desk:
-        await answered(desk, "one")
-        await answered(desk, "two")
-        created = desk.session._connections.sessions_created
-        run_command(desk.session, "/forget")
-        await desk.until(lambda: desk.session._connections.sessions_created > created)
-        await answered(desk, "three")
-        assert desk.said(Role.USER) == ["one", "three"]
-        run_command(desk.session, "/model openai/gpt-realtime-2.1")
-        await answered(desk, "four")
-        assert heard(stage) == ["one", "You said one.", "three", "You said three.", "four"]
+    async with scripted_server() as backend, two_providers(backend) as driver:
+        await answered(driver, "one")
+        await answered(driver, "two")
+        created = driver.session._connections.sessions_created
+        run_command(driver.session, "/forget")
+        await driver.until(lambda: driver.session._connections.sessions_created > created)
+        await answered(driver, "three")
+        assert driver.texts(Role.USER) == ["one", "three"]
+        run_command(driver.session, "/model openai/gpt-realtime-2.1")
+        await answered(driver, "four")
+        assert heard(backend) == ["one", "You said one.", "three", "You said three.", "four"]
 
 
 async def test_an_unavailable_model_is_reported_and_the_previous_one_continues() -> None:
-    async with scene() as stage, two_providers(stage) as desk:
-        await answered(desk, "one")
+    async with scripted_server() as backend, two_providers(backend) as driver:
+        await answered(driver, "one")
         with pytest.raises(KeyMissing):
-            run_command(desk.session, "/model xai/grok-voice-latest")
+            run_command(driver.session, "/model xai/grok-voice-latest")
         with pytest.raises(UsageError):
-            run_command(desk.session, "/model nobody/nothing")
-        assert desk.session.model == "google/gemini-3.8-live"
-        run_command(desk.session, "/model azure/mine")
-        await desk.until(lambda: any("Could not use" in text for text in notices(desk)))
-        assert (desk.session.model, desk.session.voice) == ("google/gemini-3.8-live", "Puck")
-        await answered(desk, "two")
-        assert desk.said(Role.USER) == ["one", "two"]
+            run_command(driver.session, "/model nobody/nothing")
+        assert driver.session.model == "google/gemini-3.8-live"
+        run_command(driver.session, "/model azure/mine")
+        await driver.until(lambda: any("Could not use" in text for text in notices(driver)))
+        assert (driver.session.model, driver.session.voice) == ("google/gemini-3.8-live", "Puck")
+        await answered(driver, "two")
+        assert driver.texts(Role.USER) == ["one", "two"]
 
 
 @pytest.mark.sound
 @pytest.mark.usefixtures("own_card")
 async def test_audio_is_reopened_at_the_rates_of_the_other_model() -> None:
-    async with scene() as stage, two_providers(stage, with_sound=True) as desk:
+    async with scripted_server() as backend, two_providers(backend, with_sound=True) as driver:
         blocks: list[int] = []
-        session = desk.session
+        session = driver.session
 
         follow(session, lambda block: blocks.append(len(block.pcm)), [inputs.MicBlock])
-        await desk.until(lambda: 640 in blocks)
+        await driver.until(lambda: 640 in blocks)
         session.set_muted(True)
         session.change_model("openai/gpt-realtime-2.1")
-        await desk.until(lambda: 960 in blocks)
+        await driver.until(lambda: 960 in blocks)
         assert session.hands_free
         assert blocks == sorted(blocks), "no block of the old rate follows the new one"
 
@@ -217,14 +218,14 @@ def test_a_recording_cannot_change_its_model(tmp_path: object) -> None:
 
 
 async def test_a_long_conversation_is_seeded_completely() -> None:
-    async with scene() as stage, talking(stage) as desk:
+    async with scripted_server() as backend, running_session(backend) as driver:
         for number in range(400):
-            desk.session.insert(Role.USER, f"line {number}")
-        for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
+            driver.session.insert(Role.USER, f"line {number}")
+        for connection in list(backend.app._server.connections):  # type: ignore[union-attr]
             connection.transport.abort()
-        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
-        await answered(desk, "last")
-        assert len(heard(stage)) == 401
+        await driver.until(lambda: driver.session.link is Link.RECONNECTING)
+        await answered(driver, "last")
+        assert len(heard(backend)) == 401
 
 
 # ----------------------------------------------------------------------- usage and cost

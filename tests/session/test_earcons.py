@@ -8,9 +8,9 @@ import itertools
 
 import numpy as np
 import pytest
-from desk import Desk, options
 from numpy.typing import NDArray
-from scripted import scene
+from scripted import scripted_server
+from session_driver import SessionDriver, options
 from virtual_audio import RATE, VirtualCard
 
 from voicechat.core import effects
@@ -84,36 +84,36 @@ def heard(side: NDArray[np.int16]) -> list[str]:
 
 @pytest.mark.sound
 async def test_earcons_play_at_the_change_of_state(own_card: VirtualCard) -> None:
-    async with scene() as stage:
-        stage.assistant.answer = lambda request: [
+    async with scripted_server() as backend:
+        backend.assistant.answer = lambda request: [
             Say("one two three four five" + " six" * 60 + ".")
         ]
-        stage.assistant.gate.clear()
-        desk = Desk(
-            Session(dataclasses.replace(options(stage.app.url), with_sound=True, earcons=True))
+        backend.assistant.gate.clear()
+        driver = SessionDriver(
+            Session(dataclasses.replace(options(backend.app.url), with_sound=True, earcons=True))
         )
         both = own_card.record()
-        running = asyncio.create_task(desk.session.run())
+        running = asyncio.create_task(driver.session.run())
         try:
-            await desk.until(lambda: desk.session.floor is effects.Floor.LISTENING)
+            await driver.until(lambda: driver.session.floor is effects.Floor.LISTENING)
             await asyncio.sleep(0.8)
-            desk.session.type("count")
-            await desk.until(lambda: desk.session.floor is effects.Floor.THINKING)
+            driver.session.type("count")
+            await driver.until(lambda: driver.session.floor is effects.Floor.THINKING)
             await asyncio.sleep(0.4)
-            stage.assistant.gate.set()
-            await desk.until(lambda: desk.session.floor is effects.Floor.SPEAKING)
+            backend.assistant.gate.set()
+            await driver.until(lambda: driver.session.floor is effects.Floor.SPEAKING)
             await asyncio.sleep(0.4)
-            desk.session.interrupt()
-            await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
+            driver.session.interrupt()
+            await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
             await asyncio.sleep(0.7)
-            for connection in list(stage.app._server.connections):  # type: ignore[union-attr]
+            for connection in list(backend.app._server.connections):  # type: ignore[union-attr]
                 connection.transport.abort()
-            await desk.until(lambda: desk.session.link is Link.RECONNECTING)
-            await desk.until(lambda: desk.session.link is Link.ONLINE)
+            await driver.until(lambda: driver.session.link is Link.RECONNECTING)
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
             await asyncio.sleep(0.7)
             cues = heard(both.stop()[:, 1])
         finally:
-            desk.session.close()
+            driver.session.close()
             await running
     assert [name for name, _ in itertools.groupby(cues)] == [
         "listening", "ready", "working", "voice", "stopped", "listening", "error", "listening",

@@ -7,8 +7,8 @@ import threading
 from dataclasses import dataclass
 
 import pytest
-from desk import talking
-from scripted import TOKEN, scene
+from scripted import TOKEN, scripted_server
+from session_driver import running_session
 
 from voicechat.core import effects, events, inputs
 from voicechat.core.items import Role
@@ -164,13 +164,13 @@ def test_a_thread_takes_everything() -> None:
 
 
 async def test_a_session_publishes_events_inputs_effects_updates_and_frames() -> None:
-    async with scene() as stage, talking(stage) as desk:
-        everything = desk.session.subscribe("all", limit=10_000, overflow=Overflow.CLOSE)
-        frames = desk.session.subscribe(
+    async with scripted_server() as backend, running_session(backend) as driver:
+        everything = driver.session.subscribe("all", limit=10_000, overflow=Overflow.CLOSE)
+        frames = driver.session.subscribe(
             "console", limit=10_000, overflow=Overflow.CLOSE, wants={RawFrame}
         )
-        desk.session.type(f"my key is {TOKEN}")
-        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
+        driver.session.type(f"my key is {TOKEN}")
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
         seen = everything.pop_all()
         for kind in (inputs.Typed, events.TextDelta, effects.EntryChanged, effects.FloorChanged):
             assert any(isinstance(event, kind) for event in seen), kind

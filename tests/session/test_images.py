@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from desk import Desk, options, talking
-from scripted import scene
+from scripted import scripted_server
+from session_driver import SessionDriver, options, running_session
 
 from voicechat.config.options import Options
 from voicechat.core import effects
@@ -152,24 +152,24 @@ def test_a_refusal_names_the_accepted_kinds() -> None:
 # ----------------------------------------------------------------------- in a session
 
 
-def notices(desk: Desk) -> list[str]:
+def notices(driver: SessionDriver) -> list[str]:
     """Return the notices after the one that names the model."""
-    return [update.text for update in desk.updates if isinstance(update, effects.Notice)][1:]
+    return [update.text for update in driver.updates if isinstance(update, effects.Notice)][1:]
 
 
 async def test_an_image_reaches_the_model_with_its_text(cat: Path) -> None:
-    async with scene() as stage, talking(stage) as desk:
-        run_command(desk.session, f"/image '{cat}' What is this?")
-        assert desk.session.pending
-        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
-        assert [message.text for message in stage.assistant.requests[-1].messages] == [
+    async with scripted_server() as backend, running_session(backend) as driver:
+        run_command(driver.session, f"/image '{cat}' What is this?")
+        assert driver.session.pending
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
+        assert [message.text for message in backend.assistant.requests[-1].messages] == [
             "[an image] What is this?"
         ]
-        desk.session.type(str(cat))
-        await desk.until(lambda: len(desk.said(Role.ASSISTANT)) == 2)
+        driver.session.type(str(cat))
+        await driver.until(lambda: len(driver.texts(Role.ASSISTANT)) == 2)
         (first, second) = [
             entry
-            for entry in desk.session.transcript.entries
+            for entry in driver.session.transcript.entries
             if isinstance(entry, Item) and entry.role is Role.USER
         ]
         assert first.picture is not None
@@ -178,32 +178,32 @@ async def test_an_image_reaches_the_model_with_its_text(cat: Path) -> None:
             "my cat.png, PNG, 3 × 2 pixels",
         )
         assert second.picture is not None
-        assert not desk.session.pending
+        assert not driver.session.pending
 
 
 async def test_a_path_to_another_file_is_sent_as_text(cat: Path) -> None:
-    async with scene() as stage, talking(stage) as desk:
-        desk.session.type(f"{sys.executable} is what I run")
-        await desk.until(lambda: bool(desk.said(Role.ASSISTANT)))
-        assert desk.said(Role.USER) == [f"{sys.executable} is what I run"]
-        assert notices(desk) == []
+    async with scripted_server() as backend, running_session(backend) as driver:
+        driver.session.type(f"{sys.executable} is what I run")
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
+        assert driver.texts(Role.USER) == [f"{sys.executable} is what I run"]
+        assert notices(driver) == []
 
 
 async def test_an_unusable_image_is_reported_and_nothing_is_sent(cat: Path, large: Path) -> None:
-    async with scene() as stage, talking(stage) as desk:
-        run_command(desk.session, "/image /no/such.png")
-        await desk.until(lambda: bool(notices(desk)))
-        assert notices(desk) == ["There is no file such.png."]
+    async with scripted_server() as backend, running_session(backend) as driver:
+        run_command(driver.session, "/image /no/such.png")
+        await driver.until(lambda: bool(notices(driver)))
+        assert notices(driver) == ["There is no file such.png."]
         with pytest.raises(UsageError, match="/image takes the path"):
-            run_command(desk.session, "/image")
-        desk.session._chosen.capabilities = Capabilities(pictures=())
-        desk.session.type(str(cat))
-        await desk.until(lambda: len(notices(desk)) == 2)
-        assert "does not accept images" in notices(desk)[-1]
-        desk.session.type(str(large))
-        await desk.until(lambda: len(notices(desk)) == 3)
-        assert "does not accept images" in notices(desk)[-1], "whatever its size"
-        assert stage.assistant.requests == []
+            run_command(driver.session, "/image")
+        driver.session._chosen.capabilities = Capabilities(pictures=())
+        driver.session.type(str(cat))
+        await driver.until(lambda: len(notices(driver)) == 2)
+        assert "does not accept images" in notices(driver)[-1]
+        driver.session.type(str(large))
+        await driver.until(lambda: len(notices(driver)) == 3)
+        assert "does not accept images" in notices(driver)[-1], "whatever its size"
+        assert backend.assistant.requests == []
 
 
 async def test_a_hanging_disk_times_out(cat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,10 +216,10 @@ async def test_a_hanging_disk_times_out(cat: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(images, "find", hang)
     monkeypatch.setattr(images, "READ_TIMEOUT_S", 0.05)
-    async with scene() as stage, talking(stage) as desk:
-        desk.session.type(str(cat))
-        await desk.until(lambda: bool(notices(desk)))
-        assert notices(desk) == ["The disk does not respond."]
+    async with scripted_server() as backend, running_session(backend) as driver:
+        driver.session.type(str(cat))
+        await driver.until(lambda: bool(notices(driver)))
+        assert notices(driver) == ["The disk does not respond."]
         stuck.set()
 
 

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from desk import options
-from scripted import TOKEN, scene, until
+from scripted import TOKEN, scripted_server, until
+from session_driver import options
 from two_providers import answered, heard, two_providers
 
 from voicechat.config.loader import Options
@@ -99,24 +99,24 @@ async def test_a_model_chosen_while_dialing_answers(monkeypatch: pytest.MonkeyPa
         await gate.wait()
         return await dial(*arguments, **more)
 
-    async with scene() as stage, two_providers(stage) as desk:
-        await answered(desk, "one")
+    async with scripted_server() as backend, two_providers(backend) as driver:
+        await answered(driver, "one")
         monkeypatch.setattr(reconnect, "dial", slowly)
-        connection = desk.session._connections.connection
+        connection = driver.session._connections.connection
         assert connection is not None
         connection._socket.transport.abort()
         await dialing.wait()
-        run_command(desk.session, f"/model {REMOTE}")
+        run_command(driver.session, f"/model {REMOTE}")
         gate.set()
-        await answered(desk, "two")
-        assert heard(stage) == ["one", "You said one.", "two"]
+        await answered(driver, "two")
+        assert heard(backend) == ["one", "You said one.", "two"]
 
 
 async def test_a_model_chosen_while_waiting_to_dial_again_is_dialed_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with scene() as stage, two_providers(stage) as desk:
-        await answered(desk, "one")
+    async with scripted_server() as backend, two_providers(backend) as driver:
+        await answered(driver, "one")
         monkeypatch.setattr(reconnect, "backoff", lambda *_: 3600.0)
         dial = reconnect.dial
         failed = asyncio.Event()
@@ -127,13 +127,13 @@ async def test_a_model_chosen_while_waiting_to_dial_again_is_dialed_at_once(
             raise reconnect.DialFailed("No server answers.", retry=True)
 
         monkeypatch.setattr(reconnect, "dial", fail)
-        connection = desk.session._connections.connection
+        connection = driver.session._connections.connection
         assert connection is not None
         connection._socket.transport.abort()
         await failed.wait()
-        await desk.until(lambda: any("Trying again" in str(update) for update in desk.updates))
-        run_command(desk.session, f"/model {REMOTE}")
-        await answered(desk, "two")
+        await driver.until(lambda: any("Trying again" in str(update) for update in driver.updates))
+        run_command(driver.session, f"/model {REMOTE}")
+        await answered(driver, "two")
 
 
 async def test_announcements_keep_distinct_ids_over_a_change_of_model() -> None:

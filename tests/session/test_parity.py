@@ -10,10 +10,10 @@ import logging
 from pathlib import Path
 
 import pytest
-from desk import Desk
 from fake_wires import Fake
 from five_wires import WIRES
-from parity import KEY, Card, Person, entries, talking
+from parity import KEY, Card, UserActions, entries, running_session
+from session_driver import SessionDriver
 
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.tools.functions import tool
@@ -24,31 +24,31 @@ def current_time(zone: str) -> str:
     return f"noon in {zone}"
 
 
-async def hold(desk: Desk, fake: Fake) -> None:
+async def hold(driver: SessionDriver, fake: Fake) -> None:
     """Hold the conversation of this file."""
-    person = Person(desk, fake)
-    session = desk.session
-    await person.types("hello")
-    await person.speaks()
-    await person.answered()
-    await person.types("what time is it")
-    await person.types("both of them")
-    await person.asks_for_a_story()
-    await person.speaks()
-    person.answers += 1
-    await person.answered()
-    await person.turns_hands_free_off()
+    user = UserActions(driver, fake)
+    session = driver.session
+    await user.type_line("hello")
+    await user.speak()
+    await user.wait_for_answer()
+    await user.type_line("what time is it")
+    await user.type_line("both of them")
+    await user.request_story()
+    await user.speak()
+    user.answers += 1
+    await user.wait_for_answer()
+    await user.turn_hands_free_off()
     session.talk(True)
-    await person.speaks()
+    await user.speak()
     await asyncio.sleep(MIN_TALK_MS / 1000)  # the shortest press that counts
     session.talk(False)
-    await person.answered()
-    await person.asks_for_a_story()
+    await user.wait_for_answer()
+    await user.request_story()
     session.interrupt()
-    await person.answered()
+    await user.wait_for_answer()
     fake.sockets[-1].transport.abort()
-    await person.again_online()
-    await person.types("again")
+    await user.wait_for_reconnect()
+    await user.type_line("again")
 
 
 TIME = ("current_time", '{"zone":"Asia/Tokyo"}', "noon in Asia/Tokyo", "done")
@@ -82,13 +82,13 @@ async def test_the_conversation_is_the_same(
     monkeypatch.setattr("voicechat.session.session.SoundLine", Card)
     clock = tool(permission="auto")(current_time)
     monkeypatch.setattr("voicechat.tools.builtin.builtin", lambda context: (clock,))
-    async with talking(wire, record=tmp_path) as (desk, fake):
-        await hold(desk, fake)
-        assert entries(desk) == EXPECTED
+    async with running_session(wire, record=tmp_path) as (driver, fake):
+        await hold(driver, fake)
+        assert entries(driver) == EXPECTED
         assert [result["output"] for result in fake.results[:3]] == ["noon in Asia/Tokyo"] * 3
         # The fake's own log is excluded.
         told = [record for record in caplog.records if not record.name.endswith(".server")]
-        shown = [repr(desk.updates), repr(vars(desk.session)), *map(repr, map(vars, told))]
+        shown = [repr(driver.updates), repr(vars(driver.session)), *map(repr, map(vars, told))]
     shown += [
         *capfd.readouterr(),
         *(path.read_bytes().decode("latin-1") for path in kept(tmp_path)),

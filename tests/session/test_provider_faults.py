@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
 import pytest
-from desk import Desk
 from fake_wires import Fake
 from faults import FaultProxy
 from five_wires import WIRES
+from session_driver import SessionDriver
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -73,25 +73,25 @@ async def provided(wire: str) -> AsyncIterator[Provider]:
 
 
 @asynccontextmanager
-async def living(session: Session) -> AsyncIterator[tuple[Desk, asyncio.Task[None]]]:
-    desk = Desk(session)
+async def living(session: Session) -> AsyncIterator[tuple[SessionDriver, asyncio.Task[None]]]:
+    driver = SessionDriver(session)
     running = asyncio.create_task(session.run())
     try:
-        await desk.until(lambda: session.link is Link.ONLINE or running.done())
-        yield desk, running
+        await driver.until(lambda: session.link is Link.ONLINE or running.done())
+        yield driver, running
     finally:
         session.close()
         with suppress(VoicechatError):
             await running
 
 
-async def answered(desk: Desk, words: str) -> None:
-    desk.session.type(words)
-    await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
+async def answered(driver: SessionDriver, words: str) -> None:
+    driver.session.type(words)
+    await driver.until(lambda: f"You said {words}." in driver.texts(Role.ASSISTANT))
 
 
-def told(desk: Desk) -> list[str]:
-    return [update.text for update in desk.updates if isinstance(update, LinkChanged)]
+def told(driver: SessionDriver) -> list[str]:
+    return [update.text for update in driver.updates if isinstance(update, LinkChanged)]
 
 
 @pytest.fixture
@@ -118,27 +118,27 @@ async def test_permanent_errors_are_not_retried(wire, status, kind, capfd) -> No
 async def test_retry_after_is_respected() -> None:
     async with provided("openai") as provider:
         provider.answers = [(429, {"Retry-After": "0.3"})]
-        async with living(provider.session()) as (desk, _):
-            await answered(desk, "one")
-            assert any("Trying again in 0.3 s." in text for text in told(desk))
+        async with living(provider.session()) as (driver, _):
+            await answered(driver, "one")
+            assert any("Trying again in 0.3 s." in text for text in told(driver))
     assert provider.dialled == 2
 
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_server_errors_are_retried(wire, impatient) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (desk, _):
-        await answered(desk, "one")
+    async with provided(wire) as provider, living(provider.session()) as (driver, _):
+        await answered(driver, "one")
         provider.answers = [(503, {}), (500, {}), (429, {"Retry-After": "0"}), (502, {})]
         provider.socket.transport.abort()
-        await answered(desk, "two")
-        assert desk.said(Role.ASSISTANT) == ["You said one.", "You said two."]
+        await answered(driver, "two")
+        assert driver.texts(Role.ASSISTANT) == ["You said one.", "You said two."]
     assert provider.dialled == 6
     assert provider.fake.wrong == []
 
 
 async def test_a_revoked_key_ends_a_running_session(impatient) -> None:
-    async with provided("openai") as provider, living(provider.session()) as (desk, running):
-        await answered(desk, "one")
+    async with provided("openai") as provider, living(provider.session()) as (driver, running):
+        await answered(driver, "one")
         provider.answers = [(401, {})]
         provider.socket.transport.abort()
         with pytest.raises(KeyMissing, match="refused the key"):
@@ -151,15 +151,15 @@ async def test_a_revoked_key_ends_a_running_session(impatient) -> None:
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1012, 1013])
 async def test_a_closed_session_continues_on_a_new_connection(wire, code, impatient) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (desk, _):
-        await answered(desk, "one")
+    async with provided(wire) as provider, living(provider.session()) as (driver, _):
+        await answered(driver, "one")
         if code == 1006:
             provider.socket.transport.abort()
         else:
             await provider.socket.close(code, "for a reason")
-        await answered(desk, "two")
-        assert desk.said(Role.USER) == ["one", "two"]
-        assert desk.said(Role.ASSISTANT) == ["You said one.", "You said two."]
+        await answered(driver, "two")
+        assert driver.texts(Role.USER) == ["one", "two"]
+        assert driver.texts(Role.ASSISTANT) == ["You said one.", "You said two."]
     assert len(provider.fake.sockets) == 2
     assert provider.fake.wrong == []
 
@@ -167,8 +167,8 @@ async def test_a_closed_session_continues_on_a_new_connection(wire, code, impati
 @pytest.mark.parametrize("wire", ["openai", "google"])
 @pytest.mark.parametrize("code", [1002, 1003, 1008, 3000, 4001, 4403])
 async def test_a_refused_session_is_not_retried(wire, code) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (desk, running):
-        await answered(desk, "one")
+    async with provided(wire) as provider, living(provider.session()) as (driver, running):
+        await answered(driver, "one")
         await provider.socket.close(code, "not like that")
         with pytest.raises(SessionLost, match="not like that"):
             await running
@@ -177,13 +177,13 @@ async def test_a_refused_session_is_not_retried(wire, code) -> None:
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_session_that_refused_its_history_is_seeded_with_less(wire, impatient) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (desk, running):
+    async with provided(wire) as provider, living(provider.session()) as (driver, running):
         for words in ("one", "two", "three", "four"):
-            await answered(desk, words)
+            await answered(driver, words)
         await provider.socket.close(1007, "Too much.")
-        await answered(desk, "five")
-        assert desk.said(Role.USER) == ["one", "two", "three", "four", "five"]
-        notices = [update.text for update in desk.updates if isinstance(update, effects.Notice)]
+        await answered(driver, "five")
+        assert driver.texts(Role.USER) == ["one", "two", "three", "four", "five"]
+        notices = [update.text for update in driver.updates if isinstance(update, effects.Notice)]
         assert notices.count(SHORTENED) == 1
         assert provider.fake.wrong == []
         await provider.socket.close(1007, "Still too much.")
@@ -193,8 +193,8 @@ async def test_a_session_that_refused_its_history_is_seeded_with_less(wire, impa
 
 
 async def test_a_refused_handle_is_dropped_and_the_conversation_seeded(impatient) -> None:
-    async with provided("google") as provider, living(provider.session()) as (desk, _):
-        await answered(desk, "one")
+    async with provided("google") as provider, living(provider.session()) as (driver, _):
+        await answered(driver, "one")
         talk = provider.talk
 
         async def refuse(fake: Fake, socket: ServerConnection) -> None:
@@ -205,7 +205,7 @@ async def test_a_refused_handle_is_dropped_and_the_conversation_seeded(impatient
 
         provider.talk = refuse
         provider.socket.transport.abort()
-        await answered(desk, "two")
+        await answered(driver, "two")
         assert "handle" not in provider.fake.setups[-1]["sessionResumption"]
     assert provider.dialled == 3
     assert provider.fake.wrong == []
@@ -253,15 +253,15 @@ async def test_silence_while_a_response_is_due_is_detected(wire, monkeypatch, im
     async with (
         provided(wire) as provider,
         FaultProxy(provider.fake.port) as proxy,
-        living(provider.session(proxy.port)) as (desk, _),
+        living(provider.session(proxy.port)) as (driver, _),
     ):
-        await answered(desk, "one")
+        await answered(driver, "one")
         proxy.black_hole()
-        desk.session.type("two")
-        await desk.until(lambda: desk.session.link is Link.RECONNECTING)
+        driver.session.type("two")
+        await driver.until(lambda: driver.session.link is Link.RECONNECTING)
         proxy.heal()
-        await desk.until(lambda: "You said two." in desk.said(Role.ASSISTANT))
-        assert desk.said(Role.USER) == ["one", "two"]
+        await driver.until(lambda: "You said two." in driver.texts(Role.ASSISTANT))
+        assert driver.texts(Role.USER) == ["one", "two"]
     assert proxy.connections == 2
 
 
@@ -270,17 +270,17 @@ async def test_slow_pongs_of_gemini_do_not_end_the_connection(monkeypatch) -> No
     async with (
         provided("google") as provider,
         FaultProxy(provider.fake.port) as proxy,
-        living(provider.session(proxy.port)) as (desk, _),
+        living(provider.session(proxy.port)) as (driver, _),
     ):
-        await answered(desk, "one")
+        await answered(driver, "one")
         proxy.black_hole()
-        desk.session.type("two")
+        driver.session.type("two")
         # Two liveness checks during which no frame arrives.
         await asyncio.sleep(2.5)
-        assert desk.session.floor is effects.Floor.THINKING
+        assert driver.session.floor is effects.Floor.THINKING
         proxy.heal()
-        await desk.until(lambda: "You said two." in desk.said(Role.ASSISTANT))
-        assert desk.session.link is Link.ONLINE
+        await driver.until(lambda: "You said two." in driver.texts(Role.ASSISTANT))
+        assert driver.session.link is Link.ONLINE
     assert proxy.connections == 1
 
 
@@ -295,25 +295,25 @@ INVALID_AUDIO = {
 
 @pytest.mark.parametrize("wire", INVALID_AUDIO)
 async def test_a_provider_that_sends_unreadable_audio_is_disconnected(wire, impatient) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (desk, _):
-        await answered(desk, "one")
+    async with provided(wire) as provider, living(provider.session()) as (driver, _):
+        await answered(driver, "one")
         for _ in range(reconnect.UNREADABLE):
             await provider.socket.send(json.dumps(INVALID_AUDIO[wire]))
-        await desk.until(lambda: len(provider.fake.sockets) == 2)
-        await answered(desk, "two")
-        assert any("unreadable data" in text for text in told(desk))
+        await driver.until(lambda: len(provider.fake.sockets) == 2)
+        await answered(driver, "two")
+        assert any("unreadable data" in text for text in told(driver))
 
 
 async def test_a_provider_that_sends_unreadable_frames_is_disconnected(impatient) -> None:
-    async with provided("openai") as provider, living(provider.session()) as (desk, _):
-        await answered(desk, "one")
+    async with provided("openai") as provider, living(provider.session()) as (driver, _):
+        await answered(driver, "one")
         for _ in range(reconnect.UNREADABLE - 1):
             await provider.socket.send("\x00 no JSON")
-        await answered(desk, "two")
+        await answered(driver, "two")
         assert len(provider.fake.sockets) == 1, "a few are tolerated"
         for _ in range(reconnect.UNREADABLE):
             await provider.socket.send("[1, 2]")
-        await desk.until(lambda: len(provider.fake.sockets) == 2)
-        await answered(desk, "three")
-        assert any("unreadable data" in text for text in told(desk))
-        assert desk.said(Role.USER) == ["one", "two", "three"]
+        await driver.until(lambda: len(provider.fake.sockets) == 2)
+        await answered(driver, "three")
+        assert any("unreadable data" in text for text in told(driver))
+        assert driver.texts(Role.USER) == ["one", "two", "three"]

@@ -12,9 +12,9 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from desk import Desk
 from fake_wires import Fake
 from five_wires import WIRES
+from session_driver import SessionDriver
 from websockets.asyncio.server import Request, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -88,16 +88,16 @@ async def provided(wire: str) -> AsyncIterator[Provider]:
 
 
 @asynccontextmanager
-async def living(options: Options) -> AsyncIterator[Desk]:
-    desk = Desk(Session(options))
-    running = asyncio.create_task(desk.session.run())
+async def living(options: Options) -> AsyncIterator[SessionDriver]:
+    driver = SessionDriver(Session(options))
+    running = asyncio.create_task(driver.session.run())
     try:
-        await desk.until(lambda: desk.session.link is Link.ONLINE or running.done())
+        await driver.until(lambda: driver.session.link is Link.ONLINE or running.done())
         if running.done():
             running.result()
-        yield desk
+        yield driver
     finally:
-        desk.session.close()
+        driver.session.close()
         with suppress(VoicechatError):
             await running
 
@@ -143,9 +143,9 @@ def setup() -> Iterator[Setup]:
         thread.join()
 
 
-async def says(desk: Desk, words: str) -> None:
-    desk.session.type(words)
-    await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
+async def says(driver: SessionDriver, words: str) -> None:
+    driver.session.type(words)
+    await driver.until(lambda: f"You said {words}." in driver.texts(Role.ASSISTANT))
 
 
 @pytest.mark.parametrize("wire", list(WIRES))
@@ -155,8 +155,8 @@ async def test_each_provider_receives_a_token_in_one_way(
     caplog.set_level(logging.DEBUG)
     async with provided(wire) as provider:
         options = replace(provider.options, token=Secret(TOKENS[wire]))
-        async with living(options) as desk:
-            await says(desk, "hello")
+        async with living(options) as driver:
+            await says(driver, "hello")
         assert provider.shown == [SHOWN[wire]]
         assert provider.keys == []
         assert all("planted" not in path for path in provider.paths)
@@ -177,12 +177,12 @@ async def test_a_setup_endpoint_issues_a_token_per_connection(wire: str, setup: 
         options = replace(
             provider.options, base_url=None, token_url=setup.address, instructions="Be kind."
         )
-        async with living(options) as desk:
-            await says(desk, "one")
-            desk.session.new_conversation()
-            await desk.until(lambda: len(provider.shown) == 2)
-            await desk.until(lambda: desk.session.link is Link.ONLINE)
-            told = [each.text for each in desk.updates if isinstance(each, effects.Notice)]
+        async with living(options) as driver:
+            await says(driver, "one")
+            driver.session.new_conversation()
+            await driver.until(lambda: len(provider.shown) == 2)
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+            told = [each.text for each in driver.updates if isinstance(each, effects.Notice)]
         assert provider.shown == [SHOWN[wire]] * 2
         assert provider.paths == ["/v1/realtime?model=another"] * 2
         assert [text for text in told if "fly" in text] == [

@@ -14,10 +14,10 @@ from typing import Any
 
 import psutil
 import pytest
-from desk import Desk, options
 from following import follow
 from processes import gone
-from scripted import TOKEN, Scene, scene, until
+from scripted import TOKEN, ScriptedServer, scripted_server, until
+from session_driver import SessionDriver, options
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core import effects, inputs
@@ -99,42 +99,44 @@ def asking_for(name: str, arguments: str = "{}") -> Any:
 
 
 @asynccontextmanager
-async def talking(**more: Any) -> AsyncIterator[tuple[Scene, Desk]]:
-    async with scene() as stage:
-        desk = Desk(open_session(replace(options(stage.app.url, TOKEN), **more)))
-        living = asyncio.create_task(desk.session.run())
+async def running_session(**more: Any) -> AsyncIterator[tuple[ScriptedServer, SessionDriver]]:
+    async with scripted_server() as backend:
+        driver = SessionDriver(open_session(replace(options(backend.app.url, TOKEN), **more)))
+        living = asyncio.create_task(driver.session.run())
         try:
-            await desk.until(lambda: desk.session.link is Link.ONLINE)
-            yield stage, desk
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+            yield backend, driver
         finally:
-            desk.session.close()
+            driver.session.close()
             await living
 
 
-def offered(desk: Desk) -> dict[str, str]:
+def offered(driver: SessionDriver) -> dict[str, str]:
     """Return name and source of each offered tool."""
-    tools = desk.session._conversation.settings.tools
+    tools = driver.session._conversation.settings.tools
     return {tool.name: tool.source for tool in tools}
 
 
-def calls(desk: Desk) -> list[ToolCall]:
-    return [entry for entry in desk.session.transcript.entries if isinstance(entry, ToolCall)]
+def calls(driver: SessionDriver) -> list[ToolCall]:
+    return [entry for entry in driver.session.transcript.entries if isinstance(entry, ToolCall)]
 
 
-def notices(desk: Desk) -> list[str]:
-    return [update.text for update in desk.updates if isinstance(update, effects.Notice)]
+def notices(driver: SessionDriver) -> list[str]:
+    return [update.text for update in driver.updates if isinstance(update, effects.Notice)]
 
 
-async def used(stage: Scene, desk: Desk, name: str, arguments: str = "{}") -> ToolCall:
+async def used(
+    backend: ScriptedServer, driver: SessionDriver, name: str, arguments: str = "{}"
+) -> ToolCall:
     """Have the model use a tool, and approve it if it asks; return the ended call."""
-    before = len(desk.said(Role.ASSISTANT))
-    stage.assistant.answer = asking_for(name, arguments)
-    desk.session.type(f"use {name}")
-    await desk.until(lambda: desk.session.asking or len(desk.said(Role.ASSISTANT)) > before)
-    for call in desk.session.asking:
-        desk.session.decide(call.call_id, call.arguments, inputs.Decision.ONCE)
-    await desk.until(lambda: len(desk.said(Role.ASSISTANT)) > before)
-    return calls(desk)[-1]
+    before = len(driver.texts(Role.ASSISTANT))
+    backend.assistant.answer = asking_for(name, arguments)
+    driver.session.type(f"use {name}")
+    await driver.until(lambda: driver.session.asking or len(driver.texts(Role.ASSISTANT)) > before)
+    for call in driver.session.asking:
+        driver.session.decide(call.call_id, call.arguments, inputs.Decision.ONCE)
+    await driver.until(lambda: len(driver.texts(Role.ASSISTANT)) > before)
+    return calls(driver)[-1]
 
 
 async def test_built_in_plugin_and_mcp_tools_side_by_side(
@@ -145,19 +147,19 @@ async def test_built_in_plugin_and_mcp_tools_side_by_side(
     script.write_text(GREETER)
     config = ServerConfig("greeter", (sys.executable, str(script)))
     Pins().allow(config)
-    async with talking(mcp_servers=(config,)) as (stage, desk):
-        await until(lambda: {"water", "greeter__greet"} <= offered(desk).keys(), 20)
-        assert offered(desk)["current_time"] == "built in"
-        assert offered(desk)["water"].endswith("garden.py")
-        assert offered(desk)["greeter__greet"] == "MCP server greeter"
-        clock = await used(stage, desk, "current_time")
+    async with running_session(mcp_servers=(config,)) as (backend, driver):
+        await until(lambda: {"water", "greeter__greet"} <= offered(driver).keys(), 20)
+        assert offered(driver)["current_time"] == "built in"
+        assert offered(driver)["water"].endswith("garden.py")
+        assert offered(driver)["greeter__greet"] == "MCP server greeter"
+        clock = await used(backend, driver, "current_time")
         assert clock.state is ToolState.DONE
-        water = await used(stage, desk, "water", '{"plant": "fern"}')
+        water = await used(backend, driver, "water", '{"plant": "fern"}')
         assert (water.state, water.output) == (ToolState.DONE, "The fern is wet.")
-        greet = await used(stage, desk, "greeter__greet", '{"name": "Ada"}')
+        greet = await used(backend, driver, "greeter__greet", '{"name": "Ada"}')
         assert greet.number == 1, "a tool of a server asks"
         assert "Hello Ada" in str(greet.output)
-        names = [tool.name for tool in stage.assistant.requests[-1].tools]
+        names = [tool.name for tool in backend.assistant.requests[-1].tools]
         assert {"current_time", "water", "greeter__greet"} <= set(names)
         children = psutil.Process().children(recursive=True)
         assert children
@@ -167,13 +169,13 @@ async def test_built_in_plugin_and_mcp_tools_side_by_side(
 
 async def test_misbehaving_tools_are_answered_and_leave_no_process(folders: Path) -> None:
     plugin(folders)
-    async with talking() as (stage, desk):
-        await until(lambda: "flood" in offered(desk), 20)
-        blocked = await used(stage, desk, "block")
+    async with running_session() as (backend, driver):
+        await until(lambda: "flood" in offered(driver), 20)
+        blocked = await used(backend, driver, "block")
         assert "longer than 0.3 seconds" in str(blocked.output)
-        failed = await used(stage, desk, "fail")
+        failed = await used(backend, driver, "fail")
         assert "no water" in str(failed.output)
-        flooded = await used(stage, desk, "flood")
+        flooded = await used(backend, driver, "flood")
         assert len(str(flooded.output)) < 100_000
         assert [call.state for call in (blocked, failed)] == [ToolState.FAILED] * 2
         children = psutil.Process().children(recursive=True)
@@ -183,11 +185,11 @@ async def test_misbehaving_tools_are_answered_and_leave_no_process(folders: Path
 
 async def test_missing_and_duplicate_tools_are_reported(folders: Path) -> None:
     plugin(folders, PLUGIN.replace("def fail", "def current_time"))
-    async with talking(tools=("current_time", "water", "no_such")) as (_, desk):
-        await desk.until(lambda: any("'no_such'" in text for text in notices(desk)))
-        assert any("two tools called current_time" in text for text in notices(desk))
-        assert offered(desk).keys() == {"current_time", "water"}
-        assert offered(desk)["current_time"] == "built in"
+    async with running_session(tools=("current_time", "water", "no_such")) as (_, driver):
+        await driver.until(lambda: any("'no_such'" in text for text in notices(driver)))
+        assert any("two tools called current_time" in text for text in notices(driver))
+        assert offered(driver).keys() == {"current_time", "water"}
+        assert offered(driver)["current_time"] == "built in"
 
 
 async def test_an_interrupted_call_is_reported_and_not_repeated(folders: Path) -> None:
@@ -195,29 +197,29 @@ async def test_an_interrupted_call_is_reported_and_not_repeated(folders: Path) -
     folder = journals_folder()
     folder.mkdir(parents=True)
     (folder / "old.jsonl").write_text(json.dumps(line) + "\n")
-    async with talking() as (_, desk):
-        [told] = [text for text in notices(desk) if "not known" in text]
+    async with running_session() as (_, driver):
+        [told] = [text for text in notices(driver) if "not known" in text]
         assert "run_command" in told
         assert "make" in told
-        assert calls(desk) == []
+        assert calls(driver) == []
     assert list(folder.iterdir()) == []
 
 
 async def test_tools_run_without_a_journal_and_that_is_reported(folders: Path) -> None:
-    async with talking() as (stage, desk):
+    async with running_session() as (backend, driver):
         journals_folder().parent.mkdir(parents=True, exist_ok=True)
         journals_folder().write_text("in the way")
         for _ in range(2):
-            assert (await used(stage, desk, "current_time")).state is ToolState.DONE
-        assert len([text for text in notices(desk) if "tool journal" in text]) == 1
+            assert (await used(backend, driver, "current_time")).state is ToolState.DONE
+        assert len([text for text in notices(driver) if "tool journal" in text]) == 1
 
 
 async def test_closing_while_plugins_load_leaves_no_process(folders: Path) -> None:
     plugin(folders, "import time\ntime.sleep(600)\n")
-    async with talking() as (_, desk):
+    async with running_session() as (_, driver):
         await until(lambda: psutil.Process().children(recursive=True))
         children = psutil.Process().children(recursive=True)
-        assert "water" not in offered(desk)
+        assert "water" not in offered(driver)
     assert gone(children)
 
 
@@ -225,8 +227,8 @@ async def test_a_recording_contains_the_request_and_the_decision(folders: Path) 
     plugin(folders)
     where = folders / "talk"
     wanted = {"current_time": Permission.ASK}
-    async with talking(record=where, permissions=wanted) as (stage, desk):
-        call = await used(stage, desk, "current_time")
+    async with running_session(record=where, permissions=wanted) as (backend, driver):
+        call = await used(backend, driver, "current_time")
         assert call.number == 1
     again = Replay(where, play_sound=False)
     seen: list[object] = []
@@ -239,9 +241,9 @@ async def test_a_recording_contains_the_request_and_the_decision(folders: Path) 
 
 
 async def test_a_new_conversation_has_the_same_tools(folders: Path) -> None:
-    async with talking() as (stage, desk):
-        desk.session.new_conversation()
-        assert (await used(stage, desk, "current_time")).state is ToolState.DONE
+    async with running_session() as (backend, driver):
+        driver.session.new_conversation()
+        assert (await used(backend, driver, "current_time")).state is ToolState.DONE
 
 
 async def test_a_tool_that_changed_after_the_decision_does_not_run(folders: Path) -> None:
@@ -271,13 +273,13 @@ async def test_a_tool_that_changed_after_the_decision_does_not_run(folders: Path
 
 
 async def test_permanent_approval_is_for_the_tool_shown(folders: Path) -> None:
-    async with talking() as (_, desk):
-        await desk.until(lambda: desk.session._tools.ready.is_set())
-        box = desk.session._tools
+    async with running_session() as (_, driver):
+        await driver.until(lambda: driver.session._tools.ready.is_set())
+        box = driver.session._tools
         shown = Tool(ToolSpec("water", "Water.", {}, Permission.ASK), box.registry.run, "garden")
         other = replace(shown, spec=replace(shown.spec, description="Drown."))
         box.registry.add([shown])
-        desk.session._runs.settle(effects.KeepApproval("water"))
+        driver.session._runs.settle(effects.KeepApproval("water"))
         box.registry.remove("garden")
         box.registry.add([other])
         assert box._approvals is not None
@@ -292,14 +294,14 @@ async def test_a_hanging_disk_disables_the_tools_not_the_session(
     monkeypatch.setattr(
         "voicechat.tools.journal.unfinished_calls", lambda: threading.Event().wait()
     )
-    async with talking() as (_, desk):
-        await desk.session.wait_for_tools()
-        notices = [each.text for each in desk.updates if isinstance(each, effects.Notice)]
+    async with running_session() as (_, driver):
+        await driver.session.wait_for_tools()
+        notices = [each.text for each in driver.updates if isinstance(each, effects.Notice)]
         assert (
             "The tools could not be read from disk within 0.2 seconds and are not available."
             in notices
         )
-        assert offered(desk) == {}
+        assert offered(driver) == {}
 
 
 async def test_unknown_names_of_tools_are_told_when_all_tools_are_there(folders: Path) -> None:

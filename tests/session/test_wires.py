@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from desk import Desk
 from fake_wires import Fake, running
 from five_wires import WIRES
+from session_driver import SessionDriver
 
 from voicechat.config.options import Options
 from voicechat.core import effects, inputs
@@ -22,31 +22,31 @@ from voicechat.session.updates import Link, LinkChanged
 
 
 @asynccontextmanager
-async def at(wire: str, *, hands_free: bool = False) -> AsyncIterator[tuple[Desk, Fake]]:
+async def at(wire: str, *, hands_free: bool = False) -> AsyncIterator[tuple[SessionDriver, Fake]]:
     """Run a session with the fake of this wire."""
     talk, model, key = WIRES[wire]
     async with running(talk) as fake:
-        desk = Desk(Session(Options(
+        driver = SessionDriver(Session(Options(
             model=model, with_sound=False, base_url=f"http://127.0.0.1:{fake.port}",
             keys={key: Secret("planted-key")},
         )))  # fmt: skip
         if hands_free:
-            desk.session._handle(inputs.HandsFree(True))
-            desk.session._handle(inputs.SpeakerChanged(True))
-        living = asyncio.create_task(desk.session.run())
+            driver.session._handle(inputs.HandsFree(True))
+            driver.session._handle(inputs.SpeakerChanged(True))
+        living = asyncio.create_task(driver.session.run())
         try:
-            await desk.until(lambda: desk.session.link is Link.ONLINE)
-            yield desk, fake
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+            yield driver, fake
         finally:
-            desk.session.close()
+            driver.session.close()
             await living
         assert fake.wrong == []
 
 
-def entries(desk: Desk) -> list[tuple[str, str, str]]:
+def entries(driver: SessionDriver) -> list[tuple[str, str, str]]:
     """Return the transcript without ids and times."""
     told = []
-    for entry in desk.session.transcript.entries:
+    for entry in driver.session.transcript.entries:
         if isinstance(entry, Item):
             told.append((entry.role.value, entry.text, entry.status.value))
         else:
@@ -54,32 +54,32 @@ def entries(desk: Desk) -> list[tuple[str, str, str]]:
     return told
 
 
-async def idle(desk: Desk, answered: int) -> None:
-    await desk.until(
+async def idle(driver: SessionDriver, answered: int) -> None:
+    await driver.until(
         lambda: (
-            len(desk.said(Role.ASSISTANT)) == answered
-            and desk.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
+            len(driver.texts(Role.ASSISTANT)) == answered
+            and driver.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
         )
     )
 
 
-async def hold(desk: Desk) -> list[tuple[str, str, str]]:
+async def hold(driver: SessionDriver) -> list[tuple[str, str, str]]:
     """Hold a typed turn, a tool, two tools in one response and an interrupted story."""
-    session = desk.session
+    session = driver.session
     for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
         session.type(line)
-        await idle(desk, answered)
+        await idle(driver, answered)
     session.type("tell me a story")
-    await desk.until(lambda: entries(desk)[-1][1] == "Once upon a time")
+    await driver.until(lambda: entries(driver)[-1][1] == "Once upon a time")
     session.type("enough")
-    await idle(desk, 5)
-    return entries(desk)
+    await idle(driver, 5)
+    return entries(driver)
 
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_the_scripted_conversation(wire: str) -> None:
-    async with at(wire) as (desk, fake):
-        told = await hold(desk)
+    async with at(wire) as (driver, fake):
+        told = await hold(driver)
         tool = ("tool", told[3][1], "done")
         assert "current_time" in tool[1]
         assert told == [
@@ -94,36 +94,36 @@ async def test_the_scripted_conversation(wire: str) -> None:
         ]  # fmt: skip
         assert len(fake.results) == 3
         assert all("Tokyo" in str(result["output"]) for result in fake.results)
-        assert desk.session.usage.total_tokens >= 60
+        assert driver.session.usage.total_tokens >= 60
 
 
 @pytest.mark.parametrize("wire", ["openai", "azure"])
 async def test_a_picture_is_sent_and_deleted(wire: str) -> None:
-    async with at(wire) as (desk, fake):
-        desk.session.type("hello")
-        await idle(desk, 1)
+    async with at(wire) as (driver, fake):
+        driver.session.type("hello")
+        await idle(driver, 1)
         picture = Picture(Kind.PNG, 1, 1, "p.png", b"png")
-        desk.session._handle(inputs.Typed("what is this", picture))
-        await idle(desk, 2)
+        driver.session._handle(inputs.Typed("what is this", picture))
+        await idle(driver, 2)
         assert fake.pictures == ["data:image/png;base64,cG5n"]
-        desk.session.forget_last()
-        desk.session.type("enough")
-        await idle(desk, 2)
-        assert desk.said(Role.USER) == ["hello", "enough"]
+        driver.session.forget_last()
+        driver.session.type("enough")
+        await idle(driver, 2)
+        assert driver.texts(Role.USER) == ["hello", "enough"]
 
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_manual_turn(wire: str) -> None:
-    async with at(wire) as (desk, fake):
-        session = desk.session
+    async with at(wire) as (driver, fake):
+        session = driver.session
         session.talk(True)
         rate = session._chosen.capabilities.input_rates[0]
         for _ in range(20):
             session._handle(inputs.MicBlock(bytes(rate // 50 * 2)))
         await asyncio.sleep(MIN_TALK_MS / 1000)  # the shortest press that counts
         session.talk(False)
-        await idle(desk, 1)
-        assert entries(desk) == [
+        await idle(driver, 1)
+        assert entries(driver) == [
             ("user", "spoken words", "completed"),
             ("assistant", "You said spoken words.", "completed"),
         ]
@@ -131,12 +131,12 @@ async def test_a_manual_turn(wire: str) -> None:
 
 
 async def test_a_short_key_press_never_reaches_gemini() -> None:
-    async with at("google") as (desk, fake):
-        desk.session.talk(True)
-        desk.session._handle(inputs.MicBlock(bytes(640)))
-        desk.session.talk(False)
-        desk.session.type("hello")
-        await idle(desk, 1)
+    async with at("google") as (driver, fake):
+        driver.session.talk(True)
+        driver.session._handle(inputs.MicBlock(bytes(640)))
+        driver.session.talk(False)
+        driver.session.type("hello")
+        await idle(driver, 1)
         assert fake.heard == 0
 
 
@@ -147,43 +147,45 @@ async def speak(session: Session) -> None:
 
 
 async def test_barge_in_by_voice_at_gemini() -> None:
-    async with at("google", hands_free=True) as (desk, fake):
-        session = desk.session
+    async with at("google", hands_free=True) as (driver, fake):
+        session = driver.session
         detection = fake.setups[0]["realtimeInputConfig"]["automaticActivityDetection"]
         assert detection["disabled"] is False
         session.type("tell me a story")
-        story = await first_story(desk)
+        story = await first_story(driver)
         session._handle(inputs.PlaybackStarted(story.item_id))
         session._handle(inputs.Heard(story.item_id, 40.0))
         await speak(session)
-        await desk.until(lambda: session.floor is effects.Floor.HEARING or len(entries(desk)) > 2)
+        await driver.until(
+            lambda: session.floor is effects.Floor.HEARING or len(entries(driver)) > 2
+        )
         session._handle(inputs.PlaybackStopped({story.item_id: 40.0}))
-        await desk.until(lambda: entries(desk)[-1][1] == "You said spoken words.")
+        await driver.until(lambda: entries(driver)[-1][1] == "You said spoken words.")
         assert story.status is ItemStatus.INTERRUPTED
-        assert [told[:2] for told in entries(desk)] == [
+        assert [told[:2] for told in entries(driver)] == [
             ("user", "tell me a story"), ("assistant", "Once upon a time"),
             ("user", "spoken words"), ("assistant", "You said spoken words."),
         ]  # fmt: skip
 
 
 async def test_deferred_settings_come_with_the_next_connection() -> None:
-    async with at("google", hands_free=True) as (desk, fake):
-        desk.session._handle(inputs.HandsFree(False))
-        await desk.until(lambda: LinkChanged(Link.ONLINE, "Reconnected.") in desk.updates)
+    async with at("google", hands_free=True) as (driver, fake):
+        driver.session._handle(inputs.HandsFree(False))
+        await driver.until(lambda: LinkChanged(Link.ONLINE, "Reconnected.") in driver.updates)
         first, second = (setup["realtimeInputConfig"] for setup in fake.setups)
         assert not first["automaticActivityDetection"]["disabled"]
         assert second["automaticActivityDetection"]["disabled"]
         assert fake.setups[1]["sessionResumption"] == {"handle": "handle-1"}
-        desk.session.type("hello")
-        await desk.until(lambda: len(entries(desk)) == 2)
+        driver.session.type("hello")
+        await driver.until(lambda: len(entries(driver)) == 2)
 
 
-async def first_story(desk: Desk) -> Item:
+async def first_story(driver: SessionDriver) -> Item:
     def story() -> Item | None:
-        last = desk.session.transcript.entries[-1]
+        last = driver.session.transcript.entries[-1]
         return last if isinstance(last, Item) and last.received_ms else None
 
-    await desk.until(lambda: story() is not None)
+    await driver.until(lambda: story() is not None)
     found = story()
     assert found is not None
     return found
@@ -191,14 +193,14 @@ async def first_story(desk: Desk) -> Item:
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_lost_connection_is_resumed(wire: str) -> None:
-    async with at(wire) as (desk, fake):
-        desk.session.type("hello")
-        await idle(desk, 1)
+    async with at(wire) as (driver, fake):
+        driver.session.type("hello")
+        await idle(driver, 1)
         fake.sockets[-1].transport.abort()
         online = LinkChanged(Link.ONLINE, "Reconnected.")
-        await desk.until(lambda: online in desk.updates)
-        desk.session.type("again")
-        await desk.until(lambda: "You said again" in entries(desk)[-1][1])
+        await driver.until(lambda: online in driver.updates)
+        driver.session.type("again")
+        await driver.until(lambda: "You said again" in entries(driver)[-1][1])
         assert len(fake.sockets) == 2
         if wire == "google":
             assert fake.setups[1]["sessionResumption"] == {"handle": "handle-2"}
@@ -209,8 +211,8 @@ async def test_a_lost_connection_is_resumed(wire: str) -> None:
 
 
 async def test_calls_end_in_a_final_state() -> None:
-    async with at("google") as (desk, _):
-        desk.session.type("both of them")
-        await idle(desk, 1)
-        calls = [e for e in desk.session.transcript.entries if isinstance(e, ToolCall)]
+    async with at("google") as (driver, _):
+        driver.session.type("both of them")
+        await idle(driver, 1)
+        calls = [e for e in driver.session.transcript.entries if isinstance(e, ToolCall)]
         assert {call.state for call in calls} == {ToolState.DONE}

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from desk import Desk
 from fake_wires import Fake, running
 from five_wires import WIRES
 from scripted import until
+from session_driver import SessionDriver
 
 from voicechat.audio import messages as sound
 from voicechat.config.options import Options
@@ -61,32 +61,32 @@ class Card:
 
 
 @asynccontextmanager
-async def talking(wire: str, **more: object) -> AsyncIterator[tuple[Desk, Fake]]:
+async def running_session(wire: str, **more: object) -> AsyncIterator[tuple[SessionDriver, Fake]]:
     """Run a session with sound at the fake of this wire; check that the protocol was followed."""
     talk, model, key = WIRES[wire]
     async with running(talk) as fake:
-        desk = Desk(open_session(Options(
+        driver = SessionDriver(open_session(Options(
             model=model, base_url=f"http://127.0.0.1:{fake.port}",
             keys={key: Secret(KEY)}, **more,  # type: ignore[arg-type]
         )))  # fmt: skip
-        living = asyncio.create_task(desk.session.run())
+        living = asyncio.create_task(driver.session.run())
         try:
-            await desk.until(
+            await driver.until(
                 lambda: (
-                    desk.session.link is Link.ONLINE
-                    and desk.session.hands_free is desk.session.with_sound
+                    driver.session.link is Link.ONLINE
+                    and driver.session.hands_free is driver.session.with_sound
                 )
             )
-            yield desk, fake
+            yield driver, fake
         finally:
-            desk.session.close()
+            driver.session.close()
             await living
         assert fake.wrong == []
 
 
-def entries(desk: Desk) -> list[tuple[str, ...]]:
+def entries(driver: SessionDriver) -> list[tuple[str, ...]]:
     """Return the transcript without ids and times."""
-    return [_words(entry) for entry in desk.session.transcript.entries]
+    return [_words(entry) for entry in driver.session.transcript.entries]
 
 
 def _words(entry: Item | ToolCall) -> tuple[str, ...]:
@@ -96,28 +96,28 @@ def _words(entry: Item | ToolCall) -> tuple[str, ...]:
     return entry.name, arguments, str(entry.output), entry.state.value
 
 
-class Person:
+class UserActions:
     """The actions of a user, and what the user waits for."""
 
-    def __init__(self, desk: Desk, fake: Fake) -> None:
-        self.desk, self.session, self.fake = desk, desk.session, fake
+    def __init__(self, driver: SessionDriver, fake: Fake) -> None:
+        self.driver, self.session, self.fake = driver, driver.session, fake
         self.answers = 0
 
-    async def answered(self) -> None:
+    async def wait_for_answer(self) -> None:
         self.answers += 1
         waiting = {effects.Floor.IDLE, effects.Floor.LISTENING}
-        await self.desk.until(
+        await self.driver.until(
             lambda: (
-                len(self.desk.said(Role.ASSISTANT)) == self.answers
+                len(self.driver.texts(Role.ASSISTANT)) == self.answers
                 and self.session.floor in waiting
             )
         )
 
-    async def types(self, line: str) -> None:
+    async def type_line(self, line: str) -> None:
         self.session.type(line)
-        await self.answered()
+        await self.wait_for_answer()
 
-    async def speaks(self) -> None:
+    async def speak(self) -> None:
         """Speak for a second, no faster than the wire takes the sound."""
         block = bytes(Card.rate // 50 * 2)
         for _ in range(5):
@@ -126,27 +126,27 @@ class Person:
                 self.session._receiver.receive(inputs.MicBlock(block, 0.0))
             await until(lambda heard=heard: self.fake.heard >= heard)  # type: ignore[misc]
 
-    async def asks_for_a_story(self) -> None:
+    async def request_story(self) -> None:
         self.session.type("tell me a story")
 
-        def being_told() -> bool:
+        def is_playing() -> bool:
             last = self.session.transcript.entries[-1]
             return isinstance(last, Item) and last.heard_ms == HEARD_MS and "time" in last.text
 
-        await self.desk.until(being_told)
+        await self.driver.until(is_playing)
 
-    async def turns_hands_free_off(self) -> None:
+    async def turn_hands_free_off(self) -> None:
         self.session.set_hands_free(False)
         codec = self.session._connections.codec
         await asyncio.sleep(0)
         if codec is not None and codec.stale:
-            await self.again_online()
+            await self.wait_for_reconnect()
 
-    async def again_online(self) -> None:
+    async def wait_for_reconnect(self) -> None:
         before = self.session._connections.sessions_created
         again = LinkChanged(Link.ONLINE, "Reconnected.")
-        await self.desk.until(
+        await self.driver.until(
             lambda: (
-                again in self.desk.updates and self.session._connections.sessions_created > before
+                again in self.driver.updates and self.session._connections.sessions_created > before
             )
         )

@@ -178,7 +178,7 @@ class ScriptedTts:
         pass
 
 
-class Scene:
+class ScriptedServer:
     """A running server on scripted engines."""
 
     def __init__(self, app: App, stt: ScriptedStt, assistant: ScriptedAssistant, tts: ScriptedTts):
@@ -191,7 +191,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(**options: Any) -> AsyncIterator[Scene]:
+async def scripted_server(**options: Any) -> AsyncIterator[ScriptedServer]:
     """Start a server on scripted engines; stop it at the end."""
     stt, assistant, tts = ScriptedStt(), ScriptedAssistant(), ScriptedTts()
     app = App(
@@ -200,7 +200,7 @@ async def scene(**options: Any) -> AsyncIterator[Scene]:
     )
     await app.start()
     try:
-        yield Scene(app, stt, assistant, tts)
+        yield ScriptedServer(app, stt, assistant, tts)
     finally:
         await app.stop()
 

@@ -16,7 +16,7 @@ sys.path.append(str(_HERE))
 
 import numpy as np  # noqa: E402
 from on_terminal import OnTerminal  # noqa: E402
-from scripted import TOKEN, scene  # noqa: E402
+from scripted import TOKEN, scripted_server  # noqa: E402
 from virtual_audio import VirtualCard  # noqa: E402
 
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Say  # noqa: E402
@@ -45,12 +45,12 @@ class Speaker:
         assert self._ready.wait(20), "the server did not start"
 
     async def _live(self) -> None:
-        async with scene() as stage:
-            axis = np.arange(int(WORD_S * stage.tts.rate)) / stage.tts.rate
+        async with scripted_server() as backend:
+            axis = np.arange(int(WORD_S * backend.tts.rate)) / backend.tts.rate
             wave = 9_800 * np.sin(axis * 2 * np.pi * PITCH)
-            stage.tts.tone = wave.astype("<i2").tobytes()
-            stage.assistant.answer = self._answer
-            self.url = stage.app.url.removesuffix("/realtime")
+            backend.tts.tone = wave.astype("<i2").tobytes()
+            backend.assistant.answer = self._answer
+            self.url = backend.app.url.removesuffix("/realtime")
             self._loop = asyncio.get_running_loop()
             self._ready.set()
             await self._over.wait()

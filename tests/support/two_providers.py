@@ -7,9 +7,9 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from desk import Desk
 from fake_wires import gemini, running
-from scripted import TOKEN, Scene
+from scripted import TOKEN, ScriptedServer
+from session_driver import SessionDriver
 
 from voicechat.config.options import Options
 from voicechat.core.items import Role
@@ -18,23 +18,25 @@ from voicechat.session.session import Session
 from voicechat.session.updates import Link
 
 
-async def answered(desk: Desk, words: str) -> None:
-    desk.session.type(words)
-    await desk.until(lambda: f"You said {words}." in desk.said(Role.ASSISTANT))
+async def answered(driver: SessionDriver, words: str) -> None:
+    driver.session.type(words)
+    await driver.until(lambda: f"You said {words}." in driver.texts(Role.ASSISTANT))
 
 
-def heard(stage: Scene) -> list[str]:
+def heard(backend: ScriptedServer) -> list[str]:
     """Return the messages of the latest request to the assistant."""
-    return [message.text for message in stage.assistant.requests[-1].messages]
+    return [message.text for message in backend.assistant.requests[-1].messages]
 
 
 @asynccontextmanager
-async def two_providers(stage: Scene, *, with_sound: bool = False) -> AsyncIterator[Desk]:
+async def two_providers(
+    backend: ScriptedServer, *, with_sound: bool = False
+) -> AsyncIterator[SessionDriver]:
     """Run a session with Gemini that can switch to OpenAI, or to an Azure that does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
     async with running(gemini) as fake:
-        desk = Desk(
+        driver = SessionDriver(
             Session(
                 Options(
                     model="google/gemini-3.8-live",
@@ -47,17 +49,17 @@ async def two_providers(stage: Scene, *, with_sound: bool = False) -> AsyncItera
                         "AZURE_OPENAI_API_KEY": Secret("other-key"),
                     },
                     variables={
-                        "OPENAI_BASE_URL": stage.app.url.removesuffix("/realtime"),
+                        "OPENAI_BASE_URL": backend.app.url.removesuffix("/realtime"),
                         "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{closed}",
                     },
                 )
             )
         )
-        living = asyncio.create_task(desk.session.run())
+        living = asyncio.create_task(driver.session.run())
         try:
-            await desk.until(lambda: desk.session.link is Link.ONLINE)
-            yield desk
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+            yield driver
         finally:
-            desk.session.close()
+            driver.session.close()
             await living
         assert fake.wrong == []

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from following import follow
-from scripted import TOKEN, Scene
+from scripted import TOKEN, ScriptedServer
 
 from voicechat.config.options import Options
 from voicechat.core.items import Item, ItemStatus, Role
@@ -16,7 +16,7 @@ from voicechat.session.session import Session
 from voicechat.session.updates import Link, Update
 
 
-class Desk:
+class SessionDriver:
     """A running session and its updates."""
 
     def __init__(self, session: Session) -> None:
@@ -36,7 +36,7 @@ class Desk:
                 self._news.clear()
                 await self._news.wait()
 
-    def said(self, role: Role) -> list[str]:
+    def texts(self, role: Role) -> list[str]:
         """Return the finished texts of one role."""
         entries = self.session.transcript.entries
         return [
@@ -56,13 +56,13 @@ def options(url: str, token: str = TOKEN) -> Options:
 
 
 @asynccontextmanager
-async def talking(stage: Scene, url: str = "") -> AsyncIterator[Desk]:
+async def running_session(backend: ScriptedServer, url: str = "") -> AsyncIterator[SessionDriver]:
     """Run a session that is online, at the server or at another address of it."""
-    desk = Desk(Session(options(url or stage.app.url)))
-    running = asyncio.create_task(desk.session.run())
+    driver = SessionDriver(Session(options(url or backend.app.url)))
+    running = asyncio.create_task(driver.session.run())
     try:
-        await desk.until(lambda: desk.session.link is Link.ONLINE)
-        yield desk
+        await driver.until(lambda: driver.session.link is Link.ONLINE)
+        yield driver
     finally:
-        desk.session.close()
+        driver.session.close()
         await running

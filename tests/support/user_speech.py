@@ -18,9 +18,9 @@ LEAD = 0.25
 """Seconds of silence before and after the speech."""
 
 
-def person(folder: Path, words: str) -> NDArray[np.int16]:
+def user_speech(folder: Path, words: str) -> NDArray[np.int16]:
     """Return the words spoken in a quiet room, at 48 kHz."""
-    path = folder / "person.wav"
+    path = folder / "user.wav"
     subprocess.run(
         ["espeak-ng", "-v", "en-us+klatt3", "-s", "160", "-w", str(path), words], check=True
     )
