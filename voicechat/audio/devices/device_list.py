@@ -31,7 +31,7 @@ _SERVER_S: Final = 0.5
 NOUNS: Final = {"input": "microphone", "output": "speaker"}
 
 SERVER_HANGS: Final = "The sound server does not answer."
-RESTART_HINT: Final = "Restart it; voicechat doctor shows how."
+RESTART_HINT: Final = "Restart the sound server; voicechat doctor shows how."
 RECONNECT_HINT: Final = "Plug it in again, or choose another device in the sound settings."
 REAL_DEVICE_HINT: Final = (
     "Plug in a real device, and choose it in the sound settings or by its name."
