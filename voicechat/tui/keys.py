@@ -63,7 +63,7 @@ KEYS = (
 
 COMPOSER_KEYS = (
     ("Enter", "send the message; this interrupts the answer"),
-    ("Ctrl+J", "new line (also Shift+Enter or Alt+Enter if supported)"),
+    ("Ctrl+J", "new line (or Shift+Enter, Alt+Enter)"),
     ("Up, Down", "recall a sent message, while the input is empty"),
     ("Space", "push-to-talk while the input is empty: tap or hold"),
     ("Ctrl+P", "open the command palette, which also has the themes"),
