@@ -37,7 +37,7 @@ import pytest
 from fake_openai import OpenAI
 from parity import UserActions, running_session
 from simulated_card import Room, SimulatedCard
-from type_line import FrameType, SimpleNamespace
+from types import FrameType, SimpleNamespace
 
 import voicechat
 from voicechat.audio import engine, process
