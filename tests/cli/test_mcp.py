@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mcp_rig import RUDE
+from mcp_rig import MISBEHAVING_SERVER
 
 from voicechat.cli.app import main
 from voicechat.config.loader import settings_path
@@ -110,14 +110,14 @@ def test_a_failing_server_shows_its_output(capsys, tmp_path: Path) -> None:
 def test_an_unapproved_server_does_not_run(capsys, tmp_path: Path) -> None:
     file = settings_path().with_name("mcp.json")
     file.parent.mkdir(parents=True)
-    entry = {"command": sys.executable, "args": [str(RUDE), str(tmp_path)]}
+    entry = {"command": sys.executable, "args": [str(MISBEHAVING_SERVER), str(tmp_path)]}
     file.write_text(json.dumps({"mcpServers": {"rude": entry}}), encoding="utf-8")
     assert "asks before it first runs" in run(capsys, "mcp", "list")[1]
     code, out, err = run(capsys, "tools")
     assert code == 0
     assert "MCP server rude" not in out
     assert "has not been allowed to run yet: " in err
-    assert str(RUDE) in err
+    assert str(MISBEHAVING_SERVER) in err
     assert not (tmp_path / "starts").exists()
 
 

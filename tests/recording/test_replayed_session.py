@@ -127,15 +127,15 @@ async def recorded_chat(tmp_path: Path) -> tuple[SessionDriver, Path]:
 async def test_a_replay_gives_the_same_conversation(
     recorded_chat: tuple[SessionDriver, Path],
 ) -> None:
-    live_desk, folder = recorded_chat
+    live_driver, folder = recorded_chat
     replay = await replayed(folder)
-    assert len(comparable_transcript(live_desk)) > 4
-    assert len(shown(live_desk)) > 4
-    assert comparable_transcript(replay) == comparable_transcript(live_desk)
-    assert shown(replay) == shown(live_desk)
-    assert replay.session.usage == live_desk.session.usage
-    assert replay.session.model == live_desk.session.model
-    assert replay.session.latency_ms == pytest.approx(live_desk.session.latency_ms, abs=0.1)
+    assert len(comparable_transcript(live_driver)) > 4
+    assert len(shown(live_driver)) > 4
+    assert comparable_transcript(replay) == comparable_transcript(live_driver)
+    assert shown(replay) == shown(live_driver)
+    assert replay.session.usage == live_driver.session.usage
+    assert replay.session.model == live_driver.session.model
+    assert replay.session.latency_ms == pytest.approx(live_driver.session.latency_ms, abs=0.1)
     assert replay.updates[-1] == LinkChanged(Link.OFFLINE, "The recording has ended.")
 
 
@@ -190,7 +190,7 @@ def test_a_closed_pipe_ends_the_replay_without_a_message(tmp_path: Path) -> None
 
 
 async def test_seek_backward_forward_and_pause(recorded_chat: tuple[SessionDriver, Path]) -> None:
-    live_desk, folder = recorded_chat
+    live_driver, folder = recorded_chat
     replay = Replay(folder, speed=1000, wait_at_end=True)
     driver = SessionDriver(cast("Session", replay))
     running = asyncio.create_task(replay.run())
@@ -205,7 +205,7 @@ async def test_seek_backward_forward_and_pause(recorded_chat: tuple[SessionDrive
     assert replay.position == pytest.approx(replay.length / 2)
     replay.pause()
     await driver.until(lambda: replay.is_over)
-    assert comparable_transcript(driver) == comparable_transcript(live_desk)
+    assert comparable_transcript(driver) == comparable_transcript(live_driver)
     replay.close()
     await running
 

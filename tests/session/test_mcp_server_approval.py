@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from mcp_rig import rude
+from mcp_rig import misbehaving_server
 
 from voicechat.config.options import Options
 from voicechat.core import effects, inputs
@@ -18,7 +18,7 @@ async def test_a_server_waits_for_approval_and_then_offers_its_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    config = rude(tmp_path)
+    config = misbehaving_server(tmp_path)
     notices: list[effects.Notice] = []
     offered = asyncio.Event()
 

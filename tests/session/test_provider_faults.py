@@ -73,7 +73,9 @@ async def provided(wire: str) -> AsyncIterator[Provider]:
 
 
 @asynccontextmanager
-async def living(session: Session) -> AsyncIterator[tuple[SessionDriver, asyncio.Task[None]]]:
+async def running_session(
+    session: Session,
+) -> AsyncIterator[tuple[SessionDriver, asyncio.Task[None]]]:
     driver = SessionDriver(session)
     running = asyncio.create_task(session.run())
     try:
@@ -90,7 +92,7 @@ async def answered(driver: SessionDriver, words: str) -> None:
     await driver.until(lambda: f"You said {words}." in driver.texts(Role.ASSISTANT))
 
 
-def told(driver: SessionDriver) -> list[str]:
+def notices(driver: SessionDriver) -> list[str]:
     return [update.text for update in driver.updates if isinstance(update, LinkChanged)]
 
 
@@ -118,15 +120,15 @@ async def test_permanent_errors_are_not_retried(wire, status, kind, capfd) -> No
 async def test_retry_after_is_respected() -> None:
     async with provided("openai") as provider:
         provider.answers = [(429, {"Retry-After": "0.3"})]
-        async with living(provider.session()) as (driver, _):
+        async with running_session(provider.session()) as (driver, _):
             await answered(driver, "one")
-            assert any("Trying again in 0.3 s." in text for text in told(driver))
+            assert any("Trying again in 0.3 s." in text for text in notices(driver))
     assert provider.dialled == 2
 
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_server_errors_are_retried(wire, impatient) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (driver, _):
+    async with provided(wire) as provider, running_session(provider.session()) as (driver, _):
         await answered(driver, "one")
         provider.answers = [(503, {}), (500, {}), (429, {"Retry-After": "0"}), (502, {})]
         provider.socket.transport.abort()
@@ -137,7 +139,10 @@ async def test_server_errors_are_retried(wire, impatient) -> None:
 
 
 async def test_a_revoked_key_ends_a_running_session(impatient) -> None:
-    async with provided("openai") as provider, living(provider.session()) as (driver, running):
+    async with (
+        provided("openai") as provider,
+        running_session(provider.session()) as (driver, running),
+    ):
         await answered(driver, "one")
         provider.answers = [(401, {})]
         provider.socket.transport.abort()
@@ -151,7 +156,7 @@ async def test_a_revoked_key_ends_a_running_session(impatient) -> None:
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1012, 1013])
 async def test_a_closed_session_continues_on_a_new_connection(wire, code, impatient) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (driver, _):
+    async with provided(wire) as provider, running_session(provider.session()) as (driver, _):
         await answered(driver, "one")
         if code == 1006:
             provider.socket.transport.abort()
@@ -167,7 +172,7 @@ async def test_a_closed_session_continues_on_a_new_connection(wire, code, impati
 @pytest.mark.parametrize("wire", ["openai", "google"])
 @pytest.mark.parametrize("code", [1002, 1003, 1008, 3000, 4001, 4403])
 async def test_a_refused_session_is_not_retried(wire, code) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (driver, running):
+    async with provided(wire) as provider, running_session(provider.session()) as (driver, running):
         await answered(driver, "one")
         await provider.socket.close(code, "not like that")
         with pytest.raises(SessionLost, match="not like that"):
@@ -177,7 +182,7 @@ async def test_a_refused_session_is_not_retried(wire, code) -> None:
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_session_that_refused_its_history_is_seeded_with_less(wire, impatient) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (driver, running):
+    async with provided(wire) as provider, running_session(provider.session()) as (driver, running):
         for words in ("one", "two", "three", "four"):
             await answered(driver, words)
         await provider.socket.close(1007, "Too much.")
@@ -193,7 +198,7 @@ async def test_a_session_that_refused_its_history_is_seeded_with_less(wire, impa
 
 
 async def test_a_refused_handle_is_dropped_and_the_conversation_seeded(impatient) -> None:
-    async with provided("google") as provider, living(provider.session()) as (driver, _):
+    async with provided("google") as provider, running_session(provider.session()) as (driver, _):
         await answered(driver, "one")
         talk = provider.talk
 
@@ -253,7 +258,7 @@ async def test_silence_while_a_response_is_due_is_detected(wire, monkeypatch, im
     async with (
         provided(wire) as provider,
         FaultProxy(provider.fake.port) as proxy,
-        living(provider.session(proxy.port)) as (driver, _),
+        running_session(provider.session(proxy.port)) as (driver, _),
     ):
         await answered(driver, "one")
         proxy.black_hole()
@@ -270,7 +275,7 @@ async def test_slow_pongs_of_gemini_do_not_end_the_connection(monkeypatch) -> No
     async with (
         provided("google") as provider,
         FaultProxy(provider.fake.port) as proxy,
-        living(provider.session(proxy.port)) as (driver, _),
+        running_session(provider.session(proxy.port)) as (driver, _),
     ):
         await answered(driver, "one")
         proxy.black_hole()
@@ -295,17 +300,17 @@ INVALID_AUDIO = {
 
 @pytest.mark.parametrize("wire", INVALID_AUDIO)
 async def test_a_provider_that_sends_unreadable_audio_is_disconnected(wire, impatient) -> None:
-    async with provided(wire) as provider, living(provider.session()) as (driver, _):
+    async with provided(wire) as provider, running_session(provider.session()) as (driver, _):
         await answered(driver, "one")
         for _ in range(reconnect.UNREADABLE):
             await provider.socket.send(json.dumps(INVALID_AUDIO[wire]))
         await driver.until(lambda: len(provider.fake.sockets) == 2)
         await answered(driver, "two")
-        assert any("unreadable data" in text for text in told(driver))
+        assert any("unreadable data" in text for text in notices(driver))
 
 
 async def test_a_provider_that_sends_unreadable_frames_is_disconnected(impatient) -> None:
-    async with provided("openai") as provider, living(provider.session()) as (driver, _):
+    async with provided("openai") as provider, running_session(provider.session()) as (driver, _):
         await answered(driver, "one")
         for _ in range(reconnect.UNREADABLE - 1):
             await provider.socket.send("\x00 no JSON")
@@ -315,5 +320,5 @@ async def test_a_provider_that_sends_unreadable_frames_is_disconnected(impatient
             await provider.socket.send("[1, 2]")
         await driver.until(lambda: len(provider.fake.sockets) == 2)
         await answered(driver, "three")
-        assert any("unreadable data" in text for text in told(driver))
+        assert any("unreadable data" in text for text in notices(driver))
         assert driver.texts(Role.USER) == ["one", "two", "three"]

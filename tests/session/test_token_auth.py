@@ -88,7 +88,7 @@ async def provided(wire: str) -> AsyncIterator[Provider]:
 
 
 @asynccontextmanager
-async def living(options: Options) -> AsyncIterator[SessionDriver]:
+async def running_session(options: Options) -> AsyncIterator[SessionDriver]:
     driver = SessionDriver(Session(options))
     running = asyncio.create_task(driver.session.run())
     try:
@@ -155,7 +155,7 @@ async def test_each_provider_receives_a_token_in_one_way(
     caplog.set_level(logging.DEBUG)
     async with provided(wire) as provider:
         options = replace(provider.options, token=Secret(TOKENS[wire]))
-        async with living(options) as driver:
+        async with running_session(options) as driver:
             await says(driver, "hello")
         assert provider.shown == [SHOWN[wire]]
         assert provider.keys == []
@@ -177,15 +177,15 @@ async def test_a_setup_endpoint_issues_a_token_per_connection(wire: str, setup: 
         options = replace(
             provider.options, base_url=None, token_url=setup.address, instructions="Be kind."
         )
-        async with living(options) as driver:
+        async with running_session(options) as driver:
             await says(driver, "one")
             driver.session.new_conversation()
             await driver.until(lambda: len(provider.shown) == 2)
             await driver.until(lambda: driver.session.link is Link.ONLINE)
-            told = [each.text for each in driver.updates if isinstance(each, effects.Notice)]
+            notices = [each.text for each in driver.updates if isinstance(each, effects.Notice)]
         assert provider.shown == [SHOWN[wire]] * 2
         assert provider.paths == ["/v1/realtime?model=another"] * 2
-        assert [text for text in told if "fly" in text] == [
+        assert [text for text in notices if "fly" in text] == [
             "The setup endpoint expects a tool that does not exist: fly."
         ]
         first, second = setup.asked
@@ -214,7 +214,7 @@ async def test_an_endpoint_that_issues_no_token_is_one_sentence(
     setup.status, setup.answer = status, answer
     options = Options(model="openai", with_sound=False, token_url=setup.address)
     with pytest.raises(error, match=words):
-        async with living(options):
+        async with running_session(options):
             pass
 
 

@@ -11,14 +11,14 @@ from voicechat.session.updates import UPDATES
 
 
 def follow(
-    session: Any, hear: Callable[[Any], object], wants: Collection[type] | None = UPDATES
+    session: Any, on_event: Callable[[Any], object], wants: Collection[type] | None = UPDATES
 ) -> None:
-    """Call `hear` for every event of the session, or of anything else with `subscribe`."""
+    """Call `on_event` for every event of the session, or of anything else with `subscribe`."""
     events = session.subscribe("test", limit=100_000, overflow=Overflow.CLOSE, wants=wants)
 
     def wake() -> None:
         for event in events.pop_all():
-            hear(event)
+            on_event(event)
 
     events.wake = wake
 

@@ -16,35 +16,35 @@ from voicechat.tools.mcp.mcp_pins import Pins
 from voicechat.tools.mcp.mcp_servers import McpServers, ServerState
 from voicechat.tools.registry import Outcome, Registry
 
-RUDE = Path(__file__).with_name("rude_server.py")
+MISBEHAVING_SERVER = Path(__file__).with_name("rude_server.py")
 
 
-def rude(folder: Path, *how: str, name: str = "rude", **more: object) -> ServerConfig:
+def misbehaving_server(folder: Path, *how: str, name: str = "rude", **more: object) -> ServerConfig:
     """Configure the server that misbehaves."""
-    command = (sys.executable, str(RUDE), str(folder), *how)
+    command = (sys.executable, str(MISBEHAVING_SERVER), str(folder), *how)
     return ServerConfig(name, command, **more)  # type: ignore[arg-type]
 
 
 @dataclass
-class Life:
+class RunningServers:
     """Running servers and their messages."""
 
     servers: McpServers
     task: asyncio.Task[None]
     reported: list[str] = field(default_factory=list)
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def call(self, name: str, arguments: str = "{}") -> Outcome:
         """Run a tool as a session would."""
         return await Registry(*self.servers.tools).run(name, arguments)
 
-    async def until(self, so: Callable[[], bool], seconds: float = 15) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
         """Wait until a condition holds; it is checked after every change."""
         async with asyncio.timeout(seconds):
-            while not so():
+            while not condition():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.moved.wait(), 0.05)
-                self.moved.clear()
+                    await asyncio.wait_for(self.changed.wait(), 0.05)
+                self.changed.clear()
 
     def state(self) -> ServerState:
         """Return the state of the only server."""
@@ -62,24 +62,24 @@ async def allow(config: ServerConfig) -> bool:
 
 
 @asynccontextmanager
-async def living(
+async def running_servers(
     folder: Path, *configs: ServerConfig, approve: object = allow, ready: bool = True
-) -> AsyncIterator[Life]:
+) -> AsyncIterator[RunningServers]:
     """Run servers until the end of the block; starts when each is ready or has failed."""
     reported: list[str] = []
-    moved = asyncio.Event()
+    changed = asyncio.Event()
     pins = Pins(folder / "pins.json")
-    servers = McpServers(configs, moved.set, reported.append, approve, pins)  # type: ignore[arg-type]
+    servers = McpServers(configs, changed.set, reported.append, approve, pins)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as tasks:
-        life = Life(servers, tasks.create_task(servers.run()), reported, moved)
+        rig = RunningServers(servers, tasks.create_task(servers.run()), reported, changed)
         if ready:
-            await life.until(lambda: all(s.state in {"ready", "failed"} for s in servers.states))
-        yield life
-        life.task.cancel()
+            await rig.until(lambda: all(s.state in {"ready", "failed"} for s in servers.states))
+        yield rig
+        rig.task.cancel()
 
 
 @asynccontextmanager
-async def watched() -> AsyncIterator[Callable[[], float]]:
+async def measured_stalls() -> AsyncIterator[Callable[[], float]]:
     """Measure stalls of the loop; call the result for the longest one in seconds."""
     worst = 0.0
 

@@ -32,28 +32,28 @@ class Card:
     rate = 24_000
 
     def __init__(
-        self, settings: sound.AudioSettings, hear: Callable[[sound.AudioEvent], None]
+        self, settings: sound.AudioSettings, on_event: Callable[[sound.AudioEvent], None]
     ) -> None:
-        self._hear = hear
+        self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._playing: set[str] = set()
         Card.rate = settings.input_rate
-        self._tell(sound.Opened("a microphone", "a speaker"))
+        self._emit(sound.Opened("a microphone", "a speaker"))
 
-    def _tell(self, event: sound.AudioEvent) -> None:
-        self._loop.call_soon(self._hear, event)
+    def _emit(self, event: sound.AudioEvent) -> None:
+        self._loop.call_soon(self._on_event, event)
 
     def send(self, command: sound.AudioCommand) -> None:
         match command:
             case effects.Play(item_id) if item_id not in self._playing:
                 self._playing.add(item_id)
-                self._tell(inputs.PlaybackStarted(item_id, 0.0))
-                self._tell(inputs.Heard(item_id, HEARD_MS))
+                self._emit(inputs.PlaybackStarted(item_id, 0.0))
+                self._emit(inputs.Heard(item_id, HEARD_MS))
             case effects.EndItem(item_id) if item_id in self._playing:
                 self._playing.discard(item_id)
-                self._tell(inputs.PlaybackFinished(item_id))
+                self._emit(inputs.PlaybackFinished(item_id))
             case effects.StopPlayback():
-                self._tell(inputs.PlaybackStopped(dict.fromkeys(self._playing, HEARD_MS)))
+                self._emit(inputs.PlaybackStopped(dict.fromkeys(self._playing, HEARD_MS)))
                 self._playing.clear()
 
     async def close(self) -> None:

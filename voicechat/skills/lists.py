@@ -34,7 +34,7 @@ def items(text: str) -> list[str]:
     return [piece for piece in pieces if piece]
 
 
-def _meant(name: str, lists: Lists) -> str:
+def _list_for(name: str, lists: Lists) -> str:
     """Return the named list, or the only list that exists, or the shopping list."""
     if name:
         return _known(name)
@@ -46,7 +46,7 @@ def add(notebook: Notebook, text: str, list_name: str = "") -> str:
     """Add the items in the text to a list."""
     wanted = items(text)
     with notebook.edit() as pages:
-        name = _meant(list_name, pages.lists)
+        name = _list_for(list_name, pages.lists)
         if name not in pages.lists and len(pages.lists) >= _MOST_LISTS:
             raise ServerError(f"I keep no more than {_MOST_LISTS} lists.")
         kept = pages.lists.setdefault(name, [])
@@ -62,7 +62,7 @@ def add(notebook: Notebook, text: str, list_name: str = "") -> str:
 def read(notebook: Notebook, list_name: str = "") -> str:
     """Read a list."""
     pages = notebook.read()
-    name = _meant(list_name, pages.lists)
+    name = _list_for(list_name, pages.lists)
     kept = pages.lists.get(name, [])
     if not kept:
         return f"Your {name} list is empty."
@@ -92,7 +92,7 @@ def _home(text: str, list_name: str, lists: Lists) -> str:
         return _known(list_name)
     wanted = items(text)
     holding = [name for name, kept in lists.items() if any(_found(one, kept) for one in wanted)]
-    return holding[0] if holding else _meant("", lists)
+    return holding[0] if holding else _list_for("", lists)
 
 
 def _found(wanted: str, kept: Sequence[str]) -> str | None:
@@ -107,7 +107,7 @@ def _found(wanted: str, kept: Sequence[str]) -> str | None:
 def clear(notebook: Notebook, list_name: str = "") -> str:
     """Clear a list."""
     with notebook.edit() as pages:
-        name = _meant(list_name, pages.lists)
+        name = _list_for(list_name, pages.lists)
         had = bool(pages.lists.pop(name, []))
     return f"Your {name} list is {'now' if had else 'already'} empty."
 

@@ -24,23 +24,23 @@ class Handle:
     cancel: Callable[[], None]
 
 
-class Desk:
-    """The tools with a clock that the test moves."""
+class ToolsWithClock:
+    """The timer tools with a clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = NOON
         self.waiting: list[tuple[datetime, Callable[[], None]]] = []
-        self.rung: list[str] = []
-        tools = alarms.tools(ToolContext(announce=self.rung.append), self.later)
+        self.announced: list[str] = []
+        tools = alarms.tools(ToolContext(announce=self.announced.append), self.call_later)
         self.registry = Registry(*tools)
 
-    def later(self, seconds: float, ring: Callable[[], None]) -> Handle:
+    def call_later(self, seconds: float, ring: Callable[[], None]) -> Handle:
         """Replace `loop.call_later`."""
         entry = (self.now + timedelta(seconds=seconds), ring)
         self.waiting.append(entry)
         return Handle(lambda: self.waiting.remove(entry) if entry in self.waiting else None)
 
-    def go_on(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
         for entry in sorted(self.waiting, key=lambda one: one[0]):
             if entry[0] <= self.now and entry in self.waiting:
@@ -53,40 +53,40 @@ class Desk:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+def timers(monkeypatch: pytest.MonkeyPatch) -> ToolsWithClock:
     monkeypatch.setattr(alarms, "_now", lambda: made.now)
-    made = Desk()
+    made = ToolsWithClock()
     return made
 
 
-async def test_a_timer_rings_to_the_second(desk: Desk) -> None:
-    assert await desk("set_timer", seconds=480, name="Pasta timer") == (
+async def test_a_timer_rings_to_the_second(timers: ToolsWithClock) -> None:
+    assert await timers("set_timer", seconds=480, name="Pasta timer") == (
         "Okay, pasta timer, 8 minutes, starting now."
     )
-    desk.go_on(479)
-    assert desk.rung == []
-    desk.go_on(1)
-    assert desk.rung == ["Ding ding! Your pasta timer is done."]
-    assert await desk("list_timers") == "There is no timer running."
+    timers.advance(479)
+    assert timers.announced == []
+    timers.advance(1)
+    assert timers.announced == ["Ding ding! Your pasta timer is done."]
+    assert await timers("list_timers") == "There is no timer running."
 
 
-async def test_several_timers_run_and_each_can_be_named(desk: Desk) -> None:
-    await desk("set_timer", seconds=600)
-    await desk("set_timer", seconds=300, name="tea")
-    await desk("set_alarm", time="7:30 pm")
-    await desk("set_reminder", text="call your mom", seconds=60)
-    assert await desk("list_timers") == (
+async def test_several_timers_run_and_each_can_be_named(timers: ToolsWithClock) -> None:
+    await timers("set_timer", seconds=600)
+    await timers("set_timer", seconds=300, name="tea")
+    await timers("set_alarm", time="7:30 pm")
+    await timers("set_reminder", text="call your mom", seconds=60)
+    assert await timers("list_timers") == (
         "You have 4 timers: the reminder to call your mom, 1 minute left, the tea timer, 5 minutes"
         " left, the 10 minute timer, 10 minutes left and the 7:30 PM alarm, 7 hours and 30 minutes"
         " left."
     )
-    assert (await desk("cancel_timer")).startswith("Which one? You have 4 timers")
-    assert await desk("cancel_timer", name="7:30 alarm") == "Your 7:30 PM alarm is canceled."
-    assert await desk("cancel_timer", name="the tea timer") == "Your tea timer is canceled."
-    assert "There is no such timer" in await desk("cancel_timer", name="coffee")
-    assert await desk("cancel_timer", every=True) == "Both are canceled."
-    desk.go_on(86_400)
-    assert desk.rung == []
+    assert (await timers("cancel_timer")).startswith("Which one? You have 4 timers")
+    assert await timers("cancel_timer", name="7:30 alarm") == "Your 7:30 PM alarm is canceled."
+    assert await timers("cancel_timer", name="the tea timer") == "Your tea timer is canceled."
+    assert "There is no such timer" in await timers("cancel_timer", name="coffee")
+    assert await timers("cancel_timer", every=True) == "Both are canceled."
+    timers.advance(86_400)
+    assert timers.announced == []
 
 
 @pytest.mark.parametrize(
@@ -100,41 +100,41 @@ async def test_several_timers_run_and_each_can_be_named(desk: Desk) -> None:
         ("2026-03-07T09:00", False, "at 9:00 AM on Saturday"),
     ],
 )
-async def test_times_of_day(desk: Desk, time: str, tomorrow: bool, said: str) -> None:
-    assert await desk("set_alarm", time=time, tomorrow=tomorrow) == f"Your alarm is set, {said}."
+async def test_times_of_day(timers: ToolsWithClock, time: str, tomorrow: bool, said: str) -> None:
+    assert await timers("set_alarm", time=time, tomorrow=tomorrow) == f"Your alarm is set, {said}."
 
 
 @pytest.mark.parametrize("time", ["25:00", "7:75", "soon", "", "2026-03-01T09:00", "9" * 99])
-async def test_an_invalid_time_is_reported(desk: Desk, time: str) -> None:
-    assert "error" in await desk("set_alarm", time=time)
-    assert desk.waiting == []
+async def test_an_invalid_time_is_reported(timers: ToolsWithClock, time: str) -> None:
+    assert "error" in await timers("set_alarm", time=time)
+    assert timers.waiting == []
 
 
 @pytest.mark.parametrize("seconds", [0, -5, 1e9, "soon"])
-async def test_an_invalid_duration_is_reported(desk: Desk, seconds: object) -> None:
-    assert "error" in await desk("set_timer", seconds=seconds)
-    assert desk.waiting == []
+async def test_an_invalid_duration_is_reported(timers: ToolsWithClock, seconds: object) -> None:
+    assert "error" in await timers("set_timer", seconds=seconds)
+    assert timers.waiting == []
 
 
-async def test_the_number_of_timers_is_limited(desk: Desk) -> None:
+async def test_the_number_of_timers_is_limited(timers: ToolsWithClock) -> None:
     for _ in range(32):
-        await desk("set_timer", seconds=10)
-    assert "too many" in await desk("set_timer", seconds=10)
+        await timers("set_timer", seconds=10)
+    assert "too many" in await timers("set_timer", seconds=10)
 
 
 async def test_a_timer_rings_on_the_real_clock() -> None:
-    rung: asyncio.Queue[str] = asyncio.Queue()
-    registry = Registry(*alarms.tools(ToolContext(announce=rung.put_nowait)))
+    announced: asyncio.Queue[str] = asyncio.Queue()
+    registry = Registry(*alarms.tools(ToolContext(announce=announced.put_nowait)))
     await registry.run("set_timer", '{"seconds": 0.05, "name": "egg"}')
     async with asyncio.timeout(10):
-        assert await rung.get() == "Ding ding! Your egg timer is done."
+        assert await announced.get() == "Ding ding! Your egg timer is done."
 
 
-async def test_a_timer_rings_soon_after_the_machine_slept(desk: Desk) -> None:
-    await desk("set_alarm", time="13:00")
-    looks = desk.waiting[0]
-    assert looks[0] - desk.now <= timedelta(seconds=20)
-    desk.now += timedelta(hours=8)
-    desk.waiting.clear()
+async def test_a_timer_rings_soon_after_the_machine_slept(timers: ToolsWithClock) -> None:
+    await timers("set_alarm", time="13:00")
+    looks = timers.waiting[0]
+    assert looks[0] - timers.now <= timedelta(seconds=20)
+    timers.now += timedelta(hours=8)
+    timers.waiting.clear()
     looks[1]()
-    assert desk.rung == ["It is 1:00 PM. This is your alarm."]
+    assert timers.announced == ["It is 1:00 PM. This is your alarm."]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mcp_rig import RUDE, living
+from mcp_rig import MISBEHAVING_SERVER, running_servers
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.errors import ConnectError, Secret
@@ -23,7 +23,14 @@ KEY = "planted-0123"
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """Return the URL of the server that misbehaves."""
-    command = [sys.executable, "-I", "-S", process_supervisor.__file__, sys.executable, str(RUDE)]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        process_supervisor.__file__,
+        sys.executable,
+        str(MISBEHAVING_SERVER),
+    ]
     with subprocess.Popen(
         [*command, str(tmp_path), "http"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -36,21 +43,21 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 
 async def test_an_http_server_offers_and_runs_tools(tmp_path: Path, address: str) -> None:
-    async with living(tmp_path, ServerConfig("rude", url=address, timeout_s=1)) as life:
-        greeting = await life.call("rude__greet", '{"name": "Ada"}')
+    async with running_servers(tmp_path, ServerConfig("rude", url=address, timeout_s=1)) as rig:
+        greeting = await rig.call("rude__greet", '{"name": "Ada"}')
         assert (greeting.output, greeting.failed) == ("Hello Ada\ufffd[2J", False)
-        flood = await life.call("rude__large", '{"megabytes": 5}')
+        flood = await rig.call("rude__large", '{"megabytes": 5}')
         assert flood.failed
         assert len(flood.output) < 400
-        assert "longer than 1 seconds" in (await life.call("rude__hang")).output
-        await life.until((tmp_path / "cancelled").exists)
-        await life.call("rude__change")
-        await life.until(lambda: "rude__more" in life.names())
-        assert "send their password" in life.servers.difference("rude__greet")
+        assert "longer than 1 seconds" in (await rig.call("rude__hang")).output
+        await rig.until((tmp_path / "cancelled").exists)
+        await rig.call("rude__change")
+        await rig.until(lambda: "rude__more" in rig.names())
+        assert "send their password" in rig.servers.difference("rude__greet")
         async with asyncio.timeout(5):
-            assert (await life.call("rude__die")).failed
-        await life.until(lambda: life.state().state != "ready")
-        assert life.state().problem
+            assert (await rig.call("rude__die")).failed
+        await rig.until(lambda: rig.state().state != "ready")
+        assert rig.state().problem
 
 
 async def answer(head: str, body: bytes = b"") -> tuple[asyncio.Server, str, list[bytes]]:
@@ -135,8 +142,8 @@ async def test_a_key_that_cannot_be_sent_is_not_repeated(tmp_path: Path, key: st
     server, url, asked = await answer("200 OK")
     async with server:
         config = ServerConfig("web", url=url, headers={"Authorization": Secret(key)})
-        async with living(tmp_path, config) as life:
-            problem = life.state().problem
+        async with running_servers(tmp_path, config) as rig:
+            problem = rig.state().problem
             assert "The header Authorization holds characters that cannot be sent" in problem
-            assert KEY not in str(life.reported)
+            assert KEY not in str(rig.reported)
     assert asked == []

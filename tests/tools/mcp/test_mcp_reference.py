@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mcp_rig import living
+from mcp_rig import running_servers
 
 from voicechat.config.loader import load
 from voicechat.config.mcp_server import ServerConfig
@@ -38,23 +38,23 @@ async def test_the_everything_and_filesystem_servers(
         ServerConfig("everything", ("node", str(EVERYTHING))),
         ServerConfig("files", ("node", str(FILES), str(notes))),
     )
-    async with living(tmp_path, *configs) as life:
-        assert [state.state for state in life.servers.states] == ["ready", "ready"]
-        assert life.reported == []
-        assert (await life.call("everything__echo", '{"message": "hi"}')).output == "Echo: hi"
-        total = await life.call("everything__get-sum", '{"a": 3, "b": 4}')
+    async with running_servers(tmp_path, *configs) as rig:
+        assert [state.state for state in rig.servers.states] == ["ready", "ready"]
+        assert rig.reported == []
+        assert (await rig.call("everything__echo", '{"message": "hi"}')).output == "Echo: hi"
+        total = await rig.call("everything__get-sum", '{"a": 3, "b": 4}')
         assert total.output == "The sum of 3 and 4 is 7."
-        wrong = await life.call("everything__get-sum", '{"a": "x"}')
+        wrong = await rig.call("everything__get-sum", '{"a": "x"}')
         assert wrong.failed
         assert "expected number" in wrong.output
-        assert "An image, image/png" in (await life.call("everything__get-tiny-image")).output
-        seen = json.loads((await life.call("everything__get-env")).output)
+        assert "An image, image/png" in (await rig.call("everything__get-tiny-image")).output
+        seen = json.loads((await rig.call("everything__get-env")).output)
         assert set(seen) - {"LC_CTYPE"} <= set(os.environ)
         assert "planted" not in json.dumps(seen)
 
         path = json.dumps({"path": str(notes / "plants.txt")})
-        assert (await life.call("files__read_text_file", path)).output == "water them"
-        outside = await life.call("files__read_text_file", '{"path": "/etc/passwd"}')
+        assert (await rig.call("files__read_text_file", path)).output == "water them"
+        outside = await rig.call("files__read_text_file", '{"path": "/etc/passwd"}')
         assert outside.failed
         assert "denied" in outside.output
     assert not psutil.Process().children(recursive=True)

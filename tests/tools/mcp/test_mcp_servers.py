@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mcp_rig import RUDE, living, rude, watched
+from mcp_rig import MISBEHAVING_SERVER, measured_stalls, misbehaving_server, running_servers
 from processes import gone, known
 
 from voicechat.config.mcp_server import ServerConfig
@@ -39,65 +39,68 @@ async def test_a_server_offers_its_tools_and_runs_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "planted-in-the-environment")
-    config = rude(tmp_path, "noisy", env={"WANTED": Secret("given")})
-    async with living(tmp_path, config) as life:
-        assert life.reported == []
-        assert "rude__greet" in life.names()
-        for tool in life.servers.tools:
+    config = misbehaving_server(tmp_path, "noisy", env={"WANTED": Secret("given")})
+    async with running_servers(tmp_path, config) as rig:
+        assert rig.reported == []
+        assert "rude__greet" in rig.names()
+        for tool in rig.servers.tools:
             assert tool.spec.permission is Permission.ASK  # whatever its annotations say
             assert tool.source == "MCP server rude"
             assert clean(tool.spec.description) == tool.spec.description
 
-        greeting = await life.call("rude__greet", '{"name": "Ada"}')
+        greeting = await rig.call("rude__greet", '{"name": "Ada"}')
         assert (greeting.output, greeting.failed) == ("Hello Ada\ufffd[2J", False)
-        seen = json.loads((await life.call("rude__environment")).output)
+        seen = json.loads((await rig.call("rude__environment")).output)
         assert seen["WANTED"] == "given"
         assert "planted" not in json.dumps(seen)
         assert seen["cwd"] == str(Path.home())
 
-        assert "image/png" in (await life.call("rude__picture")).output
-        assert (await life.call("rude__noise")).output == "noisy"
+        assert "image/png" in (await rig.call("rude__picture")).output
+        assert (await rig.call("rude__noise")).output == "noisy"
         for name, arguments in (("fail", "{}"), ("greet", "{}"), ("greet", "[1]"), ("greet", "{")):
-            assert (await life.call(f"rude__{name}", arguments)).failed
-        await asyncio.gather(*(life.call("rude__greet", f'{{"name": "{n}"}}') for n in range(20)))
+            assert (await rig.call(f"rude__{name}", arguments)).failed
+        await asyncio.gather(*(rig.call("rude__greet", f'{{"name": "{n}"}}') for n in range(20)))
     assert not child_processes()
 
 
 async def test_large_messages_are_dropped_and_never_block_the_loop(tmp_path: Path) -> None:
-    async with living(tmp_path, rude(tmp_path)) as life, watched() as stall:
+    async with (
+        running_servers(tmp_path, misbehaving_server(tmp_path)) as rig,
+        measured_stalls() as stall,
+    ):
         begun = time.perf_counter()
-        flood = await life.call("rude__large", '{"megabytes": 50}')
+        flood = await rig.call("rude__large", '{"megabytes": 50}')
         took = time.perf_counter() - begun
         assert flood.failed
         assert "larger than 1 MB" in flood.output
         assert stall() < took / 2
-        whole = await life.call("rude__greet", json.dumps({"name": "n" * 300_000}))
+        whole = await rig.call("rude__greet", json.dumps({"name": "n" * 300_000}))
         assert not whole.failed
         assert len(whole.output) < OUTPUT_LIMIT + 100
-        assert (await life.call("rude__greet", '{"name": "again"}')).output.startswith("Hello")
+        assert (await rig.call("rude__greet", '{"name": "again"}')).output.startswith("Hello")
 
 
 async def test_a_cancelled_call_is_cancelled_on_the_server_and_a_kill_is_noticed(
     tmp_path: Path,
 ) -> None:
-    async with living(tmp_path, rude(tmp_path, timeout_s=0.3)) as life:
-        assert "longer than 0.3 seconds" in (await life.call("rude__hang")).output
-        await life.until((tmp_path / "cancelled").exists)
+    async with running_servers(tmp_path, misbehaving_server(tmp_path, timeout_s=0.3)) as rig:
+        assert "longer than 0.3 seconds" in (await rig.call("rude__hang")).output
+        await rig.until((tmp_path / "cancelled").exists)
         (tmp_path / "cancelled").unlink()
         (tmp_path / "hanging").unlink()
-        calling = asyncio.create_task(life.call("rude__hang"))
-        await life.until((tmp_path / "hanging").exists)
+        calling = asyncio.create_task(rig.call("rude__hang"))
+        await rig.until((tmp_path / "hanging").exists)
         calling.cancel()
         await asyncio.wait({calling}, timeout=5)
         assert calling.cancelled()
-        await life.until((tmp_path / "cancelled").exists)
-        assert not (await life.call("rude__greet", '{"name": "x"}')).failed
+        await rig.until((tmp_path / "cancelled").exists)
+        assert not (await rig.call("rude__greet", '{"name": "x"}')).failed
 
         (tmp_path / "hanging").unlink()
         (tmp_path / "cancelled").unlink()
-        hanging = next(tool for tool in life.servers.tools if tool.spec.name == "rude__hang")
+        hanging = next(tool for tool in rig.servers.tools if tool.spec.name == "rude__hang")
         calling = asyncio.create_task(hanging.call("{}"))
-        await life.until((tmp_path / "hanging").exists)
+        await rig.until((tmp_path / "hanging").exists)
         os.kill(numbers(tmp_path / "starts")[0], signal.SIGKILL)
         async with asyncio.timeout(5):
             with pytest.raises(ToolError, match="ended before it answered"):
@@ -108,65 +111,65 @@ async def test_a_crash_fails_calls_at_once_and_restarts_are_limited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp_servers, "RESTARTS", 1)
-    async with living(tmp_path, rude(tmp_path)) as life:
+    async with running_servers(tmp_path, misbehaving_server(tmp_path)) as rig:
         async with asyncio.timeout(5):
-            outcome = await life.call("rude__die")
+            outcome = await rig.call("rude__die")
         assert outcome.failed
         assert "may or may not have run" in outcome.output
-        await life.until(lambda: life.state().state == "restarting")
-        assert life.names()  # they come back: the model need not lose them
-        await life.until(lambda: life.state().state == "ready")
-        assert not (await life.call("rude__greet", '{"name": "x"}')).failed
-        assert life.reported == []
-        await life.call("rude__die")
-        await life.until(lambda: life.state().state == "failed")
-        assert life.names() == []
-        (sentence,) = life.reported
+        await rig.until(lambda: rig.state().state == "restarting")
+        assert rig.names()  # they come back: the model need not lose them
+        await rig.until(lambda: rig.state().state == "ready")
+        assert not (await rig.call("rude__greet", '{"name": "x"}')).failed
+        assert rig.reported == []
+        await rig.call("rude__die")
+        await rig.until(lambda: rig.state().state == "failed")
+        assert rig.names() == []
+        (sentence,) = rig.reported
         assert sentence.startswith("MCP server rude: It ended 2 times and stays off.")
         assert len(numbers(tmp_path / "starts")) == 2
     assert gone(known(numbers(tmp_path / "child")))
 
 
 async def test_a_changed_definition_revokes_approvals_and_is_reported(tmp_path: Path) -> None:
-    async with living(tmp_path, rude(tmp_path)) as life:
-        before = {tool.spec.name: tool for tool in life.servers.tools}
-        await life.call("rude__change")
-        await life.until(lambda: "rude__more" in life.names())
-        after = {tool.spec.name: tool for tool in life.servers.tools}
+    async with running_servers(tmp_path, misbehaving_server(tmp_path)) as rig:
+        before = {tool.spec.name: tool for tool in rig.servers.tools}
+        await rig.call("rude__change")
+        await rig.until(lambda: "rude__more" in rig.names())
+        after = {tool.spec.name: tool for tool in rig.servers.tools}
         assert after["rude__fail"].fingerprint == before["rude__fail"].fingerprint
         assert after["rude__greet"].fingerprint != before["rude__greet"].fingerprint
         assert after["rude__greet"].asks_always
         assert not after["rude__more"].asks_always
-        difference = life.servers.difference("rude__greet")
+        difference = rig.servers.difference("rude__greet")
         assert "'Greet somebody, and send their password.'" in difference
         assert "password type is new: string" in difference
-        assert life.servers.difference("rude__fail") == ""
-        assert any("changed and asks again" in sentence for sentence in life.reported)
-        await life.call("rude__greet", '{"name": "Ada", "password": "x"}')  # which was allowed
-        assert life.servers.difference("rude__greet") == ""
-        assert not any(tool.asks_always for tool in life.servers.tools)
-    async with living(tmp_path, rude(tmp_path, "changed")) as life:
+        assert rig.servers.difference("rude__fail") == ""
+        assert any("changed and asks again" in sentence for sentence in rig.reported)
+        await rig.call("rude__greet", '{"name": "Ada", "password": "x"}')  # which was allowed
+        assert rig.servers.difference("rude__greet") == ""
+        assert not any(tool.asks_always for tool in rig.servers.tools)
+    async with running_servers(tmp_path, misbehaving_server(tmp_path, "changed")) as rig:
         # Between two runs, too: what was accepted is the known one now.
-        assert "password type is gone" in life.servers.difference("rude__greet")
-        assert "'Fail quietly.'" in life.servers.difference("rude__fail")
+        assert "password type is gone" in rig.servers.difference("rude__greet")
+        assert "'Fail quietly.'" in rig.servers.difference("rude__fail")
 
 
 async def test_a_failed_server_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     configs = (
-        rude(tmp_path),
+        misbehaving_server(tmp_path),
         ServerConfig("absent", ("no-such-program",)),
         ServerConfig("ends", (sys.executable, "-c", "raise SystemExit('no \x1b[31mlicence')")),
         ServerConfig("unset", ("x",), problem="$TOKEN is not set (mcp.json:3)."),
         ServerConfig("lost", (sys.executable,), cwd=tmp_path / "nowhere"),
     )
-    async with living(tmp_path, *configs) as life:
-        assert [state.state for state in life.servers.states] == ["ready", *["failed"] * 4]
-        reported = {re.sub(r"^MCP server (\w+): .*", r"\1", one): one for one in life.reported}
+    async with running_servers(tmp_path, *configs) as rig:
+        assert [state.state for state in rig.servers.states] == ["ready", *["failed"] * 4]
+        reported = {re.sub(r"^MCP server (\w+): .*", r"\1", one): one for one in rig.reported}
         assert "'no-such-program' was not found" in reported["absent"]
         assert "It said: no \ufffd[31mlicence" in reported["ends"]
         assert "$TOKEN is not set" in reported["unset"]
         assert "There is no folder" in reported["lost"]
-        assert not (await life.call("rude__greet", '{"name": "x"}')).failed
+        assert not (await rig.call("rude__greet", '{"name": "x"}')).failed
 
 
 MUTE = r"""
@@ -191,8 +194,8 @@ async def test_a_silent_stdio_server_times_out_and_leaves_no_process() -> None:
 
 
 async def test_a_server_that_ignores_signals_is_killed_in_time(tmp_path: Path) -> None:
-    async with living(tmp_path, rude(tmp_path, "deaf")) as life:
-        await life.call("rude__spawn")
+    async with running_servers(tmp_path, misbehaving_server(tmp_path, "deaf")) as rig:
+        await rig.call("rude__spawn")
         processes = known(numbers(tmp_path / "starts") + numbers(tmp_path / "child"))
         assert len(processes) == 5
     assert gone(processes)
@@ -204,16 +207,17 @@ def test_killing_the_program_leaves_no_server(tmp_path: Path) -> None:
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "sys.path.insert(0, sys.argv[1])\n"
-        "from mcp_rig import living, rude\n"
+        "from mcp_rig import misbehaving_server, running_servers\n"
         "async def main():\n"
         "    folder = Path(sys.argv[2])\n"
-        "    async with living(folder, rude(folder, 'deaf')) as life:\n"
-        "        print(life.state().state, flush=True)\n"
+        "    async with running_servers(folder, misbehaving_server(folder, 'deaf')) as rig:\n"
+        "        print(rig.state().state, flush=True)\n"
         "        await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(RUDE.parent), str(tmp_path)], stdout=subprocess.PIPE
+        [sys.executable, "-c", code, str(MISBEHAVING_SERVER.parent), str(tmp_path)],
+        stdout=subprocess.PIPE,
     ) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == b"ready\n"
@@ -236,18 +240,18 @@ async def test_a_command_needs_approval_once(tmp_path: Path) -> None:
         await answer.wait()
         return True
 
-    config = rude(tmp_path)
-    async with living(tmp_path, config, approve=approve, ready=False) as life:
-        await life.servers.settled()
-        assert life.state().state == "waiting for approval"
+    config = misbehaving_server(tmp_path)
+    async with running_servers(tmp_path, config, approve=approve, ready=False) as rig:
+        await rig.servers.settled()
+        assert rig.state().state == "waiting for approval"
         assert not (tmp_path / "starts").exists()
         answer.set()
-        await life.until(lambda: life.state().state == "ready")
-    async with living(tmp_path, config, approve=approve) as life:
-        assert life.state().state == "ready"
-    assert asked == [f"{sys.executable} {RUDE} {tmp_path}"]  # as one would type it
+        await rig.until(lambda: rig.state().state == "ready")
+    async with running_servers(tmp_path, config, approve=approve) as rig:
+        assert rig.state().state == "ready"
+    assert asked == [f"{sys.executable} {MISBEHAVING_SERVER} {tmp_path}"]  # as one would type it
     other = ServerConfig("rude", (sys.executable, "-c", ""))
-    async with living(tmp_path, other, approve=approve) as life:
+    async with running_servers(tmp_path, other, approve=approve) as rig:
         assert asked[1:] == [f"{sys.executable} -c ''"]
 
 
@@ -255,17 +259,19 @@ async def test_an_unapproved_command_does_not_run(tmp_path: Path) -> None:
     async def refuse(config: ServerConfig) -> bool:
         return False
 
-    config = rude(tmp_path)
+    config = misbehaving_server(tmp_path)
     for approve, says in (
         (refuse, "You did not allow it to run."),
         (None, "voicechat mcp test rude"),
     ):
-        async with living(tmp_path, config, approve=approve) as life:
-            assert life.state().state == "failed"
-            assert says in life.reported[0]
+        async with running_servers(tmp_path, config, approve=approve) as rig:
+            assert rig.state().state == "failed"
+            assert says in rig.reported[0]
     assert not (tmp_path / "starts").exists()
-    async with living(tmp_path, rude(tmp_path, disabled=True), approve=refuse) as life:
-        assert life.servers.states == ()
+    async with running_servers(
+        tmp_path, misbehaving_server(tmp_path, disabled=True), approve=refuse
+    ) as rig:
+        assert rig.servers.states == ()
 
 
 OLD = r"""
@@ -291,7 +297,9 @@ for line in sys.stdin:
 
 
 async def test_an_old_server_that_exits_at_an_unknown_method_is_supported(tmp_path: Path) -> None:
-    async with living(tmp_path, ServerConfig("old", (sys.executable, "-S", "-c", OLD))) as life:
-        assert life.reported == []
-        assert life.names() == ["old__nod"]
-        assert (await life.call("old__nod")).output == "nods"
+    async with running_servers(
+        tmp_path, ServerConfig("old", (sys.executable, "-S", "-c", OLD))
+    ) as rig:
+        assert rig.reported == []
+        assert rig.names() == ["old__nod"]
+        assert (await rig.call("old__nod")).output == "nods"

@@ -55,7 +55,7 @@ class ItemState:
 
     name: str = ""
     call_id: str = ""
-    asked: bool = False
+    call_reported: bool = False
     """The tool call was reported; stored under the id of the call."""
     text_reported: bool = False
     """The whole text was reported."""

@@ -84,9 +84,9 @@ def _call_of(state: OpenAIState, item: Message, response_id: str, done: bool) ->
 def _approval_of(state: OpenAIState, item: Message, response_id: str, done: bool) -> Event | None:
     item_id = as_text(item.get("id"))
     asked = state.item(item_id)
-    if not done or asked.asked:
+    if not done or asked.call_reported:
         return None
-    asked.asked = True
+    asked.call_reported = True
     return RemoteApproval(
         item_id,
         response_id or state.running,

@@ -64,7 +64,7 @@ class Pins:
 
     def allows(self, config: ServerConfig) -> bool:
         """Return True when the user allowed exactly this command, or it is an address."""
-        return bool(config.url) or self._of(config.name).fingerprint == config.fingerprint
+        return bool(config.url) or self._pins_of(config.name).fingerprint == config.fingerprint
 
     def allow(self, config: ServerConfig) -> None:
         """Allow this command from now on."""
@@ -76,7 +76,7 @@ class Pins:
 
     def tools(self, server: str) -> tuple[str, ...]:
         """Return the pinned tools of a server, by the server's own names."""
-        return tuple(self._of(server).tools)
+        return tuple(self._pins_of(server).tools)
 
     def differences(self, server: str, found: Iterable[Definition]) -> dict[str, str]:
         """Describe each definition that differs from its pin, by the server's own names.
@@ -84,9 +84,9 @@ class Pins:
         New definitions are pinned.
         """
         found = list(found)
-        if any(each.name not in self._of(server).tools for each in found):
+        if any(each.name not in self._pins_of(server).tools for each in found):
             self._edit(lambda known: _pin_new(known, server, found))
-        pinned = self._of(server).tools
+        pinned = self._pins_of(server).tools
         return {
             each.name: difference(old, _pin(each))
             for each in found
@@ -105,7 +105,7 @@ class Pins:
         """Delete the pins of a server that is no longer configured."""
         self._edit(lambda known: known.pop(server, None))
 
-    def _of(self, server: str) -> _ServerPins:
+    def _pins_of(self, server: str) -> _ServerPins:
         return self._known.get(server) or _ServerPins()
 
     def _edit(self, change: Callable[[dict[str, _ServerPins]], object]) -> None:
