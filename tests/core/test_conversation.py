@@ -58,11 +58,11 @@ class ConversationDriver:
             speaker=speaker,
         )
 
-    def feed(self, *happenings: events.Event | inputs.Input) -> list[Effect]:
+    def feed(self, *received: events.Event | inputs.Input) -> list[Effect]:
         """Pass events and inputs to the conversation and return their effects."""
         effects: list[Effect] = []
-        for happening in happenings:
-            effects += self.conversation.handle(happening, self.now)
+        for event in received:
+            effects += self.conversation.handle(event, self.now)
         self.effects += effects
         return effects
 

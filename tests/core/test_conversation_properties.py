@@ -131,34 +131,34 @@ class Promises(RuleBasedStateMachine):
         self.answers: Counter[str] = Counter()
         self.told: set[str] = set()
         self.ran: set[str] = set()
-        self.excused: set[str] = set()
+        self.cancelled_calls: set[str] = set()
         self.open_requests: Counter[str] = Counter()
-        self.retold: set[str] = set()
+        self.repeated_calls: set[str] = set()
         self.take(events.SessionCreated("s"))
 
-    @rule(happening=st.one_of(*RANDOM_EVENTS.values()))
-    def happens(self, happening: events.Event | inputs.Input) -> None:
-        self.take(happening)
+    @rule(event=st.one_of(*RANDOM_EVENTS.values()))
+    def feed(self, event: events.Event | inputs.Input) -> None:
+        self.take(event)
 
     @rule(seconds=st.floats(0, 20))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         self.take(inputs.Tick())
 
-    def take(self, happening: events.Event | inputs.Input) -> list[Effect]:
-        if self.conversation.online or type(happening) not in FROM_THE_PROVIDER:
-            self.witness_before(happening)
-            self.witness_asked(happening)
-        effects = self.conversation.handle(happening, self.now)
+    def take(self, event: events.Event | inputs.Input) -> list[Effect]:
+        if self.conversation.online or type(event) not in FROM_THE_PROVIDER:
+            self.observe_before(event)
+            self.observe_requested(event)
+        effects = self.conversation.handle(event, self.now)
         for effect in effects:
-            self.witness(happening, effect)
-        if type(happening) in _SHORT:
-            self.witness_short_path()
+            self.observe(event, effect)
+        if type(event) in _SHORT:
+            self.observe_short_path()
         return effects
 
-    # ------------------------------------------------------------------- the witness
+    # ------------------------------------------------------------------- the observer
 
-    def witness_short_path(self) -> None:
+    def observe_short_path(self) -> None:
         """Check that the whole machine adds no effect after a short path, and no earlier deadline.
         Check that the whole machine adds no effect after a short path, and no earlier deadline."""
         conversation = self.conversation
@@ -169,12 +169,12 @@ class Promises(RuleBasedStateMachine):
         due = conversation._next_deadline()
         assert due is None if said is None else due is None or due >= said
 
-    def witness_before(self, happening: events.Event | inputs.Input) -> None:
-        match happening:
+    def observe_before(self, event: events.Event | inputs.Input) -> None:
+        match event:
             case inputs.Interrupt() | inputs.Typed("hello"):
                 self.dead |= self.seen
             case events.ResponseDone(rid):
-                self.witness_done(rid)
+                self.observe_done(rid)
             case events.ResponseCreated(rid, _, True):
                 self.outside.add(rid)
             case events.ResponseCreated(rid):
@@ -184,14 +184,14 @@ class Promises(RuleBasedStateMachine):
             case events.ProviderError() | inputs.Disconnected() | inputs.Tick():
                 self.asked = False
                 self.running = None
-        self.known.add(getattr(happening, "response_id", ""))
-        if isinstance(happening, inputs.Disconnected):
+        self.known.add(getattr(event, "response_id", ""))
+        if isinstance(event, inputs.Disconnected):
             self.dead |= self.seen
-        if isinstance(happening, events.SessionCreated):
+        if isinstance(event, events.SessionCreated):
             self.answers.clear()
-            self.retold.clear()
-        if isinstance(happening, events.ToolCallsCancelled):
-            self.excused |= set(happening.call_ids)
+            self.repeated_calls.clear()
+        if isinstance(event, events.ToolCallsCancelled):
+            self.cancelled_calls |= set(event.call_ids)
 
     def running_after(self, created: str) -> str | None:
         """Return the running response after this one is announced; None if that is ambiguous.
@@ -202,15 +202,15 @@ class Promises(RuleBasedStateMachine):
             return self.running
         return None if created in self.known else created
 
-    def witness_asked(self, happening: events.Event | inputs.Input) -> None:
+    def observe_requested(self, event: events.Event | inputs.Input) -> None:
         """Note that a repeated request is answered again."""
-        if isinstance(happening, inputs.AskOutOfBand):
-            self.open_requests[happening.key] += 1
-        if isinstance(happening, events.ToolCallReady) and happening.call_id in self.retold:
-            self.retold.discard(happening.call_id)
-            self.answers[happening.call_id] = 0
+        if isinstance(event, inputs.AskOutOfBand):
+            self.open_requests[event.key] += 1
+        if isinstance(event, events.ToolCallReady) and event.call_id in self.repeated_calls:
+            self.repeated_calls.discard(event.call_id)
+            self.answers[event.call_id] = 0
 
-    def witness_done(self, response_id: str) -> None:
+    def observe_done(self, response_id: str) -> None:
         """Note that a response ended and the request was answered."""
         if response_id not in self.ended | self.outside:
             self.asked = False
@@ -218,7 +218,7 @@ class Promises(RuleBasedStateMachine):
         self.seen.add(response_id)
         self.running = None if self.running == response_id else self.running
 
-    def witness(self, happening: events.Event | inputs.Input, effect: Effect) -> None:
+    def observe(self, event: events.Event | inputs.Input, effect: Effect) -> None:
         match effect:
             case Send(commands.CreateResponse(out_of_band=True)):
                 assert self.conversation.online
@@ -226,33 +226,33 @@ class Promises(RuleBasedStateMachine):
                 self.open_requests[key] -= 1
                 assert self.open_requests[key] >= 0, "an out-of-band request is answered twice"
             case EntryRemoved(entry_id):
-                self.excused.add(entry_id)
+                self.cancelled_calls.add(entry_id)
             case Send(commands.CreateResponse()):
                 assert not self.asked, "two responses requested at once"
                 assert self.running is None, "requested while a response runs"
                 self.asked = True
             case Play(item_id, pcm):
-                assert isinstance(happening, events.AudioDelta)
-                assert happening.response_id not in self.dead, "a dead response is played"
-                assert happening.response_id not in self.ended
-                self.seen.add(happening.response_id)
+                assert isinstance(event, events.AudioDelta)
+                assert event.response_id not in self.dead, "a dead response is played"
+                assert event.response_id not in self.ended
+                self.seen.add(event.response_id)
                 self.received[item_id] += len(pcm)
             case Send(commands.TruncateItem(item_id, audio_end_ms)):
                 assert 0 < audio_end_ms <= self.received[item_id] / 48
             case Send(commands.ToolResult() | commands.SeedResult() as result):
-                self.witness_result(result)
+                self.observe_result(result)
             case RunTool(call_id):
                 assert call_id not in self.ran, "a call is run twice"
                 self.ran.add(call_id)
             case Send(command):
                 assert self.conversation.online, f"{command} is sent on a dead connection"
 
-    def witness_result(self, result: commands.ToolResult | commands.SeedResult) -> None:
+    def observe_result(self, result: commands.ToolResult | commands.SeedResult) -> None:
         self.told.add(result.call_id)
         self.answers[result.call_id] += 1
         assert self.answers[result.call_id] == 1, "a connection receives a result twice"
         if isinstance(result, commands.SeedResult):
-            self.retold.add(result.call_id)
+            self.repeated_calls.add(result.call_id)
 
     # ------------------------------------------------------------------- at the end
 
@@ -262,7 +262,7 @@ class Promises(RuleBasedStateMachine):
         for call_id in list(self.ran):
             self.take(inputs.ToolFinished(call_id, "done"))
         self.settle()
-        assert self.ran - self.excused <= self.told, "a call was never answered"
+        assert self.ran - self.cancelled_calls <= self.told, "a call was never answered"
         assert not +self.open_requests, "an out-of-band request was never answered"
         self.take(inputs.Typed("hello"))
         for round_ in range(4):

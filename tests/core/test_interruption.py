@@ -17,27 +17,27 @@ class ConversationDriver:
     def __init__(self, capabilities: Capabilities = SILENT) -> None:
         self.talk = Conversation(SessionSettings(), capabilities, hands_free=True, speaker=True)
         self.now = 100.0
-        self.happens(events.SessionCreated())
+        self.feed(events.SessionCreated())
 
-    def happens(self, *happenings: events.Event | inputs.Input, after: float = 0.0) -> list[Effect]:
+    def feed(self, *received: events.Event | inputs.Input, after: float = 0.0) -> list[Effect]:
         self.now += after
-        return [effect for each in happenings for effect in self.talk.handle(each, self.now)]
+        return [effect for each in received for effect in self.talk.handle(each, self.now)]
 
     def when_due(self) -> None:
         assert self.talk.deadline is not None
         self.now = self.talk.deadline
-        self.happens(inputs.Tick())
+        self.feed(inputs.Tick())
 
 
 def test_an_interruption_by_noise_times_out() -> None:
     driver = ConversationDriver()
-    driver.happens(events.ResponseCreated("r"), events.AudioDelta("r", "i", bytes(4_800)))
-    driver.happens(inputs.PlaybackStarted("i"))
+    driver.feed(events.ResponseCreated("r"), events.AudioDelta("r", "i", bytes(4_800)))
+    driver.feed(inputs.PlaybackStarted("i"))
     # A noise: the provider stops its response and never reports the end of speech.
-    driver.happens(
+    driver.feed(
         events.SpeechStarted("u"), events.ResponseDone("r", events.ResponseStatus.CANCELLED)
     )
-    driver.happens(inputs.PlaybackStopped({"i": 50.0}))
+    driver.feed(inputs.PlaybackStopped({"i": 50.0}))
     assert driver.talk.floor is Floor.HEARING
     driver.when_due()
     assert driver.now == 100.0 + SILENCE_TIMEOUT_S
@@ -47,9 +47,9 @@ def test_an_interruption_by_noise_times_out() -> None:
 
 def test_transcribed_words_keep_the_floor() -> None:
     driver = ConversationDriver()
-    driver.happens(events.SpeechStarted("u"))
+    driver.feed(events.SpeechStarted("u"))
     for _ in range(5):
-        driver.happens(events.UserTranscript("u", "word "), after=SILENCE_TIMEOUT_S - 1)
+        driver.feed(events.UserTranscript("u", "word "), after=SILENCE_TIMEOUT_S - 1)
         assert driver.talk.floor is Floor.HEARING
     driver.when_due()
     assert driver.talk.floor is Floor.LISTENING
@@ -57,8 +57,8 @@ def test_transcribed_words_keep_the_floor() -> None:
 
 def test_speech_may_be_long_if_its_end_is_reported() -> None:
     driver = ConversationDriver(Capabilities())
-    driver.happens(events.SpeechStarted("u"))
-    driver.happens(inputs.Tick(), after=SPEECH_TIMEOUT_S - 1)
+    driver.feed(events.SpeechStarted("u"))
+    driver.feed(inputs.Tick(), after=SPEECH_TIMEOUT_S - 1)
     assert driver.talk.floor is Floor.HEARING
     driver.when_due()
     assert driver.talk.floor is Floor.LISTENING
@@ -66,48 +66,48 @@ def test_speech_may_be_long_if_its_end_is_reported() -> None:
 
 def answered(driver: ConversationDriver) -> float | None:
     """Let the provider answer by itself; return the latency until the first audio."""
-    driver.happens(events.InputCommitted("u"), events.ResponseCreated("r"))
-    driver.happens(events.AudioDelta("r", "i", bytes(4_800)))
-    effects = driver.happens(inputs.PlaybackStarted("i"), after=0.1)
+    driver.feed(events.InputCommitted("u"), events.ResponseCreated("r"))
+    driver.feed(events.AudioDelta("r", "i", bytes(4_800)))
+    effects = driver.feed(inputs.PlaybackStarted("i"), after=0.1)
     measured = [effect for effect in effects if isinstance(effect, TurnMeasured)]
     return measured[0].latency_ms if measured else None
 
 
 def test_latency_starts_at_the_end_of_the_voice() -> None:
     driver = ConversationDriver()
-    driver.happens(inputs.VoiceEnded(driver.now - 0.2))
+    driver.feed(inputs.VoiceEnded(driver.now - 0.2))
     driver.now += 0.5
     assert answered(driver) == pytest.approx(800)
 
 
 def test_a_voice_that_ended_long_ago_is_ignored() -> None:
     driver = ConversationDriver()
-    driver.happens(inputs.VoiceEnded(driver.now))
+    driver.feed(inputs.VoiceEnded(driver.now))
     driver.now += RECENT_S + 1
     assert answered(driver) is None
 
 
 def test_a_voice_end_applies_to_one_turn() -> None:
     driver = ConversationDriver()
-    driver.happens(inputs.VoiceEnded(driver.now))
+    driver.feed(inputs.VoiceEnded(driver.now))
     assert answered(driver) is not None
-    driver.happens(events.ResponseDone("r"), inputs.PlaybackFinished("i"))
-    driver.happens(events.InputCommitted("u2"), events.ResponseCreated("r2"))
-    driver.happens(events.AudioDelta("r2", "i2", bytes(4_800)))
-    effects = driver.happens(inputs.PlaybackStarted("i2"), after=1.0)
+    driver.feed(events.ResponseDone("r"), inputs.PlaybackFinished("i"))
+    driver.feed(events.InputCommitted("u2"), events.ResponseCreated("r2"))
+    driver.feed(events.AudioDelta("r2", "i2", bytes(4_800)))
+    effects = driver.feed(inputs.PlaybackStarted("i2"), after=1.0)
     assert not [effect for effect in effects if isinstance(effect, TurnMeasured)]
 
 
 def test_the_providers_end_of_speech_takes_precedence() -> None:
     driver = ConversationDriver(Capabilities())
-    driver.happens(inputs.VoiceEnded(driver.now - 3.0))
-    driver.happens(events.SpeechStarted("u"), events.SpeechStopped("u"))
+    driver.feed(inputs.VoiceEnded(driver.now - 3.0))
+    driver.feed(events.SpeechStarted("u"), events.SpeechStopped("u"))
     assert answered(driver) == pytest.approx(100)
 
 
 def test_releasing_push_to_talk_ends_the_turn() -> None:
     driver = ConversationDriver()
-    driver.happens(inputs.HandsFree(False), inputs.Talk(True))
-    driver.happens(inputs.MicBlock(bytes(48_000)), inputs.VoiceEnded(driver.now))
-    driver.happens(inputs.Talk(False), after=1.0)
+    driver.feed(inputs.HandsFree(False), inputs.Talk(True))
+    driver.feed(inputs.MicBlock(bytes(48_000)), inputs.VoiceEnded(driver.now))
+    driver.feed(inputs.Talk(False), after=1.0)
     assert answered(driver) == pytest.approx(100)

@@ -39,10 +39,10 @@ class ConversationDriver:
         if online:
             self.feed(events.SessionCreated("s"))
 
-    def feed(self, *happenings: events.Event | inputs.Input) -> list[Effect]:
+    def feed(self, *received: events.Event | inputs.Input) -> list[Effect]:
         effects: list[Effect] = []
-        for happening in happenings:
-            effects += self.conversation.handle(happening, self.now)
+        for event in received:
+            effects += self.conversation.handle(event, self.now)
         return effects
 
     def later(self, seconds: float) -> list[Effect]:

@@ -84,11 +84,11 @@ class Talk:
     def __init__(self, capabilities: Capabilities | None = None) -> None:
         self.conversation = Conversation(SessionSettings(), capabilities or Capabilities())
 
-    def take(self, happening: events.Event | inputs.Input) -> list[Effect]:
-        return self.conversation.handle(happening, 0.0)
+    def take(self, event: events.Event | inputs.Input) -> list[Effect]:
+        return self.conversation.handle(event, 0.0)
 
-    def told(self, happening: events.Event | inputs.Input) -> list[commands.CreateMessage]:
-        sent = [effect.command for effect in self.take(happening) if isinstance(effect, Send)]
+    def told(self, event: events.Event | inputs.Input) -> list[commands.CreateMessage]:
+        sent = [effect.command for effect in self.take(event) if isinstance(effect, Send)]
         return [command for command in sent if isinstance(command, commands.CreateMessage)]
 
 

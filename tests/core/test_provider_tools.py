@@ -18,17 +18,17 @@ class ConversationDriver:
     def __init__(self) -> None:
         self.talk = Conversation(SessionSettings(), hands_free=False, speaker=False)
         self.now = 0.0
-        self.happens(events.SessionCreated())
-        self.happens(inputs.Typed("What is a frame?"))
-        self.happens(events.ResponseCreated("r1"))
+        self.feed(events.SessionCreated())
+        self.feed(inputs.Typed("What is a frame?"))
+        self.feed(events.ResponseCreated("r1"))
 
     @property
     def remote(self) -> ProviderTools:
         return self.talk._provider_tools
 
-    def happens(self, happening: events.Event | inputs.Input, after: float = 0.0) -> list[Effect]:
+    def feed(self, event: events.Event | inputs.Input, after: float = 0.0) -> list[Effect]:
         self.now += after
-        return self.talk.handle(happening, self.now)
+        return self.talk.handle(event, self.now)
 
     def call(self, key: str) -> ToolCall:
         entry = self.talk.transcript.get(key)
@@ -48,9 +48,7 @@ def test_a_call_is_shown_from_its_arguments_to_its_result() -> None:
         (ToolState.RUNNING, '{"q":1}', None),
         (ToolState.DONE, '{"q":1}', "A frame."),
     ):
-        driver.happens(
-            events.RemoteCall("mcp_1", "r1", "wiki", "ask", arguments, state, output), 1.0
-        )
+        driver.feed(events.RemoteCall("mcp_1", "r1", "wiki", "ask", arguments, state, output), 1.0)
         call = driver.call("mcp_1")
         seen.append((call.state, call.arguments, call.output))
     assert seen == [
@@ -64,40 +62,36 @@ def test_a_call_is_shown_from_its_arguments_to_its_result() -> None:
 
 def test_a_late_result_is_added() -> None:
     driver = ConversationDriver()
-    driver.happens(events.RemoteCall("mcp_1", "", "", "ask", "{}", ToolState.DONE))
-    driver.happens(
-        events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame.")
-    )
+    driver.feed(events.RemoteCall("mcp_1", "", "", "ask", "{}", ToolState.DONE))
+    driver.feed(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
     assert driver.call("mcp_1").output == "A frame."
 
 
 def test_a_hanging_call_delays_the_answer_only_for_a_time() -> None:
     driver = ConversationDriver()
-    driver.happens(
-        events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame.")
-    )
-    driver.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
-    driver.happens(events.ResponseDone("r1"))
+    driver.feed(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "A frame."))
+    driver.feed(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    driver.feed(events.ResponseDone("r1"))
     assert driver.talk.deadline == CALL_TIMEOUT_S, "even without further events"
-    driver.happens(inputs.Tick(), after=CALL_TIMEOUT_S)
+    driver.feed(inputs.Tick(), after=CALL_TIMEOUT_S)
     assert driver.talk.deadline is not None, "the provider may continue by itself first"
-    seen = sent_commands(driver.happens(inputs.Tick(), after=driver.talk.deadline - driver.now))
+    seen = sent_commands(driver.feed(inputs.Tick(), after=driver.talk.deadline - driver.now))
     assert commands.CreateResponse() in seen
 
 
 def test_approval_is_requested_once_and_answered_once() -> None:
     driver = ConversationDriver()
-    driver.happens(ASKED)
-    driver.happens(ASKED)
-    driver.happens(events.ResponseDone("r1"))
+    driver.feed(ASKED)
+    driver.feed(ASKED)
+    driver.feed(events.ResponseDone("r1"))
     assert driver.call("mcpr_1").state is ToolState.ASKING
     assert driver.talk.floor is Floor.WORKING
     assert driver.talk.deadline is None
     assert driver.remote.decide("mcpr_1", True)
     assert not driver.remote.decide("mcpr_1", False)
-    assert sent_commands(driver.happens(inputs.Tick())) == [commands.AnswerApproval("mcpr_1", True)]
-    driver.happens(events.ResponseCreated("r2"))
-    driver.happens(
+    assert sent_commands(driver.feed(inputs.Tick())) == [commands.AnswerApproval("mcpr_1", True)]
+    driver.feed(events.ResponseCreated("r2"))
+    driver.feed(
         events.RemoteCall(
             "mcp_1", "r2", "wiki", "ask", "{}", ToolState.DONE, "x", approval_id="mcpr_1"
         )
@@ -108,52 +102,52 @@ def test_approval_is_requested_once_and_answered_once() -> None:
 
 def test_a_provider_that_does_not_continue_gets_a_request() -> None:
     driver = ConversationDriver()
-    driver.happens(ASKED)
-    driver.happens(events.ResponseDone("r1"))
+    driver.feed(ASKED)
+    driver.feed(events.ResponseDone("r1"))
     driver.remote.decide("mcpr_1", False)
-    driver.happens(inputs.Tick())
+    driver.feed(inputs.Tick())
     assert driver.talk.floor is Floor.THINKING
     due = driver.talk.deadline
     assert due is not None
     driver.now = due
-    assert sent_commands(driver.happens(inputs.Tick())) == [commands.CreateResponse()]
+    assert sent_commands(driver.feed(inputs.Tick())) == [commands.CreateResponse()]
 
 
 def test_text_after_a_call_is_the_answer() -> None:
     driver = ConversationDriver()
-    driver.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "x"))
-    driver.happens(events.OutputItemAdded("r1", "m1"))
-    driver.happens(events.TextDone("r1", "m1", "A frame holds a call.", spoken=False))
-    driver.happens(events.ResponseDone("r1"))
+    driver.feed(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.DONE, "x"))
+    driver.feed(events.OutputItemAdded("r1", "m1"))
+    driver.feed(events.TextDone("r1", "m1", "A frame holds a call.", spoken=False))
+    driver.feed(events.ResponseDone("r1"))
     assert driver.talk.deadline is None
     assert driver.talk.floor is Floor.IDLE
 
 
 def test_a_slow_call_does_not_count_as_a_hanging_response() -> None:
     driver = ConversationDriver()
-    driver.happens(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    driver.feed(events.RemoteCall("mcp_1", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
     while driver.now < CALL_TIMEOUT_S - 1:
-        assert sent_commands(driver.happens(inputs.Tick(), 7.0)) == []
+        assert sent_commands(driver.feed(inputs.Tick(), 7.0)) == []
     assert driver.talk.floor is Floor.THINKING
-    given_up = [sent_commands(driver.happens(inputs.Tick(), 7.0)) for _ in range(4)]
+    given_up = [sent_commands(driver.feed(inputs.Tick(), 7.0)) for _ in range(4)]
     assert [commands.CancelResponse("r1")] in given_up
 
 
 def test_the_person_or_a_lost_connection_ends_what_waits() -> None:
     driver = ConversationDriver()
-    driver.happens(ASKED)
-    driver.happens(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
-    sent = sent_commands(driver.happens(inputs.Interrupt()))
+    driver.feed(ASKED)
+    driver.feed(events.RemoteCall("mcp_2", "r1", "wiki", "ask", "{}", ToolState.RUNNING))
+    sent = sent_commands(driver.feed(inputs.Interrupt()))
     assert commands.AnswerApproval("mcpr_1", False, "The user interrupted.") in sent
     assert driver.call("mcpr_1").state is ToolState.DENIED
     assert driver.call("mcp_2").state is ToolState.CANCELLED
-    driver.happens(events.RemoteApproval("mcpr_2", "r1", "wiki", "ask", "{}"))
-    driver.happens(inputs.Disconnected("gone"))
+    driver.feed(events.RemoteApproval("mcpr_2", "r1", "wiki", "ask", "{}"))
+    driver.feed(inputs.Disconnected("gone"))
     assert driver.call("mcpr_2").state is ToolState.CANCELLED
     assert not driver.remote.decide("mcpr_2", True)
 
 
 def test_a_list_of_tools_that_cannot_be_had_is_said() -> None:
     driver = ConversationDriver()
-    effects = driver.happens(events.RemoteTools("mcpl_1", "wiki", done=True, error="it is away"))
+    effects = driver.feed(events.RemoteTools("mcpl_1", "wiki", done=True, error="it is away"))
     assert Notice("The tools of wiki are not available: it is away", Level.WARNING) in effects

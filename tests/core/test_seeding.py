@@ -30,8 +30,8 @@ class Talk:
             self.feed(events.TextDone(response, item, f"{words}!", spoken=False))
             self.feed(events.ResponseDone(response))
 
-    def feed(self, *happenings: events.Event | inputs.Input) -> list[Effect]:
-        return [effect for each in happenings for effect in self.conversation.handle(each, 1.0)]
+    def feed(self, *received: events.Event | inputs.Input) -> list[Effect]:
+        return [effect for each in received for effect in self.conversation.handle(each, 1.0)]
 
     def begin(self) -> tuple[list[str], int, list[str]]:
         """Start a session; return its seeded texts, the number of requests, and the notices."""

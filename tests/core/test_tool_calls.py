@@ -50,10 +50,10 @@ class ConversationDriver:
         )
         self.feed(events.SessionCreated("s"), events.ResponseCreated("r1"))
 
-    def feed(self, *happenings: events.Event | inputs.Input) -> list[Effect]:
+    def feed(self, *received: events.Event | inputs.Input) -> list[Effect]:
         found: list[Effect] = []
-        for happening in happenings:
-            found += self.conversation.handle(happening, 1.0)
+        for event in received:
+            found += self.conversation.handle(event, 1.0)
         return found
 
     def called(self, name: str, call_id: str = "c1", arguments: str = "{}") -> list[Effect]:
@@ -341,15 +341,15 @@ def test_an_announcement_while_offline_is_sent_once() -> None:
 
 
 class Watch(ConversationDriver):
-    """A stage whose clock advances a second with each event."""
+    """A driver whose clock advances a second with each event."""
 
     now = 0.0
 
-    def feed(self, *happenings: events.Event | inputs.Input) -> list[Effect]:
+    def feed(self, *received: events.Event | inputs.Input) -> list[Effect]:
         found: list[Effect] = []
-        for happening in happenings:
+        for event in received:
             self.now += 1.0
-            found += self.conversation.handle(happening, self.now)
+            found += self.conversation.handle(event, self.now)
         return found
 
 

@@ -51,7 +51,7 @@ class World:
         self.told: set[str] = set()
         self.mine: set[str] = set()
         """Calls that the other end of this connection made."""
-        self.retold: set[str] = set()
+        self.repeated_calls: set[str] = set()
         """Calls that it was told of."""
         self.results: Counter[tuple[type, str]] = Counter()
         self.take(events.SessionCreated("s"))
@@ -99,7 +99,7 @@ class World:
             self.afresh = False
             self.results.clear()
             self.mine = set(self.made) if resumed else set()
-            self.retold = set()
+            self.repeated_calls = set()
             self.take(events.SessionCreated("s", resumed=resumed))
 
     def cancel(self) -> None:
@@ -148,13 +148,13 @@ class World:
             self.now = max(self.now, deadline)
             self.take(inputs.Tick())
 
-    # --------------------------------------------------------------- the witness
+    # --------------------------------------------------------------- the observer
 
-    def take(self, happening: events.Event | inputs.Input) -> None:
-        for effect in self.conversation.handle(happening, self.now):
-            self.witness(effect)
+    def take(self, event: events.Event | inputs.Input) -> None:
+        for effect in self.conversation.handle(event, self.now):
+            self.observe(effect)
 
-    def witness(self, effect: effects.Effect) -> None:
+    def observe(self, effect: effects.Effect) -> None:
         match effect:
             case effects.RunTool(call_id, name, arguments):
                 assert call_id not in self.ran, "a call runs twice"
@@ -177,11 +177,13 @@ class World:
                 assert self.conversation.online
                 self.results[key] += 1
                 assert self.results[key] == 1, "a connection receives a result twice"
-                known = self.mine if isinstance(result, commands.ToolResult) else self.retold
+                known = (
+                    self.mine if isinstance(result, commands.ToolResult) else self.repeated_calls
+                )
                 assert call_id in known, "a result of a call that the session does not know"
                 self.told.add(call_id)
             case effects.Send(commands.SeedCall(call_id)):
-                self.retold.add(call_id)
+                self.repeated_calls.add(call_id)
             case effects.Send():
                 assert self.conversation.online
 

@@ -112,7 +112,7 @@ class Play:
                 *self._decoded(mutate(choose, frame, choose.choice(examples)) if broken else frame)
             )
             if choose.random() < 0.25:
-                self._take(self._happening())
+                self._take(self._random_input())
             if choose.random() < 0.05:
                 self._encode(choose.choice(COMMANDS))
             if (self._core.deadline or self._now) < self._now:
@@ -130,10 +130,10 @@ class Play:
                 self._items.append(event.item_id)
         return events
 
-    def _happening(self) -> inputs.Input:
+    def _random_input(self) -> inputs.Input:
         choose = self._choose
         item = choose.choice(self._items[-4:])
-        happenings: list[inputs.Input] = [
+        received: list[inputs.Input] = [
             inputs.Typed("x"),
             inputs.Interrupt(),
             inputs.Talk(choose.random() < 0.5),
@@ -150,11 +150,11 @@ class Play:
             inputs.HandsFree(choose.random() < 0.5),
             inputs.SpeakerChanged(choose.random() < 0.5),
         ]
-        return choose.choice(happenings)
+        return choose.choice(received)
 
-    def _take(self, *happenings: Event | inputs.Input) -> None:
-        for happening in happenings:
-            for effect in self._core.handle(happening, self._now):
+    def _take(self, *received: Event | inputs.Input) -> None:
+        for event in received:
+            for effect in self._core.handle(event, self._now):
                 self._carry_out(effect)
 
     def _carry_out(self, effect: effects.Effect) -> None:

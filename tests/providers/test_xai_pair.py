@@ -157,11 +157,11 @@ class Talk:
             for event in self.codec.decode(json.dumps(message)):
                 self.take(event)
 
-    def take(self, *happenings: events.Event | inputs.Input) -> None:
+    def take(self, *received: events.Event | inputs.Input) -> None:
         """Handle an input and everything that follows from it."""
-        for happening in happenings:
+        for event in received:
             self.now += 0.02
-            for effect in self.core.handle(happening, self.now):
+            for effect in self.core.handle(event, self.now):
                 self._carry_out(effect)
 
     def _carry_out(self, effect: effects.Effect) -> None:

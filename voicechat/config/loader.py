@@ -25,7 +25,7 @@ from voicechat.config.options import FILE_SETTINGS, SETTINGS, Options
 from voicechat.config.session_keys import record
 from voicechat.config.setting_place import ConfigFile, SettingPlace, nearest, similar
 from voicechat.config.url_check import check_url
-from voicechat.config.value_errors import given
+from voicechat.config.value_errors import type_in_words
 from voicechat.core.price import Price
 from voicechat.core.settings import Permission
 from voicechat.core.text import clean
@@ -169,7 +169,7 @@ def _check(where: str, name: str, value: object) -> None:
     setting = SETTINGS[name]
     if type(value) is not (bool if setting.is_switch else str):
         kind = "true or false" if setting.is_switch else "text in quotes"
-        raise UsageError(f"{where} must be {kind}, not {given(value)}.")
+        raise UsageError(f"{where} must be {kind}, not {type_in_words(value)}.")
     if not isinstance(value, str):
         return
     if not value.strip():

@@ -18,7 +18,7 @@ _GIVEN = {
 }  # fmt: skip
 
 
-def given(value: object) -> str:
+def type_in_words(value: object) -> str:
     """The type of a value from a settings file, in words."""
     return _GIVEN.get(type(value).__name__, "a date or a time")
 
