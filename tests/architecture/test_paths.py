@@ -31,13 +31,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType, SimpleNamespace
 from typing import IO, Any
 
 import pytest
 from fake_openai import OpenAI
 from parity import UserActions, running_session
 from simulated_card import Room, SimulatedCard
-from types import FrameType, SimpleNamespace
 
 import voicechat
 from voicechat.audio import engine, process

@@ -147,8 +147,8 @@ async def test_a_typed_key_is_not_recorded(tmp_path: Path) -> None:
     kept = (folder / folder_format.EVENTS).read_text()
     assert TOKEN not in kept
     replay = await replayed(folder)
-    assert replay.said(Role.USER) == ["my key is ***, please"]
-    assert replay.said(Role.ASSISTANT) == ["You said my key is ***, please."]
+    assert replay.texts(Role.USER) == ["my key is ***, please"]
+    assert replay.texts(Role.ASSISTANT) == ["You said my key is ***, please."]
 
 
 async def test_line_mode_replays_without_a_network(
