@@ -2,7 +2,8 @@
 
 `Session.run` opens the audio and, for the embedded voice, starts the server. Then one connection
 follows another until the user closes the session or no connection is possible. Every event and
-input passes `_handle`: the conversation turns it into effects, and `_execute` executes them.
+input except microphone blocks (`audio_link`) passes `_handle`: the conversation turns it into
+effects, and `_execute` executes them.
 
 The session sees a `Codec`, never a provider, and knows no screen: it publishes everything on its
 event stream, to which screens, line mode, recorder and earcons subscribe.
