@@ -295,13 +295,35 @@ async def test_commands_run_in_order(standard_input) -> None:
     code, lines = await run_chat(session)
     assert code == 1, "there is no /dance"
     assert session.calls == [("hands_free", True), ("interrupt",), ("interrupt",)]
-    assert lines[1:5] == [
+    assert lines[1:7] == [
         "Muted.",
         "Not muted.",
         "A new conversation.",
+        "Hands-free is on.",
+        "There is nothing to stop.",
         "There is no /dance. /help lists the commands.",
     ]
-    assert lines[5:-1] == help_lines()
+    assert lines[7:-1] == help_lines()
+
+
+async def test_commands_report_the_state_without_a_microphone(standard_input) -> None:
+    standard_input(b"/push-to-talk\n/mute\n/unmute\n/hands-free\n/quit\n")
+    session = ScriptedSession(with_sound=True, hands_free=True)
+    session.microphone = None
+    _, lines = await run_chat(session)
+    assert lines[1:] == [
+        "Push-to-talk is on. There is no microphone.",
+        "Muted. There is no microphone.",
+        "Not muted. There is no microphone.",
+        "There is no microphone.",
+    ]
+
+
+async def test_mute_while_talking_is_reported_once(standard_input) -> None:
+    standard_input(b"\n/mute\n/mute\n/quit\n")
+    session = ScriptedSession(with_sound=True, hands_free=False)
+    _, lines = await run_chat(session)
+    assert lines[1:] == ["Talk now. An empty line ends your turn.", "Muted."]
 
 
 async def test_enter_talks_in_push_to_talk(standard_input) -> None:

@@ -50,10 +50,26 @@ def test_an_invalid_command_gives_an_error(session: Session, line: str) -> None:
 
 
 def test_muting(session: Session) -> None:
-    assert run_command(session, "/mute") is None
+    assert run_command(session, "/mute") == "Muted. There is no microphone."
     assert session.muted
-    run_command(session, "/unmute")
+    session._on_audio_event(sound.Opened("a microphone", "a speaker"))
+    assert run_command(session, "/mute") == "Muted."
+    assert run_command(session, "/unmute") == "Not muted."
     assert not session.muted
+
+
+def test_the_turn_modes(session: Session) -> None:
+    with pytest.raises(UsageError, match=r"^There is no microphone\.$"):
+        run_command(session, "/hands-free")
+    session._on_audio_event(sound.Opened("a microphone", "a speaker"))
+    assert run_command(session, "/push-to-talk") == "Push-to-talk is on."
+    assert not session.hands_free
+    assert run_command(session, "/hands-free") == "Hands-free is on."
+    assert session.hands_free
+
+
+def test_interrupt_reports_that_there_is_nothing_to_stop(session: Session) -> None:
+    assert run_command(session, "/interrupt") == "There is nothing to stop."
 
 
 def test_levels_are_shown_in_words(session: Session) -> None:

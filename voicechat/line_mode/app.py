@@ -320,6 +320,7 @@ class Chat(LineClient):
         self._last_line = ""
         self._failed = False
         self._muted = session.muted
+        self._talking = session.talking
 
     async def run(self) -> int:
         """Send or run every typed line; ends with /quit or the end of input.
@@ -356,6 +357,8 @@ class Chat(LineClient):
             except VoicechatError as error:
                 output = str(error)
                 self._failed = True
+            else:
+                self._muted = self.session.muted  # the output of the command reports it
             self.handle_updates()
             self._print(output)
         else:
@@ -398,8 +401,9 @@ class Chat(LineClient):
         if muted != self._muted:
             self._muted = muted
             self._print("Muted." if muted else "Not muted.")
-        elif talking:
+        elif talking and not self._talking:
             self._print("Talk now. An empty line ends your turn.")
+        self._talking = talking
 
     def _print_entry(self, entry_id: str) -> None:
         entry = self.session.transcript.get(entry_id)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from voicechat.core.effects import Floor
 from voicechat.core.inputs import Decision
 from voicechat.core.settings import SPEED_RANGE
 from voicechat.errors import UsageError
@@ -166,12 +167,44 @@ def _without_argument(act: Callable[[Session], None]) -> Callable[[Session, str]
     return lambda session, argument: act(session)
 
 
-def _with_microphone(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
-    def run(session: Session, argument: str) -> None:
-        _require_sound(session, "microphone")
-        act(session)
+def _mute(session: Session, argument: str) -> str:
+    _require_sound(session, "microphone")
+    session.set_muted(True)
+    return _with_microphone_state(session, "Muted.")
 
-    return run
+
+def _unmute(session: Session, argument: str) -> str:
+    _require_sound(session, "microphone")
+    session.set_muted(False)
+    return _with_microphone_state(session, "Not muted.")
+
+
+def _push_to_talk(session: Session, argument: str) -> str:
+    _require_sound(session, "microphone")
+    session.set_hands_free(False)
+    return _with_microphone_state(session, "Push-to-talk is on.")
+
+
+def _hands_free(session: Session, argument: str) -> str:
+    _require_sound(session, "microphone")
+    if session.microphone is None:
+        raise UsageError(_NO_MICROPHONE)
+    session.set_hands_free(True)
+    return "Hands-free is on."
+
+
+def _interrupt(session: Session, argument: str) -> str:
+    stops = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
+    session.interrupt()
+    return "Stopped." if stops else "There is nothing to stop."
+
+
+_NO_MICROPHONE = "There is no microphone."
+
+
+def _with_microphone_state(session: Session, text: str) -> str:
+    """The sentence, and a second one if there is no microphone."""
+    return text if session.microphone is not None else f"{text} {_NO_MICROPHONE}"
 
 
 def _require_sound(session: Session, what: str) -> None:
@@ -180,23 +213,16 @@ def _require_sound(session: Session, what: str) -> None:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "/interrupt": Command(
-        "stop speech, thinking and tools", _without_argument(lambda s: s.interrupt())
-    ),
+    "/interrupt": Command("stop speech, thinking and tools", _interrupt),
     "/image": Command(
         "send a picture", lambda s, path: s.show(path), "PATH [words]", starts_turn=True
     ),
-    "/mute": Command("mute the microphone", _with_microphone(lambda s: s.set_muted(True))),
-    "/unmute": Command("unmute the microphone", _with_microphone(lambda s: s.set_muted(False))),
+    "/mute": Command("mute the microphone", _mute),
+    "/unmute": Command("unmute the microphone", _unmute),
     "/volume": Command("show or set the volume", _volume, "0-100"),
     "/levels": Command("show microphone and speaker levels", _levels),
-    "/hands-free": Command(
-        "end turns automatically", _with_microphone(lambda s: s.set_hands_free(True))
-    ),
-    "/push-to-talk": Command(
-        "talk between two presses of a key",
-        _with_microphone(lambda s: s.set_hands_free(False)),
-    ),
+    "/hands-free": Command("end turns automatically", _hands_free),
+    "/push-to-talk": Command("talk between two presses of a key", _push_to_talk),
     "/allow": Command("run the waiting tool call", _allow, "NUMBER [session]", needs_user=True),
     "/always": Command("always allow this tool", _always, "NUMBER", needs_user=True),
     "/deny": Command("deny it, with an optional reason", _deny, "NUMBER [words]", needs_user=True),

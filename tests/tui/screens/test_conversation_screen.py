@@ -304,6 +304,27 @@ async def test_a_notice_has_a_sign_and_no_markup() -> None:
         assert not notice.markup
 
 
+@pytest.mark.parametrize(
+    ("command", "floor", "shown"),
+    [
+        ("/mute", Floor.IDLE, ["Muted. There is no microphone."]),
+        ("/push-to-talk", Floor.IDLE, ["Push-to-talk is on. There is no microphone."]),
+        ("/hands-free", Floor.IDLE, ["There is no microphone."]),
+        ("/interrupt", Floor.IDLE, ["There is nothing to stop."]),
+        ("/interrupt", Floor.SPEAKING, ["Stopped."]),
+        ("/new", Floor.IDLE, []),
+    ],
+)
+async def test_a_command_reports_the_state(command: str, floor: Floor, shown: list[str]) -> None:
+    session = ScriptedSession(with_sound=True)
+    session.microphone, session.floor = None, floor
+    async with running_app(session) as pilot:
+        conversation_screen(pilot).query_one(Composer).insert(command)
+        await pilot.press("enter")
+        await refresh(pilot)
+        assert [notice.message for notice in pilot.app._notifications] == shown
+
+
 async def test_a_new_conversation_clears_the_transcript_and_shows_the_greeting() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:

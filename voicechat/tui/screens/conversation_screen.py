@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
-from voicechat.line_mode.slash_commands import HELP, QUIT, find_command, is_command, run_command
+from voicechat.line_mode.slash_commands import HELP, QUIT, is_command, run_command
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
 from voicechat.tui.keys import KEYS
@@ -254,11 +254,10 @@ class ConversationScreen(Screen[None]):
 
     def _show_result(self, line: str, result: str | None) -> None:
         """Show the result of a command: several lines on a sheet, one line as a notice."""
-        command = find_command(line)
         if result and "\n" in result:
             self._show_sheet(line.split()[0].strip("/").title(), result)
-        elif result or not (command and command.starts_turn):
-            self.notify(plain(result or "Done.").plain, markup=False)
+        elif result:
+            self.notify(plain(result).plain, markup=False)
 
     def _show_sheet(self, title: str, text: str) -> None:
         self.app.push_screen(Sheet(title, plain(text)))
