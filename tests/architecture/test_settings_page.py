@@ -11,7 +11,7 @@ from voicechat.errors import VoicechatError
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
-INTERNAL = {"VOICECHAT_PARENT_WATCH", "VOICECHAT_FORBIDDEN_TOOLS"}
+INTERNAL = {"VOICECHAT_PARENT_WATCH", "VOICECHAT_FORBIDDEN_TOOLS", "VOICECHAT_USER_NOTEBOOK"}
 """Variables that voicechat sets for its own child processes."""
 
 

@@ -227,6 +227,26 @@ async def test_speaking_over_a_long_reply(process: Process, spoken: Spoken) -> N
         assert events[-1]["response"]["status"] == "completed"
 
 
+async def _answer(client: AsyncOpenAI, *questions: str) -> str:
+    """Ask the questions in one session; return the last answer."""
+    async with client.realtime.connect(model="m") as connection:
+        await events_until(connection, "session.created")
+        for question in questions:
+            text: Any = {"type": "input_text", "text": question}
+            item: Any = {"type": "message", "role": "user", "content": [text]}
+            await connection.conversation.item.create(item=item)
+            await connection.response.create()
+            done = (await events_until(connection, "response.done"))[-1]["response"]
+    return str(done["output"][0]["content"][0]["transcript"])
+
+
+async def test_clients_share_no_notebook(process: Process, home: Path) -> None:
+    name = "what is my name"
+    assert await _answer(process.client(), "my name is Eve", name) == "Your name is Eve."
+    assert await _answer(process.client(), name) == "You haven't told me your name yet."
+    assert not await asyncio.to_thread(lambda: list(home.rglob("notebook.json")))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_server_and_its_workers(home: Path, number: signal.Signals) -> None:
     running = await asyncio.to_thread(Process, home)

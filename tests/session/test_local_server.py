@@ -58,6 +58,15 @@ async def test_the_child_knows_the_forbidden_tools(child) -> None:
     assert told == ["Loading the set_timer: 50%"]
 
 
+async def test_the_child_uses_the_notebook_of_the_user(child) -> None:
+    code = READY.replace('"recognizer"', 'os.environ["VOICECHAT_USER_NOTEBOOK"]')
+    progress: list[str] = []
+    server = LocalServer(Options(), progress.append, child(code))
+    await server.start()
+    await server.stop()
+    assert progress == ["Loading the 1: 50%"]
+
+
 async def test_the_address_a_token_and_progress(child) -> None:
     told: list[str] = []
     server = LocalServer(Options(), told.append, child(WATCHING))

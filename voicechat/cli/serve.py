@@ -26,7 +26,8 @@ def serve(
     """Serve the embedded voice to any client of the OpenAI Realtime API.
 
     Prints one JSON line when ready, with the URL and the token that clients must send. The token
-    is new for each run, unless VOICECHAT_SERVE_TOKEN sets it.
+    is new for each run, unless VOICECHAT_SERVE_TOKEN sets it. Each session has its own notebook,
+    in memory; your notebook is not used.
     """
     from voicechat.config import loader
     from voicechat.server.app import serve as run

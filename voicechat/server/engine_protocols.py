@@ -84,6 +84,13 @@ class Message:
     name: str = ""
 
 
+class _Session:
+    """Identity of a session."""
+
+
+_ONLY_SESSION = _Session()
+
+
 @dataclass(frozen=True, slots=True)
 class AssistantRequest:
     """The input for one reply. `messages` are in order, the oldest first."""
@@ -93,6 +100,8 @@ class AssistantRequest:
     tools: Sequence[ToolOffer] = ()
     tool_choice: str = "auto"
     """One of auto, none, required, or the name of one tool."""
+    session: object = _ONLY_SESSION
+    """Identity of the session; the assistant keeps what it remembers in memory for each one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,10 @@ def create_engines(options: ServeOptions) -> EngineSet:
 def _assistant(options: ServeOptions) -> Assistant:
     if options.chat_url is None:
         from voicechat.server.assistant.offline_assistant import offline_assistant
+        from voicechat.skills.notebook import notebook_folder
 
-        return offline_assistant(forbidden_tools=options.forbidden_tools)
+        folder = notebook_folder() if options.user_notebook else None
+        return offline_assistant(folder, options.forbidden_tools)
     from voicechat.server.assistant.chat_assistant import chat_assistant
 
     return chat_assistant(options.chat_url, options.chat_model, options.chat_key)

@@ -304,7 +304,7 @@ class Pipeline:
     def _response_audio(self, reply: ServerResponse) -> ResponseAudio:
         engines = self._engines
         return ResponseAudio(
-            reply, engines.assistant, engines.tts, engines.voice_name, self._deliver
+            self.protocol, reply, engines.assistant, engines.tts, engines.voice_name, self._deliver
         )
 
     async def _deliver(self) -> None:

@@ -48,12 +48,14 @@ class ResponseAudio:
 
     def __init__(
         self,
+        session: object,
         reply: ServerResponse,
         assistant: Assistant,
         tts: TextToSpeech,
         fallback_voice: str | None,
         deliver: Callable[[], Awaitable[None]],
     ) -> None:
+        self._session = session
         self._reply = reply
         self._assistant = assistant
         self._tts = tts
@@ -81,7 +83,7 @@ class ResponseAudio:
             return _single(Say(plan.words))
         offered = () if plan.tool_choice == "none" else plan.tools
         return self._assistant.reply(
-            AssistantRequest(messages, plan.instructions, offered, plan.tool_choice)
+            AssistantRequest(messages, plan.instructions, offered, plan.tool_choice, self._session)
         )
 
     async def _call(self, call: Call) -> None:

@@ -30,6 +30,8 @@ class ServeOptions:
     """Default voice of a session; None selects the default of the engine."""
     forbidden_tools: frozenset[str] = frozenset()
     """Built-in tools with the permission `never`; the offline assistant refuses their skills."""
+    user_notebook: bool = False
+    """Keep lists, notes and facts in the user's notebook, not in memory for each session."""
     parent_watch: bool = False
     """Stop when stdin closes or the parent process ends."""
     max_connections: int = 8
@@ -45,7 +47,8 @@ class ServeOptions:
     def with_environment(self, environ: Mapping[str, str]) -> ServeOptions:
         """Return the options with the environment applied.
 
-        It sets the token, the chat key, the forbidden tools and the parent watch.
+        It sets the token, the chat key, the forbidden tools, the notebook and the
+        parent watch.
         """
         from dataclasses import replace
 
@@ -59,5 +62,6 @@ class ServeOptions:
             forbidden_tools=(
                 self.forbidden_tools if forbidden is None else frozenset(forbidden.split())
             ),
+            user_notebook=self.user_notebook or environ.get("VOICECHAT_USER_NOTEBOOK") == "1",
             parent_watch=self.parent_watch or environ.get("VOICECHAT_PARENT_WATCH") == "1",
         )

@@ -94,6 +94,7 @@ class LocalServer:
         return found | {
             "VOICECHAT_SERVE_TOKEN": token.reveal(),
             "VOICECHAT_PARENT_WATCH": "1",
+            "VOICECHAT_USER_NOTEBOOK": "1",
             "VOICECHAT_FORBIDDEN_TOOLS": " ".join(self._options.forbidden_tools),
         }
 

@@ -48,6 +48,10 @@ class Due:
         self.among.remove(self)
 
 
+class SessionIdentity:
+    """Identifies one session."""
+
+
 class Talk:
     """One conversation. Keeps the messages as a session does."""
 
@@ -184,6 +188,16 @@ async def test_a_real_timer_rings_in_the_loop(tmp_path):
     request = AssistantRequest((Message("user", "set a timer for 1 second"),))
     assert [one async for one in assistant.reply(request)]
     assert await rung == "Ding ding! Your 1 second timer is done."
+
+
+async def test_each_session_has_its_own_notebook_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    talk = Talk(None)
+    one, other = SessionIdentity(), SessionIdentity()
+    assert await talk("my name is eve", session=one) == "Nice to meet you, Eve."
+    assert await talk("what's my name", session=other) == "You haven't told me your name yet."
+    assert await talk("what's my name", session=one) == "Your name is Eve."
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_lists_are_kept_between_runs(talk, tmp_path):

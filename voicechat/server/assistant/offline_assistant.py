@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from weakref import WeakKeyDictionary
 
 from voicechat.errors import VoicechatError
 from voicechat.server.assistant import (
@@ -47,7 +48,7 @@ from voicechat.server.engine_protocols import (
     Message,
     Say,
 )
-from voicechat.skills.notebook import Notebook, notebook_folder
+from voicechat.skills.notebook import Notebook
 from voicechat.skills.timers import Later, Timers
 
 _BLOCKING_S = 10.0
@@ -62,7 +63,7 @@ _UNKNOWN_AGAIN = "I can't answer that without a language model. Say help to hear
 class OfflineAssistant:
     """An `Assistant` without network access. Timers run in the event loop until `close()`.
 
-    folder: of the notebook; None selects the user's data folder.
+    folder: of the notebook; None keeps a notebook in memory for each session.
     forbidden_tools: built-in tools whose skills the assistant refuses.
     now, random, later: replace the clock, the random generator and `loop.call_later` in tests.
     """
@@ -76,8 +77,8 @@ class OfflineAssistant:
         forbidden_tools: Collection[str] = (),
     ) -> None:
         self.on_announcement: Callable[[str], None] = lambda _words: None
-        path = (folder or notebook_folder()) / "notebook.json"
-        self._notebook = Notebook(path)
+        self._notebook = Notebook(folder / "notebook.json") if folder else None
+        self._notebooks: WeakKeyDictionary[object, Notebook] = WeakKeyDictionary()
         self._forbidden_tools = forbidden_tools
         self._now = now or (lambda: datetime.now().astimezone())
         self._random = random or Random()
@@ -159,7 +160,7 @@ class OfflineAssistant:
             return refused
         context = AnswerContext(
             meaning.values,
-            self._notebook,
+            self._notebook or self._notebooks.setdefault(request.session, Notebook(None)),
             self._timers,
             self._now,
             self._random,
@@ -235,7 +236,7 @@ def offline_assistant(
 ) -> Assistant:
     """Create the offline assistant, not yet open.
 
-    folder: of the notebook; None selects the user's data folder.
+    folder: of the notebook; None keeps a notebook in memory for each session.
     forbidden_tools: built-in tools whose skills the assistant refuses.
     """
     return OfflineAssistant(folder, forbidden_tools=forbidden_tools)
