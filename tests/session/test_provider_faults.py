@@ -20,7 +20,7 @@ from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.core.seeding import SHORTENED
-from voicechat.errors import KeyMissing, Secret, SessionLost, VoicechatError
+from voicechat.errors import ConnectError, KeyMissing, Secret, SessionLost, VoicechatError
 from voicechat.session import reconnect
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
@@ -322,3 +322,54 @@ async def test_a_provider_that_sends_unreadable_frames_is_disconnected(impatient
         await answered(driver, "three")
         assert any("unreadable data" in text for text in notices(driver))
         assert driver.texts(Role.USER) == ["one", "two", "three"]
+
+
+async def _create_only(fake: Fake, socket: ServerConnection) -> None:
+    """Create the session, and never answer."""
+    session = {"type": "realtime", "id": "sess_1", "object": "realtime.session"}
+    await socket.send(json.dumps({"type": "session.created", "session": session}))
+    async for frame in socket:
+        if json.loads(frame)["type"] == "response.create":
+            socket.transport.abort()
+
+
+async def test_a_question_without_an_answer_on_every_connection_ends_the_session(
+    monkeypatch, impatient
+) -> None:
+    monkeypatch.setattr(reconnect, "SHORT_S", 0.0)
+    async with provided("openai") as provider:
+        provider.talk = _create_only
+        async with running_session(provider.session()) as (driver, running):
+            driver.session.type("hello")
+            with pytest.raises(SessionLost, match="no answer on 3 connections in a row") as lost:
+                await asyncio.wait_for(running, 30)
+        assert lost.value.exit_code == 5
+        assert provider.dialled == reconnect.MAX_UNANSWERED_CONNECTIONS
+
+
+async def _only_garbage(fake: Fake, socket: ServerConnection) -> None:
+    for _ in range(reconnect.UNREADABLE):
+        await socket.send("\x00 no JSON")
+    await socket.wait_closed()
+
+
+async def test_a_server_that_sends_only_garbage_is_not_a_realtime_endpoint(impatient) -> None:
+    async with provided("openai") as provider:
+        provider.talk = _only_garbage
+        sentence = "127.0.0.1 sends data that is not the Realtime protocol. Check --base-url."
+        with pytest.raises(ConnectError) as refused:
+            await provider.session().run()
+        assert str(refused.value) == sentence
+        assert provider.dialled == 1
+
+
+async def test_a_server_that_opens_no_session_is_given_up(monkeypatch) -> None:
+    monkeypatch.setattr(reconnect, "OPENING_TIMEOUT_S", 0.0)
+    async with provided("openai") as provider:
+
+        async def silent(fake: Fake, socket: ServerConnection) -> None:
+            await socket.wait_closed()
+
+        provider.talk = silent
+        with pytest.raises(ConnectError, match="opens no session"):
+            await provider.session().run()

@@ -17,10 +17,12 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
-from voicechat.errors import SessionLost
+from voicechat.core.text import clean
+from voicechat.errors import ConnectError, SessionLost
 from voicechat.providers.codec import Codec
 from voicechat.session.event_stream import Direction
 from voicechat.session.updates import Link
@@ -62,6 +64,12 @@ SHORT_S = 5.0
 MAX_SHORT_CONNECTIONS = 6
 """Short connections in a row until the session is given up."""
 
+MAX_UNANSWERED_CONNECTIONS = 3
+"""Connections in a row that end without an answer until the session is given up."""
+
+OPENING_TIMEOUT_S = 20.0
+"""Seconds in which a connection must create its session."""
+
 SECOND_REFUSAL_S = 60.0
 """Seconds after a shortened seeding in which another refusal ends the session."""
 
@@ -73,6 +81,15 @@ _OF_A_HANDLE = frozenset({INVALID, 1008})
 
 _BETWEEN_TURNS = frozenset({effects.Floor.IDLE, effects.Floor.LISTENING})
 _RESPONSE_PENDING = frozenset({effects.Floor.THINKING, effects.Floor.SPEAKING})
+_ANSWERS = (
+    events.OutputItemAdded,
+    events.AudioDelta,
+    events.TextDelta,
+    events.ToolArgumentsDelta,
+    events.ToolCallReady,
+    events.ResponseDone,
+)
+"""Events that show that the provider answers."""
 
 
 class _Ended(Exception):
@@ -121,6 +138,7 @@ class ConnectionLoop:
         self._sessions_created = 0
         self._seeds = seeds
         self._shortened_at: float | None = None
+        self._unanswered = 0
 
     @property
     def sessions_created(self) -> int:
@@ -134,6 +152,7 @@ class ConnectionLoop:
         """
         if new_session:
             self._handle = ""
+            self._unanswered = 0
         self._is_new_peer = is_new_peer
         self._renewal.set()
 
@@ -175,6 +194,7 @@ class ConnectionLoop:
             sessions_before = self._sessions_created
             lost = await self._live(codec, connection)
             lost_at = time.monotonic()
+            self._count_unanswered(codec)
             reason = lost.message if lost else ""
             less = (
                 lost is not None
@@ -192,6 +212,16 @@ class ConnectionLoop:
                 raise SessionLost(f"{reason} This happened {short} times in a row.")
             if short > 1:
                 await asyncio.sleep(backoff(short - 1, random.random))
+
+    def _count_unanswered(self, codec: Codec) -> None:
+        """Count a connection that ended while a response was due; raise if there are too many."""
+        if self._floor() in _RESPONSE_PENDING and not self._renewal.is_set():
+            self._unanswered += 1
+        if self._unanswered >= MAX_UNANSWERED_CONNECTIONS:
+            raise SessionLost(
+                f"{_host(codec)} sent no answer on {self._unanswered} connections in a row.",
+                "Check --base-url and --model, or try again later.",
+            )
 
     async def _after_failure(self, failed: DialFailed, failures: int, offline_s: float) -> int:
         """Wait after a failed dial; return the number of failures in a row, 0 after a renewal."""
@@ -227,7 +257,7 @@ class ConnectionLoop:
                 tasks.create_task(self._write(codec, connection))
                 tasks.create_task(self._watch(connection, codec))
                 tasks.create_task(self._await_renewal())
-        except* ConnectionLost as group:
+        except* (ConnectionLost, ConnectError) as group:
             lost = first(group)
             if not (isinstance(lost, ConnectionLost) and self._may_retry(lost, sessions_before)):
                 raise lost from None
@@ -257,9 +287,25 @@ class ConnectionLoop:
             self.trace(Direction.RECEIVED, (frame,))
             for event in codec.decode(frame):
                 if isinstance(event, events.Unmapped) and event.unreadable:
-                    _count_unreadable(unreadable)
+                    self._count_unreadable(unreadable, codec)
                 self._note_event(event)
                 self._on_event(event)
+
+    def _count_unreadable(self, unreadable: deque[float], codec: Codec) -> None:
+        """Count an unreadable frame; raise if there are too many within a second.
+
+        Before the first session, these frames may be any time apart.
+        """
+        unreadable.append(time.monotonic())
+        if len(unreadable) < UNREADABLE:
+            return
+        if not self._sessions_created:
+            raise ConnectError(
+                f"{_host(codec)} sends data that is not the Realtime protocol.",
+                "Check --base-url.",
+            )
+        if unreadable[-1] - unreadable[0] < 1:
+            raise ConnectionLost("The provider sends unreadable data.")
 
     async def _write(self, codec: Codec, connection: Connection) -> None:
         while True:
@@ -278,6 +324,8 @@ class ConnectionLoop:
                 self._on_link(Link.ONLINE, "" if self._sessions_created == 1 else "Reconnected.")
                 if expires_at:
                     self._ends_in(expires_at - time.time())
+            case _ if isinstance(event, _ANSWERS):
+                self._unanswered = 0
             case events.ResumptionHandle(handle):
                 self._handle = handle
             case events.SessionEnding(seconds):
@@ -291,10 +339,13 @@ class ConnectionLoop:
         # If pongs are slow, only the kernel detects a dead connection within seconds.
         slow = codec.capabilities.patience_s > LIVENESS_SECONDS
         silence_limit_s = codec.capabilities.patience_s if slow else LIVENESS_TIMEOUT_S
+        opened_at, sessions_before = time.monotonic(), self._sessions_created
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._renewal.wait(), 1)
                 return
+            if self._sessions_created == sessions_before:
+                self._check_opening(codec, time.monotonic() - opened_at)
             if self._floor() in _RESPONSE_PENDING and connection.quiet_for() > silence_limit_s:
                 raise ConnectionLost("The connection was lost during the answer.")
             if codec.stale and self._floor() in _BETWEEN_TURNS:
@@ -305,16 +356,22 @@ class ConnectionLoop:
                 if between or left < RENEW_AT_LAST_S:
                     raise _Ended
 
+    def _check_opening(self, codec: Codec, waited_s: float) -> None:
+        """Raise if the provider did not create a session in time."""
+        if waited_s < OPENING_TIMEOUT_S:
+            return
+        message = f"{_host(codec)} accepts the connection, but opens no session."
+        if not self._sessions_created:
+            raise ConnectError(message, "Check --base-url and --model.")
+        raise ConnectionLost(message)
+
     async def _await_renewal(self) -> None:
         await self._renewal.wait()
         raise _Ended
 
 
-def _count_unreadable(unreadable: deque[float]) -> None:
-    """Count an unreadable frame; raise if there are too many within a second."""
-    unreadable.append(time.monotonic())
-    if len(unreadable) == UNREADABLE and unreadable[-1] - unreadable[0] < 1:
-        raise ConnectionLost("The provider sends unreadable data.")
+def _host(codec: Codec) -> str:
+    return clean(urlsplit(codec.endpoint().url).hostname or "") or "The server"
 
 
 def first(group: BaseExceptionGroup[Exception]) -> Exception:
