@@ -158,6 +158,19 @@ def test_an_unknown_voice_of_a_flag_is_an_error() -> None:
     assert str(caught.value) == f"--voice: {REMOTE} has no voice 'marine'. Did you mean marin?"
 
 
+def test_an_unknown_voice_of_the_embedded_server_is_an_error() -> None:
+    options = Options(model="local", voice="bogus", origins={"voice": "--voice"})
+    with pytest.raises(UsageError, match=r"local/built-in has no voice 'bogus'. There are robin,"):
+        ChosenModel(options, tuple, lambda text: None)
+
+
+async def test_an_unknown_voice_of_a_command_leaves_the_voice() -> None:
+    session = Session(Options(model="local", voice="wren", with_sound=False))
+    with pytest.raises(UsageError, match=r"no voice 'bogus'. There are robin, wren,"):
+        run_command(session, "/voice bogus")
+    assert session.voice == "wren"
+
+
 def test_an_unknown_voice_of_the_settings_file_is_a_warning() -> None:
     options = voiced("eve", origins={"voice": "config.toml:3: voice"})
     model = ChosenModel(options, tuple, lambda text: None)
@@ -174,7 +187,7 @@ def test_an_unknown_voice_of_the_settings_file_is_a_warning() -> None:
         {"name": "voice_123"},
         {"name": "own", "base_url": "http://127.0.0.1:9/v1"},
         {"name": "own", "variables": {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}},
-        {"name": "own", "model": "local/built-in"},
+        {"name": "wren", "model": "local/built-in"},
     ],
     ids=str,
 )

@@ -4,6 +4,7 @@ import numpy as np
 import psutil
 import pytest
 
+from voicechat.providers.catalog import LOCAL
 from voicechat.server.tts.espeak_tts import RATE, VOICES, EspeakTts, clauses
 
 
@@ -86,6 +87,10 @@ async def test_voices_differ_and_an_unknown_one_is_the_default(voice):
     ]
     assert default == pytest.approx(unknown, rel=0.05)
     assert default != pytest.approx(wren, rel=0.05)
+
+
+def test_the_catalog_lists_the_voices():
+    assert LOCAL.voices == EspeakTts.names
 
 
 async def test_speed_shortens_speech_within_limits(voice):
