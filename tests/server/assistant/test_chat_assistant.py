@@ -308,6 +308,19 @@ async def test_a_broken_stream_is_reported(chunks, words):
             await answer(assistant)
 
 
+@pytest.mark.parametrize("chunks", [["<p>hello</p>"], ["data: {}\n\n", "data: [DONE]\n\n"], []])
+async def test_a_body_without_a_reply_is_reported(chunks):
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
+        server.chunks = chunks
+        with pytest.raises(ConnectError) as caught:
+            await answer(assistant)
+    host = assistant._root.removeprefix("http://").removesuffix("/v1")
+    assert str(caught.value) == (
+        f"The chat server at {host} sent something that is not a chat reply. Check --chat-url."
+    )
+
+
 async def test_a_key_is_not_sent_unencrypted_to_other_machines(caplog):
     assistant = ChatAssistant("http://192.0.2.1/v1", "m", Secret("sk-1"))
     with caplog.at_level(logging.WARNING):

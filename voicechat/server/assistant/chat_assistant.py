@@ -96,7 +96,7 @@ class ChatAssistant:
             await self.open()
         assert self._client is not None
         body = chat_completions.request_body(self._model, request)
-        answer = ChatStream()
+        answer, is_empty = ChatStream(), True
         post = self._client.stream("POST", "chat/completions", json=body)
         async with self._translated_errors():
             async with asyncio.timeout(self._first_s):
@@ -106,10 +106,17 @@ class ChatAssistant:
                     await self._raise_refused(response, bool(request.tools))
                 async with aclosing(self._events(response)) as events:
                     async for event in events:
+                        is_empty = is_empty and "choices" not in event
                         for output in answer.take(event):
                             yield output
             finally:
                 await post.__aexit__(None, None, None)
+        if is_empty:
+            host = urlsplit(self._root).netloc
+            raise ConnectError(
+                f"The chat server at {host} sent something that is not a chat reply.",
+                "Check --chat-url.",
+            )
         for output in answer.end():
             yield output
 
