@@ -399,6 +399,30 @@ def test_a_failed_response_reports_its_error() -> None:
     assert driver.floor is Floor.IDLE
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.ProviderError("No. " * 400),
+        events.ProviderError("No. " * 400, fatal=True),
+        events.ResponseDone("r", events.ResponseStatus.FAILED, error="No. " * 400),
+        events.RemoteTools("s", error="No. " * 400),
+    ],
+)
+def test_a_long_message_of_the_provider_is_cut(event: events.Event) -> None:
+    driver = online(hands_free=False, speaker=False)
+    driver.feed(
+        inputs.Typed("hello"), events.ResponseCreated("r"), events.TextDelta("r", "a", "Hm", False)
+    )
+    sentences = [
+        effect.reason if isinstance(effect, Recycle) else effect.text
+        for effect in driver.feed(event)
+        if isinstance(effect, Notice | Recycle)
+    ]
+    assert len(sentences) == 1
+    assert 250 < len(sentences[0]) < 350
+    assert sentences[0].endswith("…")
+
+
 def test_an_empty_user_turn_is_removed() -> None:
     driver = online()
     driver.feed(events.SpeechStarted("u"), events.SpeechStopped("u"), events.InputCommitted("u"))

@@ -11,6 +11,7 @@ from voicechat.core.commands import CommandName
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.out_of_band import OutOfBandResponses
 from voicechat.core.responses import Responses
+from voicechat.core.text import excerpt
 
 _QUIET_CODES = frozenset({"response_cancel_not_active"})
 _QUIET_COMMANDS = frozenset({
@@ -36,7 +37,7 @@ class ProviderErrors:
     def take(self, event: events.ProviderError) -> None:
         """Apply an error."""
         if event.fatal:
-            self._buffer.do(effects.Recycle(event.message))
+            self._buffer.do(effects.Recycle(excerpt(event.message)))
             return
         if event.command == CommandName.RETRIEVE_ITEM:
             self._buffer.do(effects.ItemFetched("", None))
@@ -50,4 +51,4 @@ class ProviderErrors:
                 return
             self._responses.refused(busy=False)
         self._responses.expect_none()
-        self._buffer.do(effects.Notice(event.message, effects.Level.ERROR))
+        self._buffer.do(effects.Notice(excerpt(event.message), effects.Level.ERROR))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import ToolCall, ToolState
-from voicechat.core.text import clean_json
+from voicechat.core.text import clean_json, excerpt
 from voicechat.core.tool_calls import MAX_ARGUMENT_CHARS
 
 CALL_TIMEOUT_S = 60.0
@@ -53,7 +53,8 @@ class ProviderTools:
             which = f" of {event.server}" if event.server else ""
             self._buffer.do(
                 effects.Notice(
-                    f"The tools{which} are not available: {event.error}", effects.Level.WARNING
+                    f"The tools{which} are not available: {excerpt(event.error)}",
+                    effects.Level.WARNING,
                 )
             )
 

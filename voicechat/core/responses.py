@@ -13,6 +13,7 @@ from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import ItemStatus, Turn
 from voicechat.core.seeding import unanswered
 from voicechat.core.settings import Capabilities
+from voicechat.core.text import excerpt
 from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
 
@@ -208,12 +209,12 @@ class Responses:
         if not first:
             return False
         self._hanging = False
-        self._items.end_response(rid, OUTCOMES[event.status], event.error)
+        error = excerpt(event.error or "")
+        self._items.end_response(rid, OUTCOMES[event.status], error or None)
         self._tool_calls.end_response(rid)
         if event.status is events.ResponseStatus.FAILED:
-            self._buffer.do(
-                effects.Notice(event.error or "The model could not answer.", effects.Level.ERROR)
-            )
+            sentence = error or "The model could not answer."
+            self._buffer.do(effects.Notice(sentence, effects.Level.ERROR))
         return event.reason == "turn_detected" and rid not in self._slot.dead
 
     # ----------------------------------------------------------------- ends before the end

@@ -37,6 +37,10 @@ REPLACEMENT = "\ufffd"
 """Replacement for a character that must not be shown."""
 
 
+EXCERPT_CHARACTERS = 300
+"""Longest text of a provider in a message, in characters."""
+
+
 def clean(text: str) -> str:
     """Return the text without characters that control a terminal, reorder the line or hide.
 
@@ -62,6 +66,13 @@ def clean_json(text: str) -> str:
     if "\\" in text:
         text = _ESCAPE.sub(_unescaped, text)
     return clean(_SEPARATOR.sub(r"\\n", text))
+
+
+def excerpt(text: str) -> str:
+    """Return the text of a provider for a message, cut to `EXCERPT_CHARACTERS` with an ellipsis."""
+    if len(text) <= EXCERPT_CHARACTERS:
+        return text
+    return text[: EXCERPT_CHARACTERS - 1].rstrip() + "…"
 
 
 def split_tail(text: str) -> tuple[str, str]:
