@@ -123,6 +123,9 @@ def test_unavailable_tokens_are_refused() -> None:
         mint(Options(model="local"))
     with pytest.raises(KeyMissing, match="OPENAI_API_KEY"):
         mint(Options(model="openai", base_url="http://127.0.0.1:9/v1"))
+    with pytest.raises(KeyMissing) as caught:
+        mint(Options(model="openai"))
+    assert str(caught.value) == "openai issues tokens only for a key. Set OPENAI_API_KEY."
     keys = {"OPENAI_API_KEY": Secret(KEY)}
     with pytest.raises(ConnectError, match="could not be reached"):
         mint(Options(model="openai", base_url="http://127.0.0.1:9/v1", keys=keys))

@@ -182,7 +182,7 @@ async def test_a_provider_without_deletion_gets_a_new_session() -> None:
 async def test_an_unavailable_model_is_reported_and_the_previous_one_continues() -> None:
     async with scripted_server() as backend, two_providers(backend) as driver:
         await answered(driver, "one")
-        with pytest.raises(KeyMissing):
+        with pytest.raises(KeyMissing, match=r"or use /model local, which needs none\."):
             run_command(driver.session, "/model xai/grok-voice-latest")
         with pytest.raises(UsageError):
             run_command(driver.session, "/model nobody/nothing")

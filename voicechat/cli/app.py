@@ -110,5 +110,7 @@ def _exit_code(run: Callable[[], object]) -> int:
 
 
 def _sentence(error: TyperException) -> str:
-    text = clean(error.format_message()).rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}. See voicechat --help."
+    text = " ".join(clean(error.format_message()).split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "voicechat"
+    return f"{text[:1].upper()}{text[1:]}. See {command} --help."

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from voicechat.config.options import Options
     from voicechat.providers import rest
+    from voicechat.providers.provider import Provider
 
 DEADLINE_S = 10.0
 """Seconds for the whole request."""
@@ -57,17 +58,16 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
     """
     from voicechat.providers import catalog, rest
 
+    named = catalog.provider_named((options.model or "").partition("/")[0])
+    if named is not None and not named.is_embedded:
+        _key(named, options)
     choice = catalog.resolve(
         options.model, base_url=options.base_url, environ=options.environ, wire=options.wire
     )
     if choice.needs_local_server:
         raise UsageError("The embedded voice needs no token.", "Choose another --model.")
     provider = catalog.every_provider()[choice.provider]
-    tokens = catalog.token_endpoint(provider.name)
-    key, variable = catalog.key_of(provider, options.environ)
-    if key is None:
-        variables = " or ".join(provider.key_variables)
-        raise KeyMissing(f"{provider.name} issues tokens only for a key.", f"Set {variables}.")
+    tokens, key, variable = _key(provider, options)
     request = rest.TokenRequest(
         model=choice.name.partition("/")[2],
         key=key,
@@ -85,6 +85,18 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
     if token.expires_at is not None:
         found["expiresAt"] = int(token.expires_at)
     return found
+
+
+def _key(provider: Provider, options: Options) -> tuple[rest.TokenEndpoint, Secret, str | None]:
+    """The token endpoint of this provider, the key for it, and the variable of the key."""
+    from voicechat.providers import catalog
+
+    tokens = catalog.token_endpoint(provider.name)
+    key, variable = catalog.key_of(provider, options.environ)
+    if key is None:
+        variables = " or ".join(provider.key_variables)
+        raise KeyMissing(f"{provider.name} issues tokens only for a key.", f"Set {variables}.")
+    return tokens, key, variable
 
 
 def _post(request: rest.HttpRequest, key: Secret) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from voicechat.core.effects import Floor
 from voicechat.core.inputs import Decision
 from voicechat.core.settings import SPEED_RANGE
-from voicechat.errors import UsageError
+from voicechat.errors import UsageError, VoicechatError
 
 if TYPE_CHECKING:
     from voicechat.core.items import ToolCall
@@ -148,7 +148,12 @@ def _changed(done: str, notes: Sequence[str]) -> str:
 def _model(session: Session, name: str) -> str | None:
     if not name:
         return f"This is {session.model}; voicechat models lists others."
-    session.change_model(name)
+    try:
+        session.change_model(name)
+    except VoicechatError as error:
+        # The catalog names the flag; here the user types the command.
+        error.hint = error.hint.replace("--model ", "/model ")
+        raise
     return f"Continuing with {session.model}."
 
 
