@@ -174,7 +174,6 @@ async def test_commands_of_a_pipe_do_not_go_to_the_model(standard_input, capsys)
         f"voicechat: {line}"
         for line in (
             *help_lines(),
-            "/quit: quit.",
             "There is no /helq. Did you mean /help?",
             "There is no /Forgte. Did you mean /forget?",
             "There is no /dance. /help lists the commands.",
@@ -303,7 +302,11 @@ async def test_commands_run_in_order(standard_input) -> None:
         "There is nothing to stop.",
         "There is no /dance. /help lists the commands.",
     ]
-    assert lines[7:-1] == help_lines()
+    assert lines[7:] == [
+        *help_lines(),
+        "An empty line, with push-to-talk: start or end your turn.",
+        "An empty line, otherwise: stop speech, thinking and tools.",
+    ]
 
 
 async def test_commands_report_the_state_without_a_microphone(standard_input) -> None:

@@ -140,7 +140,9 @@ def test_a_path_is_not_a_command() -> None:
 
 
 def test_every_command_is_in_the_help() -> None:
-    assert len(help_lines()) == len(COMMANDS)
+    names = [typed.split()[0] for typed, _ in help_rows()]
+    assert names == [*COMMANDS, "/help", "/quit"]
+    assert help_lines()[-2:] == ["/help: show the commands.", "/quit: quit (or /exit)."]
 
 
 def test_summaries_fit_the_help_screen_at_80_columns() -> None:

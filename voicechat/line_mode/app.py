@@ -230,7 +230,7 @@ class Filter(LineClient):
 
     def _run_line(self, line: str) -> str:
         if line.strip() == HELP:
-            return "\n".join((*help_lines(), f"{QUIT[0]}: quit."))
+            return "\n".join(help_lines())
         return run_command(self.session, line, by_user=False) or ""
 
     def _new_answers(self) -> list[str]:
@@ -302,6 +302,10 @@ _TOOL_STATES = {
     ToolState.DENIED: "was not allowed",
     ToolState.CANCELLED: "was cancelled",
 }
+_EMPTY_LINE_HELP = (
+    "An empty line, with push-to-talk: start or end your turn.",
+    "An empty line, otherwise: stop speech, thinking and tools.",
+)
 
 
 class Chat(LineClient):
@@ -349,8 +353,7 @@ class Chat(LineClient):
         elif line in QUIT:
             return False
         elif line == HELP:
-            self._print("\n".join(help_lines()))
-            self._print(f"{QUIT[0]}: quit. An empty line: talk (push-to-talk), or interrupt.")
+            self._print("\n".join((*help_lines(), *_EMPTY_LINE_HELP)))
         elif is_command(line):
             try:
                 output = run_command(session, line, by_user=not self._echo) or ""

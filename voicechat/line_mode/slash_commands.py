@@ -286,10 +286,11 @@ def run_command(session: Session, line: str, *, by_user: bool = True) -> str | N
 
 def help_rows() -> list[tuple[str, str]]:
     """The text to type and the summary of every command."""
-    return [
+    rows = [
         (f"{name} {command.argument}".strip(), command.summary)
         for name, command in COMMANDS.items()
     ]
+    return [*rows, (HELP, "show the commands"), (QUIT[0], f"quit (or {QUIT[1]})")]
 
 
 def help_lines() -> list[str]:
