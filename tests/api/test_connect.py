@@ -352,10 +352,10 @@ async def test_events_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) 
 async def test_missing_device_is_a_problem() -> None:
     async with scripted_server() as backend, session_on(backend) as session:
         session._session._publish_update(
-            SoundChanged(None, "Speaker", "There is no microphone.", "Plug one in.")
+            SoundChanged(None, "Speaker", "There is no microphone.", "Connect a device.")
         )
         problem = await next_of(session, voicechat.Problem)
-        assert (problem.text, problem.hint) == ("There is no microphone.", "Plug one in.")
+        assert (problem.text, problem.hint) == ("There is no microphone.", "Connect a device.")
 
 
 async def test_picture_is_read_from_bytes_or_refused() -> None:

@@ -97,7 +97,7 @@ def test_help_is_instant(run) -> None:
         (["wire", "--model", "xai"], "Choose from: decode, encode, session, connect."),
         (["serve", "--port", "99999"], "'--port'"),
         (["serve", "--host", "0.0.0.0"], "--allow-remote"),
-        ([], "This is not a terminal."),
+        ([], "Standard input is not a terminal."),
         (["\x1b[2J\x1b]0;x\x07"], "No such command"),
         (["--\u202e[/]"], "No such option"),
     ],

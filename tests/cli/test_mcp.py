@@ -138,7 +138,8 @@ def test_an_approval_is_revoked(capsys) -> None:
         "voicechat: water asks again before it runs.\n",
     )
     assert not Approvals().allows(approved_tool)
-    assert run(capsys, "tools", "--revoke", "water")[0] == 2
+    code, _, problem = run(capsys, "tools", "--revoke", "water")
+    assert (code, problem.strip()) == (2, "voicechat: No tool is set to run without asking.")
 
 
 def test_without_the_sdk_the_message_names_the_extra(capsys, monkeypatch) -> None:

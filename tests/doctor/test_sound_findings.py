@@ -113,7 +113,14 @@ CASES = {
     "very low": (with_trial(level=-88.0), DEBIAN, "Microphone", "note", "very quiet", "Raise"),
     "very loud": (with_trial(level=-12.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
     "clipping": (with_trial(peak=0.0), DEBIAN, "Microphone", "note", "very loud", "Lower"),
-    "dead": (with_trial(level=None), DEBIAN, "Microphone", "problem", "delivers no sound", "Plug"),
+    "dead": (
+        with_trial(level=None),
+        DEBIAN,
+        "Microphone",
+        "problem",
+        "delivers no sound",
+        "Connect it again",
+    ),
     "the chirp is recorded": (FINE, DEBIAN, "Loopback", "ok", "after 90 ms at -30 dB", ""),
     "the chirp is not recorded": (
         with_trial(return_db=None, round_trip_ms=None), DEBIAN, "Loopback", "note",
@@ -155,7 +162,7 @@ def test_a_probe_result_gives_its_finding(
 
 def test_a_missing_microphone_is_reported_once() -> None:
     only_speaker = replace(
-        with_trial(microphone=None, problems=(("There is no microphone.", "Plug one in."),)),
+        with_trial(microphone=None, problems=(("There is no microphone.", "Connect a device."),)),
         devices=(replace(HEADSET, inputs=0),),
     )
     found = [

@@ -260,7 +260,7 @@ async def test_turns_and_states_are_printed_as_lines(standard_input) -> None:
     call = ToolCall("call", "item", "response", "clock", state=ToolState.DONE)
 
     def answer(text: str) -> list[Entry]:
-        session.tell(SoundChanged(None, None, "There is no microphone.", "Plug one in."))
+        session.tell(SoundChanged(None, None, "There is no microphone.", "Connect a device."))
         interrupted = session.item("I know a lot", heard_chars=6, status=ItemStatus.INTERRUPTED)
         return [call, interrupted, session.item("Hi.")]
 
@@ -271,7 +271,7 @@ async def test_turns_and_states_are_printed_as_lines(standard_input) -> None:
             "Ready. Type a message, or /help.",
             "You: hello",
             "Thinking.",
-            "There is no microphone. Plug one in.",
+            "There is no microphone. Connect a device.",
             "The tool clock is done.",
             "Assistant: I know (interrupted)",
             "Assistant: Hi.",

@@ -75,10 +75,7 @@ def test_interrupt_reports_that_there_is_nothing_to_stop(session: Session) -> No
 def test_levels_are_shown_in_words(session: Session) -> None:
     updates: list[object] = []
     follow(session, updates.append)
-    assert (
-        run_command(session, "/levels")
-        == "The microphone is not available; the speaker is not available."
-    )
+    assert run_command(session, "/levels") == "There is no microphone and no speaker."
     session._on_audio_event(sound.Opened("a microphone", "a speaker"))
     session._on_audio_event(sound.Levels(-30.4, -100.0, -12.2, -100.0))
     assert LevelsChanged(-30.4, -100.0, -12.2, -100.0) in updates
@@ -157,7 +154,7 @@ def test_the_command_reference_lists_every_command() -> None:
 def test_commands_that_show_settings_need_no_connection(session: Session) -> None:
     voices = "local/built-in has robin, wren, heron, linnet, martin, lark."
     assert run_command(session, "/voice") == f"The voice is the default. {voices}"
-    assert run_command(session, "/speed") == "The speed is 1; 1 is normal."
+    assert run_command(session, "/speed") == "The speed is 1 (normal)."
     assert str(run_command(session, "/instructions")).startswith("The instructions: You are")
     assert "local/built-in" in str(run_command(session, "/model"))
     assert run_command(session, "/usage") == "Nothing used yet."

@@ -116,7 +116,7 @@ async def test_voice_and_speed_are_checked_before_the_request() -> None:
         for wrong in ("fast", "0", "nan", "9"):
             with pytest.raises(UsageError, match=r"0\.25 to 1\.5"):
                 run_command(driver.session, f"/speed {wrong}")
-        assert run_command(driver.session, "/speed") == "The speed is 1.25; 1 is normal."
+        assert run_command(driver.session, "/speed") == "The speed is 1.25 (normal: 1)."
 
 
 def test_deferred_settings_are_reported() -> None:
@@ -264,11 +264,17 @@ def test_usage_is_reported_in_full_and_costs_are_added_by_model() -> None:
     ]
 
 
+def test_a_price_of_zero_does_not_claim_that_the_model_runs_here() -> None:
+    tally = CostTally({"x/y": Price()})
+    tally.used["x/y", "response"] += used(10)
+    assert tally.lines(())[-1] == "Cost: none."
+
+
 def test_free_models_and_unknown_prices_are_reported() -> None:
     free = CostTally({})
     free.used["local/built-in", "response"] += used(10)
     assert free.shown_cost == ""
-    assert free.lines(())[-1] == "It is free."
+    assert free.lines(())[-1] == "Cost: none (it runs on this machine)."
     free.used["x/y", "response"] += used(10)
     assert free.lines(())[-1].startswith("The price of x/y is unknown")
 

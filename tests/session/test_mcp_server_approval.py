@@ -31,7 +31,7 @@ async def test_a_server_waits_for_approval_and_then_offers_its_tools(
         running = tasks.create_task(toolbox.run())
         await asyncio.wait_for(toolbox.complete.wait(), 20)
         (notice,) = notices
-        assert notice.text == f"The MCP server rude wants to run: {config.shown}"
+        assert notice.text == f"The MCP server rude wants to run “{config.shown}”."
         assert "/let rude" in notice.hint
         assert not (tmp_path / "starts").exists()
         with pytest.raises(UsageError, match="Type /let rude"):

@@ -361,8 +361,8 @@ OPENAI_BODY = b'{"error":{"message":"No \\u001b[2Jsuch model.","code":"model_not
         (400, DialFailed, False, "refused to open a session"),
         (426, DialFailed, False, "refused to open a session"),
         (429, DialFailed, True, "limits the rate"),
-        (500, DialFailed, True, "out of service"),
-        (503, DialFailed, True, "out of service"),
+        (500, DialFailed, True, "had an internal error"),
+        (503, DialFailed, True, "is unavailable"),
         (301, DialFailed, False, "redirects to another address"),
     ],
 )
@@ -375,6 +375,7 @@ async def test_http_refusals(status, kind, retry, words):
     assert words in error.message
     assert "127.0.0.1" in error.message
     assert f"HTTP {status}" in error.message
+    assert ".)" not in error.message
     assert error.hint or retry
     assert "\x1b" not in str(error)
     assert getattr(error, "retry", None) is retry

@@ -31,7 +31,7 @@ def starting_voice(session: ScriptedSession) -> None:
 def problems(session: ScriptedSession) -> None:
     """A missing microphone, a lost connection and a notice."""
     scenes.talk(session)
-    session.sound("No microphone was found.", "Plug one in, or type.")
+    session.sound("No microphone was found.", "Connect a device, or type.")
     session.link_to(Link.RECONNECTING, "The server closed the connection; trying again")
     session.notice(Notice("The tool took too long.", Level.WARNING, "It was stopped."))
 

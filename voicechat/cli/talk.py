@@ -81,7 +81,7 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
         return _show_screen(options)
     if options.with_sound:
         raise UsageError(
-            "This is not a terminal.",
+            "Standard input is not a terminal.",
             "Use --text to answer the lines of a pipe, or --plain to talk.",
         )
     from voicechat.line_mode.app import answer_lines

@@ -136,8 +136,9 @@ def revoke_approval(name: str) -> str:
     known = sorted({approval.name for approval in approvals})
     try:
         if not approvals.revoke(name):
-            hint = nearest(name, known) if known else "No tool is always allowed."
-            raise UsageError(f"{name!r} is not always allowed.", hint)
+            if not known:
+                raise UsageError("No tool is set to run without asking.")
+            raise UsageError(f"{name!r} is not set to run without asking.", nearest(name, known))
     except OSError as error:
         raise UsageError(f"The approval cannot be removed: {error.strerror}.") from None
     return f"{name} asks again before it runs."

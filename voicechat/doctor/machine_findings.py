@@ -242,7 +242,7 @@ def _sound_card(environment: Environment) -> Iterator[Finding]:
             yield note(
                 "Sound card",
                 "The kernel lists no sound card.",
-                "Plug in a headset; in a virtual machine, enable its sound card.",
+                "Connect a headset; in a virtual machine, enable its sound card.",
             )
         return
     if environment.devices_readable:

@@ -183,7 +183,7 @@ def _loopback_findings(probe: ProbeResult, environment: Environment) -> Iterator
         yield problem(
             "Speaker",
             f"{trial.speaker} opens, but accepts no sound.",
-            "Plug it in again, or choose another device with --output-device.",
+            "Connect it again, or choose another device with --output-device.",
         )
     elif trial.speaker is not None:
         yield ok("Speaker", f"{trial.speaker} opens at {trial.output_rate / 1000:g} kHz.")
@@ -211,7 +211,7 @@ def _microphone(trial: LoopbackResult, environment: Environment) -> Finding:
         return problem(
             title,
             f"{trial.microphone} opens, but delivers no sound.",
-            "Plug it in again, or choose another device with --input-device.",
+            "Connect it again, or choose another device with --input-device.",
         )
     if trial.level <= _SILENCE_DB and trial.return_db is None:
         return problem(

@@ -45,6 +45,8 @@ def _volume(session: Session, argument: str) -> str:
 
 def _levels(session: Session, argument: str) -> str:
     _require_sound(session, "sound to measure")
+    if session.microphone is None and session.speaker is None:
+        return "There is no microphone and no speaker."
     levels = session.loudness
     mic = _level_text(levels.mic, levels.mic_peak)
     if session.microphone is None:
@@ -129,7 +131,8 @@ def _instructions(session: Session, text: str) -> str:
 
 def _speed(session: Session, argument: str) -> str:
     if not argument:
-        return f"The speed is {session.speaking_rate:g}; 1 is normal."
+        rate = session.speaking_rate
+        return "The speed is 1 (normal)." if rate == 1 else f"The speed is {rate:g} (normal: 1)."
     try:
         speed = float(argument)
     except ValueError:

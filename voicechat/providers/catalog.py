@@ -208,7 +208,7 @@ def resolve(
         provider, why = _default(base_url, environ, short_lived=short_lived)
         name = provider.default_model
     if short_lived and provider.is_embedded:
-        raise UsageError("The embedded server takes no token.", "Name another --model.")
+        raise UsageError("The embedded voice takes no token.", "Name another --model.")
     if provider.connect is None:
         codec: Callable[[], Codec] = _no_address
     elif short_lived:
@@ -239,8 +239,8 @@ def _default(
     keyed = (each for each in PROVIDERS.values() if each.default_model and key_of(each, environ)[0])
     provider = COMPATIBLE if base_url else next(keyed, COMPATIBLE if cause else LOCAL)
     if provider.is_embedded:
-        hint = f"set {COMPATIBLE.key_variable} or name a --model to use another one."
-        return provider, f"Using the embedded model; {hint}"
+        hint = f"For another model, set {COMPATIBLE.key_variable} or use --model."
+        return provider, f"Using the embedded voice. {hint}"
     _, variable = key_of(provider, environ)
     cause = f"{variable} is set" if variable else cause
     name = f"{provider.name}/{provider.default_model}"

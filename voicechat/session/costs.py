@@ -88,8 +88,16 @@ class CostTally:
             text = f"about {dollars(cost)} at prices of {' and '.join(dates)}{rest}"
             found.insert(0, f"Estimated cost: {text.replace('of your own', 'of your own list')}.")
         elif known and not found:
-            found.append("It is free.")
+            embedded = all(_is_embedded(model) for model in known)
+            found.append(f"Cost: none{' (it runs on this machine)' if embedded else ''}.")
         return found
+
+
+def _is_embedded(model: str) -> bool:
+    from voicechat.providers.catalog import provider_named
+
+    provider = provider_named(model.partition("/")[0])
+    return provider is not None and provider.is_embedded
 
 
 def dollars(amount: float) -> str:

@@ -180,7 +180,7 @@ class Toolbox:
         self._permissions[config.name] = permission
         self._notify(
             effects.Notice(
-                f"The {config.source} wants to run: {config.shown}",
+                f"The {config.source} wants to run “{config.shown}”.",
                 effects.Level.WARNING,
                 f"Type /let {config.name} to allow it, now and in the future.",
             )

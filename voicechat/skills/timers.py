@@ -135,4 +135,8 @@ def canceled(timers: list[Timer]) -> str:
     """Return the sentence that confirms that these timers were canceled."""
     if len(timers) == 1:
         return f"Your {timers[0].title} is canceled."
-    return "Both are canceled." if len(timers) == 2 else f"All {len(timers)} are canceled."
+    return (
+        "Both timers are canceled."
+        if len(timers) == 2
+        else f"All {len(timers)} timers are canceled."
+    )

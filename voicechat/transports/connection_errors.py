@@ -166,7 +166,7 @@ class Peer:
 
     def _refused(self, response: Response) -> VoicechatError:
         status = response.status_code
-        tail = f" (HTTP {status}{self.quote(_message(response.body))})."
+        tail = f" (HTTP {status}{self.quote(_message(response.body)).rstrip('.')})."
         if status in {401, 403}:
             said = "refused the key" if self.has_key else "asks for a key"
             return KeyMissing(f"{self.host} {said}{tail}", "Check the key and its permissions.")
@@ -176,7 +176,7 @@ class Peer:
                 "Check --base-url and --model.",
             )
         if status == 429 or status >= 500:
-            said = "limits the rate of requests" if status == 429 else "is out of service"
+            said = _RETRIED_STATUSES.get(status, "is unavailable")
             wait = _seconds(response.headers.get("Retry-After"))
             return DialFailed(f"{self.host} {said}{tail}", retry=True, retry_after=wait)
         if 300 <= status < 400:
@@ -195,7 +195,8 @@ _ENDINGS = {
     1012: "is restarting",
     1013: "is overloaded",
 }
-_OWN_CLOSE_CODES = {1006: "broke the connection", 1009: "sent a frame that is too large"}
+_RETRIED_STATUSES = {429: "limits the rate of requests", 500: "had an internal error"}
+_OWN_CLOSE_CODES = {1006: "closed the connection", 1009: "sent a frame that is too large"}
 _FINAL = frozenset({1002, 1003, 1007, 1008, 1010, 3000, 3003, 4001, 4003, 4400, 4401, 4403, 4404})
 """Close codes after which another attempt would fail again."""
 

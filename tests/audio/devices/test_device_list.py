@@ -45,8 +45,8 @@ def test_choice_by_name(part: str | None, expected: Device) -> None:
 @pytest.mark.parametrize(
     ("among", "kind", "part", "problem", "hint"),
     [
-        ((LAMP,), "input", None, "There is no microphone.", "Plug one in, or switch it on"),
-        ((LAMP,), "input", "Yeti", "There is no microphone.", "Plug one in"),
+        ((LAMP,), "input", None, "There is no microphone.", "Connect a device, or switch one on"),
+        ((LAMP,), "input", "Yeti", "There is no microphone.", "Connect a device"),
         ((), "output", None, "There is no speaker.", "start PipeWire or PulseAudio"),
         (THERE, "output", "Yeti", "No speaker has 'Yeti' in its name.", "--output-device default"),
         ((HEADSET, TWIN), "output", "Yeti", "No speaker has", "Choose one of: Headset; or"),

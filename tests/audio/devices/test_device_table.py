@@ -325,7 +325,7 @@ def test_a4_a_server_without_any_device(card: VirtualCard, make_rig: MakeRig) ->
     rig = make_rig()
     opened = rig.open()
     assert opened.input_name is opened.output_name is None
-    assert "Plug one in" in opened.hint
+    assert "Connect a device" in opened.hint
     card.plug()
     rig.wait(Opened, whole)
     works(rig)

@@ -128,6 +128,7 @@ def test_unusual_schemas_are_safe():
         ('{"text": "It is noon", "zone": "UTC"}', "It is noon."),
         ('{"temperature_c": 21.50, "isDay": true}', "Temperature c is 21.5 and is day is yes."),
         ('{"error": {"message": "no such city"}}', "That didn't work: no such city."),
+        ('{"error": "You can\'t divide by zero."}', "You can't divide by zero."),
         ('{"error": null, "sum": 3}', "Sum is 3."),
     ],
 )

@@ -84,7 +84,7 @@ async def test_several_timers_run_and_each_can_be_named(timers: ToolsWithClock) 
     assert await timers("cancel_timer", name="7:30 alarm") == "Your 7:30 PM alarm is canceled."
     assert await timers("cancel_timer", name="the tea timer") == "Your tea timer is canceled."
     assert "There is no such timer" in await timers("cancel_timer", name="coffee")
-    assert await timers("cancel_timer", every=True) == "Both are canceled."
+    assert await timers("cancel_timer", every=True) == "Both timers are canceled."
     timers.advance(86_400)
     assert timers.announced == []
 

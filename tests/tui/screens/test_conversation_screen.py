@@ -279,11 +279,11 @@ async def test_levels_that_look_the_same_redraw_nothing(monkeypatch: pytest.Monk
 async def test_a_sound_problem_stays_in_the_banner_with_its_remedy() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:
-        session.sound("No microphone was found.", "Plug one in; typing works.")
+        session.sound("No microphone was found.", "Connect a device; typing works.")
         await refresh(pilot)
         banner = conversation_screen(pilot).query_one("#banner", Static)
         assert banner.display
-        assert str(banner.content) == "▲ No microphone was found.  Plug one in; typing works."
+        assert str(banner.content) == "▲ No microphone was found.  Connect a device; typing works."
         assert "mic none" in line_text(pilot, "floor")
         assert "listening" not in line_text(pilot, "floor")
         await pilot.press("f2")

@@ -32,11 +32,11 @@ NOUNS: Final = {"input": "microphone", "output": "speaker"}
 
 SERVER_HANGS: Final = "The sound server does not answer."
 RESTART_HINT: Final = "Restart the sound server; voicechat doctor shows how."
-RECONNECT_HINT: Final = "Plug it in again, or choose another device in the sound settings."
+RECONNECT_HINT: Final = "Connect it again, or choose another device in the sound settings."
 REAL_DEVICE_HINT: Final = (
-    "Plug in a real device, and choose it in the sound settings or by its name."
+    "Connect a real device, and choose it in the sound settings or by its name."
 )
-_PLUG: Final = "Plug one in, or switch it on in the sound settings."
+_CONNECT: Final = "Connect a device, or switch one on in the sound settings."
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
         if device.is_default_input if kind == "input" else device.is_default_output:
             return device
     has_server = any(d.node or d.name in _SERVER_DEVICES for d in among)
-    raise NoSound(f"There is no {noun}.", _PLUG if has_server else _server_hint())
+    raise NoSound(f"There is no {noun}.", _CONNECT if has_server else _server_hint())
 
 
 def closest(part: str, named: Sequence[tuple[str, ...]]) -> int | None:
@@ -307,5 +307,7 @@ def _library_hint() -> str:
 
 def _server_hint() -> str:
     if sys.platform == "linux":
-        return "Plug one in, or start PipeWire or PulseAudio. In a container, pass in its socket."
-    return "Plug one in, then try again."
+        return (
+            "Connect a device, or start PipeWire or PulseAudio. In a container, pass in its socket."
+        )
+    return "Connect a device, then try again."

@@ -54,7 +54,7 @@ from voicechat.skills.timers import Later, Timers
 _BLOCKING_S = 10.0
 _UNITS_AFTER_S = 3.0
 _UNKNOWN = (
-    "I can't answer that. I'm the small built-in assistant, without a language model; "
+    "I can't answer that. I'm the small embedded voice, without a language model; "
     "say help to hear what I can do. "
 )
 _UNKNOWN_AGAIN = "I can't answer that without a language model. Say help to hear what I can do."

@@ -53,7 +53,9 @@ def _of_object(value: Mapping[object, object]) -> str:
                 reason = reason.get("message", reason)
             if _DENIED in str(reason):
                 return "Okay, I won't do that."
-            return sentence(f"That didn't work: {_phrase(reason)}")
+            phrase = _phrase(reason)
+            is_sentence = phrase[:1].isupper() and phrase.endswith((".", "!", "?"))
+            return phrase if is_sentence else sentence(f"That didn't work: {phrase}")
     if len(plain) == 1 and (key := next(iter(plain))) in _ANSWER_KEYS:
         return _spoken(plain[key])
     for key in _ANSWER_KEYS[:4]:

@@ -13,7 +13,7 @@ HOW_TO_CONNECT = (
 """How to get a language model; said with a question the assistant cannot answer."""
 
 _ABOUT = (
-    "I'm the built-in voice of voicechat, and I run entirely on this machine. "
+    "I'm the embedded voice of voicechat, and I run entirely on this machine. "
     "A small program listens to your microphone and tells speech from silence. "
     "When you pause, a recognizer turns your words into text, I look for a request that I know, "
     "and a speech synthesizer reads my answer aloud, all within a fraction of a second. "
@@ -93,7 +93,7 @@ def _greet(context: AnswerContext) -> str:
 
 
 def _identity(context: AnswerContext) -> str:
-    name = f"I'm {context.own_name}" if context.own_name else "I'm voicechat's built-in voice"
+    name = f"I'm {context.own_name}" if context.own_name else "I'm voicechat's embedded voice"
     return f"{name}, a small program on your own machine. I'm not a language model."
 
 
