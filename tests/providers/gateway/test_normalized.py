@@ -171,6 +171,12 @@ def test_unknown_client_events_are_rejected(model, event):
         wire(model).encode(event)
 
 
+@pytest.mark.parametrize("model", ["openai", "google", "gateway"])
+def test_a_client_event_without_a_type_is_rejected(model):
+    with pytest.raises(UsageError, match='The line has no "type"'):
+        wire(model).encode({"x": 1})
+
+
 def test_an_invalid_frame_is_an_error():
     (event,) = wire("openai").decode("nonsense\x1b")
     assert (event["type"], event["code"]) == ("error", "invalid_frame")

@@ -154,6 +154,8 @@ class NormalizedWire:
         Raises `UsageError` for an unknown event.
         """
         kind = as_text(event.get("type"))
+        if not kind:
+            raise UsageError('The line has no "type".')
         if isinstance(self._codec, GatewayCodec):
             if kind not in SILENT and kind not in _CLIENT:
                 raise UsageError(f"There is no client event {kind[:80]!r}.")
