@@ -141,6 +141,20 @@ async def test_a_line_is_a_turn_and_only_answers_come_out(standard_input, capsys
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("echo", [True, False])
+async def test_a_hint_fits_a_pipe_or_a_terminal(standard_input, echo: bool) -> None:
+    standard_input(b"a\n")
+    session = ScriptedSession()
+
+    def answer(text: str) -> list[Entry]:
+        session.tell(Notice("Wait.", hint="Type /let x.", pipe_hint="Run x."))
+        return [session.item("fine")]
+
+    session.answer = answer
+    _, lines = await run_chat(session, echo=echo)
+    assert ("Wait. Run x." if echo else "Wait. Type /let x.") in lines
+
+
 async def test_no_input_is_no_error(standard_input) -> None:
     standard_input(b"")
     assert await run_filter(ScriptedSession()) == (0, [])
@@ -151,7 +165,7 @@ async def test_problems_go_to_standard_error(standard_input, capsys) -> None:
     session = ScriptedSession()
 
     def answer(text: str) -> list[Entry]:
-        session.tell(Notice("Careful.", hint="Do this."))
+        session.tell(Notice("Careful.", hint="Type this.", pipe_hint="Do this."))
         if text == "b":
             return [session.item("", status=ItemStatus.FAILED, error="The model broke.")]
         return [session.item("fine"), session.item("hidden", hidden=True)]

@@ -176,6 +176,8 @@ class Notice:
     text: str
     level: Level = Level.INFO
     hint: str = ""
+    pipe_hint: str = ""
+    """Replaces `hint` where the user cannot type, as with input from a pipe."""
 
 
 @dataclass(frozen=True, slots=True)

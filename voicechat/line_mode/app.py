@@ -251,8 +251,8 @@ class Filter(LineClient):
     def handle(self, update: Update) -> None:
         """Write problems to standard error."""
         match update:
-            case effects.Notice(text, _, hint):
-                _print_message(f"{text} {hint}")
+            case effects.Notice(text, _, hint, pipe_hint):
+                _print_message(f"{text} {pipe_hint or hint}")
             case effects.AskApproval(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
             ):
@@ -386,8 +386,8 @@ class Chat(LineClient):
                 self._print_approval(call_id)
             case effects.FloorChanged(floor) if floor in _FLOORS:
                 self._print(_FLOORS[floor])
-            case effects.Notice(text, _, hint):
-                self._print(f"{text} {hint}")
+            case effects.Notice(text, _, hint, pipe_hint):
+                self._print(f"{text} {(self._echo and pipe_hint) or hint}")
             case LinkChanged(_, text) if text:
                 self._print(text)
             case SoundChanged(_, _, problem, hint) if problem:

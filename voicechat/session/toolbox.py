@@ -8,6 +8,7 @@ the user in one sentence; the others work without it.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -183,6 +184,7 @@ class Toolbox:
                 f"The {config.source} wants to run “{config.shown}”.",
                 effects.Level.WARNING,
                 f"Type /let {config.name} to allow it, now and in the future.",
+                f"Allow it with: voicechat mcp test {shlex.quote(config.name)}",
             )
         )
         return await permission
