@@ -11,6 +11,8 @@ from typing import Protocol
 from voicechat.errors import ServerError
 from voicechat.skills.wording import joined, lasting, spoken_clock
 
+LONGEST_S = 366 * 86_400
+"""Maximum seconds until a timer rings."""
 _MAX_TIMERS = 32
 _TOLERANCE_S = 0.02
 _RECHECK_S = 20.0
@@ -76,7 +78,11 @@ class Timers:
         self._running: list[Timer] = []
 
     def start(self, kind: str, seconds: float, name: str = "", text: str = "") -> Timer:
-        """Start a timer. Needs a running event loop. Raises `ServerError` at 32 timers."""
+        """Start a timer. Needs a running event loop.
+
+        Raises `ServerError` at 32 timers, and if `seconds` is not above zero or exceeds a year.
+        """
+        check_duration(seconds)
         if len(self._running) >= _MAX_TIMERS:
             raise ServerError("There are too many timers already. Cancel one first.")
         timer = Timer(kind, self._now() + timedelta(seconds=seconds), seconds, name, text)
@@ -124,6 +130,14 @@ class Timers:
         titles = [f"the {timer.title}, {lasting(self.left(timer))} left" for timer in running]
         count = "one timer" if len(running) == 1 else f"{len(running)} timers"
         return f"You have {count}: {joined(titles)}."
+
+
+def check_duration(seconds: float) -> None:
+    """Raise `ServerError` if no timer can run for this many seconds."""
+    if not seconds > 0:
+        raise ServerError("A timer needs a time above zero.")
+    if seconds > LONGEST_S:
+        raise ServerError("That is too long; I keep timers for up to a year.")
 
 
 def started(seconds: float, name: str) -> str:

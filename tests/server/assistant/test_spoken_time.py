@@ -125,9 +125,11 @@ def test_spoken_numbers(value, text):
         ("zero minutes", None),
         ("ten minutes and", None),
         ("two minutes one hour", None),
-        ("four hundred days", None),
+        ("four hundred days", 34_560_000),
+        ("a trillion hours", None),
         ("point one seconds", None),
-        ("minus five minutes", None),
+        ("minus five minutes", -300),
+        ("minus minus five minutes", None),
     ],
 )
 def test_durations(words, seconds):

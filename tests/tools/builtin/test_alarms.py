@@ -113,6 +113,7 @@ async def test_an_invalid_time_is_reported(timers: ToolsWithClock, time: str) ->
 @pytest.mark.parametrize("seconds", [0, -5, 1e9, "soon"])
 async def test_an_invalid_duration_is_reported(timers: ToolsWithClock, seconds: object) -> None:
     assert "error" in await timers("set_timer", seconds=seconds)
+    assert "error" in await timers("set_reminder", text="eat", seconds=seconds)
     assert timers.waiting == []
 
 

@@ -175,7 +175,7 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
 
 
 def _may_begin_duration(word: str) -> bool:
-    return numerals.may_start(word) or word in ("another", "three")
+    return numerals.may_start(word) or word in ("another", "three", *spoken_time.SIGNS)
 
 
 def _may_begin_clock(word: str) -> bool:

@@ -39,12 +39,21 @@ MONTHS = [
     "november",
     "december",
 ]
-LONGEST = 366 * 86400
-"""Maximum duration of a timer, in seconds."""
+LONGEST = 10**12
+"""Maximum duration in seconds."""
+_MAX_DISTANCE_S = 366 * 86400
+"""Maximum distance of a date from today, in seconds."""
+SIGNS = ("-", "minus", "negative")
 
 
 def duration(words: Words) -> int | None:
-    """Parse "an hour and a half", "two minutes thirty" or "90 seconds"; return seconds."""
+    """Parse "an hour and a half", "two minutes thirty" or "90 seconds"; return seconds.
+
+    The result is negative after a sign, as in "minus five minutes".
+    """
+    if words[:1] and words[0] in SIGNS:
+        seconds = duration(words[1:])
+        return None if seconds is None or seconds < 0 else -seconds
     total = _pieces(list(words))
     return int(total) if total is not None and 1 <= total <= LONGEST else None
 
@@ -248,5 +257,6 @@ def _distance(words: list[str], today: date) -> date | None:
     else:
         return None
     seconds = duration(words)
-    whole_days = seconds is not None and seconds % 86400 == 0
-    return today + timedelta(days=sign * seconds // 86400) if whole_days and seconds else None
+    if seconds is None or seconds % 86400 or not 0 < seconds <= _MAX_DISTANCE_S:
+        return None
+    return today + timedelta(days=sign * seconds // 86400)

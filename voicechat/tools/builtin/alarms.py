@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from voicechat.errors import ServerError
-from voicechat.skills.timers import Later, Timer, Timers, canceled, started
+from voicechat.skills.timers import (
+    LONGEST_S,
+    Later,
+    Timer,
+    Timers,
+    canceled,
+    check_duration,
+    started,
+)
 from voicechat.skills.wording import lasting, sentence, spoken_clock
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 from voicechat.tools.tool_context import ToolContext
 
 POSITION = 20
-
-LONGEST_S = 366 * 86_400
-"""Seconds; the longest time until something rings."""
 
 _TIME = re.compile(r"(\d{1,2})(?::(\d\d))?(?::\d\d)?\s*([ap])?\.?m?\.?", re.IGNORECASE)
 _MAX_NAME = 80
@@ -30,7 +35,6 @@ class TimerTools:
 
     async def set_timer(self, seconds: float, name: str = "") -> str:
         """Start a timer that rings aloud. seconds: how long. name: what it is for, like pasta."""
-        _check_duration(seconds)
         name = _short(name).lower().removesuffix(" timer").removesuffix("timer").strip()
         self._start("timer", seconds, name)
         return started(seconds, name)
@@ -90,8 +94,10 @@ def _now() -> datetime:
 
 
 def _check_duration(seconds: float) -> None:
-    if not 0 < seconds <= LONGEST_S:
-        raise ToolError("A timer runs for more than no time and for a year at most.")
+    try:
+        check_duration(seconds)
+    except ServerError as error:
+        raise ToolError(error.message) from None
 
 
 def _short(text: str) -> str:
