@@ -15,7 +15,7 @@ def table(
     """The rows as lines whose columns are aligned; the last column keeps its length.
 
     Each line begins with `indent` spaces; `gap` spaces separate the columns. Lines longer than
-    `width` characters are cut; 0 cuts none.
+    `width` cells are cut after a word and end with "…"; 0 cuts none.
     """
     found = [list(row) for row in rows]
     count = max((len(row) for row in found), default=0)
@@ -29,8 +29,20 @@ def table(
             for n, text in enumerate(row[:-1])
         ]
         line = (" " * indent + (" " * gap).join([*padded, *row[-1:]])).rstrip()
-        lines.append(line[:width] if width else line)
+        lines.append(shortened(line, width) if width else line)
     return lines
+
+
+def shortened(line: str, width: int) -> str:
+    """The line if it fits in `width` cells; else cut, after a word if there is one, with "…"."""
+    if cells(line) <= width:
+        return line
+    end = width - 1
+    while cells(line[:end]) > width - 1:
+        end -= 1
+    if not line[end].isspace():
+        end = line.rfind(" ", width // 2, end) if " " in line[width // 2 : end] else end
+    return f"{line[:end].rstrip(' ,.;:')}…"
 
 
 def cells(text: str) -> int:
