@@ -304,6 +304,24 @@ async def test_a_hanging_disk_disables_the_tools_not_the_session(
         assert offered(driver) == {}
 
 
+async def test_a_permission_without_effect_is_reported_once(folders: Path) -> None:
+    notices: list[str] = []
+    wanted = {"run_command": Permission.AUTO, "set_timer": Permission.AUTO}
+    toolbox = Toolbox(
+        replace(options(""), permissions=wanted),
+        lambda offer: None,
+        lambda notice: notices.append(f"{notice.text} {notice.hint}"),
+        print,
+    )
+    running = asyncio.create_task(toolbox.run())
+    async with asyncio.timeout(30):
+        await toolbox.complete.wait()
+    running.cancel()
+    await asyncio.wait({running})
+    (notice,) = notices
+    assert notice.startswith("permissions.run_command: “auto” has no effect; this tool always asks")
+
+
 async def test_unknown_names_of_tools_are_told_when_all_tools_are_there(folders: Path) -> None:
     (folders / "plugins").mkdir()
     own = folders / "config" / "voicechat" / "tools"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.config.setting_place import similar
 from voicechat.core import effects, inputs
-from voicechat.core.settings import ToolSpec
+from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
 from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tools.registry import Registry, Tool
@@ -93,6 +93,7 @@ class Toolbox:
                 if servers is not None:
                     await servers.settled()
                 self._report_missing()
+                self._report_ignored_permissions()
                 self.complete.set()
                 await asyncio.get_running_loop().create_future()  # until this is cancelled
         finally:
@@ -136,6 +137,16 @@ class Toolbox:
             if name not in there:
                 hint = similar(name, there) or "voicechat tools lists the tools."
                 self._warn(f"{where}: there is no tool {name!r}.", hint)
+
+    def _report_ignored_permissions(self) -> None:
+        for tool in self.registry:
+            name = tool.spec.name
+            if tool.asks_always and self._options.permissions.get(name) is Permission.AUTO:
+                where = self._options.origin(f"permissions.{name}")
+                self._warn(
+                    f"{where}: “auto” has no effect; this tool always asks.",
+                    "Use “ask” or “never”.",
+                )
 
     def _gather(self) -> tuple[Approvals, tuple[Tool, ...], list[UnfinishedCall]]:
         from voicechat.tools.builtin import builtin
