@@ -128,6 +128,19 @@ async def test_without_sound_the_sound_keys_are_hidden_and_have_no_effect() -> N
         assert pilot.app.focused is conversation_screen(pilot).query_one(Composer)
 
 
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [(44, "Esc Stop  F5 New  F1 Help  Ctrl+Q Quit"), (26, "F1 Help  Ctrl+Q Quit"), (12, "F1 Help")],
+)
+async def test_a_narrow_key_line_drops_help_and_quit_last(width: int, shown: str) -> None:
+    session = ScriptedSession(with_sound=False)
+    async with running_app(session, (width, 20)) as pilot:
+        assert line_text(pilot, "keys") == shown
+    with_sound = ScriptedSession(with_sound=True)
+    async with running_app(with_sound, (40, 20)) as pilot:
+        assert line_text(pilot, "keys").endswith("F1 Help  Ctrl+Q Quit")
+
+
 async def test_help_opens_over_the_conversation_and_closes() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:

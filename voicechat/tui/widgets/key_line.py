@@ -13,11 +13,13 @@ from voicechat.tui.keys import KEYS, key_name
 from voicechat.tui.widgets.entry_text import QUIET
 
 _GAP = Content("  ")
+_DROPPED_LAST = ("help", "quit")
 
 
 class KeyLine(Static):
     """A line of keys, as many as fit; keys that have no effect now are grayed out.
 
+    In a narrow terminal, the keys for help and quit are dropped last.
     A single widget draws the line, so a mode change redraws one line without a layout.
     """
 
@@ -34,25 +36,30 @@ class KeyLine(Static):
     def render(self) -> Content:
         """Return the line for the current width."""
         width = self.content_size.width
-        entries = self._visible_keys()
-        line = _GAP.join([text for text, _ in entries])
+        keys = self._visible_keys()
+        line = _GAP.join([text for text, _ in keys.values()])
         if line.cell_length > width:
-            line = _GAP.join([text for text, enabled in entries if enabled])
-        while line.cell_length > width and entries:
-            entries.pop()
-            line = _GAP.join([text for text, enabled in entries if enabled])
+            keys = {action: key for action, key in keys.items() if key[1]}
+            line = _GAP.join([text for text, _ in keys.values()])
+        while line.cell_length > width and keys:
+            others = [action for action in keys if action not in _DROPPED_LAST]
+            del keys[(others or list(keys))[-1]]
+            line = _GAP.join([text for text, _ in keys.values()])
         return line
 
-    def _visible_keys(self) -> list[tuple[Content, bool]]:
-        """Return the text of each visible key and True if it works now, in the order of `KEYS`."""
+    def _visible_keys(self) -> dict[str, tuple[Content, bool]]:
+        """Return the text of each visible key and True if it works now, by action.
+
+        In the order of `KEYS`.
+        """
         active: dict[str, tuple[Binding, bool]] = {}
         for _, binding, enabled, _tooltip in self.screen.active_bindings.values():
             active.setdefault(binding.id or "", (binding, enabled))
-        return [
-            (self._key_text(*active[key.action], key.label), active[key.action][1])
+        return {
+            key.action: (self._key_text(*active[key.action], key.label), active[key.action][1])
             for key in KEYS
             if key.label and key.action in active
-        ]
+        }
 
     @staticmethod
     def _key_text(binding: Binding, enabled: bool, label: str) -> Content:
