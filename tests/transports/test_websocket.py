@@ -172,6 +172,7 @@ async def test_a_reset_is_reported_at_once_to_reader_and_writer():
     ):
         network.reset()
         lost = await ending(connection)
+        assert str(lost) == "127.0.0.1 closed the connection."
         assert lost.retry
         assert lost.close_code is None
         with pytest.raises(ConnectionLost):
