@@ -347,6 +347,37 @@ async def test_a_question_without_an_answer_on_every_connection_ends_the_session
         assert provider.dialled == reconnect.MAX_UNANSWERED_CONNECTIONS
 
 
+async def test_a_connection_that_began_an_answer_does_not_count(impatient) -> None:
+    async with provided("openai") as provider:
+        talk = provider.talk
+
+        async def begin_only(fake: Fake, socket: ServerConnection) -> None:
+            """Begin an answer on the first connection, none on the next two, then work."""
+            number = len(fake.sockets)
+            if number > reconnect.MAX_UNANSWERED_CONNECTIONS:
+                await talk(fake, socket)
+                return
+            session = {"type": "realtime", "id": "sess_1", "object": "realtime.session"}
+            await socket.send(json.dumps({"type": "session.created", "session": session}))
+            async for frame in socket:
+                if json.loads(frame)["type"] != "response.create":
+                    continue
+                if number == 1:
+                    response = {"id": "r", "status": "in_progress"}
+                    item = {"id": "i", "type": "message", "role": "assistant", "content": []}
+                    added = {"response_id": "r", "output_index": 0, "item": item}
+                    await socket.send(
+                        json.dumps({"type": "response.created", "response": response})
+                    )
+                    await socket.send(json.dumps({"type": "response.output_item.added", **added}))
+                await socket.close(1011)
+
+        provider.talk = begin_only
+        async with running_session(provider.session()) as (driver, _):
+            await answered(driver, "hello")
+        assert provider.dialled == reconnect.MAX_UNANSWERED_CONNECTIONS + 1
+
+
 async def _only_garbage(fake: Fake, socket: ServerConnection) -> None:
     for _ in range(reconnect.UNREADABLE):
         await socket.send("\x00 no JSON")

@@ -139,6 +139,7 @@ class ConnectionLoop:
         self._seeds = seeds
         self._shortened_at: float | None = None
         self._unanswered = 0
+        self._is_answering = False
 
     @property
     def sessions_created(self) -> int:
@@ -214,8 +215,9 @@ class ConnectionLoop:
                 await asyncio.sleep(backoff(short - 1, random.random))
 
     def _count_unanswered(self, codec: Codec) -> None:
-        """Count a connection that ended while a response was due; raise if there are too many."""
-        if self._floor() in _RESPONSE_PENDING and not self._renewal.is_set():
+        """Count a connection that ended without the answer that was due; raise after too many."""
+        is_due = self._floor() is effects.Floor.THINKING and not self._renewal.is_set()
+        if is_due and not self._is_answering:
             self._unanswered += 1
         if self._unanswered >= MAX_UNANSWERED_CONNECTIONS:
             raise SessionLost(
@@ -248,6 +250,7 @@ class ConnectionLoop:
         self.codec, self.connection = codec, connection
         self.outbox = asyncio.Queue(OUTBOX)
         self._ends_at = None
+        self._is_answering = False
         why: ConnectionLost | None = None
         sessions_before = self._sessions_created
         try:
@@ -325,7 +328,7 @@ class ConnectionLoop:
                 if expires_at:
                     self._ends_in(expires_at - time.time())
             case _ if isinstance(event, _ANSWERS):
-                self._unanswered = 0
+                self._unanswered, self._is_answering = 0, True
             case events.ResumptionHandle(handle):
                 self._handle = handle
             case events.SessionEnding(seconds):
