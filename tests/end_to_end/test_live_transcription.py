@@ -29,7 +29,7 @@ async def test_speech_is_transcribed_to_the_last_word(
     first = user_speech(tmp_path, "what is seven plus five")
     await asyncio.to_thread(card.say(first, RATE).wait, 10)
     terminal.see("(seven|7) plus (five|5)")
-    second = user_speech(tmp_path, "what is eight times nine")
+    second = user_speech(tmp_path, "what is six times seven")
     saying = card.say(second, RATE)
     # Words in the making are there before the passage is over.
     terminal.see("what is .*what is")
@@ -40,6 +40,6 @@ async def test_speech_is_transcribed_to_the_last_word(
     lines = [line.strip() for line in terminal.text.splitlines() if line.strip()]
     assert len(lines) == 3, lines
     assert "seven plus five" in lines[1]
-    assert "times nine" in lines[2]
+    assert "times seven" in lines[2]
     assert not ended(family)
     assert terminal.is_sane()
