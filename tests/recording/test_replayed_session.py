@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scripted import TOKEN, ScriptedServer, scripted_server, tone
-from session_driver import SessionDriver, options
+from session_driver import SessionDriver, online, options
 from sound_rig import spans
 from textual.content import Content
 from textual.widgets import Static
@@ -53,14 +53,8 @@ async def recording(
 ) -> AsyncIterator[SessionDriver]:
     """Run a recorded session until the block ends."""
     chosen = dataclasses.replace(options(backend.app.url), record=folder, **more)
-    driver = SessionDriver(open_session(chosen))
-    running = asyncio.create_task(driver.session.run())
-    try:
-        await driver.until(lambda: driver.session.link is Link.ONLINE)
+    async with online(SessionDriver(open_session(chosen))) as driver:
         yield driver
-    finally:
-        driver.session.close()
-        await running
 
 
 async def replayed(folder: Path, **more: Any) -> SessionDriver:

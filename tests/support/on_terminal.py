@@ -138,7 +138,8 @@ class OnTerminal:
         """Close the window."""
         # A terminal that another thread reads stays open until that read returns.
         os.write(self._stop_writer, b"x")
-        self._reader.join()
+        self._reader.join(5)
+        assert not self._reader.is_alive()
         self._pty.fileobj.close()
         self._pty.closed = True
 

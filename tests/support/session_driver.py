@@ -56,9 +56,8 @@ def options(url: str, token: str = TOKEN) -> Options:
 
 
 @asynccontextmanager
-async def running_session(backend: ScriptedServer, url: str = "") -> AsyncIterator[SessionDriver]:
-    """Run a session that is online, at the server or at another address of it."""
-    driver = SessionDriver(Session(options(url or backend.app.url)))
+async def online(driver: SessionDriver) -> AsyncIterator[SessionDriver]:
+    """Run the session of the driver, from its first connection to the end of the block."""
     running = asyncio.create_task(driver.session.run())
     try:
         await driver.until(lambda: driver.session.link is Link.ONLINE)
@@ -66,3 +65,10 @@ async def running_session(backend: ScriptedServer, url: str = "") -> AsyncIterat
     finally:
         driver.session.close()
         await running
+
+
+@asynccontextmanager
+async def running_session(backend: ScriptedServer, url: str = "") -> AsyncIterator[SessionDriver]:
+    """Run a session that is online, at the server or at another address of it."""
+    async with online(SessionDriver(Session(options(url or backend.app.url)))) as driver:
+        yield driver

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from concurrent_edits import edit_at_once
 
 from voicechat.core.settings import Permission
 from voicechat.tools.functions import tool
@@ -109,43 +108,21 @@ def test_a_file_that_was_tampered_with_approves_nothing(tmp_path: Path, content:
 
 
 _ALLOW = """
-import sys
-from pathlib import Path
-
 from voicechat.tools.functions import tool
 from voicechat.tools.permissions import Approvals
 
-approvals = Approvals(Path(sys.argv[1]), wait_s=60)
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(20):
+approvals = Approvals(path, wait_s=60)
+
+def edit(number):
     def run() -> str:
         'Run.'
         return ""
-    approvals.allow(tool(name=f"{sys.argv[2]}_{number}")(run))
+    approvals.allow(tool(name=f"{name}_{number}")(run))
 """
 
 
 def test_two_processes_lose_no_approval(tmp_path: Path) -> None:
     path = tmp_path / "approvals.json"
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", _ALLOW, str(path), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("one", "two")
-    ]
-    for each in running:
-        assert each.stdout is not None
-        assert each.stdout.readline() == "ready\n"
-    for each in running:
-        assert each.stdin is not None
-        each.stdin.write("\n")
-        each.stdin.flush()
-    for each in running:
-        each.communicate(timeout=60)
-        assert each.returncode == 0
+    edit_at_once(path, ("one", "two"), _ALLOW)
     names = {kept.name for kept in Approvals(path)}
-    assert names == {f"{name}_{number}" for name in ("one", "two") for number in range(20)}
+    assert names == {f"{name}_{number}" for name in ("one", "two") for number in range(60)}
