@@ -20,6 +20,7 @@ from scripted import TOKEN, ScriptedServer, scripted_server, until
 from session_driver import SessionDriver, options
 
 from voicechat.config.mcp_server import ServerConfig
+from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
@@ -304,11 +305,11 @@ async def test_a_hanging_disk_disables_the_tools_not_the_session(
         assert offered(driver) == {}
 
 
-async def test_a_permission_without_effect_is_reported_once(folders: Path) -> None:
+async def notices_at_start(chosen: Options) -> list[str]:
+    """Load all tools; return the notices for the user."""
     notices: list[str] = []
-    wanted = {"run_command": Permission.AUTO, "set_timer": Permission.AUTO}
     toolbox = Toolbox(
-        replace(options(""), permissions=wanted),
+        chosen,
         lambda offer: None,
         lambda notice: notices.append(f"{notice.text} {notice.hint}"),
         print,
@@ -318,31 +319,24 @@ async def test_a_permission_without_effect_is_reported_once(folders: Path) -> No
         await toolbox.complete.wait()
     running.cancel()
     await asyncio.wait({running})
-    (notice,) = notices
+    return notices
+
+
+async def test_a_permission_without_effect_is_reported_once(folders: Path) -> None:
+    permissions = {"run_command": Permission.AUTO, "set_timer": Permission.AUTO}
+    (notice,) = await notices_at_start(replace(options(""), permissions=permissions))
     assert notice.startswith("permissions.run_command: “auto” has no effect; this tool always asks")
 
 
-async def test_unknown_names_of_tools_are_told_when_all_tools_are_there(folders: Path) -> None:
+async def test_unknown_tools_are_reported_once_all_tools_are_loaded(folders: Path) -> None:
     (folders / "plugins").mkdir()
     own = folders / "config" / "voicechat" / "tools"
     own.mkdir(parents=True)
     (own / "garden.py").write_text(PLUGIN, encoding="utf-8")
-    told: list[str] = []
     names = {"set_tiemr": Permission.NEVER, "water": Permission.ASK, "dance": Permission.AUTO}
     places = {"permissions.set_tiemr": "config.toml:4: set_tiemr", "tools": "config.toml:1: tools"}
-    wished = replace(options(""), permissions=names, tools=("wather",), origins=places)
-    box = Toolbox(
-        wished,
-        lambda offer: None,
-        lambda notice: told.append(f"{notice.text} {notice.hint}"),
-        print,
-    )
-    living = asyncio.create_task(box.run())
-    async with asyncio.timeout(30):
-        await box.complete.wait()
-    living.cancel()
-    await asyncio.wait({living})
-    assert told == [
+    chosen = replace(options(""), permissions=names, tools=("wather",), origins=places)
+    assert await notices_at_start(chosen) == [
         "config.toml:1: tools: there is no tool 'wather'. Did you mean water?",
         "config.toml:4: set_tiemr: there is no tool 'set_tiemr'. Did you mean set_timer?",
         "permissions.dance: there is no tool 'dance'. voicechat tools lists the tools.",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fake_wires import gemini, running
 from scripted import TOKEN, ScriptedServer
-from session_driver import SessionDriver
+from session_driver import SessionDriver, online
 
 from voicechat.config.options import Options
 from voicechat.core.items import Role
 from voicechat.errors import Secret
 from voicechat.session.session import Session
-from voicechat.session.updates import Link
 
 
 async def answered(driver: SessionDriver, words: str) -> None:
@@ -55,11 +53,6 @@ async def two_providers(
                 )
             )
         )
-        living = asyncio.create_task(driver.session.run())
-        try:
-            await driver.until(lambda: driver.session.link is Link.ONLINE)
+        async with online(driver):
             yield driver
-        finally:
-            driver.session.close()
-            await living
         assert fake.wrong == []
