@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import HealthCheck, settings
+from machine_stalls import StallWatch
 from needs import SOUND, need
 from virtual_audio import VirtualCard
 from wire_examples import NO_RECORDINGS
@@ -44,6 +46,32 @@ def own_card(card: VirtualCard, monkeypatch: pytest.MonkeyPatch) -> VirtualCard:
     for name, value in card.environment.items():
         monkeypatch.setenv(name, value)
     return card
+
+
+@pytest.fixture(scope="session")
+def stall_watch() -> Iterator[StallWatch]:
+    """Watch the machine's cores while sound tests run."""
+    watch = StallWatch()
+    yield watch
+    watch.close()
+
+
+@pytest.fixture(autouse=True)
+def _watched(request: pytest.FixtureRequest) -> None:
+    """Let `pytest_runtest_call` see the stalls during a sound test."""
+    if request.node.get_closest_marker("sound"):
+        request.node.stash[_WATCH] = request.getfixturevalue("stall_watch")
+
+
+_WATCH = pytest.StashKey[StallWatch]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Run a sound test again (see `addopts`) if it fails while the machine stalls."""
+    watch = item.stash.get(_WATCH, None)
+    with watch.stalls_reported() if watch else nullcontext():
+        return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -61,7 +61,7 @@ def test_a_timer_rings_while_a_plugin_waits_for_approval(
     terminal = start(columns=100, rows=40, environ=card.environment)
     terminal.see(LISTENING, 30)
     say(card, tmp_path, "set a timer for twelve seconds")
-    terminal.see("tool set_timer .*done .*voice Okay, 12 seconds")
+    terminal.see("tool set_timer .*done .*voice Okay, 12 seconds, starting now. .*● listening")
     say(card, tmp_path, "turn on the kitchen lights")
     terminal.see("tool kitchen_lights .*needs your approval.* Allow to run: kitchen_lights")
     say(card, tmp_path, "what is seven plus five")

@@ -1,0 +1,72 @@
+"""The watch that lets a sound test run again after a stall of the machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from machine_stalls import MachineStalled, StallWatch
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="real-time priority of Linux")
+
+
+@pytest.fixture
+def watch() -> Iterator[StallWatch]:
+    made = StallWatch()
+    yield made
+    made.close()
+
+
+def watcher() -> psutil.Process:
+    """Return a watching process that has real-time priority."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for child in psutil.Process().children():
+            is_watcher = "machine_stalls.py" in " ".join(child.cmdline())
+            if is_watcher and os.sched_getscheduler(child.pid) == os.SCHED_RR:
+                return child
+        time.sleep(0.01)
+    pytest.skip("this user may not have real-time priority")
+
+
+def stop_for_a_moment(process: psutil.Process) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGCONT)
+
+
+def until_stalled(watch: StallWatch) -> float:
+    deadline = time.monotonic() + 10
+    while not (longest := watch.longest_ms()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return longest
+
+
+def test_a_process_that_is_not_run_for_a_while_is_a_stall(watch: StallWatch) -> None:
+    stopped = watcher()
+    watch.longest_ms()
+    stop_for_a_moment(stopped)
+    assert until_stalled(watch) > 150
+
+
+def test_a_failure_is_of_the_machine_only_during_a_stall(
+    watch: StallWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = watcher()
+    with (
+        pytest.raises(MachineStalled, match=r"stalled for \d+ ms") as raised,
+        watch.stalls_reported(),
+    ):
+        stop_for_a_moment(stopped)
+        seen = until_stalled(watch)
+        monkeypatch.setattr(watch, "longest_ms", lambda: seen)
+        raise ValueError("a gap")
+    assert isinstance(raised.value.__cause__, ValueError)
+    monkeypatch.setattr(watch, "longest_ms", lambda: 0.0)
+    with pytest.raises(ValueError, match="a gap"), watch.stalls_reported():
+        raise ValueError("a gap")
