@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -218,6 +219,7 @@ def live(chance: random.Random, steps: int) -> World:
     return world
 
 
+@pytest.mark.no_cover
 def test_ten_thousand_schedules() -> None:
     ran = lost = 0
     for seed in range(SCHEDULES):

@@ -29,7 +29,8 @@ class StallWatch:
     """Watches every core; without permission for real-time priority it sees nothing."""
 
     def __init__(self) -> None:
-        self._output = tempfile.TemporaryFile("w+")
+        self._output, path = tempfile.mkstemp()
+        os.unlink(path)
         cores = os.sched_getaffinity(0) if sys.platform == "linux" else ()
         self._watchers = [
             subprocess.Popen([sys.executable, __file__, str(core)], stdout=self._output)
@@ -39,7 +40,7 @@ class StallWatch:
 
     def longest_ms(self) -> float:
         """Return the longest stall since the last call, in ms; 0.0 if there was none."""
-        stalls = [float(line) for line in os.pread(self._output.fileno(), 1 << 20, 0).split()]
+        stalls = [float(line) for line in os.pread(self._output, 1 << 20, 0).split()]
         new, self._seen = stalls[self._seen :], len(stalls)
         return max(new, default=0.0)
 
@@ -60,7 +61,7 @@ class StallWatch:
         for watcher in self._watchers:
             watcher.kill()
             watcher.wait()
-        self._output.close()
+        os.close(self._output)
 
 
 def _watch(core: int) -> None:
@@ -76,7 +77,7 @@ def _watch(core: int) -> None:
         time.sleep(_SLEEP_S)
         now = time.monotonic()
         if now - last - _SLEEP_S > STALL_S:
-            print(f"{(now - last) * 1000:.1f}", flush=True)
+            os.write(1, b"%.1f\n" % ((now - last) * 1000))
         last = now
 
 
