@@ -39,6 +39,15 @@ def child(tmp_path: Path):
     return write
 
 
+async def start(server: LocalServer, progress: list[str]) -> tuple[str, Secret]:
+    """Start the server; return its address and token once its progress line was read."""
+    ready = await server.start()
+    async with asyncio.timeout(20):
+        while not progress:
+            await asyncio.sleep(0.01)
+    return ready
+
+
 def alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
@@ -50,32 +59,32 @@ def pid_of(server: LocalServer) -> int:
 
 async def test_the_child_knows_the_forbidden_tools(child) -> None:
     code = READY.replace('"recognizer"', 'os.environ["VOICECHAT_FORBIDDEN_TOOLS"]')
-    told: list[str] = []
+    progress: list[str] = []
     permissions = {"set_timer": Permission.NEVER, "calculate": Permission.ASK}
-    server = LocalServer(Options(permissions=permissions), told.append, child(code))
-    await server.start()
+    server = LocalServer(Options(permissions=permissions), progress.append, child(code))
+    await start(server, progress)
     await server.stop()
-    assert told == ["Loading the set_timer: 50%"]
+    assert progress == ["Loading the set_timer: 50%"]
 
 
 async def test_the_child_uses_the_notebook_of_the_user(child) -> None:
     code = READY.replace('"recognizer"', 'os.environ["VOICECHAT_USER_NOTEBOOK"]')
     progress: list[str] = []
     server = LocalServer(Options(), progress.append, child(code))
-    await server.start()
+    await start(server, progress)
     await server.stop()
     assert progress == ["Loading the 1: 50%"]
 
 
 async def test_the_address_a_token_and_progress(child) -> None:
-    told: list[str] = []
-    server = LocalServer(Options(), told.append, child(WATCHING))
-    url, token = await server.start()
+    progress: list[str] = []
+    server = LocalServer(Options(), progress.append, child(WATCHING))
+    url, token = await start(server, progress)
     assert server.running
     assert url == "ws://127.0.0.1:9/v1/realtime"
     assert len(token.reveal()) > 30
     await server.stop()
-    assert told == ["Loading the recognizer: 50%"]
+    assert progress == ["Loading the recognizer: 50%"]
     assert not server.running
 
 
