@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from scripted import until
 
 from voicechat.config.options import Options
 from voicechat.core.settings import Permission
@@ -42,9 +43,7 @@ def child(tmp_path: Path):
 async def start(server: LocalServer, progress: list[str]) -> tuple[str, Secret]:
     """Start the server; return its address and token once its progress line was read."""
     ready = await server.start()
-    async with asyncio.timeout(20):
-        while not progress:
-            await asyncio.sleep(0.01)
+    await until(lambda: progress)
     return ready
 
 
