@@ -17,7 +17,7 @@ from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture, VoiceActivity
 from voicechat.audio.devices import device_list
 from voicechat.audio.devices.buffer_sizing import BufferSizing
-from voicechat.audio.devices.default_device_watch import DefaultDeviceWatch
+from voicechat.audio.devices.default_device_watch import DefaultDeviceWatch, DeviceSwitch
 from voicechat.audio.devices.streams import BackgroundCall, OutputStream, SoundCard
 from voicechat.audio.messages import (
     AudioCommand,
@@ -73,6 +73,7 @@ class Engine:
         self._capture = Capture(settings, self._barge_in.above_floor_db)
         self._playout_tap = PlayoutTap(settings.output_rate)
         self._device_watch = DefaultDeviceWatch(settings)
+        self._switches: list[DeviceSwitch] = []
         self._must_reopen = False
         self._devices_changed = False
         self._card: SoundCard | None = None
@@ -274,12 +275,17 @@ class Engine:
             self._begin_reopening(now)
 
     def _follow_default(self, now: float) -> None:
-        """Follow the system's default device, and notice new devices."""
-        for switch in self._device_watch.switches():
+        """Follow the system's default device, and notice new devices.
+
+        Changes during the first opening wait for its end: it may have used the old devices.
+        """
+        self._switches += self._device_watch.switches()
+        is_first_opening = self._opening is not None and self._last_opened is None
+        while self._switches and not is_first_opening:
+            switch = self._switches.pop(0)
             card = self._card
             side = card and (card.microphone if switch.kind == "input" else card.speaker)
-            reopening = card is None and self._last_opened is not None
-            if reopening or (side and side.name != switch.title):
+            if card is None or (side and side.name != switch.title):
                 if side:
                     side.name = switch.title
                 if switch.title:

@@ -54,6 +54,12 @@ def test_the_first_poll_reports_nothing() -> None:
     assert not watch.devices_changed()
 
 
+def test_a_device_that_went_away_before_the_first_poll_is_missing() -> None:
+    watch = watching(Server(DESK, default=DESK))
+    assert watch.switches() == [DeviceSwitch("input", "", reopen=True)]
+    assert watch.switches() == []
+
+
 def test_a_new_default_needs_no_reopening() -> None:
     server = Server(DESK, HEADSET, MIC, default=DESK)
     watch = watching(server)

@@ -71,7 +71,7 @@ class DefaultDeviceWatch:
         self._devices: object = self
 
     def switches(self) -> list[DeviceSwitch]:
-        """Return the changes since the last call."""
+        """Return the changes since the last call; the first also returns each missing device."""
         return [switch for kind in _SIDES if (switch := self._switch(kind))]
 
     def devices_changed(self) -> bool:
@@ -87,7 +87,8 @@ class DefaultDeviceWatch:
             return None
         last = self._last.get(kind)
         self._last[kind] = target
-        if last is None or last.key == target.key:
+        unchanged = target is not NO_DEVICE if last is None else last.key == target.key
+        if unchanged:
             return None
         assert self._source is not None
         return DeviceSwitch(kind, target.title, target.selected or self._source.reopens)
