@@ -175,22 +175,13 @@ def _without_argument(act: Callable[[Session], None]) -> Callable[[Session, str]
     return lambda session, argument: act(session)
 
 
-def _mute(session: Session, argument: str) -> str:
-    _require_sound(session, "microphone")
-    session.set_muted(True)
-    return _with_microphone_state(session, "Muted.")
+def _with_microphone(change: Callable[[Session], None], done: str) -> Callable[[Session, str], str]:
+    def run(session: Session, argument: str) -> str:
+        _require_sound(session, "microphone")
+        change(session)
+        return _with_microphone_state(session, done)
 
-
-def _unmute(session: Session, argument: str) -> str:
-    _require_sound(session, "microphone")
-    session.set_muted(False)
-    return _with_microphone_state(session, "Not muted.")
-
-
-def _push_to_talk(session: Session, argument: str) -> str:
-    _require_sound(session, "microphone")
-    session.set_hands_free(False)
-    return _with_microphone_state(session, "Push-to-talk is on.")
+    return run
 
 
 def _hands_free(session: Session, argument: str) -> str:
@@ -225,12 +216,20 @@ COMMANDS: Mapping[str, Command] = {
     "/image": Command(
         "send a picture", lambda s, path: s.show(path), "PATH [words]", starts_turn=True
     ),
-    "/mute": Command("mute the microphone", _mute),
-    "/unmute": Command("unmute the microphone", _unmute),
+    "/mute": Command(
+        "mute the microphone", _with_microphone(lambda session: session.set_muted(True), "Muted.")
+    ),
+    "/unmute": Command(
+        "unmute the microphone",
+        _with_microphone(lambda session: session.set_muted(False), "Not muted."),
+    ),
     "/volume": Command("show or set the volume", _volume, "0-100"),
     "/levels": Command("show microphone and speaker levels", _levels),
     "/hands-free": Command("end turns automatically", _hands_free),
-    "/push-to-talk": Command("talk between two presses of a key", _push_to_talk),
+    "/push-to-talk": Command(
+        "talk between two presses of a key",
+        _with_microphone(lambda session: session.set_hands_free(False), "Push-to-talk is on."),
+    ),
     "/allow": Command("run the waiting tool call", _allow, "NUMBER [session]", needs_user=True),
     "/always": Command("always allow this tool", _always, "NUMBER", needs_user=True),
     "/deny": Command("deny it, with an optional reason", _deny, "NUMBER [words]", needs_user=True),
