@@ -19,6 +19,14 @@ E = TypeVar("E")
 PATIENCE_S = 12.0
 
 
+def poll(condition: Callable[[], bool]) -> None:
+    """Wait until the condition is true; AssertionError if it stays false."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up, "the condition stayed false"
+        time.sleep(0.01)
+
+
 class Rig:
     """An audio process; `events` has all events so far with their arrival times."""
 

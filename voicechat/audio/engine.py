@@ -73,7 +73,7 @@ class Engine:
         self._capture = Capture(settings, self._barge_in.above_floor_db)
         self._playout_tap = PlayoutTap(settings.output_rate)
         self._device_watch = DefaultDeviceWatch(settings)
-        self._switches: list[DeviceSwitch] = []
+        self._switches: dict[device_list.Kind, DeviceSwitch] = {}
         self._must_reopen = False
         self._devices_changed = False
         self._card: SoundCard | None = None
@@ -277,24 +277,33 @@ class Engine:
     def _follow_default(self, now: float) -> None:
         """Follow the system's default device, and notice new devices.
 
-        Changes during the first opening wait for its end: it may have used the old devices.
+        During the first opening, changes wait: it may have used the devices before them.
         """
-        self._switches += self._device_watch.switches()
-        is_first_opening = self._opening is not None and self._last_opened is None
-        while self._switches and not is_first_opening:
-            switch = self._switches.pop(0)
-            card = self._card
-            side = card and (card.microphone if switch.kind == "input" else card.speaker)
-            if card is None or (side and side.name != switch.title):
-                if side:
-                    side.name = switch.title
-                if switch.title:
-                    self._emit(Switched(switch.kind, switch.title))
-                self._capture.realign()
-                self._must_reopen |= switch.reopen
+        self._switches |= {switch.kind: switch for switch in self._device_watch.switches()}
+        if self._opening is None or self._last_opened is not None:
+            for switch in self._switches.values():
+                self._follow(switch)
+            self._switches.clear()
         if self._device_watch.devices_changed():
             self._retry_at = min(self._retry_at, now)
             self._devices_changed = True
+
+    def _follow(self, switch: DeviceSwitch) -> None:
+        is_input = switch.kind == "input"
+        card, opened = self._card, self._last_opened
+        side = card and (card.microphone if is_input else card.speaker)
+        if card is None and opened is not None:
+            in_use = opened.input_name if is_input else opened.output_name
+        else:
+            in_use = side.name if side and not side.is_direct else None
+        if in_use in (None, switch.title):
+            return
+        if side:
+            side.name = switch.title
+        if switch.title:
+            self._emit(Switched(switch.kind, switch.title))
+        self._capture.realign()
+        self._must_reopen |= switch.reopen
 
     def _finish_opening(self, opening: BackgroundCall[SoundCard], now: float) -> None:
         self._opening = None

@@ -48,16 +48,21 @@ def watching(server: Server, **selections: str) -> DefaultDeviceWatch:
     return DefaultDeviceWatch(AudioSettings(), _ServerSource(server, {**DEFAULTS, **selections}))  # type: ignore[arg-type]
 
 
-def test_the_first_poll_reports_nothing() -> None:
+def test_the_first_poll_reports_where_each_side_is() -> None:
     watch = watching(Server(DESK, MIC, default=DESK))
+    assert watch.switches() == [
+        DeviceSwitch("input", "Desk Mic", reopen=False),
+        DeviceSwitch("output", "Desk", reopen=False),
+    ]
     assert watch.switches() == []
     assert not watch.devices_changed()
 
 
 def test_a_device_that_went_away_before_the_first_poll_is_missing() -> None:
-    watch = watching(Server(DESK, default=DESK))
-    assert watch.switches() == [DeviceSwitch("input", "", reopen=True)]
-    assert watch.switches() == []
+    named = watching(Server(DESK, MIC, default=DESK), output="head")
+    assert DeviceSwitch("output", "Desk", reopen=False) in named.switches()
+    default = watching(Server(DESK, default=DESK))
+    assert DeviceSwitch("input", "", reopen=True) in default.switches()
 
 
 def test_a_new_default_needs_no_reopening() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import ExitStack
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -115,6 +116,14 @@ def test_devices_of_the_server_have_only_its_sides(
     found = device_list.devices()
     assert [d.name for d in found if d.inputs] == inputs
     assert [d.name for d in found if d.outputs] == outputs
+
+
+def test_only_a_device_beside_a_running_server_is_direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_list, "server_nodes", lambda: Nodes("PipeWire", (SPEAKER,)))
+    amplifier = replace(OWN, name="Amplifier")
+    assert [d for d in (*THERE, amplifier) if device_list.is_direct(d)] == [amplifier]
+    monkeypatch.setattr(device_list, "server_nodes", lambda: None)
+    assert not device_list.is_direct(amplifier)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sound_rig import PATIENCE_S, Rig, milliseconds, spans
+from sound_rig import PATIENCE_S, Rig, milliseconds, poll, spans
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.messages import Opened, Problem, Switched
+from voicechat.audio.devices import pulse
+from voicechat.audio.engine import Engine
+from voicechat.audio.messages import AudioEvent, AudioSettings, Opened, Problem, Switched
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import Heard, MicBlock, PlaybackFinished
 
@@ -145,3 +147,30 @@ def test_a_named_device_is_used_again_when_it_returns(
     rig.wait(PlaybackFinished)
     rig.collect(0.2)
     assert milliseconds(spans(recording.stop()[:, 0])) == pytest.approx(400, abs=rig.within(60))
+
+
+@pytest.mark.parametrize("name", ["kitchen", None])
+def test_a_device_that_goes_away_before_the_first_look_is_noticed(
+    desktop: VirtualCard, name: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = pulse.SoundServer()
+    monkeypatch.setattr(pulse, "connection", lambda: server)
+    desktop.make_default("kitchen")
+    events: list[AudioEvent] = []
+    engine = Engine(AudioSettings(output_device=name, barge_in="off"), events.append)
+    try:
+        opening = engine._opening
+        assert opening is not None
+        poll(lambda: opening.done)
+        desktop.unplug("kitchen")
+        poll(lambda: server.nodes is not None and "kitchen" not in str(server.nodes))
+
+        def noticed() -> bool:
+            engine.tick(time.monotonic())
+            return any(isinstance(event, Switched) for event in events)
+
+        poll(noticed)
+    finally:
+        engine.close()
+    opened = next(event for event in events if isinstance(event, Opened))
+    assert opened.output_name == "Kitchen"

@@ -71,7 +71,10 @@ class DefaultDeviceWatch:
         self._devices: object = self
 
     def switches(self) -> list[DeviceSwitch]:
-        """Return the changes since the last call; the first also returns each missing device."""
+        """Return the changes since the last call; the first returns where each side is.
+
+        A child process names devices in its own way, so there the first returns nothing.
+        """
         return [switch for kind in _SIDES if (switch := self._switch(kind))]
 
     def devices_changed(self) -> bool:
@@ -87,11 +90,11 @@ class DefaultDeviceWatch:
             return None
         last = self._last.get(kind)
         self._last[kind] = target
-        unchanged = target is not NO_DEVICE if last is None else last.key == target.key
-        if unchanged:
-            return None
         assert self._source is not None
-        return DeviceSwitch(kind, target.title, target.selected or self._source.reopens)
+        reopens = self._source.reopens
+        if reopens if last is None else last.key == target.key:
+            return None
+        return DeviceSwitch(kind, target.title, target.selected or reopens)
 
 
 def _source_here(selections: Mapping[str, str | None]) -> _Source | None:

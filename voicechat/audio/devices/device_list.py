@@ -162,6 +162,12 @@ def title(device: Device, kind: Kind) -> str:
     return node.title if node else device.name
 
 
+def is_direct(device: Device) -> bool:
+    """Return True if a sound server runs, but this device is used without it."""
+    without = not device.node and device.name not in _SERVER_ALIASES
+    return without and server_nodes() is not None
+
+
 def find(kind: Kind, part: str | None) -> Device:
     """Return the device that `part` names (number, name or part of it), or the default one.
 

@@ -173,6 +173,7 @@ class OutputStream:
         """Open the device; raises NoSound."""
         device = device_list.find("output", settings.output_device)
         self.name = device_list.title(device, "output")
+        self.is_direct: Final = device_list.is_direct(device)
         self.block_ms: Final = size.block_ms
         self.last_callback_at = time.monotonic()
         self.latency = 0.0
@@ -252,6 +253,7 @@ class InputStream:
         """Open the device; raises NoSound."""
         device = device_list.find("input", settings.input_device)
         self.name = device_list.title(device, "input")
+        self.is_direct: Final = device_list.is_direct(device)
         self.last_callback_at = time.monotonic()
         self._stream, self.rate = device_list.open_stream(
             "input", device, (16_000,), block_ms, settings.latency_ms, self._prepare
