@@ -9,15 +9,6 @@ from virtual_audio import VirtualCard
 pytestmark = [pytest.mark.sound, pytest.mark.end_to_end, pytest.mark.timeout(120)]
 
 
-def opened(card: VirtualCard) -> None:
-    """Wait until a program listens to the card's microphone and can play on its speaker."""
-    streams = ("source-outputs", "sink-inputs")
-    while not all(
-        "protocol-native" in card.pactl("list", "short", each).stdout for each in streams
-    ):
-        pass
-
-
 def test_a_new_default_is_reported_in_one_line(start, card: VirtualCard) -> None:
     card.route_as_desktop()
     card.add("kitchen", "Kitchen")
@@ -62,6 +53,6 @@ def test_the_line_mode_reports_a_new_default(start, card: VirtualCard) -> None:
     card.add("kitchen", "Kitchen")
     terminal = start("--plain", environ=card.environment)
     terminal.see("Ready. Type a message", 30)
-    opened(card)
+    card.wait_for_streams()
     card.make_default(sink="kitchen")
     terminal.see("The speaker is now Kitchen.")

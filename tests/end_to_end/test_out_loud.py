@@ -124,6 +124,7 @@ async def test_keys_during_an_answer(start, card: VirtualCard) -> None:
 async def test_speech_in_the_line_mode(start, card: VirtualCard, tmp_path: Path) -> None:
     terminal = start("--plain", environ=card.environment)
     terminal.see("Ready. Type a message", 30)
+    card.wait_for_streams()
     await asyncio.to_thread(
         card.say(user_speech(tmp_path, "what is seven plus five"), RATE).wait, 10
     )

@@ -96,6 +96,7 @@ async def test_earcons_play_at_the_change_of_state(own_card: VirtualCard) -> Non
         running = asyncio.create_task(driver.session.run())
         try:
             await driver.until(lambda: driver.session.floor is effects.Floor.LISTENING)
+            await driver.until(lambda: driver.session.microphone is not None)
             await asyncio.sleep(0.8)
             driver.session.type("count")
             await driver.until(lambda: driver.session.floor is effects.Floor.THINKING)

@@ -59,6 +59,11 @@ class Rig:
             f"no {kind.__name__}; last were {[type(e) for _, e in self.events[-8:]]}"
         )
 
+    def seen(self, kind: type[E], suits: Callable[[E], bool] = lambda _: True) -> E:
+        """Return the first matching event so far, or wait for it."""
+        earlier = (event for event in self.of(kind) if suits(event))
+        return next(earlier, None) or self.wait(kind, suits)
+
     def collect(self, seconds: float) -> list[AudioEvent]:
         """Return all events within this time."""
         found: list[AudioEvent] = []

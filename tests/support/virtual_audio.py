@@ -249,6 +249,17 @@ class VirtualCard:
                 if f"_name={name} " in line:
                     self.pactl("unload-module", line.split("\t")[0])
 
+    def wait_for_streams(self, seconds: float = 30) -> None:
+        """Wait until a program records from the card and can play on it; RuntimeError if none."""
+        give_up = time.monotonic() + seconds
+        while not all(
+            "protocol-native" in self.pactl("list", "short", streams).stdout
+            for streams in ("source-outputs", "sink-inputs")
+        ):
+            if time.monotonic() > give_up:
+                raise RuntimeError("no program uses the card")
+            time.sleep(0.05)
+
     def plug(self, *names: str) -> None:
         """Reload at `rate` what `unplug` removed, or all of it."""
         for name in names or ("hw", "spk", "mic_in", "mic", "spk_mon"):

@@ -317,6 +317,7 @@ class Engine:
 
     def _use_card(self, card: SoundCard, now: float) -> None:
         self._card, self._opened_at = card, now
+        self._device_watch.restart()
         speaker, microphone = card.speaker, card.microphone
         devices_now = (
             (microphone.name, microphone.rate) if microphone else ("", 16_000),

@@ -18,18 +18,22 @@ def speaker(underflows: int = 0, close_calls: int = 0) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(
-    ("underflows", "close_calls", "busy", "slower"),
+    ("underflows", "close_calls", "busy", "quiet", "slower"),
     [
-        (0, 2, False, False),
-        (0, 3, False, True),
-        (1, 0, False, True),
-        (4, 9, True, False),
-        (5, 0, True, True),
+        (0, 2, False, True, False),
+        (0, 3, False, True, True),
+        (1, 0, False, True, True),
+        (4, 9, True, True, False),
+        (5, 0, True, True, True),
+        (4, 9, False, False, False),
+        (5, 0, False, False, True),
     ],
 )
-def test_when_buffers_grow(underflows: int, close_calls: int, busy: bool, slower: bool) -> None:
+def test_when_buffers_grow(
+    underflows: int, close_calls: int, busy: bool, quiet: bool, slower: bool
+) -> None:
     sizing = BufferSizing()
-    assert sizing.changes(speaker(underflows, close_calls), busy, True, 1.0) == slower
+    assert sizing.changes(speaker(underflows, close_calls), busy, quiet, 1.0) == slower
     assert sizing.size == BUFFER_SIZES[slower]
 
 

@@ -65,6 +65,13 @@ def test_a_device_that_went_away_before_the_first_poll_is_missing() -> None:
     assert DeviceSwitch("input", "", reopen=True) in default.switches()
 
 
+def test_a_default_is_reported_again_for_newly_opened_streams() -> None:
+    watch = watching(Server(DESK, HEADSET, MIC, default=DESK), output="head")
+    assert watch.switches() == [DeviceSwitch("input", "Desk Mic", reopen=False)]
+    watch.restart()
+    assert watch.switches() == [DeviceSwitch("input", "Desk Mic", reopen=False)]
+
+
 def test_a_new_default_needs_no_reopening() -> None:
     server = Server(DESK, HEADSET, MIC, default=DESK)
     watch = watching(server)

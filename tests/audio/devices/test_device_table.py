@@ -68,7 +68,7 @@ def pitch(side: NDArray[np.int16], rate: int = RATE) -> float:
 
 def heard_to_the_end(rig: Rig, recording: Recording) -> NDArray[np.int16]:
     """Record the speaker until the current item has ended."""
-    rig.wait(PlaybackFinished)
+    rig.seen(PlaybackFinished)
     rig.collect(0.2)
     return recording.stop()[:, 1]
 
@@ -145,8 +145,8 @@ def test_a1_the_last_microphone_unplugged_is_not_replaced_by_the_speakers_sound(
     rig = make_rig(barge_in="off")
     assert whole(rig.open())
     card.unplug("mic")
-    opened = rig.wait(Opened)
-    assert (opened.input_name, bool(opened.output_name)) == (None, True)
+    opened = rig.wait(Opened, lambda opened: not opened.input_name)
+    assert opened.output_name
     assert opened.problem == "There is no microphone."
     card.plug("mic")
     rig.wait(Opened, whole)
@@ -256,7 +256,7 @@ def test_a3_a_server_that_is_killed_and_started_again(card: VirtualCard, make_ri
     stopped = rig.of(
         PlaybackStopped
     )  # The sound library may end its process along with the server.
-    ended = stopped[0].heard if stopped else [rig.wait(PlaybackFinished).item_id]
+    ended = stopped[0].heard if stopped else [rig.seen(PlaybackFinished).item_id]
     assert list(ended) == ["a"]
     works(rig)
     assert len(rig.of(Problem)) == 1 + len(stopped)
@@ -424,7 +424,7 @@ def test_a6_a_device_that_comes_back_at_another_rate(card: VirtualCard, make_rig
     rig.wait(Heard, lambda progress: progress.ms > 200)
     card.unplug()
     card.rate = 16_000
-    card.plug()
+    card.plug("hw", "mic", "spk_mon", "mic_in", "spk")
     rig.wait(Opened, whole)
     side = heard_to_the_end(rig, card.record())
     assert pitch(side) == pytest.approx(440, rel=0.01)

@@ -43,13 +43,13 @@ class BufferSizing:
     def changes(self, speaker: StreamCounters, busy: bool, quiet: bool, now: float) -> bool:
         """Return True if the streams must be reopened with a new `size`.
 
-        `busy`: something plays, so only severe trouble justifies a gap; `quiet`: no one would
-        notice one.
+        `busy`: something plays; `quiet`: the microphone hears nothing. Only severe trouble
+        justifies a gap in either.
         """
         counters = (speaker.underflows, speaker.close_calls)
         if counters != self._counters or not self._calm_since:
             self._counters, self._calm_since = counters, now
-        if self._index + 1 < len(BUFFER_SIZES) and self._behind(speaker, busy):
+        if self._index + 1 < len(BUFFER_SIZES) and self._behind(speaker, busy or not quiet):
             if self._on_trial:
                 self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
             return self._change(1)
@@ -57,8 +57,8 @@ class BufferSizing:
             return self._change(-1)
         return False
 
-    def _behind(self, speaker: StreamCounters, busy: bool) -> bool:
-        if busy:
+    def _behind(self, speaker: StreamCounters, heard: bool) -> bool:
+        if heard:
             return speaker.underflows >= _MAX_UNDERFLOWS
         return speaker.underflows > 0 or speaker.close_calls >= _MAX_CLOSE_CALLS
 

@@ -71,11 +71,17 @@ class DefaultDeviceWatch:
         self._devices: object = self
 
     def switches(self) -> list[DeviceSwitch]:
-        """Return the changes since the last call; the first returns where each side is.
+        """Return the changes since the last call.
 
-        A child process names devices in its own way, so there the first returns nothing.
+        After `__init__` and `restart` they are each default and each missing device, to compare
+        with the opened streams. A child process names devices differently, so it reports none.
         """
         return [switch for kind in _SIDES if (switch := self._switch(kind))]
+
+    def restart(self) -> None:
+        """Report where each side is again, for newly opened streams."""
+        if self._source is not None and not self._source.reopens:
+            self._last.clear()
 
     def devices_changed(self) -> bool:
         """Return True if a device was added or removed, or the server returned, since the last
@@ -92,7 +98,11 @@ class DefaultDeviceWatch:
         self._last[kind] = target
         assert self._source is not None
         reopens = self._source.reopens
-        if reopens if last is None else last.key == target.key:
+        if last is None:
+            is_known = reopens or (target.selected and target is not NO_DEVICE)
+        else:
+            is_known = last.key == target.key
+        if is_known:
             return None
         return DeviceSwitch(kind, target.title, target.selected or reopens)
 

@@ -163,9 +163,8 @@ def title(device: Device, kind: Kind) -> str:
 
 
 def is_direct(device: Device) -> bool:
-    """Return True if a sound server runs, but this device is used without it."""
-    without = not device.node and device.name not in _SERVER_ALIASES
-    return without and server_nodes() is not None
+    """Return True if the system has sound servers, but this device is used without one."""
+    return sys.platform == "linux" and not device.node and device.name not in _SERVER_ALIASES
 
 
 def find(kind: Kind, part: str | None) -> Device:
