@@ -9,8 +9,7 @@ import pytest
 from simulated_card import RATE, Room, SimulatedCard, Stall
 from virtual_audio import tone
 
-from voicechat.audio import engine
-from voicechat.audio.devices import device_list
+from voicechat.audio.devices import default_device_watch, device_list
 from voicechat.audio.messages import Opened, Problem
 from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import MicBlock, PlaybackFinished, PlaybackStarted, PlaybackStopped
@@ -175,7 +174,7 @@ def test_a_new_device_is_checked_at_once(
     def here() -> bool:
         return card.elapsed >= arrives_s
 
-    monkeypatch.setattr(engine, "DefaultDeviceWatch", lambda settings: FakeDeviceWatch(here))
+    monkeypatch.setattr(default_device_watch, "_source_here", lambda selections: NewDevice(here))
     library = device_list.library()
     opens = "RawOutputStream" if side == "output" else "RawInputStream"
     stream = getattr(library, opens)
@@ -194,18 +193,16 @@ def test_a_new_device_is_checked_at_once(
     assert card.run(1.0, lambda: sides(card) == [left, (True, True)])
 
 
-class FakeDeviceWatch:
-    """A device watch that reports one new device."""
+class NewDevice:
+    """A source of `DefaultDeviceWatch` in which a device appears."""
+
+    reopens = False
 
     def __init__(self, here: Callable[[], bool]) -> None:
-        self._here, self._last = here, False
+        self.devices = here
 
-    def switches(self) -> list[object]:
-        return []
-
-    def devices_changed(self) -> bool:
-        last, self._last = self._last, self._here()
-        return self._last and not last
+    def target(self, kind: str) -> None:
+        return None
 
 
 def test_after_sleep_nothing_is_lost_and_old_sound_is_dropped(
