@@ -47,10 +47,16 @@ class StallWatch:
     @contextmanager
     def stalls_reported(self) -> Iterator[None]:
         """Turn a failure during a stall into MachineStalled."""
+        # The watching processes run this file without pytest.
+        import pytest
+
         self.longest_ms()
         try:
             yield
-        except Exception as error:
+        except pytest.xfail.Exception:
+            raise
+        # A timeout of pytest-timeout is a `pytest.fail`, which is not an `Exception`.
+        except (Exception, pytest.fail.Exception) as error:
             stall = self.longest_ms()
             if not stall:
                 raise
