@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 import struct
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def port_without_server() -> Iterator[int]:
+    """Reserve a port on loopback that refuses connections."""
+    with _bound(0) as reserved:
+        yield reserved.getsockname()[1]
+
+
+def _bound(port: int) -> socket.socket:
+    """Bind a socket, which refuses connections until it listens; 0 stands for a free port."""
+    bound = socket.socket()
+    if os.name == "posix":  # connections to the port may still be open or closing
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 class FaultProxy:
@@ -23,13 +42,18 @@ class FaultProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._reserved: socket.socket | None = None
 
     async def __aenter__(self) -> FaultProxy:
+        self._reserved = _bound(0)
+        self.port = self._reserved.getsockname()[1]
         await self.accept()
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         await self.refuse()
+        if self._reserved is not None:
+            self._reserved.close()
         self._drop()
         for task in self._tasks:
             task.cancel()
@@ -37,16 +61,16 @@ class FaultProxy:
 
     async def accept(self) -> None:
         """Accept new connections, at the same port as before."""
-        self._server = await asyncio.start_server(
-            self._join, "127.0.0.1", self.port, limit=4096, reuse_address=True
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._join, sock=self._reserved, limit=4096)
+        self._reserved = None
 
     async def refuse(self) -> None:
         """Refuse new connections; open ones stay open."""
         if self._server is not None:
             self._server.close()
             self._server = None
+            # Keeps the port from other programs.
+            self._reserved = _bound(self.port)
 
     def reset(self) -> None:
         """Break every open connection with RST."""

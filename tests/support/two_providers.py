@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fake_wires import gemini, running
+from faults import port_without_server
 from scripted import TOKEN, ScriptedServer
 from session_driver import SessionDriver, online
 
@@ -31,28 +31,27 @@ async def two_providers(
     backend: ScriptedServer, *, with_sound: bool = False
 ) -> AsyncIterator[SessionDriver]:
     """Run a session with Gemini that can switch to OpenAI, or to an Azure that does not answer."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        closed = taken.getsockname()[1]
-    async with running(gemini) as fake:
-        driver = SessionDriver(
-            Session(
-                Options(
-                    model="google/gemini-3.8-live",
-                    voice="Puck",
-                    with_sound=with_sound,
-                    base_url=f"http://127.0.0.1:{fake.port}",
-                    keys={
-                        "GEMINI_API_KEY": Secret("planted-key"),
-                        "OPENAI_API_KEY": Secret(TOKEN),
-                        "AZURE_OPENAI_API_KEY": Secret("other-key"),
-                    },
-                    variables={
-                        "OPENAI_BASE_URL": backend.app.url.removesuffix("/realtime"),
-                        "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{closed}",
-                    },
+    with port_without_server() as closed:
+        async with running(gemini) as fake:
+            driver = SessionDriver(
+                Session(
+                    Options(
+                        model="google/gemini-3.8-live",
+                        voice="Puck",
+                        with_sound=with_sound,
+                        base_url=f"http://127.0.0.1:{fake.port}",
+                        keys={
+                            "GEMINI_API_KEY": Secret("planted-key"),
+                            "OPENAI_API_KEY": Secret(TOKEN),
+                            "AZURE_OPENAI_API_KEY": Secret("other-key"),
+                        },
+                        variables={
+                            "OPENAI_BASE_URL": backend.app.url.removesuffix("/realtime"),
+                            "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{closed}",
+                        },
+                    )
                 )
             )
-        )
-        async with online(driver):
-            yield driver
-        assert fake.wrong == []
+            async with online(driver):
+                yield driver
+            assert fake.wrong == []
