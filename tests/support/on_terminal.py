@@ -40,13 +40,13 @@ class OnTerminal:
         self._stream = pyte.ByteStream(self._screen)
         self._changed = threading.Condition()
         self.raw = b""
+        self.sane = new_terminal_settings()
         self.started = time.monotonic()
         self._pty = PtyProcess.spawn(
             [sys.executable, *program, *words],
             dimensions=(rows, columns),
             env=private_environment(folder) | dict(environ or {}),
         )
-        self.sane = termios.tcgetattr(self._pty.fd)
         self.guardian = psutil.Process(self._pty.pid)
         self._ended = False
         self._stop, self._stop_writer = os.pipe()
@@ -160,6 +160,16 @@ class OnTerminal:
             self._pty.closed = True
         os.close(self._stop)
         os.close(self._stop_writer)
+
+
+def new_terminal_settings() -> list[object]:
+    """Return the settings of a new terminal, before a program changes them."""
+    controller, terminal = os.openpty()
+    try:
+        return termios.tcgetattr(terminal)
+    finally:
+        os.close(controller)
+        os.close(terminal)
 
 
 def private_environment(folder: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pexpect
 import psutil
 import pytest
+from on_terminal import new_terminal_settings
 
 APP = """
 import os, sys, termios, tty
@@ -48,8 +49,8 @@ class Run:
         words = [sys.executable, str(script), mode]
         if shell:
             words = ["sh", "-c", f"{' '.join(words)}; exec sleep 600"]
+        self.original_settings = new_terminal_settings()
         self.child = pexpect.spawn(words[0], words[1:], timeout=20)
-        self.original_settings = termios.tcgetattr(self.child.child_fd)
         self.child.expect(rb"guardian (\d+)")
         self.guardian = int(self.child.match[1])
         self.child.expect(rb"app (\d+)\.")
