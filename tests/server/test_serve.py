@@ -118,8 +118,8 @@ async def test_client_that_disconnects_during_a_response_leaves_nothing_behind()
             socket.transport.abort()
             await socket.wait_closed()
         await gone(backend)
-        assert backend.assistant.open_replies == backend.tts.open_speeches == 0
-        assert not backend.stt.running
+        await until(lambda: backend.assistant.open_replies == backend.tts.open_speeches == 0)
+        await until(lambda: not backend.stt.running)
         gc.collect()
         await until(lambda: len(asyncio.all_tasks()) <= before)
 

@@ -16,6 +16,7 @@ from voicechat.core.inputs import Decision
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
+from voicechat.tui.widgets import composer
 from voicechat.tui.widgets.approval_card import ApprovalCard
 from voicechat.tui.widgets.composer import Composer
 
@@ -239,7 +240,8 @@ async def test_text_typed_on_the_card_is_a_message() -> None:
         assert decisions(session) == []
 
 
-async def test_text_pasted_on_the_card_is_a_message() -> None:
+async def test_text_pasted_on_the_card_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(composer, "monotonic", lambda: 100.0)
     session = ScriptedSession()
     async with running_app(session) as pilot:
         add_waiting_call(session)
