@@ -20,6 +20,17 @@ settings.register_profile(
 settings.load_profile("quick")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Stop the first measurement of pytest-cov in a worker.
+
+    pytest-cov 7.1 starts one for the whole program and then one for the worker. The first is never
+    read, and the two together trace each line twice.
+    """
+    coverage = config.pluginmanager.getplugin("_cov")
+    if coverage is not None and hasattr(config, "workerinput"):
+        coverage.cov_controller.pause()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep tests away from the user's own notes, settings, logs and keys."""
