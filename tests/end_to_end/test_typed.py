@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 from on_terminal import ended
@@ -49,6 +50,35 @@ def test_odd_sizes(start) -> None:
     terminal.see(READY)
     for columns, rows in ((1, 1), (200, 60), (20, 5), (80, 24)):
         terminal.resize(columns, rows)
+    terminal.type("what is 2 plus 2\n")
+    terminal.see("voice .*4")
+    terminal.type("\x11")
+    assert terminal.code() == 0
+
+
+RESIZED_AGAIN = """
+import fcntl, struct, sys, termios
+from textual.drivers.linux_driver import LinuxDriver
+
+read_size = LinuxDriver._get_terminal_size
+
+def read_late(driver):
+    size = read_size(driver)
+    if size == (20, 5):
+        full = struct.pack("HHHH", 24, 80, 0, 0)
+        fcntl.ioctl(sys.__stdout__.fileno(), termios.TIOCSWINSZ, full)
+    return size
+
+LinuxDriver._get_terminal_size = read_late
+"""
+"""Resizes the terminal after the app has read its size and before the app uses it."""
+
+
+def test_resized_while_the_size_is_read(start, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(RESIZED_AGAIN)
+    terminal = start("--text", environ={"PYTHONPATH": str(tmp_path)})
+    terminal.see(READY)
+    terminal.resize(20, 5, is_shown=False)
     terminal.type("what is 2 plus 2\n")
     terminal.see("voice .*4")
     terminal.type("\x11")

@@ -76,10 +76,11 @@ class OnTerminal:
         """Type a text; a newline is Enter."""
         os.write(self._pty.fd, text.replace("\n", "\r").encode())
 
-    def resize(self, columns: int, rows: int) -> None:
-        """Resize the window."""
-        with self._changed:
-            self._screen.resize(rows, columns)
+    def resize(self, columns: int, rows: int, *, is_shown: bool = True) -> None:
+        """Resize the window; without `is_shown`, only tell the program so."""
+        if is_shown:
+            with self._changed:
+                self._screen.resize(rows, columns)
         self._pty.setwinsize(rows, columns)
 
     # ----------------------------------------------------------------- the screen of the user

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shutil
 import signal
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
@@ -78,6 +80,16 @@ class VoicechatApp(App[None]):
             self._early_keys.append(event)
         else:
             await super().on_event(event)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Correct a size that is out of date.
+
+        Textual reads the size in a signal handler, which the next signal can interrupt, so that the
+        older of two sizes arrives last.
+        """
+        size = Size(*shutil.get_terminal_size())
+        if not (self.is_headless or self.is_web) and event.size != size:
+            self.post_message(events.Resize(size, size))
 
     async def _send_early_keys(self) -> None:
         early, self._early_keys = self._early_keys or (), None
