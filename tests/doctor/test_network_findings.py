@@ -7,6 +7,7 @@ import socket
 import threading
 
 import pytest
+from faults import port_without_server
 
 from voicechat.doctor import network_findings
 from voicechat.doctor.network_findings import ReachResult, Target, findings
@@ -29,11 +30,8 @@ async def test_a_listening_server_is_reached() -> None:
 
 
 async def test_a_closed_port_refuses_the_connection() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        found = await network_findings.reach(
-            Target("x", f"http://127.0.0.1:{taken.getsockname()[1]}")
-        )
+    with port_without_server() as port:
+        found = await network_findings.reach(Target("x", f"http://127.0.0.1:{port}"))
     assert (found.failure, found.reason) == ("refused", "Connection refused")
 
 

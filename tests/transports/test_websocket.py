@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import http
 import logging
-import socket
 import ssl
 
 import pytest
-from faults import FaultProxy
+from faults import FaultProxy, port_without_server
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
@@ -412,13 +411,11 @@ async def test_any_error_body_gives_a_sentence(body):
 
 
 async def test_a_closed_port_is_reported():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-        with pytest.raises(
-            DialFailed, match=f"No server answers at 127.0.0.1 port {port}"
-        ) as caught:
-            await dial(endpoint(port))
+    with (
+        port_without_server() as port,
+        pytest.raises(DialFailed, match=f"No server answers at 127.0.0.1 port {port}") as caught,
+    ):
+        await dial(endpoint(port))
     assert caught.value.retry
 
 

@@ -87,8 +87,10 @@ class VoicechatApp(App[None]):
         Textual reads the size in a signal handler, which the next signal can interrupt, so that the
         older of two sizes arrives last.
         """
+        if self.is_headless or self.is_web:
+            return
         size = Size(*shutil.get_terminal_size())
-        if not (self.is_headless or self.is_web) and event.size != size:
+        if event.size != size:
             self.post_message(events.Resize(size, size))
 
     async def _send_early_keys(self) -> None:

@@ -98,11 +98,9 @@ class DefaultDeviceWatch:
         self._last[kind] = target
         assert self._source is not None
         reopens = self._source.reopens
-        if last is None:
-            is_known = reopens or (target.selected and target is not NO_DEVICE)
-        else:
-            is_known = last.key == target.key
-        if is_known:
+        if last is None and (reopens or (target.selected and target is not NO_DEVICE)):
+            return None
+        if last is not None and last.key == target.key:
             return None
         return DeviceSwitch(kind, target.title, target.selected or reopens)
 
