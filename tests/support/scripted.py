@@ -134,6 +134,9 @@ class ScriptedAssistant:
         finally:
             self.open_replies -= 1
 
+    async def ends_turn(self, text: str) -> bool:
+        return text.endswith((".", "!", "?"))
+
     async def close(self) -> None:
         pass
 

@@ -137,6 +137,10 @@ class Assistant(Protocol):
         """Yield the reply. Close the iterator to stop. Raises `VoicechatError`."""
         ...
 
+    async def ends_turn(self, text: str) -> bool:
+        """Return True if the text is a whole request, so that a short silence ends the turn."""
+        ...
+
     async def close(self) -> None:
         """Stop all work and end all timers."""
         ...

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.server.assistant.clauses import Clauses, split
+from voicechat.server.assistant.clauses import Clauses, is_sentence, split
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,35 @@ def test_no_text_is_lost_in_any_chunking(text, step):
         pieces += clauses.feed(text[at : at + step])
     joined = "".join([*pieces, *clauses.flush()])
     assert joined == text or joined.rstrip() == text.rstrip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is the capital of France?",
+        "Tell me about the moon.",
+        "Stop it now!",
+        "That is what I said. Please go on.",
+    ],
+)
+def test_a_whole_sentence_ends_a_turn(text: str) -> None:
+    assert is_sentence(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Yes.",
+        "Paris, please",
+        "Tell me about the moon",
+        "I was there and.",
+        "What I want is um.",
+        "Let me think about the…",
+        "I was wondering...",
+        "It was going to.",
+        "The thing is, I'm.",
+    ],
+)
+def test_a_sentence_that_may_continue_does_not_end_a_turn(text: str) -> None:
+    assert not is_sentence(text)

@@ -398,3 +398,18 @@ def test_every_skill_and_tool_of_the_permissions_exists(tmp_path):
     names = {tool.spec.name for tool in builtin(ToolContext((), tmp_path, lambda words: None))}
     assert set(skill_permissions.TOOLS) <= set(ANSWERS)
     assert set(skill_permissions.TOOLS.values()) <= names
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("Set a timer for ten minutes.", True),
+        ("What time is it?", True),
+        ("Add milk to my shopping list", True),
+        ("Take a note that the car is", False),
+        ("Set a timer for", False),
+        ("The weather was nice.", False),
+    ],
+)
+async def test_a_closed_request_ends_the_turn(talk, text, ends):
+    assert await talk.assistant.ends_turn(text) is ends

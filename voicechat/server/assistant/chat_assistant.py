@@ -23,7 +23,7 @@ from voicechat.errors import (
     UsageError,
     VoicechatError,
 )
-from voicechat.server.assistant import chat_completions
+from voicechat.server.assistant import chat_completions, clauses
 from voicechat.server.assistant.chat_completions import ChatStream
 from voicechat.server.engine_protocols import Assistant, AssistantOutput, AssistantRequest
 
@@ -89,6 +89,14 @@ class ChatAssistant:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+
+    async def ends_turn(self, text: str) -> bool:
+        """Return True if the text looks like a complete sentence.
+
+        It has at least three words and a final ".", "!" or "?", and its last word is not one
+        that a sentence continues after, such as "and" or "the".
+        """
+        return clauses.is_sentence(text)
 
     async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
         """Ask the model. Close the iterator to stop. Raises `VoicechatError` on failure."""

@@ -14,6 +14,12 @@ _SHORT_WORDS = (
     "inc ltd co dept est a.m p.m u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec"
 )
 _SHORT = frozenset(_SHORT_WORDS.split())
+_MIN_WORDS = 3
+"""Minimum length of a sentence that ends a turn."""
+_CONTINUING = frozenset(
+    ["and", "but", "so", "or", "nor", "because", "if", "when", "while", "than", "um", "uh", "er", "erm", "hmm", "the", "a", "an", "my", "your", "our", "their", "of", "to", "i", "i'm", "it's"]
+)
+"""Words after which a sentence continues, whatever punctuation a recognizer wrote."""
 
 
 class Clauses:
@@ -72,3 +78,16 @@ def split(text: str) -> list[str]:
     """Split a complete text into pieces."""
     clauses = Clauses()
     return clauses.feed(text) + clauses.flush()
+
+
+def is_sentence(text: str) -> bool:
+    """Return True if the text is one or more whole sentences.
+
+    It has at least three words, ends in ".", "!" or "?" (not "…"), and its last word is not one
+    that a sentence continues after.
+    """
+    words = text.lower().replace("’", "'").split()
+    if len(words) < _MIN_WORDS or text.rstrip().endswith(("...", "…")):
+        return False
+    last = words[-1].rstrip("\"'”’)")
+    return last.endswith((".", "!", "?")) and last.rstrip(".!?") not in _CONTINUING

@@ -98,6 +98,10 @@ class OfflineAssistant:
             await asyncio.gather(self._units, return_exceptions=True)
         self._timers.cancel(self._timers.running())
 
+    async def ends_turn(self, text: str) -> bool:
+        """Return True if the text is a complete request that cannot continue."""
+        return intents.is_closed(text)
+
     async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
         """Answer the newest message."""
         if instruction_following.wants_summary(request.instructions):
