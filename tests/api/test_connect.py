@@ -78,7 +78,7 @@ async def test_text_output_gives_no_sound() -> None:
 async def test_pcm_is_heard_and_answered() -> None:
     async with scripted_server() as backend, session_on(backend) as session:
         backend.stt.texts = ["what time is it"]
-        backend.stt.partials = {10_000: Partial("what time is it", True)}
+        backend.stt.partials = {10_000: Partial("what time is it.")}
         sending = asyncio.create_task(session.send(silence(200) + tone(400) + silence(700)))
         events = await rest_of_turn(session)
         await sending

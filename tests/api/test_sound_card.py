@@ -59,7 +59,7 @@ async def test_card_hears_plays_and_is_cut_off_where_it_says() -> None:
         ) as session,
     ):
         backend.stt.texts = ["count to ten"]
-        backend.stt.partials = {10_000: Partial("count to ten", True)}
+        backend.stt.partials = {10_000: Partial("count to ten.")}
         backend.assistant.answer = lambda request: [Say("one two three four five six")]
         phone.line.captured(silence(200, phone.line.input_rate))
         phone.line.captured(tone(400, phone.line.input_rate))

@@ -11,7 +11,12 @@ from voicechat.errors import VoicechatError
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
-INTERNAL = {"VOICECHAT_PARENT_WATCH", "VOICECHAT_FORBIDDEN_TOOLS", "VOICECHAT_USER_NOTEBOOK"}
+INTERNAL = {
+    "VOICECHAT_PARENT_WATCH",
+    "VOICECHAT_FORBIDDEN_TOOLS",
+    "VOICECHAT_USER_NOTEBOOK",
+    "VOICECHAT_WARM_SPEECH",
+}
 """Variables that voicechat sets for its own child processes."""
 
 

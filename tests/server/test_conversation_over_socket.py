@@ -60,9 +60,9 @@ async def test_spoken_turn_is_endpointed_transcribed_and_answered() -> None:
     ):
         backend.stt.texts = ["what time is it"]
         backend.stt.partials = {
-            16_000: Partial("what time", False),
-            20_000: Partial("what time is", False),
-            24_000: Partial("what time is it", True),
+            16_000: Partial("what time"),
+            20_000: Partial("what time is", "what"),
+            24_000: Partial("what time is it?", "what time"),
         }
         await events_until(connection, "session.created")
         await append(connection, silence(400) + tone(800) + silence(500))

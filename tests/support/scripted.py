@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from voicechat.errors import Secret
 from voicechat.server.app import App
+from voicechat.server.detector_pool import DetectorPool
 from voicechat.server.engine_protocols import (
     AssistantOutput,
     AssistantRequest,
@@ -24,7 +25,6 @@ from voicechat.server.engine_protocols import (
     SpokenWords,
 )
 from voicechat.server.engine_startup import EngineSet
-from voicechat.server.recognizer_pool import Detectors
 from voicechat.server.serve_options import ServeOptions
 
 TOKEN = "a-token-for-tests"
@@ -56,14 +56,12 @@ class Loud:
 
 
 class ScriptedStt:
-    """Returns the scripted texts in order; partials come when the test says so."""
+    """Returns the scripted texts in order; partials come at scripted sizes of the utterance."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self.texts = list(texts)
-        self.on_partial: Callable[[Partial], None] = lambda partial: None
         self.heard: list[int] = []
-        self.fed = 0
-        self.running = False
+        self.running = 0
         self.dropped = self.settled = self.resumed = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -74,39 +72,46 @@ class ScriptedStt:
     async def open(self) -> None:
         pass
 
-    def begin(self) -> None:
-        assert not self.running
-        self.running, self.fed = True, 0
-
-    def feed(self, pcm: bytes) -> None:
-        assert self.running
-        before, self.fed = self.fed, self.fed + len(pcm)
-        for size, partial in self.partials.items():
-            if before < size <= self.fed:
-                self.on_partial(partial)
-
-    def settle(self) -> None:
-        self.settled += 1
-
-    def resume(self) -> None:
-        self.resumed += 1
-
-    async def finish(self) -> str:
-        try:
-            await self.gate.wait()
-            self.heard.append(self.fed)
-            if self.error is not None:
-                raise self.error
-            return self.texts.pop(0) if self.texts else ""
-        finally:
-            self.running = False
-
-    def drop(self) -> None:
-        self.running = False
-        self.dropped += 1
+    def utterance(self, on_partial: Callable[[Partial], None]) -> ScriptedUtterance:
+        self.running += 1
+        return ScriptedUtterance(self, on_partial)
 
     async def close(self) -> None:
         pass
+
+
+class ScriptedUtterance:
+    def __init__(self, stt: ScriptedStt, on_partial: Callable[[Partial], None]) -> None:
+        self._stt = stt
+        self._on_partial = on_partial
+        self._fed = 0
+
+    def feed(self, pcm: bytes) -> None:
+        before, self._fed = self._fed, self._fed + len(pcm)
+        for size, partial in self._stt.partials.items():
+            if before < size <= self._fed:
+                self._on_partial(partial)
+
+    def settle(self) -> None:
+        self._stt.settled += 1
+
+    def resume(self) -> None:
+        self._stt.resumed += 1
+
+    async def finish(self) -> str:
+        stt = self._stt
+        try:
+            await stt.gate.wait()
+            stt.heard.append(self._fed)
+            if stt.error is not None:
+                raise stt.error
+            return stt.texts.pop(0) if stt.texts else ""
+        finally:
+            stt.running -= 1
+
+    def drop(self) -> None:
+        self._stt.running -= 1
+        self._stt.dropped += 1
 
 
 class ScriptedAssistant:
@@ -199,7 +204,7 @@ async def scripted_server(**options: Any) -> AsyncIterator[ScriptedServer]:
     stt, assistant, tts = ScriptedStt(), ScriptedAssistant(), ScriptedTts()
     app = App(
         ServeOptions(port=0, token=Secret(TOKEN), **options),
-        EngineSet(stt, assistant, tts, Detectors(Loud)),
+        EngineSet(stt, assistant, tts, DetectorPool(Loud)),
     )
     await app.start()
     try:

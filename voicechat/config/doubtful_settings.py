@@ -18,6 +18,7 @@ OTHER_VARIABLES = (
     "VOICECHAT_PARENT_WATCH",
     "VOICECHAT_USER_NOTEBOOK",
     "VOICECHAT_FORBIDDEN_TOOLS",
+    "VOICECHAT_WARM_SPEECH",
 )
 """Variables that are not settings."""
 

@@ -117,7 +117,7 @@ def _voice(session: Session, name: str) -> str:
         return f"The voice is {session.voice or 'the default'}.{choices}"
     if voices and name not in voices and not name.startswith("voice_"):
         close = difflib.get_close_matches(name, voices, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(voices)}."
+        hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(voices)}."
         raise UsageError(f"{session.model} has no voice {name[:40]!r}.", hint)
     notes = session.change(voice=name)
     return _changed(f"The voice is {name}.", notes)

@@ -54,7 +54,7 @@ PROVIDER = Provider(
     name="local",
     default_model="built-in",
     models=("built-in",),
-    voices=("robin", "wren", "heron", "linnet", "martin", "lark"),
+    voices=("heart",),
     prices={"built-in": Price()},
     order=1_000,
 )

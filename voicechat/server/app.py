@@ -33,7 +33,6 @@ from voicechat.server.access import REALTIME, AccessCheck, is_transcription, req
 from voicechat.server.engine_startup import EngineSet, create_engines
 from voicechat.server.pipeline import Engines, Pipeline
 from voicechat.server.realtime.server_protocol import ServerProtocol
-from voicechat.server.recognizer_pool import SharedStt
 from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
@@ -63,7 +62,7 @@ class App:
         self._options = options
         self._engine_set = engines
         self._engines = Engines(
-            SharedStt(engines.stt),
+            engines.stt,
             engines.assistant,
             engines.tts,
             engines.detectors,
@@ -255,7 +254,7 @@ async def _run(options: ServeOptions, engines: EngineSet) -> None:
     app = App(replace(options, chat_key=None), engines)
     app.reserve()
     try:
-        await engines.open(_show_progress)
+        await engines.open(_show_progress, speech=options.warm_speech)
         await app.start()
         _print_json(sys.stdout, {"url": app.url, "token": app.token.reveal()})
         await asyncio.Event().wait()

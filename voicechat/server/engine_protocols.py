@@ -1,7 +1,7 @@
 """Protocols of the engines: speech to text, assistant and text to speech.
 
-An engine is warm when `open()` returns. An engine that holds the interpreter lock, or has a
-restrictive license, runs in a worker process, and the object here is its handle. Cancel an
+An engine is warm when `open()` returns; one that is not open yet opens on first use. An engine that
+holds the interpreter lock runs in a worker process, and the object here is its handle. Cancel an
 awaiting task, or close an iterator, to stop the work.
 """
 
@@ -14,28 +14,21 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The text recognized so far. `complete` is True when it is a whole request already."""
+    """The text recognized so far.
+
+    committed: the start of the text that will not change; the final text begins with it. Empty
+    for an engine that cannot promise it.
+    """
 
     text: str
-    complete: bool
+    committed: str = ""
 
 
-class SpeechToText(Protocol):
-    """Turns speech into text, one utterance at a time."""
-
-    on_partial: Callable[[Partial], None]
-    """Called on the event loop when the partial text of the current utterance changes."""
-
-    async def open(self) -> None:
-        """Load and warm up the engine. Raises `VoicechatError` on failure."""
-        ...
-
-    def begin(self) -> None:
-        """Start an utterance. Drops an unfinished one."""
-        ...
+class Utterance(Protocol):
+    """The speech of one turn. End it with `finish` or `drop`."""
 
     def feed(self, pcm: bytes) -> None:
-        """Add sound to the current utterance, PCM16 mono 16 kHz. Never blocks."""
+        """Add sound, PCM16 mono 16 kHz. Never blocks."""
         ...
 
     def settle(self) -> None:
@@ -50,15 +43,30 @@ class SpeechToText(Protocol):
         ...
 
     async def finish(self) -> str:
-        """End the utterance and return its text; empty when no words were recognized."""
+        """End the utterance and return its text; empty when no words were recognized.
+
+        Raises `ServerError`.
+        """
         ...
 
     def drop(self) -> None:
-        """Discard the current utterance."""
+        """Discard the utterance."""
+        ...
+
+
+class SpeechToText(Protocol):
+    """Turns speech into text, any number of utterances at the same time."""
+
+    async def open(self) -> None:
+        """Load and warm up the engine. Raises `VoicechatError` on failure."""
+        ...
+
+    def utterance(self, on_partial: Callable[[Partial], None]) -> Utterance:
+        """Begin an utterance. `on_partial` is called on the event loop with each new text."""
         ...
 
     async def close(self) -> None:
-        """Stop the engine. Keep the learned room acoustics for the next run."""
+        """Stop the engine."""
         ...
 
 
@@ -138,7 +146,7 @@ class Assistant(Protocol):
         ...
 
     async def ends_turn(self, text: str) -> bool:
-        """Return True if the text is a whole request, so that a short silence ends the turn."""
+        """Return True if the spoken text is a whole request: a short silence ends the turn."""
         ...
 
     async def close(self) -> None:

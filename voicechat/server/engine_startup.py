@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voicechat.errors import ServerError, UsageError
+from voicechat.server.detector_pool import DetectorPool
 from voicechat.server.engine_protocols import Assistant, SpeechToText, TextToSpeech
-from voicechat.server.recognizer_pool import Detectors
 from voicechat.server.serve_options import ServeOptions
 
 _OPEN_SECONDS = 60.0
@@ -25,16 +26,20 @@ class EngineSet:
     stt: SpeechToText
     assistant: Assistant
     tts: TextToSpeech
-    detectors: Detectors
+    detectors: DetectorPool
 
-    async def open(self, progress: Progress) -> None:
-        """Warm up all engines at once. Raises `VoicechatError` when one of them fails."""
-        opening: dict[str, Awaitable[None]] = {
-            "speech synthesizer": self.tts.open(),
-            "assistant": self.assistant.open(),
-            "speech recognizer": self.stt.open(),
-            "speech detector": asyncio.to_thread(self.detectors.warm),
-        }
+    async def open(self, progress: Progress, *, speech: bool = True) -> None:
+        """Warm up all engines at once. Raises `VoicechatError` when one of them fails.
+
+        speech: False leaves the engines for speech to their first use.
+        """
+        opening: dict[str, Awaitable[None]] = {"assistant": self.assistant.open()}
+        if speech:
+            opening |= {
+                "speech synthesizer": self.tts.open(),
+                "speech recognizer": self.stt.open(),
+                "speech detector": asyncio.to_thread(self.detectors.warm),
+            }
         done = 0
 
         async def warm(name: str, opened: Awaitable[None]) -> None:
@@ -64,16 +69,37 @@ class EngineSet:
 
 def create_engines(options: ServeOptions) -> EngineSet:
     """Create the engines for these options without warming them up."""
-    from voicechat.server.stt.pocketsphinx_stt import pocketsphinx_stt
-    from voicechat.server.tts.espeak_tts import espeak_tts
     from voicechat.speech.vad import detector
 
-    tts = espeak_tts()
+    stt, tts = _speech(options)
     if options.voice is not None and options.voice not in tts.names:
         raise UsageError(
             f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(tts.names)}."
         )
-    return EngineSet(pocketsphinx_stt(), _assistant(options), tts, Detectors(detector))
+    return EngineSet(stt, _assistant(options), tts, DetectorPool(detector))
+
+
+def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
+    """Create the built-in engines in one worker, without those that are not installed."""
+    from voicechat.server.engine_worker import Worker
+    from voicechat.server.missing_engine import MissingStt, SilentTts
+    from voicechat.server.stt.moonshine_stt import MoonshineStt, bundled_model
+    from voicechat.server.tts.hibari_tts import DEFAULT_VOICE, HibariTts, bundled_voice
+
+    has_runtime = importlib.util.find_spec("onnxruntime") is not None
+    model = (options.stt_model or bundled_model()) if has_runtime else None
+    voice = bundled_voice() if has_runtime else None
+    voices = {} if voice is None else {DEFAULT_VOICE: voice, **options.voices}
+    worker = Worker(
+        "voicechat.server.speech_engines:SpeechEngines",
+        "The speech engine",
+        stt=None if model is None else str(model),
+        voices={name: str(path) for name, path in voices.items()},
+    )
+    return (
+        MissingStt("moonshine-tiny-en") if model is None else MoonshineStt(worker),
+        HibariTts(worker, voices) if voices else SilentTts(),
+    )
 
 
 def _assistant(options: ServeOptions) -> Assistant:

@@ -5,9 +5,10 @@ Messages both ways are frames (`system.frames`), each a msgpack list.
     to the child     [number, method, arguments]   a job; the method "" cancels job `number`
     from the child   [number, kind, value]         kind: ready, item, done, error, event
 
-Jobs run one after the other in the order they were sent. The process isolates an engine that holds
-the interpreter lock, crashes or has a restrictive license. The child ends with its parent: its
-standard input closes, and on Linux the kernel kills it as well.
+Jobs of one part of the engine ("part.method") run one after the other in the order they were sent;
+parts run at the same time. The process isolates an engine that holds the interpreter lock or
+crashes. The child ends with its parent: its standard input closes, and on Linux the kernel kills it
+as well.
 """
 
 from __future__ import annotations

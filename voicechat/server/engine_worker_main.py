@@ -2,8 +2,9 @@
 
     python -m voicechat.server.engine_worker_main module:Class
 
-A thread reads frames, so that a job can be canceled while it runs. The main thread runs the jobs
-one by one. Only frames go to standard output; output of libraries goes to standard error.
+A thread reads frames, so that a job can be canceled while it runs. The jobs of one lane run one
+by one: the method "name" runs on the main thread, "part.name" on the thread of that part of the
+engine. Only frames go to standard output; output of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import queue
 import sys
 import threading
 import traceback
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import msgspec
 
@@ -45,18 +46,38 @@ class Job:
 class _Output:
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
+        self._lock = threading.Lock()
 
     def send(self, number: int, kind: str, value: object) -> None:
-        self._pipe.write(encode(number, kind, value))
-        self._pipe.flush()
+        body = encode(number, kind, value)
+        with self._lock:
+            self._pipe.write(body)
+            self._pipe.flush()
 
 
-class _JobQueue:
-    """The pending jobs in order, at most 8192. While it is full, the pipe from the parent fills."""
+class _Lane:
+    """The pending jobs of one part in order, at most 8192. A full lane stops the pipe."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[tuple[Job, str, Any]] = queue.Queue(_MAX_JOBS)
+
+    def add(self, job: Job, method: str, arguments: Any) -> None:
+        """Add a job. Waits while the lane is full."""
+        self._queue.put((job, method, arguments))
+
+    def next(self) -> tuple[Job, str, Any]:
+        """Wait for a job."""
+        return self._queue.get()
+
+
+class _Jobs:
+    """The lanes of one engine, and the jobs that can be canceled."""
 
     def __init__(self, out: _Output) -> None:
+        self.main = _Lane()
         self._out = out
-        self._queue: queue.Queue[tuple[Job, str, Any]] = queue.Queue(_MAX_JOBS)
+        self._lanes: dict[str, _Lane] = {"": self.main}
+        self._engine: object = None
         self._open: dict[int, Job] = {}
 
     def read(self, pipe: BinaryIO) -> None:
@@ -65,16 +86,32 @@ class _JobQueue:
             number, method, arguments = msgspec.msgpack.decode(body)
             if method:
                 job = self._open[number] = Job(number, self._out)
-                self._queue.put((job, method, arguments))
+                part, _, name = method.rpartition(".")
+                self._lane(part).add(job, name, arguments)
             elif canceled := self._open.get(number):
                 canceled.cancelled = True
         os._exit(0)
 
-    def next(self) -> tuple[Job, str, Any]:
-        """Wait for a job."""
-        return self._queue.get()
+    def _lane(self, part: str) -> _Lane:
+        if part not in self._lanes:
+            lane = self._lanes[part] = _Lane()
+            engine = getattr(self._engine, part, None)
+            threading.Thread(target=self._work, args=(lane, engine), daemon=True).start()
+        return self._lanes[part]
 
-    def run(self, engine: object, job: Job, method: str, arguments: Any) -> None:
+    def open(self, engine: object) -> None:
+        """Set the engine; the lanes of its parts start on demand."""
+        self._engine = engine
+
+    def run(self) -> NoReturn:
+        """Run the jobs of the main lane on this thread."""
+        self._work(self.main, self._engine)
+
+    def _work(self, lane: _Lane, engine: object) -> NoReturn:
+        while True:
+            self._run(engine, *lane.next())
+
+    def _run(self, engine: object, job: Job, method: str, arguments: Any) -> None:
         """Run one job and send its result, unless it was canceled."""
         if not job.cancelled:
             try:
@@ -92,14 +129,14 @@ def main() -> None:
     die_with_parent()
     incoming, outgoing = take_pipes()
     out = _Output(outgoing)
-    jobs = _JobQueue(out)
+    jobs = _Jobs(out)
     threading.Thread(target=jobs.read, args=(incoming,), daemon=True).start()
-    opening, _, options = jobs.next()
+    opening, _, options = jobs.main.next()
     module, _, name = sys.argv[1].partition(":")
     engine = getattr(importlib.import_module(module), name)(**options)
+    jobs.open(engine)
     out.send(opening.number, "ready", None)
-    while True:
-        jobs.run(engine, *jobs.next())
+    jobs.run()
 
 
 if __name__ == "__main__":

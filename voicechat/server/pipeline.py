@@ -18,7 +18,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voicechat.errors import VoicechatError
-from voicechat.server.engine_protocols import Assistant, Partial, TextToSpeech
+from voicechat.server.detector_pool import DetectorPool
+from voicechat.server.engine_protocols import (
+    Assistant,
+    Partial,
+    SpeechToText,
+    TextToSpeech,
+    Utterance,
+)
 from voicechat.server.realtime.protocol_actions import (
     Action,
     Actions,
@@ -33,7 +40,6 @@ from voicechat.server.realtime.protocol_actions import (
 from voicechat.server.realtime.server_frames import Json
 from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.realtime.server_response import ServerResponse
-from voicechat.server.recognizer_pool import Detectors, SharedStt, SttUtterance
 from voicechat.server.response_audio import ResponseAudio
 from voicechat.speech.endpointing import Endpointer, SpeechEnd, SpeechStart
 from voicechat.speech.formats import Format
@@ -46,6 +52,9 @@ _NOISE_MS = 400.0
 _HISTORY_MS = 1_000.0
 """Sound kept before a possible start of speech, in addition to the prefix padding."""
 
+_RECOGNITION_S = 60.0
+"""Time limit for the text of an utterance."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -53,10 +62,10 @@ _log = logging.getLogger(__name__)
 class Engines:
     """The warm engines of a server."""
 
-    stt: SharedStt
+    stt: SpeechToText
     assistant: Assistant
     tts: TextToSpeech
-    detectors: Detectors
+    detectors: DetectorPool
     voice_name: str | None = None
     """The voice that replaces names the engine does not know."""
 
@@ -91,7 +100,7 @@ class Pipeline:
         self._clock_ms = 0.0
         self._history = bytearray()
         """Sound at 16 kHz from before a possible start of speech."""
-        self._utterance: SttUtterance | None = None
+        self._utterance: _Turn | None = None
         self._noises: set[str] = set()
         self.idle_timer: asyncio.TimerHandle | None = None
         """Runs while nothing is spoken, if the session has an idle timeout."""
@@ -179,12 +188,12 @@ class Pipeline:
 
     def _feed(self, pcm: bytes) -> None:
         if self._utterance is None:
-            self._utterance = SttUtterance(self._engines.stt, self._partial)
-        self._utterance.feed(pcm)
+            self._utterance = _Turn(self._engines.stt, self._partial)
+        self._utterance.speech.feed(pcm)
 
     def _detect(self, pcm: bytes) -> None:
         if self._utterance is not None:
-            self._utterance.feed(pcm)
+            self._utterance.speech.feed(pcm)
         self._history += pcm
         paused = self._endpointer.pausing
         prefix = (self._turns or {}).get("prefix_padding_ms", 300.0)
@@ -208,9 +217,9 @@ class Pipeline:
     def _pause(self, pausing: bool) -> None:
         if self._utterance is not None:
             if pausing:
-                self._utterance.settle()
+                self._utterance.speech.settle()
             else:
-                self._utterance.resume()
+                self._utterance.speech.resume()
 
     def _on_speech_end(self, change: SpeechEnd) -> None:
         if change.spoken_ms < _NOISE_MS and self.protocol.speech is not None:
@@ -219,26 +228,36 @@ class Pipeline:
         self._do_all(self.protocol.speech_stopped(change.at_ms, change.until_ms))
 
     def _partial(self, partial: Partial) -> None:
-        self._endpointer.complete = partial.complete
-        item_id = self.protocol.speech
-        utterance = self._utterance
+        item_id, utterance = self.protocol.speech, self._utterance
         if item_id is None or utterance is None:
             return
-        delta = utterance.stable.update(partial.text)
-        if delta:
+        if partial.text != utterance.text:
+            utterance.text = partial.text
+            self._endpointer.complete = False
+            self._tasks.create_task(self._judge(utterance, partial.text))
+        if delta := utterance.delta(partial.committed):
             self.protocol.transcript_delta(item_id, delta)
             self._flush()
+
+    async def _judge(self, utterance: _Turn, text: str) -> None:
+        """Tell the endpointer if the text is a whole request."""
+        try:
+            ends = await self._engines.assistant.ends_turn(text)
+        except VoicechatError:
+            return
+        if utterance is self._utterance and utterance.text == text:
+            self._endpointer.complete = ends
 
     def _finish_resampling(self) -> None:
         """Feed the rest of the resampler to the utterance, and start a new resampler."""
         rest = self._resampler.finish()
         if self._utterance is not None:
-            self._utterance.feed(rest.tobytes())
+            self._utterance.speech.feed(rest.tobytes())
 
     def _drop(self) -> None:
         utterance, self._utterance = self._utterance, None
         if utterance is not None:
-            utterance.drop()
+            utterance.speech.drop()
 
     # ----------------------------------------------------------------- recognition
 
@@ -253,26 +272,28 @@ class Pipeline:
             utterance = self._separate_utterance(sound, self._format)
         self._recognize(item_id, utterance)
 
-    def _separate_utterance(self, sound: bytes, form: Format) -> SttUtterance:
+    def _separate_utterance(self, sound: bytes, form: Format) -> _Turn:
         """Return an utterance of sound that did not come through the microphone path."""
-        utterance = SttUtterance(self._engines.stt, lambda partial: None)
+        utterance = _Turn(self._engines.stt, lambda partial: None)
         resampler = Resampler(form.rate, VAD_RATE)
-        utterance.feed(resampler.convert(form.decode(sound)).tobytes())
-        utterance.feed(resampler.finish().tobytes())
+        utterance.speech.feed(resampler.convert(form.decode(sound)).tobytes())
+        utterance.speech.feed(resampler.finish().tobytes())
         return utterance
 
-    def _recognize(self, item_id: str, utterance: SttUtterance) -> None:
+    def _recognize(self, item_id: str, utterance: _Turn) -> None:
         self._texts[item_id] = self._tasks.create_task(self._text(item_id, utterance))
 
-    async def _text(self, item_id: str, utterance: SttUtterance) -> None:
+    async def _text(self, item_id: str, utterance: _Turn) -> None:
         try:
-            text = await utterance.finish()
+            async with asyncio.timeout(_RECOGNITION_S):
+                text = await utterance.speech.finish()
         except VoicechatError as error:
             self.protocol.transcription_failed(item_id, error.message)
+        except TimeoutError:
+            self.protocol.transcription_failed(item_id, "The speech recognizer took too long.")
         else:
-            rest = utterance.stable.update(text, final=True)
-            if rest:
-                self.protocol.transcript_delta(item_id, rest)
+            if delta := utterance.delta(text):
+                self.protocol.transcript_delta(item_id, delta)
             self.protocol.transcribed(item_id, text)
         finally:
             self._texts.pop(item_id, None)
@@ -334,6 +355,22 @@ class Pipeline:
         if self.idle_timer is not None:
             self.idle_timer.cancel()
             self.idle_timer = None
+
+
+class _Turn:
+    """The speech of one turn, and how much of its text the client has."""
+
+    def __init__(self, stt: SpeechToText, on_partial: Callable[[Partial], None]) -> None:
+        self.speech: Utterance = stt.utterance(on_partial)
+        self.text = ""
+        self._sent = ""
+
+    def delta(self, text: str) -> str:
+        """Return what the text adds to the deltas so far; they join to the final text."""
+        if not text.startswith(self._sent):
+            return ""
+        added, self._sent = text[len(self._sent) :], text
+        return added
 
 
 def _pcm_size(ms: float) -> int:

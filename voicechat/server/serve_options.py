@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from voicechat.errors import Secret
 
@@ -28,6 +29,12 @@ class ServeOptions:
     chat_key: Secret | None = None
     voice: str | None = None
     """Default voice of a session; None selects the default of the engine."""
+    stt_model: Path | None = None
+    """Folder of a Moonshine model; None selects the one in the package."""
+    voices: Mapping[str, Path] = field(default_factory=dict)
+    """Voices that the user installed: name and model file."""
+    warm_speech: bool = True
+    """Load the speech engines at the start. False: at their first use."""
     forbidden_tools: frozenset[str] = frozenset()
     """Built-in tools with the permission `never`; the offline assistant refuses their skills."""
     user_notebook: bool = False
@@ -47,8 +54,8 @@ class ServeOptions:
     def with_environment(self, environ: Mapping[str, str]) -> ServeOptions:
         """Return the options with the environment applied.
 
-        It sets the token, the chat key, the forbidden tools, the notebook and the
-        parent watch.
+        It sets the token, the chat key, the forbidden tools, the notebook, the parent watch and
+        when speech is loaded.
         """
         from dataclasses import replace
 
@@ -63,5 +70,6 @@ class ServeOptions:
                 self.forbidden_tools if forbidden is None else frozenset(forbidden.split())
             ),
             user_notebook=self.user_notebook or environ.get("VOICECHAT_USER_NOTEBOOK") == "1",
+            warm_speech=self.warm_speech and environ.get("VOICECHAT_WARM_SPEECH") != "0",
             parent_watch=self.parent_watch or environ.get("VOICECHAT_PARENT_WATCH") == "1",
         )

@@ -95,6 +95,7 @@ class LocalServer:
             "VOICECHAT_SERVE_TOKEN": token.reveal(),
             "VOICECHAT_PARENT_WATCH": "1",
             "VOICECHAT_USER_NOTEBOOK": "1",
+            "VOICECHAT_WARM_SPEECH": "1" if self._options.with_sound else "0",
             "VOICECHAT_FORBIDDEN_TOOLS": " ".join(self._options.forbidden_tools),
         }
 

@@ -88,7 +88,7 @@ class ChosenModel:
         if self._has_other_server():
             return ""
         where = self.options.origin("voice")
-        hint = similar(name, voices) or f"There are {', '.join(voices)}."
+        hint = similar(name, voices) or f"Choose one of: {', '.join(voices)}."
         sentence = f"{where}: {self.name} has no voice {clean(name)[:40]!r}."
         if where.startswith("--"):
             raise UsageError(sentence, hint)

@@ -1,0 +1,180 @@
+"""The built-in STT engine with its real model in its real worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+
+import numpy as np
+import psutil
+import pytest
+from user_speech import spoken
+
+from voicechat.errors import ServerError
+from voicechat.server.engine_protocols import Partial
+from voicechat.server.engine_worker import Worker
+from voicechat.server.stt.moonshine_stt import MoonshineStt, bundled_model
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+async def stt() -> AsyncIterator[MoonshineStt]:
+    engine = MoonshineStt(
+        Worker(
+            "voicechat.server.speech_engines:SpeechEngines",
+            "The speech engine",
+            stt=str(bundled_model()),
+            voices={},
+        )
+    )
+    await engine.open()
+    yield engine
+    await engine.close()
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def said(words: str, noise: float = 30.0, rest: float = 0.2) -> bytes:
+    """Return PCM16 of a user in a room."""
+    sound = np.pad(spoken(words, "user", RATE), (RATE // 4, int(rest * RATE))).astype(float)
+    sound += np.random.default_rng(3).normal(0, noise, len(sound))
+    return sound.clip(-32768, 32767).astype("<i2").tobytes()
+
+
+async def heard(stt: MoonshineStt, pcm: bytes, partials: list[Partial] | None = None) -> str:
+    utterance = stt.utterance(partials.append if partials is not None else lambda partial: None)
+    for at in range(0, len(pcm), 1280):
+        utterance.feed(pcm[at : at + 1280])
+        await asyncio.sleep(0)
+    return await utterance.finish()
+
+
+def plain(text: str) -> str:
+    return text.lower().strip(".,?!")
+
+
+async def test_a_request_is_recognized(stt: MoonshineStt) -> None:
+    assert plain(await heard(stt, said("What time is it?"))) == "what time is it"
+
+
+async def test_the_text_grows_and_its_committed_part_stays(stt: MoonshineStt) -> None:
+    partials: list[Partial] = []
+    pcm = said("Please remind me to buy milk and bread on the way home from work tomorrow.")
+    utterance = stt.utterance(partials.append)
+    for at in range(0, len(pcm), RATE):
+        utterance.feed(pcm[at : at + RATE])
+        utterance.settle()
+        assert utterance._settling is not None
+        await utterance._settling
+        utterance.resume()
+    text = await utterance.finish()
+    committed = [partial.committed for partial in partials]
+    assert "buy milk" in text
+    assert len(set(committed)) > 2
+    assert all(b.startswith(a) for a, b in itertools.pairwise(committed))
+    assert all(text.startswith(part) for part in committed)
+    assert all(partial.text.startswith(partial.committed) for partial in partials)
+
+
+async def test_utterances_at_the_same_time_do_not_mix(stt: MoonshineStt) -> None:
+    texts = ["What time is it?", "Tell me a joke.", "Flip a coin.", "How are you today?"]
+    found = await asyncio.gather(*(heard(stt, said(text)) for text in texts))
+    assert list(map(plain, found)) == list(map(plain, texts))
+
+
+async def test_a_pause_in_the_middle_does_not_end_the_text(stt: MoonshineStt) -> None:
+    partials: list[Partial] = []
+    utterance = stt.utterance(partials.append)
+    utterance.feed(said("Remind me to call my mother", rest=0.5))
+    utterance.settle()
+    utterance.resume()
+    utterance.feed(said("tomorrow at nine."))
+    text = await utterance.finish()
+    assert "mother" in text
+    assert "tomorrow" in text
+
+
+async def test_the_text_is_ready_before_the_end_of_the_pause(stt: MoonshineStt) -> None:
+    known = asyncio.Event()
+    utterance = stt.utterance(
+        lambda partial: known.set() if plain(partial.text) == "tell me a joke" else None
+    )
+    utterance.feed(said("Tell me a joke."))
+    utterance.settle()
+    await known.wait()
+    assert plain(await utterance.finish()) == "tell me a joke"
+
+
+@pytest.mark.parametrize("kind", ["nothing", "silence", "hiss", "click", "tone", "hum"])
+async def test_sound_without_speech_has_no_text(stt: MoonshineStt, kind: str) -> None:
+    time = np.arange(RATE) / RATE
+    noise = np.random.default_rng(5).normal(0, 1, RATE)
+    sound = {
+        "nothing": np.zeros(0),
+        "silence": np.zeros(RATE),
+        "hiss": noise * 300,
+        "click": np.where(np.arange(RATE) % 8000 < 4, 20_000, 0),
+        "tone": np.sin(time * 2 * np.pi * 440) * 8000,
+        "hum": np.sin(time * 2 * np.pi * 50) * 3000 + noise * 20,
+    }[kind]
+    assert await heard(stt, sound.astype("<i2").tobytes()) == ""
+
+
+async def test_a_long_utterance_is_whole(stt: MoonshineStt) -> None:
+    sentences = [
+        "The train leaves the station at seven in the morning.",
+        "My sister has two dogs and a very old cat.",
+        "We walked along the river until it was dark.",
+        "Nobody knows where the yellow bicycle went.",
+        "The library closes early on Friday afternoon.",
+        "Please put the large box on the kitchen table.",
+        "He plays the piano better than his teacher.",
+        "In winter the lake is covered with thick ice.",
+    ]
+    partials: list[Partial] = []
+    text = await heard(stt, b"".join(said(one, rest=0.1) for one in sentences), partials)
+    for word in ("station", "sister", "river", "bicycle", "library", "kitchen", "piano", "lake"):
+        assert word in text
+    assert all(text.startswith(partial.committed) for partial in partials)
+
+
+async def test_it_hears_the_whole_utterance_after_the_worker_was_killed(
+    stt: MoonshineStt,
+) -> None:
+    pcm = said("What time is it?")
+    utterance = stt.utterance(lambda partial: None)
+    utterance.feed(pcm[: len(pcm) // 2])
+    utterance.settle()
+    await asyncio.sleep(0)
+    assert stt._worker.pid is not None
+    child = psutil.Process(stt._worker.pid)
+    child.kill()
+    child.wait(timeout=5)
+    utterance.resume()
+    utterance.feed(pcm[len(pcm) // 2 :])
+    assert plain(await utterance.finish()) == "what time is it"
+
+
+async def test_a_dropped_utterance_reports_nothing_and_frees_the_worker(
+    stt: MoonshineStt,
+) -> None:
+    partials: list[Partial] = []
+    utterance = stt.utterance(partials.append)
+    utterance.feed(said("Tell me a joke."))
+    utterance.drop()
+    assert plain(await heard(stt, said("Flip a coin."))) == "flip a coin"
+    assert partials == []
+
+
+async def test_a_missing_model_is_reported_at_the_start() -> None:
+    worker = Worker(
+        "voicechat.server.speech_engines:SpeechEngines",
+        "The speech engine",
+        stt="/nowhere",
+        voices={},
+    )
+    with pytest.raises(ServerError, match="The speech engine: the start failed"):
+        await MoonshineStt(worker).open()

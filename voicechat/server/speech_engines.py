@@ -1,0 +1,48 @@
+"""The speech engines of the worker process: STT and TTS, each a part with its own thread."""
+
+from __future__ import annotations
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from voicechat.server.onnx_session import limit_memory, release_memory
+
+if TYPE_CHECKING:
+    from voicechat.server.stt.moonshine_recognizer import MoonshineRecognizer
+    from voicechat.server.tts.hibari_synthesizer import HibariSynthesizer
+
+
+class SpeechEngines:
+    """Loads the engines at the same time and warms them up.
+
+    stt: folder of the Moonshine model; None leaves the recognizer out.
+    voices: name of each voice and its model file; empty leaves the synthesizer out.
+    """
+
+    stt: MoonshineRecognizer | None = None
+    tts: HibariSynthesizer | None = None
+
+    def __init__(self, stt: str | None, voices: dict[str, str]) -> None:
+        limit_memory()
+        with ThreadPoolExecutor(1) as pool:
+            recognizer = pool.submit(_recognizer, stt) if stt is not None else None
+            if voices:
+                self.tts = _synthesizer(voices)
+            if recognizer is not None:
+                self.stt = recognizer.result()
+        gc.collect()
+        gc.freeze()
+        release_memory()
+
+
+def _recognizer(folder: str) -> MoonshineRecognizer:
+    from voicechat.server.stt.moonshine_recognizer import MoonshineRecognizer
+
+    return MoonshineRecognizer(folder)
+
+
+def _synthesizer(voices: dict[str, str]) -> HibariSynthesizer:
+    from voicechat.server.tts.hibari_synthesizer import HibariSynthesizer
+
+    return HibariSynthesizer(voices)

@@ -1,0 +1,123 @@
+"""Moonshine, a speech recognition model for whole utterances, on ONNX Runtime.
+
+The encoder takes the sound of an utterance, the decoder writes tokens from it. The call is cheap
+enough to repeat while the utterance grows: the tokens of the last call are a draft that one pass of
+the decoder verifies.
+
+Source: Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands"
+(2024), and the input and output names of the model files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicechat.server.onnx_session import onnx_session
+from voicechat.speech.vad import VAD_RATE
+
+FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
+"""The files in the folder of a model."""
+_START, _END = 1, 2
+_TOKENS_PER_SECOND, _SPARE_TOKENS = 6.5, 4
+"""The model repeats itself on noise. Speech has fewer tokens."""
+_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+
+Sound = NDArray[np.float32]
+
+
+class MoonshineModel:
+    """One loaded model. About 90 MB of memory."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the files of a model. Raises OSError or an exception of onnxruntime."""
+        encoder, decoder, tokenizer = (folder / name for name in FILES)
+        self._tokens = read_tokens(tokenizer.read_bytes())
+        self._encoder = onnx_session(str(encoder))
+        self._decoder = onnx_session(str(decoder))
+        self._cache = {
+            put.name: np.zeros((0, put.shape[1], 1, put.shape[3]), np.float32)
+            for put in self._decoder.get_inputs()
+            if put.name.startswith("past")
+        }
+
+    def transcribe(
+        self,
+        sound: Sound,
+        draft: Sequence[int] = (),
+        fixed: int = 0,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[int]:
+        """Return the tokens of the sound, float32 mono at 16 kHz.
+
+        draft: tokens that are probably right, from a call with less sound.
+        fixed: the number of tokens at the start of the draft that the result keeps.
+        cancelled: checked before each token; when it returns True, the result is incomplete.
+        """
+        mask = np.ones((1, len(sound)), np.int64)
+        hidden = self._encoder.run(None, {"input_values": sound[None], "attention_mask": mask})[0]
+        feed = {"encoder_attention_mask": mask, "encoder_hidden_states": hidden}
+        most = int(len(sound) / VAD_RATE * _TOKENS_PER_SECOND) + _SPARE_TOKENS
+        best, cache = self._step([_START, *draft], feed, self._cache, first=True)
+        kept = _agreed(best, draft, fixed)
+        tokens, token = list(draft[:kept]), int(best[kept])
+        cache = {
+            name: value[:, :, : kept + 1] if ".decoder." in name else value
+            for name, value in cache.items()
+        }
+        while token != _END and len(tokens) < most and not cancelled():
+            tokens.append(token)
+            best, grown = self._step([token], feed, cache, first=False)
+            cache |= {name: value for name, value in grown.items() if ".decoder." in name}
+            token = int(best[-1])
+        return tokens
+
+    def _step(
+        self, ids: list[int], feed: dict[str, Any], cache: dict[str, Any], *, first: bool
+    ) -> tuple[NDArray[np.int64], dict[str, Any]]:
+        """Run the decoder; return the best next token after each id, and the grown cache."""
+        logits, *grown = self._decoder.run(
+            None,
+            {**feed, "input_ids": np.array([ids]), "use_cache_branch": np.array([not first])}
+            | cache,
+        )
+        return logits[0].argmax(-1), dict(zip(self._cache, grown, strict=True))
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens, without spaces around it."""
+        pieces = b"".join(self._tokens[token] for token in tokens if token > _END)
+        return pieces.decode("utf-8", "replace").replace(_SPACE, " ").strip()
+
+    def begins_word(self, token: int) -> bool:
+        """Return True if a new word begins with this token."""
+        return self._tokens[token].startswith(_SPACE.encode())
+
+
+def read_tokens(content: bytes) -> list[bytes]:
+    """Return the texts of all tokens: a list of length-prefixed byte strings.
+
+    A length of 128 or more takes two bytes, the low seven bits first.
+    """
+    tokens: list[bytes] = []
+    at = 0
+    while at < len(content):
+        size = content[at]
+        at += 1
+        if size >= 128:
+            size += (content[at] - 1) * 128
+            at += 1
+        tokens.append(content[at : at + size])
+        at += size
+    return tokens
+
+
+def _agreed(best: NDArray[np.int64], draft: Sequence[int], fixed: int) -> int:
+    """Return how many tokens of the draft the model confirms, at least `fixed`."""
+    kept = fixed
+    while kept < len(draft) and int(best[kept]) == draft[kept]:
+        kept += 1
+    return kept

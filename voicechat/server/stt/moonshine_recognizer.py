@@ -1,0 +1,145 @@
+"""The worker's side of `moonshine_stt.py`: the sound of each open utterance, and its text so far.
+
+The model hears at most 14 s at once. A longer utterance is cut at its quietest moment, and the text
+before the cut does not change any more.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicechat.server.engine_worker_main import Job
+from voicechat.server.onnx_session import release_memory
+from voicechat.server.stt.moonshine_model import MoonshineModel, Sound
+from voicechat.speech.vad import VAD_RATE
+
+_LONGEST = 14 * VAD_RATE
+_CUT_FROM = 8 * VAD_RATE
+_CUT_WINDOW = VAD_RATE // 10
+_SHORTEST = VAD_RATE // 10
+"""The model needs about 80 ms of sound."""
+_OPEN_WORDS = 2
+"""Words at the end of a partial text that more sound may still change."""
+_NOTE = "\N{EIGHTH NOTE}"
+_OLD_SPELLING = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)
+"""The model learned from old books too."""
+_INVENTED = frozenset({"you"})
+"""Texts that the model writes for silence, hiss and clicks."""
+
+
+@dataclass(slots=True)
+class _Utterance:
+    sound: list[Sound] = field(default_factory=list)
+    size: int = 0
+    start: int = 0
+    """Samples before this one have their final text."""
+    settled: list[str] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    fixed: int = 0
+    """Tokens at the start that two results agree on."""
+
+    def rest(self) -> Sound:
+        """Return the sound from `start` on."""
+        whole = np.concatenate(self.sound) if len(self.sound) > 1 else self.sound[0]
+        self.sound = [whole]
+        return whole[self.start :]
+
+
+class MoonshineRecognizer:
+    """Recognizes any number of utterances with one model."""
+
+    def __init__(self, folder: str) -> None:
+        self._model = MoonshineModel(Path(folder))
+        self._open: dict[int, _Utterance] = {}
+        self._model.transcribe(np.zeros(VAD_RATE, np.float32))
+
+    def decode(self, job: Job, number: int, offset: int, pcm: bytes) -> tuple[str, str, bool]:
+        """Add sound to an utterance and recognize it.
+
+        number: identifies the utterance; an unknown number opens one.
+        offset: bytes sent before. pcm: PCM16 mono at 16 kHz.
+        Returns the text, the part of it that will not change, and True if sound is left to
+        recognize. Raises ValueError if sound before `offset` is missing.
+        """
+        utterance = self._open.setdefault(number, _Utterance())
+        if offset != utterance.size * 2:
+            self._open.pop(number)
+            raise ValueError("the sound of the utterance is incomplete")
+        if pcm:
+            sound = np.frombuffer(pcm, "<i2").astype(np.float32)
+            sound *= 1 / 32768
+            utterance.sound.append(sound)
+            utterance.size += len(sound)
+        if utterance.size - utterance.start < _SHORTEST:
+            return " ".join(utterance.settled), "", False
+        left = self._recognize(job, utterance)
+        text, committed = self._texts(utterance)
+        return text, committed, left
+
+    def drop(self, job: Job, number: int) -> None:
+        """Forget an utterance."""
+        if self._open.pop(number, None) is not None and not self._open:
+            release_memory()
+
+    def _recognize(self, job: Job, utterance: _Utterance) -> bool:
+        """Recognize the next 14 s; return True if more sound is left."""
+        rest = utterance.rest()
+        left = len(rest) > _LONGEST
+        part = rest[: quietest(rest[:_LONGEST], _CUT_FROM)] if left else rest
+        tokens = self._model.transcribe(
+            part, utterance.tokens, utterance.fixed, lambda: job.cancelled
+        )
+        if job.cancelled:
+            return False
+        if left:
+            text = cleaned(self._model.text(tokens), alone=False)
+            utterance.settled += [text] if text else []
+            utterance.start += len(part)
+            utterance.tokens, utterance.fixed = [], 0
+        else:
+            utterance.fixed = max(utterance.fixed, self._stable(utterance.tokens, tokens))
+            utterance.tokens = tokens
+        return left
+
+    def _stable(self, before: list[int], now: list[int]) -> int:
+        """Return how many tokens two results agree on, without the last two words."""
+        pairs = zip(before, now, strict=False)
+        agreed = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(before), len(now)))
+        starts = [at for at in range(len(now)) if self._model.begins_word(now[at])]
+        end = starts[-_OPEN_WORDS] if len(starts) > _OPEN_WORDS else 0
+        whole = [at for at in (*starts, len(now)) if at <= min(agreed, end)]
+        return whole[-1] if whole else 0
+
+    def _texts(self, utterance: _Utterance) -> tuple[str, str]:
+        """Return the whole text and the committed part, which it begins with."""
+        alone = not (utterance.settled or utterance.fixed)
+        fixed = cleaned(self._model.text(utterance.tokens[: utterance.fixed]), alone=False)
+        text = cleaned(self._model.text(utterance.tokens), alone=alone)
+        return (
+            " ".join(filter(None, (*utterance.settled, text))),
+            " ".join(filter(None, (*utterance.settled, fixed))),
+        )
+
+
+def cleaned(text: str, *, alone: bool = True) -> str:
+    """Return the text without what the model writes for sound that is not speech.
+
+    alone: the text is the whole utterance.
+    """
+    text = _OLD_SPELLING.sub(r"\1\2", " ".join(text.replace(_NOTE, " ").split()))
+    if not any(letter.isalnum() for letter in text):
+        return ""
+    return "" if alone and text.strip(".,!? ").lower() in _INVENTED else text
+
+
+def quietest(sound: NDArray[np.float32], begin: int) -> int:
+    """Return the middle of the quietest 100 ms of the sound after the sample `begin`."""
+    count = (len(sound) - begin) // _CUT_WINDOW
+    windows = sound[begin : begin + count * _CUT_WINDOW].reshape(count, _CUT_WINDOW)
+    energy = np.einsum("ij,ij->i", windows, windows)
+    return begin + int(energy.argmin()) * _CUT_WINDOW + _CUT_WINDOW // 2

@@ -1,0 +1,210 @@
+"""The built-in STT engine: Moonshine in a worker process.
+
+While the user speaks, the growing sound is decoded again and again. At a pause it is decoded at
+once, so that the final text is ready when the pause proves to be the end of the turn. The worker
+decodes one utterance at a time; those at a pause go first.
+
+The code in the worker is `moonshine_recognizer.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import importlib.util
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from voicechat.errors import ServerError
+from voicechat.server.engine_protocols import Partial
+from voicechat.server.engine_worker import JobFailed, Worker, WorkerStopped
+from voicechat.server.stt.moonshine_model import FILES
+from voicechat.speech.vad import VAD_RATE
+
+_STEP_MS, _STEP_SHARE = 300, 0.1
+"""New sound between two partial texts: 300 ms and a tenth of the utterance."""
+_LONGEST = 300 * VAD_RATE * 2
+_DECODE_S = 15.0
+_TRIES = 3
+_PAUSED, _GROWING = 0, 1
+
+
+def bundled_model() -> Path | None:
+    """Return the folder of the model in the package moonshine-voice; None if it is missing.
+
+    Only the files of the model are used. The package itself is never imported.
+    """
+    found = importlib.util.find_spec("moonshine_voice")
+    if found is None or found.origin is None:
+        return None
+    folder = Path(found.origin).parent / "assets" / "tiny-en"
+    return folder if all((folder / name).is_file() for name in FILES) else None
+
+
+class MoonshineStt:
+    """`SpeechToText` on a worker whose part `stt` is a `MoonshineRecognizer`."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._turns = _Turns()
+        self._numbers = itertools.count(1)
+
+    async def open(self) -> None:
+        """Start the worker. Raises `ServerError` on failure."""
+        await self._worker.start()
+
+    def utterance(self, on_partial: Callable[[Partial], None]) -> MoonshineUtterance:
+        """Begin an utterance. `on_partial` is called on the loop with each new text."""
+        return MoonshineUtterance(self._worker, self._turns, next(self._numbers), on_partial)
+
+    async def close(self) -> None:
+        """Stop the worker."""
+        await self._worker.stop()
+
+
+class MoonshineUtterance:
+    """The speech of one turn: at most five minutes, the sound after that is dropped."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        turns: _Turns,
+        number: int,
+        on_partial: Callable[[Partial], None],
+    ) -> None:
+        self._worker = worker
+        self._turns = turns
+        self._number = number
+        self._on_partial = on_partial
+        self._sound = bytearray()
+        self._sent = 0
+        self._sent_to = 0
+        """The epoch of the worker that has the sound."""
+        self._decoded = 0
+        self._growing: asyncio.Task[Partial] | None = None
+        self._settling: asyncio.Task[Partial] | None = None
+
+    def feed(self, pcm: bytes) -> None:
+        """Add sound, PCM16 mono at 16 kHz. Never blocks."""
+        self._sound += pcm[: _LONGEST - len(self._sound)]
+        step = _STEP_MS * VAD_RATE // 500 + int(len(self._sound) * _STEP_SHARE)
+        busy = self._settling is not None or (
+            self._growing is not None and not self._growing.done()
+        )
+        if not busy and len(self._sound) - self._decoded >= step:
+            self._growing = asyncio.create_task(self._decode(_GROWING))
+            self._growing.add_done_callback(_retrieved)
+
+    def settle(self) -> None:
+        """Recognize all sound now; the text arrives as a partial unless `resume` is called."""
+        if self._settling is None:
+            self._settling = asyncio.create_task(self._decode(_PAUSED))
+            self._settling.add_done_callback(_retrieved)
+
+    def resume(self) -> None:
+        """Undo `settle`: the user continues to speak."""
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+
+    async def finish(self) -> str:
+        """End the utterance and return its text; empty when no words were recognized.
+
+        Restarts a worker that crashed and repeats the utterance. Raises `ServerError` if that
+        fails.
+        """
+        self.settle()
+        assert self._settling is not None
+        try:
+            return (await self._settling).text
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """Discard the utterance."""
+        for task in (self._growing, self._settling):
+            if task is not None:
+                task.cancel()
+        self._on_partial = _ignore
+        if self._sent_to == self._worker.epoch:
+            self._worker.post("stt.drop", self._number)
+
+    async def _decode(self, priority: int) -> Partial:
+        """Recognize the sound so far, in its turn, and report the text."""
+        end, left = len(self._sound), True
+        partial = Partial("")
+        while left:
+            async with self._turns.turn(priority):
+                text, committed, left = await self._ask(end)
+            partial = Partial(text, committed)
+            self._decoded = end
+            self._on_partial(partial)
+        return partial
+
+    async def _ask(self, end: int) -> tuple[str, str, bool]:
+        for _ in range(_TRIES):
+            if not self._worker.alive:
+                await self._worker.start()
+            if self._sent_to != self._worker.epoch:
+                self._sent_to, self._sent = self._worker.epoch, 0
+            before, self._sent = self._sent, max(end, self._sent)
+            new = bytes(self._sound[before : self._sent])
+            try:
+                return tuple(
+                    await self._worker.call(
+                        "stt.decode", self._number, before, new, deadline=_DECODE_S
+                    )
+                )
+            except JobFailed:
+                # The worker may have only a part of the sound, after a canceled job.
+                self._sent = 0
+            except WorkerStopped:
+                pass
+        raise ServerError("The speech recognizer failed.", "Say that again.")
+
+
+class _Turns:
+    """A lock whose waiters have priorities: the lowest number first, then the oldest."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    @asynccontextmanager
+    async def turn(self, priority: int) -> AsyncIterator[None]:
+        """Wait for the lock and hold it."""
+        while self._held:
+            waiter = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (priority, next(self._order), waiter))
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._wake()
+                raise
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            self._wake()
+
+    def _wake(self) -> None:
+        while not self._held and self._waiting:
+            _, _, waiter = heapq.heappop(self._waiting)
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+
+def _ignore(_partial: Partial) -> None:
+    """Take no more partial texts."""
+
+
+def _retrieved(task: asyncio.Task[Partial]) -> None:
+    """Mark the exception of a partial text as seen: `finish` reports failures."""
+    if not task.cancelled():
+        task.exception()

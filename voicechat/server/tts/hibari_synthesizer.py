@@ -1,0 +1,166 @@
+"""The worker's side of `hibari_tts.py`: text to phonemes to sound, word by word.
+
+The model predicts how long each phoneme lasts. That tensor is not an output of the model file, so
+the loaded bytes get one more graph output. Without it the sound is divided by the length of the
+words.
+
+Source: the package hibari-tts, its `Hibari.from_ids`, and the ONNX message `GraphProto.output`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voicechat.server.engine_worker_main import Job
+from voicechat.server.onnx_session import onnx_session
+from voicechat.server.tts.word_timing import aligned, divided
+from voicechat.speech.pcm import Samples
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+RATE = 24_000
+"""Sample rate of the sound, in Hz."""
+DURATIONS = "/Cast_32_output_0"
+"""Name of the tensor with the duration of each phoneme."""
+_STEP = 600
+"""Samples in one step of a duration, 25 ms."""
+_MOST_PHONEMES = 400
+_GAIN, _PEAK = 3.0, 0.92
+"""Gain of the model's quiet sound, and the highest amplitude; full scale is 1."""
+_BRITISH = frozenset({"emma", "fable"})
+
+
+class HibariSynthesizer:
+    """Voices by name, loaded on first use; the first one is loaded at once and warmed up."""
+
+    def __init__(self, voices: dict[str, str]) -> None:
+        """voices: name -> model file. Raises OSError or an exception of onnxruntime."""
+        from hibari.tts import ASSETS
+
+        self._vocabulary: dict[str, int] = json.loads(
+            Path(ASSETS, "vocab.json").read_text(encoding="utf-8")
+        )
+        self._files = voices
+        self._models: dict[str, tuple[InferenceSession, bool]] = {}
+        self._pronunciations: dict[bool, _Pronunciation] = {}
+        self._random = np.random.default_rng()
+        first = next(iter(voices))
+        for _ in self._spoken("Warm up, please, 12 times.", first, 1.0):
+            pass
+
+    def speak(self, job: Job, text: str, voice: str, speed: float) -> None:
+        """Send each word of the text with its spaces, and its sound as PCM16 mono at 24 kHz."""
+        for word, sound in self._spoken(text, voice, speed):
+            if job.cancelled:
+                return
+            job.send_item((word, sound.tobytes()))
+
+    def pronounce(self, job: Job, words: list[str]) -> list[str]:
+        """Return the phonemes of each word."""
+        pronunciation = self._pronunciation(british=False)
+        return [pronunciation.phonemes(word) for word in words]
+
+    def _spoken(self, text: str, voice: str, speed: float) -> Iterator[tuple[str, Samples]]:
+        words = _words(text)
+        if not words:
+            return
+        pronunciation = self._pronunciation(british=voice in _BRITISH)
+        phonemes = pronunciation.phonemes(text)[:_MOST_PHONEMES]
+        sound, lengths = self._sound(phonemes, voice, speed)
+        spoken = phonemes.split(" ")
+        counts = [
+            len(list(filter(None, pronunciation.phonemes(word).split(" ")))) for word in words
+        ]
+        if lengths is None:
+            ends = divided(words, len(sound))
+        else:
+            ends = aligned(counts, self._word_ends(spoken, lengths), words)
+        start = 0
+        for word, end in zip(words, ends, strict=True):
+            yield word, sound[start:end]
+            start = end
+
+    def _sound(
+        self, phonemes: str, voice: str, speed: float
+    ) -> tuple[Samples, Sequence[int] | None]:
+        """Return the sound, and the samples of each phoneme with the pauses around them."""
+        from hibari import dsp
+
+        ids = [0, *self._ids(phonemes), 0]
+        if len(ids) < 3:
+            return np.zeros(0, np.int16), [0, 0]
+        model, timed = self._model(voice)
+        feed = {"ids": np.array([ids]), "speed": np.array([speed], np.float32)}
+        outputs = model.run(None, feed)
+        parts = (output[0] for output in outputs[:6])
+        wave = np.asarray(dsp.synth(*parts, self._random))
+        loudest = float(np.abs(wave).max(initial=0.0))
+        wave *= 32767 * min(_GAIN, _PEAK / loudest if loudest else 1.0)
+        lengths = [int(length) * _STEP for length in outputs[6]] if timed else None
+        return wave.astype(np.int16), lengths
+
+    def _word_ends(self, spoken: list[str], lengths: Sequence[int]) -> list[int]:
+        """Return the sample at which each phoneme word ends, with the space after it."""
+        ends = np.cumsum(lengths)
+        found, at = [], 0
+        for word in spoken:
+            at += len(self._ids(f"{word} "))
+            found.append(int(ends[min(at, len(ends) - 1)]))
+        found[-1] = int(ends[-1])
+        return found
+
+    def _ids(self, phonemes: str) -> list[int]:
+        return [self._vocabulary[letter] for letter in phonemes if letter in self._vocabulary]
+
+    def _model(self, voice: str) -> tuple[InferenceSession, bool]:
+        if voice not in self._models:
+            content = Path(self._files[voice]).read_bytes()
+            self._models[voice] = timed_model(content)
+        return self._models[voice]
+
+    def _pronunciation(self, *, british: bool) -> _Pronunciation:
+        if british not in self._pronunciations:
+            self._pronunciations[british] = _Pronunciation(british=british)
+        return self._pronunciations[british]
+
+
+class _Pronunciation:
+    """Text to phonemes, in one variety of English."""
+
+    def __init__(self, *, british: bool) -> None:
+        from hibari.g2p import G2P
+
+        self._convert = G2P(british=british)
+
+    def phonemes(self, text: str) -> str:
+        return str(self._convert(text))
+
+
+def timed_model(content: bytes) -> tuple[InferenceSession, bool]:
+    """Load a voice; return it and True if it reports the durations of its phonemes."""
+    name = DURATIONS.encode()
+    value = b"\x0a" + bytes([len(name)]) + name
+    output = b"\x62" + bytes([len(value)]) + value
+    graph = b"\x3a" + bytes([len(output)]) + output
+    try:
+        return onnx_session(content + graph), True
+    except Exception:  # onnxruntime has no common class of errors; the plain model decides
+        return onnx_session(content), False
+
+
+def _words(text: str) -> list[str]:
+    """Split a text into words, each with the spaces after it. Joined, they are the text."""
+    words: list[str] = []
+    for piece in text.split(" "):
+        if piece or not words:
+            words.append(f"{piece} ")
+        else:
+            words[-1] += " "
+    words[-1] = words[-1][:-1]
+    return [word for word in words if word]
