@@ -52,7 +52,6 @@ if command -v apt-get >/dev/null; then
     add libportaudio2
     add libasound2-plugins
     if [ "$purpose" = test ]; then
-        add espeak-ng
         # A desktop with PipeWire keeps it: --no-remove, and no second sound server is asked for.
         command -v pipewire >/dev/null || { add pulseaudio; add pulseaudio-utils; }
     fi

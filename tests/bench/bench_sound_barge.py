@@ -10,7 +10,6 @@ from figures import Figure, Table, at_most, spread, trials
 from sound_measures import (
     LONG_TEXT,
     a_card,
-    espeak,
     first_speech,
     lowered,
     marked_speech,
@@ -18,6 +17,7 @@ from sound_measures import (
     start,
 )
 from sound_rig import Rig, spans
+from user_speech import spoken
 from virtual_audio import VirtualCard
 
 from voicechat.audio.messages import Underrun
@@ -32,7 +32,7 @@ def alone(seconds: float, gain_db: float) -> Iterator[Figure]:
     """Count barge-ins during the assistant's own echo, without a user."""
     with a_card() as card:
         rig = start()
-        voice = espeak(LONG_TEXT)
+        voice = spoken(LONG_TEXT).tobytes()
         ends = time.monotonic() + seconds
         count = 0
         with card.echo(60, gain_db):
@@ -64,7 +64,7 @@ def barge(count: int, gain_db: float) -> Iterator[Figure]:
     ducks, silences, wrong, missed = [], [], 0, 0
     with a_card() as card:
         rig = start()
-        voice, speech = espeak(LONG_TEXT), marked_speech()
+        voice, speech = spoken(LONG_TEXT).tobytes(), marked_speech()
         with card.echo(60, gain_db):
             for trial in range(count):
                 rig.send(Play(f"v{trial}", voice))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
-from needs import VOICE, needs
 from on_terminal import ended
 from user_speech import user_speech
 from virtual_audio import RATE, VirtualCard
@@ -15,21 +13,18 @@ pytestmark = [
     pytest.mark.sound,
     pytest.mark.end_to_end,
     pytest.mark.timeout(120),
-    needs(VOICE),
 ]
 
 
-async def test_speech_is_transcribed_to_the_last_word(
-    start, card: VirtualCard, tmp_path: Path
-) -> None:
+async def test_speech_is_transcribed_to_the_last_word(start, card: VirtualCard) -> None:
     terminal = start(
         "transcribe", "--live", "--model", "local", columns=120, environ=card.environment
     )
     terminal.see("Listening with local/built-in. Press Ctrl-C to stop.", 30)
-    first = user_speech(tmp_path, "what is seven plus five")
+    first = user_speech("what is seven plus five")
     await asyncio.to_thread(card.say(first, RATE).wait, 10)
     terminal.see("(seven|7) plus (five|5)")
-    second = user_speech(tmp_path, "what is six times seven")
+    second = user_speech("what is six times seven")
     saying = card.say(second, RATE)
     # Words in the making are there before the passage is over.
     terminal.see("what is .*what is")

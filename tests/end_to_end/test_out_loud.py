@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soxr
 import spoken_sums
-from needs import VOICE, needs
 from numpy.typing import NDArray
 from on_terminal import OnTerminal, ended
 from user_speech import LEAD, LISTENING, user_speech
@@ -23,7 +22,6 @@ pytestmark = [
     pytest.mark.sound,
     pytest.mark.end_to_end,
     pytest.mark.timeout(180),
-    needs(VOICE),
 ]
 
 
@@ -62,9 +60,7 @@ async def test_a_question_is_answered_aloud(
 ) -> None:
     terminal = talk(start, card)
     recording = card.record()
-    await asyncio.to_thread(
-        card.say(user_speech(tmp_path, "what is seven plus five"), RATE).wait, 10
-    )
+    await asyncio.to_thread(card.say(user_speech("what is seven plus five"), RATE).wait, 10)
     terminal.see("you .*(seven|7) plus (five|5) .*voice .*12")
     terminal.see(LISTENING)
     sound = recording.stop()
@@ -86,8 +82,8 @@ async def test_a_question_is_answered_aloud(
     assert not ended(family)
 
 
-async def test_speaking_over_an_answer_stops_it(start, card: VirtualCard, tmp_path: Path) -> None:
-    question = user_speech(tmp_path, "what is seven plus five")
+async def test_speaking_over_an_answer_stops_it(start, card: VirtualCard) -> None:
+    question = user_speech("what is seven plus five")
     terminal = talk(start, card)
     recording = card.record()
     terminal.type("what can you do\n")
@@ -121,13 +117,11 @@ async def test_keys_during_an_answer(start, card: VirtualCard) -> None:
     terminal.see("muted")
 
 
-async def test_speech_in_the_line_mode(start, card: VirtualCard, tmp_path: Path) -> None:
+async def test_speech_in_the_line_mode(start, card: VirtualCard) -> None:
     terminal = start("--plain", environ=card.environment)
     terminal.see("Ready. Type a message", 30)
     card.wait_for_streams()
-    await asyncio.to_thread(
-        card.say(user_speech(tmp_path, "what is seven plus five"), RATE).wait, 10
-    )
+    await asyncio.to_thread(card.say(user_speech("what is seven plus five"), RATE).wait, 10)
     terminal.see("You: .*(seven|7) plus (five|5)")
     terminal.see("Assistant: .*12")
     family = terminal.family()

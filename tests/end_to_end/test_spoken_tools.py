@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from needs import VOICE, needs
 from on_terminal import OnTerminal, ended, private_environment
 from user_speech import LISTENING, user_speech
 from virtual_audio import RATE, VirtualCard
@@ -21,7 +20,6 @@ pytestmark = [
     pytest.mark.sound,
     pytest.mark.end_to_end,
     pytest.mark.timeout(180),
-    needs(VOICE),
 ]
 
 EVERYTHING = (
@@ -51,20 +49,20 @@ def plugin(tmp_path: Path) -> Path:
     return folder / "lights.py.log"
 
 
-def say(card: VirtualCard, folder: Path, words: str) -> None:
-    card.say(user_speech(folder, words), RATE).wait(10)
+def say(card: VirtualCard, words: str) -> None:
+    card.say(user_speech(words), RATE).wait(10)
 
 
 def test_a_timer_rings_while_a_plugin_waits_for_approval(
-    start: Callable[..., OnTerminal], card: VirtualCard, tmp_path: Path, plugin: Path
+    start: Callable[..., OnTerminal], card: VirtualCard, plugin: Path
 ) -> None:
     terminal = start(columns=100, rows=40, environ=card.environment)
     terminal.see(LISTENING, 30)
-    say(card, tmp_path, "set a timer for twenty seconds")
+    say(card, "set a timer for twenty seconds")
     terminal.see("tool set_timer .*done .*voice Okay, 20 seconds, starting now. .*● listening")
-    say(card, tmp_path, "turn on the kitchen lights")
+    say(card, "turn on the kitchen lights")
     terminal.see("tool kitchen_lights .*needs your approval.* Allow to run: kitchen_lights")
-    say(card, tmp_path, "what is seven plus five")
+    say(card, "what is seven plus five")
     terminal.see("seven plus five .*voice .*12")
     terminal.see("voice Ding ding! Your 20 second timer is done", 30)
     assert not plugin.exists()
@@ -100,7 +98,7 @@ def test_a_tool_of_a_real_server_runs_when_the_user_allows_it(
     )
     terminal = start(columns=100, rows=40, environ=card.environment)
     terminal.see(LISTENING, 30)
-    say(card, tmp_path, "what is three plus four")
+    say(card, "what is three plus four")
     terminal.see("Allow to run: everything__get-sum .*MCP server everything")
     terminal.type("\x1b[19~")
     terminal.see("›d deny")

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,7 @@ from openai import AsyncOpenAI
 from openai.types.realtime import RealtimeErrorEvent
 from scripted import CLASSES
 from socket_events import REPLY, append, events_until, kinds
-
-from voicechat.server.tts.espeak_tts import EspeakTts
-from voicechat.speech.pcm import Resampler
-
-Spoken = Callable[[str], np.ndarray[Any, np.dtype[np.int16]]]
+from user_speech import spoken
 
 
 class Process:
@@ -79,27 +75,12 @@ def process(home: Path) -> Iterator[Process]:
         assert running.ended()[0] == 0
 
 
-@pytest.fixture(scope="module")
-def spoken() -> Spoken:
-    """Synthesizes PCM16 at 24 kHz with faint noise, with silence before and after."""
-
-    async def say(words: str) -> bytes:
-        voice = EspeakTts()
-        await voice.open()
-        try:
-            return b"".join([piece.pcm async for piece in voice.speak(words)])
-        finally:
-            await voice.close()
-
-    def make(words: str) -> np.ndarray[Any, np.dtype[np.int16]]:
-        samples = np.frombuffer(asyncio.run(say(words)), "<i2").astype(np.int16)
-        mover = Resampler(EspeakTts.rate, 24_000)
-        speech = np.concatenate((mover.convert(samples), mover.finish()))
-        noise = np.random.default_rng(7).normal(0, 30, len(speech) + 48_000).astype(np.int16)
-        noise[12_000 : 12_000 + len(speech)] += speech
-        return noise
-
-    return make
+def microphone_sound(words: str) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Return a user's words with faint noise at 24 kHz, with silence before and after."""
+    speech = spoken(words, "user")
+    noise = np.random.default_rng(7).normal(0, 30, len(speech) + 48_000).astype(np.int16)
+    noise[12_000 : 12_000 + len(speech)] += speech
+    return noise
 
 
 async def hear(connection: Any, sound: np.ndarray[Any, np.dtype[np.int16]]) -> None:
@@ -130,8 +111,8 @@ async def test_typed_conversation(process: Process) -> None:
         assert "391" in part.text
 
 
-async def test_spoken_conversation(process: Process, spoken: Spoken) -> None:
-    sound = await asyncio.to_thread(spoken, "set a timer for ten minutes")
+async def test_spoken_conversation(process: Process) -> None:
+    sound = await asyncio.to_thread(microphone_sound, "set a timer for ten minutes")
     async with process.client().realtime.connect(model="voicechat-local") as connection:
         microphone = asyncio.create_task(hear(connection, sound))
         events = await events_until(connection, "response.done")
@@ -209,8 +190,8 @@ async def test_client_error_is_reported_and_the_session_continues(process: Proce
         await events_until(connection, "response.done")
 
 
-async def test_speaking_over_a_long_reply(process: Process, spoken: Spoken) -> None:
-    sound = await asyncio.to_thread(spoken, "please stop talking now")
+async def test_speaking_over_a_long_reply(process: Process) -> None:
+    sound = await asyncio.to_thread(microphone_sound, "please stop talking now")
     async with process.client().realtime.connect(model="voicechat-local") as connection:
         instructions = f"Say exactly: {'This is a very long story. ' * 2_000}"
         await connection.session.update(session={"type": "realtime", "instructions": instructions})

@@ -2,21 +2,16 @@ import builtins
 
 import numpy as np
 import pytest
-import soxr
+from user_speech import spoken
 
 from voicechat.errors import ServerError
-from voicechat.server.tts.espeak_tts import EspeakTts
-from voicechat.speech.vad import SileroDetector, WebrtcDetector, detector
+from voicechat.speech.vad import VAD_RATE, SileroDetector, WebrtcDetector, detector
 
 
 @pytest.fixture
-async def speech():
-    voice = EspeakTts()
-    await voice.open()
-    pcm = b"".join([piece.pcm async for piece in voice.speak("The quick brown fox jumps over it")])
-    await voice.close()
-    sound = soxr.resample(np.frombuffer(pcm, "<i2").astype(np.float32), voice.rate, 16_000)
-    return np.concatenate((np.zeros(8000), sound, np.zeros(8000)))
+def speech():
+    sound = spoken("The quick brown fox jumps over it", "user", VAD_RATE)
+    return np.pad(sound.astype(np.float32), 8000)
 
 
 def probabilities(made, sound):

@@ -8,7 +8,6 @@ import shutil
 import pytest
 
 SOUND = ("pulseaudio", "pactl", "paplay", "parec")
-VOICE = ("espeak-ng",)
 
 
 def need(programs: tuple[str, ...]) -> None:

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import talkers
 from numpy.typing import NDArray
-from sound_measures import LONG_TEXT, espeak
+from sound_measures import LONG_TEXT
+from user_speech import LEVEL, spoken
 
 from voicechat.audio import engine
 from voicechat.audio.devices import device_list
@@ -296,9 +298,19 @@ class _In(_Stream):
             self._callback(block, self._block, clock, flags)
 
 
-def speak(card: SimulatedCard, seconds: float) -> list[bool]:
-    """Play responses for `seconds`; return for each speech event whether it was confirmed."""
-    voice = espeak(LONG_TEXT)
+def formant_voice() -> Sound:
+    """Return 10 s of a voice synthesized from formants, at the rate and level of `spoken`."""
+    wide = talkers.talker(3, 10.0)
+    level = (wide * (LEVEL / np.std(wide))).clip(-32768, 32767).astype(np.int16)
+    return Resampler(talkers.RATE, SPEAKER_RATE).convert(level)
+
+
+def speak(card: SimulatedCard, seconds: float, voice: Sound | None = None) -> list[bool]:
+    """Play responses for `seconds`; return for each speech event whether it was confirmed.
+
+    voice: at 24 kHz; by default the built-in voice speaks LONG_TEXT.
+    """
+    pcm = (spoken(LONG_TEXT) if voice is None else voice).tobytes()
     heard: list[bool] = []
     seen = 0
 
@@ -315,7 +327,7 @@ def speak(card: SimulatedCard, seconds: float) -> list[bool]:
     number = 0
     while card.elapsed < seconds:
         number += 1
-        card.engine.command(Play(f"v{number}", voice))
+        card.engine.command(Play(f"v{number}", pcm))
         card.engine.command(EndItem(f"v{number}"))
         assert card.run(60, over), "the reply came to its end"
     return heard

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from sound_rig import Rig
+from user_speech import spoken
 from virtual_audio import RATE, VirtualCard
 
 from voicechat.audio.messages import AudioSettings, Opened
-from voicechat.speech.pcm import Resampler
 
 MARK_HZ = 18_000
 LONG_TEXT = (
@@ -48,20 +47,9 @@ def loudest_click(side: np.ndarray, pitch: float = 440.0) -> float:
     return 20 * float(np.log10(np.abs(rest[480:-480]).max() / 32768 + 1e-9))
 
 
-def espeak(text: str, voice: str = "en-us") -> bytes:
-    """Return a spoken text as PCM16 at 24 kHz."""
-    spoken = subprocess.run(
-        ["espeak-ng", "-v", voice, "--stdout", text], capture_output=True, check=True
-    ).stdout
-    samples = np.frombuffer(spoken[44:], np.int16)
-    mover = Resampler(22_050, 24_000)
-    return np.concatenate((mover.convert(samples), mover.finish())).tobytes()
-
-
 def marked_speech() -> np.ndarray:
     """Return speech at 48 kHz, 400 ms after a marker tone above the microphone's bandwidth."""
-    samples = np.frombuffer(espeak("No, wait a moment, I have a question.", "en-gb"), np.int16)
-    samples = Resampler(24_000, RATE).convert(samples)
+    samples = spoken("No, wait a moment, I have a question.", "user", RATE)
     onset = int(np.flatnonzero(np.abs(samples.astype(np.int32)) > 400)[0])
     mark = 3_000 * np.sin(np.arange(960) * 2 * np.pi * MARK_HZ / RATE)
     quiet = np.zeros(int(0.4 * RATE) - 960, np.int16)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from needs import VOICE, needs
 from simulated_card import RATE, Room, SimulatedCard
-from sound_measures import LONG_TEXT, espeak
+from sound_measures import LONG_TEXT
+from user_speech import spoken
 
 from voicechat.audio.capture.aec_warm_start import LATEST, PAST, FramePair, WarmOnsetDetector
 from voicechat.audio.capture.echo_canceller import FRAME
@@ -15,22 +15,19 @@ from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import LocalSpeech, MicBlock
 from voicechat.speech.pcm import Samples, dbfs
 
-pytestmark = needs(VOICE)
-
 BEGINS = 0.54
 """Seconds until the first response leaves the speaker."""
 REPLIES = {
-    "long": (LONG_TEXT, "en-us"),
-    "greeting": ("Good morning! I found three restaurants near you.", "en-gb"),
-    "short": ("Yes. It is half past nine.", "en-us+f2"),
+    "long": (LONG_TEXT, "assistant"),
+    "greeting": ("Good morning! I found three restaurants near you.", "guest"),
+    "short": ("Yes. It is half past nine.", "user"),
 }
 
 
-def user_speech() -> Samples:
+def question() -> Samples:
     """Return speech near the microphone from the first sample on, at 16 kHz."""
-    said = np.frombuffer(espeak("No, wait a moment, I have a question.", "en-gb"), np.int16)[::3]
-    wide = np.interp(np.arange(2 * len(said)) / 2, np.arange(len(said)), said).astype(np.int16)
-    return wide[np.flatnonzero(np.abs(wide) > 400)[0] :]
+    said = spoken("No, wait a moment, I have a question.", "user", RATE)
+    return said[np.flatnonzero(np.abs(said) > 400)[0] :]
 
 
 def interrupted(
@@ -44,7 +41,7 @@ def interrupted(
     card = SimulatedCard(patch, room, seconds=20)
     card.open()
     card.run(0.5)
-    card.engine.command(Play("first", espeak(*REPLIES[reply])))
+    card.engine.command(Play("first", spoken(*REPLIES[reply]).tobytes()))
     card.engine.command(EndItem("first"))
     begin = int((BEGINS + after) * RATE)
     if voice is not None:
@@ -89,7 +86,7 @@ def lost_ms(sound: Samples, voice: Samples) -> int:
 def test_a_first_word_over_an_echo_is_kept_and_stops_the_response(
     monkeypatch: pytest.MonkeyPatch, room: Room, most: int, after: float
 ) -> None:
-    voice = user_speech()
+    voice = question()
     sound, heard = interrupted(monkeypatch, room, voice, after)
     assert lost_ms(sound, voice) <= most
     stops = [at for at, confirmed in heard if confirmed]
@@ -116,10 +113,8 @@ def test_the_first_response_alone_is_neither_stopped_nor_delivered(
 def frame_pairs(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) -> list[FramePair]:
     """Return the response and its echo; the user is silent for the first `ahead` seconds."""
     count = int(seconds * RATE) // FRAME * FRAME
-    said = np.frombuffer(espeak(LONG_TEXT), np.int16)[::3]
-    spots = np.arange(count) / 2
-    far = np.interp(spots, np.arange(len(said)), said)
-    far = np.concatenate((np.zeros(int(ahead * RATE)), far))[:count].astype(np.int16)
+    said = spoken(LONG_TEXT, rate=RATE)
+    far = np.concatenate((np.zeros(int(ahead * RATE), np.int16), said))[:count]
     hiss = np.random.default_rng(4).normal(0, 8, count)
     late = np.concatenate((np.zeros(delay), far[: count - delay])) * gain + hiss
     near = late.astype(np.int16)

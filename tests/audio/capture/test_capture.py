@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-from functools import cache
-
 import numpy as np
 import pytest
-from needs import VOICE, needs
 from numpy.typing import NDArray
+from user_speech import spoken
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture
 from voicechat.audio.capture.echo_detector import EchoDetector
 from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, Mute
-from voicechat.speech.pcm import Resampler, amplitude
+from voicechat.speech.pcm import amplitude
 
 RATE = 16_000
 STEP = 160
 Sound = NDArray[np.int16]
-
-needs_voice = needs(VOICE)
-
-
-@cache
-def speech(text: str, voice: str = "en-us") -> Sound:
-    """Return a spoken sentence at 16 kHz."""
-    wav = subprocess.run(
-        ["espeak-ng", "-v", voice, "--stdout", text], capture_output=True, check=True
-    ).stdout
-    mover = Resampler(22_050, RATE)
-    return np.concatenate((mover.convert(np.frombuffer(wav[44:], np.int16)), mover.finish()))
 
 
 def assistant(seconds: float) -> Sound:
@@ -39,7 +24,7 @@ def assistant(seconds: float) -> Sound:
         "The weather tomorrow is mild, with light winds from the west. You have two meetings, one "
         "at nine and one at half past three. The kettle was on the list, and so were the apples."
     )
-    once = np.concatenate((speech(text), np.zeros(RATE // 2, np.int16)))
+    once = np.concatenate((spoken(text, rate=RATE), np.zeros(RATE // 2, np.int16)))
     return np.resize(once, int(seconds * RATE))
 
 
@@ -82,12 +67,11 @@ class Listener:
         return np.concatenate(self.out)
 
 
-@needs_voice
 @pytest.mark.parametrize("gain_db", [-12, -6])
 def test_speech_over_the_assistant_is_detected_soon(gain_db: float) -> None:
     far = assistant(40)
     near = room(far, 60, gain_db).astype(np.int32)
-    voice = speech("No, wait a moment, I have a question.", "en-gb")
+    voice = spoken("No, wait a moment, I have a question.", "user", RATE)
     voice = voice[np.flatnonzero(np.abs(voice) > 400)[0] :]
     onsets = [8.0 + 4.1 * n for n in range(7)]
     for onset in onsets:
