@@ -60,7 +60,7 @@ class Process:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of one user, so that the language model is built once."""
+    """Folders of one user, shared by the servers of these tests."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -194,15 +194,13 @@ async def test_speaking_over_a_long_reply(process: Process) -> None:
     sound = await asyncio.to_thread(microphone_sound, "please stop talking now")
     async with process.client().realtime.connect(model="voicechat-local") as connection:
         instructions = f"Say exactly: {'This is a very long story. ' * 2_000}"
-        await connection.session.update(session={"type": "realtime", "instructions": instructions})
-        await connection.response.create()
+        await connection.response.create(response={"instructions": instructions})
         await events_until(connection, "response.output_audio.delta")
         await append(connection, sound.tobytes())
         events = await events_until(connection, "response.done")
         done = events[-1]["response"]
         assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
         # The next answer is a new, complete response.
-        await connection.session.update(session={"type": "realtime", "instructions": ""})
         events = await events_until(connection, "response.done")
         assert events[-1]["response"]["id"] != done["id"]
         assert events[-1]["response"]["status"] == "completed"
