@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voicechat.errors import VoicechatError
+from voicechat.server import self_echo
 from voicechat.server.detector_pool import DetectorPool
 from voicechat.server.engine_protocols import (
     Assistant,
@@ -26,6 +27,7 @@ from voicechat.server.engine_protocols import (
     TextToSpeech,
     Utterance,
 )
+from voicechat.server.realtime.item_store import StoredItem
 from voicechat.server.realtime.protocol_actions import (
     Action,
     Actions,
@@ -102,6 +104,10 @@ class Pipeline:
         """Sound at 16 kHz from before a possible start of speech."""
         self._utterance: _Turn | None = None
         self._noises: set[str] = set()
+        self._spoken_over: StoredItem | None = None
+        """The reply that the user's speech may have stopped."""
+        self._stopped_by_echo: dict[str, StoredItem] = {}
+        """The reply that each echo stopped, by the id of the echo's item."""
         self.idle_timer: asyncio.TimerHandle | None = None
         """Runs while nothing is spoken, if the session has an idle timeout."""
         self._configure()
@@ -212,6 +218,8 @@ class Pipeline:
         self._stop_idle()
         length_ms = self._clock_ms - max(change.at_ms - prefix, 0.0)
         self._feed(bytes(self._history[-_pcm_size(length_ms) :]))
+        reply = self.protocol.conversation.last_reply()
+        self._spoken_over = reply if reply is not None and reply.heard_ms is None else None
         self._do_all(self.protocol.speech_started(change.at_ms))
 
     def _pause(self, pausing: bool) -> None:
@@ -287,6 +295,8 @@ class Pipeline:
         try:
             async with asyncio.timeout(_RECOGNITION_S):
                 text = await utterance.speech.finish()
+                if await self._is_echo(item_id, text):
+                    text = ""
         except VoicechatError as error:
             self.protocol.transcription_failed(item_id, error.message)
         except TimeoutError:
@@ -299,6 +309,17 @@ class Pipeline:
             self._texts.pop(item_id, None)
         self._flush()
 
+    async def _is_echo(self, item_id: str, text: str) -> bool:
+        """Return True if the turn is an echo, and note the reply that it stopped."""
+        reply, self._spoken_over = self._spoken_over, None
+        if reply is None or reply.heard_ms is None:
+            return False
+        request = await self._engines.assistant.ends_turn(text)
+        if not self_echo.is_echo(text, reply.timed_words(), reply.heard_ms, request=request):
+            return False
+        self._stopped_by_echo[item_id] = reply
+        return True
+
     # ----------------------------------------------------------------- answering
 
     async def _reply(self, reply: ServerResponse) -> None:
@@ -306,6 +327,7 @@ class Pipeline:
         try:
             if self._texts:
                 await asyncio.wait(list(self._texts.values()))
+            self._continue_after_echo(reply)
             if not self._is_noise(reply):
                 await self._response_audio(reply).run()
             if reply.full:
@@ -331,6 +353,12 @@ class Pipeline:
     async def _deliver(self) -> None:
         self._flush()
         await self._wait_for_space()
+
+    def _continue_after_echo(self, reply: ServerResponse) -> None:
+        """Say the rest of the reply that an echo stopped, instead of an answer to the echo."""
+        stopped = self._stopped_by_echo.pop(self.protocol.conversation.last_id or "", None)
+        if stopped is not None and reply.plan.words is None:
+            reply.plan = replace(reply.plan, words=stopped.unheard())
 
     def _is_noise(self, reply: ServerResponse) -> bool:
         """Return True if the response would answer a noise without any recognized word."""

@@ -44,6 +44,18 @@ class StoredItem:
         limit = self.heard_ms + 0.5
         return max((chars for chars, end in self.words if end <= limit), default=0)
 
+    def timed_words(self) -> list[tuple[str, float]]:
+        """Return each spoken word with the time in ms at which its sound ends."""
+        text, found, start = self._whole_text(), [], 0
+        for chars, end in self.words:
+            found.append((text[start:chars], end))
+            start = chars
+        return found
+
+    def unheard(self) -> str:
+        """Return the text after the last word that was heard."""
+        return "" if self.heard_chars is None else self._whole_text()[self.heard_chars :]
+
     def echo(self) -> Json:
         """Return the item for the wire, without audio."""
         item = dict(self.item)
@@ -56,8 +68,11 @@ class StoredItem:
 
     def text(self) -> str:
         """Return the text of the item, as far as it was heard."""
-        text = " ".join(_part_text(part) for part in self.item.get("content", ()))
+        text = self._whole_text()
         return text if self.heard_chars is None else text[: self.heard_chars]
+
+    def _whole_text(self) -> str:
+        return " ".join(_part_text(part) for part in self.item.get("content", ()))
 
 
 def _part_text(part: Json) -> str:
@@ -92,6 +107,11 @@ class ItemStore:
     def last_id(self) -> str | None:
         """The id of the last item; None if there is none."""
         return self._order[-1] if self._order else None
+
+    def last_reply(self) -> StoredItem | None:
+        """Return the newest item if it is a spoken reply, else None."""
+        entry = self._entries[self._order[-1]] if self._order else None
+        return entry if entry is not None and entry.words else None
 
     def entries(self) -> list[StoredItem]:
         """Return all items in order."""

@@ -1,0 +1,107 @@
+"""Turns that are the echo of the assistant's own voice."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from scripted import scripted_server, silence, tone
+from socket_events import append, events_until, kinds
+
+from voicechat.server.engine_protocols import Say
+from voicechat.server.self_echo import is_echo
+
+STORY = "There was a small fox who lived near the old mill with her two brothers."
+WORDS = [(word, 300.0 * (at + 1)) for at, word in enumerate(STORY.split())]
+
+
+@pytest.mark.parametrize(
+    ("text", "heard_ms", "echo"),
+    [
+        ("There was.", 900, True),
+        ("a small fox", 1_500, True),
+        ("a small box", 1_500, True),
+        ("There was", 4_000, False),  # played too long ago
+        ("what", 500, True),
+        ("what", 2_000, False),
+        ("what else", 400, True),
+        ("what else is there", 400, False),
+        ("stop", 400, False),
+        ("Stop!", 2_000, False),
+        ("hold on", 500, False),
+        ("tell me about the fox", 1_500, False),
+        ("", 500, False),
+        ("...", 500, False),
+    ],
+)
+def test_echoes_are_told_from_turns(text: str, heard_ms: float, echo: bool) -> None:
+    assert is_echo(text, WORDS, heard_ms, request=False) is echo
+
+
+def test_a_short_request_at_the_start_of_a_reply_counts() -> None:
+    assert not is_echo("flip a", WORDS, 400, request=True)
+
+
+async def _interrupted(backend: Any, connection: Any, heard: str, heard_ms: int) -> list[Any]:
+    """Stop a reply with sound that is recognized as `heard`; return what follows."""
+    backend.assistant.answer = lambda request: [Say(STORY)]
+    await connection.response.create()
+    events = await events_until(connection, "response.done")
+    item = next(e["item"]["id"] for e in events if e["type"] == "response.output_item.added")
+    backend.stt.texts = [heard]
+    backend.assistant.answer = lambda request: [Say(f"You said {request.messages[-1].text}.")]
+    await append(connection, silence(200) + tone(400))
+    await events_until(connection, "input_audio_buffer.speech_started")
+    await connection.conversation.item.truncate(
+        item_id=item, content_index=0, audio_end_ms=heard_ms
+    )
+    await append(connection, silence(900))
+    found: list[Any] = await events_until(connection, "response.done")
+    return found
+
+
+def _transcript(events: list[Any]) -> str:
+    return str(events[-1]["response"]["output"][0]["content"][0]["transcript"])
+
+
+async def test_the_reply_goes_on_after_an_echo() -> None:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
+        # Each word of the scripted voice takes 100 ms: "There was a small fox" was heard.
+        events = await _interrupted(backend, connection, "a small fox", 500)
+    assert _transcript(events).strip() == "who lived near the old mill with her two brothers."
+    completed = next(e for e in events if e["type"].endswith("transcription.completed"))
+    assert completed["transcript"] == ""
+    sound = b"".join(
+        base64.b64decode(e["delta"]) for e in events if e["type"] == "response.output_audio.delta"
+    )
+    assert len(sound) / 2 / 24_000 == pytest.approx(1.0, abs=0.05)
+    assert "response.output_audio.delta" in kinds(events)
+
+
+async def test_a_turn_of_the_user_is_answered() -> None:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
+        events = await _interrupted(backend, connection, "tell me a joke", 500)
+    assert _transcript(events) == "You said tell me a joke."
+
+
+async def test_the_answer_to_a_question_may_repeat_it() -> None:
+    """After the whole question was heard, its own words are an answer."""
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
+        backend.assistant.answer = lambda request: [Say("Ten minutes or twenty minutes?")]
+        await connection.response.create()
+        await events_until(connection, "response.done")
+        backend.stt.texts = ["twenty minutes"]
+        backend.assistant.answer = lambda request: [Say(f"Yes, {request.messages[-1].text}.")]
+        await append(connection, silence(200) + tone(400) + silence(900))
+        events = await events_until(connection, "response.done")
+    assert _transcript(events) == "Yes, twenty minutes."

@@ -1,0 +1,61 @@
+"""Decide if a turn is the echo of the assistant's own voice.
+
+A turn that stops a reply contains, if it is an echo, the words that the speaker played shortly
+before. It is also taken for an echo when it begins with the reply and is one or two words that ask
+for nothing, because an echo canceller that has not adapted yet leaves the most at that time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+PLAYED_MS, LATE_MS = 2_500.0, 300.0
+"""An echo has words that end in this time before the reply stopped, or shortly after."""
+ONSET_MS = 600.0
+"""A turn that stops a reply this soon began within 300 ms of playback: the rest is detection."""
+_ONSET_WORDS = 2
+_ALIKE = 0.8
+_COMMANDS = frozenset(
+    {
+        "stop", "wait", "cancel", "quiet", "enough", "pause", "no", "yes", "okay",
+        "ok", "hello", "hold on", "shut up", "be quiet", "stop it", "stop that",
+        "never mind", "thank you",
+    }
+)  # fmt: skip
+"""Short turns that always count."""
+
+
+def is_echo(
+    text: str, words: Sequence[tuple[str, float]], heard_ms: float, *, request: bool
+) -> bool:
+    """Return True if the text of a turn is an echo of the reply that it stopped.
+
+    words: each word of the reply with the time in ms at which its sound ends.
+    heard_ms: how much of the reply was played. request: the text asks for something.
+    """
+    said = _plain(text)
+    if not said or " ".join(said) in _COMMANDS:
+        return False
+    begin, end = heard_ms - PLAYED_MS, heard_ms + LATE_MS
+    played = [plain for word, at in words if begin <= at <= end for plain in _plain(word)]
+    if _contains(played, said):
+        return True
+    return not request and heard_ms <= ONSET_MS and len(said) <= _ONSET_WORDS
+
+
+def _contains(played: list[str], said: list[str]) -> bool:
+    """Return True if a run of the played words is very similar to the said ones."""
+    text = " ".join(said)
+    return any(
+        SequenceMatcher(None, " ".join(played[at : at + count]), text, autojunk=False).ratio()
+        >= _ALIKE
+        for count in range(max(len(said) - 1, 1), len(said) + 2)
+        for at in range(len(played) - count + 1)
+    )
+
+
+def _plain(text: str) -> list[str]:
+    """Return the words in lower case, without punctuation."""
+    kept = "".join(letter if letter.isalnum() or letter == "'" else " " for letter in text.lower())
+    return kept.split()
