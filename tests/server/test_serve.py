@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import inspect
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ from scripted import TOKEN, ScriptedServer, check, scripted_server, silence, ton
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from voicechat.cli.serve import serve as serve_command
 from voicechat.errors import UsageError
 from voicechat.server import send_queue
 from voicechat.server.app import ServeOptions, serve
@@ -278,3 +280,9 @@ def test_unknown_voice_is_a_usage_error() -> None:
 def test_remote_access_needs_an_option() -> None:
     with pytest.raises(UsageError):
         serve(ServeOptions(host="0.0.0.0", port=0))
+
+
+def test_the_default_port_is_not_the_one_of_another_realtime_server() -> None:
+    """The defaults of speaches and vLLM, of LocalAI, and of Hugging Face speech-to-speech."""
+    (port,) = {ServeOptions().port, inspect.signature(serve_command).parameters["port"].default}
+    assert port not in {8000, 8080, 8765}

@@ -15,7 +15,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, max=65535, help="Port; 0 picks a free one.")
-    ] = 8765,
+    ] = 8750,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Accept other machines; they need the token.")
     ] = False,

@@ -41,7 +41,7 @@ DIALECTS: tuple[DialectName, ...] = ("ga", "beta", "voice-live")
 ENTRY_POINTS = "voicechat.providers"
 """The group in which other packages name their `Provider`."""
 
-_LOCAL_URL = "http://127.0.0.1:8765"
+_LOCAL_URL = "http://127.0.0.1:8750"
 
 
 # --------------------------------------------------------------------------- collecting

@@ -17,8 +17,8 @@ class ServeOptions:
     """All options of the server. Times are in seconds."""
 
     host: str = "127.0.0.1"
-    port: int = 8765
-    """0 selects a free port."""
+    port: int = 8750
+    """0 selects a free port. Other realtime servers use 8000, 8080 and 8765 by default."""
     allow_remote: bool = False
     """Required to bind to an address other than loopback."""
     token: Secret | None = None
