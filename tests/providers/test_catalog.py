@@ -280,3 +280,22 @@ def test_own_prices_come_first():
 def test_a_dated_model_has_the_price_of_the_model():
     assert price_of("openai/gpt-realtime-2025-08-28") == price_of("openai/gpt-realtime")
     assert price_of("openai/gpt-realtime-2000") is None
+
+
+@pytest.mark.parametrize("name", ["qwen3:8b", "qwen/qwen3-8b", " Systran/x "])
+def test_a_model_of_a_server_needs_no_provider(name):
+    choice = resolve(name, base_url="http://127.0.0.1:8000", environ={})
+    assert choice.name == f"openai/{name.strip()}"
+    assert not choice.asks_server
+    with pytest.raises(UsageError, match="There is no model"):
+        resolve(name, environ=WITH_KEY)
+
+
+def test_a_server_is_asked_for_its_model_only_if_none_is_named():
+    own = {"base_url": "http://127.0.0.1:8000", "environ": {}}
+    assert resolve(None, **own).asks_server
+    assert resolve(None, environ={"OPENAI_BASE_URL": "http://127.0.0.1:8000"}).asks_server
+    assert not resolve("openai", **own).asks_server
+    assert not resolve(None, environ=WITH_KEY).asks_server
+    assert not resolve(None, base_url="https://api.openai.com/v1", environ=WITH_KEY).asks_server
+    assert not resolve(None, environ={}).asks_server

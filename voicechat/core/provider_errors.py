@@ -1,7 +1,8 @@
 """Provider errors: ignored, no response, a later response, or the end of the session.
 
 The conversation ignores an error about a minor command, such as truncating an item a second time.
-An error about a response ends the wait for it. Any other error becomes a notice.
+An error about a response, or about no known command, ends the wait for it. An error about settings
+is a notice only: the session continues with the settings that it has.
 """
 
 from __future__ import annotations
@@ -50,5 +51,6 @@ class ProviderErrors:
             if not self._responses.requested and self._out_of_band.refused(event.message):
                 return
             self._responses.refused(busy=False)
-        self._responses.expect_none()
+        if event.command != CommandName.UPDATE_SESSION:
+            self._responses.expect_none()
         self._buffer.do(effects.Notice(excerpt(event.message), effects.Level.ERROR))

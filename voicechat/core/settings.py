@@ -237,6 +237,8 @@ class Capabilities:
     """The end of the user's speech is reported."""
     patience_s: float = 7.5
     """Seconds without any frame or pong until the connection counts as dead."""
+    opening_factor: float = 1.0
+    """Multiplies the time in which a session must open; a server may load its models first."""
     remote_tools: bool = True
     """The provider can fetch tools from an MCP server and run them itself."""
     transcription_only: bool = False

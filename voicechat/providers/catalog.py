@@ -177,6 +177,8 @@ class ModelChoice:
     """One sentence: why this model is used, and how to use another one if none was named."""
     voices: tuple[str, ...] = ()
     """Names that `--voice` accepts; empty if the catalog does not know them."""
+    asks_server: bool = False
+    """No model is named and the address is the user's own, so the server may list its models."""
 
 
 def resolve(
@@ -202,17 +204,17 @@ def resolve(
             f"There is no API dialect {_quoted(wire)}.", f"Known: {', '.join(DIALECTS)}."
         )
     if model:
-        provider, name = _named(model)
+        provider, name = _named(_at_server(model, base_url))
         why = f"Using {provider.name}/{name} because you chose it."
     else:
         provider, why = _default(base_url, environ, short_lived=short_lived)
         name = provider.default_model
+    address = base_url or address_of(provider, environ)
     if short_lived and provider.is_embedded:
         raise UsageError("The embedded voice takes no token.", "Name another --model.")
     if provider.connect is None:
         codec: Callable[[], Codec] = _no_address
     elif short_lived:
-        address = base_url or address_of(provider, environ)
         codec = provider.connect(
             ConnectionRequest(name, address, dialect=wire, purpose=purpose, environ=environ)
         )
@@ -225,7 +227,20 @@ def resolve(
         provider.is_embedded,
         why,
         provider.voices,
+        asks_server=not model and not short_lived and _is_own(provider, address),
     )
+
+
+def _is_own(provider: Provider, address: str | None) -> bool:
+    """True for an address of the user that is not the provider's public one."""
+    public = urlsplit(provider.url or "").hostname
+    return bool(address) and provider.is_compatible and urlsplit(address).hostname != public
+
+
+def _at_server(model: str, base_url: str | None) -> str:
+    """Return PROVIDER/MODEL for a model that is named as the server at `base_url` lists it."""
+    known = provider_named(model.strip().partition("/")[0]) is not None
+    return model if known or not base_url else f"{COMPATIBLE.name}/{model.strip()}"
 
 
 def _default(
@@ -267,6 +282,7 @@ def transcription_choice(
             if each.transcription_models and key_of(each, environ)[0]
         )
         model = COMPATIBLE.name if base_url else next(keyed, LOCAL).name
+    model = _at_server(model, base_url)
     codec = codec_of(model, base_url=base_url, environ=environ, wire=wire)
     name = transcription_model(model, codec)
     if name is not None:

@@ -13,8 +13,10 @@ __all__ = [
     "Capabilities",
     "Codec",
     "DefersSettings",
+    "PromptsServer",
     "RejectsSettings",
     "deferred",
+    "prompting",
     "unsupported",
 ]
 
@@ -68,6 +70,20 @@ def unsupported(codec: Codec, settings: SessionSettings) -> list[str]:
     A codec that does not implement `RejectsSettings` carries every setting.
     """
     return codec.unsupported(settings) if isinstance(codec, RejectsSettings) else []
+
+
+@runtime_checkable
+class PromptsServer(Protocol):
+    """A codec for servers that may wait for a first frame."""
+
+    def prompting(self) -> list[str | bytes]:
+        """Return the frames for a server that is silent after it accepted the connection."""
+        ...
+
+
+def prompting(codec: Codec) -> list[str | bytes]:
+    """Return the frames for a server that is silent after it accepted the connection."""
+    return codec.prompting() if isinstance(codec, PromptsServer) else []
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.items import Role, Transcript, Usage
 from voicechat.core.settings import Capabilities
-from voicechat.errors import UsageError, VoicechatError
+from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.providers.codec import deferred, unsupported
 from voicechat.session.costs import CostTally
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
@@ -233,6 +233,8 @@ class SessionControls(SessionView):
 
         Raises `SessionLost` if there is no response.
         """
+        if not self.capabilities.out_of_band:
+            raise SessionLost("This model has no out-of-band responses.")
         return await self._requests.ask_out_of_band(instructions)
 
     def summarize(self) -> None:

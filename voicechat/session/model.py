@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from voicechat.config.setting_place import similar
 from voicechat.core.settings import SessionSettings, ToolSpec
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 CUSTOM_VOICE = "voice_"
 """Prefix of the names of custom voices."""
+
+UNNAMED = "default"
+"""Name of the model of a server that lists none."""
 
 
 def _ignore(_: str) -> None:
@@ -129,6 +133,24 @@ class ChosenModel:
         self.capabilities = self._reader.capabilities
         """Capabilities of the model."""
 
+    async def find(self) -> None:
+        """Ask the server for its model, if the user named none.
+
+        Raises `UsageError` if the server has several.
+        """
+        if not self.choice.asks_server:
+            return
+        from voicechat.session.served_models import served_model
+
+        provider, _, default = self.choice.name.partition("/")
+        target = self.choice.codec().endpoint()
+        host = clean(urlsplit(target.url).hostname or "")
+        name = await served_model(target, default)
+        choice = self.choice if name is None else self._resolved(f"{provider}/{name}", same=True)
+        shown = f"{provider}/{name or UNNAMED}"
+        why = f"Using {shown} because it is the model of {host}; --model names another one."
+        self._select(replace(choice, name=shown, why=why))
+
     # ----------------------------------------------------------------- another model
 
     def change(self, name: str) -> None:
@@ -143,9 +165,14 @@ class ChosenModel:
         self._previous = self._previous or before
         self._select(choice)
 
-    def confirm(self) -> None:
-        """Confirm that the model works; the previous one cannot be restored any more."""
+    def confirm(self, codec: Codec | None) -> None:
+        """Confirm that the model works; the previous one cannot be restored any more.
+
+        The codec knows the capabilities of the server by now.
+        """
         self._previous = None
+        if codec is not None:
+            self.capabilities = codec.capabilities
 
     def restore_previous(self) -> bool:
         """Restore the previous model; return False if there is none."""

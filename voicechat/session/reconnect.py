@@ -23,7 +23,7 @@ from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, SessionLost
-from voicechat.providers.codec import Codec
+from voicechat.providers.codec import Codec, prompting
 from voicechat.session.event_stream import Direction
 from voicechat.session.updates import Link
 from voicechat.transports.websocket import (
@@ -69,6 +69,9 @@ MAX_UNANSWERED_CONNECTIONS = 3
 
 OPENING_TIMEOUT_S = 20.0
 """Seconds in which a connection must create its session."""
+
+PROMPT_AFTER_S = 3.0
+"""Seconds of silence on a new connection after which the server is prompted, once."""
 
 SECOND_REFUSAL_S = 60.0
 """Seconds after a shortened seeding in which another refusal ends the session."""
@@ -140,6 +143,10 @@ class ConnectionLoop:
         self._shortened_at: float | None = None
         self._unanswered = 0
         self._is_answering = False
+        self._is_created = False
+        """This connection has its session."""
+        self._refusal = ""
+        """The server's reason for not creating a session on this connection."""
 
     @property
     def sessions_created(self) -> int:
@@ -192,16 +199,11 @@ class ConnectionLoop:
                 await connection.close()
                 continue
             failures, opened_at = 0, time.monotonic()
-            sessions_before = self._sessions_created
             lost = await self._live(codec, connection)
             lost_at = time.monotonic()
             self._count_unanswered(codec)
             reason = lost.message if lost else ""
-            less = (
-                lost is not None
-                and lost.close_code == INVALID
-                and self._sessions_created > sessions_before
-            )
+            less = lost is not None and lost.close_code == INVALID and self._is_created
             if less:
                 self._handle = ""
             self._on_event(inputs.Disconnected(reason, unacceptable=less))
@@ -251,8 +253,8 @@ class ConnectionLoop:
         self.outbox = asyncio.Queue(OUTBOX)
         self._ends_at = None
         self._is_answering = False
+        self._refusal, self._is_created = "", False
         why: ConnectionLost | None = None
-        sessions_before = self._sessions_created
         try:
             await self._write_frames(connection, codec.opening(self._settings(), self._handle))
             async with asyncio.TaskGroup() as tasks:
@@ -262,22 +264,24 @@ class ConnectionLoop:
                 tasks.create_task(self._await_renewal())
         except* (ConnectionLost, ConnectError) as group:
             lost = first(group)
-            if not (isinstance(lost, ConnectionLost) and self._may_retry(lost, sessions_before)):
+            if self._refusal and (self._is_new_peer or not self._sessions_created):
+                raise self._refused(codec) from None
+            if not (isinstance(lost, ConnectionLost) and self._may_retry(lost)):
                 raise lost from None
             why = lost
         except* _Ended:
             why = None
         finally:
             self.codec = self.connection = None
-            if self._sessions_created == sessions_before:
+            if not self._is_created:
                 # The provider refused to resume the session: request a new one.
                 self._handle = ""
             await connection.close()
         return why
 
-    def _may_retry(self, lost: ConnectionLost, sessions_before: int) -> bool:
+    def _may_retry(self, lost: ConnectionLost) -> bool:
         """Return True if another attempt makes sense; refused items are not sent again."""
-        if self._sessions_created == sessions_before:
+        if not self._is_created:
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
         if lost.retry or lost.close_code != INVALID or not self._seeds:
             return lost.retry
@@ -321,9 +325,13 @@ class ConnectionLoop:
 
     def _note_event(self, event: events.Event) -> None:
         match event:
+            case events.ProviderError(message, fatal=fatal) if not self._is_created:
+                self._refusal = message
+                if fatal:
+                    raise ConnectionLost(message)
             case events.SessionCreated(_, expires_at):
                 self._sessions_created += 1
-                self._is_new_peer = False
+                self._is_created, self._is_new_peer = True, False
                 self._on_link(Link.ONLINE, "" if self._sessions_created == 1 else "Reconnected.")
                 if expires_at:
                     self._ends_in(expires_at - time.time())
@@ -340,15 +348,21 @@ class ConnectionLoop:
     async def _watch(self, connection: Connection, codec: Codec) -> None:
         """Check liveness and remaining time once a second."""
         # If pongs are slow, only the kernel detects a dead connection within seconds.
+        prompt = prompting(codec)
         slow = codec.capabilities.patience_s > LIVENESS_SECONDS
         silence_limit_s = codec.capabilities.patience_s if slow else LIVENESS_TIMEOUT_S
-        opened_at, sessions_before = time.monotonic(), self._sessions_created
+        opened_at = time.monotonic()
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._renewal.wait(), 1)
                 return
-            if self._sessions_created == sessions_before:
-                self._check_opening(codec, time.monotonic() - opened_at)
+            if not self._is_created:
+                waited_s = time.monotonic() - opened_at
+                self._check_opening(codec, waited_s)
+                if prompt and waited_s >= PROMPT_AFTER_S:
+                    self._on_link(Link.CONNECTING, f"Waiting for {_host(codec)} to open a session.")
+                    await self._write_frames(connection, prompt)
+                    prompt = []
             if self._floor() in _RESPONSE_PENDING and connection.quiet_for() > silence_limit_s:
                 raise ConnectionLost("The connection was lost during the answer.")
             if codec.stale and self._floor() in _BETWEEN_TURNS:
@@ -361,12 +375,19 @@ class ConnectionLoop:
 
     def _check_opening(self, codec: Codec, waited_s: float) -> None:
         """Raise if the provider did not create a session in time."""
-        if waited_s < OPENING_TIMEOUT_S:
+        if waited_s < OPENING_TIMEOUT_S * codec.capabilities.opening_factor:
             return
         message = f"{_host(codec)} accepts the connection, but opens no session."
         if not self._sessions_created:
             raise ConnectError(message, "Check --base-url and --model.")
         raise ConnectionLost(message)
+
+    def _refused(self, codec: Codec) -> ConnectError:
+        """Return the error for a server that gave a reason and created no session."""
+        reason = self._refusal.rstrip(".")
+        return ConnectError(
+            f"{_host(codec)} opened no session: {reason}.", "Check --base-url and --model."
+        )
 
     async def _await_renewal(self) -> None:
         await self._renewal.wait()

@@ -211,8 +211,10 @@ class Session(SessionControls):
             self._publish_update(
                 effects.Notice(f"Recording to {clean(str(self._options.record))}.")
             )
+        await self._chosen.find()
         if not self._options.model:
             self._publish_update(effects.Notice(self._chosen.choice.why))
+        self._publish_model()
         for sentence in (*self._options.warnings, *self._chosen.unsupported_settings):
             self._warn(sentence)
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
@@ -260,7 +262,7 @@ class Session(SessionControls):
             self._stream.publish(effect, now)
             self._execute(effect)
         if isinstance(event, events.SessionCreated):
-            self._chosen.confirm()
+            self._chosen.confirm(self._codec())
             if self._connections.sessions_created == 1:
                 self._play(sound.Cue("ready"))
         self._arm_timer()

@@ -16,3 +16,5 @@ class DialTarget:
     headers: Mapping[str, Secret]
     subprotocols: Sequence[str | Secret] = ()
     """Offered to the server in this order; one that carries a token is secret."""
+    key_variable: str = ""
+    """Environment variable that may hold the key; for messages."""

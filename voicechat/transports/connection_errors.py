@@ -67,6 +67,8 @@ class Peer:
         self._secrets = [*secrets, *(part for value in secrets for part in value.split())]
         self.keys = [value for value in self._secrets if len(value) >= _SHORTEST_KEY]
         self.has_key = bool(secrets)
+        self._path = clean(parts.path) if self.port else ""
+        self._key_variable = endpoint.key_variable
 
     @property
     def is_local(self) -> bool:
@@ -169,10 +171,13 @@ class Peer:
         tail = f" (HTTP {status}{self.quote(_message(response.body)).rstrip('.')})."
         if status in {401, 403}:
             said = "refused the key" if self.has_key else "asks for a key"
-            return KeyMissing(f"{self.host} {said}{tail}", "Check the key and its permissions.")
+            hint = "Check the key and its permissions."
+            if not self.has_key and self._key_variable:
+                hint = f"Set it as {self._key_variable} in the environment or under [keys]."
+            return KeyMissing(f"{self.host} {said}{tail}", hint)
         if status == 404:
             return DialFailed(
-                f"{self.host} has no such realtime endpoint or model{tail}",
+                f"{self.host} has no such realtime endpoint or model at {self._path}{tail}",
                 "Check --base-url and --model.",
             )
         if status == 429 or status >= 500:

@@ -70,6 +70,8 @@ COMMANDS = [
     commands.TruncateItem("i", 100),
     commands.CreateResponse(),
     commands.CreateResponse("Hi.", out_of_band=True, metadata={"turn": "1"}),
+    commands.CreateResponse("Hi.", output="text"),
+    commands.CreateResponse("Hi.", output="audio"),
     commands.CancelResponse("r"),
     commands.ClearOutput(),
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from voicechat.core.commands import CreateMessage
+from voicechat.core.commands import CreateMessage, CreateResponse
 from voicechat.core.settings import (
     Capabilities,
     McpChoice,
@@ -30,7 +30,13 @@ from voicechat.providers.openai.openai_parts import (
     no_setting,
     without_none,
 )
-from voicechat.providers.openai.openai_session import RATE, WRITERS, create_message, odd_rates
+from voicechat.providers.openai.openai_session import (
+    RATE,
+    WRITERS,
+    create_message,
+    create_response,
+    odd_rates,
+)
 from voicechat.providers.rest import bearer
 
 TRANSCRIBER = "whisper-1"
@@ -61,7 +67,7 @@ def flat_session(settings: SessionSettings) -> Message:
     if settings.purpose == "transcription":
         return {**heard, **without_none({"include": list(settings.include) or None})}
     return {
-        "modalities": ["audio", "text"] if settings.output == "audio" else ["text"],
+        "modalities": _modalities(settings.output),
         "output_audio_format": _FORMATS[settings.output_format.encoding],
         "tools": parts.tools(SessionSettings(tools=settings.tools)),
         **heard,
@@ -116,6 +122,19 @@ def _update_type(settings: SessionSettings) -> str:
     return f"{kind}.update"
 
 
+def _create_response(command: CreateResponse) -> Message:
+    """Return `response.create` with the modalities of the beta, where audio includes text."""
+    message = create_response(command)
+    response = message.get("response")
+    if isinstance(response, dict) and "output_modalities" in response:
+        response["modalities"] = _modalities(response.pop("output_modalities")[0])
+    return message
+
+
+def _modalities(output: str) -> list[str]:
+    return ["audio", "text"] if output == "audio" else ["text"]
+
+
 def _with_beta(key: Secret) -> dict[str, Secret]:
     return {**bearer(key), "OpenAI-Beta": Secret("realtime=v1")}
 
@@ -129,6 +148,7 @@ BETA = Dialect(
     writers={
         **WRITERS,
         CreateMessage: ("conversation.item.create", partial(create_message, answer="text")),
+        CreateResponse: ("response.create", _create_response),
     },
 )
 """A server with the session object and the header of the beta."""

@@ -29,7 +29,7 @@ from voicechat.core.commands import (
     CreateResponse,
     UpdateSession,
 )
-from voicechat.core.events import AudioDelta, Event, ProviderError
+from voicechat.core.events import AudioDelta, Event, ProviderError, SessionCreated
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.json_fields import encode
@@ -88,6 +88,18 @@ class Dialect:
     """Without turn detection, audio sent during a response would abort it."""
     clears_first: bool = False
     """Without turn detection, a response needs a change of the input buffer before it."""
+    key_variable: str = ""
+    """Environment variable that may hold the key; for messages."""
+    recognize: Callable[[Message], Dialect] | None = None
+    """Returns the dialect of the server that announced this session object."""
+    adapt: Callable[[SessionSettings, Message], SessionSettings] = lambda settings, announced: (
+        settings
+    )
+    """Returns the settings to request from a server that announced this session object."""
+    first_update: Callable[[Message, Message], Message] = lambda announced, session: session
+    """Returns the part of the first session object that differs from the announced one."""
+    prompt: Message | None = None
+    """A frame for a server that waits for one before it opens a session."""
 
 
 GENERAL = Dialect()
@@ -102,7 +114,8 @@ class OpenAICodec:
         self.capabilities = dialect.capabilities
         self.stale = False
         self._dialect = dialect
-        self._endpoint = DialTarget(url, dialect.headers(key) if key else {})
+        headers = dialect.headers(key) if key else {}
+        self._endpoint = DialTarget(url, headers, key_variable=dialect.key_variable)
         self._state = OpenAIState()
         self._input = SessionSettings().input_format
         self._session: Message = {}
@@ -132,6 +145,10 @@ class OpenAICodec:
         """Return nothing: the server sends the first frame, then `UpdateSession` the settings."""
         return []
 
+    def prompting(self) -> list[str | bytes]:
+        """Return the frames for a server that is silent after it accepted the connection."""
+        return [] if self._dialect.prompt is None else [encode(self._dialect.prompt)]
+
     def decode(self, frame: str | bytes) -> list[Event]:
         """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
         if isinstance(frame, str) and (delta := self._more_audio(frame)) is not None:
@@ -140,6 +157,9 @@ class OpenAICodec:
         for event in events:
             if isinstance(event, AudioDelta):
                 self._latest = event
+            if isinstance(event, SessionCreated) and self._dialect.recognize is not None:
+                self._dialect = self._dialect.recognize(dict(self._state.announced or {}))
+                self.capabilities = self._dialect.capabilities
             if isinstance(event, ProviderError) and event.command is CommandName.UPDATE_SESSION:
                 # The state of the session is unknown now, so the next update sends all of it.
                 self._session = {}
@@ -274,13 +294,16 @@ class OpenAICodec:
     def _update(self, settings: SessionSettings) -> Message:
         # The server refuses a whole update if one of its settings cannot change.
         settings = replace(settings, **self._kept(settings))  # type: ignore[arg-type]
-        self._settings = settings
-        asked = replace(settings, speed=self._speed(settings))
+        is_first, self._settings = self._settings is None, settings
+        announced = dict(self._state.announced or {})
+        asked = self._dialect.adapt(replace(settings, speed=self._speed(settings)), announced)
         before, self._session = self._session, self._dialect.session(asked)
         self._input = settings.input_format
         self._state.output = settings.output_format.encoding
         self._state.manual = settings.turn_detection is None
-        return {"session": self._dialect.updates(before, self._session)}
+        self._state.updates += 1
+        update = self._dialect.updates(before, self._session)
+        return {"session": self._dialect.first_update(announced, update) if is_first else update}
 
     def _message(self, command: Command, wire_type: str, said: Message) -> str:
         event_id = f"{COMMAND_NAMES[type(command)]}-{next(self._numbers)}"

@@ -51,6 +51,9 @@ from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of
 FATAL = frozenset({"session_expired", "max_duration", "invalid_api_key"})
 """Error codes (or types) after which the server closes the connection ("Error handling")."""
 
+_TYPES_AS_CODES = FATAL | {"conversation_already_has_active_response"}
+"""Error codes that some servers send as the type of an error without a code."""
+
 Reader = Callable[[OpenAIState, Frame], Iterable[Event]]
 
 
@@ -84,13 +87,16 @@ def _note_format(state: OpenAIState, session: dict[str, object]) -> None:
     state.output = _ENCODINGS.get(as_text(name), state.output)
 
 
-def _session_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    session = fields(frame.session)
+def session_created(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read `session.created`."""
+    session = state.announced = fields(frame.session)
     _note_format(state, session)
     yield SessionCreated(as_text(session.get("id")), number(session.get("expires_at")) or None)
 
 
-def _session_updated(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+def session_updated(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read `session.updated`."""
+    state.updates = max(0, state.updates - 1)
     _note_format(state, fields(frame.session))
     yield SessionUpdated()
 
@@ -110,7 +116,8 @@ def _rate_limits(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     )
 
 
-def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+def error_event(state: OpenAIState, frame: Frame) -> Iterable[ProviderError]:
+    """Read `error`."""
     error = fields(frame.error)
     code = text_or_none(error.get("code")) or text_or_none(frame.code)
     kind = text_or_none(error.get("type"))
@@ -121,7 +128,7 @@ def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     )
     yield ProviderError(
         message or code or kind or "The provider reported an error without a message.",
-        code=code or (kind if kind in FATAL else None),
+        code=code or (kind if kind in _TYPES_AS_CODES else None),
         command=named_in(as_text(error.get("event_id"))),
         fatal=code in FATAL or kind in FATAL,
     )
@@ -156,14 +163,15 @@ def _transcript_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
         yield UserTranscript(item_id, text, tokens=_tokens(frame))
 
 
-def _transcript_update(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+def transcript_update(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    """Read a partial transcript that replaces the earlier ones."""
     if text := text_or_none(frame.transcript):
         yield UserTranscript(as_text(frame.item_id), text, replace=True)
 
 
 def _transcript_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     if frame.status not in (None, "completed"):
-        yield from _transcript_update(state, frame)
+        yield from transcript_update(state, frame)
     else:
         yield from _final_transcript(state, frame, as_text(frame.transcript), None)
 
@@ -263,12 +271,12 @@ def _item_truncated(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 TABLE: dict[str, Reader] = {
-    "session.created": _session_created,
-    "session.updated": _session_updated,
-    "transcription_session.created": _session_created,
-    "transcription_session.updated": _session_updated,
+    "session.created": session_created,
+    "session.updated": session_updated,
+    "transcription_session.created": session_created,
+    "transcription_session.updated": session_updated,
     "rate_limits.updated": _rate_limits,
-    "error": _error,
+    "error": error_event,
     # the user
     "input_audio_buffer.speech_started": _speech_started,
     "input_audio_buffer.speech_stopped": _speech_stopped,
@@ -276,7 +284,7 @@ TABLE: dict[str, Reader] = {
     "input_audio_buffer.cleared": _cleared,
     "input_audio_buffer.timeout_triggered": _idle,
     f"{_TRANSCRIPTION}.delta": _transcript_delta,
-    f"{_TRANSCRIPTION}.updated": _transcript_update,
+    f"{_TRANSCRIPTION}.updated": transcript_update,
     f"{_TRANSCRIPTION}.completed": _transcript_done,
     f"{_TRANSCRIPTION}.segment": _segment,
     f"{_TRANSCRIPTION}.failed": _transcript_failed,

@@ -5,6 +5,7 @@ Source: OpenAI Realtime API reference, "Server events".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -79,6 +80,10 @@ class ItemState:
 class OpenAIState:
     """State of one connection, bounded: the oldest item is forgotten first."""
 
+    announced: Mapping[str, object] | None = None
+    """The session object that the server announced first; None before the session is created."""
+    updates: int = 0
+    """Number of updates that the server has not confirmed."""
     output: str = "pcm16"
     """Encoding of received audio: pcm16, pcmu or pcma."""
     spoke: bool = False

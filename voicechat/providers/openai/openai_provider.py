@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from urllib.parse import urlsplit
 
 from voicechat.core.price import Price
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
+from voicechat.providers.openai.openai_compatible import ANY_SERVER
 from voicechat.providers.provider import ConnectionRequest, Provider
 from voicechat.providers.rest import (
     HttpRequest,
@@ -29,11 +31,16 @@ URL = "wss://api.openai.com/v1/realtime"
 
 _DEFAULT_TOKEN_S = 600
 
+_DIALECTS = {"ga": GENERAL, "beta": BETA, "voice-live": VOICE_LIVE}
+"""The dialects that the user may name."""
+
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     url = realtime_url(request.base_url or URL, request.model, request.purpose)
-    dialect = {"beta": BETA, "voice-live": VOICE_LIVE}.get(request.dialect or "", GENERAL)
-    return partial(OpenAICodec, url, request.key, replace(dialect, name=PROVIDER.name))
+    inferred = GENERAL if urlsplit(url).hostname == urlsplit(URL).hostname else ANY_SERVER
+    dialect = _DIALECTS.get(request.dialect or "", inferred)
+    named = replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
+    return partial(OpenAICodec, url, request.key, named)
 
 
 def client_secret_request(request: TokenRequest) -> HttpRequest:

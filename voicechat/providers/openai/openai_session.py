@@ -203,7 +203,8 @@ def _truncate(command: TruncateItem) -> Message:
 _PLAIN_RESPONSE = CreateResponse()
 
 
-def _create_response(command: CreateResponse) -> Message:
+def create_response(command: CreateResponse) -> Message:
+    """Return `response.create`; empty for a response with the settings of the session."""
     if command == _PLAIN_RESPONSE:
         return {}
     metadata = {**command.metadata, **({OUT_OF_BAND_KEY: "1"} if command.out_of_band else {})}
@@ -243,7 +244,7 @@ WRITERS: Writers = {
     RetrieveItem: ("conversation.item.retrieve", _item_id),
     DeleteItem: ("conversation.item.delete", _item_id),
     TruncateItem: ("conversation.item.truncate", _truncate),
-    CreateResponse: ("response.create", _create_response),
+    CreateResponse: ("response.create", create_response),
     CancelResponse: ("response.cancel", _response_id),
     ClearOutput: ("output_audio_buffer.clear", _nothing),
 }
