@@ -1,4 +1,4 @@
-"""`voicechat models`: providers, their models and voices, and which keys are set."""
+"""`voicechat models`: providers and their models, and the local models that a user downloads."""
 
 from __future__ import annotations
 
@@ -7,26 +7,110 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import JSON, CommandEntry
+from voicechat.cli.command import JSON, CommandEntry, Text, flag, say
+from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
     from voicechat.session.model_list import ListedProvider
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-def models(as_json: Annotated[bool, JSON] = False) -> int:
+COMMAND = CommandEntry(10, "models", "List providers, models, voices and keys; local models.", app)
+
+BUILT_IN = "built-in"
+"""The name that `use` takes to return to the built-in models."""
+
+_IDS = typer.Argument(metavar="ID", help="Ids of local models.")
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: Annotated[bool, JSON] = False) -> int:
     """List providers with their models and voices, and the keys they need.
 
-    An asterisk marks the default model of each provider.
+    An asterisk marks the default model of each provider. The commands below are about local
+    models: speech recognition and voices for the embedded voice, which run on this machine.
     """
     from voicechat.config import loader
     from voicechat.session.model_list import list_providers
 
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise UsageError(
+                f"Options of {context.invoked_subcommand!r} must follow its name.",
+                f"See voicechat models {context.invoked_subcommand} --help.",
+            )
+        return 0
     providers = list_providers(loader.load())
     typer.echo(models_as_json(providers) if as_json else models_as_text(providers))
     return 0
 
 
-COMMAND = CommandEntry(10, "models", "List providers, models, voices and keys.", models)
+@app.command("list", short_help="List the local models.")
+def list_local(as_json: Annotated[bool, JSON] = False) -> int:
+    """List the local models: size, license, and whether each is built in or downloaded.
+
+    An asterisk marks the models that the embedded voice uses.
+    """
+    from voicechat.cli import _local_models
+
+    rows = _local_models.rows()
+    typer.echo(_local_models.as_json(rows) if as_json else _local_models.as_text(rows))
+    return 0
+
+
+@app.command(short_help="Download local models.")
+def pull(
+    ids: Annotated[list[str], _IDS],
+    mirror: Annotated[Text, flag("model_mirror")] = None,
+) -> int:
+    """Download local models. A download that was stopped continues where it ended.
+
+    Honors HTTPS_PROXY. A mirror holds the files of each model at URL/ID/FILE, like the folder of
+    downloaded models.
+    """
+    from voicechat.cli import _local_models
+    from voicechat.config import loader
+
+    _local_models.pull(ids, loader.load({"model_mirror": mirror}).model_mirror)
+    return 0
+
+
+@app.command(short_help="Delete downloaded models.")
+def remove(ids: Annotated[list[str], _IDS]) -> int:
+    """Delete downloaded models. The built-in model replaces a chosen one."""
+    from voicechat.local_models.installed_model import forget_choice
+    from voicechat.local_models.model_catalog import local_model
+    from voicechat.local_models.model_store import ModelStore
+    from voicechat.system.text_table import megabytes
+
+    for model in [local_model(each) for each in ids]:
+        freed = ModelStore().remove(model)
+        forget_choice(model.id)
+        say(f"Removed {model.id}; {megabytes(freed)} are free again.")
+    return 0
+
+
+@app.command(short_help="Choose the models of the embedded voice.")
+def use(
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID", help=f"Ids, or {BUILT_IN} to undo all choices.")
+    ],
+) -> int:
+    """Choose the model for speech recognition, or the voice, of the embedded voice.
+
+    The choice is remembered. `[embedded]` in the settings file wins over it.
+    """
+    from voicechat.local_models.installed_model import choose, forget_choice
+    from voicechat.local_models.model_catalog import local_model
+
+    chosen = [local_model(each) for each in ids if each != BUILT_IN]
+    if BUILT_IN in ids:
+        forget_choice()
+        say("The embedded voice uses its built-in models from the next start on.")
+    for model in chosen:
+        choose(model)
+        say(f"The embedded voice uses {model.id} from the next start on.")
+    return 0
 
 
 def models_as_json(providers: Sequence[ListedProvider]) -> str:

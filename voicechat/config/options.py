@@ -140,6 +140,12 @@ class Options:
         ),
     )
     chat_model: str | None = field(default=None, metadata=_about("Model at --chat-url.", "NAME"))
+    model_mirror: str | None = field(
+        default=None,
+        metadata=_about(
+            "Web folder with copies of the local models.", "URL", flag="--mirror", schemes=_HTTP
+        ),
+    )
     record: Path | None = field(
         default=None,
         metadata=_about("Record the conversation in a new folder.", "DIR", in_file=False),

@@ -59,3 +59,8 @@ def cells(text: str) -> int:
 def counted(number: int, noun: str) -> str:
     """A number with its noun in the singular or the plural: `1 tool`, `3 tools`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes with its unit: `44 MB`, `0.5 MB`."""
+    return f"{size / 1e6:,.0f} MB" if size >= 9_500_000 else f"{size / 1e6:.1f} MB"
