@@ -131,7 +131,7 @@ def options(port: int, **more: Any) -> Options:
 
 @pytest.fixture(autouse=True)
 def fast_detection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicechat.speech.vad.detector", Loud)
+    monkeypatch.setattr("voicechat.speech.vad.detector", lambda _: Loud())
     monkeypatch.setattr(transcriber, "MAX_SEND_SPEED", 100.0)
 
 
@@ -329,7 +329,7 @@ async def test_ctrl_c_transcribes_the_last_words():
     """Ctrl-C during speech, in the real program on a pipe that stays open."""
     program = (
         "import sys; from scripted import Loud; from voicechat.speech import vad as detector;"
-        "detector.detector = Loud; from voicechat.cli import app as cli; "
+        "detector.detector = lambda _: Loud(); from voicechat.cli import app as cli; "
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     committed = asyncio.Event()

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from file_server import FileServer
-from small_catalog import write_model
+from small_catalog import VOICE, write_model
 
 from voicechat.errors import UsageError
 from voicechat.local_models import installed_model
@@ -30,7 +30,7 @@ def test_each_file_of_the_catalog_is_a_model() -> None:
 def test_a_row_is_complete(model: LocalModel) -> None:
     assert model.id.startswith(f"{model.family}-")
     assert model.license
-    assert model.languages
+    assert model.languages or model.kind == "vad"
     assert model.is_downloadable or built_in_folder(model)
     if model.family == "moonshine":
         assert tuple(file.name for file in model.files) == MOONSHINE_FILES
@@ -46,7 +46,7 @@ def test_a_row_is_complete(model: LocalModel) -> None:
 
 def test_the_built_in_models_are_those_of_the_packages() -> None:
     built_in = [model for model in MODELS if built_in_folder(model)]
-    assert {model.id for model in built_in} <= {"moonshine-tiny-en", "hibari-heart"}
+    assert {model.id for model in built_in} <= {"moonshine-tiny-en", "hibari-heart", "silero-vad"}
     assert built_in
     for model in built_in:
         folder = built_in_folder(model)
@@ -119,7 +119,7 @@ def test_without_a_choice_the_built_in_model_is_used() -> None:
     chosen = installed_model.chosen_model("tts")
     if chosen is not None:
         assert (chosen.id, chosen.voice) == ("hibari-heart", "heart")
-    assert installed_model.chosen_model("vad") is None
+    assert installed_model.chosen_model("end-of-turn") is None
 
 
 def test_a_choice_is_remembered_and_forgotten(catalog) -> None:
@@ -158,3 +158,20 @@ def test_a_damaged_choice_is_ignored(catalog, tmp_path) -> None:
     assert installed_model.chosen_model("tts") is None
     file.write_bytes(b'{"tts": "no-such-model"}')
     assert installed_model.chosen_model("tts") is None
+
+
+def test_the_speech_detector_needs_no_choice(catalog, server) -> None:
+    write_model(
+        catalog,
+        "silero",
+        {"v.onnx": VOICE},
+        {"v.onnx": f"{server.url}/v.onnx"},
+        kind="vad",
+        family="silero",
+        package_folder="no_such_package/files",
+    )
+    assert installed_model.vad_file() is None
+    folder = download_model(local_model("silero"), ModelStore())
+    assert installed_model.vad_file() == folder / "v.onnx"
+    with pytest.raises(UsageError, match="silero needs no choice"):
+        installed_model.choose(local_model("silero"))

@@ -41,7 +41,7 @@ class ModelRow(NamedTuple):
 def rows() -> list[ModelRow]:
     """Return the local models in the order of the list."""
     store = ModelStore()
-    used = {model.id for kind in USABLE_KINDS if (model := chosen_model(kind, store=store))}
+    used = {model.id for kind in _KINDS if (model := chosen_model(kind, store=store))}
     order = list(_KINDS)
     models = sorted(local_models().values(), key=lambda model: (order.index(model.kind), model.id))
     return [

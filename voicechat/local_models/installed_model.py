@@ -91,6 +91,12 @@ def chosen_model(
     return _installed(default, store) if default else None
 
 
+def vad_file(store: ModelStore | None = None) -> Path | None:
+    """Return the file of Silero VAD; None when it is neither downloaded nor in a package."""
+    model = chosen_model("vad", store=store)
+    return model.folder / model.files[0] if model else None
+
+
 def default_model(kind: ModelKind) -> LocalModel | None:
     """Return the built-in model of a kind; None when there is none."""
     built_in = (each for each in local_models().values() if each.package_folder)

