@@ -170,8 +170,8 @@ def test_the_speech_detector_needs_no_choice(catalog, server) -> None:
         family="silero",
         package_folder="no_such_package/files",
     )
-    assert installed_model.vad_file() is None
+    assert installed_model.detector_file("vad") is None
     folder = download_model(local_model("silero"), ModelStore())
-    assert installed_model.vad_file() == folder / "v.onnx"
+    assert installed_model.detector_file("vad") == folder / "v.onnx"
     with pytest.raises(UsageError, match="silero needs no choice"):
         installed_model.choose(local_model("silero"))

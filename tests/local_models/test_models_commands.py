@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -187,3 +188,28 @@ def test_two_programs_pull_at_once(catalog, server) -> None:
     assert first.communicate(timeout=50)[0] == ""
     assert first.returncode == 0
     assert (ModelStore().folder / "ears" / "encoder.ort").read_bytes() == ENCODER
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_shows_a_bar_and_control_c_keeps_the_partial_file(catalog, server) -> None:
+    import pexpect
+
+    server.hold = threading.Event()
+    words = ["-c", RUN, str(catalog), "models", "pull", "ears"]
+    child = pexpect.spawn(
+        sys.executable, words, dimensions=(24, 80), encoding="utf-8", timeout=50,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )  # fmt: skip
+    child.expect("━")
+    child.expect("150.0/300.0 kB")
+    child.sendintr()
+    child.expect("voicechat: Stopped. The same command continues the download.")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    server.hold.set()
+    server.hold = None
+    server.requests.clear()
+    resumed = process(catalog, "pull", "ears")
+    assert resumed.communicate(timeout=50)[0] == ""
+    assert server.requests[0][1].startswith("bytes=1")

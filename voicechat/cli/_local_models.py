@@ -41,13 +41,15 @@ class ModelRow(NamedTuple):
 def rows() -> list[ModelRow]:
     """Return the local models in the order of the list."""
     store = ModelStore()
-    used = {model.id for kind in _KINDS if (model := chosen_model(kind, store=store))}
+    used = {each.id for kind in USABLE_KINDS if (each := chosen_model(kind, store=store))}
     order = list(_KINDS)
     models = sorted(local_models().values(), key=lambda model: (order.index(model.kind), model.id))
-    return [
-        ModelRow(model, _state(model, store), store.find(model), model.id in used)
-        for model in models
-    ]
+    found = []
+    for model in models:
+        folder = store.find(model)
+        is_used = model.id in used if model.kind in USABLE_KINDS else folder is not None
+        found.append(ModelRow(model, _state(model, store), folder, is_used))
+    return found
 
 
 def _state(model: LocalModel, store: ModelStore) -> str:

@@ -91,10 +91,10 @@ def chosen_model(
     return _installed(default, store) if default else None
 
 
-def vad_file(store: ModelStore | None = None) -> Path | None:
-    """Return the file of Silero VAD; None when it is neither downloaded nor in a package."""
-    model = chosen_model("vad", store=store)
-    return model.folder / model.files[0] if model else None
+def detector_file(kind: ModelKind, store: ModelStore | None = None) -> Path | None:
+    """Return the file of a detector, which needs no choice; None when none is installed."""
+    found = installed_models(kind, store)
+    return found[0].folder / found[0].files[0] if found else None
 
 
 def default_model(kind: ModelKind) -> LocalModel | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from voicechat.speech.onnx_model import load_onnx
+
 _RATE = 16_000
 _WINDOW = 512
 _CONTEXT = 64
@@ -23,22 +25,7 @@ class SileroOnnxDetector:
     window = _WINDOW
 
     def __init__(self, model: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                model.read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # the exceptions of ONNX Runtime share no class of their own
-            raise RuntimeError(f"{model.name} cannot be loaded: {error}") from error
-        names = {each.name for each in self._session.get_inputs()}
-        if names != {"input", "state", "sr"}:
-            raise RuntimeError(f"{model.name} is not a model of Silero VAD 6")
+        self._session = load_onnx(model, ["input", "state", "sr"])
         self._sound: npt.NDArray[np.float32]
         self._state: npt.NDArray[np.float32]
         self.reset()

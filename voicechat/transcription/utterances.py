@@ -47,7 +47,7 @@ class Utterances:
 
     def __init__(self, audio_format: AudioFormat) -> None:
         """Detect speech in sound of this format. Raises `ServerError` without a VAD."""
-        from voicechat.local_models.installed_model import vad_file
+        from voicechat.local_models.installed_model import detector_file
         from voicechat.speech.endpointing import Endpointer
         from voicechat.speech.formats import Format
         from voicechat.speech.pcm import Resampler
@@ -61,7 +61,7 @@ class Utterances:
         self._clock_ms = 0.0
         self._decode = Format().decode
         self._resampler = Resampler(audio_format.rate, VAD_RATE)
-        self._endpointer = Endpointer(detector(vad_file()))
+        self._endpointer = Endpointer(detector(detector_file("vad")))
         self._endpointer.configure({"silence_duration_ms": PAUSE_MS})
 
     @property
