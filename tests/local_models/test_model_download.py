@@ -144,10 +144,25 @@ def test_another_file_is_refused(store, server, sent, sends_length, difference) 
     server.sends_length = sends_length
     with pytest.raises(ConnectError, match=difference) as caught:
         pull(store)
-    assert "127.0.0.1 sent another encoder.ort than the catalog names" in str(caught.value)
+    assert "The encoder.ort that 127.0.0.1 sent is not the one of the cat" in str(caught.value)
     assert "Nothing was installed." in str(caught.value)
     assert len(server.requests) == 1
     assert leftovers(store) == []
+
+
+def test_the_page_of_a_login_portal_keeps_the_partial_file(store, server) -> None:
+    server.cuts = [100_000] + [0] * 10
+    with pytest.raises(ConnectError):
+        pull(store)
+    server.cuts = []
+    server.files["/ears/encoder.ort"] = b"<html>Please log in.</html>"
+    server.has_ranges = False
+    with pytest.raises(ConnectError, match="its size is not"):
+        pull(store)
+    server.files["/ears/encoder.ort"] = ENCODER
+    server.has_ranges = True
+    assert contents(pull(store)) == WHOLE
+    assert server.requests[-2] == ("/ears/encoder.ort", "bytes=100000-")
 
 
 def test_a_missing_file(store, server) -> None:

@@ -123,8 +123,8 @@ def test_a_failed_download_gives_one_sentence(run, server) -> None:
     code, out, err = run("pull", "voice")
     assert (code, out) == (4, "")
     assert err.splitlines()[-1] == (
-        "voicechat: 127.0.0.1 sent another v.onnx than the catalog names: its SHA-256 differs."
-        " Nothing was installed. Try again later, or use --mirror URL."
+        "voicechat: The v.onnx that 127.0.0.1 sent is not the one of the catalog:"
+        " its SHA-256 differs. Nothing was installed. Try again later, or use --mirror URL."
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-COMMAND = CommandEntry(10, "models", "List providers, models, voices and keys; local models.", app)
+COMMAND = CommandEntry(10, "models", "List models, voices and keys; download local models.", app)
 
 BUILT_IN = "built-in"
 """The name that `use` takes to return to the built-in models."""

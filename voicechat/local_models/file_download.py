@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,16 +151,23 @@ class FileDownload:
             length = response.headers.get("Content-Length", "")
             if length.isdecimal() and self._present + int(length) != self._file.size:
                 raise self._wrong_file(f"its size is not {self._file.size:,} bytes")
-            with self._part.open("r+b" if self._present else "wb") as file:
-                file.seek(self._present)
-                for piece in response.iter_raw():
-                    self._has_received = True
-                    if self._present + len(piece) > self._file.size:
-                        raise self._wrong_file(f"it exceeds {self._file.size:,} bytes")
-                    file.write(piece)
-                    self._digest.update(piece)
-                    self._present += len(piece)
-                    self._report(self._present)
+            self._store(response.iter_raw())
+        if self._present > self._file.size:
+            self._part.unlink()
+            raise self._wrong_file(f"it exceeds {self._file.size:,} bytes")
+
+    def _store(self, pieces: Iterator[bytes]) -> None:
+        """Append the pieces to the partial file, until it exceeds its size."""
+        with self._part.open("r+b" if self._present else "wb") as file:
+            file.seek(self._present)
+            for piece in pieces:
+                self._has_received = True
+                self._present += len(piece)
+                if self._present > self._file.size:
+                    return
+                file.write(piece)
+                self._digest.update(piece)
+                self._report(self._present)
 
     def _check_status(self, response: httpx.Response) -> None:
         status = f"HTTP {response.status_code} {clean(response.reason_phrase)[:40]}".strip()
@@ -186,9 +193,8 @@ class FileDownload:
             )
 
     def _wrong_file(self, difference: str) -> ConnectError:
-        self._part.unlink(missing_ok=True)
         return ConnectError(
-            f"{self._host} sent another {self._name} than the catalog names: {difference}.",
+            f"The {self._name} that {self._host} sent is not the one of the catalog: {difference}.",
             f"Nothing was installed. {_MIRROR_HINT}",
         )
 
