@@ -16,37 +16,11 @@ _SHORT_WORDS = (
 _SHORT = frozenset(_SHORT_WORDS.split())
 _MIN_WORDS = 3
 """Minimum length of a sentence that ends a turn."""
-_CONTINUING = frozenset(
-    [
-        "and",
-        "but",
-        "so",
-        "or",
-        "nor",
-        "because",
-        "if",
-        "when",
-        "while",
-        "than",
-        "um",
-        "uh",
-        "er",
-        "erm",
-        "hmm",
-        "the",
-        "a",
-        "an",
-        "my",
-        "your",
-        "our",
-        "their",
-        "of",
-        "to",
-        "i",
-        "i'm",
-        "it's",
-    ]
+_CONTINUING_WORDS = (
+    "and but so or nor because if when while than um uh er erm hmm the a an my your our their of "
+    "to i i'm it's"
 )
+_CONTINUING = frozenset(_CONTINUING_WORDS.split())
 """Words after which a sentence continues, whatever punctuation a recognizer wrote."""
 
 
