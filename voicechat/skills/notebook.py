@@ -12,10 +12,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from voicechat.errors import ServerError
+from voicechat.skills import notebook_changes
+from voicechat.skills.notebook_pages import NotebookPages
+from voicechat.skills.undo_stack import Record, Undo, no_record
 from voicechat.system.private_files import locked, write_private
 
 _MAX_ENTRIES = 500
@@ -35,26 +38,18 @@ class NotebookFull(ServerError):
     """A list, or the notebook as a whole, has reached its limit."""
 
 
-@dataclass(slots=True)
-class NotebookPages:
-    """The contents of the notebook."""
-
-    lists: dict[str, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    name: str = ""
-    facts: list[str] = field(default_factory=list)
-
-
 class Notebook:
     """Reads and changes the notebook file. Each call sees what other processes wrote before."""
 
-    def __init__(self, path: Path | None, wait_s: float = 5.0) -> None:
+    def __init__(self, path: Path | None, wait_s: float = 5.0, record: Record = no_record) -> None:
         """Open the notebook at `path`; without a path, keep it in memory.
 
         wait_s: seconds to wait while another process changes the file.
+        record: called on the thread of `edit` with the inverse of each change.
         """
         self._path = path
         self._wait_s = wait_s
+        self._record = record
         self._in_memory = NotebookPages()
         self._memory_lock = threading.Lock()
 
@@ -74,13 +69,24 @@ class Notebook:
     def edit(self) -> Iterator[NotebookPages]:
         """Lock the file and yield its contents; on exit, write them whole or not at all.
 
-        Raises `ServerError` when the file is locked too long, damaged, or cannot be read or
-        written, and `NotebookFull` when a limit is reached.
+        Records the inverse of the change. Raises `ServerError` when the file is locked too long,
+        damaged, or cannot be read or written, and `NotebookFull` when a limit is reached.
         """
         with self._lock():
             pages = self._load_or_rename()
+            before = deepcopy(pages)
             yield pages
             self._store(pages)
+        after = deepcopy(pages)
+        undo = Undo(lambda: self._revert(before, after), blocking=True)
+        self._record(undo if before != after else None)
+
+    def _revert(self, before: NotebookPages, after: NotebookPages) -> str:
+        with self._lock():
+            pages = self._load_or_rename()
+            said = notebook_changes.revert(pages, before, after)
+            self._store(pages)
+        return said
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

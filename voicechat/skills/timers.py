@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from voicechat.errors import ServerError
+from voicechat.skills.undo_stack import Record, Undo, no_record
 from voicechat.skills.wording import joined, lasting, spoken_clock
 
 LONGEST_S = 366 * 86_400
 """Maximum seconds until a timer rings."""
+KINDS = frozenset({"timer", "alarm", "reminder"})
 _MAX_TIMERS = 32
 _TOLERANCE_S = 0.02
 _RECHECK_S = 20.0
@@ -77,10 +80,18 @@ class Timers:
         self._later = later
         self._running: list[Timer] = []
 
-    def start(self, kind: str, seconds: float, name: str = "", text: str = "") -> Timer:
+    def start(
+        self,
+        kind: str,
+        seconds: float,
+        name: str = "",
+        text: str = "",
+        record: Record = no_record,
+    ) -> Timer:
         """Start a timer. Needs a running event loop.
 
-        Raises `ServerError` at 32 timers, and if `seconds` is not above zero or exceeds a year.
+        record: called with the inverse. Raises `ServerError` at 32 timers, and if `seconds` is not
+        above zero or exceeds a year.
         """
         check_duration(seconds)
         if len(self._running) >= _MAX_TIMERS:
@@ -88,7 +99,25 @@ class Timers:
         timer = Timer(kind, self._now() + timedelta(seconds=seconds), seconds, name, text)
         self._running.append(timer)
         self._wait(timer)
+        record(Undo(lambda: self._undo_start(timer)))
         return timer
+
+    def _undo_start(self, timer: Timer) -> str:
+        if timer not in self._running:
+            return f"Your {timer.title} is no longer running."
+        self.cancel([timer])
+        return canceled([timer])
+
+    def _undo_cancel(self, timers: Sequence[Timer]) -> str:
+        back = [timer for timer in timers if self.left(timer) > 0]
+        self._running += back
+        for timer in back:
+            self._wait(timer)
+        if not back:
+            return "The time is over by now, so I can't set that again."
+        if len(back) > 1:
+            return f"Your {len(back)} timers are running again."
+        return f"Your {back[0].title} is set again, with {lasting(self.left(back[0]))} left."
 
     def _wait(self, timer: Timer) -> None:
         """Ring, or check again later: the event loop does not count the time a machine sleeps."""
@@ -100,17 +129,30 @@ class Timers:
         timer.waiting = later(min(left, _RECHECK_S), lambda: self._wait(timer))
 
     def running(self, name: str = "") -> list[Timer]:
-        """Return the timers whose title contains `name`, the next to ring first."""
-        wanted = name.casefold()
-        found = [timer for timer in self._running if not wanted or wanted in timer.title.casefold()]
-        return sorted(found, key=lambda timer: timer.ends)
+        """Return the timers of this name, the next to ring first.
+
+        name: words of the title, such as "pasta timer", or a kind: timer, alarm or reminder. Empty:
+        all.
+        """
+        wanted = set(_words(name)) - {"the", "my"}
+        kinds, wanted = wanted & KINDS, wanted - KINDS
+        found = [
+            timer
+            for timer in self._running
+            if wanted <= set(_words(timer.title)) and (not kinds or timer.kind in kinds)
+        ]
+        exact = [
+            timer for timer in found if timer.name and timer.name.casefold() == name.casefold()
+        ]
+        return sorted(exact or found, key=lambda timer: timer.ends)
 
     def left(self, timer: Timer) -> float:
         """Return the seconds until the timer rings."""
         return max(0.0, (timer.ends - self._now()).total_seconds())
 
-    def cancel(self, timers: list[Timer]) -> None:
-        """Stop these timers without ringing."""
+    def cancel(self, timers: Sequence[Timer], record: Record = no_record) -> None:
+        """Stop these timers without ringing. record: called with the inverse."""
+        record(Undo(lambda: self._undo_cancel(timers)) if timers else None)
         for timer in timers:
             if timer in self._running:
                 self._running.remove(timer)
@@ -122,14 +164,18 @@ class Timers:
             self._running.remove(timer)
             self._ring(timer.announcement)
 
-    def describe(self) -> str:
-        """Return a sentence that lists the running timers and the time each has left."""
-        running = self.running()
+    def describe(self, name: str = "") -> str:
+        """Return a sentence that lists the timers of this name and the time each has left."""
+        running = self.running(name)
         if not running:
-            return "There is no timer running."
+            return f"There is no {name or 'timer'} running."
         titles = [f"the {timer.title}, {lasting(self.left(timer))} left" for timer in running]
-        count = "one timer" if len(running) == 1 else f"{len(running)} timers"
+        count = _counted(running)
         return f"You have {count}: {joined(titles)}."
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w:']+", text.casefold())
 
 
 def check_duration(seconds: float) -> None:
@@ -145,12 +191,24 @@ def started(seconds: float, name: str) -> str:
     return f"Okay, {name + ' timer, ' if name else ''}{lasting(seconds)}, starting now."
 
 
-def canceled(timers: list[Timer]) -> str:
+def canceled(timers: Sequence[Timer]) -> str:
     """Return the sentence that confirms that these timers were canceled."""
     if len(timers) == 1:
         return f"Your {timers[0].title} is canceled."
+    kind = _shared_kind(timers)
     return (
-        "Both timers are canceled."
+        f"Both {kind}s are canceled."
         if len(timers) == 2
-        else f"All {len(timers)} timers are canceled."
+        else f"All {len(timers)} {kind}s are canceled."
     )
+
+
+def _counted(timers: Sequence[Timer]) -> str:
+    kind = _shared_kind(timers)
+    return f"one {kind}" if len(timers) == 1 else f"{len(timers)} {kind}s"
+
+
+def _shared_kind(timers: Sequence[Timer]) -> str:
+    """Return the kind of these timers; timer if they differ."""
+    kinds = {timer.kind for timer in timers}
+    return kinds.pop() if len(kinds) == 1 else "timer"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from voicechat.skills.undo_stack import UndoStack
 
 
 def _silent(*_: object) -> None:
@@ -21,3 +23,5 @@ class ToolContext:
     """The folder for notes and lists; None keeps nothing beyond the session."""
     announce: Callable[[str], None] = _silent
     """Ring aloud, show this sentence and tell the model. Called on the event loop."""
+    undo_stack: UndoStack = field(default_factory=UndoStack)
+    """The changes of the session to timers, lists and notes."""

@@ -165,13 +165,35 @@ async def test_canceling_timers(talk):
     await talk("set a timer for ten minutes")
     await talk("set a tea timer for three minutes")
     await talk("set an alarm for half past six")
-    assert (await talk("cancel the timer")).startswith("Which one? You have 3 timers")
+    assert (await talk("cancel the timer")).startswith("Which one? You have 2 timers")
     assert await talk("cancel the tea timer") == "Your tea timer is canceled."
     assert await talk("cancel the six thirty alarm") == "Your 6:30 PM alarm is canceled."
     assert (await talk("cancel the coffee timer")).startswith("I have no such timer.")
     assert await talk("delete the ten minute timer") == "Your 10 minute timer is canceled."
     talk.clock.move(hours=24)
     assert talk.rung == []
+
+
+async def test_a_request_means_only_its_own_kind_of_timer(talk):
+    await talk("set a timer for ten minutes")
+    await talk("remind me in five minutes to call mom")
+    await talk("wake me up at seven")
+    assert (
+        await talk("how long is left on the timer") == "Your 10 minute timer has 10 minutes left."
+    )
+    assert await talk("Stop the alarm.") == "Your 7:00 PM alarm is canceled."
+    assert (await talk("cancel the alarm")).startswith("I have no such alarm. You have 2 timers")
+    assert await talk("cancel the timer") == "Your 10 minute timer is canceled."
+    assert await talk("Turn off the reminder.") == "Your reminder to call mom is canceled."
+    assert await talk("cancel the reminder") == "There is no reminder to cancel."
+
+
+async def test_all_timers_of_a_kind_are_canceled(talk):
+    for clock in ("six", "seven", "eight"):
+        await talk(f"set an alarm for {clock} pm")
+    await talk("set a timer for ten minutes")
+    assert await talk("delete all alarms") == "All 3 alarms are canceled."
+    assert await talk("cancel all timers") == "Your 10 minute timer is canceled."
 
 
 async def test_too_many_timers_are_refused_and_closing_ends_them(talk):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from voicechat.tools.builtin import alarms
+from voicechat.tools.builtin import alarms, undo
 from voicechat.tools.registry import Outcome, Registry
 from voicechat.tools.tool_context import ToolContext
 
@@ -31,8 +31,9 @@ class ToolsWithClock:
         self.now = NOON
         self.waiting: list[tuple[datetime, Callable[[], None]]] = []
         self.announced: list[str] = []
-        tools = alarms.tools(ToolContext(announce=self.announced.append), self.call_later)
-        self.registry = Registry(*tools)
+        context = ToolContext(announce=self.announced.append)
+        tools = alarms.tools(context, self.call_later)
+        self.registry = Registry(*tools, *undo.tools(context))
 
     def call_later(self, seconds: float, ring: Callable[[], None]) -> Handle:
         """Replace `loop.call_later`."""
@@ -139,3 +140,47 @@ async def test_a_timer_rings_soon_after_the_machine_slept(timers: ToolsWithClock
     timers.waiting.clear()
     looks[1]()
     assert timers.announced == ["It is 1:00 PM. This is your alarm."]
+
+
+async def test_the_kind_selects_among_timers(timers: ToolsWithClock) -> None:
+    await timers("set_timer", seconds=600)
+    await timers("set_reminder", text="call your mom", seconds=60)
+    assert await timers("list_timers", name="reminder") == (
+        "You have one reminder: the reminder to call your mom, 1 minute left."
+    )
+    assert await timers("cancel_timer", name="timer") == "Your 10 minute timer is canceled."
+    assert await timers("list_timers", name="alarm") == "There is no alarm running."
+
+
+async def test_timers_are_undone_in_reverse_order(timers: ToolsWithClock) -> None:
+    await timers("set_timer", seconds=600)
+    await timers("set_alarm", time="7:30 pm")
+    await timers("cancel_timer", every=True)
+    timers.advance(60)
+    assert await timers("undo_last_change") == "Your 2 timers are running again."
+    assert await timers("undo_last_change") == "Your 7:30 PM alarm is canceled."
+    assert await timers("undo_last_change") == "Your 10 minute timer is canceled."
+    assert await timers("undo_last_change") == "There is nothing to undo."
+    assert timers.waiting == []
+
+
+async def test_a_canceled_timer_rings_at_its_own_time_after_an_undo(
+    timers: ToolsWithClock,
+) -> None:
+    await timers("set_timer", seconds=600, name="tea")
+    timers.advance(240)
+    await timers("cancel_timer")
+    timers.advance(60)
+    assert await timers("undo_last_change") == ("Your tea timer is set again, with 5 minutes left.")
+    timers.advance(300)
+    assert timers.announced == ["Ding ding! Your tea timer is done."]
+
+
+async def test_a_timer_that_has_rung_is_not_undone(timers: ToolsWithClock) -> None:
+    await timers("set_timer", seconds=10)
+    timers.advance(10)
+    assert await timers("undo_last_change") == "Your 10 second timer is no longer running."
+    await timers("set_timer", seconds=10)
+    await timers("cancel_timer")
+    timers.advance(10)
+    assert "time is over" in await timers("undo_last_change")

@@ -130,7 +130,7 @@ def test_only_harmless_tools_run_without_asking() -> None:
     assert auto == {
         "current_time", "set_timer", "set_alarm", "set_reminder", "list_timers", "cancel_timer",
         "calculate", "convert_units", "add_note", "read_notes", "delete_note", "add_to_list",
-        "read_list", "remove_from_list", "clear_list",
+        "read_list", "remove_from_list", "clear_list", "undo_last_change",
     }  # fmt: skip
     never = {name for name, permission in bare.items() if permission is Permission.NEVER}
     assert never == {"read_file", "list_folder"}

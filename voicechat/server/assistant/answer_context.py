@@ -9,6 +9,7 @@ from random import Random
 
 from voicechat.skills.notebook import Notebook
 from voicechat.skills.timers import Timers
+from voicechat.skills.undo_stack import Record, no_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ class AnswerContext:
     """The previous reply of the assistant."""
     own_name: str = ""
     """The name that the session instructions give the assistant."""
+    unheard: str = ""
+    """The part of an interrupted reply that the user did not hear."""
+    record: Record = no_record
+    """Records the inverse of a change."""
 
     def text(self, name: str) -> str:
         """Return a text value; empty when it is absent."""

@@ -41,8 +41,10 @@ def _as_it_is(values: Values) -> Values:
 
 
 def _canceled(values: Values) -> Values:
-    """Return the name of the timer from its title, its duration or its time."""
+    """Return the name of the timer from its title, its duration, its time or its kind."""
     found = {key: values[key] for key in ("name", "all") if key in values}
+    if "kind" in values:
+        found["name"] = _titled(values)
     if "seconds" in values:
         length = lasting(value_of(values["seconds"]))
         found["name"] = f"{length.replace('s and', ' and').removesuffix('s')} timer"
@@ -50,6 +52,23 @@ def _canceled(values: Values) -> Values:
         hour, _, minute = str(values["at"]).partition(":")
         found["name"] = f"{int(hour) % 12 or 12}:{minute} alarm"
     return found
+
+
+def _titled(values: Values) -> str:
+    """Return the title to find a timer by; a name alone means a timer."""
+    kind, name = str(values.get("kind", "")), str(values.get("name", ""))
+    return name if name and kind == "timer" else f"{name} {kind}".strip()
+
+
+def _left(values: Values) -> Values:
+    title = _titled(values)
+    return {"name": title} if title else {}
+
+
+def _listed(values: Values) -> Values:
+    """Return the kind; a list of timers includes alarms and reminders."""
+    kind = values.get("kind")
+    return {} if kind in (None, "timer") else {"name": kind}
 
 
 def _reminded(values: Values) -> Values:
@@ -72,6 +91,8 @@ def _converted(values: Values) -> Values:
 
 _BY_INTENT: Mapping[str, Callable[[Values], Values]] = {
     "timer_cancel": _canceled,
+    "timer_left": _left,
+    "timer_list": _listed,
     "remind": _reminded,
     "convert": _converted,
 }

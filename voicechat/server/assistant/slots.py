@@ -48,6 +48,16 @@ def _checked(
     return Slot(read, write)
 
 
+def _named(names: Mapping[str, str]) -> Slot:
+    """Return a slot for the names of a table; its value is the entry."""
+    longest = max(len(name.split()) for name in names)
+    return _checked(
+        lambda words: names.get(" ".join(words)),
+        lambda random: random.choice(list(names)),
+        longest,
+    )
+
+
 def _free(
     write: Callable[[Random], str],
     longest: int,
@@ -72,8 +82,11 @@ _LISTS = {
 }  # fmt: skip
 
 
-def _list_name(words: Words) -> str | None:
-    return _LISTS.get(" ".join(words))
+_TIMER_KINDS = {
+    "timer": "timer", "countdown": "timer", "countdown timer": "timer", "alarm": "alarm",
+    "alarm clock": "alarm", "wake up call": "alarm", "reminder": "reminder",
+}  # fmt: skip
+_TIMER_KINDS_PLURAL = {name + "s": kind for name, kind in _TIMER_KINDS.items()}
 
 
 def _without(excluded: list[str]) -> Callable[[Words], bool]:
@@ -156,7 +169,9 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         "unit": _checked(units.unit, written.unit, 3),
         "measure": _checked(measurements.measure, written.measure, 9, numerals.may_start),
         "place": _checked(time_zones.zone, lambda random: random.choice(time_zones.NAMES), 3),
-        "known_list": _checked(_list_name, lambda random: random.choice(list(_LISTS)), 2),
+        "timer_kind": _named(_TIMER_KINDS),
+        "timer_kinds": _named(_TIMER_KINDS_PLURAL),
+        "known_list": _named(_LISTS),
         "new_list": _free(some("list_names"), 2, label, cost=3),
         "label": _free(some("labels"), 2, label, cost=2),
         "person": _free(some("names"), 3, person),

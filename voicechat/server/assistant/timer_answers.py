@@ -13,20 +13,20 @@ from voicechat.skills.wording import lasting, sentence, spoken_clock
 
 def _set(context: AnswerContext) -> str:
     seconds, name = value_of(context.values.get("seconds")), context.text("name").lower()
-    context.timers.start("timer", seconds, name)
+    context.timers.start("timer", seconds, name, record=context.record)
     return started(seconds, name)
 
 
 def _remind(context: AnswerContext) -> str:
     text = to_listener(context.text("text"))
     seconds, when = _until(context)
-    context.timers.start("reminder", seconds, text=text)
+    context.timers.start("reminder", seconds, text=text, record=context.record)
     return sentence(f"Okay, {when} I'll remind you: {text}")
 
 
 def _alarm(context: AnswerContext) -> str:
     seconds, when = _until(context)
-    context.timers.start("alarm", seconds)
+    context.timers.start("alarm", seconds, record=context.record)
     return f"Your alarm is set, {when}."
 
 
@@ -49,44 +49,41 @@ def _until(context: AnswerContext) -> tuple[float, str]:
 
 def _chosen(context: AnswerContext) -> list[Timer]:
     """Return the timers that the request refers to."""
-    if "name" in context.values:
-        return context.timers.running(context.text("name"))
-    running = context.timers.running()
+    running = context.timers.running(f"{context.text('name')} {context.text('kind')}".strip())
     if "seconds" in context.values:
         duration = value_of(context.values["seconds"])
         return [timer for timer in running if timer.seconds == duration]
     clock = context.values.get("at")
-    if isinstance(clock, ClockTime):
-        hours = {clock.hour % 12 if not clock.exact else clock.hour}
-        return [
-            timer
-            for timer in running
-            if timer.kind == "alarm"
-            and timer.ends.minute == clock.minute
-            and (timer.ends.hour if clock.exact else timer.ends.hour % 12) in hours
-        ]
-    return running
+    return [timer for timer in running if _rings_at(timer, clock)] if clock else running
+
+
+def _rings_at(timer: Timer, clock: object) -> bool:
+    assert isinstance(clock, ClockTime)
+    hour = timer.ends.hour if clock.exact else timer.ends.hour % 12
+    wanted = clock.hour if clock.exact else clock.hour % 12
+    return timer.kind == "alarm" and timer.ends.minute == clock.minute and hour == wanted
 
 
 def _cancel(context: AnswerContext) -> str:
-    running = context.timers.running()
-    if not running:
-        return "There is no timer to cancel."
-    chosen = running if context.values.get("all") else _chosen(context)
+    kind = context.text("kind")
+    if not context.timers.running():
+        return f"There is no {kind or 'timer'} to cancel."
+    chosen = _chosen(context)
     if not chosen:
-        return f"I have no such timer. {context.timers.describe()}"
-    if len(chosen) > 1 and not context.values.get("all") and len({*context.values} - {"all"}) == 0:
-        return f"Which one? {context.timers.describe()}"
-    context.timers.cancel(chosen)
+        return f"I have no such {kind or 'timer'}. {context.timers.describe()}"
+    if len(chosen) > 1 and context.values.keys() <= {"kind"}:
+        return f"Which one? {context.timers.describe(kind)}"
+    context.timers.cancel(chosen, context.record)
     return canceled(chosen)
 
 
 def _left(context: AnswerContext) -> str:
+    kind = context.text("kind")
     if not context.timers.running():
-        return "There is no timer running."
+        return f"There is no {kind or 'timer'} running."
     chosen = _chosen(context)
     if not chosen:
-        return f"I have no such timer. {context.timers.describe()}"
+        return f"I have no such {kind or 'timer'}. {context.timers.describe()}"
     return " ".join(_status(context, timer) for timer in chosen[:5])
 
 
@@ -96,11 +93,17 @@ def _status(context: AnswerContext, timer: Timer) -> str:
     return f"Your {timer.title} has {lasting(context.timers.left(timer))} left."
 
 
+def _list(context: AnswerContext) -> str:
+    """List the timers of the kind; a list of timers includes alarms and reminders."""
+    kind = context.text("kind")
+    return context.timers.describe("" if kind == "timer" else kind)
+
+
 ANSWERS: Mapping[str, Answer] = {
     "timer_set": _set,
     "remind": _remind,
     "alarm_set": _alarm,
     "timer_cancel": _cancel,
     "timer_left": _left,
-    "timer_list": lambda context: context.timers.describe(),
+    "timer_list": _list,
 }

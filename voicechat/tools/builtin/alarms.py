@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from voicechat.errors import ServerError
 from voicechat.skills.timers import (
+    KINDS,
     LONGEST_S,
     Later,
-    Timer,
     Timers,
     canceled,
     check_duration,
@@ -32,6 +31,7 @@ class TimerTools:
 
     def __init__(self, context: ToolContext, later: Later | None = None) -> None:
         self._timers = Timers(context.announce, lambda: _now(), later)
+        self._record = context.undo_stack.record
 
     async def set_timer(self, seconds: float, name: str = "") -> str:
         """Start a timer that rings aloud. seconds: how long. name: what it is for, like pasta."""
@@ -62,29 +62,31 @@ class TimerTools:
         self._start("reminder", seconds, text=text)
         return sentence(f"Okay, {when} I'll remind you: {text}")
 
-    async def list_timers(self) -> str:
-        """List the timers, alarms and reminders that are running, and how long each has left."""
-        return self._timers.describe()
+    async def list_timers(self, name: str = "") -> str:
+        """List the timers, alarms and reminders that are running, and how long each has left.
+
+        name: which, as listed, or a kind (timer, alarm or reminder); empty: all.
+        """
+        return self._timers.describe(name)
 
     async def cancel_timer(self, name: str = "", every: bool = False) -> str:
-        """Cancel a timer, alarm or reminder. name: which, as listed; not needed for the only one.
+        """Cancel a timer, alarm or reminder. name: which, as listed, or the kind of the only one.
 
-        every: cancel every one of them.
+        every: cancel every one, or every one of that name or kind.
         """
-        running = self._timers.running()
-        if not running:
-            return "There is no timer to cancel."
-        chosen = running if every or not name else _timers_named(name, running)
+        if not self._timers.running():
+            return f"There is no {name if name in KINDS else 'timer'} to cancel."
+        chosen = self._timers.running(name)
         if not chosen:
-            raise ToolError(f"There is no such timer. {await self.list_timers()}")
+            raise ToolError(f"There is no such timer. {self._timers.describe()}")
         if len(chosen) > 1 and not every:
-            return f"Which one? {await self.list_timers()}"
-        self._timers.cancel(chosen)
+            return f"Which one? {self._timers.describe(name)}"
+        self._timers.cancel(chosen, self._record)
         return canceled(chosen)
 
     def _start(self, kind: str, seconds: float, name: str = "", text: str = "") -> None:
         try:
-            self._timers.start(kind, seconds, name, text)
+            self._timers.start(kind, seconds, name, text, self._record)
         except ServerError as problem:
             raise ToolError(problem.message) from None
 
@@ -137,23 +139,6 @@ def _clock(moment: datetime) -> str:
     days = moment.date().toordinal() - _now().date().toordinal()
     day = {0: "", 1: " tomorrow"}.get(days, f" on {moment:%A}")
     return spoken_clock(moment) + day
-
-
-def _timers_named(name: str, running: Sequence[Timer]) -> list[Timer]:
-    """Find the timers whose title has every word of the name."""
-    words = set(_words(name)) - {"the", "my", "timer", "alarm", "reminder"}
-    kinds = set(_words(name)) & {"alarm", "reminder"}
-    found = [
-        timer
-        for timer in running
-        if words <= set(_words(timer.title)) and (not kinds or timer.kind in kinds)
-    ]
-    exact = [timer for timer in found if timer.name.casefold() == name.casefold()]
-    return exact or found
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[\w:]+", text.casefold())
 
 
 def tools(context: ToolContext, later: Later | None = None) -> tuple[Tool, ...]:

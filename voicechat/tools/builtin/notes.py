@@ -9,6 +9,7 @@ from pathlib import Path
 from voicechat.errors import VoicechatError
 from voicechat.skills import lists
 from voicechat.skills.notebook import Notebook
+from voicechat.skills.undo_stack import Record, no_record
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 from voicechat.tools.tool_context import ToolContext
@@ -21,9 +22,12 @@ _MAX_CHARACTERS = 2_000
 class Notes:
     """The user's notebook."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """Open the notebook in a folder; without one it lasts for the session."""
-        self._notebook = Notebook(folder / "notebook.json" if folder else None)
+    def __init__(self, folder: Path | None, record: Record = no_record) -> None:
+        """Open the notebook in a folder; without one it lasts for the session.
+
+        record: called with the inverse of each change.
+        """
+        self._notebook = Notebook(folder / "notebook.json" if folder else None, record=record)
 
     def add_note(self, text: str) -> str:
         """Keep a note for the user. text: the note."""
@@ -81,7 +85,7 @@ def _checked(text: str) -> str:
 
 def tools(context: ToolContext) -> tuple[Tool, ...]:
     """Create the tools of the notebook."""
-    notes = Notes(context.kept)
+    notes = Notes(context.kept, context.undo_stack.record)
     functions = (
         notes.add_note, notes.read_notes, notes.delete_note,
         notes.add_to_list, notes.read_list, notes.remove_from_list, notes.clear_list,
