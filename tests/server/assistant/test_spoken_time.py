@@ -122,7 +122,7 @@ def test_spoken_numbers(value, text):
         ("another five minutes", None),
         ("five", None),
         ("minutes", None),
-        ("zero minutes", None),
+        ("zero minutes", 0),
         ("ten minutes and", None),
         ("two minutes one hour", None),
         ("four hundred days", 34_560_000),

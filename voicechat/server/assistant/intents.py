@@ -44,6 +44,10 @@ class Meaning:
     values: Mapping[str, object] = field(default_factory=dict)
     open_ended: bool = False
     """True if the sentence ends in free text, so that more of it may follow."""
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False)
+    """The words of each value, as the range of their places in the sentence."""
+    free: frozenset[str] = field(default=frozenset(), compare=False)
+    """The values that are free text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +132,19 @@ def parse(text: str) -> Meaning | None:
     found = grammar.network.match(sentence.plain)
     if found is None:
         return None
-    number, slot_values, _ = found
-    template = grammar.templates[number]
+    template = grammar.templates[found.template]
     values: dict[str, object] = dict(template.fixed)
-    open_ended = False
-    for name, value in slot_values.items():
+    spans = dict(found.spans)
+    free: set[str] = set()
+    for name, value in found.values.items():
         if isinstance(value, Span):
-            end = len(sentence.plain) if name == template.open else value.end
-            open_ended |= end == len(sentence.plain)
-            value = sentence.span(value.start, end)
+            start, end = spans[name]
+            end = len(sentence.plain) if name == template.open else end
+            spans[name], value = (start, end), sentence.span(start, end)
+            free.add(name)
         values[name] = value
-    return Meaning(template.intent, values, open_ended)
+    open_ended = any(spans[name][1] == len(sentence.plain) for name in free)
+    return Meaning(template.intent, values, open_ended, spans, frozenset(free))
 
 
 _SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")

@@ -18,6 +18,8 @@ _WORD = re.compile(
 )
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "−": "-", "–": "-", "—": " "})
 _HALF_OF_DAY = re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE)
+_HESITATIONS = ("um", "uh", "uhm", "erm", "umm", "uhh")
+_HESITATION = re.compile(rf"\b(?:{'|'.join(_HESITATIONS)})\b[,.…]*\s*", re.IGNORECASE)
 _SYMBOLS = {
     "×": ["times"], "÷": ["/"], "²": ["squared"], "³": ["cubed"], "√": ["root"],
     "½": ["half"], "¼": ["quarter"], "¾": ["three", "quarters"], "°": ["degrees"], "%": ["percent"],
@@ -68,12 +70,13 @@ class SentenceWords:
     text: str
 
     def span(self, start: int, end: int) -> str:
-        """Return the original text of these words, without punctuation at its edges."""
-        return self.text[self.places[start][0] : self.places[end - 1][1]].strip()
+        """Return the original text of these words, without hesitations."""
+        text = self.text[self.places[start][0] : self.places[end - 1][1]]
+        return _HESITATION.sub("", text).strip()
 
 
 def read(text: str) -> SentenceWords:
-    """Split text into words: expand contractions, name symbols, drop punctuation."""
+    """Split text into words: expand contractions, name symbols, drop punctuation and "um"."""
     text = _HALF_OF_DAY.sub(r"\1m ", text.translate(_APOSTROPHES))
     calculating = any(letter.isdigit() for letter in text)
     plain: list[str] = []
@@ -101,6 +104,8 @@ def _names(token: str, text: str, found: re.Match[str], calculating: bool) -> li
 
 
 def _expanded(token: str) -> list[str]:
+    if token in _HESITATIONS:
+        return []
     if token in _WHOLE:
         return _WHOLE[token].split()
     for ending, meaning in _ENDINGS.items():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from random import Random
 
 from voicechat.server.assistant import (
     measurements,
     numerals,
+    plausibility,
     spoken_arithmetic,
     spoken_time,
     time_zones,
@@ -21,12 +21,11 @@ from voicechat.skills import units
 Words = Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
 class Span:
-    """The position of free text in the words of the sentence."""
+    """Free text; its value is the original text of its words."""
 
-    start: int
-    end: int
+
+_FREE = Span()
 
 
 def _checked(
@@ -69,7 +68,7 @@ def _free(
     def read(words: Words, start: int, stop: int) -> Iterator[tuple[int, object]]:
         for end in range(start + 1, min(stop, start + longest) + 1):
             if fits(words[start:end]):
-                yield end, Span(start, end)
+                yield end, _FREE
 
     return Slot(read, write, cost)
 
@@ -89,12 +88,6 @@ _TIMER_KINDS = {
 _TIMER_KINDS_PLURAL = {name + "s": kind for name, kind in _TIMER_KINDS.items()}
 
 
-def _without(excluded: list[str]) -> Callable[[Words], bool]:
-    """Return a check that rejects excluded words, units of time and numbers."""
-    barred = frozenset(excluded) | spoken_time.UNITS.keys()
-    return lambda words: not any(word in barred or numerals.may_start(word) for word in words)
-
-
 def _is_options(words: Words) -> bool:
     """Check for at least two choices with "or" or "and" between them."""
     return len(words) > 2 and any(word in ("or", "and") for word in words[1:-1])
@@ -102,11 +95,6 @@ def _is_options(words: Words) -> bool:
 
 def _is_either(words: Words) -> bool:
     return len(words) > 2 and "or" in words[1:-1] and words[-1] != "or"
-
-
-def _is_plain(words: Words) -> bool:
-    """Check that free text does not start with a word that continues a thought."""
-    return words[0] not in ("of", "is", "was", "are", "about", "if", "not", "when", "how", "why")
 
 
 def _is_own(words: Words) -> bool:
@@ -129,19 +117,6 @@ def _is_saying(words: Words) -> bool:
     return not vague and "in" not in words[-2:-1]
 
 
-def _is_item(words: Words) -> bool:
-    return _is_plain(words) and words[-1] not in (
-        "my",
-        "the",
-        "a",
-        "to",
-        "on",
-        "our",
-        "from",
-        "and",
-    )
-
-
 def _day(words: Words) -> str | None:
     """Accept words for a day. The answer computes the date later."""
     return " ".join(words) if spoken_time.day(words, date(2000, 1, 1)) is not None else None
@@ -155,8 +130,8 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
 
     written = _Units()
     own = [fact for fact in vocabulary["facts"] if fact.startswith(("my ", "i "))]
-    label = _without(vocabulary["not_labels"])
-    person = _without(vocabulary["not_labels"] + vocabulary["not_names"])
+    label, person = plausibility.rule("label"), plausibility.rule("person")
+    plain, item = plausibility.rule("text"), plausibility.rule("item")
     return {
         "number": _checked(numerals.number, _write_number, 9, numerals.may_start),
         "count": _checked(numerals.whole, _write_count, 5, numerals.may_start),
@@ -175,9 +150,9 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         "new_list": _free(some("list_names"), 2, label, cost=3),
         "label": _free(some("labels"), 2, label, cost=2),
         "person": _free(some("names"), 3, person),
-        "item": _free(lambda random: _write_items(random, vocabulary["items"]), 12, _is_item),
-        "task": _free(some("tasks"), 30, _is_plain),
-        "fact": _free(some("facts"), 40, _is_plain),
+        "item": _free(lambda random: _write_items(random, vocabulary["items"]), 12, item),
+        "task": _free(some("tasks"), 30, plain),
+        "fact": _free(some("facts"), 40, plain),
         "own_fact": _free(lambda random: random.choice(own), 40, _is_own),
         "saying": _free(some("phrases"), 60, _is_saying),
         "text": _free(some("phrases"), 60),

@@ -55,7 +55,7 @@ def duration(words: Words) -> int | None:
         seconds = duration(words[1:])
         return None if seconds is None or seconds < 0 else -seconds
     total = _pieces(list(words))
-    return int(total) if total is not None and 1 <= total <= LONGEST else None
+    return int(total) if total is not None and (not total or 1 <= total <= LONGEST) else None
 
 
 def _pieces(words: list[str]) -> Fraction | None:
@@ -75,7 +75,7 @@ def _pieces(words: list[str]) -> Fraction | None:
             return total + Fraction(unit, 2 if words[2] == "half" else 4)
         if words[:1] == ["and"]:
             words = words[1:] or ["?"]
-    return total or None
+    return total if smallest < LONGEST else None
 
 
 def _amount(words: list[str]) -> Fraction | None:
@@ -87,7 +87,7 @@ def _amount(words: list[str]) -> Fraction | None:
             part = number(words[: -len(article)])
             return part if part is not None and 0 < part < 1 else None
     value = number(words)
-    return value if value is not None and value > 0 else None
+    return value if value is not None and value >= 0 else None
 
 
 def _bare_tail(words: list[str], smallest: int) -> int | None:

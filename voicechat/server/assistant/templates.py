@@ -128,6 +128,17 @@ class _Path:
     previous: _Path | None = None
     name: str = ""
     value: object = None
+    span: tuple[int, int] = (0, 0)
+    """The words of the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The template that matches a sentence, with its values and the words of each."""
+
+    template: int
+    values: Mapping[str, object]
+    spans: Mapping[str, tuple[int, int]]
 
 
 class Network:
@@ -159,8 +170,8 @@ class Network:
         self._count += 1
         return self._count - 1
 
-    def match(self, words: Sequence[str]) -> tuple[int, dict[str, object], int] | None:
-        """Return the number of the template that matches all words, its values and its cost."""
+    def match(self, words: Sequence[str]) -> Match | None:
+        """Return the cheapest template that matches all words."""
         paths: list[dict[int, _Path]] = [{} for _ in range(len(words) + 1)]
         paths[0][0] = _Path(0, None)
         slot_values: dict[tuple[str, int], list[tuple[int, object]]] = {}
@@ -177,11 +188,11 @@ class Network:
                     for end, value in ends:
                         extra = slot.cost * (end - at)
                         self._keep_cheapest(
-                            paths[end], target, path, mark, (ref.name, value, extra)
+                            paths[end], target, path, mark, (ref.name, value, extra, (at, end))
                         )
         return self._best(paths[-1])
 
-    def _best(self, paths: Mapping[int, _Path]) -> tuple[int, dict[str, object], int] | None:
+    def _best(self, paths: Mapping[int, _Path]) -> Match | None:
         best: tuple[int, int, _Path] | None = None
         for state, path in paths.items():
             final, mark = (self._closures.get(state) or self._closure(state)).final
@@ -191,12 +202,13 @@ class Network:
         if best is None:
             return None
         values: dict[str, object] = {}
+        spans: dict[str, tuple[int, int]] = {}
         step: _Path | None = best[2]
         while step is not None:
-            if step.name:
-                values.setdefault(step.name, step.value)
+            if step.name and step.name not in values:
+                values[step.name], spans[step.name] = step.value, step.span
             step = step.previous
-        return best[1], values, best[0]
+        return Match(best[1], values, spans)
 
     @staticmethod
     def _keep_cheapest(
@@ -204,7 +216,7 @@ class Network:
         target: int,
         path: _Path,
         mark: int | None,
-        read: tuple[str, object, int] | None = None,
+        read: tuple[str, object, int, tuple[int, int]] | None = None,
     ) -> None:
         """Keep this path into the target unless a known one is cheaper, or equal and earlier."""
         mark = path.mark if path.mark is not None else mark
@@ -213,7 +225,7 @@ class Network:
         if known is not None and (known.cost, known.mark or 0) <= (cost, mark or 0):
             return
         if read is not None:
-            paths[target] = _Path(cost, mark, path, read[0], read[1])
+            paths[target] = _Path(cost, mark, path, read[0], read[1], read[3])
         elif mark is path.mark:
             paths[target] = path
         else:

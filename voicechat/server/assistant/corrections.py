@@ -1,0 +1,216 @@
+"""Corrections of the last request: "no, I meant twenty", "actually make it five", "tuna not tune".
+
+A correction replaces one value in the text of the last request, and the new text must parse as the
+same intent with only that value changed. So a correction can only do what a request can.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from voicechat.server.assistant import intents, plausibility, sentence_words
+from voicechat.server.assistant.intents import Meaning
+from voicechat.server.assistant.numerals import cardinal_words, may_start, number
+from voicechat.server.assistant.sentence_words import SentenceWords
+
+_SOFT = (
+    "no|nope|nah|sorry|oops|whoops|wait|actually|oh|well|um|uh|er|hang on|hold on|hmm|my mistake|"
+    "i am sorry|that is (?:wrong|not right|not what i (?:said|meant|wanted))|wrong|not that|please"
+)
+_SUBJECT = "(?:it|that|this|(?:the|my) (?:timer|alarm|reminder|time|name|amount|number|list))"
+_STRONG = (
+    "i (?:actually |really |just )?(?:mean|meant|said)(?: to say)?(?: it to be)?|"
+    f"(?:let us |please )?(?:make|change|set|switch|move) {_SUBJECT}(?: to| for| into| at)?|"
+    f"{_SUBJECT} (?:should|was supposed to|is supposed to) (?:have been|be|say)|"
+    "i would rather(?: have)?|rather|call it"
+)
+_AFTER_SOFT = f"{_STRONG}|it is|it was|that is|let us say|try|for|i want|i wanted"
+_END = r"(?: (?:instead|please|rather|i meant|i said|then))*"
+_PATTERNS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?:(?:{_SOFT}) )*(?:(?:{_STRONG}) )?not (?P<old>.+?) but (?:rather )?(?P<new>.+?){_END}",
+        rf"(?:(?:{_SOFT}) )+(?:(?:{_AFTER_SOFT}) )?(?P<new>.+?) (?:and )?not (?P<old>.+?){_END}",
+        rf"(?:{_STRONG}) (?P<new>.+?) (?:and )?not (?P<old>.+?){_END}",
+        rf"(?:(?:{_SOFT}) )*(?:{_STRONG}) (?P<new>.+?){_END}",
+        rf"(?:(?:{_SOFT}) )+(?:(?:{_AFTER_SOFT}) )?(?P<new>.+?){_END}",
+        r"(?:make it |for )?(?P<new>.+?) (?:instead|i meant|i said|rather)",
+    )
+)
+_NOT_OLD = re.compile(rf"(?:(?:{_SOFT}|{_STRONG}) )*not (?P<old>.+)")
+_LEADING = frozenset({"for", "at", "in", "to", "on", "the", "a", "an", "my", "with", "of", "until"})
+_ADDITIVE = frozenset({"list_add", "note_add", "remember", "remind"})
+"""Intents that a second request adds to, so that "actually …" does not replace the first."""
+_REPLACING = re.compile(rf"(?:no|nope|nah|{_STRONG})\b")
+_ALSO = frozenset({"also", "too", "another", "well", "second"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Consecutive words of the last request."""
+
+    start: int
+    end: int
+    free: bool
+    """True for free text, which a correction could replace with anything."""
+
+
+def corrected(text: str, previous: str, meaning: Meaning | None, arguments: str = "") -> str | None:
+    """Return the corrected request; None if the text is not a correction of the previous one.
+
+    arguments: of the tool call that the previous request made, as JSON text.
+    """
+    correction = sentence_words.read(text)
+    plain = " ".join(correction.plain)
+    if whole := _whole_request(correction, meaning):
+        return whole
+    for new, old in _readings(text, correction, plain):
+        made = _replaced(previous, meaning, arguments, new, old)
+        if made is not None:
+            return made
+    return None
+
+
+def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[tuple[str, str]]:
+    """Yield the new value in its original spelling, and the old one or an empty string."""
+    head, comma, tail = text.rpartition(",")
+    if comma and (found := _NOT_OLD.fullmatch(" ".join(sentence_words.read(head).plain))):
+        yield tail.strip(" .!?"), found["old"]
+    for pattern in _PATTERNS:
+        if found := pattern.fullmatch(plain):
+            yield _span(correction, plain, *found.span("new")), found.groupdict().get("old") or ""
+
+
+def _whole_request(correction: SentenceWords, meaning: Meaning | None) -> str | None:
+    """Return a correction that repeats the whole request: "no, set it for …" """
+    plain = correction.plain
+    if meaning is None or set(plain) & _ALSO:
+        return None
+    opener = re.match(rf"(?:(?:{_SOFT}|i meant|i mean|i said) )+", " ".join(plain) + " ")
+    if opener is None:
+        return None
+    again = intents.parse(correction.text)
+    if again is None:
+        rest = " ".join(correction.plain)[len(opener[0]) :]
+        again, text = intents.parse(rest), rest
+    else:
+        text = correction.text
+    if again is None or again.intent != meaning.intent or again.intent not in intents.CHANGING:
+        return None
+    replaces = _REPLACING.match(" ".join(plain)) or meaning.intent not in _ADDITIVE
+    return text if replaces else None
+
+
+def _span(sentence: SentenceWords, plain: str, start: int, end: int) -> str:
+    """Return the original text of a part of the plain words."""
+    first = plain[:start].count(" ")
+    last = first + plain[start:end].count(" ") + 1
+    return sentence.span(first, last)
+
+
+def _replaced(
+    previous: str, meaning: Meaning | None, arguments: str, new: str, old: str
+) -> str | None:
+    sentence = sentence_words.read(previous)
+    spans = _spans(sentence, meaning, arguments)
+    if old:
+        found = _found(sentence.plain, sentence_words.read(old).plain)
+        spans = [_Words(found, found + len(old.split()), free=False)] if found >= 0 else []
+    candidates: list[tuple[float, str]] = []
+    for span in spans:
+        for variant, start, end, rank in _variants(sentence, span, new):
+            made = _with(sentence, variant, start, end)
+            if span.free and not plausibility.rule("replacement")(variant.lower().split()):
+                continue
+            if _is_same_request(made, meaning, old):
+                closeness = _closeness(sentence.plain[start:end], variant)
+                candidates.append((rank + closeness - 2 * span.free, made))
+    return max(candidates)[1] if candidates else None
+
+
+def _variants(
+    sentence: SentenceWords, span: _Words, new: str
+) -> Iterator[tuple[str, int, int, float]]:
+    """Yield the texts to try: text, first and last word to replace, and a rank."""
+    words = new.split()
+    if span.start and words and words[0].lower() in _LEADING:
+        yield new, span.start - 1, span.end, 1.0
+    while len(words) > 1 and words[0].lower() in _LEADING:
+        words = words[1:]
+    bare = " ".join(words)
+    following = sentence.plain[span.end : span.end + 1]
+    if len(words) > 1 and following == [words[-1].lower().strip(".,")]:
+        yield " ".join(words[:-1]), span.start, span.end, 1.0
+    yield bare, span.start, span.end, 1.0
+    if number(sentence_words.read(bare).plain) is not None:
+        for start, end in _numbers(sentence.plain, span):
+            yield bare, start, end, 0.5
+
+
+def _numbers(words: Sequence[str], span: _Words) -> Iterator[tuple[int, int]]:
+    """Yield the numbers within a span, each in its longest form."""
+    at = span.start
+    while at < span.end:
+        if may_start(words[at]):
+            for end in range(span.end, at, -1):
+                if number(words[at:end]) is not None:
+                    yield at, end
+                    at = end - 1
+                    break
+        at += 1
+
+
+def _spans(sentence: SentenceWords, meaning: Meaning | None, arguments: str) -> list[_Words]:
+    """Return the places of the values in the request."""
+    if meaning is not None:
+        return [
+            _Words(start, end, name in meaning.free) for name, (start, end) in meaning.spans.items()
+        ]
+    found: list[_Words] = []
+    for value in _mapping(arguments).values():
+        words = sentence_words.read(str(value)).plain
+        start = _found(sentence.plain, words)
+        if words and start >= 0:
+            found.append(_Words(start, start + len(words), free=False))
+    return found
+
+
+def _mapping(arguments: str) -> Mapping[str, object]:
+    value = json.loads(arguments) if arguments else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _found(words: Sequence[str], part: Sequence[str]) -> int:
+    """Return the place of `part` in the words; -1 if it is not there."""
+    places = range(len(words) - len(part) + 1)
+    return next((at for at in places if list(words[at : at + len(part)]) == list(part)), -1)
+
+
+def _with(sentence: SentenceWords, new: str, start: int, end: int) -> str:
+    before = sentence.text[: sentence.places[start][0]]
+    return before + new + sentence.text[sentence.places[end - 1][1] :]
+
+
+def _is_same_request(text: str, meaning: Meaning | None, old: str) -> bool:
+    """Return True if the text is the same request with exactly one other value."""
+    again = intents.parse(text)
+    if meaning is None:
+        return again is None
+    if again is None or again.intent != meaning.intent:
+        return False
+    names = again.values.keys() | meaning.values.keys()
+    other = {name for name in names if again.values.get(name) != meaning.values.get(name)}
+    return bool(other) and (len(other) == 1 or bool(old) or other <= {"at", "seconds", "tomorrow"})
+
+
+def _closeness(replaced: Sequence[str], new: str) -> float:
+    """Return how similar the words sound, from 0 to 1, by their letters."""
+    return SequenceMatcher(None, _spelled(replaced), _spelled(new.split())).ratio()
+
+
+def _spelled(words: Sequence[str]) -> str:
+    return " ".join(cardinal_words(int(w)) if w.isdecimal() and len(w) < 10 else w for w in words)
