@@ -4,16 +4,15 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from assistant_talk import ToolTalk
 
 from voicechat.core.tool_calls import NOT_ALLOWED, denied
 from voicechat.server.assistant import intents
-from voicechat.server.assistant.offline_assistant import OfflineAssistant
 from voicechat.server.assistant.result_speech import spoken_result
 from voicechat.server.assistant.tool_selection import choose
-from voicechat.server.engine_protocols import AssistantRequest, Call, Message, Say, ToolOffer
+from voicechat.server.engine_protocols import ToolOffer
 from voicechat.tools.builtin import builtin
 from voicechat.tools.functions import tool
-from voicechat.tools.registry import Registry
 from voicechat.tools.tool_context import ToolContext
 
 NOW = datetime(2026, 3, 6, 15, 20, tzinfo=UTC)
@@ -140,48 +139,9 @@ def test_no_tool_is_called_without_a_request(text):
     assert choose(text, intents.parse(text), OFFERS, "auto", NOW) is None
 
 
-class Talk:
-    """A conversation with a session that runs the calls of the assistant."""
-
-    def __init__(self, folder):
-        self.rung = []
-        self.nudged = []
-        tools = builtin(ToolContext(kept=folder, announce=self.rung.append))
-        self.registry = Registry(*tools)
-        self.offers = [
-            ToolOffer(one.spec.name, one.spec.description, one.spec.parameters) for one in tools
-        ]
-        self.assistant = OfflineAssistant(folder)
-        self.assistant.on_announcement = self.nudged.append
-        self.messages = []
-        self.called = []
-
-    async def __call__(self, text, role="user"):
-        """Return the final reply."""
-        self.messages.append(Message(role, text))
-        said = ""
-        while True:
-            request = AssistantRequest(tuple(self.messages), tools=self.offers)
-            thoughts = [thought async for thought in self.assistant.reply(request)]
-            words = "".join(one.text for one in thoughts if isinstance(one, Say))
-            if words:
-                self.messages.append(Message("assistant", words))
-                said = f"{said} {words}".strip()
-            calls = [one for one in thoughts if isinstance(one, Call)]
-            for call in calls:
-                self.called.append(call.name)
-                outcome = await self.registry.run(call.name, call.arguments)
-                self.messages += [
-                    Message("tool_call", call.arguments, call.call_id, call.name),
-                    Message("tool_result", outcome.output, call.call_id, call.name),
-                ]
-            if not calls:
-                return said
-
-
 @pytest.fixture
 def talk(tmp_path):
-    return Talk(tmp_path)
+    return ToolTalk(tmp_path)
 
 
 async def test_answers_are_short_enough_to_be_heard(talk):

@@ -29,6 +29,8 @@ class AnswerContext:
     """The name that the session instructions give the assistant."""
     unheard: str = ""
     """The part of an interrupted reply that the user did not hear."""
+    just_changed: bool = False
+    """True if the previous request changed something."""
     record: Record = no_record
     """Records the inverse of a change."""
 

@@ -202,6 +202,8 @@ ANSWERS: Mapping[str, Answer] = {
     "repeat": lambda on: sentence(on.text("text")),
     "spell": lambda on: f"{on.text('word')}: {', '.join(on.text('word').upper())}.",
     "again": lambda on: on.last_answer or "I haven't said anything yet.",
+    "undo": lambda on: "Say undo alone, and then the next request.",
+    "continue": lambda on: on.unheard or "There is nothing to continue.",
     **_NOTEBOOK_ANSWERS,
     **timer_answers.ANSWERS,
     **small_talk.ANSWERS,

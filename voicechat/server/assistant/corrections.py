@@ -46,6 +46,8 @@ _LEADING = frozenset({"for", "at", "in", "to", "on", "the", "a", "an", "my", "wi
 _ADDITIVE = frozenset({"list_add", "note_add", "remember", "remind"})
 """Intents that a second request adds to, so that "actually …" does not replace the first."""
 _REPLACING = re.compile(rf"(?:no|nope|nah|{_STRONG})\b")
+_TIMES = frozenset({"at", "seconds", "tomorrow"})
+"""Values that replace each other: a moment, or a duration."""
 _ALSO = frozenset({"also", "too", "another", "well", "second"})
 
 
@@ -68,8 +70,11 @@ def corrected(text: str, previous: str, meaning: Meaning | None, arguments: str 
     plain = " ".join(correction.plain)
     if whole := _whole_request(correction, meaning):
         return whole
+    requests = intents.parse_all(text)
+    if requests and (requests[0].intent in intents.CHANGING or not _REPLACING.match(plain)):
+        return None
     for new, old in _readings(text, correction, plain):
-        made = _replaced(previous, meaning, arguments, new, old)
+        made = _replaced(previous, meaning, arguments, new, old, allow_free=not requests)
         if made is not None:
             return made
     return None
@@ -113,7 +118,12 @@ def _span(sentence: SentenceWords, plain: str, start: int, end: int) -> str:
 
 
 def _replaced(
-    previous: str, meaning: Meaning | None, arguments: str, new: str, old: str
+    previous: str,
+    meaning: Meaning | None,
+    arguments: str,
+    new: str,
+    old: str,
+    allow_free: bool,
 ) -> str | None:
     sentence = sentence_words.read(previous)
     spans = _spans(sentence, meaning, arguments)
@@ -124,12 +134,33 @@ def _replaced(
     for span in spans:
         for variant, start, end, rank in _variants(sentence, span, new):
             made = _with(sentence, variant, start, end)
-            if span.free and not plausibility.rule("replacement")(variant.lower().split()):
+            cost = _cost(made, meaning, span, bool(old))
+            if cost is None or (cost and not allow_free):
                 continue
-            if _is_same_request(made, meaning, old):
-                closeness = _closeness(sentence.plain[start:end], variant)
-                candidates.append((rank + closeness - 2 * span.free, made))
+            if cost and not plausibility.rule("replacement")(variant.lower().split()):
+                continue
+            closeness = _closeness(sentence.plain[start:end], variant)
+            candidates.append((rank + closeness - cost, made))
     return max(candidates)[1] if candidates else None
+
+
+def _cost(text: str, meaning: Meaning | None, span: _Words, named: bool) -> float | None:
+    """Return the cost of a corrected request: 0, more for free text, None if it is another request.
+
+    named: the correction named the words to replace.
+    """
+    again = intents.parse(text)
+    if meaning is None:
+        return 0.0 if again is None else None
+    if again is None or again.intent != meaning.intent:
+        return None
+    names = again.values.keys() | meaning.values.keys()
+    other = {name for name in names if again.values.get(name) != meaning.values.get(name)}
+    if not other or not (len(other) == 1 or named or other <= _TIMES):
+        return None
+    if not other & again.free:
+        return 0.0
+    return 2.0 if span.free else 3.0
 
 
 def _variants(
@@ -146,8 +177,10 @@ def _variants(
     if len(words) > 1 and following == [words[-1].lower().strip(".,")]:
         yield " ".join(words[:-1]), span.start, span.end, 1.0
     yield bare, span.start, span.end, 1.0
-    if number(sentence_words.read(bare).plain) is not None:
-        for start, end in _numbers(sentence.plain, span):
+    for start, end in _numbers(sentence.plain, span):
+        if start and words[1:] and words[0].lower() == sentence.plain[start - 1]:
+            yield bare, start - 1, end, 1.0
+        if number(sentence_words.read(bare).plain) is not None:
             yield bare, start, end, 0.5
 
 
@@ -193,18 +226,6 @@ def _found(words: Sequence[str], part: Sequence[str]) -> int:
 def _with(sentence: SentenceWords, new: str, start: int, end: int) -> str:
     before = sentence.text[: sentence.places[start][0]]
     return before + new + sentence.text[sentence.places[end - 1][1] :]
-
-
-def _is_same_request(text: str, meaning: Meaning | None, old: str) -> bool:
-    """Return True if the text is the same request with exactly one other value."""
-    again = intents.parse(text)
-    if meaning is None:
-        return again is None
-    if again is None or again.intent != meaning.intent:
-        return False
-    names = again.values.keys() | meaning.values.keys()
-    other = {name for name in names if again.values.get(name) != meaning.values.get(name)}
-    return bool(other) and (len(other) == 1 or bool(old) or other <= {"at", "seconds", "tomorrow"})
 
 
 def _closeness(replaced: Sequence[str], new: str) -> float:

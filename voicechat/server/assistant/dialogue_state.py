@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.engine_protocols import Message
@@ -38,17 +39,20 @@ class LastRequest:
     """Number of changes that the request made."""
 
 
-@dataclass(slots=True)
 class DialogueState:
-    """What the assistant keeps for one session."""
+    """What the assistant keeps for one session.
 
-    notebook: Notebook
-    changes: deque[Undo | ToolChange | None] = field(default_factory=lambda: deque(maxlen=MOST))
-    """The changes that can be undone, the newest last; None is a request that changed nothing."""
-    last: LastRequest | None = None
-    corrected: str = ""
-    """The corrected request to run after the client has undone the wrong one."""
-    _replies: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_REPLIES))
+    path: of the notebook; None keeps the notebook in memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.notebook = Notebook(path, record=self.record)
+        self.changes: deque[Undo | ToolChange | None] = deque(maxlen=MOST)
+        """The changes that can be undone, the newest last; None is a request without a change."""
+        self.last: LastRequest | None = None
+        self.corrected = ""
+        """The corrected request to run after the client has undone the wrong one."""
+        self._replies: deque[str] = deque(maxlen=_MOST_REPLIES)
 
     def record(self, change: Undo | ToolChange | None) -> None:
         """Add a change of the current request."""

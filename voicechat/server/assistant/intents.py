@@ -30,7 +30,7 @@ CHANGING = frozenset(
     {
         "alarm_set", "forget_all", "goodbye", "list_add", "list_clear", "list_remove", "name_set",
         "note_add", "note_clear", "note_remove", "remember", "remind", "stop", "timer_cancel",
-        "timer_set",
+        "timer_set", "undo",
     }
 )  # fmt: skip
 """Intents that change something, so that a false recognition does harm."""

@@ -5,10 +5,11 @@ The first case that applies makes the reply:
     1. the instructions ask for a summary: summarize the conversation
     2. tool results are new: say them
     3. system messages are new (a timer rang): say them
-    4. the instructions give exact words: say those
-    5. an offered tool fits the request: call it
-    6. the request is a known intent: answer it
-    7. otherwise: say that it cannot answer
+    4. the user undoes or corrects the last request: undo it, and do the corrected one
+    5. the instructions give exact words: say those
+    6. an offered tool fits the request: call it
+    7. the request is a known intent: answer it
+    8. otherwise: say that it cannot answer
 
 No data leaves the machine.
 """
@@ -16,8 +17,8 @@ No data leaves the machine.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -27,37 +28,35 @@ from voicechat.errors import VoicechatError
 from voicechat.server.assistant import (
     clarification,
     clauses,
+    conversation_messages,
     instruction_following,
     intents,
     measurements,
+    plausibility,
     result_speech,
     skill_permissions,
     tool_selection,
+    undoing,
 )
 from voicechat.server.assistant.answer_context import AnswerContext
 from voicechat.server.assistant.answers import ANSWERS, BLOCKING
+from voicechat.server.assistant.dialogue_state import DialogueState, LastRequest
 from voicechat.server.assistant.intents import Meaning
-from voicechat.server.assistant.small_talk import HOW_TO_CONNECT
 from voicechat.server.assistant.summary import summary
 from voicechat.server.assistant.tool_selection import SelectedTool
 from voicechat.server.engine_protocols import (
     Assistant,
     AssistantOutput,
     AssistantRequest,
-    Call,
     Message,
     Say,
 )
-from voicechat.skills.notebook import Notebook
 from voicechat.skills.timers import Later, Timers
 
 _BLOCKING_S = 10.0
 _UNITS_AFTER_S = 3.0
-_UNKNOWN = (
-    "I can't answer that. I'm the small embedded voice, without a language model; "
-    "say help to hear what I can do. "
-)
-_UNKNOWN_AGAIN = "I can't answer that without a language model. Say help to hear what I can do."
+UNKNOWN_AGAIN = "I can't answer that without a language model."
+UNKNOWN = f"{UNKNOWN_AGAIN} Type /help to see why."
 
 
 class OfflineAssistant:
@@ -77,8 +76,8 @@ class OfflineAssistant:
         forbidden_tools: Collection[str] = (),
     ) -> None:
         self.on_announcement: Callable[[str], None] = lambda _words: None
-        self._notebook = Notebook(folder / "notebook.json") if folder else None
-        self._notebooks: WeakKeyDictionary[object, Notebook] = WeakKeyDictionary()
+        self._folder = folder
+        self._states: WeakKeyDictionary[object, DialogueState] = WeakKeyDictionary()
         self._forbidden_tools = forbidden_tools
         self._now = now or (lambda: datetime.now().astimezone())
         self._random = random or Random()
@@ -104,31 +103,89 @@ class OfflineAssistant:
 
     async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
         """Answer the newest message."""
+        state = self._state(request.session)
+        async with aclosing(self._outputs(request, state)) as outputs:
+            async for output in outputs:
+                yield output
+
+    def _state(self, session: object) -> DialogueState:
+        state = self._states.get(session)
+        if state is None:
+            path = self._folder / "notebook.json" if self._folder else None
+            state = self._states[session] = DialogueState(path)
+        return state
+
+    async def _outputs(
+        self, request: AssistantRequest, state: DialogueState
+    ) -> AsyncGenerator[AssistantOutput, None]:
+        text = ""
+        messages = request.messages
         if instruction_following.wants_summary(request.instructions):
-            yield Say(summary(request.messages))
-            return
-        if results_now := _results(request.messages):
-            for output in _as_output(" ".join(map(result_speech.spoken_result, results_now))):
+            words = summary(messages)
+        elif results := conversation_messages.new_results(messages):
+            words = _results_in_words(results, state)
+            text, state.corrected = state.corrected, ""
+        elif not (words := conversation_messages.new_system_messages(messages)):
+            words, text = "", _question(request)
+            async for output in self._turn(request, state, text):
                 yield output
             return
-        if news := _new_system_messages(request.messages):
-            for output in _as_output(news):
+        if text:
+            async for output in self._respond(request, state, text):
                 yield output
             return
-        text = _question(request)
+        for say in _as_output(words, state):
+            yield say
+
+    async def _turn(
+        self, request: AssistantRequest, state: DialogueState, text: str
+    ) -> AsyncGenerator[AssistantOutput, None]:
+        """Answer the user: undo, correct the last request, or do what the text asks."""
+        state.corrected = ""
+        meaning = intents.parse(text)
+        correction = undoing.correction(request, state, text)
+        if correction or (meaning is not None and meaning.intent == "undo"):
+            words, call = "", None
+            if refused := skill_permissions.refusal("undo", self._forbidden_tools):
+                words, correction = refused, ""
+            elif not correction or (state.last is not None and state.last.changes):
+                words, call = await undoing.undo(request, state)
+            if call is not None:
+                state.corrected = correction
+                yield call
+                return
+            if not correction:
+                state.last = None
+                for say in _as_output(words, state):
+                    yield say
+                return
+        async for output in self._respond(request, state, correction or text):
+            yield output
+
+    async def _respond(
+        self, request: AssistantRequest, state: DialogueState, text: str
+    ) -> AsyncGenerator[AssistantOutput, None]:
+        """Do what the complete request asks."""
+        said, _ = conversation_messages.user_texts(request.messages)
         meanings = intents.parse_all(text)
+        meaning = meanings[0] if len(meanings) == 1 else None
+        just_changed = state.last is not None and state.last.changes > 0
+        state.last = LastRequest(said, text, meaning)
         words = instruction_following.exact_words(request.instructions)
         calls: list[SelectedTool] = []
+        refusals = [plausibility.refusal(one.intent, one.values) for one in meanings]
+        words = words or " ".join(filter(None, refusals))
         if not words or request.tool_choice not in ("auto", "none"):
             calls, meanings = self._calls(request, text, meanings)
             questions = [call.question for call in calls if call.question]
             words = words or " ".join(questions)
             calls = [call for call in calls if not call.question]
         if words or meanings or not calls:
-            for output in _as_output(words or await self._answer(request, text, meanings)):
+            words = words or await self._answer(request, state, text, meanings, just_changed)
+            for output in _as_output(words, state):
                 yield output
         for call in calls:
-            yield Call(f"call_{uuid.uuid4().hex[:24]}", call.name, call.arguments)
+            yield undoing.recorded_call(call, state)
 
     def _calls(
         self, request: AssistantRequest, text: str, meanings: list[Meaning]
@@ -148,28 +205,44 @@ class OfflineAssistant:
                 uncovered.append(meaning)
         return calls, uncovered
 
-    async def _answer(self, request: AssistantRequest, text: str, meanings: list[Meaning]) -> str:
+    async def _answer(
+        self,
+        request: AssistantRequest,
+        state: DialogueState,
+        text: str,
+        meanings: list[Meaning],
+        just_changed: bool,
+    ) -> str:
         if meanings:
-            return " ".join([await self._answer_one(request, meaning) for meaning in meanings])
+            answers = [
+                await self._answer_one(request, state, one, just_changed) for one in meanings
+            ]
+            return " ".join(answers)
         if not text:
             greeted = any(message.role == "assistant" for message in request.messages)
             if instruction_following.wants_greeting(request.instructions) or not greeted:
-                return await self._answer_one(request, Meaning("greet"))
+                return await self._answer_one(request, state, Meaning("greet"), False)
             return "I didn't catch that."
-        explained = any(HOW_TO_CONNECT in message.text for message in request.messages)
-        return _UNKNOWN_AGAIN if explained else _UNKNOWN + HOW_TO_CONNECT
+        explained = any(UNKNOWN_AGAIN in message.text for message in request.messages)
+        return UNKNOWN_AGAIN if explained else UNKNOWN
 
-    async def _answer_one(self, request: AssistantRequest, meaning: Meaning) -> str:
+    async def _answer_one(
+        self, request: AssistantRequest, state: DialogueState, meaning: Meaning, just_changed: bool
+    ) -> str:
         if refused := skill_permissions.refusal(meaning.intent, self._forbidden_tools):
             return refused
+        messages = request.messages
         context = AnswerContext(
             meaning.values,
-            self._notebook or self._notebooks.setdefault(request.session, Notebook(None)),
+            state.notebook,
             self._timers,
             self._now,
             self._random,
-            _last(request.messages, "assistant"),
+            state.last_reply(messages),
             instruction_following.own_name(request.instructions),
+            state.take_unheard(messages) if meaning.intent == "continue" else "",
+            just_changed,
+            state.record,
         )
         answer = ANSWERS[meaning.intent]
         try:
@@ -183,8 +256,21 @@ class OfflineAssistant:
             return "The disk does not respond, so I couldn't do that."
 
 
-def _as_output(text: str) -> list[Say]:
+def _as_output(text: str, state: DialogueState) -> list[Say]:
+    state.add_reply(text)
     return [Say(piece) for piece in clauses.split(text)]
+
+
+def _results_in_words(results: Sequence[Message], state: DialogueState) -> str:
+    """Return the tool results as sentences. Forget the changes of failed calls.
+
+    The undo that came before a corrected request is not mentioned.
+    """
+    for result in results:
+        if conversation_messages.is_failure(result):
+            state.drop_change(result.call_id)
+    spoken = [result for result in results if result.name != undoing.TOOL] or results
+    return " ".join(result_speech.spoken_result(result.text) for result in spoken)
 
 
 async def _load_units() -> None:
@@ -192,34 +278,9 @@ async def _load_units() -> None:
     await asyncio.to_thread(measurements.warm)
 
 
-def _results(messages: Sequence[Message]) -> list[str]:
-    """Return the new tool results, in order."""
-    found: list[str] = []
-    for message in reversed(messages):
-        if message.role not in ("tool_result", "tool_call"):
-            break
-        if message.role == "tool_result":
-            found.append(message.text)
-    return found[::-1]
-
-
-def _new_system_messages(messages: Sequence[Message]) -> str:
-    """Return the system messages since the last turn, for example of a timer that rang."""
-    news: list[str] = []
-    for message in reversed(messages):
-        if message.role != "system":
-            return " ".join(news[::-1])
-        news.append(message.text)
-    return ""  # System messages before the first turn are instructions.
-
-
-def _last(messages: Sequence[Message], role: str) -> str:
-    return next((one.text for one in reversed(messages) if one.role == role), "")
-
-
 def _question(request: AssistantRequest) -> str:
     """Return the current request. Join an answer to a clarification question to that request."""
-    spoken = [one for one in request.messages if one.role in ("user", "assistant")]
+    spoken = conversation_messages.spoken(request.messages)
     if not spoken or spoken[-1].role != "user":
         return ""
     text = spoken[-1].text.strip()

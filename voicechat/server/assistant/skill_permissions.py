@@ -28,6 +28,7 @@ TOOLS: Mapping[str, str] = {
     "lists": "read_list",
     "list_remove": "remove_from_list",
     "list_clear": "clear_list",
+    "undo": "undo_last_change",
 }
 """The built-in tool that does the same as the skill of an intent."""
 

@@ -6,12 +6,6 @@ from collections.abc import Mapping
 
 from voicechat.server.assistant.answer_context import Answer, AnswerContext
 
-HOW_TO_CONNECT = (
-    "To talk about anything, set OPENAI_API_KEY, or start me with "
-    "voicechat --chat-url http://localhost:11434/v1 --chat-model and the name of your model."
-)
-"""How to get a language model; said with a question the assistant cannot answer."""
-
 _ABOUT = (
     "I'm the embedded voice of voicechat, and I run entirely on this machine. "
     "A small program listens to your microphone and tells speech from silence. "
@@ -21,14 +15,10 @@ _ABOUT = (
     "I know the time and the date, I run timers, reminders and alarms, and I do arithmetic. "
     "I convert units, I keep your lists and notes, I flip coins and roll dice, and I spell words. "
     "I'm not a language model, so I don't know about the world, and I never pretend to. "
-    "You can talk over me at any time, and I'll stop and listen. " + HOW_TO_CONNECT
+    "You can talk over me at any time, and I'll stop and listen. "
+    "To talk about anything, connect a language model: the README tells you how."
 )
-_HELP = (
-    "I can tell the time and date, set timers, reminders and alarms, calculate, convert units, "
-    "keep lists and notes, flip a coin, roll dice, pick a number or choose for you, spell and "
-    "repeat, remember what you tell me, and tell a story. "
-    "Try: set a timer for ten minutes, or: add milk to my shopping list."
-)
+_HELP = "I do timers, lists, notes, sums and dates. Type /help, or read the README, for more."
 _STORIES = (
     (
         "Once upon a time there was a lighthouse keeper who could not sleep. Every night she "
@@ -97,6 +87,11 @@ def _identity(context: AnswerContext) -> str:
     return f"{name}, a small program on your own machine. I'm not a language model."
 
 
+def _stop(context: AnswerContext) -> str:
+    dismissed = "dismiss" in context.values and context.just_changed
+    return "Okay. To take back the last change, say undo." if dismissed else "Okay."
+
+
 ANSWERS: Mapping[str, Answer] = {
     "greet": _greet,
     "identity": _identity,
@@ -104,7 +99,7 @@ ANSWERS: Mapping[str, Answer] = {
     "thanks": lambda on: on.random.choice(("You're welcome.", "My pleasure.", "Any time.")),
     "goodbye": lambda on: "Goodbye.",
     "help": lambda on: _HELP,
-    "stop": lambda on: "Okay.",
+    "stop": _stop,
     "about": lambda on: _ABOUT,
     "story": lambda on: on.random.choice(_STORIES),
     "joke": lambda on: on.random.choice(_JOKES),

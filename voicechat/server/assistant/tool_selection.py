@@ -137,6 +137,12 @@ def names_one(text: str, tools: Sequence[ToolOffer]) -> bool:
     return any(_fit(tool, text, None) >= _NAMED for tool in tools)
 
 
+def may_change(name: str) -> bool:
+    """Return True unless the name of the tool says that it only reads."""
+    kinds = {_verb_kind(word) for word in _words(_own_name(name))} - {""}
+    return kinds != {"read"}
+
+
 def _call(tool: ToolOffer, text: str, meaning: Meaning | None, forced: bool) -> SelectedTool | None:
     try:
         arguments = fill(

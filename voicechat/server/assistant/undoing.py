@@ -1,0 +1,66 @@
+"""Undo of the last change, and the correction of the last request."""
+
+from __future__ import annotations
+
+import uuid
+
+from voicechat.errors import VoicechatError
+from voicechat.server.assistant import corrections, intents, skill_permissions, tool_selection
+from voicechat.server.assistant.conversation_messages import user_texts
+from voicechat.server.assistant.dialogue_state import DialogueState, ToolChange
+from voicechat.server.assistant.tool_selection import SelectedTool
+from voicechat.server.engine_protocols import AssistantRequest, Call
+from voicechat.skills.undo_stack import NOTHING_TO_UNDO, undone
+
+TOOL = "undo_last_change"
+"""The client's tool that undoes the last change."""
+_UNDOABLE = frozenset(
+    skill_permissions.TOOLS[intent] for intent in intents.CHANGING & skill_permissions.TOOLS.keys()
+)
+"""The built-in tools whose changes the undo tool of the client takes back."""
+
+
+def correction(request: AssistantRequest, state: DialogueState, text: str) -> str:
+    """Return the corrected last request; empty if the text is not a correction of it."""
+    last = state.last
+    _, previous = user_texts(request.messages)
+    if last is None or not text or request.tool_choice != "auto" or last.said != previous:
+        return ""
+    if last.meaning is None and not last.arguments:
+        return ""
+    if tool_selection.names_one(text, request.tools) and not intents.parse(text):
+        return ""
+    return corrections.corrected(text, last.text, last.meaning, last.arguments) or ""
+
+
+async def undo(request: AssistantRequest, state: DialogueState) -> tuple[str, Call | None]:
+    """Undo the last change. Return the sentence to say, or the call of the client's undo tool."""
+    if not state.changes:
+        return NOTHING_TO_UNDO, None
+    change = state.changes.pop()
+    if isinstance(change, ToolChange):
+        offered = any(tool.name == TOOL for tool in request.tools)
+        if change.name in _UNDOABLE and offered:
+            return "", Call(_call_id(), TOOL, "{}")
+        return f"I can't undo the tool {change.name.replace('_', ' ')}.", None
+    try:
+        return await undone(change), None
+    except VoicechatError as error:
+        return error.message, None
+
+
+def recorded_call(selected: SelectedTool, state: DialogueState) -> Call:
+    """Return the call of the tool. Record the change that it makes."""
+    call = Call(_call_id(), selected.name, selected.arguments)
+    last = state.last
+    assert last is not None
+    meaning = last.meaning
+    if meaning is None:
+        last.arguments = selected.arguments
+    if meaning.intent in intents.CHANGING if meaning else tool_selection.may_change(selected.name):
+        state.record(ToolChange(call.call_id, call.name))
+    return call
+
+
+def _call_id() -> str:
+    return f"call_{uuid.uuid4().hex[:24]}"
