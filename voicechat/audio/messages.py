@@ -25,6 +25,9 @@ from voicechat.core.inputs import (
     VoiceEnded,
 )
 
+MAX_GAIN = 2.0
+"""Highest gain of the output: +6 dB."""
+
 # --------------------------------------------------------------------------- settings
 
 
@@ -72,7 +75,7 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Set the gain of all output, cues included, 0.0 to 1.0."""
+    """Set the gain of all output, 0.0 to `MAX_GAIN`; cues are at most as loud as at 1.0."""
 
     gain: float
 

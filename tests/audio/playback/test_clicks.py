@@ -27,7 +27,7 @@ acts = st.one_of(
     st.tuples(st.just("play"), st.integers(1, 9_600), st.integers(1, 6), moments),
     st.tuples(st.just("play"), st.integers(1, 300), st.integers(1, 3), moments),
     st.tuples(st.sampled_from(["end", "stop", "interrupt", "resume", "lower"]), moments),
-    st.tuples(st.just("volume"), st.sampled_from([0.0, 0.1, 0.5, 1.0]), moments),
+    st.tuples(st.just("volume"), st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0]), moments),
 )
 lags = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=6)
 stalls = st.lists(

@@ -305,6 +305,19 @@ def test_quiet_gain_is_reached_without_a_step(device: Device) -> None:
     assert got[-1] == pytest.approx(1_000, abs=2)
 
 
+def test_sound_above_full_scale_is_clipped(device: Device) -> None:
+    queue = device.queue
+    queue.set_gain(2.0)
+    loud = 3 * swell(13 * BLOCK).astype(np.int32) // 2
+    queue.write(loud.astype(np.int16))
+    heard = device.pull(12)[BLOCK:]
+    assert np.array_equal(heard, np.clip(2 * loud, -32_768, 32_767)[BLOCK : 12 * BLOCK])
+    queue.hold()
+    falling = device.pull(2).astype(np.int32)
+    assert np.abs(np.diff(falling)).max() < 4 * steepest(swell(RATE))
+    assert not falling[-BLOCK:].any()
+
+
 def test_a_cue_sounds_over_silence_and_over_sound(device: Device) -> None:
     cue = np.full(BLOCK + 10, 1_000, np.float32)
     device.queue.play_cue(cue)

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from voicechat.audio.messages import AudioEvent
+from voicechat.audio.messages import MAX_GAIN, AudioEvent
 from voicechat.audio.playback.jitter_buffer import JitterEstimator
 from voicechat.audio.playback.playback_queue import PlaybackQueue
 from voicechat.audio.playback.spill_queue import SoundPiece, SpillQueue
@@ -164,7 +164,7 @@ class Playback:
         self._spill_queue.end(item_id)
 
     def volume(self, gain: float) -> None:
-        self._volume = min(1.0, max(0.0, gain))
+        self._volume = min(MAX_GAIN, max(0.0, gain))
         self._apply_gain()
 
     def duck(self, on: bool) -> None:

@@ -160,7 +160,7 @@ class PlaybackQueue:
         left *= self._rise[: len(left)]
 
     def set_gain(self, gain: float) -> None:
-        """Set the gain of queued sound, 0.0 to 1.0, reached within the next 10 ms of it."""
+        """Set the gain of queued sound, reached within the next 10 ms of it; above 1.0 it clips."""
         self._target_gain = gain
 
     def play_cue(self, cue: NDArray[np.float32]) -> None:
@@ -321,6 +321,7 @@ class PlaybackQueue:
         edge = min(self._fade, take)
         if rise:
             np.multiply(mix[:edge], self._rise[:edge], out=mix[:edge])
+        np.clip(mix, -32768, 32767, out=mix)
         np.copyto(out[:take], mix, casting="unsafe")
 
     def _flush(self, out: Samples) -> int:
@@ -348,6 +349,7 @@ class PlaybackQueue:
         self._copy(out, take)
         mix = self._mix[:take]
         np.multiply(out[:take], self._fall * self._gain, out=mix)
+        np.clip(mix, -32768, 32767, out=mix)
         np.copyto(out[:take], mix, casting="unsafe")
         return take
 
