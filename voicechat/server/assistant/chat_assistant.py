@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from voicechat.core.text import clean
-from voicechat.errors import (
-    ConnectError,
-    KeyMissing,
-    Secret,
-    SessionLost,
-    UsageError,
-    VoicechatError,
+from voicechat.errors import ConnectError, Secret, SessionLost, UsageError, VoicechatError
+from voicechat.server.api_endpoint import (
+    CONNECT_SECONDS,
+    ApiEndpoint,
+    body_chunks,
+    error_reason,
+    read_body,
 )
 from voicechat.server.assistant import chat_completions, clauses
 from voicechat.server.assistant.chat_completions import ChatStream
@@ -30,13 +29,10 @@ from voicechat.server.engine_protocols import Assistant, AssistantOutput, Assist
 if TYPE_CHECKING:
     import httpx
 
-_CONNECT_S = 5.0
 _FIRST_S = 30.0
 _IDLE_S = 30.0
 _MAX_BYTES = 4_000_000
 """Maximum size of one answer; a longer one is an error."""
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-_log = logging.getLogger(__name__)
 
 
 class ChatAssistant:
@@ -52,14 +48,13 @@ class ChatAssistant:
         url: str,
         model: str | None = None,
         key: Secret | None = None,
-        connect: float = _CONNECT_S,
+        connect: float = CONNECT_SECONDS,
         first: float = _FIRST_S,
         idle: float = _IDLE_S,
     ) -> None:
         self.on_announcement = lambda _words: None
-        self._root = _checked(url)
+        self._api = ApiEndpoint("chat server", url, key, connect_seconds=connect)
         self._model = model or ""
-        self._key = key
         self._connect_s, self._first_s, self._idle_s = connect, first, idle
         self._client: httpx.AsyncClient | None = None
 
@@ -75,9 +70,9 @@ class ChatAssistant:
         `UsageError` if it does not have the model.
         """
         await self.close()
-        self._client = self._create_client()
+        self._client = self._api.create_client()
         try:
-            async with self._translated_errors(), asyncio.timeout(self._connect_s * 2):
+            async with self._api.translated_errors(), asyncio.timeout(self._connect_s * 2):
                 response = await self._client.get("models")
             self._choose(response)
         except VoicechatError:
@@ -106,7 +101,7 @@ class ChatAssistant:
         body = chat_completions.request_body(self._model, request)
         answer, is_empty = ChatStream(), True
         post = self._client.stream("POST", "chat/completions", json=body)
-        async with self._translated_errors():
+        async with self._api.translated_errors():
             async with asyncio.timeout(self._first_s):
                 response = await post.__aenter__()
             try:
@@ -120,7 +115,7 @@ class ChatAssistant:
             finally:
                 await post.__aexit__(None, None, None)
         if is_empty:
-            host = urlsplit(self._root).netloc
+            host = urlsplit(self._api.root).netloc
             raise ConnectError(
                 f"The chat server at {host} sent something that is not a chat reply.",
                 "Check --chat-url.",
@@ -142,7 +137,7 @@ class ChatAssistant:
                 try:
                     event = json.loads(line)
                 except ValueError:
-                    raise SessionLost(f"{self._label} sent an invalid answer.") from None
+                    raise SessionLost(f"{self._api.label} sent an invalid answer.") from None
                 if isinstance(event, Mapping):
                     _raise_error(event)
                     yield event
@@ -151,109 +146,51 @@ class ChatAssistant:
         """Select the requested model, or the first of the list."""
         status = response.status_code
         if status in (401, 403):
-            raise KeyMissing(f"{self._label} refused the key.", "Set VOICECHAT_CHAT_KEY.")
+            self._api.raise_refused(status, "")
         if status >= 500:
-            raise ConnectError(f"{self._label} answered with an error ({status}).")
+            raise ConnectError(f"{self._api.label} answered with an error ({status}).")
         listed = chat_completions.models(response.content) if status == 200 else None
         if listed is None:
             if self._model and status in (200, 400, 404, 405, 501):
                 return
             raise ConnectError(
-                f"{self._label} is not a chat endpoint.", "Check that the URL ends in /v1."
+                f"{self._api.label} is not a chat endpoint.", "Check that the URL ends in /v1."
             )
         names = {name: name for name in listed} | {
             name.removesuffix(":latest"): name for name in listed
         }
         if self._model and self._model not in names:
             examples = ", ".join(clean(name) for name in listed[:5]) or "none at all"
-            raise UsageError(f"{self._label} has no model {self._model!r}.", f"It has: {examples}.")
+            raise UsageError(
+                f"{self._api.label} has no model {self._model!r}.", f"It has: {examples}."
+            )
         if not listed:
-            raise UsageError(f"{self._label} has no models.", "Load a model there first.")
+            raise UsageError(f"{self._api.label} has no models.", "Load a model there first.")
         self._model = names.get(self._model, listed[0])
 
     async def _raise_refused(self, response: httpx.Response, tools: bool) -> NoReturn:
         """Raise the error for a refused request."""
         status = response.status_code
         async with asyncio.timeout(self._idle_s):
-            reason = chat_completions.reason(await _read_start(response))
-        if status in (401, 403):
-            raise KeyMissing(f"{self._label} refused the key.", "Set VOICECHAT_CHAT_KEY.")
-        if 300 <= status < 400:
-            raise ConnectError(f"{self._label} redirects to another address.", "Use that one.")
-        if tools and "tool" in reason.lower():
+            reason = error_reason(await read_body(response))
+        if tools and status not in (401, 403) and "tool" in reason.lower():
             raise ConnectError(
-                f"{self._label} does not accept tools: {reason}",
+                f"{self._api.label} does not accept tools: {reason}",
                 "llama-server needs --jinja; vLLM needs --enable-auto-tool-choice and a parser.",
             )
-        raise ConnectError(f"{self._label} refused ({status}): {reason or 'no reason given.'}")
-
-    @property
-    def _label(self) -> str:
-        return f"The chat server at {self._root}"
-
-    def _create_client(self) -> httpx.AsyncClient:
-        import httpx
-
-        local = urlsplit(self._root).hostname in _LOCAL
-        headers = {"Accept": "application/json"}
-        if self._key and (local or self._root.startswith("https:")):
-            headers["Authorization"] = f"Bearer {self._key.reveal()}"
-        elif self._key:
-            _log.warning(
-                "the chat key is not sent to %s, which is neither https nor local", self._root
-            )
-        return httpx.AsyncClient(
-            base_url=self._root + "/",
-            headers=headers,
-            timeout=httpx.Timeout(None, connect=self._connect_s, pool=self._connect_s),
-            follow_redirects=False,
-            trust_env=not local,
-        )
-
-    @asynccontextmanager
-    async def _translated_errors(self) -> AsyncIterator[None]:
-        """Convert network errors into errors for the user."""
-        import httpx
-
-        try:
-            yield
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise ConnectError(
-                f"No answer from {self._root}.", "Check that the chat server is running."
-            ) from error
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise SessionLost(f"{self._label} stopped answering.") from error
-        except httpx.HTTPError as error:
-            raise SessionLost(f"{self._label} ended its answer early.") from error
-
-
-def _checked(url: str) -> str:
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(
-            "The chat URL must look like http://localhost:11434/v1.", "Check --chat-url."
-        )
-    if parts.username or parts.password or parts.query:
-        raise UsageError("The chat URL must not contain a key.", "Set VOICECHAT_CHAT_KEY instead.")
-    return url.strip().rstrip("/").removesuffix("/chat/completions")
+        self._api.raise_refused(status, reason)
 
 
 def _raise_error(event: Mapping[str, object]) -> None:
     if event.get("error"):
-        reason = chat_completions.reason(json.dumps(event).encode())
+        reason = error_reason(json.dumps(event).encode())
         raise SessionLost(f"The chat server failed: {reason}")
-
-
-def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    chunks = response.aiter_bytes()
-    assert isinstance(chunks, AsyncGenerator)
-    return chunks
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
     """Yield the data of each event. Raises `SessionLost` if the answer is too large."""
     buffer, size = b"", 0
-    async with aclosing(_chunks(response)) as chunks:
+    async with aclosing(body_chunks(response)) as chunks:
         async for chunk in chunks:
             size += len(chunk)
             if size > _MAX_BYTES:
@@ -264,17 +201,6 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
                     yield line[5:].strip().decode("utf-8", "replace")
     if buffer.startswith(b"data:"):
         yield buffer[5:].strip().decode("utf-8", "replace")
-
-
-async def _read_start(response: httpx.Response) -> bytes:
-    """Return the beginning of a response body."""
-    body = b""
-    async with aclosing(_chunks(response)) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > 10_000:
-                break
-    return body
 
 
 def chat_assistant(url: str, model: str | None = None, key: Secret | None = None) -> Assistant:

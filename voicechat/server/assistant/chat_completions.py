@@ -18,7 +18,6 @@ _SPEECH_INSTRUCTIONS = (
 )
 _MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^\s*[-*•]\s+", re.MULTILINE)
 _MAX_CALLS = 32
-_MAX_REASON = 300
 
 
 def request_body(model: str, request: AssistantRequest) -> dict[str, object]:
@@ -174,15 +173,3 @@ def models(content: bytes) -> list[str] | None:
         return [str(entry["id"]) for entry in listed or []]
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def reason(content: bytes) -> str:
-    """Return the error message in a response body, cleaned and shortened."""
-    text = content.decode("utf-8", "replace")
-    try:
-        found = json.loads(text)
-        error = found.get("error", found) if isinstance(found, Mapping) else found
-        text = str(error.get("message", error) if isinstance(error, Mapping) else error)
-    except ValueError:
-        text = "" if text.lstrip().startswith("<") else text
-    return " ".join(clean(text).split())[:_MAX_REASON]
