@@ -90,7 +90,19 @@ if [ "$purpose" = test ]; then
             @modelcontextprotocol/server-filesystem@2026.8.31 >/dev/null 2>&1 ||
             say "The reference servers of MCP cannot be had; their tests will be skipped."
     fi
-else
-    $locked --no-build-isolation --editable '.[mcp]'
+elif ! $locked --no-build-isolation --editable '.[mcp]'; then
+    # Speech needs wheels for glibc 2.34 or newer, macOS 15 on Arm, or 64-bit Windows.
+    say "Speech recognition or the voice cannot be installed on this system. Going on in text."
+    needed=$(.venv/bin/python -c '
+import tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+speech = ("onnxruntime", "hibari-tts", "moonshine-voice")
+for line in project["dependencies"] + project["optional-dependencies"]["mcp"]:
+    if not line.startswith(speech):
+        print(line)
+')
+    printf '%s\n' "$needed" >.venv/needed.txt
+    $locked --requirement .venv/needed.txt
+    $locked --no-build-isolation --no-deps --editable .
 fi
 printf '%s\n' "$wanted" >"$stamp"

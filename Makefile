@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/pytest -q
 
-.PHONY: help run test check bench fuzz smoke snapshots pictures lock clean ready ready-test
+.PHONY: help run test check bench fuzz smoke snapshots pictures clips lock clean ready ready-test
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' Makefile
@@ -42,6 +42,10 @@ pictures: ready-test  ## Draw the README's picture and regenerate the reference 
 	.venv/bin/python assets/make_reference.py
 	.venv/bin/python assets/make_settings_reference.py
 	.venv/bin/python assets/make_transitions.py
+	.venv/bin/python assets/make_licenses.py
+
+clips: ready-test  ## Record the README's sound clips with the embedded voice
+	.venv/bin/python assets/make_clips.py
 
 lock: ready-test  ## Update requirements.lock to the newest allowed versions
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \

@@ -1,0 +1,36 @@
+"""The page of licenses lists what is installed, and nothing with a GPL license."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "assets" / "make_licenses.py"
+PAGE = ROOT / "docs" / "licenses.md"
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_licenses", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_lists_every_installed_package(script: ModuleType) -> None:
+    """Versions and platforms differ, so a page with more packages is current too."""
+    listed = set(PAGE.read_text(encoding="utf-8").splitlines())
+    needed = set(script.licenses_page().splitlines())
+    assert needed <= listed, f"run python {SCRIPT.relative_to(ROOT)}"
+
+
+def test_no_package_has_a_gpl_license() -> None:
+    rows = [row for row in PAGE.read_text(encoding="utf-8").splitlines() if row.startswith("| ")]
+    assert len(rows) > 40
+    assert not [row for row in rows if "GPL" in row or "not named" in row]
