@@ -8,6 +8,7 @@ repeated. `received` holds the client's messages, `wrong` what the real server w
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -28,7 +29,7 @@ _GA_CLIENT = TypeAdapter[Any](RealtimeClientEvent)
 Json = dict[str, Any]
 
 
-class CompatibleServer:
+class CompatibleServer(ABC):
     """One server; a connection at a time."""
 
     models: ClassVar[list[Json] | None] = None
@@ -68,11 +69,13 @@ class CompatibleServer:
             self.received.append(message)
             await self.take(message)
 
+    @abstractmethod
     async def greet(self) -> None:
-        raise NotImplementedError
+        """Send the first frame."""
 
+    @abstractmethod
     async def take(self, message: Json) -> None:
-        raise NotImplementedError
+        """Take a message of the client."""
 
     def id(self, kind: str) -> str:
         self.number += 1

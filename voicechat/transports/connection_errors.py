@@ -173,7 +173,7 @@ class Peer:
             said = "refused the key" if self.has_key else "asks for a key"
             hint = "Check the key and its permissions."
             if not self.has_key and self._key_variable:
-                hint = f"Set it as {self._key_variable} in the environment or under [keys]."
+                hint = f"Set it as {self._key_variable} in the environment."
             return KeyMissing(f"{self.host} {said}{tail}", hint)
         if status == 404:
             return DialFailed(
