@@ -1,4 +1,4 @@
-"""The local models of `voicechat models`: the list, and a pull with its progress."""
+"""Local models in commands: the list, a pull with its progress, the models that `serve` loads."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from voicechat.cli.command import say
-from voicechat.local_models.installed_model import USABLE_KINDS, chosen_model
+from voicechat.local_models.installed_model import (
+    USABLE_KINDS,
+    chosen_model,
+    detector_file,
+    installed_models,
+)
 from voicechat.local_models.model_catalog import LocalModel, ModelKind, local_model, local_models
-from voicechat.local_models.model_download import Report, download_model
 from voicechat.local_models.model_store import ModelStore, built_in_folder
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.system.text_table import megabytes, table
+
+if TYPE_CHECKING:
+    from voicechat.local_models.model_download import Report
 
 _KINDS: dict[ModelKind, str] = {
     "stt": "Speech recognition",
@@ -98,6 +105,8 @@ def as_text(found: Sequence[ModelRow]) -> str:
 
 def pull(ids: Sequence[str], mirror: str | None) -> None:
     """Download the models one after the other. Raises what `download_model` raises."""
+    from voicechat.local_models.model_download import download_model
+
     store = ModelStore()
     for model in [local_model(each) for each in ids]:
         if folder := store.find(model):
@@ -115,6 +124,25 @@ def pull(ids: Sequence[str], mirror: str | None) -> None:
         say(f"Downloaded {model.id} to {folder}")
         if model.kind in USABLE_KINDS:
             say(f"To use it, type: voicechat models use {model.id}")
+
+
+class SpeechModels(TypedDict):
+    """The options of a server that name installed models; see `ServeOptions`."""
+
+    stt_model: Path | None
+    voices: dict[str, Path]
+    vad_model: Path | None
+
+
+def speech_models() -> SpeechModels:
+    """Return the models that the embedded voice loads: the chosen or built-in ones."""
+    stt, tts = chosen_model("stt", say), chosen_model("tts", say)
+    voices = [*([tts] if tts else []), *installed_models("tts")]
+    return SpeechModels(
+        stt_model=stt.folder if stt else None,
+        voices={each.voice: each.folder / each.files[0] for each in voices},
+        vad_model=detector_file("vad"),
+    )
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def serve(
     is new for each run, unless VOICECHAT_SERVE_TOKEN sets it. Each session has its own notebook,
     in memory; your notebook is not used.
     """
+    from voicechat.cli._local_models import speech_models
     from voicechat.config import loader
     from voicechat.server.app import serve as run
     from voicechat.server.serve_options import ServeOptions
@@ -44,6 +45,7 @@ def serve(
             chat_key=options.chat_key,
             voice=voice,
             forbidden_tools=options.forbidden_tools,
+            **speech_models(),
         )
     )
 

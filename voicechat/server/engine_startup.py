@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from voicechat.errors import ServerError, UsageError
 from voicechat.server.detector_pool import DetectorPool
@@ -76,7 +77,9 @@ def create_engines(options: ServeOptions) -> EngineSet:
         raise UsageError(
             f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(tts.names)}."
         )
-    return EngineSet(stt, _assistant(options), tts, DetectorPool(detector))
+    return EngineSet(
+        stt, _assistant(options), tts, DetectorPool(partial(detector, options.vad_model))
+    )
 
 
 def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
@@ -89,7 +92,7 @@ def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
     has_runtime = importlib.util.find_spec("onnxruntime") is not None
     model = (options.stt_model or bundled_model()) if has_runtime else None
     voice = bundled_voice() if has_runtime else None
-    voices = {} if voice is None else {DEFAULT_VOICE: voice, **options.voices}
+    voices = {} if voice is None else {**options.voices, DEFAULT_VOICE: voice}
     worker = Worker(
         "voicechat.server.speech_engines:SpeechEngines",
         "The speech engine",

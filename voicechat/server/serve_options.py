@@ -32,7 +32,9 @@ class ServeOptions:
     stt_model: Path | None = None
     """Folder of a Moonshine model; None selects the one in the package."""
     voices: Mapping[str, Path] = field(default_factory=dict)
-    """Voices that the user installed: name and model file."""
+    """Installed voices: name and model file. The first is the default."""
+    vad_model: Path | None = None
+    """File of Silero VAD, for platforms where its library has no wheel."""
     warm_speech: bool = True
     """Load the speech engines at the start. False: at their first use."""
     forbidden_tools: frozenset[str] = frozenset()
