@@ -24,7 +24,8 @@ This page is generated from the code; run `make pictures` to update it.
 
 ## Slash commands
 
-Type them like a message: on the screen, with `--plain` and in a pipe.
+Type them like a message: on the screen, with `--plain` and in a pipe. You can also ask for most
+of them in words: “speak slower”, “mute the microphone”, “what tools do you have”.
 
 """
 

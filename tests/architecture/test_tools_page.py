@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from voicechat.core.settings import Permission
+from voicechat.line_mode.slash_commands import app_commands
 from voicechat.tools.builtin import builtin
 from voicechat.tools.plugins import plugin_loader
 from voicechat.tools.registry import Registry
@@ -27,7 +28,7 @@ def described() -> dict[str, str]:
 
 
 def offered(*folders: Path) -> dict[str, tuple[Permission, bool]]:
-    tools = builtin(ToolContext(folders, Path("kept"), print))
+    tools = builtin(ToolContext(folders, Path("kept"), print, app_commands()))
     return {tool.spec.name: (tool.spec.permission, tool.asks_always) for tool in tools}
 
 

@@ -26,7 +26,17 @@ from voicechat.core.items import (
 from voicechat.errors import ConnectError, UsageError
 from voicechat.line_mode import app, line_input
 from voicechat.line_mode.slash_commands import help_lines
-from voicechat.session.updates import Cleared, Link, LinkChanged, ModeChanged, SoundChanged
+from voicechat.session.updates import (
+    Cleared,
+    HelpRequested,
+    Link,
+    LinkChanged,
+    ModeChanged,
+    SoundChanged,
+)
+from voicechat.session.view import SessionView
+
+MUTED = "Muted. Type /unmute to unmute."
 
 
 class ScriptedSession(Publisher):
@@ -40,6 +50,7 @@ class ScriptedSession(Publisher):
         self.with_sound, self.hands_free = with_sound, hands_free
         self.microphone = "a microphone" if with_sound else None
         self.muted = self.talking = self.pending = False
+        self.unmute_hint = SessionView.unmute_hint
         self.calls: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
         self.answer: Callable[[str], list[Entry]] = lambda text: [self.item(text.upper())]
@@ -100,6 +111,9 @@ class ScriptedSession(Publisher):
 
     def new_conversation(self) -> None:
         self.tell(Cleared())
+
+    def request_help(self) -> None:
+        self.tell(HelpRequested())
 
 
 @pytest.fixture
@@ -309,7 +323,7 @@ async def test_commands_run_in_order(standard_input) -> None:
     assert code == 1, "there is no /dance"
     assert session.calls == [("hands_free", True), ("interrupt",), ("interrupt",)]
     assert lines[1:7] == [
-        "Muted.",
+        MUTED,
         "Not muted.",
         "A new conversation.",
         "Hands-free is on.",
@@ -340,7 +354,7 @@ async def test_mute_while_talking_is_reported_once(standard_input) -> None:
     standard_input(b"\n/mute\n/mute\n/quit\n")
     session = ScriptedSession(with_sound=True, hands_free=False)
     _, lines = await run_chat(session)
-    assert lines[1:] == ["Talk now. An empty line ends your turn.", "Muted."]
+    assert lines[1:] == ["Talk now. An empty line ends your turn.", MUTED]
 
 
 async def test_enter_talks_in_push_to_talk(standard_input) -> None:

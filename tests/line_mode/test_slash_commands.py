@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 from following import follow
 from scripted import scripted_server
-from session_driver import SessionDriver, options
+from session_driver import SessionDriver, options, running_session
 from virtual_audio import RATE, VirtualCard, tone
 
 from voicechat.audio import messages as sound
 from voicechat.config.options import Options
 from voicechat.core.effects import Floor
+from voicechat.core.settings import Permission
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import (
     COMMANDS,
+    Command,
+    app_commands,
     help_lines,
     help_rows,
     is_command,
@@ -27,7 +30,11 @@ from voicechat.line_mode.slash_commands import (
 )
 from voicechat.server.engine_protocols import Say
 from voicechat.session.session import Session
-from voicechat.session.updates import LevelsChanged, Link
+from voicechat.session.updates import LevelsChanged, Link, ThemeRequested
+from voicechat.tools.builtin import control
+from voicechat.tools.tool_context import ToolContext
+
+AUTO = Permission.AUTO
 
 
 @pytest.fixture
@@ -41,7 +48,63 @@ def test_the_volume_is_shown_and_set(session: Session) -> None:
     assert session.volume == 40
 
 
-@pytest.mark.parametrize("line", ["/volume loud", "/volume 101", "/volume -1", "/mute now", "/x"])
+def test_the_volume_goes_up_and_down_between_its_limits(session: Session) -> None:
+    def steps(argument: str) -> list[int]:
+        found = []
+        while found[-1:] != [session.volume]:
+            found.append(session.volume)
+            said = run_command(session, f"/volume {argument}")
+        assert said == f"The volume is already {session.volume} percent."
+        return found
+
+    assert steps("up") == [100, 150, 200]
+    assert steps("down") == [200, 135, 90, 60, 40, 25, 15, 10, 5]
+    run_command(session, "/volume 0")
+    assert run_command(session, "/volume up") == "The volume is 5 percent."
+
+
+def test_the_speed_goes_up_and_down_between_its_limits(session: Session) -> None:
+    said = [run_command(session, "/speed faster") for _ in range(4)]
+    assert said == [
+        "The speed is 1.2.", "The speed is 1.4.", "The speed is 1.5.", "The speed is already 1.5.",
+    ]  # fmt: skip
+    run_command(session, "/speed 0.5")
+    said = [run_command(session, "/speed slower") for _ in range(3)]
+    assert said == ["The speed is 0.3.", "The speed is 0.25.", "The speed is already 0.25."]
+
+
+def test_the_next_voice_is_chosen(session: Session) -> None:
+    voices = session.voices
+    names = []
+    for _ in voices:
+        run_command(session, "/voice next")
+        names.append(session.voice)
+    assert sorted(names) == sorted(voices)
+    assert run_command(session, f"/voice {voices[0].upper()}") == f"The voice is {voices[0]}."
+
+
+def test_a_theme_needs_a_screen(session: Session) -> None:
+    with pytest.raises(UsageError, match="There is no screen"):
+        run_command(session, "/theme dark")
+    session.themes = ("dark", "light", "other", "nord")
+    updates: list[object] = []
+    follow(session, updates.append)
+    assert run_command(session, "/theme") == "The themes are dark, light, other, nord."
+    with pytest.raises(UsageError, match="Did you mean nord"):
+        run_command(session, "/theme nort")
+    assert run_command(session, "/theme Nord") == "The theme is changed."
+    assert updates == [ThemeRequested("nord")]
+
+
+async def test_the_tools_are_listed_by_permission() -> None:
+    async with scripted_server() as backend, running_session(backend) as driver:
+        lines = str(run_command(driver.session, "/tools")).splitlines()
+    assert lines[0].startswith("Tools that run at once: current time, set timer, ")
+    assert lines[1].startswith("Tools that need your approval: fetch page, ")
+    assert "read file" not in lines[0] + lines[1], "it is off without folders"
+
+
+@pytest.mark.parametrize("line", ["/volume loud", "/volume 201", "/volume -1", "/mute now", "/x"])
 def test_an_invalid_command_gives_an_error(session: Session, line: str) -> None:
     with pytest.raises(UsageError) as caught:
         run_command(session, line)
@@ -53,7 +116,7 @@ def test_muting(session: Session) -> None:
     assert run_command(session, "/mute") == "Muted. There is no microphone."
     assert session.muted
     session._on_audio_event(sound.Opened("a microphone", "a speaker"))
-    assert run_command(session, "/mute") == "Muted."
+    assert run_command(session, "/mute") == "Muted. Type /unmute to unmute."
     assert run_command(session, "/unmute") == "Not muted."
     assert not session.muted
 
@@ -138,8 +201,30 @@ def test_a_path_is_not_a_command() -> None:
 
 def test_every_command_is_in_the_help() -> None:
     names = [typed.split()[0] for typed, _ in help_rows()]
-    assert names == [*COMMANDS, "/help", "/quit"]
+    assert names == list(COMMANDS)
     assert help_lines()[-2:] == ["/help: show the commands.", "/quit: quit (or /exit)."]
+
+
+def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() -> None:
+    found = {each.name: each.asks for each in app_commands()}
+    assert {name for name, asks in found.items() if not asks} == {
+        "mute", "volume", "levels", "push-to-talk", "voice", "speed", "theme", "tools", "summary",
+        "usage", "help",
+    }  # fmt: skip
+    assert {name for name, asks in found.items() if asks} == {
+        "unmute", "hands-free", "instructions", "model", "new", "quit",
+    }  # fmt: skip
+    unreachable = {name.removeprefix("/") for name in COMMANDS} - set(found)
+    assert unreachable == {"interrupt", "image", "allow", "always", "deny", "let", "forget"}
+
+
+def test_a_row_is_enough_for_a_new_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Command("wave", lambda session, argument: f"Waved {argument}.", "WHO", by_model=AUTO)
+    monkeypatch.setitem(COMMANDS, "/wave", row)  # type: ignore[arg-type]
+    [tool, _] = control.tools(ToolContext(commands=app_commands(Session(Options()))))
+    called = asyncio.run(tool.call('{"command": "wave", "argument": "to Ada"}'))
+    assert called == "Waved to Ada."
+    assert "/wave WHO: wave." in help_lines()
 
 
 def test_summaries_fit_the_help_screen_at_80_columns() -> None:

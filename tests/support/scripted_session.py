@@ -22,11 +22,13 @@ from voicechat.core.items import (
 )
 from voicechat.session.updates import (
     Cleared,
+    HelpRequested,
     LevelsChanged,
     Link,
     LinkChanged,
     ModeChanged,
     SoundChanged,
+    ThemeRequested,
 )
 
 
@@ -65,6 +67,12 @@ class ScriptedSession(Publisher):
     def close(self) -> None:
         self.asked.append(("close",))
         self._over.set()
+
+    def request_help(self) -> None:
+        self.tell(HelpRequested())
+
+    def request_theme(self, name: str) -> None:
+        self.tell(ThemeRequested(name))
 
     def type(self, text: str) -> None:
         self.asked.append(("type", text))

@@ -91,10 +91,11 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
 
 def _show_screen(options: Options) -> int:
     prepare_screen()
+    from voicechat.line_mode.slash_commands import app_commands
     from voicechat.recording.recorded_session import open_session
     from voicechat.tui.app import run
 
-    return run(open_session(options))
+    return run(open_session(options, app_commands))
 
 
 def prepare_screen() -> None:

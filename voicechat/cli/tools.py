@@ -51,6 +51,7 @@ async def every_tool(options: Options, notify: Callable[[str], None]) -> tuple[T
     """
     import asyncio
 
+    from voicechat.line_mode.slash_commands import app_commands
     from voicechat.tools.builtin import builtin
     from voicechat.tools.endpoints import endpoint_tool
     from voicechat.tools.mcp.mcp_servers import McpServers
@@ -60,7 +61,8 @@ async def every_tool(options: Options, notify: Callable[[str], None]) -> tuple[T
     from voicechat.tools.tool_context import ToolContext
 
     own = map(endpoint_tool, options.endpoints)
-    registry = Registry(*builtin(ToolContext(options.folders)), *own)
+    context = ToolContext(options.folders, commands=app_commands())
+    registry = Registry(*builtin(context), *own)
     servers = McpServers(options.mcp_servers, lambda: None, notify)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(servers.run())

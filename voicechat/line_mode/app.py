@@ -23,8 +23,8 @@ from voicechat.errors import ConnectError, VoicechatError
 from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.line_input import typed_lines
 from voicechat.line_mode.slash_commands import (
-    HELP,
     QUIT,
+    app_commands,
     find_command,
     help_lines,
     is_command,
@@ -36,6 +36,7 @@ from voicechat.session.session import Session
 from voicechat.session.updates import (
     UPDATES,
     Cleared,
+    HelpRequested,
     Link,
     LinkChanged,
     ModeChanged,
@@ -55,13 +56,14 @@ _CLOSE_TIMEOUT_S = 2.0
 
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer."""
-    return asyncio.run(run_client(Filter(open_session(options), out or sys.stdout)))
+    return asyncio.run(run_client(Filter(open_session(options, app_commands), out or sys.stdout)))
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:
     """Talk in lines until /quit or the end of input; the exit code."""
     echo = not sys.stdin.isatty()
-    return asyncio.run(run_client(Chat(open_session(options), out or sys.stdout, echo=echo)))
+    session = open_session(options, app_commands)
+    return asyncio.run(run_client(Chat(session, out or sys.stdout, echo=echo)))
 
 
 def print_replay(session: Session, out: TextIO | None = None) -> int:
@@ -210,7 +212,7 @@ class Filter(LineClient):
             command = find_command(line)
             owed = command is not None and command.starts_turn
             try:
-                output = self._run_line(line)
+                output = run_command(self.session, line, by_user=False) or ""
             except VoicechatError as error:
                 _print_message(str(error))
                 return False
@@ -227,11 +229,6 @@ class Filter(LineClient):
         if owed and not answers:
             _print_message("A line got no answer.")
         return bool(answers) or not owed
-
-    def _run_line(self, line: str) -> str:
-        if line.strip() == HELP:
-            return "\n".join(help_lines())
-        return run_command(self.session, line, by_user=False) or ""
 
     def _new_answers(self) -> list[str]:
         """The answers since the last call; errors go to standard error."""
@@ -270,6 +267,9 @@ class Filter(LineClient):
                 _print_message(text)
             case Report(_, text):
                 self._reports.append(text)
+            case HelpRequested():
+                for line in help_lines():
+                    _print_message(line)
 
 
 def deny_unattended(session: Session, call: ToolCall) -> None:
@@ -352,8 +352,6 @@ class Chat(LineClient):
             self._press_enter()
         elif line in QUIT:
             return False
-        elif line == HELP:
-            self._print("\n".join((*help_lines(), *_EMPTY_LINE_HELP)))
         elif is_command(line):
             try:
                 output = run_command(session, line, by_user=not self._echo) or ""
@@ -384,21 +382,30 @@ class Chat(LineClient):
                 self._print_entry(entry_id)
             case effects.AskApproval(call_id):
                 self._print_approval(call_id)
-            case effects.FloorChanged(floor) if floor in _FLOORS:
-                self._print(_FLOORS[floor])
-            case effects.Notice(text, _, hint, pipe_hint):
-                self._print(f"{text} {(self._echo and pipe_hint) or hint}")
-            case LinkChanged(_, text) if text:
-                self._print(text)
-            case SoundChanged(_, _, problem, hint) if problem:
-                self._print(f"{problem} {hint}")
             case ModeChanged(muted, _, talking):
                 self._print_mode(muted, talking)
-            case Report(title, text):
-                self._print(f"{title}: {text}")
             case Cleared():
                 self._printed.clear()
-                self._print("A new conversation.")
+        self._print(self._text(update))
+
+    def _text(self, update: Update) -> str:
+        """The text to print for an update that is complete in itself; empty for others."""
+        match update:
+            case effects.FloorChanged(floor):
+                return _FLOORS.get(floor, "")
+            case effects.Notice(text, _, hint, pipe_hint):
+                return f"{text} {(self._echo and pipe_hint) or hint}"
+            case LinkChanged(_, text):
+                return text
+            case SoundChanged(_, _, problem, hint):
+                return f"{problem} {hint}" if problem else ""
+            case Report(title, text):
+                return f"{title}: {text}"
+            case HelpRequested():
+                return "\n".join((*help_lines(), *_EMPTY_LINE_HELP))
+            case Cleared():
+                return "A new conversation."
+        return ""
 
     def _print_mode(self, muted: bool, talking: bool) -> None:
         if muted != self._muted:

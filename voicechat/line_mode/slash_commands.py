@@ -1,4 +1,8 @@
-"""Slash commands of the line mode and the screen."""
+"""Slash commands of the line mode and the screen, and which of them the model may run.
+
+Each command is one row of `COMMANDS`. The help, the documentation and the model's tools for the app
+(`tools.builtin.control`) are made from that table.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,19 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voicechat.core.effects import Floor
 from voicechat.core.inputs import Decision
-from voicechat.core.settings import SPEED_RANGE
+from voicechat.core.settings import SPEED_RANGE, Permission
 from voicechat.errors import UsageError, VoicechatError
+from voicechat.session.view import MAX_VOLUME
+from voicechat.tools.tool_context import AppCommand
 
 if TYPE_CHECKING:
     from voicechat.core.items import ToolCall
+    from voicechat.core.settings import ToolSpec
     from voicechat.session.session import Session
 
 
@@ -31,16 +39,37 @@ class Command:
     """True if the model answers it."""
     needs_user: bool = False
     """True if it approves or denies something, so that only a user at a terminal may type it."""
+    by_model: Permission = Permission.NEVER
+    """Permission of the model to run it.
+
+    `ASK` for what the user would miss and for what opens the microphone. `NEVER` for what reads
+    files and for approvals: a web page could ask the model for them.
+    """
+    model_result: str = "Done."
+    """Result for the model when `run` returns no text."""
+
+
+_VOLUME_STEP = 1.5
+"""Factor of "up" and "down": 3.5 dB."""
+
+_SMALLEST_VOLUME = 5
+"""Percent; "down" goes no lower, because silence looks like a fault."""
 
 
 def _volume(session: Session, argument: str) -> str:
     _require_sound(session, "speaker")
-    if argument:
+    before = session.volume
+    if argument in {"up", "down"}:
+        factor = _VOLUME_STEP if argument == "up" else 1 / _VOLUME_STEP
+        louder = max(_SMALLEST_VOLUME, 5 * round(before * factor / 5))
+        session.set_volume(min(MAX_VOLUME, louder))
+    elif argument:
         number = argument.removesuffix("%").strip()
-        if not number.isdecimal() or int(number) > 100:
-            raise UsageError("/volume takes a number from 0 to 100.")
+        if not number.isdecimal() or int(number) > MAX_VOLUME:
+            raise UsageError(f"/volume takes up, down or a number from 0 to {MAX_VOLUME}.")
         session.set_volume(int(number))
-    return f"The volume is {session.volume} percent."
+    already = "already " if argument and session.volume == before else ""
+    return f"The volume is {already}{session.volume} percent."
 
 
 def _levels(session: Session, argument: str) -> str:
@@ -115,12 +144,22 @@ def _voice(session: Session, name: str) -> str:
     if not name:
         choices = f" {session.model} has {', '.join(voices)}." if voices else ""
         return f"The voice is {session.voice or 'the default'}.{choices}"
+    name = {each.lower(): each for each in voices}.get(name.lower(), name)
+    if name == "next":
+        name = _next_voice(session)
     if voices and name not in voices and not name.startswith("voice_"):
         close = difflib.get_close_matches(name, voices, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(voices)}."
         raise UsageError(f"{session.model} has no voice {name[:40]!r}.", hint)
     notes = session.change(voice=name)
     return _changed(f"The voice is {name}.", notes)
+
+
+def _next_voice(session: Session) -> str:
+    voices = session.voices
+    if len(voices) < 2:
+        raise UsageError(f"{session.model} has no other voice that voicechat knows.")
+    return voices[(voices.index(session.voice) + 1) % len(voices) if session.voice in voices else 1]
 
 
 def _instructions(session: Session, text: str) -> str:
@@ -133,14 +172,31 @@ def _speed(session: Session, argument: str) -> str:
     if not argument:
         rate = session.speaking_rate
         return "The speed is 1 (normal)." if rate == 1 else f"The speed is {rate:g} (normal: 1)."
-    try:
-        speed = float(argument)
-    except ValueError:
-        speed = math.nan
     slowest, fastest = session.capabilities.speed_range or SPEED_RANGE
+    if argument in _SPEED_STEPS:
+        speed = round(session.speaking_rate + _SPEED_STEPS[argument], 2)
+        if not slowest <= speed <= fastest:
+            speed = max(slowest, min(fastest, speed))
+        if speed == session.speaking_rate:
+            return f"The speed is already {speed:g}."
+    else:
+        speed = _number(argument)
     if not slowest <= speed <= fastest:
-        raise UsageError(f"/speed takes a number from {slowest:g} to {fastest:g}; 1 is normal.")
+        raise UsageError(
+            f"/speed takes faster, slower or a number from {slowest:g} to {fastest:g}; 1 is normal."
+        )
     return _changed(f"The speed is {speed:g}.", session.change(speed=speed))
+
+
+_SPEED_STEPS = {"faster": 0.2, "slower": -0.2}
+
+
+def _number(text: str) -> float:
+    """The number, or nan for other text."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _changed(done: str, notes: Sequence[str]) -> str:
@@ -169,6 +225,43 @@ def _delete_last(session: Session, argument: str) -> str:
 
 def _usage(session: Session, argument: str) -> str:
     return "\n".join(session.usage_report)
+
+
+def _tools(session: Session, argument: str) -> str:
+    tools = session.tools
+    asking = [spec for spec in tools if spec.permission is Permission.ASK]
+    free = [spec for spec in tools if spec.permission is Permission.AUTO]
+    if not tools:
+        return "There are no tools."
+    lines = [f"Tools that run at once: {_spaced(free)}."] if free else []
+    return "\n".join(
+        lines + ([f"Tools that need your approval: {_spaced(asking)}."] if asking else [])
+    )
+
+
+def _spaced(tools: Sequence[ToolSpec]) -> str:
+    """The names of the tools as words."""
+    return ", ".join(" ".join(spec.name.replace("_", " ").split()) for spec in tools)
+
+
+def _theme(session: Session, name: str) -> str:
+    if not session.themes:
+        raise UsageError("There is no screen, so there is no theme.")
+    if not name:
+        return f"The themes are {', '.join(session.themes)}."
+    if name.lower() not in session.themes:
+        close = difflib.get_close_matches(name.lower(), session.themes, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(session.themes)}."
+        raise UsageError(f"There is no theme {name[:40]!r}.", hint)
+    session.request_theme(name.lower())
+    return "The theme is changed."
+
+
+def _mute(session: Session, argument: str) -> str:
+    _require_sound(session, "microphone")
+    session.set_muted(True)
+    hint = session.unmute_hint if session.microphone is not None else _NO_MICROPHONE
+    return f"Muted. {hint}"
 
 
 def _without_argument(act: Callable[[Session], None]) -> Callable[[Session, str], None]:
@@ -211,46 +304,77 @@ def _require_sound(session: Session, what: str) -> None:
         raise UsageError(f"There is no {what} in a typed chat.", "Start without --text.")
 
 
+HELP = "/help"
+QUIT = ("/quit", "/exit")
+
 COMMANDS: Mapping[str, Command] = {
     "/interrupt": Command("stop speech, thinking and tools", _interrupt),
     "/image": Command(
         "send a picture", lambda s, path: s.show(path), "PATH [words]", starts_turn=True
     ),
-    "/mute": Command(
-        "mute the microphone", _with_microphone(lambda session: session.set_muted(True), "Muted.")
-    ),
+    "/mute": Command("mute the microphone", _mute, by_model=Permission.AUTO),
     "/unmute": Command(
         "unmute the microphone",
         _with_microphone(lambda session: session.set_muted(False), "Not muted."),
+        by_model=Permission.ASK,
     ),
-    "/volume": Command("show or set the volume", _volume, "0-100"),
-    "/levels": Command("show microphone and speaker levels", _levels),
-    "/hands-free": Command("end turns automatically", _hands_free),
+    "/volume": Command(
+        "show or set the volume", _volume, f"0-{MAX_VOLUME}|up|down", by_model=Permission.AUTO
+    ),
+    "/levels": Command("show microphone and speaker levels", _levels, by_model=Permission.AUTO),
+    "/hands-free": Command("end turns automatically", _hands_free, by_model=Permission.ASK),
     "/push-to-talk": Command(
         "talk between two presses of a key",
         _with_microphone(lambda session: session.set_hands_free(False), "Push-to-talk is on."),
+        by_model=Permission.AUTO,
     ),
     "/allow": Command("run the waiting tool call", _allow, "NUMBER [session]", needs_user=True),
     "/always": Command("always allow this tool", _always, "NUMBER", needs_user=True),
     "/deny": Command("deny it, with an optional reason", _deny, "NUMBER [words]", needs_user=True),
     "/let": Command("allow an MCP server to start", _allow_mcp_server, "NAME", needs_user=True),
-    "/voice": Command("show or change the voice", _voice, "NAME"),
-    "/speed": Command("show or change the speaking speed", _speed, "NUMBER"),
-    "/instructions": Command("show or change the instructions", _instructions, "TEXT"),
-    "/model": Command("switch to another model", _model, "PROVIDER/MODEL"),
+    "/voice": Command("show or change the voice", _voice, "NAME|next", by_model=Permission.AUTO),
+    "/speed": Command(
+        "show or change the speaking speed",
+        _speed,
+        "NUMBER|faster|slower",
+        by_model=Permission.AUTO,
+    ),
+    "/theme": Command(
+        "show or change the colors",
+        _theme,
+        "dark|light|other|NAME",
+        by_model=Permission.AUTO,
+    ),
+    "/instructions": Command(
+        "show or change the instructions", _instructions, "TEXT", by_model=Permission.ASK
+    ),
+    "/model": Command("switch to another model", _model, "PROVIDER/MODEL", by_model=Permission.ASK),
+    "/tools": Command("list the tools of the model", _tools, by_model=Permission.AUTO),
     "/summary": Command(
         "summarize, without adding a turn",
         _without_argument(lambda s: s.summarize()),
         starts_turn=True,
+        by_model=Permission.AUTO,
+        model_result="The summary follows.",
     ),
     "/forget": Command("delete the last exchange", _delete_last),
-    "/usage": Command("show tokens, cost and limits", _usage),
-    "/new": Command("start a new conversation", _without_argument(lambda s: s.new_conversation())),
+    "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
+    "/new": Command(
+        "start a new conversation",
+        _without_argument(lambda s: s.new_conversation()),
+        by_model=Permission.ASK,
+    ),
+    HELP: Command(
+        "show the commands",
+        _without_argument(lambda s: s.request_help()),
+        by_model=Permission.AUTO,
+        model_result="The help is shown.",
+    ),
+    QUIT[0]: Command(
+        f"quit (or {QUIT[1]})", _without_argument(lambda s: s.close()), by_model=Permission.ASK
+    ),
 }
-"""The commands that act on a session. The reader of a line handles `HELP` and `QUIT`."""
-
-HELP = "/help"
-QUIT = ("/quit", "/exit")
+"""The commands. A reader of typed lines handles those in `QUIT` itself."""
 
 _COMMAND = re.compile(r"/[a-z-]+(?:\s|$)", re.IGNORECASE)
 
@@ -275,7 +399,7 @@ def run_command(session: Session, line: str, *, by_user: bool = True) -> str | N
     name, _, argument = line.strip().partition(" ")
     command = COMMANDS.get(name)
     if command is None:
-        names = [each.removeprefix("/") for each in (*COMMANDS, HELP, *QUIT)]
+        names = [each.removeprefix("/") for each in COMMANDS]
         similar = difflib.get_close_matches(name.removeprefix("/").lower(), names, n=1)
         hint = f"Did you mean /{similar[0]}?" if similar else f"{HELP} lists the commands."
         raise UsageError(f"There is no {name[:40]}.", hint)
@@ -286,13 +410,33 @@ def run_command(session: Session, line: str, *, by_user: bool = True) -> str | N
     return command.run(session, argument.strip())
 
 
+def app_commands(session: Session | None = None) -> tuple[AppCommand, ...]:
+    """The commands that the model may run on a session; without one they can only be listed."""
+    return tuple(
+        AppCommand(
+            name.removeprefix("/"),
+            command.argument,
+            command.summary,
+            command.by_model is Permission.ASK,
+            partial(_run_for_model, session, name),
+        )
+        for name, command in COMMANDS.items()
+        if command.by_model is not Permission.NEVER
+    )
+
+
+def _run_for_model(session: Session | None, name: str, argument: str) -> str:
+    assert session is not None
+    shown = run_command(session, f"{name} {argument}", by_user=False)
+    return shown or COMMANDS[name].model_result
+
+
 def help_rows() -> list[tuple[str, str]]:
     """The text to type and the summary of every command."""
-    rows = [
+    return [
         (f"{name} {command.argument}".strip(), command.summary)
         for name, command in COMMANDS.items()
     ]
-    return [*rows, (HELP, "show the commands"), (QUIT[0], f"quit (or {QUIT[1]})")]
 
 
 def help_lines() -> list[str]:
@@ -303,5 +447,7 @@ def help_lines() -> list[str]:
 def markdown() -> str:
     """The commands as a table in Markdown, for docs/commands.md."""
     lines = ["| Command | What it does |", "|---|---|"]
-    lines += [f"| `{typed}` | {summary} |" for typed, summary in help_rows()]
+    for typed, summary in help_rows():
+        escaped = typed.replace("|", r"\|")
+        lines.append(f"| `{escaped}` | {summary} |")
     return "\n".join(lines) + "\n"

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 from voicechat.session.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voicechat.config.options import Options
+    from voicechat.tools.tool_context import AppCommand
 
 
-def open_session(options: Options) -> Session:
-    """Make the session of these options. Raises the errors of `Session` and `recorder.record`."""
+def open_session(
+    options: Options, commands: Callable[[Session], tuple[AppCommand, ...]] | None = None
+) -> Session:
+    """Make the session of these options; see `Session` for `commands`.
+
+    Raises the errors of `Session` and `recorder.record`.
+    """
     if options.record is None:
-        return Session(options)
+        return Session(options, commands=commands)
     from voicechat.recording.recorder import record
 
-    return Session(options, start_recording=record)
+    return Session(options, start_recording=record, commands=commands)

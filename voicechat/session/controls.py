@@ -15,14 +15,22 @@ from typing import TYPE_CHECKING
 from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.items import Role, Transcript, Usage
-from voicechat.core.settings import Capabilities
+from voicechat.core.settings import Capabilities, Permission, ToolSpec
 from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.providers.codec import deferred, unsupported
 from voicechat.session.costs import CostTally
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
-from voicechat.session.updates import Cleared, ModeChanged, ModelChanged, Report, Update
+from voicechat.session.updates import (
+    Cleared,
+    HelpRequested,
+    ModeChanged,
+    ModelChanged,
+    Report,
+    ThemeRequested,
+    Update,
+)
 from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
@@ -120,6 +128,11 @@ class SessionControls(SessionView):
         """Voices of this model; empty when they are unknown."""
         return self._chosen.choice.voices
 
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """The tools that the model can call."""
+        return tuple(spec for spec in self._tools.specs if spec.permission is not Permission.NEVER)
+
     # ----------------------------------------------------------------- turns
 
     def type(self, text: str) -> None:
@@ -182,7 +195,7 @@ class SessionControls(SessionView):
         self._publish_mode()
 
     def set_volume(self, percent: int) -> None:
-        """Set the playback volume, 0 to 100."""
+        """Set the playback volume in percent, 0 to `MAX_VOLUME`."""
         self.volume = percent
         self._play(sound.Volume(percent / 100))
 
@@ -252,6 +265,16 @@ class SessionControls(SessionView):
             )
         self._summaries -= 1
         self._publish_update(update)
+
+    # ----------------------------------------------------------------- screen
+
+    def request_help(self) -> None:
+        """Publish a request for the help."""
+        self._publish_update(HelpRequested())
+
+    def request_theme(self, name: str) -> None:
+        """Publish a request for a theme of the screen, one of `themes`."""
+        self._publish_update(ThemeRequested(name))
 
     # ----------------------------------------------------------------- settings and model
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.codec import Codec
     from voicechat.tools.registry import Tool
+    from voicechat.tools.tool_context import AppCommand
 
 
 class SessionRecording(Protocol):
@@ -79,9 +80,11 @@ class Session(SessionControls):
         tools: Iterable[Tool] = (),
         open_audio: OpenAudio | None = None,
         start_recording: StartRecording | None = None,
+        commands: Callable[[Session], tuple[AppCommand, ...]] | None = None,
     ) -> None:
         """`tools` are offered before all others. `open_audio` replaces the audio process.
 
+        `commands` returns the commands of the app that the model may run.
         `start_recording` is called if the options name a folder to record into.
         """
         from voicechat.session.tool_runner import ToolRunner
@@ -94,7 +97,13 @@ class Session(SessionControls):
         super().__init__(
             ChosenModel(options, lambda: self._tools.specs, self._report_startup, self._warn)
         )
-        self._tools = Toolbox(options, self._handle, self._publish_update, self._announce)
+        self._tools = Toolbox(
+            options,
+            self._handle,
+            self._publish_update,
+            self._announce,
+            commands(self) if commands is not None else (),
+        )
         self._tools.registry.add(tools)
         self._open_audio = open_audio
         self._audio: AudioLink | None = None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from voicechat.tools.mcp.mcp_servers import McpServers
     from voicechat.tools.permissions import Approvals
     from voicechat.tools.plugins.plugin_loader import Plugins
-    from voicechat.tools.tool_context import ToolContext
+    from voicechat.tools.tool_context import AppCommand, ToolContext
 
 MAX_TOOLS = 128
 """Most tools that providers accept; the last ones are left out."""
@@ -44,7 +44,8 @@ class Toolbox:
     """The tools of one session; `live` must run as long as the session.
 
     `offer` receives the tools whenever they change, `notify` receives notices for the user,
-    `announce` receives sentences to announce aloud. All are called on the event loop.
+    `announce` receives sentences to announce aloud. All are called on the event loop. `commands`
+    are the commands of the app that the model may run.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Toolbox:
         offer: Callable[[inputs.OfferTools], None],
         notify: Callable[[effects.Notice], None],
         announce: Callable[[str], None],
+        commands: tuple[AppCommand, ...] = (),
     ) -> None:
         self.registry = Registry()
         self.ready = asyncio.Event()
@@ -63,6 +65,7 @@ class Toolbox:
         self._offer = offer
         self._notify = notify
         self._announce = announce
+        self._commands = commands
         self._approvals: Approvals | None = None
         self._plugins: Plugins | None = None
         self._servers: McpServers | None = None
@@ -163,7 +166,7 @@ class Toolbox:
         from voicechat.tools.tool_context import ToolContext
 
         folder = platformdirs.user_data_path("voicechat", appauthor=False)
-        return ToolContext(self._options.folders, folder, self._announce)
+        return ToolContext(self._options.folders, folder, self._announce, self._commands)
 
     async def _load_plugins(self) -> None:
         from voicechat.tools.plugins import plugin_loader

@@ -76,6 +76,18 @@ class Report:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class HelpRequested:
+    """A command asks for the help."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeRequested:
+    """A command asks for another theme of the screen, by its name in `SessionView.themes`."""
+
+    name: str
+
+
 Update = (
     effects.EntryChanged
     | effects.EntryRemoved
@@ -92,6 +104,8 @@ Update = (
     | ModelChanged
     | Cleared
     | Report
+    | HelpRequested
+    | ThemeRequested
 )
 """Everything a screen shows; raw provider events, inputs and audio are not part of it."""
 

@@ -11,11 +11,14 @@ from collections.abc import Collection, Mapping
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Role, ToolCall, Transcript, Usage
-from voicechat.core.settings import Capabilities
+from voicechat.core.settings import Capabilities, ToolSpec
 from voicechat.core.usage_meter import is_near
 from voicechat.errors import UsageError
 from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged, Link
+
+MAX_VOLUME = 200
+"""Highest playback volume in percent: +6 dB."""
 
 
 class SessionView(ABC):
@@ -27,7 +30,7 @@ class SessionView(ABC):
     """State of the connection."""
     muted = False
     volume = 100
-    """Playback volume, 0 to 100."""
+    """Playback volume in percent, 0 to `MAX_VOLUME`; 100 is the original loudness."""
     model = ""
     """PROVIDER/MODEL."""
     voice = ""
@@ -36,6 +39,10 @@ class SessionView(ABC):
     """Name of the input device; None without one."""
     speaker: str | None = None
     """Name of the output device; None without one."""
+    themes: tuple[str, ...] = ()
+    """Names of the themes of the screen; empty without a screen. Set by the screen."""
+    unmute_hint = "Type /unmute to unmute."
+    """How to unmute, as one sentence; a screen sets its key."""
     loudness = LevelsChanged(-100.0, -100.0)
     """Latest levels of microphone and speaker."""
 
@@ -157,6 +164,11 @@ class SessionView(ABC):
         """Voices of this model; empty when they are unknown."""
         return ()
 
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """The tools that the model can call."""
+        return ()
+
     # ----------------------------------------------------------------- actions
 
     def type(self, text: str) -> None:
@@ -183,7 +195,7 @@ class SessionView(ABC):
         """Mute or unmute the microphone."""
 
     def set_volume(self, percent: int) -> None:
-        """Set the playback volume, 0 to 100."""
+        """Set the playback volume in percent, 0 to `MAX_VOLUME`."""
 
     def allow_server(self, server: str) -> None:
         """Allow the program of an MCP server to run."""
@@ -214,6 +226,12 @@ class SessionView(ABC):
 
     def summarize(self) -> None:
         """Summarize the conversation."""
+
+    def request_help(self) -> None:
+        """Show the help."""
+
+    def request_theme(self, name: str) -> None:
+        """Show the screen in another theme."""
 
     def change(self, **changes: object) -> list[str]:
         """Change voice, instructions or speed."""

@@ -14,6 +14,23 @@ def _silent(*_: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class AppCommand:
+    """A command of the app that the model may run."""
+
+    name: str
+    argument: str
+    """The argument as the help shows it; empty when it takes none."""
+    summary: str
+    asks: bool
+    """True if the user must allow each run."""
+    run: Callable[[str], str]
+    """Run with an argument, on the event loop; returns the text that the user would see.
+
+    Raises `VoicechatError` if the command cannot run.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class ToolContext:
     """The folders and callbacks that a session gives to the built-in tools."""
 
@@ -23,5 +40,7 @@ class ToolContext:
     """The folder for notes and lists; None keeps nothing beyond the session."""
     announce: Callable[[str], None] = _silent
     """Ring aloud, show this sentence and tell the model. Called on the event loop."""
+    commands: tuple[AppCommand, ...] = ()
+    """The commands of the app that the model may run; a program without commands has none."""
     undo_stack: UndoStack = field(default_factory=UndoStack)
     """The changes of the session to timers, lists and notes."""

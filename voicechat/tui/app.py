@@ -25,10 +25,10 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from voicechat.errors import VoicechatError
-from voicechat.tui.keys import KEYS, Key
+from voicechat.tui.keys import KEYS, Key, key_of
 from voicechat.tui.safe_text import ControlCharacterFilter
 from voicechat.tui.screens.conversation_screen import ConversationScreen
-from voicechat.tui.themes import DARK, LIGHT, initial_theme
+from voicechat.tui.themes import DARK, LIGHT, initial_theme, theme_names
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
@@ -63,6 +63,8 @@ class VoicechatApp(App[None]):
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme = initial_theme()
+        session.themes = theme_names(self.available_themes)
+        session.unmute_hint = f"Press {key_of('mute')} to unmute."
         self._filters.append(ControlCharacterFilter())
 
     def get_default_screen(self) -> Screen[None]:

@@ -83,6 +83,11 @@ def key_names(key: Key) -> str:
     return ", ".join(key_name(name) for name in key.keys.split(","))
 
 
+def key_of(action: str) -> str:
+    """Return the display name of the first key of an action: "F3" for `mute`."""
+    return next(key_name(key.keys.split(",")[0]) for key in KEYS if key.action == action)
+
+
 def key_rows() -> list[tuple[str, str]]:
     """Return display names and description of every key, for help and README."""
     return [(key_names(key), key.description) for key in KEYS] + list(COMPOSER_KEYS)

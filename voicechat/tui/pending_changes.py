@@ -15,10 +15,12 @@ from voicechat.core.effects import EntryChanged, EntryRemoved, Notice
 from voicechat.session.event_stream import Subscription
 from voicechat.session.updates import (
     Cleared,
+    HelpRequested,
     LevelsChanged,
     LinkChanged,
     Report,
     SoundChanged,
+    ThemeRequested,
 )
 
 MAX_NOTICES = 8
@@ -52,6 +54,9 @@ class PendingChanges:
         self.notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
         self.reports: deque[Report] = deque(maxlen=MAX_NOTICES)
         self.sound: SoundChanged | None = None
+        self.help_requested = False
+        self.theme = ""
+        """Name of the requested theme; empty without a request."""
         self.only_levels = True
         """True if only the levels changed."""
 
@@ -96,6 +101,12 @@ class PendingChanges:
     def _report(self, update: Report) -> None:
         self.reports.append(update)
 
+    def _help(self, update: HelpRequested) -> None:
+        self.help_requested = True
+
+    def _theme(self, update: ThemeRequested) -> None:
+        self.theme = update.name
+
     _APPLY: ClassVar[dict[type, Callable[..., None]]] = {
         EntryChanged: _entry,
         EntryRemoved: _entry,
@@ -105,4 +116,6 @@ class PendingChanges:
         SoundChanged: _sound,
         Notice: _notice,
         Report: _report,
+        HelpRequested: _help,
+        ThemeRequested: _theme,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from textual.theme import Theme
 
@@ -61,6 +62,23 @@ LIGHT = Theme(
         "footer-key-foreground": "#23627d",
     },
 )
+
+
+_SPOKEN_NAMES = {"dark": DARK.name, "light": LIGHT.name}
+_OTHER = "other"
+
+
+def theme_names(registered: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that `theme_named` takes: dark, light, other, and the registered ones."""
+    own = set(_SPOKEN_NAMES.values())
+    return (*_SPOKEN_NAMES, _OTHER, *sorted(set(registered) - own))
+
+
+def theme_named(name: str, is_dark: bool) -> str:
+    """Return the registered theme of this name; "other" is a light one if `is_dark`."""
+    if name == _OTHER:
+        name = "light" if is_dark else "dark"
+    return _SPOKEN_NAMES.get(name, name)
 
 
 def initial_theme() -> str:

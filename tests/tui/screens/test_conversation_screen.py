@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 from scripted_session import ScriptedSession
@@ -16,10 +17,14 @@ from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.core.items import Item, ItemStatus, Role, ToolState, Usage
+from voicechat.errors import UsageError
+from voicechat.line_mode.slash_commands import app_commands
+from voicechat.session.session import Session
 from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.screens.help_screen import HelpScreen
+from voicechat.tui.themes import DARK, LIGHT
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.status_lines import FloorLine, floor_line, meter
 
@@ -336,6 +341,44 @@ async def test_a_command_reports_the_state(command: str, floor: Floor, shown: li
         await pilot.press("enter")
         await refresh(pilot)
         assert [notice.message for notice in pilot.app._notifications] == shown
+
+
+async def run_for_model(pilot: Pilot[None], session: ScriptedSession, command: str) -> str:
+    """Run a command as the model's tool does; return its result."""
+    name, _, argument = command.partition(" ")
+    [found] = [each for each in app_commands(cast("Session", session)) if each.name == name]
+    result = found.run(argument)
+    await refresh(pilot)
+    return result
+
+
+async def test_the_help_is_typed_or_requested_by_the_model_and_shown_once() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        conversation_screen(pilot).query_one(Composer).insert("/help")
+        await pilot.press("enter")
+        await refresh(pilot)
+        assert await run_for_model(pilot, session, "help") == "The help is shown."
+        assert [type(screen) for screen in pilot.app.screen_stack[1:]] == [HelpScreen]
+
+
+async def test_the_model_changes_the_theme() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        themes = []
+        for name in ("light", "dark", "other", "other", "nord"):
+            assert await run_for_model(pilot, session, f"theme {name}") == "The theme is changed."
+            themes.append(pilot.app.theme)
+        assert themes == [LIGHT.name, DARK.name, LIGHT.name, DARK.name, "nord"]
+        with pytest.raises(UsageError, match="no theme"):
+            await run_for_model(pilot, session, "theme purple")
+
+
+async def test_the_model_mutes_and_the_result_names_the_key() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        assert await run_for_model(pilot, session, "mute") == "Muted. Press F3 to unmute."
+        assert "⊘ muted" in line_text(pilot, "floor")
 
 
 async def test_a_new_conversation_clears_the_transcript_and_shows_the_greeting() -> None:

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
-from voicechat.line_mode.slash_commands import HELP, QUIT, is_command, run_command
+from voicechat.line_mode.slash_commands import QUIT, is_command, run_command
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
 from voicechat.tui.keys import KEYS
@@ -22,6 +22,7 @@ from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.sheet import Sheet
+from voicechat.tui.themes import theme_named
 from voicechat.tui.widgets.approval_card import ApprovalCard
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.entry_text import QUIET
@@ -141,6 +142,7 @@ class ConversationScreen(Screen[None]):
             entries, redraw_all = tuple(changes.entries), changes.redraw_all
             notices, sound = tuple(changes.notices), changes.sound
             reports = tuple(changes.reports)
+            help_requested, theme = changes.help_requested, changes.theme
             changes.reset()
             with self.app.batch_update():
                 view = self.query_one(TranscriptView)
@@ -154,8 +156,12 @@ class ConversationScreen(Screen[None]):
                     self._show_notice(notice)
                 for report in reports:
                     self._show_sheet(report.title, report.text)
+                if help_requested and not isinstance(self.app.screen, HelpScreen):
+                    self.action_help()
                 await self._show_card()
                 self.refresh_state()
+        if theme:
+            self._select_theme(theme)
 
     async def _show_card(self) -> None:
         for card in self.query(ApprovalCard):
@@ -181,6 +187,10 @@ class ConversationScreen(Screen[None]):
             timeout=timeout,
             markup=False,
         )
+
+    def _select_theme(self, name: str) -> None:
+        """Show the theme of this name, one of `theme_names`."""
+        self.app.theme = theme_named(name, self.app.current_theme.dark)
 
     def _show_sound(self, sound: SoundChanged) -> None:
         self.show_problem(sound.problem, sound.hint)
@@ -240,9 +250,7 @@ class ConversationScreen(Screen[None]):
 
     def _run_command(self, line: str) -> None:
         """Run a slash command."""
-        if line == HELP:
-            self.action_help()
-        elif line in QUIT:
+        if line in QUIT:
             self.app.call_later(self.app.action_quit)
         else:
             try:

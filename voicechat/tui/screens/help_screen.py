@@ -18,6 +18,8 @@ _TALKING = (
 )
 _TYPING = "Type a message and press Enter. You can also type during a spoken conversation."
 
+_COMMANDS = "Commands (type them, or ask for them in words)"
+
 
 def help_text(with_sound: bool) -> Content:
     """Return the text of the help screen; `with_sound` includes how to talk."""
@@ -25,7 +27,7 @@ def help_text(with_sound: bool) -> Content:
     parts += [Content(_TALKING)] if with_sound else []
     parts += [Content(_TYPING), Content(""), Content("Keys").stylize("bold $primary")]
     parts += _table(key_rows())
-    parts += [Content(""), Content("Commands (type them like a message)").stylize("bold $primary")]
+    parts += [Content(""), Content(_COMMANDS).stylize("bold $primary")]
     parts += _table(help_rows())
     return Content("\n").join(parts)
 
