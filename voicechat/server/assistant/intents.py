@@ -25,10 +25,11 @@ from voicechat.server.assistant.templates import Network, Part, Slot, parse_temp
 _MAX_REQUESTS = 5
 _COURTESY_SHARE = 0.04
 """Share of the sample sentences that begin or end with a courtesy like "please"."""
-_FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk")
+_FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk", "control")
 CHANGING = frozenset(
     {
-        "alarm_set", "forget_all", "goodbye", "list_add", "list_clear", "list_remove", "name_set",
+        "alarm_set", "control", "control_approved", "forget_all", "goodbye", "list_add",
+        "list_clear", "list_remove", "name_set",
         "note_add", "note_clear", "note_remove", "remember", "remind", "stop", "timer_cancel",
         "timer_set", "undo",
     }

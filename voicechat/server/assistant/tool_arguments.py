@@ -38,6 +38,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "high": ("high", "max", "maximum", "to", "end"),
     "count": ("count", "number", "dice", "rolls", "times"),
     "sides": ("sides", "faces"),
+    "command": ("command",),
+    "argument": ("argument",),
 }
 """The usual parameter names of tools for the values of intents."""
 _SPANS = {"second": 1, "minute": 60, "hour": 3600}
@@ -136,7 +138,8 @@ class _Sentence:
         """Return the value of a parameter. `alone` is True if it is the only one to find."""
         options = schema.get("enum")
         if isinstance(options, list):
-            return self._option(options)
+            known = self._understood(name, _kind(schema))
+            return known if known in options else self._option(options)
         found = self._understood(name, _kind(schema))
         if found is not None:
             return found
@@ -282,7 +285,8 @@ def _measured(value: Measure, name: str) -> object | None:
 def _fitted(value: object, kind: str) -> object:
     """Convert the value to the type of the schema."""
     if isinstance(value, Fraction):
-        return int(value) if value.denominator == 1 else float(value)
+        exact = int(value) if value.denominator == 1 else float(value)
+        return str(exact) if kind == "string" else exact
     if kind == "array":
         return [piece.strip() for piece in re.split(r",| and ", str(value)) if piece.strip()]
     return str(value) if isinstance(value, ClockTime) or kind == "string" else value

@@ -79,6 +79,8 @@ _SUBJECTS: Mapping[str, tuple[str, str]] = {
     "coin": ("coin", ""),
     "dice": ("dice die", ""),
     "random": ("random", ""),
+    "control": ("control", ""),
+    "control_approved": ("control", ""),
 }
 """For each intent: words of matching tool names, and the kind of verb they must contain."""
 _ALL_ENTRIES = frozenset({"clear", "all", "empty", "every"})
@@ -86,8 +88,12 @@ _ONE_ENTRY = frozenset({"remove", "delete", "take", "cross", "erase"})
 _REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
     "note_clear": _ALL_ENTRIES, "note_remove": _ONE_ENTRY,
     "list_clear": _ALL_ENTRIES, "list_remove": _ONE_ENTRY,
+    "control": frozenset({"app"}), "control_approved": frozenset({"approval"}),
 }  # fmt: skip
 """Words of which the tool name must contain one: to clear a list is not to remove one entry."""
+_APP_INTENTS = frozenset({"control", "control_approved"})
+_APP_TOOLS = frozenset({"control_app", "control_app_with_approval"})
+"""Tools for the intents of the app; words alone do not select them, because they name too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,9 @@ def choose(
         meaning = slot_values.plain(meaning, now or datetime.now().astimezone())
     if choice == "none" or not tools:
         return None
+    if meaning is not None and meaning.intent in _APP_INTENTS:
+        # Another app may have a tool of its own, such as set_volume.
+        meaning = meaning if any(tool.name in _APP_TOOLS for tool in tools) else None
     forced = [tool for tool in tools if tool.name == choice]
     if forced:
         return _call(forced[0], text, meaning, forced=True)
@@ -170,6 +179,8 @@ def _fit(tool: ToolOffer, text: str, meaning: Meaning | None) -> float:
     name = _words(_own_name(tool.name))
     if meaning is not None:
         return _fit_intent(name, text, meaning)
+    if tool.name in _APP_TOOLS:
+        return 0.0
     place, location_kinds = PATH.search(text), _location_kinds(tool)
     if "url" in location_kinds and place is None and not _agreement(name, text):
         return 0.0
