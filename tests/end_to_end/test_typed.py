@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from on_terminal import ended
+from on_terminal import OnTerminal, ended
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
 
@@ -161,3 +161,55 @@ def test_a_missing_sound_card_is_reported_and_text_continues(start, tmp_path) ->
     terminal.see("voice .*391")
     terminal.type("\x11")
     assert terminal.code() == 0
+
+
+def test_commands_of_the_app_in_words(start, tmp_path: Path) -> None:
+    nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/none"}
+    terminal = start(environ=nowhere, columns=120, rows=40)
+    terminal.see(READY)
+    for words, effect in (
+        ("stop listening", "voice Muted.* ⊘ muted"),
+        ("speak slower", "voice The speed is 0.8"),
+        ("what tools do you have", "voice Tools that run at once: current time, set timer"),
+        ("louder", "voice The volume is 150 percent"),
+    ):
+        terminal.type(f"{words}\n")
+        terminal.see(f"you {words} .*{effect}")
+    terminal.type("/speed\n")
+    terminal.see("The speed is 0.8 .normal: 1")
+    terminal.type("show the help\n")
+    terminal.see("How to talk")
+    terminal.type("\x1b")
+    terminal.see("voice The help is shown")
+    terminal.type("\x11")
+    assert terminal.code() == 0
+
+
+def allow(terminal: OnTerminal) -> None:
+    """Allow the waiting tool call once, with keys."""
+    terminal.type("\x1b[19~")
+    terminal.see("›d deny")
+    terminal.type("o")
+    terminal.see("›o once")
+    terminal.type("\n")
+
+
+def test_a_command_in_words_that_the_user_would_miss_needs_approval(start) -> None:
+    terminal = start("--text", columns=100, rows=40)
+    terminal.see(READY)
+    terminal.type("what is 17 times 23\n")
+    terminal.see("voice .*391")
+    terminal.type("start over\n")
+    terminal.see("Allow to run: control_app_with_approval .*▌ new")
+    assert "391" in terminal.text
+    allow(terminal)
+    terminal.see("Type something, for example")
+    assert "391" not in terminal.text
+    terminal.see(READY)
+    terminal.type("quit\n")
+    terminal.see("Allow to run: control_app_with_approval .*▌ quit")
+    family = terminal.family()
+    allow(terminal)
+    assert terminal.code() == 0
+    assert terminal.is_sane()
+    assert not ended(family)
