@@ -1,0 +1,60 @@
+"""Slash commands with which a user at a terminal allows and denies what tools do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voicechat.core.inputs import Decision
+from voicechat.errors import UsageError
+
+if TYPE_CHECKING:
+    from voicechat.core.items import ToolCall
+    from voicechat.session.session import Session
+
+
+def _waiting_call(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
+    """The waiting call with the number that begins the argument, and the rest of the argument."""
+    first, _, rest = argument.partition(" ")
+    calls = {call.number: call for call in session.asking}
+    if not calls:
+        raise UsageError("No tool is waiting for a decision.")
+    if not first.isdecimal() or int(first) not in calls:
+        choices = " or ".join(f"{name} {each}" for each in calls)
+        raise UsageError(f"{name} takes the number of a waiting tool.", f"Type {choices}.")
+    return calls[int(first)], rest.strip()
+
+
+def allow(session: Session, argument: str) -> str:
+    """Allow a waiting call once, or its tool for the session."""
+    call, rest = _waiting_call(session, "/allow", argument)
+    if rest not in {"", "session"}:
+        raise UsageError("/allow takes a number, and “session” to allow more of the same.")
+    lasting = bool(rest) and not call.asks_always
+    session.decide(call.call_id, call.arguments, Decision.SESSION if lasting else Decision.ONCE)
+    return f"{call.name} may run {'until this conversation ends' if lasting else 'once'}."
+
+
+def always(session: Session, argument: str) -> str:
+    """Always allow the tool of a waiting call."""
+    call, rest = _waiting_call(session, "/always", argument)
+    if rest:
+        raise UsageError("/always takes a number and nothing else.")
+    if call.asks_always or call.server:
+        raise UsageError(f"{call.name} cannot always be allowed.", "/allow allows it once.")
+    session.decide(call.call_id, call.arguments, Decision.ALWAYS)
+    return f"{call.name} may always run; voicechat tools --revoke {call.name} reverts that."
+
+
+def deny(session: Session, argument: str) -> str:
+    """Deny a waiting call, with an optional reason."""
+    call, words = _waiting_call(session, "/deny", argument)
+    session.decide(call.call_id, call.arguments, Decision.DENY, words)
+    return f"{call.name} will not run."
+
+
+def allow_mcp_server(session: Session, name: str) -> str:
+    """Allow an MCP server to start."""
+    if not name:
+        raise UsageError("/let takes the name of an MCP server.")
+    session.allow_server(name)
+    return f"The MCP server {name} may run."
