@@ -145,7 +145,9 @@ def convert(value: float, unit: str, target: str) -> float | None:
 
 def conversion_sentence(amount: str, value: float, target: str) -> str:
     """Return the sentence to say: `amount` in words is `value` in the unit `target`."""
-    rounded = round(value, 2 if abs(value) >= 1 else 4) or value
-    exact = abs(rounded - value) < 1e-9 * max(1.0, abs(value))
+    tolerance = 1e-9 * max(1.0, abs(value))
+    digits = (3, 2) if abs(value) >= 1 else (4,)
+    exact = abs(round(value, digits[0]) - value) < tolerance
+    rounded = round(value, digits[0] if exact else digits[-1]) or value
     verb = "is" if exact else "is about"
     return f"{amount} {verb} {readable(rounded)} {spoken(target, rounded)}."

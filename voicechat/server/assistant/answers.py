@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from voicechat.server.assistant import small_talk, timer_answers
+from voicechat.server.assistant import date_answers, small_talk, timer_answers
 from voicechat.server.assistant.answer_context import Answer, AnswerContext, to_listener
 from voicechat.server.assistant.measurements import Measure, convert
-from voicechat.server.assistant.spoken_time import DAYS, MONTHS, day
+from voicechat.server.assistant.numerals import in_dozens
 from voicechat.skills import arithmetic, lists
 from voicechat.skills.units import conversion_sentence, spoken
-from voicechat.skills.wording import clock_sentence, joined, sentence
+from voicechat.skills.wording import joined, readable, sentence
 
 _MAX_DICE = 20
 _MAX_SIDES = 1000
@@ -26,47 +24,6 @@ _MAX_COUNTED = 200
 _EMPTY_WORDS = frozenset(
     ["my", "the", "a", "an", "is", "are", "i", "of", "it", "that", "to", "in", "on"]
 )
-
-
-# ------------------------------------------------------------------ time and date
-
-
-def _time(context: AnswerContext) -> str:
-    now, place = context.now(), context.values.get("place")
-    if not isinstance(place, tuple):
-        return clock_sentence(now, now)
-    shown, zone = place
-    try:
-        return clock_sentence(now.astimezone(ZoneInfo(zone)), now, shown)
-    except (ZoneInfoNotFoundError, OSError):
-        return f"This machine has no time zones, so I can't tell the time in {shown}."
-
-
-def _spoken_date(when: date) -> str:
-    return f"{DAYS[when.weekday()].capitalize()}, {MONTHS[when.month - 1].capitalize()} {when.day}"
-
-
-def _requested_day(context: AnswerContext) -> tuple[str, str, date]:
-    """The day in the words of the question, the verb for it, and its date."""
-    words = context.text("when") or "today"
-    today = context.now().date()
-    when = day(words.split(), today) or today
-    named = [
-        word.capitalize() if word in DAYS else word for word in words.removeprefix("on ").split()
-    ]
-    return " ".join(named), "was" if when < today else "is", when
-
-
-def _date(context: AnswerContext) -> str:
-    words, verb, when = _requested_day(context)
-    return sentence(f"{words} {verb} {_spoken_date(when)}, {when.year}")
-
-
-def _day(context: AnswerContext) -> str:
-    words, verb, when = _requested_day(context)
-    weekday = DAYS[when.weekday()].capitalize()
-    has_weekday = any(name in words.lower() for name in DAYS)
-    return sentence(f"{words} {verb} {_spoken_date(when) if has_weekday else weekday}")
 
 
 # ------------------------------------------------------------------ numbers
@@ -78,7 +35,13 @@ def _convert(context: AnswerContext) -> str:
     value = convert(amount, target)
     if value is None:
         return f"I can't convert {spoken(amount.parts[0][1])} to {spoken(target)}."
-    return conversion_sentence(str(amount), value, target)
+    return sentence(conversion_sentence(str(amount), value, target))
+
+
+def _quantity(context: AnswerContext) -> str:
+    words = context.text("dozens")
+    value = in_dozens(words.split())
+    return sentence(f"{words.removesuffix(' of')} is {readable(value or 0)}")
 
 
 def _count(context: AnswerContext) -> str:
@@ -189,11 +152,9 @@ _NOTEBOOK_ANSWERS: Mapping[str, Answer] = {
 }
 
 ANSWERS: Mapping[str, Answer] = {
-    "time": _time,
-    "date": _date,
-    "day": _day,
     "calculate": lambda on: arithmetic.answer(on.text("sum")),
     "convert": _convert,
+    "quantity": _quantity,
     "count": _count,
     "coin": lambda on: on.random.choice(("Heads.", "Tails.")),
     "dice": _dice,
@@ -207,6 +168,7 @@ ANSWERS: Mapping[str, Answer] = {
     "undo": lambda on: "Say undo alone, and then the next request.",
     "continue": lambda on: on.unheard or "There is nothing to continue.",
     **_NOTEBOOK_ANSWERS,
+    **date_answers.ANSWERS,
     **timer_answers.ANSWERS,
     **small_talk.ANSWERS,
 }

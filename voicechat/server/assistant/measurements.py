@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from voicechat.server.assistant.numerals import number
+from voicechat.server.assistant.numerals import may_start, number
 from voicechat.skills import units
 from voicechat.skills.units import spoken, unit
 from voicechat.skills.wording import readable
@@ -44,20 +44,52 @@ class Measure:
     """An amount in one unit, or in a large and a small one ("five foot eleven")."""
 
     parts: tuple[tuple[Fraction, str], ...]
+    name: str = ""
+    """A common name of the amount, such as "a marathon"."""
 
     def __str__(self) -> str:
-        return " ".join(f"{readable(amount)} {spoken(name, amount)}" for amount, name in self.parts)
+        return self.name or " ".join(
+            f"{readable(amount)} {spoken(name, amount)}" for amount, name in self.parts
+        )
+
+
+_NAMED: Mapping[str, tuple[str, str]] = {
+    "a marathon": ("42.195", "kilometer"),
+    "a half marathon": ("21.0975", "kilometer"),
+    "half a marathon": ("21.0975", "kilometer"),
+    "a fortnight": ("14", "day"),
+    "a leap year": ("366", "day"),
+    "a decade": ("10", "year"),
+    "a century": ("100", "year"),
+    "a millennium": ("1000", "year"),
+    "the speed of light": ("299792458", "meter_per_second"),
+    "the speed of sound": ("343", "meter_per_second"),
+    "the boiling point of water": ("100", "degree_Celsius"),
+    "the freezing point of water": ("0", "degree_Celsius"),
+    "body temperature": ("37", "degree_Celsius"),
+    "absolute zero": ("-273.15", "degree_Celsius"),
+}
+"""Amounts with a common name."""
+_NAMED_OPENERS = frozenset(name.split()[0] for name in _NAMED)
+
+
+def may_begin(word: str) -> bool:
+    """Return True if a measurement can start with this word."""
+    return may_start(word) or word in _NAMED_OPENERS
 
 
 def measure(words: Sequence[str]) -> Measure | None:
     """Parse "five miles", "a pound", "5 foot 11" or "six pounds four ounces"; None otherwise."""
+    name = " ".join(words)
+    if found := _NAMED.get(name) or _NAMED.get(name.replace("the ", "a ", 1)):
+        return Measure(((Fraction(found[0]), found[1]),), name)
     for cut in range(1, len(words)):
         amount = _amount(words[:cut])
         if amount is None:
             continue
-        name = unit(words[cut:])
-        if name is not None:
-            return Measure(((amount, name),))
+        kind = unit(words[cut:])
+        if kind is not None:
+            return Measure(((amount, kind),))
         if words[cut] in ("foot", "feet", "pounds", "pound", "stone", "hours", "hour"):
             return _with_small(amount, words, cut)
     return None

@@ -87,7 +87,7 @@ def number(words: Words) -> Fraction | None:
         positive = number(words[1:])
         return None if positive is None or positive < 0 else -positive
     return (
-        _of_idiom(words) or _mixed(words) or _with_point(words) or _part(words) or _cardinal(words)
+        in_dozens(words) or _mixed(words) or _with_point(words) or _part(words) or _cardinal(words)
     )
 
 
@@ -115,15 +115,22 @@ def ordinal(words: Words) -> int | None:
     return None
 
 
-def _of_idiom(words: Words) -> Fraction | None:
-    idioms = {
-        ("a", "couple", "of"): 2,
-        ("a", "couple"): 2,
-        ("a", "dozen"): 12,
-        ("half", "a", "dozen"): 6,
-    }
-    value = idioms.get(tuple(words))
-    return None if value is None else Fraction(value)
+_DOZENS = {"dozen": 12, "score": 20, "gross": 144, "couple": 2, "pair": 2}
+
+
+def in_dozens(words: Words) -> Fraction | None:
+    """Parse "a dozen", "half a dozen", "two dozen", "a score" or "a couple of"."""
+    words = [word.removesuffix("s") if word in ("dozens", "pairs") else word for word in words]
+    words = words[:-1] if words[-1:] == ["of"] else words
+    if len(words) < 2 or words[-1] not in _DOZENS:
+        return None
+    if words == ["a", "baker's", "dozen"]:
+        return Fraction(13)
+    front = words[:-1]
+    count = Fraction(1) if front == ["a"] else _part(front) or _cardinal(front)
+    if front == ["half", "a"]:
+        count = Fraction(1, 2)
+    return None if count is None else count * _DOZENS[words[-1]]
 
 
 def _mixed(words: Words) -> Fraction | None:

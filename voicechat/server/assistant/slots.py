@@ -7,6 +7,7 @@ from datetime import date
 from random import Random
 
 from voicechat.server.assistant import (
+    calendar_days,
     measurements,
     numerals,
     plausibility,
@@ -73,6 +74,10 @@ def _free(
     return Slot(read, write, cost)
 
 
+_TIME_UNITS = {
+    "minutes": "minute", "hours": "hour", "days": "day", "sleeps": "day", "nights": "day",
+    "weeks": "week", "months": "month", "years": "year",
+}  # fmt: skip
 _LISTS = {
     "shopping": "shopping", "grocery": "shopping", "groceries": "shopping", "to do": "to do",
     "task": "to do", "tasks": "to do", "chore": "chores", "chores": "chores", "packing": "packing",
@@ -117,9 +122,17 @@ def _is_saying(words: Words) -> bool:
     return not vague and "in" not in words[-2:-1]
 
 
+_DOZENS = ("a dozen", "half a dozen", "two dozen", "a score", "a gross")
+
+
+def _dozens(words: Words) -> str | None:
+    """Accept an amount in dozens or scores. The answer computes the number later."""
+    return " ".join(words) if numerals.in_dozens(words) is not None else None
+
+
 def _day(words: Words) -> str | None:
     """Accept words for a day. The answer computes the date later."""
-    return " ".join(words) if spoken_time.day(words, date(2000, 1, 1)) is not None else None
+    return " ".join(words) if calendar_days.day(words, date(2000, 1, 1)) is not None else None
 
 
 def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
@@ -133,6 +146,7 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
     label, person = plausibility.rule("label"), plausibility.rule("person")
     plain, item = plausibility.rule("text"), plausibility.rule("item")
     return {
+        "dozens": _checked(_dozens, lambda random: random.choice(_DOZENS), 4, numerals.may_start),
         "number": _checked(numerals.number, _write_number, 9, numerals.may_start),
         "count": _checked(numerals.whole, _write_count, 5, numerals.may_start),
         "sum": _checked(
@@ -140,12 +154,13 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         ),
         "duration": _checked(spoken_time.duration, _write_duration, 9, _may_begin_duration),
         "clock": _checked(spoken_time.clock, _write_clock, 8, _may_begin_clock),
-        "day": _checked(_day, _write_day, 5, spoken_time.may_begin_day),
+        "day": _checked(_day, _write_day, 9, calendar_days.may_begin),
         "unit": _checked(units.unit, written.unit, 3),
-        "measure": _checked(measurements.measure, written.measure, 9, numerals.may_start),
+        "measure": _checked(measurements.measure, written.measure, 9, measurements.may_begin),
         "place": _checked(time_zones.zone, lambda random: random.choice(time_zones.NAMES), 3),
         "timer_kind": _named(_TIMER_KINDS),
         "timer_kinds": _named(_TIMER_KINDS_PLURAL),
+        "time_unit": _named(_TIME_UNITS),
         "known_list": _named(_LISTS),
         "new_list": _free(some("list_names"), 2, label, cost=3),
         "label": _free(some("labels"), 2, label, cost=2),
@@ -165,7 +180,7 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
 
 
 def _may_begin_duration(word: str) -> bool:
-    return numerals.may_start(word) or word in ("another", "three", *spoken_time.SIGNS)
+    return numerals.may_start(word) or word in ("another", "hour", *spoken_time.SIGNS)
 
 
 def _may_begin_clock(word: str) -> bool:

@@ -61,6 +61,8 @@ def duration(words: Words) -> int | None:
 def _pieces(words: list[str]) -> Fraction | None:
     """Parse amounts of falling units, joined by "and" or by nothing."""
     total, smallest = Fraction(0), LONGEST
+    if words[:2] == ["hour", "and"]:
+        words = ["an", *words]
     while words:
         end = next((place for place, word in enumerate(words) if word in UNITS), None)
         if end is None:
@@ -80,8 +82,10 @@ def _pieces(words: list[str]) -> Fraction | None:
 
 def _amount(words: list[str]) -> Fraction | None:
     """Parse the number before a unit, including "a", "half a" and "three quarters of an"."""
-    if words[-1:] in (["a"], ["an"], ["one"], ["another"]) and len(words) == 1:
+    if words in (["a"], ["an"], ["one"], ["another"]):
         return Fraction(1)
+    if words[:1] == ["a"] and words[1:] in (["half"], ["quarter"]):
+        words = words[1:]
     for article in (["of", "an"], ["of", "a"], ["an"], ["a"]):
         if words[-len(article) :] == article:
             part = number(words[: -len(article)])
@@ -148,7 +152,8 @@ def clock(words: Words) -> ClockTime | None:
 
 def _face(words: list[str]) -> tuple[int, int] | None:
     """Parse the hour and minute, without AM or PM."""
-    if len(words) == 1 and (match := re.fullmatch(r"(\d{1,2}):(\d\d)", words[0])):
+    # A recognizer also writes "730" for seven thirty.
+    if len(words) == 1 and (match := re.fullmatch(r"(\d{1,2}):?(\d\d)", words[0])):
         return _checked(int(match[1]), int(match[2]))
     if words[-1:] in (["o'clock"], ["oclock"]):
         return _checked(_hour(words[:-1]), 0)
