@@ -23,7 +23,7 @@ from voicechat.speech.pcm import Samples  # noqa: E402
 RATE = 24_000
 PAUSE = np.zeros(int(0.35 * RATE), np.int16)
 TURNS = ("Set a timer for ten minutes.", "No, I meant twenty.", "How many miles is a marathon?")
-GREETING = "Hello! I am the embedded voice. I run on your own machine, without a key and without a network."
+GREETING = "Hello! I am the embedded voice. I run on your own machine, without a key or a network."
 
 
 async def replies(turns: tuple[str, ...], instructions: str | None = None) -> list[Samples]:
