@@ -46,7 +46,7 @@ from voicechat.server.response_audio import ResponseAudio
 from voicechat.speech.endpointing import Endpointer, SpeechEnd, SpeechStart
 from voicechat.speech.formats import Format
 from voicechat.speech.pcm import Resampler
-from voicechat.speech.vad import VAD_RATE
+from voicechat.speech.vad import VAD_RATE, Detector
 
 _STEP_MS = 40.0
 _NOISE_MS = 400.0
@@ -94,8 +94,8 @@ class Pipeline:
         self._wait_for_space = wait_for_space
         self._replies: dict[ServerResponse, asyncio.Task[None]] = {}
         self._texts: dict[str, asyncio.Task[None]] = {}
-        self._detector = engines.detectors.acquire()
-        self._endpointer = Endpointer(self._detector)
+        self._detector: Detector | None = None
+        self._opened_endpointer: Endpointer | None = None
         self._turns: Json | None = None
         self._format = Format()
         self._resampler = Resampler(self._format.rate, VAD_RATE)
@@ -130,7 +130,8 @@ class Pipeline:
         """Release what the task group does not, after the client has disconnected."""
         self._stop_idle()
         self._drop()
-        self._engines.detectors.release(self._detector)
+        if self._detector is not None:
+            self._engines.detectors.release(self._detector)
 
     # ----------------------------------------------------------------- actions
 
@@ -152,7 +153,7 @@ class Pipeline:
                 self._recognize(item_id, self._separate_utterance(sound, form))
             case AudioCleared():
                 self._drop()
-                self._endpointer.reset()
+                self._reset_endpointer()
             case ResponseStarted(reply):
                 self._stop_idle()
                 self._replies[reply] = self._tasks.create_task(self._reply(reply))
@@ -169,12 +170,26 @@ class Pipeline:
         if form != self._format or (turns is None) != (self._turns is None):
             self._drop()
             self._history.clear()
-            self._endpointer.reset()
+            self._reset_endpointer()
             self._resampler = Resampler(form.rate, VAD_RATE)
             self._clock_ms = self.protocol.received_ms
         self._turns, self._format = turns, form
-        self._endpointer.configure(turns or {})
+        if self._opened_endpointer is not None:
+            self._opened_endpointer.configure(turns or {})
         self._stop_idle()
+
+    @property
+    def _endpointer(self) -> Endpointer:
+        """The endpointer, made with the first sound: a typed session needs no detector."""
+        if self._opened_endpointer is None:
+            self._detector = self._engines.detectors.acquire()
+            self._opened_endpointer = Endpointer(self._detector)
+            self._opened_endpointer.configure(self._turns or {})
+        return self._opened_endpointer
+
+    def _reset_endpointer(self) -> None:
+        if self._opened_endpointer is not None:
+            self._opened_endpointer.reset()
 
     # ----------------------------------------------------------------- listening
 
