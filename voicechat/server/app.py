@@ -9,6 +9,7 @@ ends all of them, so a client that disappears leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -31,6 +32,7 @@ from websockets.typing import Subprotocol
 from voicechat.errors import Secret, ServerError, UsageError
 from voicechat.server.access import REALTIME, AccessCheck, is_transcription, requested_model
 from voicechat.server.engine_startup import EngineSet, create_engines
+from voicechat.server.onnx_session import release_memory
 from voicechat.server.pipeline import Engines, Pipeline
 from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
@@ -255,6 +257,8 @@ async def _run(options: ServeOptions, engines: EngineSet) -> None:
     app.reserve()
     try:
         await engines.open(_show_progress, speech=options.warm_speech)
+        gc.freeze()
+        release_memory()
         await app.start()
         _print_json(sys.stdout, {"url": app.url, "token": app.token.reveal()})
         await asyncio.Event().wait()

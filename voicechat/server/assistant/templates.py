@@ -102,12 +102,17 @@ def _atom(token: str) -> Part:
 
 @dataclass(slots=True)
 class _State:
-    words: dict[str, list[int]] = field(default_factory=dict)
-    refs: list[tuple[SlotReference, int]] = field(default_factory=list)
-    free: list[int] = field(default_factory=list)
+    steps: list[str | SlotReference | None] = field(default_factory=list)
+    """What leads to each target: a word, a value or nothing. Flat lists keep many states small."""
+    targets: list[int] = field(default_factory=list)
     final: bool = False
     mark: int | None = None
     """The template that is known after this state."""
+
+    def lead(self, target: int, step: str | SlotReference | None = None) -> None:
+        """Add a step to another state; without a word or value it is free."""
+        self.steps.append(step)
+        self.targets.append(target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +161,17 @@ class Network:
 
     def allow_around(self, before: Sequence[Part], after: Sequence[Part]) -> None:
         """Allow words around every template; each can repeat."""
-        self._states[0].free.append(self._start)
-        self._states[self._build(before, self._start)].free.append(self._start)
-        self._states[self._build(after, self._end)].free.append(self._end)
+        self._states[0].lead(self._start)
+        self._states[self._build(before, self._start)].lead(self._start)
+        self._states[self._build(after, self._end)].lead(self._end)
 
     def add(self, parts: Sequence[Part]) -> int:
         """Add a template and return its number, counted from 0."""
         last = self._build(parts, self._start)
         mark = self._state()
         self._states[mark].mark = self._count
-        self._states[last].free.append(mark)
-        self._states[mark].free.append(self._end)
+        self._states[last].lead(mark)
+        self._states[mark].lead(self._end)
         self._count += 1
         return self._count - 1
 
@@ -244,12 +249,15 @@ class Network:
             visited.add(position)
             node, mark = self._states[position[0]], position[1]
             mark = node.mark if node.mark is not None and position[0] != state else mark
-            for word, targets in node.words.items():
-                closure.words.setdefault(word, []).extend((target, mark) for target in targets)
-            closure.refs.extend((ref, target, mark) for ref, target in node.refs)
+            for step, target in zip(node.steps, node.targets, strict=True):
+                if step is None:
+                    stack.append((target, mark))
+                elif isinstance(step, str):
+                    closure.words.setdefault(step, []).append((target, mark))
+                else:
+                    closure.refs.append((step, target, mark))
             if node.final:
                 final = (True, mark)
-            stack.extend((target, mark) for target in node.free)
         self._closures[state] = complete = _Closure(closure.words, closure.refs, final)
         return complete
 
@@ -264,15 +272,13 @@ class Network:
                 at = self._build(self._rules[part.name], at)
                 continue
             after = self._state()
-            if isinstance(part, str):
-                self._states[at].words.setdefault(part, []).append(after)
-            elif isinstance(part, SlotReference):
-                if part.kind not in self._slots:
-                    raise ValueError(f"there is no slot {part.kind!r}")
-                self._states[at].refs.append((part, after))
-            else:
+            if isinstance(part, Alternatives):
                 for option in part.options:
-                    self._states[self._build(option, at)].free.append(after)
+                    self._states[self._build(option, at)].lead(after)
+            elif isinstance(part, SlotReference) and part.kind not in self._slots:
+                raise ValueError(f"there is no slot {part.kind!r}")
+            else:
+                self._states[at].lead(after, part)
             at = after
         return at
 
