@@ -23,13 +23,15 @@ def test_without_a_choice_everything_is_built_in() -> None:
 
 
 def test_the_chosen_models_come_first(catalog, capsys) -> None:
-    assert speech_models() == {"stt_model": None, "voices": {}, "vad_model": None}
+    found = speech_models()
+    assert (found["stt_model"], found["voices"], found["vad_model"]) == (None, {}, None)
     for name in ("ears", "voice"):
         download_model(local_model(name), ModelStore())
         installed_model.choose(local_model(name))
     folder = ModelStore().folder
     assert speech_models() == {
         "stt_model": folder / "ears",
+        "stt_tokens_per_second": 6.5,
         "voices": {"emma": folder / "voice" / "v.onnx"},
         "vad_model": None,
     }

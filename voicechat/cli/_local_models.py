@@ -130,6 +130,7 @@ class SpeechModels(TypedDict):
     """The options of a server that name installed models; see `ServeOptions`."""
 
     stt_model: Path | None
+    stt_tokens_per_second: float
     voices: dict[str, Path]
     vad_model: Path | None
 
@@ -140,6 +141,7 @@ def speech_models() -> SpeechModels:
     voices = [*([tts] if tts else []), *installed_models("tts")]
     return SpeechModels(
         stt_model=stt.folder if stt else None,
+        stt_tokens_per_second=stt.tokens_per_second if stt else 6.5,
         voices={each.voice: each.folder / each.files[0] for each in voices},
         vad_model=detector_file("vad"),
     )

@@ -44,6 +44,8 @@ class InstalledModel:
     voice: str = ""
     """Name of the voice, when the model is one."""
     languages: tuple[str, ...] = ()
+    tokens_per_second: float = 6.5
+    """Most tokens that a Moonshine model needs for a second of speech."""
 
 
 def installed_model(model_id: str, store: ModelStore | None = None) -> InstalledModel:
@@ -132,6 +134,7 @@ def _installed(model: LocalModel, store: ModelStore) -> InstalledModel | None:
         files=tuple(file.name for file in model.files),
         voice=model.voice,
         languages=model.languages,
+        tokens_per_second=model.tokens_per_second,
     )
 
 

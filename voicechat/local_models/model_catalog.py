@@ -66,6 +66,8 @@ class LocalModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A wheel or another zip file that contains the files."""
     voice: str = ""
     """Name of the voice, when the model is one."""
+    tokens_per_second: Annotated[float, msgspec.Meta(gt=0)] = 6.5
+    """Most tokens that a Moonshine model needs for a second of speech."""
     package_folder: str = ""
     """Folder of the files inside an installed package: PACKAGE/FOLDER."""
 

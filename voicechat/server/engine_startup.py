@@ -98,6 +98,7 @@ def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
         "The speech engine",
         stt=None if model is None else str(model),
         voices={name: str(path) for name, path in voices.items()},
+        tokens_per_second=options.stt_tokens_per_second,
     )
     return (
         MissingStt("moonshine-tiny-en") if model is None else MoonshineStt(worker),

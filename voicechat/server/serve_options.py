@@ -31,6 +31,8 @@ class ServeOptions:
     """Default voice of a session; None selects the default of the engine."""
     stt_model: Path | None = None
     """Folder of a Moonshine model; None selects the one in the package."""
+    stt_tokens_per_second: float = 6.5
+    """Most tokens that this model needs for a second of speech; more for some languages."""
     voices: Mapping[str, Path] = field(default_factory=dict)
     """Installed voices: name and model file. The first is the default."""
     vad_model: Path | None = None

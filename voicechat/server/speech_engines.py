@@ -18,15 +18,18 @@ class SpeechEngines:
 
     stt: folder of the Moonshine model; None leaves the recognizer out.
     voices: name of each voice and its model file; empty leaves the synthesizer out.
+    tokens_per_second: most tokens that the recognizer writes for a second of sound.
     """
 
     stt: MoonshineRecognizer | None = None
     tts: HibariSynthesizer | None = None
 
-    def __init__(self, stt: str | None, voices: dict[str, str]) -> None:
+    def __init__(
+        self, stt: str | None, voices: dict[str, str], tokens_per_second: float = 6.5
+    ) -> None:
         limit_memory()
         with ThreadPoolExecutor(1) as pool:
-            recognizer = pool.submit(_recognizer, stt) if stt is not None else None
+            recognizer = None if stt is None else pool.submit(_recognizer, stt, tokens_per_second)
             if voices:
                 self.tts = _synthesizer(voices)
             if recognizer is not None:
@@ -36,10 +39,10 @@ class SpeechEngines:
         release_memory()
 
 
-def _recognizer(folder: str) -> MoonshineRecognizer:
+def _recognizer(folder: str, tokens_per_second: float) -> MoonshineRecognizer:
     from voicechat.server.stt.moonshine_recognizer import MoonshineRecognizer
 
-    return MoonshineRecognizer(folder)
+    return MoonshineRecognizer(folder, tokens_per_second)
 
 
 def _synthesizer(voices: dict[str, str]) -> HibariSynthesizer:

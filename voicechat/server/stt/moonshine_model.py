@@ -23,22 +23,28 @@ from voicechat.speech.vad import VAD_RATE
 FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 """The files in the folder of a model."""
 _START, _END = 1, 2
-_TOKENS_PER_SECOND, _SPARE_TOKENS = 6.5, 4
-"""The model repeats itself on noise. Speech has fewer tokens."""
+_SPARE_TOKENS = 4
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 
 Sound = NDArray[np.float32]
 
 
 class MoonshineModel:
-    """One loaded model. About 90 MB of memory."""
+    """One loaded model. About 90 MB of memory.
 
-    def __init__(self, folder: Path) -> None:
+    tokens_per_second: most tokens for a second of sound. The model repeats itself on noise;
+    speech has fewer tokens: up to 6.5 in languages with the Latin alphabet, up to 13 in others.
+    """
+
+    def __init__(self, folder: Path, tokens_per_second: float = 6.5) -> None:
         """Load the files of a model. Raises OSError or an exception of onnxruntime."""
+        self._tokens_per_second = tokens_per_second
         encoder, decoder, tokenizer = (folder / name for name in FILES)
         self._tokens = read_tokens(tokenizer.read_bytes())
         self._encoder = onnx_session(str(encoder))
         self._decoder = onnx_session(str(decoder))
+        sessions = (self._encoder, self._decoder)
+        self._inputs = {put.name for session in sessions for put in session.get_inputs()}
         self._cache = {
             put.name: np.zeros((0, put.shape[1], 1, put.shape[3]), np.float32)
             for put in self._decoder.get_inputs()
@@ -59,9 +65,10 @@ class MoonshineModel:
         cancelled: checked before each token; when it returns True, the result is incomplete.
         """
         mask = np.ones((1, len(sound)), np.int64)
-        hidden = self._encoder.run(None, {"input_values": sound[None], "attention_mask": mask})[0]
-        feed = {"encoder_attention_mask": mask, "encoder_hidden_states": hidden}
-        most = int(len(sound) / VAD_RATE * _TOKENS_PER_SECOND) + _SPARE_TOKENS
+        heard = {"input_values": sound[None], "attention_mask": mask}
+        hidden = self._encoder.run(None, self._known(heard))[0]
+        feed = self._known({"encoder_attention_mask": mask, "encoder_hidden_states": hidden})
+        most = int(len(sound) / VAD_RATE * self._tokens_per_second) + _SPARE_TOKENS
         best, cache = self._step([_START, *draft], feed, self._cache, first=True)
         kept = _agreed(best, draft, fixed)
         tokens, token = list(draft[:kept]), int(best[kept])
@@ -86,6 +93,10 @@ class MoonshineModel:
             | cache,
         )
         return logits[0].argmax(-1), dict(zip(self._cache, grown, strict=True))
+
+    def _known(self, feed: dict[str, Any]) -> dict[str, Any]:
+        """Return the inputs that the model has: older models have no masks."""
+        return {name: value for name, value in feed.items() if name in self._inputs}
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, without spaces around it."""

@@ -53,8 +53,8 @@ class _Utterance:
 class MoonshineRecognizer:
     """Recognizes any number of utterances with one model."""
 
-    def __init__(self, folder: str) -> None:
-        self._model = MoonshineModel(Path(folder))
+    def __init__(self, folder: str, tokens_per_second: float = 6.5) -> None:
+        self._model = MoonshineModel(Path(folder), tokens_per_second)
         self._open: dict[int, _Utterance] = {}
         self._model.transcribe(np.zeros(VAD_RATE, np.float32))
 
