@@ -34,6 +34,7 @@ def test_the_chosen_models_come_first(catalog, capsys) -> None:
         "stt_tokens_per_second": 6.5,
         "voices": {"emma": folder / "voice" / "v.onnx"},
         "vad_model": None,
+        "turn_end_model": None,
     }
     (folder / "voice" / "v.onnx").unlink()
     assert speech_models()["voices"] == {}

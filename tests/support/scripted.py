@@ -26,6 +26,7 @@ from voicechat.server.engine_protocols import (
 )
 from voicechat.server.engine_startup import EngineSet
 from voicechat.server.serve_options import ServeOptions
+from voicechat.server.turn_end import TurnEnd
 
 TOKEN = "a-token-for-tests"
 _EVENTS = TypeAdapter(RealtimeServerEvent)
@@ -199,12 +200,14 @@ class ScriptedServer:
 
 
 @asynccontextmanager
-async def scripted_server(**options: Any) -> AsyncIterator[ScriptedServer]:
+async def scripted_server(
+    turn_end: TurnEnd | None = None, **options: Any
+) -> AsyncIterator[ScriptedServer]:
     """Start a server on scripted engines; stop it at the end."""
     stt, assistant, tts = ScriptedStt(), ScriptedAssistant(), ScriptedTts()
     app = App(
         ServeOptions(port=0, token=Secret(TOKEN), **options),
-        EngineSet(stt, assistant, tts, DetectorPool(Loud)),
+        EngineSet(stt, assistant, tts, DetectorPool(Loud), turn_end),
     )
     await app.start()
     try:

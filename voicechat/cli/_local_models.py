@@ -92,7 +92,7 @@ def as_text(found: Sequence[ModelRow]) -> str:
         cells = [
             (
                 f"{'*' if row.is_used else ' '} {row.model.id}",
-                ", ".join(row.model.languages),
+                _languages(row.model),
                 megabytes(row.model.installed_size),
                 "" if row.state == "not downloaded" else row.state,
                 row.model.license,
@@ -101,6 +101,11 @@ def as_text(found: Sequence[ModelRow]) -> str:
         ]
         lines += ["", f"{_KINDS[kind]}:", *table(cells, width=80)]
     return "\n".join(lines).strip()
+
+
+def _languages(model: LocalModel) -> str:
+    count = len(model.languages)
+    return ", ".join(model.languages) if count < 4 else f"{count} languages"
 
 
 def pull(ids: Sequence[str], mirror: str | None) -> None:
@@ -133,6 +138,7 @@ class SpeechModels(TypedDict):
     stt_tokens_per_second: float
     voices: dict[str, Path]
     vad_model: Path | None
+    turn_end_model: Path | None
 
 
 def speech_models() -> SpeechModels:
@@ -144,6 +150,7 @@ def speech_models() -> SpeechModels:
         stt_tokens_per_second=stt.tokens_per_second if stt else 6.5,
         voices={each.voice: each.folder / each.files[0] for each in voices},
         vad_model=detector_file("vad"),
+        turn_end_model=detector_file("end-of-turn"),
     )
 
 

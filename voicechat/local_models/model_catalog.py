@@ -20,7 +20,7 @@ from voicechat.errors import UsageError
 CATALOG = Path(__file__).with_name("catalog")
 
 ModelKind = Literal["stt", "tts", "end-of-turn", "vad"]
-ModelFamily = Literal["moonshine", "hibari", "silero"]
+ModelFamily = Literal["moonshine", "hibari", "silero", "smart-turn"]
 """The engine that loads a model."""
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]

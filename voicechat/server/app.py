@@ -69,6 +69,7 @@ class App:
             engines.tts,
             engines.detectors,
             options.voice,
+            engines.turn_end,
         )
         self._access = AccessCheck(self.token, options.model, not options.allow_remote)
         self.pipelines: list[Pipeline] = []

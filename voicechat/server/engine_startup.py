@@ -12,6 +12,7 @@ from voicechat.errors import ServerError, UsageError
 from voicechat.server.detector_pool import DetectorPool
 from voicechat.server.engine_protocols import Assistant, SpeechToText, TextToSpeech
 from voicechat.server.serve_options import ServeOptions
+from voicechat.server.turn_end import TurnEnd
 
 _OPEN_SECONDS = 60.0
 _CLOSE_SECONDS = 0.7
@@ -28,6 +29,7 @@ class EngineSet:
     assistant: Assistant
     tts: TextToSpeech
     detectors: DetectorPool
+    turn_end: TurnEnd | None = None
 
     async def open(self, progress: Progress, *, speech: bool = True) -> None:
         """Warm up all engines at once. Raises `VoicechatError` when one of them fails.
@@ -78,8 +80,19 @@ def create_engines(options: ServeOptions) -> EngineSet:
             f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(tts.names)}."
         )
     return EngineSet(
-        stt, _assistant(options), tts, DetectorPool(partial(detector, options.vad_model))
+        stt,
+        _assistant(options),
+        tts,
+        DetectorPool(partial(detector, options.vad_model)),
+        _turn_end(options),
     )
+
+
+def _turn_end(options: ServeOptions) -> TurnEnd | None:
+    """Create the end-of-turn model. The requests of the offline assistant do not need it."""
+    if options.chat_url is None or options.turn_end_model is None:
+        return None
+    return TurnEnd(options.turn_end_model)
 
 
 def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:

@@ -43,6 +43,7 @@ from voicechat.server.realtime.server_frames import Json
 from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.realtime.server_response import ServerResponse
 from voicechat.server.response_audio import ResponseAudio
+from voicechat.server.turn_end import SILENCE_MS, SOUND_BYTES, TurnEnd
 from voicechat.speech.endpointing import Endpointer, SpeechEnd, SpeechStart
 from voicechat.speech.formats import Format
 from voicechat.speech.pcm import Resampler
@@ -70,6 +71,8 @@ class Engines:
     detectors: DetectorPool
     voice_name: str | None = None
     """The voice that replaces names the engine does not know."""
+    turn_end: TurnEnd | None = None
+    """Must agree that a whole request is the end of a turn; None: the text alone decides."""
 
 
 class Pipeline:
@@ -210,11 +213,11 @@ class Pipeline:
     def _feed(self, pcm: bytes) -> None:
         if self._utterance is None:
             self._utterance = _Turn(self._engines.stt, self._partial)
-        self._utterance.speech.feed(pcm)
+        self._utterance.feed(pcm)
 
     def _detect(self, pcm: bytes) -> None:
         if self._utterance is not None:
-            self._utterance.speech.feed(pcm)
+            self._utterance.feed(pcm)
         self._history += pcm
         paused = self._endpointer.pausing
         prefix = (self._turns or {}).get("prefix_padding_ms", 300.0)
@@ -225,6 +228,7 @@ class Pipeline:
                 self._on_speech_end(change)
         if self._endpointer.speaking and self._endpointer.pausing != paused:
             self._pause(not paused)
+        self._ask_turn_end()
         if not self._endpointer.speaking:
             self.protocol.trim(self._clock_ms - prefix - _HISTORY_MS)
         del self._history[: -_pcm_size(prefix + _HISTORY_MS)]
@@ -256,7 +260,7 @@ class Pipeline:
             return
         if partial.text != utterance.text:
             utterance.text = partial.text
-            self._endpointer.complete = False
+            utterance.is_request = self._endpointer.complete = False
             self._tasks.create_task(self._judge(utterance, partial.text))
         if delta := utterance.delta(partial.committed):
             self.protocol.transcript_delta(item_id, delta)
@@ -269,7 +273,29 @@ class Pipeline:
         except VoicechatError:
             return
         if utterance is self._utterance and utterance.text == text:
-            self._endpointer.complete = ends
+            utterance.is_request = ends
+            self._endpointer.complete = ends and self._agrees(utterance)
+
+    def _agrees(self, utterance: _Turn) -> bool:
+        return self._engines.turn_end is None or utterance.sounds_ended
+
+    def _ask_turn_end(self) -> None:
+        """Ask the end-of-turn model once in each pause."""
+        utterance, model = self._utterance, self._engines.turn_end
+        if utterance is None or model is None or "silence_duration_ms" in (self._turns or {}):
+            return
+        if not self._endpointer.pausing:
+            utterance.sounds_ended, utterance.was_asked = False, False
+            self._endpointer.complete = False
+        elif self._endpointer.silence_ms >= SILENCE_MS and not utterance.was_asked:
+            utterance.was_asked = True
+            self._tasks.create_task(self._hear_end(utterance, model))
+
+    async def _hear_end(self, utterance: _Turn, model: TurnEnd) -> None:
+        ended = await model.is_end(bytes(utterance.sound))
+        if utterance is self._utterance and utterance.was_asked:
+            utterance.sounds_ended = ended
+            self._endpointer.complete = ended and utterance.is_request
 
     def _finish_resampling(self) -> None:
         """Feed the rest of the resampler to the utterance, and start a new resampler."""
@@ -406,7 +432,19 @@ class _Turn:
     def __init__(self, stt: SpeechToText, on_partial: Callable[[Partial], None]) -> None:
         self.speech: Utterance = stt.utterance(on_partial)
         self.text = ""
+        self.is_request = False
+        """True if the text so far is a whole request."""
+        self.sound = bytearray()
+        self.was_asked = False
+        """True after the end-of-turn model was asked in the present pause."""
+        self.sounds_ended = False
         self._sent = ""
+
+    def feed(self, pcm: bytes) -> None:
+        """Add sound, PCM16 mono at 16 kHz."""
+        self.speech.feed(pcm)
+        self.sound += pcm
+        del self.sound[:-SOUND_BYTES]
 
     def delta(self, text: str) -> str:
         """Return what the text adds to the deltas so far; they join to the final text."""

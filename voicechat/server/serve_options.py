@@ -37,6 +37,8 @@ class ServeOptions:
     """Installed voices: name and model file. The first is the default."""
     vad_model: Path | None = None
     """File of Silero VAD, for platforms where its library has no wheel."""
+    turn_end_model: Path | None = None
+    """File of Smart Turn v3; used with a chat model."""
     warm_speech: bool = True
     """Load the speech engines at the start. False: at their first use."""
     forbidden_tools: frozenset[str] = frozenset()

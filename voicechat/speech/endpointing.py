@@ -57,6 +57,8 @@ class Endpointer:
         """Set while the words recognized so far are a complete request."""
         self.pausing = False
         """True while the speaker pauses within a turn."""
+        self.silence_ms = 0.0
+        """Silence since the last speech of the turn."""
         self._detector = detector
         self._window = detector.window * 2
         self._window_ms = detector.window * 1000 / VAD_RATE
@@ -106,16 +108,17 @@ class Endpointer:
             return None
         first = len(self._recent) - self._recent.index(True)
         self._began_ms, self._voiced_ms = max(now - first * self._window_ms, 0.0), now
-        self.speaking, self.complete, self.pausing = True, False, False
+        self.speaking, self.complete, self.pausing, self.silence_ms = True, False, False, 0.0
         self._recent.clear()
         return SpeechStart(self._began_ms)
 
     def _speaking(self, probability: float, now: float) -> SpeechEnd | None:
         if probability >= max(self._threshold - _HYSTERESIS, 0.01):
             self._voiced_ms = now
-        self.pausing = now - self._voiced_ms >= _PAUSE_MS
+        self.silence_ms = now - self._voiced_ms
+        self.pausing = self.silence_ms >= _PAUSE_MS
         short, long = self._silence_ms
-        keeps_waiting = now - self._voiced_ms < (short if self.complete else long)
+        keeps_waiting = self.silence_ms < (short if self.complete else long)
         if (keeps_waiting or now == self._voiced_ms) and now - self._began_ms < _LONGEST_MS:
             return None
         self.speaking = self.pausing = False
