@@ -43,7 +43,6 @@ class InstalledModel:
     """Names in the folder, in the order of the catalog."""
     voice: str = ""
     """Name of the voice, when the model is one."""
-    languages: tuple[str, ...] = ()
     tokens_per_second: float = 6.5
     """Most tokens that a Moonshine model needs for a second of speech."""
 
@@ -133,7 +132,6 @@ def _installed(model: LocalModel, store: ModelStore) -> InstalledModel | None:
         folder=folder,
         files=tuple(file.name for file in model.files),
         voice=model.voice,
-        languages=model.languages,
         tokens_per_second=model.tokens_per_second,
     )
 
