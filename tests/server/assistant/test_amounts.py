@@ -44,7 +44,7 @@ def test_numbers(text, value):
         ("an hour and a quarter", 4500),
         ("one and a half hours", 5400),
         ("1.5 hours", 5400),
-        ("1 1/2 hours", None),
+        ("1 1/2 hours", 5400),
         ("three quarters of an hour", 2700),
         ("three-quarters of an hour", 2700),
         ("a couple of minutes", 120),

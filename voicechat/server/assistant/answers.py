@@ -87,7 +87,9 @@ def options(text: str) -> list[str]:
 
 
 def _set_name(context: AnswerContext) -> str:
-    name = " ".join(word[:1].upper() + word[1:] for word in context.text("name").split())
+    name = context.text("name")
+    if name.islower():
+        name = " ".join(word[:1].upper() + word[1:] for word in name.split())
     with context.notebook.edit() as pages:
         pages.name = name
     return f"Nice to meet you, {name}."

@@ -17,7 +17,7 @@ from functools import cache
 from importlib.resources import files
 from random import Random
 
-from voicechat.server.assistant import sentence_words, slots
+from voicechat.server.assistant import plausibility, sentence_words, slots
 from voicechat.server.assistant.measurements import Measure, alike
 from voicechat.server.assistant.slots import Span
 from voicechat.server.assistant.templates import Network, Part, Slot, parse_template, write
@@ -58,6 +58,8 @@ class _Template:
     fixed: Mapping[str, object]
     open: str
     """The value that takes all words to the end of the sentence; empty if there is none."""
+    spelled: str
+    """The value that must be spelled as a name; empty if there is none."""
     weight: float
 
 
@@ -113,8 +115,9 @@ def _templates(group: Mapping[str, object]) -> list[_Template]:
     assert isinstance(fixed, dict)
     assert isinstance(weight, int)
     intent, rest = str(group["intent"]), str(group.get("open", ""))
+    name = str(group.get("spelled", ""))
     return [
-        _Template(intent, list(parse_template(text)), fixed, rest, weight / (place + 2))
+        _Template(intent, list(parse_template(text)), fixed, rest, name, weight / (place + 2))
         for place, text in enumerate(say)
     ]
 
@@ -144,6 +147,8 @@ def parse(text: str) -> Meaning | None:
             spans[name], value = (start, end), sentence.span(start, end)
             free.add(name)
         values[name] = value
+    if template.spelled and not plausibility.is_name(str(values[template.spelled])):
+        return None
     open_ended = any(spans[name][1] == len(sentence.plain) for name in free)
     return Meaning(template.intent, values, open_ended, spans, frozenset(free))
 

@@ -287,7 +287,12 @@ def _question(request: AssistantRequest) -> str:
     asked = len(spoken) > 2 and clarification.is_question(spoken[-2].text)
     if not asked or intents.is_complete(text) or tool_selection.names_one(text, request.tools):
         return text
-    joined = f"{spoken[-3].text.rstrip(' .?!')} for {text.removeprefix('for ')}"
+    asked_for = spoken[-3].text.rstrip(" .?!")
+    for link in ("", "for ", "at ", "in "):
+        joined = f"{asked_for} {link}{text[:1].lower() + text[1:]}"
+        if intents.is_complete(joined):
+            return joined
+    joined = f"{asked_for} for {text.removeprefix('for ')}"
     chosen = tool_selection.choose(
         joined, intents.parse(joined), request.tools, request.tool_choice
     )

@@ -6,14 +6,17 @@ item "um", must not become an action.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from functools import cache
 from importlib.resources import files
 
-from voicechat.server.assistant import numerals, spoken_time
+from voicechat.server.assistant import calendar_days, numerals, spoken_time
+from voicechat.skills import units
 
 Words = Sequence[str]
 
@@ -67,6 +70,47 @@ def rule(kind: str) -> Callable[[Words], bool]:
         bool(table.get("numbers", True)),
         int(str(table.get("longest", 100))),
     )
+
+
+@cache
+def _names() -> frozenset[str]:
+    names = str(_document()["known"]["names"]).split()
+    return frozenset(names)
+
+
+def is_name(text: str) -> bool:
+    """Return True if this is spelled as a name: with capitals, or a well-known first name."""
+    return all(word[:1].isupper() or word in _names() for word in text.split())
+
+
+def _has_digit(words: Words) -> bool:
+    return any(numerals.may_start(word) and word not in ("a", "an") for word in words)
+
+
+def _late(kind: str) -> Callable[[Words], bool]:
+    return lambda words: rule(kind)(words)
+
+
+_ARGUMENT_CHECKS: Mapping[str, Callable[[Words], object]] = {
+    r"(start_|end_)?time|at|clock": lambda words: spoken_time.clock(words) or _has_digit(words),
+    "date|day": lambda words: calendar_days.day(words, date(2000, 1, 1)) or _has_digit(words),
+    r"(from|to|source|target)_unit|unit_(from|to)|unit": units.unit,
+    r"zone|timezone|time_zone|tz": _late("text"),
+    r"name|label|title": _late("text"),
+    r"(list|file|folder)_name": _late("text"),
+    r"city|location|place|country|town": _late("text"),
+    "items?|entry": lambda words: rule("item")(words) and words[-1] != "list",
+    r"expression|formula|calculation": _has_digit,
+}
+"""For names of tool parameters: a check of the words that a sentence gives for it."""
+
+
+def is_argument(name: str, words: Words) -> bool:
+    """Return True if these words are a plausible argument of this name."""
+    for pattern, fits in _ARGUMENT_CHECKS.items():
+        if re.fullmatch(pattern, name.lower()):
+            return bool(words) and bool(fits(words))
+    return True
 
 
 def refusal(intent: str, values: Mapping[str, object]) -> str:

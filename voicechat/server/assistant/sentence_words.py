@@ -75,9 +75,35 @@ class SentenceWords:
         return _HESITATION.sub("", text).strip()
 
 
+_FRACTIONS = {
+    "1/2": "half", "1/3": "third", "2/3": "two thirds", "1/4": "quarter", "3/4": "three quarters",
+    "½": "half", "⅓": "third", "⅔": "two thirds", "¼": "quarter", "¾": "three quarters",
+}  # fmt: skip
+_MIXED = re.compile(r"(?<![\d.])(\d+)(?:[ -]([123]/[234])\b|\s?([½⅓⅔¼¾]))")
+_SHARED = "of|an?|cups?|teaspoons?|tablespoons?|miles?|inch|inches|pounds?|hours?"
+_FRACTION_OF = re.compile(rf"(?<![\d./])\b([123]/[234])(?= (?:{_SHARED})\b)", re.IGNORECASE)
+_FEET = re.compile(r"\b(\d)'\s?(\d{1,2})(?:\"|''|”)")
+_RATES = {"km/h": "kmh", "mi/h": "mph", "m/s": "meters per second"}
+_RATE = re.compile("|".join(rf"\b{rate}\b" for rate in _RATES), re.IGNORECASE)
+
+
+def _written_out(text: str) -> str:
+    """Write out the notations that recognizers and typists use: "5 1/2", "5'11\"", "km/h"."""
+    text = _HALF_OF_DAY.sub(r"\1m ", text.translate(_APOSTROPHES))
+    text = _MIXED.sub(lambda found: f"{found[1]} and {_article(found[2] or found[3])}", text)
+    text = _FRACTION_OF.sub(lambda found: _FRACTIONS[found[1]], text)
+    text = _FEET.sub(r"\1 foot \2", text)
+    return _RATE.sub(lambda found: _RATES[found[0].lower()], text)
+
+
+def _article(fraction: str) -> str:
+    words = _FRACTIONS[fraction]
+    return words if " " in words else f"a {words}"
+
+
 def read(text: str) -> SentenceWords:
     """Split text into words: expand contractions, name symbols, drop punctuation and "um"."""
-    text = _HALF_OF_DAY.sub(r"\1m ", text.translate(_APOSTROPHES))
+    text = _written_out(text)
     calculating = any(letter.isdigit() for letter in text)
     plain: list[str] = []
     places: list[tuple[int, int]] = []

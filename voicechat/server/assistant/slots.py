@@ -157,7 +157,7 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         "day": _checked(_day, _write_day, 9, calendar_days.may_begin),
         "unit": _checked(units.unit, written.unit, 3),
         "measure": _checked(measurements.measure, written.measure, 9, measurements.may_begin),
-        "place": _checked(time_zones.zone, lambda random: random.choice(time_zones.NAMES), 3),
+        "place": _checked(time_zones.zone, lambda random: random.choice(time_zones.NAMES), 5),
         "timer_kind": _named(_TIMER_KINDS),
         "timer_kinds": _named(_TIMER_KINDS_PLURAL),
         "time_unit": _named(_TIME_UNITS),

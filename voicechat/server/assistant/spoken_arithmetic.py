@@ -31,7 +31,12 @@ _PREFIX = {
 _POSTFIX = {
     "squared": "**2", "cubed": "**3", "factorial": "!", "!": "!", "percent": "/100",
 }  # fmt: skip
-_LINKS = {"percent of": "/100*", "per cent of": "/100*", "of": "of", "percent off": "off"}
+_LINKS = {
+    "percent of": "/100*", "per cent of": "/100*", "percent tip on": "/100*",
+    "percent tax on": "/100*", "percent interest on": "/100*", "of": "of", "percent off": "off",
+    "percent off of": "off",
+}  # fmt: skip
+_CURRENCIES = frozenset({"dollar", "dollars", "euro", "euros", "bucks"})
 _PHRASES = sorted(
     (tuple(text.split()) for text in {*_INFIX, *_PREFIX, *_POSTFIX, *_LINKS}),
     key=lambda phrase: -len(phrase),
@@ -70,8 +75,9 @@ def expression(words: Words) -> str | None:
     """Return the Python expression if the words are a complete calculation, else None."""
     if not words or len(words) > _LONGEST:
         return None
-    if words[0] == "the":
+    if words[0] == "the" or (words[0] == "a" and words[1:2] and words[1][0].isdigit()):
         return expression(words[1:])
+    words = [word for word in words if word not in _CURRENCIES]
     return _by_verb(words) or _infix(words)
 
 

@@ -76,10 +76,16 @@ _FULL_CAPITALS = {"utc": "UTC", "the uk": "the UK"}
 
 
 def zone(words: Sequence[str]) -> tuple[str, str] | None:
-    """Return the display name of a known place and its time zone, or None."""
+    """Return the display name of a known place and its time zone, or None.
+
+    A state or country may follow a city: "Los Angeles, California".
+    """
     name = " ".join(words)
     found = _BY_NAME.get(name)
     if found is None:
+        for cut in range(1, len(words)):
+            if " ".join(words[cut:]) in _BY_NAME and (city := zone(words[:cut])) is not None:
+                return city
         return None
     shown = _FULL_CAPITALS.get(name) or " ".join(
         word if word in ("the", "de") else word.capitalize() for word in words

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
+from voicechat.server.assistant import plausibility
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.measurements import Measure
 from voicechat.server.assistant.numerals import may_start, number
@@ -91,6 +92,9 @@ def fill(
             found = _guess(_mapping(kind), text)
         if found is not None:
             arguments[name] = found
+    moments = [name for name in properties if re.fullmatch("seconds|minutes|time", name.lower())]
+    if len(moments) > 1 and not forced and not any(name in arguments for name in moments):
+        raise MissingArgument("time")
     return arguments
 
 
@@ -234,7 +238,8 @@ class _Sentence:
         if re.fullmatch("url|uri|link", name.lower()):
             return None
         rest = self._rest if alone else self._leftover
-        return self._after_preposition(name) or (rest() if needed or alone else None)
+        found = self._after_preposition(name) or (rest() if needed or alone else None)
+        return found if found and plausibility.is_argument(name, read(found).plain) else None
 
     def _after_preposition(self, name: str) -> str | None:
         """Return the words after "in", "for" and so on, for places and short phrases."""

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from voicechat.server.assistant import slot_values
+from voicechat.server.assistant import skill_permissions, slot_values
 from voicechat.server.assistant.clarification import question
-from voicechat.server.assistant.intents import Meaning
+from voicechat.server.assistant.intents import CHANGING, Meaning
 from voicechat.server.assistant.tool_arguments import PATH, MissingArgument, fill
 from voicechat.server.engine_protocols import ToolOffer
 
@@ -134,9 +134,30 @@ def choose(
     best, _, tool = ranked[0]
     if choice == "required":
         return _call(tool, text, meaning, forced=True)
-    return _call(tool, text, meaning, forced=False) if best > 0 else None
+    if best <= 0:
+        return None
+    call = _call(tool, text, meaning, forced=False)
+    if meaning is None and tool.name in CHANGING_TOOLS:
+        return call if call is not None and call.question and _is_command(text) else None
+    return call
 
 
+def _is_command(text: str) -> bool:
+    """Return True if a short text asks for something, rather than tells about it."""
+    words = _words(text)
+    wish = words[:1] in (["i"], ["we"]) and words[1:2] in (["need"], ["want"], ["would"])
+    return len(words) <= _LONGEST_COMMAND and (wish or words[0] not in _TELLING)
+
+
+_LONGEST_COMMAND = 8
+"""Words of a request for which the assistant asks for what is missing."""
+_TELLING_WORDS = "i we he she they it you the this that these those my his her our no"
+_TELLING = frozenset(_TELLING_WORDS.split())
+"""First words of a sentence that tells something."""
+CHANGING_TOOLS = frozenset(
+    skill_permissions.TOOLS[intent] for intent in CHANGING & skill_permissions.TOOLS.keys()
+)
+"""The built-in tools that change something; only an understood request calls them."""
 _NAMED = 3.5
 """Minimum score of a tool that the sentence names, with a verb of its kind."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from voicechat.errors import VoicechatError
-from voicechat.server.assistant import corrections, intents, skill_permissions, tool_selection
+from voicechat.server.assistant import corrections, intents, tool_selection
 from voicechat.server.assistant.conversation_messages import user_texts
 from voicechat.server.assistant.dialogue_state import DialogueState, ToolChange
 from voicechat.server.assistant.tool_selection import SelectedTool
@@ -14,10 +14,6 @@ from voicechat.skills.undo_stack import NOTHING_TO_UNDO, undone
 
 TOOL = "undo_last_change"
 """The client's tool that undoes the last change."""
-_UNDOABLE = frozenset(
-    skill_permissions.TOOLS[intent] for intent in intents.CHANGING & skill_permissions.TOOLS.keys()
-)
-"""The built-in tools whose changes the undo tool of the client takes back."""
 
 
 def correction(request: AssistantRequest, state: DialogueState, text: str) -> str:
@@ -40,7 +36,7 @@ async def undo(request: AssistantRequest, state: DialogueState) -> tuple[str, Ca
     change = state.changes.pop()
     if isinstance(change, ToolChange):
         offered = any(tool.name == TOOL for tool in request.tools)
-        if change.name in _UNDOABLE and offered:
+        if change.name in tool_selection.CHANGING_TOOLS and offered:
             return "", Call(_call_id(), TOOL, "{}")
         return f"I can't undo the tool {change.name.replace('_', ' ')}.", None
     try:
