@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from assistant_talk import SkillTalk, ToolTalk
 
 from voicechat.server.assistant.clarification import is_question, question
 from voicechat.server.assistant.offline_assistant import OfflineAssistant
@@ -69,3 +70,33 @@ async def test_the_next_sentence_answers_unless_it_asks_for_something_itself(tmp
         ]
     finally:
         await assistant.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("The tea timer.", "Your tea timer is canceled."),
+        ("tea", "Your tea timer is canceled."),
+        ("The tea one.", "Your tea timer is canceled."),
+        ("the ten minute one", "Your 10 minute timer is canceled."),
+        ("Ten minutes.", "Your 10 minute timer is canceled."),
+        ("Both.", "Both timers are canceled."),
+        ("all of them", "Both timers are canceled."),
+    ],
+)
+@pytest.mark.parametrize("kind", [SkillTalk, ToolTalk])
+async def test_the_answer_chooses_one_of_several_timers(tmp_path, kind, answer, said):
+    talk = kind(tmp_path)
+    await talk("set a timer for ten minutes")
+    await talk("set a tea timer for five minutes")
+    assert (await talk("cancel the timer")).startswith("Which one?")
+    assert await talk(answer) == said
+
+
+async def test_another_sentence_chooses_no_timer(tmp_path):
+    talk = SkillTalk(tmp_path)
+    await talk("set a timer for ten minutes")
+    await talk("set a tea timer for five minutes")
+    await talk("cancel the timer")
+    await talk("I am not sure about that")
+    assert (await talk("what timers are running")).startswith("You have 2 timers")

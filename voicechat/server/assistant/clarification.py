@@ -21,6 +21,9 @@ _ARGUMENTS: Mapping[str, str] = {
 }
 """Each question with the argument names it asks for."""
 _QUESTIONS = {word: question for question, words in _ARGUMENTS.items() for word in words.split()}
+WHICH_ONE = "Which one?"
+"""The beginning of the question for one of several timers."""
+_EVERY = re.compile(r"(?:both|all|every one|everything)(?: of (?:them|these|those))?")
 _WHICH = re.compile(r"Which [\w ]{1,60}\?")
 
 
@@ -33,4 +36,16 @@ def question(name: str) -> str:
 def is_question(text: str) -> bool:
     """Return True if the text is a clarification question and nothing else."""
     text = text.strip()
-    return text in _ARGUMENTS or (text != "Which one?" and _WHICH.fullmatch(text) is not None)
+    return text in _ARGUMENTS or (text != WHICH_ONE and _WHICH.fullmatch(text) is not None)
+
+
+def requests_for(text: str, kind: str) -> tuple[str, ...]:
+    """Return the requests that the answer to "Which one?" can mean, the likeliest first.
+
+    kind: of the timers to choose from.
+    """
+    answer = text.strip(" .!?").lower()
+    if _EVERY.fullmatch(answer):
+        return (f"cancel all {kind}s",)
+    answer = re.sub(r"^(?:the|my) | one$", "", answer)
+    return (f"cancel the {answer}", f"cancel the {answer} {kind}")

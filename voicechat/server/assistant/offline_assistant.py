@@ -56,7 +56,7 @@ from voicechat.skills.timers import Later, Timers
 _BLOCKING_S = 10.0
 _UNITS_AFTER_S = 3.0
 UNKNOWN_AGAIN = "I can't answer that without a language model."
-UNKNOWN = f"{UNKNOWN_AGAIN} Type /help to see why."
+UNKNOWN = f"{UNKNOWN_AGAIN} See the README."
 
 
 class OfflineAssistant:
@@ -126,7 +126,7 @@ class OfflineAssistant:
             words = _results_in_words(results, state)
             text, state.corrected = state.corrected, ""
         elif not (words := conversation_messages.new_system_messages(messages)):
-            words, text = "", _question(request)
+            words, text = "", _chosen_timer(request, state) or _question(request)
             async for output in self._turn(request, state, text):
                 yield output
             return
@@ -276,6 +276,23 @@ def _results_in_words(results: Sequence[Message], state: DialogueState) -> str:
 async def _load_units() -> None:
     await asyncio.sleep(_UNITS_AFTER_S)
     await asyncio.to_thread(measurements.warm)
+
+
+def _chosen_timer(request: AssistantRequest, state: DialogueState) -> str:
+    """Return the request that an answer to "Which one?" completes; empty for other texts."""
+    spoken = conversation_messages.spoken(request.messages)
+    meaning = state.last.meaning if state.last else None
+    if len(spoken) < 2 or meaning is None or meaning.intent != "timer_cancel":
+        return ""
+    question, answer = spoken[-2], spoken[-1]
+    if not question.text.startswith(clarification.WHICH_ONE) or intents.parse(answer.text):
+        return ""
+    kind = str(meaning.values.get("kind", "timer"))
+    for text in clarification.requests_for(answer.text, kind):
+        found = intents.parse(text)
+        if found is not None and found.intent == "timer_cancel":
+            return text
+    return ""
 
 
 def _question(request: AssistantRequest) -> str:

@@ -84,7 +84,7 @@ def _greet(context: AnswerContext) -> str:
 
 def _identity(context: AnswerContext) -> str:
     name = f"I'm {context.own_name}" if context.own_name else "I'm voicechat's embedded voice"
-    return f"{name}, a small program on your own machine. I'm not a language model."
+    return f"{name}. I run on your machine, and I'm not a language model."
 
 
 def _stop(context: AnswerContext) -> str:
