@@ -165,3 +165,43 @@ def test_a_partial_transcript_of_speaches() -> None:
     kind = "input_audio_buffer.partial_transcription"
     (event,) = codec.decode(json.dumps({"type": kind, "item_id": "i", "transcript": "set a"}))
     assert (event.item_id, event.text, event.replace) == ("i", "set a", True)
+
+
+_COMPLETED = "conversation.item.input_audio_transcription.completed"
+
+
+def heard(codec: OpenAICodec, *frames: tuple[str, str | None]) -> list[str]:
+    """Return the item ids of the events in frames with a wire type and an item id."""
+    ids = []
+    for kind, item_id in frames:
+        frame = {"type": kind, "transcript": "hello"} | ({"item_id": item_id} if item_id else {})
+        ids += [event.item_id for event in codec.decode(json.dumps(frame))]
+    return ids
+
+
+def test_a_turn_of_localai_has_one_id() -> None:
+    codec, _ = created({**NESTED, "id": "sess_9"})
+    for number, (committed, transcribed) in enumerate([("x", "y"), ("v", "w")], 1):
+        ids = heard(
+            codec,
+            ("input_audio_buffer.speech_started", None),
+            ("input_audio_buffer.speech_stopped", None),
+            ("input_audio_buffer.committed", committed),
+            (_COMPLETED, transcribed),
+        )
+        assert ids == [f"turn_sess_9_{number}"] * 4
+
+
+def test_a_manual_turn_of_localai_has_the_committed_id() -> None:
+    codec, _ = created(NESTED)
+    assert heard(codec, ("input_audio_buffer.committed", "x"), (_COMPLETED, "y")) == ["x", "x"]
+
+
+def test_turns_with_ids_of_their_own_keep_them() -> None:
+    codec, _ = created(NESTED)
+    frames = [
+        ("input_audio_buffer.speech_started", "a"), ("input_audio_buffer.committed", "a"),
+        ("input_audio_buffer.speech_started", "b"), (_COMPLETED, "a"),
+        ("input_audio_buffer.committed", "b"), (_COMPLETED, "b"), (_COMPLETED, "other"),
+    ]  # fmt: skip
+    assert heard(codec, *frames) == [item_id for _, item_id in frames]

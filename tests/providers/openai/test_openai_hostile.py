@@ -12,13 +12,14 @@ from wire_examples import frames
 
 from voicechat.core.events import AudioDelta, Event, Unmapped
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
+from voicechat.providers.openai.openai_compatible import ANY_SERVER
 from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.openai.openai_frames import Frame
 from voicechat.providers.xai_provider import XAI
 
 EVENTS = get_args(Event)
 EXAMPLES = frames("openai_ga_server") + frames("openai_beta_server") + frames("xai_server")
-DIALECTS = {"general": GENERAL, "xai": XAI}
+DIALECTS = {"general": GENERAL, "xai": XAI, "any server": ANY_SERVER}
 
 anything = st.recursive(
     st.none()

@@ -30,8 +30,9 @@ from voicechat.providers.openai.openai_codec import GENERAL, Dialect
 from voicechat.providers.openai.openai_events import TABLE
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState
 from voicechat.providers.openai.openai_parts import Message, silence
+from voicechat.providers.openai.openai_turn_ids import with_turn_ids
 
-OPENING_FACTOR = 6.0
+OPENING_FACTOR = 3.0
 """A server may load a speech recognizer, a language model and a voice before its first frame."""
 
 _FLAT = frozenset({"modalities", "input_audio_format", "output_audio_format"})
@@ -152,13 +153,13 @@ def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
         yield event
 
 
-_TABLE = {
+_TABLE = with_turn_ids({
     **TABLE,
     "session.created": _created,
     "session.updated": _updated,
     "error": _error,
     "input_audio_buffer.partial_transcription": openai_events.transcript_update,
-}
+})  # fmt: skip
 
 
 # --------------------------------------------------------------------------- dialects

@@ -94,6 +94,12 @@ class OpenAIState:
     """Turn detection is off: the user ends turns."""
     turn: str = ""
     """The item of the latest speech."""
+    turns: list[str] = field(default_factory=list)
+    """Items of the user's latest spoken turns, at servers that may name others."""
+    unnamed_turns: int = 0
+    """Number of turns that the server began without an id."""
+    uncommitted: str = ""
+    """The unnamed turn that is not committed yet."""
     answered: str = ""
     """The `turn` when the last response began."""
     abandoned: str = ""
