@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +124,27 @@ def test_an_app_without_the_tool_gets_an_honest_answer():
         ("start over", "I can't start a new conversation in this app."),
     ):
         assert asyncio.run(reply(text)) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("switch the microphone to the USB headset", "I can't switch devices myself."),
+        ("use my bluetooth speaker", "I can't switch devices myself."),
+        ("use another microphone", "I can't switch devices myself."),
+        ("save this conversation", "I can't save a conversation that has begun."),
+        ("export the chat to a file", "I can't save a conversation that has begun."),
+    ],
+)
+def test_what_the_app_cannot_do_while_it_runs_is_said(text, start):
+    assert asyncio.run(reply(text, OFFERS)).startswith(start)
+
+
+def test_no_two_files_of_phrases_name_the_same_rule():
+    names = []
+    for path in Path(intents.__file__).parent.glob("phrases/*.toml"):
+        names += tomllib.loads(path.read_text("utf-8")).get("rules", {})
+    assert len(names) == len(set(names)), "the later one would replace the other"
 
 
 def test_another_app_may_offer_a_tool_of_its_own():

@@ -166,6 +166,7 @@ ANSWERS: Mapping[str, Answer] = {
     "spell": lambda on: f"{on.text('word')}: {', '.join(on.text('word').upper())}.",
     "control": lambda on: f"I can't {on.text('what')}.",
     "control_approved": lambda on: f"I can't {on.text('what')}.",
+    "control_unavailable": lambda on: on.text("answer"),
     "again": lambda on: on.last_answer or "I haven't said anything yet.",
     "undo": lambda on: "Say undo alone, and then the next request.",
     "continue": lambda on: on.unheard or "There is nothing to continue.",
