@@ -22,13 +22,15 @@ OFFERS = [ToolOffer(one.spec.name, one.spec.description, one.spec.parameters) fo
 
 AT_ONCE = """
 mute: stop listening | Stop listening to me, please. | mute the microphone | turn my mic off
-mute: don't listen to us for a while | mute yourself | please mute | you can stop listening now
+mute: don't listen to us for a while | please mute | you can stop listening now | mic off
 volume up: louder | speak louder | a bit louder please | turn it up | turn up the volume
 volume up: speak up | you are too quiet | could you talk a little louder | I can barely hear you
+volume up: could you speak up a little | I can't hear you very well | a little more volume
 volume up: raise the volume | volume up | use a louder voice | make it louder
 volume down: quieter | turn it down | lower the volume | you're too loud | speak more softly
 volume down: not so loud | can you speak a bit quieter | turn the volume down | softer please
 volume 30: set the volume to thirty | volume 30 percent | turn the volume down to 30%
+volume 0: mute yourself | turn off the sound | mute your voice | no sound
 volume 200: full volume | maximum volume | turn the volume all the way up
 volume: what is the volume | how loud are you
 speed slower: slower | speak slower | slow down | talk more slowly | you talk too fast
@@ -43,6 +45,7 @@ help: show the help | open the help screen | show me the keyboard shortcuts
 theme other: change the theme | change the colors | use another theme
 theme dark: dark mode | switch to dark mode | use the dark theme | the screen is too bright
 theme light: light mode | use a light theme | change the theme to light
+tools: which tools do you have access to | what are the tools you have
 tools: what tools do you have | which tools can you use | list your tools | do you have any tools
 usage: what does this cost | how much does this cost | how much have I spent | show me the usage
 usage: how many tokens have I used | is this free
@@ -132,6 +135,7 @@ def test_an_app_without_the_tool_gets_an_honest_answer():
         ("switch the microphone to the USB headset", "I can't switch devices myself."),
         ("use my bluetooth speaker", "I can't switch devices myself."),
         ("use another microphone", "I can't switch devices myself."),
+        ("switch to another model", "Type the command model with the name of a model;"),
         ("save this conversation", "I can't save a conversation that has begun."),
         ("export the chat to a file", "I can't save a conversation that has begun."),
     ],
