@@ -31,6 +31,11 @@ program with a message that names the file, the line and the key.
 model = "openai/gpt-realtime-2.1"
 voice = "marin"
 
+[embedded]
+stt = "wyoming://localhost:10300"
+tts = "http://localhost:8000/v1"
+tts_voice = "af_heart"
+
 [permissions]
 fetch_page = "ask"
 
@@ -42,6 +47,8 @@ instructions = "Answer in one sentence."
 OTHER_VARIABLES = {
     "VOICECHAT_TOKEN": "Short-lived token for `--token`.",
     "VOICECHAT_CHAT_KEY": "Key for the endpoint at `--chat-url`.",
+    "VOICECHAT_STT_KEY": "Key for the endpoint at `--stt`.",
+    "VOICECHAT_TTS_KEY": "Key for the endpoint at `--tts`.",
     "VOICECHAT_SERVE_TOKEN": "Token that clients of `voicechat serve` must send.",
     "OPENAI_API_VERSION": "Version of the Azure OpenAI API.",
 }
@@ -71,7 +78,7 @@ def settings_page() -> str:
     """The whole of docs/settings.md."""
     settings = [
         (
-            f"`{each.name}`" if each.in_file else "",
+            ", ".join(f"`{key}`" for key in each.keys),
             f"`{each.variable}`" if each.variable else "",
             f"`{each.flag}`",
             default(each) if each.in_file else "",

@@ -74,7 +74,38 @@ def test_keys_are_secret_from_the_start(settings: Path) -> None:
     assert options.key("XAI_API_KEY") is None
 
 
-@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "HF_API_TOKEN", "VOICECHAT_CHAT_KEY"])
+def test_engines_of_the_embedded_voice(settings: Path) -> None:
+    settings.write_text(
+        'chat_url = "http://top/v1"\n[embedded]\nstt = "wyoming://localhost:10300"\n'
+        'tts = "https://x/v1"\ntts_voice = "heart"\nchat = "http://table/v1"\n'
+        '[profiles.work.embedded]\nstt = "https://work/v1"\n',
+        encoding="utf-8",
+    )
+    options = load({"tts_model": "kokoro"}, {"VOICECHAT_STT_LANGUAGE": "en"}, settings)
+    assert (options.stt, options.stt_language) == ("wyoming://localhost:10300", "en")
+    assert (options.tts, options.tts_model, options.tts_voice) == (
+        "https://x/v1",
+        "kokoro",
+        "heart",
+    )
+    assert options.chat_url == "http://table/v1"
+    assert options.origin("chat_url") == f"{settings}:6: embedded.chat"
+    work = load({"profile": "work"}, {}, settings)
+    assert (work.stt, work.tts) == ("https://work/v1", "https://x/v1")
+    assert work.origin("stt") == f"{settings}:8: embedded.stt"
+
+
+def test_each_engine_has_a_key_of_its_own() -> None:
+    keys = {name: Secret(name) for name in ("VOICECHAT_STT_KEY", "OPENAI_API_KEY")}
+    options = Options(stt="https://x/v1", tts="https://api.openai.com/v1", keys=keys)
+    assert options.stt_key == Secret("VOICECHAT_STT_KEY")
+    assert options.tts_key == Secret("OPENAI_API_KEY")
+    assert options.chat_key is None
+
+
+@pytest.mark.parametrize(
+    "name", ["OPENAI_API_KEY", "HF_API_TOKEN", "VOICECHAT_CHAT_KEY", "VOICECHAT_STT_KEY"]
+)
 def test_names_of_keys(name: str) -> None:
     assert holds_key(name)
     assert not holds_key(name.lower())
@@ -94,6 +125,19 @@ INVALID = {
     'base_url = "https://key@host/v1"': ":1: base_url must not hold a key or a password.",
     'chat_url = "ws://x"': ":1: chat_url must be an address like https://host:port/v1.",
     "with_sound = false": "with_sound is not a setting",
+    'stt = "http://x/v1"': ":1: stt is not a setting",
+    "embedded = 3": ":1: embedded must be a table. Write [embedded].",
+    '[embedded]\ntts = "x"': (
+        ":2: embedded.tts must be an address like wyoming://host:port or https://host:port/v1."
+    ),
+    '[embedded]\nstt = "wyoming://"': ":2: embedded.stt must be an address",
+    '[embedded]\nstt = "wyoming://x"': ":2: embedded.stt needs a port, like wyoming://localhost:",
+    '[embedded]\nchat = "wyoming://x:1"': (
+        ":2: embedded.chat must be an address like https://host:port/v1."
+    ),
+    '[embedded]\nvoice = "x"': ":2: embedded.voice is not a setting. Did you mean ",
+    '[embedded]\ntts = "https://key@host/v1"': ":2: embedded.tts must not hold a key",
+    "[profiles.a.embedded]\nstt_model = 3": ":2: embedded.stt_model must be text in quotes",
     "keys = 3": ":1: keys must be a table.",
     '[keys]\nopenai = "x"': ":2: openai is not the name of a key.",
     "[keys]\nOPENAI_API_KEY = 3": ":2: OPENAI_API_KEY must be the key as text in quotes.",
@@ -224,6 +268,14 @@ def test_every_variable_in_the_code_is_known() -> None:
     used = set(re.findall(r'"(VOICECHAT_[A-Z]+(?:_[A-Z]+)*)"', source))
     known = {each.variable for each in FILE_SETTINGS.values()}
     assert used - known == set(doubtful_settings.OTHER_VARIABLES)
+
+
+@pytest.mark.parametrize("name", ["stt_model", "stt_language", "tts_model", "tts_voice"])
+def test_a_setting_of_an_engine_without_its_address(settings: Path, name: str) -> None:
+    settings.write_text(f'[embedded]\n{name} = "x"\n', encoding="utf-8")
+    assert load({}, {}, settings).warnings == (
+        f"{settings}:2: embedded.{name} has no effect without an address. Set --{name[:3]} too.",
+    )
 
 
 def test_a_flag_without_effect_is_an_error(settings: Path) -> None:

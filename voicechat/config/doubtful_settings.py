@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from voicechat.config.options import FILE_SETTINGS, Options
+from voicechat.config.options import FILE_SETTINGS, SETTINGS, Options
 from voicechat.config.setting_place import similar
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
@@ -14,6 +14,8 @@ PREFIX = "VOICECHAT_"
 OTHER_VARIABLES = (
     "VOICECHAT_TOKEN",
     "VOICECHAT_CHAT_KEY",
+    "VOICECHAT_STT_KEY",
+    "VOICECHAT_TTS_KEY",
     "VOICECHAT_SERVE_TOKEN",
     "VOICECHAT_PARENT_WATCH",
     "VOICECHAT_USER_NOTEBOOK",
@@ -21,6 +23,15 @@ OTHER_VARIABLES = (
     "VOICECHAT_WARM_SPEECH",
 )
 """Variables that are not settings."""
+
+_NEEDED = {
+    "stt_model": "stt",
+    "stt_language": "stt",
+    "tts_model": "tts",
+    "tts_voice": "tts",
+    "chat_model": "chat_url",
+}
+"""Settings that belong to an address, and the setting with that address."""
 
 
 def warnings(options: Options, environ: Mapping[str, str], text: str) -> Iterator[str]:
@@ -30,12 +41,14 @@ def warnings(options: Options, environ: Mapping[str, str], text: str) -> Iterato
     has no effect.
     """
     yield from _variables(environ, text)
-    if options.chat_model is not None and options.chat_url is None:
-        where = options.origin("chat_model")
-        sentence, hint = f"{where} has no effect without an address.", "Set --chat-url too."
-        if where.startswith("--"):
-            raise UsageError(sentence, hint)
-        yield f"{sentence} {hint}"
+    for name, address in _NEEDED.items():
+        if getattr(options, name) is not None and getattr(options, address) is None:
+            where = options.origin(name)
+            sentence = f"{where} has no effect without an address."
+            hint = f"Set {SETTINGS[address].flag} too."
+            if where.startswith("--"):
+                raise UsageError(sentence, hint)
+            yield f"{sentence} {hint}"
     for folder in options.folders:
         if not folder.is_dir():
             where, name = options.origin("folders"), clean(str(folder))

@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import cast
 
 from voicechat.config import doubtful_settings, endpoint_settings, mcp_settings, session_keys
-from voicechat.config.options import FILE_SETTINGS, SETTINGS, Options
+from voicechat.config.options import EMBEDDED, FILE_SETTINGS, SETTINGS, Options
 from voicechat.config.session_keys import record
 from voicechat.config.setting_place import ConfigFile, SettingPlace, nearest, similar
 from voicechat.config.url_check import check_url
@@ -32,7 +32,9 @@ from voicechat.core.text import clean
 from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.system.private_files import read_text
 
-_KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_CHAT_KEY")
+_KEY_VARIABLE = re.compile(
+    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_(?:CHAT|STT|TTS)_KEY"
+)
 
 _PROVIDER_VARIABLES = ("_BASE_URL", "_ENDPOINT", "_API_VERSION")
 """Endings of the variables that a provider may read, apart from keys.
@@ -45,6 +47,7 @@ TABLES: Mapping[str, str] = {
     "folders": "List of folders in which tools may read files.",
     "permissions": f"Table of permissions by the name of the tool: {', '.join(Permission)}.",
     "keys": "Table of keys by the name of their variable, such as OPENAI_API_KEY.",
+    EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
     "prices": 'Tables of your own prices: [prices."PROVIDER/MODEL"].',
     mcp_settings.TABLE: "Tables of MCP servers: [mcpServers.NAME]. Also read from mcp.json.",
@@ -52,7 +55,10 @@ TABLES: Mapping[str, str] = {
 }
 """Lists and tables of the settings file and their meaning."""
 
-_IN_PROFILES = ("tools", "folders", "permissions")
+_IN_PROFILES = ("tools", "folders", "permissions", EMBEDDED)
+
+_EMBEDDED_KEYS = {each.embedded: each.name for each in SETTINGS.values() if each.embedded}
+"""The keys of the table `[embedded]` and the settings that they set."""
 
 
 def settings_path() -> Path:
@@ -92,6 +98,7 @@ def load(
     given = {**_read_environment(environ), **typed}
     profile = stored.profile(given.get("profile"))
     merged = {**stored.settings, **profile, **given}
+    merged.pop(EMBEDDED, None)
     if uses_token:
         merged["token"] = _token(environ)
     if "record" in merged:
@@ -180,14 +187,22 @@ def _check(where: str, name: str, value: object) -> None:
         hint = similar(value, setting.choices)
         raise UsageError(f"{where} must be one of {', '.join(setting.choices)}.", hint)
     if setting.schemes:
-        check_url(
+        parts = check_url(
             where,
             value,
             setting.schemes,
-            example=f"{setting.schemes[-1]}host:port/v1",
+            example=_example(setting.schemes),
             is_private=setting.is_private,
             hint="Set it in the environment instead.",
         )
+        if parts.scheme == "wyoming" and parts.port is None:
+            raise UsageError(f"{where} needs a port, like wyoming://localhost:10300.")
+
+
+def _example(schemes: tuple[str, ...]) -> str:
+    if "wyoming://" in schemes:
+        return "wyoming://host:port or https://host:port/v1"
+    return f"{schemes[-1]}host:port/v1"
 
 
 # --------------------------------------------------------------------------------- the file
@@ -231,6 +246,8 @@ class _StoredSettings:
             tables.append((self.place.table("profiles", name), self.profiles[name]))
         for place, settings in tables:
             found |= {name: place(name) for name in settings}
+            engines = cast("Mapping[str, str]", settings.get(EMBEDDED, {}))
+            found |= {name: place.below(EMBEDDED)(key) for key, name in engines.items()}
             permissions = cast("Mapping[str, object]", settings.get("permissions", {}))
             inner = place.table("permissions")
             found |= {f"permissions.{tool}": inner(tool) for tool in permissions}
@@ -288,16 +305,18 @@ def _tables(
 
 def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str, object]:
     """The settings in a table: at the top of the file, or those of a profile."""
-    known = [*FILE_SETTINGS, *session_keys.KEYS, *(_IN_PROFILES if place.names else TABLES)]
+    at_top = [name for name, setting in FILE_SETTINGS.items() if setting.at_top]
+    known = [*at_top, *session_keys.KEYS, *(_IN_PROFILES if place.names else TABLES)]
     if place.names:
         known.remove("profile")
     found: dict[str, object] = {}
     for name, value in table.items():
         if name not in known:
             raise place.unknown(name, known)
-        if name in FILE_SETTINGS:
+        if name in at_top:
             _check(place(name), name, value)
             found[name] = value
+    found |= _embedded(place, table.get(EMBEDDED, {}))
     if "tools" in table:
         found["tools"] = _names(place, "tools", table["tools"])
     if "folders" in table:
@@ -309,6 +328,20 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
         del session_settings["turn_detection"]
         found["push_to_talk"] = True
     return {**found, "session_settings": session_settings} if session_settings else found
+
+
+def _embedded(place: SettingPlace, table: object) -> dict[str, object]:
+    """The settings in `[embedded]`, and under its own name which of its keys set them."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{place(EMBEDDED)} must be a table.", "Write [embedded].")
+    inner = place.below(EMBEDDED)
+    found: dict[str, object] = {}
+    for key, value in table.items():
+        if key not in _EMBEDDED_KEYS:
+            raise inner.unknown(key, _EMBEDDED_KEYS)
+        _check(inner(key), _EMBEDDED_KEYS[key], value)
+        found[_EMBEDDED_KEYS[key]] = value
+    return {**found, EMBEDDED: {key: _EMBEDDED_KEYS[key] for key in table}} if found else {}
 
 
 def _names(place: SettingPlace, name: str, value: object) -> tuple[str, ...]:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 BargeIn = Literal["off", "low", "normal", "high"]
 
 _HTTP = ("http://", "https://")
+_ENGINE = ("wyoming://", *_HTTP)
+
+
+EMBEDDED = "embedded"
+"""The table of the settings file with the engines of the embedded voice."""
 
 
 class Setting(NamedTuple):
@@ -46,6 +51,10 @@ class Setting(NamedTuple):
     """The address must be https:// or on this machine."""
     in_file: bool = True
     """True if the settings file and the environment may set it."""
+    embedded: str = ""
+    """Key in the table `[embedded]` of the file; empty if it is not there."""
+    at_top: bool = True
+    """True if the file may also set it by its name, outside that table."""
 
     @property
     def variable(self) -> str:
@@ -57,9 +66,21 @@ class Setting(NamedTuple):
         """True if the value is true or false."""
         return not self.metavar
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its keys in the settings file."""
+        if not self.in_file:
+            return ()
+        inner = (f"{EMBEDDED}.{self.embedded}",) if self.embedded else ()
+        return (self.name, *inner) if self.at_top else inner
+
 
 def _about(help: str, metavar: str = "", **more: Any) -> Mapping[str, Any]:  # noqa: A002
     return {"help": help, "metavar": metavar, **more}
+
+
+def _engine(key: str, help: str, metavar: str, **more: Any) -> Mapping[str, Any]:  # noqa: A002
+    return _about(help, metavar, embedded=key, at_top=False, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +154,49 @@ class Options:
         default=False, metadata=_about("Play short sounds when the state changes.")
     )
     """States: listening, working, stopped, error."""
+    stt: str | None = field(
+        default=None,
+        metadata=_engine(
+            "stt",
+            "Speech recognition server for the embedded voice: Wyoming or OpenAI-compatible.",
+            "URL",
+            schemes=_ENGINE,
+        ),
+    )
+    stt_model: str | None = field(
+        default=None, metadata=_engine("stt_model", "Model at --stt.", "NAME")
+    )
+    stt_language: str | None = field(
+        default=None,
+        metadata=_engine("stt_language", "Language for --stt, such as en.", "CODE"),
+    )
+    tts: str | None = field(
+        default=None,
+        metadata=_engine(
+            "tts",
+            "Text-to-speech server for the embedded voice: Wyoming or OpenAI-compatible.",
+            "URL",
+            schemes=_ENGINE,
+        ),
+    )
+    tts_model: str | None = field(
+        default=None, metadata=_engine("tts_model", "Model at --tts.", "NAME")
+    )
+    tts_voice: str | None = field(
+        default=None, metadata=_engine("tts_voice", "Voice at --tts.", "NAME")
+    )
     chat_url: str | None = field(
         default=None,
         metadata=_about(
-            "OpenAI-compatible chat endpoint for the embedded voice.", "URL", schemes=_HTTP
+            "OpenAI-compatible chat endpoint for the embedded voice.",
+            "URL",
+            schemes=_HTTP,
+            embedded="chat",
         ),
     )
-    chat_model: str | None = field(default=None, metadata=_about("Model at --chat-url.", "NAME"))
+    chat_model: str | None = field(
+        default=None, metadata=_about("Model at --chat-url.", "NAME", embedded="chat_model")
+    )
     model_mirror: str | None = field(
         default=None,
         metadata=_about(
@@ -185,12 +242,26 @@ class Options:
 
     @property
     def chat_key(self) -> Secret | None:
-        """The key for the chat endpoint. OpenAI's own key goes to OpenAI only."""
+        """The key for the chat endpoint."""
+        return self._engine_key(self.chat_url, "VOICECHAT_CHAT_KEY")
+
+    @property
+    def stt_key(self) -> Secret | None:
+        """The key for the speech recognizer at `stt`."""
+        return self._engine_key(self.stt, "VOICECHAT_STT_KEY")
+
+    @property
+    def tts_key(self) -> Secret | None:
+        """The key for the voice at `tts`."""
+        return self._engine_key(self.tts, "VOICECHAT_TTS_KEY")
+
+    def _engine_key(self, url: str | None, variable: str) -> Secret | None:
+        """The key for an engine. OpenAI's own key goes to OpenAI only."""
         from urllib.parse import urlsplit
 
-        host = urlsplit(self.chat_url or "").hostname or ""
+        host = urlsplit(url or "").hostname or ""
         is_openai = host == "openai.com" or host.endswith(".openai.com")
-        return self.key("VOICECHAT_CHAT_KEY", *(["OPENAI_API_KEY"] if is_openai else []))
+        return self.key(variable, *(["OPENAI_API_KEY"] if is_openai else []))
 
     @property
     def forbidden_tools(self) -> frozenset[str]:
