@@ -222,7 +222,8 @@ def _subprotocol(
 def serve(options: ServeOptions) -> int:
     """Run the server until a signal, or the end of the parent; return the exit code.
 
-    Prints one JSON line on stdout when ready (`url`, `token`) and progress as JSON lines on stderr.
+    Prints one JSON line on stdout when ready (`url`, `token`). Prints JSON lines on stderr for
+    progress, and for an engine on another server that fails (`warning`).
     `ServeOptions.with_environment` adds the settings from the environment. Raises
     `VoicechatError` when the server cannot start.
     """
@@ -237,7 +238,7 @@ def serve(options: ServeOptions) -> int:
 
 
 async def _serve(options: ServeOptions) -> int:
-    engines = create_engines(options)
+    engines = create_engines(options, _show_warning)
     with stop_requested(options.parent_watch) as stopped:
         running = asyncio.create_task(_run(options, engines))
         try:
@@ -270,6 +271,10 @@ async def _run(options: ServeOptions, engines: EngineSet) -> None:
 
 def _show_progress(name: str, done: float) -> None:
     _print_json(sys.stderr, {"progress": name, "done": round(done, 2)})
+
+
+def _show_warning(sentence: str) -> None:
+    _print_json(sys.stderr, {"warning": sentence})
 
 
 def _print_json(stream: TextIO, content: dict[str, object]) -> None:

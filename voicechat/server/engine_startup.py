@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
 from voicechat.errors import ServerError, UsageError
 from voicechat.server.detector_pool import DetectorPool
+from voicechat.server.engine_outage import Notify
 from voicechat.server.engine_protocols import Assistant, SpeechToText, TextToSpeech
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.turn_end import TurnEnd
+
+_log = logging.getLogger(__name__)
 
 _OPEN_SECONDS = 60.0
 _CLOSE_SECONDS = 0.7
@@ -70,8 +74,11 @@ class EngineSet:
             await asyncio.gather(*closing, return_exceptions=True)
 
 
-def create_engines(options: ServeOptions) -> EngineSet:
-    """Create the engines for these options without warming them up."""
+def create_engines(options: ServeOptions, notify: Notify = _log.warning) -> EngineSet:
+    """Create the engines for these options without warming them up.
+
+    notify: called with a sentence when an engine on another server fails.
+    """
     from voicechat.speech.vad import detector
 
     stt, tts = _speech(options)
@@ -81,7 +88,7 @@ def create_engines(options: ServeOptions) -> EngineSet:
         )
     return EngineSet(
         stt,
-        _assistant(options),
+        _assistant(options, notify),
         tts,
         DetectorPool(partial(detector, options.vad_model)),
         _turn_end(options),
@@ -119,13 +126,16 @@ def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
     )
 
 
-def _assistant(options: ServeOptions) -> Assistant:
+def _assistant(options: ServeOptions, notify: Notify) -> Assistant:
+    from voicechat.server.assistant.offline_assistant import offline_assistant
+    from voicechat.skills.notebook import notebook_folder
+
+    folder = notebook_folder() if options.user_notebook else None
+    builtin = offline_assistant(folder, options.forbidden_tools)
     if options.chat_url is None:
-        from voicechat.server.assistant.offline_assistant import offline_assistant
-        from voicechat.skills.notebook import notebook_folder
+        return builtin
+    from voicechat.server.assistant.chat_assistant import ChatAssistant
+    from voicechat.server.assistant.fallback_assistant import FallbackAssistant
 
-        folder = notebook_folder() if options.user_notebook else None
-        return offline_assistant(folder, options.forbidden_tools)
-    from voicechat.server.assistant.chat_assistant import chat_assistant
-
-    return chat_assistant(options.chat_url, options.chat_model, options.chat_key)
+    chat = ChatAssistant(options.chat_url, options.chat_model, options.chat_key)
+    return FallbackAssistant(chat, builtin, notify)

@@ -24,7 +24,7 @@ from voicechat.server.api_endpoint import (
 )
 from voicechat.server.assistant import chat_completions, clauses
 from voicechat.server.assistant.chat_completions import ChatStream
-from voicechat.server.engine_protocols import Assistant, AssistantOutput, AssistantRequest
+from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest
 
 if TYPE_CHECKING:
     import httpx
@@ -201,8 +201,3 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
                     yield line[5:].strip().decode("utf-8", "replace")
     if buffer.startswith(b"data:"):
         yield buffer[5:].strip().decode("utf-8", "replace")
-
-
-def chat_assistant(url: str, model: str | None = None, key: Secret | None = None) -> Assistant:
-    """Create a chat assistant, not yet open. Raises `UsageError` for an invalid URL."""
-    return ChatAssistant(url, model, key)
