@@ -122,6 +122,51 @@ async def test_a_missing_program_is_one_sentence() -> None:
         await LocalServer(Options(), command=("/nowhere/python",)).start()
 
 
+async def test_an_engine_that_fails_is_reported_at_any_time(child) -> None:
+    code = READY + (
+        "sys.stdin.readline()\n"
+        'print(json.dumps({"warning": "The voice\\x1b failed."}), file=sys.stderr, flush=True)\n'
+        'print(json.dumps({"warning": ""}), "{", "[" * 9000, sep="\\n", file=sys.stderr)\n'
+    )
+    warnings: list[str] = []
+    server = LocalServer(Options(), command=child(code), on_warning=warnings.append)
+    await server.start()
+    assert warnings == []
+    assert server._child is not None
+    assert server._child.stdin is not None
+    assert server._errors is not None
+    server._child.stdin.write(b"\n")
+    await server._errors
+    await server.stop()
+    assert warnings == ["The voice\ufffd failed."]
+
+
+async def test_the_child_gets_the_engines_and_the_keys_of_these_only(child) -> None:
+    shows = READY + (
+        "found = sorted(k for k, v in os.environ.items() if 'planted' in v)\n"
+        "print(found, *sys.argv[1:], file=sys.stderr)\n"
+    )
+    names = ("OPENAI_API_KEY", "VOICECHAT_STT_KEY", "VOICECHAT_TTS_KEY", "VOICECHAT_CHAT_KEY")
+    keys = {name: Secret(f"{name}-planted") for name in names}
+    engines = Options(
+        keys=keys,
+        stt="wyoming://h:1",
+        stt_model="m",
+        stt_language="en",
+        tts="https://api.openai.com/v1",
+        tts_voice="v",
+    )
+    server = LocalServer(engines, command=child(shows))
+    await server.start()
+    assert server._errors is not None
+    await server._errors
+    await server.stop()
+    assert server._last_error == (
+        "['VOICECHAT_STT_KEY', 'VOICECHAT_TTS_KEY'] --port 0 --stt wyoming://h:1 --stt-model m "
+        "--stt-language en --tts https://api.openai.com/v1 --tts-voice v"
+    )
+
+
 async def test_only_the_chat_key_is_passed_to_the_child(child, monkeypatch) -> None:
     monkeypatch.setenv("XAI_API_KEY", "xai-planted")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")

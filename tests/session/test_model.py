@@ -24,7 +24,7 @@ REMOTE = "openai/gpt-realtime-2.1"
 class SlowServer:
     """An embedded server that starts, or fails to start, when `gate` opens."""
 
-    def __init__(self, options: Options, on_progress: object) -> None:
+    def __init__(self, options: Options, on_progress: object, on_warning: object) -> None:
         self.running = False
         self.started, self.gate = asyncio.Event(), asyncio.Event()
         self.failure: ServerError | None = None

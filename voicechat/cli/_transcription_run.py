@@ -188,7 +188,7 @@ async def _embedded(
         nonlocal server, url, token
         if server is None or not server.running:
             await stop()
-            server = LocalServer(options, on_progress=printer.show)
+            server = LocalServer(options, printer.show, on_warning=printer.print_message)
             url, token = await server.start()
             printer.show("")
         return catalog.local_codec(url, token, "transcription")

@@ -92,7 +92,8 @@ async def _no_findings() -> list[Finding]:
 
 async def _embedded_voice(options: Options, choice: catalog.ModelChoice | None) -> list[Finding]:
     began = time.monotonic()
-    server = LocalServer(options)
+    warnings: list[str] = []
+    server = LocalServer(options, on_warning=warnings.append)
     try:
         await server.start(VOICE_S)
         took = time.monotonic() - began
@@ -109,7 +110,8 @@ async def _embedded_voice(options: Options, choice: catalog.ModelChoice | None) 
         return [make("Embedded voice", error.message, error.hint or "Install voicechat again.")]
     finally:
         await server.stop()
-    return [ok("Embedded voice", f"The embedded voice was ready after {took:.1f} s.")]
+    failed = [note("Embedded voice", sentence) for sentence in warnings]
+    return [*failed, ok("Embedded voice", f"The embedded voice was ready after {took:.1f} s.")]
 
 
 # ------------------------------------------------------------------------------- the network
@@ -175,10 +177,13 @@ def _targets(options: Options, chosen: str) -> list[network_findings.Target]:
                     is_private=bool(own),
                 )
             )
-    if options.chat_url:
-        targets.append(
-            network_findings.Target("Chat URL", options.chat_url, is_chosen=True, is_private=True)
-        )
+    for title, address in (
+        ("Chat URL", options.chat_url),
+        ("Recognizer", options.stt),
+        ("Voice", options.tts),
+    ):
+        if address and address.startswith("http"):
+            targets.append(network_findings.Target(title, address, is_chosen=True, is_private=True))
     return targets
 
 
@@ -201,7 +206,7 @@ async def _session(choice: catalog.ModelChoice) -> Finding:
 
 def _redactor(options: Options) -> Redactor:
     providers = catalog.every_provider().values()
-    addresses = [options.base_url, options.chat_url]
+    addresses = [options.base_url, options.chat_url, options.stt, options.tts]
     addresses += [_own_address(provider, options) for provider in providers]
     own = [host for each in addresses if (host := urlsplit(each or "").hostname)]
     public = {urlsplit(p.url).hostname for p in providers if p.url}

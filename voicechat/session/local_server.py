@@ -1,9 +1,10 @@
 """The embedded server as a child process, with a one-time token.
 
 The child is `voicechat serve --port 0`. Its standard output is one JSON line {"url", "token"}. Its
-standard error reports progress in JSON lines {"progress", "done"}, and otherwise text for the
-user. Its standard input is a pipe that is never written to: the pipe closes when this process ends
-in any way, and the child then ends because of VOICECHAT_PARENT_WATCH.
+standard error reports progress in JSON lines {"progress", "done"}, engines that fail in JSON lines
+{"warning"}, and otherwise text for the user. Its standard input is a pipe that is never written
+to: the pipe closes when this process ends in any way, and the child then ends because of
+VOICECHAT_PARENT_WATCH.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ import json
 import secrets
 from collections.abc import Callable
 
-from voicechat.config.options import Options
+from voicechat.config.options import SETTINGS, Options
 from voicechat.core.text import clean
 from voicechat.errors import Secret, ServerError
 from voicechat.system import child_process
 
 READY_LIMIT = 64 * 1024
 """Longest line of the child, in bytes; a longer one is not from our server."""
+_WARNING_CHARACTERS = 600
+
+
+_ENGINE_SETTINGS = tuple(name for name, setting in SETTINGS.items() if setting.embedded)
 
 
 class LocalServer:
@@ -30,10 +35,16 @@ class LocalServer:
         options: Options,
         on_progress: Callable[[str], None] = lambda text: None,
         command: tuple[str, ...] = (),
+        on_warning: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        """Prepare the server. `on_progress` gets short texts; `command` replaces the server's."""
+        """Prepare the server.
+
+        `on_progress` gets short texts, `on_warning` a sentence when an engine failed, at any time.
+        `command` replaces the command of the server.
+        """
         self._options = options
         self._on_progress = on_progress
+        self._on_warning = on_warning
         self._command = command or child_process.module_command("voicechat", "serve")
         self._child: asyncio.subprocess.Process | None = None
         self._errors: asyncio.Task[None] | None = None
@@ -86,11 +97,16 @@ class LocalServer:
         self._errors = asyncio.create_task(self._follow_errors(self._child), name="server-errors")
 
     def _environment(self, token: Secret) -> dict[str, str]:
-        """Return the child's environment, without keys except that of its chat endpoint."""
+        """Return the child's environment, without keys except those of its engines."""
         found = child_process.module_environment()
-        chat_key = self._options.chat_key
-        if self._options.chat_url and chat_key is not None:
-            found["VOICECHAT_CHAT_KEY"] = chat_key.reveal()
+        options = self._options
+        for variable, address, key in (
+            ("VOICECHAT_CHAT_KEY", options.chat_url, options.chat_key),
+            ("VOICECHAT_STT_KEY", options.stt, options.stt_key),
+            ("VOICECHAT_TTS_KEY", options.tts, options.tts_key),
+        ):
+            if address and key is not None:
+                found[variable] = key.reveal()
         return found | {
             "VOICECHAT_SERVE_TOKEN": token.reveal(),
             "VOICECHAT_PARENT_WATCH": "1",
@@ -101,10 +117,9 @@ class LocalServer:
 
     def _arguments(self) -> list[str]:
         found = ["--port", "0"]
-        if self._options.chat_url:
-            found += ["--chat-url", self._options.chat_url]
-        if self._options.chat_model:
-            found += ["--chat-model", self._options.chat_model]
+        for name in _ENGINE_SETTINGS:
+            if value := getattr(self._options, name):
+                found += [SETTINGS[name].flag, value]
         return found
 
     async def _read_address(self) -> str:
@@ -137,21 +152,30 @@ class LocalServer:
                 continue
             if not line:
                 return
-            progress = _progress(line)
-            if progress is not None:
+            found = _fields(line)
+            if progress := _progress(found):
                 self._on_progress(progress)
+            elif warning := clean(str(found.get("warning", "")))[:_WARNING_CHARACTERS]:
+                self._on_warning(warning)
             elif line.strip():
                 words = line.decode("utf-8", "replace").strip().removeprefix("voicechat: ")
                 self._last_error = clean(words)[:300]
 
 
-def _progress(line: bytes) -> str | None:
-    """Return the text of a progress line; None if it is not one."""
+def _fields(line: bytes) -> dict[str, object]:
+    """Return the fields of a line of JSON; empty if it is none."""
     if not line.startswith(b"{"):
-        return None
+        return {}
     try:
         found = json.loads(line)
-        part, done = str(found["progress"]), float(found["done"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _progress(fields: dict[str, object]) -> str | None:
+    """Return the text of a progress line; None if it is not one."""
+    part, done = fields.get("progress"), fields.get("done")
+    if not isinstance(part, str) or not isinstance(done, int | float):
         return None
     return f"Loading the {clean(part)[:40]}: {min(max(done, 0.0), 1.0):.0%}"

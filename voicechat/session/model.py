@@ -42,7 +42,7 @@ class ChosenModel:
     """The chosen model. Raises `UsageError` or `KeyMissing` if the options name none.
 
     `tools` returns the offered tools, `progress` receives the start-up progress of the embedded
-    server, `warn` receives a sentence about a missing tool.
+    server, `warn` receives a sentence about a missing tool or an engine that failed.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class ChosenModel:
         self.options = options
         self._tools = tools
         self._progress = progress
+        self._warn = warn
         self._server: LocalServer | None = None
         self._local_codec: Callable[[], Codec] | None = None
         """Makes codecs for the embedded server; None unless it runs."""
@@ -218,7 +219,7 @@ class ChosenModel:
         if self._server is not None and self._server.running:
             return
         await self.stop()
-        self._server = LocalServer(self.options, on_progress=self._progress)
+        self._server = LocalServer(self.options, self._progress, on_warning=self._warn)
         url, token = await self._server.start()
         self._local_codec = partial(catalog.local_codec, url, token)
 
