@@ -10,6 +10,7 @@ from voicechat.cli.command import CommandEntry, Text, flag
 
 
 def serve(
+    context: typer.Context,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on.")
     ] = "127.0.0.1",
@@ -20,6 +21,12 @@ def serve(
         bool, typer.Option("--allow-remote", help="Accept other machines; they need the token.")
     ] = False,
     voice: Annotated[Text, typer.Option(metavar="NAME", help="Voice of new sessions.")] = None,
+    stt: Annotated[Text, flag("stt")] = None,
+    stt_model: Annotated[Text, flag("stt_model")] = None,
+    stt_language: Annotated[Text, flag("stt_language")] = None,
+    tts: Annotated[Text, flag("tts")] = None,
+    tts_model: Annotated[Text, flag("tts_model")] = None,
+    tts_voice: Annotated[Text, flag("tts_voice")] = None,
     chat_url: Annotated[Text, flag("chat_url")] = None,
     chat_model: Annotated[Text, flag("chat_model")] = None,
 ) -> int:
@@ -27,19 +34,33 @@ def serve(
 
     Prints one JSON line when ready, with the URL and the token that clients must send. The token
     is new for each run, unless VOICECHAT_SERVE_TOKEN sets it. Each session has its own notebook,
-    in memory; your notebook is not used.
+    in memory; your notebook is not used. When a server at --stt, --tts or --chat-url fails, the
+    built-in engine takes over.
     """
     from voicechat.cli._local_models import speech_models
     from voicechat.config import loader
+    from voicechat.config.options import SETTINGS
     from voicechat.server.app import serve as run
-    from voicechat.server.serve_options import ServeOptions
+    from voicechat.server.serve_options import RemoteEngine, ServeOptions
 
-    options = loader.load({"chat_url": chat_url, "chat_model": chat_model})
+    engines = [name for name, setting in SETTINGS.items() if setting.embedded]
+    options = loader.load({name: context.params[name] for name in engines})
+    recognizer = speaker = None
+    if options.stt:
+        recognizer = RemoteEngine(
+            options.stt, options.stt_model, language=options.stt_language, key=options.stt_key
+        )
+    if options.tts:
+        speaker = RemoteEngine(
+            options.tts, options.tts_model, voice=options.tts_voice, key=options.tts_key
+        )
     return run(
         ServeOptions(
             host=host,
             port=port,
             allow_remote=allow_remote,
+            stt=recognizer,
+            tts=speaker,
             chat_url=options.chat_url,
             chat_model=options.chat_model,
             chat_key=options.chat_key,

@@ -38,6 +38,12 @@ def talk(
     wire: Annotated[Text, flag("wire")] = None,
     token: Annotated[bool, flag("token")] = False,
     token_url: Annotated[Text, flag("token_url")] = None,
+    stt: Annotated[Text, flag("stt")] = None,
+    stt_model: Annotated[Text, flag("stt_model")] = None,
+    stt_language: Annotated[Text, flag("stt_language")] = None,
+    tts: Annotated[Text, flag("tts")] = None,
+    tts_model: Annotated[Text, flag("tts_model")] = None,
+    tts_voice: Annotated[Text, flag("tts_voice")] = None,
     chat_url: Annotated[Text, flag("chat_url")] = None,
     chat_model: Annotated[Text, flag("chat_model")] = None,
     version: Annotated[

@@ -255,7 +255,7 @@ async def _serve(options: ServeOptions) -> int:
 
 
 async def _run(options: ServeOptions, engines: EngineSet) -> None:
-    app = App(replace(options, chat_key=None), engines)
+    app = App(replace(options, chat_key=None, stt=None, tts=None), engines)
     app.reserve()
     try:
         await engines.open(_show_progress, speech=options.warm_speech)

@@ -8,16 +8,22 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from voicechat.errors import ServerError, UsageError
 from voicechat.server.detector_pool import DetectorPool
 from voicechat.server.engine_outage import Notify
 from voicechat.server.engine_protocols import Assistant, SpeechToText, TextToSpeech
-from voicechat.server.serve_options import ServeOptions
+from voicechat.server.serve_options import RemoteEngine, ServeOptions
 from voicechat.server.turn_end import TurnEnd
+
+if TYPE_CHECKING:
+    from voicechat.server.stt.remote_stt import RemoteRecognizer
+    from voicechat.server.tts.remote_tts import RemoteVoice
 
 _log = logging.getLogger(__name__)
 
+_WYOMING = "wyoming://"
 _OPEN_SECONDS = 60.0
 _CLOSE_SECONDS = 0.7
 
@@ -81,7 +87,7 @@ def create_engines(options: ServeOptions, notify: Notify = _log.warning) -> Engi
     """
     from voicechat.speech.vad import detector
 
-    stt, tts = _speech(options)
+    stt, tts = _with_remote(options, *_speech(options), notify)
     if options.voice is not None and options.voice not in tts.names:
         raise UsageError(
             f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(tts.names)}."
@@ -124,6 +130,41 @@ def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
         MissingStt("moonshine-tiny-en") if model is None else MoonshineStt(worker),
         HibariTts(worker, voices) if voices else SilentTts(),
     )
+
+
+def _with_remote(
+    options: ServeOptions, stt: SpeechToText, tts: TextToSpeech, notify: Notify
+) -> tuple[SpeechToText, TextToSpeech]:
+    """Put the engines on other servers before the built-in ones."""
+    if options.stt is not None:
+        from voicechat.server.stt.remote_stt import RemoteStt
+
+        stt = RemoteStt(_recognizer(options.stt), stt, notify)
+    if options.tts is not None:
+        from voicechat.server.tts.remote_tts import RemoteTts
+
+        tts = RemoteTts(_voice(options.tts, tts.rate), tts, notify)
+    return stt, tts
+
+
+def _recognizer(engine: RemoteEngine) -> RemoteRecognizer:
+    if engine.url.startswith(_WYOMING):
+        from voicechat.server.stt.wyoming_stt import WyomingRecognizer
+
+        return WyomingRecognizer(engine.url, engine.model, engine.language)
+    from voicechat.server.stt.transcription_endpoint import TranscriptionEndpoint
+
+    return TranscriptionEndpoint(engine.url, engine.model, engine.language, engine.key)
+
+
+def _voice(engine: RemoteEngine, rate: int) -> RemoteVoice:
+    if engine.url.startswith(_WYOMING):
+        from voicechat.server.tts.wyoming_tts import WyomingVoice
+
+        return WyomingVoice(engine.url, rate, engine.voice)
+    from voicechat.server.tts.speech_endpoint import SpeechEndpoint
+
+    return SpeechEndpoint(engine.url, rate, engine.model, engine.voice, engine.key)
 
 
 def _assistant(options: ServeOptions, notify: Notify) -> Assistant:

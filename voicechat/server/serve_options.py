@@ -13,6 +13,20 @@ DEFAULT_MODEL = "voicechat-local"
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteEngine:
+    """A speech recognizer or a voice on another server."""
+
+    url: str
+    """wyoming://host:port, or the root URL of an OpenAI-compatible API."""
+    model: str | None = None
+    language: str | None = None
+    """Language of the speech, such as `en`; for a recognizer."""
+    voice: str | None = None
+    """For a voice."""
+    key: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServeOptions:
     """All options of the server. Times are in seconds."""
 
@@ -23,6 +37,10 @@ class ServeOptions:
     """Required to bind to an address other than loopback."""
     token: Secret | None = None
     """The access token for clients; None creates and prints a new one."""
+    stt: RemoteEngine | None = None
+    """The speech recognizer to prefer to the built-in one."""
+    tts: RemoteEngine | None = None
+    """The voice to prefer to the built-in one."""
     chat_url: str | None = None
     """Root URL of an OpenAI-compatible chat endpoint; None selects the offline assistant."""
     chat_model: str | None = None
