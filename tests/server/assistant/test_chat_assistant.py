@@ -12,6 +12,7 @@ from voicechat.server.assistant.chat_assistant import ChatAssistant
 from voicechat.server.engine_protocols import AssistantRequest, Call, Message, Say, ToolOffer
 
 MODELS = json.dumps({"object": "list", "data": [{"id": "llama3.2:latest"}, {"id": "qwen3"}]})
+LONG_LIST = json.dumps({"data": [{"id": "x" * 5_000_000}]})
 QUESTION = AssistantRequest((Message("user", "hi"),))
 
 
@@ -229,7 +230,9 @@ async def test_no_server():
         ("", 404, "<html>", ConnectError, "not a chat endpoint"),
         ("x", 503, "", ConnectError, "503"),
         ("", 200, "hello", ConnectError, "not a chat endpoint"),
+        ("", 200, LONG_LIST, ConnectError, "not a chat endpoint"),
     ],
+    ids=lambda value: str(value)[:20],
 )
 async def test_probe_results(model, status, content, error, words):
     async with running(model=model) as (server, assistant):

@@ -72,9 +72,13 @@ class ChatAssistant:
         await self.close()
         self._client = self._api.create_client()
         try:
-            async with self._api.translated_errors(), asyncio.timeout(self._connect_s * 2):
-                response = await self._client.get("models")
-            self._choose(response)
+            async with (
+                self._api.translated_errors(),
+                asyncio.timeout(self._connect_s * 2),
+                self._client.stream("GET", "models") as response,
+            ):
+                content = await read_body(response, _MAX_BYTES)
+            self._choose(response.status_code, content)
         except VoicechatError:
             await self.close()
             raise
@@ -142,14 +146,13 @@ class ChatAssistant:
                     _raise_error(event)
                     yield event
 
-    def _choose(self, response: httpx.Response) -> None:
+    def _choose(self, status: int, content: bytes) -> None:
         """Select the requested model, or the first of the list."""
-        status = response.status_code
         if status in (401, 403):
             self._api.raise_refused(status, "")
         if status >= 500:
             raise ConnectError(f"{self._api.label} answered with an error ({status}).")
-        listed = chat_completions.models(response.content) if status == 200 else None
+        listed = chat_completions.models(content) if status == 200 else None
         if listed is None:
             if self._model and status in (200, 400, 404, 405, 501):
                 return
