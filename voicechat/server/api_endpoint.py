@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, KeyMissing, Secret, SessionLost, UsageError
+from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
     import httpx
 
 CONNECT_SECONDS = 5.0
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_CHECK_SECONDS = 4.0
 _ABSENT = frozenset({502, 503, 504})
 """What a gateway answers for a server that does not run."""
 _START_BYTES = 10_000
@@ -45,14 +46,15 @@ class ApiEndpoint:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url.strip())
-        noun = self.flag.removeprefix("--").removesuffix("-url")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(
-                f"The {noun} URL must look like http://localhost:11434/v1.", f"Check {self.flag}."
+                f"The address of the {self.kind} must look like http://localhost:11434/v1.",
+                f"Check {self.flag}.",
             )
         if parts.username or parts.password or parts.query:
             raise UsageError(
-                f"The {noun} URL must not contain a key.", f"Set {self.key_variable} instead."
+                f"The address of the {self.kind} must not contain a key.",
+                f"Set {self.key_variable} instead.",
             )
 
     @property
@@ -65,13 +67,20 @@ class ApiEndpoint:
         """The beginning of a sentence about this API."""
         return f"The {self.kind} at {self.root}"
 
+    @property
+    def _is_local(self) -> bool:
+        return is_loopback(urlsplit(self.root).hostname or "")
+
+    @property
+    def _may_send_key(self) -> bool:
+        return self._is_local or self.root.startswith("https:")
+
     def create_client(self) -> httpx.AsyncClient:
         """Create an HTTP client for this API. Its caller sets deadlines for answers."""
         import httpx
 
-        local = urlsplit(self.root).hostname in _LOCAL
         headers = {"Accept": "application/json"}
-        if self.key and (local or self.root.startswith("https:")):
+        if self.key and self._may_send_key:
             headers["Authorization"] = f"Bearer {self.key.reveal()}"
         elif self.key:
             _log.warning(
@@ -84,7 +93,7 @@ class ApiEndpoint:
             headers=headers,
             timeout=httpx.Timeout(None, connect=self.connect_seconds, pool=self.connect_seconds),
             follow_redirects=False,
-            trust_env=not local,
+            trust_env=not self._is_local,
         )
 
     @asynccontextmanager
@@ -110,7 +119,7 @@ class ApiEndpoint:
         """
         async with (
             self.translated_errors(),
-            asyncio.timeout(self.connect_seconds * 2),
+            asyncio.timeout(_CHECK_SECONDS),
             client.stream("GET", "models") as response,
         ):
             status = response.status_code
@@ -141,6 +150,10 @@ class ApiEndpoint:
 
     def raise_refused(self, status: int, reason: str) -> NoReturn:
         """Raise the error for an answer with a status other than 200."""
+        if status in (401, 403) and self.key and not self._may_send_key:
+            raise KeyMissing(
+                f"{self.label} asks for a key.", "Keys are sent over https or to this machine only."
+            )
         if status in (401, 403):
             raise KeyMissing(f"{self.label} refused the key.", f"Set {self.key_variable}.")
         if 300 <= status < 400:

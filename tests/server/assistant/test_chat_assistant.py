@@ -332,6 +332,12 @@ async def test_a_key_is_not_sent_unencrypted_to_other_machines(caplog):
     assert "not sent" in caplog.text
     assert "sk-1" not in caplog.text
     await client.aclose()
+    with pytest.raises(KeyMissing) as caught:
+        assistant._api.raise_refused(401, "")
+    assert str(caught.value) == (
+        "The chat server at http://192.0.2.1/v1 asks for a key. "
+        "Keys are sent over https or to this machine only."
+    )
 
 
 @pytest.mark.parametrize(

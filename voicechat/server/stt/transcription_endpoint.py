@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import httpx
 
 DEFAULT_MODEL = "whisper-1"
+_CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 180.0
 """Last resort: the caller sets a deadline that depends on the length of the sound."""
 _MAX_BYTES = 1_000_000
@@ -42,7 +43,9 @@ class TranscriptionEndpoint:
         key: Secret | None = None,
     ) -> None:
         root = url.strip().rstrip("/").removesuffix("/audio/transcriptions")
-        self._api = ApiEndpoint("speech recognizer", root, key, "--stt", "VOICECHAT_STT_KEY")
+        self._api = ApiEndpoint(
+            "speech recognizer", root, key, "--stt", "VOICECHAT_STT_KEY", _CONNECT_SECONDS
+        )
         self._fields = {"model": model or DEFAULT_MODEL, "response_format": "json"}
         if language:
             self._fields["language"] = language

@@ -30,6 +30,7 @@ DEFAULT_MODEL = "tts-1"
 DEFAULT_VOICE = "alloy"
 _PCM_RATE = 24_000
 _SLOWEST, _FASTEST = 0.25, 4.0
+_CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 6.0
 _PCM_TYPE = re.compile(r"audio/(?:pcm|x-pcm)\b(?:.*\brate=(\d{4,6}))?", re.IGNORECASE)
 
@@ -52,7 +53,7 @@ class SpeechEndpoint:
         key: Secret | None = None,
     ) -> None:
         root = url.strip().rstrip("/").removesuffix("/audio/speech")
-        self._api = ApiEndpoint("voice", root, key, "--tts", "VOICECHAT_TTS_KEY")
+        self._api = ApiEndpoint("voice", root, key, "--tts", "VOICECHAT_TTS_KEY", _CONNECT_SECONDS)
         self._model = model or DEFAULT_MODEL
         self._voice = voice or DEFAULT_VOICE
         self._rate = rate
