@@ -61,7 +61,7 @@ async def test_a_dead_server_is_named_once_on_the_terminal(tmp_path: Path) -> No
     assert "wyoming" not in errors, "typed text needs no recognizer"
 
 
-async def test_an_address_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
+async def test_an_invalid_address_is_refused_with_its_flag(tmp_path: Path) -> None:
     code, out, errors = await typed(tmp_path, "", "--stt", "wyoming://localhost")
     assert (code, out) == (2, "")
     assert errors == "voicechat: --stt needs a port, like wyoming://localhost:10300.\n"

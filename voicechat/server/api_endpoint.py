@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 _CHECK_SECONDS = 4.0
 _ABSENT = frozenset({502, 503, 504})
-"""What a gateway answers for a server that does not run."""
+"""Statuses of a gateway whose server does not run."""
 _START_BYTES = 10_000
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiEndpoint:
-    """One API. Raises `UsageError` for an address that is not one."""
+    """One API. Raises `UsageError` for an invalid address."""
 
     kind: str
     """The name for messages: `chat server`, `speech recognizer` or `voice`."""

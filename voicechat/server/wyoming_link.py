@@ -37,7 +37,7 @@ class _BoundedReader(asyncio.StreamReader):
 
 @dataclass(frozen=True, slots=True)
 class WyomingServer:
-    """The address of one server. Raises `UsageError` when it is none.
+    """The address of one server. Raises `UsageError` for an invalid one.
 
     kind: the name for messages: `speech recognizer` or `voice`.
     """

@@ -22,7 +22,7 @@ SOUND = bytes(range(256)) * 100
 
 
 class Rig:
-    """A remote recognizer, the built-in one behind it, and what the user was told."""
+    """A remote recognizer, the built-in one behind it, and the sentences for the user."""
 
     def __init__(self, recognizer, finish_seconds=PATIENT_SECONDS):
         self.builtin, self.said, self.partials = ScriptedStt(["built in"] * 9), [], []
@@ -231,7 +231,7 @@ async def test_an_utterance_that_is_dropped_shows_nothing():
 
 
 @pytest.mark.parametrize("url", ["wyoming://", "wyoming://host", "tcp://h:1", "wyoming://h:x"])
-def test_an_address_that_is_none(url):
+def test_an_invalid_address_is_refused(url):
     with pytest.raises(UsageError, match="must look like wyoming://localhost:10300"):
         WyomingRecognizer(url)
 
@@ -323,7 +323,7 @@ async def test_no_server_at_the_address():
 
 
 @pytest.mark.parametrize("url", ["ftp://x/v1", "http://u:p@x/v1", "http://x/v1?key=1", ""])
-def test_an_endpoint_that_is_none(url):
+def test_an_invalid_url_is_refused(url):
     with pytest.raises(UsageError, match=r"--stt|VOICECHAT_STT_KEY"):
         TranscriptionEndpoint(url)
 

@@ -35,7 +35,7 @@ _PIECE = VAD_RATE * 2 // 10
 """Bytes in one piece of sound: 100 ms."""
 _MOST_CHARACTERS = 8_000
 _NOTE = re.compile(r"\[[^\]]*\]|\([^)]*\)|♪[^♪]*♪?")
-"""What Whisper writes for sound that is no speech: [BLANK_AUDIO], (music)."""
+"""Notes of Whisper on sound without speech: [BLANK_AUDIO], (music)."""
 
 _log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ class RemoteUtterance:
 
 
 def transcript_text(text: str) -> str:
-    """Return the text of a recognizer: cleaned, on one line, bounded, without notes on sounds."""
+    """Return the text of a recognizer on one line: cleaned, bounded and without notes."""
     return " ".join(_NOTE.sub(" ", clean(text[:_MOST_CHARACTERS])).split())
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "whisper-1"
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 180.0
-"""Last resort: the caller sets a deadline that depends on the length of the sound."""
+"""The caller sets a shorter deadline, which depends on the length of the sound."""
 _MAX_BYTES = 1_000_000
 
 

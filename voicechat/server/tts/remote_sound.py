@@ -40,8 +40,8 @@ class WavHeader:
 def read_wav_header(content: bytes) -> WavHeader | None:
     """Read the header at the beginning of a WAV file; None while bytes are missing.
 
-    Raises `ValueError` for content that is no WAV file with PCM. A stream has the size 0 or one
-    near the limit of 32 bits. Source: Multimedia Programming Interface and Data Specifications
+    Raises `ValueError` for anything but a WAV file with PCM. The size of a stream is 0 or near
+    the limit of 32 bits. Source: Multimedia Programming Interface and Data Specifications
     1.0, "Waveform Audio File Format".
     """
     if not b"RIFF".startswith(content[:4]) or (len(content) >= 12 and content[8:12] != b"WAVE"):

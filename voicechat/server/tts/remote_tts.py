@@ -27,8 +27,8 @@ _SOUND_SECONDS = 6.0
 """Deadline for the first sound of a part, and for each further piece."""
 _BUILTIN_SECONDS = 15.0
 """Deadline for each word of the built-in voice, with its start."""
-_LONGEST_SECONDS = 300.0
-"""Most sound of one part; more is an error."""
+_SPARE_SECONDS, _SECONDS_PER_LETTER = 30.0, 0.5
+"""Most sound of one part: 30 s, and half a second for each letter; more is an error."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -111,11 +111,12 @@ class RemoteTts:
                 yield SpokenWords(part)
             return
         words = StreamedWords(part, self._pace)
+        most = (_SPARE_SECONDS + len(part) * _SECONDS_PER_LETTER) * self.rate
         async with aclosing(self._voice.synthesize(part.strip(), speed)) as sound:
             while (samples := await self._next(sound)) is not None:
                 for piece in words.add(samples):
                     yield piece
-                if words.total > _LONGEST_SECONDS * self.rate:
+                if words.total > most:
                     raise SessionLost(f"{self._voice.label} does not stop.")
         if not words.total:
             raise SessionLost(f"{self._voice.label} sent no sound.")
