@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from compatible_servers import (
+    SPOKEN,
     CompatibleServer,
     LocalAI,
     Speaches,
@@ -63,6 +64,24 @@ async def test_a_typed_turn_and_a_tool(make: type[CompatibleServer], path: str) 
         await answered(driver, "hello", "You said hello.")
         await answered(driver, "what time is it", "You said thanks.")
     assert warnings(driver) == []
+
+
+async def speak(driver: SessionDriver, answers: int) -> None:
+    """Speak for half a second, and wait until there are this many answers."""
+    for _ in range(25):
+        driver.session._handle(inputs.MicBlock(bytes(960)))
+    await driver.until(lambda: len(driver.texts(Role.ASSISTANT)) == answers)
+
+
+@pytest.mark.parametrize("make", [LocalAI, SpeechToSpeech, Speaches])
+async def test_a_spoken_turn_is_one_entry(make: type[CompatibleServer]) -> None:
+    async with talking(make()) as driver:
+        driver.session._handle(inputs.HandsFree(True))
+        driver.session._handle(inputs.SpeakerChanged(True))
+        await speak(driver, answers=1)
+        await speak(driver, answers=2)
+        assert driver.texts(Role.USER) == [SPOKEN] * 2
+        assert len(driver.session.transcript.entries) == 4
 
 
 async def test_localai_is_asked_for_its_pipeline() -> None:

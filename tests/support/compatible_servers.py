@@ -2,13 +2,15 @@
 
 Each behaves as its source says: how it announces the session, which values it refuses, and the
 names and order of its events. A line that contains "time" causes a tool call; every other line is
-repeated. `received` holds the client's messages, `wrong` what the real server would not survive.
+repeated. Half a second of audio is a turn with the words "spoken words". `received` holds the
+client's messages, `wrong` what the real server would not survive.
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -27,6 +29,11 @@ from websockets.http11 import Request, Response
 _BETA = TypeAdapter[Any](BetaServerEvent)
 _GA_CLIENT = TypeAdapter[Any](RealtimeClientEvent)
 Json = dict[str, Any]
+HALF_A_SECOND = 24_000
+"""Bytes of PCM16 at 24 kHz."""
+SPOKEN = "spoken words"
+_BUFFER = "input_audio_buffer"
+_TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
 
 class CompatibleServer(ABC):
@@ -43,6 +50,8 @@ class CompatibleServer(ABC):
         self.session: Json = {}
         self.line = ""
         self.number = 0
+        self.heard = 0
+        """Bytes of audio since the latest turn."""
 
     def sent(self, kind: str) -> list[Json]:
         """Return the client's messages of this type."""
@@ -76,6 +85,17 @@ class CompatibleServer(ABC):
     @abstractmethod
     async def take(self, message: Json) -> None:
         """Take a message of the client."""
+
+    async def listen(self, message: Json) -> None:
+        """Take a block of audio; after half a second of it the turn ends."""
+        self.heard += len(b64decode(message["audio"]))
+        if self.heard >= HALF_A_SECOND:
+            self.heard, self.line = 0, SPOKEN
+            await self.end_turn()
+
+    @abstractmethod
+    async def end_turn(self) -> None:
+        """Send the events of a spoken turn."""
 
     def id(self, kind: str) -> str:
         self.number += 1
@@ -210,6 +230,21 @@ class LocalAI(GaServer):
                 await self.send("conversation.item.added", item={"status": "completed", **item})
             case "response.create":
                 await self.respond()
+            case "input_audio_buffer.append":
+                await self.listen(message)
+
+    async def end_turn(self) -> None:
+        # Each event names an item of its own, and the item comes after its transcript.
+        await self.send(f"{_BUFFER}.speech_started", audio_start_ms=300)
+        await self.send(f"{_BUFFER}.speech_stopped", audio_end_ms=800)
+        await self.send(f"{_BUFFER}.committed", item_id=self.id("item"), previous_item_id="unknown")
+        await self.send(
+            _TRANSCRIBED, item_id=self.id("item"), content_index=0, transcript=self.line
+        )
+        content = [{"type": "input_audio", "transcript": self.line}]
+        item = {"id": self.id("item"), "type": "message", "role": "user", "content": content}
+        await self.send("conversation.item.added", item={**item, "status": "completed"})
+        await self.respond()
 
     async def update(self, session: Json) -> None:
         if session.get("type") != "realtime":
@@ -274,6 +309,18 @@ class SpeechToSpeech(GaServer):
                 await self.send("conversation.item.created", item=item)
             case "response.create":
                 await self.respond()
+            case "input_audio_buffer.append":
+                await self.listen(message)
+
+    async def end_turn(self) -> None:
+        item_id = self.id("item")
+        await self.send(f"{_BUFFER}.speech_started", item_id=item_id, audio_start_ms=300)
+        await self.send(f"{_BUFFER}.speech_stopped", item_id=item_id, audio_end_ms=800)
+        usage = {"type": "duration", "seconds": 0.5}
+        await self.send(
+            _TRANSCRIBED, item_id=item_id, content_index=0, transcript=self.line, usage=usage
+        )
+        await self.respond()
 
 
 class Speaches(CompatibleServer):
@@ -340,10 +387,28 @@ class Speaches(CompatibleServer):
                     if name in message.get("response", {}):
                         await self.unsupported(f"response.{name}")
                 await self.respond()
+            case "input_audio_buffer.append":
+                await self.listen(message)
             case kind if kind.startswith(("input_audio_buffer.", "response.cancel")):
                 pass
             case _:
                 await self.error("Invalid client event: 1 validation error(s)")
+
+    async def end_turn(self) -> None:
+        item_id = self.id("item")
+        await self.send(f"{_BUFFER}.speech_started", item_id=item_id, audio_start_ms=300)
+        await self.send(
+            f"{_BUFFER}.partial_transcription", item_id=item_id, transcript=self.line[:6]
+        )
+        await self.send(f"{_BUFFER}.speech_stopped", item_id=item_id, audio_end_ms=800)
+        await self.send(f"{_BUFFER}.committed", item_id=item_id, previous_item_id=None)
+        item = {
+            "id": item_id, "type": "message", "role": "user", "status": "completed",
+            "content": [{"type": "input_audio", "transcript": None}],
+        }  # fmt: skip
+        await self.send("conversation.item.created", item=item, previous_item_id=None)
+        await self.send(_TRANSCRIBED, item_id=item_id, content_index=0, transcript=self.line)
+        await self.respond()
 
     async def unsupported(self, name: str) -> None:
         why = "The server either does not support this field or it is not configurable."
@@ -426,3 +491,6 @@ class Vllm(CompatibleServer):
 
     async def take(self, message: Json) -> None:
         self.wrong.append(f"{message['type']} after a session that cannot hold a conversation")
+
+    async def end_turn(self) -> None:
+        """Never happens: the client closes the connection."""
