@@ -15,7 +15,7 @@ import pytest
 from sound_rig import Rig, child_of
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.messages import Levels, Mute, Opened, Volume
+from voicechat.audio.messages import Levels, Mute, Opened, UseDevices, Volume
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import Heard, MicBlock, PlaybackFinished, PlaybackStopped
 
@@ -64,6 +64,23 @@ def test_a_replaced_process_keeps_the_settings(card: VirtualCard, make_rig: Make
     heard = [event for event in rig.collect(1.0) if isinstance(event, MicBlock)]
     assert len(heard) > 20
     assert not any(loudest(captured) for captured in heard), "who is muted stays it"
+
+
+def test_other_devices_are_opened_while_sound_plays(card: VirtualCard, make_rig: MakeRig) -> None:
+    rig = make_rig()
+    first = rig.open()
+    rig.send(Play("a", tone(30)))
+    rig.wait(Heard, lambda p: p.ms > 200)
+    rig.send(UseDevices("nowhere", None))
+    assert rig.wait(PlaybackStopped).heard["a"] > 200
+    opened = rig.wait(Opened)
+    assert (opened.input_name, opened.output_name) == (None, first.output_name)
+    assert opened.problem == "No microphone has 'nowhere' in its name."
+    rig.send(UseDevices(None, None))
+    assert rig.wait(Opened).input_name == first.input_name
+    rig.send(Play("b", tone(0.2)))
+    rig.send(EndItem("b"))
+    rig.wait(PlaybackFinished)
 
 
 def loudest(captured: MicBlock) -> int:

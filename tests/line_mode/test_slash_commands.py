@@ -15,7 +15,7 @@ from virtual_audio import RATE, VirtualCard, tone
 
 from voicechat.audio import messages as sound
 from voicechat.config.options import Options
-from voicechat.core.effects import Floor
+from voicechat.core.effects import Floor, Notice
 from voicechat.core.settings import Permission
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import (
@@ -96,6 +96,37 @@ def test_a_theme_needs_a_screen(session: Session) -> None:
         run_command(session, "/theme nort")
     assert run_command(session, "/theme Nord") == "The theme is changed."
     assert updates == [ThemeRequested("nord")]
+
+
+async def test_another_device_is_opened() -> None:
+    sent: list[object] = []
+
+    class Link:
+        def __init__(self, settings: sound.AudioSettings, on_event: object) -> None:
+            sent.append(settings)
+
+        def send(self, command: object) -> None:
+            sent.append(command)
+
+        async def close(self) -> None:
+            pass
+
+    session = Session(Options(input_device="desk", with_sound=True), open_audio=Link)
+    await session._open_sound()
+    session._on_audio_event(sound.Opened("desk microphone", "monitor"))
+    updates: list[object] = []
+    follow(session, updates.append)
+    assert run_command(session, "/microphone") == "The microphone is desk microphone."
+    assert run_command(session, "/speaker USB head") == "Opening the speaker “USB head”."
+    assert sent[-1] == sound.UseDevices("desk", "USB head")
+    assert run_command(session, "/microphone default") == "Opening the default microphone."
+    assert sent[-1] == sound.UseDevices(None, "USB head")
+    session._on_audio_event(sound.Opened("desk microphone", "USB headset"))
+    assert run_command(session, "/speaker") == "The speaker is USB headset."
+    notices = [update.text for update in updates if isinstance(update, Notice)]
+    assert notices == ["The speaker is now USB headset."]
+    with pytest.raises(UsageError, match="There is no speaker in a typed chat"):
+        run_command(Session(Options(with_sound=False)), "/speaker usb")
 
 
 async def test_the_tools_are_listed_by_permission() -> None:
@@ -214,7 +245,7 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
         "usage", "help",
     }  # fmt: skip
     assert {name for name, asks in found.items() if asks} == {
-        "unmute", "hands-free", "instructions", "model", "new", "quit",
+        "unmute", "microphone", "speaker", "hands-free", "instructions", "model", "new", "quit",
     }  # fmt: skip
     unreachable = {name.removeprefix("/") for name in COMMANDS} - set(found)
     assert unreachable == {"interrupt", "image", "allow", "always", "deny", "let", "forget"}

@@ -81,6 +81,14 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class UseDevices:
+    """Open other devices, named as in `AudioSettings`; what plays is reported as stopped."""
+
+    input_device: str | None
+    output_device: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """Close the streams and end the process."""
 
@@ -88,7 +96,7 @@ class Quit:
 AudioEffect = Play | EndItem | StopPlayback | ResumePlayback | CloseMic
 """Effects of the conversation that the audio process carries out."""
 
-AudioCommand = AudioEffect | Mute | Cue | Volume | Quit
+AudioCommand = AudioEffect | Mute | Cue | Volume | UseDevices | Quit
 
 # --------------------------------------------------------------------------- events
 

@@ -4,7 +4,8 @@ Standard input of the child carries the settings and then commands, standard out
 each message is a pickle. Closing a pipe ends the other side.
 
 The process is expendable: when it dies, or its sound server hangs and it asks to be replaced,
-another one is started with the same settings, and its items are reported as stopped.
+another one is started with the same settings, and its items are reported as stopped. The same
+happens, with other settings, when the user chooses other devices.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Final
 
 from voicechat.audio.messages import (
@@ -32,6 +34,7 @@ from voicechat.audio.messages import (
     Played,
     Problem,
     Quit,
+    UseDevices,
     Volume,
 )
 from voicechat.core.effects import CloseMic, EndItem, Play, StopPlayback
@@ -75,13 +78,15 @@ class AudioProcess:
     """
 
     def __init__(self, settings: AudioSettings, on_event: Callable[[AudioEvent], None]) -> None:
-        self._settings: Final = settings
+        self._settings = settings
         self._on_event: Final = on_event
         self._commands: deque[AudioCommand] = deque()
         self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._closing = False
         self._opened = False
+        self._switching = False
+        """True while a child ends because other devices are to open."""
         self._reported: dict[type, Opened | Problem] = {}
         self._child: subprocess.Popen[bytes] | None = None
         self._persistent: dict[type, AudioCommand] = {}
@@ -94,6 +99,9 @@ class AudioProcess:
 
     def send(self, command: AudioCommand) -> None:
         """Queue a command. Never waits; with 256 MiB of sound queued the oldest is dropped."""
+        if isinstance(command, UseDevices):
+            self._use_devices(command)
+            return
         with self._changed:
             if isinstance(command, Mute | CloseMic | Volume):
                 self._persistent[type(command)] = command
@@ -104,6 +112,19 @@ class AudioProcess:
             while self._waiting_bytes > _MAX_SOUND_BYTES:
                 self._waiting_bytes -= _size(self._commands.popleft())
             self._changed.notify_all()
+
+    def _use_devices(self, chosen: UseDevices) -> None:
+        """Replace the child by one that opens these devices."""
+        with self._changed:
+            self._settings = replace(
+                self._settings,
+                input_device=chosen.input_device,
+                output_device=chosen.output_device,
+            )
+            self._switching = True
+            child = self._child
+        if child is not None:
+            child.kill()
 
     def close(self, deadline: float = 1.5) -> None:
         """End the process: request it, then kill it before `deadline` seconds pass. Never hangs."""
@@ -127,7 +148,10 @@ class AudioProcess:
             code = self._run_child()
             if self._closing:
                 return
-            failures = 0 if time.monotonic() - began > _STABLE_S else failures + 1
+            if self._switching:
+                code = REPLACE
+            stable = self._switching or time.monotonic() - began > _STABLE_S
+            failures = 0 if stable else failures + 1
             self._report_loss(code, failures)
             if failures > len(_RESTARTS_S) and code != REPLACE:
                 return
@@ -145,7 +169,8 @@ class AudioProcess:
         except OSError as error:
             self._on_event(Opened(None, None, problem=f"Sound cannot start: {error}."))
             return None
-        self._child = child
+        with self._changed:
+            self._child, self._switching = child, False
         if self._closing:
             child.kill()
         assert child.stdin is not None

@@ -87,6 +87,18 @@ COMMANDS: Mapping[str, Command] = {
         f"0-{MAX_VOLUME}|up|down",
         by_model=Permission.AUTO,
     ),
+    "/microphone": Command(
+        "show or switch the microphone",
+        sound_commands.microphone,
+        "NAME|default",
+        by_model=Permission.ASK,
+    ),
+    "/speaker": Command(
+        "show or switch the speaker",
+        sound_commands.speaker,
+        "NAME|default",
+        by_model=Permission.ASK,
+    ),
     "/levels": Command(
         "show microphone and speaker levels", sound_commands.levels, by_model=Permission.AUTO
     ),

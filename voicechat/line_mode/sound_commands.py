@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from voicechat.errors import UsageError
 from voicechat.session.view import MAX_VOLUME
@@ -87,6 +87,27 @@ def hands_free(session: Session, argument: str) -> str:
         raise UsageError(_NO_MICROPHONE)
     session.set_hands_free(True)
     return "Hands-free is on."
+
+
+def microphone(session: Session, name: str) -> str:
+    """Show the microphone, or open another one."""
+    return _device(session, "input", session.microphone, name)
+
+
+def speaker(session: Session, name: str) -> str:
+    """Show the speaker, or open another one."""
+    return _device(session, "output", session.speaker, name)
+
+
+def _device(
+    session: Session, kind: Literal["input", "output"], current: str | None, name: str
+) -> str:
+    noun = "microphone" if kind == "input" else "speaker"
+    _require_sound(session, noun)
+    if not name:
+        return f"The {noun} is {current}." if current else f"There is no {noun}."
+    session.use_device(kind, name)
+    return f"Opening the {noun} “{name}”." if name != "default" else f"Opening the default {noun}."
 
 
 def _with_microphone_state(session: Session, text: str) -> str:

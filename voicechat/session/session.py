@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
@@ -340,6 +341,24 @@ class Session(SessionControls):
             self._play(sound.Mute(self.muted))
             self._play(sound.Volume(self.volume / 100))
 
+    def use_device(self, kind: Literal["input", "output"], name: str) -> None:
+        """Open another microphone ("input") or speaker ("output").
+
+        `name` is a part of its name, or "default" for the default device of the system. An update
+        reports the opened device, or that there is none with this name.
+        """
+        chosen = None if name == "default" else name
+        if kind == "input":
+            self._options = replace(self._options, input_device=chosen)
+        else:
+            self._options = replace(self._options, output_device=chosen)
+        self._sound = replace(
+            self._sound,
+            input_device=self._options.input_device,
+            output_device=self._options.output_device,
+        )
+        self._play(sound.UseDevices(self._sound.input_device, self._sound.output_device))
+
     def _play(self, command: sound.AudioCommand) -> None:
         if self._audio is not None:
             self._audio.send(command)
@@ -361,6 +380,7 @@ class Session(SessionControls):
                 self._handle(event)
 
     def _sound_opened(self, opened: sound.Opened) -> None:
+        self._report_other_devices(opened)
         self.microphone, self.speaker = opened.input_name, opened.output_name
         self._handle(inputs.SpeakerChanged(self.speaker is not None))
         self._handle(inputs.HandsFree(self.microphone is not None and self._wants_hands_free))
@@ -368,6 +388,16 @@ class Session(SessionControls):
             SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint)
         )
         self._publish_mode()
+
+    def _report_other_devices(self, opened: sound.Opened) -> None:
+        """Report a device that is not the one before; the first ones are no news."""
+        changes = (
+            ("microphone", self.microphone, opened.input_name),
+            ("speaker", self.speaker, opened.output_name),
+        )
+        for noun, before, name in changes:
+            if before and name and name != before:
+                self._publish_update(effects.Notice(f"The {noun} is now {clean(name)}."))
 
     def _sound_switched(self, kind: str, name: str) -> None:
         if kind == "input":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
@@ -196,6 +197,9 @@ class SessionView(ABC):
 
     def set_volume(self, percent: int) -> None:
         """Set the playback volume in percent, 0 to `MAX_VOLUME`."""
+
+    def use_device(self, kind: Literal["input", "output"], name: str) -> None:
+        """Open another microphone or speaker."""
 
     def allow_server(self, server: str) -> None:
         """Allow the program of an MCP server to run."""

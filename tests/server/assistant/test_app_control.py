@@ -60,6 +60,10 @@ new: start over | clear the conversation | start a new conversation | new chat |
 new: reset the conversation | delete the history
 quit: quit | exit | close the app | quit voicechat | shut yourself down | hang up
 unmute: unmute the microphone | start listening again | turn the mic back on
+microphone usb: switch the microphone to usb | use my usb microphone
+microphone USB headset: switch the microphone to the USB headset | listen through my USB headset
+speaker bluetooth: use my bluetooth speaker | play through the bluetooth
+speaker default: switch the sound to default | change the output to default
 hands-free: hands free mode | turn on hands free | turn off push to talk
 model openai/gpt-realtime: switch to the model openai/gpt-realtime
 """
@@ -132,9 +136,9 @@ def test_an_app_without_the_tool_gets_an_honest_answer():
 @pytest.mark.parametrize(
     ("text", "start"),
     [
-        ("switch the microphone to the USB headset", "I can't switch devices myself."),
-        ("use my bluetooth speaker", "I can't switch devices myself."),
-        ("use another microphone", "I can't switch devices myself."),
+        ("use another microphone", "Tell me which one:"),
+        ("change the speaker", "Tell me which one:"),
+        ("switch to my headphones", "Tell me which one:"),
         ("switch to another model", "Type the command model with the name of a model;"),
         ("save this conversation", "I can't save a conversation that has begun."),
         ("export the chat to a file", "I can't save a conversation that has begun."),
