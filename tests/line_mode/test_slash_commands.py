@@ -137,7 +137,10 @@ async def test_the_tools_are_listed_by_permission() -> None:
     assert "read file" not in lines[0] + lines[1], "it is off without folders"
 
 
-@pytest.mark.parametrize("line", ["/volume loud", "/volume 201", "/volume -1", "/mute now", "/x"])
+@pytest.mark.parametrize(
+    "line",
+    ["/volume loud", "/volume 201", f"/volume {'9' * 5_000}", "/volume -1", "/mute now", "/x"],
+)
 def test_an_invalid_command_gives_an_error(session: Session, line: str) -> None:
     with pytest.raises(UsageError) as caught:
         run_command(session, line)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def _waiting_call(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
     """The waiting call with the number that begins the argument, and the rest of the argument."""
     first, _, rest = argument.partition(" ")
-    calls = {call.number: call for call in session.asking}
+    calls = {str(call.number): call for call in session.asking}
     if not calls:
         raise UsageError("No tool is waiting for a decision.")
-    if not first.isdecimal() or int(first) not in calls:
+    if first not in calls:
         choices = " or ".join(f"{name} {each}" for each in calls)
         raise UsageError(f"{name} takes the number of a waiting tool.", f"Type {choices}.")
-    return calls[int(first)], rest.strip()
+    return calls[first], rest.strip()
 
 
 def allow(session: Session, argument: str) -> str:

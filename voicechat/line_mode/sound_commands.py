@@ -16,6 +16,7 @@ _VOLUME_STEP = 1.5
 _SMALLEST_VOLUME = 5
 """Percent; "down" goes no lower, because silence looks like a fault."""
 
+_MAX_DIGITS = 9
 _NO_MICROPHONE = "There is no microphone."
 _SILENCE_DBFS = -90.0
 
@@ -30,7 +31,7 @@ def volume(session: Session, argument: str) -> str:
         session.set_volume(max(_SMALLEST_VOLUME, min(MAX_VOLUME, changed)))
     elif argument:
         number = argument.removesuffix("%").strip()
-        if not number.isdecimal() or int(number) > MAX_VOLUME:
+        if not number.isdecimal() or len(number) > _MAX_DIGITS or int(number) > MAX_VOLUME:
             raise UsageError(f"/volume takes up, down or a number from 0 to {MAX_VOLUME}.")
         session.set_volume(int(number))
     already = "already " if argument and session.volume == before else ""
@@ -107,7 +108,11 @@ def _device(
     if not name:
         return f"The {noun} is {current}." if current else f"There is no {noun}."
     session.use_device(kind, name)
-    return f"Opening the {noun} “{name}”." if name != "default" else f"Opening the default {noun}."
+    return (
+        f"Opening the {noun} “{name[:40]}”."
+        if name != "default"
+        else f"Opening the default {noun}."
+    )
 
 
 def _with_microphone_state(session: Session, text: str) -> str:
