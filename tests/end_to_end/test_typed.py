@@ -172,6 +172,7 @@ def test_commands_of_the_app_in_words(start, tmp_path: Path) -> None:
         ("speak slower", "voice The speed is 0.8"),
         ("what tools do you have", "voice Tools that run at once: current time, set timer"),
         ("louder", "voice The volume is 150 percent"),
+        ("summarize", "voice You said “stop listening”, and I answered “Muted"),
     ):
         terminal.type(f"{words}\n")
         terminal.see(f"you {words} .*{effect}")
@@ -204,7 +205,7 @@ def test_a_command_in_words_that_the_user_would_miss_needs_approval(start) -> No
     assert "391" in terminal.text
     allow(terminal)
     terminal.see("Type something, for example")
-    assert "391" not in terminal.text
+    assert terminal.until(lambda: "391" not in terminal.text, 20)
     terminal.see(READY)
     terminal.type("quit\n")
     terminal.see("Allow to run: control_app_with_approval .*▌ quit")

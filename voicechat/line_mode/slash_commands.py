@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from voicechat.core.effects import Floor
 from voicechat.core.settings import Permission
 from voicechat.errors import UsageError
 from voicechat.line_mode import approval_commands, setting_commands, sound_commands
+from voicechat.session.controls import SUMMARY
 from voicechat.session.view import MAX_VOLUME
 from voicechat.tools.tool_context import AppCommand
 
@@ -42,8 +43,8 @@ class Command:
     `ASK` for what the user would miss and for what opens the microphone. `NEVER` for what reads
     files and for approvals: a web page could ask the model for them.
     """
-    model_result: str = "Done."
-    """Result for the model when `run` returns no text."""
+    model_result: str | Callable[[Session], Awaitable[str]] = "Done."
+    """Result for the model when `run` returns no text; a function replaces `run`."""
 
 
 def _delete_last(session: Session, argument: str) -> str:
@@ -157,7 +158,7 @@ COMMANDS: Mapping[str, Command] = {
         _without_argument(lambda s: s.summarize()),
         starts_turn=True,
         by_model=Permission.AUTO,
-        model_result="The summary follows.",
+        model_result=lambda s: s.ask_out_of_band(SUMMARY),
     ),
     "/forget": Command("delete the last exchange", _delete_last),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
@@ -227,10 +228,12 @@ def app_commands(session: Session | None = None) -> tuple[AppCommand, ...]:
     )
 
 
-def _run_for_model(session: Session | None, name: str, argument: str) -> str:
+async def _run_for_model(session: Session | None, name: str, argument: str) -> str:
     assert session is not None
-    shown = run_command(session, f"{name} {argument}", by_user=False)
-    return shown or COMMANDS[name].model_result
+    result = COMMANDS[name].model_result
+    if not isinstance(result, str):
+        return await result(session)
+    return run_command(session, f"{name} {argument}", by_user=False) or result
 
 
 def help_rows() -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class AppCommand:
     summary: str
     asks: bool
     """True if the user must allow each run."""
-    run: Callable[[str], str]
+    run: Callable[[str], Awaitable[str]]
     """Run with an argument, on the event loop; returns the text that the user would see.
 
     Raises `VoicechatError` if the command cannot run.

@@ -29,13 +29,13 @@ class App:
             )
         )
 
-    def set_volume(self, argument: str) -> str:
+    async def set_volume(self, argument: str) -> str:
         if not argument.isdecimal():
             raise UsageError("/volume takes a number.", "Try 50.")
         self.ran.append(("volume", argument))
         return f"The volume is {argument} percent."
 
-    def quit(self, argument: str) -> str:
+    async def quit(self, argument: str) -> str:
         self.ran.append(("quit", argument))
         return "Done."
 

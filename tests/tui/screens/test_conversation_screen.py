@@ -347,7 +347,7 @@ async def run_for_model(pilot: Pilot[None], session: ScriptedSession, command: s
     """Run a command as the model's tool does; return its result."""
     name, _, argument = command.partition(" ")
     [found] = [each for each in app_commands(cast("Session", session)) if each.name == name]
-    result = found.run(argument)
+    result = await found.run(argument)
     await refresh(pilot)
     return result
 

@@ -25,7 +25,7 @@ def _control(name: str, about: str, commands: Sequence[AppCommand], permission: 
 
     async def control(command: str, argument: str = "") -> str:
         try:
-            return by_name[command].run(argument)
+            return await by_name[command].run(argument)
         except VoicechatError as error:
             raise ToolError(str(error)) from None
 
