@@ -64,9 +64,10 @@ def _is_date(words: str) -> bool:
 
 def _until(context: AnswerContext) -> str:
     """Tell how long it is until a day or a time of day, or since a day."""
-    clock = context.values.get("at")
+    tomorrow = context.values.get("tomorrow")
+    clock = tomorrow or context.values.get("at")
     if isinstance(clock, ClockTime):
-        moment = clock.after(context.now())
+        moment = clock.after(context.now(), 1 if tomorrow else None)
         left = (moment - context.now()) / timedelta(seconds=1)
         return sentence(f"it is {lasting(round(left / 60) * 60)} until {spoken_clock(moment)}")
     words, _, when = _requested_day(context)

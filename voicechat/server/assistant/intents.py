@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from random import Random
@@ -20,6 +20,7 @@ from random import Random
 from voicechat.server.assistant import plausibility, sentence_words, slots
 from voicechat.server.assistant.measurements import Measure, alike
 from voicechat.server.assistant.slots import Span
+from voicechat.server.assistant.spoken_time import ClockTime
 from voicechat.server.assistant.templates import Network, Part, Slot, parse_template, write
 
 _MAX_REQUESTS = 5
@@ -147,6 +148,10 @@ def parse(text: str) -> Meaning | None:
             spans[name], value = (start, end), sentence.span(start, end)
             free.add(name)
         values[name] = value
+    moment = values.get("at")
+    if isinstance(moment, ClockTime) and moment.tomorrow:
+        values["tomorrow"], spans["tomorrow"] = replace(moment, tomorrow=False), spans.pop("at")
+        del values["at"]
     if template.spelled and not plausibility.is_name(str(values[template.spelled])):
         return None
     open_ended = any(spans[name][1] == len(sentence.plain) for name in free)

@@ -153,7 +153,13 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
             spoken_arithmetic.expression, spoken_arithmetic.sample, 60, spoken_arithmetic.may_begin
         ),
         "duration": _checked(spoken_time.duration, _write_duration, 9, _may_begin_duration),
-        "clock": _checked(spoken_time.clock, _write_clock, 8, _may_begin_clock),
+        "clock": _checked(spoken_time.clock, _write_clock, 10, _may_begin_clock),
+        "dated_clock": _checked(
+            spoken_time.clock,
+            lambda random: f"tomorrow at {_write_clock(random)}",
+            10,
+            _is_day_word,
+        ),
         "day": _checked(_day, _write_day, 9, calendar_days.may_begin),
         "unit": _checked(units.unit, written.unit, 3),
         "measure": _checked(measurements.measure, written.measure, 9, measurements.may_begin),
@@ -183,8 +189,16 @@ def _may_begin_duration(word: str) -> bool:
     return numerals.may_start(word) or word in ("another", "hour", *spoken_time.SIGNS)
 
 
+_CLOCK_WORDS = frozenset({"quarter", "noon", "midnight", "midday"})
+_DAY_WORDS = frozenset({"tomorrow", "today", "tonight", "this"})
+
+
+def _is_day_word(word: str) -> bool:
+    return word in _DAY_WORDS
+
+
 def _may_begin_clock(word: str) -> bool:
-    return numerals.may_start(word) or word in ("quarter", "noon", "midnight", "midday")
+    return numerals.may_start(word) or word in _CLOCK_WORDS | _DAY_WORDS
 
 
 def _write_number(random: Random) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
@@ -104,11 +104,15 @@ def _bare_tail(words: list[str], smallest: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ClockTime:
-    """A time of day. `exact` is True if morning and evening cannot be confused."""
+    """A time of day, on the next day if `tomorrow`.
+
+    `exact` is True if morning and evening cannot be confused.
+    """
 
     hour: int
     minute: int
     exact: bool
+    tomorrow: bool = False
 
     def __str__(self) -> str:
         return f"{self.hour:02}:{self.minute:02}"
@@ -131,9 +135,17 @@ HALVES = {
 }  # fmt: skip
 
 
+_DAY = "(?:tomorrow|today|this)(?: (?:morning|afternoon|evening|night))?"
+_WITH_DAY = re.compile(
+    rf"(?:(?P<before>{_DAY}|tonight)(?: at)? )?(?P<time>.+?)(?: (?:on )?(?P<after>{_DAY}))?"
+)
+
+
 def clock(words: Words) -> ClockTime | None:
-    """Parse "half past six", "seven thirty in the morning", "7:30 pm" or "noon"."""
+    """Parse "half past six", "seven thirty in the morning", "7:30 pm tomorrow" or "noon"."""
     text = " ".join(words)
+    if (named := _WITH_DAY.fullmatch(text)) and (day := named["before"] or named["after"]):
+        return _on_day(named["time"], day)
     shift: int | None = None
     for ending, hours in HALVES.items():
         if text.endswith(" " + ending):
@@ -148,6 +160,19 @@ def clock(words: Words) -> ClockTime | None:
     if shift is not None:
         return ClockTime(hour % 12 + shift, minute, exact=True) if 0 < hour <= 12 else None
     return ClockTime(hour, minute, exact=not 1 <= hour <= 12)
+
+
+def _on_day(time: str, day: str) -> ClockTime | None:
+    """Parse a time of day with "tomorrow", "tonight" or "this evening"."""
+    name, _, half = day.partition(" ")
+    if name == "this" and not half:
+        return None
+    half = "night" if name == "tonight" else half
+    part = {"": "", "night": " at night"}.get(half, f" in the {half}")
+    found = clock(f"{time}{part}".split()) or clock(time.split())
+    if found is None or found.tomorrow:
+        return None
+    return replace(found, tomorrow=name == "tomorrow")
 
 
 def _face(words: list[str]) -> tuple[int, int] | None:
