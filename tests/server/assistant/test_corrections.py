@@ -41,6 +41,13 @@ TIMER = "Set a timer for ten minutes."
         "The timer should be twenty minutes.",
         "Oops, I meant to say twenty.",
         "twenty instead",
+        "I wanted twenty minutes.",
+        "Not ten. Twenty.",
+        "Can you make it twenty?",
+        "Could you change that to twenty minutes?",
+        "Change the timer to twenty minutes.",
+        "On second thought, twenty minutes.",
+        "That's wrong, twenty minutes.",
     ],
 )
 async def test_a_number_is_corrected_in_many_words(talk, text):
@@ -90,6 +97,19 @@ async def test_a_number_is_corrected_in_many_words(talk, text):
         ("my name is Eva", "no, it's Ada", "Nice to meet you, Ada."),
         ("what time is it in paris", "no, London", "In London it's 3:20 PM."),
         ("spell cot", "no, cat", "cat: C, A, T."),
+        ("set a timer for ten minutes", "Make it an hour.", "Okay, 1 hour, starting now."),
+        (
+            "wake me up at seven",
+            "No, tomorrow at seven.",
+            "Your alarm is set, at 7:00 AM tomorrow.",
+        ),
+        ("convert 5 miles to kilometers", "No, to meters.", "5 miles is 8046.72 meters."),
+        ("how long until christmas", "No, Easter.", "Easter is in 30 days, on Sunday, April 5."),
+        (
+            "add milk to my shopping list",
+            "Put it on my to-do list instead.",
+            "I added milk to your to do list.",
+        ),
     ],
 )
 async def test_every_kind_of_value_is_corrected(skills, request_text, correction, answer):
@@ -234,6 +254,14 @@ async def test_a_tool_call_is_corrected_by_its_arguments(tmp_path):
     ]
     (call,) = await talk.think("No, I meant New York.", tools=(WEATHER,))
     assert json.loads(call.arguments) == {"city": "New York"}
+
+
+@pytest.mark.parametrize("text", ["No.", "Wrong.", "No, that's wrong.", "That's not what I said."])
+async def test_after_an_objection_the_request_can_still_be_corrected(talk, text):
+    await talk(TIMER)
+    assert await talk(text) == "Sorry. Say what you meant, or say undo."
+    assert await talk("I said twenty minutes.") == "Okay, 20 minutes, starting now."
+    assert (await talk("what timers are running")).startswith("You have one timer")
 
 
 async def test_never_mind_changes_nothing(talk):

@@ -75,6 +75,17 @@ def test_free_text_at_the_end_can_continue():
     assert not intents.is_closed("who was the first president")
 
 
+@pytest.mark.parametrize("text", ["No.", "Hello.", "Okay, hey.", "Sorry.", "no no", "Thanks."])
+def test_a_word_that_begins_a_request_can_continue(text):
+    assert intents.is_complete(text) or text == "Okay, hey."
+    assert not intents.is_closed(text)
+
+
+@pytest.mark.parametrize("text", ["Stop.", "Never mind.", "Undo.", "Go on.", "Help!"])
+def test_a_short_command_does_not_continue(text):
+    assert intents.is_closed(text)
+
+
 @pytest.mark.parametrize(
     ("text", "intent", "values"),
     [

@@ -18,13 +18,15 @@ from voicechat.server.assistant.numerals import cardinal_words, may_start, numbe
 from voicechat.server.assistant.sentence_words import SentenceWords
 
 _SOFT = (
-    "no|nope|nah|sorry|oops|whoops|wait|actually|oh|well|um|uh|er|hang on|hold on|hmm|my mistake|"
-    "i am sorry|that is (?:wrong|not right|not what i (?:said|meant|wanted))|wrong|not that|please"
+    "no|nope|nah|correction|on second thoughts?|better|can you|could you|would you|sorry|oops|"
+    "whoops|wait|actually|oh|well|um|uh|er|hang on|hold on|hmm|my mistake|i am sorry|"
+    "that is (?:wrong|not right|not what i (?:said|meant|wanted))|wrong|not that|please"
 )
 _SUBJECT = "(?:it|that|this|(?:the|my) (?:timer|alarm|reminder|time|name|amount|number|list))"
 _STRONG = (
     "i (?:actually |really |just )?(?:mean|meant|said)(?: to say)?(?: it to be)?|"
     f"(?:let us |please )?(?:make|change|set|switch|move) {_SUBJECT}(?: to| for| into| at)?|"
+    "(?:put|add) (?:it|that|them)|i wanted|"
     f"{_SUBJECT} (?:should|was supposed to|is supposed to) (?:have been|be|say)|"
     "i would rather(?: have)?|rather|call it"
 )
@@ -61,10 +63,17 @@ class _Words:
     """True for free text, which a correction could replace with anything."""
 
 
-def corrected(text: str, previous: str, meaning: Meaning | None, arguments: str = "") -> str | None:
+def corrected(
+    text: str,
+    previous: str,
+    meaning: Meaning | None,
+    arguments: str = "",
+    allow_free: bool = True,
+) -> str | None:
     """Return the corrected request; None if the text is not a correction of the previous one.
 
-    arguments: of the tool call that the previous request made, as JSON text.
+    arguments: of the tool call that the previous request made, as JSON text. allow_free: the
+    correction may replace free text.
     """
     correction = sentence_words.read(text)
     plain = " ".join(correction.plain)
@@ -74,7 +83,7 @@ def corrected(text: str, previous: str, meaning: Meaning | None, arguments: str 
     if requests and (requests[0].intent in intents.CHANGING or not _REPLACING.match(plain)):
         return None
     for new, old in _readings(text, correction, plain):
-        made = _replaced(previous, meaning, arguments, new, old, allow_free=not requests)
+        made = _replaced(previous, meaning, arguments, new, old, allow_free and not requests)
         if made is not None:
             return made
     return None
@@ -82,7 +91,7 @@ def corrected(text: str, previous: str, meaning: Meaning | None, arguments: str 
 
 def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[tuple[str, str]]:
     """Yield the new value in its original spelling, and the old one or an empty string."""
-    head, comma, tail = text.rpartition(",")
+    head, comma, tail = text.rstrip(" .!?").replace(".", ",").rpartition(",")
     if comma and (found := _NOT_OLD.fullmatch(" ".join(sentence_words.read(head).plain))):
         yield tail.strip(" .!?"), found["old"]
     for pattern in _PATTERNS:
@@ -170,6 +179,7 @@ def _variants(
     words = new.split()
     if span.start and words and words[0].lower() in _LEADING:
         yield new, span.start - 1, span.end, 1.0
+        yield new, span.start, span.end, 1.0
     while len(words) > 1 and words[0].lower() in _LEADING:
         words = words[1:]
     bare = " ".join(words)

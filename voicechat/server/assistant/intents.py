@@ -68,6 +68,8 @@ class _Template:
 class _Grammar:
     templates: list[_Template]
     network: Network
+    leads: Network
+    """Matches the words that can begin a request."""
     slots: Mapping[str, Slot]
     rules: Mapping[str, list[Part]]
 
@@ -95,7 +97,10 @@ def _grammar() -> _Grammar:
     network.allow_around(rules["lead"], rules["tail"])
     for template in templates:
         network.add(template.parts)
-    return _Grammar(templates, network, kinds, rules)
+    leads = Network(kinds, rules)
+    leads.allow_around(rules["lead"], [])
+    leads.add(rules["lead"])
+    return _Grammar(templates, network, leads, kinds, rules)
 
 
 def _table(document: Mapping[str, object], name: str) -> Mapping[str, str]:
@@ -190,9 +195,14 @@ def is_complete(text: str) -> bool:
 
 
 def is_closed(text: str) -> bool:
-    """Return True if the text is complete and does not end in free text that may continue."""
+    """Return True if the text is complete and not likely to continue.
+
+    It ends neither in free text nor in a word that often begins a request, such as "no" or "hello".
+    """
     meaning = parse(text)
-    return meaning is not None and not meaning.open_ended and _makes_sense(meaning)
+    if meaning is None or meaning.open_ended or not _makes_sense(meaning):
+        return False
+    return _grammar().leads.match(sentence_words.read(text).plain) is None
 
 
 def changes(text: str) -> bool:

@@ -170,7 +170,10 @@ class OfflineAssistant:
         meanings = intents.parse_all(text)
         meaning = meanings[0] if len(meanings) == 1 else None
         just_changed = state.last is not None and state.last.changes > 0
-        state.last = LastRequest(said, text, meaning)
+        if state.last is not None and meaning is not None and meaning.intent == "objection":
+            state.last.said = said
+        else:
+            state.last = LastRequest(said, text, meaning)
         words = instruction_following.exact_words(request.instructions)
         calls: list[SelectedTool] = []
         refusals = [plausibility.refusal(one.intent, one.values) for one in meanings]

@@ -100,6 +100,9 @@ ANSWERS: Mapping[str, Answer] = {
     "goodbye": lambda on: "Goodbye.",
     "help": lambda on: _HELP,
     "stop": _stop,
+    "objection": lambda on: (
+        "Sorry. Say what you meant, or say undo." if on.just_changed else "Okay."
+    ),
     "about": lambda on: _ABOUT,
     "story": lambda on: on.random.choice(_STORIES),
     "joke": lambda on: on.random.choice(_JOKES),

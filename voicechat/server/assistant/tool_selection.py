@@ -293,9 +293,11 @@ def _words(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    for ending in ("ing", "es", "s"):
+    for ending in ("ing", "s"):
         if word.endswith(ending) and len(word) - len(ending) > 2:
-            return word.removesuffix(ending)
+            stem = word.removesuffix(ending)
+            hissing = stem.endswith(("se", "xe", "ze", "che", "she"))
+            return stem.removesuffix("e") if hissing else stem
     return word
 
 

@@ -24,9 +24,10 @@ def correction(request: AssistantRequest, state: DialogueState, text: str) -> st
         return ""
     if last.meaning is None and not last.arguments:
         return ""
-    if tool_selection.names_one(text, request.tools) and not intents.parse(text):
-        return ""
-    return corrections.corrected(text, last.text, last.meaning, last.arguments) or ""
+    allow_free = intents.parse(text) is not None or not tool_selection.names_one(
+        text, request.tools
+    )
+    return corrections.corrected(text, last.text, last.meaning, last.arguments, allow_free) or ""
 
 
 async def undo(request: AssistantRequest, state: DialogueState) -> tuple[str, Call | None]:
