@@ -70,6 +70,36 @@ def test_line_by_line_through_a_pipe(tmp_path: Path, mark: Path) -> None:
     assert not mark.exists()
 
 
+def test_requests_are_corrected_and_undone(tmp_path: Path) -> None:
+    conversation = {
+        "set a timer for ten minutes": "Okay, 10 minutes, starting now.",
+        "No, I meant twenty.": "Okay, 20 minutes, starting now.",
+        "actually make it five": "Okay, 5 minutes, starting now.",
+        "add tune to my shopping list": "I added tune to your shopping list.",
+        "I said tuna, not tune": "I added tuna to your shopping list.",
+        "what is on my shopping list": "Your shopping list has one item: tuna.",
+        "my name is Eva": "Nice to meet you, Eva.",
+        "no, Ada": "Nice to meet you, Ada.",
+        "undo that": "I've forgotten your name.",
+        "undo": "I took tuna off your shopping list again.",
+        "take that back": "Your 5 minute timer is canceled.",
+        "undo it": "There is nothing to undo.",
+        "what timers are running": "There is no timer running.",
+        "say that again": "There is no timer running.",
+        "how many days are in a fortnight": "A fortnight is 14 days.",
+    }
+    said = subprocess.run(
+        [sys.executable, "-m", "voicechat", "--text"],
+        input="\n".join((*conversation, "")),
+        env=private_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.stdout.splitlines() == list(conversation.values())
+
+
 def test_a_plugin_runs_after_approval_while_a_timer_rings(
     start, tmp_path: Path, mark: Path
 ) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from voicechat.server.assistant import skill_permissions, slot_values
 from voicechat.server.assistant.clarification import question
 from voicechat.server.assistant.intents import CHANGING, Meaning
+from voicechat.server.assistant.measurements import Measure
 from voicechat.server.assistant.tool_arguments import PATH, MissingArgument, fill
 from voicechat.server.engine_protocols import ToolOffer
 
@@ -248,6 +249,9 @@ def _location_kinds(tool: ToolOffer) -> set[str]:
 
 def _fit_intent(name: Sequence[str], text: str, meaning: Meaning) -> float:
     """Return the score of a tool name for an intent; 0 leaves it to the built-in answer."""
+    amount = meaning.values.get("amount")
+    if isinstance(amount, Measure) and amount.name:
+        return 0.0  # A tool would not know the name, such as "a marathon".
     subject, verb = _SUBJECTS.get(meaning.intent, ("", ""))
     if meaning.intent == "calculate" and _OPERATIONS & set(name) & set(_words(text)):
         return 6.0
