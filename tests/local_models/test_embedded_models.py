@@ -54,7 +54,7 @@ async def test_a_downloaded_voice_speaks_by_default(catalog, server) -> None:
         {"emma.onnx": f"{server.url}/emma.onnx"},
         kind="tts",
         family="hibari",
-        voice="emma",
+        voices=["emma"],
     )
     download_model(local_model("emma"), ModelStore())
     installed_model.choose(local_model("emma"))

@@ -35,7 +35,7 @@ def test_a_row_is_complete(model: LocalModel) -> None:
     if model.family == "moonshine":
         assert tuple(file.name for file in model.files) == MOONSHINE_FILES
     if model.family == "hibari":
-        assert model.id == f"hibari-{model.voice}"
+        assert (model.id,) == tuple(f"hibari-{voice}" for voice in model.voices)
         assert len(model.files) == 1
     for file in model.downloads().values():
         assert file.url.startswith("https://")
@@ -62,7 +62,9 @@ def test_the_voices_of_hibari_have_its_own_sums() -> None:
     assert spec is not None
     path = Path(str(spec.origin)).parent / "assets" / "voices.json"
     voices = msgspec.json.decode(path.read_bytes())
-    assert set(voices) == {model.voice for model in MODELS if model.family == "hibari"}
+    assert set(voices) == {
+        voice for model in MODELS if model.family == "hibari" for voice in model.voices
+    }
     for name, fields in voices.items():
         (file,) = local_model(f"hibari-{name}").files
         assert (file.name, file.size, file.sha256) == (
@@ -118,7 +120,7 @@ def test_a_wrong_row_is_refused(catalog, name, more) -> None:
 def test_without_a_choice_the_built_in_model_is_used() -> None:
     chosen = installed_model.chosen_model("tts")
     if chosen is not None:
-        assert (chosen.id, chosen.voice) == ("hibari-heart", "heart")
+        assert (chosen.id, chosen.voices) == ("hibari-heart", ("heart",))
     assert installed_model.chosen_model("end-of-turn") is None
 
 
@@ -130,7 +132,7 @@ def test_a_choice_is_remembered_and_forgotten(catalog) -> None:
     installed_model.choose(local_model("voice"))
     chosen = installed_model.chosen_model("tts")
     assert chosen is not None
-    assert (chosen.folder, chosen.family, chosen.voice) == (folder, "hibari", "emma")
+    assert (chosen.folder, chosen.family, chosen.voices) == (folder, "hibari", ("emma",))
     assert installed_model.installed_models("tts") == [chosen]
     assert installed_model.chosen_model("stt") is None
     installed_model.forget_choice("ears")

@@ -83,7 +83,7 @@ def fill(catalog: Path, server: FileServer) -> None:
         {"v.onnx": f"{server.url}/v.onnx"},
         kind="tts",
         family="hibari",
-        voice="emma",
+        voices=["emma"],
     )
     wheel = zipped({"package/__init__.py": b"", "package/assets/encoder.ort": ENCODER})
     server.files["/package.whl"] = wheel

@@ -148,7 +148,7 @@ def speech_models() -> SpeechModels:
     return SpeechModels(
         stt_model=stt.folder if stt else None,
         stt_tokens_per_second=stt.tokens_per_second if stt else 6.5,
-        voices={each.voice: each.folder / each.files[0] for each in voices},
+        voices={name: each.folder / each.files[0] for each in voices for name in each.voices},
         vad_model=detector_file("vad"),
         turn_end_model=detector_file("end-of-turn"),
     )

@@ -41,8 +41,8 @@ class InstalledModel:
     folder: Path
     files: tuple[str, ...]
     """Names in the folder, in the order of the catalog."""
-    voice: str = ""
-    """Name of the voice, when the model is one."""
+    voices: tuple[str, ...] = ()
+    """Names of its voices; the first is the default."""
     tokens_per_second: float = 6.5
     """Most tokens that a Moonshine model needs for a second of speech."""
 
@@ -131,7 +131,7 @@ def _installed(model: LocalModel, store: ModelStore) -> InstalledModel | None:
         family=model.family,
         folder=folder,
         files=tuple(file.name for file in model.files),
-        voice=model.voice,
+        voices=model.voices,
         tokens_per_second=model.tokens_per_second,
     )
 

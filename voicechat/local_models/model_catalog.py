@@ -20,7 +20,7 @@ from voicechat.errors import UsageError
 CATALOG = Path(__file__).with_name("catalog")
 
 ModelKind = Literal["stt", "tts", "end-of-turn", "vad"]
-ModelFamily = Literal["moonshine", "hibari", "silero", "smart-turn"]
+ModelFamily = Literal["moonshine", "hibari", "kokoro", "silero", "smart-turn"]
 """The engine that loads a model."""
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
@@ -64,8 +64,8 @@ class LocalModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[ModelFile, ...]
     archive: RemoteFile | None = None
     """A wheel or another zip file that contains the files."""
-    voice: str = ""
-    """Name of the voice, when the model is one."""
+    voices: tuple[str, ...] = ()
+    """Names of its voices; the first is the default."""
     tokens_per_second: Annotated[float, msgspec.Meta(gt=0)] = 6.5
     """Most tokens that a Moonshine model needs for a second of speech."""
     package_folder: str = ""

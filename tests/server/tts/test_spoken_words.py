@@ -4,8 +4,9 @@ import numpy as np
 from hostile_speech import HOSTILE
 
 from voicechat.providers.catalog import LOCAL
-from voicechat.server.tts.hibari_synthesizer import _words, timed_model
+from voicechat.server.tts.hibari_synthesizer import DURATIONS, _words
 from voicechat.server.tts.hibari_tts import DEFAULT_VOICE, bundled_voice, clauses
+from voicechat.server.tts.timed_model import timed_model
 
 
 def test_the_catalog_lists_the_voice():
@@ -14,7 +15,7 @@ def test_the_catalog_lists_the_voice():
 
 def test_the_model_reports_the_duration_of_each_phoneme():
     """The name of the tensor belongs to the pinned version of the package."""
-    model, timed = timed_model(bundled_voice().read_bytes())
+    model, timed = timed_model(bundled_voice().read_bytes(), DURATIONS)
     assert timed
     outputs = model.run(
         None, {"ids": np.array([[0, 50, 51, 52, 0]]), "speed": np.ones(1, np.float32)}

@@ -1,10 +1,9 @@
 """The worker's side of `hibari_tts.py`: text to phonemes to sound, word by word.
 
-The model predicts how long each phoneme lasts. That tensor is not an output of the model file, so
-the loaded bytes get one more graph output. Without it the sound is divided by the length of the
-words.
+The model predicts how long each phoneme lasts. Without that the sound is divided by the length of
+the words. A voice whose file is a Kokoro model takes the same way.
 
-Source: the package hibari-tts, its `Hibari.from_ids`, and the ONNX message `GraphProto.output`.
+Source: the package hibari-tts, its `Hibari.from_ids`.
 """
 
 from __future__ import annotations
@@ -12,17 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voicechat.server.engine_worker_main import Job
-from voicechat.server.onnx_session import onnx_session
+from voicechat.server.tts.kokoro_model import KokoroModel, is_kokoro
+from voicechat.server.tts.timed_model import timed_model
 from voicechat.server.tts.word_timing import aligned, divided
 from voicechat.speech.pcm import Samples
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 RATE = 24_000
 """Sample rate of the sound, in Hz."""
@@ -33,7 +30,8 @@ _STEP = 600
 _MOST_PHONEMES = 400
 _GAIN, _PEAK = 3.0, 0.92
 """Gain of the model's quiet sound, and the highest amplitude; full scale is 1."""
-_BRITISH = frozenset({"emma", "fable"})
+_BRITISH = ("emma", "fable", "bf_", "bm_")
+"""Beginnings of the names of British voices, the last two of Kokoro."""
 
 
 class HibariSynthesizer:
@@ -47,9 +45,8 @@ class HibariSynthesizer:
             Path(ASSETS, "vocab.json").read_text(encoding="utf-8")
         )
         self._files = voices
-        self._models: dict[str, tuple[InferenceSession, bool]] = {}
+        self._models: dict[str, _HibariModel | KokoroModel] = {}
         self._pronunciations: dict[bool, _Pronunciation] = {}
-        self._random = np.random.default_rng()
         first = next(iter(voices))
         for _ in self._spoken("Warm up, please, 12 times.", first, 1.0):
             pass
@@ -70,7 +67,7 @@ class HibariSynthesizer:
         words = _words(text)
         if not words:
             return
-        pronunciation = self._pronunciation(british=voice in _BRITISH)
+        pronunciation = self._pronunciation(british=voice.startswith(_BRITISH))
         phonemes = pronunciation.phonemes(text)[:_MOST_PHONEMES]
         sound, lengths = self._sound(phonemes, voice, speed)
         spoken = phonemes.split(" ")
@@ -90,19 +87,13 @@ class HibariSynthesizer:
         self, phonemes: str, voice: str, speed: float
     ) -> tuple[Samples, Sequence[int] | None]:
         """Return the sound, and the samples of each phoneme with the pauses around them."""
-        from hibari import dsp
-
         ids = [0, *self._ids(phonemes), 0]
         if len(ids) < 3:
             return np.zeros(0, np.int16), [0, 0]
-        model, timed = self._model(voice)
-        feed = {"ids": np.array([ids]), "speed": np.array([speed], np.float32)}
-        outputs = model.run(None, feed)
-        parts = (output[0] for output in outputs[:6])
-        wave = np.asarray(dsp.synth(*parts, self._random))
+        wave, steps = self._model(voice).sound(ids, voice, speed)
         loudest = float(np.abs(wave).max(initial=0.0))
-        wave *= 32767 * min(_GAIN, _PEAK / loudest if loudest else 1.0)
-        lengths = [int(length) * _STEP for length in outputs[6]] if timed else None
+        wave = wave * (32767 * min(_GAIN, _PEAK / loudest if loudest else 1.0))
+        lengths = None if steps is None else [int(step) * _STEP for step in steps]
         return wave.astype(np.int16), lengths
 
     def _word_ends(self, spoken: list[str], lengths: Sequence[int]) -> list[int]:
@@ -118,16 +109,36 @@ class HibariSynthesizer:
     def _ids(self, phonemes: str) -> list[int]:
         return [self._vocabulary[letter] for letter in phonemes if letter in self._vocabulary]
 
-    def _model(self, voice: str) -> tuple[InferenceSession, bool]:
-        if voice not in self._models:
-            content = Path(self._files[voice]).read_bytes()
-            self._models[voice] = timed_model(content)
-        return self._models[voice]
+    def _model(self, voice: str) -> _HibariModel | KokoroModel:
+        name = self._files[voice]
+        if name not in self._models:
+            file = Path(name)
+            self._models[name] = KokoroModel(file) if is_kokoro(file) else _HibariModel(file)
+        return self._models[name]
 
     def _pronunciation(self, *, british: bool) -> _Pronunciation:
         if british not in self._pronunciations:
             self._pronunciations[british] = _Pronunciation(british=british)
         return self._pronunciations[british]
+
+
+class _HibariModel:
+    """One voice of hibari."""
+
+    def __init__(self, file: Path) -> None:
+        self._session, self._timed = timed_model(file.read_bytes(), DURATIONS)
+        self._random = np.random.default_rng()
+
+    def sound(
+        self, ids: list[int], voice: str, speed: float
+    ) -> tuple[NDArray[np.float32], Sequence[float] | None]:
+        """Return the sound at 24 kHz, and the 25 ms steps that each phoneme lasts."""
+        from hibari import dsp
+
+        feed = {"ids": np.array([ids]), "speed": np.array([speed], np.float32)}
+        outputs = self._session.run(None, feed)
+        parts = (output[0] for output in outputs[:6])
+        return np.asarray(dsp.synth(*parts, self._random)), outputs[6] if self._timed else None
 
 
 class _Pronunciation:
@@ -140,18 +151,6 @@ class _Pronunciation:
 
     def phonemes(self, text: str) -> str:
         return str(self._convert(text))
-
-
-def timed_model(content: bytes) -> tuple[InferenceSession, bool]:
-    """Load a voice; return it and True if it reports the durations of its phonemes."""
-    name = DURATIONS.encode()
-    value = b"\x0a" + bytes([len(name)]) + name
-    output = b"\x62" + bytes([len(value)]) + value
-    graph = b"\x3a" + bytes([len(output)]) + output
-    try:
-        return onnx_session(content + graph), True
-    except Exception:  # onnxruntime has no common class of errors; the plain model decides
-        return onnx_session(content), False
 
 
 def _words(text: str) -> list[str]:

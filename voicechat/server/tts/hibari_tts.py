@@ -13,13 +13,15 @@ from pathlib import Path
 
 from voicechat.server.engine_protocols import SpokenWords
 from voicechat.server.engine_worker import Worker
+from voicechat.server.tts.kokoro_model import is_kokoro
 
 RATE = 24_000
 """Sample rate of the sound, in Hz."""
 DEFAULT_VOICE = "heart"
 _SLOWEST, _FASTEST = 0.5, 2.0
 _CLAUSE_MAX = 240
-_DEADLINE_S = 10.0
+_DEADLINE_S, _KOKORO_DEADLINE_S = 10.0, 45.0
+"""Seconds for the sound of a clause."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CLAUSE_END = re.compile(r"(?<=[.!?;:\n])\s+")
 
@@ -43,6 +45,10 @@ class HibariTts:
 
     def __init__(self, worker: Worker, voices: Mapping[str, Path]) -> None:
         self.names = tuple(voices)
+        self._deadlines = {
+            name: _KOKORO_DEADLINE_S if is_kokoro(file) else _DEADLINE_S
+            for name, file in voices.items()
+        }
         self._worker = worker
 
     async def open(self) -> None:
@@ -61,7 +67,9 @@ class HibariTts:
         held = min(_FASTEST, max(_SLOWEST, speed))
         for clause in clauses(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)):
             await self._worker.start()
-            stream = self._worker.stream("tts.speak", clause, chosen, held, deadline=_DEADLINE_S)
+            stream = self._worker.stream(
+                "tts.speak", clause, chosen, held, deadline=self._deadlines[chosen]
+            )
             async with aclosing(stream) as pieces:
                 async for words, pcm in pieces:
                     yield SpokenWords(words, pcm)
