@@ -39,7 +39,7 @@ def recognized(sound: NDArray[np.int16]) -> str:
     assert folder is not None
     model, resampler = MoonshineModel(folder), Resampler(RATE, VAD_RATE)
     pcm = np.concatenate((resampler.convert(sound), resampler.finish()))
-    return model.text(model.transcribe(pcm.astype(np.float32) / 32768))
+    return model.text(model.transcribe(model.encode(pcm.astype(np.float32) / 32768)))
 
 
 def loud(sound: NDArray[np.int16]) -> NDArray[np.float64]:

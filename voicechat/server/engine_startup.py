@@ -110,6 +110,7 @@ def _turn_end(options: ServeOptions) -> TurnEnd | None:
 
 def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
     """Create the built-in engines in one worker, without those that are not installed."""
+    from voicechat.server.assistant import intents
     from voicechat.server.engine_worker import Worker
     from voicechat.server.missing_engine import MissingStt, SilentTts
     from voicechat.server.stt.moonshine_stt import MoonshineStt, bundled_model
@@ -127,7 +128,9 @@ def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
         tokens_per_second=options.stt_tokens_per_second,
     )
     return (
-        MissingStt("moonshine-tiny-en") if model is None else MoonshineStt(worker),
+        MissingStt("moonshine-tiny-en")
+        if model is None
+        else MoonshineStt(worker, None if options.chat_url else intents.is_request),
         HibariTts(worker, voices) if voices else SilentTts(),
     )
 

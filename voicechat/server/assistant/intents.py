@@ -194,6 +194,12 @@ def is_complete(text: str) -> bool:
     return meaning is not None and _makes_sense(meaning)
 
 
+def is_request(text: str) -> bool:
+    """Return True if the text is one or more complete requests that make sense."""
+    meanings = parse_all(text)
+    return bool(meanings) and all(map(_makes_sense, meanings))
+
+
 def is_closed(text: str) -> bool:
     """Return True if the text is complete and not likely to continue.
 

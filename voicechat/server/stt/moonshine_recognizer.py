@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from voicechat.server.engine_worker_main import Job
 from voicechat.server.onnx_session import release_memory
-from voicechat.server.stt.moonshine_model import MoonshineModel, Sound
+from voicechat.server.stt.moonshine_model import Features, MoonshineModel, Sound
 from voicechat.speech.vad import VAD_RATE
 
 _LONGEST = 14 * VAD_RATE
@@ -23,7 +23,11 @@ _CUT_FROM = 8 * VAD_RATE
 _CUT_WINDOW = VAD_RATE // 10
 _SHORTEST = VAD_RATE // 10
 """The model needs about 80 ms of sound."""
-_OPEN_WORDS = 2
+_SILENCE = int(0.3 * VAD_RATE)
+"""Silence added after the speech: the model is more often right about a last word that has some."""
+_UNLIKELY = 3.5
+"""Difference of log probabilities."""
+_OPEN_WORDS = 4
 """Words at the end of a partial text that more sound may still change."""
 _NOTE = "\N{EIGHTH NOTE}"
 _OLD_SPELLING = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)
@@ -42,6 +46,7 @@ class _Utterance:
     tokens: list[int] = field(default_factory=list)
     fixed: int = 0
     """Tokens at the start that two results agree on."""
+    features: Features | None = None
 
     def rest(self) -> Sound:
         """Return the sound from `start` on."""
@@ -56,13 +61,15 @@ class MoonshineRecognizer:
     def __init__(self, folder: str, tokens_per_second: float = 6.5) -> None:
         self._model = MoonshineModel(Path(folder), tokens_per_second)
         self._open: dict[int, _Utterance] = {}
-        self._model.transcribe(np.zeros(VAD_RATE, np.float32))
+        self._model.transcribe(self._model.encode(np.zeros(VAD_RATE, np.float32)))
 
-    def decode(self, job: Job, number: int, offset: int, pcm: bytes) -> tuple[str, str, bool]:
+    def decode(
+        self, job: Job, number: int, offset: int, pcm: bytes, ended: bool
+    ) -> tuple[str, str, bool]:
         """Add sound to an utterance and recognize it.
 
         number: identifies the utterance; an unknown number opens one.
-        offset: bytes sent before. pcm: PCM16 mono at 16 kHz.
+        offset: bytes sent before. pcm: PCM16 mono at 16 kHz. ended: the user pauses.
         Returns the text, the part of it that will not change, and True if sound is left to
         recognize. Raises ValueError if sound before `offset` is missing.
         """
@@ -77,29 +84,49 @@ class MoonshineRecognizer:
             utterance.size += len(sound)
         if utterance.size - utterance.start < _SHORTEST:
             return " ".join(utterance.settled), "", False
-        left = self._recognize(job, utterance)
+        left = self._recognize(job, utterance, ended=ended)
         text, committed = self._texts(utterance)
         return text, committed, left
+
+    def alternatives(self, job: Job, number: int) -> list[str]:
+        """Return other texts for the sound of the last `decode`, the most likely first.
+
+        Each is at most 33 times less likely than the best one, and begins with the committed text.
+        """
+        utterance = self._open.get(number)
+        if utterance is None or utterance.features is None or utterance.settled:
+            return []
+        fixed = utterance.tokens[: utterance.fixed]
+        found = self._model.alternatives(utterance.features, fixed, lambda: job.cancelled)
+        texts = [
+            cleaned(self._model.text(tokens))
+            for score, tokens in found
+            if score > found[0][0] - _UNLIKELY
+        ]
+        return list(dict.fromkeys(filter(None, texts)))
 
     def drop(self, job: Job, number: int) -> None:
         """Forget an utterance."""
         if self._open.pop(number, None) is not None and not self._open:
             release_memory()
 
-    def _recognize(self, job: Job, utterance: _Utterance) -> bool:
+    def _recognize(self, job: Job, utterance: _Utterance, *, ended: bool) -> bool:
         """Recognize the next 14 s; return True if more sound is left."""
         rest = utterance.rest()
         left = len(rest) > _LONGEST
         part = rest[: quietest(rest[:_LONGEST], _CUT_FROM)] if left else rest
+        if ended or left:
+            part = np.pad(part, (0, _SILENCE))
+        utterance.features = self._model.encode(part)
         tokens = self._model.transcribe(
-            part, utterance.tokens, utterance.fixed, lambda: job.cancelled
+            utterance.features, utterance.tokens, utterance.fixed, lambda: job.cancelled
         )
         if job.cancelled:
             return False
         if left:
             text = cleaned(self._model.text(tokens), alone=False)
             utterance.settled += [text] if text else []
-            utterance.start += len(part)
+            utterance.start += len(part) - _SILENCE
             utterance.tokens, utterance.fixed = [], 0
         else:
             utterance.fixed = max(utterance.fixed, self._stable(utterance.tokens, tokens))
@@ -107,7 +134,7 @@ class MoonshineRecognizer:
         return left
 
     def _stable(self, before: list[int], now: list[int]) -> int:
-        """Return how many tokens two results agree on, without the last two words."""
+        """Return how many tokens two results agree on, without the last words."""
         pairs = zip(before, now, strict=False)
         agreed = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(before), len(now)))
         starts = [at for at in range(len(now)) if self._model.begins_word(now[at])]

@@ -44,10 +44,15 @@ def bundled_model() -> Path | None:
 
 
 class MoonshineStt:
-    """`SpeechToText` on a worker whose part `stt` is a `MoonshineRecognizer`."""
+    """`SpeechToText` on a worker whose part `stt` is a `MoonshineRecognizer`.
 
-    def __init__(self, worker: Worker) -> None:
+    is_request: tells if the assistant understands a text. The most likely text that it does
+    understand replaces one that it does not, if it is nearly as likely. None: the most likely text.
+    """
+
+    def __init__(self, worker: Worker, is_request: Callable[[str], bool] | None = None) -> None:
         self._worker = worker
+        self._is_request = is_request
         self._turns = _Turns()
         self._numbers = itertools.count(1)
 
@@ -57,7 +62,9 @@ class MoonshineStt:
 
     def utterance(self, on_partial: Callable[[Partial], None]) -> MoonshineUtterance:
         """Begin an utterance. `on_partial` is called on the loop with each new text."""
-        return MoonshineUtterance(self._worker, self._turns, next(self._numbers), on_partial)
+        return MoonshineUtterance(
+            self._worker, self._turns, next(self._numbers), on_partial, self._is_request
+        )
 
     async def close(self) -> None:
         """Stop the worker."""
@@ -73,8 +80,10 @@ class MoonshineUtterance:
         turns: _Turns,
         number: int,
         on_partial: Callable[[Partial], None],
+        is_request: Callable[[str], bool] | None = None,
     ) -> None:
         self._worker = worker
+        self._is_request = is_request
         self._turns = turns
         self._number = number
         self._on_partial = on_partial
@@ -137,13 +146,27 @@ class MoonshineUtterance:
         partial = Partial("")
         while left:
             async with self._turns.turn(priority):
-                text, committed, left = await self._ask(end)
+                text, committed, left = await self._ask(end, ended=priority == _PAUSED)
+                if priority == _PAUSED and not left:
+                    text = await self._understood(text)
             partial = Partial(text, committed)
             self._decoded = end
             self._on_partial(partial)
         return partial
 
-    async def _ask(self, end: int) -> tuple[str, str, bool]:
+    async def _understood(self, text: str) -> str:
+        """Return the text, or an alternative that is a request if the text is none."""
+        if not text or self._is_request is None or self._is_request(text):
+            return text
+        try:
+            others: list[str] = await self._worker.call(
+                "stt.alternatives", self._number, deadline=_DECODE_S
+            )
+        except ServerError:
+            return text
+        return next((other for other in others if self._is_request(other)), text)
+
+    async def _ask(self, end: int, *, ended: bool) -> tuple[str, str, bool]:
         for _ in range(_TRIES):
             if not self._worker.alive:
                 await self._worker.start()
@@ -154,7 +177,7 @@ class MoonshineUtterance:
             try:
                 return tuple(
                     await self._worker.call(
-                        "stt.decode", self._number, before, new, deadline=_DECODE_S
+                        "stt.decode", self._number, before, new, ended, deadline=_DECODE_S
                     )
                 )
             except JobFailed:
