@@ -32,12 +32,12 @@ from websockets.typing import Subprotocol
 from voicechat.errors import Secret, ServerError, UsageError
 from voicechat.server.access import REALTIME, AccessCheck, is_transcription, requested_model
 from voicechat.server.engine_startup import EngineSet, create_engines
-from voicechat.server.onnx_session import release_memory
 from voicechat.server.pipeline import Engines, Pipeline
 from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
+from voicechat.system.process_memory import release_memory
 
 __all__ = ["App", "ServeOptions", "serve"]
 

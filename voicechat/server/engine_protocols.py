@@ -24,7 +24,7 @@ class Partial:
     committed: str = ""
 
 
-class Utterance(Protocol):
+class SttUtterance(Protocol):
     """The speech of one turn. End it with `finish` or `drop`."""
 
     def feed(self, pcm: bytes) -> None:
@@ -61,7 +61,7 @@ class SpeechToText(Protocol):
         """Load and warm up the engine. Raises `VoicechatError` on failure."""
         ...
 
-    def utterance(self, on_partial: Callable[[Partial], None]) -> Utterance:
+    def utterance(self, on_partial: Callable[[Partial], None]) -> SttUtterance:
         """Begin an utterance. `on_partial` is called on the event loop with each new text."""
         ...
 

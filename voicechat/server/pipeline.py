@@ -24,8 +24,8 @@ from voicechat.server.engine_protocols import (
     Assistant,
     Partial,
     SpeechToText,
+    SttUtterance,
     TextToSpeech,
-    Utterance,
 )
 from voicechat.server.realtime.item_store import StoredItem
 from voicechat.server.realtime.protocol_actions import (
@@ -430,7 +430,7 @@ class _Turn:
     """The speech of one turn, and how much of its text the client has."""
 
     def __init__(self, stt: SpeechToText, on_partial: Callable[[Partial], None]) -> None:
-        self.speech: Utterance = stt.utterance(on_partial)
+        self.speech: SttUtterance = stt.utterance(on_partial)
         self.text = ""
         self.is_request = False
         """True if the text so far is a whole request."""

@@ -6,7 +6,7 @@ import gc
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from voicechat.server.onnx_session import limit_memory, release_memory
+from voicechat.system.process_memory import limit_memory, release_memory
 
 if TYPE_CHECKING:
     from voicechat.server.stt.moonshine_recognizer import MoonshineRecognizer

@@ -5,7 +5,7 @@ from meanings import right
 
 from voicechat.server.assistant import intents
 
-MIN, HOUR = 60, 3600
+MIN = 60
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voicechat.server.onnx_session import onnx_session
+from voicechat.speech.onnx_model import onnx_session
 from voicechat.speech.vad import VAD_RATE
 
 FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.server.engine_worker_main import Job
-from voicechat.server.onnx_session import release_memory
 from voicechat.server.stt.moonshine_model import Features, MoonshineModel, Sound
 from voicechat.speech.vad import VAD_RATE
+from voicechat.system.process_memory import release_memory
 
 _LONGEST = 14 * VAD_RATE
 _CUT_FROM = 8 * VAD_RATE
@@ -27,7 +27,7 @@ _SILENCE = int(0.3 * VAD_RATE)
 """Silence added after the speech: the model is more often right about a last word that has some."""
 _UNLIKELY = 3.5
 """Difference of log probabilities."""
-_OPEN_WORDS = 4
+_OPEN_WORDS = 6
 """Words at the end of a partial text that more sound may still change."""
 _NOTE = "\N{EIGHTH NOTE}"
 _OLD_SPELLING = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)

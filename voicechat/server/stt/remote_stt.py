@@ -21,7 +21,7 @@ from typing import Protocol
 from voicechat.core.text import clean
 from voicechat.errors import ServerError, SessionLost, VoicechatError
 from voicechat.server.engine_outage import EngineOutage, Notify
-from voicechat.server.engine_protocols import Partial, SpeechToText, Utterance
+from voicechat.server.engine_protocols import Partial, SpeechToText, SttUtterance
 from voicechat.speech.vad import VAD_RATE
 
 _FINISH_SECONDS = 8.0
@@ -129,7 +129,7 @@ class RemoteStt:
         if not await self.outage.open():
             await self.builtin.open()
 
-    def utterance(self, on_partial: Callable[[Partial], None]) -> Utterance:
+    def utterance(self, on_partial: Callable[[Partial], None]) -> SttUtterance:
         """Begin an utterance. `on_partial` is called on the event loop with each new text."""
         if not self.outage.usable:
             return self.builtin.utterance(on_partial)
@@ -148,7 +148,7 @@ class RemoteUtterance:
         self._stt = stt
         self._on_partial = on_partial
         self._pcm = bytearray()
-        self._builtin: Utterance | None = None
+        self._builtin: SttUtterance | None = None
         self._attempt: asyncio.Task[str]
         self._begin()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voicechat.server.onnx_session import onnx_session
+from voicechat.speech.onnx_model import onnx_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
