@@ -87,7 +87,7 @@ def create_engines(options: ServeOptions, notify: Notify = _log.warning) -> Engi
     """
     from voicechat.speech.vad import detector
 
-    stt, tts = _with_remote(options, *_speech(options), notify)
+    stt, tts = _with_remote(options, *_speech(options, notify), notify)
     if options.voice is not None and options.voice not in tts.names:
         raise UsageError(
             f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(tts.names)}."
@@ -108,11 +108,11 @@ def _turn_end(options: ServeOptions) -> TurnEnd | None:
     return TurnEnd(options.turn_end_model)
 
 
-def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
+def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextToSpeech]:
     """Create the built-in engines in one worker, without those that are not installed."""
     from voicechat.server.assistant import intents
     from voicechat.server.engine_worker import Worker
-    from voicechat.server.missing_engine import MissingStt, SilentTts
+    from voicechat.server.missing_engine import MissingStt, SilentTts, missing_part
     from voicechat.server.stt.moonshine_stt import MoonshineStt, bundled_model
     from voicechat.server.tts.hibari_tts import DEFAULT_VOICE, HibariTts, bundled_voice
 
@@ -120,6 +120,8 @@ def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
     model = (options.stt_model or bundled_model()) if has_runtime else None
     voice = bundled_voice() if has_runtime else None
     voices = {} if voice is None else {**options.voices, DEFAULT_VOICE: voice}
+    if options.warm_speech and (missing := missing_part(model, voice, runtime=has_runtime)):
+        notify(missing)
     worker = Worker(
         "voicechat.server.speech_engines:SpeechEngines",
         "The speech engine",
@@ -127,12 +129,10 @@ def _speech(options: ServeOptions) -> tuple[SpeechToText, TextToSpeech]:
         voices={name: str(path) for name, path in voices.items()},
         tokens_per_second=options.stt_tokens_per_second,
     )
-    return (
-        MissingStt("moonshine-tiny-en")
-        if model is None
-        else MoonshineStt(worker, None if options.chat_url else intents.is_request),
-        HibariTts(worker, voices) if voices else SilentTts(),
-    )
+    stt: SpeechToText = MissingStt()
+    if model is not None:
+        stt = MoonshineStt(worker, None if options.chat_url else intents.is_request)
+    return stt, HibariTts(worker, voices) if voices else SilentTts()
 
 
 def _with_remote(

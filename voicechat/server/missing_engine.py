@@ -8,22 +8,32 @@ from collections.abc import AsyncGenerator, Callable
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Partial, SpokenWords
 
-_REMEDY = "Type instead, or run: voicechat models pull {model}"
+_REMEDY = "Type instead, or run: voicechat models pull moonshine-tiny-en"
+
+
+def missing_part(model: object, voice: object, *, runtime: bool) -> str:
+    """Return a sentence about the part of speech that this machine lacks; empty if none.
+
+    model, voice: the files found, or None. runtime: ONNX Runtime is installed.
+    """
+    if not runtime:
+        return "This machine cannot recognize or speak: it has no ONNX Runtime. Type instead."
+    if model is None:
+        return f"This machine has no speech recognition. {_REMEDY}"
+    if voice is None:
+        return "This machine has no voice: the package hibari-tts is missing. Answers are text."
+    return ""
 
 
 class MissingStt:
     """`SpeechToText` that reports at each utterance that no engine is installed."""
-
-    def __init__(self, model: str) -> None:
-        """model: name of the model in the catalog of local models."""
-        self._model = model
 
     async def open(self) -> None:
         """Open nothing."""
 
     def utterance(self, on_partial: Callable[[Partial], None]) -> MissingUtterance:
         """Begin an utterance whose text is not available."""
-        return MissingUtterance(self._model)
+        return MissingUtterance()
 
     async def close(self) -> None:
         """Close nothing."""
@@ -31,9 +41,6 @@ class MissingStt:
 
 class MissingUtterance:
     """Speech that is not recognized."""
-
-    def __init__(self, model: str) -> None:
-        self._model = model
 
     def feed(self, pcm: bytes) -> None:
         """Drop the sound."""
@@ -46,9 +53,7 @@ class MissingUtterance:
 
     async def finish(self) -> str:
         """Raise `ServerError` with the remedy."""
-        raise ServerError(
-            "This machine has no speech recognition.", _REMEDY.format(model=self._model)
-        )
+        raise ServerError("This machine has no speech recognition.", _REMEDY)
 
     def drop(self) -> None:
         """Do nothing."""
