@@ -6,7 +6,7 @@ import pytest
 from assistant_talk import SkillTalk, ToolTalk
 
 from voicechat.server.assistant import intents, plausibility
-from voicechat.server.assistant.tool_selection import CHANGING_TOOLS, choose
+from voicechat.server.assistant.tool_selection import choose
 from voicechat.server.engine_protocols import ToolOffer
 
 
@@ -182,6 +182,14 @@ Remind me of summer days.
 Convert him to our side.
 Divide and conquer.
 Let's split the bill by four people.
+Her name was on the door, but the office was empty.
+There was a note on the table that nobody could read.
+The recipe says forty minutes, but it takes an hour.
+The whole time we were there it rained.
+Time flies when you are having fun.
+What time does the shop around the corner close?
+A timer is a handy thing to have.
+I saw a list of names on the wall.
 """.strip().splitlines()
 CHANGING = intents.CHANGING - {"goodbye", "stop"}
 
@@ -191,14 +199,13 @@ def test_open_speech_changes_nothing(text):
     assert [one.intent for one in intents.parse_all(text) if one.intent in CHANGING] == []
 
 
-async def test_open_speech_calls_no_tool_that_changes_something(tmp_path):
+async def test_open_speech_calls_no_tool(tmp_path):
     talk = ToolTalk(tmp_path)
     await talk("set a timer for ten minutes")
     await talk("add milk to my shopping list")
-    changing = []
+    called = []
     for text in OPEN_SPEECH:
         done = len(talk.called)
         await talk(text)
-        if set(talk.called[done:]) & CHANGING_TOOLS:
-            changing.append(text)
-    assert changing == []
+        called += [(text, tool) for tool in talk.called[done:]]
+    assert called == []

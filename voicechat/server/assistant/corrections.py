@@ -18,31 +18,39 @@ from voicechat.server.assistant.numerals import cardinal_words, may_start, numbe
 from voicechat.server.assistant.sentence_words import SentenceWords
 
 _SOFT = (
-    "no|nope|nah|correction|on second thoughts?|better|can you|could you|would you|sorry|oops|"
+    "no|nope|nah|correction|on second thoughts?|better|sorry|oops|"
     "whoops|wait|actually|oh|well|um|uh|er|hang on|hold on|hmm|my mistake|i am sorry|"
     "that is (?:wrong|not right|not what i (?:said|meant|wanted))|wrong|not that|please"
 )
 _SUBJECT = "(?:it|that|this|(?:the|my) (?:timer|alarm|reminder|time|name|amount|number|list))"
 _STRONG = (
     "i (?:actually |really |just )?(?:mean|meant|said)(?: to say)?(?: it to be)?|"
-    f"(?:let us |please )?(?:make|change|set|switch|move) {_SUBJECT}(?: to| for| into| at)?|"
+    "(?:let us |please |(?:can|could|would) you (?:please )?)?"
+    f"(?:make|change|set|switch|move) {_SUBJECT}(?: to| for| into| at)?|"
     "(?:put|add) (?:it|that|them)|i wanted|"
     f"{_SUBJECT} (?:should|was supposed to|is supposed to) (?:have been|be|say)|"
     "i would rather(?: have)?|rather|call it"
 )
 _AFTER_SOFT = f"{_STRONG}|it is|it was|that is|let us say|try|for|i want|i wanted"
 _END = r"(?: (?:instead|please|rather|i meant|i said|then))*"
-_PATTERNS = tuple(
+_EXPLICIT = tuple(
     re.compile(pattern)
     for pattern in (
         rf"(?:(?:{_SOFT}) )*(?:(?:{_STRONG}) )?not (?P<old>.+?) but (?:rather )?(?P<new>.+?){_END}",
         rf"(?:(?:{_SOFT}) )+(?:(?:{_AFTER_SOFT}) )?(?P<new>.+?) (?:and )?not (?P<old>.+?){_END}",
         rf"(?:{_STRONG}) (?P<new>.+?) (?:and )?not (?P<old>.+?){_END}",
         rf"(?:(?:{_SOFT}) )*(?:{_STRONG}) (?P<new>.+?){_END}",
-        rf"(?:(?:{_SOFT}) )+(?:(?:{_AFTER_SOFT}) )?(?P<new>.+?){_END}",
         r"(?:make it |for )?(?P<new>.+?) (?:instead|i meant|i said|rather)",
     )
 )
+"""Corrections that say that they correct."""
+_BARE = re.compile(rf"(?:(?:{_SOFT}) )+(?:(?:{_AFTER_SOFT}) )?(?P<new>.+?){_END}")
+"""A new value after a word such as "no" or "sorry"."""
+_OBJECTING = re.compile(r"(?:no|nope|nah|correction|wrong|not that|that is (?:wrong|not \w+))\b")
+_LONGEST_BARE = 3
+"""Words of free text in a bare correction."""
+_SIMILAR = 0.6
+"""Closeness of words that a recognizer confuses."""
 _NOT_OLD = re.compile(rf"(?:(?:{_SOFT}|{_STRONG}) )*not (?P<old>.+)")
 _LEADING = frozenset({"for", "at", "in", "to", "on", "the", "a", "an", "my", "with", "of", "until"})
 _ADDITIVE = frozenset({"list_add", "note_add", "remember", "remind"})
@@ -51,6 +59,21 @@ _REPLACING = re.compile(rf"(?:no|nope|nah|{_STRONG})\b")
 _TIMES = frozenset({"at", "seconds", "tomorrow"})
 """Values that replace each other: a moment, or a duration."""
 _ALSO = frozenset({"also", "too", "another", "well", "second"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The new value in its original spelling, and the old one if the user named it."""
+
+    new: str
+    old: str
+    replaces_free: bool = True
+    """False if only similar free text may be replaced."""
+
+    def fits(self, variant: str, closeness: float) -> bool:
+        """Return True if the variant may replace free text that is this similar."""
+        plausible = plausibility.rule("replacement")(variant.lower().split())
+        return plausible and (self.replaces_free or closeness >= _SIMILAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +105,28 @@ def corrected(
     requests = intents.parse_all(text)
     if requests and (requests[0].intent in intents.CHANGING or not _REPLACING.match(plain)):
         return None
-    for new, old in _readings(text, correction, plain):
-        made = _replaced(previous, meaning, arguments, new, old, allow_free and not requests)
+    for reading in _readings(text, correction, plain):
+        made = _replaced(previous, meaning, arguments, reading, allow_free and not requests)
         if made is not None:
             return made
     return None
 
 
-def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[tuple[str, str]]:
-    """Yield the new value in its original spelling, and the old one or an empty string."""
+def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[_Reading]:
+    """Yield what the correction can mean, the most explicit first."""
     head, comma, tail = text.rstrip(" .!?").replace(".", ",").rpartition(",")
     if comma and (found := _NOT_OLD.fullmatch(" ".join(sentence_words.read(head).plain))):
-        yield tail.strip(" .!?"), found["old"]
-    for pattern in _PATTERNS:
+        yield _Reading(tail.strip(" .!?"), found["old"])
+    for pattern in _EXPLICIT:
         if found := pattern.fullmatch(plain):
-            yield _span(correction, plain, *found.span("new")), found.groupdict().get("old") or ""
+            old = found.groupdict().get("old") or ""
+            yield _Reading(_span(correction, plain, *found.span("new")), old)
+    if found := _BARE.fullmatch(plain):
+        new = _span(correction, plain, *found.span("new"))
+        before = correction.text[: correction.text.rfind(new)].rstrip()
+        set_off = before.endswith((",", ".", ";", ":", "!", "-")) or plausibility.is_name(new)
+        short = len(new.split()) <= _LONGEST_BARE
+        yield _Reading(new, "", bool(set_off and short and _OBJECTING.match(plain)))
 
 
 def _whole_request(correction: SentenceWords, meaning: Meaning | None) -> str | None:
@@ -130,25 +160,23 @@ def _replaced(
     previous: str,
     meaning: Meaning | None,
     arguments: str,
-    new: str,
-    old: str,
+    reading: _Reading,
     allow_free: bool,
 ) -> str | None:
     sentence = sentence_words.read(previous)
     spans = _spans(sentence, meaning, arguments)
-    if old:
-        found = _found(sentence.plain, sentence_words.read(old).plain)
-        spans = [_Words(found, found + len(old.split()), free=False)] if found >= 0 else []
+    if reading.old:
+        old = sentence_words.read(reading.old).plain
+        found = _found(sentence.plain, old)
+        spans = [_Words(found, found + len(old), free=False)] if found >= 0 else []
     candidates: list[tuple[float, str]] = []
     for span in spans:
-        for variant, start, end, rank in _variants(sentence, span, new):
+        for variant, start, end, rank in _variants(sentence, span, reading.new):
             made = _with(sentence, variant, start, end)
-            cost = _cost(made, meaning, span, bool(old))
-            if cost is None or (cost and not allow_free):
-                continue
-            if cost and not plausibility.rule("replacement")(variant.lower().split()):
-                continue
+            cost = _cost(made, meaning, span, bool(reading.old))
             closeness = _closeness(sentence.plain[start:end], variant)
+            if cost is None or (cost and not (allow_free and reading.fits(variant, closeness))):
+                continue
             candidates.append((rank + closeness - cost, made))
     return max(candidates)[1] if candidates else None
 

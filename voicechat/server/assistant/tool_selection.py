@@ -137,28 +137,44 @@ def choose(
         return _call(tool, text, meaning, forced=True)
     if best <= 0:
         return None
+    if meaning is None and not _is_command(text, tool):
+        return None
     call = _call(tool, text, meaning, forced=False)
-    if meaning is None and tool.name in CHANGING_TOOLS:
-        return call if call is not None and call.question and _is_command(text) else None
+    if meaning is None and tool.name in SKILL_TOOLS:
+        return call if call is not None and call.question else None
     return call
 
 
-def _is_command(text: str) -> bool:
-    """Return True if a short text asks for something, rather than tells about it."""
+def _is_command(text: str, tool: ToolOffer) -> bool:
+    """Return True if the text asks for something, rather than tells about it."""
     words = _words(text)
-    wish = words[:1] in (["i"], ["we"]) and words[1:2] in (["need"], ["want"], ["would"])
-    return len(words) <= _LONGEST_COMMAND and (wish or words[0] not in _TELLING)
+    while words and words[0] in _COURTESY:
+        words = words[1:]
+    if not words:
+        return False
+    first = words[0].partition("'")[0]
+    wish = first in ("i", "we") and words[1:2] in (["need"], ["want"], ["would"])
+    asks = bool(_verb_kind(first)) or first in _ASKING or first in _words(tool.name)
+    return wish or asks or (len(words) <= _LONGEST_COMMAND and first not in _TELLING)
 
 
-_LONGEST_COMMAND = 8
-"""Words of a request for which the assistant asks for what is missing."""
-_TELLING_WORDS = "i we he she they it you the this that these those my his her our no"
+_LONGEST_COMMAND = 5
+"""Words of a request that begins with neither a verb nor a question word."""
+_COURTESY = ("please", "hey", "okay", "ok", "so", "well", "now", "then")
+_ASKING_WORDS = (
+    "which why do does did has have was were should can could would will shall remind use call ask "
+    "let"
+)
+_ASKING = frozenset(_ASKING_WORDS.split())
+_TELLING_WORDS = "i we he she they it you this that these those my his her our no there"
 _TELLING = frozenset(_TELLING_WORDS.split())
 """First words of a sentence that tells something."""
+SKILL_TOOLS = frozenset(skill_permissions.TOOLS.values())
+"""The built-in tools for known requests; only an understood request calls them."""
 CHANGING_TOOLS = frozenset(
     skill_permissions.TOOLS[intent] for intent in CHANGING & skill_permissions.TOOLS.keys()
 )
-"""The built-in tools that change something; only an understood request calls them."""
+"""The built-in tools that change something, which can be undone."""
 _NAMED = 3.5
 """Minimum score of a tool that the sentence names, with a verb of its kind."""
 
