@@ -8,19 +8,16 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_speech import CORPUS, PEOPLE, Speaker, hear, means
+from bench_speech import CORPUS, PEOPLE, Listener, Speaker, means
 from figures import Figure, Table, trials
 from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 
 from voicechat.audio.messages import Underrun
 from voicechat.core.inputs import MicBlock
-from voicechat.server.stt.pocketsphinx_stt import PocketsphinxStt
 from voicechat.speech.pcm import Samples, dbfs
 
 ROOMS = {
@@ -107,27 +104,26 @@ async def _understood(room: Room, count: int) -> tuple[float, float]:
         for entry in json.loads((CORPUS / "commands.json").read_text("utf-8"))
         if not any(sign in entry["text"] for sign in "0123456789*^")
     ][:: max(1, 150 // count)][:count]
-    with tempfile.TemporaryDirectory() as fresh:
-        stt, speaker = PocketsphinxStt(Path(fresh)), Speaker()
-        await asyncio.gather(stt.open(), speaker.open())
-        try:
-            chance = random.Random(3)
-            said = [
-                np.frombuffer(
-                    await speaker.say(entry["text"], list(PEOPLE)[at % 3], 30.0, chance), np.int16
-                )
-                for at, entry in enumerate(entries)
+    listener, speaker = Listener(), Speaker()
+    await asyncio.gather(listener.open(), speaker.open())
+    try:
+        chance = random.Random(3)
+        said = [
+            np.frombuffer(
+                await speaker.say(entry["text"], list(PEOPLE)[at % 3], 30.0, chance), np.int16
+            )
+            for at, entry in enumerate(entries)
+        ]
+        shares = []
+        for far in (False, True):
+            heard = await asyncio.to_thread(talked_over, room, said, far=far)
+            right = [
+                means(await listener.request(await listener.transcribe(sound.tobytes())), entry)
+                for sound, entry in zip(heard, entries, strict=True)
             ]
-            shares = []
-            for far in (False, True):
-                heard = await asyncio.to_thread(talked_over, room, said, far=far)
-                right = [
-                    means(await hear(stt, sound.tobytes()), entry)
-                    for sound, entry in zip(heard, entries, strict=True)
-                ]
-                shares.append(100 * sum(right) / len(right))
-        finally:
-            await asyncio.gather(stt.close(), speaker.close())
+            shares.append(100 * sum(right) / len(right))
+    finally:
+        await asyncio.gather(listener.close(), speaker.close())
     return shares[0], shares[1]
 
 

@@ -90,6 +90,8 @@ class Message:
     text: str
     call_id: str = ""
     name: str = ""
+    spoken: bool = False
+    """True for a transcript of speech."""
 
 
 class _Session:

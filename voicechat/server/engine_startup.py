@@ -18,6 +18,7 @@ from voicechat.server.serve_options import RemoteEngine, ServeOptions
 from voicechat.server.turn_end import TurnEnd
 
 if TYPE_CHECKING:
+    from voicechat.server.assistant.nearest_request import Phonemes
     from voicechat.server.stt.remote_stt import RemoteRecognizer
     from voicechat.server.tts.remote_tts import RemoteVoice
 
@@ -85,16 +86,19 @@ def create_engines(options: ServeOptions, notify: Notify = _log.warning) -> Engi
 
     notify: called with a sentence when an engine on another server fails.
     """
+    from voicechat.server.tts.hibari_tts import HibariTts
     from voicechat.speech.vad import detector
 
-    stt, tts = _with_remote(options, *_speech(options, notify), notify)
+    builtin_stt, builtin_tts = _speech(options, notify)
+    stt, tts = _with_remote(options, builtin_stt, builtin_tts, notify)
+    phonemes = builtin_tts.pronounce if isinstance(builtin_tts, HibariTts) else None
     if options.voice is not None and options.voice not in tts.names:
         raise UsageError(
             f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(tts.names)}."
         )
     return EngineSet(
         stt,
-        _assistant(options, notify),
+        _assistant(options, phonemes, notify),
         tts,
         DetectorPool(partial(detector, options.vad_model)),
         _turn_end(options),
@@ -170,12 +174,12 @@ def _voice(engine: RemoteEngine, rate: int) -> RemoteVoice:
     return SpeechEndpoint(engine.url, rate, engine.model, engine.voice, engine.key)
 
 
-def _assistant(options: ServeOptions, notify: Notify) -> Assistant:
+def _assistant(options: ServeOptions, phonemes: Phonemes | None, notify: Notify) -> Assistant:
     from voicechat.server.assistant.offline_assistant import offline_assistant
     from voicechat.skills.notebook import notebook_folder
 
     folder = notebook_folder() if options.user_notebook else None
-    builtin = offline_assistant(folder, options.forbidden_tools)
+    builtin = offline_assistant(folder, options.forbidden_tools, phonemes)
     if options.chat_url is None:
         return builtin
     from voicechat.server.assistant.chat_assistant import ChatAssistant

@@ -42,6 +42,7 @@ from voicechat.server.assistant.answer_context import AnswerContext
 from voicechat.server.assistant.answers import ANSWERS, BLOCKING
 from voicechat.server.assistant.dialogue_state import DialogueState, LastRequest
 from voicechat.server.assistant.intents import Meaning
+from voicechat.server.assistant.nearest_request import NearestRequest, Phonemes
 from voicechat.server.assistant.summary import summary
 from voicechat.server.assistant.tool_selection import SelectedTool
 from voicechat.server.engine_protocols import (
@@ -64,6 +65,7 @@ class OfflineAssistant:
 
     folder: of the notebook; None keeps a notebook in memory for each session.
     forbidden_tools: built-in tools whose skills the assistant refuses.
+    phonemes: pronunciations of words, to find the nearest-sounding request for speech.
     now, random, later: replace the clock, the random generator and `loop.call_later` in tests.
     """
 
@@ -74,6 +76,7 @@ class OfflineAssistant:
         random: Random | None = None,
         later: Later | None = None,
         forbidden_tools: Collection[str] = (),
+        phonemes: Phonemes | None = None,
     ) -> None:
         self.on_announcement: Callable[[str], None] = lambda _words: None
         self._folder = folder
@@ -83,6 +86,7 @@ class OfflineAssistant:
         self._random = random or Random()
         self._timers = Timers(lambda words: self.on_announcement(words), self._now, later)
 
+        self._nearest = NearestRequest(phonemes) if phonemes else None
         self._units: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -95,10 +99,14 @@ class OfflineAssistant:
         if self._units is not None:
             self._units.cancel()
             await asyncio.gather(self._units, return_exceptions=True)
+        if self._nearest is not None:
+            await self._nearest.close()
         self._timers.cancel(self._timers.running())
 
     async def ends_turn(self, text: str) -> bool:
         """Return True if the text is a complete request that cannot continue."""
+        if self._nearest is not None:
+            self._nearest.warm()
         return intents.is_closed(text)
 
     async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
@@ -142,8 +150,10 @@ class OfflineAssistant:
     ) -> AsyncGenerator[AssistantOutput, None]:
         """Answer the user: undo, correct the last request, or do what the text asks."""
         state.corrected = ""
-        meaning = intents.parse(text)
         correction = undoing.correction(request, state, text)
+        if not correction:
+            text = await self._nearest_request(request, text)
+        meaning = intents.parse(text)
         if correction or (meaning is not None and meaning.intent == "undo"):
             words, call = "", None
             if refused := skill_permissions.refusal("undo", self._forbidden_tools):
@@ -161,6 +171,18 @@ class OfflineAssistant:
                 return
         async for output in self._respond(request, state, correction or text):
             yield output
+
+    async def _nearest_request(self, request: AssistantRequest, text: str) -> str:
+        """Return the request that speech sounds like; the text itself if a tool fits it better."""
+        last = conversation_messages.spoken(request.messages)[-1:]
+        if self._nearest is None or not all(message.spoken for message in last):
+            return text
+        nearest = await self._nearest.correct(text)
+        tools, choice, now = request.tools, request.tool_choice, self._now()
+        before = tool_selection.choose(text, None, tools, choice, now)
+        after = tool_selection.choose(nearest, intents.parse(nearest), tools, choice, now)
+        same_tool = before is None or (after is not None and after.name == before.name)
+        return nearest if same_tool else text
 
     async def _respond(
         self, request: AssistantRequest, state: DialogueState, text: str
@@ -322,11 +344,13 @@ def _question(request: AssistantRequest) -> str:
 
 
 def offline_assistant(
-    folder: Path | None = None, forbidden_tools: Collection[str] = ()
+    folder: Path | None = None,
+    forbidden_tools: Collection[str] = (),
+    phonemes: Phonemes | None = None,
 ) -> Assistant:
     """Create the offline assistant, not yet open.
 
     folder: of the notebook; None keeps a notebook in memory for each session.
     forbidden_tools: built-in tools whose skills the assistant refuses.
     """
-    return OfflineAssistant(folder, forbidden_tools=forbidden_tools)
+    return OfflineAssistant(folder, forbidden_tools=forbidden_tools, phonemes=phonemes)

@@ -228,7 +228,8 @@ class ItemStore:
                     Message("tool_result", item["output"], call_id, names.get(call_id, ""))
                 )
             else:
-                found.append(Message(item["role"], entry.text()))
+                spoken = any(part["type"] == "input_audio" for part in item.get("content", ()))
+                found.append(Message(item["role"], entry.text(), spoken=spoken))
         return _newest(found)
 
 

@@ -1,0 +1,135 @@
+"""Transcripts that are no request move to the nearest-sounding request, or stay."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hibari.g2p import G2P
+from meanings import corpus
+
+from voicechat.errors import ServerError
+from voicechat.server.assistant import intents
+from voicechat.server.assistant.nearest_request import LONGEST, NearestRequest
+from voicechat.server.assistant.offline_assistant import OfflineAssistant
+from voicechat.server.engine_protocols import AssistantRequest, Message, Say, ToolOffer
+
+
+@cache
+def phonemizer() -> G2P:
+    return G2P()
+
+
+async def phonemes(words: list[str]) -> list[str]:
+    return [phonemizer()(word) for word in words]
+
+
+@pytest.fixture(scope="module")
+def corrected():
+    """Correct texts with one loaded instance."""
+    loop = asyncio.new_event_loop()
+    nearest = NearestRequest(phonemes)
+    yield lambda text: loop.run_until_complete(nearest.correct(text))
+    loop.run_until_complete(nearest.close())
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("transcript", "request_text"),
+    [
+        ("Set a time or four ten minutes.", "set a timer for ten minutes"),
+        ("Create a time before one hour and fifteen minutes.", "set a timer for 75 minutes"),
+        ("Time were four to minutes.", "set a timer for two minutes"),
+        ("Said Anne alarmed for noon.", "set an alarm for noon"),
+        ("Wait me at six to-morrow", "wake me at six tomorrow"),
+        ("At milk to my shopping list.", "add milk to my shopping list"),
+        ("Clear my shop and list.", "clear my shopping list"),
+        ("Cancel the post a timer.", "cancel the pasta timer"),
+        ("What's too plus, too?", "what is two plus two"),
+        ("Flick a coin.", "flip a coin"),
+    ],
+)
+def test_a_near_transcript_becomes_the_request(corrected, transcript, request_text) -> None:
+    assert intents.parse(transcript) is None
+    found, wanted = intents.parse(corrected(transcript)), intents.parse(request_text)
+    assert found is not None
+    assert (found.intent, found.values) == (wanted.intent, wanted.values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "set a timer for ten minutes",
+        "What time is it?",
+        "How much is twenty per cent of a t five?",
+        "What would a third of nine T B?",
+        "The meeting lasted for nine minutes.",
+        "Can use liver crying for me",
+        "Uh.",
+        "",
+        "Stay on you!",
+        "Xqzt vrlk.",
+        " ".join(["timer"] * (LONGEST + 1)),
+    ],
+)
+def test_a_request_and_a_text_that_is_not_near_stay(corrected, text) -> None:
+    assert corrected(text) == text
+
+
+@pytest.mark.parametrize("name", ["open_talk", "open_questions"])
+def test_open_speech_never_becomes_a_request_that_changes_something(corrected, name) -> None:
+    taken = [text for text in corpus(name) if intents.changes(corrected(text))]
+    assert taken == []
+
+
+def test_numbers_do_not_change(corrected) -> None:
+    for heard in ("set a time or for fifteen minutes", "set a time or for fifty minutes"):
+        meaning = intents.parse(corrected(heard))
+        assert meaning is not None
+        assert meaning.values["seconds"] == (900 if "fifteen" in heard else 3000)
+
+
+def test_unchanged_words_keep_their_spelling(corrected) -> None:
+    assert corrected("Said a reminder for two hours to call Anna.").endswith("to call Anna")
+
+
+async def test_a_failure_of_the_pronunciations_leaves_the_text_and_is_tried_again() -> None:
+    fails = True
+
+    async def sometimes(words: list[str]) -> list[str]:
+        if fails:
+            raise ServerError("The speech engine stopped.")
+        return await phonemes(words)
+
+    nearest = NearestRequest(sometimes)
+    assert await nearest.correct("Flick a coin.") == "Flick a coin."
+    fails = False
+    assert intents.parse(await nearest.correct("Flick a coin.")).intent == "coin"
+    await nearest.close()
+
+
+async def replies(assistant: OfflineAssistant, text: str, spoken: bool, tools=()) -> list[object]:
+    request = AssistantRequest([Message("user", text, spoken=spoken)], tools=tools)
+    return [output async for output in assistant.reply(request)]
+
+
+async def test_only_speech_is_corrected(tmp_path: Path) -> None:
+    assistant = OfflineAssistant(tmp_path, phonemes=phonemes)
+    await assistant.open()
+    heard = await replies(assistant, "Flick a coin.", spoken=True)
+    typed = await replies(assistant, "Flick a coin.", spoken=False)
+    await assistant.close()
+    assert "heads" in heard[0].text.lower() or "tails" in heard[0].text.lower()
+    assert isinstance(typed[0], Say)
+    assert "can't answer" in typed[0].text
+
+
+async def test_a_tool_that_the_words_name_is_called(tmp_path: Path) -> None:
+    assistant = OfflineAssistant(tmp_path, phonemes=phonemes)
+    await assistant.open()
+    tool = ToolOffer("flick_coin", "Flick a coin.", {"type": "object", "properties": {}})
+    (call,) = await replies(assistant, "Flick a coin.", spoken=True, tools=[tool])
+    await assistant.close()
+    assert call.name == "flick_coin"

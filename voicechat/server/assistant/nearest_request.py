@@ -1,0 +1,335 @@
+"""The request that sounds most like a transcript that is no request.
+
+Speech recognition writes "set a time or four ten minutes" when the user says "set a timer for ten
+minutes". The search replaces one to three words by one or two words of the templates that sound
+similar, at any number of places. A beam search prefers words that follow each other in the
+templates; the whole result must parse as a request. The transcript stays as it is when the sounds
+differ too much, or when a request with another meaning sounds almost as similar.
+
+A number never becomes another number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicechat.errors import ServerError
+from voicechat.server.assistant import intents, numerals, sentence_words
+from voicechat.server.assistant.intents import Meaning
+from voicechat.server.assistant.sentence_words import SentenceWords
+
+Phonemes = Callable[[list[str]], Awaitable[list[str]]]
+"""Return the pronunciation of each word, in the phonemes of misaki."""
+
+LONGEST = 14
+"""Maximum number of words of a transcript that is compared."""
+MOST_PER_PHONEME = 0.12
+"""Maximum cost of all replacements per phoneme of the transcript."""
+MARGIN = 0.3
+"""Cost by which the next meaning must be farther away."""
+_MOST_PER_WORD = 0.36
+_MOST = 1.8
+_UNSEEN = 0.5
+"""Cost of a pair of words that no sample sentence has."""
+_REPLACED = 0.2
+"""Cost of each replacement in the ranking."""
+_SURE = 0.3
+"""Maximum cost for a change with unusual free text."""
+_SAMPLES = 20_000
+_AT_ONCE = 50
+"""Words per call for pronunciations, because speech waits for a call."""
+_PAIRS = 500
+"""Usual pairs of words, which are compared like one word."""
+_MOST_FREE = 0.5
+_SPAN, _CHOICES, _BEAM, _PARSED = 3, 10, 30, 60
+
+_SAME = str.maketrans(dict.fromkeys("ˈˌː") | {"ᵊ": "ə", "ɐ": "ə", "ɜ": "ə", "ᵻ": "ɪ", "T": "d"})
+_VOWELS = "ɑæʌəɔɛɪiʊuAIOWYQ"
+_CLOSE = (
+    "pb", "td", "kɡ", "fv", "θð", "sz", "ʃʒ", "ʧʤ", "ʃʧ", "ʒʤ", "mn", "nŋ", "ɪi", "ɛæ", "ʌə", "ɑɔ",
+    "ʊu", "əɪ", "ɛɪ", "ɑʌ", "əɛ", "əʊ", "Aɛ", "Aɪ", "ɔO", "ɑæ", "əæ", "IA", "ɑI", "ɑW", "vð", "fθ",
+)  # fmt: skip
+_GROUPS = (_VOWELS, "pbtdkɡ", "fvθðszʃʒhʧʤ", "mnŋ", "lɹwj")
+_CLOSE_COST, _GROUP_COST, _OTHER_COST, _ACROSS_COST = 0.25, 0.6, 1.0, 1.5
+_WEAK, _WEAK_COST, _EXTRA_COST = "əɪhɹtdj", 0.5, 0.8
+"""Sounds that are easily lost or added, and the cost of one; the cost of any other."""
+_HOMOPHONES, _HOMOPHONE = ("two", "four"), 0.01
+"""Numbers that are written for "to" and "for", and the cost below which two sounds are equal."""
+
+_HYPHENATED = re.compile(r"\bto-(day|morrow|night)\b", re.IGNORECASE)
+
+_USUAL = frozenset(
+    {"and", "my", "the", "to", "do", "shopping", "grocery", "timer", "alarm", "reminder"}
+)
+"""Words of values that are no free text."""
+
+Costs = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """Words in place of the words `start:end` of the transcript."""
+
+    start: int
+    end: int
+    cost: float
+    words: tuple[str, ...]
+    kept: bool = False
+
+
+_NOTHING = _Edge(0, 0, 0.0, ("",))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Hypothesis:
+    score: float
+    """The cost, and more for words that do not follow each other in the templates."""
+    cost: float
+    edges: tuple[_Edge, ...] = field(compare=False)
+
+
+class NearestRequest:
+    """Finds the nearest-sounding request. Loads the pronunciations on first use."""
+
+    def __init__(self, phonemes: Phonemes) -> None:
+        self._phonemes = phonemes
+        self._loading: asyncio.Task[_Search] | None = None
+
+    def warm(self) -> None:
+        """Begin to load the pronunciations, which takes about half a second."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+
+    async def close(self) -> None:
+        """Stop loading."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+
+    async def correct(self, text: str) -> str:
+        """Return the request that sounds like the text; the text itself if there is none."""
+        text = _HYPHENATED.sub(r"to\1", text)
+        sentence = sentence_words.read(text)
+        if not 1 < len(sentence.plain) <= LONGEST or intents.parse_all(text):
+            return text
+        self.warm()
+        assert self._loading is not None
+        try:
+            search = await asyncio.shield(self._loading)
+            phones = [_phones(sound) for sound in await self._phonemes(sentence.plain)]
+        except ServerError:
+            self._loading = None
+            return text
+        if not all(phones):
+            return text
+        return await asyncio.to_thread(search.nearest, sentence, phones) or text
+
+    async def _load(self) -> _Search:
+        sentences = await asyncio.to_thread(intents.sample_sentences, _SAMPLES, 1)
+        lines = [sentence.split() for sentence in sentences]
+        words = sorted({word for line in lines for word in line if _is_compared(word)})
+        spoken: dict[str, str] = {}
+        for at in range(0, len(words), _AT_ONCE):
+            some = words[at : at + _AT_ONCE]
+            spoken |= zip(some, await self._phonemes(some), strict=True)
+        pairs = Counter(
+            pair for line in lines for pair in zip(["", *line], [*line, ""], strict=True)
+        )
+        usual = [pair for pair, _ in pairs.most_common(_PAIRS) if set(pair) <= spoken.keys()]
+        entries: list[tuple[str, ...]] = [*((word,) for word in words), *usual]
+        sounds = {entry: _phones("".join(spoken[word] for word in entry)) for entry in entries}
+        return _Search(_Vocabulary(sounds), frozenset(pairs))
+
+
+class _Search:
+    """Searches for requests that sound like a sentence."""
+
+    def __init__(self, sounds: _Vocabulary, pairs: frozenset[tuple[str, str]]) -> None:
+        """Take the vocabulary and all pairs of words that follow each other in the templates."""
+        self._sounds = sounds
+        self._usual = _usual_free_text()
+        named = itertools.product(self._usual, ("timer", "list"))
+        self._pairs = pairs.union(named)
+
+    def nearest(self, sentence: SentenceWords, phones: list[str]) -> str:
+        """Return the request that sounds like the sentence; empty if none is near enough."""
+        found: dict[str, tuple[_Hypothesis, str]] = {}
+        for hypothesis in self._hypotheses(sentence.plain, phones):
+            text = _written(sentence, hypothesis.edges)
+            meaning = intents.parse(text)
+            if meaning is not None and self._is_plausible(hypothesis, meaning, text):
+                found.setdefault(f"{meaning.intent} {dict(meaning.values)}", (hypothesis, text))
+        ranked = list(found.values())
+        if not ranked:
+            return ""
+        best, text = ranked[0]
+        unsure = len(ranked) > 1 and ranked[1][0].score - best.score < MARGIN
+        far = best.cost > MOST_PER_PHONEME * sum(map(len, phones))
+        return "" if unsure or far else text
+
+    def _is_plausible(self, found: _Hypothesis, meaning: Meaning, text: str) -> bool:
+        """Return True if words were replaced, and free text is neither made up nor most of it.
+
+        Usual free text, like "pasta" of a timer, may come from a replacement. A change with
+        unusual free text, like "call me mother", needs nearly equal sounds.
+        """
+        values = [value for value in meaning.values.values() if isinstance(value, str)]
+        free = [value for value in values if value in text]
+        words = [word for value in free for word in value.lower().split()]
+        unusual = not self._usual.issuperset(words)
+        if len(words) > _MOST_FREE * len(text.split()) or (
+            unusual and meaning.intent in intents.CHANGING and found.cost > _SURE
+        ):
+            return False
+        replaced = [edge.words for edge in found.edges if edge.start < edge.end and not edge.kept]
+        return bool(replaced) and not any(
+            f" {' '.join(words)} " in f" {value} " and not self._usual.issuperset(words)
+            for words in replaced
+            for value in free
+        )
+
+    def _hypotheses(self, words: list[str], phones: list[str]) -> list[_Hypothesis]:
+        """Return the best hypotheses, the best first."""
+        beams: list[list[_Hypothesis]] = [[] for _ in range(len(words) + 1)]
+        beams[0] = [_Hypothesis(0.0, 0.0, (_NOTHING,))]
+        for at in range(len(words)):
+            edges = [_Edge(at, at + 1, 0.0, (words[at],), kept=True)]
+            edges += [
+                edge
+                for edge in self._sounds.near(phones[at : at + _SPAN], at)
+                if edge.words != tuple(words[at : edge.end]) and _keeps_numbers(words, edge)
+            ]
+            best = sorted(beams[at])[:_BEAM]
+            for edge in edges:
+                beams[edge.end] += [self._grown(one, edge) for one in best]
+        return sorted(self._grown(one, _NOTHING) for one in sorted(beams[-1])[:_PARSED])
+
+    def _grown(self, one: _Hypothesis, edge: _Edge) -> _Hypothesis:
+        unseen = self._unseen((one.edges[-1], edge)) - self._unseen(one.edges[-1:])
+        replaced = edge.start < edge.end and not edge.kept
+        score = one.score + edge.cost + _UNSEEN * unseen + _REPLACED * replaced
+        return _Hypothesis(score, one.cost + edge.cost, (*one.edges, edge))
+
+    def _unseen(self, edges: Sequence[_Edge]) -> int:
+        """Return the number of pairs of words that no sample sentence has."""
+        words = itertools.chain.from_iterable(edge.words for edge in edges)
+        return sum(pair not in self._pairs for pair in itertools.pairwise(words))
+
+
+class _Vocabulary:
+    """Pronunciations of words, all compared at once."""
+
+    def __init__(self, sounds: Mapping[tuple[str, ...], str]) -> None:
+        known = [(words, sound) for words, sound in sounds.items() if sound]
+        self._words = [words for words, _ in known]
+        self._lengths = np.array([len(sound) for _, sound in known])
+        size = int(self._lengths.max())
+        alphabet = sorted({phone for _, sound in known for phone in sound})
+        self._index = {phone: at for at, phone in enumerate(alphabet)}
+        self._alphabet = alphabet
+        self._ids = np.array(
+            [[self._index[phone] for phone in sound.ljust(size, sound[-1])] for _, sound in known]
+        ).T
+        self._inserted = np.array([_extra(phone) for phone in alphabet], np.float32)[self._ids]
+        self._columns: dict[str, Costs] = {}
+
+    def near(self, span: Sequence[str], start: int) -> Iterator[_Edge]:
+        """Yield words that sound like the first one, two or three parts of the span."""
+        costs = np.concatenate(
+            (np.zeros_like(self._inserted[:1]), np.cumsum(self._inserted, axis=0))
+        )
+        everyone = np.arange(len(self._words))
+        for count, sound in enumerate(span, 1):
+            for phone in sound:
+                costs = self._next(costs, phone)
+            reached = costs[self._lengths, everyone]
+            length = sum(map(len, span[:count]))
+            for at in np.argsort(reached, kind="stable")[:_CHOICES]:
+                cost = float(reached[at])
+                if cost <= min(_MOST, _MOST_PER_WORD * max(length, int(self._lengths[at]))):
+                    yield _Edge(start, start + count, cost, self._words[at])
+
+    def _next(self, costs: Costs, phone: str) -> Costs:
+        """Return the edit distances after one more phoneme, shape (phonemes + 1, words)."""
+        extra = _extra(phone)
+        column = self._columns.get(phone)
+        if column is None:
+            changed = np.array([_changed(phone, other) for other in self._alphabet], np.float32)
+            column = self._columns[phone] = changed[self._ids]
+        grown = costs + np.float32(extra)
+        np.minimum(grown[1:], costs[:-1] + column, out=grown[1:])
+        for row in range(1, len(grown)):
+            np.minimum(grown[row], grown[row - 1] + self._inserted[row - 1], out=grown[row])
+        return grown
+
+
+def _is_compared(word: str) -> bool:
+    """Return True unless the word has signs or is a filler like "uh"."""
+    return word.isalpha() and sentence_words.read(word).plain == [word]
+
+
+def _usual_free_text() -> frozenset[str]:
+    """Return the words that the templates suggest for names and entries of lists."""
+    path = files("voicechat.server.assistant") / "phrases" / "vocabulary.toml"
+    vocabulary = tomllib.loads(path.read_text("utf-8"))
+    texts = (vocabulary[kind] for kind in ("items", "labels", "list_names", "names"))
+    return frozenset(" ".join(texts).replace("|", " ").split()) | _USUAL
+
+
+def _phones(sound: str) -> str:
+    return "".join(sign for sign in sound.translate(_SAME) if sign.isalpha())
+
+
+def _extra(phone: str) -> float:
+    return _WEAK_COST if phone in _WEAK else _EXTRA_COST
+
+
+def _changed(one: str, other: str) -> float:
+    """Return the cost of a phoneme in place of another."""
+    if one == other:
+        return 0.0
+    if any(one in pair and other in pair for pair in _CLOSE):
+        return _CLOSE_COST
+    if any(one in group and other in group for group in _GROUPS):
+        return _GROUP_COST
+    return _ACROSS_COST if (one in _VOWELS) != (other in _VOWELS) else _OTHER_COST
+
+
+def _keeps_numbers(words: Sequence[str], edge: _Edge) -> bool:
+    """Return True if the numbers stay, except for a homophone: "four" and "for".
+
+    A letter next to a number, "nine t", is a part of the number that was not understood.
+    """
+    span = words[edge.start : edge.end]
+    before = [word for word in span if _is_number(word)]
+    after = [word for word in edge.words if _is_number(word)]
+    if before == after:
+        near = words[max(0, edge.start - 1) : edge.end + 1]
+        letters = any(len(word) == 1 and word not in "ai" for word in span)
+        return not (letters and any(_is_number(word) for word in near))
+    free = not before or (not after and all(word in _HOMOPHONES for word in before))
+    return free and edge.cost < _HOMOPHONE
+
+
+def _is_number(word: str) -> bool:
+    return word[0].isdigit() or numerals.number([word]) is not None
+
+
+def _written(sentence: SentenceWords, edges: Sequence[_Edge]) -> str:
+    """Return the text of a hypothesis; words that did not change keep their spelling."""
+    shared = Counter(sentence.places)
+    words: list[str] = []
+    for edge in edges:
+        whole = edge.kept and shared[sentence.places[edge.start]] == 1
+        words += [sentence.span(edge.start, edge.end)] if whole else edge.words
+    return " ".join(words).strip()
