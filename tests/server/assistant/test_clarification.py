@@ -100,3 +100,30 @@ async def test_another_sentence_chooses_no_timer(tmp_path):
     await talk("cancel the timer")
     await talk("I am not sure about that")
     assert (await talk("what timers are running")).startswith("You have 2 timers")
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "answer", "said"),
+    [
+        ("Set a timer.", "For how long?", "Ten minutes.", "Okay, 10 minutes, starting now."),
+        ("I need a timer.", "For how long?", "For ten minutes", "Okay, 10 minutes, starting now."),
+        ("Set an alarm.", "For what time?", "7:30 p.m.", "Your alarm is set, at 7:30 PM"),
+        (
+            "Remind me to call mom.",
+            "For what time?",
+            "In ten minutes.",
+            "Okay, in 10 minutes I'll remind you: call mom.",
+        ),
+        (
+            "Remind me tomorrow to call mom.",
+            "For what time?",
+            "Nine a.m.",
+            "Okay, at 9:00 AM tomorrow I'll remind you: call mom.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", [SkillTalk, ToolTalk])
+async def test_a_missing_value_is_asked_for(tmp_path, kind, text, question, answer, said):
+    talk = kind(tmp_path)
+    assert await talk(text) == question
+    assert (await talk(answer)).startswith(said)

@@ -138,3 +138,13 @@ def test_results_are_spoken_plainly(output, said):
 
 def test_long_results_are_shortened():
     assert len(spoken_result("word " * 5000)) < 650
+
+
+def test_a_tool_that_needs_no_time_gets_a_reminder_without_one():
+    schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    offer = ToolOffer("save_reminder", "Save a reminder for the user", schema)
+    text = "set a reminder to call mom"
+    found = choose(text, intents.parse(text), (offer,), "auto")
+    assert found is not None
+    assert found.name == "save_reminder"
+    assert "call mom" in json.loads(found.arguments)["text"]

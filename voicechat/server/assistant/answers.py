@@ -168,6 +168,7 @@ ANSWERS: Mapping[str, Answer] = {
     "control_approved": lambda on: f"I can't {on.text('what')}.",
     "control_unavailable": lambda on: on.text("answer"),
     "again": lambda on: on.last_answer or "I haven't said anything yet.",
+    "incomplete": lambda on: on.text("question"),
     "undo": lambda on: "Say undo alone, and then the next request.",
     "continue": lambda on: on.unheard or "There is nothing to continue.",
     **_NOTEBOOK_ANSWERS,

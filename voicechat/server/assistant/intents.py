@@ -23,6 +23,8 @@ from voicechat.server.assistant.slots import Span
 from voicechat.server.assistant.spoken_time import ClockTime
 from voicechat.server.assistant.templates import Network, Part, Slot, parse_template, write
 
+INCOMPLETE = "incomplete"
+"""The intent of a request that lacks a value; the answer is a question for it."""
 _MAX_REQUESTS = 5
 _COURTESY_SHARE = 0.04
 """Share of the sample sentences that begin or end with a courtesy like "please"."""
@@ -191,7 +193,7 @@ def parse_all(text: str) -> list[Meaning]:
 def is_complete(text: str) -> bool:
     """Return True if the text is one complete request that makes sense."""
     meaning = parse(text)
-    return meaning is not None and _makes_sense(meaning)
+    return meaning is not None and meaning.intent != INCOMPLETE and _makes_sense(meaning)
 
 
 def is_request(text: str) -> bool:
@@ -206,7 +208,7 @@ def is_closed(text: str) -> bool:
     It ends neither in free text nor in a word that often begins a request, such as "no" or "hello".
     """
     meaning = parse(text)
-    if meaning is None or meaning.open_ended or not _makes_sense(meaning):
+    if meaning is None or meaning.open_ended or not is_complete(text):
         return False
     return _grammar().leads.match(sentence_words.read(text).plain) is None
 
@@ -229,9 +231,10 @@ def sample_sentences(count: int, seed: int) -> list[str]:
     Every intent gets its share. The same count and seed give the same sentences.
     """
     grammar, random = _grammar(), Random(seed)
-    weights = [template.weight for template in grammar.templates]
+    templates = [template for template in grammar.templates if template.intent != INCOMPLETE]
+    weights = [template.weight for template in templates]
     sentences = []
-    for template in random.choices(grammar.templates, weights, k=count):
+    for template in random.choices(templates, weights, k=count):
         sentence = write(template.parts, random, grammar.slots, grammar.rules)
         if random.random() < _COURTESY_SHARE:
             sentence = (

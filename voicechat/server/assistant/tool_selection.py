@@ -15,7 +15,7 @@ from datetime import datetime
 
 from voicechat.server.assistant import skill_permissions, slot_values
 from voicechat.server.assistant.clarification import question
-from voicechat.server.assistant.intents import CHANGING, Meaning
+from voicechat.server.assistant.intents import CHANGING, INCOMPLETE, Meaning
 from voicechat.server.assistant.measurements import Measure
 from voicechat.server.assistant.tool_arguments import PATH, MissingArgument, fill
 from voicechat.server.engine_protocols import ToolOffer
@@ -117,6 +117,8 @@ def choose(
 
     choice: auto, none, required or the name of a tool. now: the local time, for times of day.
     """
+    if meaning is not None and meaning.intent == INCOMPLETE and text:
+        meaning = None
     if meaning is not None:
         meaning = slot_values.plain(meaning, now or datetime.now().astimezone())
     if choice == "none" or not tools:
