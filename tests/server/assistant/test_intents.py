@@ -1,4 +1,4 @@
-"""Understood and rejected sentences; the language model and the parser use the same sentences."""
+"""Understood and rejected sentences, and sample sentences that parse."""
 
 import re
 import time

@@ -1,7 +1,7 @@
-"""Intents of the offline assistant: parse a sentence, and sample sentences for a language model.
+"""Intents of the offline assistant: parse a sentence, and sample sentences that parse.
 
-Both use the templates in `phrases/`, so the STT engine learns exactly what the assistant
-understands. Loading takes tens of milliseconds and happens once, at the first call or in `warm()`.
+Both use the templates in `phrases/`. Loading takes tens of milliseconds and happens once, at the
+first call or in `warm()`.
 
 hassil does not fit: its slots are lists, ranges and wildcards, ours are parsers (sums, durations,
 times of day) that decide between templates.
@@ -213,12 +213,6 @@ def is_closed(text: str) -> bool:
     return _grammar().leads.match(sentence_words.read(text).plain) is None
 
 
-def changes(text: str) -> bool:
-    """Return True if the text asks for a change, which needs a reliable recognition."""
-    meaning = parse(text)
-    return meaning is not None and meaning.intent in CHANGING
-
-
 def _makes_sense(meaning: Meaning) -> bool:
     """Reject a conversion between different kinds of units, such as feet to minutes."""
     amount, target = meaning.values.get("amount"), meaning.values.get("to")
@@ -226,7 +220,7 @@ def _makes_sense(meaning: Meaning) -> bool:
 
 
 def sample_sentences(count: int, seed: int) -> list[str]:
-    """Return sentences for a language model: lower-case words, numbers as words.
+    """Return sentences that parse as requests: lower-case words, numbers as words.
 
     Every intent gets its share. The same count and seed give the same sentences.
     """

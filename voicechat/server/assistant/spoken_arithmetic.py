@@ -245,7 +245,7 @@ _FRACTIONS = ("a half", "half", "a third", "a quarter", "two thirds")
 
 
 def sample(random: Random) -> str:
-    """Return a sample calculation in words, for the language model."""
+    """Return a sample calculation in words."""
 
     def some(limit: int = 1000) -> str:
         bound = random.choice((12, 12, 30, 100, 100, limit))
