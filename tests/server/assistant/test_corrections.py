@@ -228,6 +228,15 @@ async def test_changes_of_skills_and_tools_are_undone_in_order(talk):
     assert await talk("undo") == "I took milk and eggs off your shopping list again."
 
 
+async def test_an_undo_comes_before_the_next_request(talk):
+    await talk(TIMER)
+    await talk("what is two plus two")
+    assert await talk("Undo the last change and set a timer for five minutes.") == (
+        "Okay, 5 minutes, starting now."
+    )
+    assert (await talk("what timers are running")).startswith("You have one timer: the 5 minute")
+
+
 async def test_a_failed_request_is_not_undone(talk):
     await talk(TIMER)
     await talk("set a timer for minus five minutes")

@@ -150,7 +150,8 @@ class OfflineAssistant:
     ) -> AsyncGenerator[AssistantOutput, None]:
         """Answer the user: undo, correct the last request, or do what the text asks."""
         state.corrected = ""
-        correction = undoing.correction(request, state, text)
+        after_undo = undoing.request_after_undo(text)
+        correction = after_undo or undoing.correction(request, state, text)
         if not correction:
             text = await self._nearest_request(request, text)
         meaning = intents.parse(text)
@@ -158,7 +159,7 @@ class OfflineAssistant:
             words, call = "", None
             if refused := skill_permissions.refusal("undo", self._forbidden_tools):
                 words, correction = refused, ""
-            elif not correction or (state.last is not None and state.last.changes):
+            elif after_undo or not correction or (state.last and state.last.changes):
                 words, call = await undoing.undo(request, state)
             if call is not None:
                 state.corrected = correction

@@ -30,6 +30,16 @@ def correction(request: AssistantRequest, state: DialogueState, text: str) -> st
     return corrections.corrected(text, last.text, last.meaning, last.arguments, allow_free) or ""
 
 
+def request_after_undo(text: str) -> str:
+    """Return the request in "undo that and …"; empty if there is none."""
+    for joint in (" and then ", " and ", ". ", ", "):
+        head, _, tail = text.partition(joint)
+        meaning = intents.parse(head)
+        if meaning is not None and meaning.intent == "undo" and intents.parse_all(tail):
+            return tail
+    return ""
+
+
 async def undo(request: AssistantRequest, state: DialogueState) -> tuple[str, Call | None]:
     """Undo the last change. Return the sentence to say, or the call of the client's undo tool."""
     if not state.changes:
