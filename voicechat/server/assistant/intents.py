@@ -213,6 +213,12 @@ def is_closed(text: str) -> bool:
     return _grammar().leads.match(sentence_words.read(text).plain) is None
 
 
+def changes(text: str) -> bool:
+    """Return True if the text asks for a change, which needs a reliable recognition."""
+    meaning = parse(text)
+    return meaning is not None and meaning.intent in CHANGING
+
+
 def _makes_sense(meaning: Meaning) -> bool:
     """Reject a conversion between different kinds of units, such as feet to minutes."""
     amount, target = meaning.values.get("amount"), meaning.values.get("to")
