@@ -117,7 +117,7 @@ def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextTo
     from voicechat.server.assistant import intents
     from voicechat.server.engine_worker import Worker
     from voicechat.server.missing_engine import MissingStt, SilentTts, missing_part
-    from voicechat.server.stt.moonshine_stt import MoonshineStt, bundled_model
+    from voicechat.server.stt.moonshine_stt import KnownRequests, MoonshineStt, bundled_model
     from voicechat.server.tts.hibari_tts import DEFAULT_VOICE, HibariTts, bundled_voice
 
     has_runtime = importlib.util.find_spec("onnxruntime") is not None
@@ -135,7 +135,8 @@ def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextTo
     )
     stt: SpeechToText = MissingStt()
     if model is not None:
-        stt = MoonshineStt(worker, None if options.chat_url else intents.is_request)
+        requests = KnownRequests(intents.is_request, intents.sample_pairs)
+        stt = MoonshineStt(worker, None if options.chat_url else requests)
     return stt, HibariTts(worker, voices) if voices else SilentTts()
 
 

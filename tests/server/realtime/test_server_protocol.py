@@ -200,6 +200,10 @@ def test_commit_creates_an_item_and_requests_its_transcript() -> None:
     part = event["item"]["content"][0]
     assert base64.b64decode(part["audio"]) == tone(150)
     assert part["transcript"] == "hello"
+    typed = message("and typed")
+    send(protocol, "conversation.item.create", item=typed)
+    said = [(m.text, m.spoken) for m in protocol.conversation.messages()]
+    assert said == [("hello", True), ("and typed", False)]
 
 
 @pytest.mark.parametrize("ms", [0, 99])

@@ -14,7 +14,7 @@ from user_speech import spoken
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Partial
 from voicechat.server.engine_worker import Worker
-from voicechat.server.stt.moonshine_stt import MoonshineStt, bundled_model
+from voicechat.server.stt.moonshine_stt import KnownRequests, MoonshineStt, bundled_model
 
 RATE = 16_000
 
@@ -87,17 +87,21 @@ async def test_utterances_at_the_same_time_do_not_mix(stt: MoonshineStt) -> None
 
 async def test_a_less_likely_text_that_is_a_request_wins(stt: MoonshineStt) -> None:
     pcm = said("Tell me a joke.")
-    likely = plain(await heard(stt, pcm))
-    asked: list[str] = []
+    likely = await heard(stt, pcm)
+    assert plain(likely) == "tell me a joke"
+    choosy = MoonshineStt(stt._worker, KnownRequests(lambda text: text != likely, list))
+    assert await heard(choosy, pcm) != likely
+    never = MoonshineStt(stt._worker, KnownRequests(lambda text: False, list))
+    assert await heard(never, pcm) == likely
 
-    def prefers(text: str) -> bool:
-        asked.append(text)
-        return len(asked) > 1
 
-    choosy = MoonshineStt(stt._worker, prefers)
-    assert await heard(choosy, pcm) == asked[1]
-    assert plain(asked[0]) == likely
-    assert await heard(MoonshineStt(stt._worker, lambda text: False), pcm) == asked[0]
+async def test_known_pairs_of_words_are_preferred(stt: MoonshineStt) -> None:
+    """The user says "flip a coin" with much noise."""
+    pcm = said("Flip a coin.", noise=900)
+    pairs = [("", "flip"), ("flip", "a"), ("a", "coin"), ("coin", "")]
+    known = KnownRequests(lambda text: plain(text) == "flip a coin", lambda: pairs)
+    await known.load()
+    assert plain(await heard(MoonshineStt(stt._worker, known), pcm)) == "flip a coin"
 
 
 async def test_a_pause_in_the_middle_does_not_end_the_text(stt: MoonshineStt) -> None:

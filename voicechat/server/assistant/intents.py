@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -26,6 +27,7 @@ from voicechat.server.assistant.templates import Network, Part, Slot, parse_temp
 INCOMPLETE = "incomplete"
 """The intent of a request that lacks a value; the answer is a question for it."""
 _MAX_REQUESTS = 5
+_SAMPLES = 30_000
 _COURTESY_SHARE = 0.04
 """Share of the sample sentences that begin or end with a courtesy like "please"."""
 _FILES = ("clock", "timers", "numbers", "lists", "chance", "memory", "talk", "control")
@@ -223,6 +225,19 @@ def _makes_sense(meaning: Meaning) -> bool:
     """Reject a conversion between different kinds of units, such as feet to minutes."""
     amount, target = meaning.values.get("amount"), meaning.values.get("to")
     return not isinstance(amount, Measure) or alike(amount, str(target))
+
+
+@cache
+def sample_pairs() -> Counter[tuple[str, str]]:
+    """Return the pairs of words that follow each other in sample requests, and how often.
+
+    "" is before the first word and after the last. Takes half a second once.
+    """
+    pairs: Counter[tuple[str, str]] = Counter()
+    for sentence in sample_sentences(_SAMPLES, 1):
+        words = sentence.split()
+        pairs.update(zip(["", *words], [*words, ""], strict=True))
+    return pairs
 
 
 def sample_sentences(count: int, seed: int) -> list[str]:

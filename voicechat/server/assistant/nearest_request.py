@@ -45,7 +45,6 @@ _REPLACED = 0.2
 """Cost of each replacement in the ranking."""
 _SURE = 0.3
 """Maximum cost for a change with unusual free text."""
-_SAMPLES = 20_000
 _AT_ONCE = 50
 """Words per call for pronunciations, because speech waits for a call."""
 _PAIRS = 500
@@ -135,16 +134,12 @@ class NearestRequest:
         return await asyncio.to_thread(search.nearest, sentence, phones) or text
 
     async def _load(self) -> _Search:
-        sentences = await asyncio.to_thread(intents.sample_sentences, _SAMPLES, 1)
-        lines = [sentence.split() for sentence in sentences]
-        words = sorted({word for line in lines for word in line if _is_compared(word)})
+        pairs = await asyncio.to_thread(intents.sample_pairs)
+        words = sorted({word for pair in pairs for word in pair if word and _is_compared(word)})
         spoken: dict[str, str] = {}
         for at in range(0, len(words), _AT_ONCE):
             some = words[at : at + _AT_ONCE]
             spoken |= zip(some, await self._phonemes(some), strict=True)
-        pairs = Counter(
-            pair for line in lines for pair in zip(["", *line], [*line, ""], strict=True)
-        )
         usual = [pair for pair, _ in pairs.most_common(_PAIRS) if set(pair) <= spoken.keys()]
         entries: list[tuple[str, ...]] = [*((word,) for word in words), *usual]
         sounds = {entry: _phones("".join(spoken[word] for word in entry)) for entry in entries}

@@ -353,5 +353,6 @@ def offline_assistant(
 
     folder: of the notebook; None keeps a notebook in memory for each session.
     forbidden_tools: built-in tools whose skills the assistant refuses.
+    phonemes: pronunciations of words, to find the nearest-sounding request for speech.
     """
     return OfflineAssistant(folder, forbidden_tools=forbidden_tools, phonemes=phonemes)

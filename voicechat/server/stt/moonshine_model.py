@@ -23,12 +23,11 @@ from voicechat.speech.vad import VAD_RATE
 
 FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 """The files in the folder of a model."""
-_START, _END = 1, 2
+START, END = 1, 2
+"""Tokens at the start and the end of a text."""
 _SPARE_TOKENS = 4
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 
-BEAMS = 6
-"""Sequences that `MoonshineModel.alternatives` keeps."""
 _GROWS = ".decoder."
 """Part of the names of the cache tensors that grow with each token."""
 
@@ -60,7 +59,7 @@ class MoonshineModel:
         self._decoder = onnx_session(str(decoder))
         sessions = (self._encoder, self._decoder)
         self._inputs = {put.name for session in sessions for put in session.get_inputs()}
-        self._cache = {
+        self.empty_cache = {
             put.name: np.zeros((0, put.shape[1], 1, put.shape[3]), np.float32)
             for put in self._decoder.get_inputs()
             if put.name.startswith("past")
@@ -89,7 +88,7 @@ class MoonshineModel:
         fixed: the number of tokens at the start of the draft that the result keeps.
         cancelled: checked before each token; when it returns True, the result is incomplete.
         """
-        logits, cache = self._step([[_START, *draft]], features.feed, self._cache, first=True)
+        logits, cache = self.step([[START, *draft]], features.feed, self.empty_cache, first=True)
         best = logits[0].argmax(-1)
         kept = _agreed(best, draft, fixed)
         tokens, token = list(draft[:kept]), int(best[kept])
@@ -97,44 +96,18 @@ class MoonshineModel:
             name: value[:, :, : kept + 1] if _GROWS in name else value
             for name, value in cache.items()
         }
-        while token != _END and len(tokens) < features.most and not cancelled():
+        while token != END and len(tokens) < features.most and not cancelled():
             tokens.append(token)
-            logits, grown = self._step([[token]], features.feed, cache, first=False)
+            logits, grown = self.step([[token]], features.feed, cache, first=False)
             cache |= {name: value for name, value in grown.items() if _GROWS in name}
             token = int(logits[0, -1].argmax())
         return tokens
 
-    def alternatives(
-        self,
-        features: Features,
-        fixed: Sequence[int] = (),
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> list[tuple[float, list[int]]]:
-        """Return the most likely token sequences with their log probabilities, the best first.
+    def beam_decoder(self, features: Features, fixed: Sequence[int]) -> BeamDecoder:
+        """Return a decoder of several texts at once, all of which begin with the fixed tokens."""
+        return BeamDecoder(self, features, fixed)
 
-        fixed: tokens that every sequence begins with.
-        """
-        logits, cache = self._step([[_START, *fixed]], features.feed, self._cache, first=True)
-        constant = {name: value for name, value in cache.items() if _GROWS not in name}
-        grown = {name: value for name, value in cache.items() if _GROWS in name}
-        beams: list[tuple[float, list[int]]] = [(0.0, [])]
-        found: list[tuple[float, list[int]]] = []
-        while beams and len(fixed) + len(beams[0][1]) < features.most and not cancelled():
-            beams, rows = _best(beams, logits[:, -1], found)
-            if len(found) >= BEAMS or not beams:
-                break
-            batch = len(beams)
-            logits, cache = self._step(
-                [[tokens[-1]] for _, tokens in beams],
-                {name: np.repeat(value, batch, 0) for name, value in features.feed.items()},
-                {name: np.repeat(value, batch, 0) for name, value in constant.items()}
-                | {name: value[rows] for name, value in grown.items()},
-                first=False,
-            )
-            grown = {name: value for name, value in cache.items() if _GROWS in name}
-        return sorted(((score, [*fixed, *tokens]) for score, tokens in found), reverse=True)
-
-    def _step(
+    def step(
         self, ids: list[list[int]], feed: Feed, cache: Feed, *, first: bool
     ) -> tuple[NDArray[np.float32], Feed]:
         """Run the decoder on a batch; return the logits after each id, and the grown cache."""
@@ -142,7 +115,7 @@ class MoonshineModel:
             None,
             {**feed, "input_ids": np.array(ids), "use_cache_branch": np.array([not first])} | cache,
         )
-        return logits, dict(zip(self._cache, grown, strict=True))
+        return logits, dict(zip(self.empty_cache, grown, strict=True))
 
     def _known(self, feed: dict[str, Any]) -> dict[str, Any]:
         """Return the inputs that the model has: older models have no masks."""
@@ -150,12 +123,55 @@ class MoonshineModel:
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, without spaces around it."""
-        pieces = b"".join(self._tokens[token] for token in tokens if token > _END)
+        pieces = b"".join(self._tokens[token] for token in tokens if token > END)
         return pieces.decode("utf-8", "replace").replace(_SPACE, " ").strip()
+
+    def token_text(self, token: int) -> str:
+        """Return the text of one token, with the space before it."""
+        return self._tokens[token].decode("utf-8", "replace").replace(_SPACE, " ")
 
     def begins_word(self, token: int) -> bool:
         """Return True if a new word begins with this token."""
         return self._tokens[token].startswith(_SPACE.encode())
+
+
+class BeamDecoder:
+    """Decodes texts of one sound in parallel, a token at a time."""
+
+    def __init__(self, model: MoonshineModel, features: Features, fixed: Sequence[int]) -> None:
+        self._model = model
+        self._features = features
+        self._fixed = list(fixed)
+        self._constant: Feed = {}
+        self._grown: Feed = {}
+
+    def step(self, last: Sequence[Sequence[int]], rows: list[int]) -> NDArray[np.float32]:
+        """Return the log probability of each next token, (texts, tokens).
+
+        last: the newest token of each text; the first call takes one text without a token.
+        rows: the text of the previous call that each one continues.
+        """
+        if not self._grown:
+            ids = [[START, *self._fixed]]
+            logits, cache = self._model.step(
+                ids, self._features.feed, self._model.empty_cache, first=True
+            )
+            self._constant = {name: cache[name] for name in cache if _GROWS not in name}
+        else:
+            count = len(rows)
+            feed, constant = (
+                {name: np.repeat(value, count, 0) for name, value in values.items()}
+                for values in (self._features.feed, self._constant)
+            )
+            grown = {name: value[rows] for name, value in self._grown.items()}
+            logits, cache = self._model.step(
+                [list(ids) for ids in last], feed, constant | grown, first=False
+            )
+        self._grown = {name: cache[name] for name in cache if _GROWS in name}
+        newest = logits[:, -1]
+        shifted = newest - newest.max(-1, keepdims=True)
+        scores: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+        return scores
 
 
 def read_tokens(content: bytes) -> list[bytes]:
@@ -174,31 +190,6 @@ def read_tokens(content: bytes) -> list[bytes]:
         tokens.append(content[at : at + size])
         at += size
     return tokens
-
-
-def _best(
-    beams: list[tuple[float, list[int]]],
-    logits: NDArray[np.float32],
-    found: list[tuple[float, list[int]]],
-) -> tuple[list[tuple[float, list[int]]], list[int]]:
-    """Return the best continuations and the row of each; move complete ones to `found`."""
-    shifted = logits - logits.max(-1, keepdims=True)
-    scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    likely = np.argpartition(-scores, BEAMS, axis=-1)[:, :BEAMS]
-    grown = sorted(
-        (
-            (score + float(scores[row, token]), row, int(token))
-            for row, (score, _) in enumerate(beams)
-            for token in likely[row]
-        ),
-        reverse=True,
-    )[:BEAMS]
-    found += [(score, beams[row][1]) for score, row, token in grown if token == _END]
-    open_ones = [(score, row, token) for score, row, token in grown if token != _END]
-    return (
-        [(score, [*beams[row][1], token]) for score, row, token in open_ones],
-        [row for _, row, _ in open_ones],
-    )
 
 
 def _agreed(best: NDArray[np.int64], draft: Sequence[int], fixed: int) -> int:

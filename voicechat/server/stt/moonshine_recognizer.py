@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.server.engine_worker_main import Job
+from voicechat.server.stt.biased_search import BiasedSearch
 from voicechat.server.stt.moonshine_model import Features, MoonshineModel, Sound
 from voicechat.speech.vad import VAD_RATE
 from voicechat.system.process_memory import release_memory
@@ -25,9 +26,9 @@ _SHORTEST = VAD_RATE // 10
 """The model needs about 80 ms of sound."""
 _SILENCE = int(0.3 * VAD_RATE)
 """Silence added after the speech: the model is more often right about a last word that has some."""
-_UNLIKELY = 3.5
+_UNLIKELY = 5.0
 """Difference of log probabilities."""
-_OPEN_WORDS = 6
+_OPEN_WORDS = 10
 """Words at the end of a partial text that more sound may still change."""
 _NOTE = "\N{EIGHTH NOTE}"
 _OLD_SPELLING = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)
@@ -60,6 +61,7 @@ class MoonshineRecognizer:
 
     def __init__(self, folder: str, tokens_per_second: float = 6.5) -> None:
         self._model = MoonshineModel(Path(folder), tokens_per_second)
+        self._search = BiasedSearch(self._model, ())
         self._open: dict[int, _Utterance] = {}
         self._model.transcribe(self._model.encode(np.zeros(VAD_RATE, np.float32)))
 
@@ -88,20 +90,24 @@ class MoonshineRecognizer:
         text, committed = self._texts(utterance)
         return text, committed, left
 
-    def alternatives(self, job: Job, number: int) -> list[str]:
-        """Return other texts for the sound of the last `decode`, the most likely first.
+    def expect(self, job: Job, pairs: list[list[str]]) -> None:
+        """Prefer these pairs of words in `alternatives`."""
+        self._search = BiasedSearch(self._model, pairs)
 
-        Each is at most 33 times less likely than the best one, and begins with the committed text.
+    def alternatives(self, job: Job, number: int) -> list[str]:
+        """Return other texts for the sound of the last `decode`, the best first.
+
+        The sound supports each nearly as well as the most likely one, and each begins with the
+        committed text.
         """
         utterance = self._open.get(number)
         if utterance is None or utterance.features is None or utterance.settled:
             return []
         fixed = utterance.tokens[: utterance.fixed]
-        found = self._model.alternatives(utterance.features, fixed, lambda: job.cancelled)
+        found = self._search.run(utterance.features, fixed, lambda: job.cancelled)
+        best = max((score for score, _ in found), default=0.0)
         texts = [
-            cleaned(self._model.text(tokens))
-            for score, tokens in found
-            if score > found[0][0] - _UNLIKELY
+            cleaned(self._model.text(tokens)) for score, tokens in found if score > best - _UNLIKELY
         ]
         return list(dict.fromkeys(filter(None, texts)))
 

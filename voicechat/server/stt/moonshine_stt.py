@@ -13,7 +13,7 @@ import asyncio
 import heapq
 import importlib.util
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -46,29 +46,61 @@ def bundled_model() -> Path | None:
 class MoonshineStt:
     """`SpeechToText` on a worker whose part `stt` is a `MoonshineRecognizer`.
 
-    is_request: tells if the assistant understands a text. The most likely text that it does
-    understand replaces one that it does not, if it is nearly as likely. None: the most likely text.
+    requests: what the assistant understands. A text that it understands replaces the most likely
+    text that it does not, if the sound supports it nearly as well. None: the most likely text.
     """
 
-    def __init__(self, worker: Worker, is_request: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, worker: Worker, requests: KnownRequests | None = None) -> None:
         self._worker = worker
-        self._is_request = is_request
+        self._requests = requests
+        self._preparing: asyncio.Task[None] | None = None
         self._turns = _Turns()
         self._numbers = itertools.count(1)
 
     async def open(self) -> None:
         """Start the worker. Raises `ServerError` on failure."""
         await self._worker.start()
+        if self._requests is not None and self._preparing is None:
+            self._preparing = asyncio.create_task(self._requests.load())
 
     def utterance(self, on_partial: Callable[[Partial], None]) -> MoonshineUtterance:
         """Begin an utterance. `on_partial` is called on the loop with each new text."""
         return MoonshineUtterance(
-            self._worker, self._turns, next(self._numbers), on_partial, self._is_request
+            self._worker, self._turns, next(self._numbers), on_partial, self._requests
         )
 
     async def close(self) -> None:
         """Stop the worker."""
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.gather(self._preparing, return_exceptions=True)
         await self._worker.stop()
+
+
+class KnownRequests:
+    """The requests of an assistant, for recognition.
+
+    is_request: tells if it understands a text. pairs: returns the pairs of words that follow each
+    other in its requests, "" at the edges; called on another thread, may take a second.
+    """
+
+    def __init__(
+        self, is_request: Callable[[str], bool], pairs: Callable[[], Iterable[tuple[str, str]]]
+    ) -> None:
+        self.is_request = is_request
+        self._make_pairs = pairs
+        self._pairs: list[tuple[str, str]] = []
+        self._epoch = 0
+
+    async def load(self) -> None:
+        """Make the pairs."""
+        self._pairs = await asyncio.to_thread(lambda: list(self._make_pairs()))
+
+    def send(self, worker: Worker) -> None:
+        """Give the pairs to the worker, unless it has them."""
+        if self._pairs and self._epoch != worker.epoch:
+            self._epoch = worker.epoch
+            worker.post("stt.expect", self._pairs)
 
 
 class MoonshineUtterance:
@@ -80,10 +112,10 @@ class MoonshineUtterance:
         turns: _Turns,
         number: int,
         on_partial: Callable[[Partial], None],
-        is_request: Callable[[str], bool] | None = None,
+        requests: KnownRequests | None = None,
     ) -> None:
         self._worker = worker
-        self._is_request = is_request
+        self._requests = requests
         self._turns = turns
         self._number = number
         self._on_partial = on_partial
@@ -156,15 +188,17 @@ class MoonshineUtterance:
 
     async def _understood(self, text: str) -> str:
         """Return the text, or an alternative that is a request if the text is none."""
-        if not text or self._is_request is None or self._is_request(text):
+        known = self._requests
+        if not text or known is None or known.is_request(text):
             return text
+        known.send(self._worker)
         try:
             others: list[str] = await self._worker.call(
                 "stt.alternatives", self._number, deadline=_DECODE_S
             )
         except ServerError:
             return text
-        return next((other for other in others if self._is_request(other)), text)
+        return next((other for other in others if known.is_request(other)), text)
 
     async def _ask(self, end: int, *, ended: bool) -> tuple[str, str, bool]:
         for _ in range(_TRIES):
