@@ -142,6 +142,27 @@ async def test_starting_twice_starts_once(worker):
     assert worker.pid == pid
 
 
+async def test_a_cancelled_caller_does_not_stop_the_start_that_others_wait_for(worker):
+    await worker.stop()
+    for _ in range(6):
+        caller = asyncio.ensure_future(worker.start())
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait({caller})
+    await worker.start()
+    assert worker.epoch == 2
+
+
+async def test_stop_ends_a_start(worker):
+    await worker.stop()
+    caller = asyncio.ensure_future(worker.start())
+    await asyncio.sleep(0)
+    await worker.stop()
+    with pytest.raises(WorkerStopped, match="was stopped"):
+        await caller
+    assert not worker.alive
+
+
 async def test_stop_ends_the_process_and_is_idempotent(worker):
     child = psutil.Process(worker.pid)
     await worker.stop()

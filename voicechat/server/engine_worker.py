@@ -111,7 +111,7 @@ class Worker:
         self._last_number = 0
         self._pending: dict[int, Callable[[str, Any], None]] = {}
         self._starts: deque[float] = deque(maxlen=_RESTARTS + 1)
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self.epoch = 0
         """Incremented by every start. Jobs of an earlier epoch are lost."""
 
@@ -128,14 +128,25 @@ class Worker:
     async def start(self, deadline: float = 20.0) -> None:
         """Start the process if it does not run, and wait until the engine is ready.
 
+        All callers wait for the same start. It continues when a caller is cancelled.
         deadline: seconds. Raises `ServerError` if the engine is not available, or if it crashed
         more than three times within a minute.
         """
-        async with self._starting:
-            if not self.alive:
-                await self.stop()
-                self._count_start()
-                await self._spawn(deadline)
+        if self.alive:
+            return
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._start(deadline))
+            self._starting.add_done_callback(_retrieved)
+        starting = self._starting
+        await asyncio.wait({starting})
+        if starting.cancelled():
+            raise WorkerStopped(f"{self._label} was stopped.")
+        starting.result()
+
+    async def _start(self, deadline: float) -> None:
+        await self._stop_process()
+        self._count_start()
+        await self._spawn(deadline)
 
     def _count_start(self) -> None:
         now = time.monotonic()
@@ -170,7 +181,7 @@ class Worker:
         finally:
             if not self._ready:
                 self._kill()
-                await self.stop()
+                await self._stop_process()
 
     def post(self, method: str, *arguments: object) -> int:
         """Send a job without waiting for its result; return its number.
@@ -226,6 +237,12 @@ class Worker:
 
     async def stop(self) -> None:
         """Close the standard input of the process, and kill it after two seconds. Idempotent."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
+        await self._stop_process()
+
+    async def _stop_process(self) -> None:
         transport, child = self._transport, self._child
         self._transport = None
         if transport is None or child is None:
@@ -304,6 +321,12 @@ def _resolver(answer: asyncio.Future[Any]) -> Callable[[str, Any], None]:
             answer.set_exception(_failure(kind, value))
 
     return on_answer
+
+
+def _retrieved(starting: asyncio.Task[None]) -> None:
+    """Mark the exception of a start as seen, even if each caller was cancelled."""
+    if not starting.cancelled():
+        starting.exception()
 
 
 def _failure(kind: str, value: Any) -> ServerError:

@@ -160,6 +160,15 @@ async def test_a_long_utterance_is_whole(stt: MoonshineStt) -> None:
     assert all(text.startswith(partial.committed) for partial in partials)
 
 
+async def test_five_minutes_of_sound_at_once_do_not_stop_the_worker(stt: MoonshineStt) -> None:
+    epoch = stt._worker.epoch
+    last = said("What time is it?")
+    utterance = stt.utterance(lambda partial: None)
+    utterance.feed(bytes(300 * RATE * 2 - len(last)) + last)
+    assert plain(await utterance.finish()).endswith("what time is it")
+    assert stt._worker.epoch == epoch
+
+
 async def test_it_hears_the_whole_utterance_after_the_worker_was_killed(
     stt: MoonshineStt,
 ) -> None:

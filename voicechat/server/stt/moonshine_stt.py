@@ -26,6 +26,9 @@ from voicechat.speech.vad import VAD_RATE
 _STEP_MS, _STEP_SHARE = 300, 0.1
 """New sound between two partial texts: 300 ms and a tenth of the utterance."""
 _LONGEST = 300 * VAD_RATE * 2
+_PIECE = 30 * VAD_RATE * 2
+"""Most bytes of sound in one job: more than one decode takes, and less than the worker may leave
+unread."""
 _DECODE_S = 15.0
 _TRIES = 3
 _PAUSED, _GROWING = 0, 1
@@ -206,14 +209,14 @@ class MoonshineUtterance:
                 await self._worker.start()
             if self._sent_to != self._worker.epoch:
                 self._sent_to, self._sent = self._worker.epoch, 0
-            before, self._sent = self._sent, max(end, self._sent)
+            before = self._sent
+            self._sent = max(before, min(end, before + _PIECE))
             new = bytes(self._sound[before : self._sent])
             try:
-                return tuple(
-                    await self._worker.call(
-                        "stt.decode", self._number, before, new, ended, deadline=_DECODE_S
-                    )
+                text, committed, left = await self._worker.call(
+                    "stt.decode", self._number, before, new, ended, deadline=_DECODE_S
                 )
+                return text, committed, left or self._sent < end
             except JobFailed:
                 # The worker may have only a part of the sound, after a canceled job.
                 self._sent = 0
