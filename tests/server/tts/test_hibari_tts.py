@@ -115,3 +115,33 @@ async def test_it_speaks_again_after_its_worker_was_killed(voice):
     child.wait(timeout=5)
     await voice._worker.stop()
     assert "".join(piece.text for piece in await said(voice, "two words")) == "two words"
+
+
+async def test_a_new_worker_speaks_the_rest_of_a_clause_after_a_crash(voice):
+    text = "seven eight nine"
+    whole = [len(piece.pcm) for piece in await said(voice, text)]
+    pieces = []
+    async with aclosing(voice.speak(text)) as spoken:
+        async for piece in spoken:
+            if not pieces:
+                voice._worker._kill()
+            pieces.append(piece)
+    assert "".join(piece.text for piece in pieces) == text
+    assert sum(len(piece.pcm) for piece in pieces) > 0.7 * sum(whole)
+
+
+async def test_a_clause_with_many_phonemes_is_spoken_to_its_end(voice):
+    few = samples(await said(voice, "$1,234,567.89 " * 2))
+    many = samples(await said(voice, "$1,234,567.89 " * 16))
+    assert len(many) > 6 * len(few)
+    assert np.abs(many[-2 * RATE :]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\N{CIRCLED DIGIT ONE}a", "PM\N{SUBSCRIPT TWO}.\N{SUBSCRIPT FIVE}", "9" * 60, "$" + "9," * 60],
+)
+async def test_every_digit_can_be_spoken(voice, text):
+    pieces = await said(voice, text)
+    assert "".join(piece.text for piece in pieces) == text
+    assert len(samples(pieces)) > RATE // 4

@@ -9,8 +9,11 @@ Source: the package hibari-tts, its `Hibari.from_ids`.
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import TextWrapper
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,11 @@ DURATIONS = "/Cast_32_output_0"
 """Name of the tensor with the duration of each phoneme."""
 _STEP = 600
 """Samples in one step of a duration, 25 ms."""
-_MOST_PHONEMES = 400
+_PIECES = TextWrapper(width=400, break_on_hyphens=False)
+"""Divides phonemes among calls of the model."""
+_LONG_NUMBER = re.compile(r"\d(?:,?\d){15,}")
+"""A number without a name, which is read digit by digit."""
+_POWERS = "\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
 _GAIN, _PEAK = 3.0, 0.92
 """Gain of the model's quiet sound, and the highest amplitude; full scale is 1."""
 _BRITISH = ("emma", "fable", "bf_", "bm_")
@@ -68,16 +75,22 @@ class HibariSynthesizer:
         if not words:
             return
         pronunciation = self._pronunciation(british=voice.startswith(_BRITISH))
-        phonemes = pronunciation.phonemes(text)[:_MOST_PHONEMES]
-        sound, lengths = self._sound(phonemes, voice, speed)
-        spoken = phonemes.split(" ")
-        counts = [
-            len(list(filter(None, pronunciation.phonemes(word).split(" ")))) for word in words
-        ]
-        if lengths is None:
-            ends = divided(words, len(sound))
+        sounds: list[Samples] = []
+        spoken_ends: list[int] = []
+        start = 0
+        for phonemes in _PIECES.wrap(pronunciation.phonemes(text)) or [""]:
+            sound, lengths = self._sound(phonemes, voice, speed)
+            if lengths is not None:
+                ends = self._word_ends(phonemes.split(" "), lengths)
+                spoken_ends += [start + end for end in ends]
+            sounds.append(sound)
+            start += len(sound)
+        sound = np.concatenate(sounds)
+        if spoken_ends:
+            counts = [len(pronunciation.phonemes(word).split()) for word in words]
+            ends = aligned(counts, spoken_ends, words)
         else:
-            ends = aligned(counts, self._word_ends(spoken, lengths), words)
+            ends = divided(words, len(sound))
         start = 0
         for word, end in zip(words, ends, strict=True):
             yield word, sound[start:end]
@@ -150,7 +163,16 @@ class _Pronunciation:
         self._convert = G2P(british=british)
 
     def phonemes(self, text: str) -> str:
-        return str(self._convert(text))
+        """Return the phonemes. Digits that the converter does not accept become ordinary ones."""
+        text = _LONG_NUMBER.sub(lambda number: " ".join(number[0]), text)
+        return str(self._convert("".join(map(_plain_digit, text))))
+
+
+def _plain_digit(letter: str) -> str:
+    """Return the value of a circled, subscript or similar digit, and any other letter as it is."""
+    if letter.isdigit() and not letter.isdecimal() and letter not in _POWERS:
+        return f" {unicodedata.digit(letter)}"
+    return letter
 
 
 def _words(text: str) -> list[str]:

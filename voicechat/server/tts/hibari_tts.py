@@ -12,7 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from voicechat.server.engine_protocols import SpokenWords
-from voicechat.server.engine_worker import Worker
+from voicechat.server.engine_worker import Worker, WorkerStopped
 from voicechat.server.tts.kokoro_model import is_kokoro
 
 RATE = 24_000
@@ -61,18 +61,33 @@ class HibariTts:
         """Yield the speech word by word. Raises `ServerError`.
 
         The joined texts are the given text, with U+FFFD for lone surrogates. An unknown voice
-        selects the default. speed: 1.0 is normal; limited to 0.5 to 2.0.
+        selects the default. speed: 1.0 is normal; limited to 0.5 to 2.0. When the worker ends
+        within a clause, a new one speaks the rest.
         """
         chosen = voice if voice in self.names else self.names[0]
         held = min(_FASTEST, max(_SLOWEST, speed))
         for clause in clauses(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)):
-            await self._worker.start()
-            stream = self._worker.stream(
-                "tts.speak", clause, chosen, held, deadline=self._deadlines[chosen]
-            )
-            async with aclosing(stream) as pieces:
-                async for words, pcm in pieces:
-                    yield SpokenWords(words, pcm)
+            said = 0
+            try:
+                async with aclosing(self._clause(clause, chosen, held)) as pieces:
+                    async for piece in pieces:
+                        said += len(piece.text)
+                        yield piece
+            except WorkerStopped:
+                async with aclosing(self._clause(clause[said:], chosen, held)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+
+    async def _clause(
+        self, clause: str, voice: str, speed: float
+    ) -> AsyncGenerator[SpokenWords, None]:
+        await self._worker.start()
+        stream = self._worker.stream(
+            "tts.speak", clause, voice, speed, deadline=self._deadlines[voice]
+        )
+        async with aclosing(stream) as pieces:
+            async for words, pcm in pieces:
+                yield SpokenWords(words, pcm)
 
     async def pronounce(self, words: list[str]) -> list[str]:
         """Return the phonemes of each word, in the alphabet of the voice. Raises `ServerError`."""
