@@ -44,6 +44,8 @@ class _Beam:
     likelihood: float
     tokens: tuple[int, ...]
     words: _Words
+    plain: str = ""
+    """The text without punctuation. Of texts that differ only in punctuation, one is kept."""
 
 
 class BiasedSearch:
@@ -91,22 +93,33 @@ class BiasedSearch:
     ) -> tuple[list[_Beam], list[int]]:
         """Return the best continuations and the row of each; add whole texts to `found`."""
         likely = np.argpartition(-scores, _CANDIDATES, axis=-1)[:, :_CANDIDATES]
-        grown: list[tuple[float, int, int, _Words]] = []
+        grown: list[tuple[int, int, _Beam]] = []
         for row, beam in enumerate(beams):
             for token in likely[row].tolist():
                 words, cost = self._advance(beam.words, token)
-                grown.append((beam.score + float(scores[row, token]) - cost, row, token, words))
-        grown.sort(key=lambda one: -one[0])
+                chance = float(scores[row, token])
+                plain = beam.plain if token == END else beam.plain + "".join(self._pieces(token))
+                tokens = beam.tokens if token == END else (*beam.tokens, token)
+                longer = _Beam(
+                    beam.score + chance - cost, beam.likelihood + chance, tokens, words, plain
+                )
+                grown.append((row, token, longer))
+        grown.sort(key=lambda one: -one[2].score)
+        seen = {(beam.plain.strip(), True) for beam in found}
         open_ones: list[_Beam] = []
         rows: list[int] = []
-        for score, row, token, words in grown[:_BEAMS]:
-            before = beams[row]
-            likelihood = before.likelihood + float(scores[row, token])
+        for row, token, beam in grown:
+            key = beam.plain.strip(), token == END
+            if key in seen:
+                continue
+            seen.add(key)
             if token == END:
-                found.append(_Beam(score, likelihood, before.tokens, words))
+                found.append(beam)
             else:
-                open_ones.append(_Beam(score, likelihood, (*before.tokens, token), words))
+                open_ones.append(beam)
                 rows.append(row)
+            if len(open_ones) == _BEAMS:
+                break
         return open_ones, rows
 
     def _advance(self, words: _Words, token: int) -> tuple[_Words, float]:

@@ -28,6 +28,8 @@ _SILENCE = int(0.3 * VAD_RATE)
 """Silence added after the speech: the model is more often right about a last word that has some."""
 _UNLIKELY = 5.0
 """Difference of log probabilities."""
+_SHORT = 0.7
+"""An alternative has at least this share of the letters: a shorter one leaves out sound."""
 _OPEN_WORDS = 10
 """Words at the end of a partial text that more sound may still change."""
 _NOTE = "\N{EIGHTH NOTE}"
