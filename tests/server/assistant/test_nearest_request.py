@@ -11,7 +11,7 @@ from hibari.g2p import G2P
 from meanings import corpus
 
 from voicechat.errors import ServerError
-from voicechat.server.assistant import intents
+from voicechat.server.assistant import intents, undoing
 from voicechat.server.assistant.nearest_request import LONGEST, NearestRequest
 from voicechat.server.assistant.offline_assistant import OfflineAssistant
 from voicechat.server.engine_protocols import AssistantRequest, Message, Say, ToolOffer
@@ -133,3 +133,47 @@ async def test_a_tool_that_the_words_name_is_called(tmp_path: Path) -> None:
     (call,) = await replies(assistant, "Flick a coin.", spoken=True, tools=[tool])
     await assistant.close()
     assert call.name == "flick_coin"
+
+
+@pytest.mark.parametrize(
+    ("transcript", "likely"),
+    [
+        ("And do that.", "undo that"),
+        ("And knew that.", "undo that"),
+        ("I knew that.", "undo that"),
+        ("And you.", "undo"),
+        ("A new.", "undo"),
+        ("Thank you.", "Thank you."),
+        ("I like that.", "I like that."),
+        ("And do that tomorrow then.", "And do that tomorrow then."),
+        ("", ""),
+    ],
+)
+async def test_a_short_text_becomes_a_likely_request_that_sounds_similar(
+    transcript, likely
+) -> None:
+    nearest = NearestRequest(phonemes)
+    assert await nearest.likely(transcript, undoing.REQUESTS) == likely
+
+
+@pytest.mark.parametrize(
+    ("before", "spoken", "undoes"),
+    [
+        ("add milk to my shopping list", True, True),
+        ("add milk to my shopping list", False, False),
+        ("what time is it", True, False),
+        ("my name is Ada", True, False),
+    ],
+)
+async def test_speech_that_sounds_like_undo_undoes_a_change_just_made(
+    tmp_path: Path, before, spoken, undoes
+) -> None:
+    assistant = OfflineAssistant(tmp_path, phonemes=phonemes)
+    await assistant.open()
+    first = Message("user", before, spoken=True)
+    answers = [output.text async for output in assistant.reply(AssistantRequest([first]))]
+    messages = [first, Message("assistant", " ".join(answers))]
+    messages.append(Message("user", "And you.", spoken=spoken))
+    heard = [output.text async for output in assistant.reply(AssistantRequest(messages))]
+    await assistant.close()
+    assert ("I took milk off" in heard[0]) is undoes

@@ -51,6 +51,12 @@ _PAIRS = 500
 """Usual pairs of words, which are compared like one word."""
 _MOST_FREE = 0.5
 _SPAN, _CHOICES, _BEAM, _PARSED = 3, 10, 30, 60
+_LIKELY_WORDS = 3
+"""Maximum number of words of a transcript that is compared with likely requests."""
+_LIKELY_PER_PHONEME = 0.2
+"""Maximum cost per phoneme of a likely request."""
+_WEAK_FORMS = {"and": "ənd"}
+"""Usual pronunciations of words that are unstressed within a sentence."""
 
 _SAME = str.maketrans(dict.fromkeys("ˈˌː") | {"ᵊ": "ə", "ɐ": "ə", "ɜ": "ə", "ᵻ": "ɪ", "T": "d"})
 _VOWELS = "ɑæʌəɔɛɪiʊuAIOWYQ"
@@ -132,6 +138,33 @@ class NearestRequest:
         if not all(phones):
             return text
         return await asyncio.to_thread(search.nearest, sentence, phones) or text
+
+    async def likely(self, text: str, requests: Sequence[str]) -> str:
+        """Return the one of a few likely requests that a short text sounds like, or the text.
+
+        The sounds may differ more than for `correct`: "and do that" is "undo that".
+        """
+        plain = sentence_words.read(text).plain
+        if not 0 < len(plain) <= _LIKELY_WORDS or intents.parse_all(text):
+            return text
+        words = sorted({*plain, *" ".join(requests).split()})
+        try:
+            spoken = dict(zip(words, await self._phonemes(words), strict=True)) | _WEAK_FORMS
+        except ServerError:
+            return text
+        heard, *sounds = (
+            _phones("".join(spoken[word] for word in sentence))
+            for sentence in (plain, *map(str.split, requests))
+        )
+        entries: dict[tuple[str, ...], str] = {
+            (request,): sound for request, sound in zip(requests, sounds, strict=True)
+        }
+        fits = [
+            edge
+            for edge in _Vocabulary(entries).near([heard], 0)
+            if edge.cost <= _LIKELY_PER_PHONEME * len(entries[edge.words])
+        ]
+        return min(fits, key=lambda edge: edge.cost).words[0] if fits else text
 
     async def _load(self) -> _Search:
         pairs = await asyncio.to_thread(intents.sample_pairs)

@@ -153,7 +153,7 @@ class OfflineAssistant:
         after_undo = undoing.request_after_undo(text)
         correction = after_undo or undoing.correction(request, state, text)
         if not correction:
-            text = await self._nearest_request(request, text)
+            text = await self._nearest_request(request, state, text)
         meaning = intents.parse(text)
         if correction or (meaning is not None and meaning.intent == "undo"):
             words, call = "", None
@@ -173,12 +173,16 @@ class OfflineAssistant:
         async for output in self._respond(request, state, correction or text):
             yield output
 
-    async def _nearest_request(self, request: AssistantRequest, text: str) -> str:
+    async def _nearest_request(
+        self, request: AssistantRequest, state: DialogueState, text: str
+    ) -> str:
         """Return the request that speech sounds like; the text itself if a tool fits it better."""
         last = conversation_messages.spoken(request.messages)[-1:]
         if self._nearest is None or not all(message.spoken for message in last):
             return text
         nearest = await self._nearest.correct(text)
+        if nearest == text and undoing.is_likely(state):
+            nearest = await self._nearest.likely(text, undoing.REQUESTS)
         tools, choice, now = request.tools, request.tool_choice, self._now()
         before = tool_selection.choose(text, None, tools, choice, now)
         after = tool_selection.choose(nearest, intents.parse(nearest), tools, choice, now)

@@ -14,6 +14,8 @@ from voicechat.skills.undo_stack import NOTHING_TO_UNDO, undone
 
 TOOL = "undo_last_change"
 """The client's tool that undoes the last change."""
+REQUESTS = ("undo", "undo that", "undo it", "undo this")
+"""Requests that recognizers often confuse with other words."""
 
 
 def correction(request: AssistantRequest, state: DialogueState, text: str) -> str:
@@ -38,6 +40,19 @@ def request_after_undo(text: str) -> str:
         if meaning is not None and meaning.intent == "undo" and intents.parse_all(tail):
             return tail
     return ""
+
+
+def is_likely(state: DialogueState) -> bool:
+    """Return True if the last request made a change that the user may undo.
+
+    After an introduction, the user may say "and you?".
+    """
+    last = state.last
+    return (
+        last is not None
+        and last.changes > 0
+        and (last.meaning is None or last.meaning.intent != "name_set")
+    )
 
 
 async def undo(request: AssistantRequest, state: DialogueState) -> tuple[str, Call | None]:
