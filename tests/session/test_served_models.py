@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ def entries(*names: str, **more: object) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def listing(body: bytes | None, status: int = 200) -> AsyncIterator[DialTarget]:
+async def listing(body: bytes | None, status: int = 200, **more: str) -> AsyncIterator[DialTarget]:
     """Answer each request with this body, or not at all; yield the target of the socket."""
     requests: list[Request] = []
     ended = asyncio.Event()
@@ -35,7 +36,7 @@ async def listing(body: bytes | None, status: int = 200) -> AsyncIterator[DialTa
         requests.append(request)
         if body is None:
             await ended.wait()
-        headers = Headers({"Content-Length": str(len(body or b"")), "Location": "/"})
+        headers = Headers({"Content-Length": str(len(body or b"")), "Location": "/", **more})
         return Response(status, "As you see", headers, body or b"")
 
     async def talk(socket: ServerConnection) -> None:
@@ -106,6 +107,12 @@ async def test_an_unclear_choice_names_the_models(models, sentence) -> None:
 )
 async def test_an_answer_that_is_no_list(body, status) -> None:
     async with listing(body, status) as target:
+        assert await served_model(target, DEFAULT) is None
+
+
+async def test_a_compressed_list_is_not_read() -> None:
+    body = gzip.compress(listed(entries("one")))
+    async with listing(body, **{"Content-Encoding": "gzip"}) as target:
         assert await served_model(target, DEFAULT) is None
 
 

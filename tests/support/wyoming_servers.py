@@ -28,7 +28,7 @@ class WyomingStub:
     """One server: what it offers, how it answers, and what it received.
 
     Set `fails` to "refuse" (closes each connection), "hang", "error", "cut" (ends in the middle),
-    "deaf" (ends at the first sound), "nonsense" or "huge".
+    "deaf" (ends at the first sound), "chatter" (sends other events only), "nonsense" or "huge".
     """
 
     def __init__(self, streaming: bool = False) -> None:
@@ -88,6 +88,9 @@ class _Handler(AsyncEventHandler):
         stub = self.stub
         if stub.fails == "refuse":
             return False
+        if stub.fails == "chatter":
+            while not self.writer.is_closing():
+                await self.write_event(Event("pong"))
         if Describe.is_type(event.type):
             await self.write_event(stub.info.event())
             return True

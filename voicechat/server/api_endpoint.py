@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, KeyMissing, Secret, SessionLost, UsageError
+from voicechat.system.http_body import UNCOMPRESSED, uncompressed
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class ApiEndpoint:
         """Create an HTTP client for this API. Its caller sets deadlines for answers."""
         import httpx
 
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **UNCOMPRESSED}
         if self.key and self._may_send_key:
             headers["Authorization"] = f"Bearer {self.key.reveal()}"
         elif self.key:
@@ -109,6 +110,8 @@ class ApiEndpoint:
             ) from error
         except (TimeoutError, httpx.TimeoutException) as error:
             raise SessionLost(f"{self.label} stopped answering.") from error
+        except httpx.DecodingError as error:
+            raise SessionLost(f"{self.label} sent a compressed answer.") from error
         except httpx.HTTPError as error:
             raise SessionLost(f"{self.label} ended its answer early.") from error
 
@@ -162,21 +165,14 @@ class ApiEndpoint:
 
 
 async def read_body(response: httpx.Response, most: int = _START_BYTES) -> bytes:
-    """Return the decoded body, or its beginning: a little more than `most` bytes."""
+    """Return the body, or its beginning: a little more than `most` bytes."""
     body = b""
-    async with aclosing(body_chunks(response)) as chunks:
+    async with aclosing(uncompressed(response)) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) > most:
                 break
     return body
-
-
-def body_chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """Return the decoded body piece by piece."""
-    chunks = response.aiter_bytes()
-    assert isinstance(chunks, AsyncGenerator)
-    return chunks
 
 
 def error_reason(content: bytes) -> str:

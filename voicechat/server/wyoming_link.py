@@ -94,10 +94,12 @@ class WyomingServer:
         """
         async with self.connect() as link:
             await link.write(Event("describe"))
-            while True:
-                event = await link.read(self.connect_seconds)
-                if event.type == "info":
-                    break
+            try:
+                async with asyncio.timeout(self.connect_seconds):
+                    while (event := await link.read()).type != "info":
+                        pass
+            except TimeoutError as error:
+                raise SessionLost(f"{self.label} stopped answering.") from error
         programs = event.data.get(service)
         first = programs[0] if isinstance(programs, Sequence) and programs else None
         if not isinstance(first, Mapping):
@@ -126,13 +128,10 @@ class WyomingConnection:
         except OSError as error:
             raise SessionLost(f"{self._label} ended the connection.") from error
 
-    async def read(self, seconds: float | None) -> Event:
-        """Return the next event; None waits without a deadline, for a caller that has its own."""
+    async def read(self) -> Event:
+        """Return the next event. The caller sets the deadline."""
         try:
-            async with asyncio.timeout(seconds):
-                event = await async_read_event(self._reader)
-        except TimeoutError as error:
-            raise SessionLost(f"{self._label} stopped answering.") from error
+            event = await async_read_event(self._reader)
         except (OSError, EOFError) as error:
             raise SessionLost(f"{self._label} ended the connection.") from error
         except (AttributeError, KeyError, TypeError, RecursionError) as error:

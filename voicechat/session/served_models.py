@@ -16,6 +16,7 @@ import msgspec
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.providers.json_fields import as_list, as_text, fields, parse
+from voicechat.system.http_body import UNCOMPRESSED, uncompressed
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ async def _listed(address: str, target: DialTarget) -> list[ServedModel] | None:
     """Return the models in a list; None if the server has none at this address."""
     import httpx
 
-    headers = {name: value.reveal() for name, value in target.headers.items()}
+    headers = {name: value.reveal() for name, value in target.headers.items()} | UNCOMPRESSED
     trust_env = not is_loopback(urlsplit(address).hostname or "")
     try:
         async with (
@@ -130,7 +131,7 @@ async def _listed(address: str, target: DialTarget) -> list[ServedModel] | None:
 
 async def _content(answer: httpx.Response) -> bytes:
     found = bytearray()
-    async for piece in answer.aiter_bytes():
+    async for piece in uncompressed(answer):
         found += piece
         if len(found) > MAX_BYTES:
             raise ValueError("the list is too large")

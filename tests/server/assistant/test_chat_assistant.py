@@ -230,6 +230,7 @@ async def test_no_server():
         ("", 404, "<html>", ConnectError, "not a chat endpoint"),
         ("x", 503, "", ConnectError, "503"),
         ("", 200, "hello", ConnectError, "not a chat endpoint"),
+        ("", 200, "[" * 200_000, ConnectError, "not a chat endpoint"),
         ("", 200, LONG_LIST, ConnectError, "not a chat endpoint"),
     ],
     ids=lambda value: str(value)[:20],
@@ -300,6 +301,7 @@ async def test_a_silent_server_times_out():
     [
         ([event(content="Hello. "), "CUT"], "ended its answer early"),
         (["data: {nonsense\n\n"], "invalid answer"),
+        (["data: " + "[" * 200_000 + "\n\n"], "invalid answer"),
         (['data: {"error": {"message": "overloaded"}}\n\n'], "overloaded"),
     ],
 )

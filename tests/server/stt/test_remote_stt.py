@@ -4,15 +4,21 @@ import asyncio
 import io
 import wave
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from http_stub import CUT, HANG, http_stub
 from scripted import ScriptedStt, until
 from wyoming_servers import wyoming_server
 
-from voicechat.errors import Secret, UsageError
+from voicechat.errors import Secret, SessionLost, UsageError
 from voicechat.server.engine_protocols import Partial
-from voicechat.server.stt.remote_stt import RemoteStt, transcript_text
+from voicechat.server.stt.remote_stt import (
+    MOST_CHARACTERS,
+    RemoteStt,
+    SpeechSound,
+    transcript_text,
+)
 from voicechat.server.stt.transcription_endpoint import TranscriptionEndpoint
 from voicechat.server.stt.wyoming_stt import WyomingRecognizer
 
@@ -212,6 +218,24 @@ async def test_a_server_that_cannot_recognize_is_named():
         await rig.stt.open()
         (said,) = rig.said
         assert said.startswith(f"The server at {server.url} does not recognize speech; ")
+
+
+async def test_a_server_that_never_describes_itself_is_named():
+    async with on_wyoming() as (server, _rig):
+        server.fails = "chatter"
+        recognizer = WyomingRecognizer(server.url)
+        recognizer._server = replace(recognizer._server, connect_seconds=0.05)
+        with pytest.raises(SessionLost, match="stopped answering"):
+            await recognizer.check()
+
+
+async def test_a_streamed_text_is_bounded():
+    async with on_wyoming(streaming=True) as (server, _rig):
+        server.chunks = ["word " * 10_000] * 3
+        sound, texts = SpeechSound(bytearray(SOUND)), []
+        sound.end()
+        await WyomingRecognizer(server.url).recognize(sound, texts.append)
+        assert max(map(len, texts)) == MOST_CHARACTERS
 
 
 async def test_an_utterance_without_sound_is_not_sent():

@@ -1,6 +1,7 @@
 """Remote voices over real sockets, and the built-in voice behind them."""
 
 import asyncio
+import gzip
 import io
 import json
 import struct
@@ -14,11 +15,13 @@ from scripted import ScriptedTts, until
 from wyoming_servers import wyoming_server
 
 from voicechat.errors import Secret, UsageError
+from voicechat.server.tts import remote_tts
 from voicechat.server.tts.remote_tts import RemoteTts
 from voicechat.server.tts.speech_endpoint import SpeechEndpoint
 from voicechat.server.tts.wyoming_tts import WyomingVoice
 
 TEXT = "It is half past nine. And all is well."
+TAKEN_OVER = "the built-in one takes over."
 HUNG_SECONDS, PATIENT_SECONDS = 0.2, 30.0
 """Deadlines for a server that hangs, and for one that answers."""
 PARTS = ["It is half past nine. ", "And all is well."]
@@ -332,6 +335,32 @@ async def test_an_endless_body_is_cut():
         assert rig.said == [
             f"The voice at {server.url} does not stop; the built-in one takes over."
         ]
+
+
+async def test_an_endless_body_after_the_sound_is_not_read():
+    async with on_http() as (server, rig):
+        server.chunks = [wav(), *[bytes(500_000)] * 1_000]
+        assert seconds(await rig.speak("Hello.")) == pytest.approx(1.0, abs=0.001)
+        async with asyncio.timeout(5):
+            await server.lost.wait()
+        assert rig.said == []
+
+
+async def test_all_of_the_sound_has_a_deadline(monkeypatch):
+    monkeypatch.setattr(remote_tts, "_SPARE_SECONDS", 0.0)
+    async with on_http({"sound_seconds": 1_000.0}) as (server, rig):
+        server.chunks = [wav(900, size=0), HANG]
+        assert texts(await rig.speak("A")) == "A"
+        assert rig.said == [f"The voice at {server.url} stopped answering; {TAKEN_OVER}"]
+
+
+async def test_a_compressed_answer_is_refused():
+    async with on_http() as (server, rig):
+        server.headers = {"Content-Encoding": "gzip, gzip"}
+        server.chunks = [gzip.compress(gzip.compress(bytes(5_000_000)))]
+        assert texts(await rig.speak("Hello.")) == "Hello."
+        assert rig.said == [f"The voice at {server.url} sent a compressed answer; {TAKEN_OVER}"]
+        assert server.posts[0].headers["accept-encoding"] == "identity"
 
 
 async def test_closing_the_iterator_hangs_up():

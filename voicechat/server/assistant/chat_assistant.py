@@ -13,18 +13,18 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
-from voicechat.core.text import clean
+from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, Secret, SessionLost, UsageError, VoicechatError
 from voicechat.server.api_endpoint import (
     CONNECT_SECONDS,
     ApiEndpoint,
-    body_chunks,
     error_reason,
     read_body,
 )
 from voicechat.server.assistant import chat_completions, clauses
 from voicechat.server.assistant.chat_completions import ChatStream
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest
+from voicechat.system.http_body import uncompressed
 
 if TYPE_CHECKING:
     import httpx
@@ -140,7 +140,7 @@ class ChatAssistant:
                 wait = self._idle_s
                 try:
                     event = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     raise SessionLost(f"{self._api.label} sent an invalid answer.") from None
                 if isinstance(event, Mapping):
                     _raise_error(event)
@@ -163,7 +163,7 @@ class ChatAssistant:
             name.removesuffix(":latest"): name for name in listed
         }
         if self._model and self._model not in names:
-            examples = ", ".join(clean(name) for name in listed[:5]) or "none at all"
+            examples = ", ".join(excerpt(clean(name)) for name in listed[:5]) or "none at all"
             raise UsageError(
                 f"{self._api.label} has no model {self._model!r}.", f"It has: {examples}."
             )
@@ -193,7 +193,7 @@ def _raise_error(event: Mapping[str, object]) -> None:
 async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
     """Yield the data of each event. Raises `SessionLost` if the answer is too large."""
     buffer, size = b"", 0
-    async with aclosing(body_chunks(response)) as chunks:
+    async with aclosing(uncompressed(response)) as chunks:
         async for chunk in chunks:
             size += len(chunk)
             if size > _MAX_BYTES:

@@ -171,5 +171,5 @@ def models(content: bytes) -> list[str] | None:
     try:
         listed = json.loads(content)["data"]
         return [str(entry["id"]) for entry in listed or []]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

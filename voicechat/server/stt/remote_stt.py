@@ -33,7 +33,8 @@ _LONGEST = 300 * VAD_RATE * 2
 """Bytes of sound in one utterance."""
 _PIECE = VAD_RATE * 2 // 10
 """Bytes in one piece of sound: 100 ms."""
-_MOST_CHARACTERS = 8_000
+MOST_CHARACTERS = 8_000
+"""Longest text of one utterance."""
 _NOTE = re.compile(r"\[[^\]]*\]|\([^)]*\)|♪[^♪]*♪?")
 """Notes of Whisper on sound without speech: [BLANK_AUDIO], (music)."""
 
@@ -254,7 +255,7 @@ class RemoteUtterance:
 
 def transcript_text(text: str) -> str:
     """Return the text of a recognizer on one line: cleaned, bounded and without notes."""
-    return " ".join(_NOTE.sub(" ", clean(text[:_MOST_CHARACTERS])).split())
+    return " ".join(_NOTE.sub(" ", clean(text[:MOST_CHARACTERS])).split())
 
 
 def _ignore(_partial: Partial) -> None:

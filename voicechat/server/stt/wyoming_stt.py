@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart
 from wyoming.event import Event
 
-from voicechat.server.stt.remote_stt import SpeechSound
+from voicechat.server.stt.remote_stt import MOST_CHARACTERS, SpeechSound
 from voicechat.server.wyoming_link import WyomingConnection, WyomingServer
 from voicechat.speech.vad import VAD_RATE
 
@@ -73,12 +73,12 @@ class WyomingRecognizer:
         """Return the transcript. One that comes before the end of the sound is a text so far."""
         streamed = ""
         while True:
-            event = await link.read(None)
+            event = await link.read()
             text = event.data.get("text")
             if TranscriptStart.is_type(event.type):
                 streamed = ""
             elif TranscriptChunk.is_type(event.type) and isinstance(text, str):
-                streamed += text
+                streamed = (streamed + text)[:MOST_CHARACTERS]
                 on_text(streamed)
             elif Transcript.is_type(event.type) and isinstance(text, str):
                 if sound.ended:

@@ -28,7 +28,8 @@ _SOUND_SECONDS = 6.0
 _BUILTIN_SECONDS = 15.0
 """Deadline for each word of the built-in voice, with its start."""
 _SPARE_SECONDS, _SECONDS_PER_LETTER = 30.0, 0.5
-"""Most sound of one part: 30 s, and half a second for each letter; more is an error."""
+"""Most sound of one part, and the longest wait for all of it: 30 s, and half a second for each
+letter."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -111,12 +112,15 @@ class RemoteTts:
                 yield SpokenWords(part)
             return
         words = StreamedWords(part, self._pace)
-        most = (_SPARE_SECONDS + len(part) * _SECONDS_PER_LETTER) * self.rate
-        async with aclosing(self._voice.synthesize(part.strip(), speed)) as sound:
-            while (samples := await self._next(sound)) is not None:
+        most = _SPARE_SECONDS + len(part) * _SECONDS_PER_LETTER
+        async with (
+            aclosing(self._voice.synthesize(part.strip(), speed)) as sound,
+            aclosing(self._awaited(sound, most)) as pieces,
+        ):
+            async for samples in pieces:
                 for piece in words.add(samples):
                     yield piece
-                if words.total > most:
+                if words.total > most * self.rate:
                     raise SessionLost(f"{self._voice.label} does not stop.")
         if not words.total:
             raise SessionLost(f"{self._voice.label} sent no sound.")
@@ -124,12 +128,22 @@ class RemoteTts:
         for piece in words.finish():
             yield piece
 
-    async def _next(self, sound: AsyncGenerator[Samples, None]) -> Samples | None:
-        try:
-            async with asyncio.timeout(self._sound_seconds):
-                return await anext(sound, None)
-        except TimeoutError as error:
-            raise SessionLost(f"{self._voice.label} stopped answering.") from error
+    async def _awaited(
+        self, sound: AsyncGenerator[Samples, None], seconds: float
+    ) -> AsyncGenerator[Samples, None]:
+        """Yield the samples, each within its deadline. seconds: the longest wait for all."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            begin = clock()
+            try:
+                async with asyncio.timeout(min(self._sound_seconds, seconds)):
+                    samples = await anext(sound, None)
+            except TimeoutError as error:
+                raise SessionLost(f"{self._voice.label} stopped answering.") from error
+            if samples is None:
+                return
+            seconds -= clock() - begin
+            yield samples
 
     async def close(self) -> None:
         """Stop both engines."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import Secret, SessionLost
-from voicechat.server.api_endpoint import ApiEndpoint, body_chunks
+from voicechat.server.api_endpoint import ApiEndpoint
 from voicechat.server.tts.remote_sound import (
     MonoConverter,
     SoundFormat,
@@ -22,6 +22,7 @@ from voicechat.server.tts.remote_sound import (
     read_wav_header,
 )
 from voicechat.speech.pcm import Samples
+from voicechat.system.http_body import uncompressed
 
 if TYPE_CHECKING:
     import httpx
@@ -32,6 +33,8 @@ _PCM_RATE = 24_000
 _SLOWEST, _FASTEST = 0.25, 4.0
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 6.0
+_MOST_AFTER_SOUND = 256 * 1024
+"""Bytes of other chunks after the sound that are read, so that the connection can be reused."""
 _PCM_TYPE = re.compile(r"audio/(?:pcm|x-pcm)\b(?:.*\brate=(\d{4,6}))?", re.IGNORECASE)
 
 
@@ -91,7 +94,7 @@ class SpeechEndpoint:
         """Yield the samples of a body. The caller bounds their number."""
         converter = self._raw_converter(response)
         pending, left = b"", None
-        async with aclosing(body_chunks(response)) as chunks:
+        async with aclosing(uncompressed(response)) as chunks:
             async for chunk in chunks:
                 pending += chunk
                 if converter is None:
@@ -100,9 +103,10 @@ class SpeechEndpoint:
                         continue
                     converter = MonoConverter(header.format, self._rate, self.label)
                     pending, left = pending[header.start :], header.size
-                pending = pending[:left]
+                yield converter.convert(pending if left is None else pending[: max(left, 0)])
                 left = None if left is None else left - len(pending)
-                yield converter.convert(pending)
+                if left is not None and left < -_MOST_AFTER_SOUND:
+                    break
                 pending = b""
         if converter is None:
             raise SessionLost(f"{self.label} sent no sound.")

@@ -56,7 +56,7 @@ class WyomingVoice:
                 await link.write(event)
             converter: MonoConverter | None = None
             source: SoundFormat | None = None
-            while not self._is_end(event := await link.read(None), streaming):
+            while not self._is_end(event := await link.read(), streaming):
                 if event.type not in ("audio-start", "audio-chunk"):
                     continue
                 if (found := self._format(event)) != source or converter is None:
