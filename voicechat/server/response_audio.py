@@ -21,7 +21,8 @@ from voicechat.server.realtime.server_response import ServerResponse
 from voicechat.speech.pcm import Resampler, Samples
 
 _OUTPUT_SECONDS = 90.0
-_WORD_SECONDS = 10.0
+_WORD_SECONDS = 60.0
+"""Longer than the deadlines of the voices, which replace a worker or a server that hangs."""
 _CHUNK_MS = 400.0
 """Maximum audio in one delta."""
 

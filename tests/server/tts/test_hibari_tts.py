@@ -7,7 +7,9 @@ import psutil
 import pytest
 from hostile_speech import HOSTILE
 
+from voicechat.server import response_audio
 from voicechat.server.engine_worker import Worker
+from voicechat.server.tts import hibari_tts
 from voicechat.server.tts.hibari_tts import (
     DEFAULT_VOICE,
     RATE,
@@ -18,8 +20,7 @@ from voicechat.server.tts.hibari_tts import (
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module")
-async def voice():
+async def opened_voice():
     voices = {DEFAULT_VOICE: bundled_voice()}
     worker = Worker(
         "voicechat.server.speech_engines:SpeechEngines",
@@ -29,6 +30,12 @@ async def voice():
     )
     made = HibariTts(worker, voices)
     await made.open()
+    return made
+
+
+@pytest.fixture(scope="module")
+async def voice():
+    made = await opened_voice()
     yield made
     await made.close()
 
@@ -145,3 +152,12 @@ async def test_every_digit_can_be_spoken(voice, text):
     pieces = await said(voice, text)
     assert "".join(piece.text for piece in pieces) == text
     assert len(samples(pieces)) > RATE // 4
+
+
+async def test_a_worker_that_hangs_is_replaced():
+    assert max(hibari_tts._DEADLINE_S, hibari_tts._KOKORO_DEADLINE_S) < response_audio._WORD_SECONDS
+    voice = await opened_voice()
+    voice._deadlines[DEFAULT_VOICE] = 1.0
+    psutil.Process(voice._worker.pid).suspend()
+    assert "".join(piece.text for piece in await said(voice, "two words")) == "two words"
+    await voice.close()
