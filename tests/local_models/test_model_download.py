@@ -59,6 +59,25 @@ def test_a_damaged_model_is_replaced(store, server) -> None:
     assert contents(pull(store)) == WHOLE
 
 
+def test_a_link_is_replaced_and_removed_without_the_folder_it_leads_to(
+    store, server, tmp_path
+) -> None:
+    model = local_model("ears")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "letter").write_text("keep")
+    store.folder.mkdir(parents=True)
+    store.path(model).symlink_to(elsewhere)
+    pull(store)
+    assert store.is_downloaded(model)
+    assert not store.path(model).is_symlink()
+    store.remove(model)
+    store.path(model).symlink_to(elsewhere)
+    store.remove(model)
+    assert not store.path(model).exists()
+    assert (elsewhere / "letter").read_text() == "keep"
+
+
 def test_cut_connections_continue_where_they_broke(store, server) -> None:
     server.cuts = [100_000, 50_000, 0]
     assert contents(pull(store)) == WHOLE

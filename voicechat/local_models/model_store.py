@@ -66,7 +66,7 @@ class ModelStore:
             if path.name not in names:
                 path.unlink()
         if final.exists():
-            shutil.rmtree(final)
+            _delete(final)
         self.partial(model).replace(final)
         return final
 
@@ -84,7 +84,7 @@ class ModelStore:
         try:
             with self.reserved(model):
                 for folder in folders:
-                    shutil.rmtree(folder)
+                    _delete(folder)
         except OSError as error:
             raise UsageError(f"{model.id} cannot be removed: {error.strerror}.") from None
         return freed
@@ -104,6 +104,14 @@ def built_in_folder(model: LocalModel) -> Path | None:
         return None
     path = Path(found.origin).parent / folder
     return path if all((path / file.name).is_file() for file in model.files) else None
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder with its files, or a link to one."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
 
 
 def _size(path: Path) -> int:
