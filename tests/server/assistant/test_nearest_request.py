@@ -177,3 +177,22 @@ async def test_speech_that_sounds_like_undo_undoes_a_change_just_made(
     heard = [output.text async for output in assistant.reply(AssistantRequest(messages))]
     await assistant.close()
     assert ("I took milk off" in heard[0]) is undoes
+
+
+async def test_a_prepared_text_is_searched_once_and_at_once_when_it_is_needed() -> None:
+    calls: list[list[str]] = []
+
+    async def counted(words: list[str]) -> list[str]:
+        calls.append(words)
+        return await phonemes(words)
+
+    nearest = NearestRequest(counted)
+    await nearest.correct("Flick a coin.")
+    calls.clear()
+    nearest.prepare("Flick a coin now.")
+    nearest.prepare("Flick a coin.")
+    assert await nearest.correct("Flick a coin.") == await nearest.correct("Flick a coin.")
+    assert len(calls) == 2
+    nearest.prepare("Flick a coin.")
+    await nearest.correct("At milk to my shopping list.")
+    await nearest.close()

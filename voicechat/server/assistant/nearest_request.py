@@ -17,6 +17,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -31,6 +32,8 @@ from voicechat.server.assistant.sentence_words import SentenceWords
 Phonemes = Callable[[list[str]], Awaitable[list[str]]]
 """Return the pronunciation of each word, in the phonemes of misaki."""
 
+_SETTLED_S = 0.35
+"""A text that stays for this time is probably the final one; partial texts change faster."""
 LONGEST = 14
 """Maximum number of words of a transcript that is compared."""
 MOST_PER_PHONEME = 0.12
@@ -103,12 +106,40 @@ class _Hypothesis:
     edges: tuple[_Edge, ...] = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A search that began before its result was needed."""
+
+    text: str
+    needed: asyncio.Event
+    result: asyncio.Task[str]
+
+
 class NearestRequest:
     """Finds the nearest-sounding request. Loads the pronunciations on first use."""
 
     def __init__(self, phonemes: Phonemes) -> None:
         self._phonemes = phonemes
         self._loading: asyncio.Task[_Search] | None = None
+        self._prepared: _Prepared | None = None
+
+    def prepare(self, text: str) -> None:
+        """Search for this text when it stays for a moment, so that `correct` has the result."""
+        self._forget_prepared()
+        needed = asyncio.Event()
+        result = asyncio.create_task(self._correct_later(text, needed))
+        self._prepared = _Prepared(text, needed, result)
+
+    async def _correct_later(self, text: str, needed: asyncio.Event) -> str:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLED_S):
+                await needed.wait()
+        return await self._correct(text)
+
+    def _forget_prepared(self) -> None:
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            prepared.result.cancel()
 
     def warm(self) -> None:
         """Begin to load the pronunciations, which takes about half a second."""
@@ -116,13 +147,21 @@ class NearestRequest:
             self._loading = asyncio.create_task(self._load())
 
     async def close(self) -> None:
-        """Stop loading."""
+        """Stop loading and searching."""
+        self._forget_prepared()
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
 
     async def correct(self, text: str) -> str:
         """Return the request that sounds like the text; the text itself if there is none."""
+        if self._prepared is None or self._prepared.text != text:
+            return await self._correct(text)
+        prepared, self._prepared = self._prepared, None
+        prepared.needed.set()
+        return await prepared.result
+
+    async def _correct(self, text: str) -> str:
         text = _HYPHENATED.sub(r"to\1", text)
         sentence = sentence_words.read(text)
         if not 1 < len(sentence.plain) <= LONGEST or intents.parse_all(text):

@@ -105,9 +105,12 @@ class OfflineAssistant:
 
     async def ends_turn(self, text: str) -> bool:
         """Return True if the text is a complete request that cannot continue."""
+        closed = intents.is_closed(text)
         if self._nearest is not None:
             self._nearest.warm()
-        return intents.is_closed(text)
+            if text and not closed:
+                self._nearest.prepare(text)
+        return closed
 
     async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
         """Answer the newest message."""
