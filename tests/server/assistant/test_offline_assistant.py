@@ -305,6 +305,17 @@ async def test_a_matching_tool_is_called_and_its_result_spoken(talk):
     assert await talk("", tools=(WEATHER,)) == "Temperature is 21.5 and sky is clear."
 
 
+async def test_a_message_that_interrupts_a_tool_is_answered(talk):
+    (call,) = await talk.think("What's the weather in New York?", tools=(WEATHER,))
+    interrupted = '{"error": "The user interrupted before this finished. Do not repeat it."}'
+    talk.messages += [
+        Message("tool_call", call.arguments, call.call_id, call.name),
+        Message("user", "what time is it"),
+        Message("tool_result", interrupted, call.call_id),
+    ]
+    assert await talk("", tools=(WEATHER,)) == "It's 3:20 PM."
+
+
 async def test_a_missing_argument_gets_a_question(talk):
     assert await talk("what's the weather", tools=(WEATHER,)) == "Where?"
     (call,) = await talk.think("Berlin", tools=(WEATHER,))

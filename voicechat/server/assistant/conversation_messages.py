@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from voicechat.server.engine_protocols import Message
 
 
 def new_results(messages: Sequence[Message]) -> list[Message]:
-    """Return the new tool results, in order."""
-    found: list[Message] = []
-    for message in reversed(messages):
-        if message.role not in ("tool_result", "tool_call"):
-            break
-        if message.role == "tool_result":
-            found.append(message)
-    return found[::-1]
+    """Return the new tool results, in order.
+
+    The result of a call that the newest message of the user interrupted is not new: the user
+    waits for the answer to the message.
+    """
+    newest = list(takewhile(lambda one: one.role in ("tool_result", "tool_call"), messages[::-1]))
+    results = [one for one in newest[::-1] if one.role == "tool_result"]
+    before = messages[: len(messages) - len(newest)]
+    if not before or before[-1].role != "user":
+        return results
+    calls = {one.call_id for one in newest if one.role == "tool_call"}
+    return [one for one in results if one.call_id in calls]
 
 
 def is_failure(result: Message) -> bool:
