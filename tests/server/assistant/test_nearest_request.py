@@ -95,6 +95,22 @@ def test_unchanged_words_keep_their_spelling(corrected) -> None:
     assert corrected("Said a reminder for two hours to call Anna.").endswith("to call Anna")
 
 
+@pytest.mark.parametrize(
+    ("transcript", "name"),
+    [
+        ("What is on my shocking list?", "shopping"),
+        ("Add milk to my chopping list.", "shopping"),
+        ("What is on my packing list?", "packing"),
+        ("What is on my stocking list?", "stocking"),
+        ("Add milk to my party list.", "party"),
+    ],
+)
+def test_the_name_of_a_list_becomes_a_usual_one_only_if_it_sounds_nearly_equal(
+    corrected, transcript, name
+) -> None:
+    assert intents.parse(corrected(transcript)).values["list"] == name
+
+
 async def test_a_failure_of_the_pronunciations_leaves_the_text_and_is_tried_again() -> None:
     fails = True
 

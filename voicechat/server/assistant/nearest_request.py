@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 
 import numpy as np
@@ -52,6 +53,8 @@ _AT_ONCE = 50
 """Words per call for pronunciations, because speech waits for a call."""
 _PAIRS = 500
 """Usual pairs of words, which are compared like one word."""
+_MOST_LIST_NAME = 0.7
+"""Maximum cost to replace the unusual name of a list, like "shocking", by a usual one."""
 _MOST_FREE = 0.5
 _SPAN, _CHOICES, _BEAM, _PARSED = 3, 10, 30, 60
 _LIKELY_WORDS = 3
@@ -164,7 +167,8 @@ class NearestRequest:
     async def _correct(self, text: str) -> str:
         text = _HYPHENATED.sub(r"to\1", text)
         sentence = sentence_words.read(text)
-        if not 1 < len(sentence.plain) <= LONGEST or intents.parse_all(text):
+        meanings = intents.parse_all(text)
+        if not 1 < len(sentence.plain) <= LONGEST or not all(map(_has_unusual_list, meanings)):
             return text
         self.warm()
         assert self._loading is not None
@@ -176,7 +180,8 @@ class NearestRequest:
             return text
         if not all(phones):
             return text
-        return await asyncio.to_thread(search.nearest, sentence, phones) or text
+        most = _MOST_LIST_NAME if meanings else MOST_PER_PHONEME * sum(map(len, phones))
+        return await asyncio.to_thread(search.nearest, sentence, phones, most) or text
 
     async def likely(self, text: str, requests: Sequence[str]) -> str:
         """Return the one of a few likely requests that a short text sounds like, or the text.
@@ -228,8 +233,11 @@ class _Search:
         named = itertools.product(self._usual, ("timer", "list"))
         self._pairs = pairs.union(named)
 
-    def nearest(self, sentence: SentenceWords, phones: list[str]) -> str:
-        """Return the request that sounds like the sentence; empty if none is near enough."""
+    def nearest(self, sentence: SentenceWords, phones: list[str], most: float) -> str:
+        """Return the request that sounds like the sentence; empty if none is near enough.
+
+        most: maximum cost of all replacements.
+        """
         found: dict[str, tuple[_Hypothesis, str]] = {}
         for hypothesis in self._hypotheses(sentence.plain, phones):
             text = _written(sentence, hypothesis.edges)
@@ -241,8 +249,7 @@ class _Search:
             return ""
         best, text = ranked[0]
         unsure = len(ranked) > 1 and ranked[1][0].score - best.score < MARGIN
-        far = best.cost > MOST_PER_PHONEME * sum(map(len, phones))
-        return "" if unsure or far else text
+        return "" if unsure or best.cost > most else text
 
     def _is_plausible(self, found: _Hypothesis, meaning: Meaning, text: str) -> bool:
         """Return True if words were replaced, and free text is neither made up nor most of it.
@@ -345,6 +352,12 @@ def _is_compared(word: str) -> bool:
     return word.isalpha() and sentence_words.read(word).plain == [word]
 
 
+def _has_unusual_list(meaning: Meaning) -> bool:
+    name = str(meaning.values.get("list", ""))
+    return "list" in meaning.free and not _usual_free_text().issuperset(name.lower().split())
+
+
+@cache
 def _usual_free_text() -> frozenset[str]:
     """Return the words that the templates suggest for names and entries of lists."""
     path = files("voicechat.server.assistant") / "phrases" / "vocabulary.toml"
