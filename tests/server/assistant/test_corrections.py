@@ -285,6 +285,21 @@ async def test_after_an_objection_the_request_can_still_be_corrected(talk, text)
     assert (await talk("what timers are running")).startswith("You have one timer")
 
 
+@pytest.mark.parametrize(
+    "text", ["No, I'm Antoine.", "No, I'm mad, ready.", "No, I meant when she.", "Nope, the other."]
+)
+async def test_an_unclear_no_after_a_change_asks_for_the_correction(talk, text):
+    await talk(TIMER)
+    assert await talk(text) == "Sorry. Say what you meant, or say undo."
+    assert await talk("I meant twenty.") == "Okay, 20 minutes, starting now."
+
+
+async def test_a_no_before_another_request_does_the_request(talk):
+    await talk(TIMER)
+    assert (await talk("No, flip a coin.")).rstrip(".") in ("Heads", "Tails")
+    assert await talk("No, I'm Antoine.") == "Nice to meet you, Antoine."
+
+
 async def test_never_mind_changes_nothing(talk):
     await talk(TIMER)
     assert await talk("never mind") == "Okay. To take back the last change, say undo."

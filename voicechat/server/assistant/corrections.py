@@ -112,6 +112,11 @@ def corrected(
     return None
 
 
+def objects(text: str) -> bool:
+    """Return True if the text begins with "no"."""
+    return sentence_words.read(text).plain[:1] in (["no"], ["nope"], ["nah"])
+
+
 def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[_Reading]:
     """Yield what the correction can mean, the most explicit first."""
     head, comma, tail = text.rstrip(" .!?").replace(".", ",").rpartition(",")

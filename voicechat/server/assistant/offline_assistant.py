@@ -29,6 +29,7 @@ from voicechat.server.assistant import (
     clarification,
     clauses,
     conversation_messages,
+    corrections,
     instruction_following,
     intents,
     measurements,
@@ -157,6 +158,7 @@ class OfflineAssistant:
         correction = after_undo or undoing.correction(request, state, text)
         if not correction:
             text = await self._nearest_request(request, state, text)
+            text = _objection(request, state, text) or text
         meaning = intents.parse(text)
         if correction or (meaning is not None and meaning.intent == "undo"):
             words, call = "", None
@@ -326,6 +328,19 @@ def _chosen_timer(request: AssistantRequest, state: DialogueState) -> str:
         if found is not None and found.intent == "timer_cancel":
             return text
     return ""
+
+
+def _objection(request: AssistantRequest, state: DialogueState, text: str) -> str:
+    """Return "no" for an unclear text that begins with it after a change; empty for other texts.
+
+    "No, I meant twenty" can sound like an introduction: "No, I'm Antoine."
+    """
+    if state.last is None or not state.last.changes or not corrections.objects(text):
+        return ""
+    meanings = intents.parse_all(text)
+    if meanings and meanings[0].intent != "name_set":
+        return ""
+    return "" if tool_selection.names_one(text, request.tools) else "no"
 
 
 def _question(request: AssistantRequest) -> str:
