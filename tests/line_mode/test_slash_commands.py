@@ -85,6 +85,14 @@ def test_the_next_voice_is_chosen() -> None:
     assert run_command(session, f"/voice {voices[0].upper()}") == f"The voice is {voices[0]}."
 
 
+@pytest.mark.parametrize("name", ["voice_\n/quit", "voice_\x1b[31m", "voice_" + "a" * 1_000_000])
+def test_text_that_is_no_name_is_no_voice(session: Session, name: str) -> None:
+    before = session.voice
+    with pytest.raises(UsageError, match="takes the name of a voice"):
+        run_command(session, f"/voice {name}", by_user=False)
+    assert session.voice == before
+
+
 def test_a_theme_needs_a_screen(session: Session) -> None:
     with pytest.raises(UsageError, match="There is no screen"):
         run_command(session, "/theme dark")

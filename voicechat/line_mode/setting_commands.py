@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from voicechat.session.session import Session
 
 
+_MAX_VOICE_NAME = 100
+
+
 def voice(session: Session, name: str) -> str:
     """Show the voice and the choices, or change it."""
     voices = session.voices
@@ -24,6 +27,8 @@ def voice(session: Session, name: str) -> str:
     name = {each.lower(): each for each in voices}.get(name.lower(), name)
     if name == "next":
         name = _next_voice(session)
+    if not name.isprintable() or len(name) > _MAX_VOICE_NAME:
+        raise UsageError("/voice takes the name of a voice.")
     if voices and name not in voices and not name.startswith("voice_"):
         close = difflib.get_close_matches(name, voices, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(voices)}."
