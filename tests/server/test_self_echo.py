@@ -39,6 +39,30 @@ def test_echoes_are_told_from_turns(text: str, heard_ms: float, echo: bool) -> N
     assert is_echo(text, WORDS, heard_ms, request=False) is echo
 
 
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("Your 20 minute timer is canceled.", "Twenty minutes."),
+        ("Okay, 10 minutes, starting now.", "Ten minutes starting now."),
+        ("It's 6:37 PM.", "It's six thirty seven"),
+        ("5 kilometers is about 3.11 miles.", "three point one one miles"),
+        ("December 24, 2026 is a Thursday.", "twenty twenty six"),
+        ("Twenty minutes, starting now.", "20 minutes"),
+    ],
+)
+def test_a_number_sounds_the_same_in_digits_and_in_words(reply: str, text: str) -> None:
+    words = [(word, 300.0 * (at + 1)) for at, word in enumerate(reply.split())]
+    assert is_echo(text, words, 1_500, request=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["Make it twenty.", "Twenty minutes.", "20 minutes", "Two minutes"]
+)
+def test_another_number_is_no_echo(text: str) -> None:
+    words = [("Okay,", 300.0), ("10", 600.0), ("minutes,", 900.0), ("starting", 1_200.0)]
+    assert not is_echo(text, words, 900, request=True)
+
+
 def test_a_short_request_at_the_start_of_a_reply_counts() -> None:
     assert not is_echo("flip a", WORDS, 400, request=True)
 

@@ -7,8 +7,11 @@ for nothing, because an echo canceller that has not adapted yet leaves the most 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+
+from voicechat.server.assistant.numerals import cardinal_words, number
 
 PLAYED_MS, LATE_MS = 2_500.0, 300.0
 """An echo has words that end in this time before the reply stopped, or shortly after."""
@@ -24,6 +27,7 @@ _COMMANDS = frozenset(
     }
 )  # fmt: skip
 """Short turns that always count."""
+_NUMBER = re.compile(r"(?<![\w.,])(?P<whole>[0-9]{1,9})(?:\.(?P<digits>[0-9]{1,6}))?(?![0-9])")
 
 
 def is_echo(
@@ -45,17 +49,35 @@ def is_echo(
 
 
 def _contains(played: list[str], said: list[str]) -> bool:
-    """Return True if a run of the played words is very similar to the said ones."""
-    text = " ".join(said)
-    return any(
-        SequenceMatcher(None, " ".join(played[at : at + count]), text, autojunk=False).ratio()
-        >= _ALIKE
+    """Return True if a run of the played words is very similar and has the same numbers."""
+    runs = (
+        played[at : at + count]
         for count in range(max(len(said) - 1, 1), len(said) + 2)
         for at in range(len(played) - count + 1)
     )
+    return any(_numbers(said) <= _numbers(run) and _are_alike(run, said) for run in runs)
+
+
+def _are_alike(one: list[str], other: list[str]) -> bool:
+    matcher = SequenceMatcher(None, " ".join(one), " ".join(other), autojunk=False)
+    return matcher.ratio() >= _ALIKE
+
+
+def _numbers(words: list[str]) -> set[str]:
+    return {word for word in words if word not in ("a", "an") and number([word]) is not None}
 
 
 def _plain(text: str) -> list[str]:
-    """Return the words in lower case, without punctuation."""
-    kept = "".join(letter if letter.isalnum() or letter == "'" else " " for letter in text.lower())
+    """Return the words in lower case, without punctuation; numbers in words, as they sound."""
+    text = _NUMBER.sub(_in_words, text.lower())
+    kept = "".join(letter if letter.isalnum() or letter == "'" else " " for letter in text)
     return kept.split()
+
+
+def _in_words(found: re.Match[str]) -> str:
+    whole, digits = found["whole"], found["digits"] or ""
+    if len(whole) == 4 and "1100" <= whole < "2100" and not digits:  # a year
+        parts = [whole[:2], whole[2:].removeprefix("0") or "hundred"]
+    else:
+        parts = [whole, *(["point", *digits] if digits else [])]
+    return " ".join(cardinal_words(int(one)) if one.isdecimal() else one for one in parts)
