@@ -206,6 +206,16 @@ def test_commit_creates_an_item_and_requests_its_transcript() -> None:
     assert said == [("hello", True), ("and typed", False)]
 
 
+def test_speech_without_words_is_only_there_as_the_newest_message() -> None:
+    protocol = opened(**MANUAL)
+    for text in ("set a timer", "", "no, twenty", ""):
+        append(protocol, tone(150))
+        (committed,) = send(protocol, "input_audio_buffer.commit")
+        protocol.transcribed(committed.item_id, text)
+    said = [m.text for m in protocol.conversation.messages()]
+    assert said == ["set a timer", "no, twenty", ""]
+
+
 @pytest.mark.parametrize("ms", [0, 99])
 def test_commit_needs_a_tenth_of_a_second(ms: int) -> None:
     protocol = opened(**MANUAL)

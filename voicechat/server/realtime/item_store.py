@@ -212,6 +212,7 @@ class ItemStore:
     def messages(self, items: Sequence[StoredItem] | None = None) -> list[Message]:
         """Return the messages for the assistant, the oldest first.
 
+        Speech without words, such as noise or an echo, is only there as the newest message.
         items: use these instead of the whole conversation.
         """
         names: dict[str, str] = {}
@@ -230,7 +231,8 @@ class ItemStore:
             else:
                 spoken = any(part["type"] == "input_audio" for part in item.get("content", ()))
                 found.append(Message(item["role"], entry.text(), spoken=spoken))
-        return _newest(found)
+        words = [one for one in found[:-1] if one.text or not one.spoken]
+        return _newest([*words, *found[-1:]])
 
 
 def _newest(messages: list[Message]) -> list[Message]:
